@@ -1,0 +1,88 @@
+"""Assets of the blend: train or convert the tokenizer, then turn documents into packed sequences."""
+
+import dagster as dg
+
+from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.table import Part, Parts, row_id, table_asset
+from resources.lakehouse import Lakehouse, Reader
+
+_DOCUMENTS = {
+    "unique_documents": dg.AssetIn(key=dg.AssetKey(["web", "unique_documents"])),
+    "diverse_qa": dg.AssetIn(key=dg.AssetKey(["web", "diverse_qa"])),
+}
+
+
+@table_asset(
+    TOKENIZER, recipe=("tokenizer", "blend.held_out_share", "blend.sequence_length"), ins=_DOCUMENTS, kinds={"huggingface"}
+)
+def tokenizer(
+    context: dg.AssetExecutionContext,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+    unique_documents: Reader,
+    diverse_qa: Reader,
+):
+    """The vocabulary: a byte-level BPE trained on what the model will read (held-out documents left out), or tekken."""
+    import tempfile
+    from pathlib import Path
+
+    import polars as pl
+
+    from nemotron_assets.blend import tokenizer as bpe
+    from nemotron_assets.blend.documents import Sources, text_sample
+
+    sources = Sources(unique_documents.batches, diverse_qa.batches)
+    with tempfile.TemporaryDirectory() as folder:
+        directory = Path(folder, "tokenizer")
+        made, documents, size = bpe.make(recipe.tokenizer, text_sample(sources, recipe, recipe.tokenizer.max_training_mb))
+        bpe.save(made, directory, recipe.blend.sequence_length)
+        uri, sha256 = lake.put_weights(directory, "tokenizer")
+        measured = bpe.bytes_per_token(bpe.load(directory), text_sample(sources, recipe, bpe.MEASURE_MB))
+    name = f"{recipe.tokenizer.kind}-{made.get_vocab_size()}"
+    context.add_output_metadata({"vocabulary": made.get_vocab_size(), "bytes_per_token": measured, "training_bytes": size})
+    return pl.DataFrame(
+        {
+            "id": row_id(TOKENIZER.full_name, name),
+            "name": name,
+            "vocabulary": made.get_vocab_size(),
+            "special_tokens": recipe.tokenizer.special_tokens,
+            "uri": uri,
+            "sha256": sha256,
+            "training_documents": documents,
+            "training_bytes": size,
+            "bytes_per_token": measured,
+        }
+    )
+
+
+@table_asset(TOKEN_SHARDS, recipe="blend", ins=_DOCUMENTS, kinds={"polars", "duckdb"})
+def token_shards(
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+    tokenizer: Reader,
+    unique_documents: Reader,
+    diverse_qa: Reader,
+):
+    """Documents as token ids, EOS after each, packed by best-fit decreasing; a shard that did not change is kept."""
+    import functools
+
+    from nemotron_assets.blend import shards
+    from nemotron_assets.blend import tokenizer as bpe
+    from nemotron_assets.blend.documents import Sources, ordered_stream
+
+    row = tokenizer.scan().collect().row(0, named=True)
+    vocabulary = bpe.load(lake.get_weights(row["uri"]))
+    length, seed = recipe.blend.sequence_length, recipe.blend.seed
+    group_bytes = int(recipe.blend.sequences_per_shard * length * row["bytes_per_token"])
+    documents = ordered_stream(Sources(unique_documents.batches, diverse_qa.batches), recipe.blend)
+
+    def parts():
+        for group in shards.groups(documents, group_bytes):
+            make = functools.partial(shards.shard_frame, group, vocabulary, length, seed)
+            yield Part(group.shard, f"{group.fingerprint}:{row['sha256']}", make)
+
+    return Parts(parts())
+
+
+ASSETS = [tokenizer, token_shards]

@@ -1,0 +1,95 @@
+"""Checks of the blend: nothing may be trained on that is laid out wrongly, unknown, held out or not the text it was."""
+
+import dagster as dg
+
+from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
+from nemotron_assets.recipe import Recipe
+from resources.lakehouse import Lakehouse
+
+
+@dg.asset_check(asset=TOKENIZER.asset_key, blocking=True)
+def tokenizer_round_trip(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
+    """The saved directory loads, has the special ids where the model expects them, and gives every text back."""
+    from nemotron_assets.blend import tokenizer as bpe
+
+    row = lake.read(TOKENIZER).scan().collect().row(0, named=True)
+    loaded = bpe.load(lake.get_weights(row["uri"]))
+    names = bpe.special_tokens(recipe.tokenizer.special_tokens)
+    misplaced = [name for k, name in enumerate(names) if loaded.token_to_id(name) != k]
+    texts = ["naïve café 3.14159", "日本語 한국어 العربية", "  tabs\t\tand\r\nlines\n\n", "\x00\x7f\U0010ffff", "a </s> b<s>"]
+    lost = [text for text in texts if bpe.decode(loaded, bpe.encode(loaded, text)) != text]
+    return dg.AssetCheckResult(
+        passed=not misplaced and not lost and loaded.get_vocab_size() == row["vocabulary"],
+        metadata={"misplaced_specials": misplaced, "lost_texts": lost, "vocabulary": loaded.get_vocab_size()},
+    )
+
+
+@dg.asset_check(asset=TOKEN_SHARDS.asset_key, blocking=True)
+def sequences_are_whole(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
+    """Every sequence holds its pieces and no more tokens than a sequence has room for."""
+    from nemotron_assets.blend import audit
+
+    shards = lake.read(TOKEN_SHARDS).scan()
+    found = audit.layout(shards, recipe.blend.sequence_length)
+    by_source = audit.tokens_by_source(shards)
+    table = "\n".join(f"| {name} | {tokens:,} | {tokens / found['tokens']:.1%} |" for name, tokens in by_source.items())
+    return dg.AssetCheckResult(
+        passed=found["broken"] == 0 and found["sequences"] > 0,
+        metadata={
+            **found,
+            "tokens_by_source": dg.MetadataValue.md(f"| source | tokens | share |\n|---|---|---|\n{table}"),
+        },
+    )
+
+
+@dg.asset_check(
+    asset=TOKEN_SHARDS.asset_key,
+    blocking=True,
+    additional_deps=[dg.AssetKey(["web", "unique_documents"]), dg.AssetKey(["web", "diverse_qa"])],
+)
+def only_known_training_documents(
+    lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Every parent is in a source table, and none is held out or was written from a held-out document."""
+    from nemotron_assets.blend import audit
+    from nemotron_assets.web.tables import DIVERSE_QA, UNIQUE_DOCUMENTS
+
+    unknown, leaked = audit.strangers(
+        lake.read(TOKEN_SHARDS).batches(["parents"]),
+        lake.read(UNIQUE_DOCUMENTS).batches(["id", "content_hash"]),
+        lake.read(DIVERSE_QA).batches(["id", "parents"]),
+        recipe.blend.held_out_share,
+        recipe.blend.sort_memory_mb,
+    )
+    return dg.AssetCheckResult(
+        passed=unknown == 0 and leaked == 0, metadata={"unknown_parents": unknown, "held_out_parents": leaked}
+    )
+
+
+@dg.asset_check(
+    asset=TOKEN_SHARDS.asset_key,
+    additional_deps=[TOKENIZER.asset_key, dg.AssetKey(["web", "unique_documents"])],
+)
+def text_comes_back(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """Documents of the first and the last shard, put together from their pieces and decoded, are the texts they were."""
+    import polars as pl
+
+    from nemotron_assets.blend import audit
+    from nemotron_assets.blend import tokenizer as bpe
+    from nemotron_assets.web.tables import UNIQUE_DOCUMENTS
+
+    row = lake.read(TOKENIZER).scan().collect().row(0, named=True)
+    vocabulary = bpe.load(lake.get_weights(row["uri"]))
+    shards, documents = lake.read(TOKEN_SHARDS).scan(), lake.read(UNIQUE_DOCUMENTS).scan()
+    ends = shards.select(first=pl.col("shard").min(), last=pl.col("shard").max()).collect().row(0)
+    compared, lost = 0, []
+    for name in sorted({name for name in ends if name is not None}):
+        shard = shards.filter(pl.col("shard") == name).collect()
+        ids = shard["parents"].explode().unique().sort()
+        texts = dict(documents.filter(pl.col("id").is_in(ids.implode())).select("id", "text").head(16).collect().iter_rows())
+        compared += len(texts)
+        lost += audit.not_restored(shard, texts, vocabulary)
+    return dg.AssetCheckResult(passed=not lost, metadata={"documents_compared": compared, "not_restored": lost})
+
+
+CHECKS = [tokenizer_round_trip, sequences_are_whole, only_known_training_documents, text_comes_back]

@@ -1,0 +1,142 @@
+"""The `nemotron` command: run the graph, look into the lake, trace a row, keep the tables in shape.
+
+Every command imports what it needs when it is called, so that `nemotron --help` is instant. Errors are one sentence;
+`--debug` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+
+class _Commands(click.Group):
+    """Commands in the order a newcomer needs them, not in the alphabet's."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--recipe", metavar="NAME|FILE", help="Recipe to use: laptop, nano2 or a YAML file (NEMOTRON_RECIPE).")
+def cli(debug: bool, recipe: str | None) -> None:
+    """The data and model pipeline of Nemotron Nano 2 as one graph on Delta tables."""
+    if recipe:
+        os.environ["NEMOTRON_RECIPE"] = recipe
+
+
+@cli.command()
+@click.argument("selection", required=False)
+@click.option("--partition", "partitions", multiple=True, metavar="SNAPSHOT", help="Only this snapshot; repeatable.")
+@click.option("--force", is_flag=True, help="Run what is up to date as well, and redo finished parts.")
+def run(selection: str | None, partitions: tuple[str, ...], force: bool) -> None:
+    """Bring the graph, or a SELECTION of it, up to date.
+
+    SELECTION is Dagster's syntax: an asset (web/documents), with everything above it (+web/documents), a group
+    (group:web). Only what is missing or stale runs.
+    """
+    from nemotron_assets.report import next_steps, run_table
+    from nemotron_assets.runner import Runner
+
+    runner = Runner(progress=lambda line: click.echo(line), force=force)
+    fine = runner.run(runner.select(selection), partitions or None)
+    click.echo()
+    run_table(runner.outcomes.values())
+    if not fine:
+        sys.exit(1)
+    next_steps()
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--snapshot", required=True, metavar="NAME", help="Name of the snapshot the files become.")
+@click.option("--text-column", metavar="COLUMN", help="Column with plain text (Parquet, JSON lines).")
+@click.option("--html-column", metavar="COLUMN", help="Column with HTML (Parquet, JSON lines).")
+@click.option("--url-column", metavar="COLUMN", help="Column with addresses; without it url, uri or link is used.")
+def ingest(paths: tuple[Path, ...], snapshot: str, **columns: str | None) -> None:
+    """Bring own data in: WARC, Parquet and JSON-lines files or folders of them become a snapshot.
+
+    The same name again replaces the snapshot's files; those that did not change are not read again.
+    """
+    from nemotron_assets.snapshots.ingest import ingest_and_run
+    from nemotron_assets.snapshots.warc import FATES
+
+    fine, fates = ingest_and_run(paths, snapshot, click.echo, **columns)
+    for fate, (records, size) in fates.items():
+        click.echo(f"{records:>12,} records {size / 1e6:>10,.1f} MB  {fate:18} {FATES[fate]}")
+    if not fine:
+        sys.exit(1)
+    click.echo(f"snapshot {snapshot} is in; `nemotron run --partition {snapshot}` takes it through the graph")
+
+
+@cli.command()
+@click.option("--explain", is_flag=True, help="Also say what each value means and what is allowed.")
+@click.argument("section", required=False)
+def recipe(section: str | None, explain: bool) -> None:
+    """Print the recipe in force, or one SECTION of it."""
+    from nemotron_assets.recipe import RecipeError, current_recipe
+    from nemotron_assets.report import recipe_text
+
+    try:
+        click.echo(recipe_text(current_recipe(), section, explain))
+    except KeyError as error:
+        raise RecipeError(error.args[0]) from None
+
+
+@cli.command()
+@click.option("--set-aside", metavar="TABLE", help="Move a table of another schema version aside, to build it anew.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def maintain(set_aside: str | None, dry_run: bool) -> None:
+    """Compact small files, vacuum old versions, sweep what killed writers left behind."""
+    from nemotron_assets.definitions import lake
+    from nemotron_assets.maintenance import maintain_all
+    from nemotron_assets.maintenance import set_aside as move
+    from nemotron_assets.recipe import current_recipe
+
+    if set_aside:
+        click.echo(move(lake, set_aside))
+        return
+    for result in maintain_all(lake, current_recipe().maintenance, dry_run=dry_run):
+        click.echo(str(result))
+
+
+@cli.command()
+@click.option("--port", default=3000, show_default=True, help="Port of the web UI on 127.0.0.1.")
+def ui(port: int) -> None:
+    """Start the Dagster web UI and its daemon on this lake."""
+    from nemotron_assets.runner import PROJECT, instance
+
+    instance().dispose()
+    # exec, so that signals reach Dagster itself and nothing is left behind when the terminal closes.
+    arguments = ["-m", "nemotron_assets.ui", "--host", "127.0.0.1", "--port", str(port)]
+    os.chdir(PROJECT)
+    os.execv(sys.executable, [sys.executable, *arguments])
+
+
+def main() -> None:
+    """Entry point: run a command; turn an exception into one sentence unless `--debug` is given."""
+    debug = "--debug" in sys.argv
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped; what was finished is in the lake, run again to go on", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(0)
+    except Exception as error:
+        if debug:
+            raise
+        text = " ".join(str(error).split()) if len(str(error)) < 200 else str(error)
+        click.echo(f"nemotron: {text or type(error).__name__}  (--debug shows where)", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The one place where assets, checks, jobs, schedules, sensors and resources meet. Loading it must stay cheap."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from nemotron_assets import blend, evaluate, models, pretrain, snapshots, web
+from nemotron_assets.logs import console
+from nemotron_assets.maintenance import maintenance
+from nemotron_assets.recipe import current_recipe
+from resources.compute import Compute
+from resources.crawl import Crawl
+from resources.gpu import Gpu
+from resources.home import lake_root
+from resources.lakehouse import Lakehouse
+from resources.warehouse import Warehouse
+
+recipe = current_recipe()
+
+lake = Lakehouse(
+    root=lake_root(),
+    row_group_rows=recipe.storage.row_group_rows,
+    row_group_mb=recipe.storage.row_group_mb,
+    compression_level=recipe.storage.compression_level,
+    free_disk_mb=recipe.storage.free_disk_mb,
+)
+
+upkeep = dg.ScheduleDefinition(
+    name="weekly_maintenance",
+    job=dg.define_asset_job("maintain", selection=[maintenance], description="Compact, vacuum and sweep the lake."),
+    cron_schedule="0 5 * * 0",
+    description="Maintenance of all tables, every Sunday at 5:00 UTC.",
+)
+
+# Everything downstream of a new snapshot follows by itself; upkeep is scheduled, not triggered by data.
+follow = dg.AutomationConditionSensorDefinition(
+    name="follow_new_data",
+    target=dg.AssetSelection.all() - dg.AssetSelection.groups("lake"),
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Materialises assets whose inputs have changed, when the daemon runs.",
+)
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Lets plain DuckDB clients see tables that a run has made for the first time.",
+)
+def refresh_catalog(context: dg.RunStatusSensorContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
+    if not warehouse.current():
+        warehouse.refresh()
+
+
+defs = dg.Definitions(
+    assets=[
+        *snapshots.ASSETS, *web.ASSETS, *models.ASSETS, *blend.ASSETS, *pretrain.ASSETS, *evaluate.ASSETS, maintenance,
+    ],
+    asset_checks=[*snapshots.CHECKS, *web.CHECKS, *models.CHECKS, *blend.CHECKS, *pretrain.CHECKS, *evaluate.CHECKS],
+    jobs=[*snapshots.JOBS],
+    schedules=[*snapshots.SCHEDULES, upkeep],
+    sensors=[*snapshots.SENSORS, follow, refresh_catalog],
+    resources={
+        "io_manager": lake,
+        "lake": lake,
+        "recipe": recipe,
+        "compute": Compute(**recipe.compute.model_dump()),
+        "crawl": Crawl.from_recipe(recipe.crawl),
+        "gpu": Gpu.from_recipe(recipe.llm),
+        "warehouse": Warehouse(root=lake.root, storage_options=lake.storage_options),
+    },
+    executor=dg.in_process_executor if recipe.executor == "in_process" else dg.multiprocess_executor.configured(
+        {"start_method": {"forkserver": {"preload_modules": ["dagster", "pyarrow"]}}}
+    ),
+    loggers={"console": console},
+)  # fmt: skip

@@ -1,0 +1,110 @@
+"""lm-evaluation-harness on our own items: task files beside this module, documents from a frame, no network.
+
+The last items of a slice serve as worked examples and are never scored, because the slices carry no training split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import yaml
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+TASKS = Path(__file__).with_name("tasks")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of one task. `metric` carries the harness's filter where there is one: exact_match,strict-match."""
+
+    task: str
+    metric: str
+    value: float
+    stderr: float | None
+    random_baseline: float | None
+    samples: int
+    shots: int
+
+
+def split(items: pl.DataFrame, shots: int, max_items: int | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """(items to score, worked examples): the first at most `max_items` of the slice, and its last `shots`."""
+    items = items.sort("position")
+    if shots >= len(items):
+        raise ValueError(f"{shots} worked examples leave nothing to score of {len(items)} items")
+    return items.head(len(items) - shots).head(max_items or len(items)), items.tail(shots)
+
+
+def task_config(name: str, scored: pl.DataFrame, shots: pl.DataFrame, max_output_tokens: int) -> dict[str, Any]:
+    """The task file `name` as the harness's configuration, bound to these documents."""
+    import datasets
+
+    config = yaml.safe_load((TASKS / f"{name}.yaml").read_text("utf-8"))
+    config["num_fewshot"] = len(shots)
+    columns = ["item", "question", "choices", "answer_index", "answer"]
+    documents = {
+        "test": datasets.Dataset.from_list(scored.select(columns).to_dicts()),
+        "shots": datasets.Dataset.from_list(shots.select(columns).to_dicts()),
+    }
+    config["custom_dataset"] = lambda **_: documents
+    if config["output_type"] == "generate_until":
+        config["generation_kwargs"]["max_gen_toks"] = max_output_tokens
+    return config
+
+
+def run(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    items: pl.DataFrame,
+    shots: dict[str, int],
+    max_items: int | None,
+    max_output_tokens: int,
+    batch_size: int,
+    log_samples: bool = False,
+) -> tuple[list[Score], dict[str, list[dict[str, Any]]]]:
+    """Score the tasks named in `shots` (task -> worked examples) on their items; deterministic.
+
+    Returns the scores and, with `log_samples`, the harness's record of every item per task.
+    """
+    import lm_eval
+    from lm_eval.models.huggingface import HFLM
+
+    parts = {name: split(items.filter(pl.col("benchmark") == name), count, max_items) for name, count in shots.items()}
+    configs = [task_config(name, *part, max_output_tokens) for name, part in parts.items()]
+    results = lm_eval.simple_evaluate(
+        model=HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, add_bos_token=False),
+        tasks=configs,
+        task_manager=lm_eval.tasks.TaskManager(include_defaults=False),
+        bootstrap_iters=1_000,  # only for metrics without a closed formula; ours are means
+        log_samples=log_samples,
+        verbosity="ERROR",
+    )
+    scores = []
+    for name, (scored, examples) in parts.items():
+        found = results["results"][name]
+        for key, value in found.items():
+            metric, _, filter_ = key.partition(",")
+            if metric in ("acc", "acc_norm", "exact_match"):
+                stderr = found.get(f"{metric}_stderr,{filter_}")
+                scores.append(
+                    Score(
+                        task=name,
+                        metric=metric if filter_ == "none" else key,
+                        value=float(value),
+                        stderr=float(stderr) if isinstance(stderr, int | float) else None,
+                        random_baseline=_guessing(scored),
+                        samples=len(scored),
+                        shots=len(examples),
+                    )
+                )
+    return scores, results.get("samples", {})
+
+
+def _guessing(scored: pl.DataFrame) -> float:
+    """Expected share of right answers when guessing: 1/choices, and none for free answers."""
+    choices = scored["choices"].list.len()
+    return float(choices.map_elements(lambda n: 1 / n if n else 0.0, return_dtype=pl.Float64).mean())

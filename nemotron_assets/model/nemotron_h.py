@@ -1,0 +1,200 @@
+"""The student: transformers' NemotronHForCausalLM from the recipe's numbers, taught to read packed documents.
+
+Config, weight names and cache are transformers' own, so vLLM, TRL and lm-evaluation-harness load what we save as it
+is. From outside, `attach` replaces the forward of the Mamba-2 and attention mixers for calls that bring a `Packing`:
+then no token sees another document, and the scan is the fast one. Calls without one (generation, evaluation) run
+transformers' code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MethodType
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+import xxhash
+
+from nemotron_assets.model.scan import causal_conv, chunked_scan
+
+if TYPE_CHECKING:
+    from transformers import NemotronHConfig, NemotronHForCausalLM
+
+    from nemotron_assets.recipe import Model
+
+LAYER_KINDS = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
+
+
+def parameter_count(recipe: Model, vocabulary: int) -> int:
+    """Exact number of parameters of the recipe's model with `vocabulary` entries, embeddings and output untied."""
+    h, f = recipe.hidden_size, recipe.ffn_size
+    inner = recipe.mamba_heads * recipe.mamba_head_dim
+    conv = inner + 2 * recipe.mamba_groups * recipe.mamba_state
+    layer = {
+        "M": h * (inner + conv + recipe.mamba_heads) + conv * (recipe.mamba_conv + 1) + 3 * recipe.mamba_heads
+        + inner + inner * h + h,
+        "*": 2 * h * recipe.head_dim * (recipe.attention_heads + recipe.kv_heads) + h,
+        "-": 2 * h * f + h,
+    }  # fmt: skip
+    return sum(layer[kind] for kind in recipe.pattern) + 2 * vocabulary * h + h
+
+
+def model_config(
+    recipe: Model, vocabulary: int, context: int, special: dict[str, int] | None = None
+) -> NemotronHConfig:
+    """transformers' configuration. `context` is the training length in tokens; `special` may set pad, bos, eos ids."""
+    from transformers import NemotronHConfig
+
+    return NemotronHConfig(
+        vocab_size=vocabulary,
+        hidden_size=recipe.hidden_size,
+        layers_block_type=[LAYER_KINDS[kind] for kind in recipe.pattern],
+        intermediate_size=recipe.ffn_size,
+        num_attention_heads=recipe.attention_heads,
+        num_key_value_heads=recipe.kv_heads,
+        head_dim=recipe.head_dim,
+        mamba_num_heads=recipe.mamba_heads,
+        mamba_head_dim=recipe.mamba_head_dim,
+        n_groups=recipe.mamba_groups,
+        ssm_state_size=recipe.mamba_state,
+        conv_kernel=recipe.mamba_conv,
+        chunk_size=recipe.chunk_size,
+        layer_norm_epsilon=recipe.norm_eps,
+        initializer_range=recipe.init_std,
+        max_position_embeddings=context,
+        mlp_hidden_act="relu2",
+        tie_word_embeddings=False,
+        rescale_prenorm_residual=False,  # our own initialisation does it (fresh_weights)
+        **{f"{name}_token_id": index for name, index in (special or {}).items()},
+    )
+
+
+def empty_model(config: NemotronHConfig) -> NemotronHForCausalLM:
+    """The model without memory for its weights (meta device), already attached."""
+    from transformers import NemotronHForCausalLM
+
+    with torch.device("meta"):
+        model = NemotronHForCausalLM(config)
+    return attach(model)
+
+
+def fresh_weights(
+    parameters: Mapping[str, torch.Tensor], config: NemotronHConfig, seed: int
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Initial values of every parameter (named as in the model, only their shapes count), one float32 tensor at a time.
+
+    Each depends only on the seed and the parameter's name, so they do not depend on devices or ranks. Normal with
+    `init_std`, output projections scaled by 1/sqrt(2 layers) as in Megatron; Mamba-2: A uniform in 1..16 and dt
+    log-uniform in 0.001..0.1, at least 1e-4 (Mamba-2 defaults; Nemotron Nano 2 publishes only the deviation).
+    """
+    depth = math.sqrt(2 * config.num_hidden_layers)
+    for name, parameter in parameters.items():
+        generator = torch.Generator().manual_seed(xxhash.xxh3_64_intdigest(f"{seed}/{name}".encode()) >> 1)
+        shape = parameter.shape
+        kind = name.rsplit("mixer.", 1)[-1]
+        if kind == "A_log":
+            value = torch.empty(shape).uniform_(1, 16, generator=generator).log()
+        elif kind == "dt_bias":
+            low, high = math.log(config.time_step_min), math.log(config.time_step_max)
+            dt = torch.empty(shape).uniform_(low, high, generator=generator).exp().clamp(min=config.time_step_floor)
+            value = dt + torch.log(-torch.expm1(-dt))  # the inverse of softplus
+        elif kind.startswith("conv1d."):  # the default of a convolution that sees `conv_kernel` values
+            bound = config.conv_kernel**-0.5
+            value = torch.empty(shape).uniform_(-bound, bound, generator=generator)
+        elif kind == "D" or "norm" in name:
+            value = torch.ones(shape)
+        else:
+            out = kind in ("out_proj.weight", "o_proj.weight", "down_proj.weight")
+            std = config.initializer_range / (depth if out else 1)
+            value = torch.empty(shape).normal_(0, std, generator=generator)
+        yield name, value
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where documents lie in a batch of packed sequences.
+
+    lengths: for every sequence the lengths of its documents in order, padding at the end counted as one more.
+    index: [batch, length] int32, the number of the document each token belongs to, from 0 in every sequence.
+    """
+
+    lengths: tuple[tuple[int, ...], ...]
+    index: torch.Tensor
+
+    @classmethod
+    def of(cls, lengths: Sequence[Sequence[int]], length: int, device: torch.device | str = "cpu") -> Packing:
+        """From the documents' lengths; what is missing to `length` tokens is padding."""
+        rows, index = [], torch.empty(len(lengths), length, dtype=torch.int32)
+        for row, pieces in enumerate(lengths):
+            if sum(pieces) > length or min(pieces, default=1) < 1:
+                raise ValueError(f"documents of {list(pieces)} tokens do not fit a sequence of {length}")
+            pieces = tuple(pieces) + ((length - sum(pieces),) if sum(pieces) < length else ())
+            index[row] = torch.repeat_interleave(torch.arange(len(pieces)), torch.tensor(pieces)).int()
+            rows.append(pieces)
+        return cls(tuple(rows), index.to(device))
+
+
+def attach(model: NemotronHForCausalLM) -> NemotronHForCausalLM:
+    """Teach a model to take `packing=`; without it everything is as transformers does it. Returns the model."""
+    from transformers.models.nemotron_h.modeling_nemotron_h import NemotronHAttention, NemotronHMamba2Mixer
+
+    for module in model.modules():
+        if isinstance(module, NemotronHMamba2Mixer):
+            module.forward = MethodType(_mamba_forward, module)
+        elif isinstance(module, NemotronHAttention):
+            module.forward = MethodType(_attention_forward, module)
+    return model
+
+
+def packed_hidden(model: NemotronHForCausalLM, tokens: torch.Tensor, packing: Packing) -> torch.Tensor:
+    """The last hidden states [batch, length, hidden] of packed sequences, every document as if it were alone."""
+    no_masks = {"full_attention": None, "linear_attention": None}  # the mixers see to it, see attach
+    return model.model(tokens, attention_mask=no_masks, use_cache=False, packing=packing).last_hidden_state
+
+
+def _mamba_forward(self, hidden_states, cache_params=None, attention_mask=None, packing: Packing | None = None, **kwargs):
+    if packing is None:
+        return type(self).forward(self, hidden_states, cache_params, attention_mask, **kwargs)
+    batch, length, _ = hidden_states.shape
+    state = self.n_groups * self.ssm_state_size
+    gate, mixed, dt = self.in_proj(hidden_states).split([self.intermediate_size, self.conv_dim, self.num_heads], dim=-1)
+    mixed = F.silu(causal_conv(mixed, self.conv1d.weight.squeeze(1), self.conv1d.bias, packing.index))
+    x, B, C = mixed.split([self.intermediate_size, state, state], dim=-1)
+    with torch.autocast(hidden_states.device.type, enabled=False):
+        y = chunked_scan(
+            x.view(batch, length, self.num_heads, self.head_dim),
+            F.softplus(dt.float() + self.dt_bias.float()).clamp(*self.time_step_limit),
+            -torch.exp(self.A_log.float()),
+            B.view(batch, length, self.n_groups, self.ssm_state_size),
+            C.view(batch, length, self.n_groups, self.ssm_state_size),
+            self.D,
+            packing.index,
+            self.chunk_size,
+        )
+        y = self.norm(y.reshape(batch, length, -1), gate)
+    return self.out_proj(y.to(hidden_states.dtype))
+
+
+def _attention_forward(self, hidden_states, *args, packing: Packing | None = None, **kwargs):
+    if packing is None:
+        return type(self).forward(self, hidden_states, *args, **kwargs)
+    batch, length, _ = hidden_states.shape
+
+    def heads(projected: torch.Tensor) -> torch.Tensor:
+        return projected.view(batch, length, -1, self.head_dim).transpose(1, 2)
+
+    q, k, v = (heads(projection(hidden_states)) for projection in (self.q_proj, self.k_proj, self.v_proj))
+    # One causal product per document: no mask of length x length, and the cost is that of the documents alone.
+    rows = []
+    for row, lengths in enumerate(packing.lengths):
+        pieces = zip(*(t[row : row + 1].split(lengths, dim=2) for t in (q, k, v)), strict=True)
+        attended = [
+            F.scaled_dot_product_attention(*piece, is_causal=True, scale=self.scaling, enable_gqa=True)
+            for piece in pieces
+        ]
+        rows.append(torch.cat(attended, dim=2))
+    output = torch.cat(rows).transpose(1, 2).reshape(batch, length, -1)
+    return self.o_proj(output), None

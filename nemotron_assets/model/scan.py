@@ -1,0 +1,99 @@
+"""The Mamba-2 recurrence over packed documents, as matrix products in plain PyTorch.
+
+transformers' reference scan is slow (it repeats B and C for every head and materialises the chunk products of all
+heads through five-dimensional einsums) and it knows nothing of packing: the state of one document leaks into the next.
+This one is the same chunked algorithm ("SSD", Dao and Gu 2024, section 6) with three differences:
+
+* products that do not depend on the head are made once per group, and everything is a batched matrix product;
+* a token sees the state only of its own document: decays are masked where the document changes, exactly zero, not small;
+* it runs on whatever device its inputs are on, in float32 whatever the model's precision, because the state is a
+  long sum.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+
+def causal_conv(inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, documents: torch.Tensor):
+    """Depthwise causal convolution that never looks across a document boundary.
+
+    inputs [batch, length, channels]; weight [channels, window]; bias [channels]; documents [batch, length], the number
+    of the document each token belongs to, non-decreasing along a sequence. Returns [batch, length, channels].
+    """
+    window = weight.shape[-1]
+    output = inputs * weight[:, -1]
+    for back in range(1, min(window, inputs.shape[1])):  # the token `back` places earlier, where it is of the same document
+        same = (documents[:, back:] == documents[:, :-back]).unsqueeze(-1)
+        earlier = inputs[:, :-back] * weight[:, -1 - back] * same
+        output = output + F.pad(earlier, (0, 0, back, 0))
+    return output if bias is None else output + bias
+
+
+def chunked_scan(
+    x: torch.Tensor,
+    dt: torch.Tensor,
+    A: torch.Tensor,
+    B: torch.Tensor,
+    C: torch.Tensor,
+    D: torch.Tensor,
+    documents: torch.Tensor,
+    chunk: int,
+) -> torch.Tensor:
+    """h[t] = exp(A dt[t]) h[t-1] + dt[t] B[t] x[t],  y[t] = C[t] h[t] + D x[t], with h = 0 at a document's start.
+
+    x [batch, length, heads, width]; dt [batch, length, heads], positive; A [heads], negative; B and C [batch, length,
+    groups, state]; D [heads]; documents [batch, length], non-decreasing along a sequence. Returns float32 of x's shape.
+    """
+    batch, length, heads, width = x.shape
+    groups, state = B.shape[2:]
+    per_group = heads // groups
+    x, dt, B, C = x.float(), dt.float(), B.float(), C.float()
+
+    padding = -length % chunk
+    if padding:  # zero steps behind the end change nothing before it
+        x, B, C = (F.pad(t, (0, 0, 0, 0, 0, padding)) for t in (x, B, C))
+        dt = F.pad(dt, (0, 0, 0, padding))
+        documents = torch.cat([documents, documents[:, -1:].expand(-1, padding)], dim=1)
+    chunks = (length + padding) // chunk
+
+    # [batch, chunks, groups, (heads of the group,) chunk, ...]: everything below is a product of the last two axes.
+    xs = x.view(batch, chunks, chunk, groups, per_group, width).permute(0, 1, 3, 4, 2, 5)
+    dts = dt.view(batch, chunks, chunk, groups, per_group).permute(0, 1, 3, 4, 2)
+    Bs = B.view(batch, chunks, chunk, groups, state).permute(0, 1, 3, 2, 4)
+    Cs = C.view(batch, chunks, chunk, groups, state).permute(0, 1, 3, 2, 4)
+    docs = documents.view(batch, chunks, chunk)
+
+    # Log decay since the chunk's or, if later, the document's start: a sum that skips other documents instead of
+    # subtracting them, so that they do not even change its rounding. [batch, chunks, groups, per_group, chunk]
+    visible = (docs.unsqueeze(-1) == docs.unsqueeze(-2)).tril()
+    steps = (dt * A.float()).view(batch, chunks, chunk, heads)
+    decay = (visible.to(steps.dtype) @ steps).view(batch, chunks, chunk, groups, per_group).permute(0, 1, 3, 4, 2)
+    inputs = xs * dts.unsqueeze(-1)
+
+    # Inside a chunk: an attention-like product under a decay matrix that is zero above the diagonal and across documents.
+    fade = (decay.unsqueeze(-1) - decay.unsqueeze(-2)).masked_fill(~visible[:, :, None, None], -torch.inf).exp()
+    scores = (Cs @ Bs.transpose(-1, -2)).unsqueeze(3) * fade
+    output = scores @ inputs
+    if chunks > 1:
+        # What each chunk leaves behind for the document that is open at its end: [batch, chunks, groups, per_group, width, state].
+        open_at_end = (docs == docs[:, :, -1:])[:, :, None, None]
+        leaves = (decay[..., -1:] - decay).masked_fill(~open_at_end, -torch.inf).exp().unsqueeze(-1)
+        left = (inputs * leaves).transpose(-1, -2) @ Bs.unsqueeze(3)
+
+        # The state at each chunk's start. It survives a chunk only where the whole chunk is one document.
+        survives = decay[..., -1].masked_fill(~(docs[:, :, 0] == docs[:, :, -1])[:, :, None, None], -torch.inf).exp()
+        before = [left.new_zeros(left.shape[0], *left.shape[2:])]
+        for index in range(chunks - 1):
+            joins = (docs[:, index + 1, 0] == docs[:, index, -1]).view(batch, 1, 1, 1, 1)
+            carried = before[-1] * survives[:, index, ..., None, None] + left[:, index]
+            before.append(carried * joins)
+        states = torch.stack(before, dim=1)
+
+        # What a token reads from it, as long as its document is the one that was open when the chunk began.
+        from_start = (docs == docs[:, :, :1])[:, :, None, None]
+        reads = decay.masked_fill(~from_start, -torch.inf).exp().unsqueeze(-1)
+        output = output + (Cs.unsqueeze(3) @ states.transpose(-1, -2)) * reads
+    output = output + xs * D.float().view(groups, per_group, 1, 1)
+    return output.permute(0, 1, 4, 2, 3, 5).reshape(batch, chunks * chunk, heads, width)[:, :length]

@@ -1,0 +1,73 @@
+"""What the `nemotron` command prints: the table of a run, the next steps, the recipe in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from nemotron_assets.recipe import Recipe, Section, allowed_values
+
+if TYPE_CHECKING:
+    from nemotron_assets.runner import Outcome
+
+
+def run_table(outcomes: Iterable[Outcome]) -> None:
+    """Print one line per asset and partition: what happened, rows, tokens, seconds."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold")
+    for name, justify in (("asset", "left"), ("partition", "left"), ("", "left"), ("rows", "right"), ("tokens", "right"), ("seconds", "right")):  # fmt: skip
+        table.add_column(name, justify=justify, no_wrap=name != "")
+    for outcome in outcomes:
+        colour = {"failed": "red", "skipped": "yellow", "fresh": "dim"}.get(outcome.status, "green")
+        table.add_row(
+            outcome.unit.key.to_user_string(),
+            outcome.unit.partition or "",
+            f"[{colour}]{outcome.status}[/]",
+            _number(outcome.rows),
+            _number(outcome.tokens),
+            "" if outcome.seconds is None else f"{outcome.seconds:.1f}",
+        )
+    Console(highlight=False).print(table)
+
+
+def next_steps() -> None:
+    """Three things to try after a run."""
+    print(
+        "\nNext:\n"
+        "  make ui                                   the graph, its plots and checks, on http://127.0.0.1:3000\n"
+        "  .venv/bin/nemotron sql --report funnel    from pages to tokens, in DuckDB (--reports lists the others)\n"
+        "  .venv/bin/nemotron trace \"$(.venv/bin/nemotron sql --csv - 'select id from blend.token_shards limit 1'"
+        ' | tail -1)"   from a training sequence back to its WARC records'
+    )
+
+
+def recipe_text(recipe: Recipe, section: str | None, explain: bool) -> str:
+    """The recipe, or a dotted section of it, as YAML; with meanings and ranges as comments if `explain`."""
+    value: Any = recipe.section(section) if section else recipe
+    if not isinstance(value, Section):
+        return f"{section}: {yaml.safe_dump(value, default_flow_style=True).removesuffix('...').strip()}"
+    if not explain:
+        return yaml.safe_dump(value.model_dump(mode="json"), sort_keys=False, allow_unicode=True).rstrip()
+    return "\n".join(_explained(value, ""))
+
+
+def _explained(section: Section, indent: str) -> list[str]:
+    lines = []
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            doc = (type(value).__doc__ or "").strip().splitlines()[0]
+            lines += ["", f"{indent}# {doc}", f"{indent}{name}:", *_explained(value, indent + "  ")]
+        else:
+            allowed = allowed_values(type(section), name)
+            shown = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
+            lines.append(f"{indent}{name}: {shown}  # {field.description}" + (f" ({allowed})" if allowed else ""))
+    return lines
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else ""

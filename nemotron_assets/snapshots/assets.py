@@ -1,0 +1,75 @@
+"""The assets of the snapshots: the catalogue, the pages and, in the same parse, the fate of every record."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from nemotron_assets.recipe import Recipe, current_recipe
+from nemotron_assets.snapshots.tables import CATALOG, PAGES, RECORDS
+from nemotron_assets.table import snapshot_partitions, table_asset
+from resources.crawl import Crawl
+from resources.lakehouse import Lakehouse
+
+_RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+_REMOTE = "://" in current_recipe().crawl.source
+
+
+def _on_request(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """An asset that only the sensor, the schedule or a person starts: it costs somebody else's bandwidth."""
+    return asset.map_asset_specs(lambda spec: spec.replace_attributes(automation_condition=None))
+
+
+@_on_request
+@table_asset(
+    CATALOG,
+    recipe="crawl",
+    retry_policy=_RETRY if _REMOTE else None,
+    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=current_recipe().crawl.fresh_days)),
+)
+def catalog(
+    context: dg.AssetExecutionContext, crawl: dg.ResourceParam[Crawl], lake: dg.ResourceParam[Lakehouse]
+):
+    """The snapshots the source offers. Those in the recipe's window become partitions of the lake."""
+    from nemotron_assets.snapshots.catalog import catalog_rows, register
+
+    rows = catalog_rows(crawl, lake)
+    wanted = rows.filter(rows["in_window"])["snapshot"].to_pylist()
+    new = register(context.instance, sorted(wanted))
+    context.add_output_metadata({"in_window": len(wanted), "new_partitions": ", ".join(new) or "none"})
+    return rows
+
+
+@_on_request
+@table_asset(
+    PAGES,
+    recipe="pages",
+    kinds={"fastwarc"},
+    deps=[catalog],
+    pool="crawl" if _REMOTE else None,
+    retry_policy=_RETRY if _REMOTE else None,
+)
+def pages(
+    context: dg.AssetExecutionContext,
+    recipe: dg.ResourceParam[Recipe],
+    crawl: dg.ResourceParam[Crawl],
+    lake: dg.ResourceParam[Lakehouse],
+):
+    """Web pages of a snapshot, WARC file by WARC file; redirects, errors, other media types and broken records are
+    counted in snapshots.records, broken ones also named in quarantine.rows."""
+    from nemotron_assets.snapshots.pages import snapshot_parts
+
+    return snapshot_parts(context.partition_key, recipe.pages, crawl, lake, context.run_id, context.log.info)
+
+
+records = dg.AssetSpec(
+    RECORDS.asset_key,
+    deps=[pages],
+    description=f"{RECORDS.description} Written by snapshots/pages in the same pass over the files.",
+    group_name=RECORDS.schema,
+    partitions_def=snapshot_partitions,
+    kinds={"delta"},
+    owners=["team:lakehouse"],
+    metadata={"dagster/column_schema": RECORDS.column_schema(), "dagster/table_name": RECORDS.full_name},
+)
+
+ASSETS = [catalog, pages, records]

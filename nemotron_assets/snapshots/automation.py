@@ -1,0 +1,86 @@
+"""When snapshots are looked for: a sensor that notices new ones, a schedule for regular ingestion.
+
+Both request the same two things: the catalogue, and the pages of every snapshot of the recipe's window that has none. The window and its limits are the recipe's, so that nothing ever starts downloading more.
+For a source on the network the sensor starts stopped: a person switches it on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import dagster as dg
+
+from nemotron_assets.recipe import current_recipe
+from nemotron_assets.snapshots.catalog import register
+from nemotron_assets.snapshots.tables import CATALOG, PAGES
+from nemotron_assets.table import snapshot_partitions
+from resources.crawl import Crawl, CrawlError
+
+_CRAWL = current_recipe().crawl
+_TARGET = dg.AssetSelection.assets(CATALOG.asset_key, PAGES.asset_key)
+
+
+def _missing(instance: dg.DagsterInstance, offered: list[str]) -> list[str]:
+    """The offered snapshots that have no pages yet and that no run is fetching."""
+    present = instance.get_materialized_partitions(PAGES.asset_key)
+    return [snapshot for snapshot in offered if snapshot not in present and not _is_running(instance, snapshot)]
+
+
+def _is_running(instance: dg.DagsterInstance, snapshot: str) -> bool:
+    from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+
+    filters = dg.RunsFilter(tags={"dagster/partition": snapshot}, statuses=list(IN_PROGRESS_RUN_STATUSES))
+    return instance.get_runs_count(filters) > 0
+
+
+def _requests(new: list[str], state: str) -> list[dg.RunRequest]:
+    """The runs to request: the catalogue, and the pages of every new snapshot."""
+    runs = [dg.RunRequest(run_key=f"catalog:{state}", asset_selection=[CATALOG.asset_key])]
+    runs += [
+        dg.RunRequest(run_key=f"pages:{snapshot}", partition_key=snapshot, asset_selection=[PAGES.asset_key])
+        for snapshot in new
+    ]
+    return runs
+
+
+@dg.sensor(
+    target=_TARGET,
+    minimum_interval_seconds=60 if "://" not in _CRAWL.source else 3600,
+    default_status=(
+        dg.DefaultSensorStatus.RUNNING if "://" not in _CRAWL.source else dg.DefaultSensorStatus.STOPPED
+    ),
+)
+def new_snapshots(context: dg.SensorEvaluationContext, crawl: dg.ResourceParam[Crawl]) -> dg.SensorResult | dg.SkipReason:
+    """Finds snapshots of the recipe's window in collinfo.json that are not in the lake, and requests their pages."""
+    try:
+        offered = [snapshot.id for snapshot in crawl.window()]
+    except CrawlError as error:
+        return dg.SkipReason(f"the source cannot be read now: {error}")
+    state = hashlib.sha256(json.dumps(offered).encode()).hexdigest()[:16]
+    new = _missing(context.instance, offered)
+    if not new and context.cursor == state:
+        return dg.SkipReason(f"nothing new among {len(offered)} snapshots of the window")
+    return dg.SensorResult(
+        run_requests=_requests(new, state),
+        dynamic_partitions_requests=[snapshot_partitions.build_add_request(new)] if new else [],
+        cursor=state,
+    )
+
+
+@dg.schedule(target=_TARGET, cron_schedule=_CRAWL.schedule, execution_timezone="UTC")
+def regular_ingestion(
+    context: dg.ScheduleEvaluationContext, crawl: dg.ResourceParam[Crawl]
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Refreshes the catalogue and fetches what is new, at the recipe's times; for those who prefer a clock."""
+    try:
+        offered = [snapshot.id for snapshot in crawl.window()]
+    except CrawlError as error:
+        return dg.SkipReason(f"the source cannot be read now: {error}")
+    new = _missing(context.instance, offered)
+    register(context.instance, new)
+    return _requests(new, context.scheduled_execution_time.isoformat())
+
+
+SENSORS = [new_snapshots]
+SCHEDULES = [regular_ingestion]

@@ -1,0 +1,56 @@
+"""What the source offers as rows of `snapshots.catalog`, and which snapshots are partitions of the lake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from nemotron_assets.snapshots.tables import CATALOG, INGESTED
+from nemotron_assets.table import row_id, snapshot_partitions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from resources.crawl import Crawl
+    from resources.lakehouse import Lakehouse
+
+
+def catalog_rows(crawl: Crawl, lake: Lakehouse) -> pa.Table:
+    """One row per snapshot of the source and per data set ingested by hand."""
+    import polars as pl
+    import pyarrow as pa
+
+    wanted = {snapshot.id for snapshot in crawl.window()}
+    rows = [
+        {"id": row_id(CATALOG.full_name, s.id), "snapshot": s.id, "name": s.name, "from_date": s.from_date,
+         "to_date": s.to_date, "source": shown_source(crawl), "in_window": s.id in wanted,
+         "warc_files": len(crawl.warc_paths(s.id)) if s.id in wanted else None}
+        for s in crawl.snapshots()
+    ]  # fmt: skip
+    ingested = lake.read(INGESTED).scan().group_by("snapshot").agg(pl.len().alias("files")).sort("snapshot").collect()
+    rows += [
+        {"id": row_id(CATALOG.full_name, name), "snapshot": name, "name": name, "from_date": None, "to_date": None,
+         "source": "ingest", "in_window": True, "warc_files": files}
+        for name, files in ingested.iter_rows()
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows, CATALOG.arrow_schema())
+
+
+def register(instance: dg.DagsterInstance, names: list[str]) -> list[str]:
+    """Make snapshots partitions of the lake; returns those that were none before."""
+    known = set(instance.get_dynamic_partitions(snapshot_partitions.name))
+    new = [name for name in names if name not in known]
+    if new:
+        instance.add_dynamic_partitions(snapshot_partitions.name, new)
+    return new
+
+
+def shown_source(crawl: Crawl) -> str:
+    """The source for tables and logs: without user, password or query."""
+    from urllib.parse import urlsplit
+
+    if "://" not in crawl.source:
+        return crawl.source
+    parts = urlsplit(crawl.source)
+    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"

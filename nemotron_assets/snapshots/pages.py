@@ -1,0 +1,163 @@
+"""A snapshot's files as parts of `snapshots.pages`, each with the counts of its records' fates.
+
+Every file is parsed once. Its counts are stored before its pages are committed, so that a part that is in always has
+its counts; a killed run parses the file again and replaces both.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from nemotron_assets.snapshots import warc
+from nemotron_assets.snapshots.rows import RowFile
+from nemotron_assets.snapshots.tables import INGESTED, PAGES, RECORDS
+from nemotron_assets.table import Part, Parts, Reject, content_hash, row_id
+from resources.crawl import Crawl, CrawlError, Missing, Oversized, Unavailable, file_fingerprint
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe import Pages as PagesRecipe
+    from resources.lakehouse import Lakehouse
+
+_SCHEMA = PAGES.arrow_schema()
+
+
+def limits_of(recipe: PagesRecipe) -> warc.Limits:
+    """The recipe's `pages` section as the parser wants it."""
+    return warc.Limits(
+        max_body=int(recipe.max_html_mb * (1 << 20)),
+        mimes=tuple(recipe.mimes),
+        keep_truncated=recipe.keep_truncated,
+        batch_rows=recipe.batch_rows,
+        batch_bytes=recipe.batch_mb << 20,
+    )
+
+
+def page_batch(pages: list[warc.Page], snapshot: str, file: str) -> pa.RecordBatch:
+    """Pages of one file as rows of `snapshots.pages`."""
+    n = len(pages)
+    prefix = (PAGES.full_name, snapshot, file)
+    columns = {
+        "id": [row_id(*prefix, page.offset) for page in pages],
+        "parents": [[]] * n,
+        "snapshot": [snapshot] * n,
+        "content_hash": [content_hash(page.html) for page in pages],
+        "warc_file": [file] * n,
+        "warc_offset": [page.offset for page in pages],
+        "warc_length": [page.length for page in pages],
+    }
+    for name in _SCHEMA.names:
+        if name not in columns:
+            columns[name] = [getattr(page, name) for page in pages]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(columns[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA
+    )
+
+
+def snapshot_parts(
+    snapshot: str, recipe: PagesRecipe, crawl: Crawl, lake: Lakehouse, run_id: str, log: Callable[[str], None]
+) -> Parts:
+    """The parts of one partition of `snapshots.pages`: the files named to `nemotron ingest`, or the crawl's."""
+    return Parts(_SnapshotFiles(snapshot, recipe, crawl, lake, run_id, log).parts())
+
+
+class _SnapshotFiles:
+    """One run over a snapshot's files."""
+
+    def __init__(self, snapshot, recipe, crawl, lake, run_id, log) -> None:
+        self.snapshot, self.limits, self.crawl, self.lake = snapshot, limits_of(recipe), crawl, lake
+        self.run_id, self.log = run_id, log
+        self.rejects = lake.rejects(PAGES, snapshot)
+
+    def parts(self) -> Iterator[Part]:
+        import polars as pl
+
+        ingested = self.lake.read(INGESTED, self.snapshot)
+        named = ingested.scan().sort("file").collect().to_dicts() if ingested.exists else []
+        if named:
+            files = [(row["file"], row["fingerprint"], lambda row=row: self._ingested(row)) for row in named]
+        else:
+            paths = self.crawl.warc_paths(self.snapshot)
+            chosen = paths[: self.crawl.max_warc_files]
+            self.log(f"{self.snapshot}: {len(chosen)} of {len(paths)} WARC files")
+            files = [(path, None, lambda path=path: self._crawled(path)) for path in chosen]
+        records = self.lake.read(RECORDS, self.snapshot).scan()
+        broken = set(records.filter(pl.col("fate") == "broken_file").select("warc_file").collect()["warc_file"])
+        for file, fingerprint, make in files:
+            if file in broken:
+                # Another attempt is due: a file that was broken may have been put right, or be reachable now.
+                fingerprint = f"retry:{self.run_id}"
+            elif fingerprint is None:
+                fingerprint = self._fingerprint(file)
+            yield Part(file, fingerprint, make)
+        known = set(records.select("warc_file").unique().collect()["warc_file"])
+        for file in known - {file for file, _, _ in files}:
+            self._store_counts(file, warc.Counts())
+
+    def _fingerprint(self, path: str) -> str:
+        try:
+            return self.crawl.fingerprint(path)
+        except CrawlError:
+            return f"unreadable:{self.run_id}"
+
+    def _crawled(self, path: str) -> Iterator[pa.RecordBatch]:
+        try:
+            with self.crawl.open(path) as stream:
+                yield from self._parse(path, warc.WarcFile(stream, self.limits, self._reject_in(path)))
+        except Unavailable as problem:
+            if not self.crawl.alive():
+                raise  # the source is gone, not the file: nothing is given up, the next run goes on here
+            self._broken_file(path, problem)
+        except (Missing, Oversized, warc.NotWarc) as problem:
+            self._broken_file(path, problem)
+
+    def _ingested(self, row: dict) -> Iterator[pa.RecordBatch]:
+        place, file = Path(row["path"]), row["file"]
+        if file_fingerprint(place) != row["fingerprint"]:
+            raise CrawlError(f"{place} has changed since it was ingested: run `nemotron ingest` again")
+        if row["format"] == "warc":
+            try:
+                with place.open("rb") as stream:
+                    yield from self._parse(file, warc.WarcFile(stream, self.limits, self._reject_in(file)))
+            except warc.NotWarc as problem:
+                self._broken_file(file, problem)
+            return
+        source = RowFile(place, row, self.limits, self._reject_in(file))
+        try:
+            yield from self._parse(file, source)
+        except (OSError, EOFError, zlib.error, pa.ArrowException) as problem:
+            # What was read before the damage is kept; rows after it cannot be found.
+            self._broken_file(file, problem, source.counts)
+
+    def _parse(self, file: str, source: warc.WarcFile | RowFile) -> Iterator[pa.RecordBatch]:
+        for pages in source.batches():
+            yield page_batch(pages, self.snapshot, file)
+        self._store_counts(file, source.counts)
+
+    def _reject_in(self, file: str) -> warc.OnBroken:
+        return lambda offset, fate, detail: self.rejects.add(
+            Reject(row_id(PAGES.full_name, self.snapshot, file, offset), fate, f"{file} at {offset}: {detail}")
+        )
+
+    def _broken_file(self, file: str, problem: Exception, counts: warc.Counts | None = None) -> None:
+        self.log(f"{file} is broken: {problem}")
+        self.rejects.add(Reject(row_id(PAGES.full_name, self.snapshot, file), "broken_file", f"{file}: {problem}"))
+        counts = counts or warc.Counts()
+        counts.add("broken_file", 0)
+        self._store_counts(file, counts)
+
+    def _store_counts(self, file: str, counts: warc.Counts) -> None:
+        rows = [
+            {"id": row_id(RECORDS.full_name, self.snapshot, file, fate), "snapshot": self.snapshot, "warc_file": file,
+             "fate": fate, "records": number, "bytes": counts.bytes[fate]}
+            for fate, number in counts.records.items()
+        ]  # fmt: skip
+        quoted = [value.replace("'", "''") for value in (self.snapshot, file)]
+        self.lake.replace(
+            RECORDS, pa.Table.from_pylist(rows, RECORDS.arrow_schema()),
+            f"snapshot = '{quoted[0]}' AND warc_file = '{quoted[1]}'", run_id=self.run_id,
+        )  # fmt: skip

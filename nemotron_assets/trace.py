@@ -1,0 +1,500 @@
+"""Follows one row, page, model or score through the lake: back to the bytes it came from, forward to all it touched.
+
+Both directions walk level by level along the links that the Table declarations give (see lineage.py), one query per
+link and level, so a step costs a scan of the id columns involved and never more memory than what is shown. What is
+shown is bounded: at most `limit` relatives of one row and `limit` new rows of one table per level are followed; how
+many there are beside them is counted, never silently dropped.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nemotron_assets.lineage import Link, is_model, links
+from nemotron_assets.table import Table
+from resources.warehouse import identifier, literal
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: Columns worth showing beside an id, in this order, from whichever table has them.
+FACTS = (
+    "url", "snapshot", "language", "title", "kind", "name", "version", "parent_version", "uri", "model",
+    "model_version", "task", "metric", "value", "prompt", "generator", "shard", "position", "sha256",
+    "warc_file", "warc_offset", "warc_length", "payload_digest", "mime",
+)  # fmt: skip
+_WIDEST = 120
+
+
+class NotFound(LookupError):
+    """Nothing in the lake has this id, URL or version."""
+
+
+@dataclass(frozen=True, order=True)
+class Node:
+    """A row (`key` is its id) or a version of a whole table (`key` is "@" and the Delta version)."""
+
+    table: str
+    key: str
+
+    @property
+    def is_version(self) -> bool:
+        return self.key.startswith("@")
+
+    def __str__(self) -> str:
+        return f"{self.table}{self.key}" if self.is_version else f"{self.table} {self.key}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a page's record stands: the arguments of the ranged read that gives it back.
+
+    `length` is 0 for a row of a Parquet or JSON-lines file, whose `offset` is the row number. `path` is where a file
+    ingested by hand was when it was named, else empty: then `file` is a path in the crawl.
+    """
+
+    page: str
+    url: str
+    file: str
+    offset: int
+    length: int
+    path: str = ""
+
+    @property
+    def http_range(self) -> str:
+        return f"bytes={self.offset}-{self.offset + self.length - 1}" if self.length else ""
+
+    def __str__(self) -> str:
+        place = self.path or self.file
+        if not self.length:
+            return f"{place} row {self.offset}"
+        return f"{place} offset={self.offset} length={self.length} (Range: {self.http_range})"
+
+
+@dataclass
+class Trace:
+    """What was found. `above` gives the nodes a node was made from, `below` those made from it.
+
+    `more` counts relatives that are not shown, by (node, direction); `unfollowed` are shown, but not their relatives.
+    """
+
+    target: str
+    starts: list[Node]
+    above: dict[Node, list[Node]] = field(default_factory=dict)
+    below: dict[Node, list[Node]] = field(default_factory=dict)
+    facts: dict[Node, dict[str, Any]] = field(default_factory=dict)
+    origins: list[Origin] = field(default_factory=list)
+    more: dict[tuple[Node, str], int] = field(default_factory=dict)
+    unfollowed: set[tuple[Node, str]] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+    def reached(self, direction: str) -> list[Node]:
+        """Every node found "above" or "below" the starts, without them."""
+        found = {node for nodes in getattr(self, direction).values() for node in nodes}
+        return sorted(found - set(self.starts))
+
+    def counts(self, direction: str) -> dict[str, int]:
+        """Rows found per table, above or below."""
+        counted: dict[str, int] = defaultdict(int)
+        for node in self.reached(direction):
+            counted[node.table] += not node.is_version
+        return {table: count for table, count in counted.items() if count}
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as plain lists and dictionaries; edges point from what was made to what it was made from."""
+
+        def edges(direction: str) -> Iterator[dict[str, Any]]:
+            for node, others in getattr(self, direction).items():
+                for other in others:
+                    child, parent = (node, other) if direction == "above" else (other, node)
+                    yield {"child": str(child), "parent": str(parent)}
+
+        nodes = sorted({*self.starts, *self.reached("above"), *self.reached("below")})
+        return {
+            "target": self.target,
+            "start": [str(node) for node in self.starts],
+            "nodes": {
+                str(node): {"table": node.table, "id": node.key, **{k: _plain(v) for k, v in self.facts.get(node, {}).items()}}
+                for node in nodes
+            },
+            "backward": list(edges("above")),
+            "forward": list(edges("below")),
+            "origins": [
+                {"page": o.page, "url": o.url, "file": o.file, "offset": o.offset, "length": o.length,
+                 "range": o.http_range, "path": o.path}
+                for o in self.origins
+            ],
+            "more": [{"node": str(n), "direction": d, "count": c} for (n, d), c in sorted(self.more.items())],
+            "unfollowed": [{"node": str(n), "direction": d} for n, d in sorted(self.unfollowed)],
+            "notes": self.notes,
+        }  # fmt: skip
+
+
+def trace(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Iterable[Table],
+    target: str,
+    *,
+    limit: int = 20,
+    backward: bool = True,
+    forward: bool = True,
+) -> Trace:
+    """Trace `target`: a row id, a URL, or a table version such as "blend.token_shards@12".
+
+    `connection` has the catalog in use (`Warehouse.connect`), `tables` are those it was made from. Raises `NotFound`.
+    """
+    walker = _Walker(connection, list(tables), limit)
+    result = Trace(target, walker.find(target))
+    if backward:
+        walker.walk(result, "above", walker.parents)
+    if forward:
+        walker.walk(result, "below", walker.children)
+    walker.describe(result)
+    result.notes += walker.notes
+    return result
+
+
+@dataclass
+class _Found:
+    """Relatives of a frontier: (node, relative) pairs in order, and how many more there are per node."""
+
+    pairs: list[tuple[Node, Node]] = field(default_factory=list)
+    more: dict[Node, int] = field(default_factory=dict)
+
+    def add(self, pairs: Iterable[tuple[Node, Node]], totals: Mapping[Node, int] | None = None) -> None:
+        pairs = list(pairs)
+        self.pairs += pairs
+        shown: dict[Node, int] = defaultdict(int)
+        for node, _ in pairs:
+            shown[node] += 1
+        for node, total in (totals or {}).items():
+            if total > shown[node]:
+                self.more[node] = self.more.get(node, 0) + total - shown[node]
+
+
+class _Walker:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, tables: list[Table], limit: int) -> None:
+        self.connection, self.limit = connection, max(1, limit)
+        self.tables = {table.full_name: table for table in tables}
+        self.links = links(tables)
+        self.versioned = [t for t in tables if {"id", "input_versions"} <= set(t.column_names)]
+        self.paths = dict(connection.execute("select table_name, path from lineage.tables where in_lake").fetchall())
+        self.notes: list[str] = []
+
+    # -- where to start -----------------------------------------------------------------------------------------
+
+    def find(self, target: str) -> list[Node]:
+        table, at, version = target.partition("@")
+        if at and table in self.tables and version.isdecimal():
+            return [Node(table, f"@{int(version)}")]
+        if "://" in target:
+            return self._find_url(target)
+        found = self._rows("select distinct table_name, id from lineage.rows where id = ? order by all", [target])
+        if not found:
+            raise NotFound(
+                f"no row of the lake has the id {target!r}. Give a row id, a URL as it was fetched, or a table version "
+                "such as blend.token_shards@3"
+            )
+        return [Node(*row) for row in found]
+
+    def _find_url(self, url: str) -> list[Node]:
+        """Rows with this URL in the tables nearest to the crawl that have any."""
+        having = [t for t in self.tables.values() if {"id", "url"} <= set(t.column_names)]
+        for table in sorted(having, key=lambda t: len(self._ancestry(t))):
+            rows = self._rows(f"select distinct id from {_sql(table)} where url = ? order by id", [url])
+            if rows:
+                return [Node(table.full_name, row[0]) for row in rows]
+        raise NotFound(f"no page of the lake was fetched from {url!r}")
+
+    def _ancestry(self, table: Table) -> set[str]:
+        found: set[str] = set()
+        waiting = list(table.parents)
+        while waiting:
+            name = waiting.pop()
+            if name in self.tables and name not in found:
+                found.add(name)
+                waiting += self.tables[name].parents
+        return found
+
+    # -- walking ------------------------------------------------------------------------------------------------
+
+    def walk(self, result: Trace, direction: str, step) -> None:
+        """Level by level until nothing new turns up; every node is followed once, so cycles end too."""
+        edges: dict[Node, list[Node]] = getattr(result, direction)
+        seen, frontier = set(result.starts), list(result.starts)
+        while frontier:
+            by_table: dict[str, list[Node]] = defaultdict(list)
+            for node in frontier:
+                by_table[node.table].append(node)
+            found = _Found()
+            for table, nodes in by_table.items():
+                step(table, nodes, found)
+            for node, count in found.more.items():
+                result.more[node, direction] = count
+            fresh: dict[str, list[Node]] = defaultdict(list)
+            for node, other in dict.fromkeys(found.pairs):
+                edges.setdefault(node, []).append(other)
+                if other not in seen:
+                    seen.add(other)
+                    fresh[other.table].append(other)
+            frontier = []
+            for nodes in fresh.values():
+                frontier += nodes[: self.limit]
+                result.unfollowed |= {(node, direction) for node in nodes[self.limit :]}
+
+    def parents(self, table: str, nodes: list[Node], found: _Found) -> None:
+        """What rows or versions of one table were made from."""
+        declared = self.tables[table]
+        ids = [node.key for node in nodes if not node.is_version]
+        for version in (node for node in nodes if node.is_version):
+            self._members(version, found)
+        if not ids:
+            return
+        for link in (link for link in self.links if link.child is declared):
+            self._parent_rows(link, ids, found)
+        if declared in self.versioned:
+            self._input_versions(declared, ids, found)
+
+    def children(self, table: str, nodes: list[Node], found: _Found) -> None:
+        """What was made from rows or versions of one table."""
+        declared = self.tables[table]
+        ids = [node.key for node in nodes if not node.is_version]
+        for version in (node for node in nodes if node.is_version):
+            self._users(version, found)
+        if not ids:
+            return
+        for link in (link for link in self.links if table in link.parents):
+            self._child_rows(link, table, ids, found)
+        if is_model(declared):
+            self._model_users(declared, ids, found)
+        else:
+            self._in_versions(declared, ids, found)
+
+    def _parent_rows(self, link: Link, ids: list[str], found: _Found) -> None:
+        """Parents by id, in the order in which the child lists them."""
+        child, column = link.child.full_name, identifier(link.column)
+        source = f", {identifier(link.sources)}" if link.sources else ""
+        rows = self._rows(f"select id, {column}{source} from {_sql(link.child)} where {_in('id', ids)}", _values(ids))
+        listed: dict[str, list[tuple[str, str]]] = {}
+        for row in rows:
+            parents = (row[1] if link.is_list else [row[1]]) or []
+            named = row[2] if link.sources else [link.parents[0] if len(link.parents) == 1 else ""] * len(parents)
+            pairs = [(p, s) for p, s in zip(parents, named, strict=True) if p is not None]
+            listed.setdefault(row[0], []).extend(pairs)
+        for id_, pairs in listed.items():
+            unique = list(dict.fromkeys(pairs))
+            shown = unique[: self.limit]
+            node = Node(child, id_)
+            tables = self._tables_of([p for p, s in shown if not s], link.parents)
+            above = [Node(s or tables.get(p, ""), p) for p, s in shown]
+            for lost in (n for n in above if n.table not in self.tables):
+                self.notes.append(f"{child} {id_} names {lost.key}, which stands in none of {', '.join(link.parents)}")
+            found.add(((node, n) for n in above if n.table in self.tables), {node: len(unique) - len(shown) + sum(n.table in self.tables for n in above)})
+
+    def _tables_of(self, ids: list[str], candidates: Iterable[str]) -> dict[str, str]:
+        """Which of several tables each id stands in."""
+        found: dict[str, str] = {}
+        for name in candidates if ids else ():
+            rest = [id_ for id_ in ids if id_ not in found]
+            if rest:
+                rows = self._rows(f"select id from {_sql(self.tables[name])} where {_in('id', rest)}", _values(rest))
+                found |= {row[0]: name for row in rows}
+        return found
+
+    def _child_rows(self, link: Link, parent: str, ids: list[str], found: _Found) -> None:
+        """Rows that name a parent, the first few of each by id, and how many there are."""
+        value = f"unnest({identifier(link.column)})" if link.is_list else identifier(link.column)
+        pairs = f"select distinct {value} as parent, id from {_sql(link.child)}"
+        if link.sources:
+            pairs = (
+                f"select distinct parent, id from (select id, {value} as parent, unnest({identifier(link.sources)}) as source "
+                f"from {_sql(link.child)}) where source = {literal(parent)}"
+            )
+        query = (
+            f"select parent, id, count(*) over (partition by parent) from ({pairs}) where {_in('parent', ids)} "
+            "qualify row_number() over (partition by parent order by id) <= ? order by parent, id"
+        )
+        rows = self._rows(query, [*_values(ids), self.limit])
+        totals = {Node(parent, row[0]): row[2] for row in rows}
+        found.add(((Node(parent, row[0]), Node(link.child.full_name, row[1])) for row in rows), totals)
+
+    # -- versions of whole tables, and models -------------------------------------------------------------------
+
+    def _inputs(self, where: str, parameters: list[Any]) -> list[tuple[str, str, str, int]]:
+        """Lines of lineage.version_edges: child table, child, parent table, its version."""
+        query = f"select child_table, child, parent_table, parent_version from lineage.version_edges where {where} order by all"
+        rows = []
+        for row in self._rows(query, parameters):
+            if row[2] in self.tables:
+                rows.append(row)
+            else:
+                self.notes.append(f"{row[0]} {row[1]} was made from {row[2]}@{row[3]}, which is not a declared table")
+        return rows
+
+    def _input_versions(self, table: Table, ids: list[str], found: _Found) -> None:
+        """Table versions that a model or score was made from; of a models table, the one model it names."""
+        for child_table, child, parent, version in self._inputs(
+            f"child_table = {literal(table.full_name)} and {_in('child', ids)}", _values(ids)
+        ):
+            node = Node(child_table, child)
+            if is_model(self.tables[parent]):
+                models = self._named_models(table, child, self.tables[parent])
+                found.add((node, Node(parent, model)) for model in models)
+            else:
+                found.add([(node, Node(parent, f"@{version}"))])
+
+    def _named_models(self, table: Table, id_: str, models: Table) -> list[str]:
+        """Ids of the model version a row names: a score by model and version, a model by its parent version."""
+        match = _model_match(table)
+        if not match:
+            return []
+        query = (
+            f"select distinct m.id from {_sql(models)} m, {_sql(table)} c where c.id = ? and {match} order by m.id"
+        )
+        return [row[0] for row in self._rows(query, [id_])]
+
+    def _model_users(self, models: Table, ids: list[str], found: _Found) -> None:
+        """Scores of a model version, and models trained on from it."""
+        for table in self.versioned:
+            match = _model_match(table)
+            if not match:
+                continue
+            query = (
+                f"select m.id, c.id, count(*) over (partition by m.id) from {_sql(models)} m, {_sql(table)} c "
+                f"where {_in('m.id', ids)} and {match} and list_bool_or(list_transform(c.input_versions, "
+                f"lambda v: starts_with(v, {literal(models.full_name + '@')}))) "
+                "qualify row_number() over (partition by m.id order by c.id) <= ? order by all"
+            )
+            rows = self._rows(query, [*_values(ids), self.limit])
+            totals = {Node(models.full_name, row[0]): row[2] for row in rows}
+            pairs = ((Node(models.full_name, row[0]), Node(table.full_name, row[1])) for row in rows)
+            found.add(pairs, totals)
+
+    def _in_versions(self, table: Table, ids: list[str], found: _Found) -> None:
+        """Versions of the table that something was made from and that hold the rows."""
+        used = {row[3] for row in self._inputs(f"parent_table = {literal(table.full_name)}", [])}
+        for version in sorted(used):
+            rows = self._at_version(table.full_name, version, f"where {_in('id', ids)}", _values(ids))
+            found.add((Node(table.full_name, id_), Node(table.full_name, f"@{version}")) for id_ in rows)
+
+    def _members(self, version: Node, found: _Found) -> None:
+        """The first rows of a table version, by id, and how many there are."""
+        if "id" not in self.tables[version.table].column_names:
+            return
+        number = int(version.key[1:])
+        rows = self._at_version(version.table, number, f"order by id limit {self.limit + 1}", [])
+        total = len(rows)
+        if total > self.limit:
+            total = self._rows(f"select count(*) from delta_scan({literal(self.paths[version.table])}, version := {number})", [])[0][0]
+        found.add(((version, Node(version.table, id_)) for id_ in rows[: self.limit]), {version: total})
+
+    def _users(self, version: Node, found: _Found) -> None:
+        """Models and scores that were made from a table version."""
+        rows = self._inputs("parent_table = ? and parent_version = ?", [version.table, int(version.key[1:])])
+        shown = rows[: self.limit]
+        found.add(((version, Node(row[0], row[1])) for row in shown), {version: len(rows)})
+
+    def _at_version(self, table: str, version: int, rest: str, parameters: list[Any]) -> list[str]:
+        """Ids of a table as it was at a version; a version that is gone is noted, not guessed at."""
+        import duckdb
+
+        if table not in self.paths:
+            self.notes.append(f"{table}@{version} cannot be read: the table is not in the lake")
+            return []
+        source = f"delta_scan({literal(self.paths[table])}, version := {version})"
+        try:
+            return [row[0] for row in self._rows(f"select distinct id from {source} {rest}", parameters)]
+        except duckdb.IOException as error:
+            self.notes.append(f"{table}@{version} can no longer be read: {str(error).splitlines()[0]}")
+            return []
+
+    # -- what is shown beside the ids ---------------------------------------------------------------------------
+
+    def describe(self, result: Trace) -> None:
+        """Fetch the facts of every node found and the origins among them."""
+        by_table: dict[str, list[str]] = defaultdict(list)
+        for node in sorted({*result.starts, *result.reached("above"), *result.reached("below")}):
+            if not node.is_version:
+                by_table[node.table].append(node.key)
+        for name, ids in by_table.items():
+            table = self.tables[name]
+            columns = [column for column in FACTS if column in table.column_names]
+            selected = ", ".join(["id", *(_short(table, column) for column in columns)])
+            for row in self._rows(f"select {selected} from {_sql(table)} where {_in('id', ids)}", _values(ids)):
+                facts = {k: v for k, v in zip(columns, row[1:], strict=True) if v is not None}
+                result.facts[Node(name, row[0])] = facts
+                if {"warc_file", "warc_offset", "warc_length"} <= facts.keys():
+                    result.origins.append(self._origin(row[0], facts))
+
+    def _origin(self, page: str, facts: Mapping[str, Any]) -> Origin:
+        path = ""
+        if "snapshots.ingested" in self.tables:
+            query = "select path from snapshots.ingested where snapshot = ? and file = ?"
+            rows = self._rows(query, [facts["snapshot"], facts["warc_file"]])
+            path = rows[0][0] if rows else ""
+        return Origin(page, facts.get("url", ""), facts["warc_file"], facts["warc_offset"], facts["warc_length"], path)
+
+    def _rows(self, query: str, parameters: list[Any]) -> list[tuple]:
+        return self.connection.execute(query, parameters).fetchall()
+
+
+def read_back(origin: Origin, facts: Mapping[str, Any], crawl) -> tuple[bytes, bool]:
+    """The page's body from a ranged read of its WARC record, and whether it is the same page as in the lake.
+
+    `facts` are those of the page's node, `crawl` is the `Crawl` resource. Raises ValueError for a row of a Parquet or
+    JSON-lines file, which has no byte range, or when the bytes hold no readable record; `crawl`'s own errors pass.
+    """
+    from nemotron_assets.snapshots.warc import Limits, WarcFile
+
+    if not origin.length:
+        raise ValueError(f"{origin}: a row of this file has no byte range to read")
+    if origin.path:
+        with open(origin.path, "rb") as stream:
+            stream.seek(origin.offset)
+            data = stream.read(origin.length)
+    else:
+        data = crawl.read_range(origin.file, origin.offset, origin.length)
+    limits = Limits(max_body=1 << 30, mimes=(facts["mime"],), keep_truncated=True)
+    record = WarcFile(io.BytesIO(data), limits)
+    page = next(record.pages(), None)
+    if page is None:
+        raise ValueError(f"{origin}: the bytes there hold no page, but {record.counts.records}")
+    return page.html, page.payload_digest == facts["payload_digest"] and page.url == origin.url
+
+
+def _model_match(table: Table) -> str:
+    """The condition under which row c of `table` names row m of a models table; empty if it names none."""
+    columns = set(table.column_names)
+    if {"model", "model_version"} <= columns:
+        return "c.model = m.name and c.model_version::varchar = m.version::varchar"
+    if "parent_version" in columns:
+        return "c.parent_version::varchar = m.version::varchar"
+    return ""
+
+
+def _sql(table: Table) -> str:
+    return identifier(table.schema, table.name)
+
+
+def _in(column: str, ids: list[str]) -> str:
+    # One id as an equality: the only form for which Parquet bloom filters skip row groups.
+    return f"{column} = ?" if len(ids) == 1 else f"{column} in (select unnest(?::varchar[]))"
+
+
+def _values(ids: list[str]) -> list[Any]:
+    return [ids[0]] if len(ids) == 1 else [ids]
+
+
+def _short(table: Table, column: str) -> str:
+    name = identifier(column)
+    if table.column(column).dtype == "string" and column not in ("url", "uri", "warc_file"):
+        return f"case when length({name}) > {_WIDEST} then left({name}, {_WIDEST - 1}) || '…' else {name} end"
+    return name
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -1,0 +1,133 @@
+"""The write contract of a table: whatever a stage returns becomes record batches with exactly the declared columns.
+
+Also the order-independent hash of what was written, and the preview shown beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from nemotron_assets.table import Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class LakeError(RuntimeError):
+    """The lake cannot do what was asked; the message names the table, the reason and the way out."""
+
+
+class ContractError(LakeError):
+    """Data that does not have the columns its table declares. Nothing was committed."""
+
+
+class CommitConflict(LakeError):
+    """Another writer committed to the same partition meanwhile; the whole write has to be done again."""
+
+
+def checked(table: Table, data: Any, partition: str | None, part: str = "") -> Iterator[pa.RecordBatch]:
+    """Record batches of `data` with exactly the declared schema, or a `ContractError` that says what is wrong."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    schema = table.arrow_schema()
+    for raw in _batches(data):
+        problems = [f"missing column {n!r}" for n in schema.names if n not in raw.schema.names]
+        problems += [f"undeclared column {n!r}" for n in raw.schema.names if n not in schema.names]
+        arrays = {}
+        for name in set(schema.names) & set(raw.schema.names):
+            array, wanted = raw.column(name), schema.field(name)
+            if not _same_type(array.type, wanted.type):
+                problems.append(f"column {name!r} is {array.type}, declared {wanted.type}")
+            elif array.null_count and not wanted.nullable:
+                problems.append(f"column {name!r} has {array.null_count} nulls and is declared without")
+            else:
+                arrays[name] = array.cast(wanted.type)
+        for column, value in ((table.partition_by, partition), (table.part_by, part)):
+            if column in arrays and value and not problems:
+                other = pc.filter(arrays[column], pc.not_equal(arrays[column], value))
+                if len(other):
+                    problems.append(f"column {column!r} holds {other[0].as_py()!r} in the partition or part {value!r}")
+        if problems:
+            raise ContractError(f"{table.full_name}: {'; '.join(problems)}. Nothing was written.")
+        yield pa.RecordBatch.from_arrays([arrays[name] for name in schema.names], schema=schema)
+
+
+def _batches(data: Any) -> Iterator[pa.RecordBatch]:
+    """Whatever a stage returns, as record batches."""
+    import polars as pl
+    import pyarrow as pa
+
+    if isinstance(data, pl.LazyFrame):
+        data = data.collect_batches(chunk_size=65_536, engine="streaming")
+    if isinstance(data, pa.RecordBatch):
+        if data.num_rows:
+            yield data
+    elif isinstance(data, pa.Table):
+        yield from (b for b in data.to_batches(max_chunksize=65_536) if b.num_rows)
+        if not data.num_rows:
+            yield pa.RecordBatch.from_pylist([], data.schema)
+    elif isinstance(data, pl.DataFrame):
+        yield from _batches(data.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    elif isinstance(data, Iterable):
+        for item in data:
+            yield from _batches(item)
+    else:
+        raise LakeError(f"cannot store a {type(data).__name__}: return a frame, a reader, or an iterable of them")
+
+
+def _same_type(actual: pa.DataType, declared: pa.DataType) -> bool:
+    """Equal but for the width of offsets and views, which Delta does not know."""
+    import pyarrow as pa
+    import pyarrow.types as t
+
+    if t.is_large_list(declared):
+        lists = t.is_list(actual) or t.is_large_list(actual)
+        return lists and (t.is_null(actual.value_type) or _same_type(actual.value_type, declared.value_type))
+    if t.is_large_string(declared):
+        return t.is_string(actual) or t.is_large_string(actual) or t.is_string_view(actual)
+    if t.is_large_binary(declared):
+        return t.is_binary(actual) or t.is_large_binary(actual) or t.is_binary_view(actual)
+    if t.is_timestamp(declared):
+        return actual == pa.timestamp("us", tz="UTC")
+    return actual == declared
+
+
+class ContentHash:
+    """Order-independent hash of rows: the wrapping sum of a hash per row over all columns that are not volatile."""
+
+    def __init__(self, table: Table) -> None:
+        self._columns = [column.name for column in table.columns if not column.volatile]
+        self._sum = self._rows = 0
+
+    def counting(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import polars as pl
+
+        for batch in batches:
+            hashes = pl.from_arrow(batch.select(self._columns)).hash_rows(seed=42).to_numpy()
+            self._sum = (self._sum + int(hashes.sum(dtype="uint64"))) & (2**64 - 1)
+            self._rows += batch.num_rows
+            yield batch
+
+    @property
+    def value(self) -> int:
+        return hash63(str(self._sum), str(self._rows))
+
+
+def hash63(*parts: str) -> int:
+    return int.from_bytes(hashlib.sha256("\x1f".join(parts).encode()).digest()[:8]) >> 1
+
+
+def preview(batch: pa.RecordBatch, rows: int = 5, width: int = 80) -> str:
+    """The first rows as a Markdown table; long values are cut, bytes are counted."""
+
+    def cell(value: Any) -> str:
+        text = f"<{len(value)} bytes>" if isinstance(value, bytes) else str(value)
+        return " ".join(text[: width + 1].split()).replace("|", "\\|")[:width] + ("…" if len(text) > width else "")
+
+    lines = ["| " + " | ".join(batch.schema.names) + " |", "|" + "---|" * batch.num_columns]
+    for row in batch.slice(0, rows).to_pylist():
+        lines.append("| " + " | ".join(cell(value) for value in row.values()) + " |")
+    return "\n".join(lines)

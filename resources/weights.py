@@ -1,0 +1,105 @@
+"""Model weights in the lake: content-addressed folders of safetensors beside the Delta tables.
+
+A folder becomes visible only whole: its manifest (name, size and sha256 of every file) is written last, and a folder
+without one does not exist for readers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+MANIFEST = "manifest.json"
+
+
+class WeightsError(RuntimeError):
+    """Weights that are missing or not what their manifest says."""
+
+
+def put(folder: Path, base: str, storage_options: dict[str, str]) -> tuple[str, str]:
+    """Copy `folder` to `<base>/<sha16>`; returns the URI and the sha256 over all names and contents."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    if not files:
+        raise WeightsError(f"{folder} holds no files to store as weights")
+    manifest = {str(p.relative_to(folder)): {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in files}
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    uri = f"{base}/{digest[:16]}"
+    text = json.dumps({"sha256": digest, "files": manifest}, indent=1)
+    if "://" in uri:
+        store = _store(uri, storage_options)
+        if not _has(store, MANIFEST):
+            for name in manifest:
+                with (folder / name).open("rb") as source, store.open_output_stream(name) as target:
+                    shutil.copyfileobj(source, target, 16 << 20)
+            with store.open_output_stream(MANIFEST) as target:
+                target.write(text.encode())
+        return uri, digest
+    target = Path(uri)
+    if not (target / MANIFEST).is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+        try:
+            for name in manifest:
+                (partial / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(folder / name, partial / name)
+            (partial / MANIFEST).write_text(text)
+            shutil.rmtree(target, ignore_errors=True)
+            os.replace(partial, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+    return uri, digest
+
+
+def get(uri: str, cache: Path, storage_options: dict[str, str]) -> Path:
+    """A local folder with the weights of `uri`: itself if local, else a verified copy under `cache`."""
+    if "://" not in uri:
+        if not (Path(uri) / MANIFEST).is_file():
+            raise WeightsError(f"no weights at {uri}: materialise the model again")
+        return Path(uri)
+    store = _store(uri, storage_options)
+    if not _has(store, MANIFEST):
+        raise WeightsError(f"no weights at {uri}: materialise the model again")
+    with store.open_input_stream(MANIFEST) as source:
+        manifest = json.loads(source.read())
+    target = cache / manifest["sha256"]
+    if (target / MANIFEST).is_file():
+        return target
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=cache))
+    try:
+        for name, facts in manifest["files"].items():
+            path = (partial / name).resolve()
+            if not path.is_relative_to(partial.resolve()):
+                raise WeightsError(f"{uri}: the manifest names a file outside its folder: {name!r}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with store.open_input_stream(name) as source, path.open("wb") as copy:
+                shutil.copyfileobj(source, copy, 16 << 20)
+            if _sha256(path) != facts["sha256"]:
+                raise WeightsError(f"{uri}/{name} is damaged: its sha256 is not the manifest's")
+        (partial / MANIFEST).write_text(json.dumps(manifest))
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return target
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _store(uri: str, storage_options: dict[str, str]):
+    from deltalake.fs import DeltaStorageHandler
+    from pyarrow.fs import PyFileSystem
+
+    return PyFileSystem(DeltaStorageHandler(uri, storage_options))
+
+
+def _has(store, name: str) -> bool:
+    from pyarrow.fs import FileType
+
+    return store.get_file_info([name])[0].type == FileType.File

@@ -1,0 +1,191 @@
+"""`Compute.map`: order, bounds, and what happens to rows that crash, hang, raise or eat memory."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import psutil
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nemotron_assets.table import Reject
+from resources.compute import Compute
+from resources.worker_pool import ComputeError
+from tests.resources import poison
+
+
+@pytest.fixture(scope="module")
+def compute():
+    made = Compute(workers=2, row_timeout_s=20.0, memory_mb=512)
+    yield made
+    made.close()
+
+
+def batches(rows: int, size: int, behave: dict[int, str] = {}, value=lambda n: n):  # noqa: B006
+    """`rows` rows in batches of `size`; `behave` says which rows misbehave and how."""
+    for start in range(0, rows, size):
+        numbers = range(start, min(start + size, rows))
+        yield pa.RecordBatch.from_pydict(
+            {
+                "id": [f"r{n}" for n in numbers],
+                "value": [value(n) for n in numbers],
+                "behave": pa.array([behave.get(n) for n in numbers], pa.string()),
+            }
+        )
+
+
+def run(compute: Compute, source, fn=poison.behave) -> tuple[list[str], list[Reject]]:
+    rejects: list[Reject] = []
+    frames = list(compute.map(source, fn, reject=rejects.append, stage="web.test"))
+    return [row_id for frame in frames for row_id in frame["id"]], rejects
+
+
+def test_order_is_that_of_the_input_though_later_batches_finish_first(compute):
+    source = batches(12, 2, value=lambda n: 300 if n == 0 else 1)
+    ids, rejects = run(compute, source, poison.slow)
+    assert ids == [f"r{n}" for n in range(12)]
+    assert rejects == []
+
+
+def test_partials_travel_and_values_come_back(compute):
+    frames = list(compute.map(batches(5, 2), functools.partial(poison.scaled, factor=3), reject=pytest.fail))
+    assert pl.concat(frames)["value"].to_list() == [0, 3, 6, 9, 12]
+
+
+def test_the_queue_is_bounded_even_when_the_consumer_stops_taking():
+    taken = 0
+
+    def counting():
+        nonlocal taken
+        for batch in batches(100, 1):
+            taken += 1
+            yield batch
+
+    compute = Compute(workers=2, queue=2)
+    results = compute.map(counting(), poison.slow, reject=pytest.fail)
+    for given_out in range(1, 6):
+        next(results)
+        time.sleep(0.05)
+        assert taken <= given_out + 4
+    results.close()
+    compute.close()
+
+
+@pytest.mark.parametrize(
+    ("how", "cause", "detail"),
+    [
+        ("crash", "worker_died", "SIGSEGV"),
+        ("exit", "worker_died", "exited with 3"),
+        ("raise", "unicode_error", "bad ? text"),
+        ("memory", "memory", "512 MiB allowed"),
+    ],
+)
+def test_the_guilty_row_is_rejected_and_every_other_kept_once(compute, how, cause, detail):
+    ids, rejects = run(compute, batches(30, 8, {11: how}))
+    assert ids == [f"r{n}" for n in range(30) if n != 11]
+    assert [(r.row_id, r.cause) for r in rejects] == [("r11", cause)]
+    assert detail in rejects[0].detail
+
+
+def test_a_row_that_hangs_is_given_up_alone():
+    compute = Compute(workers=2, row_timeout_s=1.0)
+    ids, rejects = run(compute, batches(8, 4, {5: "hang"}))
+    compute.close()
+    assert ids == [f"r{n}" for n in range(8) if n != 5]
+    assert [(r.row_id, r.cause) for r in rejects] == [("r5", "timeout")]
+
+
+def test_a_batch_slower_than_the_row_timeout_loses_nothing():
+    compute = Compute(workers=2, row_timeout_s=0.5)
+    ids, rejects = run(compute, batches(8, 8, value=lambda n: 120), poison.slow)
+    compute.close()
+    assert ids == [f"r{n}" for n in range(8)]
+    assert rejects == []
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.dictionaries(st.integers(0, 23), st.sampled_from(["crash", "exit", "raise"]), max_size=3), st.integers(1, 9))
+def test_any_poison_rows_leave_exactly_the_others(compute, behave, size):
+    ids, rejects = run(compute, batches(24, size, behave))
+    assert ids == [f"r{n}" for n in range(24) if n not in behave]
+    assert [r.row_id for r in rejects] == [f"r{n}" for n in sorted(behave)]
+
+
+def test_workers_are_reused_and_inherit_nothing_heavy(compute):
+    def pids():
+        return set(pl.concat(list(compute.map(batches(8, 1), poison.process, reject=pytest.fail)))["pid"])
+
+    assert len(pids() | pids()) <= 2
+    frame = next(compute.map(batches(1, 1), poison.process, reject=pytest.fail))
+    assert frame["heavy"].to_list() == [""]
+    assert frame["pid"].item() != os.getpid()
+
+
+def test_closing_the_results_early_leaves_no_worker():
+    before = set(psutil.Process().children())
+    compute = Compute(workers=2)
+    results = compute.map(batches(50, 1, dict.fromkeys(range(1, 50), "hang")), poison.behave, reject=pytest.fail)
+    next(results)
+    assert set(psutil.Process().children()) - before
+    started = time.monotonic()
+    results.close()
+    compute.close()
+    assert time.monotonic() - started < 5
+    assert set(psutil.Process().children()) <= before
+
+
+def test_a_function_that_cannot_be_used_is_an_error_not_a_reject(compute):
+    with pytest.raises(ComputeError, match="not a polars DataFrame"):
+        list(compute.map(batches(2, 1), poison.wrong, reject=pytest.fail))
+    with pytest.raises(AttributeError):
+        list(compute.map(batches(2, 1), lambda frame: frame, reject=pytest.fail))
+
+
+def test_losing_row_after_row_to_dead_workers_stops_the_map(compute, monkeypatch):
+    monkeypatch.setattr(compute._own_pool(), "max_lost", 1)
+    with pytest.raises(ComputeError, match="more than 1 rows were lost") as caught:
+        run(compute, batches(4, 1, dict.fromkeys(range(4), "exit")))
+    assert caught.value.__notes__ == ["while mapping over web.test"]
+
+
+@pytest.mark.faults
+def test_workers_die_with_their_parent_though_it_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "from resources.compute import Compute\n"
+        "from tests.resources import poison, test_compute\n"
+        "source = test_compute.batches(9, 1, {n: 'hang' for n in range(1, 9)})\n"
+        "results = Compute(workers=2).map(source, poison.behave, reject=print)\n"
+        "next(results)\n"
+        "print('working', flush=True)\n"
+        "next(results)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env=env, text=True) as parent:
+        assert parent.stdout.readline() == "working\n"
+        workers = psutil.Process(parent.pid).children()
+        assert len(workers) == 2
+        parent.send_signal(signal.SIGKILL)
+    _, alive = psutil.wait_procs(workers, timeout=5)
+    assert not [worker for worker in alive if worker.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.slow
+def test_ray_backend_gives_the_same_rows_and_rejects():
+    import ray
+
+    compute = Compute(backend="ray", workers=1, queue=2)
+    try:
+        ids, rejects = run(compute, batches(12, 4, {5: "crash", 9: "raise"}))
+    finally:
+        ray.shutdown()
+    assert ids == [f"r{n}" for n in range(12) if n not in (5, 9)]
+    assert [(r.row_id, r.cause) for r in rejects] == [("r5", "worker_died"), ("r9", "unicode_error")]
