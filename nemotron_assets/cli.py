@@ -74,6 +74,56 @@ def ingest(paths: tuple[Path, ...], snapshot: str, **columns: str | None) -> Non
 
 
 @cli.command()
+@click.argument("query", required=False)
+@click.option("--report", metavar="NAME", help="Run a report of sql/reports instead of a QUERY.")
+@click.option("--reports", "list_reports", is_flag=True, help="List the reports and their parameters.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A report's parameter; repeatable.")
+@click.option("--csv", "csv", metavar="FILE|-", help="Write all rows as CSV instead of printing them.")
+@click.option("--parquet", metavar="FILE", help="Write all rows as Parquet instead of printing them.")
+@click.option("--limit", default=100, show_default=True, help="Most rows printed; 0 for all.")
+def sql(
+    query: str | None, report: str | None, list_reports: bool, params: tuple[str, ...], csv: str | None,
+    parquet: str | None, limit: int,
+) -> None:  # fmt: skip
+    """Ask the lake in SQL (DuckDB, read only): a QUERY, "-" for one on standard input, or a report.
+
+    Every table is there under its name, as web.documents; lineage.edges says which row was made from which.
+    """
+    from nemotron_assets.query import answer, print_reports
+
+    if list_reports:
+        print_reports()
+        return
+    if (query is None) == (report is None):
+        raise click.UsageError('give one of a QUERY, as "select * from web.documents", or --report NAME')
+    text = sys.stdin.read() if query == "-" else query
+    answer(text, report, params, csv=csv, parquet=parquet, limit=limit)
+
+
+@cli.command()
+@click.argument("name", required=False)
+def tables(name: str | None) -> None:
+    """List the tables with rows, bytes and versions; or show one table's columns and history."""
+    from nemotron_assets.overview import print_tables
+
+    print_tables(name)
+
+
+@cli.command()
+@click.argument("target")
+@click.option("--limit", default=20, show_default=True, help="Most relatives of one row that are shown.")
+@click.option("--backward/--forward", "backward", default=None, help="Only what it was made from / was made from it.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--read", is_flag=True, help="Read the WARC records again and compare them with the pages.")
+def trace(target: str, limit: int, backward: bool | None, as_json: bool, read: bool) -> None:
+    """Follow a row id, URL or table version (blend.token_shards@3) back to its WARC records and forward to models."""
+    from nemotron_assets.trace_view import show
+
+    if not show(target, limit=limit, backward=backward, as_json=as_json, read=read):
+        sys.exit(1)
+
+
+@cli.command()
 @click.option("--explain", is_flag=True, help="Also say what each value means and what is allowed.")
 @click.argument("section", required=False)
 def recipe(section: str | None, explain: bool) -> None:

@@ -2,7 +2,8 @@
 
 The edges follow from the Table declarations alone, so a new table is part of the graph as soon as it is declared:
 
-- `lineage.edges`: a row and a row it was made from (its `parents`, and the generation its text came from).
+- `lineage.edges`: a row and a row it was made from: its `parents`, the generation its text came from, the model it
+  is a score of.
 - `lineage.version_edges`: a model, score or catalog row and a version of a table it was made from (`input_versions`).
 - `lineage.rows`: every id and the table it stands in. `lineage.models`: every version of every model.
 - `lineage.files`: every Parquet file in the lake, with the rows and bytes in it, and whether the last version uses it.
@@ -52,6 +53,8 @@ def links(tables: Iterable[Table]) -> list[Link]:
             found.append(Link(table, "parents", parents, "sources" if several else None))
         if "generation_id" in table.column_names and GENERATIONS in declared and table.full_name != GENERATIONS:
             found.append(Link(table, "generation_id", (GENERATIONS,)))
+        if "model_id" in table.column_names and (models := tuple(t.full_name for t in tables if is_model(t))):
+            found.append(Link(table, "model_id", models))
     return found
 
 

@@ -37,9 +37,8 @@ class Upkeep:
     versions_kept: tuple[int, ...]
 
     def __str__(self) -> str:
-        kept = (
-            f", kept versions {', '.join(map(str, self.versions_kept))} named as inputs" if self.versions_kept else ""
-        )
+        versions = ", ".join(map(str, self.versions_kept))
+        kept = f", kept versions {versions} named as inputs" if versions else ""
         return (
             f"{self.table}: {self.files_compacted} files compacted into {self.files_written}, "
             f"{self.files_vacuumed} vacuumed, {self.temporary_files} temporary files swept{kept}"
@@ -101,7 +100,7 @@ def set_aside(lake: Lakehouse, full_name: str) -> str:
         raise LakeError(f"{path} holds no table to set aside")
     target = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S}")
     path.rename(target)
-    return f"{full_name} is kept in {target}; materialise {table.schema}/{table.name} to build it anew (nemotron run --force)"
+    return f"{full_name} is kept in {target}; `nemotron run --force {table.schema}/{table.name}` builds it anew"
 
 
 def _partitions(delta: DeltaTable, table: Table) -> Iterator[tuple[list[tuple[str, str, str]] | None, int]]:

@@ -47,7 +47,7 @@ class Compute(Section):
     backend: Literal["processes", "ray"] = Field(description="local worker processes, or Ray Data on a cluster")
     workers: int = Field(ge=0, le=1_024, description="worker processes; 0 means one per core")
     row_timeout_s: float = Field(gt=0, le=3_600, description="longest time one row may take, in seconds")
-    memory_mb: int = Field(ge=256, description="address space a worker may grow by, in MB")
+    memory_mb: int = Field(ge=256, description="resident memory one worker may hold, in MiB")
     queue: int = Field(ge=1, le=64, description="batches in flight per worker")
 
 
@@ -93,19 +93,41 @@ class Pages(Section):
     batch_mb: int = Field(ge=1, le=512, description="most MB of bodies in one batch")
 
 
+class JusText(Section):
+    """jusText's paragraph classification (its defaults, which the published pipeline keeps: NeMo Curator)."""
+
+    length_low: int = Field(70, ge=0, description="shorter paragraphs are judged by their neighbours, in characters")
+    length_high: int = Field(200, ge=0, description="longer ones full of stop words are content, in characters")
+    stopwords_low: float = Field(0.30, ge=0, le=1, description="share of stop words below which text is boilerplate")
+    stopwords_high: float = Field(0.32, ge=0, le=1, description="share of stop words from which text is content")
+    max_link_density: float = Field(0.2, ge=0, le=1, description="largest share of characters inside links")
+    max_heading_distance: int = Field(200, ge=0, description="a heading is kept this close to content, in characters")
+    headings: bool = Field(True, description="whether headings of content are kept")
+
+
 class Documents(Section):
     """Text extraction and language identification (Nemotron-CC §2.1)."""
 
     extractor: Literal["justext", "resiliparse"] = Field(description="jusText as published, or the faster resiliparse")
+    extractor_by_language: dict[str, Literal["justext", "resiliparse"]] = Field(
+        {"zh": "resiliparse", "ja": "resiliparse", "th": "resiliparse", "ko": "resiliparse", "he": "resiliparse",
+         "vi": "resiliparse"},
+        description="languages read by another extractor. zh, ja, th have no jusText stop list; ko and he say in few "
+        "characters what its length limits expect in many; the list of vi has words, its text has syllables",
+    )  # fmt: skip
+    justext: JusText = Field(JusText(), description="paragraph classification of jusText")
+    language_model: Literal["lite", "full"] = Field(description="fastText lid.176: packaged .ftz, or downloaded .bin")
+    language_characters: int = Field(4_000, ge=80, le=1_000_000, description="start of a text that is looked at (default)")
     language_min_score: float = Field(ge=0, le=1, description="keep a document when its language scores at least this")
     min_characters: int = Field(ge=0, description="shortest text kept, in characters (default)")
-    max_html_characters: int = Field(ge=1_000, description="longest decoded page that is parsed (default)")
+    max_html_characters: int = Field(ge=1_000, description="longer decoded pages are cut here (default)")
+    batch_rows: int = Field(32, ge=1, le=4_096, description="pages handed to a worker at a time (default)")
 
 
 class Dedup(Section):
     """Deduplication over all snapshots (Nemotron-CC §2.1; exact by the hash of the full text)."""
 
-    batch_rows: int = Field(65_536, ge=1_024, le=1_048_576, description="rows per step of the streamed anti-join")
+    memory_mb: int = Field(ge=64, description="memory of a join before it spills to disk, in MB (default)")
 
 
 class Llm(Section):
@@ -157,6 +179,7 @@ class DiverseQa(Section):
     tokens_per_ten_pairs: int = Field(
         ge=1, description="keep randint(1, max(1, floor(10 * segment tokens / this))) pairs (published: 150)"
     )
+    max_reject_share: float = Field(ge=0, le=1, description="a check fails when more segments give no sample (default)")
     seed: int = Field(ge=0, description="seed of the sampling and of the choice of pairs")
 
 
@@ -185,6 +208,7 @@ class Blend(Section):
     weights: dict[Literal["web.unique_documents", "web.diverse_qa"], Annotated[float, Field(ge=0, le=100)]] = Field(
         description="passes over each source table; 1.5 takes every document once and half of them twice"
     )
+    encoder: Literal["gigatoken", "tokenizers"] = Field("gigatoken", description="library that turns text into ids")
     sort_memory_mb: int = Field(512, ge=128, description="memory for putting documents in order; more goes to disk")
     seed: int = Field(ge=0, description="seed of the order of documents and of sequences in a shard")
 
@@ -213,13 +237,15 @@ class Model(Section):
             raise ValueError(f"kv_heads {self.kv_heads} does not divide attention_heads {self.attention_heads}")
         if self.mamba_heads % self.mamba_groups:
             raise ValueError(f"mamba_groups {self.mamba_groups} does not divide mamba_heads {self.mamba_heads}")
+        if self.pattern.count("*") != self.pattern.count("*-"):
+            raise ValueError("pattern: attention (*) stands directly before an FFN (-), as in M-M*-M-")
         return self
 
 
 class Pretrain(Section):
     """Base training (Nemotron Nano 2 §2.3-2.5)."""
 
-    tokens: int = Field(ge=1_024, description="horizon, in tokens")
+    tokens: int = Field(ge=64, description="horizon, in tokens of packed sequences, padding included")
     batch_sequences: int = Field(ge=1, description="sequences per optimizer step")
     micro_batch_sequences: int = Field(ge=1, description="sequences per forward pass; divides batch_sequences")
     peak_lr: float = Field(gt=0, lt=1, description="learning rate of the stable part")
@@ -230,9 +256,10 @@ class Pretrain(Section):
     weight_decay: float = Field(ge=0, lt=1, description="AdamW weight decay")
     beta1: float = Field(ge=0, lt=1, description="AdamW beta 1")
     beta2: float = Field(ge=0, lt=1, description="AdamW beta 2")
-    adam_eps: float = Field(gt=0, lt=1e-2, description="AdamW epsilon")
+    adam_eps: float = Field(gt=0, lt=1e-2, description="AdamW epsilon (default; not published)")
     grad_clip: float = Field(gt=0, description="largest gradient norm")
     precision: Literal["fp32", "bf16"] = Field(description="precision of the forward and backward pass")
+    recompute: bool = Field(description="compute activations again in the backward pass instead of keeping them")
     log_every: int = Field(ge=1, description="steps between two rows of training metrics")
     checkpoint_every: int = Field(ge=1, description="steps between two checkpoints")
     seed: int = Field(ge=0, description="seed of initial weights and data order")

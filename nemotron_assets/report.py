@@ -19,8 +19,10 @@ def run_table(outcomes: Iterable[Outcome]) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold")
-    for name, justify in (("asset", "left"), ("partition", "left"), ("", "left"), ("rows", "right"), ("tokens", "right"), ("seconds", "right")):  # fmt: skip
-        table.add_column(name, justify=justify, no_wrap=name != "")
+    for name in ("asset", "partition", ""):
+        table.add_column(name)
+    for name in ("rows", "tokens", "seconds"):
+        table.add_column(name, justify="right")
     for outcome in outcomes:
         colour = {"failed": "red", "skipped": "yellow", "fresh": "dim"}.get(outcome.status, "green")
         table.add_row(

@@ -270,7 +270,7 @@ class _Walker:
         for link in (link for link in self.links if table in link.parents):
             self._child_rows(link, table, ids, found)
         if is_model(declared):
-            self._model_users(declared, ids, found)
+            self._trained_from(declared, ids, found)
         else:
             self._in_versions(declared, ids, found)
 
@@ -288,12 +288,13 @@ class _Walker:
         for id_, pairs in listed.items():
             unique = list(dict.fromkeys(pairs))
             shown = unique[: self.limit]
-            node = Node(child, id_)
             tables = self._tables_of([p for p, s in shown if not s], link.parents)
             above = [Node(s or tables.get(p, ""), p) for p, s in shown]
-            for lost in (n for n in above if n.table not in self.tables):
+            known = [node for node in above if node.table in self.tables]
+            for lost in set(above) - set(known):
                 self.notes.append(f"{child} {id_} names {lost.key}, which stands in none of {', '.join(link.parents)}")
-            found.add(((node, n) for n in above if n.table in self.tables), {node: len(unique) - len(shown) + sum(n.table in self.tables for n in above)})
+            node = Node(child, id_)
+            found.add(((node, parent) for parent in known), {node: len(known) + len(unique) - len(shown)})
 
     def _tables_of(self, ids: list[str], candidates: Iterable[str]) -> dict[str, str]:
         """Which of several tables each id stands in."""
@@ -336,43 +337,38 @@ class _Walker:
         return rows
 
     def _input_versions(self, table: Table, ids: list[str], found: _Found) -> None:
-        """Table versions that a model or score was made from; of a models table, the one model it names."""
+        """Table versions that a model or score was made from; of a models table, the model it was trained on from.
+
+        A score names the model it belongs to by its row (`model_id`), which is a link like any other.
+        """
         for child_table, child, parent, version in self._inputs(
             f"child_table = {literal(table.full_name)} and {_in('child', ids)}", _values(ids)
         ):
-            node = Node(child_table, child)
-            if is_model(self.tables[parent]):
-                models = self._named_models(table, child, self.tables[parent])
-                found.add((node, Node(parent, model)) for model in models)
-            else:
-                found.add([(node, Node(parent, f"@{version}"))])
+            if not is_model(self.tables[parent]):
+                found.add([(Node(child_table, child), Node(parent, f"@{version}"))])
+        if "parent_version" in table.column_names:
+            pairs = self._trained_on(table, "c.id", ids)
+            found.add((Node(table.full_name, child), Node(parent, model)) for parent, model, child in pairs)
 
-    def _named_models(self, table: Table, id_: str, models: Table) -> list[str]:
-        """Ids of the model version a row names: a score by model and version, a model by its parent version."""
-        match = _model_match(table)
-        if not match:
-            return []
-        query = (
-            f"select distinct m.id from {_sql(models)} m, {_sql(table)} c where c.id = ? and {match} order by m.id"
-        )
-        return [row[0] for row in self._rows(query, [id_])]
-
-    def _model_users(self, models: Table, ids: list[str], found: _Found) -> None:
-        """Scores of a model version, and models trained on from it."""
+    def _trained_from(self, models: Table, ids: list[str], found: _Found) -> None:
+        """Models that were trained on from a model version."""
         for table in self.versioned:
-            match = _model_match(table)
-            if not match:
-                continue
-            query = (
-                f"select m.id, c.id, count(*) over (partition by m.id) from {_sql(models)} m, {_sql(table)} c "
-                f"where {_in('m.id', ids)} and {match} and list_bool_or(list_transform(c.input_versions, "
-                f"lambda v: starts_with(v, {literal(models.full_name + '@')}))) "
-                "qualify row_number() over (partition by m.id order by c.id) <= ? order by all"
-            )
-            rows = self._rows(query, [*_values(ids), self.limit])
-            totals = {Node(models.full_name, row[0]): row[2] for row in rows}
-            pairs = ((Node(models.full_name, row[0]), Node(table.full_name, row[1])) for row in rows)
-            found.add(pairs, totals)
+            if "parent_version" in table.column_names:
+                pairs = self._trained_on(table, "m.id", ids)
+                found.add(
+                    (Node(parent, model), Node(table.full_name, child))
+                    for parent, model, child in pairs
+                    if parent == models.full_name
+                )
+
+    def _trained_on(self, table: Table, column: str, ids: list[str]) -> list[tuple[str, str, str]]:
+        """(models table, id there, id in `table`) of models and the version each was trained on from."""
+        query = (
+            "select distinct m.model_table, m.id, c.id from lineage.models m, lineage.version_edges e, "
+            f"{_sql(table)} c where {_in(column, ids)} and e.child = c.id and e.child_table = {literal(table.full_name)} "
+            "and e.parent_table = m.model_table and m.version = c.parent_version::varchar order by all"
+        )
+        return self._rows(query, _values(ids))
 
     def _in_versions(self, table: Table, ids: list[str], found: _Found) -> None:
         """Versions of the table that something was made from and that hold the rows."""
@@ -464,16 +460,6 @@ def read_back(origin: Origin, facts: Mapping[str, Any], crawl) -> tuple[bytes, b
     if page is None:
         raise ValueError(f"{origin}: the bytes there hold no page, but {record.counts.records}")
     return page.html, page.payload_digest == facts["payload_digest"] and page.url == origin.url
-
-
-def _model_match(table: Table) -> str:
-    """The condition under which row c of `table` names row m of a models table; empty if it names none."""
-    columns = set(table.column_names)
-    if {"model", "model_version"} <= columns:
-        return "c.model = m.name and c.model_version::varchar = m.version::varchar"
-    if "parent_version" in columns:
-        return "c.parent_version::varchar = m.version::varchar"
-    return ""
 
 
 def _sql(table: Table) -> str:

@@ -196,13 +196,13 @@ class Ledger:
     def fold(self) -> int:
         """Move journals that nobody writes to any more into the Delta table; returns the number of new rows."""
         import pyarrow as pa
-        from filelock import FileLock
 
-        with FileLock(self._folder / "fold.lock"), contextlib.ExitStack() as held:
+        with _fold_lock(self._folder), contextlib.ExitStack() as held:
             paths = [p for p in sorted(self._folder.glob("*.jsonl")) if held.enter_context(_unused(p))]
             rows = {row["id"]: row for path in reversed(paths) for row in _read(path)}
             # A crash between the commit and the removal of a journal leaves rows that are already in.
-            fresh = [row for key, row in rows.items() if key not in self._in_table(set(rows))] if rows else []
+            folded = self._in_table(set(rows)) if rows else {}
+            fresh = [row for key, row in rows.items() if key not in folded]
             if fresh:
                 self._lake.append(
                     GENERATIONS, pa.Table.from_pylist(fresh, GENERATIONS.arrow_schema()), run_id=self._run_id
@@ -241,11 +241,9 @@ class _Journal:
 
     def append(self, row: dict[str, Any]) -> None:
         if self._file is None:
-            # Locked before it is visible: otherwise another process could fold and remove it in between.
-            hidden = self._path.with_suffix(".new")
-            self._file = hidden.open("ab", buffering=0)
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            hidden.rename(self._path)
+            with _fold_lock(self._path.parent):  # else another process could fold and remove it before it is locked
+                self._file = self._path.open("ab", buffering=0)
+                fcntl.flock(self._file, fcntl.LOCK_EX)
             folder = os.open(self._path.parent, os.O_RDONLY)
             os.fsync(folder)
             os.close(folder)
@@ -257,6 +255,12 @@ class _Journal:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _fold_lock(folder: Path):
+    from filelock import FileLock
+
+    return FileLock(folder / "fold.lock")
 
 
 @contextlib.contextmanager

@@ -519,13 +519,13 @@ class Lakehouse(dg.ConfigurableIOManager):
         """Copy a folder of weights into the lake; returns its URI and the sha256 over its files. Idempotent."""
         from resources.weights import put
 
-        return put(Path(folder), f"{self.root.rstrip('/')}/models/weights/{name}", self.storage_options)
+        return put(Path(folder), f"{self.root.rstrip('/')}/models/weights/{name}")
 
     def get_weights(self, uri: str) -> Path:
         """A local folder with the weights stored under `uri`: the lake's own for a local lake, else a cached copy."""
         from resources.weights import get
 
-        return get(uri, cache_dir("weights"), self.storage_options)
+        return get(uri, cache_dir("weights"))
 
     # -- Dagster ------------------------------------------------------------------------------------------------
 

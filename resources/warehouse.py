@@ -130,8 +130,13 @@ class Warehouse(dg.ConfigurableResource):
         if self.is_local:
             return os.path.isdir(os.path.join(self.table_path(table), "_delta_log"))
         from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
 
-        return DeltaTable.is_deltatable(self.table_path(table), self.storage_options or None)
+        try:
+            DeltaTable(self.table_path(table), storage_options=self.storage_options or None, without_files=True)
+        except TableNotFoundError:
+            return False
+        return True
 
     # -- the catalog file ---------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ class WeightsError(RuntimeError):
     """Weights that are missing or not what their manifest says."""
 
 
-def put(folder: Path, base: str, storage_options: dict[str, str]) -> tuple[str, str]:
+def put(folder: Path, base: str) -> tuple[str, str]:
     """Copy `folder` to `<base>/<sha16>`; returns the URI and the sha256 over all names and contents."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     if not files:
@@ -30,7 +30,7 @@ def put(folder: Path, base: str, storage_options: dict[str, str]) -> tuple[str, 
     uri = f"{base}/{digest[:16]}"
     text = json.dumps({"sha256": digest, "files": manifest}, indent=1)
     if "://" in uri:
-        store = _store(uri, storage_options)
+        store = _store(uri)
         if not _has(store, MANIFEST):
             for name in manifest:
                 with (folder / name).open("rb") as source, store.open_output_stream(name) as target:
@@ -54,13 +54,13 @@ def put(folder: Path, base: str, storage_options: dict[str, str]) -> tuple[str, 
     return uri, digest
 
 
-def get(uri: str, cache: Path, storage_options: dict[str, str]) -> Path:
+def get(uri: str, cache: Path) -> Path:
     """A local folder with the weights of `uri`: itself if local, else a verified copy under `cache`."""
     if "://" not in uri:
         if not (Path(uri) / MANIFEST).is_file():
             raise WeightsError(f"no weights at {uri}: materialise the model again")
         return Path(uri)
-    store = _store(uri, storage_options)
+    store = _store(uri)
     if not _has(store, MANIFEST):
         raise WeightsError(f"no weights at {uri}: materialise the model again")
     with store.open_input_stream(MANIFEST) as source:
@@ -92,11 +92,12 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _store(uri: str, storage_options: dict[str, str]):
-    from deltalake.fs import DeltaStorageHandler
-    from pyarrow.fs import PyFileSystem
+def _store(uri: str):
+    """The object store below `uri`. Credentials and endpoints come from the provider's environment variables."""
+    from pyarrow.fs import FileSystem, SubTreeFileSystem
 
-    return PyFileSystem(DeltaStorageHandler(uri, storage_options))
+    filesystem, path = FileSystem.from_uri(uri)
+    return SubTreeFileSystem(path, filesystem)
 
 
 def _has(store, name: str) -> bool:

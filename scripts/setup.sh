@@ -59,12 +59,14 @@ if [[ $browser == yes ]]; then
 fi
 
 # ---- the Python environment --------------------------------------------------------------------------------------
-wanted=$(cat "requirements/$lock.lock" pyproject.toml scripts/setup.sh <(pwd) | sha256sum | cut -d' ' -f1)
+wanted=$(cat "requirements/$lock.lock" pyproject.toml scripts/setup.sh <(echo "$PWD") | sha256sum | cut -d' ' -f1)
 stamp=$venv/.installed
 [[ -f $stamp && $(<"$stamp") == "$wanted" ]] && exit 0
 
-if [[ -e $venv ]] && ! { [[ $(cat $venv/.lock 2>/dev/null) == "$lock" ]] && $venv/bin/python -c '' 2>/dev/null; }; then
-    say "Removing $venv: it was made for another lock file or is broken."
+# A virtual environment cannot be moved, and packages of two lock files do not mix.
+made_for="$lock $PWD"
+if [[ -e $venv ]] && ! { [[ $(cat $venv/.made-for 2>/dev/null) == "$made_for" ]] && $venv/bin/python -c '' 2>/dev/null; }; then
+    say "Making $venv anew: it was made for another lock file or folder, or is broken."
     rm -rf $venv
 fi
 rm -f "$stamp"
@@ -72,7 +74,7 @@ started=$SECONDS
 if [[ ! -e $venv ]]; then
     "$python" -m venv $venv ||
         fail "$python cannot make a virtual environment; on Debian and Ubuntu install python3.11-venv."
-    echo "$lock" >$venv/.lock
+    echo "$made_for" >$venv/.made-for
 fi
 
 work=$(mktemp -d)
@@ -115,9 +117,9 @@ done
 
 site=$($venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 progress() {
-    while sleep 10; do
+    while sleep 10 >/dev/null 2>&1; do
         printf '  %3d s  found %3d, installed %3d of %d\n' $((SECONDS - started)) \
-            "$(cat "$work"/lane-*.log | grep -c '^Collecting ')" "$(find "$site" -maxdepth 1 -name '*.dist-info' | wc -l)" "$total"
+            "$(cat "$work"/lane-*.log | grep -cE '^(Collecting|Processing) ')" "$(find "$site" -maxdepth 1 -name '*.dist-info' | wc -l)" "$total"
     done
 }
 progress &
@@ -130,7 +132,7 @@ kill $watcher 2>/dev/null || true
 wait $watcher 2>/dev/null || true
 pids=()
 if [[ -n $failed ]]; then
-    grep -vE '^(Collecting|  (Using|Downloading)|WARNING: Location|Looking)' "$work/lane-$failed.log" | tail -n 15 >&2
+    grep -vE '^(Collecting|Processing|Requirement already|  (Using|Downloading)|WARNING: Location|Looking|Installing)' "$work/lane-$failed.log" | tail -n 15 >&2
     [[ $failed != torch ]] ||
         fail "No CPU build of $torch was found: point pip at one (pip config set global.find-links FOLDER) or set TORCH_INDEX to a mirror of PyTorch's CPU wheel index."
     fail "pip could not install everything in requirements/$lock.lock (see above); make goes on from here when called again."

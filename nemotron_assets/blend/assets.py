@@ -14,7 +14,10 @@ _DOCUMENTS = {
 
 
 @table_asset(
-    TOKENIZER, recipe=("tokenizer", "blend.held_out_share", "blend.sequence_length"), ins=_DOCUMENTS, kinds={"huggingface"}
+    TOKENIZER,
+    recipe=("tokenizer", "blend.held_out_share", "blend.sequence_length"),
+    ins=_DOCUMENTS,
+    kinds={"huggingface"},
 )
 def tokenizer(
     context: dg.AssetExecutionContext,
@@ -35,12 +38,16 @@ def tokenizer(
     sources = Sources(unique_documents.batches, diverse_qa.batches)
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder, "tokenizer")
-        made, documents, size = bpe.make(recipe.tokenizer, text_sample(sources, recipe, recipe.tokenizer.max_training_mb))
+        made, documents, size = bpe.make(
+            recipe.tokenizer, text_sample(sources, recipe, recipe.tokenizer.max_training_mb)
+        )
         bpe.save(made, directory, recipe.blend.sequence_length)
         uri, sha256 = lake.put_weights(directory, "tokenizer")
         measured = bpe.bytes_per_token(bpe.load(directory), text_sample(sources, recipe, bpe.MEASURE_MB))
     name = f"{recipe.tokenizer.kind}-{made.get_vocab_size()}"
-    context.add_output_metadata({"vocabulary": made.get_vocab_size(), "bytes_per_token": measured, "training_bytes": size})
+    context.add_output_metadata(
+        {"vocabulary": made.get_vocab_size(), "bytes_per_token": measured, "training_bytes": size}
+    )
     return pl.DataFrame(
         {
             "id": row_id(TOKENIZER.full_name, name),
@@ -68,19 +75,19 @@ def token_shards(
     import functools
 
     from nemotron_assets.blend import shards
-    from nemotron_assets.blend import tokenizer as bpe
     from nemotron_assets.blend.documents import Sources, ordered_stream
+    from nemotron_assets.blend.encoder import Encoder
 
     row = tokenizer.scan().collect().row(0, named=True)
-    vocabulary = bpe.load(lake.get_weights(row["uri"]))
+    encoder = Encoder(lake.get_weights(row["uri"]), recipe.blend.encoder)
     length, seed = recipe.blend.sequence_length, recipe.blend.seed
     group_bytes = int(recipe.blend.sequences_per_shard * length * row["bytes_per_token"])
     documents = ordered_stream(Sources(unique_documents.batches, diverse_qa.batches), recipe.blend)
 
     def parts():
         for group in shards.groups(documents, group_bytes):
-            make = functools.partial(shards.shard_frame, group, vocabulary, length, seed)
-            yield Part(group.shard, f"{group.fingerprint}:{row['sha256']}", make)
+            make = functools.partial(shards.shard_frame, group, encoder, length, seed)
+            yield Part(group.part, f"{group.fingerprint}:{row['sha256']}", make)
 
     return Parts(parts())
 

@@ -20,7 +20,7 @@ _IDS = pa.schema([("id", pa.large_string())])
 
 
 def layout(shards: pl.LazyFrame, length: int) -> dict[str, int | float]:
-    """Counts over all sequences: sequences, tokens, fill (share of `length` in use), and rows that are laid out wrongly."""
+    """Of all sequences: how many, their tokens, fill (share of `length` in use), and how many are laid out wrongly."""
     used = pl.col("tokens").list.len().cast(pl.Int64)
     pieces = pl.col("piece_lengths").list.len()
     right = (
@@ -90,8 +90,4 @@ def _with_side(batch: pa.RecordBatch, held_out_share: float) -> pa.RecordBatch:
 
 def not_restored(shard: pl.DataFrame, texts: dict[str, str], tokenizer: Tokenizer) -> list[str]:
     """Of the documents in `texts` (id -> text), those whose pieces in the shard do not decode to their text."""
-    return [
-        document
-        for document, text in texts.items()
-        if decode(tokenizer, restore(shard, document)[:-1]) != text
-    ]
+    return [document for document, text in texts.items() if decode(tokenizer, restore(shard, document)[:-1]) != text]

@@ -16,7 +16,13 @@ def tokenizer_round_trip(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceP
     loaded = bpe.load(lake.get_weights(row["uri"]))
     names = bpe.special_tokens(recipe.tokenizer.special_tokens)
     misplaced = [name for k, name in enumerate(names) if loaded.token_to_id(name) != k]
-    texts = ["naïve café 3.14159", "日本語 한국어 العربية", "  tabs\t\tand\r\nlines\n\n", "\x00\x7f\U0010ffff", "a </s> b<s>"]
+    texts = [
+        "naïve café 3.14159",
+        "日本語 한국어 العربية",
+        "  tabs\t\tand\r\nlines\n\n",
+        "\x00\x7f\U0010ffff",
+        "a </s> b<s>",
+    ]
     lost = [text for text in texts if bpe.decode(loaded, bpe.encode(loaded, text)) != text]
     return dg.AssetCheckResult(
         passed=not misplaced and not lost and loaded.get_vocab_size() == row["vocabulary"],
@@ -52,12 +58,13 @@ def only_known_training_documents(
 ) -> dg.AssetCheckResult:
     """Every parent is in a source table, and none is held out or was written from a held-out document."""
     from nemotron_assets.blend import audit
-    from nemotron_assets.web.tables import DIVERSE_QA, UNIQUE_DOCUMENTS
+    from nemotron_assets.table import all_tables
 
+    tables = all_tables()
     unknown, leaked = audit.strangers(
         lake.read(TOKEN_SHARDS).batches(["parents"]),
-        lake.read(UNIQUE_DOCUMENTS).batches(["id", "content_hash"]),
-        lake.read(DIVERSE_QA).batches(["id", "parents"]),
+        lake.read(tables["web.unique_documents"]).batches(["id", "content_hash"]),
+        lake.read(tables["web.diverse_qa"]).batches(["id", "parents"]),
         recipe.blend.held_out_share,
         recipe.blend.sort_memory_mb,
     )
@@ -71,22 +78,24 @@ def only_known_training_documents(
     additional_deps=[TOKENIZER.asset_key, dg.AssetKey(["web", "unique_documents"])],
 )
 def text_comes_back(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Documents of the first and the last shard, put together from their pieces and decoded, are the texts they were."""
+    """Documents of the first and the last shard, put together from pieces and decoded, are the texts they were."""
     import polars as pl
 
     from nemotron_assets.blend import audit
     from nemotron_assets.blend import tokenizer as bpe
-    from nemotron_assets.web.tables import UNIQUE_DOCUMENTS
+    from nemotron_assets.table import all_tables
 
     row = lake.read(TOKENIZER).scan().collect().row(0, named=True)
     vocabulary = bpe.load(lake.get_weights(row["uri"]))
-    shards, documents = lake.read(TOKEN_SHARDS).scan(), lake.read(UNIQUE_DOCUMENTS).scan()
-    ends = shards.select(first=pl.col("shard").min(), last=pl.col("shard").max()).collect().row(0)
+    shards, documents = lake.read(TOKEN_SHARDS).scan(), lake.read(all_tables()["web.unique_documents"]).scan()
+    ends = shards.select(first=pl.col("part").min(), last=pl.col("part").max()).collect().row(0)
     compared, lost = 0, []
     for name in sorted({name for name in ends if name is not None}):
-        shard = shards.filter(pl.col("shard") == name).collect()
+        shard = shards.filter(pl.col("part") == name).collect()
         ids = shard["parents"].explode().unique().sort()
-        texts = dict(documents.filter(pl.col("id").is_in(ids.implode())).select("id", "text").head(16).collect().iter_rows())
+        texts = dict(
+            documents.filter(pl.col("id").is_in(ids.implode())).select("id", "text").head(16).collect().iter_rows()
+        )
         compared += len(texts)
         lost += audit.not_restored(shard, texts, vocabulary)
     return dg.AssetCheckResult(passed=not lost, metadata={"documents_compared": compared, "not_restored": lost})

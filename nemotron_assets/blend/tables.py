@@ -28,14 +28,15 @@ TOKEN_SHARDS = Table(
     columns=(
         ID,
         PARENTS,
-        Column("shard", "string", "number of the group of documents packed together, eight digits"),
+        Column("part", "string", "group of documents packed together, as snapshot/number"),
+        Column("shard", "int32", "number of the group over all snapshots, from 0"),
         Column("position", "int64", "place in the shard"),
         Column("tokens", "list[int32]", "token ids of all pieces, not padded"),
         Column("piece_lengths", "list[int32]", "tokens of each piece"),
         Column("piece_offsets", "list[int64]", "where each piece starts in its document, in tokens"),
         Column("sources", "list[string]", "source table of each piece; parents holds its document"),
     ),
-    part_by="shard",
+    part_by="part",
     parents=("web.unique_documents", "web.diverse_qa"),
 )
 

@@ -22,12 +22,15 @@ UNK, BOS, EOS, PAD = 0, 1, 2, 4
 MEASURE_MB = 4  # text on which bytes per token are measured
 CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 
+_LEAD = r"[^\r\n\p{L}\p{N}]"  # a blank or mark in front belongs to the word
 _UPPER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"  # letters without case count as both
 _LOWER = r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
-#: Pre-tokenizer behaviour "v2" of the published tokenizer. No special case for English contractions.
+#: Pre-tokenizer behaviour "v2" of the published tokenizer. No special case for English contractions. The alternatives
+#: stay as they are spelled: gigatoken recognises the expression by its text.
 PATTERN = "|".join(
     (
-        rf"[^\r\n\p{{L}}\p{{N}}]?(?:{_UPPER}*{_LOWER}+|{_UPPER}+{_LOWER}*)",  # "HelloWorld" -> "Hello" "World"
+        rf"{_LEAD}?{_UPPER}*{_LOWER}+",  # "HelloWorld" -> "Hello" "World"
+        rf"{_LEAD}?{_UPPER}+{_LOWER}*",  # "HTTP2" -> "HTTP" "2"
         r"\p{N}",  # every digit is its own token
         r" ?[^\s\p{L}\p{N}]+[\r\n/]*",  # punctuation takes the newlines and slashes that follow
         r"\s*[\r\n]+",  # newline runs with the blanks before them
@@ -82,7 +85,7 @@ def from_tekken(path: Path, vocabulary: int, specials: int) -> Tokenizer:
 
     tiktoken merges whichever neighbours form the piece of lowest rank and takes a piece that is in the vocabulary as
     it is. A merge list says the same when it holds, in order of the piece's rank, every way to cut a piece in two
-    known pieces, and whole pieces are looked up first (`ignore_merges`). Raises ValueError on a file that is not tekken.
+    known pieces, and whole pieces are looked up first (`ignore_merges`). Raises ValueError for any other file.
     """
     try:
         data = json.loads(path.read_text("utf-8"))

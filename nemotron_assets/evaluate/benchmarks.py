@@ -22,7 +22,7 @@ def _gsm8k(item: dict[str, Any]) -> dict[str, Any]:
 
 def _choices(item: dict[str, Any]) -> dict[str, Any]:
     index, choices = item["answer"], item["choices"]
-    if not isinstance(index, int) or not 0 <= index < len(choices):
+    if type(index) is not int or not 0 <= index < len(choices):
         raise ValueError(f"answer {index!r} is not one of {len(choices)} choices")
     return {"item": item["id"], "question": item["question"], "choices": choices, "answer_index": index,
             "answer": choices[index], "subject": item.get("subject")}  # fmt: skip
@@ -76,7 +76,7 @@ def _rows(
             id_ = row_id(TABLE, benchmark, position)
             try:
                 item = shape(json.loads(line.decode("utf-8")))
-                _check_strings(item)
+                _check_types(item)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 reject(Reject(id_, "broken_item", f"{file.name} line {position + 1}: {error!r}"))
                 continue
@@ -84,8 +84,9 @@ def _rows(
             yield empty | item | place
 
 
-def _check_strings(item: dict[str, Any]) -> None:
+def _check_types(item: dict[str, Any]) -> None:
     for name, value in item.items():
-        for text in value if isinstance(value, list) else [value]:
-            if not (isinstance(text, str) or name == "answer_index" or (text is None and name == "subject")):
-                raise TypeError(f"{name} holds {text!r}, expected text")
+        wanted = {"answer_index": int, "choices": list, "tests": list, "subject": str | None}.get(name, str)
+        texts = all(isinstance(text, str) for text in value) if isinstance(value, list) else True
+        if not (isinstance(value, wanted) and texts):
+            raise TypeError(f"{name} is {value!r}")

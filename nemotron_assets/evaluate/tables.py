@@ -28,7 +28,7 @@ BENCHMARKS = Table(
 BENCHMARK_SCORES = Table(
     schema="evaluate",
     name="benchmark_scores",
-    description="What each model version scored: benchmarks through lm-evaluation-harness, bits per byte on held-out text.",
+    description="What each model version scored on benchmarks (lm-evaluation-harness) and in bits per byte.",
     columns=(
         ID,
         Column("model", "string", "name of the model"),
@@ -41,7 +41,9 @@ BENCHMARK_SCORES = Table(
         Column("random_baseline", "float64", "what guessing scores: 1/choices, 0, or uniform tokens", nullable=True),
         Column("samples", "int64", "items or documents scored"),
         Column("shots", "int32", "worked examples in the prompt"),
-        Column("input_versions", "list[string]", "tables the score was made from, as schema.name@version", volatile=True),
+        Column(
+            "input_versions", "list[string]", "tables the score was made from, as schema.name@version", volatile=True
+        ),
         Column("run_id", "string", "Dagster run that scored it", volatile=True),
         Column("at", "timestamp", "when it was scored", volatile=True),
     ),

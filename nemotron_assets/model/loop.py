@@ -7,12 +7,10 @@ the data from the seed and the position, so that a run that is killed and starte
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import os
 import shutil
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,6 +32,9 @@ from nemotron_assets.recipe import Model, Pretrain
 
 #: Logits held at once, in numbers. A batch with more is scored in slices that are computed again in the backward pass.
 LOGITS_AT_ONCE = 1 << 27
+
+#: Rows of metrics in a checkpoint: more than a receiver has unstored when it is killed.
+ROWS_KEPT = 1_000
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
     """Train, or go on training, and return the weights. `emit` gets rows of metrics on rank 0.
 
     A row: step, tokens, loss (nats per predicted token of that step), lr, grad_norm (before clipping),
-    tokens_per_second since the last row, at (UTC, ISO 8601). After a resume the rows since the last checkpoint come
-    again with the same steps. Raises ValueError for a job that cannot be run, FloatingPointError when it diverges.
+    tokens_per_second since the last row, at (UTC, ISO 8601). After a resume rows that have been sent come again with the
+    same steps. Raises ValueError for a job that cannot be run, FloatingPointError when it diverges.
     """
     if (job.folder / "result.json").exists():
         return _finished(job.folder)
@@ -106,6 +107,8 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
     # The model without memory, sharded, then filled: no rank ever holds all of it.
     config = model_config(job.model, job.vocabulary, job.sequence_length, job.special)
     model = NextToken(empty_model(config)).train()
+    if recipe.recompute:
+        model.student.gradient_checkpointing_enable()
     if world > 1:
         for layer in (*model.student.model.layers, model.student.lm_head, model):
             fully_shard(layer)
@@ -167,9 +170,9 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
             if rank == 0:
                 emit([row])
         if step % recipe.checkpoint_every == 0 and step < steps:
-            # The rows since the last checkpoint go with it: should the receiver be killed too, they are sent again.
+            # The latest rows go with it: should the receiver be killed before it has stored them, they are sent again.
+            state["rows"] = state["rows"][-ROWS_KEPT:]
             checkpoint.save(job.folder, step, _tensors(optimizer, parameters), state)
-            state["rows"] = []
 
     weights = {name: checkpoint.whole(parameter) for name, parameter in parameters.items()}
     if rank == 0:
@@ -182,8 +185,6 @@ def _join_ranks() -> torch.device:
     """The device of this process; under torchrun also joins the process group."""
     cuda = torch.cuda.is_available()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        # A rank must not outlive the launcher: it would hold its device for nobody. PR_SET_PDEATHSIG = 1.
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
         if cuda:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("nccl" if cuda else "gloo")
@@ -220,6 +221,9 @@ def _load(job: Job, optimizer: torch.optim.Optimizer, parameters: dict[str, torc
 
 def _finish(job: Job, config: Any, weights: dict[str, torch.Tensor], loss: float, steps: int) -> None:
     """Write the weights as a Hugging Face directory and the result beside it, in that order."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # nobody watches it
     partial, final = job.folder / "partial-weights", job.folder / "weights"
     shutil.rmtree(partial, ignore_errors=True)
     dtype = torch.bfloat16 if job.pretrain.precision == "bf16" else torch.float32

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING
 
@@ -198,3 +199,14 @@ def _attention_forward(self, hidden_states, *args, packing: Packing | None = Non
         rows.append(torch.cat(attended, dim=2))
     output = torch.cat(rows).transpose(1, 2).reshape(batch, length, -1)
     return self.o_proj(output), None
+
+
+def load_report(folder: Path) -> tuple[int, list[str]]:
+    """Load a saved model with plain transformers: its parameters, and the names of weights missing or not expected."""
+    from transformers import AutoModelForCausalLM
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # nobody watches it
+    model, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, local_files_only=True)
+    problems = [f"{kind} {name}" for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") for name in report[kind]]
+    return sum(p.numel() for p in model.parameters()), problems

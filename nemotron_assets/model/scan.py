@@ -16,19 +16,41 @@ import torch
 import torch.nn.functional as F
 
 
-def causal_conv(inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, documents: torch.Tensor):
+def causal_conv(
+    inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, documents: torch.Tensor
+) -> torch.Tensor:
     """Depthwise causal convolution that never looks across a document boundary.
 
     inputs [batch, length, channels]; weight [channels, window]; bias [channels]; documents [batch, length], the number
-    of the document each token belongs to, non-decreasing along a sequence. Returns [batch, length, channels].
+    of the document each token belongs to, non-decreasing along a sequence. Returns [batch, length, channels] in the
+    precision of the weight.
     """
-    window = weight.shape[-1]
-    output = inputs * weight[:, -1]
-    for back in range(1, min(window, inputs.shape[1])):  # the token `back` places earlier, where it is of the same document
-        same = (documents[:, back:] == documents[:, :-back]).unsqueeze(-1)
-        earlier = inputs[:, :-back] * weight[:, -1 - back] * same
-        output = output + F.pad(earlier, (0, 0, back, 0))
-    return output if bias is None else output + bias
+    return _CausalConv.apply(inputs.to(weight.dtype), weight, bias, documents)
+
+
+class _CausalConv(torch.autograd.Function):
+    """A sum over the few places of the window, in place: half the time of what autograd makes of the same lines."""
+
+    @staticmethod
+    def forward(ctx, inputs, weight, bias, documents):
+        output = torch.addcmul(bias, inputs, weight[:, -1])
+        backs = range(1, min(weight.shape[-1], inputs.shape[1]))
+        same = [(documents[:, back:] == documents[:, :-back]).unsqueeze(-1).to(inputs.dtype) for back in backs]
+        for back, in_document in zip(backs, same, strict=True):  # the token `back` places earlier
+            output[:, back:].addcmul_(inputs[:, :-back] * in_document, weight[:, -1 - back])
+        ctx.save_for_backward(inputs, weight, *same)
+        return output
+
+    @staticmethod
+    def backward(ctx, grad):
+        inputs, weight, *same = ctx.saved_tensors
+        grad_inputs, grad_weight = grad * weight[:, -1], torch.zeros_like(weight)
+        grad_weight[:, -1] = (grad * inputs).sum((0, 1))
+        for back, in_document in enumerate(same, start=1):
+            reaching = grad[:, back:] * in_document
+            grad_inputs[:, :-back].addcmul_(reaching, weight[:, -1 - back])
+            grad_weight[:, -1 - back] = (reaching * inputs[:, :-back]).sum((0, 1))
+        return grad_inputs, grad_weight, grad.sum((0, 1)), None
 
 
 def chunked_scan(

@@ -1,7 +1,7 @@
 """The order of the training data: packed sequences, shuffled, endless, and the same again from any position.
 
 One epoch goes through the shards in an order drawn from (seed, epoch) and through each shard in an order drawn from
-(seed, epoch, shard). Only one shard is in memory, and the sequence at any position follows from the seed alone, so a
+(seed, epoch, its place among the shards). Only one shard is in memory, and the sequence at any position follows from the seed alone, so a
 resumed run reads on exactly where the killed one would have.
 """
 
@@ -29,18 +29,18 @@ class PackedSequence:
 
 
 class Shards(Protocol):
-    """Where packed sequences come from: numbered shards of known length, each small enough for memory."""
+    """Where packed sequences come from: named shards of known length, each small enough for memory."""
 
-    def counts(self) -> Sequence[tuple[int, int]]:
-        """(shard, sequences in it) in ascending order."""
+    def counts(self) -> Sequence[tuple[str, int]]:
+        """(shard, sequences in it), always in the same order."""
 
-    def read(self, shard: int) -> list[PackedSequence]:
+    def read(self, shard: str) -> list[PackedSequence]:
         """The sequences of a shard in the order of their position."""
 
 
 def sequences(shards: Shards, seed: int, start: int = 0) -> Iterator[PackedSequence]:
     """Packed sequences from position `start` of the endless order. Raises ValueError when there are none."""
-    counts = [(shard, rows) for shard, rows in shards.counts() if rows]
+    counts = shards.counts()
     per_epoch = sum(rows for _, rows in counts)
     if not per_epoch:
         raise ValueError("there are no packed sequences to train on: the token shards are empty")
@@ -52,7 +52,7 @@ def sequences(shards: Shards, seed: int, start: int = 0) -> Iterator[PackedSeque
                 skip -= rows
                 continue
             content = shards.read(shard)
-            order = np.random.default_rng([seed, epoch, shard]).permutation(rows)
+            order = np.random.default_rng([seed, epoch, index]).permutation(rows)
             for row in order[skip:]:
                 yield content[row]
             skip = 0

@@ -20,6 +20,10 @@ from resources.crawl import Crawl, CrawlError
 _CRAWL = current_recipe().crawl
 _TARGET = dg.AssetSelection.assets(CATALOG.asset_key, PAGES.asset_key)
 
+fetch_pages = dg.define_asset_job(
+    "fetch_pages", dg.AssetSelection.assets(PAGES.asset_key), description="Fetch and parse the pages of snapshots."
+)
+
 
 def _missing(instance: dg.DagsterInstance, offered: list[str]) -> list[str]:
     """The offered snapshots that have no pages yet and that no run is fetching."""
@@ -82,5 +86,6 @@ def regular_ingestion(
     return _requests(new, context.scheduled_execution_time.isoformat())
 
 
+JOBS = [fetch_pages]
 SENSORS = [new_snapshots]
 SCHEDULES = [regular_ingestion]

@@ -1,7 +1,7 @@
 """A snapshot's files as parts of `snapshots.pages`, each with the counts of its records' fates.
 
-Every file is parsed once. Its counts are stored before its pages are committed, so that a part that is in always has
-its counts; a killed run parses the file again and replaces both.
+Every file is parsed once; its pages are one commit, its counts the next. A file whose counts are missing, because a run
+was killed between the two, is parsed again and replaces both.
 """
 
 from __future__ import annotations
@@ -72,37 +72,53 @@ class _SnapshotFiles:
         self.snapshot, self.limits, self.crawl, self.lake = snapshot, limits_of(recipe), crawl, lake
         self.run_id, self.log = run_id, log
         self.rejects = lake.rejects(PAGES, snapshot)
+        self.counts: dict[str, warc.Counts] = {}
 
     def parts(self) -> Iterator[Part]:
+        files = self._files()
+        counted = self._counted()
+        for file, content, make in files:
+            state = self._state(counted.get(file), content)
+            yield Part(file, state, make)
+            # Here the part is committed. (Not inside `make`: delta-rs cannot write while it is pulling from it.)
+            if file in self.counts:
+                self._store_counts(file, state, self.counts.pop(file))
+        for file in counted.keys() - {file for file, _, _ in files}:
+            self._store_counts(file, "", warc.Counts())
+
+    def _files(self) -> list[tuple[str, str, Callable[[], Iterator[pa.RecordBatch]]]]:
+        """(name, fingerprint, what makes its pages) of every file of the snapshot."""
+        ingested = self.lake.read(INGESTED, self.snapshot).scan().sort("file").collect().to_dicts()
+        if ingested:
+            return [(row["file"], row["fingerprint"], lambda row=row: self._ingested(row)) for row in ingested]
+        paths = self.crawl.warc_paths(self.snapshot)
+        chosen = paths[: self.crawl.max_warc_files]
+        self.log(f"{self.snapshot}: {len(chosen)} of {len(paths)} WARC files")
+        return [(path, self._fingerprint(path), lambda path=path: self._crawled(path)) for path in chosen]
+
+    def _counted(self) -> dict[str, tuple[str, bool]]:
+        """{file: (the state it was counted in, whether it was broken)}."""
         import polars as pl
 
-        ingested = self.lake.read(INGESTED, self.snapshot)
-        named = ingested.scan().sort("file").collect().to_dicts() if ingested.exists else []
-        if named:
-            files = [(row["file"], row["fingerprint"], lambda row=row: self._ingested(row)) for row in named]
-        else:
-            paths = self.crawl.warc_paths(self.snapshot)
-            chosen = paths[: self.crawl.max_warc_files]
-            self.log(f"{self.snapshot}: {len(chosen)} of {len(paths)} WARC files")
-            files = [(path, None, lambda path=path: self._crawled(path)) for path in chosen]
+        broken = (pl.col("fate") == "broken_file").any()
         records = self.lake.read(RECORDS, self.snapshot).scan()
-        broken = set(records.filter(pl.col("fate") == "broken_file").select("warc_file").collect()["warc_file"])
-        for file, fingerprint, make in files:
-            if file in broken:
-                # Another attempt is due: a file that was broken may have been put right, or be reachable now.
-                fingerprint = f"retry:{self.run_id}"
-            elif fingerprint is None:
-                fingerprint = self._fingerprint(file)
-            yield Part(file, fingerprint, make)
-        known = set(records.select("warc_file").unique().collect()["warc_file"])
-        for file in known - {file for file, _, _ in files}:
-            self._store_counts(file, warc.Counts())
+        rows = records.group_by("warc_file").agg(pl.col("state").first(), broken.alias("broken")).collect()
+        return {file: (state, is_broken) for file, state, is_broken in rows.iter_rows()}
+
+    def _state(self, counted: tuple[str, bool] | None, content: str) -> str:
+        """The fingerprint of a part: the one it was counted with if nothing changed since, else a new one.
+
+        A file without counts (a run was killed between the two commits) and a file that was broken are read again.
+        """
+        if counted and not counted[1] and counted[0].rpartition("#")[0] == content:
+            return counted[0]
+        return f"{content}#{self.run_id}"
 
     def _fingerprint(self, path: str) -> str:
         try:
             return self.crawl.fingerprint(path)
-        except CrawlError:
-            return f"unreadable:{self.run_id}"
+        except Missing:
+            return "missing"
 
     def _crawled(self, path: str) -> Iterator[pa.RecordBatch]:
         try:
@@ -136,7 +152,7 @@ class _SnapshotFiles:
     def _parse(self, file: str, source: warc.WarcFile | RowFile) -> Iterator[pa.RecordBatch]:
         for pages in source.batches():
             yield page_batch(pages, self.snapshot, file)
-        self._store_counts(file, source.counts)
+        self.counts[file] = source.counts
 
     def _reject_in(self, file: str) -> warc.OnBroken:
         return lambda offset, fate, detail: self.rejects.add(
@@ -148,12 +164,12 @@ class _SnapshotFiles:
         self.rejects.add(Reject(row_id(PAGES.full_name, self.snapshot, file), "broken_file", f"{file}: {problem}"))
         counts = counts or warc.Counts()
         counts.add("broken_file", 0)
-        self._store_counts(file, counts)
+        self.counts[file] = counts
 
-    def _store_counts(self, file: str, counts: warc.Counts) -> None:
+    def _store_counts(self, file: str, state: str, counts: warc.Counts) -> None:
         rows = [
             {"id": row_id(RECORDS.full_name, self.snapshot, file, fate), "snapshot": self.snapshot, "warc_file": file,
-             "fate": fate, "records": number, "bytes": counts.bytes[fate]}
+             "fate": fate, "records": number, "bytes": counts.bytes[fate], "state": state}
             for fate, number in counts.records.items()
         ]  # fmt: skip
         quoted = [value.replace("'", "''") for value in (self.snapshot, file)]

@@ -77,6 +77,7 @@ RECORDS = Table(
         Column("fate", "string", "the one fate of these records"),
         Column("records", "int64", "records"),
         Column("bytes", "int64", "bytes of their bodies; of the file, for bytes that are no record"),
+        Column("state", "string", "what the file was when it was counted, and by which run", volatile=True),
     ),
     partition_by="snapshot",
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+import io
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -132,7 +133,7 @@ def decode_body(raw: bytes, transfer: str, content: str, limit: int) -> bytes:
                 continue
             case "chunked":
                 if re.match(rb"[0-9a-fA-F]{1,8}[ \t]*(?:;[^\r\n]{0,256})?\r?\n", raw):
-                    raw = _read_all(ChunkedReader(_Bytes(raw)), limit)
+                    raw = _read_all(ChunkedReader(io.BytesIO(raw)), limit)
             case "gzip" | "x-gzip":
                 if raw.startswith(b"\x1f\x8b"):
                     raw = _inflate(raw, 31, limit)
@@ -144,7 +145,7 @@ def decode_body(raw: bytes, transfer: str, content: str, limit: int) -> bytes:
                     raw = _inflate(raw, -15, limit)
             case "br":
                 if raw and not raw.lstrip().startswith(b"<"):
-                    raw = _read_all(BrotliReader(_Bytes(raw)), limit)
+                    raw = _read_all(BrotliReader(io.BytesIO(raw)), limit)
             case _:
                 raise ValueError(f"unknown content coding {coding[:40]!r}")
     return raw
@@ -201,7 +202,7 @@ class WarcFile:
         error: Exception | None = None
         try:
             for record in ArchiveIterator(self.stream, buffer_size=_CHUNK):
-                here = base + record.stream_pos
+                here = record.stream_pos  # absolute, wherever reading began
                 if start is not None:
                     yield from self._settle(start, here, found, size)
                 start, found, size = here, None, record.content_length
@@ -408,19 +409,6 @@ def host_of(url: str) -> str:
 def sha1_digest(body: bytes) -> str:
     """The body's SHA-1 as WARC files write it: "sha1:" and base32."""
     return "sha1:" + base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()
-
-
-class _Bytes:
-    """Bytes as the reader that fastwarc's decoders want (io.BytesIO has more methods than they accept)."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.position = data, 0
-
-    def read(self, size: int = -1) -> bytes:
-        end = len(self.data) if size < 0 else self.position + size
-        out = self.data[self.position : end]
-        self.position += len(out)
-        return out
 
 
 def _read_all(reader, limit: int) -> bytes:

@@ -1,0 +1,82 @@
+"""One model version through all measurements, as rows of the score table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from nemotron_assets.blend.split import is_held_out
+from nemotron_assets.blend.tokenizer import load
+from nemotron_assets.evaluate import harness
+from nemotron_assets.evaluate.bits_per_byte import measure
+from nemotron_assets.evaluate.harness import Score
+from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
+from nemotron_assets.recipe import Evaluate
+from nemotron_assets.table import row_id
+
+
+def held_out_texts(documents: pl.LazyFrame, share: float, limit: int | None) -> Iterable[str]:
+    """Texts of held-out documents; with a limit those of the lowest content hash, else all of them, streamed."""
+    held_out = documents.filter(is_held_out(share)).select("content_hash", "text")
+    if limit is not None:
+        yield from held_out.bottom_k(limit, by="content_hash").collect(engine="streaming").sort("content_hash")["text"]
+        return
+    for batch in held_out.collect_batches(chunk_size=256, engine="streaming"):
+        yield from batch["text"]
+
+
+def score(
+    weights: Path, tokenizer: Path, items: pl.DataFrame, texts: Iterable[str], recipe: Evaluate, device: str
+) -> list[Score]:
+    """Every score of the Hugging Face model in `weights`. Deterministic on one device: nothing is sampled."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(weights, dtype="auto").to(device)
+    shots = {"arc_challenge": recipe.arc_shots, "gsm8k": recipe.gsm8k_shots}
+    scores, _ = harness.run(
+        model, AutoTokenizer.from_pretrained(tokenizer), items, shots, recipe.max_items, recipe.max_output_tokens,
+        recipe.batch_size,
+    )  # fmt: skip
+    bits = measure(model, load(tokenizer), texts, recipe.window, recipe.window_overlap, recipe.batch_size)
+    return [*scores, bits]
+
+
+def frame(scores: list[Score], model: dict, input_versions: list[str], run_id: str, at) -> pl.DataFrame:
+    """Rows of `evaluate.benchmark_scores` for one row of a models table."""
+    rows = [
+        {
+            "id": row_id(BENCHMARK_SCORES.full_name, model["id"], s.task, s.metric),
+            "model": model["name"],
+            "model_id": model["id"],
+            "model_version": str(model["version"]),
+            "task": s.task,
+            "metric": s.metric,
+            "value": s.value,
+            "stderr": s.stderr,
+            "random_baseline": s.random_baseline,
+            "samples": s.samples,
+            "shots": s.shots,
+            "input_versions": input_versions,
+            "run_id": run_id,
+            "at": at,
+        }
+        for s in scores
+    ]
+    return pl.DataFrame(rows, schema=pl.from_arrow(BENCHMARK_SCORES.arrow_schema().empty_table()).schema)
+
+
+def as_markdown(scores: list[Score]) -> str:
+    """The scores as a table for the UI, what guessing scores beside each."""
+
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.4f}"
+
+    lines = ["| task | metric | score | ± | guessing | samples | shots |", "|---|---|---|---|---|---|---|"]
+    lines += [
+        f"| {s.task} | {s.metric} | {number(s.value)} | {number(s.stderr)} | {number(s.random_baseline)} "
+        f"| {s.samples} | {s.shots} |"
+        for s in scores
+    ]
+    return "\n".join(lines)

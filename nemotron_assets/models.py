@@ -1,0 +1,102 @@
+"""The models schema: every model the lakehouse holds, one row per version, with its weights in the lake.
+
+`models.generator` is the language model that writes synthetic data.
+"""
+
+import dagster as dg
+
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.table import ID, Column, Table, row_id, table_asset
+from resources.lakehouse import Lakehouse
+
+# -- models.generator: the model that writes synthetic data -----------------------------------------------------------
+
+GENERATOR = Table(
+    schema="models",
+    name="generator",
+    description="The language model that writes synthetic data. Behind an endpoint, the weights hold its tokenizer only.",
+    columns=(
+        ID,
+        Column("name", "string", "name of the model"),
+        Column("uri", "string", "folder of the weights (safetensors, tokenizer, chat template) in the lake"),
+        Column("sha256", "string", "sha256 over the names and contents of the files"),
+        Column("parameters", "int64", "number of parameters; null behind an endpoint", nullable=True),
+        Column("dtype", "string", "precision the weights are stored in"),
+        Column("at", "timestamp", "when it was put into the lake", volatile=True),
+    ),
+)
+
+
+@table_asset(GENERATOR, recipe=("llm.engine", "llm.model", "llm.tokenizer"), kinds={"huggingface"})
+def generator(
+    context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
+):
+    """The language model that writes synthetic data: embedded, a folder, or downloaded from Hugging Face once."""
+    import tempfile
+    from datetime import UTC, datetime
+    from pathlib import Path
+
+    import polars as pl
+
+    from resources import pretrained
+
+    llm, remote = recipe.llm, recipe.llm.engine == "openai"
+    with tempfile.TemporaryDirectory() as scratch:
+        source = llm.tokenizer if remote else llm.model
+        name, folder = pretrained.fetch(source, Path(scratch, "model"), tokenizer_only=remote)
+        name = llm.model if remote else name
+        uri, sha256 = lake.put_weights(folder, "generator")
+        parameters, dtype = pretrained.parameters(folder), "remote" if remote else pretrained.dtype(folder)
+    context.add_output_metadata({"model": name, "parameters": parameters or 0, "sha256": sha256})
+    row = {"id": row_id(GENERATOR.full_name, name, sha256), "name": name, "uri": uri, "sha256": sha256}
+    row |= {"parameters": parameters, "dtype": dtype, "at": datetime.now(UTC)}
+    return pl.DataFrame([row], schema_overrides={"parameters": pl.Int64})
+
+
+# -- models.base: pretrained models, made in nemotron_assets/pretrain ------------------------------------------------
+
+BASE = Table(
+    schema="models",
+    name="base",
+    description="Pretrained models, one row per version; the latest by `at` is current. Earlier versions stay.",
+    columns=(
+        ID,
+        Column("name", "string", "name of the model: recipe and stage"),
+        Column("version", "string", "1, 2, ...: counts the models of this table"),
+        Column("uri", "string", "Hugging Face directory (safetensors, config, tokenizer) in the lake"),
+        Column("sha256", "string", "sha256 over the names and contents of its files"),
+        Column("parameters", "int64", "number of parameters"),
+        Column("tokens_seen", "int64", "tokens trained on in all, padding included"),
+        Column("steps", "int64", "optimizer steps"),
+        Column("final_loss", "float64", "loss of the last step, in nats per predicted token"),
+        Column("parent_version", "string", "version it was trained on from; null: from fresh weights", nullable=True),
+        Column("recipe_hash", "string", "hash of the recipe's values that decide the weights"),
+        Column("input_versions", "list[string]", "tables it was made from, as blend.token_shards@12", volatile=True),
+        Column("run_id", "string", "Dagster run that finished it", volatile=True),
+        Column("at", "timestamp", "when it was trained or, trained already, asked for again"),
+    ),
+)
+
+TRAINING_METRICS = Table(
+    schema="models",
+    name="training_metrics",
+    description="Loss, learning rate, gradient norm and speed of every training, appended while it runs.",
+    columns=(
+        Column("model", "string", "name of the model"),
+        Column("model_id", "string", "id of the model version that is trained; its row appears when it is finished"),
+        Column("run_id", "string", "Dagster run that stored the row"),
+        Column("step", "int64", "optimizer step, from 1"),
+        Column("tokens", "int64", "tokens seen with this step"),
+        Column("loss", "float64", "loss of this step, in nats per predicted token"),
+        Column("lr", "float64", "learning rate of this step"),
+        Column("grad_norm", "float64", "norm of the gradient before clipping"),
+        Column("tokens_per_second", "float64", "since the row before"),
+        Column("at", "timestamp", "when the step ended"),
+    ),
+    key=("model_id", "step"),
+)
+
+
+TABLES = [GENERATOR, BASE, TRAINING_METRICS]
+ASSETS = [generator]
+CHECKS = []

@@ -1,0 +1,45 @@
+"""What people want to see of web documents: their languages, sizes and fates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from nemotron_assets.web.extract import FATES
+
+
+def language_mix(documents: pl.LazyFrame) -> dict[str, int]:
+    """{language: documents}, the most frequent first."""
+    counts = documents.group_by("language").len().sort("len", "language", descending=[True, False])
+    return dict(counts.collect(engine="streaming").iter_rows())
+
+
+def text_sizes(documents: pl.LazyFrame) -> dict[str, int]:
+    """Totals and quantiles of the text lengths, in characters, and what they come to in tokens of four characters."""
+    characters = pl.col("characters")
+    row = (
+        documents.select(
+            characters.sum().alias("characters"),
+            characters.median().alias("median_characters"),
+            characters.quantile(0.9).alias("p90_characters"),
+            characters.max().alias("longest_characters"),
+        )
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
+    sizes = {name: int(value or 0) for name, value in row.items()}
+    return {**sizes, "estimated_tokens": sizes["characters"] // 4}
+
+
+def fates(extraction: pl.LazyFrame) -> dict[str, int]:
+    """{fate: pages} over all files of `web.extraction`, the most frequent first."""
+    sums = extraction.group_by("fate").agg(pl.col("pages").sum()).sort("pages", "fate", descending=[True, False])
+    return dict(sums.collect().iter_rows())
+
+
+def fates_table(counts: Mapping[str, int]) -> str:
+    """The fates as Markdown, with what each means."""
+    meanings = {**FATES, "rejected": "failed; named in quarantine.rows"}
+    lines = ["| fate | pages | meaning |", "|---|--:|---|"]
+    return "\n".join(lines + [f"| {fate} | {pages:,} | {meanings[fate]} |" for fate, pages in counts.items()])

@@ -1,0 +1,316 @@
+"""Language models that answer requests: vLLM inside this process, or an OpenAI-compatible endpoint.
+
+Both take chat messages with an optional output grammar and hand back each answer as soon as it is finished, so that
+the ledger can put it on disk. `resources/gpu.py` makes them; the same code runs vLLM's CPU and CUDA builds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from resources.generations import Answer, Request
+from resources.weights import MANIFEST
+
+# vLLM's own processes and thread binding would pin this process, which does other work afterwards; its grammars are
+# ours and may take long to compile on a busy machine; nothing is reported to anybody.
+_VLLM_ENVIRONMENT = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_DO_NOT_TRACK": "1", "VLLM_REGEX_COMPILATION_TIMEOUT_S": "300", "VLLM_LOGGING_LEVEL": "ERROR",
+}  # fmt: skip
+
+_FINISHED = ("stop", "length")  # anything else (error, abort) is no answer
+
+
+class EngineError(RuntimeError):
+    """A model that cannot be loaded or reached, or an answer it could not finish; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """How vLLM runs: memory in bytes (CPU) or as a share (CUDA), `threads` for a CPU."""
+
+    device: Literal["cpu", "cuda"]
+    dtype: str
+    max_model_len: int
+    max_num_seqs: int
+    kv_cache_bytes: int
+    gpu_memory_share: float
+    threads: int
+
+
+class _Tokenizes:
+    """What both engines know of their model's tokenizer, read from a folder."""
+
+    folder: Path
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The Hugging Face tokenizer of the model."""
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self.folder)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, without special tokens."""
+        if not texts:
+            return []
+        return [len(ids) for ids in self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
+
+    def prompt_ids(self, request: Request) -> list[int]:
+        """The token ids of a request with its chat template, up to where the answer starts."""
+        return self.tokenizer.apply_chat_template(request.chat(), add_generation_prompt=True, return_dict=False)
+
+
+class VllmEngine(_Tokenizes):
+    """vLLM in this process, fed request by request so that every answer is handed over when it is finished."""
+
+    def __init__(self, folder: Path, name: str, settings: EngineSettings) -> None:
+        self.folder, self.name, self.settings = folder, name, settings
+        self.sha256 = weights_sha256(folder)
+        self._llm: Any = None
+
+    @cached_property
+    def template_sha256(self) -> str:
+        return hashlib.sha256((self.tokenizer.chat_template or "").encode()).hexdigest()
+
+    def run(self, requests: Iterable[tuple[str, Request]]) -> Iterator[tuple[str, Answer]]:
+        """Answer (key, request) pairs; at most two batches of requests are in the engine at a time."""
+        source, started = iter(requests), {}
+        llm = None
+        try:
+            while True:
+                for key, request in itertools.islice(source, 2 * self.settings.max_num_seqs - len(started)):
+                    llm = llm or self._start()
+                    started[key] = time.perf_counter()
+                    self._add(llm, key, request)
+                if not started:
+                    return
+                for output in self._step(llm):
+                    if output.finished:
+                        seconds = time.perf_counter() - started.pop(output.request_id)
+                        yield output.request_id, self._answer(output, seconds)
+        finally:
+            if llm is not None and started:
+                llm.abort_request(list(started))
+
+    def close(self) -> None:
+        """Give the model's memory back."""
+        if self._llm is not None:
+            import gc
+
+            from vllm.distributed import cleanup_dist_env_and_memory
+
+            self._llm.engine_core.shutdown()
+            self._llm = None
+            gc.collect()
+            cleanup_dist_env_and_memory()
+
+    def _step(self, llm: Any) -> list[Any]:
+        import torch
+
+        if self.settings.device == "cpu" and torch.get_num_threads() != self.settings.threads:
+            torch.set_num_threads(self.settings.threads)
+        return llm.step()
+
+    def _add(self, llm: Any, key: str, request: Request) -> None:
+        from vllm import SamplingParams
+        from vllm.inputs.engine import tokens_input
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+        output = request.output_format
+        ids, sampling = self.prompt_ids(request), request.sampling
+        if len(ids) + sampling.max_tokens > self.settings.max_model_len:
+            raise EngineError(
+                f"prompt {request.prompt} has {len(ids)} tokens and asks for {sampling.max_tokens}: more than "
+                f"llm.max_model_len = {self.settings.max_model_len}"
+            )
+        parameters = SamplingParams(
+            temperature=sampling.temperature, top_p=sampling.top_p, max_tokens=sampling.max_tokens,
+            stop=list(sampling.stop), seed=_seed(key), output_kind=RequestOutputKind.FINAL_ONLY,
+            structured_outputs=StructuredOutputsParams(**{output.kind: output.spec}) if output else None,
+        )  # fmt: skip
+        llm.add_request(key, tokens_input(ids), parameters)
+
+    def _answer(self, output: Any, seconds: float) -> Answer:
+        answer = output.outputs[0]
+        if answer.finish_reason not in _FINISHED:
+            raise EngineError(f"{self.name} ended request {output.request_id} with {answer.finish_reason!r}")
+        tokens = len(output.prompt_token_ids), len(answer.token_ids)
+        return Answer(answer.text, *tokens, answer.finish_reason, seconds)
+
+    def _start(self) -> Any:
+        if self._llm is None:
+            import torch
+
+            os.environ.update(_VLLM_ENVIRONMENT)
+            from vllm import EngineArgs
+            from vllm.v1.engine.llm_engine import LLMEngine
+
+            settings, own = self.settings, {}
+            set_num_threads, state = torch.set_num_threads, random.getstate()
+            if settings.device == "cpu":
+                set_num_threads(settings.threads)
+                own = {"distributed_executor_backend": "uni", "kv_cache_memory_bytes": settings.kv_cache_bytes}
+            try:
+                arguments = EngineArgs(
+                    model=str(self.folder), served_model_name=self.name, dtype=settings.dtype, seed=0,
+                    max_model_len=settings.max_model_len, max_num_seqs=settings.max_num_seqs,
+                    gpu_memory_utilization=settings.gpu_memory_share, enforce_eager=settings.device == "cpu",
+                    structured_outputs_config={"backend": "guidance"}, disable_log_stats=True,
+                    trust_remote_code=False, **own,
+                )  # fmt: skip
+                self._llm = LLMEngine.from_engine_args(arguments)
+            except (ValueError, RuntimeError, OSError) as error:
+                raise EngineError(f"vLLM cannot load {self.name} from {self.folder}: {error}") from error
+            finally:
+                # vLLM's CPU worker replaces this function by one that does nothing, and seeds the global generators.
+                torch.set_num_threads = set_num_threads
+                random.setstate(state)
+        return self._llm
+
+
+class OpenAiEngine(_Tokenizes):
+    """A model behind an OpenAI-compatible endpoint (`vllm serve`, SGLang, NIM); `folder` holds a tokenizer to count.
+
+    The key comes from the environment variable `api_key_env` and is sent nowhere but to `base_url`: redirects are
+    not followed. 408, 409, 429, 5xx and connection errors are retried with a doubling wait (or Retry-After).
+    """
+
+    template_sha256 = hashlib.sha256(b"").hexdigest()
+
+    def __init__(
+        self, folder: Path, name: str, base_url: str, *, api_key_env: str | None = None,
+        structured_outputs: str = "vllm", concurrency: int = 16, timeout_s: float = 300, retries: int = 5,
+        backoff_s: float = 1.0,
+    ) -> None:  # fmt: skip
+        self.folder, self.name = folder, name
+        self.sha256 = hashlib.sha256(f"openai:{name}".encode()).hexdigest()
+        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._key_env, self._structured = api_key_env, structured_outputs
+        self._concurrency, self._timeout, self._retries, self._backoff = concurrency, timeout_s, retries, backoff_s
+
+    def run(self, requests: Iterable[tuple[str, Request]]) -> Iterator[tuple[str, Answer]]:
+        """Answer (key, request) pairs with at most `concurrency` of them in flight."""
+        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
+        import httpx
+
+        source = iter(requests)
+        with (
+            httpx.Client(timeout=self._timeout, headers=self._headers(), trust_env=False) as client,
+            ThreadPoolExecutor(self._concurrency) as pool,
+        ):
+            pending, failure = {}, None
+            try:
+                while True:
+                    for key, request in itertools.islice(source, 0 if failure else self._concurrency - len(pending)):
+                        pending[pool.submit(self._ask, client, key, request)] = key
+                    if not pending:
+                        break
+                    for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                        key = pending.pop(future)
+                        # After a failure no more is asked, but answers under way are paid for and kept.
+                        if error := future.exception():
+                            failure = failure or error
+                        else:
+                            yield key, future.result()
+                if failure:
+                    raise failure
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """Nothing is held between runs."""
+
+    def _headers(self) -> dict[str, str]:
+        if not self._key_env:
+            return {}
+        key = os.environ.get(self._key_env)
+        if not key:
+            raise EngineError(f"environment variable {self._key_env} (llm.api_key_env) is not set")
+        return {"Authorization": f"Bearer {key}"}
+
+    def _ask(self, client: Any, key: str, request: Request) -> Answer:
+        import httpx
+
+        body, problem = self._body(key, request), ""
+        started, pause = time.perf_counter(), self._backoff
+        for attempt in range(self._retries + 1):
+            if attempt:
+                time.sleep(pause)
+                pause = min(2 * pause, 300)
+            try:
+                response = client.post(self._url, json=body)
+            except httpx.TransportError as error:
+                problem = f"{type(error).__name__}: {error}"
+                continue
+            if response.status_code == 200:
+                return self._parse(response, time.perf_counter() - started)
+            problem = f"HTTP {response.status_code}: {response.text[:300]}"
+            if response.status_code not in (408, 409, 429) and response.status_code < 500:
+                raise EngineError(f"{self._url} refused a request of prompt {request.prompt}: {problem}")
+            with contextlib.suppress(KeyError, ValueError):
+                pause = min(max(float(response.headers["Retry-After"]), 0), 300)
+        raise EngineError(f"{self._url} did not answer after {self._retries + 1} attempts; last: {problem}")
+
+    def _body(self, key: str, request: Request) -> dict[str, Any]:
+        sampling = request.sampling
+        body: dict[str, Any] = {
+            "model": self.name, "messages": request.chat(), "temperature": sampling.temperature,
+            "top_p": sampling.top_p, "max_tokens": sampling.max_tokens, "seed": _seed(key),
+        }  # fmt: skip
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        output = request.output_format
+        if output is not None and self._structured != "none":
+            if output.kind == "json":
+                schema = {"name": request.prompt, "strict": True, "schema": json.loads(output.spec)}
+                body["response_format"] = {"type": "json_schema", "json_schema": schema}
+            elif self._structured == "vllm":
+                body["structured_outputs"] = {"regex": output.spec}
+            elif self._structured == "sglang":
+                body["regex"] = output.spec
+            else:
+                body["nvext"] = {"guided_regex": output.spec}
+        return body
+
+    def _parse(self, response: Any, seconds: float) -> Answer:
+        try:
+            body = response.json()
+            choice, usage = body["choices"][0], body.get("usage") or {}
+            text, reason = choice["message"]["content"] or "", choice["finish_reason"]
+            if not isinstance(text, str) or reason not in (*_FINISHED, "content_filter"):
+                raise ValueError(f"finish_reason {reason!r}, content of type {type(text).__name__}")
+            tokens = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise EngineError(f"{self._url} answered something else than a chat completion: {error}") from error
+        return Answer(text, *tokens, reason, seconds)
+
+
+def weights_sha256(folder: Path) -> str:
+    """The sha256 over the files of a folder of weights: from its manifest, else computed the same way."""
+    manifest = folder / MANIFEST
+    if manifest.is_file():
+        return json.loads(manifest.read_text())["sha256"]
+    files = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        files[str(path.relative_to(folder))] = {"bytes": path.stat().st_size, "sha256": digest}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def _seed(key: str) -> int:
+    """The same request draws the same tokens, whatever is in the batch with it."""
+    return int(key[:8], 16) & 0x7FFFFFFF

@@ -1,0 +1,274 @@
+"""The accelerator: which devices there are, who may use them now, training on them, and language models on them.
+
+The same calls run on a CPU and on CUDA devices. Steps that need a device use Dagster's pool "gpu"; because a pool slot
+is not a lock (a killed run leaves its process behind), an OS file lock per device is held too, which the kernel
+releases however its holder ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import dagster as dg
+from pydantic import Field
+
+from resources.home import cache_dir
+
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+    from nemotron_assets.recipe import Llm
+    from resources.engines import OpenAiEngine, VllmEngine
+
+POOL = "gpu"
+
+Metrics = Callable[[list[dict[str, Any]]], None]
+
+_METRICS_EVERY_S = 2.0  # a call per row would be a commit per row
+
+
+class GpuError(RuntimeError):
+    """A device, a lock or a training run that failed; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device. `precisions` are those it computes natively: fp32, bf16, fp8."""
+
+    kind: Literal["cpu", "cuda"]
+    index: int
+    name: str
+    memory_bytes: int
+    precisions: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """As torch names it: "cuda:0" or "cpu"."""
+        return "cpu" if self.kind == "cpu" else f"cuda:{self.index}"
+
+
+class Gpu(dg.ConfigurableResource):
+    """Training and inference on whatever device there is. `Gpu.from_recipe` sets the fields from the recipe."""
+
+    backend: Literal["vllm", "openai"] = Field(default="vllm", description="vLLM in this process, or an endpoint")
+    base_url: str | None = Field(default=None, description="endpoint of the openai backend")
+    api_key_env: str | None = Field(default=None, description="environment variable that holds the endpoint's key")
+    structured_outputs: str = Field(default="vllm", description="how the endpoint is told an output grammar")
+    concurrency: int = Field(default=16, ge=1, description="requests in flight at the endpoint")
+    timeout_s: float = Field(default=300, gt=0, description="longest wait for one answer of the endpoint, seconds")
+    retries: int = Field(default=5, ge=0, description="attempts after the first for one request to the endpoint")
+    backoff_s: float = Field(default=1.0, ge=0, description="first wait before a retry, seconds")
+    dtype: str = Field(default="auto", description="precision of inference; auto: the best the device has natively")
+    max_model_len: int = Field(default=2048, ge=256, description="context window, in tokens")
+    max_num_seqs: int = Field(default=16, ge=1, description="sequences decoded together")
+    kv_cache_gb: float = Field(default=0.5, gt=0, description="memory for the KV cache on a CPU, in GB")
+    gpu_memory_share: float = Field(default=0.9, gt=0, le=1, description="share of a GPU's memory vLLM may use")
+    cpu_threads: int = Field(default=0, ge=0, description="threads of inference on a CPU; 0: one per usable core")
+    processes: int = Field(default=0, ge=0, description="training processes; 0: one per device")
+    lock_timeout_s: float = Field(default=86_400, gt=0, description="longest wait for a device, in seconds")
+
+    @classmethod
+    def from_recipe(cls, llm: Llm) -> Gpu:
+        """The resource as the recipe's section `llm` describes it."""
+        return cls(backend=llm.engine, **llm.model_dump(exclude={"engine", "model", "tokenizer"}))
+
+    def devices(self) -> list[Device]:
+        """The CUDA devices this process may see, else the CPU."""
+        import torch
+
+        if torch.cuda.is_available():
+            return [_cuda_device(torch, index) for index in range(torch.cuda.device_count())]
+        return [_cpu_device(torch)]
+
+    @contextlib.contextmanager
+    def lock(self, log: Callable[[str], None] = lambda message: None) -> Iterator[list[Device]]:
+        """Hold every device, waiting for others and saying through `log` who has them. Re-entrant in a process.
+
+        Raises `GpuError` when a device is not free within `lock_timeout_s`.
+        """
+        devices = self.devices()
+        with contextlib.ExitStack() as held:
+            for device in devices:
+                held.enter_context(_hold(device, self.lock_timeout_s, log))
+            yield devices
+
+    def engine(self, weights: Path | str, name: str = "") -> VllmEngine | OpenAiEngine:
+        """The language model in a folder of weights (or, behind an endpoint, the model `name`; the folder then
+        holds a tokenizer to count with). One engine is kept per process and reused; it is loaded on first use.
+        """
+        from resources import engines
+
+        folder = Path(weights)
+        if self.backend == "openai":
+            return engines.OpenAiEngine(
+                folder, name, self.base_url or "", api_key_env=self.api_key_env,
+                structured_outputs=self.structured_outputs, concurrency=self.concurrency, timeout_s=self.timeout_s,
+                retries=self.retries, backoff_s=self.backoff_s,
+            )  # fmt: skip
+        device = self.devices()[0]
+        settings = engines.EngineSettings(
+            device=device.kind, dtype=_dtype(self.dtype, device), max_model_len=self.max_model_len,
+            max_num_seqs=self.max_num_seqs, kv_cache_bytes=int(self.kv_cache_gb * 1e9),
+            gpu_memory_share=self.gpu_memory_share, threads=self.cpu_threads or len(os.sched_getaffinity(0)),
+        )  # fmt: skip
+        wanted = (str(folder), name, settings)
+        if _KEPT.get("wanted") != wanted:
+            self.release()
+            _KEPT.update(wanted=wanted, engine=engines.VllmEngine(folder, name or folder.name, settings))
+        return _KEPT["engine"]
+
+    def release(self) -> None:
+        """Close the engine this process keeps, if any, and give its memory back."""
+        if _KEPT:
+            _KEPT["engine"].close()
+            _KEPT.clear()
+
+    def train(self, entry: str, config: dict[str, Any], on_metrics: Metrics, log=lambda message: None) -> dict:
+        """Run the training function "module:function" and return what it returns (JSON-able).
+
+        It is called as `function(config, emit)`, where `emit(rows)` reports a list of dicts of metrics; `on_metrics`
+        gets them in batches, at least every two seconds while rows come, and the rest when the function ends or fails. On
+        one device it runs in this process; on several, as torchrun workers, which die with this process and of
+        which rank 0's metrics and result count. The devices' locks are held meanwhile. Raises `GpuError` with the
+        end of the workers' output when they fail.
+        """
+        from resources.train_worker import resolve
+
+        with self.lock(log) as devices:
+            if devices[0].kind == "cuda":
+                self.release()
+            processes = self.processes or len(devices)
+            log(f"training on {processes} x {devices[0].name}")
+            metrics = _Buffer(on_metrics)
+            try:
+                if processes == 1:
+                    return resolve(entry)(config, metrics.add) or {}
+                return _torchrun(entry, config, metrics, processes)
+            finally:
+                metrics.flush()
+
+
+# One engine per process: a second copy of the weights would not fit beside it, and a start takes 15 s.
+_KEPT: dict[str, Any] = {}
+_LOCKS: dict[str, FileLock] = {}
+
+
+@contextlib.contextmanager
+def _hold(device: Device, timeout_s: float, log: Callable[[str], None]) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    folder = cache_dir("locks")
+    path = str(folder / f"{device.label.replace(':', '-')}.lock")
+    lock = _LOCKS.setdefault(path, FileLock(path, thread_local=False))
+    holder = Path(path).with_suffix(".holder")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = holder.read_text() if holder.is_file() else "another process"
+        log(f"{device.label} is used by {who}; waiting for it")
+        try:
+            lock.acquire(timeout=timeout_s)
+        except Timeout:
+            raise GpuError(f"{device.label} is still used by {who} after {timeout_s:.0f} s") from None
+    try:
+        holder.write_text(f"process {os.getpid()} ({' '.join(sys.argv)[:200]}), since {time.strftime('%F %T')}")
+        yield
+    finally:
+        lock.release()
+
+
+def _cuda_device(torch: Any, index: int) -> Device:
+    facts = torch.cuda.get_device_properties(index)
+    level = (facts.major, facts.minor)
+    precisions = ["fp32"] + ["bf16"] * (level >= (8, 0)) + ["fp8"] * (level >= (8, 9))
+    return Device("cuda", index, facts.name, facts.total_memory, tuple(precisions))
+
+
+def _cpu_device(torch: Any) -> Device:
+    import psutil
+
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "CPU")
+    bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return Device("cpu", 0, name, psutil.virtual_memory().total, ("fp32", "bf16") if bf16 else ("fp32",))
+
+
+def _dtype(wanted: str, device: Device) -> str:
+    if wanted != "auto":
+        return wanted
+    return "bfloat16" if "bf16" in device.precisions else "float16" if device.kind == "cuda" else "float32"
+
+
+class _Buffer:
+    """Collects rows of metrics and hands them on every few seconds."""
+
+    def __init__(self, on_metrics: Metrics) -> None:
+        self._on_metrics, self._rows, self._last = on_metrics, [], time.monotonic()
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        self._rows.extend(rows)
+        if time.monotonic() - self._last >= _METRICS_EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        rows, self._rows = self._rows, []
+        self._last = time.monotonic()
+        if rows:
+            self._on_metrics(rows)
+
+
+def _torchrun(entry: str, config: dict[str, Any], metrics: _Buffer, processes: int) -> dict:
+    root = str(Path(__file__).resolve().parent.parent)
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    with tempfile.TemporaryDirectory(prefix="nemotron-train-") as name:
+        folder = Path(name)
+        (folder / "job.json").write_text(json.dumps({"entry": entry, "config": config}))
+        rows, output = folder / "metrics.jsonl", folder / "output.log"
+        rows.touch()
+        command = [sys.executable, "-m", "resources.train_worker", "launch", str(os.getpid()), name, str(processes)]
+        with output.open("wb") as out, rows.open() as lines:
+            worker = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            )  # fmt: skip
+            try:
+                rest = ""
+                while True:
+                    ended = worker.poll() is not None
+                    while chunk := lines.readline():
+                        rest += chunk
+                        if rest.endswith("\n"):
+                            metrics.add(json.loads(rest))
+                            rest = ""
+                    if ended:
+                        break
+                    time.sleep(0.2)
+            finally:
+                _stop(worker)
+        result = folder / "result.json"
+        if worker.returncode or not result.is_file():
+            tail = output.read_text(errors="replace")[-4_000:]
+            raise GpuError(f"{entry} failed on {processes} processes (exit status {worker.returncode}):\n{tail}")
+        return json.loads(result.read_text())
+
+
+def _stop(worker: subprocess.Popen) -> None:
+    """End the launcher; its workers die with it."""
+    if worker.poll() is None:
+        worker.send_signal(signal.SIGTERM)
+        try:
+            worker.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()

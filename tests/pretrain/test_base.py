@@ -1,0 +1,188 @@
+"""models.base end to end on a small lake: trained once, resumed after a kill, kept when the recipe changes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pytest
+
+from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
+from nemotron_assets.models import BASE, TRAINING_METRICS
+from nemotron_assets.recipe import Recipe, load_recipe
+from nemotron_assets.table import Part, Parts, row_id
+from resources.gpu import Gpu
+from resources.lakehouse import Lakehouse
+
+ROOT = Path(__file__).parents[2]
+VOCABULARY = 1_024
+
+
+def small_recipe(**pretrain) -> Recipe:
+    recipe = load_recipe("laptop")
+    model = dict(hidden_size=32, ffn_size=64, head_dim=8, mamba_heads=4, mamba_head_dim=16, mamba_state=8, chunk_size=16)
+    values = dict(tokens=20 * 4 * 64, batch_sequences=4, micro_batch_sequences=4, checkpoint_every=4)
+    return recipe.model_copy(
+        update={
+            "model": recipe.model.model_copy(update=model),
+            "pretrain": recipe.pretrain.model_copy(update=values | pretrain),
+            "tokenizer": recipe.tokenizer.model_copy(update={"vocabulary": VOCABULARY}),
+            "blend": recipe.blend.model_copy(update={"sequence_length": 64}),
+        }
+    )
+
+
+def shard(number: int) -> pl.DataFrame:
+    rng = np.random.default_rng(number)
+    lengths = [[20, 44], [64], [10, 50]]
+    rows = [
+        {
+            "id": row_id(TOKEN_SHARDS.full_name, number, position), "parents": ["document"] * len(pieces),
+            "part": f"snapshot/{number:04d}", "shard": number, "position": position,
+            "tokens": ((rng.integers(50) + np.arange(sum(pieces))) % 50 + 32).tolist(), "piece_lengths": pieces,
+            "piece_offsets": [0] * len(pieces), "sources": ["web.unique_documents"] * len(pieces),
+        }
+        for position, pieces in enumerate(lengths * 3)
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=pl.from_arrow(TOKEN_SHARDS.arrow_schema().empty_table()).schema)
+
+
+def write_shards(lake: Lakehouse, numbers) -> None:
+    lake.write(TOKEN_SHARDS, Parts([Part(f"snapshot/{n:04d}", str(n), lambda n=n: shard(n)) for n in numbers]))
+
+
+@pytest.fixture
+def lake(tmp_path, monkeypatch) -> Lakehouse:
+    from nemotron_assets.blend import tokenizer as bpe
+
+    monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
+    lake = Lakehouse(root=str(tmp_path / "lake"))
+    made = bpe.train([["some words to learn pieces from, and some more words"]], VOCABULARY, 32, 2)
+    bpe.save(made, tmp_path / "tokenizer", 64)
+    uri, sha256 = lake.put_weights(tmp_path / "tokenizer", "tokenizer")
+    row = {"id": "t", "name": "bpe", "vocabulary": made.get_vocab_size(), "special_tokens": 32, "uri": uri}
+    row |= {"sha256": sha256, "training_documents": 1, "training_bytes": 1, "bytes_per_token": 1.0}
+    lake.write(TOKENIZER, pl.DataFrame([row], schema=pl.from_arrow(TOKENIZER.arrow_schema().empty_table()).schema))
+    write_shards(lake, [0, 1])
+    return lake
+
+
+def materialize(lake: Lakehouse, recipe: Recipe) -> dg.ExecuteInProcessResult:
+    from nemotron_assets.pretrain import ASSETS, CHECKS
+
+    sources = [dg.AssetSpec(table.asset_key) for table in (TOKENIZER, TOKEN_SHARDS)]
+    resources = {"io_manager": lake, "lake": lake, "recipe": recipe, "gpu": Gpu()}
+    return dg.materialize([*ASSETS, *CHECKS, *sources], resources=resources, selection=[BASE.asset_key])
+
+
+def models(lake: Lakehouse) -> pl.DataFrame:
+    return lake.read(BASE).scan().sort("at").collect()
+
+
+def test_trains_once_and_shows_what_it_did(lake, tmp_path):
+    from transformers import AutoTokenizer
+
+    result = materialize(lake, small_recipe())
+    assert result.success
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+    assert len(result.get_asset_check_evaluations()) == 2
+    (row,) = models(lake).to_dicts()
+    assert (row["name"], row["version"], row["parent_version"]) == ("laptop-base", "1", None)
+    assert row["input_versions"] == [f"{t.full_name}@{lake.open(t).version()}" for t in (TOKENIZER, TOKEN_SHARDS)]
+    assert row["tokens_seen"] == 20 * 4 * 64
+    metrics = lake.read(TRAINING_METRICS).scan().collect()
+    assert sorted(metrics["step"]) == list(range(1, 21))
+    assert set(metrics["model_id"]) == {row["id"]}
+    folder = lake.get_weights(row["uri"])
+    assert AutoTokenizer.from_pretrained(folder).eos_token_id == json.loads((folder / "config.json").read_text())["eos_token_id"] == 2
+    (materialization,) = result.asset_materializations_for_node("models__base")
+    assert "data:image/png;base64," in materialization.metadata["loss"].value
+    assert materialization.metadata["parameters"].value == row["parameters"]
+
+    before = lake.open(TRAINING_METRICS).version()
+    assert materialize(lake, small_recipe()).success  # the same request: nothing is trained, the row stays
+    assert models(lake).to_dicts() == [row]
+    assert lake.open(TRAINING_METRICS).version() == before
+    assert not list((tmp_path / "cache" / "training").iterdir())  # checkpoints are gone
+
+
+def test_another_recipe_or_other_data_make_another_version(lake):
+    assert materialize(lake, small_recipe()).success
+    assert materialize(lake, small_recipe(seed=7)).success
+    write_shards(lake, [0, 1])  # identical content: another Delta version, the same model
+    assert materialize(lake, small_recipe(seed=7)).success
+    assert models(lake)["version"].to_list() == ["1", "2"]
+    write_shards(lake, [0, 1, 2])
+    assert materialize(lake, small_recipe(seed=7)).success
+    assert models(lake)["version"].to_list() == ["1", "2", "3"]
+    assert materialize(lake, small_recipe(seed=7, log_every=3)).success  # does not decide the weights
+    assert models(lake)["version"].to_list() == ["1", "2", "3"]
+
+
+def test_an_earlier_recipe_makes_its_model_current_again(lake):
+    for seed in (1, 2, 1):
+        assert materialize(lake, small_recipe(seed=seed)).success
+    assert models(lake)["version"].to_list() == ["2", "1"]
+
+
+@pytest.mark.faults
+def test_kill_9_during_training_loses_and_doubles_no_row(lake, tmp_path):
+    """The whole run is killed; the next one resumes from the checkpoint and the metrics have every step once."""
+    script = (
+        "import sys, time\n"
+        "from nemotron_assets.model import loop\n"
+        "from tests.pretrain.test_base import *\n"
+        "rate = loop.learning_rate\n"
+        "def slowly(*a): time.sleep(0.15); return rate(*a)\n"
+        "loop.learning_rate = slowly\n"
+        "materialize(Lakehouse(root=sys.argv[1]), small_recipe())\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, lake.root], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "cache" / "training").glob("*/step-0000000012")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stored = lake.read(TRAINING_METRICS).scan().collect()["step"]
+    assert len(stored) < 20 and not lake.read(BASE).exists
+    assert materialize(lake, small_recipe()).success
+    metrics = lake.read(TRAINING_METRICS).scan().sort("step").collect()
+    assert metrics["step"].to_list() == list(range(1, 21))
+    assert metrics["run_id"].n_unique() == (2 if len(stored) else 1)
+    (killed,) = models(lake).to_dicts()
+
+    undisturbed = Lakehouse(root=str(tmp_path / "other"))
+    for table in (TOKENIZER, TOKEN_SHARDS):
+        data = lake.read(table).scan().collect()
+        undisturbed.write(table, data) if table is TOKENIZER else write_shards(undisturbed, [0, 1])
+    assert materialize(undisturbed, small_recipe()).success
+    (straight,) = models(undisturbed).to_dicts()
+    assert (killed["sha256"], killed["final_loss"]) == (straight["sha256"], straight["final_loss"])
+    assert killed["id"] == straight["id"]
+
+
+def test_nothing_to_train_on_is_said(tmp_path, monkeypatch):
+    from nemotron_assets.pretrain.training import TrainingError, plan
+
+    monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
+    with pytest.raises(TrainingError, match="materialise blend/tokenizer and blend/token_shards first"):
+        plan(small_recipe(), Lakehouse(root=str(tmp_path / "lake")))
+
+
+def test_a_tokenizer_that_does_not_fit_is_said(lake):
+    from nemotron_assets.pretrain.training import TrainingError, plan
+
+    recipe = small_recipe()
+    recipe = recipe.model_copy(update={"tokenizer": recipe.tokenizer.model_copy(update={"vocabulary": 288})})
+    with pytest.raises(TrainingError, match=r"the tokenizer has \d+ entries, tokenizer.vocabulary says 288"):
+        plan(recipe, lake)

@@ -1,0 +1,91 @@
+"""A web server on the loopback interface that serves a crawl and misbehaves on request."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves a folder; `faults` are (path ending, behaviour) taken one per matching request, in order."""
+
+    daemon_threads = True
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.root, self.faults, self.requests = root, [], []
+        self.ranges, self.etag = True, '"1"'
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        server, headers = self.server, self.headers
+        server.requests.append((self.path, headers.get("Range"), headers.get("User-Agent"), time.monotonic()))
+        fault = next((f for f in server.faults if self.path.endswith(f[0])), None)
+        if fault:
+            server.faults.remove(fault)
+        kind = fault[1] if fault else None
+        place = server.root / self.path.lstrip("/")
+        if isinstance(kind, tuple):
+            status, extra = kind
+            self.send_response(status)
+            for name, value in extra.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if not place.is_file():
+            self.send_error(404)
+            return
+        data, start = place.read_bytes(), 0
+        total = len(data)
+        wanted = headers.get("Range")
+        unchanged = headers.get("If-Range") in (None, server.etag)
+        if wanted and server.ranges and unchanged:
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            start = int(first)
+            data = data[start : int(last) + 1 if last else total]
+            self.send_response(206)
+            self.send_header("Content-Range", f"bytes {start}-{start + len(data) - 1}/{total}")
+        else:
+            self.send_response(200)
+        self.send_header("ETag", server.etag)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if kind == "drop":
+            data = data[: len(data) // 2]
+            self.close_connection = True
+        for at in range(0, len(data), 1 << 14):
+            self.wfile.write(data[at : at + (1 << 14)])
+            if kind == "slow":
+                time.sleep(0.2)
+        if kind == "drop":
+            self.wfile.flush()
+            self.connection.shutdown(2)
+
+
+@contextlib.contextmanager
+def serving(root: Path) -> Iterator[Server]:
+    """A running server over a folder."""
+    server = Server(root)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

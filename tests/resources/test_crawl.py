@@ -1,0 +1,254 @@
+"""Reading a crawl from a folder, from a misbehaving web server on the loopback interface, and from an object store."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import itertools
+import time
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resources import crawl as crawl_module
+from resources.crawl import SAMPLE, Crawl, CrawlError, Missing, Oversized, Unavailable, check_path, retry_after
+from tests.resources.crawl_server import serving
+
+SNAPSHOT = "CC-MAIN-2024-51"
+
+
+@pytest.fixture
+def server(tmp_path):
+    root = tmp_path / "served"
+    for name in ("collinfo.json", f"crawl-data/{SNAPSHOT}/warc.paths.gz"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes((SAMPLE / name).read_bytes())
+    for path in Crawl(source="sample").warc_paths(SNAPSHOT):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes((SAMPLE / path).read_bytes())
+    with serving(root) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path / "home"))
+
+
+def crawl(source, **options) -> Crawl:
+    return Crawl(source=source, **{"retries": 3, "backoff_s": 0.01, "timeout_s": 5, "max_snapshots": 9, **options})
+
+
+def digest(crawl: Crawl, path: str) -> str:
+    with crawl.open(path) as stream:
+        return hashlib.sha256(stream.read()).hexdigest()
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_layout(server, remote):
+    source = crawl(server.url if remote else str(server.root), user_agent="tester/1 (me@example.org)")
+    assert [s.id for s in source.snapshots()] == [SNAPSHOT, "CC-MAIN-2025-08"]
+    assert source.snapshots()[0].from_date.isoformat() == "2024-12-01T15:34:18+00:00"
+    paths = source.warc_paths(SNAPSHOT)
+    assert len(paths) == 2 and digest(source, paths[0]) == digest(Crawl(source="sample"), paths[0])
+    expected = (SAMPLE / paths[0]).read_bytes()[1000:3000]
+    assert source.read_range(paths[0], 1000, 2000) == expected
+    if remote:
+        assert {agent for _, _, agent, _ in server.requests} == {"tester/1 (me@example.org)"}
+
+
+def test_window():
+    def ids(**options):
+        return [s.id for s in Crawl(source="sample", **{"max_snapshots": 9, **options}).window()]
+
+    assert ids() == [SNAPSHOT, "CC-MAIN-2025-08"]
+    assert ids(last="CC-MAIN-2024-99") == [SNAPSHOT]
+    assert ids(first="CC-MAIN-2025-01") == ["CC-MAIN-2025-08"]
+    assert ids(max_snapshots=1) == ["CC-MAIN-2025-08"]
+
+
+@pytest.mark.faults
+def test_dropped_transfers_are_resumed(server):
+    source = crawl(server.url)
+    [path, _] = source.warc_paths(SNAPSHOT)
+    server.faults += [(path, "drop")] * 6  # more often than `retries`, but each time something new arrived
+    assert digest(source, path) == digest(Crawl(source="sample"), path)
+    starts = [int(r.removeprefix("bytes=").partition("-")[0]) for p, r, *_ in server.requests if p.endswith(path) and r]
+    assert len(starts) == 6 and starts == sorted(starts) and starts[0] > 0
+
+
+@pytest.mark.faults
+def test_without_ranges_a_transfer_begins_anew(server):
+    source = crawl(server.url)
+    [path, _] = source.warc_paths(SNAPSHOT)
+    server.ranges = False
+    server.faults += [(path, "drop")] * 2
+    assert digest(source, path) == digest(Crawl(source="sample"), path)
+    assert source.read_range(path, 1000, 2000) == (SAMPLE / path).read_bytes()[1000:3000]
+    server.faults += [(path, "drop")] * 20
+    with pytest.raises(Unavailable, match="attempts without progress"):
+        digest(source, path)
+
+
+@pytest.mark.faults
+def test_a_file_that_changes_meanwhile_is_not_mixed(server, monkeypatch):
+    source = crawl(server.url, backoff_s=0.3)
+    [path, _] = source.warc_paths(SNAPSHOT)
+    server.faults.append((path, "drop"))
+    changed = b"another file" * 200_000
+
+    def change(seconds):
+        (server.root / path).write_bytes(changed)
+        server.etag = '"2"'
+
+    monkeypatch.setattr(crawl_module.time, "sleep", change)
+    assert digest(source, path) == hashlib.sha256(changed).hexdigest()
+
+
+@pytest.mark.faults
+def test_busy_servers_are_given_the_time_they_ask_for(server):
+    source = crawl(server.url)
+    server.faults += [("collinfo.json", (503, {"Retry-After": "1"})), ("collinfo.json", (429, {}))]
+    began = time.monotonic()
+    assert len(source.snapshots()) == 2
+    assert 1 <= time.monotonic() - began < 4 and len(server.requests) == 3
+    server.faults.append(("collinfo.json", (503, {"Retry-After": "86400"})))
+    with pytest.raises(Unavailable, match="HTTP status 503; the next attempt would be later"):
+        crawl(server.url, file_timeout_s=5).snapshots()
+
+
+@pytest.mark.faults
+def test_limits(server):
+    [path, _] = crawl(server.url).warc_paths(SNAPSHOT)
+    for source in (server.url, str(server.root)):
+        with pytest.raises(Oversized, match="more than 1 MB"):
+            digest(crawl(source, max_warc_mb=1), path)
+        with pytest.raises(Missing):
+            digest(crawl(source), "crawl-data/none.warc.gz")
+        with pytest.raises(Missing, match="ends before"):
+            crawl(source).read_range(path, 10**8, 100)
+    server.faults.append((path, "slow"))
+    with pytest.raises(Unavailable, match="longer than"):
+        digest(crawl(server.url, file_timeout_s=0.5), path)
+    server.faults += [("collinfo.json", (500, {}))] * 9
+    with pytest.raises(Unavailable, match="4 attempts"):
+        crawl(server.url).snapshots()
+    assert not crawl("http://127.0.0.1:9", retries=0).alive()
+
+
+def test_redirects_stay_on_the_server(server):
+    server.faults.append(("collinfo.json", (302, {"Location": "/collinfo.json"})))
+    assert len(crawl(server.url).snapshots()) == 2
+    for target in ("http://169.254.169.254/secret", "file:///etc/passwd"):
+        server.faults.append(("collinfo.json", (302, {"Location": target})))
+        with pytest.raises(Missing, match="another server"):
+            crawl(server.url).snapshots()
+    server.faults += [("collinfo.json", (302, {"Location": "/collinfo.json"}))] * 9
+    with pytest.raises(Missing, match="more than 3 times"):
+        crawl(server.url).snapshots()
+
+
+def test_politeness(server):
+    source = crawl(server.url, delay_s=0.2)
+    for _ in range(3):
+        source.snapshots()
+    times = [at for *_, at in server.requests]
+    assert all(later - earlier > 0.15 for earlier, later in itertools.pairwise(times))
+
+
+@pytest.mark.parametrize(
+    "path", ["../../etc/passwd", "/etc/passwd", "a/../../b", "http://evil/x", "a//b", "a\\b", "a\0b", "a/.hidden",
+             "x" * 2000, "", "a b", "é"]
+)  # fmt: skip
+def test_hostile_paths_are_refused(path, tmp_path):
+    with pytest.raises(CrawlError):
+        check_path(path)
+    listing = tmp_path / "crawl-data" / SNAPSHOT / "warc.paths.gz"
+    listing.parent.mkdir(parents=True)
+    listing.write_bytes(gzip.compress(path.encode()))
+    if path:
+        with pytest.raises(CrawlError):
+            Crawl(source=str(tmp_path)).warc_paths(SNAPSHOT)
+
+
+@given(st.text(max_size=60))
+def test_accepted_paths_stay_below_the_root(path):
+    try:
+        check_path(path)
+    except CrawlError:
+        return
+    assert Path("/root/of/crawl", path).resolve().is_relative_to("/root/of/crawl") and "://" not in path
+
+
+def test_links_do_not_lead_out(tmp_path):
+    (tmp_path / "crawl").mkdir()
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "crawl" / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(CrawlError, match="leads out"):
+        digest(Crawl(source=str(tmp_path / "crawl")), "link")
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[1, null]", '[{"id": 5}]', '[{"id": "../x"}]', "[" * 100_000])
+def test_hostile_collinfo(text, tmp_path):
+    (tmp_path / "collinfo.json").write_text(text)
+    try:
+        assert Crawl(source=str(tmp_path)).snapshots() == []
+    except CrawlError as error:
+        assert "no list of snapshots" in str(error)
+
+
+def test_listing_bombs_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(crawl_module, "_MAX_PATHS_MB", 1)
+    listing = tmp_path / "crawl-data" / SNAPSHOT / "warc.paths.gz"
+    listing.parent.mkdir(parents=True)
+    listing.write_bytes(gzip.compress(b"a" * (2 << 20)))
+    with pytest.raises(Oversized):
+        Crawl(source=str(tmp_path)).warc_paths(SNAPSHOT)
+
+
+def test_retry_after():
+    assert retry_after("7") == 7
+    assert retry_after(formatdate(1000, usegmt=True), now=lambda: 900) == 100
+    assert retry_after(formatdate(1000, usegmt=True), now=lambda: 2000) == 0
+    assert [retry_after(v) for v in (None, "", "soon", "-5", "9" * 40)] == [None] * 5
+
+
+@given(st.text(max_size=40))
+def test_retry_after_never_fails(value):
+    assert (retry_after(value) or 0) >= 0
+
+
+def test_secrets_in_the_url_are_not_shown():
+    source = crawl("http://user:hunter2@127.0.0.1:9/base?token=hunter2", retries=0)
+    with pytest.raises(Unavailable) as error:
+        source.snapshots()
+    assert "hunter2" not in str(error.value)
+
+
+def test_object_store(server, monkeypatch):
+    moto = pytest.importorskip("moto.server", reason="moto serves S3 for this test")
+    boto3 = pytest.importorskip("boto3")
+    store = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    store.start()
+    try:
+        host, port = store.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
+        client.create_bucket(Bucket="crawls")
+        for file in server.root.rglob("*"):
+            if file.is_file():
+                client.upload_file(str(file), "crawls", f"mirror/{file.relative_to(server.root)}")
+        source = crawl("s3://crawls/mirror")
+        [path, _] = source.warc_paths(SNAPSHOT)
+        assert digest(source, path) == digest(Crawl(source="sample"), path)
+        assert source.read_range(path, 1000, 2000) == (SAMPLE / path).read_bytes()[1000:3000]
+        with pytest.raises(Missing, match="does not exist"):
+            digest(source, "crawl-data/none.warc.gz")
+    finally:
+        store.stop()

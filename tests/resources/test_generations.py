@@ -1,0 +1,177 @@
+"""The ledger never pays twice: not after a crash, a torn journal, a second process, or in the next run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from resources.generations import GENERATIONS, Ledger, OutputFormat, Sampling, generation_id
+from resources.lakehouse import Lakehouse
+from tests.resources.ledger_run import FakeEngine, ask
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def lake(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path / "home"))
+    return Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
+
+
+@pytest.fixture
+def engine(tmp_path):
+    return FakeEngine(tmp_path / "calls.txt")
+
+
+def _calls(engine) -> list[str]:
+    return engine.calls.read_text().splitlines() if engine.calls.exists() else []
+
+
+def _rows(lake) -> list[dict]:
+    return lake.read(GENERATIONS).scan().collect().to_dicts()
+
+
+def _journals(tmp_path) -> list[Path]:
+    return list((tmp_path / "home" / "cache" / "journal").rglob("*.jsonl"))
+
+
+def _process(tmp_path, number: int) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.resources.ledger_run", str(tmp_path / "lake"), str(tmp_path / "calls.txt"), str(number)],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def test_completions_come_in_order_and_are_paid_for_once(lake, engine, tmp_path):
+    asked = [ask(f"q{i}") for i in range(5)] + [ask("q1"), ask("q1", sample=1)]
+    seen = []
+    first = list(Ledger(lake).generate(engine, iter(asked), progress=lambda *counts: seen.append(counts)))
+    assert [c.text for c in first] == ["0q", "1q", "2q", "3q", "4q", "1q", "1q"]
+    assert [c.request for c in first] == asked
+    assert [c.new for c in first] == [True] * 5 + [False, True]
+    assert sorted(_calls(engine)) == ["q0", "q1", "q1", "q2", "q3", "q4"]
+    assert seen[-1][1:] == (6, 18)
+    again = list(Ledger(lake).generate(engine, asked))
+    assert [c.text for c in again] == [c.text for c in first]
+    assert not any(c.new for c in again)
+    assert len(_calls(engine)) == 6
+    rows = _rows(lake)
+    assert len(rows) == 6 and {r["id"] for r in rows} == {c.id for c in first}
+    assert not _journals(tmp_path)
+    row = next(r for r in rows if r["text"] == "0q")
+    assert (row["model"], row["prompt"], row["parents"], row["finish_reason"]) == ("fake", "test", ["row of q0"], "stop")
+
+
+def test_key_depends_on_everything_that_decides_the_answer(engine):
+    base = ask("q")
+    others = [
+        ask("q2"), ask("q", sample=1), replace(base, sampling=Sampling(0.6, 0.9, 8)),
+        replace(base, sampling=Sampling(0.5, 0.9, 9)), replace(base, output_format=OutputFormat("regex", "a+")),
+        replace(base, output_format=OutputFormat("json", "a+")), replace(base, messages=(("system", "q"),)),
+    ]  # fmt: skip
+    keys = {generation_id(engine, request) for request in [base, *others]}
+    other = FakeEngine(engine.calls)
+    other.sha256 = "2" * 64
+    templated = FakeEngine(engine.calls)
+    templated.template_sha256 = "3" * 64
+    keys |= {generation_id(other, base), generation_id(templated, base)}
+    assert len(keys) == len(others) + 3
+    assert generation_id(engine, replace(base, parents=("else",))) == generation_id(engine, base)
+
+
+@pytest.mark.faults
+def test_killed_process_loses_only_what_was_not_finished(lake, engine, tmp_path):
+    number = 60
+    run = _process(tmp_path, number)
+    try:
+        end = time.monotonic() + 120
+        while len(_calls(engine)) < 15:
+            assert time.monotonic() < end and run.poll() is None
+            time.sleep(0.02)
+    finally:
+        run.kill()
+        run.wait()
+    before = _calls(engine)
+    assert 15 <= len(before) < number and not lake.read(GENERATIONS).exists
+    texts = [c.text for c in Ledger(lake).generate(engine, [ask(f"question {i}") for i in range(number)])]
+    assert texts == [f"question {i}"[::-1] for i in range(number)]
+    calls = _calls(engine)
+    # The one call that was noted but not yet journaled when the process died may come again; no other.
+    assert len(set(calls)) == number and len(calls) <= number + 1
+    assert len(_rows(lake)) == number and not _journals(tmp_path)
+
+
+def test_torn_last_line_is_asked_for_again(lake, engine, tmp_path):
+    stream = Ledger(lake).generate(engine, [ask("a"), ask("b")])
+    next(stream)
+    (journal,) = _journals(tmp_path)
+    torn = journal.read_bytes()[:-40]
+    stream.close()
+    # Another lake that has nothing but the torn journal: its whole line is used, the torn one is not.
+    other, folder = Lakehouse(root=str(tmp_path / "other"), free_disk_mb=0), tmp_path / "journals"
+    folder.mkdir()
+    (folder / "1.jsonl").write_bytes(torn)
+    done = list(Ledger(other, folder).generate(engine, [ask("a"), ask("b")]))
+    assert [c.text for c in done] == ["a", "b"] and sum(c.new for c in done) == 1
+    assert len(_rows(other)) == 2
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(junk=st.binary(max_size=200))
+def test_any_bytes_in_a_journal_are_survived(lake, engine, tmp_path, junk):
+    folder = tmp_path / "junk"
+    folder.mkdir(exist_ok=True)
+    (folder / "1.jsonl").write_bytes(junk)
+    assert [c.text for c in Ledger(lake, folder).generate(engine, [ask("ab")])] == ["ba"]
+    assert len(_rows(lake)) == 1
+
+
+def test_crash_between_commit_and_removal_of_a_journal_doubles_nothing(lake, engine, tmp_path):
+    stream = Ledger(lake).generate(engine, [ask("a")])
+    next(stream)
+    (journal,) = _journals(tmp_path)
+    copy = journal.read_bytes()
+    stream.close()
+    journal.write_bytes(copy)
+    assert Ledger(lake).fold() == 0
+    assert len(_rows(lake)) == 1 and not journal.exists()
+
+
+def test_journal_of_a_living_process_is_read_and_left_alone(lake, engine, tmp_path):
+    first = Ledger(lake).generate(engine, [ask("a"), ask("b")])
+    next(first)  # both are journaled, nothing is folded
+    second = list(Ledger(lake).generate(engine, [ask("a"), ask("c")]))
+    assert [c.new for c in second] == [False, True]
+    assert len(_journals(tmp_path)) == 1
+    first.close()
+    assert sorted(_calls(engine)) == ["a", "b", "c"] and len(_rows(lake)) == 3
+
+
+def test_failed_engine_keeps_what_was_finished(lake, engine):
+    class Failing(FakeEngine):
+        def run(self, requests):
+            for number, answer in enumerate(super().run(requests)):
+                if number == 3:
+                    raise RuntimeError("out of memory")
+                yield answer
+
+    asked = [ask(f"q{i}") for i in range(6)]
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(Ledger(lake).generate(Failing(engine.calls), asked))
+    assert len(_rows(lake)) == 3
+    assert sum(c.new for c in Ledger(lake).generate(engine, asked)) == 3
+
+
+def test_small_folds_write_everything(lake, engine, monkeypatch):
+    monkeypatch.setattr("resources.generations._WINDOW", 4)
+    done = list(Ledger(lake, fold_every=4).generate(engine, (ask(f"q{i}") for i in range(10))))
+    assert len(done) == 10 and len(_rows(lake)) == 10
+    assert lake.read(GENERATIONS).version >= 3  # created, and folded more than once

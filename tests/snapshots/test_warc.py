@@ -1,0 +1,273 @@
+"""The parser alone: broken records are stepped over, bodies are decoded within limits, every fate is reachable."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+import zlib
+
+import pytest
+from fastwarc.stream_io import BrotliWriter
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nemotron_assets.snapshots import charset, warc
+from nemotron_assets.snapshots.warc import Limits, NotWarc, TooLarge, WarcFile, decode_body, parse_content_type
+from resources.crawl import SAMPLE
+
+HTML = b"<!doctype html><html><body><p>A page with some text.</p></body></html>"
+
+
+def record(
+    url="http://a.example/", body=HTML, status="200 OK", headers=(("Content-Type", "text/html"),), kind="response",
+    extra=(), date="2024-12-01T16:20:23Z", length=None,
+) -> bytes:  # fmt: skip
+    """One uncompressed WARC record."""
+    http = b""
+    if kind in ("response", "revisit"):
+        http = f"HTTP/1.1 {status}\r\n".encode() + b"".join(f"{k}: {v}\r\n".encode() for k, v in headers) + b"\r\n"
+    block = http + body
+    content_type = "application/http; msgtype=response" if http else "text/html"
+    lines = [f"WARC-Type: {kind}", f"WARC-Target-URI: {url}", f"WARC-Date: {date}", f"Content-Type: {content_type}",
+             *(f"{k}: {v}" for k, v in extra),
+             f"Content-Length: {len(block) if length is None else length}"]  # fmt: skip
+    return b"WARC/1.0\r\n" + "\r\n".join(lines).encode() + b"\r\n\r\n" + block + b"\r\n\r\n"
+
+
+def parse(data: bytes, limits: Limits | None = None):
+    """(pages, counts, broken) of a file."""
+    broken: list[tuple[int, str, str]] = []
+    file = WarcFile(io.BytesIO(data), limits or Limits(), lambda *what: broken.append(what))
+    return list(file.pages()), file.counts.records, broken
+
+
+def member(data: bytes) -> bytes:
+    return gzip.compress(data, mtime=0)
+
+
+def good(number: int) -> bytes:
+    return record(f"http://a.example/{number}", HTML.replace(b"some", str(number).encode() * 50))
+
+
+@pytest.mark.parametrize(
+    ("data", "fate"),
+    [
+        (record(), "page"),
+        (record(kind="resource"), "page"),
+        (record(headers=[("Content-Type", "text/html; charset=ascii")], body=HTML + "é€".encode()), "charset_corrected"),
+        (record(kind="metadata", body=b"fetchTimeMs: 1"), "other_record"),
+        (record(kind="revisit", body=b""), "revisit"),
+        (record(status="nonsense"), "malformed"),
+        (record(url=""), "malformed"),
+        (record(date="yesterday"), "malformed"),
+        (record(headers=[("Content-Type", "text/html"), ("Content-Encoding", "zip")]), "malformed"),
+        (record(status="301 Moved"), "redirect"),
+        (record(status="404 Not Found"), "not_200"),
+        (record(body=HTML + b" " * (1 << 16)), "too_large"),
+        (record(body=b""), "empty"),
+        (record(body=b" \r\n\t"), "empty"),
+        (record(headers=[("Content-Type", "application/pdf")], body=b"%PDF-1.4"), "not_html"),
+        (record(body=b"%PDF-1.4 declared as text/html"), "not_html"),
+        (record(headers=[], body=b"just words"), "not_html"),
+        (record(headers=[("Content-Type", "application/octet-stream")]), "page"),
+        (record(headers=[]), "page"),
+        (record(extra=[("WARC-Truncated", "length")]), "truncated"),
+    ],
+)
+@pytest.mark.parametrize("pack", [member, bytes], ids=["gzip", "plain"])
+def test_each_fate(data, fate, pack):
+    around = pack(good(1)), pack(good(2))
+    pages, counts, broken = parse(around[0] + pack(data) + around[1], Limits(max_body=1 << 16))
+    expected = {"page": 2}
+    expected[fate] = expected.get(fate, 0) + 1
+    assert counts == expected
+    assert len(pages) == 2 + (fate in warc.KEPT)
+    assert [fate for _, fate, _ in broken] == (["malformed"] if fate == "malformed" else [])
+
+
+def test_truncated_pages_may_be_kept():
+    data = member(record(extra=[("WARC-Truncated", "length")]))
+    assert parse(data, Limits(keep_truncated=True))[1] == {"page": 1}
+
+
+DAMAGE = {
+    "flipped bits": lambda m: m[:30] + b"\xff" * 20 + m[50:],
+    "no magic": lambda m: b"\0\0\0\0" + m[4:],
+    "wrong checksum": lambda m: m[:-8] + b"\0\0\0\0" + m[-4:],
+    "cut short": lambda m: m[: len(m) // 2],
+    "declares more than it has": lambda m: member(record(length=100_000)),
+    "declares less than it has": lambda m: member(record(length=60)),
+    "declares an absurd length": lambda m: member(record(length=1 << 60)),
+    "declares no number": lambda m: member(record(length="much")),
+    "no WARC header": lambda m: member(b"JUNK" * 100),
+    "endless header": lambda m: member(record(extra=[("X-Long", "a" * 200_000)])),
+    "not gzip": lambda m: b"some text between the members\n" * 20,
+    "invalid UTF-8 in the header": lambda m: member(record().replace(b"http://a.example/", b"http://\xff\xfe/")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_broken_member_costs_only_itself(damage):
+    members = [member(good(number)) for number in range(6)]
+    offsets = [sum(map(len, members[:n])) for n in range(3)]
+    broken_member = damage(members[3])
+    tail = offsets[2] + len(members[2]) + len(broken_member)
+    pages, counts, broken = parse(b"".join(members[:3]) + broken_member + b"".join(members[4:]))
+    urls = [page.url for page in pages if page.url.startswith("http://a.example/") and page.url[-1].isdigit()]
+    assert urls == [f"http://a.example/{number}" for number in (0, 1, 2, 4, 5)]
+    places = {page.url: (page.offset, page.length) for page in pages}
+    assert places["http://a.example/2"] == (offsets[2], len(members[2]))
+    assert places["http://a.example/4"] == (tail, len(members[4]))
+    assert sum(counts.values()) == 6 and len(broken) <= 1
+    if broken:
+        assert broken[0][0] == offsets[2] + len(members[2])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 20_000), st.binary(min_size=1, max_size=64)), max_size=4), st.booleans())
+def test_any_damage_ends_and_keeps_true_places(changes, cut):
+    """Whatever bytes are overwritten: the parser ends, and every page it gives can be read again at its place."""
+    rng = random.Random(1)
+    members = [member(good(n) + b"") for n in range(30)] + [member(record(body=HTML + rng.randbytes(3000)))]
+    data = bytearray(b"".join(members))
+    for place, junk in changes:
+        place %= len(data)
+        data[place : place + len(junk)] = junk
+    data = bytes(data[: len(data) * 2 // 3] if cut else data)
+    try:
+        pages, _, _ = parse(data)
+    except NotWarc:
+        return
+    for page in pages:
+        again, _, _ = parse(data[page.offset : page.offset + page.length])
+        assert [p.html for p in again[:1]] == [page.html]
+
+
+def test_unusable_files_are_refused():
+    whole = gzip.compress(good(1) + good(2))
+    for data, message in ((b"", "empty"), (b"<html>" * 500, "no WARC record"), (whole, "compressed as a whole")):
+        with pytest.raises(NotWarc, match=message):
+            WarcFile(io.BytesIO(data), Limits())
+
+
+def test_padding_after_the_last_record_is_no_damage():
+    pages, counts, broken = parse(member(good(1)) + b"\0" * 10_000)
+    assert (len(pages), counts, broken) == (1, {"page": 1}, [])
+
+
+def test_batches_are_bounded_in_rows_and_bytes():
+    data = b"".join(member(record(f"http://a.example/{n}", HTML + b" " * (n % 7) * 1000)) for n in range(100))
+    file = WarcFile(io.BytesIO(data), Limits(batch_rows=8, batch_bytes=20_000))
+    batches = list(file.batches())
+    assert sum(map(len, batches)) == 100
+    assert all(len(batch) <= 8 for batch in batches)
+    assert all(len(batch) == 1 or sum(len(p.html) for p in batch) <= 20_000 for batch in batches)
+
+
+def brotli(data: bytes) -> bytes:
+    class Kept(io.BytesIO):
+        def close(self) -> None:  # the writer closes what it writes to, and only then writes its end
+            pass
+
+    out = Kept()
+    writer = BrotliWriter(out)
+    writer.write(data)
+    writer.close()
+    return out.getvalue()
+
+
+def chunked(data: bytes, size: int = 7) -> bytes:
+    parts = [data[i : i + size] for i in range(0, len(data), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+def raw_deflate(data: bytes) -> bytes:
+    return zlib.compress(data)[2:-4]
+
+
+@pytest.mark.parametrize(
+    ("raw", "transfer", "content"),
+    [
+        (gzip.compress(HTML), "", "gzip"),
+        (gzip.compress(HTML[:9]) + gzip.compress(HTML[9:]), "", "x-gzip"),
+        (zlib.compress(HTML), "", "deflate"),
+        (raw_deflate(HTML), "", "deflate"),
+        (brotli(HTML), "", "br"),
+        (chunked(HTML), "chunked", ""),
+        (chunked(gzip.compress(HTML)), "chunked", "gzip"),
+        (brotli(gzip.compress(HTML)), "", "gzip, br"),
+        (HTML, "", "gzip"),
+        (HTML, "", "br"),
+        (HTML, "", "deflate"),
+        (HTML, "chunked", ""),
+        (HTML, "identity", "none"),
+    ],
+)
+def test_body_decoding(raw, transfer, content):
+    assert decode_body(raw, transfer, content, 1 << 20) == HTML
+
+
+@pytest.mark.parametrize(
+    ("raw", "content"), [(gzip.compress(HTML)[:-12], "gzip"), (gzip.compress(HTML)[:20] + b"\xff" * 40, "gzip"),
+                         (brotli(HTML)[:10] + b"\xff" * 20, "br"), (HTML, "compress")]
+)  # fmt: skip
+def test_damaged_bodies_are_malformed(raw, content):
+    with pytest.raises((ValueError, zlib.error)):
+        decode_body(raw, "", content, 1 << 20)
+    data = member(record(body=raw, headers=[("Content-Type", "text/html"), ("Content-Encoding", content)]))
+    assert parse(data)[1] == {"malformed": 1}
+
+
+@pytest.mark.parametrize("squeeze", [gzip.compress, zlib.compress, raw_deflate, brotli])
+def test_bombs_are_too_large(squeeze):
+    bomb = squeeze(b"a" * (8 << 20))
+    coding = {gzip.compress: "gzip", brotli: "br"}.get(squeeze, "deflate")
+    with pytest.raises(TooLarge):
+        decode_body(bomb, "", coding, 1 << 20)
+    data = member(record(body=bomb, headers=[("Content-Type", "text/html"), ("Content-Encoding", coding)]))
+    assert parse(data, Limits(max_body=1 << 20))[1] == {"too_large": 1}
+
+
+@given(st.binary(max_size=300), st.sampled_from(["gzip", "deflate", "br", "x-gzip", "gzip, br"]), st.booleans())
+def test_decoding_junk_fails_cleanly(raw, content, is_chunked):
+    try:
+        assert len(decode_body(raw, "chunked" if is_chunked else "", content, 4096)) <= max(4096, len(raw))
+    except (ValueError, zlib.error):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("text/html", ("text/html", None)),
+        ("Text/HTML; Charset=\"UTF-8\"", ("text/html", "UTF-8")),
+        ("text/html;charset='latin1' ; x=y", ("text/html", "latin1")),
+        ("text/html; charset=", ("text/html", None)),
+        ("text/html, text/html; charset=utf-8", ("text/html", "utf-8")),
+        ("nonsense", ("", None)),
+        ("", ("", None)),
+        (";charset=koi8-r", ("", "koi8-r")),
+    ],
+)
+def test_content_types(value, expected):
+    assert parse_content_type(value) == expected
+
+
+@given(st.text(max_size=200))
+def test_content_types_never_fail(value):
+    mime, label = parse_content_type(value)
+    assert mime == mime.lower() and (label is None or 0 < len(label) <= 40)
+    assert charset.standard_name(label) is None or charset.standard_name(label) in charset._CODECS
+
+
+def test_sample_file_has_no_damage():
+    for path in SAMPLE.glob("crawl-data/*/segments/*/warc/*.warc.gz"):
+        with path.open("rb") as stream:
+            pages, counts, broken = parse(stream.read())
+        assert not broken and len(pages) > 200 and not set(counts) & set(warc.BROKEN)
+
+
+def test_host_of():
+    assert warc.host_of("https://user@WWW.Example.COM.:8080/x") == "www.example.com"
+    assert warc.host_of("http://[::1/") == "" == warc.host_of("not a url")

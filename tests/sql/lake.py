@@ -1,0 +1,189 @@
+"""A small lake with every table filled consistently, so that reports and traces can be checked by hand.
+
+Two snapshots of two WARC files of five pages each. The last page of a file gives no document; the first document of
+each file of S2 repeats the one of S1, and the second of the second file of S1 repeats the first file's. English
+documents get questions and answers. Documents with number 3 are held out of the training sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from nemotron_assets.table import Table, all_tables, content_hash, row_id
+from resources.lakehouse import Lakehouse
+from resources.warehouse import Warehouse
+
+SNAPSHOTS = ("S1", "S2")
+LANGUAGES = ("en", "de", "en", "fr", "en")
+START = datetime(2026, 1, 1, tzinfo=UTC)
+_DEFAULTS: Mapping[str, Any] = {
+    "string": "", "binary": b"", "bool": False, "int32": 0, "int64": 0, "float32": 0.0, "float64": 0.0, "timestamp": START,
+}  # fmt: skip
+
+
+class Opened:
+    """A warehouse with one open connection, because loading the Delta extension anew for every query takes a while."""
+
+    def __init__(self, root: Path) -> None:
+        self.warehouse = Warehouse(root=str(root / "lake"), catalog=str(root / "cache" / "lake.duckdb"))
+        self.warehouse.refresh()
+        self.connection = self.warehouse.connect()
+
+    def cursor(self):
+        """A connection of its own settings to the same catalog."""
+        cursor = self.connection.cursor()
+        cursor.execute("use lake")
+        return cursor
+
+
+def frame(table: Table, rows: list[dict[str, Any]]):
+    """Rows as an Arrow table of the declared schema; columns not given get null, an empty list or a neutral value."""
+    import pyarrow as pa
+
+    unknown = {name for row in rows for name in row} - set(table.column_names)
+    assert not unknown, f"{table.full_name} has no column {unknown}"
+
+    def default(column) -> Any:
+        return None if column.nullable else _DEFAULTS.get(column.dtype, [])
+
+    filled = [{c.name: row.get(c.name, default(c)) for c in table.columns} for row in rows]
+    return pa.Table.from_pylist(filled, table.arrow_schema())
+
+
+def rows_of_everything() -> dict[str, list[dict[str, Any]]]:
+    """The rows of every table but models and scores, by full table name."""
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (
+        "snapshots.pages", "snapshots.records", "web.documents", "web.duplicates", "web.unique_documents",
+        "web.diverse_qa", "llm.generations", "quarantine.rows",
+    )}  # fmt: skip
+    first: dict[tuple, dict[str, Any]] = {}
+    for s, snapshot in enumerate(SNAPSHOTS):
+        for f in range(2):
+            warc = f"crawl-data/{snapshot}/segments/1/warc/{snapshot}-{f}.warc.gz"
+            for i in range(5):
+                _page(rows, first, s, snapshot, f, warc, i)
+            for fate, count in (("page", 5), ("redirect", 2 + f), ("not_200", 1)):
+                rows["snapshots.records"].append(
+                    {"id": row_id("snapshots.records", warc, fate), "snapshot": snapshot, "warc_file": warc, "fate": fate,
+                     "records": count, "bytes": 100 * count}
+                )  # fmt: skip
+    for n in range(5):
+        rows["quarantine.rows"].append(
+            {"id": row_id("quarantine.rows", n), "stage": "web.documents", "partition": SNAPSHOTS[n % 2],
+             "row_id": f"row{n % 4}", "cause": "timeout" if n < 3 else "worker_died", "detail": f"detail {n}",
+             "at": START + timedelta(minutes=n)}
+        )  # fmt: skip
+    return rows
+
+
+def _page(rows, first, s: int, snapshot: str, f: int, warc: str, i: int) -> None:
+    url, host = f"https://host{i % 2}.example/{f}/{i}", f"host{i % 2}.example"
+    offset, fetched = 1000 * i, START + timedelta(days=30 * s, hours=f, minutes=i)
+    page = row_id("snapshots.pages", warc, offset)
+    common = {"snapshot": snapshot, "url": url, "host": host, "fetched_at": fetched}
+    html = f"<p>{'x' * (10 + i)}</p>".encode()
+    rows["snapshots.pages"].append(
+        {"id": page, **common, "status": 200, "mime": "text/html", "charset": "utf-8", "html": html, "warc_file": warc,
+         "warc_offset": offset, "warc_length": 900, "payload_digest": content_hash(html), "fate": "page"}
+    )  # fmt: skip
+    if i == 4:
+        return
+    number = 1 if (s, f, i) == (0, 1, 1) else i
+    key = (0, 0, 1) if (s, f, i) == (0, 1, 1) else (0, f, 0) if (s, i) == (1, 0) else (s, f, i)
+    text = f"text of document {key} " + "word " * (10 * (i + 1))
+    document = {
+        "id": row_id("web.documents", page), "parents": [page], **common, "warc_file": warc, "language": LANGUAGES[number],
+        "language_score": 0.9 + 0.01 * i, "text": text, "characters": len(text), "content_hash": content_hash(text),
+    }  # fmt: skip
+    rows["web.documents"].append(document)
+    if key in first:
+        original = first[key]
+        rows["web.duplicates"].append(
+            {"id": row_id("web.duplicates", document["id"]), "parents": [document["id"]], "snapshot": snapshot,
+             "duplicate_of": original["id"], "duplicate_of_snapshot": original["snapshot"], "kind": "exact",
+             "similarity": 1.0}
+        )  # fmt: skip
+        return
+    first[key] = document
+    unique = {**{k: v for k, v in document.items() if k not in ("language_score", "warc_file", "title")},
+              "id": row_id("web.unique_documents", document["id"]), "parents": [document["id"]]}  # fmt: skip
+    rows["web.unique_documents"].append(unique)
+    if unique["language"] != "en" or i == 3:
+        return
+    n = len(rows["llm.generations"])
+    rows["llm.generations"].append(
+        {"id": row_id("llm.generations", n), "parents": [unique["id"]], "model": "tiny", "model_sha256": "ab",
+         "prompt": "diverse_qa", "text": "Q: ? A: !", "prompt_tokens": 100 + n, "output_tokens": 20 + n,
+         "finish_reason": "length" if n % 3 == 0 else "stop", "seconds": 2.0, "run_id": f"run{s}",
+         "at": START + timedelta(seconds=10 * n + 2)}
+    )  # fmt: skip
+    rows["web.diverse_qa"].append(
+        {"id": row_id("web.diverse_qa", unique["id"]), "parents": [unique["id"]], "snapshot": snapshot,
+         "text": "Question: ? Answer: !", "question_count": 1 + n % 2, "prompt": "diverse_qa", "generator": "tiny",
+         "generation_id": rows["llm.generations"][-1]["id"], "language": "en", "tokens": 30 + n}
+    )  # fmt: skip
+
+
+def shards(rows: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Training sequences of three pieces: all documents but those held out, in two pieces each, and all QA rows."""
+    pieces = [
+        (d["id"], "web.unique_documents", tokens, offset)
+        for d in rows["web.unique_documents"]
+        if not d["url"].endswith("/3")
+        for tokens, offset in ((40, 0), (d["characters"] % 7 + 1, 40))
+    ]
+    pieces += [(q["id"], "web.diverse_qa", q["tokens"], 0) for q in rows["web.diverse_qa"]]
+    found = []
+    for at in range(0, len(pieces), 3):
+        some = pieces[at : at + 3]
+        found.append(
+            {"id": row_id("blend.token_shards", at), "parents": [p[0] for p in some], "shard": at // 9, "position": at // 3 % 3,
+             "tokens": [1] * sum(p[2] for p in some), "piece_lengths": [p[2] for p in some],
+             "piece_offsets": [p[3] for p in some], "sources": [p[1] for p in some]}
+        )  # fmt: skip
+    return found
+
+
+def write(lake: Lakehouse, rows: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Write rows as the pipeline would: one commit per partition."""
+    declared = all_tables()
+    for name, content in rows.items():
+        table = declared[name]
+        partitions = sorted({row["snapshot"] for row in content}) if table.partition_by else [None]
+        for partition in partitions:
+            lake.write(
+                table, frame(table, [r for r in content if partition is None or r["snapshot"] == partition]), partition
+            )
+
+
+def fill(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:
+    """Fill the lake; returns all rows by full table name."""
+    rows = rows_of_everything()
+    rows["blend.token_shards"] = shards(rows)
+    write(lake, rows)
+    version = lake.read(all_tables()["blend.token_shards"]).input_version
+    base = {"name": "tiny-hybrid", "uri": "weights/1", "sha256": "cd", "parameters": 1000, "tokens_seen": 500,
+            "steps": 20, "final_loss": 3.5, "recipe_hash": "ef", "run_id": "run1"}  # fmt: skip
+    models = [
+        {**base, "id": row_id("models.base", 1), "version": "1", "input_versions": [version], "at": START},
+        {**base, "id": row_id("models.base", 2), "version": "2", "parent_version": "1", "at": START + timedelta(days=1),
+         "input_versions": [version, "models.base@0"]},
+    ]  # fmt: skip
+    scores = [
+        {"id": row_id("evaluate.benchmark_scores", m["version"], task), "model": m["name"], "model_id": m["id"],
+         "model_version": m["version"], "task": task, "metric": metric, "value": value - 0.1 * n, "samples": 10,
+         "input_versions": ["models.base@1", "web.unique_documents@3"], "at": START + timedelta(days=2 + n)}
+        for n, m in enumerate(models)
+        for task, metric, value in (("arc", "acc", 0.3), ("held_out_documents", "bits_per_byte", 1.5))
+    ]  # fmt: skip
+    metrics = [
+        {"model": "tiny-hybrid", "run_id": "run1", "step": step, "tokens": 25 * step, "loss": 5.0 - step / 20, "lr": 0.001,
+         "grad_norm": 1.0 + step % 3, "tokens_per_second": 100.0 + step, "at": START + timedelta(seconds=step)}
+        for step in range(1, 21)
+    ]  # fmt: skip
+    more = {"models.base": models, "models.training_metrics": metrics, "evaluate.benchmark_scores": scores}
+    write(lake, more)
+    return {**rows, **more}
