@@ -136,15 +136,20 @@ def _edges(tables: list[Table]) -> str:
         name = literal(link.child.full_name)
         if link.sources:
             table = f"unnest({identifier(link.sources)})"
-            selects.append(f"select id as child, {name} as child_table, {parent} as parent, {table} as parent_table from {child}")
+            selects.append(
+                f"select id as child, {name} as child_table, {parent} as parent, {table} as parent_table from {child}"
+            )
         elif len(link.parents) == 1:
             table = literal(link.parents[0])
-            selects.append(f"select id as child, {name} as child_table, {parent} as parent, {table} as parent_table from {child}")
+            selects.append(
+                f"select id as child, {name} as child_table, {parent} as parent, {table} as parent_table from {child}"
+            )
         else:
             candidates = " union all ".join(f"select id, {literal(p)} as t from {_name(p)}" for p in link.parents)
             selects.append(
                 f"select e.child, {name} as child_table, e.parent, p.t as parent_table "
-                f"from (select id as child, {parent} as parent from {child}) e left join ({candidates}) p on p.id = e.parent"
+                f"from (select id as child, {parent} as parent from {child}) e "
+                f"left join ({candidates}) p on p.id = e.parent"
             )
     return f"select * from ({_union(selects, _EDGE_COLUMNS)}) where parent is not null"
 

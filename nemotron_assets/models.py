@@ -14,7 +14,7 @@ from resources.lakehouse import Lakehouse
 GENERATOR = Table(
     schema="models",
     name="generator",
-    description="The language model that writes synthetic data. Behind an endpoint, the weights hold its tokenizer only.",
+    description="The language model that writes synthetic data. Behind an endpoint, only its tokenizer is kept here.",
     columns=(
         ID,
         Column("name", "string", "name of the model"),

@@ -99,7 +99,10 @@ def print_table_facts(warehouse: Warehouse, table: Table, commits: int = 10) -> 
     )
     if found:
         print()
-        print_table(("version", "when (UTC)", "operation", "rows added", "rows removed", "run"), list(map(_commit, found.history)))
+        print_table(
+            ("version", "when (UTC)", "operation", "rows added", "rows removed", "run"),
+            list(map(_commit, found.history)),
+        )
 
 
 def _commit(commit: dict[str, Any]) -> tuple[Any, ...]:

@@ -108,7 +108,10 @@ def read_only(connection: duckdb.DuckDBPyConnection, query: str) -> list[duckdb.
     for statement in statements:
         kind = statement.type
         if kind == duckdb.StatementType.EXPLAIN:
-            read_only(connection, _EXPLAIN.sub("", statement.query, count=1))
+            prefix = _EXPLAIN.match(statement.query)
+            if not prefix:
+                raise WarehouseError("EXPLAIN is refused after a comment: put it first")
+            read_only(connection, statement.query[prefix.end() :])
         elif kind != duckdb.StatementType.SELECT:
             hint = " (--csv and --parquet write results to files)" if kind == duckdb.StatementType.COPY else ""
             raise WarehouseError(f"{kind.name} is refused: nemotron sql only reads, assets write{hint}")
@@ -166,6 +169,8 @@ def printable(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, list | tuple):
+        value = ", ".join("" if item is None else str(item) for item in value[:_WIDEST])
     text = str(value)
     if len(text) > _WIDEST:
         text = text[: _WIDEST - 1] + "…"

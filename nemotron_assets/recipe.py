@@ -117,7 +117,7 @@ class Documents(Section):
     )  # fmt: skip
     justext: JusText = Field(JusText(), description="paragraph classification of jusText")
     language_model: Literal["lite", "full"] = Field(description="fastText lid.176: packaged .ftz, or downloaded .bin")
-    language_characters: int = Field(4_000, ge=80, le=1_000_000, description="start of a text that is looked at (default)")
+    language_characters: int = Field(4_000, ge=80, le=1_000_000, description="start of a text that is judged (default)")
     language_min_score: float = Field(ge=0, le=1, description="keep a document when its language scores at least this")
     min_characters: int = Field(ge=0, description="shortest text kept, in characters (default)")
     max_html_characters: int = Field(ge=1_000, description="longer decoded pages are cut here (default)")

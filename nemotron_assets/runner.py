@@ -164,7 +164,9 @@ class Runner:
         it joins only if it is missing: a merely stale one may turn out fresh once its input was made again.
         """
         order = {key: index for index, key in enumerate(self.graph.toposorted_asset_keys)}
-        failed = {unit for unit, outcome in self.outcomes.items() if outcome.status == "failed"}
+        if outside := [unit for unit in todo if unit.key in LOOKS_OUTSIDE]:
+            return outside  # alone: only afterwards is it known which partitions there are
+        failed = {unit for unit, outcome in self.outcomes.items() if outcome.status in ("failed", "skipped")}
         for partition in (None, *sorted({u.partition for u in todo if u.partition})):
             wave: set[Unit] = set()
             for unit in sorted((u for u in todo if u.partition == partition), key=lambda u: order[u.key]):
@@ -191,6 +193,7 @@ class Runner:
         result = dg.execute_job(
             ReconstructableJob(self._repository, "__ASSET_JOB"),
             self.instance,
+            run_config={"loggers": {"console": {}}},
             tags=tags,
             asset_selection=[unit.key for unit in wave],
         )
@@ -209,8 +212,7 @@ class Runner:
             elif error := errors.get(step.get(unit.key)):
                 self._record(Outcome(unit, "failed", note=f"{_root_message(error)} (run {result.run_id})"))
             else:
-                above = "something it depends on failed" if errors else f"run {result.run_id} did not reach it"
-                self._record(Outcome(unit, "failed", note=above))
+                self._record(Outcome(unit, "skipped", note=f"run {result.run_id} ended before it"))
 
     def _fresh(self, unit: Unit) -> Outcome:
         """What the last materialisation of an up-to-date unit said."""

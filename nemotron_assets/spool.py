@@ -18,7 +18,7 @@ def spooled(frames: Iterable[pl.DataFrame]) -> Iterator[pa.RecordBatch]:
 
     The temporary file has no name, so it is gone with this process however it ends.
     """
-    file = tempfile.TemporaryFile(prefix="nemotron-spool-")  # closed by the iterator
+    file = tempfile.TemporaryFile(prefix="nemotron-spool-")  # noqa: SIM115 (closed by the iterator)
     writer = None
     for frame in frames:
         table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())

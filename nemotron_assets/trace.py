@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: Columns worth showing beside an id, in this order, from whichever table has them.
 FACTS = (
-    "url", "snapshot", "language", "title", "kind", "name", "version", "parent_version", "uri", "model",
+    "url", "snapshot", "language", "title", "kind", "duplicate_of", "name", "version", "parent_version", "uri", "model",
     "model_version", "task", "metric", "value", "prompt", "generator", "shard", "position", "sha256",
     "warc_file", "warc_offset", "warc_length", "payload_digest", "mime",
 )  # fmt: skip
@@ -118,7 +118,8 @@ class Trace:
             "target": self.target,
             "start": [str(node) for node in self.starts],
             "nodes": {
-                str(node): {"table": node.table, "id": node.key, **{k: _plain(v) for k, v in self.facts.get(node, {}).items()}}
+                str(node): {"table": node.table, "id": node.key}
+                | {name: _plain(value) for name, value in self.facts.get(node, {}).items()}
                 for node in nodes
             },
             "backward": list(edges("above")),
@@ -311,8 +312,9 @@ class _Walker:
         value = f"unnest({identifier(link.column)})" if link.is_list else identifier(link.column)
         pairs = f"select distinct {value} as parent, id from {_sql(link.child)}"
         if link.sources:
+            source = f"unnest({identifier(link.sources)})"
             pairs = (
-                f"select distinct parent, id from (select id, {value} as parent, unnest({identifier(link.sources)}) as source "
+                f"select distinct parent, id from (select id, {value} as parent, {source} as source "
                 f"from {_sql(link.child)}) where source = {literal(parent)}"
             )
         query = (
@@ -327,7 +329,8 @@ class _Walker:
 
     def _inputs(self, where: str, parameters: list[Any]) -> list[tuple[str, str, str, int]]:
         """Lines of lineage.version_edges: child table, child, parent table, its version."""
-        query = f"select child_table, child, parent_table, parent_version from lineage.version_edges where {where} order by all"
+        columns = "child_table, child, parent_table, parent_version"
+        query = f"select {columns} from lineage.version_edges where {where} order by all"
         rows = []
         for row in self._rows(query, parameters):
             if row[2] in self.tables:
@@ -365,7 +368,8 @@ class _Walker:
         """(models table, id there, id in `table`) of models and the version each was trained on from."""
         query = (
             "select distinct m.model_table, m.id, c.id from lineage.models m, lineage.version_edges e, "
-            f"{_sql(table)} c where {_in(column, ids)} and e.child = c.id and e.child_table = {literal(table.full_name)} "
+            f"{_sql(table)} c where {_in(column, ids)} and e.child = c.id "
+            f"and e.child_table = {literal(table.full_name)} "
             "and e.parent_table = m.model_table and m.version = c.parent_version::varchar order by all"
         )
         return self._rows(query, _values(ids))
@@ -385,7 +389,9 @@ class _Walker:
         rows = self._at_version(version.table, number, f"order by id limit {self.limit + 1}", [])
         total = len(rows)
         if total > self.limit:
-            total = self._rows(f"select count(*) from delta_scan({literal(self.paths[version.table])}, version := {number})", [])[0][0]
+            total = self._rows(
+                f"select count(*) from delta_scan({literal(self.paths[version.table])}, version := {number})", []
+            )[0][0]
         found.add(((version, Node(version.table, id_)) for id_ in rows[: self.limit]), {version: total})
 
     def _users(self, version: Node, found: _Found) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from nemotron_assets.query import console, printable
@@ -40,27 +41,38 @@ def print_trace(trace: Trace, directions: tuple[str, ...] = ("above", "below")) 
         for origin in trace.origins:
             print(f"  {printable(origin.url)}\n    {printable(str(origin))}")
     if trace.unfollowed:
-        print(f"{len(trace.unfollowed):,} rows are shown but not followed further; --limit N follows more")
+        print(f"shown but not followed further: {len(trace.unfollowed):,}; --limit N follows more")
     for note in dict.fromkeys(trace.notes):
         print(f"note: {printable(note)}")
 
 
-def print_read_back(trace: Trace, crawl: Any) -> bool:
-    """Read every origin's bytes again and say whether they hold the same page; False if any does not."""
-    same = True
+def read_again(trace: Trace, crawl: Any) -> Iterator[tuple[str, bool | None, str]]:
+    """Read every origin's bytes again: (page id, whether they hold the same page or None for no byte range, words)."""
     for origin in trace.origins:
         facts = trace.facts[Node("snapshots.pages", origin.page)]
         if not origin.length:
-            print(f"not read: {origin} has no byte range")
+            yield origin.page, None, f"not read: {origin} has no byte range"
             continue
-        html, equal = read_back(origin, facts, crawl)
-        verdict = "the same page" if equal else "ANOTHER page"
-        print(f"read {origin.length:,} bytes at {origin.offset:,} of {printable(origin.path or origin.file)}: {verdict}, "
-              f"{len(html):,} bytes of body, {facts['payload_digest']}")  # fmt: skip
-        same &= equal
+        html, same = read_back(origin, facts, crawl)
+        yield (
+            origin.page,
+            same,
+            (
+                f"read {origin.length:,} bytes at {origin.offset:,} of {origin.path or origin.file}: "
+                f"{'the same page' if same else 'ANOTHER page'}, {len(html):,} bytes of body, {facts['payload_digest']}"
+            ),
+        )
+
+
+def print_read_back(trace: Trace, crawl: Any) -> bool:
+    """Say for every origin whether its bytes hold the same page; False if any does not."""
+    fine = True
+    for _, same, said in read_again(trace, crawl):
+        print(printable(said))
+        fine &= same is not False
     if not trace.origins:
         print("there is no page among what was found to read again")
-    return same
+    return fine
 
 
 def _tree(trace: Trace, start: Node, direction: str, title: str) -> Any:
@@ -94,7 +106,9 @@ def _line(trace: Trace, node: Node) -> Any:
     from rich.text import Text
 
     facts = trace.facts.get(node, {})
-    line = Text.assemble((node.table, "cyan"), (node.key if node.is_version else f" {node.key}", "bold" if node.is_version else ""))
+    line = Text.assemble(
+        (node.table, "cyan"), (node.key if node.is_version else f" {node.key}", "bold" if node.is_version else "")
+    )
     words = "  ".join(f"{name}={printable(value)}" for name, value in facts.items() if name not in _UNSHOWN)
     if words:
         line.append(f"  {words}", style="dim")
@@ -111,8 +125,12 @@ def show(target: str, *, limit: int, backward: bool | None, as_json: bool, read:
             connection, all_tables().values(), target, limit=limit, backward=backward is not False,
             forward=backward is not True,
         )  # fmt: skip
+    crawl = Crawl.from_recipe(current_recipe().crawl)
     if as_json:
-        print(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
-    else:
-        print_trace(found, tuple(d for d, wanted in (("above", backward is not False), ("below", backward is not True)) if wanted))
-    return print_read_back(found, Crawl.from_recipe(current_recipe().crawl)) if read else True
+        document = found.as_json()
+        if read:
+            document["read"] = {page: {"same": same, "said": said} for page, same, said in read_again(found, crawl)}
+        print(json.dumps(document, indent=2, ensure_ascii=False))
+        return all(entry["same"] is not False for entry in document.get("read", {}).values())
+    print_trace(found, {True: ("above",), False: ("below",), None: ("above", "below")}[backward])
+    return print_read_back(found, crawl) if read else True

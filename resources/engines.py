@@ -87,22 +87,21 @@ class VllmEngine(_Tokenizes):
     def run(self, requests: Iterable[tuple[str, Request]]) -> Iterator[tuple[str, Answer]]:
         """Answer (key, request) pairs; at most two batches of requests are in the engine at a time."""
         source, started = iter(requests), {}
-        llm = None
-        try:
-            while True:
-                for key, request in itertools.islice(source, 2 * self.settings.max_num_seqs - len(started)):
-                    llm = llm or self._start()
-                    started[key] = time.perf_counter()
-                    self._add(llm, key, request)
-                if not started:
-                    return
-                for output in self._step(llm):
-                    if output.finished:
-                        seconds = time.perf_counter() - started.pop(output.request_id)
-                        yield output.request_id, self._answer(output, seconds)
-        finally:
-            if llm is not None and started:
-                llm.abort_request(list(started))
+        with self._threads():
+            try:
+                while True:
+                    for key, request in itertools.islice(source, 2 * self.settings.max_num_seqs - len(started)):
+                        self._add(self._start(), key, request)
+                        started[key] = time.perf_counter()
+                    if not started:
+                        return
+                    for output in self._step():
+                        if output.finished:
+                            seconds = time.perf_counter() - started.pop(output.request_id)
+                            yield output.request_id, self._answer(output, seconds)
+            finally:
+                if started and self._llm is not None:
+                    self._llm.abort_request(list(started))
 
     def close(self) -> None:
         """Give the model's memory back."""
@@ -116,12 +115,25 @@ class VllmEngine(_Tokenizes):
             gc.collect()
             cleanup_dist_env_and_memory()
 
-    def _step(self, llm: Any) -> list[Any]:
+    @contextlib.contextmanager
+    def _threads(self) -> Iterator[None]:
+        """Compute with the engine's number of threads, and leave the process with its own."""
         import torch
 
-        if self.settings.device == "cpu" and torch.get_num_threads() != self.settings.threads:
+        threads = torch.get_num_threads()
+        if self.settings.device == "cpu":
             torch.set_num_threads(self.settings.threads)
-        return llm.step()
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+    def _step(self) -> list[Any]:
+        try:
+            return self._llm.step()
+        except Exception as error:
+            self._llm = None  # in an unknown state: the next run starts another
+            raise EngineError(f"{self.name}: vLLM failed: {type(error).__name__}: {error}") from error
 
     def _add(self, llm: Any, key: str, request: Request) -> None:
         from vllm import SamplingParams
@@ -160,8 +172,12 @@ class VllmEngine(_Tokenizes):
             settings, own = self.settings, {}
             set_num_threads, state = torch.set_num_threads, random.getstate()
             if settings.device == "cpu":
-                set_num_threads(settings.threads)
-                own = {"distributed_executor_backend": "uni", "kv_cache_memory_bytes": settings.kv_cache_bytes}
+                own = {
+                    "distributed_executor_backend": "uni", "kv_cache_memory_bytes": settings.kv_cache_bytes,
+                    # Discarding the draw of a prompt that is only partly read fails on CPU generators (vLLM 0.32).
+                    "enable_chunked_prefill": False,
+                    "max_num_batched_tokens": max(settings.max_model_len, settings.max_num_seqs),
+                }  # fmt: skip
             try:
                 arguments = EngineArgs(
                     model=str(self.folder), served_model_name=self.name, dtype=settings.dtype, seed=0,

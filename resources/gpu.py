@@ -138,10 +138,10 @@ class Gpu(dg.ConfigurableResource):
         """Run the training function "module:function" and return what it returns (JSON-able).
 
         It is called as `function(config, emit)`, where `emit(rows)` reports a list of dicts of metrics; `on_metrics`
-        gets them in batches, at least every two seconds while rows come, and the rest when the function ends or fails. On
-        one device it runs in this process; on several, as torchrun workers, which die with this process and of
-        which rank 0's metrics and result count. The devices' locks are held meanwhile. Raises `GpuError` with the
-        end of the workers' output when they fail.
+        gets them in batches, at least every two seconds while rows come, and the rest when the function ends or
+        fails. On one device it runs in this process; on several, as torchrun workers, which die with this process
+        and of which rank 0's metrics and result count. The devices' locks are held meanwhile. Raises `GpuError`
+        with the end of the workers' output when they fail.
         """
         from resources.train_worker import resolve
 

@@ -168,8 +168,8 @@ class Reader:
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def parts(self) -> dict[str, str]:
-        """The parts of this partition that hold rows, each with the hash of its content."""
-        if not (self.exists and self.table.part_by and self.partition):
+        """The parts that hold rows (of one partition, if the table has any), each with the hash of its content."""
+        if not (self.exists and self.table.part_by) or (self.table.partition_by and not self.partition):
             raise LakeError(f"{self.table.full_name}: parts are read one partition at a time, of a table that has them")
         column = self.table.part_by
         keys = self.scan().select(column).unique().collect(engine="streaming")[column].sort()
@@ -434,7 +434,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         if not reader.exists:
             self._create(table)
             return
-        gone = [key for key in reader.parts() if key not in keep] if partition else []
+        gone = [key for key in reader.parts() if key not in keep]
         for key in gone:
             reader.lake.open(table).delete(
                 _predicate(table, partition, key), commit_properties=CommitProperties(custom_metadata=_tags(run_id))

@@ -41,6 +41,9 @@ SQL_FOLDER = Path(__file__).resolve().parent.parent / "sql"
 #: Name under which the catalog is attached; equal to the stem of its file, as in the `duckdb` program.
 CATALOG = "lake"
 
+#: DuckDB draws a progress bar on the standard output, into whatever is written there, for anything slow.
+_QUIET = "set enable_progress_bar = false"
+
 
 class WarehouseError(RuntimeError):
     """The catalog or a query cannot do what was asked; the message says why and what to do."""
@@ -91,6 +94,7 @@ def install_extension(*names: str) -> list[str]:
 
     installed = []
     with duckdb.connect(":memory:") as connection:
+        connection.execute(_QUIET)
         for name in names or ("delta",):
             query = "select installed from duckdb_extensions() where extension_name = ?"
             if not any(connection.execute(query, [name]).fetchone() or ()):
@@ -241,6 +245,7 @@ class Warehouse(dg.ConfigurableResource):
             database, config={"autoinstall_known_extensions": False, "temp_directory": str(self.path.parent / "spill")}
         )
         try:
+            connection.execute(_QUIET)
             for name in self._extensions:
                 connection.execute(f"load {literal(str(extension_file(name)))}")
             if not self.is_local:

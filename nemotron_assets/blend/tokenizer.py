@@ -19,7 +19,7 @@ from nemotron_assets.recipe import Tokenizer as Recipe
 
 NAMED_SPECIALS = ("<unk>", "<s>", "</s>", "<mask>", "<pad>", "<cls>", "<sep>")
 UNK, BOS, EOS, PAD = 0, 1, 2, 4
-MEASURE_MB = 4  # text on which bytes per token are measured
+MEASURE_MB = 1  # text on which bytes per token are measured
 CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
 
 _LEAD = r"[^\r\n\p{L}\p{N}]"  # a blank or mark in front belongs to the word

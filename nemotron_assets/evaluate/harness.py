@@ -5,6 +5,8 @@ The last items of a slice serve as worked examples and are never scored, because
 
 from __future__ import annotations
 
+import functools
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ import polars as pl
 import yaml
 
 if TYPE_CHECKING:
+    from lm_eval.api.model import LM
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TASKS = Path(__file__).with_name("tasks")
@@ -56,6 +59,21 @@ def task_config(name: str, scored: pl.DataFrame, shots: pl.DataFrame, max_output
     return config
 
 
+def evaluate(lm: LM, configs: list[dict[str, Any]], log_samples: bool = False) -> dict[str, Any]:
+    """The harness's results for these tasks. `simple_evaluate` would seed everything global, and spend seconds on
+    listing the machine and its packages; greedy answers and fixed examples need no seed.
+    """
+    import lm_eval
+
+    return lm_eval.evaluate(
+        lm,
+        lm_eval.tasks.TaskManager(include_defaults=False).load(configs),
+        bootstrap_iters=1_000,  # only for metrics without a closed formula; ours are means
+        log_samples=log_samples,
+        verbosity="ERROR",
+    )
+
+
 def run(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -70,19 +88,15 @@ def run(
 
     Returns the scores and, with `log_samples`, the harness's record of every item per task.
     """
-    import lm_eval
     from lm_eval.models.huggingface import HFLM
 
     parts = {name: split(items.filter(pl.col("benchmark") == name), count, max_items) for name, count in shots.items()}
     configs = [task_config(name, *part, max_output_tokens) for name, part in parts.items()]
-    results = lm_eval.simple_evaluate(
-        model=HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, add_bos_token=False),
-        tasks=configs,
-        task_manager=lm_eval.tasks.TaskManager(include_defaults=False),
-        bootstrap_iters=1_000,  # only for metrics without a closed formula; ours are means
-        log_samples=log_samples,
-        verbosity="ERROR",
-    )
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns about every choice that was made on purpose
+    lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, add_bos_token=False)
+    for method in ("loglikelihood", "generate_until"):
+        setattr(lm, method, functools.partial(getattr(lm, method), disable_tqdm=True))
+    results = evaluate(lm, configs, log_samples)
     scores = []
     for name, (scored, examples) in parts.items():
         found = results["results"][name]

@@ -87,7 +87,7 @@ def read_tensors(checkpoint: Path) -> Iterator[tuple[str, torch.Tensor]]:
     paths = sorted(checkpoint.glob("rank-*.safetensors"))
     world = int(paths[0].stem.rsplit("-", 1)[-1]) if paths else 0
     if not paths or len(paths) != world:
-        raise ValueError(f"{checkpoint} has the files of {len(paths)} of {world or '?'} ranks; remove it to start earlier")
+        raise ValueError(f"{checkpoint} has files of {len(paths)} of {world or '?'} ranks; remove it to start earlier")
     files = [safe_open(path, "pt") for path in paths]
     for name in files[0].keys():  # noqa: SIM118 - a safetensors file is no mapping
         yield name, torch.cat([file.get_tensor(name) for file in files]) if world > 1 else files[0].get_tensor(name)

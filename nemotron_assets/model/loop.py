@@ -89,8 +89,8 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
     """Train, or go on training, and return the weights. `emit` gets rows of metrics on rank 0.
 
     A row: step, tokens, loss (nats per predicted token of that step), lr, grad_norm (before clipping),
-    tokens_per_second since the last row, at (UTC, ISO 8601). After a resume rows that have been sent come again with the
-    same steps. Raises ValueError for a job that cannot be run, FloatingPointError when it diverges.
+    tokens_per_second since the last row, at (UTC, ISO 8601). After a resume rows that have been sent come again with
+    the same steps. Raises ValueError for a job that cannot be run, FloatingPointError when it diverges.
     """
     if (job.folder / "result.json").exists():
         return _finished(job.folder)
@@ -149,8 +149,8 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
         loss = loss.item()
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise FloatingPointError(
-                f"training diverged at step {step}: loss {loss}, gradient norm {norm}; the checkpoints before it are in "
-                f"{job.folder}. Lower pretrain.peak_lr ({recipe.peak_lr}) or raise pretrain.warmup_share"
+                f"training diverged at step {step}: loss {loss}, gradient norm {norm}; the checkpoints before it are "
+                f"in {job.folder}. Lower pretrain.peak_lr ({recipe.peak_lr}) or raise pretrain.warmup_share"
             )
         lr = learning_rate(recipe, step * batch_tokens)
         for group in optimizer.param_groups:
@@ -202,7 +202,9 @@ def _tensors(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tenso
     return tensors
 
 
-def _load(job: Job, optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor], config: Any) -> dict[str, Any]:
+def _load(
+    job: Job, optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor], config: Any
+) -> dict[str, Any]:
     """Fill the parameters from the latest checkpoint, or freshly; returns step, last loss and rows to send again."""
     found = checkpoint.latest(job.folder)
     if found is None:

@@ -156,9 +156,9 @@ def packed_hidden(model: NemotronHForCausalLM, tokens: torch.Tensor, packing: Pa
     return model.model(tokens, attention_mask=no_masks, use_cache=False, packing=packing).last_hidden_state
 
 
-def _mamba_forward(self, hidden_states, cache_params=None, attention_mask=None, packing: Packing | None = None, **kwargs):
+def _mamba_forward(self, hidden_states, *args, packing: Packing | None = None, **kwargs):
     if packing is None:
-        return type(self).forward(self, hidden_states, cache_params, attention_mask, **kwargs)
+        return type(self).forward(self, hidden_states, *args, **kwargs)
     batch, length, _ = hidden_states.shape
     state = self.n_groups * self.ssm_state_size
     gate, mixed, dt = self.in_proj(hidden_states).split([self.intermediate_size, self.conv_dim, self.num_heads], dim=-1)
@@ -208,5 +208,6 @@ def load_report(folder: Path) -> tuple[int, list[str]]:
 
     disable_progress_bar()  # nobody watches it
     model, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, local_files_only=True)
-    problems = [f"{kind} {name}" for kind in ("missing_keys", "unexpected_keys", "mismatched_keys") for name in report[kind]]
+    kinds = ("missing_keys", "unexpected_keys", "mismatched_keys")
+    problems = [f"{kind} {name}" for kind in kinds for name in report[kind]]
     return sum(p.numel() for p in model.parameters()), problems

@@ -5,7 +5,7 @@ heads through five-dimensional einsums) and it knows nothing of packing: the sta
 This one is the same chunked algorithm ("SSD", Dao and Gu 2024, section 6) with three differences:
 
 * products that do not depend on the head are made once per group, and everything is a batched matrix product;
-* a token sees the state only of its own document: decays are masked where the document changes, exactly zero, not small;
+* a token sees the state of its own document only: decays are masked where the document changes, exactly zero;
 * it runs on whatever device its inputs are on, in float32 whatever the model's precision, because the state is a
   long sum.
 """
@@ -94,12 +94,13 @@ def chunked_scan(
     decay = (visible.to(steps.dtype) @ steps).view(batch, chunks, chunk, groups, per_group).permute(0, 1, 3, 4, 2)
     inputs = xs * dts.unsqueeze(-1)
 
-    # Inside a chunk: an attention-like product under a decay matrix that is zero above the diagonal and across documents.
+    # Inside a chunk: an attention-like product under a decay matrix, zero above the diagonal and across documents.
     fade = (decay.unsqueeze(-1) - decay.unsqueeze(-2)).masked_fill(~visible[:, :, None, None], -torch.inf).exp()
     scores = (Cs @ Bs.transpose(-1, -2)).unsqueeze(3) * fade
     output = scores @ inputs
     if chunks > 1:
-        # What each chunk leaves behind for the document that is open at its end: [batch, chunks, groups, per_group, width, state].
+        # What each chunk leaves behind for the document that is open at its end:
+        # [batch, chunks, groups, per_group, width, state].
         open_at_end = (docs == docs[:, :, -1:])[:, :, None, None]
         leaves = (decay[..., -1:] - decay).masked_fill(~open_at_end, -torch.inf).exp().unsqueeze(-1)
         left = (inputs * leaves).transpose(-1, -2) @ Bs.unsqueeze(3)

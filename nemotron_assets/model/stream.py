@@ -1,8 +1,8 @@
 """The order of the training data: packed sequences, shuffled, endless, and the same again from any position.
 
 One epoch goes through the shards in an order drawn from (seed, epoch) and through each shard in an order drawn from
-(seed, epoch, its place among the shards). Only one shard is in memory, and the sequence at any position follows from the seed alone, so a
-resumed run reads on exactly where the killed one would have.
+(seed, epoch, its place among the shards). Only one shard is in memory, and the sequence at any position follows from
+the seed alone, so a resumed run reads on exactly where the killed one would have.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def sequences(shards: Shards, seed: int, start: int = 0) -> Iterator[PackedSeque
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences as tensors: tokens and targets [batch, length] int64; targets are NO_TARGET where nothing is predicted."""
+    """Sequences as tensors: tokens and targets [batch, length] int64; NO_TARGET stands where nothing is predicted."""
 
     tokens: torch.Tensor
     targets: torch.Tensor

@@ -96,7 +96,8 @@ def decide(body: bytes, header: str | None) -> Charset:
             declared, source = markup, "meta"
 
     if body.isascii():
-        if declared != "iso-2022-jp" and b"\x1b$" in body and _undecodable(body, "iso2022_jp") == 0:
+        # One byte is searched for first: far faster than two, and hardly any page has it.
+        if declared != "iso-2022-jp" and b"\x1b" in body and b"\x1b$" in body and _undecodable(body, "iso2022_jp") == 0:
             return Charset("iso-2022-jp", "content", corrected=declared is not None)
         if declared in ("utf-16le", "utf-16be") and b"\0" not in body[:META_WINDOW]:
             return Charset("utf-8", "content", corrected=True)

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
-from urllib.parse import urlsplit
 
 from fastwarc import ArchiveIterator, WarcRecord, WarcRecordType
 from fastwarc.stream_io import BrotliReader, ChunkedReader
@@ -398,12 +397,13 @@ class WarcFile:
         return self.stream.read(size)
 
 
+_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]\\\s]+)(?::\d*)?(?:[/?#]|\Z)")
+
+
 def host_of(url: str) -> str:
     """The host name of a URL in lower case, without port or user; "" when it has none."""
-    try:
-        return (urlsplit(url).hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    match = _HOST.match(url)
+    return match.group(1).strip("[].").lower() if match else ""
 
 
 def sha1_digest(body: bytes) -> str:

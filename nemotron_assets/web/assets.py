@@ -1,4 +1,4 @@
-"""The assets of the web pipeline: documents, their duplicates over all snapshots, what is left, and what is made of it."""
+"""The assets of the web pipeline: documents, their duplicates over all snapshots, the rest, and what is made of it."""
 
 import dagster as dg
 

@@ -106,7 +106,8 @@ class Progress:
 
 def choose(documents: pl.LazyFrame, recipe: DiverseQa) -> pl.LazyFrame:
     """The English documents to write about: all, or the `max_documents` with the lowest content hash."""
-    wanted = documents.filter(pl.col("language") == LANGUAGE).select("id", "snapshot", "language", "text", "content_hash")
+    columns = ("id", "snapshot", "language", "text", "content_hash")
+    wanted = documents.filter(pl.col("language") == LANGUAGE).select(columns)
     return wanted if recipe.max_documents is None else wanted.bottom_k(recipe.max_documents, by=["content_hash", "id"])
 
 

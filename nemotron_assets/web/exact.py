@@ -1,7 +1,7 @@
 """Exact deduplication by the hash of the full text, over all snapshots at once (Nemotron-CC §2.1).
 
-Of the documents with one text, the earliest is kept, by (snapshot, fetched_at, id); the others remember it. Only ids and
-hashes are looked at, joined in DuckDB, which spills to disk beyond its memory limit.
+Of the documents with one text, the earliest is kept, by (snapshot, fetched_at, id); the others remember it. Only ids
+and hashes are looked at, joined in DuckDB, which spills to disk beyond its memory limit.
 """
 
 from __future__ import annotations

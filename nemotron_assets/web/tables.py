@@ -1,4 +1,4 @@
-"""The tables of the web pipeline: documents, what became of every page, duplicates, what is left, and what is made of it."""
+"""The tables of the web pipeline: documents, the fate of every page, duplicates, the rest, and what is made of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, SNAPSHOT, Column, T
 _URL = Column("url", "string", "address the page was fetched from")
 _HOST = Column("host", "string", "host name of the address, lower case, without port")
 _FETCHED_AT = Column("fetched_at", "timestamp", "when the page was fetched")
-_LANGUAGE = Column("language", "string", "language as fastText's lid.176 names it: ISO 639-1, else ISO 639-3; Norwegian "
-                   "Bokmål is 'no'")  # fmt: skip
+_LANGUAGE = Column("language", "string", "as fastText's lid.176 names it: ISO 639-1, else 639-3; Bokmål is 'no'")
 _TEXT = Column("text", "string", "readable text, paragraphs separated by blank lines, Unicode repaired")
 _CHARACTERS = Column("characters", "int64", "length of the text in Unicode code points")
 

@@ -1,12 +1,16 @@
--- How did training go: loss, learning rate, gradient norm and speed over equal stretches of every run?
--- $stretches = 10: how many lines per run
-with parts as (
-    select *, ntile(coalesce(getvariable('stretches'), 10)) over (partition by model, run_id order by step) as stretch
-    from models.training_metrics
+-- How did training go: loss, learning rate, gradient norm and speed over equal stretches of every model's training?
+-- $stretches = 10: how many lines per model
+with steps as (
+    -- a training that was interrupted may have stored a step twice
+    select * from models.training_metrics
+    qualify row_number() over (partition by model_id, step order by "at" desc) = 1
+),
+parts as (
+    select *, ntile(coalesce(getvariable('stretches'), 10)) over (partition by model_id order by step) as stretch
+    from steps
 )
 select
     model,
-    run_id,
     min(step) as from_step,
     max(step) as to_step,
     max(tokens) as tokens,
@@ -15,7 +19,9 @@ select
     round(arg_max(loss, step), 4) as last_loss,
     arg_max(lr, step) as lr,
     round(max(grad_norm), 3) as largest_grad_norm,
-    round(median(tokens_per_second), 1) as tokens_per_second
+    round(median(tokens_per_second), 1) as tokens_per_second,
+    count(distinct run_id) as runs,
+    model_id
 from parts
-group by model, run_id, stretch
-order by model, run_id, from_step;
+group by model, model_id, stretch
+order by min(min("at")) over (partition by model_id), model_id, from_step;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.blend.packing import Document, best_fit, pack
@@ -24,6 +24,7 @@ def naive_rooms(lengths: list[int]) -> list[int]:
     return sorted(rooms)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(LENGTHS)
 def test_best_fit_equals_the_naive_one(lengths):
     bins = best_fit(lengths, CAPACITY)
@@ -39,6 +40,7 @@ def test_lengths_that_cannot_be_packed(bad):
         best_fit(bad, CAPACITY)
 
 
+@settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.integers(1, 70), max_size=40), st.integers(0, 3))
 def test_every_token_once_and_traceable(sizes, seed):
     start = np.cumsum([0, *sizes])

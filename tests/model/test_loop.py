@@ -40,12 +40,16 @@ class Memory:
         return self.content[shard]
 
 
+SPECIAL = {"pad": 4, "bos": 1, "eos": 2}
+
+
 def job(small, folder, **pretrain) -> Job:
-    values = dict(
-        tokens=24 * 4 * 48, batch_sequences=4, micro_batch_sequences=2, peak_lr=1e-2, log_every=1, checkpoint_every=5
-    )
+    values = {
+        "tokens": 24 * 4 * 48, "batch_sequences": 4, "micro_batch_sequences": 2, "peak_lr": 1e-2,
+        "log_every": 1, "checkpoint_every": 5,
+    }  # fmt: skip
     recipe = load_recipe("laptop").pretrain.model_copy(update=values | pretrain)
-    return Job(small.model_copy(update={"init_std": 0.02}), recipe, 64, 48, Path(folder), {"pad": 4, "bos": 1, "eos": 2})
+    return Job(small.model_copy(update={"init_std": 0.02}), recipe, 64, 48, Path(folder), SPECIAL)
 
 
 def test_learns_and_saves_what_plain_transformers_loads(small, tmp_path):

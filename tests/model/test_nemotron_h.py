@@ -6,9 +6,11 @@ import torch
 from nemotron_assets.model.nemotron_h import Packing, attach, empty_model, model_config, packed_hidden, parameter_count
 from nemotron_assets.recipe import load_recipe
 
-NANO2_9B = dict(
-    pattern="M-M-M-MM-M-M-M*-M-M-M*-M-M-M-M*-M-M-M-M*-M-MM-M-M-M-M-M-", hidden_size=4480, ffn_size=15680
-)
+NANO2_9B = {
+    "pattern": "M-M-M-MM-M-M-M*-M-M-M*-M-M-M-M*-M-M-M-M*-M-MM-M-M-M-M-M-",
+    "hidden_size": 4480,
+    "ffn_size": 15680,
+}
 
 
 @pytest.mark.parametrize(("change", "published"), [({}, 12_310_001_152), (NANO2_9B, 8_888_227_328)])

@@ -1,5 +1,7 @@
 """The published schedule: 20T tokens, warmed up after 8B, decaying from 16.4T to 1% of 4.5e-4."""
 
+import itertools
+
 import pytest
 
 from nemotron_assets.model.schedule import SHAPES, decay_start, learning_rate, total_steps, warmup_end
@@ -25,8 +27,8 @@ def test_decay_falls_without_jumps(shape):
     recipe = NANO2.model_copy(update={"decay_shape": shape})
     rates = [learning_rate(recipe, 16_400 * 10**9 + i * 36 * 10**8) for i in range(1001)]
     assert rates[0] == 4.5e-4 and rates[-1] == pytest.approx(4.5e-6)
-    assert all(a > b for a, b in zip(rates, rates[1:], strict=False))
-    assert max(a - b for a, b in zip(rates, rates[1:], strict=False)) < 0.05 * 4.5e-4
+    assert all(a > b for a, b in itertools.pairwise(rates))
+    assert max(a - b for a, b in itertools.pairwise(rates)) < 0.05 * 4.5e-4
 
 
 def test_without_warmup_or_decay():

@@ -26,8 +26,11 @@ VOCABULARY = 1_024
 
 def small_recipe(**pretrain) -> Recipe:
     recipe = load_recipe("laptop")
-    model = dict(hidden_size=32, ffn_size=64, head_dim=8, mamba_heads=4, mamba_head_dim=16, mamba_state=8, chunk_size=16)
-    values = dict(tokens=20 * 4 * 64, batch_sequences=4, micro_batch_sequences=4, checkpoint_every=4)
+    model = {
+        "hidden_size": 32, "ffn_size": 64, "head_dim": 8, "mamba_heads": 4, "mamba_head_dim": 16, "mamba_state": 8,
+        "chunk_size": 16,
+    }  # fmt: skip
+    values = {"tokens": 20 * 4 * 64, "batch_sequences": 4, "micro_batch_sequences": 4, "checkpoint_every": 4}
     return recipe.model_copy(
         update={
             "model": recipe.model.model_copy(update=model),
@@ -100,10 +103,12 @@ def test_trains_once_and_shows_what_it_did(lake, tmp_path):
     assert sorted(metrics["step"]) == list(range(1, 21))
     assert set(metrics["model_id"]) == {row["id"]}
     folder = lake.get_weights(row["uri"])
-    assert AutoTokenizer.from_pretrained(folder).eos_token_id == json.loads((folder / "config.json").read_text())["eos_token_id"] == 2
-    (materialization,) = result.asset_materializations_for_node("models__base")
-    assert "data:image/png;base64," in materialization.metadata["loss"].value
-    assert materialization.metadata["parameters"].value == row["parameters"]
+    assert AutoTokenizer.from_pretrained(folder).eos_token_id == 2
+    assert json.loads((folder / "config.json").read_text())["eos_token_id"] == 2
+    logged = {m.asset_key: m.metadata for m in result.asset_materializations_for_node("models__base")}
+    assert "data:image/png;base64," in logged[BASE.asset_key]["loss"].value
+    assert logged[BASE.asset_key]["parameters"].value == row["parameters"]
+    assert logged[TRAINING_METRICS.asset_key]["steps"].value == 20
 
     before = lake.open(TRAINING_METRICS).version()
     assert materialize(lake, small_recipe()).success  # the same request: nothing is trained, the row stays

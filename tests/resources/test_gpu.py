@@ -23,7 +23,8 @@ def home(tmp_path, monkeypatch):
 
 
 def _python(code: str, **options) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, **options)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=environment, **options)
 
 
 def _wait_for(condition, seconds: float = 60) -> None:

@@ -18,7 +18,7 @@ from resources.warehouse import Warehouse, WarehouseError, extension_file, ident
 
 WORDS = Table(
     "web", "words", "Words with an 'apostrophe' and \"quotes\".",
-    (ID, PARENTS, SNAPSHOT, Column("at", "timestamp", "when it's from"), Column('odd "name"', "int64", "a name; to quote")),
+    (ID, PARENTS, SNAPSHOT, Column("at", "timestamp", "it's when"), Column('odd "name"', "int64", "a name; to quote")),
     partition_by="snapshot",
 )  # fmt: skip
 COUNTS = Table("web", "counts", "Counts.", (ID, Column("n", "int64", "how many")))
@@ -41,7 +41,7 @@ def counts(*numbers: int):
 
 @pytest.fixture
 def lake(tmp_path):
-    return Lakehouse(root=str(tmp_path / "it's; a \"lake\" 100" / "ü"))
+    return Lakehouse(root=str(tmp_path / 'it\'s; a "lake" 100' / "ü"))
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_tables_comments_and_types(lake, warehouse):
         )
         types = connection.execute("describe web.words").fetchall()
         assert connection.execute("select count(*) from web.counts").fetchone() == (0,)
-        assert connection.execute("select \"odd \"\"name\"\"\" from web.words").fetchall() == [(1,), (1,)]
+        assert connection.execute('select "odd ""name""" from web.words').fetchall() == [(1,), (1,)]
     assert comments == {column.name: column.meaning for column in WORDS.columns}
     assert tables == {"words": WORDS.description, "counts": "Counts. (not in the lake yet)"}
     assert [(name, kind) for name, kind, *_ in types] == [(c.name, c.sql_type) for c in WORDS.columns]
@@ -192,7 +192,9 @@ def home(tmp_path_factory):
     """A fresh user's home with the extension installed."""
     folder = tmp_path_factory.mktemp("home")
     code = "from resources.warehouse import install_extension; print(install_extension(), install_extension())"
-    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "HOME": str(folder)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "HOME": str(folder)}, capture_output=True, text=True
+    )
     assert done.stdout.split() == ["['delta']", "[]"], done.stderr
     yield folder
     extensions = list(folder.rglob("*.duckdb_extension"))
@@ -266,7 +268,9 @@ def test_an_object_store_lake(tmp_path, monkeypatch):
         boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="bucket")
         lake = Lakehouse(root="s3://bucket/lake", storage_options={"AWS_S3_ALLOW_UNSAFE_RENAME": "true"})
         lake.write(WORDS, words("a", "b"), "S")
-        warehouse = Warehouse(root=lake.root, storage_options=lake.storage_options, catalog=str(tmp_path / "lake.duckdb"))
+        warehouse = Warehouse(
+            root=lake.root, storage_options=lake.storage_options, catalog=str(tmp_path / "lake.duckdb")
+        )
         catalog = refresh(warehouse)
         assert catalog.present == ["web.words"] and not catalog.unreadable
         assert ask(warehouse, "select id from web.words order by id") == [("a",), ("b",)]

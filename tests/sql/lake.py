@@ -20,7 +20,8 @@ SNAPSHOTS = ("S1", "S2")
 LANGUAGES = ("en", "de", "en", "fr", "en")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 _DEFAULTS: Mapping[str, Any] = {
-    "string": "", "binary": b"", "bool": False, "int32": 0, "int64": 0, "float32": 0.0, "float64": 0.0, "timestamp": START,
+    "string": "", "binary": b"", "bool": False, "int32": 0, "int64": 0, "float32": 0.0, "float64": 0.0,
+    "timestamp": START,
 }  # fmt: skip
 
 
@@ -67,8 +68,8 @@ def rows_of_everything() -> dict[str, list[dict[str, Any]]]:
                 _page(rows, first, s, snapshot, f, warc, i)
             for fate, count in (("page", 5), ("redirect", 2 + f), ("not_200", 1)):
                 rows["snapshots.records"].append(
-                    {"id": row_id("snapshots.records", warc, fate), "snapshot": snapshot, "warc_file": warc, "fate": fate,
-                     "records": count, "bytes": 100 * count}
+                    {"id": row_id("snapshots.records", warc, fate), "snapshot": snapshot, "warc_file": warc,
+                     "fate": fate, "records": count, "bytes": 100 * count}
                 )  # fmt: skip
     for n in range(5):
         rows["quarantine.rows"].append(
@@ -95,8 +96,9 @@ def _page(rows, first, s: int, snapshot: str, f: int, warc: str, i: int) -> None
     key = (0, 0, 1) if (s, f, i) == (0, 1, 1) else (0, f, 0) if (s, i) == (1, 0) else (s, f, i)
     text = f"text of document {key} " + "word " * (10 * (i + 1))
     document = {
-        "id": row_id("web.documents", page), "parents": [page], **common, "warc_file": warc, "language": LANGUAGES[number],
-        "language_score": 0.9 + 0.01 * i, "text": text, "characters": len(text), "content_hash": content_hash(text),
+        "id": row_id("web.documents", page), "parents": [page], **common, "warc_file": warc,
+        "language": LANGUAGES[number], "language_score": 0.9 + 0.01 * i, "text": text,
+        "characters": len(text), "content_hash": content_hash(text),
     }  # fmt: skip
     rows["web.documents"].append(document)
     if key in first:
@@ -140,8 +142,8 @@ def shards(rows: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     for at in range(0, len(pieces), 3):
         some = pieces[at : at + 3]
         found.append(
-            {"id": row_id("blend.token_shards", at), "parents": [p[0] for p in some], "shard": at // 9, "position": at // 3 % 3,
-             "tokens": [1] * sum(p[2] for p in some), "piece_lengths": [p[2] for p in some],
+            {"id": row_id("blend.token_shards", at), "parents": [p[0] for p in some], "shard": at // 9,
+             "position": at // 3 % 3, "tokens": [1] * sum(p[2] for p in some), "piece_lengths": [p[2] for p in some],
              "piece_offsets": [p[3] for p in some], "sources": [p[1] for p in some]}
         )  # fmt: skip
     return found
@@ -180,8 +182,10 @@ def fill(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:
         for task, metric, value in (("arc", "acc", 0.3), ("held_out_documents", "bits_per_byte", 1.5))
     ]  # fmt: skip
     metrics = [
-        {"model": "tiny-hybrid", "run_id": "run1", "step": step, "tokens": 25 * step, "loss": 5.0 - step / 20, "lr": 0.001,
-         "grad_norm": 1.0 + step % 3, "tokens_per_second": 100.0 + step, "at": START + timedelta(seconds=step)}
+        {"model": "tiny-hybrid", "model_id": models[0]["id"], "run_id": f"run{step // 12}", "step": step, "tokens": 25 * step,
+         "loss": 5.0 - step / 20,
+         "lr": 0.001, "grad_norm": 1.0 + step % 3, "tokens_per_second": 100.0 + step,
+         "at": START + timedelta(seconds=step)}
         for step in range(1, 21)
     ]  # fmt: skip
     more = {"models.base": models, "models.training_metrics": metrics, "evaluate.benchmark_scores": scores}

@@ -58,7 +58,9 @@ def test_csv_and_parquet_have_all_rows(nemotron, home, tmp_path):
     import polars as pl
 
     query = "select id, url, warc_offset from snapshots.pages order by id"
-    nemotron("sql", query, "--csv", str(tmp_path / "it's.csv"), "--parquet", str(tmp_path / "out.parquet"), "--limit", "1")
+    nemotron(
+        "sql", query, "--csv", str(tmp_path / "it's.csv"), "--parquet", str(tmp_path / "out.parquet"), "--limit", "1"
+    )
     expected = sorted((p["id"], p["url"], p["warc_offset"]) for p in home[1]["snapshots.pages"])
     with open(tmp_path / "it's.csv", newline="") as stream:
         assert [(i, u, int(o)) for i, u, o in list(csv.reader(stream))[1:]] == expected
@@ -85,17 +87,21 @@ def test_the_real_command_writes_csv_to_standard_output(home):
 @pytest.mark.parametrize(
     "query",
     [
-        "drop view web.documents", "create table x (a int)", "copy (select 1) to 'x.csv'", "attach 'x.db'", "set threads = 1",
-        "insert into web.documents select * from web.documents", "select 1; delete from lineage.catalog", "install httpfs",
-        "explain analyze copy (select 1) to 'x.csv'", "EXPLAIN ANALYZE (FORMAT JSON) COPY (SELECT 1) TO 'x.csv'",
+        "drop view web.documents", "create table x (a int)", "copy (select 1) to 'x.csv'", "attach 'x.db'",
+        "set threads = 1",
+        "insert into web.documents select * from web.documents", "select 1; delete from lineage.catalog",
+        "install httpfs",
+        "explain analyze copy (select 1) to 'x.csv'", "EXPLAIN (ANALYZE, FORMAT JSON) COPY (SELECT 1) TO 'x.csv'",
+        "/* plan */ explain analyze copy (select 1) to 'x.csv'",
         "create temp table x as select 1", "begin", "load 'x'", "call pragma_version()", "checkpoint", "use memory", "",
-        "export database 'x'", "prepare p as delete from lineage.catalog", "execute p", "update lineage.catalog set lake = ''",
+        "export database 'x'", "prepare p as delete from lineage.catalog", "execute p",
+        "update lineage.catalog set lake = ''",
     ],
 )  # fmt: skip
 def test_writes_are_refused(filled, query, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with filled[1].cursor() as connection:
-        with pytest.raises(WarehouseError, match="refused|empty"):
+        with pytest.raises(WarehouseError, match=r"refused|empty"):
             read_only(connection, query)
     assert not list(tmp_path.iterdir())
 
@@ -122,7 +128,9 @@ def test_lineage_macros(filled):
     page = rows["snapshots.pages"][0]["id"]
     sequence = next(s for s in rows["blend.token_shards"] if rows["web.unique_documents"][0]["id"] in s["parents"])
     with opened.cursor() as connection:
-        up = connection.execute("select id, table_name, distance from lineage.ancestors(?)", [sequence["id"]]).fetchall()
+        up = connection.execute(
+            "select id, table_name, distance from lineage.ancestors(?)", [sequence["id"]]
+        ).fetchall()
         down = connection.execute("select id from lineage.descendants(?)", [page]).fetchall()
     assert (page, "snapshots.pages", 3) in up
     assert (sequence["id"],) in down

@@ -22,7 +22,9 @@ def answer(warehouse, name: str, **parameters: str) -> pl.DataFrame:
 def test_there_are_reports_and_each_says_what_it_answers():
     assert len(NAMES) >= 12
     for report in reports().values():
-        assert report.question.split(". ")[0].rstrip(".").endswith(("?", "answer")) or "?" in report.question, report.name
+        assert report.question.split(". ")[0].rstrip(".").endswith(("?", "answer")) or "?" in report.question, (
+            report.name
+        )
         for parameter in report.parameters:
             assert f"getvariable('{parameter.name}')" in report.sql
             if parameter.default:
@@ -39,7 +41,10 @@ def test_filled_lake(filled, name):
     _, warehouse = filled
     found = answer(warehouse, name)
     assert (found.height == 0) == (name == "broken_lineage")
-    assert found.columns == answer(warehouse, name, **{p.name: p.default or "nothing" for p in reports()[name].parameters}).columns
+    assert (
+        found.columns
+        == answer(warehouse, name, **{p.name: p.default or "nothing" for p in reports()[name].parameters}).columns
+    )
 
 
 @pytest.mark.parametrize("file", sorted((SQL_FOLDER / "reports").glob("*.sql")), ids=lambda f: f.stem)
@@ -73,14 +78,20 @@ def test_language_mix(filled):
     )
     unique = pl.DataFrame(rows["web.unique_documents"]).group_by("snapshot", "language").agg(unique_documents=pl.len())
     expected = expected.join(unique, on=["snapshot", "language"], how="left").fill_null(0)
-    expected = expected.with_columns(percent=(100 * pl.col("documents") / pl.col("documents").sum().over("snapshot")).round(2))
+    expected = expected.with_columns(
+        percent=(100 * pl.col("documents") / pl.col("documents").sum().over("snapshot")).round(2)
+    )
     expected = expected.sort("snapshot", "documents", "language", descending=[False, True, False])
     assert answer(warehouse, "language_mix").select(expected.columns).rows() == expected.rows()
 
 
 def test_tokens_per_source(filled):
     rows, warehouse = filled
-    pieces = pl.DataFrame(rows["blend.token_shards"]).select("parents", "sources", "piece_lengths").explode("parents", "sources", "piece_lengths")
+    pieces = (
+        pl.DataFrame(rows["blend.token_shards"])
+        .select("parents", "sources", "piece_lengths")
+        .explode("parents", "sources", "piece_lengths")
+    )
     expected = pieces.group_by(source="sources").agg(
         tokens=pl.col("piece_lengths").sum(), documents=pl.col("parents").n_unique(), pieces=pl.len()
     ).sort("tokens", descending=True)  # fmt: skip
@@ -104,9 +115,7 @@ def test_generations_per_prompt(filled):
     cut = (generations["finish_reason"] == "length").mean()
     assert found["generations"] == generations.height
     assert found["percent_cut"] == pytest.approx(100 * cut, abs=0.01)
-    wall = sum(
-        (run["at"].max() - run["at"].min()).total_seconds() + 2 for run in generations.partition_by("run_id")
-    )
+    wall = sum((run["at"].max() - run["at"].min()).total_seconds() + 2 for run in generations.partition_by("run_id"))
     assert found["tokens_per_second"] == pytest.approx(generations["output_tokens"].sum() / wall, abs=0.05)
 
 
@@ -115,8 +124,8 @@ def test_funnel(filled):
     found = {row["snapshot"]: row for row in answer(warehouse, "funnel").to_dicts()}
     snapshot_of = {r["id"]: r["snapshot"] for t in ("web.unique_documents", "web.diverse_qa") for r in rows[t]}
     for snapshot, row in found.items():
-        for table, column in (("snapshots.pages", "pages"), ("web.documents", "documents"),
-                              ("web.unique_documents", "unique_documents"), ("web.diverse_qa", "qa_documents")):  # fmt: skip
+        stages = ("snapshots.pages", "web.documents", "web.unique_documents", "web.diverse_qa")
+        for table, column in zip(stages, ("pages", "documents", "unique_documents", "qa_documents"), strict=True):
             assert row[column] == sum(r["snapshot"] == snapshot for r in rows[table])
         assert row["records"] == sum(r["records"] for r in rows["snapshots.records"] if r["snapshot"] == snapshot)
         assert row["tokens"] == sum(

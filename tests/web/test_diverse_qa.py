@@ -144,7 +144,7 @@ def test_choice_of_documents_is_english_and_the_same_every_time():
 def test_samples_from_documents_through_an_endpoint(tmp_path, monkeypatch, embedded_tokenizer):
     """Documents -> requests -> endpoint -> ledger -> rows; a second pass asks nothing and gives the same rows."""
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
-    text = "\n".join(f"Paragraph {i} says that item number {i} weighs {i * 3} grams and costs {i} crowns." for i in range(12))
+    text = "\n".join(f"Paragraph {i} says that item {i} weighs {i * 3} grams and costs {i} crowns." for i in range(12))
     frame = pl.DataFrame({"id": ["good", "bad", "cut", "tiny"], "snapshot": "s", "language": "en", "text": [
         text, text + "\nThis one cannot be answered.", text + "\nThis one runs on.", "too short"]})  # fmt: skip
 

@@ -34,7 +34,8 @@ def _documents() -> pl.DataFrame:
         rows.append(
             {
                 "id": row_id(UNIQUE_DOCUMENTS.full_name, number), "parents": ["page"], "snapshot": SNAPSHOT,
-                "url": f"http://example.org/{animal}", "host": "example.org", "fetched_at": datetime(2024, 12, 1, tzinfo=UTC),
+                "url": f"http://example.org/{animal}", "host": "example.org",
+                "fetched_at": datetime(2024, 12, 1, tzinfo=UTC),
                 "language": "de" if animal == "owl" else "en", "text": text, "characters": len(text),
                 "content_hash": content_hash(text),
             }

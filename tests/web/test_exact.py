@@ -25,7 +25,7 @@ def frame(rows: list[tuple[str, str, int, str]]) -> pl.DataFrame:
     """(id, snapshot, hours after START, content hash) as what deduplication reads."""
     return pl.DataFrame(
         [(i, s, START + timedelta(hours=h), c) for i, s, h, c in rows],
-        schema={"id": pl.String, "snapshot": pl.String, "fetched_at": pl.Datetime("us", "UTC"), "content_hash": pl.String},
+        schema=dict(zip(exact.COLUMNS, (pl.String, pl.String, pl.Datetime("us", "UTC"), pl.String), strict=True)),
         orient="row",
     )
 
@@ -37,9 +37,9 @@ def batches(frame: pl.DataFrame):
 def reference(rows, snapshot: str) -> list[tuple[str, str, str]]:
     """What `find_duplicates` must give, the slow way."""
     first = {}
-    for i, s, h, c in sorted(rows, key=lambda row: (row[1], row[2], row[0])):
+    for i, s, _, c in sorted(rows, key=lambda row: (row[1], row[2], row[0])):
         first.setdefault(c, (i, s))
-    return sorted((i, *first[c]) for i, s, h, c in rows if s == snapshot and first[c][0] != i)
+    return sorted((i, *first[c]) for i, s, _, c in rows if s == snapshot and first[c][0] != i)
 
 
 documents = st.lists(

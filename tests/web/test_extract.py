@@ -18,9 +18,9 @@ PROSE = (
     "but as soon as the first warm days of the spring have come the people go up there again with their animals."
 )
 GERMAN = (
-    "Der See liegt zwischen zwei Hügeln, und die Straße, die zu ihm führt, gibt es schon so lange, wie sich irgendjemand "
-    "im Dorf erinnern kann. Im Winter ist sie gesperrt, weil man durch den Schnee nicht hindurchkäme, aber sobald die "
-    "ersten warmen Tage gekommen sind, gehen die Leute mit ihren Tieren wieder dort hinauf, wie sie es immer getan haben."
+    "Der See liegt zwischen zwei Hügeln, und die Straße, die zu ihm führt, gibt es schon so lange, wie sich jemand im "
+    "Dorf erinnern kann. Im Winter ist sie gesperrt, weil man durch den Schnee nicht hindurchkäme, aber sobald die "
+    "ersten warmen Tage gekommen sind, gehen die Leute mit ihren Tieren wieder dort hinauf, wie sie es immer taten."
 )
 
 
@@ -61,7 +61,7 @@ def test_unicode_is_repaired_after_extraction():
 
 
 def test_languages_without_a_stop_list_are_read_by_resiliparse():
-    chinese = "这个湖位于两座山之间,通往那里的路自村里人记事起就一直存在。冬天因为下雪道路封闭,但春天一到人们又会带着牲畜上山。" * 4
+    chinese = "这个湖位于两座山之间,通往那里的路自村里人记事起就一直存在。冬天因为下雪道路封闭。" * 4
     found = text_of(page(chinese))
     assert (found.fate, found.language) == ("document", "zh")
     assert "通往那里的路" in found.text
@@ -118,9 +118,8 @@ def test_any_bytes_give_a_result(body, charset):
 
 
 def test_frames_keep_their_other_columns_and_their_order():
-    frame = pl.DataFrame(
-        {"id": ["a", "b"], "html": [page(PROSE, PROSE).encode(), b""], "charset": "utf-8", "mime": "text/html", "url": "u"}
-    )
+    html = [page(PROSE, PROSE).encode(), b""]
+    frame = pl.DataFrame({"id": ["a", "b"], "url": "u", "html": html, "charset": "utf-8", "mime": "text/html"})
     found = extract_pages(frame, RECIPE)
     assert found.columns == ["id", "url", "title", "language", "language_score", "text", "characters", "fate"]
     assert found["id"].to_list() == ["a", "b"]
