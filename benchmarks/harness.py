@@ -173,7 +173,7 @@ def main(argv: Sequence[str]) -> int:
         width = max(map(len, known), default=0)
         for name, claim in known.items():
             print(f"  {name:<{width}}  {claim}")
-        print("\nRun one with: make bench NAME=… (ARGS=--quick for a small version). Figures so far: benchmarks/RESULTS.md")
+        print("\nRun one: make bench NAME=… (ARGS=--quick for a small version). Figures so far: benchmarks/RESULTS.md")
         return 0
     name, *rest = argv
     if name not in known:

@@ -63,7 +63,12 @@ def make(root: Path, size: int) -> tuple[int, int]:
     """
     place = root / FILE
     place.parent.mkdir(parents=True)
-    entry = {"id": SNAPSHOT, "name": "made from documentation", "from": "2000-01-01T00:00:00", "to": "2000-01-02T00:00:00"}
+    entry = {
+        "id": SNAPSHOT,
+        "name": "made from documentation",
+        "from": "2000-01-01T00:00:00",
+        "to": "2000-01-02T00:00:00",
+    }
     (root / "collinfo.json").write_text(json.dumps([entry]))
     (root / "crawl-data" / SNAPSHOT / "warc.paths.gz").write_bytes(gzip.compress(FILE.encode() + b"\n"))
     began, pages, raw = datetime(2000, 1, 1, tzinfo=UTC), 0, 0
@@ -85,7 +90,9 @@ def make(root: Path, size: int) -> tuple[int, int]:
             for path, text in texts():
                 url = f"https://host{hash(path) % 997}.example/{turn}{path}"
                 body = page(path, text)
-                answer = f"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n"
+                answer = (
+                    f"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n"
+                )
                 out.write(member("request", url, b"GET / HTTP/1.1\r\nUser-Agent: x\r\n\r\n"))
                 out.write(member("response", url, answer.encode() + body, body))
                 out.write(member("metadata", url, b"fetchTimeMs: 1\r\n"))
@@ -156,7 +163,11 @@ def store(root: Path, lake: Path) -> int:
 
 
 CONTENDERS = {"read": read, "parquet": parquet, "store": store}
-NAMES = {"read": "fastwarc, reading only", "parquet": "fastwarc + plain Parquet", "store": "snapshots/pages in the lake"}
+NAMES = {
+    "read": "fastwarc, reading only",
+    "parquet": "fastwarc + plain Parquet",
+    "store": "snapshots/pages in the lake",
+}
 
 
 def main(argv: list[str]) -> int:
@@ -169,7 +180,14 @@ def main(argv: list[str]) -> int:
     if options.child:
         contender, root, lake = options.child
         # Loading libraries is no part of the rate: a real WARC file is much larger.
-        for name in ("deltalake", "fastwarc", "polars", "pyarrow.dataset", "pyarrow.parquet", "nemotron_assets.snapshots.pages"):
+        for name in (
+            "deltalake",
+            "fastwarc",
+            "polars",
+            "pyarrow.dataset",
+            "pyarrow.parquet",
+            "nemotron_assets.snapshots.pages",
+        ):
             importlib.import_module(name)
         began = time.process_time()
         pages = CONTENDERS[contender](Path(root), Path(lake))
@@ -187,7 +205,15 @@ def main(argv: list[str]) -> int:
             """Pages per CPU second."""
             lake = folder / "lake"
             shutil.rmtree(lake, ignore_errors=True)
-            command = [sys.executable, "-m", "benchmarks.ingest", "--child", contender, str(folder / "crawl"), str(lake)]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.ingest",
+                "--child",
+                contender,
+                str(folder / "crawl"),
+                str(lake),
+            ]
             done = measure(command, env={"NEMOTRON_HOME": str(folder / "home")})
             found, seconds = done.output.split()[-2:]
             if int(found) != pages:

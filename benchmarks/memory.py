@@ -69,7 +69,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="memory", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a partition of 0.5 GB")
     parser.add_argument("--child", nargs=2, metavar=("STEP", "ROOT"), help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help="where to put the tables (about 3 GB; default: the temporary folder)")
+    parser.add_argument("--folder", type=Path, help="where to put the tables (default: the temporary folder)")
     options = parser.parse_args(argv)
     size = GB // 2 if options.quick else 4 * GB
     if options.child:

@@ -11,7 +11,7 @@ from nemotron_assets.recipe import current_recipe
 from nemotron_assets.table import all_tables
 from nemotron_assets.trace import Node, Trace, read_back
 from nemotron_assets.trace import trace as follow
-from resources.crawl import Crawl
+from resources.crawl import Crawl, CrawlError
 from resources.warehouse import Warehouse
 
 #: Facts that are said elsewhere or say nothing to a reader.
@@ -47,13 +47,20 @@ def print_trace(trace: Trace, directions: tuple[str, ...] = ("above", "below")) 
 
 
 def read_again(trace: Trace, crawl: Any) -> Iterator[tuple[str, bool | None, str]]:
-    """Read every origin's bytes again: (page id, whether they hold the same page or None for no byte range, words)."""
+    """Read every origin's bytes again: (page id, whether they hold the same page, words).
+
+    None stands for a row of a file, which has no byte range; bytes that cannot be read count as another page.
+    """
     for origin in trace.origins:
         facts = trace.facts[Node("snapshots.pages", origin.page)]
         if not origin.length:
             yield origin.page, None, f"not read: {origin} has no byte range"
             continue
-        html, same = read_back(origin, facts, crawl)
+        try:
+            html, same = read_back(origin, facts, crawl)
+        except (CrawlError, ValueError, OSError) as error:  # the others can still be read
+            yield origin.page, False, f"not read: {error}"
+            continue
         yield (
             origin.page,
             same,

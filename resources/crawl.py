@@ -140,12 +140,14 @@ class Crawl(dg.ConfigurableResource):
     def window(self) -> list[Snapshot]:
         """The snapshots the recipe wants: from `first` to `last`, the newest `max_snapshots` of them, oldest first."""
         inside = [
-            s for s in self.snapshots() if (not self.first or s.id >= self.first) and (not self.last or s.id <= self.last)
+            s
+            for s in self.snapshots()
+            if (not self.first or s.id >= self.first) and (not self.last or s.id <= self.last)
         ]
         return inside[-self.max_snapshots :]
 
     def warc_paths(self, snapshot: str) -> list[str]:
-        """All WARC paths of a snapshot, as its warc.paths.gz gives them. Unusable paths are an error, not a surprise."""
+        """All WARC paths of a snapshot, as its warc.paths.gz gives them. Raises CrawlError for an unusable one."""
         if not SNAPSHOT_NAME.fullmatch(snapshot):
             raise CrawlError(f"{snapshot!r} is no snapshot name")
         listing = f"crawl-data/{snapshot}/warc.paths.gz"
@@ -327,9 +329,7 @@ class Crawl(dg.ConfigurableResource):
         url = self.source.rstrip("/") + "/" + quote(path)
         try:
             for _ in range(_MAX_REDIRECTS + 1):
-                reply = _session().get(
-                    url, headers=headers, timeout=self.timeout_s, stream=True, allow_redirects=False
-                )
+                reply = _session().get(url, headers=headers, timeout=self.timeout_s, stream=True, allow_redirects=False)
                 if reply.status_code not in (301, 302, 303, 307, 308):
                     break
                 target = urljoin(url, reply.headers.get("Location", ""))

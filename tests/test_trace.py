@@ -258,3 +258,17 @@ def test_the_command_reads_the_record_again(sample_pages, tmp_path, monkeypatch)
     assert result.exit_code == 0
     assert f"offset={row['warc_offset']} length={row['warc_length']}" in result.output
     assert "the same page" in result.output and row["payload_digest"] in result.output
+    result = CliRunner().invoke(cli, ["trace", row["id"], "--backward", "--json", "--read"], catch_exceptions=False)
+    assert json.loads(result.output)["read"][row["id"]]["same"] is True
+
+
+def test_a_record_that_is_gone_or_another_is_an_error(sample_pages, tmp_path, monkeypatch):
+    monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
+    monkeypatch.delenv("NEMOTRON_LAKE", raising=False)
+    gone, moved = sample_pages[0], sample_pages[1]
+    wrong = [{**gone, "warc_file": "crawl-data/gone.warc.gz"}, {**moved, "warc_offset": sample_pages[2]["warc_offset"]}]
+    wrong[1]["warc_length"] = sample_pages[2]["warc_length"]
+    write(Lakehouse(root=str(tmp_path / "lake")), {"snapshots.pages": wrong})
+    for row, said in zip(wrong, ("not read", "ANOTHER page"), strict=True):
+        result = CliRunner().invoke(cli, ["trace", row["id"], "--read"], catch_exceptions=False)
+        assert result.exit_code == 1 and said in result.output

@@ -49,7 +49,7 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
 def save(folder: Path, step: int, tensors: dict[str, torch.Tensor], state: dict, keep: int = 2) -> None:
     """Write the checkpoint of `step` and drop all but the newest `keep`. Called by every rank."""
     rank, world = rank_and_world()
-    final, partial = folder / f"step-{step:010d}", folder / f"partial-{step:010d}"
+    final, partial = folder / f"step-{step:010d}", folder / f"writing-{step:010d}"
     if rank == 0:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -68,7 +68,7 @@ def save(folder: Path, step: int, tensors: dict[str, torch.Tensor], state: dict,
         _sync(folder)
         for old in sorted(folder.glob("step-*"))[:-keep]:
             shutil.rmtree(old)
-        for left in folder.glob("partial-*"):  # of a process that was killed while writing
+        for left in folder.glob("writing-*"):  # of a process that was killed while writing
             shutil.rmtree(left)
     barrier()
 

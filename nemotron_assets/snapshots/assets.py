@@ -26,9 +26,7 @@ def _on_request(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
     retry_policy=_RETRY if _REMOTE else None,
     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=current_recipe().crawl.fresh_days)),
 )
-def catalog(
-    context: dg.AssetExecutionContext, crawl: dg.ResourceParam[Crawl], lake: dg.ResourceParam[Lakehouse]
-):
+def catalog(context: dg.AssetExecutionContext, crawl: dg.ResourceParam[Crawl], lake: dg.ResourceParam[Lakehouse]):
     """The snapshots the source offers. Those in the recipe's window become partitions of the lake."""
     from nemotron_assets.snapshots.catalog import catalog_rows, register
 

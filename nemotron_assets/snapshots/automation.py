@@ -1,6 +1,7 @@
 """When snapshots are looked for: a sensor that notices new ones, a schedule for regular ingestion.
 
-Both request the same two things: the catalogue, and the pages of every snapshot of the recipe's window that has none. The window and its limits are the recipe's, so that nothing ever starts downloading more.
+Both request the same two things: the catalogue, and the pages of every snapshot of the recipe's window that has none.
+The window and its limits are the recipe's, so that nothing ever starts downloading more.
 For a source on the network the sensor starts stopped: a person switches it on.
 """
 
@@ -51,11 +52,11 @@ def _requests(new: list[str], state: str) -> list[dg.RunRequest]:
 @dg.sensor(
     target=_TARGET,
     minimum_interval_seconds=60 if "://" not in _CRAWL.source else 3600,
-    default_status=(
-        dg.DefaultSensorStatus.RUNNING if "://" not in _CRAWL.source else dg.DefaultSensorStatus.STOPPED
-    ),
+    default_status=(dg.DefaultSensorStatus.RUNNING if "://" not in _CRAWL.source else dg.DefaultSensorStatus.STOPPED),
 )
-def new_snapshots(context: dg.SensorEvaluationContext, crawl: dg.ResourceParam[Crawl]) -> dg.SensorResult | dg.SkipReason:
+def new_snapshots(
+    context: dg.SensorEvaluationContext, crawl: dg.ResourceParam[Crawl]
+) -> dg.SensorResult | dg.SkipReason:
     """Finds snapshots of the recipe's window in collinfo.json that are not in the lake, and requests their pages."""
     try:
         offered = [snapshot.id for snapshot in crawl.window()]

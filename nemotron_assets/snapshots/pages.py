@@ -53,9 +53,7 @@ def page_batch(pages: list[warc.Page], snapshot: str, file: str) -> pa.RecordBat
     for name in _SCHEMA.names:
         if name not in columns:
             columns[name] = [getattr(page, name) for page in pages]
-    return pa.RecordBatch.from_arrays(
-        [pa.array(columns[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA
-    )
+    return pa.RecordBatch.from_arrays([pa.array(columns[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA)
 
 
 def snapshot_parts(

@@ -114,9 +114,7 @@ class RowFile:
         url = self._first(row, (self.spec["url_column"],) if self.spec["url_column"] else _URL_COLUMNS)
         url = url if isinstance(url, str) and url else f"ingest:{self.spec['snapshot']}/{self.spec['file']}#{number}"
         # A str was UTF-8 in the file, whatever its markup says; bytes are judged like a page without a header.
-        decision = (
-            charset.Charset("utf-8", "default") if isinstance(value, str) else charset.decide(body, None)
-        )
+        decision = charset.Charset("utf-8", "default") if isinstance(value, str) else charset.decide(body, None)
         self.counts.add("page", len(body))
         return Page(
             url=url,

@@ -397,7 +397,9 @@ class WarcFile:
         return self.stream.read(size)
 
 
-_HOST = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]\\\s]+)(?::\d*)?(?:[/?#]|\Z)")
+_HOST = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]\\\s]+)(?::\d*)?(?:[/?#]|\Z)"
+)
 
 
 def host_of(url: str) -> str:

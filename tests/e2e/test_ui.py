@@ -1,4 +1,4 @@
-"""The web UI in headless Chromium: the asset graph is shown, a group is materialised by clicking, GraphQL says it worked.
+"""The web UI in headless Chromium: the graph is shown, a group is materialised by clicking, GraphQL says it worked.
 
 `nemotron ui` is started as a user starts it, with its daemon. Its sensors are stopped first, by a webserver without a
 daemon: they would follow the new pages through the whole graph, which other tests do.
@@ -38,10 +38,10 @@ SENSORS = f"""{{sensorsOrError(repositorySelector: {REPOSITORY}) {{
     ... on Sensors {{results {{name sensorState {{id status}}}}}} ... on PythonError {{message}}}}}}"""
 STOP = """mutation($id: String!) {stopSensor(id: $id) {__typename
     ... on StopSensorMutationResult {instigationState {status}} ... on PythonError {message}}}"""
-GROUP = f"""{{assetNodes(group: {{groupName: "snapshots", repositoryName: "__repository__",
-    repositoryLocationName: "nemotron"}}) {{assetKey {{path}} isPartitioned
-    partitionStats {{numMaterialized numFailed numPartitions}}
-    assetMaterializations(limit: 10) {{partition runId}}}}}}"""
+GROUP = """{assetNodes(group: {groupName: "snapshots", repositoryName: "__repository__",
+    repositoryLocationName: "nemotron"}) {assetKey {path} isPartitioned
+    partitionStats {numMaterialized numFailed numPartitions}
+    assetMaterializations(limit: 10) {partition runId}}}"""
 RUNS = """{runsOrError {... on Runs {results {runId status}} ... on PythonError {message}}}"""
 
 

@@ -17,7 +17,8 @@ def small():
     return load_recipe("laptop").model.model_copy(
         update={
             "pattern": "M-MM*-M-", "hidden_size": 32, "ffn_size": 64, "head_dim": 8,
-            "mamba_heads": 4, "mamba_head_dim": 16, "mamba_groups": 2, "mamba_state": 8, "chunk_size": 16, "init_std": 0.2,
+            "mamba_heads": 4, "mamba_head_dim": 16, "mamba_groups": 2, "mamba_state": 8,
+            "chunk_size": 16, "init_std": 0.2,
         }
     )  # fmt: skip
 

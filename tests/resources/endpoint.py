@@ -39,7 +39,8 @@ class Endpoint:
                 for name, value in ({"Content-Length": str(len(data))} | headers).items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(data)
+                with contextlib.suppress(BrokenPipeError):  # the client has given up, as some tests want
+                    self.wfile.write(data)
 
             def log_message(self, *arguments):
                 pass

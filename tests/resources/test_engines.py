@@ -153,7 +153,10 @@ def test_vllm_answers_within_the_grammar(embedded_model):
         "2" * 32: replace(REQUEST, output_format=OutputFormat("json", json.dumps(schema))),
         "3" * 32: replace(REQUEST, sampling=Sampling(0.5, 0.9, 5)),
         # Prompts that do not fit into one step together, where a partly read one would fail (see engines.py).
-        **{c * 32: replace(REQUEST, messages=(("user", c + " wet" * 200),), sampling=Sampling(0.5, 0.9, 2)) for c in "45"},
+        **{
+            c * 32: replace(REQUEST, messages=(("user", c + " wet" * 200),), sampling=Sampling(0.5, 0.9, 2))
+            for c in "45"
+        },
     }
     threads = torch.get_num_threads()
     try:

@@ -48,10 +48,12 @@ def test_a_source_that_is_away_is_no_error(tmp_path):
         assert "cannot be read now" in tick(instance, Crawl(source=str(tmp_path))).skip_message
 
 
-def test_schedule():
-    with dg.DagsterInstance.ephemeral() as instance:
+def test_schedule(tmp_path):
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
         context = dg.build_schedule_context(
-            instance=instance, scheduled_execution_time=datetime(2025, 1, 6, 3, tzinfo=UTC), resources={"crawl": crawl()}
+            instance=instance,
+            scheduled_execution_time=datetime(2025, 1, 6, 3, tzinfo=UTC),
+            resources={"crawl": crawl()},
         )
         requests = regular_ingestion(context)
         assert [r.partition_key for r in requests] == [None, *BOTH]
@@ -61,4 +63,4 @@ def test_schedule():
 def test_defaults():
     assert new_snapshots.default_status == dg.DefaultSensorStatus.RUNNING  # the laptop recipe reads a local folder
     assert regular_ingestion.default_status == dg.DefaultScheduleStatus.STOPPED
-    assert pages.automation_conditions_by_key[PAGES.asset_key] is None if pages.automation_conditions_by_key else True
+    assert next(iter(pages.specs)).automation_condition is None  # nothing fetches pages just because time passes

@@ -59,7 +59,12 @@ def test_all_formats(tmp_path):
         assert set(stored["charset"]) == {"utf-8"}
         assert stored["fetched_at"][2] == datetime(2020, 1, 2, tzinfo=UTC)
         counts = lake.read(RECORDS, "mine").scan().filter(pl.col("warc_file") == "lines.jsonl.gz").collect()
-        assert dict(counts.select("fate", "records").iter_rows()) == {"page": 2, "malformed": 3, "too_large": 1, "empty": 1}
+        assert dict(counts.select("fate", "records").iter_rows()) == {
+            "page": 2,
+            "malformed": 3,
+            "too_large": 1,
+            "empty": 1,
+        }
 
         version = lake.read(PAGES).version
         assert run(lake, instance, "mine").success and lake.read(PAGES).version == version
@@ -74,12 +79,16 @@ def test_all_formats(tmp_path):
         # A file that changed behind the lake's back is not silently taken for the old one.
         (folder / "rows.parquet").write_bytes(b"PAR1 changed")
         result = run(lake, instance, "mine")
-        assert result.success and lake.read(PAGES, "mine").rows == 2 + lake.read(PAGES, "mine").part("some.warc.gz").rows
+        assert (
+            result.success and lake.read(PAGES, "mine").rows == 2 + lake.read(PAGES, "mine").part("some.warc.gz").rows
+        )
 
 
 def test_html_columns_are_pages_of_html(tmp_path):
     bodies = [b"<p>caf\xe9 au lait, d\xe9j\xe0 vu</p>" * 20, b"<p>plain</p>"]
-    pl.DataFrame({"html": bodies, "at": ["http://h.example/1", "http://h.example/2"]}).write_parquet(tmp_path / "h.parquet")
+    pl.DataFrame({"html": bodies, "at": ["http://h.example/1", "http://h.example/2"]}).write_parquet(
+        tmp_path / "h.parquet"
+    )
     lake = Lakehouse(root=str(tmp_path / "lake"))
     with dg.DagsterInstance.ephemeral() as instance:
         ingest(lake, instance, "h", describe([tmp_path / "h.parquet"], "h", html_column="html", url_column="at"))

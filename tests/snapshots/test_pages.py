@@ -51,15 +51,13 @@ def sample(tmp_path_factory):
         results = materialize(root, "sample", instance)
         assert instance.get_dynamic_partitions(snapshot_partitions.name) == list(SNAPSHOTS)
     assert all(result.success for result in results)
-    truth = [json.loads(line) for line in gzip.open(SAMPLE / "truth" / "pages.jsonl.gz")]
+    truth = [json.loads(line) for line in gzip.decompress((SAMPLE / "truth/pages.jsonl.gz").read_bytes()).splitlines()]
     return Lakehouse(root=str(root)), truth, results
 
 
 def test_every_record_of_the_truth_has_its_fate(sample):
     lake, truth, _ = sample
-    rows = {
-        (r["warc_file"], r["warc_offset"]): r for batch in lake.read(PAGES).batches() for r in batch.to_pylist()
-    }
+    rows = {(r["warc_file"], r["warc_offset"]): r for batch in lake.read(PAGES).batches() for r in batch.to_pylist()}
     expected: dict[str, int] = {}
     for record in truth:
         row = rows.pop((record["warc_filename"], record["warc_record_offset"]), None)

@@ -55,7 +55,10 @@ def good(number: int) -> bytes:
     [
         (record(), "page"),
         (record(kind="resource"), "page"),
-        (record(headers=[("Content-Type", "text/html; charset=ascii")], body=HTML + "é€".encode()), "charset_corrected"),
+        (
+            record(headers=[("Content-Type", "text/html; charset=ascii")], body=HTML + "é€".encode()),
+            "charset_corrected",
+        ),
         (record(kind="metadata", body=b"fetchTimeMs: 1"), "other_record"),
         (record(kind="revisit", body=b""), "revisit"),
         (record(status="nonsense"), "malformed"),
@@ -241,7 +244,7 @@ def test_decoding_junk_fails_cleanly(raw, content, is_chunked):
     ("value", "expected"),
     [
         ("text/html", ("text/html", None)),
-        ("Text/HTML; Charset=\"UTF-8\"", ("text/html", "UTF-8")),
+        ('Text/HTML; Charset="UTF-8"', ("text/html", "UTF-8")),
         ("text/html;charset='latin1' ; x=y", ("text/html", "latin1")),
         ("text/html; charset=", ("text/html", None)),
         ("text/html, text/html; charset=utf-8", ("text/html", "utf-8")),

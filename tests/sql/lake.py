@@ -182,10 +182,9 @@ def fill(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:
         for task, metric, value in (("arc", "acc", 0.3), ("held_out_documents", "bits_per_byte", 1.5))
     ]  # fmt: skip
     metrics = [
-        {"model": "tiny-hybrid", "model_id": models[0]["id"], "run_id": f"run{step // 12}", "step": step, "tokens": 25 * step,
-         "loss": 5.0 - step / 20,
-         "lr": 0.001, "grad_norm": 1.0 + step % 3, "tokens_per_second": 100.0 + step,
-         "at": START + timedelta(seconds=step)}
+        {"model": "tiny-hybrid", "model_id": models[0]["id"], "run_id": f"run{step // 12}", "step": step,
+         "tokens": 25 * step, "loss": 5.0 - step / 20, "lr": 0.001, "grad_norm": 1.0 + step % 3,
+         "tokens_per_second": 100.0 + step, "at": START + timedelta(seconds=step)}
         for step in range(1, 21)
     ]  # fmt: skip
     more = {"models.base": models, "models.training_metrics": metrics, "evaluate.benchmark_scores": scores}
