@@ -39,11 +39,16 @@ def run(selection: str | None, partitions: tuple[str, ...], force: bool) -> None
     SELECTION is Dagster's syntax: an asset (web/documents), with everything above it (+web/documents), a group
     (group:web). Only what is missing or stale runs.
     """
+    from nemotron_assets.definitions import lake
     from nemotron_assets.report import next_steps, run_table
     from nemotron_assets.runner import Runner
+    from resources.warehouse import Warehouse
 
     runner = Runner(progress=lambda line: click.echo(line), force=force)
     fine = runner.run(runner.select(selection), partitions or None)
+    warehouse = Warehouse(root=lake.root, storage_options=lake.storage_options)
+    if not warehouse.current():
+        warehouse.refresh()  # plain DuckDB clients see tables that were made for the first time
     click.echo()
     run_table(runner.outcomes.values())
     if not fine:

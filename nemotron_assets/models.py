@@ -28,9 +28,7 @@ GENERATOR = Table(
 
 
 @table_asset(GENERATOR, recipe=("llm.engine", "llm.model", "llm.tokenizer"), kinds={"huggingface"})
-def generator(
-    context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
-):
+def generator(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
     """The language model that writes synthetic data: embedded, a folder, or downloaded from Hugging Face once."""
     import tempfile
     from datetime import UTC, datetime

@@ -168,9 +168,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """A partition as a stream of parts. Parts in the lake that are not among them are removed at the end."""
+    """A partition as a stream of parts. Parts in the lake that are not among them are removed at the end.
+
+    `beside` names tables that are written in the same pass, so that Dagster shows them as materialised too.
+    """
 
     parts: Iterable[Part]
+    beside: tuple[Table, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -160,6 +160,7 @@ class Reader:
         scanner = dataset.scanner(
             known, filter=wanted, batch_size=batch_size, batch_readahead=1, fragment_readahead=1,
             fragment_scan_options=options, use_threads=False,
+            memory_pool=pa.system_memory_pool(),  # gives freed pages back, unlike the default pool
         )  # fmt: skip
         for batch in scanner.to_batches():
             if batch.num_rows:
@@ -411,15 +412,20 @@ class Lakehouse(dg.ConfigurableIOManager):
     def _writer(
         self, table: Table, run_id: str, code_version: str = "", sample: pa.RecordBatch | None = None
     ) -> dict[str, Any]:
-        from deltalake import CommitProperties, WriterProperties
+        from deltalake import BloomFilterProperties, ColumnProperties, CommitProperties, WriterProperties
 
         # delta-rs bounds row groups by rows only; wide rows (HTML) are bounded by what the first batch shows.
         rows = self.row_group_rows
         if sample is not None and sample.num_rows:
             rows = max(256, min(rows, (self.row_group_mb << 20) * sample.num_rows // max(sample.nbytes, 1)))
+        # A Bloom filter makes the look-up of one row by its id, which `nemotron trace` does, about ten times faster.
+        ids = ColumnProperties(
+            dictionary_enabled=False, bloom_filter_properties=BloomFilterProperties(True, 0.01, 65_536)
+        )
         return {
             "storage_options": self.storage_options or None,
             "writer_properties": WriterProperties(
+                column_properties={"id": ids},
                 compression="ZSTD", compression_level=self.compression_level, statistics_truncate_length=256,
                 max_row_group_size=rows, write_batch_size=min(rows, 1_024),
             ),
@@ -550,15 +556,15 @@ class Lakehouse(dg.ConfigurableIOManager):
                 "bytes": result.bytes,
                 "delta_version": result.version,
                 "seconds": round(time.perf_counter() - started, 2),
-                **(
-                    {"parts_written": result.parts_written, "parts_skipped": result.parts_skipped}
-                    if table.part_by
-                    else {}
-                ),
-                **({"rejected": dg.MetadataValue.json(result.rejected)} if result.rejected else {}),
-                **({"preview": dg.MetadataValue.md(result.preview)} if result.preview else {}),
+                "rejected": dg.MetadataValue.json(result.rejected),
+                "preview": dg.MetadataValue.md(result.preview or "Nothing was written: everything was in."),
             }
         )
+        if table.part_by:
+            context.add_output_metadata({"parts_written": result.parts_written, "parts_skipped": result.parts_skipped})
+        for other in obj.beside if isinstance(obj, Parts) else ():
+            metadata = {"dagster/partition_row_count": self.read(other, partition).rows}
+            context.log_event(dg.AssetMaterialization(other.asset_key, partition=partition, metadata=metadata))
 
     def load_input(self, context: dg.InputContext) -> Reader:
         table = all_tables()[".".join(context.asset_key.path)]

@@ -45,9 +45,7 @@ def main(arguments: list[str]) -> None:
         from torch.distributed.run import main as torchrun
 
         os.environ["NEMOTRON_LAUNCHER"] = str(os.getpid())
-        torchrun(
-            ["--standalone", "--nnodes=1", f"--nproc-per-node={processes}", "-m", __spec__.name, "work", folder]
-        )
+        torchrun(["--standalone", "--nnodes=1", f"--nproc-per-node={processes}", "-m", __spec__.name, "work", folder])
     else:
         die_with_parent(int(os.environ["NEMOTRON_LAUNCHER"]))
         _work(Path(rest[0]))

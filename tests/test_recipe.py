@@ -83,5 +83,5 @@ def test_recipe_that_extends_itself(tmp_path):
 def test_explained_recipe_names_ranges():
     text = recipe_text(load_recipe("laptop"), "pretrain", explain=True)
     assert "peak_lr: 0.002  # learning rate of the stable part (more than 0, less than 1, number)" in text
-    with pytest.raises(KeyError, match="no 'pretrain.foo'"):
+    with pytest.raises(KeyError, match=r"no 'pretrain\.foo'"):
         load_recipe("laptop").section("pretrain.foo")

@@ -60,7 +60,7 @@ def snapshot_parts(
     snapshot: str, recipe: PagesRecipe, crawl: Crawl, lake: Lakehouse, run_id: str, log: Callable[[str], None]
 ) -> Parts:
     """The parts of one partition of `snapshots.pages`: the files named to `nemotron ingest`, or the crawl's."""
-    return Parts(_SnapshotFiles(snapshot, recipe, crawl, lake, run_id, log).parts())
+    return Parts(_SnapshotFiles(snapshot, recipe, crawl, lake, run_id, log).parts(), beside=(RECORDS,))
 
 
 class _SnapshotFiles:

@@ -42,9 +42,7 @@ extraction = dg.AssetSpec(
 
 
 @table_asset(DUPLICATES, recipe="dedup", kinds={"duckdb"}, deps=[documents], pool="duplicates")
-def duplicates(
-    context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
-):
+def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
     """Documents whose text is already in an earlier document of any snapshot, by (snapshot, fetched_at, id). When an
     earlier snapshot arrives late, the rows of later ones that change are rewritten and announced, only those."""
     from nemotron_assets.web.duplicates import announce, duplicates_of, rewrite_later

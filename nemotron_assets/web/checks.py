@@ -94,9 +94,7 @@ def duplicates_point_backwards(
 
 
 @dg.asset_check(asset=UNIQUE_DOCUMENTS.asset_key, partitions_def=snapshot_partitions, blocking=True)
-def every_text_once(
-    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
-) -> dg.AssetCheckResult:
+def every_text_once(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """No text of this snapshot occurs twice among the unique documents of this and all earlier snapshots.
 
     Later snapshots are checked with their own partitions, which are made again when this one changes them."""

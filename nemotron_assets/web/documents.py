@@ -44,7 +44,7 @@ class SnapshotDocuments:
 
     def parts(self) -> Parts:
         """The parts of this snapshot's partition of `web.documents`."""
-        return Parts(self._parts())
+        return Parts(self._parts(), beside=(EXTRACTION,))
 
     def _parts(self) -> Iterator[Part]:
         pages = self.pages.parts()

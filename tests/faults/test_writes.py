@@ -136,11 +136,11 @@ def small_disk(tmp_path):
 def test_a_full_disk_fails_cleanly(small_disk):
     lake = Lakehouse(root=str(small_disk / "lake"), free_disk_mb=0)
     lake.write(ROWS, rows("A", "a", 100), "A")
-    before = {p for p in small_disk.rglob("*.parquet")}
+    before = set(small_disk.rglob("*.parquet"))
     with pytest.raises(LakeError, match="is full; nothing of this write was kept"):
         lake.write(ROWS, (rows("A", "a", 500, width=8000) for _ in range(40)), "A")
     assert contents(lake) == {("A", "a"): 100}
-    assert {p for p in small_disk.rglob("*.parquet")} == before, "no half-written file stays"
+    assert set(small_disk.rglob("*.parquet")) == before, "no half-written file stays"
     lake.write(ROWS, rows("A", "a", 50), "A")
     assert contents(lake) == {("A", "a"): 50}
 

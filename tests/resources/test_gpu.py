@@ -126,8 +126,7 @@ def test_workers_die_with_the_run_and_free_the_device(tmp_path):
     folder = tmp_path / "pids"
     folder.mkdir()
     run = _python(
-        "from resources.gpu import Gpu\n"
-        f"Gpu(processes=2).train('{ENTRIES}:hang', {{'folder': {str(folder)!r}}}, list)"
+        f"from resources.gpu import Gpu\nGpu(processes=2).train('{ENTRIES}:hang', {{'folder': {str(folder)!r}}}, list)"
     )
     try:
         _wait_for(lambda: len([p for p in folder.glob("*.pid") if p.read_text()]) == 2, 120)

@@ -181,9 +181,10 @@ def test_running_again_changes_nothing(house):
             made = {e.asset_key: e.step_materialization_data.materialization for e in result.all_events
                     if e.is_step_materialization}  # fmt: skip
             for key, event in made.items():
-                assert versions.setdefault((key, snapshot), event.tags["dagster/data_version"]) == event.tags[
-                    "dagster/data_version"
-                ]
+                assert (
+                    versions.setdefault((key, snapshot), event.tags["dagster/data_version"])
+                    == event.tags["dagster/data_version"]
+                )
             assert made[DOCUMENTS.asset_key].metadata["parts_written"].value == 0
             assert made[DUPLICATES.asset_key].metadata["rewritten_partitions"].value == "none"
     assert stale() == []
