@@ -18,7 +18,9 @@ from resources.lakehouse import Lakehouse
 from tests.resources.endpoint import Endpoint, completion
 
 RECIPE = load_recipe("nano2").diverse_qa
-SMALL = load_recipe("laptop").diverse_qa
+SMALL = RECIPE.model_copy(
+    update={"max_segments": 1, "max_questions": 3, "max_question_characters": 140, "max_answer_characters": 160}
+)
 
 
 def words(texts):
