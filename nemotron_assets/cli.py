@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import click
@@ -44,6 +45,11 @@ def run(selection: str | None, partitions: tuple[str, ...], force: bool) -> None
     from nemotron_assets.runner import Runner
     from resources.warehouse import Warehouse
 
+    # Libraries draw their own bars and warnings over ours; `--debug` lets them.
+    if not click.get_current_context().parent.params["debug"]:
+        for name, value in {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore"}.items():
+            os.environ.setdefault(name, value)
+        warnings.simplefilter("ignore")
     runner = Runner(progress=lambda line: click.echo(line), force=force)
     fine = runner.run(runner.select(selection), partitions or None)
     warehouse = Warehouse(root=lake.root, storage_options=lake.storage_options)

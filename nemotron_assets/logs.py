@@ -1,26 +1,51 @@
-"""What a run prints: the messages of the assets and the errors, one line each, without Dagster's event stream."""
+"""What a run prints: which asset starts, what it says, what it made; one line each.
+
+Dagster's full event stream is in the event log and the web UI.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import dagster as dg
 
+from nemotron_assets.table import all_tables
+
 
 class _Lines(logging.Handler):
-    """Prints what assets log themselves; Dagster's own events are in the event log and the web UI."""
-
     def emit(self, record: logging.LogRecord) -> None:
         meta = getattr(record, "dagster_meta", {}) or {}
-        if meta.get("dagster_event") is None:
-            step = (meta.get("step_key") or "").replace("__", "/")
-            message = meta.get("orig_message") or record.getMessage()
-            print(f"        {step + ': ' if step else ''}{message}", file=sys.stdout, flush=True)
+        event = meta.get("dagster_event")
+        step = (meta.get("step_key") or "").replace("__", "/", 1)
+        line = (
+            f"        {step + ': ' if step else ''}{meta.get('orig_message') or record.getMessage()}"
+            if event is None
+            else _of_event(event, step)
+        )
+        if line:
+            print(line, file=sys.stdout, flush=True)
 
 
-@dg.logger(description="One line per message of an asset.")
+def _of_event(event: dg.DagsterEvent, step: str) -> str:
+    """A line for the events a person waits for; empty for the others."""
+    if event.event_type_value == "STEP_START" and step.replace("/", ".") in all_tables():  # a check is a step, too
+        return f"start   {step}"
+    if event.event_type_value == "STEP_RESTARTED":
+        return f"again   {step}"
+    if event.event_type_value == "ASSET_MATERIALIZATION":
+        facts: dict[str, Any] = {k: v.value for k, v in event.materialization.metadata.items()}
+        rows = facts.get("dagster/partition_row_count", facts.get("dagster/row_count"))
+        partition = f" [{event.partition}]" if event.partition else ""
+        return f"made    {event.asset_key.to_user_string()}{partition}" + (
+            f": {rows:,} rows" if rows is not None else ""
+        )
+    return ""
+
+
+@dg.logger(description="One line per asset that starts, per message of an asset, and per table that was made.")
 def console(context: dg.InitLoggerContext) -> logging.Logger:
-    logger = logging.Logger("nemotron", level=logging.INFO)
+    logger = logging.Logger("nemotron", level=logging.DEBUG)
     logger.addHandler(_Lines())
     return logger

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
+import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 #: Assets that look at the outside world: run each time, because only they can tell whether something is new.
 LOOKS_OUTSIDE = {dg.AssetKey(["snapshots", "catalog"])}
+
+
+#: Run tag that says which process works on a run, so that the run of a killed one can be told from one at work.
+PROCESS_TAG = "nemotron/process"
 
 
 class SelectionError(ValueError):
@@ -78,8 +83,18 @@ class Runner:
         self.repository = self._repository.get_definition()
         self.graph = self.repository.asset_graph
         self.progress, self.force = progress, force
+        self._end_dead_runs()
         self.outcomes: dict[Unit, Outcome] = {}
         self._runs: Counter[Unit] = Counter()
+
+    def _end_dead_runs(self) -> None:
+        """Mark runs of killed `nemotron run` processes as failed, and give back the pool slots they still hold."""
+        going = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+        for run in self.instance.get_runs(going):
+            process = run.tags.get(PROCESS_TAG)
+            if process and _is_dead(process):
+                self.instance.report_run_failed(run, "its process was killed; the next run goes on where it stopped")
+                self.instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
     # -- selection ----------------------------------------------------------------------------------------------
 
@@ -186,7 +201,7 @@ class Runner:
         from dagster._core.storage.tags import PARTITION_NAME_TAG
 
         partition = wave[0].partition
-        tags = {PARTITION_NAME_TAG: partition} if partition else {}
+        tags = {PROCESS_TAG: _process()} | ({PARTITION_NAME_TAG: partition} if partition else {})
         if self.force:
             tags["nemotron/force"] = "true"
         self.progress(f"run     {', '.join(map(str, wave))}")
@@ -198,7 +213,7 @@ class Runner:
             asset_selection=[unit.key for unit in wave],
         )
         self._runs.update(wave)
-        events = list(result.all_events)
+        events = [r.dagster_event for r in self.instance.all_logs(result.run_id) if r.dagster_event]
         step = {e.asset_key: e.step_key for e in events if e.event_type_value == "ASSET_MATERIALIZATION_PLANNED"}
         made = {e.asset_key: e for e in events if e.is_step_materialization and e.partition == partition}
         seconds = {e.step_key: e.event_specific_data.duration_ms / 1000 for e in events if e.is_step_success}
@@ -224,9 +239,29 @@ class Runner:
 
     def _record(self, outcome: Outcome) -> None:
         self.outcomes[outcome.unit] = outcome
-        took = f" in {outcome.seconds:.1f} s" if outcome.seconds is not None else ""
-        rows = f", {outcome.rows:,} rows" if outcome.rows is not None else ""
-        self.progress(f"{outcome.status:8}{outcome.unit}{rows}{took}{': ' + outcome.note if outcome.note else ''}")
+        if (
+            outcome.status != "done" or outcome.note
+        ):  # what went well was said when it happened (nemotron_assets/logs.py)
+            self.progress(f"{outcome.status:8}{outcome.unit}: {outcome.note}")
+
+
+def _process() -> str:
+    """This process, as nothing else that ever runs: host, process id and start time."""
+    import psutil
+
+    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time()}"
+
+
+def _is_dead(process: str) -> bool:
+    import psutil
+
+    host, pid, started = process.rsplit(":", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        return str(psutil.Process(int(pid)).create_time()) != started
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _outcome(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,9 @@ import dagster as dg
 import xxhash
 
 from nemotron_assets.recipe import current_recipe
+
+# Checks of one partition are used on purpose; whether Dagster calls them a preview is pinned in the lock file.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 #: Crawl snapshots are the lakehouse's unit of arrival: "CC-MAIN-2024-51", or the name given to ingested data.
 snapshot_partitions = dg.DynamicPartitionsDefinition(name="snapshot")
@@ -170,11 +174,13 @@ class Part:
 class Parts:
     """A partition as a stream of parts. Parts in the lake that are not among them are removed at the end.
 
-    `beside` names tables that are written in the same pass, so that Dagster shows them as materialised too.
+    `beside` names tables that are written in the same pass, so that Dagster shows them as materialised too;
+    `metadata` is called after the last part for what only the whole table can tell.
     """
 
     parts: Iterable[Part]
     beside: tuple[Table, ...] = ()
+    metadata: Callable[[], Mapping[str, Any]] = dict
 
 
 @dataclass(frozen=True)

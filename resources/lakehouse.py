@@ -312,7 +312,7 @@ class Lakehouse(dg.ConfigurableIOManager):
             contents[part.key] = self._write_part(table, part, partition, made, run_id, code_version, result)
             result.parts_written += 1
             if part.key:
-                log(f"{table.full_name} {partition or ''}: {part.key} is in ({len(contents)} parts)")
+                log(f"part {len(contents)} is in: {part.key}")
         if isinstance(data, Parts):
             self._drop_other_parts(table, partition, contents, run_id)
         delta = self.open(table)
@@ -562,6 +562,8 @@ class Lakehouse(dg.ConfigurableIOManager):
         )
         if table.part_by:
             context.add_output_metadata({"parts_written": result.parts_written, "parts_skipped": result.parts_skipped})
+        if isinstance(obj, Parts):
+            context.add_output_metadata(dict(obj.metadata()))
         for other in obj.beside if isinstance(obj, Parts) else ():
             metadata = {"dagster/partition_row_count": self.read(other, partition).rows}
             context.log_event(dg.AssetMaterialization(other.asset_key, partition=partition, metadata=metadata))

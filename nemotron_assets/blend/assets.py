@@ -89,7 +89,13 @@ def token_shards(
             make = functools.partial(shards.shard_frame, group, encoder, length, seed)
             yield Part(group.part, f"{group.fingerprint}:{row['sha256']}", make)
 
-    return Parts(parts())
+    def tokens() -> dict[str, int]:
+        import polars as pl
+
+        written = lake.read(TOKEN_SHARDS).scan().select(pl.col("piece_lengths").list.sum().cast(pl.Int64).sum())
+        return {"tokens": written.collect(engine="streaming").item()}
+
+    return Parts(parts(), metadata=tokens)
 
 
 ASSETS = [tokenizer, token_shards]

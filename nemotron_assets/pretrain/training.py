@@ -7,6 +7,7 @@ the finished model, or the checkpoints of an interrupted training, instead of st
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
+from nemotron_assets.model.schedule import total_steps
 from nemotron_assets.models import BASE, TRAINING_METRICS
-from nemotron_assets.recipe import Recipe
+from nemotron_assets.recipe import Pretrain, Recipe
 from nemotron_assets.table import content_hash, row_id
 from resources.gpu import Gpu
 from resources.home import cache_dir
@@ -135,7 +137,7 @@ def _row(
     """Train, put the weights into the lake and describe them."""
     from nemotron_assets.pretrain.worker import ENTRY
 
-    trained = gpu.train(ENTRY, plan.config, _store_metrics(plan, lake, run_id), log)
+    trained = gpu.train(ENTRY, plan.config, _store_metrics(plan, lake, run_id, log), log)
     weights = Path(trained["weights"])
     for file in plan.tokenizer.iterdir():
         if file.name.startswith(("tokenizer", "special_tokens", "chat_template")):
@@ -149,15 +151,18 @@ def _row(
     }  # fmt: skip
 
 
-def _store_metrics(plan: Plan, lake: Lakehouse, run_id: str) -> Callable[[list[dict[str, Any]]], None]:
+def _store_metrics(
+    plan: Plan, lake: Lakehouse, run_id: str, log: Callable[[str], None]
+) -> Callable[[list[dict[str, Any]]], None]:
     """Appends rows of metrics; those of steps that are in (a resumed training sends some again) are left out."""
     import polars as pl
 
-    last = metrics(lake, plan.id)["step"].max() or 0
+    last, said = metrics(lake, plan.id)["step"].max() or 0, float("-inf")
+    steps = total_steps(Pretrain(**plan.config["pretrain"]), plan.config["sequence_length"])
     schema = lake.read(TRAINING_METRICS).scan().collect_schema()
 
     def store(rows: list[dict[str, Any]]) -> None:
-        nonlocal last
+        nonlocal last, said
         new = [
             row | {"model": plan.name, "model_id": plan.id, "run_id": run_id, "at": datetime.fromisoformat(row["at"])}
             for row in rows
@@ -166,5 +171,9 @@ def _store_metrics(plan: Plan, lake: Lakehouse, run_id: str) -> Callable[[list[d
         if new:
             lake.append(TRAINING_METRICS, pl.DataFrame(new, schema=schema), run_id=run_id)
             last = new[-1]["step"]
+            row = new[-1]
+            if last == steps or time.monotonic() - said > 10:
+                log(f"step {last:,} of {steps:,}: loss {row['loss']:.3f}, {row['tokens_per_second']:,.0f} tokens/s")
+                said = time.monotonic()
 
     return store

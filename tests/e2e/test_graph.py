@@ -1,0 +1,182 @@
+"""The whole graph on the sample, through the command a user types, killed twice on the way.
+
+One run is killed with SIGKILL while the language model answers and one while the base model trains; the third must
+finish with no row lost or doubled and no answer asked for again. The other tests look at the lake that is left.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from nemotron_assets.blend.tables import TOKEN_SHARDS
+from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
+from nemotron_assets.models import BASE, TRAINING_METRICS
+from nemotron_assets.snapshots.tables import PAGES, RECORDS
+from nemotron_assets.table import all_tables
+from nemotron_assets.web.tables import DIVERSE_QA, DOCUMENTS, DUPLICATES, UNIQUE_DOCUMENTS
+from resources.generations import GENERATIONS
+from resources.lakehouse import Lakehouse
+
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(1200)]
+
+PROJECT = Path(__file__).resolve().parents[2]
+SECRET = "s3cret-8d1f-never-to-be-seen"
+
+
+@dataclass
+class Home:
+    """A home with a lake, and the commands on it."""
+
+    path: Path
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        environment = {
+            **os.environ, "NEMOTRON_HOME": str(self.path), "AWS_SECRET_ACCESS_KEY": SECRET, "OPENAI_API_KEY": SECRET,
+            "PYTHONUNBUFFERED": "1",
+        }  # fmt: skip
+        return subprocess.Popen(
+            [sys.executable, "-m", "nemotron_assets.cli", *arguments],
+            cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        process = self.start(*arguments)
+        output = process.communicate()[0]
+        assert process.returncode == code, output[-5000:]
+        return output
+
+    def run_until(self, pattern: str, *arguments: str) -> str:
+        """Run, and SIGKILL at the first line that matches."""
+        process, lines = self.start(*arguments), []
+        for line in process.stdout:
+            lines.append(line)
+            if re.search(pattern, line):
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                return "".join(lines)
+        raise AssertionError(f"the run ended before it said {pattern!r}:\n{''.join(lines)[-5000:]}")
+
+    @property
+    def lake(self) -> Lakehouse:
+        return Lakehouse(root=str(self.path / "lake"), free_disk_mb=0)
+
+    def rows(self, table) -> pl.DataFrame:
+        return self.lake.read(table).scan().collect()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    home = Home(tmp_path_factory.mktemp("home"))
+    home.first = home.run_until(r"web/diverse_qa: .*answered", "run")
+    home.journal = _journal(home)
+    home.second = home.run_until(r"models/base: step \d+", "run")
+    home.third = home.run("run")
+    return home
+
+
+def _journal(home: Home) -> set[str]:
+    """Keys of the answers that had reached the disk."""
+    keys = set()
+    for file in (home.path / "cache" / "journal").rglob("*.jsonl"):
+        for line in file.read_text().splitlines():
+            try:
+                keys.add(json.loads(line)["id"])
+            except (json.JSONDecodeError, KeyError):
+                continue  # the torn last line of a killed writer
+    return keys
+
+
+def test_finished_work_is_not_done_again(home):
+    assert home.journal, "answers were on disk when the run was killed"
+    generations = home.rows(GENERATIONS)
+    assert generations["id"].is_unique().all()
+    assert home.journal <= set(generations["id"])
+    assert "made    snapshots/pages [CC-MAIN-2024-51]" in home.first
+    assert "start   snapshots/pages" not in home.third
+    assert "start   web/diverse_qa" not in home.third, "questions were finished in the second run"
+    assert "models/base" in home.third
+
+
+def test_every_table_is_whole(home):
+    for table in all_tables().values():
+        rows = home.rows(table)
+        if "id" in rows.columns:
+            assert rows["id"].is_unique().all(), table.full_name
+    pages, records = home.rows(PAGES), home.rows(RECORDS)
+    assert records.filter(pl.col("fate").is_in(["page", "charset_corrected"]))["records"].sum() == len(pages)
+    documents, duplicates, unique = home.rows(DOCUMENTS), home.rows(DUPLICATES), home.rows(UNIQUE_DOCUMENTS)
+    assert len(documents) == len(duplicates) + len(unique) > 500
+    assert unique["content_hash"].is_unique().all()
+    assert set(duplicates["duplicate_of"]) <= set(documents["id"])
+    assert len(home.rows(DIVERSE_QA)) > 0
+    shards = home.rows(TOKEN_SHARDS)
+    used = set(shards.explode("parents")["parents"].unique())
+    assert used <= set(unique["id"]) | set(home.rows(DIVERSE_QA)["id"])
+    base = home.rows(BASE)
+    assert len(base) == 1, "training was resumed, not started twice"
+    metrics = home.rows(TRAINING_METRICS).sort("step")
+    assert metrics["step"].is_unique().all() and metrics["step"].max() == base["steps"][0]
+    assert metrics["loss"][-1] < metrics["loss"][0] - 0.5
+    scores = home.rows(BENCHMARK_SCORES)
+    assert {"gsm8k", "arc_challenge"} <= set(scores["task"]) and "bits_per_byte" in set(scores["metric"])
+
+
+def test_a_run_with_nothing_to_do_does_nothing(home):
+    before = {name: home.lake.read(table).version for name, table in all_tables().items()}
+    output = home.run("run")
+    again = {line.split()[1] for line in output.splitlines() if line.startswith("start ")}
+    assert again == {"snapshots/catalog"}, "only the catalogue looks whether there is something new"
+    after = {name: home.lake.read(table).version for name, table in all_tables().items()}
+    assert {n for n in before if before[n] != after[n]} <= {"snapshots.catalog"}
+
+
+def test_a_training_sequence_leads_back_to_its_warc_record(home):
+    row = home.rows(TOKEN_SHARDS).sort("position").row(3, named=True)
+    output = home.run("trace", row["id"], "--read")
+    assert "the same page" in output and "offset=" in output
+    page = home.rows(PAGES).row(0, named=True)
+    forward = home.run("trace", page["url"])
+    assert "web.documents" in forward
+
+
+def test_queries_and_reports(home):
+    count = home.run("sql", "--csv", "-", "select count(*) from web.documents").split()
+    assert int(count[-1]) == len(home.rows(DOCUMENTS))
+    assert "CC-MAIN-2025-08" in home.run("sql", "--report", "funnel")
+    assert "models.base" in home.run("tables")
+    refused = home.run("sql", "delete from web.documents", code=1)
+    assert "Traceback" not in refused
+
+
+def test_a_selection_that_names_nothing_is_refused(home):
+    output = home.run("run", "web/documentz", code=1)
+    assert "web/documents" in output and "Traceback" not in output
+    assert "start " not in output
+
+
+def test_no_secret_is_written_anywhere(home):
+    found = [
+        path for path in home.path.rglob("*")
+        if path.is_file() and path.suffix not in (".safetensors", ".parquet") and SECRET.encode() in path.read_bytes()
+    ]  # fmt: skip
+    assert found == []
+    assert SECRET not in home.first + home.second + home.third
+
+
+def test_maintenance_keeps_what_scores_were_computed_from(home):
+    output = home.run("maintain")
+    assert "blend.token_shards" in output
+    versions = home.rows(BASE)["input_versions"][0].to_list()
+    shards = next(v for v in versions if v.startswith("blend.token_shards@"))
+    import deltalake
+
+    old = deltalake.DeltaTable(home.lake.path(TOKEN_SHARDS), version=int(shards.partition("@")[2]))
+    assert old.to_pyarrow_table(columns=["id"]).num_rows == len(home.rows(TOKEN_SHARDS))
