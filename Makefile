@@ -5,12 +5,14 @@
 #   PYTHON=/path/python3.11 the interpreter, if it is not on the PATH
 #   TORCH_INDEX=URL         PyTorch's CPU wheel index or a mirror, asked only if pip's own configuration has no CPU build
 #   CHROMIUM=/path          the browser of the tests
+#   JOBS=2                  test processes; each may need a core and 4 GB
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup run test ui bench lint clean
 
 LOCK ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+JOBS ?= 2
 BIN := .venv/bin
 export PYTHON TORCH_INDEX CHROMIUM
 # No telemetry from any library, wherever it is started.
@@ -30,7 +32,7 @@ run: setup ## materialise the whole graph on the sample, or ARGS="SELECTION --op
 
 test: ## run all tests, or ARGS="tests/web -k dedup"
 	@scripts/setup.sh $(LOCK) --with-browser
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 ui: setup ## Dagster's web UI and daemon on 127.0.0.1, on the same lake
 	@$(BIN)/nemotron ui $(ARGS)

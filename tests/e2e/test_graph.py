@@ -142,9 +142,8 @@ def test_a_training_sequence_leads_back_to_its_warc_record(home):
     row = home.rows(TOKEN_SHARDS).sort("position").row(3, named=True)
     output = home.run("trace", row["id"], "--read")
     assert "the same page" in output and "offset=" in output
-    page = home.rows(PAGES).row(0, named=True)
-    forward = home.run("trace", page["url"])
-    assert "web.documents" in forward
+    forward = home.run("trace", home.rows(UNIQUE_DOCUMENTS)["url"][0])
+    assert "web.unique_documents" in forward and "snapshots.pages" in forward
 
 
 def test_queries_and_reports(home):

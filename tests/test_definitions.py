@@ -1,0 +1,64 @@
+"""The graph as a whole: every asset is there, described and owned, and what follows a new snapshot follows by itself."""
+
+import dagster as dg
+import pytest
+
+from nemotron_assets.definitions import defs
+from nemotron_assets.table import all_tables
+
+# The full list, because a module that loses an asset from Definitions says nothing.
+KEYS = """
+    blend/token_shards blend/tokenizer evaluate/benchmark_scores evaluate/benchmarks lake/maintenance models/base
+    models/generator models/training_metrics snapshots/catalog snapshots/pages snapshots/records web/diverse_qa
+    web/documents web/duplicates web/extraction web/unique_documents
+""".split()
+
+
+@pytest.fixture(scope="module")
+def graph():
+    return defs.get_repository_def().asset_graph
+
+
+def test_every_asset_is_in_the_graph(graph):
+    assert sorted(key.to_user_string() for key in graph.get_all_asset_keys()) == KEYS
+
+
+def test_every_asset_says_what_it_is(graph):
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        assert node.description and node.owners and node.kinds, key
+        assert node.group_name == key.path[0]
+
+
+def test_asset_key_table_and_columns_are_one(graph):
+    tables = all_tables()
+    for key in graph.get_all_asset_keys() - {dg.AssetKey(["lake", "maintenance"])}:
+        table = tables[".".join(key.path)]
+        assert graph.get(key).metadata["dagster/table_name"] == table.full_name
+        assert all(column.meaning for column in table.columns)
+        parents = {tuple(parent.split(".")) for parent in table.parents}
+        above = {tuple(k.path) for k in graph.get_ancestor_asset_keys(key)}
+        assert parents <= above, f"{table.full_name} names parents that are not above it in the graph"
+
+
+def test_everything_follows_a_new_snapshot():
+    instance = dg.DagsterInstance.ephemeral()
+    cursor = dg.evaluate_automation_conditions(defs=defs, instance=instance).cursor
+    instance.add_dynamic_partitions("snapshot", ["S1"])
+    for path in (["models", "generator"], ["evaluate", "benchmarks"]):
+        instance.report_runless_asset_event(dg.AssetMaterialization(dg.AssetKey(path)))
+    pages = dg.AssetKey(["snapshots", "pages"])
+    instance.report_runless_asset_event(dg.AssetMaterialization(pages, partition="S1"))
+
+    def requested():
+        nonlocal cursor
+        result = dg.evaluate_automation_conditions(defs=defs, instance=instance, cursor=cursor)
+        cursor = result.cursor
+        keys = defs.get_repository_def().asset_graph.executable_asset_keys
+        return {key.to_user_string() for key in keys if result.get_num_requested(key)}
+
+    web = {"web/documents", "web/duplicates", "web/unique_documents", "web/diverse_qa"}
+    assert requested() == web
+    for name in sorted(web):
+        instance.report_runless_asset_event(dg.AssetMaterialization(dg.AssetKey(name.split("/")), partition="S1"))
+    assert requested() == {"blend/tokenizer", "blend/token_shards", "models/base", "evaluate/benchmark_scores"}
