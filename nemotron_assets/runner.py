@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shutil
 import socket
 from collections import Counter
@@ -105,12 +106,19 @@ class Runner:
             # Upkeep is asked for by name; the graph itself is everything else.
             chosen = {key for key in every if key.path[0] != "lake"}
         else:
+            # Bare asset names may be combined like everything else: `web/documents or group:blend`.
+            names = re.compile(r'(?<![\w*/:"])(\w+/\w+)(?![\w*/"])')
             try:
-                chosen = dg.AssetSelection.from_string(selection).resolve(self.graph) & every
+                text = names.sub(r'key:"\1"', selection)
+                chosen = dg.AssetSelection.from_string(text).resolve(self.graph) & every
             except Exception as error:
                 raise SelectionError(f"cannot read the selection {selection!r}: {error}") from None
-            if not chosen:
-                raise SelectionError(f"nothing is selected by {selection!r}. {self._suggest(selection)}")
+            # A name that is not there must not pass because another one of the same selection is.
+            known = {key.to_user_string() for key in every}
+            unknown = [name for name in names.findall(selection) if name not in known]
+            if unknown or not chosen:
+                word = unknown[0] if unknown else selection
+                raise SelectionError(f"nothing is selected by {word!r}. {self._suggest(word)}")
         return [key for key in self.graph.toposorted_asset_keys if key in chosen]
 
     def _suggest(self, selection: str) -> str:

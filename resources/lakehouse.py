@@ -422,10 +422,13 @@ class Lakehouse(dg.ConfigurableIOManager):
         ids = ColumnProperties(
             dictionary_enabled=False, bloom_filter_properties=BloomFilterProperties(True, 0.01, 65_536)
         )
+        # Bytes (HTML) hardly repeat and nobody filters by their order: a dictionary and statistics would be work for
+        # nothing.
+        payload = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
         return {
             "storage_options": self.storage_options or None,
             "writer_properties": WriterProperties(
-                column_properties={"id": ids},
+                column_properties={"id": ids, **{c.name: payload for c in table.columns if c.dtype == "binary"}},
                 compression="ZSTD", compression_level=self.compression_level, statistics_truncate_length=256,
                 max_row_group_size=rows, write_batch_size=min(rows, 1_024),
             ),
