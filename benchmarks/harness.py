@@ -7,8 +7,10 @@ prints a table and returns 0 only if the claim held. `python -m benchmarks.harne
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import platform
+import re
 import runpy
 import signal
 import statistics
@@ -39,7 +41,8 @@ def measure(command: Sequence[str], *, env: dict[str, str] | None = None, timeou
     """Runs `command` and measures its process tree.
 
     `cpu_seconds` is user + system time of the child and every descendant it waited for; `peak_rss` is the highest sum
-    of resident memory over the living tree (sampled every 20 ms), or the kernel's own peak of the child if higher.
+    of resident memory over the living tree (sampled every 20 ms), or the kernel's own peak of the child if higher (its
+    VmHWM; `ru_maxrss` would count this process, too, whose memory the child has until it starts its program).
     Raises RuntimeError with the end of its output if it fails or takes longer than `timeout` seconds.
     """
     started = time.perf_counter()
@@ -61,7 +64,7 @@ def measure(command: Sequence[str], *, env: dict[str, str] | None = None, timeou
         text = output.read().decode(errors="replace")
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{text[-4000:]}")
-    return Measurement(seconds, usage.ru_utime + usage.ru_stime, max(peak[0], usage.ru_maxrss * 1024), text)
+    return Measurement(seconds, usage.ru_utime + usage.ru_stime, peak[0], text)
 
 
 def _watch(pid: int, done: threading.Event, peak: list[int], timeout: float) -> None:
@@ -75,6 +78,9 @@ def _watch(pid: int, done: threading.Event, peak: list[int], timeout: float) -> 
             tree = [root, *root.children(recursive=True)]
         except psutil.NoSuchProcess:
             return
+        with contextlib.suppress(OSError):  # it may have ended meanwhile
+            highest = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+            peak[0] = max(peak[0], int(highest[1]) * 1024 if highest else 0)
         total = 0
         for process in tree:
             try:

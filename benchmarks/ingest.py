@@ -172,8 +172,8 @@ NAMES = {
 
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="ingest", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a file of 40 MB and three rounds: under a minute")
-    parser.add_argument("--rounds", type=int, help="rounds (default 5)")
+    parser.add_argument("--quick", action="store_true", help="a file of 40 MB: under a minute")
+    parser.add_argument("--rounds", type=int, help="rounds (default 3)")
     parser.add_argument("--folder", type=Path, help="where to put 2 GB of files (default: the temporary folder)")
     parser.add_argument("--child", nargs=3, metavar=("CONTENDER", "ROOT", "LAKE"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
@@ -221,7 +221,7 @@ def main(argv: list[str]) -> int:
             peak[contender] = max(peak[contender], done.peak_rss)
             return pages / float(seconds)
 
-        rounds = options.rounds or (3 if options.quick else 5)
+        rounds = options.rounds or 3
         figures = alternate(rounds, **{name: lambda name=name: rate(name) for name in CONTENDERS})
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -26,6 +26,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 _HOME = pytest.StashKey[str]()
 
 
+@pytest.fixture(autouse=True)
+def _no_instance_of_another_test():
+    """Dagster remembers the storage of the instance entered last, also after instances ended out of order."""
+    from dagster._core.storage.defs_state.base import set_defs_state_storage
+
+    with set_defs_state_storage(None):
+        yield
+
+
 @pytest.fixture(scope="session")
 def sample() -> Path:
     """The embedded sample: a small crawl in Common Crawl's layout (see its README.md)."""

@@ -48,7 +48,6 @@ BROKEN = ("malformed", "damaged", "broken_file")
 MAX_RECORD = 1 << 30
 _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b\x08"
-_WITH_HTTP = (WarcRecordType.response, WarcRecordType.revisit)
 _SNIFFED = ("", "application/octet-stream", "unknown/unknown", "application/unknown", "*/*")
 _HTML_START = re.compile(
     rb"(?:<!--.{0,512}?-->|<\?xml[^>]{0,256}>|\s){0,8}<(?:!doctype\s+html|html|head|body|title|meta|script|table|div|h1|p|a)[\s>]",
@@ -201,8 +200,7 @@ class WarcFile:
         start, found, size = None, None, 0  # the record before this one: its offset, its page or fate, its bytes
         error: Exception | None = None
         try:
-            # Requests have HTTP headers too, which nobody asks for: `_judge` parses those of responses only.
-            for record in ArchiveIterator(self.stream, buffer_size=_CHUNK, parse_http=False):
+            for record in ArchiveIterator(self.stream, buffer_size=_CHUNK):
                 here = record.stream_pos  # absolute, wherever reading began
                 if start is not None:
                     yield from self._settle(start, here, found, size)
@@ -244,10 +242,8 @@ class WarcFile:
 
     def _judge(self, record: WarcRecord, offset: int) -> tuple[Page | str, int]:
         """A record's page or fate, and its bytes. The order of the tests is that of `FATES`."""
+        declared = record.content_length
         kind = record.record_type
-        if kind in _WITH_HTTP and record.is_http:
-            record.parse_http()
-        declared = record.content_length  # without the HTTP headers, once these are parsed
         if kind == WarcRecordType.revisit:
             return "revisit", declared
         if kind not in (WarcRecordType.response, WarcRecordType.resource):
