@@ -61,7 +61,11 @@ def maintain_table(
     compacted = written = 0
     for filters, files in _partitions(delta, table):
         if files >= recipe.min_files and not dry_run:
-            metrics = delta.optimize.compact(partition_filters=filters, target_size=recipe.target_file_mb << 20)
+            metrics = delta.optimize.compact(
+                partition_filters=filters,
+                target_size=recipe.target_file_mb << 20,
+                writer_properties=lake.writer_properties(),
+            )
             compacted += metrics["numFilesRemoved"]
             written += metrics["numFilesAdded"]
     # full: also files no version knows, which a killed writer leaves; the retention protects writers at work.

@@ -1,10 +1,10 @@
 """The lake: Delta tables under one root, and the IO manager through which every asset reads and writes them.
 
 A write is checked against the `Table` declaration before anything reaches the disk (delta-rs casts silently), streams
-record batches, and ends in one atomic commit per partition or per part of it. A second, empty commit marks the part
-with the fingerprint of what it was made from and the hash of what is in it, as Delta application transactions: they
-survive checkpoints and log clean-up, so that a re-run can skip what is in and an identical rewrite does not make
-everything downstream stale. A crash between the two costs one part, done again.
+record batches, and ends in one atomic commit per partition or per part of it. The commit also marks the part with the
+fingerprint of what it was made from and the hash of what is in it, as Delta application transactions: they survive
+checkpoints and log clean-up, so that a re-run can skip what is in and an identical rewrite does not make everything
+downstream stale.
 
 Local folders and object-store URLs are used alike; credentials come from the environment and are never configured.
 """
@@ -23,19 +23,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import dagster as dg
 from pydantic import Field, field_validator
 
 from nemotron_assets.table import Batches, Column, Part, Parts, Reject, Table, all_tables, row_id
 from resources.contract import CommitConflict, ContentHash, LakeError, checked, hash63, preview
+from resources.datafiles import DataFiles
 from resources.home import cache_dir
+from resources.store import store_at
 
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
-    from deltalake import DeltaTable
+    from deltalake import DeltaTable, WriterProperties
+    from deltalake.transaction import RemoveAction
 
 QUARANTINE = Table(
     "quarantine",
@@ -309,7 +311,8 @@ class Lakehouse(dg.ConfigurableIOManager):
                 contents[part.key] = known
                 result.parts_skipped += 1
                 continue
-            contents[part.key] = self._write_part(table, part, partition, made, run_id, code_version, result)
+            with self._writer_lock(table, partition):
+                contents[part.key] = self._write_part(table, part, partition, made, run_id, code_version, result)
             result.parts_written += 1
             if part.key:
                 log(f"part {len(contents)} is in: {part.key}")
@@ -330,7 +333,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         self._create(table)
         for _ in _retries(table):
             with _conflicts():
-                write_deltalake(self.path(table), _reader(table, batches), mode="append", **self._writer(table, run_id))
+                write_deltalake(self.path(table), _reader(table, batches), mode="append", **self._writer(run_id))
                 return self.open(table).version()
         raise AssertionError("unreachable")
 
@@ -344,7 +347,7 @@ class Lakehouse(dg.ConfigurableIOManager):
             with _conflicts():
                 write_deltalake(
                     self.path(table), _reader(table, batches), mode="overwrite", predicate=predicate,
-                    **self._writer(table, run_id),
+                    **self._writer(run_id),
                 )  # fmt: skip
                 return self.open(table).version()
         raise AssertionError("unreachable")
@@ -354,42 +357,78 @@ class Lakehouse(dg.ConfigurableIOManager):
         result: WriteResult,
     ) -> int:  # fmt: skip
         """Write one part, its rejects and its markers; returns the hash of its content."""
-        from deltalake import CommitProperties, Transaction, write_deltalake
+        from deltalake import CommitProperties, Transaction
 
         rejects = _REJECTS.get((self.root, table.full_name, partition or ""), Rejects())
-        with self._writer_lock(table, partition):
-            content = ContentHash(table)
-            stream = checked(table, part.make(), partition, part.key)
-            # The first batch is made and checked before the table is touched: a schema mistake leaves no trace.
-            first = next(stream, None)
-            if not result.preview and first is not None:
-                result.preview = preview(first)
-            self._check_free_disk()
-            self._create(table)
-            predicate = _predicate(table, partition, part.key)
-            writer = self._writer(table, run_id, code_version, sample=first)
-            rows = stream if first is None else itertools.chain([first], stream)
-            failure = _FirstError(content.counting(rows))
-            before = self._files(table, partition)
-            try:
-                write_deltalake(
-                    self.path(table), _reader(table, failure), mode="overwrite", predicate=predicate, **writer
-                )
-            except BaseException as error:
-                self._sweep_partial(table, partition, before)
-                raise failure.error or _disk_full(error, self.root) or error from None
+        content = ContentHash(table)
+        stream = checked(table, part.make(), partition, part.key)
+        # The first batch is made and checked before the table is touched: a schema mistake leaves no trace.
+        first = next(stream, None)
+        if not result.preview and first is not None:
+            result.preview = preview(first)
+        self._check_free_disk()
+        self._create(table)
+        files = DataFiles(
+            self.path(table), table, partition,
+            rows=self.row_group_rows, mb=self.row_group_mb, compression_level=self.compression_level,
+        )  # fmt: skip
+        try:
+            for batch in content.counting(stream if first is None else itertools.chain([first], stream)):
+                files.write(batch)
+            delta = self.open(table)
+            removed = self._replace_files(table, delta, partition, part.key, files)
+            added = files.close()
             self._store_rejects(table, partition, part.key, rejects.take(), run_id)
             suffix = f"{partition or ''}:{part.key}"
             marks = [Transaction(f"made:{suffix}", made), Transaction(f"data:{suffix}", content.value)]
-            for _ in _retries(table):
-                with _conflicts():
-                    delta = self.open(table)
-                    delta.create_write_transaction(
-                        [], "append", delta.schema(), table.partition_by,
-                        commit_properties=CommitProperties(app_transactions=marks, custom_metadata=_tags(run_id)),
-                    )  # fmt: skip
-                    break
+            delta.create_write_transaction(
+                [*removed, *added], "append", delta.schema(), table.partition_by,
+                commit_properties=CommitProperties(
+                    app_transactions=marks, custom_metadata=_tags(run_id, code_version)
+                ),
+            )  # fmt: skip
+        except BaseException as error:
+            if not self._is_committed(table, files):
+                files.discard()
+                raise _explained(error, self.root) or error from None
+            if not isinstance(error, Exception):
+                raise
+            # What failed came after the commit (a checkpoint of the log, say); the next commit makes up for it.
         return content.value
+
+    def _replace_files(
+        self, table: Table, delta: DeltaTable, partition: str | None, part: str, files: DataFiles
+    ) -> list[RemoveAction]:
+        """Remove the data files of a part. One that holds other parts as well (compaction joins small files) is
+        replaced by its other rows."""
+        import pyarrow as pa
+        import pyarrow.dataset as ds
+        from deltalake.transaction import RemoveAction
+
+        actions, removed = pa.table(delta.get_add_actions(flatten=True)).to_pylist(), []
+        for action in actions:
+            if partition is not None and action[f"partition.{table.partition_by}"] != partition:
+                continue
+            low, high = (action.get(f"{end}.{table.part_by}") for end in ("min", "max"))
+            if part and not (low == high == part):
+                if low is not None and high is not None and not low <= part <= high:
+                    continue
+                dataset = ds.dataset(action["path"], filesystem=store_at(self.path(table)), format="parquet")
+                if not dataset.count_rows(filter=ds.field(table.part_by) == part):
+                    continue
+                kept = pa.schema([f for f in table.arrow_schema() if f.name in dataset.schema.names])
+                for batch in dataset.to_batches(filter=ds.field(table.part_by) != part, batch_size=1_024):
+                    files.write(batch.cast(kept))
+            values = {} if partition is None else {table.partition_by: partition}
+            now = int(time.time() * 1000)
+            removed.append(RemoveAction(action["path"], True, now, action["size_bytes"], values))
+        return removed
+
+    def _is_committed(self, table: Table, files: DataFiles) -> bool:
+        """Whether a commit that raised an error went through all the same."""
+        delta = self.open(table) if files.closed else None
+        live = {os.path.basename(uri) for uri in delta.file_uris()} if delta else set()
+        return any(os.path.basename(file.path) in live for file in files.closed)
 
     def _create(self, table: Table) -> None:
         """Make the Delta table if it is missing (a first predicate-write would leave out the partitioning)."""
@@ -409,31 +448,26 @@ class Lakehouse(dg.ConfigurableIOManager):
             fields = [f for f in Schema.from_arrow(table.arrow_schema()).fields if f.name in missing]
             delta.alter.add_columns(fields)
 
-    def _writer(
-        self, table: Table, run_id: str, code_version: str = "", sample: pa.RecordBatch | None = None
-    ) -> dict[str, Any]:
-        from deltalake import BloomFilterProperties, ColumnProperties, CommitProperties, WriterProperties
+    def writer_properties(self) -> WriterProperties:
+        """How delta-rs writes the small tables (`append`, `replace`) and compacts all."""
+        from deltalake import BloomFilterProperties, ColumnProperties, WriterProperties
 
-        # delta-rs bounds row groups by rows only; wide rows (HTML) are bounded by what the first batch shows.
-        rows = self.row_group_rows
-        if sample is not None and sample.num_rows:
-            rows = max(256, min(rows, (self.row_group_mb << 20) * sample.num_rows // max(sample.nbytes, 1)))
-        # A Bloom filter makes the look-up of one row by its id, which `nemotron trace` does, about ten times faster.
         ids = ColumnProperties(
             dictionary_enabled=False, bloom_filter_properties=BloomFilterProperties(True, 0.01, 65_536)
         )
-        # Bytes (HTML) hardly repeat and nobody filters by their order: a dictionary and statistics would be work for
-        # nothing.
-        payload = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
+        return WriterProperties(
+            column_properties={"id": ids}, compression="ZSTD", compression_level=self.compression_level,
+            statistics_truncate_length=256, max_row_group_size=self.row_group_rows,
+        )  # fmt: skip
+
+    def _writer(self, run_id: str) -> dict[str, Any]:
+        from deltalake import CommitProperties
+
         return {
             "storage_options": self.storage_options or None,
-            "writer_properties": WriterProperties(
-                column_properties={"id": ids, **{c.name: payload for c in table.columns if c.dtype == "binary"}},
-                compression="ZSTD", compression_level=self.compression_level, statistics_truncate_length=256,
-                max_row_group_size=rows, write_batch_size=min(rows, 1_024),
-            ),
-            "commit_properties": CommitProperties(custom_metadata=_tags(run_id, code_version)),
-        }  # fmt: skip
+            "writer_properties": self.writer_properties(),
+            "commit_properties": CommitProperties(custom_metadata=_tags(run_id)),
+        }
 
     def _drop_other_parts(self, table: Table, partition: str | None, keep: dict[str, int], run_id: str) -> None:
         """Remove rows of parts that no longer belong to the partition."""
@@ -506,22 +540,6 @@ class Lakehouse(dg.ConfigurableIOManager):
                     "old versions) and run again."
                 )
 
-    def _files(self, table: Table, partition: str | None) -> set[Path]:
-        """Data files of a partition on a local disk, referenced by the log or not."""
-        if not self.is_local:
-            return set()
-        folder = Path(self.path(table))
-        folders = [folder] if partition is None else [f for f in folder.glob("*=*") if _unquote(f.name) == partition]
-        return {path for f in folders for path in f.glob("*.parquet*")}
-
-    def _sweep_partial(self, table: Table, partition: str | None, before: set[Path]) -> None:
-        """Delete what a failed write left behind. Safe because the writer lock of this partition is held."""
-        delta = self.open(table)
-        live = {os.path.basename(uri) for uri in delta.file_uris()} if delta else set()
-        for path in self._files(table, partition) - before:
-            if unquote(path.name) not in live:
-                path.unlink(missing_ok=True)
-
     # -- weights ------------------------------------------------------------------------------------------------
 
     def put_weights(self, folder: str | Path, name: str) -> tuple[str, str]:
@@ -580,20 +598,6 @@ class Lakehouse(dg.ConfigurableIOManager):
 _REJECTS: dict[tuple[str, str, str], Rejects] = {}
 
 
-class _FirstError:
-    """Iterates, remembering the exception that ended it, which delta-rs would turn into a text."""
-
-    def __init__(self, items: Iterator[Any]) -> None:
-        self._items, self.error = items, None
-
-    def __iter__(self) -> Iterator[Any]:
-        try:
-            yield from self._items
-        except BaseException as error:
-            self.error = error
-            raise
-
-
 def _reader(table: Table, batches: Iterable[pa.RecordBatch]) -> pa.RecordBatchReader:
     import pyarrow as pa
 
@@ -608,10 +612,6 @@ def _predicate(table: Table, partition: str | None, part: str) -> str | None:
 
 def _quote(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def _unquote(folder: str) -> str:
-    return unquote(folder.split("=", 1)[1])
 
 
 def _tags(run_id: str, code_version: str = "") -> dict[str, str]:
@@ -645,7 +645,7 @@ def _conflicts() -> Iterator[None]:
         yield
 
 
-def _disk_full(error: BaseException, root: str) -> LakeError | CommitConflict | None:
+def _explained(error: BaseException, root: str) -> LakeError | CommitConflict | None:
     from deltalake.exceptions import CommitFailedError
 
     if isinstance(error, CommitFailedError):

@@ -13,6 +13,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from resources.store import store_at
+
 MANIFEST = "manifest.json"
 
 
@@ -30,7 +32,7 @@ def put(folder: Path, base: str) -> tuple[str, str]:
     uri = f"{base}/{digest[:16]}"
     text = json.dumps({"sha256": digest, "files": manifest}, indent=1)
     if "://" in uri:
-        store = _store(uri)
+        store = store_at(uri)
         if not _has(store, MANIFEST):
             for name in manifest:
                 with (folder / name).open("rb") as source, store.open_output_stream(name) as target:
@@ -60,7 +62,7 @@ def get(uri: str, cache: Path) -> Path:
         if not (Path(uri) / MANIFEST).is_file():
             raise WeightsError(f"no weights at {uri}: materialise the model again")
         return Path(uri)
-    store = _store(uri)
+    store = store_at(uri)
     if not _has(store, MANIFEST):
         raise WeightsError(f"no weights at {uri}: materialise the model again")
     with store.open_input_stream(MANIFEST) as source:
@@ -90,14 +92,6 @@ def get(uri: str, cache: Path) -> Path:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _store(uri: str):
-    """The object store below `uri`. Credentials and endpoints come from the provider's environment variables."""
-    from pyarrow.fs import FileSystem, SubTreeFileSystem
-
-    filesystem, path = FileSystem.from_uri(uri)
-    return SubTreeFileSystem(path, filesystem)
 
 
 def _has(store, name: str) -> bool:

@@ -197,7 +197,7 @@ def test_rejects_follow_their_part(lake):
 def test_commits_carry_the_run_id(lake):
     lake.write(PLAIN, pl.DataFrame({"id": ["a"], "n": [1]}), run_id="run-9", code_version="c1")
     history = lake.open(PLAIN).history()
-    assert [h.get("dagster_run_id") for h in history if h["operation"] == "WRITE"] == ["run-9", "run-9"]
+    assert [h.get("dagster_run_id") for h in history if h["operation"] == "WRITE"] == ["run-9"], "one commit"
 
 
 def test_append_and_replace(lake):
@@ -345,3 +345,34 @@ def test_a_table_not_written_by_us_is_refused(lake):
     write_deltalake(lake.path(PLAIN), pa.table({"id": ["a"], "n": ["text"]}))
     with pytest.raises(LakeError, match="another version of the lakehouse"):
         lake.write(PLAIN, pl.DataFrame({"id": ["a"], "n": [1]}))
+
+
+def test_a_part_in_a_compacted_file_is_replaced_without_its_neighbours(lake):
+    calls = []
+    lake.write(DOCS, parts("A", calls, x=[1, 2], y=[3], z=[4]), "A")
+    lake.write(DOCS, parts("B", calls, x=[9]), "B")
+    lake.open(DOCS).optimize.compact()
+    assert len(lake.open(DOCS).file_uris()) == 2
+    result = lake.write(DOCS, parts("A", calls, x=[1, 2], y=[30, 31], z=[4]), "A")
+    assert result.parts_skipped == 2, "compaction does not make parts unknown"
+    assert numbers(lake, "A") == [1, 2, 4, 30, 31] and numbers(lake, "B") == [9]
+
+
+def test_the_log_knows_rows_and_ranges(lake):
+    lake.write(DOCS, docs("A", "f", [5, 7, 6]), "A")
+    action = pa.table(lake.open(DOCS).get_add_actions(flatten=True)).to_pylist()[0]
+    assert (action["num_records"], action["min.n"], action["max.n"]) == (3, 5, 7)
+    assert (action["min.file"], action["max.file"], action["null_count.at"]) == ("f", "f", 3)
+
+
+def test_an_error_after_the_commit_keeps_the_rows(lake, monkeypatch):
+    lake.write(DOCS, docs("A", "f", [1]), "A")
+    commit = DeltaTable.create_write_transaction
+
+    def commit_then_fail(self, *args, **kwargs):
+        commit(self, *args, **kwargs)
+        raise OSError("No space left on device: the checkpoint")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", commit_then_fail)
+    lake.write(DOCS, docs("A", "f", [2]), "A")
+    assert numbers(lake) == [2]

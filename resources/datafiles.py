@@ -1,0 +1,154 @@
+"""Parquet files of one write, before the commit that makes them part of a table.
+
+delta-rs gathers record batches by thousands of rows before it writes them, which costs two copies and, with whole web
+pages as rows, gigabytes of memory. Here a row group is closed when it has enough rows OR bytes, and goes straight to
+the disk; the files are then handed to one atomic Delta commit. A writer that is killed leaves files no version knows,
+which the maintenance vacuums; one that fails deletes its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import uuid
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from nemotron_assets.table import Table
+from resources.store import store_at
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake.transaction import AddAction
+
+#: A file is closed at this size and another begun, so that readers and vacuums have pieces to work with.
+FILE_BYTES = 1 << 30
+
+
+class DataFiles:
+    """Writes record batches of one partition into Parquet files below the table's folder at `root`."""
+
+    def __init__(
+        self, root: str, table: Table, partition: str | None, *, rows: int, mb: int, compression_level: int
+    ) -> None:
+        self._store, self._table, self._partition = store_at(root), table, partition
+        self._rows, self._bytes, self._level = rows, mb << 20, compression_level
+        self._folder = "" if partition is None else f"{table.partition_by}={quote(partition, safe='')}/"
+        self._waiting: list[pa.RecordBatch] = []  # for a row group
+        self._waiting_rows = self._waiting_bytes = 0
+        self._file: _File | None = None
+        self.closed: list[_File] = []
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add rows; they are on the disk at the latest when the row group is full."""
+        if self._table.partition_by in batch.schema.names:
+            batch = batch.drop_columns([self._table.partition_by])  # its value stands in the folder's name
+        step = min(self._rows, max(1, self._bytes * batch.num_rows // max(batch.nbytes, 1)))
+        for start in range(0, batch.num_rows, step):
+            piece = batch.slice(start, step)
+            if self._waiting_rows + piece.num_rows > self._rows or self._waiting_bytes + piece.nbytes > self._bytes:
+                self._flush()
+            self._waiting.append(piece)
+            self._waiting_rows += piece.num_rows
+            self._waiting_bytes += piece.nbytes
+
+    def close(self) -> list[AddAction]:
+        """Finish the last file; the actions that add all files to the table."""
+        self._flush()
+        if self._file is not None:
+            self._finish()
+        return [file.action(self._table, self._partition) for file in self.closed]
+
+    def discard(self) -> None:
+        """Delete everything written: the write has failed."""
+        files = [*self.closed, *filter(None, [self._file])]
+        for file in files:
+            with contextlib.suppress(Exception):  # closing a file on a full disk fails again
+                file.close()
+            with contextlib.suppress(OSError):
+                self._store.delete_file(file.path)
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if not self._waiting:
+            return
+        rows = pa.Table.from_batches(self._waiting)
+        self._waiting, self._waiting_rows, self._waiting_bytes = [], 0, 0
+        if self._file is None:
+            if self._folder:
+                self._store.create_dir(self._folder.rstrip("/"), recursive=True)
+            path = f"{self._folder}part-{uuid.uuid4()}.zstd.parquet"
+            self._file = _File(self._store, path, rows.schema, self._table, self._level, self._rows)
+        self._file.write(rows)
+        if self._file.bytes >= FILE_BYTES:
+            self._finish()
+
+    def _finish(self) -> None:
+        self._file.close()
+        self.closed.append(self._file)
+        self._file = None
+
+
+class _File:
+    """One Parquet file with the statistics the Delta log keeps of it."""
+
+    def __init__(self, store: Any, path: str, schema: pa.Schema, table: Table, level: int, rows: int) -> None:
+        import pyarrow.parquet as pq
+
+        self.path, self._schema = path, schema
+        self._stream = store.open_output_stream(path)
+        self._numbers = [c.name for c in table.columns if c.dtype in ("int32", "int64") and c.name in schema.names]
+        if table.part_by and table.part_by in schema.names:
+            self._numbers.append(table.part_by)
+        self._rows, self._nulls, self._ranges = 0, Counter(), {}
+        wide = {c.name for c in table.columns if c.dtype == "binary"}
+        # A Bloom filter makes the look-up of one row by its id, which `nemotron trace` does, about ten times faster.
+        # Ids, hashes and bodies are all different: a dictionary of them would only be thrown away.
+        plain = {*wide, "id", "content_hash", "parents", "text", "html"}
+        self._writer = pq.ParquetWriter(
+            self._stream, schema, compression="zstd", compression_level=level,
+            use_dictionary=[name for name in schema.names if name not in plain],
+            write_statistics=[name for name in schema.names if name not in wide],
+            bloom_filter_options={"id": {"ndv": rows, "fpp": 0.01}} if "id" in schema.names else None,
+        )  # fmt: skip
+
+    @property
+    def bytes(self) -> int:
+        return self._stream.tell()
+
+    def write(self, rows: pa.Table) -> None:
+        """One row group."""
+        import pyarrow.compute as pc
+
+        self._writer.write_table(rows, row_group_size=rows.num_rows)
+        self._rows += rows.num_rows
+        for name in rows.schema.names:
+            self._nulls[name] += rows.column(name).null_count
+        for name in self._numbers:
+            found = pc.min_max(rows.column(name)).as_py()
+            if found["min"] is not None:
+                low, high = self._ranges.get(name, (found["min"], found["max"]))
+                self._ranges[name] = min(low, found["min"]), max(high, found["max"])
+
+    def close(self) -> None:
+        if self._writer.is_open:
+            self._writer.close()
+            self._size = self._stream.tell()
+        self._stream.close()
+
+    def action(self, table: Table, partition: str | None) -> AddAction:
+        """What adds this file to the table."""
+        from deltalake.transaction import AddAction
+
+        scalars = [c.name for c in table.columns if not c.dtype.startswith("list[") and c.name in self._schema.names]
+        statistics = {
+            "numRecords": self._rows,
+            "minValues": {name: low for name, (low, _) in self._ranges.items()},
+            "maxValues": {name: high for name, (_, high) in self._ranges.items()},
+            "nullCount": {name: self._nulls[name] for name in scalars},
+        }
+        values = {} if partition is None else {table.partition_by: partition}
+        return AddAction(self.path, self._size, values, int(time.time() * 1000), True, json.dumps(statistics))
