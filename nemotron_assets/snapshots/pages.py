@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from nemotron_assets.snapshots import warc
@@ -49,11 +50,23 @@ def page_batch(pages: list[warc.Page], snapshot: str, file: str) -> pa.RecordBat
         "warc_file": [file] * n,
         "warc_offset": [page.offset for page in pages],
         "warc_length": [page.length for page in pages],
+        "html": _binary([page.html for page in pages]),
     }
     for name in _SCHEMA.names:
         if name not in columns:
             columns[name] = [getattr(page, name) for page in pages]
-    return pa.RecordBatch.from_arrays([pa.array(columns[field.name], field.type) for field in _SCHEMA], schema=_SCHEMA)
+    return pa.RecordBatch.from_arrays(
+        [c if isinstance(c := columns[field.name], pa.Array) else pa.array(c, field.type) for field in _SCHEMA],
+        schema=_SCHEMA,
+    )
+
+
+def _binary(values: list[bytes]) -> pa.LargeBinaryArray:
+    """Bodies as one array, copied once: `pa.array` grows its buffer step by step and copies it each time."""
+    ends = np.cumsum([0, *map(len, values)], dtype=np.int64)
+    return pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(values), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))]
+    )
 
 
 def snapshot_parts(
