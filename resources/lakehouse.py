@@ -197,7 +197,7 @@ class Reader:
 class Lakehouse(dg.ConfigurableIOManager):
     """Delta tables under `root`. Used as Dagster's IO manager and directly."""
 
-    root: str = Field(description="folder or object-store URL (s3://, gs://, az://) of the lake")
+    root: str = Field(description="folder or object-store URL (s3://, gs://) of the lake")
     storage_options: dict[str, str] = Field(
         default_factory=dict, description="endpoint, region and the like; never credentials"
     )

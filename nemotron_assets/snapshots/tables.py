@@ -60,7 +60,7 @@ PAGES = Table(
         Column("warc_file", "string", "path of the file in the crawl, or name of the ingested file"),
         Column("warc_offset", "int64", "first byte of the record in the file; row number for Parquet and JSON lines"),
         Column("warc_length", "int64", "bytes of the record in the file; 0 for Parquet and JSON lines"),
-        Column("fate", "string", "page, charset_corrected, or truncated where the recipe keeps those"),
+        Column("fate", "string", "page, or charset_corrected where the declared encoding was wrong"),
     ),
     partition_by="snapshot",
     part_by="warc_file",
