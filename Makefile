@@ -15,6 +15,8 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 JOBS ?= 2
 BIN := .venv/bin
 export PYTHON TORCH_INDEX CHROMIUM
+# Byte code of what is in .venv is kept there: without it every process compiles Dagster, torch and the rest anew.
+unexport PYTHONDONTWRITEBYTECODE
 # No telemetry from any library, wherever it is started.
 export DO_NOT_TRACK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1

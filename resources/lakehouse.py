@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import dagster as dg
 from pydantic import Field, field_validator
@@ -129,7 +130,11 @@ class Reader:
 
         if self._delta is None:
             return pl.from_arrow(self.table.arrow_schema().empty_table()).lazy()
-        frame = pl.scan_delta(self._delta)
+        if self.lake.is_local and quote(self.lake.root, safe="/") != self.lake.root:
+            # polars takes the URL of a Delta table for its path, which differ when the path has a space, say.
+            frame = pl.scan_pyarrow_dataset(self._delta.to_pyarrow_dataset(as_large_types=True))
+        else:
+            frame = pl.scan_delta(self._delta)
         known = frame.collect_schema().names()
         empty = pl.from_arrow(self.table.arrow_schema().empty_table()).schema
         frame = frame.with_columns(

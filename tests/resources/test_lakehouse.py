@@ -376,3 +376,12 @@ def test_an_error_after_the_commit_keeps_the_rows(lake, monkeypatch):
     monkeypatch.setattr(DeltaTable, "create_write_transaction", commit_then_fail)
     lake.write(DOCS, docs("A", "f", [2]), "A")
     assert numbers(lake) == [2]
+
+
+@pytest.mark.parametrize("folder", ["a lake", "it's ours", "50%", "Zürich"])
+def test_the_lake_may_lie_anywhere(tmp_path, folder):
+    lake = Lakehouse(root=str(tmp_path / folder), free_disk_mb=0)
+    lake.write(DOCS, docs("A", "f", [1]), "A")
+    lake.write(DOCS, docs("A", "f", [2, 3]), "A")
+    assert numbers(lake, "A") == [2, 3] and list(lake.read(DOCS, "A").parts()) == ["f"]
+    assert sum(b.num_rows for b in lake.read(DOCS).batches()) == 2
