@@ -32,12 +32,12 @@ _HOME = pytest.StashKey[str]()
 
 
 @pytest.fixture(autouse=True)
-def _no_instance_of_another_test():
-    """Dagster remembers the storage of the instance entered last, also after instances ended out of order."""
-    from dagster._core.storage.defs_state.base import set_defs_state_storage
+def _no_instance_of_another_test(monkeypatch):
+    """Dagster's state storage for components, which we have none of, is that of the instance entered last, even when
+    that one is gone: contexts of other tests end whenever the garbage collector finds them."""
+    from dagster._core.storage.defs_state.base import DefsStateStorage
 
-    with set_defs_state_storage(None):
-        yield
+    monkeypatch.setattr(DefsStateStorage, "get", staticmethod(lambda: None))
 
 
 @pytest.fixture(scope="session")
