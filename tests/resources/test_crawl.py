@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from resources import crawl as crawl_module
 from resources.crawl import SAMPLE, Crawl, CrawlError, Missing, Oversized, Unavailable, check_path, retry_after
 from tests.resources.crawl_server import serving
+from tests.s3 import s3_server
 
 SNAPSHOT = "CC-MAIN-2024-51"
 
@@ -229,17 +230,13 @@ def test_secrets_in_the_url_are_not_shown():
 
 
 def test_object_store(server, monkeypatch):
-    moto = pytest.importorskip("moto.server", reason="moto serves S3 for this test")
     boto3 = pytest.importorskip("boto3")
-    store = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    store.start()
-    try:
-        host, port = store.get_host_and_port()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    with s3_server() as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
         monkeypatch.setenv("AWS_REGION", "us-east-1")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
+        client = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1")
         client.create_bucket(Bucket="crawls")
         for file in server.root.rglob("*"):
             if file.is_file():
@@ -250,5 +247,3 @@ def test_object_store(server, monkeypatch):
         assert source.read_range(path, 1000, 2000) == (SAMPLE / path).read_bytes()[1000:3000]
         with pytest.raises(Missing, match="does not exist"):
             digest(source, "crawl-data/none.warc.gz")
-    finally:
-        store.stop()

@@ -1,10 +1,6 @@
 """The lake: the write contract, partitions and parts, markers, rejects, schema changes, weights, object stores."""
 
 import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
 
 import polars as pl
@@ -18,6 +14,7 @@ from nemotron_assets.table import ID, PARENTS, SNAPSHOT, Column, Part, Parts, Re
 from resources.contract import ContentHash, ContractError, LakeError, checked
 from resources.lakehouse import QUARANTINE, Lakehouse
 from resources.weights import WeightsError
+from tests.s3 import s3_server
 
 DOCS = Table(
     "web",
@@ -297,30 +294,15 @@ def test_weights_are_stored_once_and_verified(lake, tmp_path):
 
 @pytest.fixture
 def s3(monkeypatch, tmp_path):
-    """An S3 server on the loopback interface, in its own process: delta-rs holds the interpreter while it waits."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    endpoint = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
+    with s3_server() as endpoint:
         for name, value in {
             "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "s3cret-value", "AWS_ENDPOINT_URL": endpoint,
             "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true", "AWS_EC2_METADATA_DISABLED": "true",
             "NEMOTRON_HOME": str(tmp_path),
         }.items():  # fmt: skip
             monkeypatch.setenv(name, value)
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(urllib.request.Request(f"{endpoint}/lake", method="PUT"), timeout=5).close()
-                break
-            except OSError:
-                time.sleep(0.1)
+        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/lake", method="PUT"), timeout=5).close()
         yield "s3://lake/root"
-    finally:
-        server.kill()
-        server.wait()
 
 
 def test_object_store(s3, tmp_path):

@@ -15,6 +15,7 @@ import pytest
 from nemotron_assets.table import ID, PARENTS, SNAPSHOT, Column, Table
 from resources.lakehouse import Lakehouse
 from resources.warehouse import Warehouse, WarehouseError, extension_file, identifier, install_extension, literal
+from tests.s3 import s3_server
 
 WORDS = Table(
     "web", "words", "Words with an 'apostrophe' and \"quotes\".",
@@ -252,14 +253,10 @@ def test_a_missing_extension_package_is_named():
 
 
 def test_an_object_store_lake(tmp_path, monkeypatch):
-    moto = pytest.importorskip("moto.server")
     boto3 = pytest.importorskip("boto3")
     pytest.importorskip("duckdb_extension_httpfs")
     pytest.importorskip("duckdb_extension_aws")
-    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        endpoint = "http://{}:{}".format(*server.get_host_and_port())
+    with s3_server() as endpoint:
         for name, value in {
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "very-secret", "AWS_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true", "HOME": str(tmp_path),
@@ -277,5 +274,3 @@ def test_an_object_store_lake(tmp_path, monkeypatch):
         assert ask(warehouse, "select table_name, rows, live from lineage.files") == [("web.words", 2, True)]
         stored = warehouse.path.read_bytes()
         assert b"very-secret" not in stored and b"AKIDEXAMPLE" not in stored
-    finally:
-        server.stop()
