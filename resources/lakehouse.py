@@ -475,8 +475,8 @@ class Lakehouse(dg.ConfigurableIOManager):
         }
 
     def _drop_other_parts(self, table: Table, partition: str | None, keep: dict[str, int], run_id: str) -> None:
-        """Remove rows of parts that no longer belong to the partition."""
-        from deltalake import CommitProperties
+        """Remove rows of parts that no longer belong to the partition, and their marks: one that comes back is new."""
+        from deltalake import CommitProperties, Transaction
 
         reader = self.read(table, partition)
         if not reader.exists:
@@ -484,8 +484,10 @@ class Lakehouse(dg.ConfigurableIOManager):
             return
         gone = [key for key in reader.parts() if key not in keep]
         for key in gone:
-            reader.lake.open(table).delete(
-                _predicate(table, partition, key), commit_properties=CommitProperties(custom_metadata=_tags(run_id))
+            unmade = Transaction(f"made:{partition or ''}:{key}", 0)  # no fingerprint is 0
+            self.open(table).delete(
+                _predicate(table, partition, key),
+                commit_properties=CommitProperties(app_transactions=[unmade], custom_metadata=_tags(run_id)),
             )
             self._store_rejects(table, partition, key, [], run_id)
 

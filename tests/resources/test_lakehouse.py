@@ -367,3 +367,11 @@ def test_the_lake_may_lie_anywhere(tmp_path, folder):
     lake.write(DOCS, docs("A", "f", [2, 3]), "A")
     assert numbers(lake, "A") == [2, 3] and list(lake.read(DOCS, "A").parts()) == ["f"]
     assert sum(b.num_rows for b in lake.read(DOCS).batches()) == 2
+
+
+def test_a_part_that_comes_back_is_made_again(lake):
+    calls = []
+    lake.write(DOCS, parts("A", calls, x=[1], y=[2]), "A")
+    lake.write(DOCS, parts("A", calls, x=[1]), "A")
+    result = lake.write(DOCS, parts("A", calls, x=[1], y=[2]), "A")
+    assert (calls, result.parts_skipped, numbers(lake)) == (["x", "y", "y"], 1, [1, 2])
