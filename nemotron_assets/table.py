@@ -195,8 +195,10 @@ def all_tables() -> dict[str, Table]:
     from importlib import import_module
 
     modules = (
-        "nemotron_assets.snapshots.tables", "nemotron_assets.web.tables", "nemotron_assets.blend.tables",
-        "nemotron_assets.models", "nemotron_assets.evaluate.tables", "resources.generations", "resources.lakehouse",
+        "nemotron_assets.snapshots.tables", "nemotron_assets.web.tables", "nemotron_assets.web.dedup.tables",
+        "nemotron_assets.web.quality.tables", "nemotron_assets.web.synthetic.tables",
+        "nemotron_assets.web.release.tables", "nemotron_assets.blend.tables", "nemotron_assets.models",
+        "nemotron_assets.evaluate.tables", "resources.generations", "resources.lakehouse",
     )  # fmt: skip
     return {table.full_name: table for module in modules for table in import_module(module).TABLES}
 

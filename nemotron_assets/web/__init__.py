@@ -1,10 +1,14 @@
-"""Nemotron-CC-v2: web pages become documents, are deduplicated over all snapshots, judged and rephrased."""
+"""Nemotron-CC-v2: web pages become documents, are deduplicated over all snapshots, judged and rephrased.
+
+The rooms: here extraction; then `dedup`, `quality`, `synthetic` (what language models write) and `release`.
+"""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
+_ROOMS = ("", ".dedup", ".quality", ".synthetic", ".release")
 _DEFINED_IN = {"ASSETS": "assets", "CHECKS": "checks"}
 
 
@@ -12,4 +16,5 @@ def __getattr__(name: str) -> Any:
     """The Dagster definitions, loaded when asked for: worker processes use the plain modules without Dagster."""
     if name not in _DEFINED_IN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_DEFINED_IN[name]}"), name)
+    modules = [import_module(f"{__name__}{room}.{_DEFINED_IN[name]}") for room in _ROOMS]
+    return [definition for module in modules for definition in getattr(module, name)]

@@ -12,7 +12,8 @@ from nemotron_assets.blend import ASSETS, CHECKS
 from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.table import content_hash, row_id, snapshot_partitions
-from nemotron_assets.web.tables import DIVERSE_QA, UNIQUE_DOCUMENTS
+from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
+from nemotron_assets.web.synthetic.tables import DIVERSE_QA
 from resources.lakehouse import Lakehouse
 
 

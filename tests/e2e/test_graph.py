@@ -21,7 +21,9 @@ from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
 from nemotron_assets.models import BASE, TRAINING_METRICS
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
 from nemotron_assets.table import all_tables
-from nemotron_assets.web.tables import DIVERSE_QA, DOCUMENTS, DUPLICATES, UNIQUE_DOCUMENTS
+from nemotron_assets.web.dedup.tables import DUPLICATES, UNIQUE_DOCUMENTS
+from nemotron_assets.web.synthetic.tables import DIVERSE_QA
+from nemotron_assets.web.tables import DOCUMENTS
 from resources.generations import GENERATIONS
 from resources.lakehouse import Lakehouse
 

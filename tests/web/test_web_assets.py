@@ -16,10 +16,12 @@ from nemotron_assets.recipe import current_recipe
 from nemotron_assets.snapshots.assets import catalog, pages, records
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table import Part, Parts
-from nemotron_assets.web.assets import documents, duplicates, extraction, unique_documents
-from nemotron_assets.web.checks import CHECKS
+from nemotron_assets.web import CHECKS
+from nemotron_assets.web.assets import documents, extraction
+from nemotron_assets.web.dedup.assets import duplicates, unique_documents
+from nemotron_assets.web.dedup.tables import DUPLICATES, UNIQUE_DOCUMENTS
 from nemotron_assets.web.documents import SnapshotDocuments
-from nemotron_assets.web.tables import DOCUMENTS, DUPLICATES, EXTRACTION, UNIQUE_DOCUMENTS
+from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION
 from resources.compute import Compute
 from resources.crawl import SAMPLE, Crawl
 from resources.lakehouse import QUARANTINE, Lakehouse

@@ -14,8 +14,9 @@ import polars as pl
 
 from nemotron_assets.recipe import Dedup
 from nemotron_assets.table import row_id
-from nemotron_assets.web import exact
-from nemotron_assets.web.tables import DOCUMENTS, DUPLICATES
+from nemotron_assets.web.dedup import exact
+from nemotron_assets.web.dedup.tables import DUPLICATES
+from nemotron_assets.web.tables import DOCUMENTS
 from resources.contract import ContentHash, checked
 from resources.lakehouse import Lakehouse, Reader, WriteResult
 

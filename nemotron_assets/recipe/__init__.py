@@ -16,19 +16,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
+
+from nemotron_assets.recipe.dedup import Dedup
+from nemotron_assets.recipe.section import RecipeError, Section
+from nemotron_assets.recipe.synthetic import DiverseQa
 
 BUILT_IN = ("laptop", "nano2")
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be used; the message names the key, the value and what is allowed."""
-
-
-class Section(BaseModel):
-    """A part of the recipe: frozen, and a key it does not know is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
 class Storage(Section):
@@ -124,12 +118,6 @@ class Documents(Section):
     batch_rows: int = Field(32, ge=1, le=4_096, description="pages handed to a worker at a time (default)")
 
 
-class Dedup(Section):
-    """Deduplication over all snapshots (Nemotron-CC §2.1; exact by the hash of the full text)."""
-
-    memory_mb: int = Field(ge=64, description="memory of a join before it spills to disk, in MB (default)")
-
-
 class Llm(Section):
     """The model that writes synthetic data, and how it is run (Nano 2: Qwen3-30B-A3B; the rest is default)."""
 
@@ -159,28 +147,6 @@ class Llm(Section):
         if self.engine == "openai" and not self.base_url:
             raise ValueError("engine openai needs base_url, e.g. http://127.0.0.1:8000/v1")
         return self
-
-
-class DiverseQa(Section):
-    """Diverse QA (Nemotron-CC §2.4; token limits and sampling of the open recipe, NeMo Curator)."""
-
-    max_documents: int | None = Field(ge=1, description="most documents per snapshot; null for all")
-    max_segments: int | None = Field(ge=1, description="most segments of one document; null for all")
-    temperature: float = Field(ge=0, le=2, description="sampling temperature")
-    top_p: float = Field(gt=0, le=1, description="nucleus sampling")
-    max_input_tokens: int = Field(ge=256, description="prompt and segment together, in tokens")
-    max_output_tokens: int = Field(ge=32, description="longest answer, in tokens; longer ones are dropped")
-    min_document_tokens: int = Field(ge=1, description="shortest document used, in tokens")
-    min_segment_tokens: int = Field(ge=1, description="shortest segment used, in tokens")
-    min_tokens_after: int = Field(ge=1, description="shortest sample kept, in tokens")
-    max_questions: int = Field(ge=1, le=64, description="question/answer pairs asked for")
-    max_question_characters: int = Field(ge=20, le=4_000, description="longest question the grammar allows (default)")
-    max_answer_characters: int = Field(ge=20, le=8_000, description="longest answer the grammar allows (default)")
-    tokens_per_ten_pairs: int = Field(
-        ge=1, description="keep randint(1, max(1, floor(10 * segment tokens / this))) pairs (published: 150)"
-    )
-    max_reject_share: float = Field(ge=0, le=1, description="a check fails when more segments give no sample (default)")
-    seed: int = Field(ge=0, description="seed of the sampling and of the choice of pairs")
 
 
 class Tokenizer(Section):

@@ -11,9 +11,10 @@ import pytest
 from nemotron_assets.models import GENERATOR, generator
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.table import content_hash, row_id
-from nemotron_assets.web.assets import diverse_qa
-from nemotron_assets.web.checks import answers_are_usable, pairs_are_whole
-from nemotron_assets.web.tables import DIVERSE_QA, UNIQUE_DOCUMENTS
+from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
+from nemotron_assets.web.synthetic.assets import diverse_qa
+from nemotron_assets.web.synthetic.checks import answers_are_usable, pairs_are_whole
+from nemotron_assets.web.synthetic.tables import DIVERSE_QA
 from resources.generations import GENERATIONS
 from resources.gpu import Gpu
 from resources.lakehouse import QUARANTINE, Lakehouse

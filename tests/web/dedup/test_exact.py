@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.recipe import Dedup
-from nemotron_assets.web import exact
-from nemotron_assets.web.duplicates import duplicates_of, rewrite_later
-from nemotron_assets.web.tables import DOCUMENTS, DUPLICATES
+from nemotron_assets.web.dedup import exact
+from nemotron_assets.web.dedup.duplicates import duplicates_of, rewrite_later
+from nemotron_assets.web.dedup.tables import DUPLICATES
+from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse
 
 RECIPE = Dedup(memory_mb=128)

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.web import diverse_qa
-from nemotron_assets.web.diverse_qa import HEADER, Segment, Tally, choose, keep, output_format, parse, segments
+from nemotron_assets.web.synthetic.diverse_qa import (
+    HEADER,
+    Segment,
+    Tally,
+    choose,
+    keep,
+    output_format,
+    parse,
+    segments,
+)
 from resources.generations import Completion, Ledger
 from resources.gpu import Gpu
 from resources.lakehouse import Lakehouse

@@ -1,0 +1,1 @@
+"""Near-duplicates: shingles, MinHash signatures, exact similarity, clusters (a library: no assets)."""

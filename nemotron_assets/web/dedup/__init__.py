@@ -1,0 +1,1 @@
+"""Deduplication over all snapshots: exact, near and substring."""

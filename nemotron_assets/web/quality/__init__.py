@@ -1,0 +1,1 @@
+"""Which documents are good: heuristics, perplexity, and an ensemble of classifiers."""

@@ -1,0 +1,3 @@
+"""Quality assets."""
+
+ASSETS = []

@@ -1,0 +1,3 @@
+"""Quality checks."""
+
+CHECKS = []

@@ -1,0 +1,3 @@
+"""Quality tables."""
+
+TABLES = []

@@ -1,0 +1,1 @@
+"""Nemotron-CC-v2 as it is published."""

@@ -1,0 +1,3 @@
+"""Release assets."""
+
+ASSETS = []

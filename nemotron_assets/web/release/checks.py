@@ -1,0 +1,3 @@
+"""Release checks."""
+
+CHECKS = []

@@ -1,0 +1,3 @@
+"""Release tables."""
+
+TABLES = []

@@ -1,0 +1,1 @@
+"""What language models write about web documents: rephrasings, questions and answers, translations."""
