@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.web import diverse_qa
+from nemotron_assets.web.synthetic import diverse_qa
 from nemotron_assets.web.synthetic.diverse_qa import (
     HEADER,
     Segment,
