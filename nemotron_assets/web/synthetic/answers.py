@@ -1,0 +1,77 @@
+"""From what a model wrote to plain text: the published post-filters, and the grammar of a line that survives them."""
+
+from __future__ import annotations
+
+import re
+
+# A line starts with a letter or digit (after an opening quote or bracket at most), so that no Markdown, marker or stray
+# label is all there is to it; every engine's regular expressions know these classes.
+_START = "[\"“'(]?[A-Za-z0-9À-ÖØ-öø-ÿ]"
+_ENDS = (".", "!", "?", ")", '"', "'", "”", "’", "%", "]", ":", ";")
+_QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»"}
+
+_FENCE = re.compile(r"^[ \t]*(```+|~~~+)[^\n]*$\n?", re.M)
+_RULE = re.compile(r"^[ \t]*([*_-])([ \t]*\1){2,}[ \t]*$\n?", re.M)
+_HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+", re.M)
+_LINK = re.compile(r"!?\[([^\[\]\n]+)\]\([^()\s]*\)")
+_SPANS = (
+    re.compile(r"\*\*(?=\S)([^\n]+?)(?<=\S)\*\*"),
+    re.compile(r"(?<!\w)__(?=\S)(?!\w+__(?!\w))([^\n]+?)(?<=\S)__(?!\w)"),  # not the dunder names of programs
+    re.compile(r"~~(?=\S)([^\n]+?)(?<=\S)~~"),
+    re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]+)(?<=\S)\*(?![\w*])"),
+    re.compile(r"(?<![\w_])_(?=[^\s_])([^_\n]+)(?<=\S)_(?![\w_])"),
+    re.compile(r"(`+)(?=[^`\s])([^\n]+?)(?<=[^`\s])\1(?!`)"),
+)
+_STRAY = re.compile(r"^[ \t]*passage(?:[ \t]*\d{1,3})?[ \t]*:[ \t]*$\n?", re.I | re.M)
+_ITEM = re.compile(r"^[ \t]*[-*•–][ \t]+")
+
+
+def line_pattern(shortest: int, longest: int) -> str:
+    """The regular expression of one line of `shortest` to `longest` characters (both at least 3)."""
+    return rf"{_START}[^\n]{{{shortest - 2},{longest - 2}}}"
+
+
+def literal_pattern(text: str) -> str:
+    """A regular expression for exactly this text, without the escapes that only Python knows."""
+    return re.sub(r"([.^$*+?{}\[\]\\|()])", r"\\\1", text)
+
+
+def strip_markdown(text: str) -> str:
+    """Plain text: no bold, italic, code, links, headings, rules and fences. Lists stay, they are read as plain text."""
+    text = _RULE.sub("", _FENCE.sub("", text.replace("\r\n", "\n")))
+    text = _LINK.sub(r"\1", _HEADING.sub("", text))
+    for span in _SPANS:
+        text = span.sub(lambda found: found[found.re.groups], text)
+    return text.strip()
+
+
+def without_marker(text: str, marker: str) -> str | None:
+    """The text after its marker, or None when it does not begin with it."""
+    return text[len(marker) :].strip() if text.startswith(marker) else None
+
+
+def without_quotes(text: str) -> str:
+    """The text without the pair of quotes that surrounds it; two quotations in a row are none."""
+    closing = _QUOTES.get(text[:1])
+    if closing is None or len(text) < 2 or text[-1] != closing:
+        return text
+    inner = text[1:-1]
+    return text if text[0] in inner or closing in inner and closing not in "'’" else inner.strip()
+
+
+def without_stray_labels(text: str) -> str:
+    """The text without lines that say nothing but "Passage:" or "Passage 2:"."""
+    return _STRAY.sub("", text).strip()
+
+
+def without_bullets(text: str) -> str:
+    """The items of a list as lines. A first line that is no item introduces the list and is dropped."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if lines and not _ITEM.match(lines[0]):
+        del lines[0]
+    return "\n".join(_ITEM.sub("", line).strip() for line in lines).strip()
+
+
+def ends_abruptly(line: str, longest: int) -> bool:
+    """Whether the grammar's limit ended this line rather than the model."""
+    return len(line) >= longest - 1 and not line.endswith(_ENDS)
