@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,8 +65,26 @@ class Column:
 
 ID = Column("id", "string", "xxh3-128 hex of the table and the row's natural key; stable across runs")
 PARENTS = Column("parents", "list[string]", "ids of the rows this row was made from")
+SOURCES = Column("sources", "list[string]", "table that each of the parents stands in")
 SNAPSHOT = Column("snapshot", "string", "crawl snapshot or name of the ingested data set")
 CONTENT_HASH = Column("content_hash", "string", "xxh3-128 hex of the content; equal contents have equal hashes")
+
+
+@dataclass(frozen=True)
+class Published:
+    """How a table is laid out as a Hugging Face dataset (`nemotron export`; export.py says what is written).
+
+    `columns` are those of every config, `more` those that a config has beside them. The configs are the values of the
+    column `configs_by`, those of `configs` first and even when they have no rows; without it there is one, "default".
+    `histograms` are (table, column) of what the card counts beside: the quality buckets of the documents, say.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    configs_by: str | None = None
+    configs: tuple[str, ...] = ("default",)
+    more: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    histograms: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +94,7 @@ class Table:
     `partition_by` is "snapshot" or None. `part_by` names a column whose values are units of work inside a partition
     (a WARC file): each is one commit, and a re-run skips those that are in. `parents` names the tables (as
     "web.documents") whose ids stand in the `parents` column. `version` grows with an incompatible schema change.
+    `published` is its layout when it is exported.
     """
 
     schema: str
@@ -86,6 +106,7 @@ class Table:
     part_by: str | None = None
     parents: tuple[str, ...] = ()
     version: int = 1
+    published: Published | None = None
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +117,10 @@ class Table:
         for name in (*self.key, *filter(None, (self.partition_by, self.part_by))):
             if name not in by_name:
                 raise ValueError(f"table {self.full_name} has no column {name!r} to use as key, partition or part")
+        if out := self.published:
+            for name in (*out.columns, *itertools.chain(*out.more.values()), *filter(None, (out.configs_by,))):
+                if name not in by_name:
+                    raise ValueError(f"table {self.full_name} has no column {name!r} to publish")
         object.__setattr__(self, "_by_name", by_name)
 
     @property

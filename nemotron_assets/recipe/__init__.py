@@ -13,14 +13,16 @@ import json
 import os
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.recipe.dedup import Dedup
+from nemotron_assets.recipe.release import Release
 from nemotron_assets.recipe.section import RecipeError, Section
-from nemotron_assets.recipe.synthetic import DiverseQa
+from nemotron_assets.recipe.synthetic import DiverseQa, Rephrased
 
 BUILT_IN = ("laptop", "nano2")
 
@@ -165,20 +167,6 @@ class Tokenizer(Section):
         return self
 
 
-class Blend(Section):
-    """What the model is trained on."""
-
-    sequence_length: int = Field(ge=64, le=1_048_576, description="tokens in one packed sequence")
-    sequences_per_shard: int = Field(ge=1, description="packed sequences in one shard, about; packing works per shard")
-    held_out_share: float = Field(gt=0, lt=0.5, description="share of contents kept for bits per byte")
-    weights: dict[Literal["web.unique_documents", "web.diverse_qa"], Annotated[float, Field(ge=0, le=100)]] = Field(
-        description="passes over each source table; 1.5 takes every document once and half of them twice"
-    )
-    encoder: Literal["gigatoken", "tokenizers"] = Field("gigatoken", description="library that turns text into ids")
-    sort_memory_mb: int = Field(512, ge=128, description="memory for putting documents in order; more goes to disk")
-    seed: int = Field(ge=0, description="seed of the order of documents and of sequences in a shard")
-
-
 class Model(Section):
     """The hybrid Mamba-2/attention architecture (Nemotron Nano 2 §2.1)."""
 
@@ -280,7 +268,9 @@ class Recipe(Section):
     documents: Documents
     dedup: Dedup
     llm: Llm
+    rephrased: Rephrased
     diverse_qa: DiverseQa
+    release: Release
     tokenizer: Tokenizer
     blend: Blend
     model: Model

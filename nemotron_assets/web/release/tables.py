@@ -1,3 +1,39 @@
-"""Release tables."""
+"""The published table: Nemotron-CC-v2 with its six subsets."""
 
-TABLES = []
+from __future__ import annotations
+
+from typing import get_args
+
+from nemotron_assets.recipe.release import SubsetName
+from nemotron_assets.table import ID, PARENTS, SNAPSHOT, SOURCES, Column, Published, Table
+from nemotron_assets.web.columns import CHARACTERS, LANGUAGE, TEXT
+
+NEMOTRON_CC_V2 = Table(
+    "web",
+    "nemotron_cc_v2",
+    "Nemotron-CC-v2 as it is published: curated pages by quality, rephrasings, questions and answers, translations.",
+    (
+        ID,
+        PARENTS,
+        SOURCES,
+        SNAPSHOT,
+        Column("subset", "string", "config it is published in, as High-Quality"),
+        LANGUAGE,
+        TEXT,
+        CHARACTERS,
+        Column("origin_hash", "string", "content_hash of the curated web document it is, or was written from"),
+    ),
+    partition_by="snapshot",
+    part_by="subset",
+    parents=("web.curated", "web.rephrased", "web.diverse_qa", "web.translated_diverse_qa"),
+    published=Published(
+        title="Nemotron-CC-v2",
+        columns=("id", "text"),
+        configs_by="subset",
+        configs=get_args(SubsetName),
+        more={"Translated-Diverse-QA": ("language",)},
+        histograms=(("web.quality", "bucket"), ("web.quality", "level")),
+    ),
+)
+
+TABLES = [NEMOTRON_CC_V2]
