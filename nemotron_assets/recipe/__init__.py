@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.recipe.dedup import Dedup
+from nemotron_assets.recipe.quality import Quality
 from nemotron_assets.recipe.release import Release
 from nemotron_assets.recipe.section import RecipeError, Section
 from nemotron_assets.recipe.synthetic import DiverseQa, Rephrased
@@ -267,6 +268,7 @@ class Recipe(Section):
     pages: Pages
     documents: Documents
     dedup: Dedup
+    quality: Quality
     llm: Llm
     rephrased: Rephrased
     diverse_qa: DiverseQa
