@@ -24,6 +24,7 @@ from nemotron_assets.recipe.quality import Quality
 from nemotron_assets.recipe.release import Release
 from nemotron_assets.recipe.section import RecipeError, Section
 from nemotron_assets.recipe.synthetic import DiverseQa, Rephrased
+from nemotron_assets.recipe.translation import Translation
 
 BUILT_IN = ("laptop", "nano2")
 
@@ -272,6 +273,7 @@ class Recipe(Section):
     llm: Llm
     rephrased: Rephrased
     diverse_qa: DiverseQa
+    translation: Translation
     release: Release
     tokenizer: Tokenizer
     blend: Blend
