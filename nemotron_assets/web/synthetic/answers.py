@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-# A line starts with a letter or digit (after an opening quote or bracket at most), so that no Markdown, marker or stray
-# label is all there is to it; every engine's regular expressions know these classes.
-_START = "[\"“'(]?[A-Za-z0-9À-ÖØ-öø-ÿ]"
+# No Markdown is left of a line that starts with one of these, so that there is something to say after it is stripped.
+_START = r"[^\s\x00-\x1f*_~`#!\[{more}]"
 _ENDS = (".", "!", "?", ")", '"', "'", "”", "’", "%", "]", ":", ";")
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»"}
 
@@ -22,13 +21,14 @@ _SPANS = (
     re.compile(r"(?<![\w_])_(?=[^\s_])([^_\n]+)(?<=\S)_(?![\w_])"),
     re.compile(r"(`+)(?=[^`\s])([^\n]+?)(?<=[^`\s])\1(?!`)"),
 )
-_STRAY = re.compile(r"^[ \t]*passage(?:[ \t]*\d{1,3})?[ \t]*:[ \t]*$\n?", re.I | re.M)
+_STRAY = re.compile(r"^[ \t]*passage(?:[ \t]?\d{1,3})?[ \t]?:[ \t]{0,3}$\n?", re.I | re.M)
 _ITEM = re.compile(r"^[ \t]*[-*•–][ \t]+")
 
 
-def line_pattern(shortest: int, longest: int) -> str:
-    """The regular expression of one line of `shortest` to `longest` characters (both at least 3)."""
-    return rf"{_START}[^\n]{{{shortest - 2},{longest - 2}}}"
+def line_pattern(shortest: int, longest: int, not_first: str = "") -> str:
+    """The regular expression of a line of `shortest` to `longest` characters that starts with none of `not_first`, a
+    blank, or a sign of Markdown's."""
+    return rf"{_START.format(more=not_first)}[^\n]{{{shortest - 1},{longest - 1}}}"
 
 
 def literal_pattern(text: str) -> str:

@@ -41,7 +41,7 @@ def request(recipe: DiverseQa, passage: str, parents: tuple[str, ...] = ()) -> R
 
 def output_format(recipe: DiverseQa) -> OutputFormat:
     """The grammar of an answer: the header line, then one to `max_questions` pairs of bounded length."""
-    question, answer = line_pattern(8, recipe.max_question_characters), line_pattern(3, recipe.max_answer_characters)
+    question, answer = line_pattern(8, recipe.max_question_characters), line_pattern(1, recipe.max_answer_characters)
     pair = rf"\n- Question: {question}\n  Answer: {answer}"
     return OutputFormat("regex", rf"{literal_pattern(DIVERSE_QA.marker)}({pair}){{1,{recipe.max_questions}}}")
 

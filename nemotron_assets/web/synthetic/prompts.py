@@ -74,10 +74,9 @@ would.
 KNOWLEDGE_LIST = Prompt(
     "knowledge_list",
     task="""\
-List what can be learned from the passage below: facts, concrete details, concepts and numbers, in a sensible order.
-- Every item is one line that starts with a dash and makes sense without the others.
-- Pack much information into few words. Add nothing that the passage does not say.
-- Write plain text: no headings, no words before or after the list.""",
+List what the passage below teaches: facts, concrete details, concepts and numbers, in a sensible order. Every item is \
+one line of plain text that starts with a dash, says much in few words and makes sense without the others. Add nothing \
+that the passage does not say, no headings, and no words before or after the list.""",
 )
 
 PROMPTS = {p.name: p for p in (WIKIPEDIA, DIVERSE_QA, DISTILL, EXTRACT_KNOWLEDGE, KNOWLEDGE_LIST)}

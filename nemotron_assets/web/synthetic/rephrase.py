@@ -29,7 +29,7 @@ from resources.generations import Completion, OutputFormat, Request, Sampling
 
 SEPARATOR = "\n"  # between the segments of a joined document (published)
 
-_SHORTEST_LINE = 12  # longer than any label, so that a line of the grammar has something to say
+_SHORTEST = 20  # characters of the first line: longer than any label that is taken off
 
 
 def request(name: str, recipe: Rephrased, passage: str, parents: tuple[str, ...] = ()) -> Request:
@@ -41,12 +41,13 @@ def request(name: str, recipe: Rephrased, passage: str, parents: tuple[str, ...]
 
 def output_format(name: str, limits: ProseLimits) -> OutputFormat:
     """The grammar of an answer: the marker line if there is one, then lines, which are list items for a list."""
-    line, more = line_pattern(_SHORTEST_LINE, limits.max_line_characters), limits.max_lines - 1
+    longest = limits.max_line_characters
+    first, line, more = line_pattern(_SHORTEST, longest, "-"), rf"[^\n]{{1,{longest}}}", limits.max_lines - 1
     if name == "knowledge_list":
-        return OutputFormat("regex", rf"- {line}(\n(  )?- {line}){{0,{more}}}")
+        return OutputFormat("regex", rf"- {first}(\n(  )?- {line}){{0,{more}}}")
     marker = PROMPTS[name].marker
     head = literal_pattern(marker) + r"\n" if marker else ""
-    return OutputFormat("regex", rf"{head}{line}(\n\n?{line}){{0,{more}}}")
+    return OutputFormat("regex", rf"{head}{first}(\n\n?{line}){{0,{more}}}")
 
 
 def parse(name: str, answer: str, limits: ProseLimits) -> tuple[str, str]:
