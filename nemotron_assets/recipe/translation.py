@@ -58,6 +58,13 @@ class Translation(Section):
         10_000, ge=1, description="most rows of a snapshot whose language and pieces a check judges again (default)"
     )
 
+    max_wrong_language_share: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="largest share of those rows that the check may find in another language (default)",
+    )
+
     @model_validator(mode="after")
     def _ratios(self) -> Translation:
         if len(set(self.languages)) < len(self.languages):

@@ -1,12 +1,40 @@
-"""Checks of synthetic web data: every sample is whole, and not too many answers were unusable."""
+"""Checks of synthetic web data: every row is whole, and not too many answers were unusable."""
+
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import snapshot_partitions
-from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
-from nemotron_assets.web.synthetic.tables import DIVERSE_QA
+from nemotron_assets.table import Table, snapshot_partitions
+from nemotron_assets.web.synthetic.tables import DIVERSE_QA, REPHRASED
 from resources.lakehouse import QUARANTINE, Lakehouse
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dg.asset_check(asset=REPHRASED.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def rephrasings_are_whole(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Every text is long enough, without its prompt's marker, made from generations and about a document that exists;
+    a document has one row per prompt."""
+    import polars as pl
+
+    from nemotron_assets.web.synthetic.prompts import PROMPTS
+
+    prompts = recipe.rephrased.prompts()
+    least = pl.col("prompt").replace_strict({name: p.min_tokens_after for name, p in prompts.items()}, default=None)
+    marker = pl.col("prompt").replace_strict({name: PROMPTS[name].marker for name in prompts}, default=None)
+    wrong = (
+        least.is_null()
+        | (pl.col("tokens") < least)
+        | (pl.col("text").str.strip_chars() == "")
+        | ((marker != "") & pl.col("text").str.starts_with(marker))
+        | (pl.col("generation_ids").list.len() == 0)
+    )
+    metadata = _whole(lake, REPHRASED, context.partition_key, wrong)
+    return dg.AssetCheckResult(passed=not any(metadata[name] for name in _FAULTS), metadata=metadata)
 
 
 @dg.asset_check(asset=DIVERSE_QA.asset_key, partitions_def=snapshot_partitions, blocking=True)
@@ -14,39 +42,67 @@ def pairs_are_whole(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePar
     """Every sample ends with as many question/answer pairs as it says, about a document that exists; ids are unique."""
     import polars as pl
 
-    rows = lake.read(DIVERSE_QA, context.partition_key).scan()
-    documents = lake.read(UNIQUE_DOCUMENTS, context.partition_key).scan().select(document="id")
-    pairs = pl.col("text").str.count_matches(r"\n\nQuestion: [^\n]+\nAnswer: [^\n]+")
-    parent = pl.col("parents").list.first()
-    wrong = (pairs < pl.col("question_count")) | ~pl.col("text").str.contains(r"\n\nQuestion: [^\n]+\nAnswer: [^\n]+$")
-    facts = rows.select(samples=pl.len(), doubled=pl.len() - pl.col("id").n_unique(), broken=wrong.sum())
-    metadata = facts.collect(engine="streaming").row(0, named=True)
-    orphans = rows.select(document=parent).join(documents, on="document", how="anti").select(pl.len())
-    metadata["orphans"] = orphans.collect(engine="streaming").item()
-    passed = not (metadata["doubled"] or metadata["broken"] or metadata["orphans"])
-    return dg.AssetCheckResult(passed=passed, metadata=metadata)
+    pair = r"\n\nQuestion: [^\n]+\nAnswer: [^\n]+"
+    wrong = (pl.col("text").str.count_matches(pair) < pl.col("question_count")) | ~pl.col("text").str.contains(
+        pair + "$"
+    )
+    metadata = _whole(lake, DIVERSE_QA, context.partition_key, wrong)
+    return dg.AssetCheckResult(passed=not any(metadata[name] for name in _FAULTS), metadata=metadata)
 
 
-@dg.asset_check(asset=DIVERSE_QA.asset_key, partitions_def=snapshot_partitions)
-def answers_are_usable(
-    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
-) -> dg.AssetCheckResult:
-    """The share of segments whose answer gave no sample (truncated, unparsable, too short) is within the recipe's
-    limit; a small model may fail often, which the laptop recipe allows."""
+_FAULTS = ("doubled", "broken", "orphans")
+
+
+def _whole(lake: Lakehouse, table: Table, partition: str, wrong: "pl.Expr") -> dict[str, int]:
+    """Rows of a partition, and how many have an id twice, are `wrong`, or name a document that does not exist."""
     import polars as pl
 
-    mine = (pl.col("stage") == DIVERSE_QA.full_name) & (pl.col("partition") == context.partition_key)
-    causes = lake.read(QUARANTINE).scan().filter(mine).group_by("cause").len().sort("cause").collect()
-    accepted, rejected = lake.read(DIVERSE_QA, context.partition_key).rows, causes["len"].sum()
-    share = rejected / max(1, accepted + rejected)
-    return dg.AssetCheckResult(
-        passed=share <= recipe.diverse_qa.max_reject_share,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "accepted": accepted, "rejected_share": share, "allowed": recipe.diverse_qa.max_reject_share,
-            **dict(causes.iter_rows()),
-        },
-    )  # fmt: skip
+    from nemotron_assets.table import all_tables
+
+    rows = lake.read(table, partition).scan()
+    documents = lake.read(all_tables()["web.curated"], partition).scan().select(document="id")
+    facts = rows.select(rows=pl.len(), doubled=pl.len() - pl.col("id").n_unique(), broken=wrong.sum())
+    counts = facts.collect(engine="streaming").row(0, named=True)
+    orphans = rows.select(document=pl.col("parents").list.first()).join(documents, on="document", how="anti")
+    return counts | {"orphans": orphans.select(pl.len()).collect(engine="streaming").item()}
 
 
-CHECKS = [pairs_are_whole, answers_are_usable]
+def _usable(table: Table, section: str, generations: str) -> dg.AssetChecksDefinition:
+    """The check that the answers to a table's prompts are usable; `generations` is the column that names them."""
+
+    @dg.asset_check(
+        asset=table.asset_key,
+        name="answers_are_usable",
+        partitions_def=snapshot_partitions,
+        description="The share of answers that are in no row (truncated, unparsable, too short) is within the recipe's "
+        "limit; a small model may fail often, which the laptop recipe allows.",
+    )
+    def answers_are_usable(
+        context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+    ) -> dg.AssetCheckResult:
+        import polars as pl
+
+        mine = (pl.col("stage") == table.full_name) & (pl.col("partition") == context.partition_key)
+        causes = lake.read(QUARANTINE).scan().filter(mine).group_by("cause").len().sort("cause").collect()
+        column = pl.col(generations)
+        used = column.list.len().sum() if table.column(generations).dtype.startswith("list[") else column.len()
+        accepted = lake.read(table, context.partition_key).scan().select(used).collect(engine="streaming").item()
+        rejected, allowed = causes["len"].sum(), recipe.section(section).max_reject_share
+        share = rejected / max(1, accepted + rejected)
+        return dg.AssetCheckResult(
+            passed=share <= allowed,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "accepted": accepted, "rejected_share": share, "allowed": allowed, **dict(causes.iter_rows()),
+            },
+        )  # fmt: skip
+
+    return answers_are_usable
+
+
+CHECKS = [
+    rephrasings_are_whole,
+    pairs_are_whole,
+    _usable(REPHRASED, "rephrased", "generation_ids"),
+    _usable(DIVERSE_QA, "diverse_qa", "generation_id"),
+]

@@ -34,7 +34,7 @@ _PIECES = {
     "option": r"(?<![\w-])--[A-Za-z][\w-]{1,40}",
     "name": r"(?<![\w.])[A-Za-z_]\w{0,100}(?:\.[A-Za-z_]\w{1,100}){0,8}\(\)"  # call()
     r"|(?<![\w.])\w{1,100}_\w{1,100}|(?<![\w.])[A-Za-z_]\w{1,100}(?:\.[A-Za-z_]\w{1,100}){1,8}",  # snake_case, a.name
-    "number": r"(?:(?<!\w)[-+−±])?(?:[$€£¥₩₹][ ]?)?\d+(?:[.,:/×'’–-]\d+)*"
+    "number": r"(?:(?<!\w)[-+−±])?(?:[$€£¥₩₹][ ]?)?\d+(?:[.,:/×'’٫٬–-]\d+)*"
     rf"(?:[ ]?(?:%|‰|°[CF]?)|[ ]?(?:{_LETTERED_UNITS})(?!\w)|(?!(?:st|nd|rd|th|s)(?!\w))[A-Za-z]\w*)?(?:[ ]?[€₽₫])?",
     "numbered": r"(?<!\w)[A-Za-z_][A-Za-z_]{0,100}\d\w*(?:\.\d+)*",  # H2O, x86, v1.2.3
     "mark": r"[{}<>]",  # no piece begins or ends here, but placeholders and the answer's wrapping use them
@@ -126,9 +126,7 @@ def bare(text: str) -> str:
 
 def numbers(text: str) -> Counter[str]:
     """How often each run of digits occurs, in any script's digits."""
-    return Counter(
-        "".join(str(unicodedata.decimal(digit)) for digit in digits) for digits in re.findall(r"\d+", text)
-    )
+    return Counter("".join(str(unicodedata.decimal(digit)) for digit in digits) for digits in re.findall(r"\d+", text))
 
 
 def numbers_kept(source: str, translation: str) -> bool:

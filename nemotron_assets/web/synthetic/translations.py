@@ -1,0 +1,64 @@
+"""A snapshot's samples in all languages: asked for, judged, counted, and kept on the disk until they are written."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import pyarrow as pa
+
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.spool import Spool
+from nemotron_assets.table import Reject
+from nemotron_assets.web.language import detect
+from nemotron_assets.web.synthetic.asking import Generate
+from nemotron_assets.web.synthetic.tables import TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
+from nemotron_assets.web.synthetic.translate import Draft, Tally, choose, prompt_room, rejected, rows, translate
+from resources.generations import Request
+from resources.lakehouse import Reader
+
+
+class Tokenizes(Protocol):
+    """What is needed of an engine beside its answers."""
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]: ...
+
+    def prompt_ids(self, request: Request) -> list[int]: ...
+
+
+class SnapshotTranslations:
+    """One pass over a snapshot's samples; it is done when the object is made. `tallies` by language."""
+
+    def __init__(
+        self, samples: Reader, recipe: Recipe, generator: str, engine: Tokenizes, *, generate: Generate,
+        reject: Callable[[Reject], None],
+    ) -> None:  # fmt: skip
+        own = recipe.translation
+        self.tallies = {language: Tally() for language in own.languages}
+        self._reject = reject
+        self._spools = {table.full_name: Spool() for table in (TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES)}
+        judge = functools.partial(
+            detect, model=recipe.documents.language_model, characters=recipe.documents.language_characters
+        )
+        chosen = choose(samples.scan(), own).collect_batches(chunk_size=own.batch_samples, engine="streaming")
+        drafts = translate(
+            (row for frame in chosen for row in frame.iter_rows(named=True)), own, count=engine.count_tokens,
+            room=prompt_room(own, lambda request: len(engine.prompt_ids(request))), generate=generate, detect=judge,
+        )  # fmt: skip
+        for table, frame in rows(map(self._counted, drafts), generator, engine.count_tokens):
+            self._spools[table.full_name].add(frame)
+
+    def translations(self) -> Iterator[pa.RecordBatch]:
+        """The rows of web.translated_diverse_qa, once."""
+        return self._spools[TRANSLATED_DIVERSE_QA.full_name].batches()
+
+    def outcomes(self) -> Iterator[pa.RecordBatch]:
+        """The rows of web.translation_outcomes, once."""
+        return self._spools[TRANSLATION_OUTCOMES.full_name].batches()
+
+    def _counted(self, draft: Draft) -> Draft:
+        self.tallies[draft.language].add(draft)
+        if not draft.accepted:
+            self._reject(rejected(draft))
+        return draft
