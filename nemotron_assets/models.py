@@ -94,7 +94,30 @@ TRAINING_METRICS = Table(
     key=("model_id", "step"),
 )
 
+# -- models.quality_scorers: what judges web documents, made in nemotron_assets/web/quality ---------------------------
 
-TABLES = [GENERATOR, BASE, TRAINING_METRICS]
+QUALITY_SCORERS = Table(
+    schema="models",
+    name="quality_scorers",
+    description="The three scorers of the quality ensemble, one row per version; the latest of a name by `at` is used.",
+    columns=(
+        ID,
+        Column("name", "string", "place in the ensemble: edu_a, edu_b or reference"),
+        Column("version", "string", "1, 2, ...: counts the scorers of this name"),
+        Column("kind", "string", "ridge or ngrams (trained here), classifier or fasttext (a published checkpoint)"),
+        Column("source", "string", "embedded, or the checkpoint's name"),
+        Column("uri", "string", "folder of its weights in the lake"),
+        Column("sha256", "string", "sha256 over the names and contents of its files"),
+        Column("parameters", "int64", "weights that are not zero; null for fastText", nullable=True),
+        Column("metrics", "string", "what was measured on left-out texts, as a JSON object of numbers"),
+        Column("recipe_hash", "string", "hash of the recipe's values that decide the weights"),
+        Column("input_versions", "list[string]", "tables it was made from, as web.annotations@2", volatile=True),
+        Column("run_id", "string", "Dagster run that made it", volatile=True),
+        Column("at", "timestamp", "when it was made or, made already, asked for again"),
+    ),
+)
+
+
+TABLES = [GENERATOR, BASE, TRAINING_METRICS, QUALITY_SCORERS]
 ASSETS = [generator]
 CHECKS = []

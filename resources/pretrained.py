@@ -43,7 +43,7 @@ def fetch(model: str, target: Path, *, tokenizer_only: bool = False) -> tuple[st
         snapshot_download(name, revision=revision or None, allow_patterns=files, local_dir=folder)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise PretrainedError(
-            f"llm.model {model!r} is neither 'embedded' nor a folder, and could not be downloaded: {error}"
+            f"the model {model!r} is neither 'embedded' nor a folder, and could not be downloaded: {error}"
         ) from error
     return name, folder
 

@@ -20,6 +20,9 @@ class Annotations(Section):
     temperature: float = Field(ge=0, le=2, description="sampling temperature; 0 takes the likeliest digit")
     top_p: float = Field(gt=0, le=1, description="nucleus sampling")
     max_reject_share: float = Field(ge=0, le=1, description="a check fails when more judgements cannot be read")
+    min_over_shuffled: float = Field(
+        ge=0, le=1, description="a check warns when passages beat their shuffled words less often; 0.5 is chance"
+    )
     seed: int = Field(42, ge=0, description="seed of the shuffled words")
     version: int = Field(1, ge=1, description="raise it to sample and judge again, from the snapshots there are then")
 
@@ -53,6 +56,11 @@ class Scorers(Section):
     regularisation: float = Field(10.0, gt=0, description="inverse strength of the n-gram classifier's L2 penalty")
     characters: int = Field(10_000, ge=100, description="start of a text the n-gram classifier reads, in characters")
     version: int = Field(1, ge=1, description="raise it to train again from the snapshots there are then")
+
+    @property
+    def want_accelerator(self) -> bool:
+        """Whether one of the scorers is a transformer."""
+        return {self.edu_a, self.edu_b} != {"embedded"} or self.embedding != "wordllama"
 
 
 class Thresholds(Section):

@@ -1,3 +1,220 @@
-"""Quality assets."""
+"""Quality assets: the ensemble of scorers (annotations, scorers, scores, cut points, levels)."""
 
-ASSETS = []
+import dagster as dg
+
+from nemotron_assets.models import GENERATOR, QUALITY_SCORERS
+from nemotron_assets.recipe import Recipe, current_recipe
+from nemotron_assets.table import table_asset
+from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
+from nemotron_assets.web.quality.tables import ANNOTATIONS, QUALITY, QUALITY_SCORES, QUALITY_THRESHOLDS
+from resources.compute import Compute
+from resources.gpu import POOL, Gpu
+from resources.lakehouse import Lakehouse, Reader
+
+# -- the ensemble of classifiers ---------------------------------------------------------------------------------------
+
+
+def _once(*inputs: dg.AssetKey) -> dg.AutomationCondition:
+    """Made when missing, and again when the recipe or the content of `inputs` changed, but not for a new snapshot."""
+    condition = dg.AutomationCondition
+    changed = condition.any_deps_match(condition.data_version_changed()).allow(dg.AssetSelection.assets(*inputs))
+    wanted = (condition.any_deps_updated() & condition.missing()) | condition.code_version_changed() | changed
+    ready = ~condition.any_deps_missing() & ~condition.any_deps_in_progress() & ~condition.in_progress()
+    return wanted.since_last_handled() & ready
+
+
+@table_asset(
+    ANNOTATIONS,
+    recipe=("quality.annotations", "quality.scorers.edu_a", "quality.scorers.edu_b"),
+    kinds={"vllm"},
+    pool=POOL,
+    automation=_once(GENERATOR.asset_key),
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
+    ins={
+        "unique_documents": dg.AssetIn(UNIQUE_DOCUMENTS.asset_key),
+        "generator": dg.AssetIn(GENERATOR.asset_key),
+    },
+)
+def annotations(
+    context: dg.AssetExecutionContext,
+    unique_documents: Reader,
+    generator: Reader,
+    recipe: dg.ResourceParam[Recipe],
+    gpu: dg.ResourceParam[Gpu],
+    lake: dg.ResourceParam[Lakehouse],
+):
+    """Educational value, 0 to 5, of a sample of English documents: a language model judges each in two wordings
+    (Nemotron-CC §2.2). Judged once; later snapshots and runs keep the same sample. Empty when no scorer learns here."""
+    from nemotron_assets.spool import spooled
+    from nemotron_assets.web.quality import annotate, scorers
+    from resources.generations import Ledger
+
+    settings, asked = recipe.quality.annotations, annotate.needed(recipe.quality.scorers)
+    model = generator.scan().collect().row(0, named=True)
+    request = annotate.request_hash(settings, asked, model["sha256"])
+    rows = lake.read(ANNOTATIONS).scan().collect()
+    if not asked or (rows.height and set(rows["request"]) == {request}):
+        context.log.info("these judgements are in already" if asked else "no scorer is trained here")
+        return rows if asked else rows.clear()
+    engine = gpu.engine(lake.get_weights(model["uri"]), model["name"])
+    ledger = Ledger(lake, run_id=context.run_id)
+    with gpu.lock(context.log.info):
+        return spooled(
+            annotate.annotations(
+                annotate.choose(unique_documents.scan(), settings).collect_batches(chunk_size=256, engine="streaming"),
+                scorers.passages(recipe.quality.scorers),
+                settings,
+                asked,
+                generator=model["name"],
+                request=request,
+                count=engine.count_tokens,
+                generate=lambda requests: ledger.generate(engine, requests),
+                reject=lake.rejects(ANNOTATIONS).add,
+            )
+        )
+
+
+@table_asset(
+    QUALITY_SCORERS,
+    recipe="quality.scorers",
+    kinds={"scikitlearn", "huggingface"},
+    automation=_once(ANNOTATIONS.asset_key),
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
+    ins={
+        "annotations": dg.AssetIn(ANNOTATIONS.asset_key),
+        "unique_documents": dg.AssetIn(UNIQUE_DOCUMENTS.asset_key),
+    },
+)
+def quality_scorers(
+    context: dg.AssetExecutionContext,
+    annotations: Reader,
+    unique_documents: Reader,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+):
+    """The three scorers of the ensemble: checkpoints named in the recipe, or trained here on annotations and reference
+    texts. New snapshots do not change them; another recipe or other annotations make another version."""
+    import json
+
+    from nemotron_assets.web.quality import versions
+    from nemotron_assets.web.quality.annotate import facts_table
+
+    rows = versions.scorer_rows(
+        lake.read(QUALITY_SCORERS).scan().collect(), recipe.quality.scorers, annotations.scan().collect(),
+        unique_documents.scan(), lake, [annotations.input_version, unique_documents.input_version], context.run_id,
+        context.log.info,
+    )  # fmt: skip
+    models = versions.current(rows)
+    facts = {m["name"]: {k: float(v) for k, v in json.loads(m["metrics"]).items() if v is not None} for m in models}
+    context.add_output_metadata(
+        {
+            "metrics": dg.MetadataValue.md(facts_table(facts)),
+            "versions": ", ".join(f"{m['name']} {m['version']} ({m['kind']}, {m['source']})" for m in models),
+        }
+    )
+    return rows
+
+
+@table_asset(
+    QUALITY_SCORES,
+    recipe="quality.scorers",
+    kinds={"scikitlearn"},
+    pool=POOL if current_recipe().quality.scorers.want_accelerator else None,
+    ins={
+        "unique_documents": dg.AssetIn(UNIQUE_DOCUMENTS.asset_key),
+        "quality_scorers": dg.AssetIn(QUALITY_SCORERS.asset_key),
+    },
+)
+def quality_scores(
+    context: dg.AssetExecutionContext,
+    unique_documents: Reader,
+    quality_scorers: Reader,
+    recipe: dg.ResourceParam[Recipe],
+    compute: dg.ResourceParam[Compute],
+    gpu: dg.ResourceParam[Gpu],
+    lake: dg.ResourceParam[Lakehouse],
+):
+    """Three scores of every English document: on the accelerator if a scorer is a transformer, else on every core."""
+    import functools
+
+    from nemotron_assets.spool import spooled
+    from nemotron_assets.web.quality import scorers, versions
+
+    models = versions.current(quality_scorers.scan().collect())
+    chosen = tuple((m["name"], m["kind"], str(lake.get_weights(m["uri"]))) for m in models)
+    score = functools.partial(scorers.score, chosen=chosen, recipe=recipe.quality.scorers)
+    batches = scorers.english(unique_documents.batches(scorers.READ, recipe.quality.batch_rows))
+    reject = lake.rejects(QUALITY_SCORES, context.partition_key).add
+    name = versions.ensemble_hash(models)
+    if not recipe.quality.scorers.want_accelerator:
+        scored = compute.map(batches, score, reject=reject, stage=QUALITY_SCORES.full_name)
+        return scorers.as_rows(scored, name, reject)
+    with gpu.lock(context.log.info):
+        gpu.release()  # a language model this process keeps leaves no room beside it
+        return spooled(scorers.as_rows(map(score, scorers.frames(batches)), name, reject))
+
+
+@table_asset(
+    QUALITY_THRESHOLDS,
+    recipe="quality.thresholds",
+    kinds={"numpy"},
+    automation=_once(QUALITY_SCORERS.asset_key),
+    ins={
+        "quality_scores": dg.AssetIn(QUALITY_SCORES.asset_key),
+        "quality_scorers": dg.AssetIn(QUALITY_SCORERS.asset_key),
+    },
+)
+def quality_thresholds(
+    context: dg.AssetExecutionContext,
+    quality_scores: Reader,
+    quality_scorers: Reader,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+):
+    """Length-weighted percentiles of each score. Computed once from the documents scored first and used for all later
+    snapshots; other scorers, other settings or a higher quality.thresholds.version make another set."""
+    import polars as pl
+
+    from nemotron_assets.web.quality import ensemble, versions
+
+    settings, models = recipe.quality.thresholds, versions.current(quality_scorers.scan().collect())
+    rows = lake.read(QUALITY_THRESHOLDS).scan().collect()
+    name = versions.thresholds_hash(models, settings)
+    if name in rows["thresholds"]:
+        context.log.info("these cut points are in already")
+        return rows
+    scores = quality_scores.scan().filter(pl.col("scorers") == versions.ensemble_hash(models))
+    sample = ensemble.sample(scores, settings.sample_share, settings.max_documents)
+    if sample.is_empty():
+        context.log.info("no English document is scored yet: the cut points come with the first")
+        return rows
+    inputs = [quality_scores.input_version, quality_scorers.input_version]
+    context.add_output_metadata({"documents": sample.height, "set": name})
+    return pl.concat([rows, versions.threshold_rows(sample, models, settings, inputs)])
+
+
+@table_asset(
+    QUALITY,
+    recipe=("quality.thresholds", "quality.lowest_bucket"),
+    kinds={"numpy"},
+    ins={
+        "quality_scores": dg.AssetIn(QUALITY_SCORES.asset_key),
+        "quality_thresholds": dg.AssetIn(QUALITY_THRESHOLDS.asset_key),
+        "quality_scorers": dg.AssetIn(QUALITY_SCORERS.asset_key),
+    },
+)
+def quality(
+    quality_scores: Reader,
+    quality_thresholds: Reader,
+    quality_scorers: Reader,
+    recipe: dg.ResourceParam[Recipe],
+):
+    """Quality of every English document: each score becomes an integer 0..19, the largest decides the level
+    (Nemotron-CC §2.2). Uses the cut points there are: a new snapshot does not move them."""
+    from nemotron_assets.web.quality import versions
+
+    models = versions.current(quality_scorers.scan().collect())
+    return versions.quality_rows(quality_scores.scan(), quality_thresholds.scan().collect(), models, recipe.quality)
+
+
+ASSETS = [annotations, quality_scorers, quality_scores, quality_thresholds, quality]
