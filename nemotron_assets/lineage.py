@@ -2,7 +2,7 @@
 
 The edges follow from the Table declarations alone, so a new table is part of the graph as soon as it is declared:
 
-- `lineage.edges`: a row and a row it was made from: its `parents`, the generation its text came from, the model it
+- `lineage.edges`: a row and a row it was made from: its `parents`, the generations its text came from, the model it
   is a score of.
 - `lineage.version_edges`: a model, score or catalog row and a version of a table it was made from (`input_versions`).
 - `lineage.rows`: every id and the table it stands in. `lineage.models`: every version of every model.
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from nemotron_assets.table import Table
 from resources.warehouse import identifier, literal
 
-#: The ledger that a row's `generation_id` points into.
+#: The ledger that a row's `generation_id`, or several `generation_ids`, points into.
 GENERATIONS = "llm.generations"
 
 
@@ -51,8 +51,9 @@ def links(tables: Iterable[Table]) -> list[Link]:
         if parents and "parents" in table.column_names:
             several = len(parents) > 1 and "sources" in table.column_names
             found.append(Link(table, "parents", parents, "sources" if several else None))
-        if "generation_id" in table.column_names and GENERATIONS in declared and table.full_name != GENERATIONS:
-            found.append(Link(table, "generation_id", (GENERATIONS,)))
+        if GENERATIONS in declared:
+            asked = (column for column in ("generation_id", "generation_ids") if column in table.column_names)
+            found += [Link(table, column, (GENERATIONS,)) for column in asked]
         if "model_id" in table.column_names and (models := tuple(t.full_name for t in tables if is_model(t))):
             found.append(Link(table, "model_id", models))
     return found

@@ -56,7 +56,7 @@ def without_quotes(text: str) -> str:
     if closing is None or len(text) < 2 or text[-1] != closing:
         return text
     inner = text[1:-1]
-    return text if text[0] in inner or closing in inner and closing not in "'’" else inner.strip()
+    return text if text[0] in inner or (closing in inner and closing not in "'’") else inner.strip()
 
 
 def without_stray_labels(text: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from nemotron_assets.recipe.section import RecipeError
 from nemotron_assets.recipe.synthetic import PromptLimits
 from nemotron_assets.web.synthetic.asking import CountTokens
 
@@ -66,6 +67,20 @@ def passages(
                     if found:
                         taken[name] += 1
                         yield Passages(name, document, found)
+
+
+def room(name: str, limits: PromptLimits, prompt_tokens: int) -> int:
+    """Tokens a segment may have: what a prompt without a passage, and two tokens of slack, leave of the input.
+
+    Raises `RecipeError` when no segment could be long enough.
+    """
+    left = limits.max_input_tokens - prompt_tokens - 2
+    if left < limits.min_segment_tokens:
+        raise RecipeError(
+            f"prompt {name} has {prompt_tokens} tokens without a passage, which leaves {left} of max_input_tokens = "
+            f"{limits.max_input_tokens} for a segment of at least {limits.min_segment_tokens}: raise max_input_tokens"
+        )
+    return left
 
 
 def segments(document: str, lines: list[str], counts: list[int], room: int, limits: PromptLimits) -> list[Segment]:

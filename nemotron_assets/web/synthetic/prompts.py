@@ -64,8 +64,8 @@ Begin with the line "{marker}" and go on with the new text in the next line.""",
 EXTRACT_KNOWLEDGE = Prompt(
     "extract_knowledge",
     task="""\
-Write down the knowledge in the passage below the way textbooks and encyclopedias of the arts, sciences and professions \
-would.
+Write down the knowledge in the passage below as textbooks and encyclopedias of the arts, the sciences and the \
+professions would.
 - Leave out whatever teaches nothing: advertising, navigation, greetings, opinions without reasons.
 - Keep the examples and the evidence that support the knowledge.
 - Write paragraphs of plain text: no titles, no notes, no remarks about the passage or about your work.""",
