@@ -1,0 +1,325 @@
+"""TeX formulas as sequences of tokens: comparing them whatever their notation, and finding them in text.
+
+Two formulas are *the same* when their normal forms are: spacing, sizes and grouping that a reader does not see are
+gone, synonyms have one name, scripts stand in one order. Nothing is executed or expanded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from nemotron_assets.math.mathml import FUNCTIONS
+
+_TOKEN = re.compile(r"\\(?:[A-Za-z]+\*?|.)|[^\s\\]", re.DOTALL)
+
+#: Commands that only space, size or place.
+_SILENT = frozenset(
+    [
+        r"\,",
+        r"\;",
+        r"\:",
+        r"\!",
+        r"\>",
+        r"\left",
+        r"\right",
+        r"\big",
+        r"\Big",
+        r"\bigg",
+        r"\Bigg",
+        r"\bigl",
+        r"\bigr",
+        r"\Bigl",
+        r"\Bigr",
+        r"\biggl",
+        r"\biggr",
+        r"\Biggl",
+        r"\Biggr",
+        r"\bigm",
+        r"\Bigm",
+        r"\middle",
+        r"\displaystyle",
+        r"\textstyle",
+        r"\scriptstyle",
+        r"\scriptscriptstyle",
+        r"\limits",
+        r"\nolimits",
+        r"\quad",
+        r"\qquad",
+        r"\thinspace",
+        r"\medspace",
+        r"\thickspace",
+        r"\enspace",
+        r"\negthinspace",
+        r"\allowbreak",
+        r"\nobreak",
+        r"\relax",
+        r"\strut",
+        r"\mathstrut",
+        r"\noindent",
+        r"\nonumber",
+        r"\notag",
+        r"\hfill",
+        r"\mathrel",
+        r"\mathbin",
+        r"\mathop",
+        r"\mathord",
+        r"\mathopen",
+        r"\mathclose",
+        r"\mathpunct",
+        r"\mathinner",
+        r"\mathstrut",
+        r"\/",
+        r"~",
+    ]
+) | {"\\ ", "\\\n"}
+_SYNONYMS = {
+    r"\le": r"\leq", r"\ge": r"\geq", r"\ne": r"\neq", r"\rightarrow": r"\to", r"\gets": r"\leftarrow",
+    r"\dots": r"\ldots", r"\cdots": r"\ldots", r"\dotsc": r"\ldots", r"\dotsb": r"\ldots", r"\dotsm": r"\ldots",
+    r"\lbrace": r"\{", r"\rbrace": r"\}", r"\lbrack": "[", r"\rbrack": "]", r"\vert": "|", r"\lvert": "|",
+    r"\rvert": "|", r"\mid": "|", r"\Vert": r"\|", r"\lVert": r"\|", r"\rVert": r"\|", r"\parallel": r"\|",
+    r"\colon": ":", r"\land": r"\wedge", r"\lor": r"\vee", r"\lnot": r"\neg", r"\ast": "*", r"\dfrac": r"\frac",
+    r"\tfrac": r"\frac", r"\cfrac": r"\frac", r"\dbinom": r"\binom", r"\tbinom": r"\binom", r"\prime": "'",
+    r"\rm": r"\mathrm", r"\bf": r"\mathbf", r"\it": r"\mathit", r"\tt": r"\mathtt", r"\sf": r"\mathsf",
+    r"\cal": r"\mathcal", r"\Bbb": r"\mathbb", r"\bold": r"\mathbf", r"\bm": r"\mathbf", r"\boldsymbol": r"\mathbf",
+    r"\pmb": r"\mathbf", r"\operatorname": r"\mathrm", r"\operatorname*": r"\mathrm", r"\text": r"\mathrm",
+    r"\textrm": r"\mathrm", r"\textnormal": r"\mathrm", r"\mbox": r"\mathrm", r"\hbox": r"\mathrm",
+    r"\textbf": r"\mathbf", r"\textit": r"\mathit", r"\texttt": r"\mathtt", r"\textsf": r"\mathsf",
+    r"\mathscr": r"\mathcal", r"\widehat": r"\hat", r"\widetilde": r"\tilde", r"\overline": r"\bar",
+    r"\overrightarrow": r"\vec", r"\Longrightarrow": r"\implies", r"\Rightarrow": r"\implies",
+    r"\Longleftrightarrow": r"\iff", r"\Leftrightarrow": r"\iff", r"\longrightarrow": r"\to", r"\owns": r"\ni",
+    r"\empty": r"\emptyset", r"\varnothing": r"\emptyset", r"\hslash": r"\hbar", r"\cdotp": r"\cdot",
+    r"\centerdot": r"\cdot", r"\lt": "<", r"\gt": ">", r"\backslash": r"\setminus", r"\smallsetminus": r"\setminus",
+    r"\triangleq": r"\triangleq", r"\infin": r"\infty", r"\bmod": r"\mod", r"\substack": "", r"\mathit": "",
+    r"\mathnormal": "", r"\newline": r"\\", r"\cr": r"\\", r"\tabularnewline": r"\\",
+    "−": "-", "–": "-", "×": r"\times", "·": r"\cdot", "≤": r"\leq", "≥": r"\geq", "≠": r"\neq", "∞": r"\infty",
+    "→": r"\to", "’": "'", "′": "'", "…": r"\ldots", "∈": r"\in", "π": r"\pi", "α": r"\alpha", "β": r"\beta",
+}  # fmt: skip
+_ENVIRONMENTS = {
+    "align": "aligned", "align*": "aligned", "alignat": "aligned", "alignat*": "aligned", "aligned": "aligned",
+    "split": "aligned", "gathered": "aligned", "gather": "aligned", "gather*": "aligned", "eqnarray": "aligned",
+    "eqnarray*": "aligned", "multline": "aligned", "multline*": "aligned", "equation": "aligned",
+    "equation*": "aligned", "displaymath": "aligned", "math": "aligned", "array": "matrix", "smallmatrix": "matrix",
+    "dcases": "cases", "matrix*": "matrix", "pmatrix*": "pmatrix", "bmatrix*": "bmatrix",
+}  # fmt: skip
+#: Environments a reader does not see.
+_UNSEEN = frozenset({"aligned", "matrix"})
+
+#: Commands whose arguments are groups; braces after any other command only group.
+_WITH_ARGUMENTS = frozenset(
+    [
+        r"\frac",
+        r"\sqrt",
+        r"\binom",
+        r"\overset",
+        r"\underset",
+        r"\stackrel",
+        r"\overbrace",
+        r"\underbrace",
+        r"\hat",
+        r"\tilde",
+        r"\bar",
+        r"\vec",
+        r"\dot",
+        r"\ddot",
+        r"\acute",
+        r"\grave",
+        r"\breve",
+        r"\check",
+        r"\mathring",
+        r"\underline",
+        r"\mathrm",
+        r"\mathbf",
+        r"\mathcal",
+        r"\mathbb",
+        r"\mathfrak",
+        r"\mathtt",
+        r"\mathsf",
+        r"\boxed",
+        r"\cancel",
+        r"\phantom",
+        r"\xrightarrow",
+        r"\xleftarrow",
+        r"\pmod",
+        r"\overleftarrow",
+        r"\dddot",
+    ]
+)
+
+MAX_TOKENS = 20_000
+
+
+def tokens(tex: str) -> list[str]:
+    """The TeX tokens of a formula, without blanks and comments."""
+    without_comments = re.sub(r"(?<!\\)%[^\n]*\n?", "", tex)
+    return _TOKEN.findall(without_comments)[:MAX_TOKENS]
+
+
+def normal_form(tex: str) -> str:
+    """The formula's normal form: its tokens joined by blanks. Equal for formulas that say the same."""
+    return " ".join(_normalised(tokens(undelimited(tex))))
+
+
+def undelimited(tex: str) -> str:
+    """A formula without its delimiters: $…$, $$…$$, \\(…\\), \\[…\\]."""
+    tex = tex.strip()
+    for opening, closing in (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]")):
+        if len(tex) > len(opening) + len(closing) - 1 and tex.startswith(opening) and tex.endswith(closing):
+            return tex[len(opening) : -len(closing)].strip()
+    return tex
+
+
+def _normalised(found: list[str]) -> list[str]:
+    words: list[str] = []
+    i = 0
+    while i < len(found):
+        token = found[i]
+        if token in (r"\begin", r"\end"):
+            name, after = _group(found, i + 1)
+            environment = _ENVIRONMENTS.get("".join(name), "".join(name))
+            i = after
+            if token == r"\begin" and "".join(name) in ("array", "alignat", "alignat*", "alignedat", "tabular"):
+                _, i = _group(found, i)
+            if environment not in _UNSEEN:
+                words.append(f"{token}{{{environment}}}")
+            continue
+        if token in (r"\label", r"\tag", r"\tag*", r"\hspace", r"\hspace*", r"\vspace", r"\kern", r"\color", r"\ref"):
+            _, i = _group(found, i + 1)
+            continue
+        if token in _SILENT or token in ("&", "$", r"\(", r"\)"):
+            # A dot after \left or \right stands for no fence at all.
+            i += 2 if token in (r"\left", r"\right") and found[i + 1 : i + 2] == ["."] else 1
+            continue
+        token = _SYNONYMS.get(token, token)
+        if token:
+            words.append(token)
+        i += 1
+    return _scripts_in_order(_named(_without_groups(words)))
+
+
+def _group(found: list[str], start: int) -> tuple[list[str], int]:
+    """The tokens of the {…} that starts at `start`, and the place after it; nothing if there is none."""
+    if start >= len(found) or found[start] != "{":
+        return [], start
+    depth = 0
+    for i in range(start, len(found)):
+        depth += (found[i] == "{") - (found[i] == "}")
+        if depth == 0:
+            return found[start + 1 : i], i + 1
+    return found[start + 1 :], len(found)
+
+
+def _without_groups(words: list[str]) -> list[str]:
+    """Without braces, but with scripts and arguments of more than one token kept together by a mark.
+
+    Braces around everything, around single tokens and around nothing disappear, so that {x}_{i} and x_i are one.
+    """
+    result: list[str] = []
+    stack: list[int] = []
+    for word in words:
+        if word == "{":
+            stack.append(len(result))
+            result.append("{")
+        elif word == "}" and stack:
+            start = stack.pop()
+            inside = result[start + 1 :]
+            before = result[start - 1] if start else ""
+            is_argument = before in ("^", "_", "}") or before in _WITH_ARGUMENTS or _second_argument(result, start)
+            if len(inside) <= 1 or not is_argument:
+                result[start:] = inside
+            else:
+                result.append("}")
+        elif word != "}":
+            result.append(word)
+    return [word for word in result if word not in ("\\\\",)]
+
+
+def _second_argument(words: list[str], start: int) -> bool:
+    """Whether a group follows a first argument of one token, as in \\frac 1 {2 x}."""
+    return start >= 2 and words[start - 2] in (r"\frac", r"\binom", r"\overset", r"\underset", r"\stackrel")
+
+
+def _named(words: list[str]) -> list[str]:
+    """Operator names spelled out in upright letters as the commands they are; n \\choose k as \\binom."""
+    result: list[str] = []
+    i = 0
+    while i < len(words):
+        if words[i] == r"\mathrm" and words[i + 1 : i + 2] == ["{"]:
+            inside, end = _group(words, i + 1)
+            if (name := "".join(inside)) in FUNCTIONS:
+                result.append("\\" + name)
+                i = end
+                continue
+        result.append(words[i])
+        i += 1
+    return result
+
+
+def _scripts_in_order(words: list[str]) -> list[str]:
+    """x^{a}_{b} as x_{b}^{a}; primes behind scripts, ^{'} as '."""
+    result: list[str] = []
+    i = 0
+    while i < len(words):
+        if words[i] == "'" and (after := next((k for k in range(i, len(words)) if words[k] != "'"), 0)):
+            if words[after] == "_":  # f'_k is f_k'
+                below, end = _script(words, after)
+                result += below + words[i:after]
+                i = end
+                continue
+        if words[i] == "^":
+            above, after = _script(words, i)
+            if (primes := [word for word in above[1:] if word not in "{}"]) and set(primes) == {"'"}:
+                result += primes
+                i = after
+                continue
+        if words[i] == "^":
+            above, after = _script(words, i)
+            if words[after : after + 1] == ["_"]:
+                below, end = _script(words, after)
+                result += below + above
+                i = end
+                continue
+        result.append(words[i])
+        i += 1
+    return result
+
+
+def _script(words: list[str], start: int) -> tuple[list[str], int]:
+    if words[start + 1 : start + 2] == ["{"]:
+        inside, end = _group(words, start + 1)
+        return [words[start], "{", *inside, "}"], end
+    return words[start : start + 2], min(start + 2, len(words))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A formula standing in a text between delimiters; `start` and `end` include them."""
+
+    tex: str
+    display: bool
+    start: int
+    end: int
+
+
+_FENCED = re.compile(r"^(```+|~~~+).*?^\1[ \t]*$", re.DOTALL | re.MULTILINE)
+# A dollar opens before something that is no blank and closes after something that is none and before no digit, as
+# Pandoc reads it: "costs $5 or $10" holds no formula.
+_DELIMITED = re.compile(
+    r"(?<!\\)\$\$(?P<d2>(?:[^$\\]|\\.){1,20000}?)\$\$"
+    r"|(?<![\\$])\$(?![\s$])(?P<d1>(?:[^$\\\n]|\\.|\n(?!\s*\n)){0,5000}?(?:[^\s\\$]|\\[^\n]))\$(?![\d$])"
+    r"|(?<!\\)\\\((?P<p>.{1,20000}?)(?<!\\)\\\)|(?<!\\)\\\[(?P<b>.{1,20000}?)(?<!\\)\\\]",
+    re.DOTALL,
+)
+
+
+def find(text: str) -> Iterator[Found]:
+    """The delimited formulas of a text, in order; fenced code blocks are passed over."""
+    spans = [match.span() for match in _FENCED.finditer(text)]
+    start = 0
+    for low, high in [*spans, (len(text), len(text))]:
+        for match in _DELIMITED.finditer(text, start, low):
+            kind = match.lastgroup
+            if tex := match[kind].strip():
+                yield Found(tex, kind in ("d2", "b"), *match.span())
+        start = high
