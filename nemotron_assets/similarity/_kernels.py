@@ -1,0 +1,484 @@
+"""The compiled part: UTF-8 bytes to unit hashes, to shingle hashes, to MinHash signatures and sorted sets.
+
+Everything compiled that calls each other is in this one file, because numba's on-disk cache notices only changes of the
+file that a function is in. Nothing here allocates per text; all functions release the GIL.
+
+Where the time goes, and what is done about it:
+
+* Words are found 64 bytes at a time: a vector comparison gives one bit per byte, and the words are runs of ones. There
+  is no branch per byte, and a word of up to 16 bytes is hashed with one 128-bit multiplication. Blocks with bytes
+  beyond ASCII are read code point by code point.
+* A permutation costs a multiplication, an addition and a minimum per shingle. Eight shingles are taken per pass over
+  the permutations, so that coefficients and minima are loaded and stored an eighth as often.
+* Texts go through buffers of a few thousand units, so that everything stays in the first caches and a huge text costs
+  no memory.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+U64 = np.uint64
+#: Units hashed per turn: 32 kB of unit hashes and 16 kB of shingle hashes.
+CHUNK = 4096
+#: Shingles per pass over the permutations.
+STRIDE = 8
+
+# Odd 64-bit numbers without structure (the fractional parts of the square roots of 2, 3, 5, 7 and 11).
+_LEFT = U64(0x6A09E667F3BCC909)
+_RIGHT = U64(0xBB67AE8584CAA73B)
+#: Multiplier of the polynomial over unit hashes.
+BASE = U64(0x3C6EF372FE94F82B)
+_MIX_1 = U64(0xA54FF53A5F1D36F1)
+_MIX_2 = U64(0x510E527FADE682D1)
+
+#: Bits of an entry of the code-point table, above the 21 bits to XOR a code point with to lower-case it.
+IS_WORD = np.uint32(1 << 24)
+IS_SPACE = np.uint32(1 << 25)
+_CODE_POINT = np.uint32((1 << 21) - 1)
+
+#: By length 0..16: the bits of a word's first and second 8 bytes that belong to it.
+MASKS = np.array(
+    [[(1 << 8 * min(n, 8)) - 1 for n in range(17)], [(1 << 8 * max(n - 8, 0)) - 1 for n in range(17)]], dtype=np.uint64
+)
+
+
+def _address(context, builder, array_type, array, index):
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.gep(data, [index], inbounds=True)
+
+
+@intrinsic
+def _load_8(typing_context, data, index):
+    """The 8 bytes from `index`, little-endian; the caller sees to it that they exist."""
+
+    def generate(context, builder, signature, arguments):
+        pointer = _address(context, builder, signature.args[0], *arguments)
+        return builder.load(builder.bitcast(pointer, ir.IntType(64).as_pointer()), align=1)
+
+    return types.uint64(data, types.intp), generate
+
+
+@intrinsic
+def _classify_64(typing_context, data, index):
+    """(ASCII letters and digits, bytes beyond ASCII) among the 64 bytes from `index`, one bit each."""
+
+    def generate(context, builder, signature, arguments):
+        byte, vector = ir.IntType(8), ir.VectorType(ir.IntType(8), 64)
+
+        def every(value):
+            return ir.Constant(vector, [ir.Constant(byte, value)] * 64)
+
+        pointer = _address(context, builder, signature.args[0], *arguments)
+        block = builder.load(builder.bitcast(pointer, vector.as_pointer()), align=1)
+        lowered = builder.or_(block, every(0x20))
+        letters = builder.icmp_unsigned("<", builder.sub(lowered, every(ord("a"))), every(26))
+        digits = builder.icmp_unsigned("<", builder.sub(block, every(ord("0"))), every(10))
+        beyond = builder.icmp_signed("<", block, every(0))
+        bits = ir.IntType(64)
+        words = builder.bitcast(builder.or_(letters, digits), bits)
+        return cgutils.pack_array(builder, [words, builder.bitcast(beyond, bits)])
+
+    return types.UniTuple(types.uint64, 2)(data, types.intp), generate
+
+
+@intrinsic
+def _fold(typing_context, left, right):
+    """High XOR low half of the 128-bit product of two uint64."""
+
+    def generate(context, builder, signature, arguments):
+        wide = ir.IntType(128)
+        product = builder.mul(*(builder.zext(value, wide) for value in arguments))
+        high = builder.lshr(product, ir.Constant(wide, 64))
+        return builder.trunc(builder.xor(product, high), ir.IntType(64))
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+@intrinsic
+def _lowest(typing_context, bits):
+    """The position of the lowest set bit of a uint64, 64 for zero."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate
+
+
+@njit(cache=True, nogil=True)
+def _decode(data, place, end):
+    """(code point, its length in bytes) at `place`; a sequence cut off by the end counts as U+FFFD."""
+    first = np.uint32(data[place])
+    if first < 0x80:
+        return first, 1
+    length = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
+    if place + length > end:
+        return np.uint32(0xFFFD), 1
+    if length == 2:
+        point = (first & np.uint32(0x1F)) << np.uint32(6)
+        return np.uint32(point | (data[place + 1] & np.uint32(0x3F))), 2
+    if length == 3:
+        point = (first & np.uint32(0x0F)) << np.uint32(12)
+        point |= (data[place + 1] & np.uint32(0x3F)) << np.uint32(6)
+        return np.uint32(point | (data[place + 2] & np.uint32(0x3F))), 3
+    point = (first & np.uint32(0x07)) << np.uint32(18)
+    point |= (data[place + 1] & np.uint32(0x3F)) << np.uint32(12)
+    point |= (data[place + 2] & np.uint32(0x3F)) << np.uint32(6)
+    return np.uint32((point | (data[place + 3] & np.uint32(0x3F))) & _CODE_POINT), 4
+
+
+@njit(cache=True, nogil=True)
+def _one_word(data, place, end, table):
+    """(hash of the first word from `place`, place after it, whether there is one), code point by code point.
+
+    The bytes of a word, each code point lower-cased, are taken 16 at a time, the last ones padded with zeros.
+    """
+    value = U64(0)
+    low, high, filled = U64(0), U64(0), 0
+    inside = False
+    while place < end:
+        point, length = _decode(data, place, end)
+        entry = np.uint32(0) if point >= table.size else table[point]
+        if not entry & IS_WORD:
+            if inside:
+                break
+            place += length
+            continue
+        inside = True
+        place += length
+        point ^= entry & _CODE_POINT
+        # UTF-8 again: the lower case of a code point may have another length.
+        if point < 0x80:
+            encoded, length = U64(point), 1
+        elif point < 0x800:
+            encoded, length = U64(0xC0 | point >> 6 | (0x80 | point & 0x3F) << 8), 2
+        elif point < 0x10000:
+            encoded, length = U64(0xE0 | point >> 12 | (0x80 | point >> 6 & 0x3F) << 8 | (0x80 | point & 0x3F) << 16), 3
+        else:
+            encoded = U64(0xF0 | point >> 18 | (0x80 | point >> 12 & 0x3F) << 8)
+            encoded, length = encoded | U64((0x80 | point >> 6 & 0x3F) << 16 | (0x80 | point & 0x3F) << 24), 4
+        for _ in range(length):
+            if filled == 16:
+                value = _fold(low ^ _LEFT ^ value, high ^ _RIGHT)
+                low, high, filled = U64(0), U64(0), 0
+            byte = encoded & U64(0xFF)
+            encoded >>= U64(8)
+            if filled < 8:
+                low |= byte << U64(8 * filled)
+            else:
+                high |= byte << U64(8 * (filled - 8))
+            filled += 1
+    if inside:
+        value = _fold(low ^ _LEFT ^ value, high ^ _RIGHT)
+    return value, place, inside
+
+
+@njit(cache=True, nogil=True)
+def _words(data, place, end, table, masks, units, filled):
+    """Appends hashes of words from `place` (never inside a word) to `units`; (place reached, units filled)."""
+    capacity = units.size
+    letters = U64(0x4040404040404040)
+    one, all_bits = U64(1), ~U64(0)
+    while place < end and filled < capacity:
+        if place + 80 <= data.size:  # a block, and 16 bytes from any place in it
+            word, beyond = _classify_64(data, place)
+            inside = all_bits if end - place >= 64 else (one << U64(end - place)) - one
+            stop = _lowest(beyond & inside)  # words that end before it are plain ASCII
+            word &= inside
+            starts = word & ~(word << one)
+            ends = ~word & (word << one)
+            if stop < 64:
+                ends &= (one << U64(stop)) - one
+            elif end - place <= 63:
+                stop = end - place
+            reached = 0
+            while ends and filled < capacity:
+                start = _lowest(starts)
+                after = _lowest(ends)
+                starts &= starts - one
+                ends &= ends - one
+                value = U64(0)
+                first, length = start, after - start
+                while length > 16:
+                    low, high = _load_8(data, place + first), _load_8(data, place + first + 8)
+                    low |= (low & letters) >> one
+                    high |= (high & letters) >> one
+                    value = _fold(low ^ _LEFT ^ value, high ^ _RIGHT)
+                    first += 16
+                    length -= 16
+                low = _load_8(data, place + first) & masks[0, length]
+                high = _load_8(data, place + first + 8) & masks[1, length]
+                low |= (low & letters) >> one  # ASCII capitals, because there are but letters and digits
+                high |= (high & letters) >> one
+                units[filled] = _fold(low ^ _LEFT ^ value, high ^ _RIGHT)
+                filled += 1
+                reached = after
+            if ends:  # full
+                return place + reached, filled
+            # On to the word that does not end in this part, or past everything that is no word.
+            rest = starts if stop == 64 else starts & ((one << U64(stop)) - one)
+            step = _lowest(rest) if rest else stop
+            if step:
+                place += step
+                continue
+            if filled == capacity:
+                return place, filled
+        # What the block cannot do: a few words code point by code point.
+        until = place + 32
+        while place < min(until, end) and filled < capacity:
+            value, place, found = _one_word(data, place, end, table)
+            if found:
+                units[filled] = value
+                filled += 1
+    return place, filled
+
+
+@njit(cache=True, nogil=True)
+def _point_hash(point):
+    value = (U64(point) + U64(1)) * _MIX_1
+    value ^= value >> U64(32)
+    value *= _MIX_2
+    return value ^ value >> U64(29)
+
+
+@njit(cache=True, nogil=True)
+def _characters(data, place, end, table, plain, units, filled, pending):
+    """Appends hashes of the normalised text's code points; (place reached, units filled, pending).
+
+    `pending` is 0 before the first character, 1 after one, 2 where white space was passed since: it is written as one
+    blank only when another character follows. `plain` has the hashes of the lower-cased ASCII characters.
+    """
+    capacity = units.size
+    while place < end and filled < capacity - 1:  # room for a blank and a character
+        point, length = _decode(data, place, end)
+        place += length
+        entry = np.uint32(0) if point >= table.size else table[point]
+        if entry & IS_SPACE:
+            if pending:
+                pending = 2
+            continue
+        if pending == 2:
+            units[filled] = plain[32]
+            filled += 1
+        pending = 1
+        if point < 128:
+            units[filled] = plain[point]
+        else:
+            units[filled] = _point_hash(point ^ (entry & _CODE_POINT))
+        filled += 1
+    return place, filled, pending
+
+
+@njit(cache=True, nogil=True)
+def _roll(units, filled, size, out, at):
+    """Appends the hash of every run of `size` units to `out` from `at`: the polynomial of their hashes mod 2^64."""
+    value, power = U64(0), U64(1)
+    for k in range(size):
+        value = value * BASE + units[k]
+        power *= BASE
+    out[at] = value
+    for k in range(size, filled):
+        value = value * BASE + units[k] - units[k - size] * power
+        at += 1
+        out[at] = value
+    return at + 1
+
+
+@njit(cache=True, nogil=True)
+def _shingles(data, start, end, size, as_characters, table, masks, plain, units, out, at):
+    """Appends the hashes of all shingles of one text (with repetitions) to `out`; the new length.
+
+    `out` has room for them: as many as the text has bytes.
+    """
+    place, filled, pending, made = start, 0, 0, False
+    while True:
+        if as_characters:
+            place, filled, pending = _characters(data, place, end, table, plain, units, filled, pending)
+        else:
+            place, filled = _words(data, place, end, table, masks, units, filled)
+        if filled >= size:
+            at = _roll(units, filled, size, out, at)
+            made = True
+            for k in range(size - 1):
+                units[k] = units[filled - size + 1 + k]
+            filled = size - 1
+        if place >= end:
+            break
+    if not made and filled:
+        at = _roll(units, filled, filled, out, at)
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _mix_32(value):
+    """The finaliser of MurmurHash3, as datasketch's affine32 scheme applies it to every shingle hash."""
+    value = np.uint32(value ^ value >> np.uint32(16))
+    value = np.uint32(value * np.uint32(0x85EBCA6B))
+    value = np.uint32(value ^ value >> np.uint32(13))
+    value = np.uint32(value * np.uint32(0xC2B2AE35))
+    return np.uint32(value ^ value >> np.uint32(16))
+
+
+@njit(cache=True, nogil=True)
+def _minima(hashes, count, a, b, out):
+    """out[k] = min(out[k], min over the hashes of a[k] * mixed + b[k] mod 2^32); `count` is a multiple of STRIDE."""
+    for at in range(0, count, STRIDE):
+        h0, h1, h2, h3 = hashes[at], hashes[at + 1], hashes[at + 2], hashes[at + 3]
+        h4, h5, h6, h7 = hashes[at + 4], hashes[at + 5], hashes[at + 6], hashes[at + 7]
+        for k in range(a.size):
+            ak, bk = a[k], b[k]
+            x0 = min(np.uint32(ak * h0 + bk), np.uint32(ak * h1 + bk))
+            x1 = min(np.uint32(ak * h2 + bk), np.uint32(ak * h3 + bk))
+            x2 = min(np.uint32(ak * h4 + bk), np.uint32(ak * h5 + bk))
+            x3 = min(np.uint32(ak * h6 + bk), np.uint32(ak * h7 + bk))
+            out[k] = min(out[k], min(min(x0, x1), min(x2, x3)))
+
+
+@njit(cache=True, nogil=True)
+def sign(data, offsets, as_characters, words, characters, table, masks, plain, a, b, out):
+    """Signatures of all texts into out (uint32[texts, permutations], all ones on entry)."""
+    longest = max(words, characters)
+    units = np.empty(CHUNK + longest, np.uint64)
+    hashes = np.empty(CHUNK + longest, np.uint64)
+    mixed = np.empty(CHUNK + longest + STRIDE, np.uint32)
+    for row in range(out.shape[0]):
+        by_characters = as_characters[row]
+        size = characters if by_characters else words
+        place, end = offsets[row], offsets[row + 1]
+        filled, pending, made = 0, 0, False
+        while True:
+            if by_characters:
+                place, filled, pending = _characters(data, place, end, table, plain, units, filled, pending)
+            else:
+                place, filled = _words(data, place, end, table, masks, units, filled)
+            count = 0
+            if filled >= size:
+                count = _roll(units, filled, size, hashes, 0)
+                made = True
+                for k in range(size - 1):
+                    units[k] = units[filled - size + 1 + k]
+                filled = size - 1
+            elif place >= end and not made and filled:
+                count = _roll(units, filled, filled, hashes, 0)
+            if count:
+                for k in range(count):
+                    mixed[k] = _mix_32(np.uint32(hashes[k] >> U64(32)))
+                whole = (count + STRIDE - 1) // STRIDE * STRIDE
+                for k in range(count, whole):
+                    mixed[k] = mixed[count - 1]
+                _minima(mixed, whole, a, b, out[row])
+            if place >= end:
+                break
+
+
+@njit(cache=True, nogil=True)
+def _sort(values, spare, counts):
+    """Sorts uniformly distributed uint64 in place: by their leading bits into about one bucket each, then insertion."""
+    size = values.size
+    bits = 1
+    while 1 << bits < size and 1 << bits < counts.size - 1:
+        bits += 1
+    shift = U64(64 - bits)
+    counts[: (1 << bits) + 1] = 0
+    for k in range(size):
+        counts[(values[k] >> shift) + U64(1)] += 1
+    for k in range(1 << bits):
+        counts[k + 1] += counts[k]
+    for k in range(size):
+        bucket = values[k] >> shift
+        spare[counts[bucket]] = values[k]
+        counts[bucket] += 1
+    low = 0
+    for bucket in range(1 << bits):
+        high = counts[bucket]
+        if high - low > 64:  # a shingle repeated over and over
+            spare[low:high] = np.sort(spare[low:high])
+        else:
+            for k in range(low + 1, high):
+                value, place = spare[k], k
+                while place > low and spare[place - 1] > value:
+                    spare[place] = spare[place - 1]
+                    place -= 1
+                spare[place] = value
+        low = high
+    values[:] = spare[:size]
+
+
+@njit(cache=True, nogil=True)
+def sets(data, offsets, as_characters, words, characters, table, masks, plain, out, bounds):
+    """Sorted unique shingle hashes of all texts, one after the other, into out; bounds[row] is where a row begins.
+
+    Returns how many there are. `out` holds the longest text's worth more than there are in the end at most.
+    """
+    longest = 0
+    for row in range(bounds.size - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    spare = np.empty(longest + 1, np.uint64)
+    counts = np.empty(min(1 << 16, 2 * longest + 4) + 1, np.int64)
+    units = np.empty(CHUNK + max(words, characters), np.uint64)
+    at = 0
+    bounds[0] = 0
+    for row in range(bounds.size - 1):
+        size = characters if as_characters[row] else words
+        end = _shingles(
+            data, offsets[row], offsets[row + 1], size, as_characters[row], table, masks, plain, units, out, at
+        )
+        if end - at > 1:
+            _sort(out[at:end], spare, counts)
+            last = at
+            for k in range(at + 1, end):
+                if out[k] != out[last]:
+                    last += 1
+                    out[last] = out[k]
+            end = last + 1
+        at = end
+        bounds[row + 1] = at
+    return at
+
+
+@njit(cache=True, nogil=True)
+def bands(signatures, rows, nothing, out):
+    """out[text, band] = hash of the band's number and its `rows` minima; `nothing` for texts without a shingle."""
+    full = np.uint32(0xFFFFFFFF)
+    for text in range(out.shape[0]):
+        some = False
+        for k in range(signatures.shape[1]):
+            some |= signatures[text, k] != full
+        for band in range(out.shape[1]):
+            if not some:
+                out[text, band] = nothing
+                continue
+            value = U64(band + 1) * _MIX_1
+            for k in range(band * rows, (band + 1) * rows):
+                value = _fold(value ^ U64(signatures[text, k]) ^ _LEFT, _RIGHT)
+            value = np.int64(value ^ value >> U64(32))
+            out[text, band] = value if value != nothing else np.int64(0)
+
+
+@njit(cache=True, nogil=True)
+def hash_points(points):
+    """The unit hash of every code point."""
+    out = np.empty(points.size, np.uint64)
+    for k in range(points.size):
+        out[k] = _point_hash(points[k])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def jaccard(offsets, hashes, other_offsets, other_hashes, left, right, out):
+    """out[k] = shared / all hashes of row left[k] of the first and row right[k] of the other sets."""
+    for pair in range(left.size):
+        i, i_end = offsets[left[pair]], offsets[left[pair] + 1]
+        j, j_end = other_offsets[right[pair]], other_offsets[right[pair] + 1]
+        total = (i_end - i) + (j_end - j)
+        shared = 0
+        while i < i_end and j < j_end:  # without a branch: which hash is smaller cannot be predicted
+            x, y = hashes[i], other_hashes[j]
+            shared += np.int64(x == y)
+            i += np.int64(x <= y)
+            j += np.int64(y <= x)
+        out[pair] = shared / (total - shared) if total else 0.0
