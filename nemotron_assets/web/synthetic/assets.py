@@ -107,10 +107,8 @@ def diverse_qa(
 @table_asset(
     TRANSLATED_DIVERSE_QA,
     recipe=("translation", "documents.language_model", "documents.language_characters"),
-    kinds={"vllm"},
-    pool=POOL,
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
     ins={"diverse_qa": dg.AssetIn(DIVERSE_QA.asset_key), "generator": dg.AssetIn(GENERATOR.asset_key)},
+    **_WRITES,
 )
 def translated_diverse_qa(
     context: dg.AssetExecutionContext,
@@ -123,20 +121,14 @@ def translated_diverse_qa(
     """Diverse QA in 15 languages, translated line by line (Nemotron Nano 2 §2.2.2): code, formulas, addresses and
     numbers are carried over untouched, language and completeness are verified, failures are asked for again, then
     rejected. What became of every sample in every language goes to web/translation_outcomes."""
-    from nemotron_assets.web.synthetic.asking import Progress
     from nemotron_assets.web.synthetic.translation_report import metadata
     from nemotron_assets.web.synthetic.translations import SnapshotTranslations
-    from resources.generations import Ledger
+    from nemotron_assets.web.synthetic.writing import Writer
 
-    model = generator.scan().collect().row(0, named=True)
-    engine = gpu.engine(lake.get_weights(model["uri"]), model["name"])
-    ledger = Ledger(lake, run_id=context.run_id)
+    writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
+    reject = lake.rejects(TRANSLATED_DIVERSE_QA, context.partition_key).add
     with gpu.lock(context.log.info):
-        made = SnapshotTranslations(
-            diverse_qa, recipe, model["name"], engine,
-            generate=lambda asked: ledger.generate(engine, asked, Progress(context.log.info)),
-            reject=lake.rejects(TRANSLATED_DIVERSE_QA, context.partition_key).add,
-        )  # fmt: skip
+        made = SnapshotTranslations(diverse_qa, recipe, writer, reject)
     lake.write(TRANSLATION_OUTCOMES, made.outcomes(), context.partition_key, run_id=context.run_id)
     counts = {"dagster/partition_row_count": sum(tally.samples for tally in made.tallies.values())}
     context.log_event(

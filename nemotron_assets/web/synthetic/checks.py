@@ -6,7 +6,7 @@ import dagster as dg
 
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table import Table, snapshot_partitions
-from nemotron_assets.web.synthetic.tables import DIVERSE_QA, REPHRASED
+from nemotron_assets.web.synthetic.tables import DIVERSE_QA, REPHRASED, TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
 from resources.lakehouse import QUARANTINE, Lakehouse
 
 if TYPE_CHECKING:
@@ -48,6 +48,69 @@ def pairs_are_whole(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePar
     )
     metadata = _whole(lake, DIVERSE_QA, context.partition_key, wrong)
     return dg.AssetCheckResult(passed=not any(metadata[name] for name in _FAULTS), metadata=metadata)
+
+
+@dg.asset_check(asset=TRANSLATED_DIVERSE_QA.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def every_language_attempted(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Every chosen sample has one outcome in every language of the recipe, and was asked for unless no line of it could
+    be; the accepted ones, and only they, are in the table; ids are unique."""
+    from nemotron_assets.web.synthetic.translation_report import completeness
+
+    facts = completeness(
+        lake.read(DIVERSE_QA, context.partition_key).scan(),
+        lake.read(TRANSLATION_OUTCOMES, context.partition_key).scan(),
+        lake.read(TRANSLATED_DIVERSE_QA, context.partition_key).scan(),
+        recipe.translation,
+    )
+    return dg.AssetCheckResult(passed=not any(facts[name] for name in facts if name != "samples"), metadata=facts)
+
+
+@dg.asset_check(asset=TRANSLATED_DIVERSE_QA.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def translations_are_whole(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Judges the rows again, beside their English samples: the same lines, labels, protected pieces and numbers, and
+    a text in the language the row says, all but a share the recipe allows (what stands around the words may sway the
+    detector). At most the recipe's number of rows, those with the lowest ids."""
+    from nemotron_assets.web.synthetic.translation_report import wrong_rows
+
+    judged, broken, other = wrong_rows(
+        lake.read(DIVERSE_QA, context.partition_key).scan(),
+        lake.read(TRANSLATED_DIVERSE_QA, context.partition_key).scan(),
+        recipe,
+    )
+    allowed = recipe.translation.max_wrong_language_share
+    return dg.AssetCheckResult(
+        passed=not broken and len(other) <= allowed * judged,
+        metadata={
+            "judged": judged, "broken": len(broken), "in_another_language": len(other),
+            "first_wrong": dg.MetadataValue.json(dict(list({**broken, **other}.items())[:10])),
+        },
+    )  # fmt: skip
+
+
+@dg.asset_check(asset=TRANSLATED_DIVERSE_QA.asset_key, partitions_def=snapshot_partitions)
+def translations_are_usable(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """The share of translations that were rejected is within the recipe's limit in every language; a small model may
+    fail often, which the laptop recipe allows."""
+    import polars as pl
+
+    rejected = ((pl.col("outcome") != "accepted").sum() / pl.len()).round(4)
+    outcomes = lake.read(TRANSLATION_OUTCOMES, context.partition_key).scan()
+    shares = dict(outcomes.group_by("language").agg(rejected).sort("language").collect().iter_rows())
+    allowed = recipe.translation.max_reject_share
+    above = [language for language, share in shares.items() if share > allowed]
+    return dg.AssetCheckResult(
+        passed=not above,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "allowed": allowed, "rejected_share": dg.MetadataValue.json(shares), "above": ", ".join(above) or "none",
+        },
+    )  # fmt: skip
 
 
 _FAULTS = ("doubled", "broken", "orphans")
@@ -105,4 +168,7 @@ CHECKS = [
     pairs_are_whole,
     _usable(REPHRASED, "rephrased", "generation_ids"),
     _usable(DIVERSE_QA, "diverse_qa", "generation_id"),
+    every_language_attempted,
+    translations_are_whole,
+    translations_are_usable,
 ]

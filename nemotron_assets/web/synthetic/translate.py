@@ -60,6 +60,9 @@ CAUSES = {
     "nothing_to_translate": "no line has words",
 }
 
+#: Causes that are found before anything is asked.
+UNASKED = ("line_too_long", "nothing_to_translate")
+
 _SYSTEM = "You are a careful translator."
 _TASK = """\
 Translate one line from English into {language}.

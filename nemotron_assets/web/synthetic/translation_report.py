@@ -1,4 +1,5 @@
-"""What people want to see of the translations: outcomes per language as a table and a plot, and examples."""
+"""What people want to see of the translations: outcomes per language as a table and a plot, examples, and what is wrong
+with the rows when they are judged again."""
 
 from __future__ import annotations
 
@@ -6,10 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from nemotron_assets.plots import new_figure, png_markdown
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.recipe.translation import Translation
+from nemotron_assets.web.language import detect
 from nemotron_assets.web.synthetic.asking import example_markdown
-from nemotron_assets.web.synthetic.translate import CAUSES, NAMES, Tally
+from nemotron_assets.web.synthetic.translate import CAUSES, NAMES, UNASKED, Tally, choose, problems, words
 
 _COLOURS = ("#d1495b", "#edae49", "#00798c", "#8d6a9f", "#a8763e", "#5b8e7d", "#c44536", "#999999", "#555555")
 _EXAMPLES = 2
@@ -65,3 +70,52 @@ def outcomes_plot(tallies: Mapping[str, Tally], title: str) -> dg.MarkdownMetada
     if any(bottom):
         axes.legend(fontsize=7, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.1))
     return png_markdown(figure, title)
+
+
+def completeness(
+    samples: pl.LazyFrame, outcomes: pl.LazyFrame, translated: pl.LazyFrame, recipe: Translation
+) -> dict[str, int]:
+    """The number of `samples` that were to be translated, and how much is wrong with what is stored about them."""
+    pair = [pl.col("parents").list.first().alias("sample"), "language"]
+    wanted = choose(samples, recipe).select(sample="id").join(
+        pl.LazyFrame({"language": recipe.languages}), how="cross"
+    )  # fmt: skip
+    stored, rows = outcomes.select(*pair, "outcome", "reason", "attempts"), translated.select("id", *pair)
+    accepted = stored.filter(pl.col("outcome") == "accepted")
+    never = (pl.col("attempts") == 0) & (pl.col("reason").is_null() | ~pl.col("reason").is_in(UNASKED))
+    on = ["sample", "language"]
+    counts = {
+        "samples": wanted.select("sample").unique(),
+        "outcomes_missing": wanted.join(stored, on=on, how="anti"),
+        "outcomes_of_others": stored.join(wanted, on=on, how="anti"),
+        "outcomes_doubled": stored.group_by(on).len().filter(pl.col("len") > 1),
+        "never_asked": stored.filter(never),
+        "rows_doubled": rows.group_by("id").len().filter(pl.col("len") > 1),
+        "rows_without_outcome": rows.join(accepted, on=on, how="anti"),
+        "outcomes_without_row": accepted.join(rows, on=on, how="anti"),
+    }
+    frames = pl.collect_all([frame.select(pl.len()) for frame in counts.values()], engine="streaming")
+    return {name: frame.item() for name, frame in zip(counts, frames, strict=True)}
+
+
+def wrong_rows(
+    samples: pl.LazyFrame, translated: pl.LazyFrame, recipe: Recipe
+) -> tuple[int, dict[str, str], dict[str, str]]:
+    """(rows judged, {id: what it lacks}, {id: the language found instead}) of the rows with the lowest ids."""
+    own, documents = recipe.translation, recipe.documents
+    rows = (
+        translated.select("id", "language", "text", sample=pl.col("parents").list.first())
+        .bottom_k(own.checked_rows, by="id")
+        .join(samples.select(sample="id", source="text"), on="sample", how="left")
+        .select("id", "language", "text", "source")
+    )
+    judged, broken, other = 0, {}, {}
+    for frame in rows.collect_batches(chunk_size=512, engine="streaming"):
+        for row, language, text, source in frame.iter_rows():
+            judged += 1
+            if lacks := ["sample"] if source is None else problems(source, text, language, own):
+                broken[row] = f"wrong: {', '.join(lacks)}"
+            found, _ = detect(words(text, language), documents.language_model, documents.language_characters)
+            if found != language:
+                other[row] = f"{found}, not {language}"
+    return judged, broken, other

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
@@ -12,28 +11,16 @@ from nemotron_assets.recipe import Recipe
 from nemotron_assets.spool import Spool
 from nemotron_assets.table import Reject
 from nemotron_assets.web.language import detect
-from nemotron_assets.web.synthetic.asking import Generate
 from nemotron_assets.web.synthetic.tables import TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
 from nemotron_assets.web.synthetic.translate import Draft, Tally, choose, prompt_room, rejected, rows, translate
-from resources.generations import Request
+from nemotron_assets.web.synthetic.writing import Writer
 from resources.lakehouse import Reader
-
-
-class Tokenizes(Protocol):
-    """What is needed of an engine beside its answers."""
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]: ...
-
-    def prompt_ids(self, request: Request) -> list[int]: ...
 
 
 class SnapshotTranslations:
     """One pass over a snapshot's samples; it is done when the object is made. `tallies` by language."""
 
-    def __init__(
-        self, samples: Reader, recipe: Recipe, generator: str, engine: Tokenizes, *, generate: Generate,
-        reject: Callable[[Reject], None],
-    ) -> None:  # fmt: skip
+    def __init__(self, samples: Reader, recipe: Recipe, writer: Writer, reject: Callable[[Reject], None]) -> None:
         own = recipe.translation
         self.tallies = {language: Tally() for language in own.languages}
         self._reject = reject
@@ -43,10 +30,10 @@ class SnapshotTranslations:
         )
         chosen = choose(samples.scan(), own).collect_batches(chunk_size=own.batch_samples, engine="streaming")
         drafts = translate(
-            (row for frame in chosen for row in frame.iter_rows(named=True)), own, count=engine.count_tokens,
-            room=prompt_room(own, lambda request: len(engine.prompt_ids(request))), generate=generate, detect=judge,
+            (row for frame in chosen for row in frame.iter_rows(named=True)), own, count=writer.count,
+            room=prompt_room(own, writer.prompt_tokens), generate=writer.ask, detect=judge,
         )  # fmt: skip
-        for table, frame in rows(map(self._counted, drafts), generator, engine.count_tokens):
+        for table, frame in rows(map(self._counted, drafts), writer.name, writer.count):
             self._spools[table.full_name].add(frame)
 
     def translations(self) -> Iterator[pa.RecordBatch]:
