@@ -17,9 +17,11 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import to_jsonable_python
 
 from nemotron_assets.recipe.blend import Blend
-from nemotron_assets.recipe.dedup import Dedup
+from nemotron_assets.recipe.dedup import Dedup, Substring
+from nemotron_assets.recipe.heuristics import Heuristics, Measures, Perplexity
 from nemotron_assets.recipe.quality import Quality
 from nemotron_assets.recipe.release import Release
 from nemotron_assets.recipe.section import RecipeError, Section
@@ -273,7 +275,11 @@ class Recipe(Section):
     pages: Pages
     documents: Documents
     dedup: Dedup
+    substring: Substring
     quality: Quality
+    measures: Measures = Field(Measures(), description="strings that the numbers of the rules are made with")
+    heuristics: Heuristics = Field(Heuristics(), description="which rules decide about which documents")
+    perplexity: Perplexity
     llm: Llm
     rephrased: Rephrased
     diverse_qa: DiverseQa
@@ -306,7 +312,7 @@ class Recipe(Section):
 
 
 def _hash(value: Any) -> str:
-    data = json.dumps(value, sort_keys=True, default=lambda section: section.model_dump(mode="json"))
+    data = json.dumps(to_jsonable_python(value), sort_keys=True)
     return hashlib.sha256(data.encode()).hexdigest()[:16]
 
 
