@@ -135,6 +135,21 @@ def trace(target: str, limit: int, backward: bool | None, as_json: bool, read: b
 
 
 @cli.command()
+@click.argument("table")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--partition", "partitions", multiple=True, metavar="SNAPSHOT", help="Only this snapshot; repeatable.")
+@click.option("--force", is_flag=True, help="Write anew; what others put into DIRECTORY is moved aside.")
+def export(table: str, directory: Path, partitions: tuple[str, ...], force: bool) -> None:
+    """Write TABLE into DIRECTORY as a Hugging Face dataset: Parquet shards per config and a dataset card.
+
+    Goes on where an interrupted export stopped; nothing is visible in DIRECTORY before everything is there.
+    """
+    from nemotron_assets.export import export_command
+
+    export_command(table, directory, partitions, force)
+
+
+@cli.command()
 @click.option("--explain", is_flag=True, help="Also say what each value means and what is allowed.")
 @click.argument("section", required=False)
 def recipe(section: str | None, explain: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from pydantic_core import to_jsonable_python
 
 from nemotron_assets.recipe import Recipe, Section, allowed_values
 
@@ -51,14 +52,15 @@ def recipe_text(recipe: Recipe, section: str | None, explain: bool) -> str:
     """The recipe, or a dotted section of it, as YAML; with meanings and ranges as comments if `explain`."""
     value: Any = recipe.section(section) if section else recipe
     if not isinstance(value, Section):
-        return f"{section}: {yaml.safe_dump(value, default_flow_style=True).removesuffix('...').strip()}"
+        shown = yaml.safe_dump(to_jsonable_python(value), default_flow_style=True).strip().removesuffix("...").strip()
+        return f"{section}: {shown}"
     if not explain:
         return yaml.safe_dump(value.model_dump(mode="json"), sort_keys=False, allow_unicode=True).rstrip()
     return "\n".join(_explained(value, ""))
 
 
 def _explained(section: Section, indent: str) -> list[str]:
-    lines = []
+    lines, plain = [], to_jsonable_python(section)
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, Section):
@@ -66,7 +68,7 @@ def _explained(section: Section, indent: str) -> list[str]:
             lines += ["", f"{indent}# {doc}", f"{indent}{name}:", *_explained(value, indent + "  ")]
         else:
             allowed = allowed_values(type(section), name)
-            shown = yaml.safe_dump(value, default_flow_style=True, width=1000).removesuffix("...\n").strip()
+            shown = yaml.safe_dump(plain[name], default_flow_style=True, width=1000).removesuffix("...\n").strip()
             lines.append(f"{indent}{name}: {shown}  # {field.description}" + (f" ({allowed})" if allowed else ""))
     return lines
 

@@ -18,7 +18,7 @@ import os
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -118,6 +118,12 @@ class Reader:
         """How models and scores name this input: "web.documents@12"."""
         return f"{self.table.full_name}@{self.version}"
 
+    def commit(self) -> dict[str, Any]:
+        """What the log says about the last write up to the version read (upkeep aside): timestamp in ms,
+        dagster_run_id, code_version, ..."""
+        commits = [] if self._delta is None else [c for c in self._delta.history() if c["version"] <= self.version]
+        return next((c for c in commits if c.get("code_version")), commits[0] if commits else {})
+
     @property
     def rows(self) -> int:
         import polars as pl
@@ -146,8 +152,13 @@ class Reader:
             frame = frame.filter(pl.col(self.table.part_by) == self._part)
         return frame.select(self.table.column_names)
 
-    def batches(self, columns: Iterable[str] | None = None, batch_size: int = 1024) -> Iterator[pa.RecordBatch]:
-        """Stream the rows as record batches of at most `batch_size` rows, a few in memory at a time."""
+    def batches(
+        self, columns: Iterable[str] | None = None, batch_size: int = 1024, where: tuple[str, str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream the rows as record batches of at most `batch_size` rows, a few in memory at a time.
+
+        `where` is a column and the value it must have; files whose statistics exclude it are not read.
+        """
         import pyarrow as pa
         import pyarrow.dataset as ds
 
@@ -158,10 +169,13 @@ class Reader:
         wanted = None
         if self.partitions is not None:
             wanted = ds.field(self.table.partition_by).isin(self.partitions)
-        if self._part is not None:
-            this_part = ds.field(self.table.part_by) == self._part
-            wanted = this_part if wanted is None else wanted & this_part
+        for column, value in filter(None, (self._part and (self.table.part_by, self._part), where)):
+            this = ds.field(column) == value
+            wanted = this if wanted is None else wanted & this
         dataset = self._delta.to_pyarrow_dataset(as_large_types=True)
+        # By name, so that a version of the table is always read in the same order.
+        files = sorted(dataset.get_fragments(wanted), key=lambda file: file.path)
+        dataset = ds.FileSystemDataset(files, dataset.schema, dataset.format, dataset.filesystem)
         known = [name for name in names if name in dataset.schema.names]
         options = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
         scanner = dataset.scanner(
@@ -183,10 +197,29 @@ class Reader:
         keys = self.scan().select(column).unique().collect(engine="streaming")[column].sort()
         return {key: str(self.lake.marker(self._delta, "data", self.partition, key) or "") for key in keys}
 
+    def content(self) -> str:
+        """A hash of what this partition, or a table without any, holds: it changes only when the rows do."""
+        if not self.exists:
+            return ""
+        if self.table.part_by:
+            contents = self.parts()
+        else:
+            contents = {"": str(self.lake.marker(self._delta, "data", self.partition, "") or "")}
+        if not all(contents.values()):  # written by something that leaves no marks
+            return f"version:{self.version}"
+        return f"{hash63(*itertools.chain(*sorted(contents.items()))):016x}"
+
     def part(self, key: str) -> Reader:
         """One part of this partition."""
+        return self._with(_part=key)
+
+    def within(self, partition: str | None) -> Reader:
+        """One partition of what this reader reads (None: everything), at the same version."""
+        return self if partition is None else self._with(partitions=[partition])
+
+    def _with(self, **changes: Any) -> Reader:
         reader = Reader.__new__(Reader)
-        reader.__dict__.update(self.__dict__, _part=key)
+        reader.__dict__.update(self.__dict__, **changes)
         return reader
 
     def map_parts(self, fn) -> Parts:
@@ -273,9 +306,9 @@ class Lakehouse(dg.ConfigurableIOManager):
 
     # -- reading ------------------------------------------------------------------------------------------------
 
-    def read(self, table: Table, partition: str | None = None) -> Reader:
-        """A reader of the whole table or of one partition."""
-        return Reader(self, table, None if partition is None else [partition])
+    def read(self, table: Table, partition: str | Sequence[str] | None = None) -> Reader:
+        """A reader of the whole table, of one partition or of several."""
+        return Reader(self, table, [partition] if isinstance(partition, str) else partition and list(partition))
 
     @staticmethod
     def marker(delta: DeltaTable | None, kind: str, partition: str | None, part: str) -> int | None:

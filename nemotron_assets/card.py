@@ -1,0 +1,234 @@
+"""The dataset card of an export: front matter for the Hugging Face Hub, and what a reader wants to know in words."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.recipe.release import Release
+from nemotron_assets.table import Column, Table, all_tables
+
+if TYPE_CHECKING:
+    from nemotron_assets.export import Counts
+    from resources.lakehouse import Reader
+
+_SAMPLE_NOTICE = Path(__file__).with_name("sample") / "NOTICE.md"
+_MOST_LICENCE_BYTES = 4 << 20
+_BAR = 30  # characters of the longest bar of a histogram
+
+
+class CardError(ValueError):
+    """A card that cannot be written; the message names the value of the recipe and the fix."""
+
+
+def licence_text(release: Release) -> str:
+    """The text of the data's licence by the recipe's `licence_text`; "" if it names none."""
+    if release.licence_text is None:
+        return ""
+    path = _SAMPLE_NOTICE if release.licence_text == "sample" else Path(release.licence_text).expanduser()
+    try:
+        if path.stat().st_size > _MOST_LICENCE_BYTES:
+            raise CardError(f"release.licence_text: {path} is larger than {_MOST_LICENCE_BYTES >> 20} MB")
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"release.licence_text: {path} cannot be read as text: {error}") from None
+
+
+def facts(reader: Reader, partitions: Sequence[str] | None, recipe: Recipe) -> dict[str, Any]:
+    """Where the data comes from: versions, recipe, code, generators, and the histograms the table declares."""
+    lake, table = reader.lake, reader.table
+    commit = reader.commit()
+    tables = all_tables()
+    generators: Counter[str] = Counter()
+    inputs = {}
+    for name in table.parents:
+        parent = lake.read(tables[name], partitions) if name in tables else None
+        if parent is None or not parent.exists:
+            continue
+        inputs[name] = parent.version
+        if "generator" in parent.table.column_names:
+            generators.update(_counts(parent, "generator"))
+    return {
+        "table": table.full_name,
+        "delta_version": reader.version,
+        "written": datetime.fromtimestamp(commit["timestamp"] / 1000, UTC).isoformat(timespec="seconds"),
+        "run": commit.get("dagster_run_id"),
+        "code_version": commit.get("code_version"),
+        "package": f"nemotron-lakehouse {importlib.metadata.version('nemotron-lakehouse')}",
+        "recipe": recipe.name,
+        "recipe_hash": recipe.hash(),
+        "partitions": partitions,
+        "inputs": inputs,
+        "generators": dict(generators),
+        "histograms": {
+            f"{name}.{column}": _counts(lake.read(tables[name], partitions), column)
+            for name, column in table.published.histograms
+            if name in tables and lake.read(tables[name]).exists
+        },
+    }
+
+
+def _counts(reader: Reader, column: str) -> dict[Any, int]:
+    import polars as pl
+
+    counted = reader.scan().group_by(column).agg(rows=pl.len()).sort(column).collect(engine="streaming")
+    return {value: rows for value, rows in counted.iter_rows() if value is not None}
+
+
+def render(
+    table: Table, configs: Mapping[str, Counts], described: Mapping[str, Any], release: Release, has_licence: bool
+) -> str:
+    """README.md: front matter and text."""
+    total = _total(configs.values())
+    written = {name: counts for name, counts in configs.items() if counts.rows}
+    matter = front_matter(table, written, total, release, has_licence)
+    head = yaml.safe_dump(matter, sort_keys=False, allow_unicode=True, width=1_000)
+    return f"---\n{head}---\n\n{_text(table, configs, total, described, release, has_licence)}"
+
+
+def front_matter(
+    table: Table, configs: Mapping[str, Counts], total: Counts, release: Release, has_licence: bool
+) -> dict[str, Any]:
+    """What the Hub and `datasets` read: licence, languages, size, configs with their files, features and counts."""
+    out = table.published
+    licence = {"license": release.licence}
+    if release.licence == "other":
+        licence["license_name"] = release.licence_name
+        if has_licence:
+            licence["license_link"] = "LICENSE.md"
+    return {
+        "pretty_name": out.title,
+        **licence,
+        "language": sorted(total.languages),
+        "size_categories": [size_category(total.rows)],
+        "task_categories": ["text-generation"],
+        "configs": [
+            {"config_name": name, "data_files": [{"split": "train", "path": f"data/{name}/train-*.parquet"}]}
+            for name in configs
+        ],
+        "dataset_info": [
+            {
+                "config_name": name,
+                "features": [_feature(table.column(c)) for c in (*out.columns, *out.more.get(name, ()))],
+                "splits": [{"name": "train", "num_bytes": counts.bytes, "num_examples": counts.rows}],
+                "download_size": counts.file_bytes,
+                "dataset_size": counts.bytes,
+            }
+            for name, counts in configs.items()
+        ],
+    }
+
+
+def size_category(rows: int) -> str:
+    """The Hub's name for a number of rows: n<1K, 1K<n<10K, ..., n>1T."""
+    names = ["1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T"]
+    limits = [10 ** (3 + power) for power in range(len(names))]
+    place = sum(rows >= limit for limit in limits)
+    if place == 0:
+        return "n<1K"
+    return f"{names[place - 1]}<n<{names[place]}" if place < len(names) else "n>1T"
+
+
+def _feature(column: Column) -> dict[str, str]:
+    dtype = column.dtype.removeprefix("list[").removesuffix("]")
+    dtype = {"timestamp": "timestamp[us, tz=UTC]"}.get(dtype, dtype)
+    return {"name": column.name, ("list" if column.dtype.startswith("list[") else "dtype"): dtype}
+
+
+def _total(counts: Iterable[Counts]) -> Counts:
+    from nemotron_assets.export import Counts
+
+    return Counts.total(list(counts))
+
+
+def _text(
+    table: Table, configs: Mapping[str, Counts], total: Counts, described: Mapping[str, Any], release: Release,
+    has_licence: bool,
+) -> str:  # fmt: skip
+    out = table.published
+    columns = dict.fromkeys([*out.columns, *(name for more in out.more.values() for name in more)])
+    first = next(name for name, counts in configs.items() if counts.rows)
+    sections = [
+        f"# {out.title}\n\n{table.description}",
+        "```python\nfrom datasets import load_dataset\n\n"
+        f'load_dataset("path/to/this/folder", "{first}", split="train", streaming=True)\n```',
+        "## Configs\n\nTokens are estimated at four characters each. A config without documents has no files.\n\n"
+        + _markdown(
+            ("config", "documents", "tokens", "languages", "Parquet MB"),
+            [
+                (name, f"{c.rows:,}", f"{c.tokens:,}", len(c.languages), f"{c.file_bytes / 1e6:,.1f}")
+                for name, c in [*configs.items(), ("**all**", total)]
+            ],
+        ),
+        "## Columns\n\n" + _markdown(
+            ("column", "type", "meaning", "configs"),
+            [(c, table.column(c).dtype, table.column(c).meaning, _holders(table, configs, c)) for c in columns],
+        ),
+    ]  # fmt: skip
+    if total.languages:
+        sections.append("## Languages\n\n" + _histogram("language", dict(total.languages.most_common())))
+    for name, counts in described["histograms"].items():
+        sections.append(f"## {_title(name)}\n\n" + _histogram(name, counts))
+    if total.snapshots:
+        sections.append("## Snapshots\n\n" + _histogram("snapshot", dict(sorted(total.snapshots.items()))))
+    sections += [
+        "## Provenance\n\n" + _markdown(("", ""), _provenance(described)),
+        _licence(release, has_licence),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _holders(table: Table, configs: Mapping[str, Counts], column: str) -> str:
+    out = table.published
+    return "all" if column in out.columns else ", ".join(c for c in configs if column in out.more.get(c, ()))
+
+
+def _title(name: str) -> str:
+    """ "web.quality.bucket" -> its table's and column's meaning."""
+    table, _, column = name.rpartition(".")
+    declared = all_tables()[table]
+    return f"Documents by {column} ({declared.full_name})"
+
+
+def _provenance(described: Mapping[str, Any]) -> list[tuple[str, str]]:
+    inputs = ", ".join(f"{name}@{version}" for name, version in described["inputs"].items())
+    generators = ", ".join(f"{name} ({rows:,} texts)" for name, rows in described["generators"].items())
+    rows = [
+        ("table", f"{described['table']}, Delta version {described['delta_version']}"),
+        ("written", f"{described['written']} by run {described['run'] or 'unknown'}"),
+        ("made from", inputs or "nothing else"),
+        ("snapshots", ", ".join(described["partitions"] or []) or "none"),
+        ("recipe", f"{described['recipe']}, hash {described['recipe_hash']}"),
+        ("code", f"{described['package']}, asset version {described['code_version'] or 'unknown'}"),
+        ("generators", generators or "none"),
+    ]
+    return [(f"**{name}**", value) for name, value in rows]
+
+
+def _licence(release: Release, has_licence: bool) -> str:
+    name = release.licence_name if release.licence == "other" else release.licence
+    where = " Its text, and what applies to which part, is in [LICENSE.md](LICENSE.md)." if has_licence else ""
+    return f"## Licence\n\n{name[0].upper()}{name[1:]}.{where}"
+
+
+def _histogram(name: str, counts: Mapping[Any, int]) -> str:
+    most, total = max(counts.values(), default=0), max(sum(counts.values()), 1)
+    lines = [
+        (value, f"{rows:,}", f"{rows / total:.1%}", "█" * round(_BAR * rows / max(most, 1)))
+        for value, rows in counts.items()
+    ]
+    return _markdown((name.rpartition(".")[2], "documents", "share", ""), lines)
+
+
+def _markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    def line(cells: Iterable[Any]) -> str:
+        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    return "\n".join([line(header), "|" + "---|" * len(header), *map(line, rows)])
