@@ -9,6 +9,8 @@ _START = r"[^\s\x00-\x1f*_~`#!\[{more}]"
 _ENDS = (".", "!", "?", ")", '"', "'", "”", "’", "%", "]", ":", ";")
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»"}
 
+_APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
+
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+)[^\n]*$\n?", re.M)
 _RULE = re.compile(r"^[ \t]*([*_-])([ \t]*\1){2,}[ \t]*$\n?", re.M)
 _HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+", re.M)
@@ -55,8 +57,8 @@ def without_quotes(text: str) -> str:
     closing = _QUOTES.get(text[:1])
     if closing is None or len(text) < 2 or text[-1] != closing:
         return text
-    inner = text[1:-1]
-    return text if text[0] in inner or (closing in inner and closing not in "'’") else inner.strip()
+    inner = _APOSTROPHE.sub("", text[1:-1])
+    return text if text[0] in inner or closing in inner else text[1:-1].strip()
 
 
 def without_stray_labels(text: str) -> str:

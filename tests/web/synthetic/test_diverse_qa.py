@@ -1,4 +1,4 @@
-"""Diverse QA: segments, the grammar, the parser, the choice of pairs, and a whole pass against canned answers."""
+"""Diverse QA: the grammar, the parser, the choice of pairs, and a whole pass against canned answers."""
 
 from __future__ import annotations
 
@@ -6,81 +6,76 @@ import re
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.web.synthetic import diverse_qa
-from nemotron_assets.web.synthetic.diverse_qa import (
-    HEADER,
-    Segment,
-    Tally,
-    choose,
-    keep,
-    output_format,
-    parse,
-    segments,
-)
+from nemotron_assets.web.synthetic.asking import Tally, frames
+from nemotron_assets.web.synthetic.diverse_qa import keep, output_format, parse
+from nemotron_assets.web.synthetic.passages import Segment, passages, room
+from nemotron_assets.web.synthetic.prompts import DIVERSE_QA as PROMPT
+from nemotron_assets.web.synthetic.tables import DIVERSE_QA
 from resources.generations import Completion, Ledger
 from resources.gpu import Gpu
 from resources.lakehouse import Lakehouse
 from tests.resources.endpoint import Endpoint, completion
+from tests.web.synthetic.canned import animals, words
 
 RECIPE = load_recipe("nano2").diverse_qa
 SMALL = RECIPE.model_copy(
     update={"max_segments": 1, "max_questions": 3, "max_question_characters": 140, "max_answer_characters": 160}
 )
+TINY = RECIPE.model_copy(
+    update={"max_questions": 2, "max_question_characters": 24, "max_answer_characters": 20}
+)  # so that Hypothesis gets from one end of the grammar to the other
 
 
-def words(texts):
-    """A token is a word, for these tests."""
-    return [len(text.split()) for text in texts]
-
-
-lines = st.text(st.sampled_from("ab c\t"), max_size=40)
-
-
-@given(st.lists(lines), st.integers(1, 30), st.integers(1, 10), st.integers(1, 10))
-def test_segments_are_whole_lines_in_order_within_their_limits(given_lines, limit, document, least):
-    parts = segments("d", "\n".join(given_lines), words, limit, document, least)
-    assert [part.number for part in parts] == list(range(len(parts)))
-    for part in parts:
-        assert least <= part.tokens <= limit
-        assert part.tokens == sum(words(part.text.split("\n"))) + part.text.count("\n")
-    kept = iter(line.strip() for line in given_lines)
-    assert all(line in kept for part in parts for line in part.text.split("\n"))  # a subsequence
-
-
-def test_segments_drop_what_the_recipe_drops():
-    text = "one two three\n\nfour five\n" + "long " * 11 + "\nsix\nseven eight nine ten"
-    parts = segments("d", text, words, 10, 3, 2)
-    assert [part.text for part in parts] == ["one two three\nfour five\nsix", "seven eight nine ten"]
-    assert segments("d", text, words, 10, 100, 2) == []
-    assert [part.text for part in segments("d", text, words, 10, 3, 5)] == ["one two three\nfour five\nsix"]
+def test_published_limits():
+    assert (RECIPE.max_input_tokens, RECIPE.max_output_tokens, RECIPE.min_tokens_after) == (1000, 600, 100)
+    assert (RECIPE.min_document_tokens, RECIPE.min_segment_tokens, RECIPE.tokens_per_ten_pairs) == (30, 30, 150)
+    assert (RECIPE.temperature, RECIPE.top_p, RECIPE.max_questions) == (0.5, 0.9, 8)
+    assert set(RECIPE.documents) == {"high"}
 
 
 def _answer(*pairs):
-    return HEADER + "".join(f"\n- Question: {q}\n  Answer: {a}" for q, a in pairs)
+    return PROMPT.marker + "".join(f"\n- Question: {q}\n  Answer: {a}" for q, a in pairs)
 
 
-sentence = st.text(st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=60)
+# Without the signs of Markdown, whose removal the tests of the post-filters are about.
+sentence = st.text(
+    st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"], blacklist_characters="*_~`#[]"),
+    min_size=1, max_size=60,
+)  # fmt: skip
 
 
 @given(st.lists(st.tuples(sentence, sentence), max_size=12))
 def test_parser_finds_every_well_formed_pair(pairs):
     clean = {}
     for question, answer in pairs:
-        question, answer = (re.sub(r"[*_]", "", text).strip() for text in (question, answer))
+        question, answer = question.strip(), answer.strip()
         # A text that itself looks like a label reads as one.
         if question and answer and not re.search(r"question|answer", question + answer, re.I):
             clean.setdefault(question.casefold(), (question, answer))
-    found = parse(_answer(*clean.values()), RECIPE)
+    found, cause = parse(_answer(*clean.values()), RECIPE)
     assert found == list(clean.values())[: RECIPE.max_questions]
+    assert cause == ("" if clean else "unparsable")
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.from_regex(output_format(TINY).spec, fullmatch=True))
+def test_whatever_matches_the_grammar_parses(answer):
+    """Any answer the grammar admits gives a pair, unless the grammar's own limits cut every one of them."""
+    found, cause = parse(answer, TINY)
+    assert bool(found) != (cause == "truncated") and cause in ("", "truncated")
+    if cause:
+        lines = [re.split(r"(?:Question|Answer): ", line, maxsplit=1)[-1] for line in answer.split("\n")[1:]]
+        assert any(len(line) >= 19 for line in lines)
 
 
 @given(st.text())
 def test_parser_survives_anything(text):
-    for question, answer in parse(text, RECIPE):
+    for question, answer in parse(text, RECIPE)[0]:
         assert question.strip() == question and answer.strip() == answer and question and answer
         assert "\n" not in question + answer
 
@@ -91,21 +86,23 @@ def test_parser_takes_what_models_write():
         "* Question: Which one is hot?\n  A) ice\n  B) steam\n  Answer: B) steam\n"
         "- Question: Is water wet?\n  Answer: Repeated.\n- Question: Nothing follows"
     )
-    assert parse(text, RECIPE) == [("Is water wet?", "Yes."), ("Which one is hot? A) ice B) steam", "B) steam")]
+    assert parse(text, RECIPE)[0] == [("Is water wet?", "Yes."), ("Which one is hot? A) ice B) steam", "B) steam")]
 
 
 def test_pairs_cut_by_the_grammar_are_left_out():
     cut, whole = "x" * SMALL.max_answer_characters, "x" * (SMALL.max_answer_characters - 1) + "."
-    assert parse(_answer(("Is it cut?", cut), ("Is it whole?", whole)), SMALL) == [("Is it whole?", whole)]
+    assert parse(_answer(("Is it cut?", cut), ("Is it whole?", whole)), SMALL)[0] == [("Is it whole?", whole)]
+    assert parse(_answer(("Is it cut?", cut)), SMALL) == ([], "truncated")
 
 
 def test_grammar_admits_what_is_asked_for_and_bounds_it():
     pattern = re.compile(output_format(SMALL).spec)
     pair = ("What is water?", "Wet.")
     assert pattern.fullmatch(_answer(pair)) and pattern.fullmatch(_answer(*[pair] * SMALL.max_questions))
+    assert pattern.fullmatch(_answer(("What does it cost?", "$5"), ("How cold is it?", "-40")))
     assert not pattern.fullmatch(_answer(*[pair] * (SMALL.max_questions + 1)))
-    assert not pattern.fullmatch(_answer(("What is water?", "x" * (SMALL.max_answer_characters + 2))))
-    assert not pattern.fullmatch(HEADER) and not pattern.fullmatch(_answer(("What is water?", "")))
+    assert not pattern.fullmatch(_answer(("What is water?", "x" * (SMALL.max_answer_characters + 1))))
+    assert not pattern.fullmatch(PROMPT.marker) and not pattern.fullmatch(_answer(("What is water?", "")))
 
 
 @given(st.integers(1, 2_000), st.integers(0, 8), st.text(max_size=8))
@@ -139,33 +136,22 @@ def _completion(text, reason="stop", tokens=50):
 )
 def test_rejects_say_why(text, reason, tokens, cause):
     made = diverse_qa.sample(Segment("doc", 3, "short", 40), _completion(text, reason, tokens), RECIPE, words)
-    assert (made.row_id, made.cause) == ("doc", cause) and "segment 3" in made.detail
-
-
-def test_choice_of_documents_is_english_and_the_same_every_time():
-    frame = pl.DataFrame(
-        {"id": list("abcd"), "snapshot": "s", "language": ["en", "de", "en", "en"], "text": "t",
-         "content_hash": ["3", "0", "2", "1"]}
-    )  # fmt: skip
-    two = SMALL.model_copy(update={"max_documents": 2})
-    assert sorted(choose(frame.lazy(), two).collect()["id"]) == ["c", "d"]
-    assert choose(frame.lazy(), RECIPE).collect()["id"].to_list() == ["a", "c", "d"]
+    assert (made.row_id, made.cause) == ("g", cause) and "segment 3 of document doc" in made.detail
 
 
 def test_samples_from_documents_through_an_endpoint(tmp_path, monkeypatch, embedded_tokenizer):
     """Documents -> requests -> endpoint -> ledger -> rows; a second pass asks nothing and gives the same rows."""
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
-    text = "\n".join(f"Paragraph {i} says that item {i} weighs {i * 3} grams and costs {i} crowns." for i in range(12))
-    frame = pl.DataFrame({"id": ["good", "bad", "cut", "tiny"], "snapshot": "s", "language": "en", "text": [
-        text, text + "\nThis one cannot be answered.", text + "\nThis one runs on.", "too short"]})  # fmt: skip
+    documents = pl.concat([animals("fox", "owl", "carp", lines=6), animals("hare", level="low")])
+    ids = dict(zip(documents["url"].str.split("/").list.last(), documents["id"], strict=True))
 
     def answer(body):
         asked = body["messages"][-1]["content"]
-        if "cannot be answered" in asked:
+        if "The owl of" in asked:
             return "I am sorry."
-        if "runs on" in asked:
+        if "The carp of" in asked:
             return 200, {}, completion(_answer(("Q?", "A.")), "length", SMALL.max_output_tokens)
-        return _answer(("What does item 3 weigh?", "Nine grams."), ("What does item 4 cost?", "Four crowns."))
+        return _answer(("How many are in valley 1?", "Ten."), ("When was valley 2 counted?", "In 1992."))
 
     endpoint, lake = Endpoint(answer), Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
 
@@ -173,19 +159,21 @@ def test_samples_from_documents_through_an_endpoint(tmp_path, monkeypatch, embed
         rejects, tally = [], Tally()
         with endpoint.serve() as url:
             engine = Gpu(backend="openai", base_url=url).engine(embedded_tokenizer, "canned")
-            room = diverse_qa.prompt_room(SMALL, lambda request: len(engine.prompt_ids(request)))
-            frames = diverse_qa.samples(
-                [frame], SMALL, generator="canned", count=engine.count_tokens, room=room,
+            rooms = {"diverse_qa": room("diverse_qa", SMALL, len(engine.prompt_ids(diverse_qa.request(SMALL, ""))))}
+            rows = diverse_qa.rows(
+                passages(documents.lazy(), {"diverse_qa": SMALL}, rooms, engine.count_tokens), SMALL,
+                generator="canned", count=engine.count_tokens,
                 generate=lambda requests: Ledger(lake).generate(engine, requests), reject=rejects.append, tally=tally,
             )  # fmt: skip
-            return pl.concat(frames), {reject.row_id: reject.cause for reject in rejects}, tally
+            return pl.concat(frames(rows, DIVERSE_QA)), rejects, tally
 
     rows, rejects, tally = run()
-    assert rejects == {"bad": "unparsable", "cut": "truncated"}
+    assert sorted(reject.cause for reject in rejects) == ["truncated", "unparsable"]
+    assert {ids["owl"], ids["carp"]} == {r.detail.split("document ")[1].split(":")[0] for r in rejects}
     (row,) = rows.to_dicts()
-    assert row["parents"] == ["good"] and row["question_count"] == row["text"].count("\nAnswer: ") >= 1
-    assert row["text"].startswith(text.split("\n")[0]) and "\n\nQuestion: What does item" in row["text"]
+    assert row["parents"] == [ids["fox"]] and row["question_count"] == row["text"].count("\nAnswer: ") >= 1
+    assert row["text"].startswith("The fox of valley 1") and "\n\nQuestion: " in row["text"]
     assert row["tokens"] >= SMALL.min_tokens_after and len(row["generation_id"]) == 32
-    assert (tally.documents, tally.segments, tally.accepted, tally.new_generations) == (3, 3, 1, 3)
+    assert (tally.documents, tally.segments, tally.accepted, tally.new) == (3, 3, 1, 3)
     again, _, tally = run()
-    assert again.equals(rows) and len(endpoint.bodies) == 3 and tally.new_generations == 0
+    assert again.equals(rows) and len(endpoint.bodies) == 3 and tally.new == 0
