@@ -23,6 +23,7 @@ KEYS = [
     "web/documents",
     "web/duplicates",
     "web/extraction",
+    "web/privacy",
     "web/unique_documents",
 ]
 

@@ -22,6 +22,7 @@ from pydantic_core import to_jsonable_python
 from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.recipe.dedup import Dedup, Substring
 from nemotron_assets.recipe.heuristics import Heuristics, Measures, Perplexity
+from nemotron_assets.recipe.privacy import OptOuts, Privacy
 from nemotron_assets.recipe.quality import Quality
 from nemotron_assets.recipe.release import Release
 from nemotron_assets.recipe.section import RecipeError, Section
@@ -126,6 +127,8 @@ class Documents(Section):
     min_characters: int = Field(ge=0, description="shortest text kept, in characters (default)")
     max_html_characters: int = Field(ge=1_000, description="longer decoded pages are cut here (default)")
     batch_rows: int = Field(32, ge=1, le=4_096, description="pages handed to a worker at a time (default)")
+    opt_outs: OptOuts = Field(OptOuts(), description="pages that may not be used")
+    privacy: Privacy = Field(Privacy(), description="what is done about personal data")
 
 
 class Llm(Section):

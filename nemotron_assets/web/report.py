@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
+from nemotron_assets.recipe.privacy import Privacy
 from nemotron_assets.web.extract import FATES
+from nemotron_assets.web.privacy import find
 
 
 def language_mix(documents: pl.LazyFrame) -> dict[str, int]:
@@ -36,6 +39,28 @@ def fates(extraction: pl.LazyFrame) -> dict[str, int]:
     """{fate: pages} over all files of `web.extraction`, the most frequent first."""
     sums = extraction.group_by("fate").agg(pl.col("pages").sum()).sort("pages", "fate", descending=[True, False])
     return dict(sums.collect().iter_rows())
+
+
+def personal_data(privacy: pl.LazyFrame) -> pl.DataFrame:
+    """rule, action, documents and matches over all files of `web.privacy`, the rule with most matches first."""
+    counts = privacy.group_by("rule", "action").agg(pl.col("documents", "matches").sum())
+    return counts.sort("matches", "rule", descending=[True, False]).collect()
+
+
+def personal_data_table(counts: pl.DataFrame) -> str:
+    """The counts as Markdown."""
+    lines = ["| rule | action | documents | matches |", "|---|---|--:|--:|"]
+    return "\n".join(lines + [f"| {rule} | {action} | {n:,} | {m:,} |" for rule, action, n, m in counts.iter_rows()])
+
+
+def personal_data_left(texts: Iterable[tuple[str | None, ...]], recipe: Privacy) -> tuple[int, Counter[str]]:
+    """(documents scanned, matches per rule in their texts and titles) by the rules that leave nothing."""
+    rules = {name for name, rule in recipe.rules().items() if rule.action != "keep"}
+    scanned, left = 0, Counter()
+    for row in texts:
+        scanned += 1
+        left.update(match.rule for text in row if text for match in find(text, recipe, rules))
+    return scanned, left
 
 
 def fates_table(counts: Mapping[str, int]) -> str:

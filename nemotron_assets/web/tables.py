@@ -37,7 +37,12 @@ EXTRACTION = Table(
         ID,
         SNAPSHOT,
         Column("warc_file", "string", "file the pages came in"),
-        Column("fate", "string", "document, no_text, too_short, language_unsure or rejected (see quarantine.rows)"),
+        Column(
+            "fate",
+            "string",
+            "document, blocked_host, blocked_url, no_text, too_short, language_unsure, personal_data or rejected (see "
+            "quarantine.rows)",
+        ),
         Column("pages", "int64", "pages with this fate"),
         Column("characters", "int64", "characters of text they had"),
         Column("state", "string", "what the counts were made from", volatile=True),
@@ -45,4 +50,20 @@ EXTRACTION = Table(
     partition_by="snapshot",
 )
 
-TABLES = [DOCUMENTS, EXTRACTION]
+PRIVACY = Table(
+    "web",
+    "privacy",
+    "Personal data found in the texts and titles of every WARC file's documents, per rule of the recipe.",
+    (
+        ID,
+        SNAPSHOT,
+        Column("warc_file", "string", "file the pages came in"),
+        Column("rule", "string", "email, phone, ip, payment_card or iban"),
+        Column("action", "string", "what the recipe does about it: keep, replace, or drop the document"),
+        Column("documents", "int64", "documents in which the rule found something, dropped ones included"),
+        Column("matches", "int64", "what it found in them"),
+    ),
+    partition_by="snapshot",
+)
+
+TABLES = [DOCUMENTS, EXTRACTION, PRIVACY]

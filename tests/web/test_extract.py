@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ftfy
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.recipe import current_recipe
-from nemotron_assets.web.extract import FATES, NestedTooDeeply, extract, extract_pages
-from nemotron_assets.web.language import STOP_LISTS, detect, stop_list
+from nemotron_assets.web.extract import FATES, FOUND, extract, extract_pages, repair
+from nemotron_assets.web.language import STOP_LISTS, detect, hint, stop_list
+from nemotron_assets.web.paragraphs import NestedTooDeeply
 
 RECIPE = current_recipe().documents
 PROSE = (
@@ -109,6 +111,64 @@ def test_huge_attributes_and_impossible_references_do_no_harm():
     found.text.encode()
 
 
+@pytest.mark.parametrize(
+    ("body", "charset"),
+    [
+        (b"\xef\xbb\xbf" + page(GERMAN, GERMAN).encode(), "utf-8"),
+        (b"\xff\xfe" + page(GERMAN, GERMAN).encode("utf-16le"), "utf-16le"),
+        (b"\xfe\xff" + page(GERMAN, GERMAN).encode("utf-16be"), "utf-16be"),
+        (page(GERMAN, GERMAN).encode("utf-16le") + b"\x00", "utf-16le"),  # cut in the middle of a character
+        (page(GERMAN, GERMAN).encode().replace(b"Winter", b"Win\x00\x00ter\x00"), "utf-8"),
+    ],
+    ids=["bom", "utf-16le", "utf-16be", "half-a-character", "nul"],
+)
+def test_marks_and_nuls_leave_no_trace(body, charset):
+    found = text_of(body, charset)
+    assert (found.fate, found.language) == ("document", "de")
+    assert "Hügeln" in found.text
+    assert not {"\x00", "\ufeff", "\ufffe"} & set(found.text)
+
+
+def test_a_page_in_two_encodings_keeps_what_can_be_read():
+    body = page(GERMAN, "@", GERMAN).encode().replace(b"@", (GERMAN + "é").encode("cp1252"))
+    found = text_of(body)
+    assert found.text.count("Hügeln") == 2
+    assert (found.fate, found.language) == ("document", "de")
+
+
+@pytest.mark.parametrize("half", ["&#xD83D;", "&#55357;&#56832;", "\\ud83d"])
+def test_halves_of_characters_never_reach_the_text(half):
+    found = text_of(page(f"{half} {PROSE}", PROSE, head=f"<title>{half}T</title>"))
+    (found.text + found.title).encode()
+    assert found.fate == "document"
+
+
+def test_a_page_of_many_short_paragraphs_takes_linear_time():
+    # jusText itself looks for neighbours of each one through all of them: 10^10 steps here.
+    found = text_of("<h2>Short</h2>" * 100_000 + page(PROSE, PROSE))
+    assert found.fate == "document"
+
+
+def test_addresses_that_cannot_be_parsed_do_no_harm():
+    assert text_of('<iframe src="http://[x"></iframe><embed src="//[">' + page(PROSE, PROSE)).fate == "document"
+
+
+@pytest.mark.parametrize("by", ["pycld2", "model"])
+def test_what_chooses_the_stop_list(by):
+    hebrew = "האגם נמצא בין שתי שורות של גבעות, והדרך המובילה אליו קיימת שם מאז שמישהו בכפר יכול לזכור."
+    chosen = [hint(text, by, "lite", 4_000) for text in (PROSE, GERMAN, hebrew, PROSE + "\x00\x07\n\ufffe")]
+    assert chosen == ["en", "de", "he", "en"]
+    assert hint("", by, "lite", 4_000) not in STOP_LISTS or by == "model"
+    assert text_of(page(GERMAN, GERMAN), language_hint=by).language == "de"
+
+
+@given(st.text(max_size=200) | st.lists(st.sampled_from(
+    ["plain line\n", "&amp; ", "<b>", "caf\u00c3\u00a9\n", "\r\n", "\x1b[1m", "\x07", "\u2019", "&lt;\n", "\u2028"]
+)).map("".join))  # fmt: skip
+def test_repair_is_ftfy(text):
+    assert repair(text) == ftfy.fix_text(text)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=400), st.sampled_from(["utf-8", "windows-1252", "utf-16le", "shift_jis", "gb18030"]))
 def test_any_bytes_give_a_result(body, charset):
@@ -121,7 +181,9 @@ def test_frames_keep_their_other_columns_and_their_order():
     html = [page(PROSE, PROSE).encode(), b""]
     frame = pl.DataFrame({"id": ["a", "b"], "url": "u", "html": html, "charset": "utf-8", "mime": "text/html"})
     found = extract_pages(frame, RECIPE)
-    assert found.columns == ["id", "url", "title", "language", "language_score", "text", "characters", "fate"]
+    assert found.columns == [
+        "id", "url", "title", "language", "language_score", "text", "characters", "fate", *FOUND
+    ]  # fmt: skip
     assert found["id"].to_list() == ["a", "b"]
     assert found["fate"].to_list() == ["document", "no_text"]
     assert extract_pages(frame[:0], RECIPE).schema == found.schema
