@@ -1,3 +1,53 @@
-"""Release assets."""
+"""The release: everything that is published as Nemotron-CC-v2, in one table."""
 
-ASSETS = []
+import dagster as dg
+
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.table import Parts, table_asset
+from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
+from resources.lakehouse import Lakehouse, Reader
+from resources.warehouse import Warehouse
+
+
+@table_asset(
+    NEMOTRON_CC_V2,
+    recipe="release.subsets",
+    kinds={"duckdb", "polars"},
+    ins={name.split(".")[1]: dg.AssetIn(dg.AssetKey(name.split("."))) for name in NEMOTRON_CC_V2.parents},
+)
+def nemotron_cc_v2(
+    context: dg.AssetExecutionContext,
+    curated: Reader,
+    rephrased: Reader,
+    diverse_qa: Reader,
+    translated_diverse_qa: Reader,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+    warehouse: dg.ResourceParam[Warehouse],
+):
+    """The six subsets of Nemotron-CC-v2: curated pages of three quality levels, rephrasings, questions and answers,
+    and their translations, each with the web document it comes from. A subset whose inputs did not change stays."""
+    from nemotron_assets.web.release import report
+    from nemotron_assets.web.release.subsets import Tally, parts
+
+    readers = {r.table.full_name: r for r in (curated, rephrased, diverse_qa, translated_diverse_qa)}
+    tally, snapshot = Tally(), context.partition_key
+    subsets = parts(
+        recipe.release.subsets,
+        {name: reader.batches for name, reader in readers.items()},
+        {name: reader.content() for name, reader in readers.items()},
+        recipe.release.memory_mb,
+        lake.rejects(NEMOTRON_CC_V2, snapshot).add,
+        tally,
+    )
+    return Parts(
+        subsets,
+        metadata=lambda: {
+            **report.subsets(lake.read(NEMOTRON_CC_V2, snapshot).scan(), snapshot),
+            **report.funnel(warehouse, snapshot),
+            "left_out": dg.MetadataValue.json(dict(tally.left_out)),
+        },
+    )
+
+
+ASSETS = [nemotron_cc_v2]

@@ -1,3 +1,45 @@
-"""Release checks."""
+"""Checks of the release: nothing is published twice, without text, without a source or under an unknown name."""
 
-CHECKS = []
+import dagster as dg
+
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.table import snapshot_partitions
+from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
+from resources.lakehouse import Lakehouse
+
+
+@dg.asset_check(asset=NEMOTRON_CC_V2.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def published_rows_are_sound(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Ids are unique, subsets are those of the recipe, no text is empty or of another length than it says."""
+    from nemotron_assets.web.release.audit import unsound
+
+    found = unsound(lake.read(NEMOTRON_CC_V2, context.partition_key).scan(), recipe.release.subsets)
+    return dg.AssetCheckResult(passed=not any(found.values()), metadata=found)
+
+
+@dg.asset_check(
+    asset=NEMOTRON_CC_V2.asset_key,
+    partitions_def=snapshot_partitions,
+    blocking=True,
+    additional_deps=[dg.AssetKey(name.split(".")) for name in NEMOTRON_CC_V2.parents],
+)
+def every_parent_is_known(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Every row has one parent, in the table it names, and the origin's hash is that of a curated document."""
+    from nemotron_assets.table import all_tables
+    from nemotron_assets.web.release.audit import strangers
+
+    tables = all_tables()
+    found = strangers(
+        lake.read(NEMOTRON_CC_V2, context.partition_key).batches(["parents", "sources", "origin_hash"]),
+        {name: lake.read(tables[name], context.partition_key).batches(["id"]) for name in NEMOTRON_CC_V2.parents},
+        lake.read(tables["web.curated"], context.partition_key).batches(["content_hash"]),
+        recipe.release.memory_mb,
+    )
+    return dg.AssetCheckResult(passed=not any(found.values()), metadata=found)
+
+
+CHECKS = [published_rows_are_sound, every_parent_is_known]

@@ -1,0 +1,67 @@
+"""What the checks of the release look for. Bounded memory: aggregates are streamed, joins of ids may spill to disk."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+
+from nemotron_assets.recipe.release import Subset
+
+_TEXT, _LIST = pa.large_string(), pa.large_list(pa.large_string())
+
+
+def unsound(release: pl.LazyFrame, subsets: Mapping[str, Subset]) -> dict[str, int]:
+    """Rows whose id another row has; of unknown subsets; in a subset of another source; without text; miscounted."""
+    table = pl.col("subset").replace_strict(
+        {n: s.table for n, s in subsets.items()}, default=None, return_dtype=pl.String
+    )
+    text = pl.col("text")
+    counts = release.select(
+        doubled=pl.len() - pl.col("id").n_unique(),
+        unknown_subset=table.is_null().sum(),
+        wrong_source=(pl.col("sources").list.first() != table).fill_null(False).sum(),
+        empty_text=(text.str.strip_chars() == "").sum(),
+        wrong_length=(text.str.len_chars() != pl.col("characters")).sum(),
+    )
+    return counts.collect(engine="streaming").row(0, named=True)
+
+
+def strangers(
+    release: Iterable[pa.RecordBatch],
+    parents: Mapping[str, Iterable[pa.RecordBatch]],
+    hashes: Iterable[pa.RecordBatch],
+    memory_mb: int,
+) -> dict[str, int]:
+    """Rows without exactly one parent, whose parent is not in the table they name, whose origin's hash nobody has.
+
+    `release` carries parents, sources and origin_hash; `parents` the ids of each table; `hashes` content hashes.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="nemotron-audit-") as spill,
+        duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "temp_directory": spill}) as connection,
+    ):
+        connection.execute("set preserve_insertion_order = false")
+
+        def load(statement: str, batches: Iterable[pa.RecordBatch], **columns: pa.DataType) -> None:
+            connection.register("stream", pa.RecordBatchReader.from_batches(pa.schema(columns), iter(batches)))
+            connection.execute(statement)
+            connection.unregister("stream")
+
+        load("create temp table release as from stream", release, parents=_LIST, sources=_LIST, origin_hash=_TEXT)
+        connection.execute("create temp table known (id varchar, source varchar)")
+        for name, batches in parents.items():
+            load(f"insert into known select id, '{name}' from stream", batches, id=_TEXT)
+        load("create temp table origins as select distinct content_hash from stream", hashes, content_hash=_TEXT)
+
+        def count(rest: str) -> int:
+            return connection.execute(f"select count(*) from release r {rest}").fetchone()[0]
+
+        return {
+            "without_one_parent": count("where len(parents) <> 1 or len(sources) <> 1"),
+            "unknown_parent": count("anti join known k on k.id = r.parents[1] and k.source = r.sources[1]"),
+            "unknown_origin": count("anti join origins o on o.content_hash = r.origin_hash"),
+        }

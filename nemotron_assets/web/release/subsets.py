@@ -1,0 +1,139 @@
+"""Which text goes into which subset of Nemotron-CC-v2, and the web document it is or was written from.
+
+Curated pages are their own origin. What a model wrote names its document (a translation names the sample it
+translates, which names the document), and the document's quality level decides. DuckDB joins the ids, because it
+spills to disk when a snapshot's do not fit in memory; the texts stream past them in the order in which they are stored.
+"""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+
+from nemotron_assets.recipe.release import Subset
+from nemotron_assets.table import Part, Reject, row_id
+from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
+
+CURATED, QA = "web.curated", "web.diverse_qa"
+#: The tables between a source's rows and the web documents, nearest first.
+CHAINS = {
+    CURATED: (),
+    "web.rephrased": (CURATED,),
+    QA: (CURATED,),
+    "web.translated_diverse_qa": (QA, CURATED),
+}
+
+Read = Callable[[list[str]], Iterable[pa.RecordBatch]]
+_LINKS = pa.schema([("id", pa.large_string()), ("parent", pa.large_string())])
+_ORIGINS = pa.schema([("id", pa.large_string()), ("level", pa.large_string()), ("content_hash", pa.large_string())])
+_TEXTS = pa.schema([(n, pa.large_string()) for n in ("id", "parent", "snapshot", "language", "text", "prompt")])
+
+
+@dataclass
+class Tally:
+    """What a run saw: rows taken per subset, and rows of other levels and prompts that it left out."""
+
+    taken: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def rows(
+    name: str, subset: Subset, tables: dict[str, Read], memory_mb: int, reject: Callable[[Reject], None], tally: Tally
+) -> Iterator[pl.DataFrame]:
+    """The rows of one subset. `tables` read the source and the tables of its chain, one snapshot of them.
+
+    A row whose document is not there, or without text, goes to `reject`: it is not published.
+    """
+    found = _pages(tables[CURATED]) if subset.table == CURATED else _written(subset.table, tables, memory_mb)
+    for frame in found:
+        orphan, empty = pl.col("level").is_null(), pl.col("text").str.strip_chars() == ""
+        for id_, is_orphan in frame.filter(orphan | empty).select("id", orphan).iter_rows():
+            cause, detail = ("no_origin", "its web document is not curated") if is_orphan else ("empty_text", "")
+            reject(Reject(id_, cause, detail))
+        frame = frame.filter(~orphan & ~empty)
+        wanted = pl.col("level").is_in(subset.levels)
+        if subset.prompts is not None:
+            wanted &= pl.col("prompt").is_in(subset.prompts)
+        kept = frame.filter(wanted)
+        tally.taken[name] += kept.height
+        tally.left_out[name] += frame.height - kept.height
+        if kept.height:
+            yield _published(name, subset.table, kept)
+
+
+def _published(name: str, table: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `web.nemotron_cc_v2`, in their order."""
+    ids = [row_id(NEMOTRON_CC_V2.full_name, name, table, id_) for id_ in frame["id"]]
+    return frame.with_columns(
+        id=pl.Series(ids, dtype=pl.String),
+        parents=pl.concat_list("id"),
+        sources=pl.concat_list(pl.lit(table)),
+        subset=pl.lit(name),
+        characters=pl.col("text").str.len_chars().cast(pl.Int64),
+    ).select(NEMOTRON_CC_V2.column_names)
+
+
+def _pages(read: Read) -> Iterator[pl.DataFrame]:
+    columns = ["id", "snapshot", "level", "language", "text", "content_hash"]
+    for batch in read(columns):
+        yield pl.DataFrame(pl.from_arrow(batch)).rename({"content_hash": "origin_hash"})
+
+
+def _written(table: str, tables: dict[str, Read], memory_mb: int) -> Iterator[pl.DataFrame]:
+    """Texts of a source with the level and the content hash of the document at the end of its chain."""
+    *between, _ = CHAINS[table]
+    with (
+        tempfile.TemporaryDirectory(prefix="nemotron-release-") as spill,
+        duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "temp_directory": spill}) as connection,
+    ):
+        # The texts are the streaming side of the join, one thread keeps their order: equal inputs, equal files.
+        connection.execute("set threads = 1")
+        connection.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
+        connection.register("stream", _reader(tables[CURATED], _ORIGINS))
+        connection.execute("create temp table origins as select * from stream")
+        connection.unregister("stream")
+        for number, step in enumerate(reversed(between)):
+            connection.register("stream", _reader(tables[step], _LINKS))
+            connection.execute(
+                f"create temp table origins_{number} as select s.id, o.level, o.content_hash from stream s "
+                f"join origins{'' if number == 0 else f'_{number - 1}'} o on o.id = s.parent"
+            )
+            connection.unregister("stream")
+        last = f"origins_{len(between) - 1}" if between else "origins"
+        connection.register("texts", _reader(tables[table], _TEXTS))
+        query = f"select t.*, o.level, o.content_hash as origin_hash from texts t left join {last} o on o.id = t.parent"
+        for batch in connection.execute(query).to_arrow_reader(1_024):
+            yield pl.DataFrame(pl.from_arrow(batch))
+
+
+def _reader(read: Read, schema: pa.Schema) -> pa.RecordBatchReader:
+    """The columns of `schema`, "parent" being the first of the parents."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in read(["parents" if name == "parent" else name for name in schema.names]):
+            frame = pl.DataFrame(pl.from_arrow(batch))
+            if "parent" in schema.names:
+                frame = frame.with_columns(parent=pl.col("parents").list.first())
+            yield from (
+                frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema).to_batches()
+            )
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def parts(
+    subsets: dict[str, Subset], tables: dict[str, Read], contents: dict[str, str], memory_mb: int,
+    reject: Callable[[Reject], None], tally: Tally,
+) -> Iterator[Part]:  # fmt: skip
+    """A snapshot's subsets, each a part that is made again only when a table it is made from has other `contents`."""
+    for name, subset in subsets.items():
+        chain = (subset.table, *CHAINS[subset.table])
+        made_from = " ".join(f"{table}={contents[table]}" for table in chain)
+        yield Part(name, made_from, functools.partial(rows, name, subset, tables, memory_mb, reject, tally))
