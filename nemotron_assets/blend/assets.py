@@ -1,30 +1,38 @@
 """Assets of the blend: train or convert the tokenizer, then turn documents into packed sequences."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
+from nemotron_assets.blend.sources import SOURCES, asset_ins
 from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table import Part, Parts, row_id, table_asset
 from resources.lakehouse import Lakehouse, Reader
 
-_DOCUMENTS = {
-    "unique_documents": dg.AssetIn(key=dg.AssetKey(["web", "unique_documents"])),
-    "diverse_qa": dg.AssetIn(key=dg.AssetKey(["web", "diverse_qa"])),
-}
+if TYPE_CHECKING:
+    from nemotron_assets.blend.documents import Source
+
+
+def _sources(readers: Mapping[str, Reader]) -> "list[Source]":
+    from nemotron_assets.blend.documents import Source
+
+    names = {reader.table.full_name: reader for reader in readers.values()}
+    return [Source(name, names[name].batches, *SOURCES[name]) for name in SOURCES]
 
 
 @table_asset(
     TOKENIZER,
     recipe=("tokenizer", "blend.held_out_share", "blend.sequence_length"),
-    ins=_DOCUMENTS,
+    ins=asset_ins(),
     kinds={"huggingface"},
 )
 def tokenizer(
     context: dg.AssetExecutionContext,
     recipe: dg.ResourceParam[Recipe],
     lake: dg.ResourceParam[Lakehouse],
-    unique_documents: Reader,
-    diverse_qa: Reader,
+    **documents: Reader,
 ):
     """The vocabulary: a byte-level BPE trained on what the model will read (held-out documents left out), or tekken."""
     import tempfile
@@ -33,14 +41,12 @@ def tokenizer(
     import polars as pl
 
     from nemotron_assets.blend import tokenizer as bpe
-    from nemotron_assets.blend.documents import Sources, text_sample
+    from nemotron_assets.blend.documents import text_sample
 
-    sources = Sources(unique_documents.batches, diverse_qa.batches)
+    sources = _sources(documents)
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder, "tokenizer")
-        made, documents, size = bpe.make(
-            recipe.tokenizer, text_sample(sources, recipe, recipe.tokenizer.max_training_mb)
-        )
+        made, count, size = bpe.make(recipe.tokenizer, text_sample(sources, recipe, recipe.tokenizer.max_training_mb))
         bpe.save(made, directory, recipe.blend.sequence_length)
         uri, sha256 = lake.put_weights(directory, "tokenizer")
         measured = bpe.bytes_per_token(bpe.load(directory), text_sample(sources, recipe, bpe.MEASURE_MB))
@@ -56,36 +62,35 @@ def tokenizer(
             "special_tokens": recipe.tokenizer.special_tokens,
             "uri": uri,
             "sha256": sha256,
-            "training_documents": documents,
+            "training_documents": count,
             "training_bytes": size,
             "bytes_per_token": measured,
         }
     )
 
 
-@table_asset(TOKEN_SHARDS, recipe="blend", ins=_DOCUMENTS, kinds={"polars", "duckdb"})
+@table_asset(TOKEN_SHARDS, recipe="blend", ins=asset_ins(), kinds={"polars", "duckdb"})
 def token_shards(
     recipe: dg.ResourceParam[Recipe],
     lake: dg.ResourceParam[Lakehouse],
     tokenizer: Reader,
-    unique_documents: Reader,
-    diverse_qa: Reader,
+    **documents: Reader,
 ):
     """Documents as token ids, EOS after each, packed by best-fit decreasing; a shard that did not change is kept."""
     import functools
 
     from nemotron_assets.blend import shards
-    from nemotron_assets.blend.documents import Sources, ordered_stream
+    from nemotron_assets.blend.documents import ordered_stream
     from nemotron_assets.blend.encoder import Encoder
 
     row = tokenizer.scan().collect().row(0, named=True)
     encoder = Encoder(lake.get_weights(row["uri"]), recipe.blend.encoder)
     length, seed = recipe.blend.sequence_length, recipe.blend.seed
     group_bytes = int(recipe.blend.sequences_per_shard * length * row["bytes_per_token"])
-    documents = ordered_stream(Sources(unique_documents.batches, diverse_qa.batches), recipe.blend)
+    stream = ordered_stream(_sources(documents), recipe.blend)
 
     def parts():
-        for group in shards.groups(documents, group_bytes):
+        for group in shards.groups(stream, group_bytes):
             make = functools.partial(shards.shard_frame, group, encoder, length, seed)
             yield Part(group.part, f"{group.fingerprint}:{row['sha256']}", make)
 

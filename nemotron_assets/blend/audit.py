@@ -5,7 +5,7 @@ documents that do not come back from their tokens. Bounded memory: aggregates ar
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import duckdb
 import polars as pl
@@ -16,7 +16,7 @@ from nemotron_assets.blend.shards import restore
 from nemotron_assets.blend.split import is_held_out
 from nemotron_assets.blend.tokenizer import decode
 
-_IDS = pa.schema([("id", pa.large_string())])
+_SIDES = pa.schema([("id", pa.large_string()), ("held_out", pa.bool_())])
 
 
 def layout(shards: pl.LazyFrame, length: int) -> dict[str, int | float]:
@@ -47,45 +47,42 @@ def tokens_by_source(shards: pl.LazyFrame) -> dict[str, int]:
 
 def strangers(
     shards: Iterable[pa.RecordBatch],
-    unique_documents: Iterable[pa.RecordBatch],
-    diverse_qa: Iterable[pa.RecordBatch],
+    sources: Mapping[str, tuple[str, Iterable[pa.RecordBatch]]],
     held_out_share: float,
     memory_mb: int,
 ) -> tuple[int, int]:
-    """(parents that no source table has, parents that are held out or written from a held-out document).
+    """(parents that their source table does not have, parents that are held out or written from a held-out document).
 
-    The streams carry parents; id and content_hash; id and parents.
+    `shards` carries parents and sources; `sources` gives, per table, its column of origin hashes and a stream of id and
+    that column.
     """
     with (
         tempfile.TemporaryDirectory(prefix="nemotron-audit-") as spill,
         duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "temp_directory": spill}) as connection,
     ):
-
-        def load(name: str, select: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
-            connection.register("stream", pa.RecordBatchReader.from_batches(schema, iter(batches)))
-            connection.execute(f"create temp table {name} as {select} from stream")
+        lists = pa.large_list(pa.large_string())
+        used = pa.RecordBatchReader.from_batches(pa.schema([("parents", lists), ("sources", lists)]), iter(shards))
+        connection.register("stream", used)
+        connection.execute(
+            "create temp table used as select distinct unnest(parents) as id, unnest(sources) as source from stream"
+        )
+        connection.unregister("stream")
+        connection.execute("create temp table known (id varchar, source varchar, held_out boolean)")
+        for table, (origin, batches) in sources.items():
+            marked = (_with_side(batch, held_out_share, origin) for batch in batches)
+            connection.register("stream", pa.RecordBatchReader.from_batches(_SIDES, marked))
+            connection.execute("insert into known select id, ?, held_out from stream", [table])
             connection.unregister("stream")
 
-        parents = pa.field("parents", pa.large_list(pa.large_string()))
-        load("used", "select distinct unnest(parents) as id", shards, pa.schema([parents]))
-        marked = (_with_side(batch, held_out_share) for batch in unique_documents)
-        load("document", "select id, held_out", marked, _IDS.append(pa.field("held_out", pa.bool_())))
-        load("qa", "select id, unnest(parents) as parent", diverse_qa, _IDS.append(parents))
-        connection.execute(
-            "create temp table forbidden as select id from document where held_out"
-            " union all select qa.id from qa join document d on d.id = qa.parent where d.held_out"
-        )
-        unknown = connection.execute(
-            "select count(*) from used anti join (select id from document union all select id from qa) using (id)"
-        ).fetchone()[0]
-        leaked = connection.execute("select count(*) from used semi join forbidden using (id)").fetchone()[0]
-        return unknown, leaked
+        def count(join: str) -> int:
+            return connection.execute(f"select count(*) from used {join} using (id, source)").fetchone()[0]
+
+        return count("anti join known"), count("semi join (from known where held_out)")
 
 
-def _with_side(batch: pa.RecordBatch, held_out_share: float) -> pa.RecordBatch:
-    frame = pl.DataFrame(pl.from_arrow(batch)).select("id", held_out=is_held_out(held_out_share))
-    schema = _IDS.append(pa.field("held_out", pa.bool_()))
-    return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema).combine_chunks().to_batches()[0]
+def _with_side(batch: pa.RecordBatch, held_out_share: float, origin: str) -> pa.RecordBatch:
+    frame = pl.DataFrame(pl.from_arrow(batch)).select("id", held_out=is_held_out(held_out_share, origin))
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_SIDES).combine_chunks().to_batches()[0]
 
 
 def not_restored(shard: pl.DataFrame, texts: dict[str, str], tokenizer: Tokenizer) -> list[str]:

@@ -2,9 +2,12 @@
 
 import dagster as dg
 
+from nemotron_assets.blend.sources import SOURCES
 from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.recipe import Recipe
 from resources.lakehouse import Lakehouse
+
+_SOURCE_KEYS = [dg.AssetKey(table.split(".")) for table in SOURCES]
 
 
 @dg.asset_check(asset=TOKENIZER.asset_key, blocking=True)
@@ -48,23 +51,18 @@ def sequences_are_whole(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourcePa
     )
 
 
-@dg.asset_check(
-    asset=TOKEN_SHARDS.asset_key,
-    blocking=True,
-    additional_deps=[dg.AssetKey(["web", "unique_documents"]), dg.AssetKey(["web", "diverse_qa"])],
-)
+@dg.asset_check(asset=TOKEN_SHARDS.asset_key, blocking=True, additional_deps=_SOURCE_KEYS)
 def only_known_training_documents(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every parent is in a source table, and none is held out or was written from a held-out document."""
+    """Every parent is in the source table named, and none is held out or was written from a held-out document."""
     from nemotron_assets.blend import audit
     from nemotron_assets.table import all_tables
 
     tables = all_tables()
     unknown, leaked = audit.strangers(
-        lake.read(TOKEN_SHARDS).batches(["parents"]),
-        lake.read(tables["web.unique_documents"]).batches(["id", "content_hash"]),
-        lake.read(tables["web.diverse_qa"]).batches(["id", "parents"]),
+        lake.read(TOKEN_SHARDS).batches(["parents", "sources"]),
+        {name: (origin, lake.read(tables[name]).batches(["id", origin])) for name, (origin, _) in SOURCES.items()},
         recipe.blend.held_out_share,
         recipe.blend.sort_memory_mb,
     )
@@ -73,10 +71,7 @@ def only_known_training_documents(
     )
 
 
-@dg.asset_check(
-    asset=TOKEN_SHARDS.asset_key,
-    additional_deps=[TOKENIZER.asset_key, dg.AssetKey(["web", "unique_documents"])],
-)
+@dg.asset_check(asset=TOKEN_SHARDS.asset_key, additional_deps=[TOKENIZER.asset_key, *_SOURCE_KEYS])
 def text_comes_back(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Documents of the first and the last shard, put together from pieces and decoded, are the texts they were."""
     import polars as pl
@@ -87,15 +82,14 @@ def text_comes_back(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
 
     row = lake.read(TOKENIZER).scan().collect().row(0, named=True)
     vocabulary = bpe.load(lake.get_weights(row["uri"]))
-    shards, documents = lake.read(TOKEN_SHARDS).scan(), lake.read(all_tables()["web.unique_documents"]).scan()
+    shards = lake.read(TOKEN_SHARDS).scan()
+    documents = pl.concat(lake.read(all_tables()[name]).scan().select("id", "text") for name in SOURCES)
     ends = shards.select(first=pl.col("part").min(), last=pl.col("part").max()).collect().row(0)
     compared, lost = 0, []
     for name in sorted({name for name in ends if name is not None}):
         shard = shards.filter(pl.col("part") == name).collect()
         ids = shard["parents"].explode().unique().sort()
-        texts = dict(
-            documents.filter(pl.col("id").is_in(ids.implode())).select("id", "text").head(16).collect().iter_rows()
-        )
+        texts = dict(documents.filter(pl.col("id").is_in(ids.implode())).head(16).collect().iter_rows())
         compared += len(texts)
         lost += audit.not_restored(shard, texts, vocabulary)
     return dg.AssetCheckResult(passed=not lost, metadata={"documents_compared": compared, "not_restored": lost})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nemotron_assets.blend.sources import SOURCES
 from nemotron_assets.table import ID, PARENTS, Column, Table
 
 TOKENIZER = Table(
@@ -15,9 +16,9 @@ TOKENIZER = Table(
         Column("special_tokens", "int64", "reserved first ids"),
         Column("uri", "string", "where the Hugging Face directory lies in the lake"),
         Column("sha256", "string", "over the directory's file names and contents"),
-        Column("training_documents", "int64", "documents and QA pairs it was trained on; 0 for a ready vocabulary"),
+        Column("training_documents", "int64", "texts it was trained on; 0 for a ready vocabulary"),
         Column("training_bytes", "int64", "their size in bytes of UTF-8"),
-        Column("bytes_per_token", "float64", "bytes of UTF-8 per token on a sample of the unique documents"),
+        Column("bytes_per_token", "float64", "bytes of UTF-8 per token on a sample of the texts"),
     ),
 )
 
@@ -37,7 +38,7 @@ TOKEN_SHARDS = Table(
         Column("sources", "list[string]", "source table of each piece; parents holds its document"),
     ),
     part_by="part",
-    parents=("web.unique_documents", "web.diverse_qa"),
+    parents=tuple(SOURCES),
 )
 
 TABLES = [TOKENIZER, TOKEN_SHARDS]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import dagster as dg
 import polars as pl
 import pytest
 
 from nemotron_assets.blend import ASSETS, CHECKS
+from nemotron_assets.blend.split import hash_is_held_out
 from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table import content_hash, row_id, snapshot_partitions
-from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
-from nemotron_assets.web.synthetic.tables import DIVERSE_QA
+from nemotron_assets.table import Part, Parts, content_hash, row_id, snapshot_partitions
+from nemotron_assets.web.quality.tables import MULTILINGUAL
+from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
 from resources.lakehouse import Lakehouse
+from tests.sql.lake import frame
 
 
 @pytest.fixture(scope="module")
@@ -31,42 +31,46 @@ def recipe():
 @pytest.fixture(scope="module")
 def lake(sample_texts, tmp_path_factory) -> Lakehouse:
     lake = Lakehouse(root=str(tmp_path_factory.mktemp("lake")), free_disk_mb=0)
-    at = pl.lit(datetime(2024, 12, 1, tzinfo=UTC)).cast(pl.Datetime("us", "UTC"))
     texts = sample_texts[:80]
-    documents = pl.DataFrame({"text": texts}).select(
-        pl.Series("id", [row_id("web.unique_documents", k) for k in range(len(texts))]),
-        pl.Series("parents", [[row_id("web.documents", k)] for k in range(len(texts))]),
+    pages = pl.DataFrame({"text": texts}).select(
+        pl.Series("id", [row_id(NEMOTRON_CC_V2.full_name, k) for k in range(len(texts))]),
+        pl.Series("parents", [[row_id("web.curated", k)] for k in range(len(texts))]),
+        pl.lit("web.curated").alias("source"),
         pl.Series("snapshot", [f"s{k % 2}" for k in range(len(texts))]),
-        pl.lit("https://host/page").alias("url"),
-        pl.lit("host").alias("host"),
-        at.alias("fetched_at"),
+        pl.Series("subset", [("High-Quality", "Medium-Quality")[k % 2] for k in range(len(texts))]),
         pl.lit("en").alias("language"),
         "text",
-        pl.col("text").str.len_chars().cast(pl.Int64).alias("characters"),
-        pl.Series("content_hash", [content_hash(text) for text in texts]),
+        pl.Series("origin_hash", [content_hash(text) for text in texts]),
     )
-    qa = documents.head(20).select(
+    qa = pages.head(20).with_columns(
         pl.concat_str("id", pl.lit("-qa")).alias("id"),
-        pl.concat_list("id").alias("parents"),
-        "snapshot",
-        pl.concat_str(pl.col("text").str.head(300), pl.lit("\n\nQuestion: Why? Answer: Because.")).alias("text"),
-        pl.lit(1, pl.Int32).alias("question_count"),
-        pl.lit("diverse_qa").alias("prompt"),
-        pl.lit("model").alias("generator"),
-        pl.lit("generation").alias("generation_id"),
-        "language",
-        pl.lit(90, pl.Int64).alias("tokens"),
+        pl.concat_str(pl.col("text").str.head(300), pl.lit("\n\nQuestion: Why?\nAnswer: Because.")).alias("text"),
+        subset=pl.lit("Diverse-QA"),
+        source=pl.lit("web.diverse_qa"),
     )
+    release = pl.concat([pages, qa]).with_columns(
+        sources=pl.concat_list("source"), characters=pl.col("text").str.len_chars().cast(pl.Int64)
+    )
+    foreign = frame(
+        MULTILINGUAL,
+        [
+            {"id": row_id(MULTILINGUAL.full_name, k), "snapshot": f"s{k % 2}", "language": "de", "text": text,
+             "characters": len(text), "content_hash": content_hash(text)}
+            for k, text in enumerate(sample_texts[80:110])
+        ],
+    )  # fmt: skip
     for snapshot in ("s0", "s1"):
-        lake.write(UNIQUE_DOCUMENTS, documents.filter(snapshot=snapshot), snapshot)
-        lake.write(DIVERSE_QA, qa.filter(snapshot=snapshot), snapshot)
+        mine = release.filter(snapshot=snapshot).select(NEMOTRON_CC_V2.column_names)
+        parts = [Part(subset[0], subset[0], lambda f=f: f) for subset, f in mine.group_by("subset")]
+        lake.write(NEMOTRON_CC_V2, Parts(parts), snapshot)
+        lake.write(MULTILINGUAL, pl.from_arrow(foreign).filter(snapshot=snapshot), snapshot)
     return lake
 
 
 def materialize(recipe, lake) -> dg.ExecuteInProcessResult:
     instance = dg.DagsterInstance.ephemeral()
     instance.add_dynamic_partitions("snapshot", ["s0", "s1"])
-    upstream = [dg.AssetSpec(t.asset_key, partitions_def=snapshot_partitions) for t in (UNIQUE_DOCUMENTS, DIVERSE_QA)]
+    upstream = [dg.AssetSpec(t.asset_key, partitions_def=snapshot_partitions) for t in (NEMOTRON_CC_V2, MULTILINGUAL)]
     return dg.materialize(
         [*ASSETS, *CHECKS, *upstream],
         selection=dg.AssetSelection.groups("blend") | dg.AssetSelection.checks(*CHECKS),
@@ -86,8 +90,13 @@ def test_blend(recipe, lake):
     tokenizer = lake.read(TOKENIZER).scan().collect().row(0, named=True)
     assert tokenizer["vocabulary"] == 1_024
     shards = lake.read(TOKEN_SHARDS).scan().collect()
-    assert {source for sources in shards["sources"] for source in sources} == set(recipe.blend.weights)
-    assert len(lake.read(UNIQUE_DOCUMENTS).scan().collect()) > shards["parents"].explode().n_unique() - 20
+    assert {source for sources in shards["sources"] for source in sources} == {
+        NEMOTRON_CC_V2.full_name, MULTILINGUAL.full_name,
+    }  # fmt: skip
+    origins = lake.read(NEMOTRON_CC_V2).scan().select("id", "origin_hash").collect()
+    used = origins.filter(pl.col("id").is_in(shards["parents"].explode().implode()))["origin_hash"]
+    held_out = [h for h in origins["origin_hash"].unique() if hash_is_held_out(h, 0.2)]
+    assert held_out and not set(held_out) & set(used), "what bits per byte are measured on is not trained on"
 
     again = materialize(recipe, lake)
     (written,) = again.asset_materializations_for_node("blend__token_shards")

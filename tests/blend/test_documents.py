@@ -8,101 +8,130 @@ from collections import Counter
 import polars as pl
 import pytest
 
-from nemotron_assets.blend.documents import QA, UNIQUE, Sources, ordered_stream, text_sample
+from nemotron_assets.blend.documents import Source, ordered_stream, text_sample
 from nemotron_assets.blend.shards import groups
 from nemotron_assets.blend.split import hash_is_held_out
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.table import content_hash, row_id
 
+CC, MULTILINGUAL = "web.nemotron_cc_v2", "web.multilingual"
+PAGES, QA = f"{CC}/High-Quality", f"{CC}/Diverse-QA"
 RECIPE = load_recipe("laptop")
-BLEND = RECIPE.blend.model_copy(update={"held_out_share": 0.2, "sort_memory_mb": 128})
+WEIGHTS = {PAGES: 1.0, QA: 1.0, MULTILINGUAL: 1.0}
+BLEND = RECIPE.blend.model_copy(update={"held_out_share": 0.2, "sort_memory_mb": 128, "weights": WEIGHTS})
 
 
-def tables(snapshots=("s1", "s2"), each=150):
-    documents = pl.DataFrame(
-        [
-            {
-                "id": row_id("d", s, k),
-                "snapshot": s,
-                "text": f"text {k} of {s} " * 5,
-                "content_hash": content_hash(f"{s}{k}"),
-            }
-            for s in snapshots
-            for k in range(each)
-        ]
+def tables(snapshots=("s1", "s2"), each=150) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows of the release, pages and questions about them, and as many of the multilingual crawl."""
+
+    def texts(kind: str) -> pl.DataFrame:
+        return pl.DataFrame(
+            [
+                {"id": row_id(kind, s, k), "snapshot": s, "text": f"{kind} {k} of {s} " * 5,
+                 "hash": content_hash(f"{kind}{s}{k}")}
+                for s in snapshots
+                for k in range(each)
+            ]
+        )  # fmt: skip
+
+    pages = texts("page").with_columns(subset=pl.lit("High-Quality")).rename({"hash": "origin_hash"})
+    qa = pages.with_columns(
+        pl.concat_str("id", pl.lit("-qa")).alias("id"),
+        pl.concat_str(pl.lit("Question about "), "text").alias("text"),
+        subset=pl.lit("Diverse-QA"),
     )
-    qa = documents.select(
-        pl.concat_str(pl.col("id"), pl.lit("-qa")).alias("id"),
-        "snapshot",
-        pl.concat_str(pl.lit("Question about "), pl.col("text")).alias("text"),
-        parents=pl.concat_list("id"),
-    )
-    return documents, qa
+    return pl.concat([pages, qa]), texts("seite").rename({"hash": "content_hash"})
 
 
-def sources(documents: pl.DataFrame, qa: pl.DataFrame, rows: int = 37) -> Sources:
-    return Sources(*(lambda c, f=f: f.select(c).to_arrow().to_batches(max_chunksize=rows) for f in (documents, qa)))
+def sources(release: pl.DataFrame, multilingual: pl.DataFrame, rows: int = 37) -> list[Source]:
+    def read(frame: pl.DataFrame):
+        return lambda columns: frame.select(columns).to_arrow().to_batches(max_chunksize=rows)
+
+    return [Source(CC, read(release), "origin_hash", "subset"), Source(MULTILINGUAL, read(multilingual))]
 
 
-def streamed(documents, qa, **changes) -> pl.DataFrame:
-    return pl.concat(pl.from_arrow(b) for b in ordered_stream(sources(documents, qa), BLEND.model_copy(update=changes)))
+def streamed(release, multilingual, **changes) -> pl.DataFrame:
+    blend = BLEND.model_copy(update=changes)
+    return pl.concat(pl.from_arrow(b) for b in ordered_stream(sources(release, multilingual), blend))
+
+
+def trained(frame: pl.DataFrame, origin: str) -> pl.DataFrame:
+    return frame.filter([not hash_is_held_out(h, 0.2) for h in frame[origin]])
 
 
 def test_nothing_held_out_and_nothing_written_from_it():
-    documents, qa = tables()
-    held = {i for i, h in documents.select("id", "content_hash").iter_rows() if hash_is_held_out(h, 0.2)}
+    release, multilingual = tables()
+    kept = [trained(release, "origin_hash"), trained(multilingual, "content_hash")]
+    held = set(release["origin_hash"]) - set(kept[0]["origin_hash"])
     assert 20 < len(held) < 100
-    ids = streamed(documents, qa)["id"].to_list()
-    expected = [i for i in documents["id"] if i not in held] + [f"{i}-qa" for i in documents["id"] if i not in held]
-    assert sorted(ids) == sorted(expected)
-    sampled = {
-        text
-        for batch in text_sample(sources(documents, qa), RECIPE.model_copy(update={"blend": BLEND}), 1)
-        for text in batch
-    }
-    assert sampled == set(documents.filter(~pl.col("id").is_in(list(held)))["text"]) | set(
-        qa.filter(~pl.col("parents").list.first().is_in(list(held)))["text"]
-    )
+    assert sorted(streamed(release, multilingual)["id"]) == sorted([*kept[0]["id"], *kept[1]["id"]])
+    questions = kept[0].filter(subset="Diverse-QA")
+    assert len(questions) == len(kept[0]) / 2, "questions about a held-out page are held out with it"
+    recipe = RECIPE.model_copy(update={"blend": BLEND})
+    sampled = [text for batch in text_sample(sources(release, multilingual), recipe, 1) for text in batch]
+    assert sorted(sampled) == sorted([*kept[0]["text"], *kept[1]["text"]])
+
+
+def test_the_vocabulary_does_not_depend_on_the_weights():
+    release, multilingual = tables(each=20)
+    samples = [
+        sorted(text for batch in text_sample(sources(release, multilingual), recipe, 1) for text in batch)
+        for recipe in (RECIPE.model_copy(update={"blend": BLEND.model_copy(update={"weights": w})})
+                       for w in (WEIGHTS, {PAGES: 0.5}))
+    ]  # fmt: skip
+    assert samples[0] == samples[1]
 
 
 def test_order_does_not_depend_on_storage_and_mixes_sources():
-    documents, qa = tables()
-    one = streamed(documents, qa)
-    other = streamed(documents.sample(fraction=1, shuffle=True, seed=1), qa.reverse())
+    release, multilingual = tables()
+    one = streamed(release, multilingual)
+    other = streamed(release.sample(fraction=1, shuffle=True, seed=1), multilingual.reverse())
     assert one.equals(other)
     assert one["snapshot"].to_list() == sorted(one["snapshot"])
     first = Counter(one["source"][:100])
-    assert min(first[UNIQUE], first[QA]) > 25
-    assert not one.equals(streamed(documents, qa, seed=7))
+    assert min(first[CC], first[MULTILINGUAL]) > 25
+    assert not one.equals(streamed(release, multilingual, seed=7))
 
 
 @pytest.mark.parametrize(("weight", "least", "most"), [(0.0, 0, 0), (0.5, 0.35, 0.65), (2.5, 2.35, 2.65), (3.0, 3, 3)])
-def test_passes(weight, least, most):
-    documents, qa = tables()
-    ids = streamed(documents, qa, weights={UNIQUE: 1.0, QA: weight})
-    counts = Counter(ids.filter(pl.col("source") == QA)["id"])
-    trained = ids.filter(pl.col("source") == UNIQUE).height
-    assert least * trained <= counts.total() <= most * trained
+@pytest.mark.parametrize("weighed", [QA, MULTILINGUAL])
+def test_passes(weighed, weight, least, most):
+    release, multilingual = tables()
+    found = streamed(release, multilingual, weights={**WEIGHTS, weighed: weight})
+    questions = release.filter(subset="Diverse-QA")
+    mine = trained(questions, "origin_hash") if weighed == QA else trained(multilingual, "content_hash")
+    counts = Counter(found.filter(pl.col("id").is_in(mine["id"].implode()))["id"])
+    assert least * len(mine) <= counts.total() <= most * len(mine)
     assert all(int(weight) <= n <= int(weight) + 1 for n in counts.values())
+    others = found.filter(~pl.col("id").is_in(mine["id"].implode()))
+    assert others["id"].n_unique() == len(others) > 0, "the others are taken once"
 
 
-def test_no_source_at_all():
-    documents, qa = tables()
-    assert list(ordered_stream(sources(documents, qa), BLEND.model_copy(update={"weights": {}}))) == []
+def test_a_subset_without_a_weight_is_not_used():
+    release, multilingual = tables()
+    assert set(streamed(release, multilingual, weights={QA: 1.0})["id"]) == set(
+        trained(release.filter(subset="Diverse-QA"), "origin_hash")["id"]
+    )
+    assert list(ordered_stream(sources(release, multilingual), BLEND.model_copy(update={"weights": {}}))) == []
+
+
+def test_weights_are_named_by_what_there_is():
+    with pytest.raises(ValueError, match=r"web\.nemotron_cc_v2/Low-Quality"):
+        type(BLEND).model_validate({**BLEND.model_dump(), "weights": {"web.nemotron_cc_v2/Low-Quality": 1.0}})
 
 
 def test_sample_is_about_the_asked_size():
-    documents, qa = tables(each=12_000)
+    release, multilingual = tables(each=9_000)
     recipe = RECIPE.model_copy(update={"blend": BLEND})
-    total = sum(f["text"].str.len_bytes().sum() for f in (documents, qa))
-    size = sum(len(t.encode()) for batch in text_sample(sources(documents, qa), recipe, 1) for t in batch)
+    total = sum(f["text"].str.len_bytes().sum() for f in (release, multilingual))
+    size = sum(len(t.encode()) for batch in text_sample(sources(release, multilingual), recipe, 1) for t in batch)
     assert total > 1e6
     assert size == pytest.approx(0.8e6, rel=0.1)  # a fifth of everything is held out
 
 
 def test_groups_are_cut_by_size_and_snapshot():
-    documents, qa = tables()
-    stream = list(ordered_stream(sources(documents, qa), BLEND))
+    release, multilingual = tables()
+    stream = list(ordered_stream(sources(release, multilingual), BLEND))
     cut = list(groups(stream, 2_000))
     assert [g.shard for g in cut] == list(range(len(cut)))
     assert [g.part for g in cut] == sorted(g.part for g in cut)
@@ -118,13 +147,12 @@ def test_groups_are_cut_by_size_and_snapshot():
 
 
 def test_a_new_snapshot_leaves_earlier_groups_as_they_are():
-    documents, qa = tables(("s1", "s2", "s3"))
-    both = [f.filter(pl.col("snapshot") != "s3") for f in (documents, qa)]
+    release, multilingual = tables(("s1", "s2", "s3"))
+    both = [f.filter(pl.col("snapshot") != "s3") for f in (release, multilingual)]
     before = [g.fingerprint for g in groups(ordered_stream(sources(*both), BLEND), 2_000)]
-    after = [g.fingerprint for g in groups(ordered_stream(sources(documents, qa), BLEND), 2_000)]
+    after = [g.fingerprint for g in groups(ordered_stream(sources(release, multilingual), BLEND), 2_000)]
     assert len(after) > len(before)
     assert after[: len(before)] == before
-    changed = documents.with_columns(
-        text=pl.when(pl.col("id") == documents["id"][200]).then(pl.lit("new")).otherwise("text")
-    )
-    assert [g.fingerprint for g in groups(ordered_stream(sources(changed, qa), BLEND), 2_000)] != after
+    trained_on = trained(release, "origin_hash")["id"][200]
+    changed = release.with_columns(text=pl.when(pl.col("id") == trained_on).then(pl.lit("new")).otherwise("text"))
+    assert [g.fingerprint for g in groups(ordered_stream(sources(changed, multilingual), BLEND), 2_000)] != after

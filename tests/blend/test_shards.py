@@ -7,7 +7,7 @@ import pytest
 
 from nemotron_assets.blend import audit, shards
 from nemotron_assets.blend import tokenizer as bpe
-from nemotron_assets.blend.documents import UNIQUE, Sources, ordered_stream
+from nemotron_assets.blend.documents import Source, ordered_stream
 from nemotron_assets.blend.encoder import Encoder
 from nemotron_assets.blend.tables import TOKEN_SHARDS
 from nemotron_assets.recipe import load_recipe
@@ -15,6 +15,7 @@ from nemotron_assets.table import Part, Parts, content_hash, row_id
 from resources.lakehouse import Lakehouse
 
 BLEND = load_recipe("laptop").blend
+SOURCE = "web.multilingual"
 LENGTH = BLEND.sequence_length
 
 
@@ -28,9 +29,7 @@ def documents(sample_texts) -> pl.DataFrame:
 
 
 def stream(documents: pl.DataFrame):
-    none = documents.clear().with_columns(parents=pl.concat_list("id"))
-    sources = Sources(*(lambda c, f=f: f.select(c).to_arrow().to_batches() for f in (documents, none)))
-    return ordered_stream(sources, BLEND)
+    return ordered_stream([Source(SOURCE, lambda columns: documents.select(columns).to_arrow().to_batches())], BLEND)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +54,7 @@ def test_fill_and_layout(frame, documents, vocabulary):
     assert found["tokens"] == tokens
     assert found["broken"] == 0
     assert found["fill"] > 0.99
-    assert audit.tokens_by_source(frame.lazy()) == {UNIQUE: tokens}
+    assert audit.tokens_by_source(frame.lazy()) == {SOURCE: tokens}
     assert frame["id"].n_unique() == len(frame)
 
 
@@ -89,27 +88,24 @@ def test_damaged_rows_are_counted(frame, damage):
 
 
 def test_strangers_are_found(frame, documents):
-    def count(documents: pl.DataFrame, qa_rows=()):
-        qa = pl.DataFrame(list(qa_rows), schema={"id": pl.String, "parents": pl.List(pl.String)}, orient="row")
-        streams = (
-            frame.select("parents").to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(),
-            documents.select("id", "content_hash").to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(),
-            qa.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(),
-        )
-        return audit.strangers(*streams, BLEND.held_out_share, 128)
+    def batches(rows: pl.DataFrame):
+        return rows.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()
+
+    def count(documents: pl.DataFrame, release: pl.DataFrame | None = None):
+        sources = {SOURCE: ("content_hash", batches(documents.select("id", "content_hash")))}
+        if release is not None:
+            sources["web.nemotron_cc_v2"] = ("origin_hash", batches(release))
+        return audit.strangers(batches(frame.select("parents", "sources")), sources, BLEND.held_out_share, 128)
 
     assert count(documents) == (0, 0)
     used = frame["parents"].explode().unique().to_list()
-    assert count(documents.filter(pl.col("id") != used[0])) == (1, 0)
-    everything_held_out = documents.with_columns(content_hash=pl.lit("0" * 32))
-    assert count(everything_held_out) == (0, len(used))
-    # a QA pair in the shards that was written from a held-out document
-    asked = documents.with_columns(
-        content_hash=pl.when(pl.col("id") == used[0]).then(pl.lit("f" * 32)).otherwise("content_hash")
-    )
-    source = pl.DataFrame({"id": ["held"], "snapshot": ["s"], "text": ["t"], "content_hash": ["0" * 32]})
-    without = pl.concat([asked.filter(pl.col("id") != used[0]), source])
-    assert count(without, [(used[0], ["held"])]) == (0, 1)
+    missing = documents.filter(pl.col("id") != used[0])
+    assert count(missing) == (1, 0)
+    assert count(documents.with_columns(content_hash=pl.lit("0" * 32))) == (0, len(used))
+    # The right id in another table than the one the shard names does not count, held out or not.
+    elsewhere = pl.DataFrame({"id": [used[0]], "origin_hash": ["0" * 32]})
+    assert count(missing, elsewhere) == (1, 0)
+    assert count(documents, elsewhere) == (0, 0)
 
 
 def test_lake_keeps_unchanged_shards_and_drops_old_ones(documents, encoder, tmp_path):

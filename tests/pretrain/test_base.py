@@ -49,7 +49,7 @@ def shard(number: int) -> pl.DataFrame:
             "id": row_id(TOKEN_SHARDS.full_name, number, position), "parents": ["document"] * len(pieces),
             "part": f"snapshot/{number:04d}", "shard": number, "position": position,
             "tokens": ((rng.integers(50) + np.arange(sum(pieces))) % 50 + 32).tolist(), "piece_lengths": pieces,
-            "piece_offsets": [0] * len(pieces), "sources": ["web.unique_documents"] * len(pieces),
+            "piece_offsets": [0] * len(pieces), "sources": ["web.nemotron_cc_v2"] * len(pieces),
         }
         for position, pieces in enumerate(lengths * 3)
     ]  # fmt: skip
