@@ -54,7 +54,7 @@ CAUSES = {
     "pieces_differ": "code, formulas, addresses or numbers that were to be carried over are missing, doubled or new",
     "numbers_differ": "the translation has other numbers than the source",
     "wrong_length": "shorter or longer than a translation into this language can be",
-    "copied": "too many lines came back as they were",
+    "copied": "too much came back as it was",
     "wrong_language": "the text is in another language",
     "line_too_long": "a line does not fit into the prompt",
     "nothing_to_translate": "no line has words",
@@ -270,8 +270,9 @@ class Draft:
         self.copied, self.detected = len(copied), detect("\n".join(words.values()))
         language, score = self.detected
         self.fault = None
-        if len(copied) > recipe.max_copied_share * len(words):
-            self.fault = Fault("copied", f"{len(copied)} of {len(words)} lines")
+        same = sum(len(words[number]) for number in copied)  # by characters: a line may be just a name
+        if same > recipe.max_copied_share * sum(map(len, words.values())):
+            self.fault = Fault("copied", f"{len(copied)} of {len(words)} lines, {same} characters")
         elif language != self.language or score < recipe.language_min_score:
             self.fault = Fault(
                 "wrong_language", f"{language} {score:.2f}: {next(iter(words.values()))[:_DETAIL_CHARACTERS]!r}"

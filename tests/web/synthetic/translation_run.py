@@ -1,0 +1,61 @@
+"""A lake with samples to translate, and a process that translates them, for the test that kills it. Arguments: lake
+folder, URL of the endpoint."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import polars as pl
+
+from nemotron_assets.models import GENERATOR
+from nemotron_assets.recipe import Recipe, load_recipe
+from nemotron_assets.table import row_id
+from nemotron_assets.web.synthetic.tables import DIVERSE_QA, TRANSLATED_DIVERSE_QA
+from nemotron_assets.web.synthetic.translations import SnapshotTranslations
+from nemotron_assets.web.synthetic.writing import Writer
+from resources.gpu import Gpu
+from resources.lakehouse import Lakehouse
+from tests.web.synthetic.owls import SAMPLE
+
+SNAPSHOT = "CC-MAIN-2024-51"
+
+
+def recipe(**update: object) -> Recipe:
+    """The laptop's recipe with all lines of all samples; `update` changes its section `translation`."""
+    laptop = load_recipe("laptop")
+    own = laptop.translation.model_copy(update={"max_samples": None, "max_lines": None} | update)
+    return laptop.model_copy(update={"translation": own})
+
+
+def fill(lake: Lakehouse, tokenizer: Path, samples: int = 1) -> None:
+    """Write `samples` English samples, and the row of a generator behind an endpoint."""
+    text = [SAMPLE] + [SAMPLE.replace("10 years", f"{10 + number} years") for number in range(1, samples)]
+    lake.write(
+        DIVERSE_QA,
+        pl.DataFrame(
+            {
+                "id": [row_id(DIVERSE_QA.full_name, number) for number in range(samples)],
+                "parents": [["document"]] * samples, "snapshot": [SNAPSHOT] * samples, "text": text,
+                "question_count": pl.Series([1] * samples, dtype=pl.Int32), "prompt": ["diverse_qa"] * samples,
+                "generator": ["canned"] * samples, "generation_id": ["g"] * samples, "language": ["en"] * samples,
+                "tokens": [60] * samples,
+            }
+        ),
+        SNAPSHOT,
+    )  # fmt: skip
+    uri, sha256 = lake.put_weights(tokenizer, "tokenizer")
+    row = {"id": "model", "name": "canned", "uri": uri, "sha256": sha256, "parameters": None, "dtype": "bfloat16"}
+    schema = pl.from_arrow(GENERATOR.arrow_schema().empty_table()).schema
+    frame = pl.DataFrame([row | {"at": None}], schema=schema).with_columns(at=pl.lit(0).cast(schema["at"]))
+    lake.write(GENERATOR, frame)
+
+
+if __name__ == "__main__":
+    root, url = sys.argv[1:]
+    lake = Lakehouse(root=root, free_disk_mb=0)
+    writer = Writer(
+        lake.read(GENERATOR), Gpu(backend="openai", base_url=url, concurrency=2), lake, run_id="killed", log=print
+    )
+    reject = lake.rejects(TRANSLATED_DIVERSE_QA, SNAPSHOT).add
+    SnapshotTranslations(lake.read(DIVERSE_QA, SNAPSHOT), recipe(), writer, reject)
