@@ -59,7 +59,9 @@ def address(url: str) -> Address | None:
     """The address in the one way of writing; None when it has no host that a page could be on."""
     url = url.strip().translate({9: None, 10: None, 13: None})  # as browsers do
     scheme = _SCHEME.match(url)
-    rest = url[scheme.end() :].lstrip("/\\") if scheme else url
+    rest = url[scheme.end() if scheme else 0 :]
+    if scheme or rest.startswith(("//", "\\\\")):
+        rest = rest.lstrip("/\\")
     cut = next((i for i, character in enumerate(rest) if character in "/\\?#"), len(rest))
     host = canonical_host(rest[:cut].rpartition("@")[2])
     return None if host is None else Address(host, canonical_path(rest[cut:]))

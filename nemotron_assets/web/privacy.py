@@ -102,9 +102,12 @@ def _plain(text: str) -> str:
 # -- e-mail ----------------------------------------------------------------------------------------------------------
 
 _LOCAL = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._%+-'")
-_DOMAIN = re.compile(r"[\w.\-]{4,253}")
+# Letters of scripts that put blanks between words; elsewhere an address ends where the script changes.
+_LETTERS = "A-Za-z0-9_\u00c0-\u0dff\u0e80-\u1fff"
+_LETTER = re.compile(f"[{_LETTERS}]")
+_DOMAIN = re.compile(rf"[{_LETTERS}.\-]{{4,253}}")
 _AT = re.compile(r"[\[({<] ?(?:at|AT|At|@) ?[\])}>] ?")
-_LABEL = re.compile(r"[\w-]{1,63}")
+_LABEL = re.compile(rf"[{_LETTERS}\-]{{1,63}}")
 _DOT = re.compile(r" ?[\[({<] ?(?:dot|DOT|Dot|\.) ?[\])}>] ?|\.")
 _MAX_LABELS = 8
 _EXAMPLES = ("example.com", "example.net", "example.org", "example.edu")
@@ -136,7 +139,7 @@ def _emails(text: str, recipe: Privacy) -> Iterator[Span]:
 def _email(text: str, at: int, labels: list[str], ends: list[int], recipe: Privacy) -> Iterator[Span]:
     """The address whose name ends at `at` and whose domain is the longest of the labels' beginnings that exists."""
     start, lowest = at, max(0, at - 65)
-    while start > lowest and (text[start - 1] in _LOCAL or (text[start - 1] > "\x7f" and text[start - 1].isalnum())):
+    while start > lowest and (text[start - 1] in _LOCAL or _LETTER.match(text, start - 1)):
         start -= 1
     if at - start > 64:
         return
@@ -145,6 +148,8 @@ def _email(text: str, at: int, labels: list[str], ends: list[int], recipe: Priva
     if start == at or text[at - 1] in ".'":
         return
     for n in range(len(labels), 1, -1):
+        if n > 2 and labels[n - 1].istitle() and all(map(str.islower, labels[: n - 1])):
+            continue  # jane@acme.com.She wrote: the next sentence
         domain = ".".join(labels[:n]).rstrip("-_").lower()
         if _is_mail_domain(domain):
             if not _is_no_one_s(text[start:at].lower(), domain, recipe.email, recipe.keep_examples):
@@ -198,7 +203,8 @@ def _phones(text: str, recipe: Privacy) -> Iterator[Span]:
         if start and (text[start - 1].isalnum() or text[start - 1] in "+_"):
             continue
         if end := _phone_end(text, start, found.end(), None, recipe, parses):
-            yield start, end
+            opened = text.startswith("(", start - 1, start) and ")" in text[start:end].partition("(")[0]
+            yield start - opened, end
             taken = end
     for found in _NATIONAL.finditer(text):
         start, end = found.span()
