@@ -24,6 +24,8 @@ KEYS = [
     "web/duplicates",
     "web/extraction",
     "web/privacy",
+    "web/translated_diverse_qa",
+    "web/translation_outcomes",
     "web/unique_documents",
 ]
 
@@ -71,7 +73,7 @@ def test_everything_follows_a_new_snapshot():
         keys = defs.get_repository_def().asset_graph.executable_asset_keys
         return {key.to_user_string() for key in keys if result.get_num_requested(key)}
 
-    web = {"web/documents", "web/duplicates", "web/unique_documents", "web/diverse_qa"}
+    web = {"web/documents", "web/duplicates", "web/unique_documents", "web/diverse_qa", "web/translated_diverse_qa"}
     assert requested() == web
     for name in sorted(web):
         instance.report_runless_asset_event(dg.AssetMaterialization(dg.AssetKey(name.split("/")), partition="S1"))
