@@ -5,11 +5,10 @@ import dagster as dg
 from nemotron_assets.models import GENERATOR
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table import snapshot_partitions, table_asset
+from nemotron_assets.web.quality.tables import CURATED
 from nemotron_assets.web.synthetic.tables import DIVERSE_QA, REPHRASED, TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
-
-CURATED = dg.AssetKey(["web", "curated"])
 
 # A step that ends in an error goes on where it was: what the model has written is in the ledger.
 _WRITES = {
@@ -22,7 +21,7 @@ _WRITES = {
 @table_asset(
     REPHRASED,
     recipe="rephrased",
-    ins={"curated": dg.AssetIn(CURATED), "generator": dg.AssetIn(GENERATOR.asset_key)},
+    ins={"curated": dg.AssetIn(CURATED.asset_key), "generator": dg.AssetIn(GENERATOR.asset_key)},
     **_WRITES,
 )
 def rephrased(
@@ -67,7 +66,7 @@ def rephrased(
     DIVERSE_QA,
     recipe="diverse_qa",
     code="2",
-    ins={"curated": dg.AssetIn(CURATED), "generator": dg.AssetIn(GENERATOR.asset_key)},
+    ins={"curated": dg.AssetIn(CURATED.asset_key), "generator": dg.AssetIn(GENERATOR.asset_key)},
     **_WRITES,
 )
 def diverse_qa(

@@ -6,6 +6,7 @@ import dagster as dg
 
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table import Table, snapshot_partitions
+from nemotron_assets.web.quality.tables import CURATED
 from nemotron_assets.web.synthetic.tables import DIVERSE_QA, REPHRASED, TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
 from resources.lakehouse import QUARANTINE, Lakehouse
 
@@ -120,10 +121,8 @@ def _whole(lake: Lakehouse, table: Table, partition: str, wrong: "pl.Expr") -> d
     """Rows of a partition, and how many have an id twice, are `wrong`, or name a document that does not exist."""
     import polars as pl
 
-    from nemotron_assets.table import all_tables
-
     rows = lake.read(table, partition).scan()
-    documents = lake.read(all_tables()["web.curated"], partition).scan().select(document="id")
+    documents = lake.read(CURATED, partition).scan().select(document="id")
     facts = rows.select(rows=pl.len(), doubled=pl.len() - pl.col("id").n_unique(), broken=wrong.sum())
     counts = facts.collect(engine="streaming").row(0, named=True)
     orphans = rows.select(document=pl.col("parents").list.first()).join(documents, on="document", how="anti")

@@ -1,0 +1,296 @@
+"""Writing synthetic data costs at most 5% more than bare `vllm.LLM.generate`, and a killed run repeats no generation.
+
+The stage is all of it: documents read from a Delta table, cut into passages, four prompts each, the ledger with every
+answer on the disk before the next, post-filters, joined rows written to a Delta table. Bare is `LLM.generate` on the
+same prompts, sampling and grammars, on the same engine object (its start is in neither), with an empty prefix cache.
+Rounds alternate; CPU seconds are counted, so that other work on the machine does not decide, and for the stage the time
+it waits for the disk (fsync) on top. Then a child process is killed (SIGKILL) in the middle of the stage and the stage
+run again: what the journal held when it died must not be asked for again, and the rows must be those of a whole run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+from benchmarks.harness import Claim, alternate, ratio, table, verdict
+
+SEEDS = Path(__file__).resolve().parent.parent / "nemotron_assets" / "sample" / "seeds" / "passages.jsonl"
+SNAPSHOT = "S1"
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="generation", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="8 documents, answers of 24 tokens, one round")
+    parser.add_argument("--stage", metavar="FOLDER", help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    if options.stage:
+        folder = Path(options.stage)
+        settings = json.loads((folder / "settings.json").read_text())
+        Stage(folder, **settings).run("killed")
+        return 0
+    settings = {"documents": 8, "tokens": 24} if options.quick else {"documents": 24, "tokens": 96}
+    with tempfile.TemporaryDirectory(prefix="nemotron-generation-") as scratch:
+        os.environ["NEMOTRON_HOME"] = f"{scratch}/home"
+        (Path(scratch) / "settings.json").write_text(json.dumps(settings))
+        return _measure(Stage(Path(scratch), **settings), rounds=1 if options.quick else 5)
+
+
+def _measure(stage: Stage, rounds: int) -> int:
+    bare = Bare(stage)
+    there, again = killed(stage, number=len(bare.keys))  # warms everything up, too
+    numbers, counted = iter(range(rounds)), []
+    systems = {
+        "bare": bare.run,
+        "stage": lambda: counted.append(stage.run(f"round{next(numbers)}")) or counted[-1].cost,
+    }
+    figures = alternate(rounds, **systems)
+    last = counted[-1]
+    if last.texts != bare.texts:
+        raise RuntimeError("the two sides drew different answers")
+    repeated, same = len(set(there) & set(again.asked)), again.texts == last.texts and again.rows == last.rows
+
+    waiting = statistics.median(c.waiting for c in counted)
+    print(f"{last.requests} requests, {last.output_tokens:,} tokens written, {stage.documents} documents")
+    names = {"bare": "vllm.LLM.generate", "stage": "the whole stage"}
+    rows = [
+        (names[n], statistics.median(f), f"{min(f):.2f} to {max(f):.2f}", last.output_tokens / statistics.median(f))
+        for n, f in figures.items()
+    ]
+    print(table(("system", "CPU s", "of the rounds", "tokens/s"), rows))
+    print(f"\nIn the stage's seconds: {waiting:.3f} s waiting for fsync, {last.fsyncs} calls.")
+    print(f"Killed with {len(there)} of {last.requests} answers in the journal; the next run asked for the others.")
+    return verdict(
+        [
+            Claim("overhead over bare generate", 100 * (ratio(figures, "stage", "bare") - 1), "%", at_most=5),
+            Claim("answers there when the run was killed", len(there), at_least=1, at_most=last.requests - 1),
+            Claim("generations repeated after kill -9", repeated, at_most=0),
+            Claim("rows as of a run that was not killed", float(same), at_least=1),
+        ]
+    )
+
+
+class Outcome:
+    """One run of the stage: its seconds, what it asked of the engine, what came out."""
+
+    def __init__(self) -> None:
+        self.cpu = self.waiting = 0.0
+        self.fsyncs = self.requests = self.output_tokens = 0
+        self.asked: list[str] = []
+        self.texts: dict[str, str] = {}
+        self.rows: list[dict] = []
+
+    @property
+    def cost(self) -> float:
+        return self.cpu + self.waiting
+
+
+class Stage:
+    """web.rephrased as its asset makes it, on documents of the embedded sample, in a lake per run."""
+
+    def __init__(self, folder: Path, documents: int, tokens: int) -> None:
+        from nemotron_assets.recipe import load_recipe
+        from resources.gpu import Gpu
+        from resources.pretrained import fetch
+
+        self.folder, self.documents = folder, documents
+        recipe = load_recipe("laptop")
+        small = {"documents": {"high": None}, "max_output_tokens": tokens, "min_tokens_after": 1}
+        prompts = {name: p.model_copy(update=small) for name, p in recipe.rephrased.prompts().items()}
+        self.recipe = recipe.rephrased.model_copy(update=prompts)
+        model = folder / "model"
+        if not model.is_dir():
+            fetch("embedded", model)
+        self.engine = Gpu.from_recipe(recipe.llm).engine(model, "embedded")
+
+    def lake(self, name: str):
+        """The lake of a run, with the documents in it."""
+        import polars as pl
+
+        from nemotron_assets.web.quality.tables import CURATED
+        from resources.lakehouse import Lakehouse
+
+        lake = Lakehouse(root=str(self.folder / name), free_disk_mb=0)
+        if not lake.read(CURATED).exists:
+            texts = [json.loads(line)["text"] for line in SEEDS.read_text().splitlines()]
+            blank = pl.from_arrow(CURATED.arrow_schema().empty_table())
+            # Sentences become lines, so that there is a passage in every text.
+            rows = [
+                {"id": f"d{n}", "parents": [], "snapshot": SNAPSHOT, "language": "en", "level": "high",
+                 "text": f"{texts[n % len(texts)]}\nNumber {n}.".replace(". ", ".\n"), "content_hash": f"{n:032x}"}
+                for n in range(self.documents)
+            ]  # fmt: skip
+            frame = pl.DataFrame(rows, schema_overrides={"parents": pl.List(pl.String)})
+            rest = [
+                pl.lit("" if dtype == pl.String else 0, dtype).alias(name)
+                for name, dtype in blank.schema.items()
+                if name not in frame.columns
+            ]
+            lake.write(CURATED, frame.with_columns(rest).select(blank.columns), SNAPSHOT)
+        return lake
+
+    def requests(self) -> list:
+        """The requests of the stage, in their order."""
+        from nemotron_assets.web.synthetic import rephrase
+
+        return [
+            rephrase.request(found.prompt, self.recipe, part.text)
+            for found in self._passages(self.lake("bare"))
+            for part in found.segments
+        ]
+
+    def _passages(self, lake):
+        from nemotron_assets.web.quality.tables import CURATED
+        from nemotron_assets.web.synthetic import rephrase
+        from nemotron_assets.web.synthetic.passages import passages, room
+
+        prompts = self.recipe.prompts()
+        rooms = {
+            name: room(name, p, len(self.engine.prompt_ids(rephrase.request(name, self.recipe, ""))))
+            for name, p in prompts.items()
+        }
+        return passages(lake.read(CURATED, SNAPSHOT).scan(), prompts, rooms, self.engine.count_tokens)
+
+    def run(self, name: str) -> Outcome:
+        from nemotron_assets.spool import spooled
+        from nemotron_assets.web.synthetic import rephrase
+        from nemotron_assets.web.synthetic.asking import Tally, frames
+        from nemotron_assets.web.synthetic.tables import REPHRASED
+        from resources.generations import GENERATIONS, Ledger
+
+        lake, outcome = self.lake(name), Outcome()
+        _forget_prefixes(self.engine)
+        tallies = {prompt: Tally() for prompt in self.recipe.prompts()}
+        started = time.process_time()
+        with _counted_fsync(outcome), _noted(self.engine, outcome):
+            rows = rephrase.rows(
+                self._passages(lake), self.recipe, generator="embedded", count=self.engine.count_tokens,
+                generate=lambda asked: Ledger(lake).generate(self.engine, asked),
+                reject=lake.rejects(REPHRASED, SNAPSHOT).add, tallies=tallies,
+            )  # fmt: skip
+            lake.write(REPHRASED, spooled(frames(rows, REPHRASED)), SNAPSHOT)
+        outcome.cpu = time.process_time() - started
+        outcome.rows = lake.read(REPHRASED).scan().sort("id").collect().to_dicts()
+        ledger = lake.read(GENERATIONS).scan().collect()
+        outcome.texts = dict(ledger.select("id", "text").iter_rows())
+        outcome.requests, outcome.output_tokens = ledger.height, ledger["output_tokens"].sum()
+        return outcome
+
+
+class Bare:
+    """`vllm.LLM.generate` on the stage's prompts, on the stage's engine."""
+
+    def __init__(self, stage: Stage) -> None:
+        from resources.generations import generation_id
+
+        self._stage, llm_engine = stage, stage.engine._start()
+        from vllm import LLM, SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        with mock.patch.object(LLMEngine, "from_engine_args", return_value=llm_engine):
+            self._llm = LLM(model=str(stage.engine.folder))
+        tokenizer, requests = stage.engine.tokenizer, stage.requests()
+        self.keys = [generation_id(stage.engine, request) for request in requests]
+        self._prompts = [
+            tokenizer.apply_chat_template(request.chat(), add_generation_prompt=True, tokenize=False)
+            for request in requests
+        ]
+        self._sampling = [
+            SamplingParams(
+                temperature=r.sampling.temperature, top_p=r.sampling.top_p, max_tokens=r.sampling.max_tokens,
+                seed=int(key[:8], 16) & 0x7FFFFFFF,
+                structured_outputs=StructuredOutputsParams(regex=r.output_format.spec),
+            )
+            for key, r in zip(self.keys, requests, strict=True)
+        ]  # fmt: skip
+        self.texts: dict[str, str] = {}
+
+    def run(self) -> float:
+        _forget_prefixes(self._stage.engine)
+        started = time.process_time()
+        with self._stage.engine._threads():  # as many as the stage has
+            outputs = self._llm.generate(self._prompts, self._sampling, use_tqdm=False)
+        seconds = time.process_time() - started
+        self.texts = {key: output.outputs[0].text for key, output in zip(self.keys, outputs, strict=True)}
+        return seconds
+
+
+def killed(stage: Stage, number: int) -> tuple[list[str], Outcome]:
+    """Kill a child in the middle of the stage, a third through its `number` requests, and run the stage again here.
+    Returns the keys of the answers in its journal when it died, and the second run."""
+    journals = Path(os.environ["NEMOTRON_HOME"]) / "cache" / "journal"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.generation", "--stage", str(stage.folder)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=SEEDS.parents[3],
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 600
+        while len(_answers(journals)) < number // 3:
+            if child.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("the child ended before it could be killed")
+            time.sleep(0.02)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    there = _answers(journals)
+    return there, stage.run("killed")
+
+
+def _answers(journals: Path) -> list[str]:
+    """The keys in all journals; a line that is not whole is none."""
+    lines = [line for path in journals.rglob("*.jsonl") for line in path.read_bytes().split(b"\n")[:-1]]
+    return [json.loads(line)["id"] for line in lines]
+
+
+def _forget_prefixes(engine) -> None:
+    if not engine._start().reset_prefix_cache():
+        raise RuntimeError("the engine is busy; its prefix cache cannot be emptied")
+
+
+@contextlib.contextmanager
+def _counted_fsync(outcome: Outcome) -> Iterator[None]:
+    """Add up the time spent in fsync; what it burns itself is CPU time already."""
+
+    def counted(call):
+        def wrapper(descriptor):
+            started, cpu = time.perf_counter(), time.process_time()
+            call(descriptor)
+            outcome.waiting += max(0.0, time.perf_counter() - started - (time.process_time() - cpu))
+            outcome.fsyncs += 1
+
+        return wrapper
+
+    with (
+        mock.patch.object(os, "fsync", counted(os.fsync)),
+        mock.patch.object(os, "fdatasync", counted(os.fdatasync)),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _noted(engine, outcome: Outcome) -> Iterator[None]:
+    """Note the keys of what the engine is asked for."""
+    run = type(engine).run
+
+    def noted(self, requests):
+        outcome.asked += [key for key, _ in requests]
+        return run(self, requests)
+
+    with mock.patch.object(type(engine), "run", noted):
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
