@@ -118,6 +118,25 @@ QUALITY_SCORERS = Table(
 )
 
 
-TABLES = [GENERATOR, BASE, TRAINING_METRICS, QUALITY_SCORERS]
+# -- models.perplexity: made in nemotron_assets/web/quality ------------------------------------------------------------
+
+PERPLEXITY = Table(
+    schema="models",
+    name="perplexity",
+    description="The n-gram model of good text whose perplexity is a filter.",
+    columns=(
+        ID,
+        Column("name", "string", "embedded, or where it came from"),
+        Column("kind", "string", "characters (trained here), or kenlm"),
+        Column("uri", "string", "folder of the model in the lake"),
+        Column("sha256", "string", "sha256 over the names and contents of its files"),
+        Column("ngrams", "int64", "n-grams it knows; null for KenLM", nullable=True),
+        Column("metrics", "string", "what it learnt and how well, as a JSON object of numbers"),
+        Column("at", "timestamp", "when it was put into the lake", volatile=True),
+    ),
+)
+
+
+TABLES = [GENERATOR, BASE, TRAINING_METRICS, QUALITY_SCORERS, PERPLEXITY]
 ASSETS = [generator]
 CHECKS = []

@@ -134,7 +134,7 @@ class Heuristics(Section):
         100_000, gt=0, description="largest perplexity that is kept; null: any (Curator's demonstration; not published)"
     )
     languages: tuple[str, ...] = Field(LANGUAGES, description="languages kept beside English (published: these 15)")
-    off: dict[str, tuple[str, ...]] = Field(
+    switched_off: dict[str, tuple[str, ...]] = Field(
         {
             **dict.fromkeys(LANGUAGES, _ENGLISH_ONLY),
             "zh": (*_ENGLISH_ONLY, *_OF_WORDS),
@@ -160,14 +160,14 @@ class Heuristics(Section):
 
     @model_validator(mode="after")
     def _known_rules(self) -> Heuristics:
-        for language, names in self.off.items():
+        for language, names in self.switched_off.items():
             if language not in ("en", *self.languages):
                 raise ValueError(
-                    f"off names the language {language!r}, which is not one of {', '.join(self.languages)}"
+                    f"switched_off names the language {language!r}, which is not one of {', '.join(self.languages)}"
                 )
             if unknown := set(names) - set(Rules.model_fields):
                 raise ValueError(
-                    f"off: {language} names unknown rules {', '.join(sorted(unknown))}; "
+                    f"switched_off: {language} names unknown rules {', '.join(sorted(unknown))}; "
                     f"there are: {', '.join(Rules.model_fields)}"
                 )
         return self
@@ -180,11 +180,16 @@ class Perplexity(Section):
         description="'embedded': characters, trained here; or a KenLM model with its SentencePiece pieces: a folder "
         "with en.arpa.bin and en.sp.model, or owner/repository/folder on Hugging Face (Curator: edugp/kenlm/wikipedia)"
     )
-    references: str = Field(
-        "sample", description="text the embedded model learns: 'sample' (seed passages and questions), or JSONL files"
+    max_megabytes: int = Field(
+        64, ge=1, le=4_096, description="most text the embedded model learns, of quality.scorers.references (default)"
     )
-    max_megabytes: int = Field(64, ge=1, le=4_096, description="most text it learns from, in MB (default)")
-    order: int = Field(6, ge=2, le=8, description="longest n-gram of characters (default)")
+    order: int = Field(6, ge=2, le=7, description="longest n-gram of characters (default)")
     min_count: int = Field(3, ge=1, description="rarer characters are one symbol (default)")
     held_out_share: float = Field(0.1, gt=0, lt=1, description="text kept aside to say how good it is (default)")
+    token_characters: float = Field(
+        4.0,
+        gt=0,
+        description="characters the embedded model's perplexity is of: about a piece of KenLM's, so that both "
+        "have one scale (default)",
+    )
     characters: int = Field(20_000, ge=100, description="start of a document that is judged, in characters (default)")

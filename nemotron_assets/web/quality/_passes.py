@@ -83,7 +83,7 @@ def hash_word(data, start, end):
 
 @njit(cache=True, nogil=True)
 def _decode(data, place, end):
-    """(code point, its length in bytes) of the multi-byte sequence at `place`; U+FFFD if the text ends inside it."""
+    """(code point, its length in bytes) of the multi-byte sequence at `place`; U+FFFD for what is none."""
     first = np.int64(data[place])
     length = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
     if place + length > end:
@@ -91,7 +91,7 @@ def _decode(data, place, end):
     point = first & (0x3F >> (length - 1))
     for k in range(1, length):
         point = (point << 6) | (np.int64(data[place + k]) & 0x3F)
-    return point, length
+    return (point if point < 0x110000 else 0xFFFD), length
 
 
 @njit(cache=True, nogil=True)

@@ -2,11 +2,20 @@
 
 import dagster as dg
 
-from nemotron_assets.models import GENERATOR, QUALITY_SCORERS
+from nemotron_assets.models import GENERATOR, PERPLEXITY, QUALITY_SCORERS
 from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.table import table_asset
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
-from nemotron_assets.web.quality.tables import ANNOTATIONS, QUALITY, QUALITY_SCORES, QUALITY_THRESHOLDS
+from nemotron_assets.web.quality.tables import (
+    ANNOTATIONS,
+    CURATED,
+    MEASURES,
+    MULTILINGUAL,
+    QUALITY,
+    QUALITY_SCORES,
+    QUALITY_THRESHOLDS,
+    VERDICTS,
+)
 from resources.compute import Compute
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
@@ -148,10 +157,10 @@ def quality_scores(
     name = versions.ensemble_hash(models)
     if not recipe.quality.scorers.want_accelerator:
         scored = compute.map(batches, score, reject=reject, stage=QUALITY_SCORES.full_name)
-        return scorers.as_rows(scored, name, reject)
+        return versions.score_rows(scored, name, reject)
     with gpu.lock(context.log.info):
         gpu.release()  # a language model this process keeps leaves no room beside it
-        return spooled(scorers.as_rows(map(score, scorers.frames(batches)), name, reject))
+        return spooled(versions.score_rows(map(score, scorers.frames(batches)), name, reject))
 
 
 @table_asset(
@@ -217,4 +226,121 @@ def quality(
     return versions.quality_rows(quality_scores.scan(), quality_thresholds.scan().collect(), models, recipe.quality)
 
 
-ASSETS = [annotations, quality_scorers, quality_scores, quality_thresholds, quality]
+# -- heuristics, perplexity, verdicts ----------------------------------------------------------------------------------
+
+
+@table_asset(
+    PERPLEXITY,
+    recipe=("perplexity", "quality.scorers.references", "quality.scorers.max_references"),
+    kinds={"numpy"},
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
+)
+def perplexity(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
+    """The n-gram model of good text: a published KenLM model, or one of characters, trained here on the reference texts
+    (Kneser-Ney). Held-out references must surprise it less than the same words shuffled."""
+    import json
+    import tempfile
+    from datetime import UTC, datetime
+    from pathlib import Path
+
+    import polars as pl
+
+    from nemotron_assets.table import row_id
+    from nemotron_assets.web.quality import scorers
+    from nemotron_assets.web.quality.perplexity import make
+
+    with tempfile.TemporaryDirectory() as scratch:
+        embedded = recipe.perplexity.model == "embedded"
+        references = scorers.references(recipe.quality.scorers) if embedded else []
+        made = make(recipe.perplexity, references, Path(scratch))
+        uri, sha256 = lake.put_weights(made.folder, "perplexity")
+    context.add_output_metadata({"model": made.name, "ngrams": made.ngrams or 0, **made.metrics})
+    row = {"id": row_id(PERPLEXITY.full_name, made.name, sha256), "name": made.name, "kind": made.kind, "uri": uri}
+    row |= {"sha256": sha256, "ngrams": made.ngrams, "metrics": json.dumps(made.metrics, sort_keys=True)}
+    return pl.DataFrame([row | {"at": datetime.now(UTC)}], schema_overrides={"ngrams": pl.Int64})
+
+
+@table_asset(
+    MEASURES,
+    recipe=("measures", "heuristics.languages", "perplexity.characters", "perplexity.token_characters"),
+    kinds={"numba"},
+    ins={
+        "unique_documents": dg.AssetIn(UNIQUE_DOCUMENTS.asset_key),
+        "perplexity": dg.AssetIn(PERPLEXITY.asset_key),
+    },
+)
+def measures(
+    context: dg.AssetExecutionContext,
+    unique_documents: Reader,
+    perplexity: Reader,
+    recipe: dg.ResourceParam[Recipe],
+    compute: dg.ResourceParam[Compute],
+    lake: dg.ResourceParam[Lakehouse],
+):
+    """Numbers of every text: those that the 28 rules decide by, in compiled passes over the bytes, and the perplexity
+    of English ones. What a number counts is written at its column and in web/quality/heuristics.py."""
+    import functools
+
+    from nemotron_assets.web.quality import measuring
+
+    model = str(lake.get_weights(perplexity.scan().select("uri").collect().item()))
+    measuring.compile_passes(recipe.measures)  # once here, not in every worker at the same time
+    measure = functools.partial(
+        measuring.measure_rows, strings=recipe.measures, perplexity=recipe.perplexity, model=model
+    )
+    batches = measuring.wanted(
+        unique_documents.batches(measuring.READ, recipe.storage.batch_rows), recipe.heuristics.languages
+    )
+    reject = lake.rejects(MEASURES, context.partition_key).add
+    return compute.map(batches, measure, reject=reject, stage=MEASURES.full_name)
+
+
+@table_asset(
+    VERDICTS,
+    recipe="heuristics",
+    kinds={"polars"},
+    ins={"measures": dg.AssetIn(MEASURES.asset_key), "quality": dg.AssetIn(QUALITY.asset_key)},
+)
+def verdicts(context: dg.AssetExecutionContext, measures: Reader, quality: Reader, recipe: dg.ResourceParam[Recipe]):
+    """Whether a document is kept: the rules' bounds and the largest perplexity, for English documents of the lower
+    levels; for other languages the rules that are not off (Nemotron-CC §2.3). Reads numbers, no text."""
+    from nemotron_assets.web.quality import verdicts as rules
+
+    judged = rules.verdicts(measures.scan(), quality.scan(), recipe.heuristics)
+    kept = rules.funnel(judged)
+    context.add_output_metadata(
+        {
+            "tokens": int(kept["tokens_kept"].sum()), "documents": int(kept["documents"].sum()),
+            "documents_kept": int(kept["kept"].sum()), "funnel": dg.MetadataValue.md(rules.funnel_table(kept)),
+        }
+    )  # fmt: skip
+    return rules.verdict_rows(judged, VERDICTS.full_name, VERDICTS.column_names)
+
+
+_KEPT = {
+    "unique_documents": dg.AssetIn(UNIQUE_DOCUMENTS.asset_key),
+    "verdicts": dg.AssetIn(VERDICTS.asset_key),
+}
+
+
+@table_asset(CURATED, recipe=(), kinds={"polars"}, ins=_KEPT)
+def curated(unique_documents: Reader, verdicts: Reader):
+    """English documents that are kept, with their quality level: all of the best levels, and of the others those that
+    fail no rule (Nemotron-CC §2.3)."""
+    from nemotron_assets.web.quality.verdicts import kept_rows
+
+    return kept_rows(unique_documents.scan(), verdicts.scan(), True, CURATED.full_name, CURATED.column_names)
+
+
+@table_asset(MULTILINGUAL, recipe=(), kinds={"polars"}, ins=_KEPT)
+def multilingual(unique_documents: Reader, verdicts: Reader):
+    """Documents in the other languages that are kept: those that fail no rule of their language (Nano 2 §2.2)."""
+    from nemotron_assets.web.quality.verdicts import kept_rows
+
+    return kept_rows(unique_documents.scan(), verdicts.scan(), False, MULTILINGUAL.full_name, MULTILINGUAL.column_names)
+
+
+ASSETS = [
+    annotations, quality_scorers, quality_scores, quality_thresholds, quality,
+    perplexity, measures, verdicts, curated, multilingual,
+]  # fmt: skip

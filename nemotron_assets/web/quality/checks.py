@@ -5,7 +5,16 @@ import dagster as dg
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table import snapshot_partitions
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
-from nemotron_assets.web.quality.tables import ANNOTATIONS, QUALITY, QUALITY_SCORES, QUALITY_THRESHOLDS
+from nemotron_assets.web.quality.tables import (
+    ANNOTATIONS,
+    CURATED,
+    MEASURES,
+    MULTILINGUAL,
+    QUALITY,
+    QUALITY_SCORES,
+    QUALITY_THRESHOLDS,
+    VERDICTS,
+)
 from resources.lakehouse import QUARANTINE, Lakehouse
 
 # -- the ensemble of classifiers ---------------------------------------------------------------------------------------
@@ -73,8 +82,7 @@ def every_document_judged(
     """One row per English document (or it is in the quarantine), ids are unique, the bucket is the largest of three."""
     import polars as pl
 
-    from nemotron_assets.web.quality.annotate import LANGUAGE
-    from nemotron_assets.web.quality.ensemble import BUCKETS
+    from nemotron_assets.web.quality.ensemble import BUCKETS, LANGUAGE
 
     documents = lake.read(UNIQUE_DOCUMENTS, context.partition_key).scan().filter(pl.col("language") == LANGUAGE)
     rows = lake.read(QUALITY, context.partition_key).scan()
@@ -165,6 +173,134 @@ def scorers_tell_documents_apart(
     )
 
 
+# -- heuristics, perplexity, verdicts ----------------------------------------------------------------------------------
+
+
+@dg.asset_check(asset=MEASURES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def numbers_are_possible(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Every unique document in English or one of the other languages has one row of numbers (or is in the quarantine),
+    and every number is one that a text can have."""
+    import polars as pl
+
+    from nemotron_assets.web.quality.report import impossible
+    from nemotron_assets.web.quality.verdicts import ENGLISH
+
+    languages = [ENGLISH, *recipe.heuristics.languages]
+    documents = lake.read(UNIQUE_DOCUMENTS, context.partition_key).scan().filter(pl.col("language").is_in(languages))
+    rows = lake.read(MEASURES, context.partition_key).scan()
+    mine = (pl.col("stage") == MEASURES.full_name) & (pl.col("partition") == context.partition_key)
+    rejected = lake.read(QUARANTINE).scan().filter(mine).select(id="row_id")
+    found = _one_each(rows, documents, rejected)
+    found["impossible"] = impossible(rows)
+    return dg.AssetCheckResult(passed=not any(found.values()), metadata=found)
+
+
+@dg.asset_check(asset=VERDICTS.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def every_document_has_a_verdict(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
+) -> dg.AssetCheckResult:
+    """Every measured document has one verdict, and only those that fail nothing are kept. Shows which rule drops how
+    many documents, and how much is left per level and language."""
+    import polars as pl
+
+    from nemotron_assets.plots import bars
+    from nemotron_assets.web.quality.verdicts import failed_rules, funnel, funnel_table
+
+    rows = lake.read(VERDICTS, context.partition_key).scan()
+    measured = lake.read(MEASURES, context.partition_key).scan().select(id=pl.col("parents").list.first())
+    found = _one_each(rows, measured, measured.clear())
+    contradictory = pl.col("kept") != (pl.col("failed").list.len() == 0)
+    found["contradictory"] = rows.select(contradictory.sum()).collect(engine="streaming").item()
+    failed, left = failed_rules(rows), funnel(rows)
+    snapshot = context.partition_key
+    shown = {
+        "rules": bars(failed, f"Documents that fail a rule, {snapshot}", "documents"),
+        "levels": bars(
+            {group: kept / documents for group, documents, kept, *_ in left.iter_rows()},
+            f"Share of the documents that are kept, {snapshot}",
+        ),
+        "failed": dg.MetadataValue.json(failed), "funnel": dg.MetadataValue.md(funnel_table(left)),
+    }  # fmt: skip
+    return dg.AssetCheckResult(passed=not any(found.values()), metadata={**found, **shown})
+
+
+def _kept_check(table, english: bool):
+    """A check that a table of kept documents has exactly those whose verdict says so, each text once."""
+
+    @dg.asset_check(
+        asset=table.asset_key, name="kept_as_judged", partitions_def=snapshot_partitions, blocking=True,
+        description="Exactly the documents whose verdict is that they are kept, with unique ids, and no text twice.",
+    )  # fmt: skip
+    def kept_as_judged(
+        context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
+    ) -> dg.AssetCheckResult:
+        import polars as pl
+
+        from nemotron_assets.web.quality.verdicts import ENGLISH
+
+        rows = lake.read(table, context.partition_key).scan()
+        mine = (pl.col("language") == ENGLISH) == english
+        judged = lake.read(VERDICTS, context.partition_key).scan().filter(pl.col("kept"), mine)
+        kept = judged.select(id=pl.col("parents").list.first())
+        found = _one_each(rows, kept, kept.clear())
+        doubled = pl.len() - pl.col("content_hash").n_unique()
+        found["doubled_texts"] = rows.select(doubled).collect(engine="streaming").item()
+        tokens = rows.select((pl.col("characters") // 4).sum()).collect(engine="streaming").item()
+        return dg.AssetCheckResult(
+            passed=not any(found.values()),
+            metadata={**found, "documents": lake.read(table, context.partition_key).rows, "estimated_tokens": tokens},
+        )
+
+    return kept_as_judged
+
+
+def _purity_check(table):
+    """A check that a sample of a table is in the languages it stands under, by a detector that did not choose them."""
+
+    @dg.asset_check(
+        asset=table.asset_key, name="language_purity", partitions_def=snapshot_partitions,
+        description="A second detector (CLD2) finds the language that the documents of a sample stand under.",
+    )  # fmt: skip
+    def language_purity(
+        context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+    ) -> dg.AssetCheckResult:
+        from nemotron_assets.plots import bars
+        from nemotron_assets.web.quality.report import purity
+
+        rows = lake.read(table, context.partition_key).scan()
+        found = purity(rows, recipe.heuristics.purity_sample, recipe.documents)
+        right, count = int(found["right"].sum()), int(found["documents"].sum())
+        share = right / count if count else 1.0
+        shares = {language: right / documents for language, documents, right in found.iter_rows()}
+        return dg.AssetCheckResult(
+            passed=share >= recipe.heuristics.min_purity,
+            metadata={
+                "share": share, "allowed": recipe.heuristics.min_purity, "documents": count,
+                "languages": bars(shares, f"Share in the language it stands under, {context.partition_key}"),
+            },
+        )  # fmt: skip
+
+    return language_purity
+
+
+def _one_each(rows, documents, rejected) -> dict[str, int]:
+    """How far `rows` are from one for each of `documents` (column id) that is not among `rejected`."""
+    import polars as pl
+
+    parents = rows.select(id=pl.col("parents").list.first())
+    counts = rows.select(
+        doubled=pl.len() - pl.col("id").n_unique(), repeated=pl.len() - pl.col("parents").list.first().n_unique()
+    )
+    found = {name: int(value) for name, value in counts.collect(engine="streaming").row(0, named=True).items()}
+    missing = documents.select("id").join(parents, on="id", how="anti").join(rejected, on="id", how="anti")
+    orphans = parents.join(documents.select("id"), on="id", how="anti")
+    for name, frame in (("missing", missing), ("orphans", orphans)):
+        found[name] = frame.select(pl.len()).collect(engine="streaming").item()
+    return found
+
+
 CHECKS = [
     annotators_know_good_text,
     scores_in_range,
@@ -172,4 +308,10 @@ CHECKS = [
     every_document_judged,
     level_shares,
     scorers_tell_documents_apart,
+    numbers_are_possible,
+    every_document_has_a_verdict,
+    _kept_check(CURATED, True),
+    _kept_check(MULTILINGUAL, False),
+    _purity_check(CURATED),
+    _purity_check(MULTILINGUAL),
 ]

@@ -19,6 +19,7 @@ top or bottom of a text, which its own score ignores.
 from __future__ import annotations
 
 import functools
+import itertools
 import unicodedata
 from collections import deque
 from dataclasses import dataclass
@@ -40,8 +41,8 @@ NUMBERS = {
     "url_share": "share of characters in URLs: from http:// or https:// to white space, < > or a double quote",
     "whitespace_share": "share of characters that are white space",
     "parenthesis_share": "share of characters that are parentheses, brackets or braces",
-    "boilerplate_share": "share of paragraphs with a line that holds a boilerplate string, ASCII letters of any case; 1 "
-    "if any holds placeholder text",
+    "boilerplate_share": "share of paragraphs with a line that holds a boilerplate string, ASCII letters of any case; "
+    "1 if any holds placeholder text",
     "unique_line_share": "different lines, per line",
     "unique_paragraph_share": "different paragraphs, per paragraph",
     "unique_line_character_share": "characters of the different lines, per character of all lines",
@@ -68,6 +69,9 @@ NUMBERS = {
 }
 #: Those that are whole numbers.
 WHOLE = ("words", "common_words", "longest_word_characters")
+
+# Beyond these, no code point is a letter, mark, number or white space (a test looks at all of them).
+_ASSIGNED, _SELECTORS = 0x33480, range(0xE0100, 0xE01F0)
 
 _PLAIN_PUNCTUATION = "\n?!,."
 _URL_END = '<>"'
@@ -191,7 +195,7 @@ def _character_flags(strings: Measures) -> np.ndarray:
     from nemotron_assets.web.quality import _passes as p
 
     flags = np.zeros(0x110000, np.uint32)
-    for point in range(0x110000):
+    for point in itertools.chain(range(_ASSIGNED), _SELECTORS):
         character = chr(point)
         category = unicodedata.category(character)
         value = 0

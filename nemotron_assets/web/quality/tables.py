@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nemotron_assets.table import ID, PARENTS, SNAPSHOT, Column, Table
+from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, SNAPSHOT, Column, Table
+from nemotron_assets.web.columns import CHARACTERS, LANGUAGE, TEXT, URL
+from nemotron_assets.web.quality.heuristics import NUMBERS, WHOLE
 
 # -- the ensemble of classifiers ---------------------------------------------------------------------------------------
 
@@ -88,4 +90,74 @@ QUALITY = Table(
     parents=("web.unique_documents",),
 )
 
-TABLES = [ANNOTATIONS, QUALITY_SCORES, QUALITY_THRESHOLDS, QUALITY]
+# -- heuristics, perplexity, verdicts ----------------------------------------------------------------------------------
+
+MEASURES = Table(
+    "web",
+    "measures",
+    "Numbers of every text in English or a language of the multilingual crawl: those the 28 rules decide by, and "
+    "perplexity. Bounds are applied later, so that changing one reads no text again.",
+    (
+        ID,
+        PARENTS,
+        SNAPSHOT,
+        LANGUAGE,
+        *(Column(name, "int64" if name in WHOLE else "float64", meaning) for name, meaning in NUMBERS.items()),
+        Column(
+            "perplexity", "float64", "how much the text surprises models.perplexity; null if not English", nullable=True
+        ),
+        CHARACTERS,
+    ),
+    partition_by="snapshot",
+    parents=("web.unique_documents",),
+)
+
+VERDICTS = Table(
+    "web",
+    "verdicts",
+    "Whether a document is kept, and the rules it fails. English documents of the best levels are kept as they are.",
+    (
+        ID,
+        PARENTS,
+        SNAPSHOT,
+        LANGUAGE,
+        Column("level", "string", "quality level in web.quality; null if not English or not scored", nullable=True),
+        Column("bucket", "int32", "integer 0..19 in web.quality; null if not English or not scored", nullable=True),
+        Column("failed", "list[string]", "rules it fails, columns of web.measures; or unscored; empty if it is kept"),
+        Column("kept", "bool", "whether it goes on to web.curated or web.multilingual"),
+        CHARACTERS,
+    ),
+    partition_by="snapshot",
+    parents=("web.unique_documents",),
+)
+
+CURATED = Table(
+    "web",
+    "curated",
+    "English documents that are kept, with their quality level (Nemotron-CC §2.3).",
+    (
+        ID,
+        PARENTS,
+        SNAPSHOT,
+        URL,
+        LANGUAGE,
+        Column("level", "string", "quality level: high, medium_high, medium, medium_low or low"),
+        Column("bucket", "int32", "integer 0..19 the level comes from"),
+        TEXT,
+        CHARACTERS,
+        CONTENT_HASH,
+    ),
+    partition_by="snapshot",
+    parents=("web.unique_documents",),
+)
+
+MULTILINGUAL = Table(
+    "web",
+    "multilingual",
+    "Documents of the multilingual crawl that are kept: by rules alone, without a classifier (Nano 2 §2.2).",
+    (ID, PARENTS, SNAPSHOT, URL, LANGUAGE, TEXT, CHARACTERS, CONTENT_HASH),
+    partition_by="snapshot",
+    parents=("web.unique_documents",),
+)
+
+TABLES = [ANNOTATIONS, QUALITY_SCORES, QUALITY_THRESHOLDS, QUALITY, MEASURES, VERDICTS, CURATED, MULTILINGUAL]
