@@ -15,12 +15,12 @@ import polars as pl
 
 from nemotron_assets.recipe.quality import Annotations, Scorers
 from nemotron_assets.table import Reject, content_hash, row_id
+from nemotron_assets.web.quality.ensemble import LANGUAGE, rank_correlation, wins
 from resources.generations import Completion, OutputFormat, Request, Sampling
 
 #: Raise it when the question or the sample is made differently, so that everything is judged again.
 CODE = "1"
 
-LANGUAGE = "en"  # the questions are English
 DIGIT = OutputFormat("regex", "[0-5]")
 _OUTPUT_TOKENS = 4  # the digit, and the end of the answer
 
@@ -156,8 +156,6 @@ def agreement(rows: pl.DataFrame) -> dict[str, dict[str, float]]:
     """
     import numpy as np
 
-    from nemotron_assets.web.quality.ensemble import rank_correlation
-
     facts: dict[str, dict[str, float]] = {}
     crawl = rows.filter(pl.col("source") == "crawl")
     for annotator in rows["annotator"].unique().sort():
@@ -178,17 +176,6 @@ def agreement(rows: pl.DataFrame) -> dict[str, dict[str, float]]:
         for values in facts.values():
             values["agreement"] = correlation
     return facts
-
-
-def wins(better: Sequence[float], worse: Sequence[float]) -> float:
-    """How often a value of the first is above one of the second, over all pairs, ties counting half (the AUC)."""
-    import numpy as np
-
-    first, second = np.asarray(better, float), np.sort(np.asarray(worse, float))
-    if not (len(first) and len(second)):
-        return float("nan")
-    below = np.searchsorted(second, first, "left") + np.searchsorted(second, first, "right")
-    return float(below.mean() / (2 * len(second)))
 
 
 def facts_table(facts: Mapping[str, Mapping[str, float]]) -> str:

@@ -14,6 +14,7 @@ import polars as pl
 
 from nemotron_assets.recipe.quality import LEVELS
 
+LANGUAGE = "en"  # what the published scorers and the questions to annotators are made for
 SCORERS = ("edu_a", "edu_b", "reference")
 SCORES = tuple(f"{name}_score" for name in SCORERS)
 BUCKETS = tuple(f"{name}_bucket" for name in SCORERS)
@@ -65,6 +66,15 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return float("nan")
     return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
+
+
+def wins(better: Sequence[float], worse: Sequence[float]) -> float:
+    """How often a value of the first is above one of the second, over all pairs, ties counting half (the AUC)."""
+    first, second = np.asarray(better, float), np.sort(np.asarray(worse, float))
+    if not (len(first) and len(second)):
+        return float("nan")
+    below = np.searchsorted(second, first, "left") + np.searchsorted(second, first, "right")
+    return float(below.mean() / (2 * len(second)))
 
 
 def level_shares(rows: pl.LazyFrame) -> dict[str, float]:

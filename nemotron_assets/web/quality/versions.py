@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,12 @@ import polars as pl
 
 from nemotron_assets.models import QUALITY_SCORERS
 from nemotron_assets.recipe.quality import Quality, Scorers, Thresholds
-from nemotron_assets.table import content_hash, row_id
+from nemotron_assets.table import Reject, content_hash, row_id
 from nemotron_assets.web.quality import scorers as kinds
 from nemotron_assets.web.quality.annotate import ANNOTATORS
 from nemotron_assets.web.quality.ensemble import SCORERS, SCORES, cut_points, judged
 from nemotron_assets.web.quality.scorers import ScorerError
-from nemotron_assets.web.quality.tables import QUALITY, QUALITY_THRESHOLDS
+from nemotron_assets.web.quality.tables import QUALITY, QUALITY_SCORES, QUALITY_THRESHOLDS
 
 if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse
@@ -117,6 +117,23 @@ def current(rows: pl.DataFrame) -> list[dict[str, Any]]:
 def ensemble_hash(models: Sequence[dict[str, Any]]) -> str:
     """Names three scorers; scores with the same name may be compared."""
     return content_hash("\x1f".join(model["id"] for model in models))
+
+
+def score_rows(
+    scored: Iterable[pl.DataFrame], scorers: str, reject: Callable[[Reject], None]
+) -> Iterator[pl.DataFrame]:
+    """Rows of web.quality_scores; documents with a score that is no number go to `reject`."""
+    names = QUALITY_SCORES.column_names
+    finite = pl.all_horizontal(pl.col(name).is_finite() for name in SCORES)
+    yield pl.from_arrow(QUALITY_SCORES.arrow_schema().empty_table())
+    for frame in scored:
+        for (document,) in frame.filter(~finite).select("id").iter_rows():
+            reject(Reject(document, "score_not_finite", "a scorer gave NaN or infinity"))
+        good = frame.filter(finite)
+        ids = [row_id(QUALITY_SCORES.full_name, document) for document in good["id"]]
+        yield good.with_columns(
+            id=pl.Series(ids, dtype=pl.String), parents=pl.concat_list("id"), scorers=pl.lit(scorers)
+        ).select(names)
 
 
 def thresholds_hash(models: Sequence[dict[str, Any]], recipe: Thresholds) -> str:
