@@ -166,6 +166,10 @@ class _Found:
     pairs: list[tuple[Node, Node]] = field(default_factory=list)
     more: dict[Node, int] = field(default_factory=dict)
 
+    def shown(self, node: Node) -> int:
+        """Relatives of a node that were found through other links."""
+        return sum(of == node for of, _ in self.pairs)
+
     def add(self, pairs: Iterable[tuple[Node, Node]], totals: Mapping[Node, int] | None = None) -> None:
         pairs = list(pairs)
         self.pairs += pairs
@@ -287,14 +291,13 @@ class _Walker:
             pairs = [(p, s) for p, s in zip(parents, named, strict=True) if p is not None]
             listed.setdefault(row[0], []).extend(pairs)
         for id_, pairs in listed.items():
-            unique = list(dict.fromkeys(pairs))
-            shown = unique[: self.limit]
+            unique, node = list(dict.fromkeys(pairs)), Node(child, id_)
+            shown = unique[: max(0, self.limit - found.shown(node))]
             tables = self._tables_of([p for p, s in shown if not s], link.parents)
             above = [Node(s or tables.get(p, ""), p) for p, s in shown]
             known = [node for node in above if node.table in self.tables]
             for lost in set(above) - set(known):
                 self.notes.append(f"{child} {id_} names {lost.key}, which stands in none of {', '.join(link.parents)}")
-            node = Node(child, id_)
             found.add(((node, parent) for parent in known), {node: len(known) + len(unique) - len(shown)})
 
     def _tables_of(self, ids: list[str], candidates: Iterable[str]) -> dict[str, str]:

@@ -33,7 +33,8 @@ def lake(tmp_path_factory):
         for row in content:
             if "id" in row:
                 graph.add_node(row["id"], table=name)
-                links = [*row.get("parents", []), row.get("generation_id"), row.get("model_id")]
+                links = [*row.get("parents", []), *row.get("generation_ids", []), row.get("generation_id")]
+                links.append(row.get("model_id"))
                 graph.add_edges_from((row["id"], parent) for parent in links if parent)
     opened = Opened(root)
     yield rows, opened, graph
@@ -50,7 +51,10 @@ def ids(found, direction):
 
 def test_every_row_backward_is_what_its_parents_say(lake):
     rows, opened, graph = lake
-    for name in ("blend.token_shards", "web.diverse_qa", "web.documents", "snapshots.pages", "llm.generations"):
+    for name in (
+        "blend.token_shards", "web.nemotron_cc_v2", "web.translated_diverse_qa", "web.rephrased", "web.diverse_qa",
+        "web.multilingual", "web.documents", "snapshots.pages", "llm.generations",
+    ):  # fmt: skip
         id_ = rows[name][-1]["id"]
         found = follow(opened, id_, forward=False)
         assert found.starts == [Node(name, id_)]
@@ -58,9 +62,26 @@ def test_every_row_backward_is_what_its_parents_say(lake):
         assert all(graph.nodes[n.key]["table"] == n.table for n in found.reached("above"))
 
 
+@pytest.mark.parametrize("subset", ["High-Quality", "High-Quality-Synthetic", "Diverse-QA", "Translated-Diverse-QA"])
+def test_a_published_text_leads_to_its_record_and_to_the_shards(lake, subset):
+    rows, opened, graph = lake
+    row = next(r for r in rows["web.nemotron_cc_v2"] if r["subset"] == subset)
+    found = follow(opened, row["id"])
+    above = found.above[found.starts[0]]
+    assert above == [Node(row["sources"][0], row["parents"][0])], "the table is the one the row names"
+    assert {n.key for n in found.reached("above")} == nx.descendants(graph, row["id"])
+    (origin,) = found.origins
+    assert origin.http_range and origin.file.endswith(".warc.gz")
+    document = next(d for d in rows["web.unique_documents"] if d["content_hash"] == row["origin_hash"])
+    assert origin.url == document["url"]
+    used = {s["id"] for s in rows["blend.token_shards"] if row["id"] in s["parents"]}
+    assert used and used <= ids(found, "below") and found.counts("below")["models.base"] == 2
+
+
 def test_origins_are_the_places_of_the_pages(lake):
     rows, opened, graph = lake
-    sequence = rows["blend.token_shards"][0]
+    own = ["web.multilingual"] * 3  # every document of it from a page of its own
+    sequence = next(s for s in rows["blend.token_shards"] if s["sources"] == own and len(set(s["parents"])) > 1)
     found = follow(opened, sequence["id"], forward=False)
     pages = {p["id"]: p for p in rows["snapshots.pages"] if p["id"] in nx.descendants(graph, sequence["id"])}
     assert len(pages) > 1, "a sequence of several documents comes from several pages"

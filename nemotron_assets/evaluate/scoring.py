@@ -18,7 +18,11 @@ from nemotron_assets.table import row_id
 
 
 def held_out_texts(documents: pl.LazyFrame, share: float, limit: int | None) -> Iterable[str]:
-    """Texts of held-out documents; with a limit those of the lowest content hash, else all of them, streamed."""
+    """Texts of held-out documents; with a limit those of the lowest content hash, else all of them, streamed.
+
+    They are taken from the unique documents, not from the curated ones: so they stay the same when curation changes,
+    and scores of models trained on different cuts compare. The blend holds out whatever was written from them.
+    """
     held_out = documents.filter(is_held_out(share)).select("content_hash", "text")
     if limit is not None:
         yield from held_out.bottom_k(limit, by="content_hash").collect(engine="streaming").sort("content_hash")["text"]

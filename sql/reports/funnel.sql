@@ -1,15 +1,10 @@
 -- From the crawl to training tokens: how much of each snapshot is left after every stage?
+-- Percent is of the tokens that the documents had.
 select
     snapshot,
-    records,
-    pages,
-    share(pages, records) as pages_percent,
-    documents,
-    share(documents, pages) as documents_percent,
-    unique_documents,
-    share(unique_documents, documents) as unique_percent,
-    qa_documents,
-    qa_pairs,
-    tokens
+    stage,
+    "rows",
+    tokens,
+    share(tokens, max(tokens) filter (where stage = 'documents') over (partition by snapshot)) as percent_of_documents
 from web.funnel
-order by snapshot;
+order by snapshot, step, stage;

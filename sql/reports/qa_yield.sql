@@ -1,21 +1,25 @@
--- How many questions and answers come out of the documents of each language, and how long are they?
+-- How many questions and answers come out of the curated pages of each quality level, and how long are they?
 with pairs as (
-    select snapshot, language, prompt, count(*) as qa_documents, sum(question_count) as pairs, sum(tokens) as tokens
-    from web.diverse_qa
+    select
+        q.snapshot, c.level, q.prompt,
+        count(*) as samples, count(distinct c.id) as documents_asked,
+        sum(q.question_count) as pairs, sum(q.tokens) as tokens
+    from web.diverse_qa q join web.curated c on c.id = q.parents[1]
     group by all
 ),
 documents as (
-    select snapshot, language, count(*) as documents from web.unique_documents group by all
+    select snapshot, level, count(*) as documents from web.curated group by all
 )
 select
     p.snapshot,
-    p.language,
+    p.level,
     p.prompt,
     d.documents,
-    p.qa_documents,
-    share(p.qa_documents, d.documents) as percent_of_documents,
+    p.documents_asked,
+    share(p.documents_asked, d.documents) as percent_of_documents,
+    p.samples,
     p.pairs::bigint as pairs,
-    round(p.pairs / p.qa_documents, 2) as pairs_per_document,
+    round(p.pairs / p.samples, 2) as pairs_per_sample,
     p.tokens::bigint as tokens
-from pairs p left join documents d on d.snapshot = p.snapshot and d.language = p.language
-order by p.snapshot, p.qa_documents desc, p.language, p.prompt;
+from pairs p left join documents d on d.snapshot = p.snapshot and d.level = p.level
+order by p.snapshot, p.samples desc, p.level, p.prompt;

@@ -1,12 +1,17 @@
--- How many training tokens come from each source, and how often is a document used on average?
+-- How many training tokens come from each source and subset, and how often is a text used on average?
+with subsets as (
+    select id, 'web.nemotron_cc_v2' as source, subset from web.nemotron_cc_v2
+)
 select
-    source,
-    sum(tokens)::bigint as tokens,
-    share(sum(tokens), sum(sum(tokens)) over ()) as percent,
-    count(distinct document) as documents,
+    p.source,
+    coalesce(s.subset, '') as subset,
+    sum(p.tokens)::bigint as tokens,
+    share(sum(p.tokens), sum(sum(p.tokens)) over ()) as percent,
+    count(distinct p.document) as documents,
     count(*) as pieces,
-    round(count_if(first_token = 0) / nullif(count(distinct document), 0), 2) as uses_per_document,
-    round(sum(tokens) / count(*), 1) as tokens_per_piece
-from blend.pieces
-group by source
-order by tokens desc, source;
+    round(count_if(p.first_token = 0) / nullif(count(distinct p.document), 0), 2) as uses_per_document,
+    round(sum(p.tokens) / count(*), 1) as tokens_per_piece
+from blend.pieces p
+left join subsets s on s.id = p.document and s.source = p.source
+group by p.source, s.subset
+order by tokens desc, p.source, subset;

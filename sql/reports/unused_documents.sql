@@ -1,29 +1,42 @@
--- How many unique documents never reached a training sequence, neither themselves nor through pairs made from them?
--- Held-out documents are among them on purpose.
+-- How many unique documents never reached a training sequence, neither themselves nor through what was written from
+-- them, and were they filtered out before? Held-out documents are among the unused on purpose.
 with used as (
-    select distinct document as id from blend.pieces
+    select distinct document as id, source from blend.pieces
 ),
-through_pairs as (
-    select distinct unnest(q.parents) as id from web.diverse_qa q semi join used on used.id = q.id
+published as (
+    select r.origin_hash, r.sources[1] = 'web.curated' as itself, u.id is not null as trained_on
+    from web.nemotron_cc_v2 r left join used u on u.id = r.id and u.source = 'web.nemotron_cc_v2'
+    union all
+    select m.content_hash, true, u.id is not null
+    from web.multilingual m left join used u on u.id = m.id and u.source = 'web.multilingual'
+),
+reached as (
+    select
+        origin_hash as content_hash,
+        bool_or(trained_on and itself) as direct,
+        bool_or(trained_on and not itself) as written_from
+    from published
+    group by origin_hash
 ),
 documents as (
     select
         d.snapshot, d.language, d.characters,
-        u.id is not null as direct,
-        p.id is not null as paired
+        r.content_hash is not null as published,
+        coalesce(r.direct, false) as direct,
+        coalesce(r.written_from, false) as written_from
     from web.unique_documents d
-    left join used u on u.id = d.id
-    left join through_pairs p on p.id = d.id
+    left join reached r using (content_hash)
 )
 select
     snapshot,
     language,
     count(*) as documents,
     count_if(direct) as used,
-    count_if(paired and not direct) as only_through_pairs,
-    count_if(not direct and not paired) as never_used,
-    share(count_if(not direct and not paired), count(*)) as percent_never_used,
-    coalesce(sum(characters) filter (where not direct and not paired), 0)::bigint as characters_never_used
+    count_if(written_from and not direct) as only_through_what_was_written,
+    count_if(not direct and not written_from) as never_used,
+    count_if(not published) as never_published,
+    share(count_if(not direct and not written_from), count(*)) as percent_never_used,
+    coalesce(sum(characters) filter (where not direct and not written_from), 0)::bigint as characters_never_used
 from documents
 group by snapshot, language
 order by snapshot, never_used desc, language;

@@ -1,8 +1,10 @@
 """A small lake with every table filled consistently, so that reports and traces can be checked by hand.
 
 Two snapshots of two WARC files of five pages each. The last page of a file gives no document; the first document of
-each file of S2 repeats the one of S1, and the second of the second file of S1 repeats the first file's. English
-documents get questions and answers. Documents with number 3 are held out of the training sequences.
+each file of S2 repeats the one of S1, and the second of the second file of S1 repeats the first file's. All unique
+documents are kept: English ones are curated and get questions and answers; what is of high quality is rephrased and
+translated too, and published with the pages of medium quality. Documents with number 3 are held out of the training
+sequences.
 """
 
 from __future__ import annotations
@@ -57,8 +59,10 @@ def frame(table: Table, rows: list[dict[str, Any]]):
 def rows_of_everything() -> dict[str, list[dict[str, Any]]]:
     """The rows of every table but models and scores, by full table name."""
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (
-        "snapshots.pages", "snapshots.records", "web.documents", "web.duplicates", "web.unique_documents",
-        "web.diverse_qa", "llm.generations", "quarantine.rows",
+        "snapshots.pages", "snapshots.records", "web.extraction", "web.privacy", "web.documents", "web.duplicates",
+        "web.unique_documents", "web.quality", "web.curated", "web.multilingual", "web.rephrased", "web.diverse_qa",
+        "web.translated_diverse_qa", "web.translation_outcomes", "web.nemotron_cc_v2", "llm.generations",
+        "quarantine.rows",
     )}  # fmt: skip
     first: dict[tuple, dict[str, Any]] = {}
     for s, snapshot in enumerate(SNAPSHOTS):
@@ -71,6 +75,15 @@ def rows_of_everything() -> dict[str, list[dict[str, Any]]]:
                     {"id": row_id("snapshots.records", warc, fate), "snapshot": snapshot, "warc_file": warc,
                      "fate": fate, "records": count, "bytes": 100 * count}
                 )  # fmt: skip
+            for fate, count in (("document", 4), ("no_text", 1)):
+                rows["web.extraction"].append(
+                    {"id": row_id("web.extraction", warc, fate), "snapshot": snapshot, "warc_file": warc, "fate": fate,
+                     "pages": count, "characters": 100 * count, "state": "1"}
+                )  # fmt: skip
+            rows["web.privacy"].append(
+                {"id": row_id("web.privacy", warc), "snapshot": snapshot, "warc_file": warc, "rule": "email",
+                 "action": "replace", "documents": 2, "matches": 3 + f}
+            )  # fmt: skip
     for n in range(5):
         rows["quarantine.rows"].append(
             {"id": row_id("quarantine.rows", n), "stage": "web.documents", "partition": SNAPSHOTS[n % 2],
@@ -113,31 +126,89 @@ def _page(rows, first, s: int, snapshot: str, f: int, warc: str, i: int) -> None
     unique = {**{k: v for k, v in document.items() if k not in ("language_score", "warc_file", "title")},
               "id": row_id("web.unique_documents", document["id"]), "parents": [document["id"]]}  # fmt: skip
     rows["web.unique_documents"].append(unique)
-    if unique["language"] != "en" or i == 3:
+    if unique["language"] == "en":
+        bucket = 13 if (s, i) == (1, 2) else 19 - 6 * (i % 3)
+        rows["web.quality"].append(
+            {"id": row_id("web.quality", unique["id"]), "parents": [unique["id"]], "snapshot": snapshot,
+             "edu_a_score": 2.5, "edu_b_score": 1.0, "reference_score": 0.5, "edu_a_bucket": bucket,
+             "edu_b_bucket": 3, "reference_bucket": bucket - i % 2, "bucket": bucket,
+             "level": {19: "high", 13: "medium", 7: "medium_low"}[bucket], "bytes": len(text.encode())}
+        )  # fmt: skip
+    kept = {k: v for k, v in unique.items() if k not in ("host", "fetched_at")} | {"parents": [unique["id"]]}
+    if unique["language"] != "en":
+        rows["web.multilingual"].append({**kept, "id": row_id("web.multilingual", unique["id"])})
         return
-    n = len(rows["llm.generations"])
-    rows["llm.generations"].append(
-        {"id": row_id("llm.generations", n), "parents": [unique["id"]], "model": "tiny", "model_sha256": "ab",
-         "prompt": "diverse_qa", "text": "Q: ? A: !", "prompt_tokens": 100 + n, "output_tokens": 20 + n,
-         "finish_reason": "length" if n % 3 == 0 else "stop", "seconds": 2.0, "run_id": f"run{s}",
-         "at": START + timedelta(seconds=10 * n + 2)}
-    )  # fmt: skip
-    rows["web.diverse_qa"].append(
-        {"id": row_id("web.diverse_qa", unique["id"]), "parents": [unique["id"]], "snapshot": snapshot,
-         "text": "Question: ? Answer: !", "question_count": 1 + n % 2, "prompt": "diverse_qa", "generator": "tiny",
-         "generation_id": rows["llm.generations"][-1]["id"], "language": "en", "tokens": 30 + n}
-    )  # fmt: skip
+    quality = rows["web.quality"][-1]
+    curated = {**kept, "id": row_id("web.curated", unique["id"]), "level": quality["level"], "bucket": bucket}
+    rows["web.curated"].append(curated)
+    _written(rows, curated, s)
+
+
+def _written(rows, curated: dict[str, Any], s: int) -> None:
+    """What is written about a curated page, and what of it is published."""
+    n = len(rows["web.diverse_qa"])
+    level, hash_ = curated["level"], curated["content_hash"]
+    common = {"snapshot": curated["snapshot"], "language": "en", "generator": "tiny"}
+
+    def generation(prompt: str) -> str:
+        rows["llm.generations"].append(
+            {"id": row_id("llm.generations", n, prompt), "parents": [curated["id"]], "model": "tiny",
+             "model_sha256": "ab", "prompt": prompt, "text": "Q: ? A: !", "prompt_tokens": 100 + n,
+             "output_tokens": 20 + n, "finish_reason": "length" if n % 3 == 0 else "stop", "seconds": 2.0,
+             "run_id": f"run{s}", "at": START + timedelta(seconds=10 * n + 2)}
+        )  # fmt: skip
+        return rows["llm.generations"][-1]["id"]
+
+    def publish(subset: str, source: str, row: dict[str, Any]) -> None:
+        rows["web.nemotron_cc_v2"].append(
+            {"id": row_id("web.nemotron_cc_v2", subset, source, row["id"]), "parents": [row["id"]],
+             "sources": [source], "snapshot": row["snapshot"], "subset": subset, "language": row["language"],
+             "text": row["text"], "characters": len(row["text"]), "origin_hash": hash_}
+        )  # fmt: skip
+
+    if level in ("high", "medium"):
+        publish({"high": "High-Quality", "medium": "Medium-Quality"}[level], "web.curated", curated)
+    qa = {**common, "id": row_id("web.diverse_qa", curated["id"]), "parents": [curated["id"]], "prompt": "diverse_qa",
+          "text": "Question: ? Answer: !", "question_count": 1 + n % 2, "tokens": 30 + n,
+          "generation_id": generation("diverse_qa")}  # fmt: skip
+    rows["web.diverse_qa"].append(qa)
+    if level != "high":
+        return
+    publish("Diverse-QA", "web.diverse_qa", qa)
+    for prompt in ("wikipedia", "distill"):
+        text = {**common, "id": row_id("web.rephrased", curated["id"], prompt), "parents": [curated["id"]],
+                "prompt": prompt, "text": f"{prompt} of {curated['text']}", "tokens": 40 + n,
+                "generation_ids": [generation(prompt), generation(f"{prompt} again")]}  # fmt: skip
+        rows["web.rephrased"].append(text)
+        publish("High-Quality-Synthetic", "web.rephrased", text)
+    translation = {**common, "id": row_id("web.translated_diverse_qa", qa["id"], "de"), "parents": [qa["id"]],
+                   "language": "de", "text": "Frage: ? Antwort: !", "prompt": "translate", "tokens": 35 + n,
+                   "generation_ids": [generation("translate")]}  # fmt: skip
+    rows["web.translated_diverse_qa"].append(translation)
+    for language, reason in (("de", None), ("da", "wrong_language")):
+        rows["web.translation_outcomes"].append(
+            {"id": row_id("web.translation_outcomes", qa["id"], language), "parents": [qa["id"]],
+             "snapshot": curated["snapshot"], "language": language, "reason": reason, "lines": 1, "asked_lines": 1,
+             "outcome": "rejected" if reason else "accepted", "attempts": 2 if reason else 1,
+             "detected": "no" if reason else "de", "output_tokens": 9,
+             "generation_ids": translation["generation_ids"] * (2 if reason else 1)}
+        )  # fmt: skip
+    publish("Translated-Diverse-QA", "web.translated_diverse_qa", translation)
 
 
 def shards(rows: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Training sequences of three pieces: all documents but those held out, in two pieces each, and all QA rows."""
-    pieces = [
-        (d["id"], "web.unique_documents", tokens, offset)
-        for d in rows["web.unique_documents"]
-        if not d["url"].endswith("/3")
-        for tokens, offset in ((40, 0), (d["characters"] % 7 + 1, 40))
-    ]
-    pieces += [(q["id"], "web.diverse_qa", q["tokens"], 0) for q in rows["web.diverse_qa"]]
+    """Training sequences of three pieces: everything published and the multilingual crawl but what is held out, pages
+    in two pieces each."""
+    held_out = {d["content_hash"] for d in rows["web.unique_documents"] if d["url"].endswith("/3")}
+    pieces = []
+    for table, origin in (("web.nemotron_cc_v2", "origin_hash"), ("web.multilingual", "content_hash")):
+        for row in rows[table]:
+            if row[origin] in held_out:
+                continue
+            length = row["characters"] % 7 + 1
+            is_page = row.get("sources", ["web.curated"]) == ["web.curated"]
+            cut = [(40, 0), (length, 40)] if is_page else [(40 + length, 0)]
+            pieces += [(row["id"], table, tokens, offset) for tokens, offset in cut]
     found = []
     for at in range(0, len(pieces), 3):
         some = pieces[at : at + 3]
@@ -156,9 +227,8 @@ def write(lake: Lakehouse, rows: Mapping[str, list[dict[str, Any]]]) -> None:
         table = declared[name]
         partitions = sorted({row["snapshot"] for row in content}) if table.partition_by else [None]
         for partition in partitions:
-            lake.write(
-                table, frame(table, [r for r in content if partition is None or r["snapshot"] == partition]), partition
-            )
+            mine = [r for r in content if partition is None or r["snapshot"] == partition]
+            lake.write(table, frame(table, mine), partition)
 
 
 def fill(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:

@@ -126,13 +126,14 @@ def test_pivot_without_values_says_what_to_write(filled):
 def test_lineage_macros(filled):
     rows, opened = filled
     page = rows["snapshots.pages"][0]["id"]
-    sequence = next(s for s in rows["blend.token_shards"] if rows["web.unique_documents"][0]["id"] in s["parents"])
+    published = next(r["id"] for r in rows["web.nemotron_cc_v2"] if r["sources"] == ["web.curated"])
+    sequence = next(s for s in rows["blend.token_shards"] if published in s["parents"])
     with opened.cursor() as connection:
         up = connection.execute(
             "select id, table_name, distance from lineage.ancestors(?)", [sequence["id"]]
         ).fetchall()
         down = connection.execute("select id from lineage.descendants(?)", [page]).fetchall()
-    assert (page, "snapshots.pages", 3) in up
+    assert (page, "snapshots.pages", 5) in up  # published, curated, unique, document, page
     assert (sequence["id"],) in down
 
 

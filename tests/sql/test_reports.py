@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from nemotron_assets.query import bind, reports, run
+from nemotron_assets.table import all_tables
 from resources.warehouse import SQL_FOLDER, WarehouseError
 
 NAMES = sorted(reports())
@@ -92,11 +93,14 @@ def test_tokens_per_source(filled):
         .select("parents", "sources", "piece_lengths")
         .explode("parents", "sources", "piece_lengths")
     )
-    expected = pieces.group_by(source="sources").agg(
+    subset = {row["id"]: row["subset"] for row in rows["web.nemotron_cc_v2"]}
+    pieces = pieces.with_columns(subset=pl.col("parents").replace_strict(subset, default=""))
+    expected = pieces.group_by("sources", "subset").agg(
         tokens=pl.col("piece_lengths").sum(), documents=pl.col("parents").n_unique(), pieces=pl.len()
-    ).sort("tokens", descending=True)  # fmt: skip
+    ).rename({"sources": "source"}).sort("tokens", "source", "subset", descending=[True, False, False])  # fmt: skip
     found = answer(warehouse, "tokens_per_source")
     assert found.select(expected.columns).rows() == expected.rows()
+    assert {"High-Quality", "Translated-Diverse-QA", ""} <= set(found["subset"])
     assert set(found["uses_per_document"]) == {1.0}
 
 
@@ -110,8 +114,8 @@ def test_duplicates_per_snapshot_pair(filled):
 
 def test_generations_per_prompt(filled):
     rows, warehouse = filled
-    generations = pl.DataFrame(rows["llm.generations"])
-    found = answer(warehouse, "generations_per_prompt").row(0, named=True)
+    generations = pl.DataFrame(rows["llm.generations"]).filter(prompt="diverse_qa")
+    found = answer(warehouse, "generations_per_prompt").filter(prompt="diverse_qa").row(0, named=True)
     cut = (generations["finish_reason"] == "length").mean()
     assert found["generations"] == generations.height
     assert found["percent_cut"] == pytest.approx(100 * cut, abs=0.01)
@@ -121,28 +125,96 @@ def test_generations_per_prompt(filled):
 
 def test_funnel(filled):
     rows, warehouse = filled
-    found = {row["snapshot"]: row for row in answer(warehouse, "funnel").to_dicts()}
-    snapshot_of = {r["id"]: r["snapshot"] for t in ("web.unique_documents", "web.diverse_qa") for r in rows[t]}
-    for snapshot, row in found.items():
-        stages = ("snapshots.pages", "web.documents", "web.unique_documents", "web.diverse_qa")
-        for table, column in zip(stages, ("pages", "documents", "unique_documents", "qa_documents"), strict=True):
-            assert row[column] == sum(r["snapshot"] == snapshot for r in rows[table])
-        assert row["records"] == sum(r["records"] for r in rows["snapshots.records"] if r["snapshot"] == snapshot)
-        assert row["tokens"] == sum(
-            length
+    found = {(r["snapshot"], r["stage"]): (r["rows"], r["tokens"]) for r in answer(warehouse, "funnel").to_dicts()}
+
+    def count(table: str, snapshot: str, tokens, **values) -> tuple | None:
+        mine = [r for r in rows[table] if r["snapshot"] == snapshot and all(r[k] == v for k, v in values.items())]
+        return (len(mine), tokens(mine)) if mine else None
+
+    def quarter(column: str):
+        return lambda mine: sum(row[column] for row in mine) // 4
+
+    def summed(mine) -> int:
+        return sum(row["tokens"] for row in mine)
+
+    expected = {}
+    for snapshot in ("S1", "S2"):
+        records = sum(r["records"] for r in rows["snapshots.records"] if r["snapshot"] == snapshot)
+        stages = {
+            "records": (records, None),
+            "pages": count("snapshots.pages", snapshot, lambda mine: None),
+            "documents": count("web.documents", snapshot, quarter("characters")),
+            "unique documents": count("web.unique_documents", snapshot, quarter("characters")),
+            "curated": count("web.curated", snapshot, quarter("characters")),
+            "multilingual": count("web.multilingual", snapshot, quarter("characters")),
+            "rephrased": count("web.rephrased", snapshot, summed),
+            "questions and answers": count("web.diverse_qa", snapshot, summed),
+            "translations": count("web.translated_diverse_qa", snapshot, summed),
+        }
+        for level in ("high", "medium_high", "medium", "medium_low", "low"):
+            stages[f"quality {level}"] = count("web.quality", snapshot, quarter("bytes"), level=level)
+        for subset in all_tables()["web.nemotron_cc_v2"].published.configs:
+            stages[subset] = count("web.nemotron_cc_v2", snapshot, quarter("characters"), subset=subset)
+        mine = {
+            r["id"] for t in ("web.nemotron_cc_v2", "web.multilingual") for r in rows[t] if r["snapshot"] == snapshot
+        }
+        pieces = [
+            (parent, length)
             for sequence in rows["blend.token_shards"]
             for parent, length in zip(sequence["parents"], sequence["piece_lengths"], strict=True)
-            if snapshot_of[parent] == snapshot
-        )
-    assert set(found) == {"S1", "S2"}
+            if parent in mine
+        ]
+        stages["training sequences"] = (len({parent for parent, _ in pieces}), sum(length for _, length in pieces))
+        expected |= {(snapshot, stage): counts for stage, counts in stages.items() if counts}
+    assert found == expected
+    order = answer(warehouse, "funnel").filter(snapshot="S1")["stage"].to_list()
+    assert order[:5] == ["records", "pages", "documents", "unique documents", "quality high"]
+    assert order[-6:-1] == [
+        "translations",
+        "High-Quality",
+        "High-Quality-Synthetic",
+        "Diverse-QA",
+        "Translated-Diverse-QA",
+    ]
+    assert order[-1] == "training sequences"
+
+
+def test_subsets(filled):
+    rows, warehouse = filled
+    published = pl.DataFrame(rows["web.nemotron_cc_v2"])
+    used = {id_ for sequence in rows["blend.token_shards"] for id_ in sequence["parents"]}
+    found = {row["subset"]: row for row in answer(warehouse, "subsets").to_dicts()}
+    assert set(found) == set(published["subset"])
+    for name, row in found.items():
+        mine = published.filter(subset=name)
+        assert (row["texts"], row["estimated_tokens"]) == (mine.height, mine["characters"].sum() // 4)
+        assert row["texts_trained_on"] == sum(id_ in used for id_ in mine["id"])
+        assert row["web_documents"] == mine["origin_hash"].n_unique()
+    assert sum(answer(warehouse, "subsets", snapshot="S2")["texts"]) == published.filter(snapshot="S2").height
+
+
+def test_yields(filled):
+    rows, warehouse = filled
+    samples = answer(warehouse, "qa_yield")
+    assert samples["samples"].sum() == len(rows["web.diverse_qa"])
+    assert samples["pairs"].sum() == sum(row["question_count"] for row in rows["web.diverse_qa"])
+    texts = answer(warehouse, "rephrasing_yield")
+    assert texts["texts"].sum() == len(rows["web.rephrased"]) and set(texts["level"]) == {"high"}
 
 
 def test_unused_documents(filled):
     rows, warehouse = filled
     found = answer(warehouse, "unused_documents")
-    held_out = [d for d in rows["web.unique_documents"] if d["url"].endswith("/3")]
-    assert found["never_used"].sum() == len(held_out) == 4
-    assert found["characters_never_used"].sum() == sum(d["characters"] for d in held_out)
+    held_out = {d["content_hash"] for d in rows["web.unique_documents"] if d["url"].endswith("/3")}
+    published = {r["origin_hash"] for r in rows["web.nemotron_cc_v2"]}
+    published |= {r["content_hash"] for r in rows["web.multilingual"]}
+    unused = [
+        d for d in rows["web.unique_documents"] if d["content_hash"] in held_out or d["content_hash"] not in published
+    ]
+    assert found["never_used"].sum() == len(unused)
+    assert found["never_published"].sum() == len(unused) - len(held_out) > 0
+    assert found["characters_never_used"].sum() == sum(d["characters"] for d in unused)
+    assert found["documents"].sum() == len(rows["web.unique_documents"])
 
 
 def test_quarantine_leaderboard_and_curve(filled):
@@ -177,3 +249,37 @@ def test_parameters_are_checked(filled):
     with pytest.raises(WarehouseError, match="no parameter 'row'"):
         answer(warehouse, "pages_per_host", row="1")
     assert answer(warehouse, "longest_documents", language="en' or 'a' = 'a").height == 0
+
+
+def test_quality_levels(filled):
+    rows, warehouse = filled
+    judged = pl.DataFrame(rows["web.quality"])
+    found = answer(warehouse, "quality_levels")
+    expected = judged.group_by("snapshot", "level").agg(documents=pl.len(), bytes=pl.col("bytes").sum())
+    assert found["documents"].sum() == judged.height
+    for row in found.iter_rows(named=True):
+        mine = expected.filter(snapshot=row["snapshot"], level=row["level"]).row(0, named=True)
+        whole = judged.filter(snapshot=row["snapshot"])["bytes"].sum()
+        assert row["documents"] == mine["documents"]
+        assert row["percent_of_bytes"] == pytest.approx(100 * mine["bytes"] / whole, abs=0.01)
+        assert row["percent_by_edu_a"] == 100 and row["percent_by_edu_b"] == 0
+    assert found["level"][0] == "high"
+
+
+def test_translations_per_language(filled):
+    rows, warehouse = filled
+    report = answer(warehouse, "translations_per_language").to_dicts()
+    found = {(row["snapshot"], row["language"]): row for row in report}
+    outcomes = rows["web.translation_outcomes"]
+    assert set(found) == {(row["snapshot"], row["language"]) for row in outcomes}
+    tokens = sum(row["tokens"] for row in rows["web.translated_diverse_qa"])
+    assert sum(row["tokens_accepted"] for row in found.values()) == tokens
+    for (snapshot, language), row in found.items():
+        mine = [r for r in outcomes if (r["snapshot"], r["language"]) == (snapshot, language)]
+        assert (row["samples"], row["generations"]) == (len(mine), sum(len(r["generation_ids"]) for r in mine))
+        assert row["output_tokens"] == 9 * len(mine)
+        if language == "de":
+            assert (row["percent_accepted"], row["most_frequent_reason"], row["attempts"]) == (100, None, 1)
+        else:
+            assert (row["percent_accepted"], row["most_frequent_reason"], row["attempts"]) == (0, "wrong_language", 2)
+            assert row["most_frequent_wrong_language"] == "no"

@@ -21,7 +21,7 @@ NEMOTRON_CC_V2 = Table(
         LANGUAGE,
         TEXT,
         CHARACTERS,
-        Column("origin_hash", "string", "content_hash of the curated web document it is, or was written from"),
+        Column("origin_hash", "string", "content_hash of the unique web document it is, or was written from"),
     ),
     partition_by="snapshot",
     part_by="subset",

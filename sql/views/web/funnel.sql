@@ -1,41 +1,53 @@
--- From the crawl to the training sequences, one line per snapshot. Tokens are scanned piece by piece: not instant on a large lake.
+-- From the crawl to the training sequences, one line per snapshot and stage. Only counts and lengths are read, no text;
+-- tokens of the last stage are scanned piece by piece: not instant on a large lake.
 create view web.funnel as
-with counts as (
-    select snapshot, records, 0::hugeint as pages, 0::hugeint as documents, 0::hugeint as unique_documents,
-           0::hugeint as qa_documents, 0::hugeint as qa_pairs, 0::hugeint as tokens
-    from snapshots.records
-    union all by name
-    select snapshot, count(*) as pages from snapshots.pages group by all
-    union all by name
-    select snapshot, count(*) as documents from web.documents group by all
-    union all by name
-    select snapshot, count(*) as unique_documents from web.unique_documents group by all
-    union all by name
-    select snapshot, count(*) as qa_documents, sum(question_count) as qa_pairs from web.diverse_qa group by all
-    union all by name
-    select d.snapshot, sum(p.tokens) as tokens
+with
+levels as (
+    select ['high', 'medium_high', 'medium', 'medium_low', 'low'] as names
+),
+subsets as (
+    select ['High-Quality', 'Medium-High-Quality', 'Medium-Quality', 'High-Quality-Synthetic', 'Diverse-QA',
+            'Translated-Diverse-QA'] as names
+),
+stages(snapshot, step, stage, "rows", tokens) as (
+    select snapshot, 10, 'records', sum(records), null::hugeint from snapshots.records group by all
+    union all
+    select snapshot, 20, 'pages', count(*), null from snapshots.pages group by all
+    union all
+    select snapshot, 30, 'documents', count(*), sum(characters) // 4 from web.documents group by all
+    union all
+    select snapshot, 40, 'unique documents', count(*), sum(characters) // 4 from web.unique_documents group by all
+    union all
+    select snapshot, 50 + list_position(levels.names, level), 'quality ' || level, count(*), sum(bytes) // 4
+    from web.quality, levels group by all
+    union all
+    select snapshot, 60, 'curated', count(*), sum(characters) // 4 from web.curated group by all
+    union all
+    select snapshot, 70, 'multilingual', count(*), sum(characters) // 4 from web.multilingual group by all
+    union all
+    select snapshot, 80, 'rephrased', count(*), sum(tokens) from web.rephrased group by all
+    union all
+    select snapshot, 90, 'questions and answers', count(*), sum(tokens) from web.diverse_qa group by all
+    union all
+    select snapshot, 100, 'translations', count(*), sum(tokens) from web.translated_diverse_qa group by all
+    union all
+    select snapshot, 110 + coalesce(list_position(subsets.names, subset), 9), subset, count(*), sum(characters) // 4
+    from web.nemotron_cc_v2, subsets group by all
+    union all
+    select d.snapshot, 120, 'training sequences', count(distinct p.document), sum(p.tokens)
     from blend.pieces p
-    join (select id, snapshot from web.unique_documents union all select id, snapshot from web.diverse_qa) d
-        on d.id = p.document
+    join (
+        select id, 'web.nemotron_cc_v2' as source, snapshot from web.nemotron_cc_v2
+        union all
+        select id, 'web.multilingual', snapshot from web.multilingual
+    ) d on d.id = p.document and d.source = p.source
     group by all
 )
-select
-    snapshot,
-    coalesce(sum(records), 0)::bigint as records,
-    coalesce(sum(pages), 0)::bigint as pages,
-    coalesce(sum(documents), 0)::bigint as documents,
-    coalesce(sum(unique_documents), 0)::bigint as unique_documents,
-    coalesce(sum(qa_documents), 0)::bigint as qa_documents,
-    coalesce(sum(qa_pairs), 0)::bigint as qa_pairs,
-    coalesce(sum(tokens), 0)::bigint as tokens
-from counts
-group by snapshot;
-comment on view web.funnel is 'how much is left after every stage, one line per snapshot';
+select snapshot, step::integer as step, stage, "rows"::bigint as "rows", tokens::bigint as tokens
+from stages;
+comment on view web.funnel is 'how much is left after every stage, one line per snapshot and stage';
 comment on column web.funnel.snapshot is 'crawl snapshot or name of the ingested data set';
-comment on column web.funnel.records is 'records in the WARC files read';
-comment on column web.funnel.pages is 'records kept as pages';
-comment on column web.funnel.documents is 'pages with text in a known language';
-comment on column web.funnel.unique_documents is 'documents left after deduplication';
-comment on column web.funnel.qa_documents is 'documents with generated questions and answers';
-comment on column web.funnel.qa_pairs is 'generated pairs of question and answer';
-comment on column web.funnel.tokens is 'tokens in training sequences, from documents and pairs';
+comment on column web.funnel.step is 'place of the stage in the order of the pipeline';
+comment on column web.funnel.stage is 'what was counted; subsets of the release under their published names';
+comment on column web.funnel.rows is 'records, pages, documents or texts; in training sequences different texts';
+comment on column web.funnel.tokens is 'of web pages and published texts a quarter of their characters (of quality levels: bytes), of generated texts the generator''s, of training sequences those trained on';
