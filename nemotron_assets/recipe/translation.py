@@ -46,10 +46,11 @@ class Translation(Section):
         16, ge=0, le=1_000, description="characters a line may be shorter or longer than that (default)"
     )
     max_copied_share: float = Field(
-        0.3,
-        ge=0,
-        lt=1,
-        description="largest share of a sample, by characters, in lines that come back as they were (default)",
+        0.3, ge=0, lt=1, description="largest share of a sample, by characters, in lines that come back as they were "
+        "or in English (default)",
+    )  # fmt: skip
+    judged_line_characters: int = Field(
+        40, ge=1, le=10_000, description="shortest line that is judged alone, whether it is still in English (default)"
     )
     language_min_score: float = Field(
         0.3, ge=0, le=1, description="a text is in its language when the detector says so with this score (default)"

@@ -78,7 +78,7 @@ TRANSLATION_OUTCOMES = Table(
         Column("lines", "int32", "lines of the sample, blank ones as well"),
         Column("asked_lines", "int32", "lines with words, which the model was asked to translate"),
         Column("failed_lines", "int32", "lines that had not passed after the last attempt"),
-        Column("copied_lines", "int32", "lines that came back as they were, when the sample was judged"),
+        Column("copied_lines", "int32", "lines that came back as they were or in English, when the sample was judged"),
         Column("attempts", "int32", "times that lines of it were asked for"),
         Column("detected", "string", "language found when the sample was judged; null if lines failed", nullable=True),
         Column("detected_score", "float64", "the detector's confidence, 0 to 1", nullable=True),

@@ -54,7 +54,7 @@ CAUSES = {
     "pieces_differ": "code, formulas, addresses or numbers that were to be carried over are missing, doubled or new",
     "numbers_differ": "the translation has other numbers than the source",
     "wrong_length": "shorter or longer than a translation into this language can be",
-    "copied": "too much came back as it was",
+    "copied": "too much came back as it was, or in other words but in English",
     "wrong_language": "the text is in another language",
     "line_too_long": "a line does not fit into the prompt",
     "nothing_to_translate": "no line has words",
@@ -266,7 +266,13 @@ class Draft:
     def _judge(self, recipe: Translation, detect: Detect) -> None:
         """Judge the whole sample; if it fails, the lines that look guilty are open again, or all."""
         words = {number: protect.bare(self.translations[number]) for number in self.asked}
-        copied = [n for n in words if self.translations[n].casefold() == self.lines[n].source.text.casefold()]
+        languages = {number: detect(text) for number, text in words.items()}
+        copied = [
+            number for number, text in words.items()
+            if self.translations[number].casefold() == self.lines[number].source.text.casefold()
+            or (len(text) >= recipe.judged_line_characters and languages[number][0] == SOURCE
+                and languages[number][1] >= recipe.language_min_score)
+        ]  # fmt: skip
         self.copied, self.detected = len(copied), detect("\n".join(words.values()))
         language, score = self.detected
         self.fault = None
@@ -278,7 +284,7 @@ class Draft:
                 "wrong_language", f"{language} {score:.2f}: {next(iter(words.values()))[:_DETAIL_CHARACTERS]!r}"
             )
         if self.fault:
-            guilty = [n for n, text in words.items() if n in copied or detect(text)[0] != self.language]
+            guilty = [number for number in words if number in copied or languages[number][0] != self.language]
             self.open = guilty or list(words)
 
 

@@ -175,6 +175,17 @@ def test_copies_are_rejected_but_a_name_may_stay():
     assert draft.accepted and draft.copied == 1 and draft.text().endswith("Antwort: Athene noctua")
 
 
+def test_a_line_that_stays_english_counts_as_a_copy():
+    def answer(name, line, sample):
+        reworded = "<t>They hunt the mice and many other of the small animals that live there.</t>"
+        return reworded if line == LINES[3] and sample < 1 else good_answer(name, line)
+
+    # The whole still looks Portuguese; the line does not.
+    draft = _translate(Model(answer), _recipe(languages=["pt"], attempts=1))["pt"]
+    assert (draft.fault.cause, draft.copied, draft.detected[0]) == ("copied", 1, "pt") and draft.open == [4]
+    assert _translate(Model(answer), _recipe(languages=["pt"]))["pt"].accepted
+
+
 @pytest.mark.parametrize(
     ("text", "reason", "tokens", "cause"),
     [
