@@ -65,3 +65,32 @@ def lines(
     if len(series) > 1:
         axes.legend(fontsize=8, frameon=False)
     return png_markdown(figure, title)
+
+
+def heatmap(
+    values: Mapping[tuple[str, str], float], title: str, x: str = "", y: str = "", most: int = 40
+) -> dg.MarkdownMetadataValue:
+    """A square per pair (row, column) of names, darker for more, with the number where there is room; the last `most`
+    names of each side. Pairs that are not given stay empty."""
+    import numpy as np
+
+    rows = sorted({row for row, _ in values})[-most:]
+    columns = sorted({column for _, column in values})[-most:]
+    grid = np.full((len(rows), len(columns)), np.nan)
+    for (row, column), value in values.items():
+        if row in rows and column in columns:
+            grid[rows.index(row), columns.index(column)] = value
+    figure, axes = new_figure(title, x, y)
+    axes.grid(visible=False)
+    if grid.size:
+        image = axes.imshow(grid, cmap="Greens", aspect="auto", vmin=0)
+        figure.colorbar(image, ax=axes)
+    axes.set_xticks(range(len(columns)), columns, rotation=45 if len(columns) > 3 else 0, fontsize=7)
+    axes.set_yticks(range(len(rows)), rows, fontsize=7)
+    if grid.size and max(grid.shape) <= 12:
+        half = np.nanmax(grid) / 2
+        for (row, column), value in np.ndenumerate(grid):
+            if not np.isnan(value):
+                colour = "white" if value > half else "black"
+                axes.text(column, row, f"{value:,.6g}", ha="center", va="center", fontsize=7, color=colour)
+    return png_markdown(figure, title)

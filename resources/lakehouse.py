@@ -124,6 +124,13 @@ class Reader:
         commits = [] if self._delta is None else [c for c in self._delta.history() if c["version"] <= self.version]
         return next((c for c in commits if c.get("code_version")), commits[0] if commits else {})
 
+    def snapshots(self) -> list[str]:
+        """The partitions that hold rows, of those this reader is restricted to, in the order of their names."""
+        if self._delta is None:
+            return []
+        names = {partition[self.table.partition_by] for partition in self._delta.partitions()}
+        return sorted(names if self.partitions is None else names.intersection(self.partitions))
+
     @property
     def rows(self) -> int:
         import polars as pl

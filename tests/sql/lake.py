@@ -119,7 +119,7 @@ def _page(rows, first, s: int, snapshot: str, f: int, warc: str, i: int) -> None
         rows["web.duplicates"].append(
             {"id": row_id("web.duplicates", document["id"]), "parents": [document["id"]], "snapshot": snapshot,
              "duplicate_of": original["id"], "duplicate_of_snapshot": original["snapshot"], "kind": "exact",
-             "similarity": 1.0}
+             "similarity": 1.0, "cluster": original["id"]}
         )  # fmt: skip
         return
     first[key] = document

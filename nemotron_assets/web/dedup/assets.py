@@ -1,43 +1,120 @@
-"""Assets of deduplication over all snapshots: duplicates, and the documents that remain."""
+"""Assets of deduplication over all snapshots: signatures, pairs, duplicates, repeated spans, and what remains."""
 
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table import table_asset
-from nemotron_assets.web.dedup.tables import DUPLICATES, UNIQUE_DOCUMENTS
+from nemotron_assets.web.dedup.tables import (
+    DUPLICATES,
+    NEAR_DUPLICATES,
+    REPEATED_SPANS,
+    SIGNATURES,
+    UNIQUE_DOCUMENTS,
+)  # fmt: skip
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse, Reader
 
+# Partitions of other snapshots are brought up to date in the same step, so one step at a time.
+_POOL = "duplicates"
 
-@table_asset(DUPLICATES, recipe="dedup", kinds={"duckdb"}, deps=[DOCUMENTS.asset_key], pool="duplicates")
+
+@table_asset(
+    SIGNATURES, recipe="dedup.signatures", kinds={"numba", "duckdb"},
+    ins={"documents": dg.AssetIn(DOCUMENTS.asset_key)},
+)  # fmt: skip
+def signatures(documents: Reader, recipe: dg.ResourceParam[Recipe]):
+    """MinHash signature and LSH bands of every distinct text of a snapshot, WARC file by WARC file: 5-grams of words or
+    24-grams of characters, readable by datasketch (Nemotron-CC §2.1)."""
+    from nemotron_assets.web.dedup.signatures import signature_parts
+
+    return signature_parts(documents, recipe.dedup)
+
+
+@table_asset(
+    NEAR_DUPLICATES,
+    recipe=("dedup.signatures", "dedup.min_similarity", "dedup.verify", "dedup.max_bucket"),
+    kinds={"duckdb", "numba"},
+    deps=[SIGNATURES.asset_key, DOCUMENTS.asset_key],
+    pool=_POOL,
+)
+def near_duplicates(
+    context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
+):
+    """Pairs of texts alike, of this snapshot with itself and with every earlier one: candidates by shared bands, joined
+    in DuckDB, and each verified by its exact Jaccard similarity. When an earlier snapshot arrives late, the pairs that
+    later ones have with it are added to their partitions, and announced."""
+    from nemotron_assets.web.dedup.near import ArrivingPairs
+
+    code_version = context.assets_def.get_asset_spec(NEAR_DUPLICATES.asset_key).code_version or ""
+    return ArrivingPairs(lake, recipe.dedup, context, code_version).parts()
+
+
+@table_asset(
+    DUPLICATES,
+    recipe=("dedup.signatures", "dedup.linkage", "dedup.memory_mb"),
+    kinds={"duckdb"},
+    deps=[DOCUMENTS.asset_key, NEAR_DUPLICATES.asset_key],
+    pool=_POOL,
+)
 def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
-    """Documents whose text is already in an earlier document of any snapshot, by (snapshot, fetched_at, id). When an
-    earlier snapshot arrives late, the rows of later ones that change are rewritten and announced, only those."""
-    from nemotron_assets.web.dedup.duplicates import announce, duplicates_of, rewrite_later
+    """Documents that are dropped because one that is kept has the same or nearly the same text; the earliest is kept,
+    by (snapshot, fetched_at, id). When a snapshot arrives late, the rows of others that change are rewritten and
+    announced, only those."""
+    from nemotron_assets.web.dedup.arrivals import announce, named
+    from nemotron_assets.web.dedup.duplicates import duplicates_of, rewrite_others
 
     code_version = context.assets_def.get_asset_spec(DUPLICATES.asset_key).code_version or ""
-    rewritten = rewrite_later(
+    rewritten = rewrite_others(
         context.partition_key, lake, recipe.dedup, run_id=context.run_id, code_version=code_version
     )
-    announce(rewritten, context)
-    context.add_output_metadata({"rewritten_partitions": ", ".join(r.snapshot for r in rewritten) or "none"})
+    announce(DUPLICATES, rewritten, context)
+    context.add_output_metadata({"rewritten_partitions": named(rewritten)})
     return duplicates_of(context.partition_key, lake, recipe.dedup)
 
 
 @table_asset(
-    UNIQUE_DOCUMENTS,
-    recipe="dedup",
-    kinds={"polars"},
-    ins={"documents": dg.AssetIn(DOCUMENTS.asset_key), "duplicates": dg.AssetIn(DUPLICATES.asset_key)},
+    REPEATED_SPANS,
+    recipe=("substring", "dedup.memory_mb"),
+    kinds={"libdivsufsort", "numba"},
+    deps=[DOCUMENTS.asset_key, DUPLICATES.asset_key],
+    pool=_POOL,
 )
-def unique_documents(documents: Reader, duplicates: Reader):
-    """Documents without the duplicates: every text once over all snapshots, where it was seen first."""
-    import polars as pl
+def repeated_spans(
+    context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
+):
+    """What documents that are kept repeat byte for byte of earlier ones in a window of snapshots, found by suffix
+    arrays (Nemotron-CC §2.1); and the documents of which the cuts leave nothing new."""
+    from nemotron_assets.web.dedup.substring import ArrivingSpans
 
-    from nemotron_assets.web.dedup.exact import without
-
-    dropped = duplicates.scan().select(document=pl.col("parents").list.first())
-    return without(documents.scan().select(UNIQUE_DOCUMENTS.column_names), dropped, UNIQUE_DOCUMENTS.full_name)
+    code_version = context.assets_def.get_asset_spec(REPEATED_SPANS.asset_key).code_version or ""
+    return ArrivingSpans(lake, recipe, context, code_version).parts()
 
 
-ASSETS = [duplicates, unique_documents]
+@table_asset(
+    UNIQUE_DOCUMENTS,
+    recipe="substring",
+    kinds={"polars"},
+    ins={
+        "documents": dg.AssetIn(DOCUMENTS.asset_key),
+        "duplicates": dg.AssetIn(DUPLICATES.asset_key),
+        "repeated_spans": dg.AssetIn(REPEATED_SPANS.asset_key),
+    },
+)
+def unique_documents(
+    context: dg.AssetExecutionContext,
+    documents: Reader,
+    duplicates: Reader,
+    repeated_spans: Reader,
+    recipe: dg.ResourceParam[Recipe],
+):
+    """Documents without the duplicates and without what they repeat: every text once over all snapshots, where it was
+    seen first."""
+    from nemotron_assets.web.dedup.report import cut_counts
+    from nemotron_assets.web.dedup.substring import unique_documents_of
+
+    spans = repeated_spans.scan()
+    context.add_output_metadata(cut_counts(spans))
+    return unique_documents_of(documents.scan(), duplicates.scan(), spans, recipe.substring)
+
+
+ASSETS = [signatures, near_duplicates, duplicates, repeated_spans, unique_documents]

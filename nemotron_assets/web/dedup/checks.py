@@ -1,26 +1,91 @@
-"""Checks of deduplication: no text is kept twice, and duplicates point to what is kept."""
+"""Checks of deduplication: nothing is kept twice, what is dropped has a reason that is kept, and counts add up."""
 
 import dagster as dg
 
+from nemotron_assets.recipe import Recipe
 from nemotron_assets.table import snapshot_partitions
-from nemotron_assets.web.dedup.tables import DUPLICATES, UNIQUE_DOCUMENTS
+from nemotron_assets.web.dedup.tables import (
+    DUPLICATES,
+    NEAR_DUPLICATES,
+    REPEATED_SPANS,
+    SIGNATURES,
+    UNIQUE_DOCUMENTS,
+)  # fmt: skip
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse
+
+
+@dg.asset_check(asset=SIGNATURES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def every_text_signed_once(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
+) -> dg.AssetCheckResult:
+    """Every distinct text of the snapshot has one signature, and all were made in the same way."""
+    import polars as pl
+
+    texts = lake.read(DOCUMENTS, context.partition_key).scan().select(pl.col("content_hash").n_unique())
+    signed = lake.read(SIGNATURES, context.partition_key).scan().select(
+        pl.len(), hashes=pl.col("content_hash").n_unique(), schemes=pl.col("scheme").n_unique(),
+        no_shingles=(pl.col("bands").list.len() == 0).sum(),
+    )  # fmt: skip
+    distinct = texts.collect(engine="streaming").item()
+    rows, hashes, schemes, empty = signed.collect(engine="streaming").row(0)
+    return dg.AssetCheckResult(
+        passed=rows == hashes == distinct and schemes <= 1,
+        metadata={"texts": distinct, "signatures": rows, "schemes": schemes, "without_shingles": empty},
+    )
+
+
+@dg.asset_check(asset=NEAR_DUPLICATES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def pairs_are_alike(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Pairs are of two different texts, each pair once, none forwards in time, and none below the recipe's similarity
+    (where pairs are verified). Shows how alike they are."""
+    import polars as pl
+
+    from nemotron_assets.plots import bars
+    from nemotron_assets.web.dedup.report import similarity_counts
+
+    pairs = lake.read(NEAR_DUPLICATES, context.partition_key).scan()
+    least = recipe.dedup.min_similarity if recipe.dedup.verify else 0.0
+    count, ids, same, forward, below = (
+        pairs.select(
+            pl.len(), pl.col("id").n_unique().alias("ids"),
+            (pl.col("content_hash") == pl.col("other_content_hash")).sum().alias("same"),
+            (pl.col("other_snapshot") > pl.col("snapshot")).sum().alias("forward"),
+            (pl.col("similarity") < least).sum().alias("below"),
+        )
+        .collect(engine="streaming")
+        .row(0)
+    )  # fmt: skip
+    title = f"Near-duplicates of {context.partition_key} by similarity"
+    return dg.AssetCheckResult(
+        passed=count == ids and not (same or forward or below),
+        metadata={
+            "pairs": count, "doubled": count - ids, "same_text": same, "forward": forward, "below": below,
+            "similarities": bars(similarity_counts(pairs), title, "pairs"),
+        },
+    )  # fmt: skip
 
 
 @dg.asset_check(asset=DUPLICATES.asset_key, partitions_def=snapshot_partitions, blocking=True)
 def duplicates_point_backwards(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
-    """A duplicate names a document of this or an earlier snapshot, which is itself no duplicate; ids are unique."""
+    """A duplicate names a document of this or an earlier snapshot, which is itself no duplicate; ids are unique.
+    Shows between which snapshots there are duplicates."""
     import polars as pl
 
+    from nemotron_assets.plots import heatmap
+    from nemotron_assets.web.dedup.report import pair_counts
+
     rows = lake.read(DUPLICATES, context.partition_key).scan()
-    forward, count, distinct = (
+    forward, count, distinct, near = (
         rows.select(
             (pl.col("duplicate_of_snapshot") > pl.col("snapshot")).sum().alias("forward"),
             pl.len(),
             pl.col("id").n_unique().alias("ids"),
+            (pl.col("kind") == "near").sum().alias("near"),
         )
         .collect(engine="streaming")
         .row(0)
@@ -28,18 +93,79 @@ def duplicates_point_backwards(
     documents = lake.read(DUPLICATES).scan().select(pl.col("parents").list.first().alias("document"))
     chained = rows.join(documents, left_on="duplicate_of", right_on="document", how="semi").select(pl.len())
     chains = chained.collect(engine="streaming").item()
+    counts = pair_counts(lake.read(DUPLICATES).scan())
     return dg.AssetCheckResult(
         passed=forward == 0 and chains == 0 and count == distinct,
-        metadata={"duplicates": count, "forward": forward, "chains": chains, "doubled": count - distinct},
+        metadata={
+            "duplicates": count, "near": near, "exact": count - near, "forward": forward, "chains": chains,
+            "doubled": count - distinct,
+            "between_snapshots": heatmap(counts, "Documents dropped", "for one kept in", "dropped in"),
+        },
+    )  # fmt: skip
+
+
+@dg.asset_check(asset=DUPLICATES.asset_key, partitions_def=snapshot_partitions)
+def kept_documents_differ(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Kept documents, drawn by lot, are less alike than the recipe's similarity, but for the share the bands may miss.
+    They are compared with kept documents of this and earlier snapshots by whole signatures, then by their texts."""
+    from nemotron_assets.web.dedup.alike import kept_alike
+
+    looked_at, pairs = kept_alike(lake, context.partition_key, recipe.dedup)
+    share = pairs["document"].n_unique() / max(1, looked_at)
+    return dg.AssetCheckResult(
+        passed=share <= recipe.dedup.max_missed_share,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "looked_at": looked_at, "alike_share": share, "allowed": recipe.dedup.max_missed_share,
+            "alike": dg.MetadataValue.json(pairs.head(20).to_dicts()),
+        },
+    )  # fmt: skip
+
+
+@dg.asset_check(asset=REPEATED_SPANS.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def spans_are_in_kept_documents(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
+) -> dg.AssetCheckResult:
+    """Spans are of documents of this snapshot that are no duplicates, inside their texts; ids are unique."""
+    import polars as pl
+
+    spans = lake.read(REPEATED_SPANS, context.partition_key).scan()
+    spans = spans.with_columns(document=pl.col("parents").list.first())
+    rows, ids, wrong = (
+        spans.select(
+            pl.len(), pl.col("id").n_unique().alias("ids"),
+            ((pl.col("why") == "repeated") & (pl.col("start") >= pl.col("end"))).sum().alias("wrong"),
+        )
+        .collect(engine="streaming")
+        .row(0)
+    )  # fmt: skip
+    dropped = lake.read(DUPLICATES, context.partition_key).scan().select(document=pl.col("parents").list.first())
+    of_dropped = spans.join(dropped, on="document", how="semi").select(pl.len()).collect(engine="streaming").item()
+    sizes = lake.read(DOCUMENTS, context.partition_key).scan().select(
+        document="id", bytes=pl.col("text").str.len_bytes().cast(pl.Int64)
+    )  # fmt: skip
+    outside = spans.join(sizes, on="document", how="left").select(
+        (pl.col("bytes").is_null() | (pl.col("end") > pl.col("bytes"))).sum()
     )
+    outside = outside.collect(engine="streaming").item()
+    return dg.AssetCheckResult(
+        passed=rows == ids and not (wrong or of_dropped or outside),
+        metadata={"spans": rows, "doubled": rows - ids, "empty": wrong, "of_duplicates": of_dropped,
+                  "outside_texts": outside},
+    )  # fmt: skip
 
 
 @dg.asset_check(asset=UNIQUE_DOCUMENTS.asset_key, partitions_def=snapshot_partitions, blocking=True)
 def every_text_once(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """No text of this snapshot occurs twice among the unique documents of this and all earlier snapshots.
+    """No text of this snapshot occurs twice among the unique documents of this and all earlier snapshots, and every
+    document is unique, a duplicate, or gone because the cuts left nothing new of it.
 
     Later snapshots are checked with their own partitions, which are made again when this one changes them."""
     import polars as pl
+
+    from nemotron_assets.web.dedup.report import cut_counts
 
     mine = pl.col("snapshot") == context.partition_key
     texts = lake.read(UNIQUE_DOCUMENTS).scan().filter(pl.col("snapshot") <= context.partition_key)
@@ -48,10 +174,16 @@ def every_text_once(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePar
     rows = lake.read(UNIQUE_DOCUMENTS, context.partition_key).rows
     documents = lake.read(DOCUMENTS, context.partition_key).rows
     dropped = lake.read(DUPLICATES, context.partition_key).rows
+    cut = cut_counts(lake.read(REPEATED_SPANS, context.partition_key).scan())
+    gone = cut["left_too_short"] + cut["left_the_same"]
     return dg.AssetCheckResult(
-        passed=doubled == 0 and rows + dropped == documents,
-        metadata={"unique_documents": rows, "documents": documents, "duplicates": dropped, "doubled_texts": doubled},
-    )
+        passed=doubled == 0 and rows + dropped + gone == documents,
+        metadata={"unique_documents": rows, "documents": documents, "duplicates": dropped, "doubled_texts": doubled,
+                  **cut},
+    )  # fmt: skip
 
 
-CHECKS = [duplicates_point_backwards, every_text_once]
+CHECKS = [
+    every_text_signed_once, pairs_are_alike, duplicates_point_backwards, kept_documents_differ,
+    spans_are_in_kept_documents, every_text_once,
+]  # fmt: skip

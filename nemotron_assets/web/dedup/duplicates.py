@@ -1,90 +1,88 @@
 """Keeps `web.duplicates` right over all snapshots, in whatever order they arrive.
 
-A snapshot's duplicates depend on the documents of that and of earlier snapshots. When an earlier snapshot arrives late
-or changes, the partitions of later ones are looked at again, and those whose rows change are rewritten.
+A snapshot's duplicates depend on the documents and pairs of that and of earlier snapshots; where whole components are
+linked, of later ones as well. When a snapshot arrives or changes, the partitions of the others it may concern are
+looked at again, and those whose rows change are rewritten.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import dagster as dg
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from nemotron_assets.recipe import Dedup
+from nemotron_assets.recipe.dedup import Dedup
+from nemotron_assets.spool import Spool
 from nemotron_assets.table import row_id
-from nemotron_assets.web.dedup import exact
-from nemotron_assets.web.dedup.tables import DUPLICATES
+from nemotron_assets.web.dedup.arrivals import Rewritten, taking_part
+from nemotron_assets.web.dedup.linkage import DOCUMENT_COLUMNS, PAIR_COLUMNS, dropped_documents
+from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES
+from nemotron_assets.web.dedup.texts import Sets
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.contract import ContentHash, checked
-from resources.lakehouse import Lakehouse, Reader, WriteResult
+from resources.lakehouse import Lakehouse
 
 
-@dataclass(frozen=True)
-class Rewritten:
-    """A partition that another snapshot's arrival changed."""
+def duplicates_of(
+    snapshot: str, lake: Lakehouse, recipe: Dedup, arriving: str | None = None
+) -> Iterator[pl.DataFrame]:  # fmt: skip
+    """The rows of one partition of `web.duplicates`, from the documents and pairs that are in the lake now.
 
-    snapshot: str
-    result: WriteResult
-
-
-def snapshots_of(reader: Reader) -> list[str]:
-    """The partitions a table has rows in, in the order in which texts are kept."""
-    return sorted(reader.scan().select("snapshot").unique().collect(engine="streaming")["snapshot"])
-
-
-def duplicates_of(snapshot: str, lake: Lakehouse, recipe: Dedup) -> Iterator[pl.DataFrame]:
-    """The rows of one partition of `web.duplicates`, from the documents that are in the lake now."""
-    documents = lake.read(DOCUMENTS)
-    earlier = [other for other in snapshots_of(documents) if other < snapshot]
-    mine = Reader(lake, DOCUMENTS, [snapshot]).batches(exact.COLUMNS, batch_size=65_536)
-    other = Reader(lake, DOCUMENTS, earlier).batches(exact.COLUMNS, batch_size=65_536) if earlier else iter(())
-    for frame in exact.find_duplicates(mine, other, recipe.memory_mb):
+    `arriving` is the snapshot that is being made, if it is another one: it takes part although it is not in yet.
+    """
+    here = taking_part(lake, DUPLICATES, arriving or snapshot)
+    here = [other for other in here if other <= snapshot or recipe.linkage == "components"]
+    documents, pairs = lake.read(DOCUMENTS, here), lake.read(NEAR_DUPLICATES, here)
+    frames = dropped_documents(
+        documents.within(snapshot).batches(DOCUMENT_COLUMNS, batch_size=65_536),
+        _others(lake, [other for other in here if other != snapshot]),
+        (_among(batch, here) for batch in pairs.batches(PAIR_COLUMNS, batch_size=65_536)),
+        linkage=recipe.linkage,
+        memory_mb=recipe.memory_mb,
+        measure=lambda missing: _measure(missing, lake, recipe),
+    )
+    for frame in frames:
         yield _rows(frame, snapshot)
 
 
-def rewrite_later(snapshot: str, lake: Lakehouse, recipe: Dedup, *, run_id: str, code_version: str) -> list[Rewritten]:
-    """Bring the partitions of later snapshots up to date with the documents that are in the lake now; those changed."""
+def rewrite_others(snapshot: str, lake: Lakehouse, recipe: Dedup, *, run_id: str, code_version: str) -> list[Rewritten]:
+    """Bring the partitions of other snapshots up to date with `snapshot`, which arrived or changed; those changed."""
     rewritten = []
-    for later in snapshots_of(lake.read(DOCUMENTS)):
-        known = lake.marker(lake.open(DUPLICATES), "data", later, "")
-        if later <= snapshot or known is None:  # one that was never made is made when its turn comes
+    for other in taking_part(lake, DUPLICATES, snapshot):
+        if other == snapshot or (other < snapshot and recipe.linkage == "direct"):
             continue
         # Looked at first and written only if different: an unchanged partition must not get a new version.
-        content = ContentHash(DUPLICATES)
-        for _ in content.counting(checked(DUPLICATES, duplicates_of(later, lake, recipe), later)):
-            pass
-        if content.value == known:
+        content, rows = ContentHash(DUPLICATES), Spool()
+        rows.add(pl.from_arrow(DUPLICATES.arrow_schema().empty_table()))
+        made = checked(DUPLICATES, duplicates_of(other, lake, recipe, arriving=snapshot), other)
+        for batch in content.counting(made):
+            rows.add(pl.from_arrow(batch))
+        if content.value == lake.marker(lake.open(DUPLICATES), "data", other, ""):
             continue
-        result = lake.write(
-            DUPLICATES, duplicates_of(later, lake, recipe), later, run_id=run_id, code_version=code_version
-        )
-        rewritten.append(Rewritten(later, result))
+        result = lake.write(DUPLICATES, rows.batches(), other, run_id=run_id, code_version=code_version)
+        rewritten.append(Rewritten(other, result))
     return rewritten
 
 
-def announce(rewritten: list[Rewritten], context: dg.AssetExecutionContext) -> None:
-    """Tell Dagster about rewritten partitions, so that what was made from them, and only that, becomes stale."""
-    key = DUPLICATES.asset_key
-    for change in rewritten:
-        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[change.snapshot])
-        records = context.instance.fetch_materializations(wanted, limit=1).records
-        # The code and the inputs are those of the run that made the partition first; only the rows are new.
-        before = records[0].asset_materialization.tags if records else {}
-        context.log_event(
-            dg.AssetMaterialization(
-                key,
-                description=f"Rewritten because {context.partition_key} arrived or changed.",
-                partition=change.snapshot,
-                metadata={
-                    "dagster/partition_row_count": change.result.rows,
-                    "delta_version": change.result.version,
-                    "rewritten_for": context.partition_key,
-                },
-                tags={**before, "dagster/data_version": change.result.data_version},
-            )
-        )
+def _others(lake: Lakehouse, snapshots: list[str]) -> Iterator[pa.RecordBatch]:
+    if snapshots:
+        yield from lake.read(DOCUMENTS, snapshots).batches(DOCUMENT_COLUMNS, batch_size=65_536)
+
+
+def _among(pairs: pa.RecordBatch, snapshots: list[str]) -> pa.RecordBatch:
+    return pairs.filter(pc.is_in(pairs.column("other_snapshot"), pa.array(snapshots, pa.large_string())))
+
+
+def _measure(pairs: pl.DataFrame, lake: Lakehouse, recipe: Dedup) -> pl.DataFrame:
+    """Similarities of pairs of documents, whose texts are looked up snapshot by snapshot."""
+    sets = Sets(recipe.signatures)
+    both = pl.concat([pairs.select("document", "snapshot"),
+                      pairs.select(document="other", snapshot="other_snapshot")]).unique()  # fmt: skip
+    for (snapshot,), documents in both.group_by("snapshot"):
+        sets.add(lake.read(DOCUMENTS, snapshot).scan(), documents["document"])
+    return next(iter(sets.similarities([pairs], "document", "other")))
 
 
 def _rows(found: pl.DataFrame, snapshot: str) -> pl.DataFrame:
@@ -92,6 +90,4 @@ def _rows(found: pl.DataFrame, snapshot: str) -> pl.DataFrame:
         id=pl.Series([row_id(DUPLICATES.full_name, document) for document in found["id"]], dtype=pl.String),
         parents=pl.concat_list("id"),
         snapshot=pl.lit(snapshot),
-        kind=pl.lit("exact"),
-        similarity=pl.lit(1.0),
     ).select(DUPLICATES.column_names)

@@ -1,0 +1,104 @@
+"""A sample of kept documents looked at without the bands: does any of them resemble another one that is kept?
+
+The bands may miss a pair. So signatures are compared position by position, which estimates the similarity of every
+pair of the sample and the rest, and pairs that may be alike are measured exactly on their texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import polars as pl
+from numba import njit
+
+from nemotron_assets.recipe.dedup import Dedup
+from nemotron_assets.web.dedup.signatures import scheme
+from nemotron_assets.web.dedup.tables import DUPLICATES, SIGNATURES
+from nemotron_assets.web.dedup.texts import Sets
+from nemotron_assets.web.tables import DOCUMENTS
+from resources.lakehouse import Lakehouse
+
+#: An estimate may fall short of the similarity by this many of its standard deviations.
+_DEVIATIONS = 4
+
+
+def kept_alike(lake: Lakehouse, snapshot: str, recipe: Dedup) -> tuple[int, pl.DataFrame]:
+    """How many kept documents of a snapshot were looked at, and the pairs of them with kept documents of the same or
+    earlier snapshots that are at least min_similarity alike (document, other, other_snapshot, similarity)."""
+    permutations = recipe.signatures.permutations
+    sample = next(iter(_kept(lake, [snapshot], recipe, recipe.check_documents, lowest=True)), None)
+    if sample is None:
+        return 0, _no_pairs()
+    mine = _signatures(sample, permutations)
+    deviation = (recipe.min_similarity * (1 - recipe.min_similarity) / permutations) ** 0.5
+    least = (recipe.min_similarity - _DEVIATIONS * deviation) * permutations
+    earlier = [other for other in lake.read(SIGNATURES).snapshots() if other <= snapshot]
+    found = []
+    for frame in _kept(lake, earlier[::-1], recipe, recipe.check_against):
+        left, right = np.nonzero(_agreeing(mine, _signatures(frame, permutations)) >= least)
+        pairs = pl.concat(
+            [
+                sample[left].select("document", "content_hash"),
+                frame[right].select(other="document", other_snapshot="snapshot", other_hash="content_hash"),
+            ],
+            how="horizontal",
+        )
+        found.append(pairs.filter(pl.col("content_hash") != pl.col("other_hash")))
+    pairs = pl.concat(found).select("document", "other", "other_snapshot")
+    sets = Sets(recipe.signatures)
+    sides = pl.concat([pairs.select("document", other_snapshot=pl.lit(snapshot)),
+                       pairs.select(document="other", other_snapshot="other_snapshot")]).unique()  # fmt: skip
+    for (of,), documents in sides.group_by("other_snapshot"):
+        sets.add(lake.read(DOCUMENTS, of).scan(), documents["document"])
+    measured = next(iter(sets.similarities([pairs], "document", "other")))
+    return len(sample), measured.filter(pl.col("similarity") >= recipe.min_similarity)
+
+
+def _kept(
+    lake: Lakehouse, snapshots: Iterable[str], recipe: Dedup, most: int, lowest: bool = False
+) -> Iterator[pl.DataFrame]:
+    """Signatures of documents that were not dropped, at most about `most`; those with the lowest content_hash, which
+    are as good as drawn by lot, in one frame if so wished."""
+    for snapshot in snapshots:
+        dropped = lake.read(DUPLICATES, snapshot).scan().select(document=pl.col("parents").list.first())
+        kept = (
+            lake.read(SIGNATURES, snapshot).scan()
+            .filter(pl.col("scheme") == scheme(recipe.signatures))
+            .select("snapshot", "content_hash", "signature", document=pl.col("parents").list.first())
+            .join(dropped, on="document", how="anti")
+        )  # fmt: skip
+        if lowest:
+            chosen = kept.drop("signature").bottom_k(most, by="content_hash").select("document")
+            frames = [kept.join(chosen, on="document", how="semi").collect(engine="streaming").sort("content_hash")]
+        else:
+            frames = kept.collect_batches(chunk_size=4_096, engine="streaming")
+        for frame in frames:
+            if not frame.is_empty():
+                yield frame
+            most -= len(frame)
+            if most <= 0:
+                return
+
+
+def _signatures(frame: pl.DataFrame, permutations: int) -> np.ndarray:
+    return np.frombuffer(b"".join(frame["signature"]), "<u4").reshape(-1, permutations)
+
+
+def _no_pairs() -> pl.DataFrame:
+    return pl.DataFrame(
+        schema={"document": pl.String, "other": pl.String, "other_snapshot": pl.String, "similarity": pl.Float64}
+    )
+
+
+@njit(cache=True, nogil=True)
+def _agreeing(left, right):
+    """int32[left, right]: in how many positions two signatures agree."""
+    out = np.zeros((left.shape[0], right.shape[0]), np.int32)
+    for i in range(left.shape[0]):
+        for j in range(right.shape[0]):
+            count = 0
+            for k in range(left.shape[1]):
+                count += left[i, k] == right[j, k]
+            out[i, j] = count
+    return out

@@ -1,0 +1,167 @@
+"""Which texts share a band of their signatures: joined in DuckDB, behind a filter that lets only few bands in.
+
+The bands of all earlier snapshots outnumber those of a new one by far, and nearly none of them meet. A bitmap over the
+new snapshot's bands tells so at a nanosecond each while the old ones stream by; about one in a hundred passes by
+chance and is let go by the join.
+
+In a band that many texts share (pages of one template), each is paired with the earliest `max_bucket` others only, so
+that pairs grow with the texts and not with their square. Near-duplicates beyond those are still linked through them,
+because the earliest of a group are those that are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numba import njit
+
+from nemotron_assets.web.dedup.workspace import load
+
+#: What is read of `web.signatures`.
+COLUMNS = ("parents", "fetched_at", "content_hash", "bands")
+
+_TEXTS = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("document", pa.large_string()),
+        ("fetched_at", pa.timestamp("us", tz="UTC")),
+        ("content_hash", pa.large_string()),
+    ]
+)
+_BANDS = pa.schema([("band", pa.int64()), ("row", pa.int64())])
+
+_WITHIN = """
+with
+    own as (
+        select band, row, row_number() over (partition by band order by fetched_at, document) as place
+        from shared join mine using (row)
+    ),
+    pairs as (
+        select distinct late.row as late, early.row as early
+        from own early join own late using (band)
+        where early.place < late.place and early.place <= $most
+    )
+select late.document as document, late.content_hash as content_hash,
+       early.document as other, early.content_hash as other_content_hash
+from pairs join mine late on late.row = pairs.late join mine early on early.row = pairs.early
+"""
+
+# A text that is in both snapshots has all its bands in both, so it is surely among those that passed the filter.
+_BETWEEN = """
+with
+    common as (select mine.row as row, theirs.row as other_row from mine join theirs using (content_hash)),
+    others as (
+        select band, row, row_number() over (partition by band order by fetched_at, document) as place
+        from passed join theirs using (row)
+        where row not in (select other_row from common)
+    ),
+    pairs as (
+        select distinct bands.row as row, others.row as other_row
+        from bands join others using (band)
+        where place <= $most and bands.row not in (select row from common)
+    )
+select mine.document as document, mine.content_hash as content_hash,
+       theirs.document as other, theirs.content_hash as other_content_hash
+from pairs join mine using (row) join theirs on theirs.row = pairs.other_row
+"""
+
+
+class BandIndex:
+    """The bands of one snapshot, to be joined with those of others. Memory: a bitmap of 8 to 16 bytes per band, at
+    most `bitmap_mb`; the rest is DuckDB's."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, mine: Iterable[pa.RecordBatch], bands: int, max_bucket: int,
+        bitmap_mb: int = 1_024,
+    ) -> None:  # fmt: skip
+        """`mine` are batches of `COLUMNS` with about `bands` bands in all."""
+        self._connection, self._most = connection, max_bucket
+        bits = max(12, min((64 * max(bands, 1)).bit_length(), (bitmap_mb << 23).bit_length() - 1))
+        self._shift = np.uint64(64 - bits)
+        self._seen = np.zeros(1 << (bits - 6), np.uint64)
+        self._twice = np.zeros_like(self._seen)
+        texts: list[pa.RecordBatch] = []
+        load(connection, "bands", _BANDS, self._index(mine, texts))
+        load(connection, "mine", _TEXTS, texts)
+
+    def _index(self, mine: Iterable[pa.RecordBatch], texts: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        row = 0
+        for batch in mine:
+            values, owners = _flat(batch.column("bands"))
+            _set(self._seen, self._twice, self._shift, values)
+            rows = np.arange(row, row + batch.num_rows)
+            texts.append(_texts(batch, rows))
+            yield pa.record_batch([pa.array(values), pa.array(owners + row)], schema=_BANDS)
+            row += batch.num_rows
+
+    def within(self) -> None:
+        """Make the table `candidates` of the pairs inside the snapshot, the later document first."""
+        with self._connection.cursor() as cursor:
+            bands = cursor.execute("from bands").to_arrow_reader(1 << 20)
+            load(self._connection, "shared", _BANDS, (self._repeated(batch) for batch in bands))
+        self._candidates(_WITHIN)
+
+    def between(self, theirs: Iterable[pa.RecordBatch]) -> None:
+        """Make the table `candidates` of the pairs with another snapshot, whose batches of `COLUMNS` are given. Texts
+        that are in both have their pairs within each; they are left out."""
+        texts: list[pa.RecordBatch] = []
+        load(self._connection, "passed", _BANDS, self._passing(theirs, texts))
+        load(self._connection, "theirs", _TEXTS, texts)
+        self._candidates(_BETWEEN)
+
+    def _candidates(self, query: str) -> None:
+        self._connection.execute(f"create or replace table candidates as {query}", {"most": self._most})
+
+    def _repeated(self, bands: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of a batch of `bands` whose band another text may have as well."""
+        return bands.take(pa.array(_passing(self._twice, self._shift, bands.column("band").to_numpy())))
+
+    def _passing(self, theirs: Iterable[pa.RecordBatch], texts: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        row = 0
+        for batch in theirs:
+            values, owners = _flat(batch.column("bands"))
+            found = _passing(self._seen, self._shift, values)
+            if len(found):
+                rows = np.unique(owners[found])
+                texts.append(_texts(batch.take(pa.array(rows)), rows + row))
+                yield pa.record_batch([pa.array(values[found]), pa.array(owners[found] + row)], schema=_BANDS)
+            row += batch.num_rows
+
+
+def _flat(bands: pa.LargeListArray) -> tuple[np.ndarray, np.ndarray]:
+    """All bands of a batch, and the row in the batch that each belongs to."""
+    counts = np.diff(bands.offsets.to_numpy())
+    return bands.flatten().to_numpy(), np.repeat(np.arange(len(bands)), counts)
+
+
+def _texts(batch: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
+    documents = pc.list_element(batch.column("parents"), 0)
+    return pa.record_batch(
+        [pa.array(rows), documents, batch.column("fetched_at"), batch.column("content_hash")], schema=_TEXTS
+    )
+
+
+@njit(cache=True, nogil=True)
+def _set(seen, twice, shift, values):
+    """Set the bits of `values` in `seen`; in `twice` those that were set already."""
+    for value in values:
+        place = np.uint64(value) >> shift
+        word, bit = place >> np.uint64(6), np.uint64(1) << (place & np.uint64(63))
+        twice[word] |= seen[word] & bit
+        seen[word] |= bit
+
+
+@njit(cache=True, nogil=True)
+def _passing(bitmap, shift, values):
+    """Where the values are whose bit is set."""
+    found = np.empty(values.size, np.int64)
+    count = 0
+    for k in range(values.size):
+        place = np.uint64(values[k]) >> shift
+        found[count] = k
+        count += np.int64(bitmap[place >> np.uint64(6)] >> (place & np.uint64(63)) & np.uint64(1))
+    return found[:count].copy()

@@ -1,0 +1,113 @@
+"""A snapshot's distinct texts as parts of `web.signatures`: who is signed, and with what.
+
+A text that is in a snapshot several times is signed once, at its earliest document by (fetched_at, id). The documents
+of a WARC file are one part; it is made again when the file's documents change, or which of them are the earliest.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nemotron_assets.recipe.dedup import Dedup, Signatures
+from nemotron_assets.similarity.minhash import NO_BAND, bands, sign
+from nemotron_assets.similarity.shingles import DEFINITION, Shingling
+from nemotron_assets.table import Part, Parts, content_hash, row_id
+from nemotron_assets.web.dedup.tables import SIGNATURES
+from nemotron_assets.web.dedup.workspace import load, workspace
+from resources.lakehouse import Reader
+
+_SEEN = pa.schema(
+    [
+        ("id", pa.large_string()),
+        ("warc_file", pa.large_string()),
+        ("fetched_at", pa.timestamp("us", tz="UTC")),
+        ("content_hash", pa.large_string()),
+    ]
+)
+_EARLIEST = """
+select earliest.warc_file, earliest.id from (
+    select min(struct_pack(fetched_at, id, warc_file)) as earliest from stream group by content_hash
+)
+order by all
+"""
+_SIGNED = ("id", "snapshot", "warc_file", "fetched_at", "content_hash", "language", "characters", "text")
+
+
+def scheme(recipe: Signatures) -> str:
+    """Everything two signatures must have in common to be compared, in words."""
+    return f"{DEFINITION}; {recipe.scheme}"
+
+
+def shingling(recipe: Signatures) -> Shingling:
+    """What the recipe says a shingle is."""
+    return Shingling(recipe.unit, recipe.word_shingle, recipe.character_shingle)
+
+
+def by_characters(languages: pl.Series, recipe: Signatures) -> np.ndarray:
+    """bool per text: whether its shingles are of characters, because of its language or for all."""
+    return (languages.is_in(recipe.character_languages) | (recipe.unit == "characters")).fill_null(False).to_numpy()
+
+
+def signed(documents: pl.DataFrame, recipe: Signatures) -> pa.Table:
+    """Rows of `web.signatures` from rows of `web.documents`."""
+    mask = by_characters(documents["language"], recipe)
+    signatures = sign(
+        documents["text"], shingling(recipe), mask, permutations=recipe.permutations, seed=recipe.seed
+    )  # fmt: skip
+    of_bands = bands(signatures, recipe.bands, recipe.rows)
+    count = len(documents)
+    # A text without shingles has no bands, so that nothing can be joined with it.
+    counts = np.where(of_bands[:, 0] == NO_BAND, 0, recipe.bands)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    raw = np.ascontiguousarray(signatures, "<u4")
+    ends = np.arange(count + 1, dtype=np.int64) * raw.itemsize * recipe.permutations
+    rows = documents.select(
+        pl.Series("id", [row_id(SIGNATURES.full_name, document) for document in documents["id"]], dtype=pl.String),
+        pl.concat_list("id").alias("parents"),
+        "snapshot", "warc_file", "fetched_at", "content_hash", "language", "characters",
+        pl.Series("unit", np.where(mask, "characters", "words"), dtype=pl.String),
+        pl.lit(scheme(recipe)).alias("scheme"),
+    )  # fmt: skip
+    table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+    columns = {
+        "signature": pa.Array.from_buffers(
+            pa.large_binary(), count, [None, pa.py_buffer(ends), pa.py_buffer(raw.reshape(-1))]
+        ),
+        "bands": pa.LargeListArray.from_arrays(
+            pa.array(offsets, pa.int64()), pa.array(of_bands[counts > 0].reshape(-1), pa.int64())
+        ),
+    }
+    for name, column in columns.items():
+        table = table.append_column(name, column)
+    return table.select(SIGNATURES.column_names)
+
+
+def signature_parts(documents: Reader, recipe: Dedup) -> Parts:
+    """The parts of a snapshot's partition of `web.signatures`. Memory: the ids of one WARC file's documents, a batch
+    of their texts, and the join's `memory_mb`."""
+    return Parts(_parts(documents, recipe))
+
+
+def _parts(documents: Reader, recipe: Dedup) -> Iterator[Part]:
+    with workspace(recipe.memory_mb) as connection:
+        load(connection, "earliest", _SEEN, documents.batches(_SEEN.names, batch_size=65_536), _EARLIEST)
+        for file, content in documents.parts().items():
+            chosen = connection.execute("select id from earliest where warc_file = ? order by id", [file])
+            ids = chosen.to_arrow_table()["id"].combine_chunks()
+            if not len(ids):
+                continue
+            fingerprint = f"{content or documents.version}:{content_hash(''.join(ids.to_pylist()))}"
+            yield Part(file, fingerprint, functools.partial(_sign, documents.part(file), ids, recipe.signatures))
+
+
+def _sign(documents: Reader, ids: pa.Array, recipe: Signatures) -> Iterator[pa.Table]:
+    for batch in documents.batches(_SIGNED, batch_size=recipe.batch_rows):
+        mine = batch.filter(pc.is_in(batch.column("id"), value_set=ids))
+        if mine.num_rows:
+            yield signed(pl.from_arrow(mine), recipe)

@@ -1,0 +1,256 @@
+"""The repeated spans of a snapshot's kept documents as parts of `web.repeated_spans`, and what the cuts leave.
+
+A window of snapshots is looked at together: this one and those before it. What does not fit into one suffix array is
+split by host, because it is pages of one site that share their frames and phrases; each chunk is one part. The last
+part, "rest", is about whole texts: a document of which too little is left, or the same as of an earlier one, goes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import dagster as dg
+import polars as pl
+import pyarrow as pa
+import xxhash
+
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.recipe.dedup import Substring
+from nemotron_assets.table import Part, content_hash, row_id
+from nemotron_assets.web.dedup.arrivals import Arriving, taking_part
+from nemotron_assets.web.dedup.spans import repeated_spans, shortened, without_spans
+from nemotron_assets.web.dedup.tables import DUPLICATES, REPEATED_SPANS, UNIQUE_DOCUMENTS
+from nemotron_assets.web.dedup.workspace import load, workspace
+from nemotron_assets.web.tables import DOCUMENTS
+from resources.lakehouse import Lakehouse
+
+#: The part that is made last; "{}" is no name of a chunk.
+REST = "rest"
+
+_DOCUMENT = ("id", "snapshot", "fetched_at", "content_hash")
+_SCHEMA = pa.schema(
+    [
+        ("id", pa.large_string()),
+        ("snapshot", pa.large_string()),
+        ("fetched_at", pa.timestamp("us", tz="UTC")),
+        ("content_hash", pa.large_string()),
+    ]
+)
+_CUT = pa.schema(
+    [("document", pa.large_string()), ("rest_hash", pa.large_string()), ("rest_characters", pa.int64())]
+)  # fmt: skip
+
+# The text that every kept document ends with, for those that may end with the same one: the cut ones, and those whose
+# whole text is what a cut leaves. Of equal ones the earliest stays; what is too short goes in any case.
+_ENDINGS = """
+with
+    rests as (select distinct rest_hash from cut),
+    ended as (
+        select kept.id, kept.snapshot, kept.fetched_at, cut.rest_hash as ending, rest_characters as characters
+        from kept join cut on cut.document = kept.id
+        union all
+        select id, snapshot, fetched_at, content_hash, null
+        from kept
+        where content_hash in (from rests) and id not in (select document from cut)
+    ),
+    earliest as (select ending, min(struct_pack(snapshot, fetched_at, id)) as first from ended group by ending)
+select
+    id as document,
+    case when characters < $shortest then 'too_short' else 'same_rest' end as why,
+    case when characters < $shortest then id else first.id end as first_document,
+    case when characters < $shortest then snapshot else first.snapshot end as first_snapshot,
+    ending as rest_hash
+from ended join earliest using (ending)
+where snapshot = $snapshot and (characters < $shortest or id <> first.id)
+order by id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    snapshot: str
+    fetched_at: object
+    id: str
+    data: bytes
+
+
+class SnapshotSpans:
+    """One snapshot's repeated spans, looked for in its window."""
+
+    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Substring, memory_mb: int, arriving: str = "") -> None:
+        """`arriving` is the snapshot that is being made, if it is another one: it takes part although not in yet."""
+        self.lake, self.snapshot, self.recipe, self.memory_mb = lake, snapshot, recipe, memory_mb
+        here = taking_part(lake, REPEATED_SPANS, arriving or snapshot, REST)
+        self.here = [other for other in here if other <= snapshot]
+        self.window = self.here[-recipe.snapshots :]
+
+    def parts(self) -> Iterator[Part]:
+        """The parts of the partition: none where the recipe looks for no spans, or the snapshot has no documents."""
+        if not self.recipe.enabled or self.snapshot not in self.here:
+            return
+        marks = self._contents(self.window)
+        count = self._chunk_count()
+        for number in range(count):
+            name = f"{number + 1} of {count}"
+            yield Part(name, marks, functools.partial(self._chunk, name, number, count))
+        # Here the chunks are in.
+        spans = [self.lake.read(REPEATED_SPANS, other).content() for other in self.here[:-1]]
+        mine = [f"{key}={content}" for key, content in self._chunks_in().items()]
+        yield Part(REST, " ".join([self._contents(self.here), *spans, *mine]), self._rest)
+
+    def _contents(self, snapshots: list[str]) -> str:
+        documents, duplicates = self.lake.read(DOCUMENTS), self.lake.read(DUPLICATES)
+        return " ".join(f"{s}:{documents.within(s).content()}:{duplicates.within(s).content()}" for s in snapshots)
+
+    def _chunks_in(self) -> dict[str, str]:
+        reader = self.lake.read(REPEATED_SPANS, self.snapshot)
+        return {key: content for key, content in reader.parts().items() if key != REST} if reader.exists else {}
+
+    def _chunk_count(self) -> int:
+        texts = self.lake.read(DOCUMENTS, self.window).scan()
+        size = texts.select(pl.col("characters").sum()).collect().item()
+        return max(1, -(-size // (self.recipe.chunk_mb * 1_000_000)))
+
+    def _kept(self, snapshot: str, *columns: str) -> pl.LazyFrame:
+        """A snapshot's documents without the duplicates."""
+        dropped = self.lake.read(DUPLICATES, snapshot).scan().select(id=pl.col("parents").list.first())
+        return self.lake.read(DOCUMENTS, snapshot).scan().select(columns).join(dropped, on="id", how="anti")
+
+    # -- chunks -------------------------------------------------------------------------------------------------
+
+    def _chunk(self, name: str, number: int, count: int) -> Iterator[pl.DataFrame]:
+        waiting: list[_Text] = []
+        size = 0
+        for text in self._texts(number, count):
+            # A host too large for one suffix array is looked at piece by piece.
+            if waiting and size + len(text.data) > self.recipe.chunk_mb * 1_000_000:
+                yield self._spans(waiting, name)
+                waiting, size = [], 0
+            waiting.append(text)
+            size += len(text.data)
+        yield self._spans(waiting, name)
+
+    def _texts(self, number: int, count: int) -> Iterator[_Text]:
+        """The texts of one chunk in the order in which they are kept, snapshot by snapshot."""
+        for snapshot in self.window:
+            mine: list[_Text] = []
+            kept = self._kept(snapshot, "id", "snapshot", "fetched_at", "host", "text")
+            for frame in kept.collect_batches(chunk_size=4_096, engine="streaming"):
+                for id_, of, fetched_at, host, text in frame.iter_rows():
+                    if xxhash.xxh3_64_intdigest(host.encode()) % count == number:
+                        mine.append(_Text(of, fetched_at, id_, text.encode()))
+            yield from sorted(mine, key=lambda text: (text.fetched_at, text.id))
+
+    def _spans(self, texts: list[_Text], chunk: str) -> pl.DataFrame:
+        """Rows for the spans in this snapshot's texts."""
+        spans: dict[int, list[tuple[int, int, int]]] = {}
+        for span in repeated_spans([text.data for text in texts], self.recipe.min_bytes):
+            text = texts[span.text]
+            if text.snapshot == self.snapshot:
+                start, end = shortened(text.data, span.start, span.end, self.recipe.boundary)
+                if start < end:
+                    spans.setdefault(span.text, []).append((start, end, span.first))
+        rows = []
+        for number, cuts in spans.items():
+            text = texts[number]
+            rest = without_spans(text.data.decode(), [cut[:2] for cut in cuts], self.recipe.boundary)
+            rows += [
+                (text.id, chunk, start, end, "repeated", texts[first].id, texts[first].snapshot, content_hash(rest),
+                 len(rest))
+                for start, end, first in cuts
+            ]  # fmt: skip
+        return self._rows(rows)
+
+    # -- what is left -------------------------------------------------------------------------------------------
+
+    def _rest(self) -> Iterator[pl.DataFrame]:
+        with workspace(self.memory_mb) as connection:
+            load(connection, "cut", _CUT, self._cuts())
+            load(connection, "kept", _SCHEMA, self._all_kept())
+            values = {"snapshot": self.snapshot, "shortest": self.recipe.min_characters}
+            for batch in connection.execute(_ENDINGS, values).to_arrow_reader(65_536):
+                found = pl.from_arrow(batch).with_columns(
+                    chunk=pl.lit(REST), start=pl.lit(0, pl.Int64), end=pl.lit(0, pl.Int64),
+                    rest_characters=pl.lit(0, pl.Int64),
+                )  # fmt: skip
+                yield self._rows(found.select(*_FIELDS).rows())
+
+    def _cuts(self) -> Iterator[pa.RecordBatch]:
+        cut = self.lake.read(REPEATED_SPANS, self.here).scan().filter(pl.col("why") == "repeated")
+        cut = cut.select(pl.col("parents").list.first().alias("document"), "rest_hash", "rest_characters").unique()
+        yield from _batches(cut, _CUT)
+
+    def _all_kept(self) -> Iterator[pa.RecordBatch]:
+        for snapshot in self.here:
+            yield from _batches(self._kept(snapshot, *_DOCUMENT), _SCHEMA)
+
+    def _rows(self, rows: list[tuple]) -> pl.DataFrame:
+        frame = pl.DataFrame(rows, schema=_FIELDS, orient="row")
+        ids = [row_id(REPEATED_SPANS.full_name, *key) for key in frame.select("document", "chunk", "start").iter_rows()]
+        return frame.with_columns(
+            id=pl.Series(ids, dtype=pl.String), parents=pl.concat_list("document"), snapshot=pl.lit(self.snapshot)
+        ).select(REPEATED_SPANS.column_names)
+
+
+_FIELDS = {
+    "document": pl.String, "chunk": pl.String, "start": pl.Int64, "end": pl.Int64, "why": pl.String,
+    "first_document": pl.String, "first_snapshot": pl.String, "rest_hash": pl.String, "rest_characters": pl.Int64,
+}  # fmt: skip
+
+
+def unique_documents_of(
+    documents: pl.LazyFrame, duplicates: pl.LazyFrame, spans: pl.LazyFrame, recipe: Substring
+) -> Iterator[pl.DataFrame]:
+    """Rows of `web.unique_documents`: a snapshot's documents without its duplicates, without what repeats, without
+    those of which too little or nothing new is left; streamed."""
+    document = pl.col("parents").list.first().alias("id")
+    gone = pl.concat([duplicates.select(document), spans.filter(pl.col("why") != "repeated").select(document)])
+    cuts = spans.filter(pl.col("why") == "repeated").group_by(document).agg(cuts=pl.struct("start", "end"))
+    columns = UNIQUE_DOCUMENTS.column_names
+    rest = documents.select(columns).join(gone, on="id", how="anti").join(cuts, on="id", how="left")
+    for frame in rest.collect_batches(chunk_size=8_192, engine="streaming"):
+        texts = [
+            text if cut is None else without_spans(text, [(c["start"], c["end"]) for c in cut], recipe.boundary)
+            for text, cut in frame.select("text", "cuts").iter_rows()
+        ]
+        hashes = [
+            known if whole else content_hash(text)
+            for text, known, whole in zip(texts, frame["content_hash"], frame["cuts"].is_null(), strict=True)
+        ]
+        yield (
+            frame.with_columns(
+                id=pl.Series(
+                    [row_id(UNIQUE_DOCUMENTS.full_name, document) for document in frame["id"]], dtype=pl.String
+                ),
+                parents=pl.concat_list("id"),
+                text=pl.Series(texts, dtype=pl.String),
+                content_hash=pl.Series(hashes, dtype=pl.String),
+            )
+            .with_columns(characters=pl.col("text").str.len_chars().cast(pl.Int64))
+            .select(columns)
+        )
+
+
+class ArrivingSpans(Arriving):
+    """The asset's parts: those of its snapshot, and then those that change of later snapshots."""
+
+    table = REPEATED_SPANS
+
+    def __init__(self, lake: Lakehouse, recipe: Recipe, context: dg.AssetExecutionContext, code_version: str) -> None:
+        super().__init__(lake, context, code_version)
+        self.recipe = recipe
+
+    def parts_of(self, snapshot: str) -> Iterator[Part]:
+        dedup, substring = self.recipe.dedup, self.recipe.substring
+        return SnapshotSpans(self.lake, snapshot, substring, dedup.memory_mb, arriving=self.snapshot).parts()
+
+    def later(self) -> list[str]:
+        return [s for s in taking_part(self.lake, self.table, self.snapshot, REST) if s > self.snapshot]
+
+
+def _batches(frame: pl.LazyFrame, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for part in frame.collect_batches(chunk_size=65_536, engine="streaming"):
+        table = part.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest())
+        yield from table.cast(schema).to_batches()

@@ -1,0 +1,27 @@
+"""DuckDB for the joins of deduplication: bounded memory, what is more spills to a folder that is gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator
+
+import duckdb
+import pyarrow as pa
+
+
+@contextlib.contextmanager
+def workspace(memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty in-memory database that holds at most `memory_mb` MB before it spills."""
+    with tempfile.TemporaryDirectory(prefix="nemotron-dedup-") as spill, duckdb.connect() as connection:
+        connection.execute(f"set memory_limit = '{memory_mb}MB'; set temp_directory = '{spill}'")
+        connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
+        yield connection
+
+
+def load(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch],
+         query: str = "from stream") -> None:  # fmt: skip
+    """Create the table `name` from `query` over the batches, which are its relation `stream`."""
+    connection.register("stream", pa.RecordBatchReader.from_batches(schema, iter(batches)))
+    connection.execute(f"create or replace table {name} as {query}")
+    connection.unregister("stream")
