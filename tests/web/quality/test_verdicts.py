@@ -7,6 +7,7 @@ import pytest
 
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.heuristics import Bounds, Heuristics, Rules
+from nemotron_assets.recipe.quality import LEVELS
 from nemotron_assets.web.quality.heuristics import NUMBERS, WHOLE
 from nemotron_assets.web.quality.verdicts import failed_rules, funnel, funnel_table, kept_rows, verdicts
 
@@ -65,7 +66,7 @@ def test_the_best_levels_are_kept_as_they_are():
         zip(("d0", "d1", "d2", "d3", "d4"), ("high", "medium_high", "medium", "medium_low", "low"), strict=True)
     )
     assert failed([bad] * 5, **levels) == [[], [], *[["words", "perplexity"]] * 3]
-    everywhere = Heuristics(levels=("high", "medium_high", "medium", "medium_low", "low"))
+    everywhere = Heuristics(levels=LEVELS)
     assert failed([bad] * 5, everywhere, **levels) == [["words", "perplexity"]] * 5
     assert failed([bad] * 5, Heuristics(levels=()), **levels) == [[]] * 5
 
