@@ -121,7 +121,9 @@ class Reader:
     def commit(self) -> dict[str, Any]:
         """What the log says about the last write up to the version read (upkeep aside): timestamp in ms,
         dagster_run_id, code_version, ..."""
-        commits = [] if self._delta is None else [c for c in self._delta.history() if c["version"] <= self.version]
+        # A table as it is now: one that was opened earlier numbers the commits made since wrongly.
+        newest = self.lake.open(self.table) if self.exists else None
+        commits = [c for c in newest.history() if c["version"] <= self.version] if newest else []
         return next((c for c in commits if c.get("code_version")), commits[0] if commits else {})
 
     def snapshots(self) -> list[str]:
@@ -205,7 +207,8 @@ class Reader:
         return {key: str(self.lake.marker(self._delta, "data", self.partition, key) or "") for key in keys}
 
     def content(self) -> str:
-        """A hash of what this partition, or a table without any, holds: it changes only when the rows do."""
+        """A hash of what this partition, or a table without any, holds, as `write` noted it: it changes with the rows
+        only. For tables that are not written by `write`, their version."""
         if not self.exists:
             return ""
         if self.table.part_by:

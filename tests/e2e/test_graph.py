@@ -22,6 +22,8 @@ from nemotron_assets.models import BASE, TRAINING_METRICS
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
 from nemotron_assets.table import all_tables
 from nemotron_assets.web.dedup.tables import DUPLICATES, UNIQUE_DOCUMENTS
+from nemotron_assets.web.quality.tables import MULTILINGUAL
+from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
 from nemotron_assets.web.synthetic.tables import DIVERSE_QA
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.generations import GENERATIONS
@@ -121,7 +123,9 @@ def test_every_table_is_whole(home):
     assert len(home.rows(DIVERSE_QA)) > 0
     shards = home.rows(TOKEN_SHARDS)
     used = set(shards.explode("parents")["parents"].unique())
-    assert used <= set(unique["id"]) | set(home.rows(DIVERSE_QA)["id"])
+    release, foreign = home.rows(NEMOTRON_CC_V2), home.rows(MULTILINGUAL)
+    assert used <= set(release["id"]) | set(foreign["id"])
+    assert set(release["origin_hash"]) | set(foreign["content_hash"]) <= set(unique["content_hash"])
     base = home.rows(BASE)
     assert len(base) == 1, "training was resumed, not started twice"
     metrics = home.rows(TRAINING_METRICS).sort("step")
@@ -155,6 +159,15 @@ def test_queries_and_reports(home):
     assert "models.base" in home.run("tables")
     refused = home.run("sql", "delete from web.documents", code=1)
     assert "Traceback" not in refused
+
+
+def test_the_release_is_exported_as_a_dataset(home, tmp_path):
+    output = home.run("export", "web/nemotron_cc_v2", str(tmp_path / "hf"))
+    assert "written in" in output
+    files = sorted((tmp_path / "hf" / "data").glob("*/*.parquet"))
+    rows = pl.concat([pl.read_parquet(file, columns=["id", "text"]) for file in files])
+    assert set(rows["id"]) == set(home.rows(NEMOTRON_CC_V2)["id"]) and len(rows) == rows["id"].n_unique()
+    assert "High-Quality" in (tmp_path / "hf" / "README.md").read_text()
 
 
 def test_a_selection_that_names_nothing_is_refused(home):

@@ -375,3 +375,43 @@ def test_a_part_that_comes_back_is_made_again(lake):
     lake.write(DOCS, parts("A", calls, x=[1]), "A")
     result = lake.write(DOCS, parts("A", calls, x=[1], y=[2]), "A")
     assert (calls, result.parts_skipped, numbers(lake)) == (["x", "y", "y"], 1, [1, 2])
+
+
+def test_the_content_of_a_partition_changes_with_its_rows_only(lake):
+    assert lake.read(DOCS, "s1").content() == ""
+    lake.write(DOCS, parts("s1", [], a=[1, 2], b=[3]), "s1", code_version="1")
+    lake.write(DOCS, parts("s2", [], a=[1]), "s2")
+    first = lake.read(DOCS, "s1").content()
+    lake.write(DOCS, parts("s1", [], a=[1, 2], b=[3]), "s1", code_version="2")  # all rows written anew
+    assert lake.read(DOCS, "s1").content() == first != lake.read(DOCS, "s2").content()
+    lake.write(DOCS, parts("s1", [], a=[1, 2], b=[4]), "s1")
+    second = lake.read(DOCS, "s1").content()
+    lake.write(DOCS, parts("s1", [], a=[1, 2]), "s1")
+    assert len({first, second, lake.read(DOCS, "s1").content()}) == 3
+    lake.write(PLAIN, pl.DataFrame({"id": ["a"], "n": [1]}))
+    plain = lake.read(PLAIN).content()
+    lake.write(PLAIN, pl.DataFrame({"id": ["a"], "n": [1]}))
+    assert plain and lake.read(PLAIN).content() == plain
+
+
+def test_rows_are_read_in_the_same_order_and_filtered(lake):
+    for snapshot in ("s1", "s2"):
+        lake.write(DOCS, parts(snapshot, [], **{f"f{k}": [k, k + 100] for k in range(6)}), snapshot)
+    whole = lake.read(DOCS)
+    ids = [i for b in whole.batches(["id"]) for i in b.column("id").to_pylist()]
+    assert ids == [i for b in lake.read(DOCS).batches(["id"], batch_size=1) for i in b.column("id").to_pylist()]
+    assert ids == [i for s in ("s1", "s2") for b in whole.within(s).batches(["id"]) for i in b.column("id").to_pylist()]
+    found = [i for b in whole.within("s2").batches(["id"], where=("file", "f3")) for i in b.column("id").to_pylist()]
+    assert sorted(found) == ["s2/f3/103", "s2/f3/3"]
+    assert list(whole.batches(["id"], where=("file", "f9"))) == []
+    assert whole.within(None) is whole and whole.within("s1").version == whole.version
+
+
+def test_the_last_write_is_not_upkeep(lake):
+    assert lake.read(DOCS).commit() == {}
+    lake.write(DOCS, parts("s1", [], a=[1], b=[2]), "s1", run_id="run 1", code_version="c1")
+    reader = lake.read(DOCS)
+    lake.open(DOCS).optimize.compact()
+    lake.write(DOCS, parts("s2", [], a=[1]), "s2", run_id="run 2", code_version="c2")
+    assert (reader.commit()["dagster_run_id"], reader.commit()["code_version"]) == ("run 1", "c1")
+    assert lake.read(DOCS).commit()["dagster_run_id"] == "run 2"

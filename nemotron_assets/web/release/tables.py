@@ -6,7 +6,7 @@ from typing import get_args
 
 from nemotron_assets.recipe.release import SubsetName
 from nemotron_assets.table import ID, PARENTS, SNAPSHOT, SOURCES, Column, Published, Table
-from nemotron_assets.web.columns import CHARACTERS, LANGUAGE, TEXT
+from nemotron_assets.web.columns import CHARACTERS, LANGUAGE
 
 NEMOTRON_CC_V2 = Table(
     "web",
@@ -19,7 +19,7 @@ NEMOTRON_CC_V2 = Table(
         SNAPSHOT,
         Column("subset", "string", "config it is published in, as High-Quality"),
         LANGUAGE,
-        TEXT,
+        Column("text", "string", "readable text of a page, or what a model wrote about one"),
         CHARACTERS,
         Column("origin_hash", "string", "content_hash of the unique web document it is, or was written from"),
     ),
