@@ -287,6 +287,7 @@ _ADDRESS = re.compile(
     r"visitor|traceroute|ssh|listen|bind)\b",
     re.IGNORECASE,
 )
+_RANGE = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}-\Z")
 _PORT = re.compile(r":[0-9]{2,5}(?![0-9.])|/[0-9]{1,2}(?![0-9.])")
 
 
@@ -311,14 +312,11 @@ def _is_v4(text: str, start: int, end: int, version_below: int) -> bool:
     if any(str(int(octet)) != octet or int(octet) > 255 for octet in octets) or octets[2:] == ["0", "0"]:
         return False
     before, after = text[max(0, start - 40) : start].rpartition("\n")[2], text[end : end + 8]
-    if (
-        before[-1:].isalnum()
-        or before[-1:] in ("_", ".", "-", "~", "^")
-        or after[:1].isalnum()
-        or after[:1] in ("_", "~")
-    ):
+    if before[-1:].isalnum() or after[:1].isalnum() or before[-1:] in ("_", ".", "~", "^") or after[:1] in ("_", "~"):
         return False
-    if after[:1] in (".", "-", "+") and after[1:2].isalnum():
+    if before.endswith("-") and not _RANGE.search(before):
+        return False
+    if after[:1] in (".", "-", "+") and after[1:2].isalnum() and not (after[0] == "-" and _V4.match(text, end + 1)):
         return False
     if before.endswith("/") and not before.endswith("//"):  # Chrome/99.0.1.2, /2001/1.2.3.4
         return False

@@ -283,3 +283,11 @@ def test_translations_per_language(filled):
         else:
             assert (row["percent_accepted"], row["most_frequent_reason"], row["attempts"]) == (0, "wrong_language", 2)
             assert row["most_frequent_wrong_language"] == "no"
+
+
+def test_personal_data(filled):
+    _, warehouse = filled
+    found = answer(warehouse, "personal_data")
+    assert found.columns == ["snapshot", "rule", "action", "documents", "percent", "matches", "per_document"]
+    assert found.rows() == [(snapshot, "email", "replace", 4, 50.0, 7, 1.8) for snapshot in ("S1", "S2")]
+    assert answer(warehouse, "personal_data", snapshot="S1").height == 1
