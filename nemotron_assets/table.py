@@ -222,8 +222,8 @@ def all_tables() -> dict[str, Table]:
     modules = (
         "nemotron_assets.snapshots.tables", "nemotron_assets.web.tables", "nemotron_assets.web.dedup.tables",
         "nemotron_assets.web.quality.tables", "nemotron_assets.web.synthetic.tables",
-        "nemotron_assets.web.release.tables", "nemotron_assets.blend.tables", "nemotron_assets.models",
-        "nemotron_assets.evaluate.tables", "resources.generations", "resources.lakehouse",
+        "nemotron_assets.web.release.tables", "nemotron_assets.math.tables", "nemotron_assets.blend.tables",
+        "nemotron_assets.models", "nemotron_assets.evaluate.tables", "resources.generations", "resources.lakehouse",
     )  # fmt: skip
     return {table.full_name: table for module in modules for table in import_module(module).TABLES}
 

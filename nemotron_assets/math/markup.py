@@ -173,6 +173,16 @@ def _image(element: lxml.etree._Element) -> Formula | None:
     return _formula(tex, display and not tex.startswith(r"{\displaystyle"), "image")
 
 
+def shows_formula(tag: str) -> bool:
+    """Whether the source of an <img> tag looks like a formula's."""
+    classes = re.search(r"""\bclass\s*=\s*["']([^"']*)""", tag)
+    if classes and not _IMAGE_CLASSES.isdisjoint(classes[1].casefold().split()):
+        return True
+    return bool(
+        _RENDERERS.search(tag) or re.search(r"""\balt\s*=\s*["'](?:\$[^$]+\$|\\[(\[]|\\begin\{|\\displaystyle)""", tag)
+    )
+
+
 def _delimited(alt: str) -> bool:
     if len(alt) > 2 and alt[0] == "$" and alt[-1] == "$":
         return True

@@ -299,6 +299,17 @@ class Recipe(Section):
     evaluate: Evaluate
     maintenance: Maintenance
 
+    @model_validator(mode="after")
+    def _window(self) -> Recipe:
+        window = self.llm.max_model_len
+        for name, prompt in {**self.rephrased.prompts(), "diverse_qa": self.diverse_qa}.items():
+            if self.llm.engine == "vllm" and prompt.max_input_tokens + prompt.max_output_tokens > window:
+                raise ValueError(
+                    f"prompt {name}: max_input_tokens {prompt.max_input_tokens} + max_output_tokens "
+                    f"{prompt.max_output_tokens} is more than llm.max_model_len {window}"
+                )
+        return self
+
     def section(self, dotted: str) -> Any:
         """A section or value by its dotted name. Raises `KeyError` naming the sections there are."""
         value: Any = self

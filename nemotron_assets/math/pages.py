@@ -1,0 +1,115 @@
+"""A snapshot's candidate pages, WARC file by WARC file: detected among its pages, or listed and fetched."""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Callable, Iterator
+
+import polars as pl
+import pyarrow as pa
+
+from nemotron_assets.math.candidates import detect_pages
+from nemotron_assets.math.lists import Pointer, Pointers
+from nemotron_assets.math.tables import CANDIDATE_PAGES
+from nemotron_assets.recipe.math import MathCandidates
+from nemotron_assets.snapshots import warc
+from nemotron_assets.snapshots.pages import page_batch
+from nemotron_assets.snapshots.tables import PAGES
+from nemotron_assets.table import Part, Reject, content_hash, row_id
+from resources.compute import Compute
+from resources.crawl import Crawl, CrawlError, Unavailable
+from resources.lakehouse import Reader
+
+_COLUMNS = (
+    "id", "snapshot", "warc_file", "warc_offset", "warc_length", "url", "host", "fetched_at", "mime", "charset", "html",
+    "content_hash",
+)  # fmt: skip
+
+
+class Candidates:
+    """One run over a snapshot's pages and the records that lists name."""
+
+    def __init__(
+        self, pages: Reader, recipe: MathCandidates, limits: warc.Limits, crawl: Crawl, compute: Compute,
+        reject: Callable[[Reject], None], log: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.pages, self.recipe, self.limits, self.crawl, self.compute = pages, recipe, limits, crawl, compute
+        self.reject, self.log = reject, log
+        self.snapshot = pages.partition
+
+    def parts(self) -> Iterator[Part]:
+        """A part for every file that has pages in the lake or records on a list."""
+        version = content_hash(self.recipe.model_dump_json())[:16]
+        contents = self.pages.parts() if self.pages.rows else {}
+        with Pointers(self.recipe, self.crawl, self.snapshot) as pointers:
+            if self.recipe.lists:
+                self.log(f"{self.snapshot}: {pointers.found} records for {pointers.listed} listed addresses")
+            named = pointers.files()
+            for file in sorted(contents.keys() | named.keys()):
+                state = f"{contents.get(file, '')}-{named.get(file, '')}-{version}"
+                yield Part(file, state, functools.partial(self._make, file, file in contents, pointers))
+
+    def _make(self, file: str, ingested: bool, pointers: Pointers) -> Iterator[pl.DataFrame]:
+        listed = {pointer.offset: pointer for pointer in pointers.of(file)}
+        detect = functools.partial(detect_pages, recipe=self.recipe)
+        stage = f"{CANDIDATE_PAGES.full_name} of {file}"
+        if ingested:
+            own = self.pages.part(file).batches(_COLUMNS, batch_size=self.recipe.batch_rows)
+            for frame in self.compute.map(own, detect, reject=self.reject, stage=stage):
+                wanted = pl.col("warc_offset").is_in(list(listed))
+                if self.recipe.detector:
+                    wanted |= pl.col("score") >= self.recipe.min_score
+                yield _rows(frame.filter(wanted), listed, fetched=False)
+            seen = self.pages.part(file).scan().select("warc_offset").collect()["warc_offset"].to_list()
+            rest = [listed[offset] for offset in sorted(listed.keys() - set(seen))]
+        else:
+            rest = list(listed.values())
+        if rest:
+            for frame in self.compute.map(self._fetched(file, rest), detect, reject=self.reject, stage=stage):
+                yield _rows(frame, listed, fetched=True)
+
+    def _fetched(self, file: str, pointers: list[Pointer]) -> Iterator[pa.RecordBatch]:
+        """The pages behind pointers, each by a ranged read of its record."""
+        found: list[warc.Page] = []
+        for pointer in pointers:
+            try:
+                found += self._fetch(file, pointer)
+            except Unavailable:
+                if not self.crawl.alive():
+                    raise  # the source is gone, not the record: the next run goes on here
+                self._reject(file, pointer, "unavailable", "the source did not deliver it")
+            except (CrawlError, warc.NotWarc) as problem:
+                self._reject(file, pointer, "unreadable_record", str(problem))
+            if len(found) >= self.recipe.batch_rows:
+                yield page_batch(found, self.snapshot, file).select(list(_COLUMNS))
+                found = []
+        if found:
+            yield page_batch(found, self.snapshot, file).select(list(_COLUMNS))
+
+    def _fetch(self, file: str, pointer: Pointer) -> list[warc.Page]:
+        record = io.BytesIO(self.crawl.read_range(file, pointer.offset, pointer.length))
+        source = warc.WarcFile(record, self.limits)
+        pages = list(source.pages())
+        if len(pages) != 1:
+            fates = ", ".join(sorted(fate for fate, number in source.counts.records.items() if number))
+            self._reject(file, pointer, "no_page", f"the record is no usable page: {fates or 'empty'}")
+            return []
+        pages[0].offset, pages[0].length = pointer.offset, pointer.length
+        return pages
+
+    def _reject(self, file: str, pointer: Pointer, cause: str, detail: str) -> None:
+        page = row_id(PAGES.full_name, self.snapshot, file, pointer.offset)
+        self.reject(Reject(page, cause, f"{file} at {pointer.offset}, {pointer.url}: {detail}"))
+
+
+def _rows(pages: pl.DataFrame, listed: dict[int, Pointer], *, fetched: bool) -> pl.DataFrame:
+    """Rows of `math.candidate_pages`."""
+    names = [list(listed[offset].lists) if offset in listed else [] for offset in pages["warc_offset"]]
+    ids = [row_id(CANDIDATE_PAGES.full_name, page) for page in pages["id"]]
+    return pages.with_columns(
+        id=pl.Series(ids, dtype=pl.String),
+        parents=pl.concat_list("id"),
+        lists=pl.Series(names, dtype=pl.List(pl.String)),
+        fetched=pl.lit(fetched),
+    ).select(CANDIDATE_PAGES.column_names)
