@@ -379,7 +379,9 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def _problem(error: Any) -> str:
     """One validation error as: key, what is wrong, the value, and what is allowed."""
-    where = ".".join(str(part) for part in error["loc"]) or "(recipe)"
+    where = ".".join(str(part) for part in error["loc"])
+    if not where:  # between sections
+        return error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         parent = _section_class(error["loc"][:-1])
         return f"{where}: unknown key; this section knows: {', '.join(parent.model_fields) if parent else 'none'}"

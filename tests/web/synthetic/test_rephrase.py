@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.recipe import load_recipe
+from nemotron_assets.recipe import RecipeError, load_recipe
 from nemotron_assets.table import row_id
 from nemotron_assets.web.synthetic import rephrase
 from nemotron_assets.web.synthetic.asking import Tally, frames
@@ -49,6 +49,13 @@ def test_published_limits():
     for recipe in (NANO2, LAPTOP):
         levels = {name: set(p.documents) for name, p in recipe.prompts().items()}
         assert levels == {name: {"high", "low"} if name == "wikipedia" else {"high"} for name in NAMES}
+
+
+def test_prompts_that_do_not_fit_into_the_model_are_refused(tmp_path):
+    own = tmp_path / "own.yaml"
+    own.write_text("extends: nano2\nllm: {max_model_len: 3000}")
+    with pytest.raises(RecipeError, match=r"distill: max_input_tokens 2000 \+ max_output_tokens 1600 is more than"):
+        load_recipe(str(own))
 
 
 @pytest.mark.parametrize("name", NAMES)
