@@ -1,4 +1,4 @@
-"""Snapshots arrive in any order: which of them take part, and how partitions that another one changes are announced.
+"""Snapshots arrive in any order: which of them take part, and how those that another one changes are kept right.
 
 A snapshot takes part in a table of this room once its own partition is made, or while it is being made. So at any
 time the partitions agree with each other, and once all snapshots are in they are what they would be in any order.
@@ -6,11 +6,8 @@ time the partitions agree with each other, and once all snapshots are in they ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-
-import dagster as dg
-from dagster._core.definitions.data_version import get_input_data_version_tag, get_input_event_pointer_tag
 
 from nemotron_assets.table import Part, Parts, Table
 from nemotron_assets.web.tables import DOCUMENTS
@@ -36,37 +33,6 @@ def taking_part(lake: Lakehouse, table: Table, snapshot: str, part: str = "") ->
     return [other for other in lake.read(DOCUMENTS).snapshots() if other == snapshot or is_made(other)]
 
 
-def announce(table: Table, rewritten: list[Rewritten], context: dg.AssetExecutionContext) -> None:
-    """Tell Dagster about rewritten partitions, so that what was made from them, and only that, becomes stale."""
-
-    def latest(key: dg.AssetKey, snapshot: str) -> dg.EventLogRecord | None:
-        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[snapshot])
-        return next(iter(context.instance.fetch_materializations(wanted, limit=1).records), None)
-
-    for change in rewritten:
-        # The code is that of the run that made the partition first; its inputs are now those that are in the lake.
-        known = latest(table.asset_key, change.snapshot)
-        tags = dict(known.asset_materialization.tags or {}) if known else {}
-        for key in context.assets_def.asset_deps[table.asset_key]:
-            if record := latest(key, change.snapshot):
-                made = (record.asset_materialization.tags or {}).get("dagster/data_version")
-                tags[get_input_event_pointer_tag(key)] = str(record.storage_id)
-                tags |= {get_input_data_version_tag(key): made} if made else {}
-        context.log_event(
-            dg.AssetMaterialization(
-                table.asset_key,
-                description=f"Rewritten because {context.partition_key} arrived or changed.",
-                partition=change.snapshot,
-                metadata={
-                    "dagster/partition_row_count": change.result.rows,
-                    "delta_version": change.result.version,
-                    "rewritten_for": context.partition_key,
-                },
-                tags={**tags, "dagster/data_version": change.result.data_version},
-            )
-        )
-
-
 def named(rewritten: list[Rewritten]) -> str:
     """The rewritten partitions, for metadata."""
     return ", ".join(change.snapshot for change in rewritten) or "none"
@@ -81,9 +47,17 @@ class Arriving:
 
     table: Table
 
-    def __init__(self, lake: Lakehouse, context: dg.AssetExecutionContext, code_version: str) -> None:
-        self.lake, self.context, self.code_version = lake, context, code_version
-        self.snapshot = context.partition_key
+    def __init__(
+        self,
+        lake: Lakehouse,
+        snapshot: str,
+        *,
+        run_id: str = "",
+        code_version: str = "",
+        announce: Callable[[list[Rewritten]], None] = lambda rewritten: None,
+    ) -> None:
+        self.lake, self.snapshot = lake, snapshot
+        self.run_id, self.code_version, self.announce = run_id, code_version, announce
         self.rewritten: list[Rewritten] = []
 
     def parts_of(self, snapshot: str) -> Iterator[Part]:
@@ -106,9 +80,9 @@ class Arriving:
         for later in self.later():
             before = self.lake.read(self.table, later).content()
             result = self.lake.write(
-                self.table, Parts(self.parts_of(later)), later, run_id=self.context.run_id,
+                self.table, Parts(self.parts_of(later)), later, run_id=self.run_id,
                 code_version=self.code_version,
             )  # fmt: skip
             if self.lake.read(self.table, later).content() != before:
                 self.rewritten.append(Rewritten(later, result))
-        announce(self.table, self.rewritten, self.context)
+        self.announce(self.rewritten)

@@ -1,9 +1,11 @@
 """Assets of deduplication over all snapshots: signatures, pairs, duplicates, repeated spans, and what remains."""
 
+from typing import Any
+
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import table_asset
+from nemotron_assets.table import Table, table_asset
 from nemotron_assets.web.dedup.tables import (
     DUPLICATES,
     NEAR_DUPLICATES,
@@ -16,6 +18,17 @@ from resources.lakehouse import Lakehouse, Reader
 
 # Partitions of other snapshots are brought up to date in the same step, so one step at a time.
 _POOL = "duplicates"
+
+
+def _run(context: dg.AssetExecutionContext, table: Table) -> dict[str, Any]:
+    """What a step that also writes partitions of other snapshots needs to know of its run."""
+    from nemotron_assets.web.dedup.announce import announce
+
+    return {
+        "run_id": context.run_id,
+        "code_version": context.assets_def.get_asset_spec(table.asset_key).code_version or "",
+        "announce": lambda rewritten: announce(table, rewritten, context),
+    }
 
 
 @table_asset(
@@ -45,8 +58,7 @@ def near_duplicates(
     later ones have with it are added to their partitions, and announced."""
     from nemotron_assets.web.dedup.near import ArrivingPairs
 
-    code_version = context.assets_def.get_asset_spec(NEAR_DUPLICATES.asset_key).code_version or ""
-    return ArrivingPairs(lake, recipe.dedup, context, code_version).parts()
+    return ArrivingPairs(lake, context.partition_key, recipe.dedup, **_run(context, NEAR_DUPLICATES)).parts()
 
 
 @table_asset(
@@ -60,14 +72,10 @@ def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recip
     """Documents that are dropped because one that is kept has the same or nearly the same text; the earliest is kept,
     by (snapshot, fetched_at, id). When a snapshot arrives late, the rows of others that change are rewritten and
     announced, only those."""
-    from nemotron_assets.web.dedup.arrivals import announce, named
+    from nemotron_assets.web.dedup.arrivals import named
     from nemotron_assets.web.dedup.duplicates import duplicates_of, rewrite_others
 
-    code_version = context.assets_def.get_asset_spec(DUPLICATES.asset_key).code_version or ""
-    rewritten = rewrite_others(
-        context.partition_key, lake, recipe.dedup, run_id=context.run_id, code_version=code_version
-    )
-    announce(DUPLICATES, rewritten, context)
+    rewritten = rewrite_others(context.partition_key, lake, recipe.dedup, **_run(context, DUPLICATES))
     context.add_output_metadata({"rewritten_partitions": named(rewritten)})
     return duplicates_of(context.partition_key, lake, recipe.dedup)
 
@@ -86,8 +94,8 @@ def repeated_spans(
     arrays (Nemotron-CC §2.1); and the documents of which the cuts leave nothing new."""
     from nemotron_assets.web.dedup.substring import ArrivingSpans
 
-    code_version = context.assets_def.get_asset_spec(REPEATED_SPANS.asset_key).code_version or ""
-    return ArrivingSpans(lake, recipe, context, code_version).parts()
+    run = _run(context, REPEATED_SPANS)
+    return ArrivingSpans(lake, context.partition_key, recipe.substring, recipe.dedup.memory_mb, **run).parts()
 
 
 @table_asset(

@@ -7,7 +7,7 @@ looked at again, and those whose rows change are rewritten.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import polars as pl
 import pyarrow as pa
@@ -34,6 +34,8 @@ def duplicates_of(
     """
     here = taking_part(lake, DUPLICATES, arriving or snapshot)
     here = [other for other in here if other <= snapshot or recipe.linkage == "components"]
+    if snapshot not in here:  # it has no documents
+        return
     documents, pairs = lake.read(DOCUMENTS, here), lake.read(NEAR_DUPLICATES, here)
     frames = dropped_documents(
         documents.within(snapshot).batches(DOCUMENT_COLUMNS, batch_size=65_536),
@@ -47,7 +49,15 @@ def duplicates_of(
         yield _rows(frame, snapshot)
 
 
-def rewrite_others(snapshot: str, lake: Lakehouse, recipe: Dedup, *, run_id: str, code_version: str) -> list[Rewritten]:
+def rewrite_others(
+    snapshot: str,
+    lake: Lakehouse,
+    recipe: Dedup,
+    *,
+    run_id: str = "",
+    code_version: str = "",
+    announce: Callable[[list[Rewritten]], None] = lambda rewritten: None,
+) -> list[Rewritten]:
     """Bring the partitions of other snapshots up to date with `snapshot`, which arrived or changed; those changed."""
     rewritten = []
     for other in taking_part(lake, DUPLICATES, snapshot):
@@ -63,6 +73,7 @@ def rewrite_others(snapshot: str, lake: Lakehouse, recipe: Dedup, *, run_id: str
             continue
         result = lake.write(DUPLICATES, rows.batches(), other, run_id=run_id, code_version=code_version)
         rewritten.append(Rewritten(other, result))
+    announce(rewritten)
     return rewritten
 
 

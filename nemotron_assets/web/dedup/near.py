@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import Any
 
-import dagster as dg
 import polars as pl
 
 from nemotron_assets.recipe.dedup import Dedup
@@ -117,11 +117,10 @@ class ArrivingPairs(Arriving):
 
     table = NEAR_DUPLICATES
 
-    def __init__(
-        self, lake: Lakehouse, recipe: Dedup, context: dg.AssetExecutionContext, code_version: str
-    ) -> None:  # fmt: skip
-        super().__init__(lake, context, code_version)
-        self.recipe, self.left_out = recipe, list[str]()
+    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Dedup, **run: Any) -> None:
+        super().__init__(lake, snapshot, **run)
+        self.recipe = recipe
+        self.left_out: list[str] = []
 
     def parts_of(self, snapshot: str) -> Iterator[Part]:
         pairs = SnapshotPairs(self.lake, snapshot, self.recipe)

@@ -10,13 +10,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-import dagster as dg
 import polars as pl
 import pyarrow as pa
 import xxhash
 
-from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.dedup import Substring
 from nemotron_assets.table import Part, content_hash, row_id
 from nemotron_assets.web.dedup.arrivals import Arriving, taking_part
@@ -238,13 +237,12 @@ class ArrivingSpans(Arriving):
 
     table = REPEATED_SPANS
 
-    def __init__(self, lake: Lakehouse, recipe: Recipe, context: dg.AssetExecutionContext, code_version: str) -> None:
-        super().__init__(lake, context, code_version)
-        self.recipe = recipe
+    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Substring, memory_mb: int, **run: Any) -> None:
+        super().__init__(lake, snapshot, **run)
+        self.recipe, self.memory_mb = recipe, memory_mb
 
     def parts_of(self, snapshot: str) -> Iterator[Part]:
-        dedup, substring = self.recipe.dedup, self.recipe.substring
-        return SnapshotSpans(self.lake, snapshot, substring, dedup.memory_mb, arriving=self.snapshot).parts()
+        return SnapshotSpans(self.lake, snapshot, self.recipe, self.memory_mb, arriving=self.snapshot).parts()
 
     def later(self) -> list[str]:
         return [s for s in taking_part(self.lake, self.table, self.snapshot, REST) if s > self.snapshot]

@@ -1,0 +1,151 @@
+"""Snapshots arrive in any order, late, changed or again: in the end every table is the same as in the order of time."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nemotron_assets.similarity.jaccard import jaccard
+from nemotron_assets.similarity.shingles import Shingling, shingle_sets
+from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES, UNIQUE_DOCUMENTS
+from resources.lakehouse import Lakehouse
+from tests.web.dedup.lake import RECIPE, deduplicate, finish, put, state
+
+SNAPSHOTS = ("A-1", "B-2", "C-3")
+def text(base: int, changes: int) -> str:
+    """One of a few base texts of 60 words, with its last words replaced; steps of 3 are alike, steps of 9 are not."""
+    return " ".join([f"w{base}x{k}" for k in range(60 - changes)] + [f"other{base}x{k}" for k in range(changes)])
+
+
+rows = st.lists(
+    st.tuples(st.sampled_from(SNAPSHOTS), st.integers(0, 3), st.integers(0, 2), st.sampled_from([0, 0, 3, 6, 9, 12])),
+    max_size=14,
+).map(lambda rows: [(f"d{n:02}", s, hour, text(base, changes), "en") for n, (s, hour, base, changes) in enumerate(rows)])
+
+
+def expected(rows, linkage: str) -> dict[str, tuple[str, str]]:
+    """Document: (what it is a duplicate of, how), the slow way."""
+    order = sorted(rows, key=lambda row: (row[1], row[2], row[0]))
+    sets = shingle_sets(pl.Series([row[3] for row in order], dtype=pl.String), Shingling("words", 3, 24))
+    pairs = list(itertools.combinations(range(len(order)), 2))
+    left, right = np.array(pairs, np.int64).reshape(-1, 2).T
+    alike = {p: s >= 0.8 for p, s in zip(pairs, jaccard(sets, left, right), strict=True)}
+    found: dict[int, int] = {}
+    if linkage == "direct":
+        first = {}
+        for late in range(len(order)):
+            same = first.setdefault(order[late][3], late)
+            if same != late:
+                found[late] = found.get(same, same)
+                continue
+            kept = [early for early in range(late) if alike[early, late] and early not in found]
+            if kept:
+                found[late] = kept[0]
+    else:
+        root = list(range(len(order)))
+        for _ in order:  # labels spread until nothing changes
+            for (early, late), yes in alike.items():
+                if yes:
+                    root[early] = root[late] = min(root[early], root[late])
+        found = {late: root[late] for late in range(len(order)) if root[late] != late}
+    return {
+        order[late][0]: (order[kept][0], "exact" if order[late][3] == order[kept][3] else "near")
+        for late, kept in found.items()
+    }
+
+
+def found(lake: Lakehouse) -> dict[str, tuple[str, str]]:
+    table = lake.read(DUPLICATES).scan().collect()
+    return {row["parents"][0]: (row["duplicate_of"], row["kind"]) for row in table.iter_rows(named=True)}
+
+
+@pytest.mark.parametrize("linkage", ["direct", "components"])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=rows, order=st.permutations(SNAPSHOTS))
+def test_the_order_of_arrival_does_not_matter(linkage, tmp_path_factory, rows, order):
+    recipe = RECIPE.model_copy(update={"linkage": linkage})
+    straight, mixed = (Lakehouse(root=str(tmp_path_factory.mktemp("lake"))) for _ in range(2))
+    for lake, arrivals in ((straight, SNAPSHOTS), (mixed, order)):
+        for snapshot in arrivals:
+            put(lake, rows, snapshot)
+            deduplicate(lake, snapshot, recipe)
+        finish(lake, SNAPSHOTS)
+    assert found(straight) == expected(rows, linkage)
+    assert state(mixed) == state(straight)
+    unique = mixed.read(UNIQUE_DOCUMENTS).scan().select("content_hash").collect()["content_hash"]
+    assert unique.is_unique().all()
+
+
+ROWS = [
+    ("a1", "A-1", 0, text(0, 0), "en"),
+    ("a2", "A-1", 1, text(1, 0), "en"),
+    ("b1", "B-2", 0, text(0, 3), "en"),
+    ("b2", "B-2", 1, text(2, 0), "en"),
+    ("c1", "C-3", 0, text(0, 6), "en"),
+    ("c2", "C-3", 1, text(2, 0), "en"),
+    ("c3", "C-3", 2, text(0, 12), "en"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("linkage", ["direct", "components"])
+@pytest.mark.parametrize("order", list(itertools.permutations(SNAPSHOTS)), ids="".join)
+def test_every_order_of_three_snapshots(linkage, order, tmp_path):
+    recipe = RECIPE.model_copy(update={"linkage": linkage})
+    lake = Lakehouse(root=str(tmp_path))
+    for snapshot in order:
+        put(lake, ROWS, snapshot)
+        deduplicate(lake, snapshot, recipe)
+    assert found(lake) == expected(ROWS, linkage)
+    # Again, in the order of time: nothing changes, nothing is rewritten.
+    before, versions = state(lake), [lake.read(table).version for table in (NEAR_DUPLICATES,)]
+    for snapshot in SNAPSHOTS:
+        assert not any(deduplicate(lake, snapshot, recipe).values())
+    assert state(lake) == before
+    assert [lake.read(table).version for table in (NEAR_DUPLICATES,)] == versions
+
+
+def test_a_late_snapshot_changes_only_what_it_concerns(tmp_path):
+    lake = Lakehouse(root=str(tmp_path))
+    for snapshot in ("B-2", "C-3"):
+        put(lake, ROWS, snapshot)
+        deduplicate(lake, snapshot)
+    untouched = lake.marker(lake.open(NEAR_DUPLICATES), "data", "C-3", "B-2")
+    put(lake, [("a9", "A-1", 0, text(0, 3), "en")], "A-1")
+    changed = deduplicate(lake, "A-1")
+    assert changed["near_duplicates"] == ["C-3"]  # in B-2 it is an exact copy
+    assert changed["duplicates"] == ["B-2", "C-3"]
+    assert lake.marker(lake.open(NEAR_DUPLICATES), "data", "C-3", "B-2") == untouched
+    put(lake, [("a9", "A-1", 0, text(5, 0), "en")], "A-1")  # it is made again, without anything like the others
+    changed = deduplicate(lake, "A-1")
+    assert changed["near_duplicates"] == ["C-3"]
+    assert changed["duplicates"] == ["B-2", "C-3"]
+    assert found(lake) == expected([("a9", "A-1", 0, text(5, 0), "en"), *ROWS[2:]], "direct")
+
+
+def test_later_snapshots_never_change_earlier_ones_when_linked_directly(tmp_path):
+    lake = Lakehouse(root=str(tmp_path))
+    put(lake, ROWS, "A-1")
+    deduplicate(lake, "A-1")
+    versions = lake.read(DUPLICATES, "A-1").content(), lake.marker(lake.open(DUPLICATES), "made", "A-1", "")
+    for snapshot in ("B-2", "C-3"):
+        put(lake, ROWS, snapshot)
+        assert "A-1" not in deduplicate(lake, snapshot)["duplicates"]
+    assert (lake.read(DUPLICATES, "A-1").content(), lake.marker(lake.open(DUPLICATES), "made", "A-1", "")) == versions
+
+
+def test_signatures_of_another_recipe_wait_for_their_turn(tmp_path):
+    lake = Lakehouse(root=str(tmp_path))
+    for snapshot in ("A-1", "B-2"):
+        put(lake, ROWS, snapshot)
+        deduplicate(lake, snapshot)
+    other = RECIPE.model_copy(update={"signatures": RECIPE.signatures.model_copy(update={"word_shingle": 2})})
+    deduplicate(lake, "B-2", other)
+    assert lake.read(NEAR_DUPLICATES, "B-2").parts().keys() <= {"B-2"}
+    changed = deduplicate(lake, "A-1", other)
+    assert changed["near_duplicates"] == ["B-2"]
+    assert found(lake)["b1"] == ("a1", "near")
