@@ -94,7 +94,8 @@ class Table:
     `partition_by` is "snapshot" or None. `part_by` names a column whose values are units of work inside a partition
     (a WARC file): each is one commit, and a re-run skips those that are in. `parents` names the tables (as
     "web.documents") whose ids stand in the `parents` column. `version` grows with an incompatible schema change.
-    `published` is its layout when it is exported.
+    `published` is its layout when it is exported. `point_reads` says that single rows are looked up: long values are
+    stored a few rows to a page, so that readers which skip pages decompress little for one, at the price of some size.
     """
 
     schema: str
@@ -107,6 +108,7 @@ class Table:
     parents: tuple[str, ...] = ()
     version: int = 1
     published: Published | None = None
+    point_reads: bool = False
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -222,7 +224,8 @@ def all_tables() -> dict[str, Table]:
     modules = (
         "nemotron_assets.snapshots.tables", "nemotron_assets.web.tables", "nemotron_assets.web.dedup.tables",
         "nemotron_assets.web.quality.tables", "nemotron_assets.web.synthetic.tables",
-        "nemotron_assets.web.release.tables", "nemotron_assets.math.tables", "nemotron_assets.blend.tables",
+        "nemotron_assets.web.release.tables", "nemotron_assets.math.tables", "nemotron_assets.code.sources.tables",
+        "nemotron_assets.blend.tables",
         "nemotron_assets.models", "nemotron_assets.evaluate.tables", "resources.generations", "resources.lakehouse",
     )  # fmt: skip
     return {table.full_name: table for module in modules for table in import_module(module).TABLES}
