@@ -140,11 +140,12 @@ class Heuristics(Section):
             "zh": (*_ENGLISH_ONLY, *_OF_WORDS),
             "ja": (*_ENGLISH_ONLY, *_OF_WORDS),
             "th": (*_ENGLISH_ONLY, *_OF_WORDS, "unended_line_share"),
-            "ko": (*_ENGLISH_ONLY, "mean_word_characters"),
+            "ko": (*_ENGLISH_ONLY, "mean_word_characters", "whitespace_share"),
         },
         description="rules that are off, by language. Everywhere those of English alone: its frequent words, and the "
         "two that Curator's list for other languages leaves out. zh, ja, th: no blanks between words, so that a "
-        "'word' is a clause. th: no mark ends a sentence. ko: words have 2 to 4 syllables, one character each",
+        "'word' is a clause. th: no mark ends a sentence. ko: words have 2 to 4 syllables, one character each, so that "
+        "every fourth character is a blank",
     )
     min_purity: float = Field(
         0.95, ge=0, le=1, description="a check fails when fewer kept documents have the language they stand under"

@@ -181,11 +181,27 @@ def _tables(strings: Measures) -> tuple:
         {**dict.fromkeys(strings.boilerplate, p.BOILERPLATE), **dict.fromkeys(strings.placeholder, p.PLACEHOLDER)}
     )
     return (
-        ascii_flags, packed, pages.astype(np.uint16), page_flags.ravel(), found.moves, found.byte_class,
+        *_windows([string.encode() for string in (*strings.boilerplate, *strings.placeholder)]), ascii_flags, packed, pages.astype(np.uint16), page_flags.ravel(), found.moves, found.byte_class,
         np.int64(found.classes), np.int64(found.matching), found.kind, special,
         np.array(list(kinds.values()), np.int64), np.uint64(special_mask),
         np.frombuffer(b"".join(ends), np.uint8), np.cumsum([0, *map(len, ends)]).astype(np.int64),
     )  # fmt: skip
+
+
+def _windows(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Few windows of four bytes of which each of the (lower-case) strings has one, and the bits to set in a text before
+    comparing: that which makes an ASCII letter lower case. With a shorter string, a window that every text has."""
+    import numpy as np
+
+    anything = b"\xff" * 4
+    left = [{string[k : k + 4] for k in range(len(string) - 3)} or {anything} for string in strings]
+    chosen = []
+    while left:
+        window = min(set.union(*left), key=lambda w: (-sum(w in each for each in left), w))
+        chosen.append(window)
+        left = [each for each in left if window not in each]
+    masks = [bytes(0xFF if b == 0xFF else 0x20 if 97 <= b <= 122 else 0 for b in window) for window in chosen]
+    return tuple(np.frombuffer(b"".join(part), np.uint8).reshape(-1, 4) for part in (chosen, masks))
 
 
 def _character_flags(strings: Measures) -> np.ndarray:
