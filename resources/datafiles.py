@@ -108,8 +108,10 @@ class _File:
         # A Bloom filter makes the look-up of one row by its id, which `nemotron trace` does, about ten times faster.
         # Ids, hashes and bodies are all different: a dictionary of them would only be thrown away.
         plain = {*wide, "id", "content_hash", "parents", "text", "html"}
+        # A page ends after the batch in which it is full; of short values it holds thousands all the same.
+        pages = {"data_page_size": 1 << 16, "write_batch_size": 16} if table.point_reads else {}
         self._writer = pq.ParquetWriter(
-            self._stream, schema, compression="zstd", compression_level=level,
+            self._stream, schema, compression="zstd", compression_level=level, **pages,
             use_dictionary=[name for name in schema.names if name not in plain],
             write_statistics=[name for name in schema.names if name not in wide],
             bloom_filter_options={"id": {"ndv": rows, "fpp": 0.01}} if "id" in schema.names else None,

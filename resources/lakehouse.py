@@ -162,11 +162,13 @@ class Reader:
         return frame.select(self.table.column_names)
 
     def batches(
-        self, columns: Iterable[str] | None = None, batch_size: int = 1024, where: tuple[str, str] | None = None
-    ) -> Iterator[pa.RecordBatch]:
+        self, columns: Iterable[str] | None = None, batch_size: int = 1024, where: tuple[str, str] | None = None,
+        keep_memory: bool = False,
+    ) -> Iterator[pa.RecordBatch]:  # fmt: skip
         """Stream the rows as record batches of at most `batch_size` rows, a few in memory at a time.
 
-        `where` is a column and the value it must have; files whose statistics exclude it are not read.
+        `where` is a column and the value it must have; files whose statistics exclude it are not read. `keep_memory`
+        keeps what a batch took for the next one, instead of giving it back: faster for short columns.
         """
         import pyarrow as pa
         import pyarrow.dataset as ds
@@ -190,7 +192,8 @@ class Reader:
         scanner = dataset.scanner(
             known, filter=wanted, batch_size=batch_size, batch_readahead=1, fragment_readahead=1,
             fragment_scan_options=options, use_threads=False,
-            memory_pool=pa.system_memory_pool(),  # gives freed pages back, unlike the default pool
+            # The system's pool gives freed pages back, the default one does not.
+            memory_pool=pa.default_memory_pool() if keep_memory else pa.system_memory_pool(),
         )  # fmt: skip
         for batch in scanner.to_batches():
             if batch.num_rows:

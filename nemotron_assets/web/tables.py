@@ -27,6 +27,7 @@ DOCUMENTS = Table(
     partition_by="snapshot",
     part_by="warc_file",
     parents=("snapshots.pages",),
+    point_reads=True,
 )
 
 EXTRACTION = Table(

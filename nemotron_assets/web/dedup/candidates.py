@@ -1,8 +1,8 @@
 """Which texts share a band of their signatures: joined in DuckDB, behind a filter that lets only few bands in.
 
 The bands of all earlier snapshots outnumber those of a new one by far, and nearly none of them meet. A bitmap over the
-new snapshot's bands tells so at a nanosecond each while the old ones stream by; about one in a hundred passes by
-chance and is let go by the join.
+new snapshot's bands tells so at a nanosecond each while the old ones stream by; fewer than one in a thousand pass by
+chance and are let go by the join.
 
 In a band that many texts share (pages of one template), each is paired with the earliest `max_bucket` others only, so
 that pairs grow with the texts and not with their square. Near-duplicates beyond those are still linked through them,
@@ -23,6 +23,7 @@ from nemotron_assets.web.dedup.workspace import load
 
 #: What is read of `web.signatures`.
 COLUMNS = ("parents", "fetched_at", "content_hash", "bands")
+BATCH_ROWS = 32_768
 
 _TEXTS = pa.schema(
     [
@@ -71,7 +72,7 @@ from pairs join mine using (row) join theirs on theirs.row = pairs.other_row
 
 
 class BandIndex:
-    """The bands of one snapshot, to be joined with those of others. Memory: a bitmap of 8 to 16 bytes per band, at
+    """The bands of one snapshot, to be joined with those of others. Memory: a bitmap of 16 to 32 bytes per band, at
     most `bitmap_mb`; the rest is DuckDB's."""
 
     def __init__(
@@ -80,9 +81,8 @@ class BandIndex:
     ) -> None:  # fmt: skip
         """`mine` are batches of `COLUMNS` with about `bands` bands in all."""
         self._connection, self._most = connection, max_bucket
-        bits = max(12, min((64 * max(bands, 1)).bit_length(), (bitmap_mb << 23).bit_length() - 1))
-        self._shift = np.uint64(64 - bits)
-        self._seen = np.zeros(1 << (bits - 6), np.uint64)
+        self._bits = max(12, min((64 * max(bands, 1)).bit_length(), (bitmap_mb << 23).bit_length() - 1))
+        self._seen = np.zeros(1 << (self._bits - 6), np.uint64)
         self._twice = np.zeros_like(self._seen)
         texts: list[pa.RecordBatch] = []
         load(connection, "bands", _BANDS, self._index(mine, texts))
@@ -91,11 +91,11 @@ class BandIndex:
     def _index(self, mine: Iterable[pa.RecordBatch], texts: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         row = 0
         for batch in mine:
-            values, owners = _flat(batch.column("bands"))
-            _set(self._seen, self._twice, self._shift, values)
+            values, offsets = _flat(batch)
+            _set(self._seen, self._twice, self._bits, values)
             rows = np.arange(row, row + batch.num_rows)
             texts.append(_texts(batch, rows))
-            yield pa.record_batch([pa.array(values), pa.array(owners + row)], schema=_BANDS)
+            yield pa.record_batch([pa.array(values), pa.array(np.repeat(rows, np.diff(offsets)))], schema=_BANDS)
             row += batch.num_rows
 
     def within(self) -> None:
@@ -109,33 +109,36 @@ class BandIndex:
         """Make the table `candidates` of the pairs with another snapshot, whose batches of `COLUMNS` are given. Texts
         that are in both have their pairs within each; they are left out."""
         texts: list[pa.RecordBatch] = []
-        load(self._connection, "passed", _BANDS, self._passing(theirs, texts))
+        load(self._connection, "passed", _BANDS, self.passing(theirs, texts))
         load(self._connection, "theirs", _TEXTS, texts)
         self._candidates(_BETWEEN)
+
+    def passing(self, theirs: Iterable[pa.RecordBatch], texts: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The bands of another snapshot that may be in this one as well; their texts are added to `texts`."""
+        row = 0
+        for batch in theirs:
+            values, offsets = _flat(batch)
+            found = _passing(self._seen, self._bits, values)
+            if len(found):
+                owners = np.searchsorted(offsets, found, side="right") - 1
+                rows = np.unique(owners)
+                texts.append(_texts(batch.drop_columns(["bands"]).take(pa.array(rows)), rows + row))
+                yield pa.record_batch([pa.array(values[found]), pa.array(owners + row)], schema=_BANDS)
+            row += batch.num_rows
 
     def _candidates(self, query: str) -> None:
         self._connection.execute(f"create or replace table candidates as {query}", {"most": self._most})
 
     def _repeated(self, bands: pa.RecordBatch) -> pa.RecordBatch:
         """The rows of a batch of `bands` whose band another text may have as well."""
-        return bands.take(pa.array(_passing(self._twice, self._shift, bands.column("band").to_numpy())))
-
-    def _passing(self, theirs: Iterable[pa.RecordBatch], texts: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        row = 0
-        for batch in theirs:
-            values, owners = _flat(batch.column("bands"))
-            found = _passing(self._seen, self._shift, values)
-            if len(found):
-                rows = np.unique(owners[found])
-                texts.append(_texts(batch.take(pa.array(rows)), rows + row))
-                yield pa.record_batch([pa.array(values[found]), pa.array(owners[found] + row)], schema=_BANDS)
-            row += batch.num_rows
+        return bands.take(pa.array(_passing(self._twice, self._bits, bands.column("band").to_numpy())))
 
 
-def _flat(bands: pa.LargeListArray) -> tuple[np.ndarray, np.ndarray]:
-    """All bands of a batch, and the row in the batch that each belongs to."""
-    counts = np.diff(bands.offsets.to_numpy())
-    return bands.flatten().to_numpy(), np.repeat(np.arange(len(bands)), counts)
+def _flat(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
+    """All bands of a batch, and where in them those of each row begin."""
+    bands = batch.column("bands")
+    offsets = bands.offsets.to_numpy()
+    return bands.flatten().to_numpy(), offsets - offsets[0]
 
 
 def _texts(batch: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
@@ -146,22 +149,35 @@ def _texts(batch: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
 
 
 @njit(cache=True, nogil=True)
-def _set(seen, twice, shift, values):
-    """Set the bits of `values` in `seen`; in `twice` those that were set already."""
-    for value in values:
-        place = np.uint64(value) >> shift
-        word, bit = place >> np.uint64(6), np.uint64(1) << (place & np.uint64(63))
-        twice[word] |= seen[word] & bit
-        seen[word] |= bit
+def _places(value, bits):
+    """Two places in a bitmap for a band, whose bits are as good as random: its leading bits, and those after them."""
+    value = np.uint64(value)
+    shift = np.uint64(64 - bits)
+    return value >> shift, (value << np.uint64(bits if 2 * bits <= 64 else 64 - bits)) >> shift
 
 
 @njit(cache=True, nogil=True)
-def _passing(bitmap, shift, values):
-    """Where the values are whose bit is set."""
+def _set(seen, twice, bits, values):
+    """Set the bits of `values` in `seen`; in `twice` those of values whose bits were set already."""
+    one, low = np.uint64(1), np.uint64(63)
+    for value in values:
+        first, second = _places(value, bits)
+        a, b = one << (first & low), one << (second & low)
+        if seen[first >> np.uint64(6)] & a and seen[second >> np.uint64(6)] & b:
+            twice[first >> np.uint64(6)] |= a
+            twice[second >> np.uint64(6)] |= b
+        seen[first >> np.uint64(6)] |= a
+        seen[second >> np.uint64(6)] |= b
+
+
+@njit(cache=True, nogil=True)
+def _passing(bitmap, bits, values):
+    """Where the values are whose bits are both set."""
     found = np.empty(values.size, np.int64)
-    count = 0
+    count, one, low = 0, np.uint64(1), np.uint64(63)
     for k in range(values.size):
-        place = np.uint64(values[k]) >> shift
-        found[count] = k
-        count += np.int64(bitmap[place >> np.uint64(6)] >> (place & np.uint64(63)) & np.uint64(1))
+        first, second = _places(values[k], bits)
+        if bitmap[first >> np.uint64(6)] >> (first & low) & one:
+            found[count] = k
+            count += np.int64(bitmap[second >> np.uint64(6)] >> (second & low) & one)
     return found[:count].copy()

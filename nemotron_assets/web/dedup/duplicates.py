@@ -38,9 +38,9 @@ def duplicates_of(
         return
     documents, pairs = lake.read(DOCUMENTS, here), lake.read(NEAR_DUPLICATES, here)
     frames = dropped_documents(
-        documents.within(snapshot).batches(DOCUMENT_COLUMNS, batch_size=65_536),
-        _others(lake, [other for other in here if other != snapshot]),
-        (_among(batch, here) for batch in pairs.batches(PAIR_COLUMNS, batch_size=65_536)),
+        documents.within(snapshot).batches(DOCUMENT_COLUMNS, batch_size=65_536, keep_memory=True),
+        others(lake, [other for other in here if other != snapshot]),
+        (_among(batch, here) for batch in pairs.batches(PAIR_COLUMNS, batch_size=65_536, keep_memory=True)),
         linkage=recipe.linkage,
         memory_mb=recipe.memory_mb,
         measure=lambda missing: _measure(missing, lake, recipe),
@@ -77,9 +77,10 @@ def rewrite_others(
     return rewritten
 
 
-def _others(lake: Lakehouse, snapshots: list[str]) -> Iterator[pa.RecordBatch]:
+def others(lake: Lakehouse, snapshots: list[str]) -> Iterator[pa.RecordBatch]:
+    """The documents of other snapshots, as much of them as deciding takes."""
     if snapshots:
-        yield from lake.read(DOCUMENTS, snapshots).batches(DOCUMENT_COLUMNS, batch_size=65_536)
+        yield from lake.read(DOCUMENTS, snapshots).batches(DOCUMENT_COLUMNS, batch_size=65_536, keep_memory=True)
 
 
 def _among(pairs: pa.RecordBatch, snapshots: list[str]) -> pa.RecordBatch:

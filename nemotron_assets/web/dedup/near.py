@@ -26,7 +26,6 @@ from resources.contract import hash63
 from resources.lakehouse import Lakehouse, Reader
 
 _PAIRS_AT_ONCE = 1 << 18
-_BATCH_ROWS = 32_768
 
 
 class SnapshotPairs:
@@ -63,7 +62,7 @@ class SnapshotPairs:
         if within:
             bands.within()
         else:
-            bands.between(theirs.batches(candidates.COLUMNS, batch_size=_BATCH_ROWS))
+            bands.between(theirs.batches(candidates.COLUMNS, batch_size=candidates.BATCH_ROWS, keep_memory=True))
         sets = Sets(self.recipe.signatures)
         sides = {self.snapshot: ["document", "other"]} if within else {
             self.snapshot: ["document"], theirs.partition: ["other"]
@@ -99,7 +98,7 @@ class _LazyIndex:
             connection = self._workspace.__enter__()
             index = candidates.BandIndex(
                 connection,
-                self._signatures.batches(candidates.COLUMNS, batch_size=_BATCH_ROWS),
+                self._signatures.batches(candidates.COLUMNS, batch_size=candidates.BATCH_ROWS, keep_memory=True),
                 self._signatures.rows * self._recipe.signatures.bands,
                 self._recipe.max_bucket,
                 bitmap_mb=self._recipe.memory_mb,

@@ -96,7 +96,13 @@ def signature_parts(documents: Reader, recipe: Dedup) -> Parts:
 
 def _parts(documents: Reader, recipe: Dedup) -> Iterator[Part]:
     with workspace(recipe.memory_mb) as connection:
-        load(connection, "earliest", _SEEN, documents.batches(_SEEN.names, batch_size=65_536), _EARLIEST)
+        load(
+            connection,
+            "earliest",
+            _SEEN,
+            documents.batches(_SEEN.names, batch_size=65_536, keep_memory=True),
+            _EARLIEST,
+        )
         for file, content in documents.parts().items():
             chosen = connection.execute("select id from earliest where warc_file = ? order by id", [file])
             ids = chosen.to_arrow_table()["id"].combine_chunks()

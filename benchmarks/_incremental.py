@@ -1,0 +1,276 @@
+"""Adding 10,000 documents costs the same whether 10,000, 100,000 or 300,000 are already in the lake.
+
+The assets' own code over Delta tables: signatures, verified pairs with the new snapshot itself and with the old one,
+and duplicates, for new snapshots of one size beside old ones of several. The old ones are deduplicated first, which
+gives what they cost. Of the new snapshot two kinds of cost are told apart: scanning what there is of the old ones
+(their bands, and the hashes of their documents), which can only grow with them; and everything else, which must not.
+CPU time of the whole process, in which nothing else runs; medians over rounds in which the sizes take turns.
+
+Texts are lines of this machine's documentation, dealt anew, about 3 kB each. Of the new ones, 12% are changed copies of
+old ones (Jaccard similarity 0.6 to 0.95), 6% of each other, and 2% exact copies, whatever the number of old ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmarks.harness import Claim, machine, table, verdict
+from benchmarks.ingest import texts
+
+NEW, OLD = "CC-MAIN-2025-08", "CC-MAIN-2024-51"
+CHANGED_OLD, CHANGED_NEW, EXACT = 0.12, 0.06, 0.02
+CHARACTERS, SPREAD = 2_650, 0.6
+FILE_ROWS = 25_000  # about what one of Common Crawl's WARC files leaves
+STAGES = ("signatures", "near_duplicates", "duplicates")
+
+
+def lines(most: int, seed: int) -> list[str]:
+    """Distinct lines with several words of the documentation on this machine."""
+    found: dict[str, None] = {}
+    files = sorted(texts())
+    random.Random(seed).shuffle(files)
+    for _, text in files:
+        for line in text.splitlines():
+            if len(line.split()) > 5 and len(line) < 400:
+                found.setdefault(line)
+        if len(found) >= most:
+            break
+    if len(found) < most // 10:
+        raise SystemExit("This machine has too little documentation to make texts from.")
+    return list(found)
+
+
+def fresh(chance: random.Random, pool: list[str]) -> str:
+    """A text of lines that stand together nowhere else."""
+    wanted, size, chosen = chance.lognormvariate(0, SPREAD) * CHARACTERS, 0, []
+    while size < wanted:
+        line = pool[int(chance.random() * len(pool))]
+        chosen.append(line)
+        size += len(line)
+    return "\n".join(chosen)
+
+
+def changed(text: str, chance: random.Random) -> str:
+    """A copy with single words replaced, whose similarity is about a random one between 0.6 and 0.95."""
+    share = 1 - 2 / (1 + 1 / chance.uniform(0.6, 0.95))
+    each = 1 - (1 - share) ** (1 / 5)
+    words = [f"word{chance.randrange(10**6)}" if chance.random() < each else word for word in text.split(" ")]
+    return " ".join(words)
+
+
+def old_texts(count: int, pool: list[str]) -> Iterator[str]:
+    chance = random.Random(3)
+    return (fresh(chance, pool) for _ in range(count))
+
+
+def new_texts(count: int, olds: list[str], pool: list[str]) -> list[str]:
+    """Texts of the new snapshot; `olds` are some of the old ones, chosen evenly from all."""
+    chance, made = random.Random(4), list[str]()
+    for number in range(count):
+        draw = number / count
+        if draw < CHANGED_OLD:
+            made.append(changed(chance.choice(olds), chance))
+        elif draw < CHANGED_OLD + EXACT:
+            made.append(chance.choice(olds))
+        elif draw < 1 - CHANGED_NEW:
+            made.append(fresh(chance, pool))
+        else:
+            made.append(changed(chance.choice(made[int(count * (CHANGED_OLD + EXACT)) :]), chance))
+    chance.shuffle(made)
+    return made
+
+
+def documents(snapshot: str, made: Iterator[str]):
+    """The texts as parts of `web.documents`, one per WARC file."""
+    import polars as pl
+
+    from nemotron_assets.table import Part, Parts, content_hash, row_id
+    from nemotron_assets.web.tables import DOCUMENTS
+
+    began = datetime(2025, 1, 1, tzinfo=UTC)
+
+    def frame(file: str, first: int, some: list[str]) -> pl.DataFrame:
+        rows = range(first, first + len(some))
+        return pl.DataFrame(
+            {
+                "id": [row_id(DOCUMENTS.full_name, snapshot, row) for row in rows],
+                "parents": [[row_id("snapshots.pages", snapshot, row)] for row in rows],
+                "snapshot": snapshot, "warc_file": file,
+                "url": [f"https://host{row % 997}.example/{row}" for row in rows],
+                "host": [f"host{row % 997}.example" for row in rows],
+                "fetched_at": [began + timedelta(seconds=row) for row in rows],
+                "language": "en", "language_score": 1.0, "title": "a page", "text": some,
+                "characters": [len(text) for text in some], "content_hash": [content_hash(text) for text in some],
+            },
+            schema_overrides={"fetched_at": pl.Datetime("us", "UTC")},
+        ).select(DOCUMENTS.column_names)  # fmt: skip
+
+    def parts() -> Iterator[Part]:
+        for number in itertools.count():
+            some = list(itertools.islice(made, FILE_ROWS))
+            if not some:
+                return
+            file = f"file-{number:05}"
+            yield Part(file, "1", lambda file=file, some=some, number=number: frame(file, number * FILE_ROWS, some))
+
+    return Parts(parts())
+
+
+class Timed:
+    """CPU seconds of this process by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, name: str, work: Callable[[], object]) -> object:
+        began = time.process_time()
+        result = work()
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.process_time() - began
+        return result
+
+
+def deduplicate(lake, snapshot: str, recipe) -> dict[str, float]:
+    """CPU seconds of each stage of one snapshot, made even if it is in."""
+    from nemotron_assets.table import Parts
+    from nemotron_assets.web.dedup.duplicates import duplicates_of
+    from nemotron_assets.web.dedup.near import SnapshotPairs
+    from nemotron_assets.web.dedup.signatures import signature_parts
+    from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES, SIGNATURES
+    from nemotron_assets.web.tables import DOCUMENTS
+
+    timed = Timed()
+    work = {
+        "signatures": lambda: lake.write(
+            SIGNATURES, signature_parts(lake.read(DOCUMENTS, snapshot), recipe), snapshot, force=True
+        ),
+        "near_duplicates": lambda: lake.write(
+            NEAR_DUPLICATES, Parts(SnapshotPairs(lake, snapshot, recipe).parts()), snapshot, force=True
+        ),
+        "duplicates": lambda: lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe), snapshot),
+    }
+    for stage in STAGES:
+        timed(stage, work[stage])
+    return timed.seconds
+
+
+def scans(lake, recipe) -> dict[str, float]:
+    """CPU seconds of reading what the new snapshot's stages read of the old ones, by stage."""
+    from nemotron_assets.web.dedup import candidates
+    from nemotron_assets.web.dedup.duplicates import others
+    from nemotron_assets.web.dedup.tables import SIGNATURES
+    from nemotron_assets.web.dedup.workspace import workspace
+
+    timed = Timed()
+    signatures = lake.read(SIGNATURES)
+    with workspace(recipe.memory_mb) as connection:
+        mine = signatures.within(NEW)
+        index = candidates.BandIndex(
+            connection, mine.batches(candidates.COLUMNS, batch_size=candidates.BATCH_ROWS, keep_memory=True),
+            mine.rows * recipe.signatures.bands, recipe.max_bucket,
+        )  # fmt: skip
+        theirs = signatures.within(OLD).batches(candidates.COLUMNS, batch_size=candidates.BATCH_ROWS, keep_memory=True)
+        timed("near_duplicates", lambda: sum(batch.num_rows for batch in index.passing(theirs, [])))
+    timed("duplicates", lambda: sum(batch.num_rows for batch in others(lake, [OLD])))
+    return timed.seconds
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--new", type=int, default=10_000, help="documents added")
+    parser.add_argument("--old", type=int, nargs="+", default=[10_000, 100_000, 300_000], help="documents there")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="2,000 onto 2,000, 6,000 and 20,000")
+    parser.add_argument("--folder", type=Path, help="keep the lakes here, to be used again")
+    args = parser.parse_args(argv)
+    if args.quick:
+        args.new, args.old, args.rounds = 2_000, [2_000, 6_000, 20_000], 3
+    with tempfile.TemporaryDirectory() as temporary:
+        return compare(args.folder or Path(temporary), args.new, sorted(args.old), args.rounds)
+
+
+def fill(folder: Path, new: int, old: int, pool: list[str], recipe) -> tuple[object, dict[str, float]]:
+    """A lake with `old` documents, deduplicated, and `new` ones beside them; CPU seconds of deduplicating the old."""
+    from nemotron_assets.web.dedup.tables import DUPLICATES
+    from nemotron_assets.web.tables import DOCUMENTS
+    from resources.lakehouse import Lakehouse
+
+    place = folder / f"{new}-onto-{old}"
+    lake = Lakehouse(root=str(place / "lake"), row_group_mb=32, compression_level=1)
+    chosen = dict.fromkeys(random.Random(5).sample(range(old), min(old, new)), "")
+
+    def remembered() -> Iterator[str]:
+        for row, text in enumerate(old_texts(old, pool)):
+            if row in chosen:
+                chosen[row] = text
+            yield text
+
+    lake.write(DOCUMENTS, documents(OLD, remembered()), OLD)
+    costs = deduplicate(lake, OLD, recipe)
+    lake.write(DOCUMENTS, documents(NEW, iter(new_texts(new, list(chosen.values()), pool))), NEW)
+    deduplicate(lake, NEW, recipe)
+    print(f"{old:,} documents: deduplicated in {sum(costs.values()):.3g} CPU s", file=sys.stderr, flush=True)
+    assert lake.read(DUPLICATES, NEW).rows
+    return lake, costs
+
+
+def compare(folder: Path, new: int, olds: Sequence[int], rounds: int) -> int:
+    from nemotron_assets.recipe import load_recipe
+    from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES
+
+    recipe = load_recipe("laptop").dedup
+    pool = lines(200_000, seed=1)
+    fill(folder / "warm", 200, 200, pool, recipe)  # compiled and loaded before anything is measured
+    lakes, costs = {}, {}
+    for old in olds:
+        lakes[old], costs[old] = fill(folder, new, old, pool, recipe)
+    figures: dict[int, list[dict[str, float]]] = {old: [] for old in olds}
+    for number in range(rounds):
+        for old in olds if number % 2 == 0 else reversed(olds):
+            stages = deduplicate(lakes[old], NEW, recipe)
+            scan = scans(lakes[old], recipe)
+            rest = {f"{stage}, the rest": stages[stage] - scan.get(stage, 0) for stage in STAGES}
+            figures[old].append({
+                "scan of bands": scan["near_duplicates"], "scan of hashes": scan["duplicates"], **rest,
+                "scan": sum(scan.values()), "everything else": sum(rest.values()),
+            })  # fmt: skip
+    middle = {
+        old: {name: statistics.median(one[name] for one in found) for name in found[0]}
+        for old, found in figures.items()
+    }
+    names = list(middle[olds[0]])
+    rows = [
+        [f"{old:,}", *(middle[old][name] for name in names), sum(costs[old].values()),
+         100 * middle[old]["scan"] / sum(costs[old].values()),
+         lakes[old].read(NEAR_DUPLICATES, NEW).rows, lakes[old].read(DUPLICATES, NEW).rows]
+        for old in olds
+    ]  # fmt: skip
+    header = ["documents there", *(f"{name}, CPU s" for name in names), "deduplicating the old ones, CPU s",
+              "scan, % of that", "pairs found", "documents dropped"]  # fmt: skip
+    print(f"{new:,} documents added, {rounds} rounds; {machine()}\n\n{table(header, rows)}")
+    least, most = olds[0], olds[-1]
+    flat = statistics.median(
+        large["everything else"] / small["everything else"]
+        for small, large in zip(figures[least], figures[most], strict=True)
+    )
+    growth = middle[most]["scan"] / middle[least]["scan"] / (most / least)
+    share = max(middle[old]["scan"] / sum(costs[old].values()) for old in olds)
+    return verdict(
+        [
+            Claim(f"everything but the scan, {most:,} against {least:,} documents there", flat, "times", at_most=1.2),
+            Claim("growth of the scan, per growth of what is there", growth, "", at_most=1.0),
+            Claim("scan, of what deduplicating the old documents cost", share, "", at_most=0.02),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
