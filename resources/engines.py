@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import random
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -166,6 +167,7 @@ class VllmEngine(_Tokenizes):
             import torch
 
             os.environ.update(_VLLM_ENVIRONMENT)
+            _keep_to_own_modules()
             from vllm import EngineArgs
             from vllm.v1.engine.llm_engine import LLMEngine
 
@@ -194,6 +196,22 @@ class VllmEngine(_Tokenizes):
                 torch.set_num_threads = set_num_threads
                 random.setstate(state)
         return self._llm
+
+
+class _OwnModules:
+    """Stands for `sys` in vLLM's search for its own kernels."""
+
+    @property
+    def modules(self) -> dict[str, Any]:
+        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "vllm"}
+
+
+def _keep_to_own_modules() -> None:
+    """vLLM's CPU build replaces its GPU kernels wherever they were imported, and looks for them at every object of
+    every loaded module; llvmlite (numba) and Flask have some that break under that look (vLLM 0.32)."""
+    from vllm.triton_utils import dispatcher
+
+    dispatcher.sys = _OwnModules()
 
 
 class OpenAiEngine(_Tokenizes):
