@@ -22,7 +22,6 @@ FLAGS = (
     "-force_html", "-nomargins", "-restrictions=all", "-noreferer", "-nobrowse", "-nopause", "-nolog",
 )  # fmt: skip
 _CONFIG = "PERSISTENT_COOKIES:FALSE\nACCEPT_ALL_COOKIES:FALSE\nSET_COOKIES:FALSE\nNO_PAUSE:TRUE\n"
-_MEMORY = 1 << 30  # bytes of address space
 _WRAPPED = 900  # columns; Lynx breaks lines near 1,010 whatever -width says
 
 
@@ -39,10 +38,11 @@ def find() -> str:
 
 
 class Lynx:
-    """Renders markup to text. `timeout_s` is for one process and all its pages."""
+    """Renders markup to text. `timeout_s` and `memory_mb` (of address space) are for one process and all its
+    pages."""
 
-    def __init__(self, timeout_s: float = 20.0) -> None:
-        self.timeout_s = timeout_s
+    def __init__(self, timeout_s: float = 20.0, memory_mb: int = 1_024) -> None:
+        self.timeout_s, self.memory = timeout_s, memory_mb << 20
 
     def render(self, pages: Sequence[str]) -> list[str | LynxError]:
         """The text of every page, in order; a page that Lynx cannot do is its error. Pages must be balanced markup
@@ -84,7 +84,7 @@ class Lynx:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 seconds = int(self.timeout_s) + 1
                 resource.prlimit(process.pid, resource.RLIMIT_CPU, (seconds, seconds))
-                resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+                resource.prlimit(process.pid, resource.RLIMIT_AS, (self.memory, self.memory))
             try:
                 output, errors = process.communicate(markup.encode("utf-8"), timeout=self.timeout_s)
             except subprocess.TimeoutExpired:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from nemotron_assets.math.markup import shows_formula
+from nemotron_assets.math.images import shows_formula
 from nemotron_assets.recipe.math import MathCandidates
 from nemotron_assets.snapshots.charset import decode
 

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-MAX_DEPTH = 200  # nested elements; deeper ones are read as text
+MAX_DEPTH = 100  # nested elements; deeper ones are read as text
 
 
 @dataclass(slots=True)
@@ -24,49 +24,17 @@ class Node:
 
 
 FUNCTIONS = frozenset(
-    [
-        "arccos",
-        "arcsin",
-        "arctan",
-        "arg",
-        "cos",
-        "cosh",
-        "cot",
-        "coth",
-        "csc",
-        "deg",
-        "det",
-        "dim",
-        "exp",
-        "gcd",
-        "hom",
-        "inf",
-        "injlim",
-        "ker",
-        "lg",
-        "lim",
-        "liminf",
-        "limsup",
-        "ln",
-        "log",
-        "max",
-        "min",
-        "Pr",
-        "projlim",
-        "sec",
-        "sin",
-        "sinh",
-        "sup",
-        "tan",
-        "tanh",
-    ]
-)
+    ("arccos", "arcsin", "arctan", "arg", "cos", "cosh", "cot", "coth", "csc", "deg", "det", "dim", "exp", "gcd",
+     "hom", "inf", "injlim", "ker", "lg", "lim", "liminf", "limsup", "ln", "log", "max", "min", "Pr", "projlim",
+     "sec", "sin", "sinh", "sup", "tan", "tanh")
+)  # fmt: skip
 
 _GREEK = {
     chr(code): "\\" + name
     for code, name in zip(
         range(0x3B1, 0x3CA),
-        ["alpha", "beta", "gamma", "delta", "varepsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "omicron", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "varphi", "chi", "psi", "omega"],
+        ("alpha", "beta", "gamma", "delta", "varepsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu",
+         "nu", "xi", "omicron", "pi", "rho", "varsigma", "sigma", "tau", "upsilon", "varphi", "chi", "psi", "omega"),
         strict=True,
     )
     if name != "omicron"
@@ -145,6 +113,10 @@ _FENCES = {"(": "(", ")": ")", "[": "[", "]": "]", "{": r"\{", "}": r"\}", "|": 
            "/": "/", "": ".", "〈": r"\langle", "〉": r"\rangle"}  # fmt: skip
 _OPENING = frozenset("([{⟨⌊⌈〈")
 _CLOSING = frozenset(")]}⟩⌋⌉〉")
+
+
+_ENCLOSED = {"box": r"\boxed", "diagonalstrike": r"\cancel", "radical": r"\sqrt", "top": r"\overline",
+             "bottom": r"\underline", "horizontalstrike": r"\sout"}  # fmt: skip
 
 
 def to_tex(node: Node) -> str:
@@ -307,8 +279,7 @@ class _Converter:
     def _menclose(self, node: Node) -> str:
         inside = self._row(node.children)
         notation = node.attributes.get("notation", "longdiv")
-        for name, command in (("box", r"\boxed"), ("diagonalstrike", r"\cancel"), ("radical", r"\sqrt"),
-                              ("top", r"\overline"), ("bottom", r"\underline"), ("horizontalstrike", r"\sout")):  # fmt: skip
+        for name, command in _ENCLOSED.items():
             if name in notation:
                 return f"{command}{{{inside}}}"
         return inside

@@ -10,70 +10,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nemotron_assets.math.delimiters import Span, scan
 from nemotron_assets.math.mathml import FUNCTIONS
 
 _TOKEN = re.compile(r"\\(?:[A-Za-z]+\*?|.)|[^\s\\]", re.DOTALL)
 
 #: Commands that only space, size or place.
 _SILENT = frozenset(
-    [
-        r"\,",
-        r"\;",
-        r"\:",
-        r"\!",
-        r"\>",
-        r"\left",
-        r"\right",
-        r"\big",
-        r"\Big",
-        r"\bigg",
-        r"\Bigg",
-        r"\bigl",
-        r"\bigr",
-        r"\Bigl",
-        r"\Bigr",
-        r"\biggl",
-        r"\biggr",
-        r"\Biggl",
-        r"\Biggr",
-        r"\bigm",
-        r"\Bigm",
-        r"\middle",
-        r"\displaystyle",
-        r"\textstyle",
-        r"\scriptstyle",
-        r"\scriptscriptstyle",
-        r"\limits",
-        r"\nolimits",
-        r"\quad",
-        r"\qquad",
-        r"\thinspace",
-        r"\medspace",
-        r"\thickspace",
-        r"\enspace",
-        r"\negthinspace",
-        r"\allowbreak",
-        r"\nobreak",
-        r"\relax",
-        r"\strut",
-        r"\mathstrut",
-        r"\noindent",
-        r"\nonumber",
-        r"\notag",
-        r"\hfill",
-        r"\mathrel",
-        r"\mathbin",
-        r"\mathop",
-        r"\mathord",
-        r"\mathopen",
-        r"\mathclose",
-        r"\mathpunct",
-        r"\mathinner",
-        r"\mathstrut",
-        r"\/",
-        r"~",
-    ]
-) | {"\\ ", "\\\n"}
+    (r"\,", r"\;", r"\:", r"\!", r"\>", r"\left", r"\right", r"\big", r"\Big", r"\bigg", r"\Bigg", r"\bigl",
+     r"\bigr", r"\Bigl", r"\Bigr", r"\biggl", r"\biggr", r"\Biggl", r"\Biggr", r"\bigm", r"\Bigm", r"\middle",
+     r"\displaystyle", r"\textstyle", r"\scriptstyle", r"\scriptscriptstyle", r"\limits", r"\nolimits", r"\quad",
+     r"\qquad", r"\thinspace", r"\medspace", r"\thickspace", r"\enspace", r"\negthinspace", r"\allowbreak",
+     r"\nobreak", r"\relax", r"\strut", r"\mathstrut", r"\noindent", r"\nonumber", r"\notag", r"\hfill",
+     r"\mathrel", r"\mathbin", r"\mathop", r"\mathord", r"\mathopen", r"\mathclose", r"\mathpunct", r"\mathinner",
+     r"\/", "~", "\\ ", "\\\n")
+)  # fmt: skip
 _SYNONYMS = {
     r"\le": r"\leq", r"\ge": r"\geq", r"\ne": r"\neq", r"\rightarrow": r"\to", r"\gets": r"\leftarrow",
     r"\dots": r"\ldots", r"\cdots": r"\ldots", r"\dotsc": r"\ldots", r"\dotsb": r"\ldots", r"\dotsm": r"\ldots",
@@ -108,44 +59,12 @@ _UNSEEN = frozenset({"aligned", "matrix"})
 
 #: Commands whose arguments are groups; braces after any other command only group.
 _WITH_ARGUMENTS = frozenset(
-    [
-        r"\frac",
-        r"\sqrt",
-        r"\binom",
-        r"\overset",
-        r"\underset",
-        r"\stackrel",
-        r"\overbrace",
-        r"\underbrace",
-        r"\hat",
-        r"\tilde",
-        r"\bar",
-        r"\vec",
-        r"\dot",
-        r"\ddot",
-        r"\acute",
-        r"\grave",
-        r"\breve",
-        r"\check",
-        r"\mathring",
-        r"\underline",
-        r"\mathrm",
-        r"\mathbf",
-        r"\mathcal",
-        r"\mathbb",
-        r"\mathfrak",
-        r"\mathtt",
-        r"\mathsf",
-        r"\boxed",
-        r"\cancel",
-        r"\phantom",
-        r"\xrightarrow",
-        r"\xleftarrow",
-        r"\pmod",
-        r"\overleftarrow",
-        r"\dddot",
-    ]
-)
+    (r"\frac", r"\sqrt", r"\binom", r"\overset", r"\underset", r"\stackrel", r"\overbrace", r"\underbrace",
+     r"\hat", r"\tilde", r"\bar", r"\vec", r"\dot", r"\ddot", r"\acute", r"\grave", r"\breve", r"\check",
+     r"\mathring", r"\underline", r"\mathrm", r"\mathbf", r"\mathcal", r"\mathbb", r"\mathfrak", r"\mathtt",
+     r"\mathsf", r"\boxed", r"\cancel", r"\phantom", r"\xrightarrow", r"\xleftarrow", r"\pmod", r"\overleftarrow",
+     r"\dddot")
+)  # fmt: skip
 
 MAX_TOKENS = 20_000
 
@@ -261,12 +180,18 @@ def _scripts_in_order(words: list[str]) -> list[str]:
     result: list[str] = []
     i = 0
     while i < len(words):
-        if words[i] == "'" and (after := next((k for k in range(i, len(words)) if words[k] != "'"), 0)):
-            if words[after] == "_":  # f'_k is f_k'
+        if words[i] == "'":
+            after = i
+            while after < len(words) and words[after] == "'":
+                after += 1
+            if words[after : after + 1] == ["_"]:  # f'_k is f_k'
                 below, end = _script(words, after)
                 result += below + words[i:after]
                 i = end
                 continue
+            result += words[i:after]
+            i = after
+            continue
         if words[i] == "^":
             above, after = _script(words, i)
             if (primes := [word for word in above[1:] if word not in "{}"]) and set(primes) == {"'"}:
@@ -302,24 +227,52 @@ class Found:
     end: int
 
 
-_FENCED = re.compile(r"^(```+|~~~+).*?^\1[ \t]*$", re.DOTALL | re.MULTILINE)
-# A dollar opens before something that is no blank and closes after something that is none and before no digit, as
-# Pandoc reads it: "costs $5 or $10" holds no formula.
-_DELIMITED = re.compile(
-    r"(?<!\\)\$\$(?P<d2>(?:[^$\\]|\\.){1,20000}?)\$\$"
-    r"|(?<![\\$])\$(?![\s$])(?P<d1>(?:[^$\\\n]|\\.|\n(?!\s*\n)){0,5000}?(?:[^\s\\$]|\\[^\n]))\$(?![\d$])"
-    r"|(?<!\\)\\\((?P<p>.{1,20000}?)(?<!\\)\\\)|(?<!\\)\\\[(?P<b>.{1,20000}?)(?<!\\)\\\]",
-    re.DOTALL,
-)
+_FENCE = re.compile(r"^(`{3,}|~{3,})(.*)$", re.MULTILINE)
+
+
+def code_spans(text: str) -> list[tuple[int, int]]:
+    """The places of a text's fenced code blocks; one that is not closed is none."""
+    spans, opened, fence = [], -1, ""
+    marks = list(_FENCE.finditer(text))
+    # Fences that are never closed must not hide what follows: the last line of each kind closes the last block.
+    last = {}
+    for mark in marks:
+        if not mark[2].strip():
+            last[mark[1]] = mark.start()
+    for mark in marks:
+        if not fence:
+            if last.get(mark[1], -1) > mark.start() and "`" not in mark[2]:
+                opened, fence = mark.start(), mark[1]
+        elif mark[1] == fence and not mark[2].strip():
+            spans.append((opened, mark.end()))
+            fence = ""
+    return spans
+
+
+def without_code(text: str) -> str:
+    """A text without its fenced code blocks."""
+    parts, start = [], 0
+    for low, high in code_spans(text):
+        parts.append(text[start:low])
+        start = high
+    return "".join([*parts, text[start:]])
 
 
 def find(text: str) -> Iterator[Found]:
     """The delimited formulas of a text, in order; fenced code blocks are passed over."""
-    spans = [match.span() for match in _FENCED.finditer(text)]
+
+    def accept(span: Span) -> bool:
+        # A dollar opens before something that is no blank and closes after something that is none and before no
+        # digit, as Pandoc reads it: "costs $5 or $10" holds no formula.
+        inside = span.inside
+        if span.kind == "environment" or not inside.strip() or "\n\n" in inside.replace("\r", ""):
+            return False
+        if span.kind == "dollars":
+            return not (inside[0].isspace() or inside[-1].isspace() or text[span.end : span.end + 1].isdigit())
+        return span.kind != "dollars2" or "$" not in inside.replace("\\$", "")
+
     start = 0
-    for low, high in [*spans, (len(text), len(text))]:
-        for match in _DELIMITED.finditer(text, start, low):
-            kind = match.lastgroup
-            if tex := match[kind].strip():
-                yield Found(tex, kind in ("d2", "b"), *match.span())
+    for low, high in [*code_spans(text), (len(text), len(text))]:
+        for span in scan(text, accept, start, low):
+            yield Found(span.inside.strip(), span.kind in ("dollars2", "brackets"), span.start, span.end)
         start = high

@@ -1,0 +1,166 @@
+"""Formulas between delimiters in running text: \\(…\\), \\[…\\], $…$, $$…$$ and environments.
+
+What a browser with MathJax would typeset is a formula; a price, a shell variable or a regular expression is none. How
+sure one can be depends on the page: one that loads MathJax or KaTeX means its delimiters, elsewhere only what is
+written in TeX counts. Reading is linear in the text, whatever a page contains.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+MAX_TEX = 20_000  # characters; longer "formulas" are text
+_MAX_DOLLARS = 5_000  # characters between single dollar signs
+
+Kind = Literal["parentheses", "brackets", "dollars", "dollars2", "environment"]
+
+ENVIRONMENTS = frozenset(
+    ("equation", "align", "alignat", "gather", "multline", "eqnarray", "displaymath", "math", "flalign", "aligned",
+     "split", "cases", "gathered", "array", "matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "Vmatrix",
+     "smallmatrix", "subequations", "dmath")
+)  # fmt: skip
+_OPENING = re.compile(r"\\\\|\\\$|\\\(|\\\[|\$\$|\$|\\begin\{([A-Za-z]{1,20})(\*?)\}")
+_KINDS: dict[str, Kind] = {r"\(": "parentheses", r"\[": "brackets", "$": "dollars", "$$": "dollars2"}
+_UNESCAPED = r"(?<!\\)(?:\\\\)*"
+_CLOSING = {
+    "parentheses": re.compile(_UNESCAPED + r"(\\\))"), "brackets": re.compile(_UNESCAPED + r"(\\\])"),
+    "dollars": re.compile(_UNESCAPED + r"(\$)"), "dollars2": re.compile(_UNESCAPED + r"(\$\$)"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of text from one delimiter to the other; `inside` is what stands between them, or the whole of an
+    environment."""
+
+    kind: Kind
+    inside: str
+    start: int
+    end: int
+
+
+def scan(text: str, accept: Callable[[Span], bool], start: int = 0, stop: int | None = None) -> Iterator[Span]:
+    """The stretches that `accept` takes, in order, none inside another. What it refuses is searched again behind its
+    opening delimiter. The next closing delimiter is remembered, so that many openings without one cost nothing."""
+    stop = len(text) if stop is None else stop
+    closings: dict[str, tuple[int, int]] = {}
+    while match := _OPENING.search(text, start, stop):
+        start = match.end()
+        name = match[1]
+        kind = _KINDS.get(match[0]) or ("environment" if name in ENVIRONMENTS else None)
+        if kind is None:
+            continue
+        key = match[0] if kind == "environment" else kind
+        if key not in closings or closings[key][0] < start:
+            closings[key] = _next_closing(text, kind, name and name + match[2], start, stop)
+        low, high = closings[key]
+        if low - start > (_MAX_DOLLARS if kind == "dollars" else MAX_TEX) or low == start or low >= stop:
+            continue
+        inside = text[match.start() : high] if kind == "environment" else text[start:low]
+        span = Span(kind, inside, match.start(), high)
+        if accept(span):
+            yield span
+            start = high
+
+
+def _next_closing(text: str, kind: Kind, environment: str | None, start: int, stop: int) -> tuple[int, int]:
+    if kind == "environment":
+        closing = f"\\end{{{environment}}}"
+        low = text.find(closing, start, stop)
+        return (low, low + len(closing)) if low >= 0 else (1 << 60, 1 << 60)
+    match = _CLOSING[kind].search(text, start, stop)
+    return match.span(1) if match else (1 << 60, 1 << 60)
+
+
+# -- what is a formula ------------------------------------------------------------------------------------------------
+
+#: Loads a renderer of delimited formulas, or marks them up for one.
+_LOADS = re.compile(
+    r"MathJax|mathjax|katex|jsMath|LaTeXMathML|tex2jax|texme|class=[\"'](?:[\w -]{0,80} )?math[ \"'-]", re.ASCII
+)
+_SETS_DOLLARS = re.compile(
+    r"""inlineMath["']?\s{0,9}:\s{0,9}\[[^;]{0,200}?["']\$["']|left["']?\s{0,9}:\s{0,9}["']\$["']"""
+    r"""|delimiters[^;]{0,200}?["']\$["']"""
+)
+_TEX = re.compile(
+    r"\\[A-Za-z]{2,}|[\^_]\{|(?<![A-Za-z])[A-Za-z]'{0,3}[\^_][A-Za-z0-9\\(*+-]|[)\]}|\d][\^_][A-Za-z0-9\\{(-]|\\[,;{}|]"
+)
+_COMMAND_WITH_TEXT = re.compile(r"\\[A-Za-z]+\{[^{}]*\}|\\[A-Za-z]+")
+_PROSE = re.compile(r"[^\W\d_]{2,},? [^\W\d_]{2,},? [^\W\d_]{2,}")
+_WORDS = re.compile(r"\s[^\W\d_]{2,}[\s,.;:]*")
+_AMOUNT = re.compile(r"\s*\d[\d.,]*\s*(?:[kKmMbB]|bn|million|billion|thousand|USD|US)?(?:[\s,;:.)/-]|$)")
+_SYMBOLIC = re.compile(
+    r"[A-Za-z](?:'{1,3}|_?\d)?|[-+]?[A-Za-z]\s?[=<>+*/|-]\s?[-+]?[A-Za-z\d.]{1,6}|[A-Za-z]\([A-Za-z]\)"
+)
+
+
+def looks_like_tex(text: str) -> bool:
+    """Whether a text has what only TeX writes: commands, scripts."""
+    return bool(_TEX.search(text))
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How far a page's delimiters can be trusted: `renders` them at all, and single `dollars` among them."""
+
+    renders: bool = False
+    dollars: bool = False
+
+    @classmethod
+    def of(cls, page: str) -> Habits:
+        """The habits of a page's source."""
+        renders = bool(_LOADS.search(page))
+        return cls(renders, renders and bool(_SETS_DOLLARS.search(page)))
+
+    def accept(self, span: Span, text: str) -> bool:
+        """Whether a stretch of running text is a formula."""
+        inside = span.inside
+        if not inside.strip():
+            return False
+        if span.kind == "environment":
+            return True
+        if span.kind in ("parentheses", "brackets"):
+            opening = "\\(" if span.kind == "parentheses" else "\\["
+            if opening in inside.replace("\\\\", ""):
+                return False  # the first of them was prose
+            return looks_like_tex(inside) or (self.renders and not _WORDS.fullmatch(inside))
+        if span.kind == "dollars2":
+            return _braces_close(inside) and (self.renders or looks_like_tex(inside)) and not _is_prose(inside)
+        return self._accept_dollars(span, text)
+
+    def _accept_dollars(self, span: Span, text: str) -> bool:
+        inside = span.inside
+        before, after = text[span.start - 1 : span.start], text[span.end : span.end + 1]
+        if after.isdigit() or "\n\n" in inside or _is_prose(inside):
+            return False
+        tex = looks_like_tex(inside)
+        if _AMOUNT.match(inside) and not tex and not (self.dollars and re.fullmatch(r"[\d.,\s/+*=<>()-]+", inside)):
+            return False
+        if self.dollars:
+            return tex or not _is_prose(inside, 2)
+        if inside[0].isspace() or inside[-1].isspace() or after.isalnum() or before.isalnum():
+            return False
+        return tex or bool(_SYMBOLIC.fullmatch(inside))
+
+
+def _is_prose(text: str, words: int = 3) -> bool:
+    """Whether so many words follow each other outside the arguments of commands."""
+    if text.count(" ") < words - 1:
+        return False
+    plain = _COMMAND_WITH_TEXT.sub(" 0 ", text)
+    return bool(_PROSE.search(plain)) if words == 3 else bool(re.search(r"[^\W\d_]{3,},? [^\W\d_]{2,}", plain))
+
+
+def _braces_close(text: str) -> bool:
+    """Whether braces are balanced, so that a $ inside them belongs to a text within the formula."""
+    if "$" not in text:
+        return True
+    depth = 0
+    for token in re.finditer(r"\\.|[{}$]", text, re.DOTALL):
+        depth += (token[0] == "{") - (token[0] == "}")
+        if token[0] == "$" and depth <= 0:
+            return False
+    return depth == 0

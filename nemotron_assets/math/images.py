@@ -1,0 +1,112 @@
+"""Images of formulas: their TeX stands in an alternative text, or in the address of the service that drew them."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote, unquote_plus, urlsplit
+
+import lxml.etree
+
+from nemotron_assets.math.formula import MAX_TEX, Formula, formula
+
+_CLASSES = frozenset(
+    ("math", "tex", "latex", "formulainl", "formuladsp", "mwe-math-fallback-image-inline", "ltx_math", "equation",
+     "mwe-math-fallback-image-display", "mathtex", "texmath", "katex-img", "latex-image", "tex-math", "wp-katex-eq",
+     "formula", "inlineformula", "displayformula", "texrender", "ql-img-inline-formula", "ql-img-displayed-equation")
+)  # fmt: skip
+_RENDERERS = re.compile(
+    r"codecogs\.com/(?:gif|png|svg|eq|pdf|swf|emf)|latex\.codecogs\.com|latex\.php|/mathtex|/mimetex|"
+    r"chart\.(?:apis\.)?google(?:apis)?\.com/chart|math\.now\.sh|i\.upmath\.me|tex\.s2cms|"
+    r"render\.githubusercontent\.com/render/math|zhihu\.com/equation|\d?\.wp\.com/latex|wordpress\.com/latex|"
+    r"quicklatex|texify|/media/math/render/|latex2png|sciweavers\.org/tex2img|forkosh|/img/latex|/latex/image|"
+    r"mathurl\.com/render|/images/math/|upload\.wikimedia\.org/math|texrendr|/cgi-bin/tex|/filter/tex/"
+)
+_DISPLAY_CLASSES = ("dsp", "display", "block")
+_SOURCES = ("src", "data-src", "data-lazy-src", "data-original")
+_PARAMETERS = ("latex", "tex", "chl", "math", "eq", "formula", "from", "equation")
+#: What CodeCogs takes before a formula: resolution, background, font, size.
+_PREFIXES = re.compile(
+    r"(?:\s|\\(?:dpi|bg)(?:\{[^}]{0,40}\}|_\w{1,20})|\\fn_\w{1,10}|\\bg_\w{1,20}"
+    r"|\\(?:inline|tiny|small|normal|large|huge|Large|LARGE|Huge)(?![A-Za-z]))+"
+)
+_ALT = re.compile(r"""\balt\s{0,9}=\s{0,9}["'](?:\$[^$]+\$|\\[(\[]|\\begin\{|\\displaystyle)""")
+_CLASS = re.compile(r"""\bclass\s{0,9}=\s{0,9}["']([^"']*)""")
+
+
+def shows_formula(tag: str) -> bool:
+    """Whether the source of an <img> tag looks like a formula's."""
+    classes = _CLASS.search(tag)
+    if classes and not _CLASSES.isdisjoint(classes[1].casefold().split()):
+        return True
+    return bool(_RENDERERS.search(tag) or _ALT.search(tag))
+
+
+def image_formula(element: lxml.etree._Element) -> Formula | None:
+    """The formula an image shows; None for any other image."""
+    sources = [element.get(name) for name in _SOURCES if element.get(name)]
+    alt = (element.get("alt") or "").strip()
+    classes = (element.get("class") or "").casefold()
+    tex = element.get("data-tex") or element.get("data-latex") or element.get("data-formula") or ""
+    if not tex and (source := next((s for s in sources if _RENDERERS.search(s)), None)):
+        tex = tex_of_address(source) or alt
+    elif not tex:
+        known = not _CLASSES.isdisjoint(classes.split()) or _in_math(element)
+        known = known or _delimited(alt) or alt.startswith((r"\begin{", r"\displaystyle", r"{\displaystyle"))
+        tex = alt if known else ""
+    tex = tex.strip()
+    if not tex or len(tex) > MAX_TEX:
+        return None
+    display = any(word in classes for word in _DISPLAY_CLASSES) or r"\displaystyle" in tex[:40] or _alone(element)
+    return formula(tex, display and not tex.startswith(r"{\displaystyle"), "image")
+
+
+def _delimited(alt: str) -> bool:
+    if len(alt) > 2 and alt[0] == "$" and alt[-1] == "$":
+        return True
+    return (alt.startswith(r"\[") and alt.endswith(r"\]")) or (alt.startswith(r"\(") and alt.endswith(r"\)"))
+
+
+def _in_math(element: lxml.etree._Element) -> bool:
+    """Whether the image stands in an element of class math (as Sphinx writes displayed formulas)."""
+    parent = element.getparent()
+    for _ in range(2):
+        if parent is None:
+            return False
+        if "math" in (parent.get("class") or "").split():
+            return True
+        parent = parent.getparent()
+    return False
+
+
+def _alone(element: lxml.etree._Element) -> bool:
+    """Whether an image is the only thing in its block."""
+    parent = element.getparent()
+    if parent is None or parent.tag not in ("p", "div", "td", "center") or len(parent) != 1:
+        return False
+    return not (parent.text or "").strip() and not (element.tail or "").strip()
+
+
+def tex_of_address(address: str) -> str:
+    """The TeX inside the address of a rendering service; "" if there is none."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    query = parts.query
+    fields = dict(part.split("=", 1) for part in re.split(r"&(?:amp;)?", query) if "=" in part)
+    for name in _PARAMETERS:
+        if name in fields and "\\" not in query.split("=", 1)[0] and (name != "chl" or fields.get("cht") == "tx"):
+            return _without_prefixes(unquote_plus(fields[name]))
+    if (query and "codecogs" in parts.netloc + parts.path) or "mimetex" in parts.path or "mathtex" in parts.path:
+        # A fragment sign in a formula ends the query in a careless address.
+        whole = unquote(query + (f"#{parts.fragment}" if parts.fragment else ""))
+        return _without_prefixes(whole)
+    for marker in ("/svg/", "/png/", "/gif/"):
+        if marker in parts.path and ("upmath" in parts.netloc or "s2cms" in parts.netloc):
+            return unquote(parts.path.split(marker, 1)[1]).strip()
+    return ""
+
+
+def _without_prefixes(tex: str) -> str:
+    prefixes = _PREFIXES.match(tex)
+    return tex[prefixes.end() if prefixes else 0 :].strip()

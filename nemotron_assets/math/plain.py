@@ -1,0 +1,132 @@
+"""Pages that need no browser: plain text, Markdown as it was written, and notebooks.
+
+Their formulas get the one style of delimiters that rendered pages have; code in fences or indented stays as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from nemotron_assets.math import tex
+from nemotron_assets.math.delimiters import Habits, scan
+from nemotron_assets.math.formula import Code, Formula
+from nemotron_assets.math.markup import code_block, delimited_formula, sound
+
+_TAG = re.compile(r"<(?:!doctype|html|head|body|p|div|a|br|table|span|h[1-6]|ul|ol|li|img|script|math)\b", re.I)
+_INLINE_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)[^`\n]{1,500}\1(?!`)")
+_MAX_CELLS = 5_000
+
+
+def kind_of(page: str, mime: str) -> str:
+    """ "html", "plain" or "notebook", by the page's content before its media type."""
+    start = page[:2_000].lstrip("\ufeff \t\r\n")
+    if start.startswith("{") and '"nbformat"' in page and '"cells"' in page:
+        return "notebook"
+    if re.match(r"<(?:!doctype\s+html|html)\b", start, re.IGNORECASE):
+        return "html"
+    return "plain" if mime == "text/plain" or not _TAG.search(page) else "html"
+
+
+def plain_text(page: str) -> tuple[str, tuple[Formula, ...], tuple[Code, ...]]:
+    """(text, formulas, code) of plain text or Markdown."""
+    page = sound(page.replace("\r\n", "\n").replace("\r", "\n"))
+    habits = Habits(renders=True, dollars=False)
+    parts: list[str] = []
+    formulas: list[Formula] = []
+    blocks: list[Code] = []
+    start = 0
+    for low, high in [*tex.code_spans(page), (len(page), len(page))]:
+        parts += _running(page[start:low], habits, formulas)
+        if low < high:
+            parts.append(page[low:high])
+            opening, _, inside = page[low:high].partition("\n")
+            if block := code_block(inside.rpartition("\n")[0], opening.strip("`~ ").split(" ")[0]):
+                blocks.append(block)
+        start = high
+    lines = (line.rstrip() for line in "".join(parts).split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n"), tuple(formulas), tuple(blocks)
+
+
+def _running(text: str, habits: Habits, formulas: list[Formula]) -> Iterator[str]:
+    """Running text with its formulas in one style of delimiters; inline code is no formula."""
+    start = 0
+    for low, high in [*(match.span() for match in _INLINE_CODE.finditer(text)), (len(text), len(text))]:
+        piece = text[start:low]
+        at = 0
+        for span in scan(piece, lambda span, piece=piece: habits.accept(span, piece)):
+            if found := delimited_formula(span, span.inside):
+                yield escaped(piece[at : span.start])
+                yield found.text()
+                formulas.append(found)
+                at = span.end
+        yield escaped(piece[at:])
+        yield escaped(text[low:high])
+        start = high
+
+
+def escaped(text: str) -> str:
+    """Text in which no dollar sign or bracket opens a formula."""
+    return re.sub(r"(?<!\\)(\\\\)*(\$|\\[(\[])", _with_backslash, text) if "$" in text or "\\" in text else text
+
+
+def _with_backslash(match: re.Match[str]) -> str:
+    return f"{match[0][: -len(match[2])]}\\{match[2]}"
+
+
+def notebook_text(page: str, max_output: int) -> tuple[str, str, tuple[Formula, ...], tuple[Code, ...]] | None:
+    """(title, text, formulas, code) of a Jupyter notebook; None for JSON that is none. Outputs are cut at `max_output`
+    characters each; pictures are left out."""
+    try:
+        notebook = json.loads(page)
+        cells = notebook["cells"]
+        language = str(notebook.get("metadata", {}).get("language_info", {}).get("name", ""))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    if not isinstance(cells, list):
+        return None
+    language = language if re.fullmatch(r"[\w+#.-]{1,20}", language) else ""
+    texts: list[str] = []
+    formulas: list[Formula] = []
+    blocks: list[Code] = []
+    for cell in cells[:_MAX_CELLS]:
+        if not isinstance(cell, dict):
+            continue
+        source = _joined(cell.get("source"))
+        if cell.get("cell_type") == "markdown":
+            text, found, code = plain_text(source)
+            texts.append(text)
+            formulas += found
+            blocks += code
+        elif cell.get("cell_type") == "code":
+            outputs = [_output(output, max_output) for output in _list(cell.get("outputs"))]
+            for block in (code_block(sound(source), language), *(code_block(sound(o), "") for o in outputs)):
+                if block:
+                    texts.append(block.fenced())
+                    blocks.append(block)
+        elif source.strip():
+            texts.append(escaped(sound(source)))
+    heading = next((m[1].strip() for text in texts if (m := re.search(r"^#{1,3} (.+)$", text, re.MULTILINE))), "")
+    return heading[:500], "\n\n".join(text for text in texts if text), tuple(formulas), tuple(blocks)
+
+
+def _output(output: Any, limit: int) -> str:
+    """The text of a cell's output, cut at `limit` characters."""
+    if not isinstance(output, dict):
+        return ""
+    data = output.get("data")
+    text = output.get("text") if data is None else data.get("text/plain") if isinstance(data, dict) else ""
+    return _joined(text)[:limit]
+
+
+def _joined(value: Any) -> str:
+    """A multi-line string of a notebook: a text, or a list of lines."""
+    if isinstance(value, list):
+        return "".join(part for part in value if isinstance(part, str))
+    return value if isinstance(value, str) else ""
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,91 @@
+"""Candidate pages as rows of `math.rendered`: text with its formulas and code, and the language it is in."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import polars as pl
+
+from nemotron_assets.math import tex
+from nemotron_assets.math.render import Rendered, RenderError, render_pages
+from nemotron_assets.math.tables import RENDERED
+from nemotron_assets.recipe.math import MathRendering
+from nemotron_assets.snapshots.charset import decode
+from nemotron_assets.table import Reject, content_hash, row_id
+from nemotron_assets.web.language import detect
+from resources.compute import Compute
+from resources.lakehouse import Reader
+from resources.lynx import Lynx
+
+_KEPT = ("snapshot", "warc_file", "url", "host", "fetched_at")
+_COLUMNS = ("id", "parents", *_KEPT, "mime", "charset", "html")
+_MADE = {
+    "title": pl.String, "text": pl.String, "language": pl.String, "language_score": pl.Float64, "characters": pl.Int64,
+    "formulas": pl.Int32, "display_formulas": pl.Int32, "code_blocks": pl.Int32, "encodings": pl.List(pl.String),
+    "encoding_counts": pl.List(pl.Int32), "layout": pl.String, "cause": pl.String, "detail": pl.String,
+}  # fmt: skip
+
+
+def render_rows(pages: pl.DataFrame, recipe: MathRendering, model: str, characters: int) -> pl.DataFrame:
+    """Candidate pages with html, mime and charset replaced by the columns of `_MADE`. A page that cannot be laid out,
+    or has too little text, has `cause` and `detail`; languages are detected by `model` in the first `characters`."""
+    lynx = Lynx(recipe.timeout_s, recipe.memory_mb)
+    markup = [
+        decode(html, charset)[: recipe.max_html_characters]
+        for html, charset in pages.select("html", "charset").iter_rows()
+    ]
+    rendered = render_pages(
+        markup, lynx, mimes=pages["mime"].to_list(), scripts=recipe.scripts, batch=recipe.pages_per_process,
+        max_output=recipe.max_output_characters,
+    )  # fmt: skip
+    rows = [_row(page, recipe, model, characters) for page in rendered]
+    made = pl.DataFrame(rows, schema=_MADE, orient="row")
+    return pages.drop("html", "charset", "mime").with_columns(made.get_columns())
+
+
+def _row(page: Rendered | RenderError, recipe: MathRendering, model: str, characters: int) -> tuple:
+    if isinstance(page, RenderError):
+        return (None, "", "und", 0.0, 0, 0, 0, 0, [], [], "", "not_laid_out", str(page))
+    language, score = detect(prose(page.text), model, characters)
+    counts = Counter(formula.encoding for formula in page.formulas).most_common()
+    short = len(page.text) < recipe.min_characters and not page.formulas
+    cause, detail = ("too_short", f"{len(page.text)} characters without a formula") if short else (None, None)
+    return (
+        page.title or None, page.text, language, score, len(page.text), len(page.formulas),
+        sum(formula.display for formula in page.formulas), len(page.code), [name for name, _ in counts],
+        [number for _, number in counts], page.layout, cause, detail,
+    )  # fmt: skip
+
+
+def prose(text: str) -> str:
+    """A text without formulas and code, whose letters belong to no language."""
+    parts, start = [], 0
+    for formula in tex.find(text):
+        parts.append(text[start : formula.start])
+        start = formula.end
+    return tex.without_code(" ".join([*parts, text[start:]]))
+
+
+def render_part(
+    pages: Reader,
+    recipe: MathRendering,
+    model: str,
+    characters: int,
+    compute: Compute,
+    reject: Callable[[Reject], None],
+) -> Iterator[pl.DataFrame]:
+    """One part of `math.candidate_pages` as rows of `math.rendered`."""
+    render = functools.partial(render_rows, recipe=recipe, model=model, characters=characters)
+    batches = pages.batches(_COLUMNS, batch_size=recipe.batch_rows)
+    for frame in compute.map(batches, render, reject=reject, stage=RENDERED.full_name):
+        for row, cause, detail in (
+            frame.filter(pl.col("cause").is_not_null()).select("id", "cause", "detail").iter_rows()
+        ):
+            reject(Reject(row, cause, detail))
+        kept = frame.filter(pl.col("cause").is_null())
+        yield kept.with_columns(
+            id=pl.Series([row_id(RENDERED.full_name, page) for page in kept["id"]], dtype=pl.String),
+            content_hash=pl.Series([content_hash(text) for text in kept["text"]], dtype=pl.String),
+        ).select(RENDERED.column_names)
