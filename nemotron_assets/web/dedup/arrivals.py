@@ -22,15 +22,17 @@ class Rewritten:
     result: WriteResult
 
 
-def taking_part(lake: Lakehouse, table: Table, snapshot: str, part: str = "") -> list[str]:
-    """Snapshots with documents whose partition of `table` is made (its part `part`; "{}" there is the snapshot), and
+def taking_part(
+    lake: Lakehouse, table: Table, snapshot: str, part: str = "", documents: Table = DOCUMENTS
+) -> list[str]:
+    """Snapshots with `documents` whose partition of `table` is made (its part `part`; "{}" there is the snapshot), and
     `snapshot`, in the order in which texts are kept."""
     delta = lake.open(table)
 
     def is_made(other: str) -> bool:
         return lake.marker(delta, "data", other, part.format(other)) is not None
 
-    return [other for other in lake.read(DOCUMENTS).snapshots() if other == snapshot or is_made(other)]
+    return [other for other in lake.read(documents).snapshots() if other == snapshot or is_made(other)]
 
 
 def named(rewritten: list[Rewritten]) -> str:

@@ -15,91 +15,91 @@ import pyarrow.compute as pc
 
 from nemotron_assets.recipe.dedup import Dedup
 from nemotron_assets.spool import Spool
-from nemotron_assets.table import row_id
+from nemotron_assets.table import Table, row_id
 from nemotron_assets.web.dedup.arrivals import Rewritten, taking_part
+from nemotron_assets.web.dedup.family import WEB, Family
 from nemotron_assets.web.dedup.linkage import DOCUMENT_COLUMNS, PAIR_COLUMNS, dropped_documents
-from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES
 from nemotron_assets.web.dedup.texts import Sets
-from nemotron_assets.web.tables import DOCUMENTS
 from resources.contract import ContentHash, checked
 from resources.lakehouse import Lakehouse
 
 
 def duplicates_of(
-    snapshot: str, lake: Lakehouse, recipe: Dedup, arriving: str | None = None
+    snapshot: str, lake: Lakehouse, recipe: Dedup, arriving: str | None = None, tables: Family = WEB
 ) -> Iterator[pl.DataFrame]:  # fmt: skip
     """The rows of one partition of `web.duplicates`, from the documents and pairs that are in the lake now.
 
     `arriving` is the snapshot that is being made, if it is another one: it takes part although it is not in yet.
     """
-    here = taking_part(lake, DUPLICATES, arriving or snapshot)
+    here = taking_part(lake, tables.duplicates, arriving or snapshot, documents=tables.documents)
     here = [other for other in here if other <= snapshot or recipe.linkage == "components"]
     if snapshot not in here:  # it has no documents
         return
-    documents, pairs = lake.read(DOCUMENTS, here), lake.read(NEAR_DUPLICATES, here)
+    documents, pairs = lake.read(tables.documents, here), lake.read(tables.near_duplicates, here)
     frames = dropped_documents(
         documents.within(snapshot).batches(DOCUMENT_COLUMNS, batch_size=65_536, keep_memory=True),
-        others(lake, [other for other in here if other != snapshot]),
+        others(lake, [other for other in here if other != snapshot], tables),
         (_among(batch, here) for batch in pairs.batches(PAIR_COLUMNS, batch_size=65_536, keep_memory=True)),
         linkage=recipe.linkage,
         memory_mb=recipe.memory_mb,
-        measure=lambda missing: _measure(missing, lake, recipe),
+        measure=lambda missing: _measure(missing, lake, recipe, tables),
     )
     for frame in frames:
-        yield _rows(frame, snapshot)
+        yield _rows(frame, snapshot, tables.duplicates)
 
 
 def rewrite_others(
     snapshot: str,
     lake: Lakehouse,
     recipe: Dedup,
+    tables: Family = WEB,
     *,
     run_id: str = "",
     code_version: str = "",
     announce: Callable[[list[Rewritten]], None] = lambda rewritten: None,
 ) -> list[Rewritten]:
     """Bring the partitions of other snapshots up to date with `snapshot`, which arrived or changed; those changed."""
-    rewritten = []
-    for other in taking_part(lake, DUPLICATES, snapshot):
+    rewritten, table = [], tables.duplicates
+    for other in taking_part(lake, table, snapshot, documents=tables.documents):
         if other == snapshot or (other < snapshot and recipe.linkage == "direct"):
             continue
         # Looked at first and written only if different: an unchanged partition must not get a new version.
-        content, rows = ContentHash(DUPLICATES), Spool()
-        rows.add(pl.from_arrow(DUPLICATES.arrow_schema().empty_table()))
-        made = checked(DUPLICATES, duplicates_of(other, lake, recipe, arriving=snapshot), other)
+        content, rows = ContentHash(table), Spool()
+        rows.add(pl.from_arrow(table.arrow_schema().empty_table()))
+        made = checked(table, duplicates_of(other, lake, recipe, arriving=snapshot, tables=tables), other)
         for batch in content.counting(made):
             rows.add(pl.from_arrow(batch))
-        if content.value == lake.marker(lake.open(DUPLICATES), "data", other, ""):
+        if content.value == lake.marker(lake.open(table), "data", other, ""):
             continue
-        result = lake.write(DUPLICATES, rows.batches(), other, run_id=run_id, code_version=code_version)
+        result = lake.write(table, rows.batches(), other, run_id=run_id, code_version=code_version)
         rewritten.append(Rewritten(other, result))
     announce(rewritten)
     return rewritten
 
 
-def others(lake: Lakehouse, snapshots: list[str]) -> Iterator[pa.RecordBatch]:
+def others(lake: Lakehouse, snapshots: list[str], tables: Family = WEB) -> Iterator[pa.RecordBatch]:
     """The documents of other snapshots, as much of them as deciding takes."""
     if snapshots:
-        yield from lake.read(DOCUMENTS, snapshots).batches(DOCUMENT_COLUMNS, batch_size=65_536, keep_memory=True)
+        yield from lake.read(tables.documents, snapshots).batches(DOCUMENT_COLUMNS, batch_size=65_536, keep_memory=True)
 
 
 def _among(pairs: pa.RecordBatch, snapshots: list[str]) -> pa.RecordBatch:
     return pairs.filter(pc.is_in(pairs.column("other_snapshot"), pa.array(snapshots, pa.large_string())))
 
 
-def _measure(pairs: pl.DataFrame, lake: Lakehouse, recipe: Dedup) -> pl.DataFrame:
+def _measure(pairs: pl.DataFrame, lake: Lakehouse, recipe: Dedup, tables: Family) -> pl.DataFrame:
     """Similarities of pairs of documents, whose texts are looked up snapshot by snapshot."""
     sets = Sets(recipe.signatures)
     both = pl.concat([pairs.select("document", "snapshot"),
                       pairs.select(document="other", snapshot="other_snapshot")]).unique()  # fmt: skip
     for (snapshot,), documents in both.group_by("snapshot"):
-        sets.add(lake.read(DOCUMENTS, snapshot).scan(), documents["document"])
+        sets.add(lake.read(tables.documents, snapshot).scan(), documents["document"])
     return next(iter(sets.similarities([pairs], "document", "other")))
 
 
-def _rows(found: pl.DataFrame, snapshot: str) -> pl.DataFrame:
+def _rows(found: pl.DataFrame, snapshot: str, to: Table) -> pl.DataFrame:
     return found.with_columns(
-        id=pl.Series([row_id(DUPLICATES.full_name, document) for document in found["id"]], dtype=pl.String),
+        id=pl.Series([row_id(to.full_name, document) for document in found["id"]], dtype=pl.String),
         parents=pl.concat_list("id"),
         snapshot=pl.lit(snapshot),
-    ).select(DUPLICATES.column_names)
+    ).select(to.column_names)

@@ -14,14 +14,13 @@ from typing import Any
 import polars as pl
 
 from nemotron_assets.recipe.dedup import Dedup
-from nemotron_assets.table import Part, row_id
+from nemotron_assets.table import Part, Table, row_id
 from nemotron_assets.web.dedup import candidates
 from nemotron_assets.web.dedup.arrivals import Arriving
+from nemotron_assets.web.dedup.family import WEB, Family
 from nemotron_assets.web.dedup.signatures import scheme
-from nemotron_assets.web.dedup.tables import NEAR_DUPLICATES, SIGNATURES
 from nemotron_assets.web.dedup.texts import Sets
 from nemotron_assets.web.dedup.workspace import workspace
-from nemotron_assets.web.tables import DOCUMENTS
 from resources.contract import hash63
 from resources.lakehouse import Lakehouse, Reader
 
@@ -31,13 +30,13 @@ _PAIRS_AT_ONCE = 1 << 18
 class SnapshotPairs:
     """One snapshot's near-duplicates in itself and in earlier snapshots."""
 
-    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Dedup) -> None:
-        self.lake, self.snapshot, self.recipe = lake, snapshot, recipe
+    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Dedup, tables: Family = WEB) -> None:
+        self.lake, self.snapshot, self.recipe, self.tables = lake, snapshot, recipe, tables
         self.left_out: list[str] = []
 
     def parts(self) -> Iterator[Part]:
         """A part per snapshot that can be compared, this one included; earlier ones first."""
-        signatures = self.lake.read(SIGNATURES)
+        signatures = self.lake.read(self.tables.signatures)
         if self.snapshot not in signatures.snapshots():
             return
         mine = signatures.within(self.snapshot)
@@ -70,14 +69,14 @@ class SnapshotPairs:
         for snapshot, columns in sides.items():
             query = " union ".join(f"select {column} as id from candidates" for column in columns)
             ids = pl.from_arrow(connection.execute(query).to_arrow_table())["id"]
-            sets.add(self.lake.read(DOCUMENTS, snapshot).scan(), ids)
+            sets.add(self.lake.read(self.tables.documents, snapshot).scan(), ids)
         found = (
             pl.from_arrow(batch) for batch in connection.execute("from candidates").to_arrow_reader(_PAIRS_AT_ONCE)
         )
         for frame in sets.similarities(found, "document", "other"):
             if self.recipe.verify:
                 frame = frame.filter(pl.col("similarity") >= self.recipe.min_similarity)
-            yield _rows(frame, self.snapshot, theirs.partition)
+            yield _rows(frame, self.snapshot, theirs.partition, self.tables.near_duplicates)
 
 
 def schemes(signatures: Reader) -> list[str]:
@@ -114,22 +113,20 @@ class _LazyIndex:
 class ArrivingPairs(Arriving):
     """The asset's parts: those of its snapshot, and then the parts that later snapshots have with it."""
 
-    table = NEAR_DUPLICATES
-
-    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Dedup, **run: Any) -> None:
+    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Dedup, tables: Family = WEB, **run: Any) -> None:
         super().__init__(lake, snapshot, **run)
-        self.recipe = recipe
+        self.recipe, self.tables, self.table = recipe, tables, tables.near_duplicates
         self.left_out: list[str] = []
 
     def parts_of(self, snapshot: str) -> Iterator[Part]:
-        pairs = SnapshotPairs(self.lake, snapshot, self.recipe)
+        pairs = SnapshotPairs(self.lake, snapshot, self.recipe, self.tables)
         yield from pairs.parts()
         if snapshot == self.snapshot:
             self.left_out = pairs.left_out
 
     def later(self) -> list[str]:
         """Those whose own pairs were made of the signatures they have now; others will be made in their turn."""
-        delta, signatures = self.lake.open(self.table), self.lake.read(SIGNATURES)
+        delta, signatures = self.lake.open(self.table), self.lake.read(self.tables.signatures)
 
         def is_current(other: str) -> bool:
             content = signatures.within(other).content()
@@ -143,11 +140,11 @@ class ArrivingPairs(Arriving):
         return {**super().metadata(), "left_out_for_other_signatures": left_out}
 
 
-def _rows(pairs: pl.DataFrame, snapshot: str, other: str) -> pl.DataFrame:
-    ids = [row_id(NEAR_DUPLICATES.full_name, *pair) for pair in pairs.select("document", "other").iter_rows()]
+def _rows(pairs: pl.DataFrame, snapshot: str, other: str, to: Table) -> pl.DataFrame:
+    ids = [row_id(to.full_name, *pair) for pair in pairs.select("document", "other").iter_rows()]
     return pairs.with_columns(
         id=pl.Series(ids, dtype=pl.String),
         parents=pl.concat_list("document", "other"),
         snapshot=pl.lit(snapshot),
         other_snapshot=pl.lit(other),
-    ).select(NEAR_DUPLICATES.column_names)
+    ).select(to.column_names)

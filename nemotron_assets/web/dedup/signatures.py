@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from nemotron_assets.recipe.dedup import Dedup, Signatures
 from nemotron_assets.similarity.minhash import NO_BAND, bands, sign
 from nemotron_assets.similarity.shingles import DEFINITION, Shingling
-from nemotron_assets.table import Part, Parts, content_hash, row_id
+from nemotron_assets.table import Part, Parts, Table, content_hash, row_id
 from nemotron_assets.web.dedup.tables import SIGNATURES
 from nemotron_assets.web.dedup.workspace import load, workspace
 from resources.lakehouse import Reader
@@ -54,8 +54,8 @@ def by_characters(languages: pl.Series, recipe: Signatures) -> np.ndarray:
     return (languages.is_in(recipe.character_languages) | (recipe.unit == "characters")).fill_null(False).to_numpy()
 
 
-def signed(documents: pl.DataFrame, recipe: Signatures) -> pa.Table:
-    """Rows of `web.signatures` from rows of `web.documents`."""
+def signed(documents: pl.DataFrame, recipe: Signatures, to: Table = SIGNATURES) -> pa.Table:
+    """Rows of `web.signatures`, or of a table like it, from rows of `web.documents`."""
     mask = by_characters(documents["language"], recipe)
     signatures = sign(
         documents["text"], shingling(recipe), mask, permutations=recipe.permutations, seed=recipe.seed
@@ -68,7 +68,7 @@ def signed(documents: pl.DataFrame, recipe: Signatures) -> pa.Table:
     raw = np.ascontiguousarray(signatures, "<u4")
     ends = np.arange(count + 1, dtype=np.int64) * raw.itemsize * recipe.permutations
     rows = documents.select(
-        pl.Series("id", [row_id(SIGNATURES.full_name, document) for document in documents["id"]], dtype=pl.String),
+        pl.Series("id", [row_id(to.full_name, document) for document in documents["id"]], dtype=pl.String),
         pl.concat_list("id").alias("parents"),
         "snapshot", "warc_file", "fetched_at", "content_hash", "language", "characters",
         pl.Series("unit", np.where(mask, "characters", "words"), dtype=pl.String),
@@ -85,16 +85,16 @@ def signed(documents: pl.DataFrame, recipe: Signatures) -> pa.Table:
     }
     for name, column in columns.items():
         table = table.append_column(name, column)
-    return table.select(SIGNATURES.column_names)
+    return table.select(to.column_names)
 
 
-def signature_parts(documents: Reader, recipe: Dedup) -> Parts:
-    """The parts of a snapshot's partition of `web.signatures`. Memory: the ids of one WARC file's documents, a batch
-    of their texts, and the join's `memory_mb`."""
-    return Parts(_parts(documents, recipe))
+def signature_parts(documents: Reader, recipe: Dedup, to: Table = SIGNATURES) -> Parts:
+    """The parts of a snapshot's partition of `web.signatures`, or of a table like it. Memory: the ids of one WARC
+    file's documents, a batch of their texts, and the join's `memory_mb`."""
+    return Parts(_parts(documents, recipe, to))
 
 
-def _parts(documents: Reader, recipe: Dedup) -> Iterator[Part]:
+def _parts(documents: Reader, recipe: Dedup, to: Table) -> Iterator[Part]:
     with workspace(recipe.memory_mb) as connection:
         load(
             connection,
@@ -109,11 +109,11 @@ def _parts(documents: Reader, recipe: Dedup) -> Iterator[Part]:
             if not len(ids):
                 continue
             fingerprint = f"{content or documents.version}:{content_hash(''.join(ids.to_pylist()))}"
-            yield Part(file, fingerprint, functools.partial(_sign, documents.part(file), ids, recipe.signatures))
+            yield Part(file, fingerprint, functools.partial(_sign, documents.part(file), ids, recipe.signatures, to))
 
 
-def _sign(documents: Reader, ids: pa.Array, recipe: Signatures) -> Iterator[pa.Table]:
+def _sign(documents: Reader, ids: pa.Array, recipe: Signatures, to: Table) -> Iterator[pa.Table]:
     for batch in documents.batches(_SIGNED, batch_size=recipe.batch_rows):
         mine = batch.filter(pc.is_in(batch.column("id"), value_set=ids))
         if mine.num_rows:
-            yield signed(pl.from_arrow(mine), recipe)
+            yield signed(pl.from_arrow(mine), recipe, to)
