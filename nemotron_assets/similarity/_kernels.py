@@ -8,8 +8,8 @@ Where the time goes, and what is done about it:
 * Words are found 64 bytes at a time: a vector comparison gives one bit per byte, and the words are runs of ones. There
   is no branch per byte, and a word of up to 16 bytes is hashed with one 128-bit multiplication. Blocks with bytes
   beyond ASCII are read code point by code point.
-* A permutation costs a multiplication, an addition and a minimum per shingle. Eight shingles are taken per pass over
-  the permutations, so that coefficients and minima are loaded and stored an eighth as often.
+* A permutation costs a multiplication, an addition and a minimum per shingle, and nothing else: 64 permutations at a
+  time stay in vector registers with their minima while all shingles of a buffer pass.
 * Texts go through buffers of a few thousand units, so that everything stays in the first caches and a huge text costs
   no memory.
 """
@@ -25,8 +25,10 @@ from numba.extending import intrinsic
 U64 = np.uint64
 #: Units hashed per turn: 32 kB of unit hashes and 16 kB of shingle hashes.
 CHUNK = 4096
-#: Shingles per pass over the permutations.
-STRIDE = 8
+#: Shingles of up to this many units are hashed term by term.
+SHORT = 8
+#: Permutations that are computed at once, and those in one vector register of the widest kind.
+BLOCK, LANES = 64, 16
 
 # Odd 64-bit numbers without structure (the fractional parts of the square roots of 2, 3, 5, 7 and 11).
 _LEFT = U64(0x6A09E667F3BCC909)
@@ -276,6 +278,17 @@ def _characters(data, place, end, table, plain, units, filled, pending):
 @njit(cache=True, nogil=True)
 def _roll(units, filled, size, out, at):
     """Appends the hash of every run of `size` units to `out` from `at`: the polynomial of their hashes mod 2^64."""
+    count = filled - size + 1
+    if size <= SHORT:  # every term by itself, for all runs at once: vectors instead of a chain of multiplications
+        part = out[at : at + count]
+        for run in range(count):
+            part[run] = units[run + size - 1]
+        power = BASE
+        for back in range(2, size + 1):
+            for run in range(count):
+                part[run] += units[run + size - back] * power
+            power *= BASE
+        return at + count
     value, power = U64(0), U64(1)
     for k in range(size):
         value = value * BASE + units[k]
@@ -323,29 +336,54 @@ def _mix_32(value):
     return np.uint32(value ^ value >> np.uint32(16))
 
 
-@njit(cache=True, nogil=True)
-def _minima(hashes, count, a, b, out):
-    """out[k] = min(out[k], min over the hashes of a[k] * mixed + b[k] mod 2^32); `count` is a multiple of STRIDE."""
-    for at in range(0, count, STRIDE):
-        h0, h1, h2, h3 = hashes[at], hashes[at + 1], hashes[at + 2], hashes[at + 3]
-        h4, h5, h6, h7 = hashes[at + 4], hashes[at + 5], hashes[at + 6], hashes[at + 7]
-        for k in range(a.size):
-            ak, bk = a[k], b[k]
-            x0 = min(np.uint32(ak * h0 + bk), np.uint32(ak * h1 + bk))
-            x1 = min(np.uint32(ak * h2 + bk), np.uint32(ak * h3 + bk))
-            x2 = min(np.uint32(ak * h4 + bk), np.uint32(ak * h5 + bk))
-            x3 = min(np.uint32(ak * h6 + bk), np.uint32(ak * h7 + bk))
-            out[k] = min(out[k], min(min(x0, x1), min(x2, x3)))
+@intrinsic
+def _minima_block(typing_context, hashes, count, a, b, out, first):
+    """out[k] = min(out[k], min over `count` hashes of a[k] * hash + b[k] mod 2^32) for BLOCK permutations from `first`.
+
+    Written out as vectors, because the compiler will not keep the coefficients and minima of a block in registers while
+    it goes through the hashes, nor use the widest registers by itself.
+    """
+
+    def generate(context, builder, signature, arguments):
+        hashes, count, a, b, out, first = arguments
+        types_ = signature.args
+        lane, vector = ir.IntType(32), ir.VectorType(ir.IntType(32), LANES)
+        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+
+        def block(array_type, array, part):
+            place = builder.add(first, ir.Constant(first.type, part * LANES))
+            return builder.bitcast(_address(context, builder, array_type, array, place), vector.as_pointer())
+
+        parts = range(BLOCK // LANES)
+        factors = [builder.load(block(types_[2], a, part), align=4) for part in parts]
+        terms = [builder.load(block(types_[3], b, part), align=4) for part in parts]
+        places = [block(types_[4], out, part) for part in parts]
+        minima = [cgutils.alloca_once_value(builder, builder.load(place, align=4)) for place in places]
+        with cgutils.for_range(builder, count) as loop:
+            value = builder.load(_address(context, builder, types_[0], hashes, loop.index))
+            value = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(lane, 0))
+            value = builder.shuffle_vector(value, value, everywhere)
+            for factor, term, minimum in zip(factors, terms, minima, strict=True):
+                permuted = builder.add(builder.mul(factor, value), term)
+                old = builder.load(minimum)
+                smaller = builder.icmp_unsigned("<", permuted, old)
+                builder.store(builder.select(smaller, permuted, old), minimum)
+        for place, minimum in zip(places, minima, strict=True):
+            builder.store(builder.load(minimum), place, align=4)
+        return
+
+    return types.void(hashes, types.intp, a, b, out, types.intp), generate
 
 
 @njit(cache=True, nogil=True)
 def sign(data, offsets, as_characters, words, characters, table, masks, plain, a, b, out):
-    """Signatures of all texts into out (uint32[texts, permutations], all ones on entry)."""
+    """Signatures of all texts into out: uint32[texts, permutations], all ones on entry, a multiple of BLOCK wide."""
     longest = max(words, characters)
     units = np.empty(CHUNK + longest, np.uint64)
     hashes = np.empty(CHUNK + longest, np.uint64)
-    mixed = np.empty(CHUNK + longest + STRIDE, np.uint32)
+    mixed = np.empty(CHUNK + longest, np.uint32)
     for row in range(out.shape[0]):
+        minima = out[row]
         by_characters = as_characters[row]
         size = characters if by_characters else words
         place, end = offsets[row], offsets[row + 1]
@@ -367,49 +405,49 @@ def sign(data, offsets, as_characters, words, characters, table, masks, plain, a
             if count:
                 for k in range(count):
                     mixed[k] = _mix_32(np.uint32(hashes[k] >> U64(32)))
-                whole = (count + STRIDE - 1) // STRIDE * STRIDE
-                for k in range(count, whole):
-                    mixed[k] = mixed[count - 1]
-                _minima(mixed, whole, a, b, out[row])
+                for first in range(0, a.size, BLOCK):
+                    _minima_block(mixed, count, a, b, minima, first)
             if place >= end:
                 break
 
 
 @njit(cache=True, nogil=True)
 def _sort(values, spare, counts):
-    """Sorts uniformly distributed uint64 in place: by their leading bits into about one bucket each, then insertion."""
+    """Sorts uniformly distributed uint64 in place.
+
+    By their leading bits into four times as many buckets, which leaves few out of order; those are moved into place. A
+    full bucket (a shingle repeated over and over, or chosen hashes) is left to a sort that does not care.
+    """
     size = values.size
-    bits = 1
-    while 1 << bits < size and 1 << bits < counts.size - 1:
+    bits = 2
+    while 1 << bits < 4 * size and 1 << (bits + 1) < counts.size:
         bits += 1
     shift = U64(64 - bits)
     counts[: (1 << bits) + 1] = 0
     for k in range(size):
         counts[(values[k] >> shift) + U64(1)] += 1
+    most = np.int32(0)
     for k in range(1 << bits):
+        most = max(most, counts[k + 1])
         counts[k + 1] += counts[k]
+    if most > 32:
+        values[:] = np.sort(values)
+        return
     for k in range(size):
         bucket = values[k] >> shift
         spare[counts[bucket]] = values[k]
         counts[bucket] += 1
-    low = 0
-    for bucket in range(1 << bits):
-        high = counts[bucket]
-        if high - low > 64:  # a shingle repeated over and over
-            spare[low:high] = np.sort(spare[low:high])
-        else:
-            for k in range(low + 1, high):
-                value, place = spare[k], k
-                while place > low and spare[place - 1] > value:
-                    spare[place] = spare[place - 1]
-                    place -= 1
-                spare[place] = value
-        low = high
-    values[:] = spare[:size]
+    values[0] = spare[0]
+    for k in range(1, size):
+        value, place = spare[k], k
+        while place and values[place - 1] > value:
+            values[place] = values[place - 1]
+            place -= 1
+        values[place] = value
 
 
 @njit(cache=True, nogil=True)
-def sets(data, offsets, as_characters, words, characters, table, masks, plain, out, bounds):
+def sets(data, offsets, as_characters, only, words, characters, table, masks, plain, out, bounds):
     """Sorted unique shingle hashes of all texts, one after the other, into out; bounds[row] is where a row begins.
 
     Returns how many there are. `out` holds the longest text's worth more than there are in the end at most.
@@ -418,11 +456,14 @@ def sets(data, offsets, as_characters, words, characters, table, masks, plain, o
     for row in range(bounds.size - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
     spare = np.empty(longest + 1, np.uint64)
-    counts = np.empty(min(1 << 16, 2 * longest + 4) + 1, np.int64)
+    counts = np.empty(min(1 << 20, 8 * longest + 8) + 1, np.int32)
     units = np.empty(CHUNK + max(words, characters), np.uint64)
     at = 0
     bounds[0] = 0
     for row in range(bounds.size - 1):
+        bounds[row + 1] = at
+        if not only[row]:
+            continue
         size = characters if as_characters[row] else words
         end = _shingles(
             data, offsets[row], offsets[row + 1], size, as_characters[row], table, masks, plain, units, out, at
@@ -445,18 +486,23 @@ def bands(signatures, rows, nothing, out):
     """out[text, band] = hash of the band's number and its `rows` minima; `nothing` for texts without a shingle."""
     full = np.uint32(0xFFFFFFFF)
     for text in range(out.shape[0]):
-        some = False
-        for k in range(signatures.shape[1]):
-            some |= signatures[text, k] != full
+        some, k = False, 0
+        while not some and k < signatures.shape[1]:
+            some = signatures[text, k] != full
+            k += 1
+        if not some:
+            out[text] = nothing
+            continue
         for band in range(out.shape[1]):
-            if not some:
-                out[text, band] = nothing
-                continue
-            value = U64(band + 1) * _MIX_1
-            for k in range(band * rows, (band + 1) * rows):
+            value, k = U64(band + 1) * _MIX_1, band * rows
+            for _ in range(rows // 2):  # two minima at a time
+                both = U64(signatures[text, k]) << U64(32) | U64(signatures[text, k + 1])
+                value = _fold(value ^ both ^ _LEFT, _RIGHT)
+                k += 2
+            if rows % 2:
                 value = _fold(value ^ U64(signatures[text, k]) ^ _LEFT, _RIGHT)
-            value = np.int64(value ^ value >> U64(32))
-            out[text, band] = value if value != nothing else np.int64(0)
+            number = np.int64(value ^ value >> U64(32))
+            out[text, band] = number if number != nothing else np.int64(0)
 
 
 @njit(cache=True, nogil=True)

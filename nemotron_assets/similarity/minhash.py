@@ -17,9 +17,6 @@ from nemotron_assets.similarity.shingles import Shingling, arguments, tables
 #: What stands in every band of a text without shingles. It must never be joined on: such texts resemble nothing.
 NO_BAND = -(2**63)
 
-#: Permutations are computed in blocks of this many; what a signature does not need of the last block is cut off.
-_BLOCK = 64
-
 
 def sign(
     texts,
@@ -36,7 +33,7 @@ def sign(
     """
     data, offsets, mask = arguments(texts, shingling, by_characters)
     a, b = coefficients(permutations, seed)
-    blocks = -(-permutations // _BLOCK) * _BLOCK
+    blocks = -(-permutations // _kernels.BLOCK) * _kernels.BLOCK  # what is not asked for of the last block is cut off
     signatures = np.full((len(offsets) - 1, blocks), 0xFFFFFFFF, np.uint32)
     a, b = np.resize(a, blocks), np.resize(b, blocks)
     _kernels.sign(

@@ -97,19 +97,29 @@ def by_characters(languages: Iterable[str | None]) -> np.ndarray:
     return np.fromiter((language in UNSPACED for language in languages), np.bool_)
 
 
-def shingle_sets(texts, shingling: Shingling = Shingling(), by_characters: np.ndarray | None = None) -> ShingleSets:
+def shingle_sets(
+    texts,
+    shingling: Shingling = Shingling(),
+    by_characters: np.ndarray | None = None,
+    *,
+    only: np.ndarray | None = None,
+) -> ShingleSets:
     """The set of shingles of every text, exact up to collisions of 64-bit hashes.
 
     texts is an arrow array, chunked array or polars series of strings; a null has no shingles. by_characters, bool per
-    text, says which texts take characters although `shingling` says words. Needs about 8 bytes per shingle.
+    text, says which texts take characters although `shingling` says words; only, bool per text, which texts are wanted
+    (the others get empty sets). Needs about 8 bytes per shingle.
     """
     data, offsets, mask = arguments(texts, shingling, by_characters)
+    only = np.ones(len(mask), np.bool_) if only is None else np.ascontiguousarray(only, np.bool_)
+    if only.shape != mask.shape:
+        raise ValueError(f"only has the shape {only.shape}, but there are {len(mask)} texts")
     hashes = np.empty(int(offsets[-1] - offsets[0]), np.uint64)  # pages never written to cost nothing
     bounds = np.empty(len(offsets), np.int64)
     size = _kernels.sets(
-        data, offsets, mask, shingling.words, shingling.characters, *tables(), hashes, bounds
+        data, offsets, mask, only, shingling.words, shingling.characters, *tables(), hashes, bounds
     )  # fmt: skip
-    return ShingleSets(bounds, hashes[:size].copy())
+    return ShingleSets(bounds, hashes[:size] if 2 * size > len(hashes) else hashes[:size].copy())
 
 
 def arguments(texts, shingling: Shingling, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -133,10 +143,12 @@ def arguments(texts, shingling: Shingling, mask: np.ndarray | None) -> tuple[np.
             raise ValueError(f"by_characters has the shape {mask.shape}, but there are {count} texts")
         mask = mask | (shingling.unit == "characters")
     _, offsets, data = texts.buffers()
-    if not count or offsets is None:
-        return np.zeros(0, np.uint8), np.zeros(count + 1, np.int64), mask
-    offsets = np.frombuffer(offsets, np.int64, count + 1, texts.offset * 8)
+    if count and offsets is not None:
+        offsets = np.frombuffer(offsets, np.int64, count + 1, texts.offset * 8)
+    else:
+        offsets = np.zeros(count + 1, np.int64)
     data = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+    data.flags.writeable = offsets.flags.writeable = False  # always, so that the kernels are compiled for one kind only
     return data, offsets, mask
 
 
@@ -145,11 +157,15 @@ def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the kernels look up: code points, masks by word length, hashes of ASCII characters in lower case."""
     table = np.zeros(0x110000, np.uint32)  # zero: no word, no space, its own lower case
     for first, last in ((0, 0x33480), (0xE0000, 0xE0200)):  # in between and after: unassigned and private use
+        characters = "".join(map(chr, range(first, last)))
+        major = np.frombuffer("".join(map(unicodedata.category, characters)).encode(), "S1")[::2]
+        # All at once gives the same as one by one, but for the two that become two letters or depend on neighbours.
+        lower = characters.replace("\u0130", "i").replace("\u03a3", "\u03c3").lower()
+        lower = np.frombuffer(lower.encode("utf-32-le", "surrogatepass"), np.uint32)
         points = np.arange(first, last, dtype=np.uint32)
-        characters = list(map(chr, range(first, last)))
-        major = np.array([category[0] for category in map(unicodedata.category, characters)])
-        lower = np.array([ord(character.lower()[0]) for character in characters], dtype=np.uint32)
-        table[first:last] = np.where(np.isin(major, ["L", "M", "N"]), _kernels.IS_WORD, np.uint32(0)) | (points ^ lower)
+        table[first:last] = (
+            np.where(np.isin(major, [b"L", b"M", b"N"]), _kernels.IS_WORD, np.uint32(0)) | points ^ lower
+        )
     table[sorted(WHITE_SPACE)] = _kernels.IS_SPACE
     plain = _kernels.hash_points(np.arange(128, dtype=np.uint32) ^ (table[:128] & np.uint32((1 << 21) - 1)))
     return table, _kernels.MASKS, plain
