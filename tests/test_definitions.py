@@ -13,6 +13,8 @@ KEYS = [
     "evaluate/benchmark_scores",
     "evaluate/benchmarks",
     "lake/maintenance",
+    "math/candidate_pages",
+    "math/rendered",
     "models/base",
     "models/generator",
     "models/perplexity",
@@ -93,7 +95,7 @@ def test_everything_follows_a_new_snapshot():
         return {key.to_user_string() for key in graph.executable_asset_keys if result.get_num_requested(key)}
 
     web = {key.to_user_string() for key in graph.executable_asset_keys if graph.get(key).is_partitioned}
-    web = {name for name in web if name.startswith("web/")}
+    web = {name for name in web if name.startswith(("web/", "math/"))}
     assert web >= {"web/unique_documents", "web/curated", "web/multilingual", "web/nemotron_cc_v2"}
     assert requested() == web
     for name in sorted(web):

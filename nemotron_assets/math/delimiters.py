@@ -90,7 +90,10 @@ _TEX = re.compile(
 )
 _COMMAND_WITH_TEXT = re.compile(r"\\[A-Za-z]+\{[^{}]*\}|\\[A-Za-z]+")
 _PROSE = re.compile(r"[^\W\d_]{2,},? [^\W\d_]{2,},? [^\W\d_]{2,}")
-_WORDS = re.compile(r"\s[^\W\d_]{2,}[\s,.;:]*")
+#: What stands between two brackets that are shown, as in "use \( and \) for groups".
+_CONNECTIVE = re.compile(r"[\s,.;:]*(?:and|or|to|then|with|und|et|ou|oder|y|e|i)?[\s,.;:]*")
+#: A formula without commands on a page that loads no renderer: letters stand alone there, a regular expression's do not.
+_MODEST = re.compile(r"(?=.*[A-Za-z\d])(?:[A-Za-z](?![a-z])|[\d\s()=<>+/.,'!:;-])+")
 _AMOUNT = re.compile(r"\s*\d[\d.,]*\s*(?:[kKmMbB]|bn|million|billion|thousand|USD|US)?(?:[\s,;:.)/-]|$)")
 _SYMBOLIC = re.compile(
     r"[A-Za-z](?:'{1,3}|_?\d)?|[-+]?[A-Za-z]\s?[=<>+*/|-]\s?[-+]?[A-Za-z\d.]{1,6}|[A-Za-z]\([A-Za-z]\)"
@@ -126,7 +129,9 @@ class Habits:
             opening = "\\(" if span.kind == "parentheses" else "\\["
             if opening in inside.replace("\\\\", ""):
                 return False  # the first of them was prose
-            return looks_like_tex(inside) or (self.renders and not _WORDS.fullmatch(inside))
+            if looks_like_tex(inside):
+                return True
+            return not _CONNECTIVE.fullmatch(inside) if self.renders else bool(_MODEST.fullmatch(inside))
         if span.kind == "dollars2":
             return _braces_close(inside) and (self.renders or looks_like_tex(inside)) and not _is_prose(inside)
         return self._accept_dollars(span, text)

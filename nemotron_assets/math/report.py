@@ -10,6 +10,10 @@ import polars as pl
 from nemotron_assets.plots import bars
 
 
+_SIZES = {"0": (0, 0), "1-4": (1, 4), "5-19": (5, 19), "20-49": (20, 49), "50-99": (50, 99), "100-499": (100, 499),
+          "500+": (500, 1 << 40)}  # fmt: skip
+
+
 def candidates(pages: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
     """Counts of `math.candidate_pages`: signals, lists, pages fetched."""
     signals = _counts(pages, "signals")
@@ -34,14 +38,8 @@ def rendered(texts: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
         .collect()
         .row(0, named=True)
     )
-    edges = (0, 1, 5, 20, 50, 100, 500)
-    counts = texts.select("formulas").collect()["formulas"]
-    per_page = {
-        (f"{low}" if high == low + 1 else f"{low}-{high - 1}" if high else f"{low}+"): int(
-            ((counts >= low) & (counts < (high or 1 << 31))).sum()
-        )
-        for low, high in zip(edges, (*edges[1:], None), strict=True)
-    }
+    counts = texts.select("formulas").collect()["formulas"].to_list()
+    per_page = {label: sum(low <= n <= high for n in counts) for label, (low, high) in _SIZES.items()}
     return {
         **{name: int(value or 0) for name, value in totals.items()},
         "formulas_per_page": bars(per_page, f"Pages by number of formulas, {snapshot}", "pages"),
