@@ -60,9 +60,9 @@ def rows_of_everything() -> dict[str, list[dict[str, Any]]]:
     """The rows of every table but models and scores, by full table name."""
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (
         "snapshots.pages", "snapshots.records", "web.extraction", "web.privacy", "web.documents", "web.duplicates",
-        "web.unique_documents", "web.quality", "web.curated", "web.multilingual", "web.rephrased", "web.diverse_qa",
-        "web.translated_diverse_qa", "web.translation_outcomes", "web.nemotron_cc_v2", "llm.generations",
-        "quarantine.rows",
+        "web.unique_documents", "web.quality", "web.verdicts", "web.curated", "web.multilingual", "web.rephrased",
+        "web.diverse_qa", "web.translated_diverse_qa", "web.translation_outcomes", "web.nemotron_cc_v2",
+        "llm.generations", "quarantine.rows",
     )}  # fmt: skip
     first: dict[tuple, dict[str, Any]] = {}
     for s, snapshot in enumerate(SNAPSHOTS):
@@ -135,6 +135,15 @@ def _page(rows, first, s: int, snapshot: str, f: int, warc: str, i: int) -> None
              "level": {19: "high", 13: "medium", 7: "medium_low"}[bucket], "bytes": len(text.encode())}
         )  # fmt: skip
     kept = {k: v for k, v in unique.items() if k not in ("host", "fetched_at")} | {"parents": [unique["id"]]}
+    level = rows["web.quality"][-1]["level"] if unique["language"] == "en" else None
+    failed = (["digit_share", "words"] if f else ["words"]) if (s, unique["language"]) == (1, "fr") else []
+    rows["web.verdicts"].append(
+        {"id": row_id("web.verdicts", unique["id"]), "parents": [unique["id"]], "snapshot": snapshot,
+         "language": unique["language"], "level": level, "bucket": bucket if level else None, "failed": failed,
+         "kept": not failed, "characters": len(text)}
+    )  # fmt: skip
+    if failed:
+        return
     if unique["language"] != "en":
         rows["web.multilingual"].append({**kept, "id": row_id("web.multilingual", unique["id"])})
         return

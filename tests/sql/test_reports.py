@@ -212,7 +212,8 @@ def test_unused_documents(filled):
         d for d in rows["web.unique_documents"] if d["content_hash"] in held_out or d["content_hash"] not in published
     ]
     assert found["never_used"].sum() == len(unused)
-    assert found["never_published"].sum() == len(unused) - len(held_out) > 0
+    never = [d for d in unused if d["content_hash"] not in published]
+    assert found["never_published"].sum() == len(never) > len(unused) - len(held_out) > 0
     assert found["characters_never_used"].sum() == sum(d["characters"] for d in unused)
     assert found["documents"].sum() == len(rows["web.unique_documents"])
 
@@ -291,3 +292,19 @@ def test_personal_data(filled):
     assert found.columns == ["snapshot", "rule", "action", "documents", "percent", "matches", "per_document"]
     assert found.rows() == [(snapshot, "email", "replace", 4, 50.0, 7, 1.8) for snapshot in ("S1", "S2")]
     assert answer(warehouse, "personal_data", snapshot="S1").height == 1
+
+
+def test_filtered_by_rule(filled):
+    rows, warehouse = filled
+    others = [row for row in rows["web.verdicts"] if row["snapshot"] == "S2" and row["language"] != "en"]
+    dropped = [row for row in others if not row["kept"]]
+    assert len(dropped) == 2
+    tokens = sum(row["characters"] for row in dropped) // 4
+    percent = round(100 / len(others), 2)
+    found = answer(warehouse, "filtered_by_rule").rows()
+    (digits,) = [row["characters"] // 4 for row in dropped if "digit_share" in row["failed"]]
+    assert found == [
+        ("S2", "other languages", "words", 2, pytest.approx(2 * percent, abs=0.01), 1, tokens),
+        ("S2", "other languages", "digit_share", 1, percent, 0, digits),
+    ]
+    assert answer(warehouse, "filtered_by_rule", snapshot="S1").height == 0

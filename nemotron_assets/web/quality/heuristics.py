@@ -197,11 +197,17 @@ def _windows(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
     left = [{string[k : k + 4] for k in range(len(string) - 3)} or {anything} for string in strings]
     chosen = []
     while left:
-        window = min(set.union(*left), key=lambda w: (-sum(w in each for each in left), w))
+        window = min(set.union(*left), key=lambda w: (-sum(w in each for each in left), -_rarity(w), w))
         chosen.append(window)
         left = [each for each in left if window not in each]
     masks = [bytes(0xFF if b == 0xFF else 0x20 if 97 <= b <= 122 else 0 for b in window) for window in chosen]
     return tuple(np.frombuffer(b"".join(part), np.uint8).reshape(-1, 4) for part in (chosen, masks))
+
+
+def _rarity(window: bytes) -> int:
+    """The sum of the places of its letters in a list of the most frequent ones in English."""
+    places = (b" etaoinsrhldcumfpgwybvkxjqz".find(byte) for byte in window)
+    return sum(place if place >= 0 else 27 for place in places)
 
 
 def _character_flags(strings: Measures) -> np.ndarray:
