@@ -20,9 +20,11 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import to_jsonable_python
 
 from nemotron_assets.recipe.blend import Blend
+from nemotron_assets.recipe.code import CodeDedup, CodeSources
 from nemotron_assets.recipe.dedup import Dedup, Substring
 from nemotron_assets.recipe.heuristics import Heuristics, Measures, Perplexity
 from nemotron_assets.recipe.math import Math
+from nemotron_assets.recipe.math_corpus import MathCorpus
 from nemotron_assets.recipe.privacy import OptOuts, Privacy
 from nemotron_assets.recipe.quality import Quality
 from nemotron_assets.recipe.release import Release
@@ -291,6 +293,9 @@ class Recipe(Section):
     diverse_qa: DiverseQa
     translation: Translation
     math: Math = Field(Math(), description="mathematics")
+    math_corpus: MathCorpus
+    code_sources: CodeSources = Field(CodeSources(), description="where code comes from")
+    code_dedup: CodeDedup
     release: Release
     tokenizer: Tokenizer
     blend: Blend
