@@ -179,7 +179,7 @@ def scans(lake, recipe) -> dict[str, float]:
         )  # fmt: skip
         theirs = signatures.within(OLD).batches(candidates.COLUMNS, batch_size=candidates.BATCH_ROWS, keep_memory=True)
         timed("near_duplicates", lambda: sum(batch.num_rows for batch in index.passing(theirs, [])))
-    timed("duplicates", lambda: sum(batch.num_rows for batch in others(lake, [OLD])))
+    timed("duplicates", lambda: sum(len(frame) for frame in others(lake, [OLD])))
     return timed.seconds
 
 

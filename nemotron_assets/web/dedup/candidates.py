@@ -17,13 +17,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
+from nemotron_assets.web.dedup.bitmap import Bitmap
 from nemotron_assets.web.dedup.workspace import load
 
 #: What is read of `web.signatures`.
 COLUMNS = ("parents", "fetched_at", "content_hash", "bands")
-BATCH_ROWS = 32_768
+BATCH_ROWS = 65_536
 
 _TEXTS = pa.schema(
     [
@@ -72,8 +72,7 @@ from pairs join mine using (row) join theirs on theirs.row = pairs.other_row
 
 
 class BandIndex:
-    """The bands of one snapshot, to be joined with those of others. Memory: a bitmap of 16 to 32 bytes per band, at
-    most `bitmap_mb`; the rest is DuckDB's."""
+    """The bands of one snapshot, to be joined with those of others. Memory: the bitmap, and what DuckDB is given."""
 
     def __init__(
         self, connection: duckdb.DuckDBPyConnection, mine: Iterable[pa.RecordBatch], bands: int, max_bucket: int,
@@ -81,9 +80,7 @@ class BandIndex:
     ) -> None:  # fmt: skip
         """`mine` are batches of `COLUMNS` with about `bands` bands in all."""
         self._connection, self._most = connection, max_bucket
-        self._bits = max(12, min((64 * max(bands, 1)).bit_length(), (bitmap_mb << 23).bit_length() - 1))
-        self._seen = np.zeros(1 << (self._bits - 6), np.uint64)
-        self._twice = np.zeros_like(self._seen)
+        self._bitmap = Bitmap(bands, bitmap_mb)
         texts: list[pa.RecordBatch] = []
         load(connection, "bands", _BANDS, self._index(mine, texts))
         load(connection, "mine", _TEXTS, texts)
@@ -92,7 +89,7 @@ class BandIndex:
         row = 0
         for batch in mine:
             values, offsets = _flat(batch)
-            _set(self._seen, self._twice, self._bits, values)
+            self._bitmap.add(values)
             rows = np.arange(row, row + batch.num_rows)
             texts.append(_texts(batch, rows))
             yield pa.record_batch([pa.array(values), pa.array(np.repeat(rows, np.diff(offsets)))], schema=_BANDS)
@@ -118,7 +115,7 @@ class BandIndex:
         row = 0
         for batch in theirs:
             values, offsets = _flat(batch)
-            found = _passing(self._seen, self._bits, values)
+            found = self._bitmap.passing(values)
             if len(found):
                 owners = np.searchsorted(offsets, found, side="right") - 1
                 rows = np.unique(owners)
@@ -131,7 +128,7 @@ class BandIndex:
 
     def _repeated(self, bands: pa.RecordBatch) -> pa.RecordBatch:
         """The rows of a batch of `bands` whose band another text may have as well."""
-        return bands.take(pa.array(_passing(self._twice, self._bits, bands.column("band").to_numpy())))
+        return bands.take(pa.array(self._bitmap.repeated(bands.column("band").to_numpy())))
 
 
 def _flat(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
@@ -146,38 +143,3 @@ def _texts(batch: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
     return pa.record_batch(
         [pa.array(rows), documents, batch.column("fetched_at"), batch.column("content_hash")], schema=_TEXTS
     )
-
-
-@njit(cache=True, nogil=True)
-def _places(value, bits):
-    """Two places in a bitmap for a band, whose bits are as good as random: its leading bits, and those after them."""
-    value = np.uint64(value)
-    shift = np.uint64(64 - bits)
-    return value >> shift, (value << np.uint64(bits if 2 * bits <= 64 else 64 - bits)) >> shift
-
-
-@njit(cache=True, nogil=True)
-def _set(seen, twice, bits, values):
-    """Set the bits of `values` in `seen`; in `twice` those of values whose bits were set already."""
-    one, low = np.uint64(1), np.uint64(63)
-    for value in values:
-        first, second = _places(value, bits)
-        a, b = one << (first & low), one << (second & low)
-        if seen[first >> np.uint64(6)] & a and seen[second >> np.uint64(6)] & b:
-            twice[first >> np.uint64(6)] |= a
-            twice[second >> np.uint64(6)] |= b
-        seen[first >> np.uint64(6)] |= a
-        seen[second >> np.uint64(6)] |= b
-
-
-@njit(cache=True, nogil=True)
-def _passing(bitmap, bits, values):
-    """Where the values are whose bits are both set."""
-    found = np.empty(values.size, np.int64)
-    count, one, low = 0, np.uint64(1), np.uint64(63)
-    for k in range(values.size):
-        first, second = _places(values[k], bits)
-        if bitmap[first >> np.uint64(6)] >> (first & low) & one:
-            found[count] = k
-            count += np.int64(bitmap[second >> np.uint64(6)] >> (second & low) & one)
-    return found[:count].copy()

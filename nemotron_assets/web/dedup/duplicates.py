@@ -77,10 +77,11 @@ def rewrite_others(
     return rewritten
 
 
-def others(lake: Lakehouse, snapshots: list[str], tables: Family = WEB) -> Iterator[pa.RecordBatch]:
-    """The documents of other snapshots, as much of them as deciding takes."""
+def others(lake: Lakehouse, snapshots: list[str], tables: Family = WEB) -> Iterator[pl.DataFrame]:
+    """The documents of other snapshots, without their texts, as they stream by."""
     if snapshots:
-        yield from lake.read(tables.documents, snapshots).batches(DOCUMENT_COLUMNS, batch_size=65_536, keep_memory=True)
+        documents = lake.read(tables.documents, snapshots).scan().select(DOCUMENT_COLUMNS)
+        yield from documents.collect_batches(chunk_size=65_536, engine="streaming")
 
 
 def _among(pairs: pa.RecordBatch, snapshots: list[str]) -> pa.RecordBatch:

@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow as pa
 
 from nemotron_assets.similarity.clusters import components, direct
+from nemotron_assets.web.dedup.bitmap import Bitmap, hash_values
 from nemotron_assets.web.dedup.workspace import load, workspace
 
 #: What is read of `web.documents` and of `web.near_duplicates`.
@@ -43,13 +44,18 @@ _PAIRS = pa.schema(
     ]
 )
 
-# Texts of the components that reach into the snapshot, in the order of precedence.
+# Texts of the snapshot, and those of the components that reach into it.
+_RELEVANT = """
+create table members as
+with touched as (select distinct component from labels semi join mine using (content_hash))
+select content_hash, component from labels semi join touched using (component);
+create table relevant as select content_hash from members union select content_hash from mine
+"""
+
+# The same in the order of precedence.
 _TEXTS = """
 create table texts as
 with
-    touched as (select distinct component from labels semi join mine using (content_hash)),
-    members as (select content_hash, component from labels semi join touched using (component)),
-    relevant as (select content_hash from members union select content_hash from mine),
     theirs as (
         select * from others semi join relevant using (content_hash)
         union all
@@ -99,7 +105,7 @@ order by mine.id
 
 def dropped_documents(
     mine: Iterable[pa.RecordBatch],
-    others: Iterable[pa.RecordBatch],
+    others: Iterable[pl.DataFrame],
     pairs: Iterable[pa.RecordBatch],
     *,
     linkage: str,
@@ -109,20 +115,36 @@ def dropped_documents(
     """Documents of one snapshot that are dropped: frames of id, duplicate_of, duplicate_of_snapshot, kind, similarity
     and cluster, by id.
 
-    `mine` are the snapshot's documents, `others` those of all other snapshots that take part (with `direct`, of the
-    earlier ones), both with `DOCUMENT_COLUMNS`; `pairs` are the pairs of all of them with `PAIR_COLUMNS`. `measure`
-    adds the similarity to frames of (document, snapshot, other, other_snapshot): in a component, a text need not have
-    been compared with the one that is kept.
+    `mine` are the snapshot's documents, `others` (frames) those of all other snapshots that take part (with `direct`,
+    of the earlier ones), both with `DOCUMENT_COLUMNS`; `pairs` are the pairs of all of them with `PAIR_COLUMNS`.
+    `measure` adds the similarity to frames of (document, snapshot, other, other_snapshot): in a component, a text need
+    not have been compared with the one that is kept.
     """
     with workspace(memory_mb) as connection:
         load(connection, "mine", _DOCUMENTS, mine)
         load(connection, "pairs", _PAIRS, pairs)
         _label(connection)
-        connection.register("others", pa.RecordBatchReader.from_batches(_DOCUMENTS, iter(others)))
+        connection.execute(_RELEVANT)
+        load(connection, "others", _DOCUMENTS, _relevant(connection, others))
         connection.execute(_TEXTS)
         _decide(connection, linkage)
         for batch in connection.execute(_DROPPED).to_arrow_reader(65_536):
             yield _measured(pl.from_arrow(batch), measure).drop("text_document", "text_snapshot")
+
+
+def _relevant(
+    connection: duckdb.DuckDBPyConnection, others: Iterable[pl.DataFrame]
+) -> Iterator[pa.RecordBatch]:  # fmt: skip
+    """What may be relevant of the other documents, which are many more: nearly all are let go by a bitmap."""
+    with connection.cursor() as cursor:
+        bitmap = Bitmap(cursor.execute("select count(*) from relevant").fetchone()[0])
+        for batch in cursor.execute("from relevant").to_arrow_reader(65_536):
+            bitmap.add(hash_values(batch.column("content_hash")))
+    for frame in others:
+        found = bitmap.passing(hash_values(frame["content_hash"].to_arrow(compat_level=pl.CompatLevel.oldest())))
+        if len(found):
+            table = frame[found].select(DOCUMENT_COLUMNS).to_arrow(compat_level=pl.CompatLevel.oldest())
+            yield from table.cast(_DOCUMENTS).to_batches()
 
 
 def _label(connection: duckdb.DuckDBPyConnection) -> None:
