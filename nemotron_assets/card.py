@@ -116,7 +116,7 @@ def front_matter(
         "dataset_info": [
             {
                 "config_name": name,
-                "features": [_feature(table.column(c)) for c in (*out.columns, *out.more.get(name, ()))],
+                "features": _features(table, (*out.columns, *out.more.get(name, ()))),
                 "splits": [{"name": "train", "num_bytes": counts.bytes, "num_examples": counts.rows}],
                 "download_size": counts.file_bytes,
                 "dataset_size": counts.bytes,
@@ -134,6 +134,18 @@ def size_category(rows: int) -> str:
     if place == 0:
         return "n<1K"
     return f"{names[place - 1]}<n<{names[place]}" if place < len(names) else "n>1T"
+
+
+def _features(table: Table, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The columns as `datasets` describes them, those of a struct where its first one stands."""
+    features: dict[str, dict[str, Any]] = {}
+    for name in columns:
+        struct, _, field = _shown(table, name).rpartition(".")
+        if struct:
+            features.setdefault(struct, {"name": struct, "struct": []})["struct"].append(_feature(table.column(field)))
+        else:
+            features[name] = _feature(table.column(name))
+    return list(features.values())
 
 
 def _feature(column: Column) -> dict[str, str]:
@@ -169,7 +181,10 @@ def _text(
         ),
         "## Columns\n\n" + _markdown(
             ("column", "type", "meaning", "configs"),
-            [(c, table.column(c).dtype, table.column(c).meaning, _holders(table, configs, c)) for c in columns],
+            [
+                (_shown(table, c), table.column(c).dtype, table.column(c).meaning, _holders(table, configs, c))
+                for c in columns
+            ],
         ),
     ]  # fmt: skip
     if total.languages:
@@ -188,6 +203,11 @@ def _text(
 def _holders(table: Table, configs: Mapping[str, Counts], column: str) -> str:
     out = table.published
     return "all" if column in out.columns else ", ".join(c for c in configs if column in out.more.get(c, ()))
+
+
+def _shown(table: Table, column: str) -> str:
+    """A column under the name it is published with."""
+    return next((f"{struct}.{column}" for struct, names in table.published.structs.items() if column in names), column)
 
 
 def _title(name: str) -> str:

@@ -21,7 +21,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -187,6 +187,7 @@ class _Job:
             "table": table.full_name,
             "content": {partition or "": self.reader.within(partition).content() for partition in every},
             "columns": {config: list(self.columns(config)) for config in self.configs},
+            **({"structs": {k: list(v) for k, v in self.layout.structs.items()}} if self.layout.structs else {}),
             "release": recipe.release.model_dump(mode="json", exclude={"subsets", "memory_mb"}),
             "licence": content_hash(licence),
         }
@@ -274,8 +275,9 @@ class _Job:
 
     def _write_config(self, work: Path, config: str, done: list[Shard]) -> Iterator[Shard]:
         schema = _plain_schema(self.table, self.columns(config))
+        structs = self.layout.structs
         skip = sum(shard.counts.rows for shard in done)
-        writer = _ShardWriter(work, config, len(done), schema, self.recipe)
+        writer = _ShardWriter(work, config, len(done), schema, self.recipe, structs)
         for batch in self._batches(config):
             if skip >= batch.num_rows:
                 skip -= batch.num_rows
@@ -300,8 +302,12 @@ class _ShardWriter:
     compressed is smaller, so only a single row larger than a file makes one that is too large.
     """
 
-    def __init__(self, work: Path, config: str, number: int, schema: pa.Schema, recipe: Recipe) -> None:
-        self.work, self.config, self.number, self.schema = work, config, number, schema
+    def __init__(
+        self, work: Path, config: str, number: int, schema: pa.Schema, recipe: Recipe,
+        structs: Mapping[str, Sequence[str]],
+    ) -> None:  # fmt: skip
+        self.work, self.config, self.number, self.structs = work, config, number, structs
+        self.columns, self.schema = schema, _nested_schema(schema, structs)
         release, storage = recipe.release, recipe.storage
         self.shard_bytes, self.level = release.shard_mb << 20, release.compression_level
         self.group_bytes = min(release.row_group_mb << 20, self.shard_bytes // 4)
@@ -338,7 +344,7 @@ class _ShardWriter:
             yield self._finish()
         if self.writer is None:
             self._open()
-        published = group.select(self.schema.names).cast(self.schema)
+        published = _nested(group.select(self.columns.names).cast(self.columns), self.schema, self.structs)
         with _full_disk(self.work):
             self.writer.write_table(published, row_group_size=group.num_rows)
         self.counts.add(_counted(group, published.nbytes))
@@ -360,8 +366,8 @@ class _ShardWriter:
         self.stream = self._path.with_suffix(".tmp").open("wb")
         self.writer = pq.ParquetWriter(
             self.stream, self.schema, compression="zstd", compression_level=self.level,
-            use_dictionary=[name for name in self.schema.names if name not in ("id", "text")],
-            write_statistics=[name for name in self.schema.names if name != "text"],
+            use_dictionary=[name for name in self.columns.names if name not in ("id", "text")],
+            write_statistics=[name for name in self.columns.names if name != "text"],
         )  # fmt: skip
 
     def _finish(self) -> Shard:
@@ -395,6 +401,34 @@ def _plain_schema(table: Table, columns: Sequence[str]) -> pa.Schema:
 
     declared = table.arrow_schema()
     return pa.schema([pa.field(name, plain(declared.field(name).type)) for name in columns])
+
+
+def _nested_schema(columns: pa.Schema, structs: Mapping[str, Sequence[str]]) -> pa.Schema:
+    """The schema with the columns of every struct as its fields, where the first of them stood."""
+    import pyarrow as pa
+
+    owner = {name: struct for struct, names in structs.items() for name in names}
+    fields: dict[str, pa.Field] = {}
+    for column in columns:
+        struct = owner.get(column.name)
+        if struct is None:
+            fields[column.name] = column
+        else:
+            inside = [columns.field(name) for name in structs[struct] if name in columns.names]
+            fields[struct] = pa.field(struct, pa.struct(inside))
+    return pa.schema(fields.values())
+
+
+def _nested(rows: pa.Table, schema: pa.Schema, structs: Mapping[str, Sequence[str]]) -> pa.Table:
+    import pyarrow as pa
+
+    def column(field: pa.Field) -> Any:
+        if field.name not in structs:
+            return rows[field.name]
+        inside = [rows[part.name].combine_chunks() for part in field.type]
+        return pa.StructArray.from_arrays(inside, fields=list(field.type))
+
+    return pa.table([column(field) for field in schema], schema=schema) if structs else rows
 
 
 def _counted(group: pa.Table, size: int) -> Counts:

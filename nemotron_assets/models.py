@@ -7,7 +7,7 @@ import dagster as dg
 
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table import ID, Column, Table, row_id, table_asset
-from resources.lakehouse import Lakehouse
+from resources.lakehouse import Lakehouse, Reader
 
 # -- models.generator: the model that writes synthetic data -----------------------------------------------------------
 
@@ -30,6 +30,15 @@ GENERATOR = Table(
 @table_asset(GENERATOR, recipe=("llm.engine", "llm.model", "llm.tokenizer"), kinds={"huggingface"})
 def generator(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
     """The language model that writes synthetic data: embedded, a folder, or downloaded from Hugging Face once."""
+    made = _language_model(recipe.llm.model, "generator", recipe, lake)
+    name, sha256, parameters = made.select("name", "sha256", "parameters").row(0)
+    context.add_output_metadata({"model": name, "parameters": parameters or 0, "sha256": sha256})
+    return made
+
+
+def _language_model(model: str, place: str, recipe: Recipe, lake: Lakehouse):
+    """The row of `models.generator` for a model, whose weights (behind an endpoint, a tokenizer) are put into the
+    lake."""
     import tempfile
     from datetime import UTC, datetime
     from pathlib import Path
@@ -40,16 +49,71 @@ def generator(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe
 
     llm, remote = recipe.llm, recipe.llm.engine == "openai"
     with tempfile.TemporaryDirectory() as scratch:
-        source = llm.tokenizer if remote else llm.model
+        source = llm.tokenizer if remote else model
         name, folder = pretrained.fetch(source, Path(scratch, "model"), tokenizer_only=remote)
-        name = llm.model if remote else name
-        uri, sha256 = lake.put_weights(folder, "generator")
+        name = model if remote else name
+        uri, sha256 = lake.put_weights(folder, place)
         parameters, dtype = pretrained.parameters(folder), "remote" if remote else pretrained.dtype(folder)
-    context.add_output_metadata({"model": name, "parameters": parameters or 0, "sha256": sha256})
     row = {"id": row_id(GENERATOR.full_name, name, sha256), "name": name, "uri": uri, "sha256": sha256}
     row |= {"parameters": parameters, "dtype": dtype, "at": datetime.now(UTC)}
     return pl.DataFrame([row], schema_overrides={"parameters": pl.Int64})
 
+
+# -- models.math_writer: the model that cleans pages on mathematics and writes dialogues about them --------------------
+
+MATH_WRITER = Table(
+    schema="models",
+    name="math_writer",
+    description="The language model that cleans pages on mathematics and writes dialogues about them: that of "
+    "models.generator, or another one (published: phi-4).",
+    columns=GENERATOR.columns,
+)
+
+
+@table_asset(
+    MATH_WRITER, recipe=("math_corpus.writer.model", "llm.engine", "llm.model", "llm.tokenizer"), kinds={"huggingface"},
+    ins={"generator": dg.AssetIn(GENERATOR.asset_key)},
+)  # fmt: skip
+def math_writer(
+    context: dg.AssetExecutionContext,
+    generator: Reader,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+):
+    """The language model that cleans pages on mathematics and writes dialogues about them: the generator unless the
+    recipe names another one, which is then put into the lake once."""
+    import polars as pl
+
+    model = recipe.math_corpus.writer.model
+    made = generator.scan().collect() if model == "generator" else _language_model(model, "math_writer", recipe, lake)
+    name, sha256 = made.select("name", "sha256").row(0)
+    context.add_output_metadata({"model": name, "sha256": sha256})
+    return made.with_columns(id=pl.lit(row_id(MATH_WRITER.full_name, name, sha256)))
+
+
+# -- models.math_scorers: what scores pages on mathematics, made in nemotron_assets/math/corpus ------------------------
+
+MATH_SCORERS = Table(
+    schema="models",
+    name="math_scorers",
+    description="The scorer of pages on mathematics, 0 to 5, one row per version; the latest by `at` is used.",
+    columns=(
+        ID,
+        Column("name", "string", "math"),
+        Column("version", "string", "1, 2, ...: counts the scorers"),
+        Column("kind", "string", "ridge (trained here) or classifier (a published checkpoint)"),
+        Column("source", "string", "embedded, or the checkpoint's name"),
+        Column("teacher", "string", "what it learnt from, in words"),
+        Column("uri", "string", "folder of its weights in the lake"),
+        Column("sha256", "string", "sha256 over the names and contents of its files"),
+        Column("parameters", "int64", "weights that are not zero", nullable=True),
+        Column("metrics", "string", "what was measured on left-out pages, as a JSON object of numbers"),
+        Column("recipe_hash", "string", "hash of the recipe's values that decide the weights"),
+        Column("input_versions", "list[string]", "tables it was made from, as math.cleaned@2", volatile=True),
+        Column("run_id", "string", "Dagster run that made it", volatile=True),
+        Column("at", "timestamp", "when it was made or, made already, asked for again"),
+    ),
+)
 
 # -- models.base: pretrained models, made in nemotron_assets/pretrain ------------------------------------------------
 
@@ -137,6 +201,6 @@ PERPLEXITY = Table(
 )
 
 
-TABLES = [GENERATOR, BASE, TRAINING_METRICS, QUALITY_SCORERS, PERPLEXITY]
-ASSETS = [generator]
+TABLES = [GENERATOR, MATH_WRITER, MATH_SCORERS, BASE, TRAINING_METRICS, QUALITY_SCORERS, PERPLEXITY]
+ASSETS = [generator, math_writer]
 CHECKS = []

@@ -76,6 +76,7 @@ class Published:
 
     `columns` are those of every config, `more` those that a config has beside them. The configs are the values of the
     column `configs_by`, those of `configs` first and even when they have no rows; without it there is one, "default".
+    `structs` names columns of which the dataset makes one with fields, as {"metadata": ("category", ...)}.
     `histograms` are (table, column) of what the card counts beside: the quality buckets of the documents, say.
     """
 
@@ -84,6 +85,7 @@ class Published:
     configs_by: str | None = None
     configs: tuple[str, ...] = ("default",)
     more: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    structs: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     histograms: tuple[tuple[str, str], ...] = ()
 
 
@@ -120,7 +122,8 @@ class Table:
             if name not in by_name:
                 raise ValueError(f"table {self.full_name} has no column {name!r} to use as key, partition or part")
         if out := self.published:
-            for name in (*out.columns, *itertools.chain(*out.more.values()), *filter(None, (out.configs_by,))):
+            groups = (out.columns, *out.more.values(), *out.structs.values(), filter(None, (out.configs_by,)))
+            for name in itertools.chain(*groups):
                 if name not in by_name:
                     raise ValueError(f"table {self.full_name} has no column {name!r} to publish")
         object.__setattr__(self, "_by_name", by_name)
@@ -224,7 +227,8 @@ def all_tables() -> dict[str, Table]:
     modules = (
         "nemotron_assets.snapshots.tables", "nemotron_assets.web.tables", "nemotron_assets.web.dedup.tables",
         "nemotron_assets.web.quality.tables", "nemotron_assets.web.synthetic.tables",
-        "nemotron_assets.web.release.tables", "nemotron_assets.math.tables", "nemotron_assets.code.sources.tables",
+        "nemotron_assets.web.release.tables", "nemotron_assets.math.tables", "nemotron_assets.math.corpus.tables",
+        "nemotron_assets.code.sources.tables",
         "nemotron_assets.blend.tables",
         "nemotron_assets.models", "nemotron_assets.evaluate.tables", "resources.generations", "resources.lakehouse",
     )  # fmt: skip

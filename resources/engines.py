@@ -150,7 +150,8 @@ class VllmEngine(_Tokenizes):
             )
         parameters = SamplingParams(
             temperature=sampling.temperature, top_p=sampling.top_p, max_tokens=sampling.max_tokens,
-            stop=list(sampling.stop), seed=_seed(key), output_kind=RequestOutputKind.FINAL_ONLY,
+            top_k=sampling.top_k or 0, stop=list(sampling.stop), seed=_seed(key),
+            output_kind=RequestOutputKind.FINAL_ONLY,
             structured_outputs=StructuredOutputsParams(**{output.kind: output.spec}) if output else None,
         )  # fmt: skip
         llm.add_request(key, tokens_input(ids), parameters)
@@ -306,6 +307,8 @@ class OpenAiEngine(_Tokenizes):
         }  # fmt: skip
         if sampling.stop:
             body["stop"] = list(sampling.stop)
+        if sampling.top_k is not None:  # what vLLM, SGLang and NIM add to the protocol
+            body["top_k"] = sampling.top_k
         output = request.output_format
         if output is not None and self._structured != "none":
             if output.kind == "json":
@@ -346,5 +349,6 @@ def weights_sha256(folder: Path) -> str:
 
 
 def _seed(key: str) -> int:
-    """The same request draws the same tokens, whatever is in the batch with it."""
+    """The same request draws with the same random numbers, whatever is in the batch with it. Only where the sums of a
+    larger or smaller batch are rounded differently (bfloat16) may another token come out."""
     return int(key[:8], 16) & 0x7FFFFFFF

@@ -40,7 +40,7 @@ GENERATIONS = Table(
         Column("template_sha256", "string", "sha256 of the chat template; of the empty text behind an endpoint"),
         Column("prompt", "string", "name of the prompt, as diverse_qa"),
         Column("messages", "string", "the chat messages, as JSON"),
-        Column("sampling", "string", "temperature, top_p, max_tokens and stop texts, as JSON"),
+        Column("sampling", "string", "temperature, top_p, top_k if set, max_tokens and stop texts, as JSON"),
         Column("output_format", "string", "kind and text of the output grammar, as JSON", nullable=True),
         Column("sample", "int32", "number of the sample, where one question is asked several times"),
         Column("text", "string", "the answer"),
@@ -51,7 +51,7 @@ GENERATIONS = Table(
         Column("run_id", "string", "Dagster run that paid for it", volatile=True),
         Column("at", "timestamp", "when it was finished", volatile=True),
     ),
-    parents=("web.unique_documents", "web.curated", "web.diverse_qa"),
+    parents=("web.unique_documents", "web.curated", "web.diverse_qa", "math.rendered", "math.nemotron_cc_math"),
 )
 TABLES = [GENERATIONS]
 
@@ -62,12 +62,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn. `max_tokens` limits the answer."""
+    """How tokens are drawn. `max_tokens` limits the answer; `top_k` None draws from all tokens."""
 
     temperature: float
     top_p: float
     max_tokens: int
     stop: tuple[str, ...] = ()
+    top_k: int | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """What is set, by name; what is asked of a model without `top_k` keeps the key it had before there was one."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,7 @@ class Engine(Protocol):
 def generation_id(engine: Engine, request: Request) -> str:
     """The key of a request: equal keys have equal answers. 32 hex digits of a sha256."""
     decides = [
-        engine.sha256, engine.template_sha256, asdict(request.sampling),
+        engine.sha256, engine.template_sha256, request.sampling.settings(),
         asdict(request.output_format) if request.output_format else None, request.messages, request.sample,
     ]  # fmt: skip
     return hashlib.sha256(_json(decides).encode()).hexdigest()[:32]
@@ -299,7 +304,7 @@ def _row(key: str, engine: Engine, request: Request, answer: Answer, run_id: str
         "template_sha256": engine.template_sha256,
         "prompt": request.prompt,
         "messages": _json(request.chat()),
-        "sampling": _json(asdict(request.sampling)),
+        "sampling": _json(request.sampling.settings()),
         "output_format": _json(asdict(request.output_format)) if request.output_format else None,
         "sample": request.sample,
         **asdict(answer),
