@@ -148,8 +148,9 @@ class Heuristics(Section):
         "every fourth character is a blank",
     )
     min_purity: float = Field(
-        0.95, ge=0, le=1, description="a check fails when fewer kept documents have the language they stand under"
-    )
+        0.9, ge=0, le=1,
+        description="a check fails when CLD2 finds the language they stand under in fewer of the kept documents (default)",
+    )  # fmt: skip
     purity_sample: int = Field(500, ge=1, description="documents that check looks at (default)")
 
     @field_validator("levels")
