@@ -7,7 +7,9 @@ never a page's own: Lynx sees no link, no form, no script and no address.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import os
 import re
 import resource
 import shutil
@@ -16,12 +18,21 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-#: As published (NeMo Curator's lynx.py for Nemotron-CC-Math), and what keeps it from doing anything else.
-FLAGS = (
+#: As published (NeMo Curator's lynx.py for Nemotron-CC-Math).
+PUBLISHED = (
     "-dump", "-stdin", "-nolist", "-width=10000", "-assume_charset=utf-8", "-display_charset=utf-8", "-localhost",
-    "-force_html", "-nomargins", "-restrictions=all", "-noreferer", "-nobrowse", "-nopause", "-nolog",
+    "-force_html",
 )  # fmt: skip
-_CONFIG = "PERSISTENT_COOKIES:FALSE\nACCEPT_ALL_COOKIES:FALSE\nSET_COOKIES:FALSE\nNO_PAUSE:TRUE\n"
+#: What keeps it from doing anything else; none of it changes the text.
+SAFE = ("-restrictions=all", "-noreferer", "-nobrowse", "-nopause", "-nolog")
+_CONFIG = """\
+PERSISTENT_COOKIES:FALSE
+ACCEPT_ALL_COOKIES:FALSE
+SET_COOKIES:FALSE
+NO_PAUSE:TRUE
+LOCAL_EXECUTION_LINKS_ALWAYS_ON:FALSE
+LOCAL_EXECUTION_LINKS_ON_BUT_NOT_REMOTE:FALSE
+"""
 _WRAPPED = 900  # columns; Lynx breaks lines near 1,010 whatever -width says
 
 
@@ -57,6 +68,10 @@ class Lynx:
             middle = len(pages) // 2
             return self.render(pages[:middle]) + self.render(pages[middle:])
 
+    def dump(self, page: str) -> str:
+        """A whole page of any kind as Lynx lays it out with the published flags. Raises `LynxError`."""
+        return self._run(page.replace("\x00", ""), margins=True)
+
     def _together(self, pages: Sequence[str]) -> list[str]:
         separated = "".join(f"<p>{_separator(i)}</p>\n<div>{page}</div>\n" for i, page in enumerate(pages))
         end = f"<p>{_separator(len(pages))}</p>"
@@ -66,34 +81,56 @@ class Lynx:
             raise LynxError(f"Lynx gave back {len(parts) // 2} of {len(pages) + 1} separators")
         return [_tidy(part) for part in parts[2:-1:2]]
 
-    def _run(self, markup: str) -> str:
-        with tempfile.TemporaryDirectory(prefix="nemotron-lynx-") as folder:
-            config = Path(folder, "lynx.cfg")
-            config.write_text(_CONFIG)
-            environment = {
-                "HOME": folder,
-                "TERM": "dumb",
-                "LC_ALL": "C.UTF-8",
-                "LYNX_TEMP_SPACE": folder,
-                "PATH": "/usr/bin:/bin",
-            }
-            process = subprocess.Popen(
-                [find(), *FLAGS, f"-cfg={config}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, cwd=folder, env=environment,
-            )  # fmt: skip
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                seconds = int(self.timeout_s) + 1
-                resource.prlimit(process.pid, resource.RLIMIT_CPU, (seconds, seconds))
-                resource.prlimit(process.pid, resource.RLIMIT_AS, (self.memory, self.memory))
-            try:
-                output, errors = process.communicate(markup.encode("utf-8"), timeout=self.timeout_s)
-            except subprocess.TimeoutExpired:
+    def _run(self, markup: str, *, margins: bool = False) -> str:
+        folder = _workplace()
+        flags = [*PUBLISHED, *SAFE, *([] if margins else ["-nomargins"]), f"-cfg={folder / 'lynx.cfg'}"]
+        environment = {
+            "HOME": str(folder), "LYNX_TEMP_SPACE": str(folder), "TERM": "dumb", "LC_ALL": "C.UTF-8",
+            "PATH": "/usr/bin:/bin",
+        }  # fmt: skip
+        process = subprocess.Popen(
+            [find(), *flags], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
+            env=environment,
+        )  # fmt: skip
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            seconds = int(self.timeout_s) + 1
+            resource.prlimit(process.pid, resource.RLIMIT_CPU, (seconds, seconds))
+            resource.prlimit(process.pid, resource.RLIMIT_AS, (self.memory, self.memory))
+        try:
+            output, errors = process.communicate(markup.encode("utf-8", "replace"), timeout=self.timeout_s)
+        except subprocess.TimeoutExpired:
+            raise LynxError(f"Lynx took longer than {self.timeout_s:g} s") from None
+        finally:
+            if process.poll() is None:
                 process.kill()
                 process.communicate()
-                raise LynxError(f"Lynx took longer than {self.timeout_s:g} s") from None
         if process.returncode:
             raise LynxError(f"Lynx ended with {process.returncode}: {errors.decode(errors='replace')[:300]}")
         return output.decode("utf-8", "replace")
+
+
+def _workplace() -> Path:
+    """This process's folder for Lynx, with its configuration; removed with the process. What a killed process has
+    left is swept when the next one begins."""
+    pid = os.getpid()
+    if pid in _WORKPLACES and (_WORKPLACES[pid] / "lynx.cfg").exists():
+        return _WORKPLACES[pid]
+    around = Path(tempfile.gettempdir(), f"nemotron-lynx-{os.getuid()}")
+    around.mkdir(mode=0o700, exist_ok=True)
+    if around.is_symlink() or around.stat().st_uid != os.getuid():
+        raise LynxError(f"{around} belongs to somebody else; remove it or set TMPDIR")
+    for left in around.iterdir():
+        if left.name.isdigit() and not Path("/proc", left.name).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = around / str(pid)
+    folder.mkdir(exist_ok=True)
+    (folder / "lynx.cfg").write_text(_CONFIG)
+    _WORKPLACES[pid] = folder
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+_WORKPLACES: dict[int, Path] = {}
 
 
 def _separator(number: int) -> str:

@@ -306,6 +306,11 @@ def without_boilerplate(text: str) -> str:
     return cleaned if not lost(text, cleaned) else text
 
 
+def prose(text: str) -> str:
+    """The parts of a text that read like sentences."""
+    return SEPARATOR.join(block for block in _blocks(text) if _is_prose(block))
+
+
 def _without_navigation(block: str) -> str:
     """The lines of a block, but for those that only lead elsewhere and are not in a formula or code block."""
     spans, start, kept = _spans(block), 0, []

@@ -9,7 +9,6 @@ import polars as pl
 
 from nemotron_assets.plots import bars
 
-
 _SIZES = {"0": (0, 0), "1-4": (1, 4), "5-19": (5, 19), "20-49": (20, 49), "50-99": (50, 99), "100-499": (100, 499),
           "500+": (500, 1 << 40)}  # fmt: skip
 

@@ -1,0 +1,175 @@
+"""No formula is lost between a web page and its text, whatever the encoding; every peer loses more.
+
+Strict: a formula counts only if it stands in the output as TeX between delimiters ($…$, $$…$$, \\(…\\), \\[…\\]),
+each occurrence once. Two formulas are the same if their normal forms are (nemotron_assets/math/tex.py): equal tokens
+after spacing, sizes (\\left, \\big, \\displaystyle), alignment (&, \\\\, aligned environments), grouping braces, labels
+and comments are dropped; synonyms are one (\\le and \\leq, \\to and \\rightarrow, \\text and \\mathrm, \\hat and
+\\widehat, \\bar and \\overline, Unicode letters and signs and their commands); scripts stand in one order. The same
+holds for every system.
+
+- recall: share of the page's formulas found, per encoding. precision: share of the output's formulas that are the
+  page's, over pages whose formulas are mostly in that encoding.
+- mathml-stripped: the sample's annotated MathML with annotation, alternative text and fallback image taken out.
+- The truth of pages with Sphinx's images names the inline ones; their displayed formulas, images in elements of class
+  math with TeX in alt, are added to it here.
+- code: share of <pre> blocks (of two lines or more) that stand in the output line for line, with their indentation.
+- main text F1: words (as multisets) of the visible text of <main>, <article>, an element with role main, or else the
+  body, without navigation, scripts and formulas.
+- pages/s/core: over the CPU time of the system and of all it starts; libraries are loaded before.
+
+    make bench NAME=math_extraction ARGS="--input FOLDER --truth FILE.jsonl"
+
+measures any folder of pages. Each line of the truth is {"file": name in the folder, "tex": [[encoding, TeX], …]};
+"url" may stand for "file" (the file is then its percent-encoded address, or the address's last part, with or without
+.html). "code": [blocks] and "text": main text are taken as given where they are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks._math_pages import STRIPPED, Page, folder_pages, sample_pages, without_annotations
+from benchmarks._peers import peers_python
+from benchmarks.harness import FOLDER, Claim, measure, table, verdict
+
+SYSTEMS = ("ours", "trafilatura", "resiliparse", "justext", "html2text", "lynx")
+LEAST = 50  # formulas of a row that is judged
+
+
+def main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="math_extraction", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--input", type=Path, help="a folder of HTML pages instead of the sample")
+    parser.add_argument("--truth", type=Path, help="their formulas, JSON lines")
+    parser.add_argument("--quick", action="store_true", help="every third page, one round")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds, for the rate (default 3)")
+    parser.add_argument("--lost", type=int, default=0, help="show so many of our lost formulas per encoding")
+    options = parser.parse_args(argv)
+    if bool(options.input) != bool(options.truth):
+        parser.error("--input and --truth go together")
+    pages = folder_pages(options.input, options.truth) if options.input else sample_pages()
+    if options.quick:
+        pages = pages[::3]
+    pages += [stripped for page in pages if (stripped := without_annotations(page))]
+    print(f"{len(pages)} pages, {sum(len(page.tex) for page in pages):,} formulas")
+    outputs, rates = run(pages, 1 if options.quick else options.rounds)
+    scores = {name: score(pages, outputs[name]) for name in SYSTEMS}
+    report(scores, rates)
+    if options.lost:
+        show_lost(pages, outputs["ours"], options.lost)
+    return verdict(claims(scores, rates))
+
+
+# -- measuring --------------------------------------------------------------------------------------------------------
+
+
+def run(pages: list[Page], rounds: int) -> tuple[dict[str, list[str]], dict[str, float]]:
+    """Every system's texts, and its pages per CPU second (median of the rounds, systems taking turns)."""
+    outputs: dict[str, list[str]] = {}
+    used: defaultdict[str, list[float]] = defaultdict(list)
+    peers = peers_python()
+    with tempfile.TemporaryDirectory() as work:
+        source = Path(work, "pages.jsonl")
+        source.write_text("".join(json.dumps({"page": page.html}) + "\n" for page in pages))
+        for number in range(rounds):
+            for name in SYSTEMS if number % 2 == 0 else SYSTEMS[::-1]:
+                target = Path(work, f"{name}.jsonl")
+                python = peers if name == "html2text" else sys.executable
+                program = str(FOLDER / "_math_systems.py")
+                env = {"PYTHONPATH": str(FOLDER.parent)} if name != "html2text" else {}
+                result = measure([python, program, name, str(source), str(target)], env=env)
+                used[name].append(json.loads(result.output.strip().rpartition("\n")[2])["cpu_seconds"])
+                outputs[name] = [json.loads(line)["text"] for line in target.read_text().splitlines()]
+    return outputs, {name: len(pages) / statistics.median(seconds) for name, seconds in used.items()}
+
+
+def score(pages: list[Page], texts: list[str]):
+    """The totals of a system."""
+    from nemotron_assets.math.scoring import score_page, total
+
+    return total(
+        score_page(text, page.tex, code=page.code, reference=page.text or None)
+        for page, text in zip(pages, texts, strict=True)
+    )
+
+
+def share(pair: tuple[int, int]) -> float:
+    """(of, found) as a share."""
+    return pair[1] / pair[0] if pair[0] else 1.0
+
+
+def report(scores: dict, rates: dict[str, float]) -> None:
+    """The tables."""
+    ours = scores["ours"]
+    names = sorted(ours.recall, key=lambda name: (-ours.recall[name][0], name))
+    print("\nrecall\n")
+    rows = [
+        [name + ("" if ours.recall[name][0] >= LEAST else " *"), ours.recall[name][0]]
+        + [share(scores[system].recall[name]) for system in SYSTEMS]
+        for name in names
+    ]
+    rows.append(["all", sum(w for w, _ in ours.recall.values())] + [share(_sum(scores[s].recall)) for s in SYSTEMS])
+    print(table(["encoding", "formulas", *SYSTEMS], rows))
+    print("\nprecision, by the page's dominant encoding (share of the formulas in the output)\n")
+    rows = [
+        [
+            name,
+            *(f"{share(p):.3g} of {p[0]}" if (p := scores[s].precision.get(name, (0, 0)))[0] else "-" for s in SYSTEMS),
+        ]
+        for name in names
+    ]
+    print(table(["encoding", *SYSTEMS], rows))
+    print()
+    rows = [
+        ["code blocks verbatim", *(share(scores[s].code) for s in SYSTEMS)],
+        ["main text F1", *(scores[s].text_f1 for s in SYSTEMS)],
+        ["pages/s/core", *(rates[s] for s in SYSTEMS)],
+    ]
+    print(table(["", *SYSTEMS], rows))
+    print(f"\n{ours.code[0]:,} code blocks. Rows with * have fewer than {LEAST} formulas and are not judged.")
+
+
+def _sum(pairs) -> tuple[int, int]:
+    return sum(a for a, _ in pairs.values()), sum(b for _, b in pairs.values())
+
+
+def claims(scores: dict, rates: dict[str, float]) -> list[Claim]:
+    """What is promised."""
+    ours, peers = scores["ours"], [scores[name] for name in SYSTEMS[1:]]
+    found = []
+    for name, (wanted, kept) in sorted(ours.recall.items()):
+        if wanted < LEAST:
+            continue
+        found.append(Claim(f"recall, {name}", kept / wanted, at_least=0.90 if name == STRIPPED else 0.98))
+        best = max(share(peer.recall[name]) for peer in peers)
+        found.append(Claim(f"recall of the best peer, {name}", best, at_most=kept / wanted))
+        output, right = ours.precision.get(name, (0, 0))
+        if output >= LEAST and name != STRIPPED:
+            found.append(Claim(f"precision, {name}", right / output, at_least=0.97))
+    if ours.code[0]:
+        found.append(Claim("code blocks verbatim", share(ours.code), at_least=0.95))
+    found.append(Claim("rate", rates["ours"], "pages/s/core", at_least=100))
+    return found
+
+
+def show_lost(pages: list[Page], texts: list[str], most: int) -> None:
+    """Our lost formulas, for whoever wants to do better."""
+    from nemotron_assets.math.scoring import score_page
+
+    shown: Counter[str] = Counter()
+    for page, text in zip(pages, texts, strict=True):
+        scored = score_page(text, page.tex)
+        for formula in scored.lost:
+            shown[scored.dominant] += 1
+            if shown[scored.dominant] <= most:
+                print(f"{scored.dominant}, {page.name}: {formula[:300]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,168 @@
+"""Rendered pages as rows of `math.cleaned`: chunks for the model, the guard's verdicts, and the page put together again.
+
+Pages that the recipe does not give to the model are cleaned by rules in the same pass. What the model has answered is
+in the ledger, so a run that is killed asks only for what is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from nemotron_assets.math import clean, tex
+from nemotron_assets.math.clean import Cleaned, Guard
+from nemotron_assets.math.corpus.tables import CLEANED
+from nemotron_assets.recipe.math_corpus import MathCleaner
+from nemotron_assets.table import Part, Reject, content_hash, row_id
+from nemotron_assets.web.synthetic.asking import answered, cut_off, frames
+from resources.generations import Completion, Request, Sampling
+
+if TYPE_CHECKING:
+    from nemotron_assets.web.synthetic.writing import Writer
+    from resources.lakehouse import Reader
+
+PROMPT = "math_clean"
+_READ = ("id", "snapshot", "warc_file", "url", "host", "fetched_at", "language", "text", "content_hash")
+
+
+def request(chunk: str, recipe: MathCleaner, parents: tuple[str, ...] = ()) -> Request:
+    """The question about one chunk."""
+    task = clean.TASK.format(no_content=clean.NO_CONTENT, text=chunk)
+    sampling = Sampling(recipe.temperature, recipe.top_p, recipe.max_output_tokens, top_k=recipe.top_k)
+    return Request(PROMPT, (("system", clean.SYSTEM), ("user", task)), sampling, parents=parents)
+
+
+def chosen(rendered: pl.LazyFrame, recipe: MathCleaner) -> set[str] | None:
+    """The pages that the model gets to read; None for all of them."""
+    if recipe.max_pages is None:
+        return None
+    pages = rendered.filter(pl.col("formulas") > 0).select("id", "content_hash")
+    return set(pages.bottom_k(recipe.max_pages, by=["content_hash", "id"]).collect(engine="streaming")["id"])
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """A part of a page: given to the model with `request`, or done by rules already."""
+
+    text: str
+    request: Request | None = None
+    done: Cleaned | None = None
+
+
+@dataclass(frozen=True)
+class _Page:
+    row: dict[str, Any]
+    chunks: list[_Chunk] = field(default_factory=list)
+
+
+class Cleaning:
+    """One partition's clean-up. `new` and `tokens` count what the model wrote in this run."""
+
+    def __init__(
+        self,
+        rendered: Reader,
+        recipe: MathCleaner,
+        writer: Writer,
+        reject: Callable[[Reject], None],
+        lock: Callable[[], AbstractContextManager],
+    ) -> None:
+        self.rendered, self.recipe, self.writer, self.reject, self.lock = rendered, recipe, writer, reject, lock
+        self.guard = Guard(recipe.max_invented, recipe.min_kept, recipe.max_added)
+        self.new = self.tokens = 0
+
+    def parts(self) -> Iterator[Part]:
+        """A part per WARC file; it is made again when its pages change, or which of them the model reads."""
+        pages = chosen(self.rendered.scan(), self.recipe)
+        for file, content in self.rendered.parts().items():
+            part = self.rendered.part(file)
+            mine = None
+            if pages is not None:
+                ids = part.scan().select("id").collect(engine="streaming")["id"].to_list()
+                mine = sorted(pages.intersection(ids))
+            asked = "all" if mine is None else content_hash(" ".join(mine))
+            yield Part(file, f"{content}:{asked}", lambda part=part, mine=mine: self._part(part, mine))
+
+    def _part(self, part: Reader, chosen: Collection[str] | None) -> Iterator[Any]:
+        from nemotron_assets.spool import spooled
+
+        rows = clean_rows(self._pages(part, chosen), self._ask, self.recipe, self.guard, self.writer.name, self.reject)
+        if chosen is not None and not chosen:
+            return iter(frames(rows, CLEANED))
+        with self.lock():
+            return spooled(frames(rows, CLEANED))
+
+    def _ask(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        for completion in self.writer.ask(requests):
+            self.new += completion.new
+            self.tokens += completion.output_tokens if completion.new else 0
+            yield completion
+
+    def _pages(self, part: Reader, chosen: Collection[str] | None) -> Iterator[_Page]:
+        wanted = None if chosen is None else set(chosen)
+        for batch in part.batches(_READ, batch_size=self.recipe.batch_rows):
+            for row in batch.to_pylist():
+                if wanted is None or row["id"] in wanted:
+                    yield _Page(row, self._chunks(row))
+                else:
+                    yield _Page(row, [_Chunk(row["text"], done=clean.by_rules(row["text"]))])
+
+    def _chunks(self, row: dict[str, Any]) -> list[_Chunk]:
+        parts = clean.chunks(row["text"], self.writer.count, self.recipe.chunk_tokens)
+        most = len(parts) if self.recipe.max_chunks is None else self.recipe.max_chunks
+        found = []
+        for text in parts[:most]:
+            asked = request(text, self.recipe, (row["id"],))
+            if self._fits(self.writer.prompt_tokens(asked)):
+                found.append(_Chunk(text, asked))
+            else:
+                found.append(_Chunk(text, done=clean.by_rules(text, "rules_too_long")))
+        if rest := clean.merge(parts[most:]):
+            found.append(_Chunk(rest, done=clean.by_rules(rest)))
+        return found
+
+    def _fits(self, prompt_tokens: int) -> bool:
+        window = self.writer.window
+        longest = min(self.recipe.max_prompt_share * window, window - self.recipe.max_output_tokens)
+        return prompt_tokens <= longest
+
+
+def clean_rows(
+    pages: Iterable[_Page],
+    ask: Callable[[Iterable[Request]], Iterator[Completion]],
+    recipe: MathCleaner,
+    guard: Guard,
+    generator: str,
+    reject: Callable[[Reject], None],
+) -> Iterator[dict]:
+    """Rows of `math.cleaned`; pages of which nothing is left go to `reject`."""
+    jobs = ((page, [chunk.request for chunk in page.chunks if chunk.request]) for page in pages)
+    for page, completions in answered(jobs, ask):
+        answers, row = iter(completions), page.row
+        done = [
+            chunk.done or _judged(chunk.text, next(answers), recipe.max_output_tokens, guard) for chunk in page.chunks
+        ]
+        merged = clean.merge([piece.text for piece in done])
+        text = clean.whole(row["text"], merged)
+        kept = clean.merge([text], recipe.max_characters)
+        if not kept.strip():
+            reject(Reject(row["id"], "no_content", f"nothing of {len(row['text'])} characters of {row['url']} is left"))
+            continue
+        yield {
+            **{name: row[name] for name in _READ if name not in ("id", "text", "content_hash")},
+            "id": row_id(CLEANED.full_name, row["id"]), "parents": [row["id"]], "text": kept, "characters": len(kept),
+            "formulas": sum(1 for _ in tex.find(kept)), "code_blocks": len(clean.code_blocks(kept)),
+            "outcomes": [piece.outcome for piece in done],
+            "formulas_restored": sum(piece.restored for piece in done),
+            "repaired": text != merged, "cut_characters": len(text) - len(kept),
+            "generator": generator if any(piece.outcome in ("kept", "restored") for piece in done) else None,
+            "generation_ids": [completion.id for completion in completions], "content_hash": content_hash(kept),
+        }  # fmt: skip
+
+
+def _judged(chunk: str, completion: Completion, max_output_tokens: int, guard: Guard) -> Cleaned:
+    truncated = bool(cut_off(completion, max_output_tokens))
+    return clean.judge(chunk, completion.text, truncated=truncated, guard=guard)

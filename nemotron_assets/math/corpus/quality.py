@@ -1,0 +1,156 @@
+"""The score of a page on mathematics, 0 to 5, of a crop from its middle (Nemotron-CC-Math §2.4).
+
+By a published checkpoint, or by a scorer trained here: ridge regression on a sentence embedding that learns to tell
+what a rubric says of a page. The rubric counts what can be counted of a text that teaches mathematics: how often it has
+formulas, how often it argues, how much of it is sentences, how much there is. That is a stand-in for FineMath's
+classifier, which learnt from a large model's judgements; it knows nothing of whether the mathematics is right.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import re
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from nemotron_assets.math import clean, tex
+from nemotron_assets.math.corpus.tables import QUALITY
+from nemotron_assets.models import MATH_SCORERS
+from nemotron_assets.recipe.math_corpus import MathQuality
+from nemotron_assets.table import Reject, content_hash, row_id
+from nemotron_assets.web.quality import scorers as kinds
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe.quality import Scorers
+    from resources.lakehouse import Lakehouse
+
+#: Raise it when the rubric or the training changes, so that the embedded scorer is trained again.
+CODE = "1"
+TEACHER = "rubric: density of formulas, words that argue or instruct, share of sentences, length"
+READ = ("id", "text")
+_MATH, _EDU = "math", "edu"
+
+_REASONING = re.compile(
+    r"(?i)\b(?:theorem|lemma|corollary|proposition|proof|prove[sdn]?|show that|suppose|assume|let|hence|thus|therefore|"
+    r"since|because|implies|follows|if and only if|definition|define[sd]?|denote[sd]?|example|exercise|problem|solution|"
+    r"solve[sd]?|answer|step|compute|calculate|evaluate|equation|formula|identity|substitut\w+|deriv\w+|simplif\w+)\b"
+)
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+def crop(text: str, characters: int) -> str:
+    """The middle of a text: at most `characters` on either side of its middle."""
+    middle = len(text) // 2
+    return text[max(0, middle - characters) : middle + characters]
+
+
+def rubric(text: str) -> float:
+    """What the teacher says of a (cropped) text, 0 to 5."""
+    words = len(_WORD.findall(text)) + 1
+    formulas = sum(1 for _ in tex.find(text))
+    density = min(1.0, formulas * 25 / (words + formulas))  # full marks for a formula in 25 words
+    reasoning = min(1.0, len(_REASONING.findall(text)) * 25 / words)  # one such word in 25
+    length = min(1.0, words / 200)
+    sentences = len(clean.prose(text)) / max(1, len(text))
+    return 5 * (0.35 * density + 0.35 * reasoning + 0.2 * min(1.0, sentences / 0.7) + 0.1 * length)
+
+
+# -- the scorer's versions ---------------------------------------------------------------------------------------------
+
+
+def identity(recipe: MathQuality) -> tuple[str, str]:
+    """(id, recipe hash) of the scorer the recipe wants. It does not follow from the crawl: a score means the same in
+    every snapshot until somebody asks for another version."""
+    values: dict[str, Any] = {"name": recipe.classifier, "version": recipe.version}
+    if recipe.classifier == "embedded":
+        names = ("embedding", "embedding_tokens", "crop_characters", "documents")
+        values |= {"code": CODE} | {name: getattr(recipe, name) for name in names}
+    recipe_hash = content_hash(json.dumps(values, sort_keys=True))[:16]
+    return row_id(MATH_SCORERS.full_name, recipe_hash), recipe_hash
+
+
+def scorer_rows(
+    rows: pl.DataFrame, recipe: MathQuality, cleaned: pl.LazyFrame, lake: Lakehouse, inputs: list[str], run_id: str,
+    log: Callable[[str], None],
+) -> pl.DataFrame:  # fmt: skip
+    """All rows of models.math_scorers, the wanted one the latest; it is only made when it is missing."""
+    (wanted, recipe_hash), now = identity(recipe), datetime.now(UTC)
+    rows = rows.sort("at")
+    if wanted in rows["id"]:
+        if rows["id"][-1] != wanted:
+            log("an earlier version is current again")
+            again = pl.when(pl.col("id") == wanted).then(pl.lit(now)).otherwise(pl.col("at"))
+            rows = rows.with_columns(at=again.cast(rows.schema["at"]))
+        return rows
+    with tempfile.TemporaryDirectory() as scratch:
+        made = _make(recipe, cleaned, Path(scratch, _MATH))
+        uri, sha256 = lake.put_weights(made.folder, "math_scorers")
+    metrics = {key: None if math.isnan(value) else round(value, 6) for key, value in made.metrics.items()}
+    row = {
+        "id": wanted, "name": _MATH, "version": str(rows.height + 1), "kind": made.kind, "source": recipe.classifier,
+        "teacher": TEACHER if recipe.classifier == "embedded" else "as published", "uri": uri, "sha256": sha256,
+        "parameters": made.parameters, "metrics": json.dumps(metrics, sort_keys=True), "recipe_hash": recipe_hash,
+        "input_versions": inputs, "run_id": run_id, "at": now,
+    }  # fmt: skip
+    return pl.concat([rows, pl.DataFrame([row], schema=rows.schema)])
+
+
+def _make(recipe: MathQuality, cleaned: pl.LazyFrame, folder: Path) -> kinds.Trained:
+    if recipe.classifier != "embedded":
+        return kinds.fetch_checkpoint(_MATH, recipe.classifier, recipe, folder)
+    sample = cleaned.select("id", "content_hash", "text").bottom_k(recipe.documents, by=["content_hash", "id"])
+    texts = [crop(text, recipe.crop_characters) for text in sample.sort("content_hash", "id").collect()["text"]]
+    return kinds.train_ridge(texts, [rubric(text) for text in texts], [], recipe, folder)
+
+
+def current(rows: pl.DataFrame, recipe: MathQuality) -> dict[str, Any]:
+    """The scorer that the recipe wants. Raises `ScorerError` when it has not been made."""
+    found = rows.filter(pl.col("id") == identity(recipe)[0])
+    if found.is_empty():
+        raise kinds.ScorerError("the recipe's scorer of mathematics is missing: materialise models/math_scorers first")
+    return found.row(0, named=True)
+
+
+# -- scoring -----------------------------------------------------------------------------------------------------------
+
+#: (kind, folder) of a scorer.
+Model = tuple[str, str]
+
+
+def score(pages: pl.DataFrame, model: Model, edu: Model, recipe: MathQuality, web: Scorers) -> pl.DataFrame:
+    """Rows (id, score, edu_score) for pages (id, text); six decimals, as the web's scores have."""
+    texts = pages["text"].to_list()
+    cropped = [crop(text, recipe.crop_characters) for text in texts]
+    values = {"score": _loaded(model, recipe).score(cropped), "edu_score": _loaded(edu, web).score(texts)}
+    return pages.select("id").with_columns(
+        pl.Series(name, np.round(found, 6), dtype=pl.Float64) for name, found in values.items()
+    )
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(model: Model, recipe: Any) -> kinds.Scorer:
+    """A scorer, loaded once per process."""
+    return kinds.load(model[0], Path(model[1]), recipe)
+
+
+def quality_rows(scored: pl.DataFrame, snapshot: str, model: str, reject: Callable[[Reject], None]) -> pl.DataFrame:
+    """Rows of `math.quality` for scored pages; a page with a score that is no number goes to `reject`."""
+    finite = pl.col("score").is_finite() & pl.col("edu_score").is_finite()
+    for (page,) in scored.filter(~finite).select("id").iter_rows():
+        reject(Reject(page, "score_not_finite", "a scorer gave NaN or infinity"))
+    good = scored.filter(finite)
+    whole = {
+        f"{prefix}int_score": pl.col(f"{prefix}score").clip(0, 5).round().cast(pl.Int32) for prefix in ("", "edu_")
+    }
+    return good.with_columns(
+        id=pl.Series([row_id(QUALITY.full_name, page) for page in good["id"]], dtype=pl.String),
+        parents=pl.concat_list("id"), snapshot=pl.lit(snapshot), model_id=pl.lit(model), **whole,
+    ).select(QUALITY.column_names)  # fmt: skip
