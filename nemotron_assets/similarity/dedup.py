@@ -59,9 +59,10 @@ def find(
         signatures = sign(batch, shingling, mask, permutations=permutations, seed=seed)
         keys.append(bands(signatures, *bands_by_rows).T)
         sketches.append(signatures.astype(np.uint8))
-    left, right = candidates(np.concatenate(keys, axis=1).T, window)
-    del keys
     sketches = np.concatenate(sketches)
+    left, right, crowded = candidates(np.concatenate(keys, axis=1).T, window)
+    del keys
+    left, right = _second_look(left, right, crowded, sketches, bands_by_rows, window)
     count, checked = len(sketches), len(left)
     likely = _agreement(sketches, left, right) >= doubtless(threshold, permutations)
     left, right = left[likely], right[likely]
@@ -95,21 +96,41 @@ def similarities(texts: Iterable, count: int, left: np.ndarray, right: np.ndarra
     return jaccard(ShingleSets.concatenate(parts), left, right)
 
 
-def candidates(keys: np.ndarray, window: int = 32) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (left < right, ascending, each once) of texts that share a band: int64 each. keys is int64[texts, bands].
+def candidates(keys: np.ndarray, window: int = 32) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs (left < right, ascending, each once) of texts that share a band, and which texts were in a crowd.
 
-    A text is paired with the first text of its bucket and with the `window` latest before it, so the work is bounded
-    by texts x bands x (window + 1) however large a bucket grows: a template that ten thousand pages share gives ten
-    thousand buckets' worth of pairs, not fifty million. What a pair may lose by that: it has to share a bucket that is
-    not crowded, or be near each other in one that is, or both resemble the crowd's first (and then are duplicates of
-    that one anyway). Of two texts of similarity s in a crowd whose members resemble each other with similarity c, every
-    band has about s^rows - c^rows for a bucket of their own: at 32 x 8 and s = 0.85 in a crowd of c = 0.7, one pair in
-    two thousand is lost; only pairs hardly closer to each other than to the crowd are lost in numbers.
+    keys is int64[texts, bands]; the results are int64, int64 and bool per text. A text is paired with the first text of
+    its bucket and with the `window` latest before it, so the work is bounded by texts x bands x (window + 1) however
+    large a bucket grows: a template that ten thousand pages share gives some hundred thousand pairs, not fifty million.
+    A crowd is a bucket in which that leaves pairs out.
     """
     if len(keys) >= 2**31:
         raise ValueError(f"{len(keys):,} texts are too many for one set in memory; keep their bands in a table")
-    pairs = np.sort(_candidates(np.ascontiguousarray(keys.T, np.int64), window, np.int64(NO_BAND)))
-    return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    pairs, crowded = _candidates(np.ascontiguousarray(keys.T, np.int64), window, np.int64(NO_BAND))
+    pairs.sort()
+    return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64), crowded
+
+
+def _second_look(left, right, crowded, sketches, bands_by_rows, window):
+    """More candidates for texts that were in a crowd, from the same minima in bands of other rows.
+
+    Two pages of one template that are near-duplicates of each other are found by a band that has something of what only
+    they share; bands of nothing but template are lost in the crowd. So pages of a large template have fewer bands to be
+    found by: at 32 x 8, of pairs of similarity 0.82 in a crowd of 0.65, one in fifty would be missed. Three further
+    arrangements make that one in a million, and cost three times the bands of those texts alone.
+    """
+    members = np.flatnonzero(crowded)
+    if not len(members):
+        return left, right
+    lefts, rights = [left], [right]
+    for turn in range(3):
+        order = np.random.default_rng(turn).permutation(sketches.shape[1])
+        keys = bands(sketches[members][:, order].astype(np.uint32), *bands_by_rows)
+        more_left, more_right, _ = candidates(keys, window)
+        lefts.append(members[more_left])
+        rights.append(members[more_right])
+    pairs = np.unique(np.concatenate(lefts) << 32 | np.concatenate(rights))
+    return pairs >> 32, pairs & 0xFFFFFFFF
 
 
 def _masked(texts: Iterable) -> Iterable[tuple]:
@@ -132,7 +153,7 @@ def _agreement(sketches, left, right):
 
 @njit(cache=True, nogil=True)
 def _candidates(keys, window, nothing):
-    """Pairs as left << 32 | right, each once; keys is int64[bands, texts].
+    """Pairs as left << 32 | right, each once, and whether a text was in a crowd; keys is int64[bands, texts].
 
     Per band, a hash table from the key to the bucket's first and latest text. It holds half of the key besides the
     place it hashes to; two keys that are taken for one by that only make a pair that is found unlike later.
@@ -142,6 +163,8 @@ def _candidates(keys, window, nothing):
     while size < 2 * count:
         size *= 2
     held, first, latest = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
+    members = np.empty(size, np.int32)
+    crowded = np.zeros(count, np.bool_)
     before = np.empty(count, np.int32)  # the text before this one in its bucket
     pairs, filled = np.empty(1024, np.uint64), 0
     seen = np.zeros(4096, np.uint64)  # 0: free, for right > 0
@@ -157,13 +180,17 @@ def _candidates(keys, window, nothing):
             other = latest[slot]
             latest[slot] = text
             if other < 0:
-                held[slot], first[slot] = half, text
+                held[slot], first[slot], members[slot] = half, text, 1
                 continue
             before[text] = other
+            crowd = members[slot] > window  # from here on, all whom the walk meets
+            members[slot] += 1
+            crowded[text] |= crowd
             left = window
             while True:
                 if left <= 0:
                     other = first[slot]
+                crowded[other] |= crowd
                 pair = np.uint64(other) << np.uint64(32) | np.uint64(text)
                 place = np.int64((pair * _SPREAD) >> np.uint64(32)) & (seen.size - 1)
                 while seen[place] != 0 and seen[place] != pair:
@@ -186,4 +213,4 @@ def _candidates(keys, window, nothing):
                 if other == first[slot]:
                     break
                 other, left = before[other], left - 1
-    return pairs[:filled]
+    return pairs[:filled], crowded
