@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from nemotron_assets import blend, evaluate, math, models, pretrain, snapshots, web
+from nemotron_assets import blend, code, evaluate, math, models, pretrain, snapshots, web
 from nemotron_assets.logs import console
 from nemotron_assets.maintenance import maintenance
 from nemotron_assets.recipe import current_recipe
@@ -53,11 +53,12 @@ def refresh_catalog(context: dg.RunStatusSensorContext, warehouse: dg.ResourcePa
 
 defs = dg.Definitions(
     assets=[
-        *snapshots.ASSETS, *web.ASSETS, *math.ASSETS, *models.ASSETS, *blend.ASSETS, *pretrain.ASSETS,
+        *snapshots.ASSETS, *web.ASSETS, *code.ASSETS, *math.ASSETS, *models.ASSETS, *blend.ASSETS, *pretrain.ASSETS,
         *evaluate.ASSETS, maintenance,
     ],
     asset_checks=[
-        *snapshots.CHECKS, *web.CHECKS, *math.CHECKS, *models.CHECKS, *blend.CHECKS, *pretrain.CHECKS, *evaluate.CHECKS,
+        *snapshots.CHECKS, *web.CHECKS, *code.CHECKS, *math.CHECKS, *models.CHECKS, *blend.CHECKS, *pretrain.CHECKS,
+        *evaluate.CHECKS,
     ],
     jobs=[*snapshots.JOBS],
     schedules=[*snapshots.SCHEDULES, upkeep],

@@ -1,4 +1,4 @@
-"""Files of git repositories and bundles, read as objects: no checkout, no hooks, no configuration of theirs, no network.
+"""Files of git repositories and bundles, read as objects: no checkout, no hooks, no configuration of theirs, no remote.
 
 git runs in an empty repository of our own and is pointed at the other's object folder, so that nothing but objects is
 read there: the other's config (which may name programs to run) is never looked at. References are read as text here.

@@ -60,6 +60,7 @@ class CodeSources(Section):
     content_model: bool = Field(
         True, description="ask magika where name and first line do not tell the language (default)"
     )
+    schedule: str = Field("0 4 * * 1", description="cron expression of looking for changed repositories (default)")
     batch_rows: int = Field(64, ge=1, le=4_096, description="files handed to a worker at a time (default)")
     batch_mb: int = Field(16, ge=1, le=512, description="most MB of files handed to a worker at a time (default)")
     max_unreadable_share: float = Field(

@@ -1,0 +1,111 @@
+"""Assets of where code comes from: the repositories, their files, which of them are copies, and the metadata."""
+
+import dagster as dg
+
+from nemotron_assets.code.sources.tables import (
+    CONTENTS,
+    DUPLICATES,
+    FILES,
+    METADATA,
+    REJECTED_FILES,
+    REPOSITORIES,
+)  # fmt: skip
+from nemotron_assets.recipe import Recipe, current_recipe
+from nemotron_assets.table import Table, table_asset
+from resources.compute import Compute
+from resources.crawl import Crawl
+from resources.lakehouse import Lakehouse, Reader
+
+#: Raised when the logic of reading files changes.
+CODE = "1"
+
+
+@table_asset(
+    REPOSITORIES,
+    recipe="code_sources",
+    kinds={"git"},
+    automation=dg.AutomationCondition.on_missing()
+    | dg.AutomationCondition.on_cron(current_recipe().code_sources.schedule),
+)
+def repositories(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], crawl: dg.ResourceParam[Crawl]):
+    """The repositories that the recipe's sources offer, each at one commit: Parquet dumps, git repositories and
+    bundles, archives, and lists of archives on a server (Nemotron Nano 2 §2.2.1: GitHub)."""
+    from collections import Counter
+
+    from nemotron_assets.code.sources.files import as_rows
+    from nemotron_assets.code.sources.files import repositories as offered
+    from resources.repositories import open_source
+
+    settings, refused = recipe.code_sources, Counter()
+    sources = {source.name: open_source(source, settings, crawl) for source in settings.sources}
+    yield from as_rows(offered(sources, refused))
+    context.log.info(f"repositories left out: {dict(refused) or 'none'}")
+
+
+@table_asset(
+    FILES, recipe="code_sources", code=CODE, kinds={"git"}, ins={"found": dg.AssetIn(REPOSITORIES.asset_key)},
+    retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL),
+)  # fmt: skip
+def files(
+    context: dg.AssetExecutionContext,
+    found: Reader,
+    recipe: dg.ResourceParam[Recipe],
+    crawl: dg.ResourceParam[Crawl],
+    compute: dg.ResourceParam[Compute],
+    lake: dg.ResourceParam[Lakehouse],
+):
+    """Text files of the repositories, decoded, each with its language by name, extension, first line or content,
+    repository by repository. Binaries, links, pointers and whatever else is no text are counted, never followed."""
+    from nemotron_assets.code.sources.files import RepositoryFiles
+    from resources.repositories import open_source
+
+    settings = recipe.code_sources
+    sources = {source.name: open_source(source, settings, crawl) for source in settings.sources}
+    return RepositoryFiles(found, sources, settings, compute, lake, context.run_id, CODE).parts()
+
+
+def _beside(table: Table) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        table.asset_key,
+        deps=[files],
+        description=f"{table.description} Written by code/files in the same pass over the repositories.",
+        group_name=table.schema,
+        kinds={"delta"},
+        owners=["team:lakehouse"],
+        metadata={"dagster/column_schema": table.column_schema(), "dagster/table_name": table.full_name},
+    )
+
+
+rejected_files = _beside(REJECTED_FILES)
+contents = _beside(CONTENTS)
+
+
+@table_asset(
+    DUPLICATES,
+    recipe="code_dedup",
+    kinds={"duckdb", "numba"},
+    ins={"files": dg.AssetIn(FILES.asset_key), "found": dg.AssetIn(REPOSITORIES.asset_key)},
+)
+def duplicates(files: Reader, found: Reader, recipe: dg.ResourceParam[Recipe]):
+    """Files that are dropped because one that is kept has the same or nearly the same text, over all repositories. Kept
+    is the one under the licence that asks for least, then the newest, then that of the largest repository."""
+    from nemotron_assets.code.sources.duplicates import duplicates_of
+
+    return duplicates_of(files, found, recipe.code_dedup)
+
+
+@table_asset(
+    METADATA,
+    recipe="code_dedup",
+    kinds={"polars"},
+    ins={"files": dg.AssetIn(FILES.asset_key), "duplicates": dg.AssetIn(DUPLICATES.asset_key)},
+)
+def metadata(files: Reader, duplicates: Reader):
+    """Where every file of the corpus can be fetched again and the hash its text must have (the release's
+    Nemotron-Code-Metadata has the first three columns). `nemotron code rebuild` makes the texts of it."""
+    from nemotron_assets.code.sources.metadata import metadata_of
+
+    return metadata_of(files.scan(), duplicates.scan())
+
+
+ASSETS = [repositories, files, rejected_files, contents, duplicates, metadata]

@@ -1,0 +1,43 @@
+"""What people want to see of the sources: fates, languages, copies, repositories that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from nemotron_assets.code.sources.files import FATES
+
+
+def fates(contents: pl.LazyFrame) -> dict[str, int]:
+    """{fate: entries} over all repositories, the most frequent first."""
+    counts = (
+        contents.select("fates", "fate_counts").explode("fates", "fate_counts").drop_nulls("fates").group_by("fates")
+    )
+    sums = counts.agg(pl.col("fate_counts").sum()).sort("fate_counts", "fates", descending=[True, False])
+    return dict(sums.collect(engine="streaming").iter_rows())
+
+
+def fates_table(counts: Mapping[str, int]) -> str:
+    """The fates as Markdown, with what each means."""
+    lines = ["| fate | entries | meaning |", "|---|--:|---|"]
+    return "\n".join(lines + [f"| {fate} | {n:,} | {FATES[fate]} |" for fate, n in counts.items()])
+
+
+def languages(files: pl.LazyFrame, told_apart: Sequence[str]) -> dict[str, int]:
+    """{language: bytes}, the largest first; those that the recipe does not tell apart are one, "other"."""
+    name = pl.when(pl.col("language").is_in(list(told_apart))).then("language").otherwise(pl.lit("other"))
+    sums = files.group_by(name.alias("language")).agg(pl.col("bytes").sum())
+    return dict(sums.sort("bytes", "language", descending=[True, False]).collect(engine="streaming").iter_rows())
+
+
+def unread(contents: pl.LazyFrame) -> pl.DataFrame:
+    """repo and outcome of the repositories that could not be read to their end."""
+    return contents.filter(pl.col("outcome") != "read").select("repo", "outcome").sort("repo").collect()
+
+
+def copies(duplicates: pl.LazyFrame) -> dict[str, int]:
+    """{kind and what decided: files}, the most frequent first."""
+    reason = pl.col("kind") + pl.lit(", ") + pl.col("why").str.split(":").list.first()
+    counts = duplicates.group_by(reason.alias("reason")).len().sort("len", "reason", descending=[True, False])
+    return dict(counts.collect(engine="streaming").iter_rows())

@@ -1,0 +1,135 @@
+"""From the bytes of a file to text, or to the fate that keeps it out: binary, empty, an LFS pointer, undecodable.
+
+Order of evidence: byte order mark, valid UTF-8, UTF-16 without a mark (half of its bytes are zero), a legacy encoding
+that decodes without an error. What has zero bytes otherwise is binary, as git sees it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import NamedTuple
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
+)  # fmt: skip
+_LFS = b"version https://git-lfs.github.com/spec/v1\n"
+#: Control characters that text does not have: all but tab, line ends, form feed, backspace and escape.
+_CONTROL = re.compile(r"[\x00-\x07\x0b\x0e-\x1a\x1c-\x1f\x7f\x80-\x84\x86-\x9f]")
+_DETECTED = 65_536
+_DRIVE = re.compile(r"[A-Za-z]:")
+#: Legacy encodings that are believed when they are detected, as (detected, decoded with); all else is Western.
+_LEGACY = {
+    "shift_jis": "cp932", "cp932": "cp932", "windows-31j": "cp932", "euc-jp": "euc_jp", "iso-2022-jp": "iso2022_jp",
+    "gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "big5": "big5", "euc-kr": "cp949", "cp949": "cp949",
+    "koi8-r": "koi8-r", "windows-1251": "cp1251", "iso-8859-5": "iso8859-5", "windows-1253": "cp1253",
+    "iso-8859-7": "iso8859-7", "windows-1250": "cp1250", "iso-8859-2": "iso8859-2", "windows-1255": "cp1255",
+}  # fmt: skip
+
+
+class Decoded(NamedTuple):
+    """A text and its encoding (Python's name), or a fate and what was found."""
+
+    text: str | None
+    encoding: str | None
+    fate: str = "kept"
+    detail: str = ""
+
+
+def decode(data: bytes, max_control_share: float) -> Decoded:
+    """The text of a file, without its byte order mark."""
+    if not data:
+        return Decoded(None, None, "empty")
+    if data.startswith(_LFS) and len(data) < 1_024:
+        return Decoded(None, None, "lfs_pointer")
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            text = _strictly(data[len(mark) :], "utf-8" if encoding == "utf-8-sig" else encoding)
+            if text is None:
+                # Two bytes alone also begin other things.
+                return Decoded(None, None, "binary" if b"\0" in data[2:] else "undecodable", f"no valid {encoding}")
+            return _judged(text, encoding, max_control_share) if text else Decoded(None, None, "empty")
+    if b"\0" in data:
+        encoding = _utf16(data)
+        text = encoding and _strictly(data, encoding)
+        return _judged(text, encoding, max_control_share) if text else Decoded(None, None, "binary", "zero bytes")
+    text = _strictly(data, "utf-8")
+    if text is not None:
+        return _judged(text, "utf-8", max_control_share)
+    return _legacy(data, max_control_share)
+
+
+def _judged(text: str, encoding: str, max_control_share: float) -> Decoded:
+    controls = len(_CONTROL.findall(text))
+    if controls > max_control_share * len(text) or (controls and "\0" in text):
+        return Decoded(None, None, "binary", f"{controls} control characters")
+    return Decoded(text, encoding)
+
+
+def _legacy(data: bytes, max_control_share: float) -> Decoded:
+    import chardet
+
+    low = sum(data.count(bytes([c])) for c in (*range(7), *range(14, 27), *range(28, 32), 127))
+    if low > max_control_share * len(data):
+        return Decoded(None, None, "binary", f"{low} control characters")
+    found = chardet.detect(data[:_DETECTED])
+    guess = (found["encoding"] or "").lower() if (found["confidence"] or 0) >= 0.6 else ""
+    for encoding in dict.fromkeys((_LEGACY.get(guess), "cp1252")):
+        text = _strictly(data, encoding) if encoding else None
+        if text is not None and (judged := _judged(text, encoding, max_control_share)).text is not None:
+            return judged
+    return Decoded(None, None, "undecodable", f"no UTF-8, nor {guess or 'anything known'}")
+
+
+def _strictly(data: bytes, encoding: str) -> str | None:
+    try:
+        text = data.decode(encoding)
+        text.encode()  # UTF-7 and the like give halves of surrogate pairs, which no table can hold
+        return text
+    except (UnicodeError, LookupError):
+        return None
+
+
+def _utf16(data: bytes) -> str | None:
+    """UTF-16 of mostly Western text: one of two bytes is zero nearly always, the other nearly never."""
+    head = data[:4_096]
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    half = len(head) // 2
+    if len(data) % 2 == 0 and half:
+        if odd > 0.7 * half and even < 0.05 * half:
+            return "utf-16-le"
+        if even > 0.7 * half and odd < 0.05 * half:
+            return "utf-16-be"
+    return None
+
+
+def unsafe(path: str) -> str | None:
+    """Why a path cannot be used anywhere, or None. Every consumer may join a safe one to a folder."""
+    try:
+        length = len(path.encode())
+    except UnicodeEncodeError:
+        return "not UTF-8"
+    if not path or length > 1_024:
+        return f"{length} bytes long"
+    if path.startswith("/") or _DRIVE.match(path):
+        return "absolute"
+    if "\\" in path:
+        return "a backslash"
+    if not path.isprintable():
+        return "unprintable characters"
+    for part in path.split("/"):
+        if part in ("", ".", ".."):
+            return f"a part {part!r}"
+        if part.lower() == ".git":
+            return "inside .git"
+        if len(part.encode()) > 255:
+            return "a name of more than 255 bytes"
+    return None
+
+
+def shown(path: str) -> str:
+    """A path of any kind as printable text of at most 1,000 characters."""
+    path = path[:1_000].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
+    return "".join(escaped)[:1_000]
