@@ -149,7 +149,7 @@ class Heuristics(Section):
     )
     min_purity: float = Field(
         0.9, ge=0, le=1,
-        description="a check fails when CLD2 finds the language they stand under in fewer of the kept documents (default)",
+        description="a check fails when fewer kept documents have, for CLD2, the language they stand under (default)",
     )  # fmt: skip
     purity_sample: int = Field(500, ge=1, description="documents that check looks at (default)")
 
