@@ -149,6 +149,30 @@ def export(table: str, directory: Path, partitions: tuple[str, ...], force: bool
     export_command(table, directory, partitions, force)
 
 
+@cli.group()
+def code() -> None:
+    """The code corpus: make its texts again from its metadata."""
+
+
+@code.command()
+@click.argument("metadata")
+@click.option(
+    "--source", "sources", multiple=True, metavar="PATH|URL",
+    help="Parquet dump, git repositories or bundles, archives, or a server of archives; repeatable.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Parquet file for the texts.")
+def rebuild(metadata: str, sources: tuple[str, ...], out: Path | None) -> None:
+    """Make the texts of METADATA again from the sources, and prove by their hashes that they are the same.
+
+    METADATA is a Parquet file, a folder of them as `nemotron export` writes it, or code.metadata for the lake's own
+    table. Without --source the recipe's sources are read. Fails when a text could not be made again.
+    """
+    from nemotron_assets.code.sources.rebuild import rebuild_command
+
+    if not rebuild_command(metadata, sources, out):
+        sys.exit(1)
+
+
 @cli.command()
 @click.option("--explain", is_flag=True, help="Also say what each value means and what is allowed.")
 @click.argument("section", required=False)

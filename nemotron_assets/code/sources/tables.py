@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from nemotron_assets.code.columns import BYTES, COMMIT_ID, CONTENT, LANGUAGE, REL_PATH, REPO
-from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, Column, Table
+from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, Column, Published, Table
+
+LICENSE = Column("license", "string", "SPDX expression the file is used under; null: not judged", nullable=True)
 
 REPOSITORIES = Table(
     "code",
@@ -117,11 +119,39 @@ METADATA = Table(
         COMMIT_ID,
         REL_PATH,
         LANGUAGE,
-        Column("license", "string", "SPDX expression the file is used under; null: not judged", nullable=True),
+        LICENSE,
         Column("blob_id", "string", "git's id of the bytes (SHA-1), by which Software Heritage finds them as well"),
         CONTENT_HASH,
     ),
     parents=("code.files",),
+    published=Published(
+        title="Nemotron-Pretraining-Code-v1, metadata",
+        columns=("repo", "commit_id", "rel_path", "language", "license", "blob_id", "content_hash"),
+        configs=("Nemotron-Code-Metadata",),
+    ),
 )
 
-TABLES = [REPOSITORIES, FILES, REJECTED_FILES, CONTENTS, DUPLICATES, METADATA]
+ATTRIBUTIONS = Table(
+    "code",
+    "attributions",
+    "Licence and notice texts of the repositories that files of the corpus are from, to be passed on with it.",
+    (
+        ID,
+        PARENTS,
+        REPO,
+        COMMIT_ID,
+        REL_PATH,
+        LICENSE,
+        Column("files", "int64", "files of the corpus that the text stands above or is for"),
+        Column("text", "string", "the licence or notice as the repository has it"),
+        CONTENT_HASH,
+    ),
+    parents=("code.files",),
+    published=Published(
+        title="Nemotron-Pretraining-Code-v1, licences of its repositories",
+        columns=("repo", "commit_id", "rel_path", "license", "text"),
+        configs=("Attribution",),
+    ),
+)
+
+TABLES = [REPOSITORIES, FILES, REJECTED_FILES, CONTENTS, DUPLICATES, METADATA, ATTRIBUTIONS]
