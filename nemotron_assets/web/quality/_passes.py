@@ -249,12 +249,14 @@ def _repetition(row, words, word_hashes, before, keys, seen, group, place, next_
 
 
 @njit(cache=True, nogil=True)
-def count_texts(data, offsets, counts, windows, window_masks, ascii_flags, packed, pages, page_flags, moves, byte_class, classes, matching,
-                match_kind, special, special_kind, special_mask, cut_off, cut_off_offsets):  # fmt: skip
+def count_texts(data, offsets, counts, windows, window_masks, ascii_flags, packed, pages, page_flags, moves,
+                byte_class, classes, matching, match_kind, special, special_kind, special_mask, cut_off,
+                cut_off_offsets):  # fmt: skip
     """Fill `counts` (texts x COUNTS, zeros) for the texts data[offsets[t]:offsets[t + 1]] in UTF-8.
 
-    `windows`, `window_masks`: what a text must hold to be searched for boilerplate. `ascii_flags` and `packed`: by byte; `pages` and `page_flags`: by code point >> 8 and below. `moves`, `byte_class`,
-    `classes`: the automaton; its states from `matching` on are matches of `match_kind`. `special`: hashes of words.
+    `windows`, `window_masks`: what a text must hold to be searched for boilerplate. `ascii_flags` and `packed`: by
+    byte; `pages` and `page_flags`: by code point >> 8 and below. `moves`, `byte_class`, `classes`: the automaton; its
+    states from `matching` on are matches of `match_kind`. `special`: hashes of words. `cut_off`: ends of lines.
     """
     longest = 0
     for t in range(offsets.size - 1):

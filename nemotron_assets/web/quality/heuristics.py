@@ -181,7 +181,8 @@ def _tables(strings: Measures) -> tuple:
         {**dict.fromkeys(strings.boilerplate, p.BOILERPLATE), **dict.fromkeys(strings.placeholder, p.PLACEHOLDER)}
     )
     return (
-        *_windows([string.encode() for string in (*strings.boilerplate, *strings.placeholder)]), ascii_flags, packed, pages.astype(np.uint16), page_flags.ravel(), found.moves, found.byte_class,
+        *_windows([string.encode() for string in (*strings.boilerplate, *strings.placeholder)]),
+        ascii_flags, packed, pages.astype(np.uint16), page_flags.ravel(), found.moves, found.byte_class,
         np.int64(found.classes), np.int64(found.matching), found.kind, special,
         np.array(list(kinds.values()), np.int64), np.uint64(special_mask),
         np.frombuffer(b"".join(ends), np.uint8), np.cumsum([0, *map(len, ends)]).astype(np.int64),
