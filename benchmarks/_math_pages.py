@@ -102,19 +102,19 @@ def code_blocks(tree) -> list[str]:
     for block in tree.iter("pre"):
         if block.xpath("ancestor-or-self::*[contains(@class, 'linenodiv') or contains(@class, 'linenos')]"):
             continue
-        numbers = {id(e) for e in block.xpath(".//*[contains(@class, 'lineno')]")}
+        numbers = set(block.xpath(".//*[contains(@class, 'lineno')]"))
         text = "".join(piece for piece in text_pieces(block, numbers)).strip("\n")
         if text.count("\n") and text.strip():
             found.append(text)
     return found
 
 
-def text_pieces(element, left_out: set[int]):
+def text_pieces(element, left_out: set):
     """The text of an element without some of those in it."""
     if element.text:
         yield element.text
     for child in element:
-        if isinstance(child.tag, str) and id(child) not in left_out:
+        if isinstance(child.tag, str) and child not in left_out:
             if child.tag == "br":
                 yield "\n"
             yield from text_pieces(child, left_out)
@@ -142,9 +142,9 @@ _FORMULAS = ["MathJax", "katex", "mwe-math-element", "ltx_Math", "math", "mjx-ch
 def main_text(tree) -> str:
     """The visible text of the page's main element."""
     places = tree.xpath("//main | //*[@role='main'] | //article") or tree.xpath("//body") or [tree]
-    unwanted = {id(e) for e in places[0].iter(*_CHROME)} | {id(e) for e in places[0].iter("mjx-container")}
+    unwanted = set(places[0].iter(*_CHROME, "mjx-container"))
     for name in _FORMULAS:
-        unwanted |= {id(e) for e in places[0].xpath(f".//*[contains(concat(' ', @class, ' '), ' {name} ')]")}
+        unwanted.update(places[0].xpath(f".//*[contains(concat(' ', @class, ' '), ' {name} ')]"))
     text = " ".join(text_pieces(places[0], unwanted))
     return re.sub(r"\\\(.{1,2000}?\\\)|\\\[.{1,5000}?\\\]|\$\$.{1,5000}?\$\$", " ", text, flags=re.DOTALL)
 

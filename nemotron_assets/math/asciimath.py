@@ -14,8 +14,8 @@ _NAMED = (
     "ldots cdots vdots ddots quad equiv cong approx propto perp angle triangle"
 )
 _SYMBOLS = {
-    "+-": r"\pm", "-+": r"\mp", "xx": r"\times", "-:": r"\div", "**": r"\ast", "***": r"\star", "//": "/", "@": r"\circ",
-    "o+": r"\oplus", "ox": r"\otimes", "o.": r"\odot", "^^": r"\wedge", "vv": r"\vee", "nn": r"\cap", "uu": r"\cup",
+    "+-": r"\pm", "-+": r"\mp", "xx": r"\times", "-:": r"\div", "**": r"\ast", "***": r"\star", "//": "/",
+    "@": r"\circ", "o+": r"\oplus", "ox": r"\otimes", "o.": r"\odot", "^^": r"\wedge", "vv": r"\vee", "nn": r"\cap", "uu": r"\cup",
     "!=": r"\neq", "<=": r"\leq", ">=": r"\geq", "-<": r"\prec", ">-": r"\succ", "-=": r"\equiv", "~=": r"\cong",
     "~~": r"\approx", "~": r"\sim", "prop": r"\propto", "!in": r"\notin", "sub": r"\subset", "sup": r"\supset",
     "sube": r"\subseteq", "supe": r"\supseteq", "not": r"\neg", "=>": r"\Rightarrow", "<=>": r"\Leftrightarrow",
@@ -41,8 +41,8 @@ _AROUND = {
     "floor": (r"\lfloor ", r" \rfloor"),
     "ceil": (r"\lceil ", r" \rceil"),
 }
-_TWO = {"frac": r"\frac{%s}{%s}", "root": r"\sqrt[%s]{%s}", "stackrel": r"\overset{%s}{%s}", "overset": r"\overset{%s}{%s}",
-        "underset": r"\underset{%s}{%s}"}  # fmt: skip
+_TWO = {"frac": r"\frac{%s}{%s}", "root": r"\sqrt[%s]{%s}", "stackrel": r"\overset{%s}{%s}",
+        "overset": r"\overset{%s}{%s}", "underset": r"\underset{%s}{%s}"}  # fmt: skip
 _WORDS = sorted({*_SYMBOLS, *_OPENING, *_CLOSING, *_ONE, *_TWO, "text", "/", "_", "^"}, key=len, reverse=True)
 _TOKEN = re.compile(
     r'\s+|"[^"]*"|text\([^()]*\)|\d+(?:\.\d+)?|' + "|".join(map(re.escape, _WORDS)) + r"|\\[A-Za-z]+|.", re.DOTALL

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
+from nemotron_assets.math.tables import CANDIDATE_PAGES, EXTRACTION_EXAMPLES, RENDERED
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table import Parts, table_asset
@@ -67,4 +67,44 @@ def rendered(
     return Parts(made.parts, metadata=lambda: report.rendered(lake.read(RENDERED, snapshot).scan(), snapshot))
 
 
-ASSETS = [candidate_pages, rendered]
+@table_asset(
+    EXTRACTION_EXAMPLES,
+    recipe="math.examples",
+    kinds={"lynx"},
+    ins={"texts": dg.AssetIn(RENDERED.asset_key), "pages": dg.AssetIn(CANDIDATE_PAGES.asset_key)},
+)
+def extraction_examples(
+    context: dg.AssetExecutionContext, texts: Reader, pages: Reader, recipe: dg.ResourceParam[Recipe]
+):
+    """Some pages side by side as ours, trafilatura, resiliparse, jusText and plain Lynx read them, formula by formula:
+    against the page's truth where it is known. The report in the metadata marks what each of them loses."""
+    import polars as pl
+
+    from nemotron_assets.math import examples
+    from nemotron_assets.math.truth import formulas_of
+    from nemotron_assets.plots import bars
+    from resources.home import cache_dir
+
+    snapshot, settings = context.partition_key, recipe.math.examples
+    chosen = examples.choose(texts.scan(), settings.pages)
+    ids = chosen["parents"].list.first().to_list()
+    sources = pages.scan().filter(pl.col("parents").list.first().is_in(ids))
+    bodies = sources.select("html", "charset", page=pl.col("parents").list.first()).collect()
+    chosen = chosen.with_columns(page=pl.col("parents").list.first()).join(bodies, on="page", maintain_order="left")
+    truth = formulas_of(snapshot) if recipe.crawl.source == "sample" else {}
+    rows = examples.examples(chosen, truth, snapshot, settings)
+    path = cache_dir("reports") / f"extraction_examples-{snapshot}.html"
+    path.write_text(examples.report(rows, snapshot), encoding="utf-8")
+    totals = examples.kept(rows)
+    context.add_output_metadata(
+        {
+            "report": dg.MetadataValue.path(path),
+            "open": dg.MetadataValue.url(path.as_uri()),
+            "kept": dg.MetadataValue.json({name: f"{k.kept} of {k.wanted}" for name, k in totals.items()}),
+            "plot": bars({name: k.share for name, k in totals.items()}, f"Formulas kept, {snapshot}", "share"),
+        }
+    )
+    return rows
+
+
+ASSETS = [candidate_pages, rendered, extraction_examples]

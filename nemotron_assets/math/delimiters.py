@@ -92,7 +92,8 @@ _COMMAND_WITH_TEXT = re.compile(r"\\[A-Za-z]+\{[^{}]*\}|\\[A-Za-z]+")
 _PROSE = re.compile(r"[^\W\d_]{2,},? [^\W\d_]{2,},? [^\W\d_]{2,}")
 #: What stands between two brackets that are shown, as in "use \( and \) for groups".
 _CONNECTIVE = re.compile(r"[\s,.;:]*(?:and|or|to|then|with|und|et|ou|oder)?[\s,.;:]*")
-#: A formula without commands on a page that loads no renderer: letters stand alone there, a regular expression's do not.
+#: A formula without commands on a page that loads no renderer: letters stand alone there, unlike in a regular
+#: expression.
 _MODEST = re.compile(r"(?=.*[A-Za-z\d])(?:[A-Za-z](?![a-z])|[\d\s()=<>+/.,'!:;-])+")
 _AMOUNT = re.compile(r"\s*\d[\d.,]*\s*(?:[kKmMbB]|bn|million|billion|thousand|USD|US)?(?:[\s,;:.)/-]|$)")
 _SYMBOLIC = re.compile(

@@ -20,9 +20,9 @@ from resources.crawl import Crawl, CrawlError, check_path
 _INDEX = ("url", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length")
 _POINTERS = (("warc_record_offset", "warc_record_length"), ("offset", "length"), ("warc_offset", "warc_length"))
 _MAX_URL = 4_096  # characters
+_CSV = "read_csv({}, all_varchar = true)"
 _READERS = {
-    ".parquet": "read_parquet({})", ".csv": "read_csv({}, all_varchar = true)", ".csv.gz": "read_csv({}, all_varchar = true)",
-    ".tsv": "read_csv({}, all_varchar = true)", ".jsonl": "read_ndjson({}, union_by_name = true)",
+    ".parquet": "read_parquet({})", ".csv": _CSV, ".csv.gz": _CSV, ".tsv": _CSV, ".jsonl": "read_ndjson({}, union_by_name = true)",
     ".jsonl.gz": "read_ndjson({}, union_by_name = true)", ".json.gz": "read_ndjson({}, union_by_name = true)",
 }  # fmt: skip
 
@@ -74,7 +74,8 @@ class Pointers:
             stack.callback(self._database.close)
             self._database.execute(
                 "CREATE TABLE addresses (url VARCHAR, list VARCHAR);"
-                "CREATE TABLE named (warc_file VARCHAR, warc_offset BIGINT, warc_length BIGINT, url VARCHAR, list VARCHAR)"
+                "CREATE TABLE named (warc_file VARCHAR, warc_offset BIGINT, warc_length BIGINT, url VARCHAR, "
+                "list VARCHAR)"
             )
             for urls in self.recipe.lists:
                 self._read(urls)
@@ -88,7 +89,8 @@ class Pointers:
     def files(self) -> dict[str, str]:
         """{WARC file: a hash of the records named in it}."""
         rows = self._database.execute(
-            "SELECT warc_file, CAST(bit_xor(hash(warc_offset, warc_length, url, lists)) AS VARCHAR) FROM records GROUP BY 1"
+            "SELECT warc_file, CAST(bit_xor(hash(warc_offset, warc_length, url, lists)) AS VARCHAR) FROM records "
+            "GROUP BY 1"
         )
         return dict(rows.fetchall())
 
@@ -132,7 +134,8 @@ class Pointers:
                     )
                 else:
                     raise ListError(
-                        f"URL list {urls.name}: {file} has neither a column url nor warc_filename with offset and length; "
+                        f"URL list {urls.name}: {file} has neither a column url nor warc_filename with offset and "
+                        "length; "
                         f"it has {', '.join(sorted(columns))}"
                     )
             except duckdb.Error as error:

@@ -10,8 +10,8 @@ WARC_FILE = Column("warc_file", "string", "file the page came in, as in snapshot
 CANDIDATE_PAGES = Table(
     "math",
     "candidate_pages",
-    "Pages that write mathematics: found by their markup among the snapshot's pages, or named by a URL list and fetched "
-    "from the crawl (Nemotron-CC-Math §2).",
+    "Pages that write mathematics: found by their markup among the snapshot's pages, or named by a URL list and "
+    "fetched from the crawl (Nemotron-CC-Math §2).",
     (
         ID,
         PARENTS,

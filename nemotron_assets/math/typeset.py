@@ -124,8 +124,8 @@ def _name(element: Element) -> str:
 
 
 _SKIPPED = frozenset(
-    ("surd", "spacer", "line", "strut", "nstrut", "dstrut", "tstrut", "mark", "assistive-mml", "vsize", "mspace", "none",
-     "annotation", "stretchy-v", "delim-v")
+    ("surd", "spacer", "line", "strut", "nstrut", "dstrut", "tstrut", "mark", "assistive-mml", "vsize", "mspace",
+     "none", "annotation", "stretchy-v", "delim-v")
 )  # fmt: skip
 _LAYOUT = frozenset(("row", "frac", "dbox", "dtable", "box", "itable", "table", "cell", "stack", "sqrt", ""))
 _ROLES = {

@@ -1,0 +1,163 @@
+"""The same pages read by several extractors, with the formulas each of them loses: rows, and an HTML report.
+
+Everything in the report comes from strangers' pages and is escaped; it has no script and loads nothing.
+"""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from nemotron_assets.math import tex
+from nemotron_assets.math.extractors import EXTRACTORS, extract
+from nemotron_assets.math.scoring import score_page
+from nemotron_assets.math.tables import EXTRACTION_EXAMPLES
+from nemotron_assets.recipe.math import ExtractionExamples
+from nemotron_assets.snapshots.charset import decode
+from nemotron_assets.table import row_id
+
+OURS = "ours"
+
+
+def choose(rendered: pl.LazyFrame, most: int) -> pl.DataFrame:
+    """(id, parents, url, text, encodings) of at most `most` pages: in turn one of each encoding, the rarest encoding
+    first, pages with most formulas first."""
+    pages = (
+        rendered.filter(pl.col("formulas") > 0)
+        .select("id", "parents", "url", "text", "encodings", "formulas", encoding=pl.col("encodings").list.first())
+        .with_columns(rank=pl.struct(-pl.col("formulas"), "id").rank("ordinal").over("encoding"))
+        .with_columns(pages=pl.len().over("encoding"))
+    )
+    return pages.sort("rank", "pages", "encoding").head(most).drop("rank", "pages", "encoding", "formulas").collect()
+
+
+def examples(
+    pages: pl.DataFrame, truth: Mapping[str, Sequence[tuple[str, str]]], snapshot: str, recipe: ExtractionExamples
+) -> pl.DataFrame:
+    """Rows of `math.extraction_examples` for pages with id, url, text, html and charset; `truth` has the formulas of
+    addresses where they are known."""
+    rows = []
+    for page in pages.iter_rows(named=True):
+        known = truth.get(page["url"])
+        wanted = known or [("ours", formula.tex) for formula in tex.find(page["text"])]
+        markup = decode(page["html"], page["charset"])
+        texts = {OURS: page["text"], **{name: extract(name, markup) for name in EXTRACTORS}}
+        for name, text in texts.items():
+            score = score_page(text, wanted)
+            rows.append(
+                {
+                    "id": row_id(EXTRACTION_EXAMPLES.full_name, page["parents"][0], name),
+                    "parents": page["parents"],
+                    "snapshot": snapshot,
+                    "url": page["url"],
+                    "extractor": name,
+                    "text": text[: recipe.max_characters],
+                    "wanted": len(wanted),
+                    "kept": score.right,
+                    "output": score.output,
+                    "lost": score.lost[: recipe.max_lost],
+                    "truth": known is not None,
+                }
+            )
+    schema = pl.from_arrow(EXTRACTION_EXAMPLES.arrow_schema().empty_table()).schema
+    return pl.DataFrame(rows, schema=schema)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Formulas of all pages that an extractor kept."""
+
+    wanted: int
+    kept: int
+
+    @property
+    def share(self) -> float:
+        return self.kept / self.wanted if self.wanted else 1.0
+
+
+def kept(rows: pl.DataFrame) -> dict[str, Kept]:
+    """What every extractor kept, the best first."""
+    sums = (
+        rows.group_by("extractor")
+        .agg(pl.col("wanted", "kept").sum())
+        .sort("kept", "extractor", descending=[True, False])
+    )
+    return {name: Kept(wanted, number) for name, wanted, number in sums.iter_rows()}
+
+
+# -- the report -------------------------------------------------------------------------------------------------------
+
+_HEAD = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<style>
+body {{ font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem; color: #222; }}
+table {{ border-collapse: collapse; }} td, th {{ border: 1px solid #ccc; padding: .25rem .6rem; text-align: left; }}
+section {{ border-top: 2px solid #3d7a00; margin-top: 2rem; }}
+.columns {{ display: grid; grid-auto-flow: column; grid-auto-columns: minmax(22rem, 1fr); gap: .8rem;
+  overflow-x: auto; }}
+pre {{ white-space: pre-wrap; overflow-wrap: anywhere; max-height: 32rem; overflow-y: auto;
+  background: #f7f7f5; padding: .6rem; }}
+mark {{ background: #d8efc2; }} .lost {{ background: #f7c9c3; }} li code {{ background: #f7c9c3; padding: 0 .2rem; }}
+</style></head><body>
+<h1>{title}</h1>
+<p>Strictly: a formula is kept if it stands in the text as TeX between delimiters, each occurrence once. Formulas that
+are the page's are <mark>green</mark>; a formula in the text that the page does not have is <mark class="lost">red</mark>,
+and under each text stand those that are lost.</p>
+"""
+
+
+def report(rows: pl.DataFrame, snapshot: str) -> str:
+    """The rows side by side as one HTML page."""
+    totals = kept(rows)
+    names = sorted(totals, key=lambda name: (name != OURS, -totals[name].share, name))
+    parts = [
+        _HEAD.format(title=html.escape(f"Extraction examples, {snapshot}")),
+        "<table><tr><th>extractor<th>formulas kept</tr>",
+    ]
+    parts += [f"<tr><td>{name}<td>{k.kept:,} of {k.wanted:,} ({k.share:.1%})</tr>" for name, k in totals.items()]
+    parts.append("</table>")
+    for (url,), page in rows.group_by("url", maintain_order=True):
+        by_name = {row["extractor"]: row for row in page.iter_rows(named=True)}
+        known = "from the page's truth" if page["truth"][0] else "as ours found them"
+        parts.append(f"<section><h2>{html.escape(url)}</h2><p>{page['wanted'][0]} formulas, {known}.</p>")
+        parts.append('<div class="columns">')
+        wanted = _wanted(by_name)
+        parts += [_column(by_name[name], wanted) for name in names if name in by_name]
+        parts.append("</div></section>")
+    return "\n".join([*parts, "</body></html>\n"])
+
+
+def _wanted(by_name: Mapping[str, dict]) -> Counter[str]:
+    """Normal forms of a page's formulas, as far as the shown texts and losses tell."""
+    ours = by_name.get(OURS)
+    if ours is None:
+        return Counter()
+    return Counter(tex.normal_form(f.tex) for f in tex.find(ours["text"])) + Counter(ours["lost"])
+
+
+def _column(row: dict, wanted: Counter[str]) -> str:
+    lost = "".join(f"<li><code>{html.escape(formula)}</code></li>" for formula in row["lost"])
+    more = row["wanted"] - row["kept"] - len(row["lost"])
+    lost += f"<li>and {more} more</li>" if more > 0 else ""
+    losses = f"<p>Lost:</p><ul>{lost}</ul>" if lost else "<p>Nothing lost.</p>"
+    return (
+        f"<div><h3>{html.escape(row['extractor'])}: {row['kept']} of {row['wanted']}</h3>"
+        f"<pre>{''.join(_marked(row['text'], wanted))}</pre>{losses}</div>"
+    )
+
+
+def _marked(text: str, wanted: Counter[str]) -> Iterable[str]:
+    rest, start = Counter(wanted), 0
+    for formula in tex.find(text):
+        form = tex.normal_form(formula.tex)
+        yield html.escape(text[start : formula.start])
+        mark = "<mark>" if rest[form] > 0 else '<mark class="lost">'
+        rest[form] -= 1
+        yield f"{mark}{html.escape(text[formula.start : formula.end])}</mark>"
+        start = formula.end
+    yield html.escape(text[start:])
