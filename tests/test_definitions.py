@@ -10,6 +10,7 @@ from nemotron_assets.table import all_tables
 KEYS = [
     "blend/token_shards",
     "blend/tokenizer",
+    "code/attributions",
     "code/contents",
     "code/duplicates",
     "code/files",

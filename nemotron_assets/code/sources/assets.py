@@ -3,6 +3,7 @@
 import dagster as dg
 
 from nemotron_assets.code.sources.tables import (
+    ATTRIBUTIONS,
     CONTENTS,
     DUPLICATES,
     FILES,
@@ -108,4 +109,18 @@ def metadata(files: Reader, duplicates: Reader):
     return metadata_of(files.scan(), duplicates.scan())
 
 
-ASSETS = [repositories, files, rejected_files, contents, duplicates, metadata]
+@table_asset(
+    ATTRIBUTIONS,
+    recipe=(),
+    kinds={"polars"},
+    ins={"files": dg.AssetIn(FILES.asset_key), "metadata": dg.AssetIn(METADATA.asset_key)},
+)
+def attributions(files: Reader, metadata: Reader):
+    """The licence and notice texts of every repository that files of the corpus are from; they go with it wherever it
+    goes (`nemotron export code.attributions`)."""
+    from nemotron_assets.code.sources.attribution import attributions_of
+
+    return attributions_of(files, metadata)
+
+
+ASSETS = [repositories, files, rejected_files, contents, duplicates, metadata, attributions]

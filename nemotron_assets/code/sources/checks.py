@@ -2,7 +2,15 @@
 
 import dagster as dg
 
-from nemotron_assets.code.sources.tables import CONTENTS, DUPLICATES, FILES, METADATA, REJECTED_FILES, REPOSITORIES
+from nemotron_assets.code.sources.tables import (
+    ATTRIBUTIONS,
+    CONTENTS,
+    DUPLICATES,
+    FILES,
+    METADATA,
+    REJECTED_FILES,
+    REPOSITORIES,
+)  # fmt: skip
 from nemotron_assets.recipe import Recipe
 from resources.lakehouse import Lakehouse
 
@@ -119,7 +127,20 @@ def metadata_is_complete(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResu
     )
 
 
+@dg.asset_check(asset=ATTRIBUTIONS.asset_key)
+def every_repository_is_attributed(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """Every repository with files in the corpus has a licence text that goes with it."""
+    from nemotron_assets.code.sources.attribution import without
+
+    lacking = without(lake.read(ATTRIBUTIONS).scan(), lake.read(METADATA).scan())
+    return dg.AssetCheckResult(
+        passed=not lacking,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"repositories_without": len(lacking), "first": ", ".join(lacking[:50]) or "none"},
+    )
+
+
 CHECKS = [
     repositories_are_distinct, every_entry_has_a_fate, repositories_were_read, duplicates_name_kept_files,
-    metadata_is_complete,
+    metadata_is_complete, every_repository_is_attributed,
 ]  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from nemotron_assets.code.licences.paths import is_debian, is_licence, is_notice
 from nemotron_assets.code.sources.language import language_of
 from nemotron_assets.code.sources.tables import CONTENTS, FILES, REJECTED_FILES, REPOSITORIES
 from nemotron_assets.code.sources.text import decode, shown, unsafe
@@ -37,7 +37,6 @@ FATES = {
     "duplicate_path": "second entry of a path", "over_limit": "over the limit of the repository",
     "unreadable": "damaged, encrypted or missing", "rejected": "crashed or stopped a worker; see quarantine.rows",
 }  # fmt: skip
-_LICENCE = re.compile(r"(?:un)?licen[cs]es?|copying|copyright|notice|licen[cs]e[-_.]\w+|copying[-_.]\w+", re.IGNORECASE)
 _STORED_TOGETHER = 32
 _RAW = pa.schema(
     [
@@ -220,7 +219,9 @@ class RepositoryFiles:
                 drop(row["rel_path"], row["fate"], row["detail"], row["bytes"])
             seen.fates["kept"] += len(kept)
             seen.bytes += int(kept["bytes"].sum())
-            seen.licence_files += [path for path in kept["rel_path"] if is_licence(path)]
+            seen.licence_files += [
+                path for path in kept["rel_path"] if is_licence(path) or is_notice(path) or is_debian(path)
+            ]
             if len(kept):
                 yield kept.with_columns(parents=pl.lit(parents, dtype=pl.List(pl.String))).select(FILES.column_names)
 
@@ -290,10 +291,3 @@ def _totals(repository: Repository, seen: _Seen, state: str) -> dict[str, Any]:
         "fate_counts": [n for n, _ in fates], "licence_files": sorted(seen.licence_files), "outcome": seen.outcome,
         "state": state,
     }  # fmt: skip
-
-
-def is_licence(path: str) -> bool:
-    """Whether a file's name is that of a licence text: LICENSE, COPYING.LESSER, debian/copyright, LICENSES/MIT.txt."""
-    *folders, name = path.split("/")
-    stem = re.sub(r"\.(?:txt|md|rst|markdown|html)$", "", name, flags=re.IGNORECASE)
-    return bool(_LICENCE.fullmatch(stem)) or (bool(folders) and folders[-1].lower() == "licenses")
