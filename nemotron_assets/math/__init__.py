@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_ROOMS = ("",)
+_ROOMS = ("", ".corpus")
 _DEFINED_IN = {"ASSETS": "assets", "CHECKS": "checks"}
 
 

@@ -1,4 +1,4 @@
-"""Rendered pages as rows of `math.cleaned`: chunks for the model, the guard's verdicts, and the page put together again.
+"""Rendered pages as rows of `math.cleaned`: chunks for the model, verdicts of the guard, and a page again.
 
 Pages that the recipe does not give to the model are cleaned by rules in the same pass. What the model has answered is
 in the ledger, so a run that is killed asks only for what is missing.

@@ -6,19 +6,24 @@ x^2, x² and $x^{2}$ are the same two words. Three rules find an item in a page:
 - overlap: the page has n-grams of the item, at least one and the recipe's share of them. Of an item are looked for its
   question, its question with the choices, and a worked answer (not code, whose n-grams are anybody's).
 - whole_question: a question shorter than an n-gram stands there word for word, and behind it its choices or its answer.
-- cosine: a passage's embedding is nearer to the item's than the recipe's bar. Where the embedding is weak the recipe
-  asks for support, a run of words in common; what has none is listed and kept.
+- cosine: a passage of a rendered page has an embedding nearer to the item's than the recipe's bar. Where the embedding
+  is weak the recipe asks for support, a run of words in common; what has none is listed and kept.
+
+All rendered pages are judged, before any cut, and so are the snapshot's other documents: an item in plain words stands
+in a page that shows no mathematics, and whoever trains on the web wants to know.
 
 Precision comes first: a page that is like an item, but in other words and numbers, is kept.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -174,7 +179,7 @@ class Items:
     def _overlaps(self, page: Words) -> Iterator[Match]:
         n = self.recipe.ngram
         grams = runs(page.hashes, n)
-        places = np.flatnonzero(np.isin(grams, self._known))
+        places = _places(grams, self._known)
         hits: dict[int, dict[int, int]] = defaultdict(dict)
         for place in places.tolist():
             gram = int(grams[place])
@@ -190,8 +195,9 @@ class Items:
 
     def _whole_questions(self, page: Words) -> Iterator[Match]:
         for length, questions in self._short.items():
-            for place, run in enumerate(runs(page.hashes, length).tolist()):
-                for number, behind in questions.get(run, ()):
+            here = runs(page.hashes, length)
+            for place in _places(here, np.sort(np.fromiter(questions, np.uint64, len(questions)))).tolist():
+                for number, behind in questions[int(here[place])]:
                     last = min(len(page), place + length + self.recipe.answer_words)
                     rest = page.hashes[place + length : last]
                     if all(_stands_in(answer, rest) for answer in behind):
@@ -247,6 +253,13 @@ class Items:
         return self._vectors
 
 
+def _places(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Where the hashes are that are in `known`, which is sorted."""
+    if not len(known):
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(known[np.searchsorted(known, hashes).clip(max=len(known) - 1)] == hashes)
+
+
 def _worked(row: dict) -> str:
     return _CALCULATION.sub(" ", row["answer"])
 
@@ -256,14 +269,33 @@ def _stands_in(run: np.ndarray, text: np.ndarray) -> bool:
     return bool((runs(text, len(run)) == wanted).any())
 
 
-def contaminated(pages: pl.DataFrame, items: Items) -> pl.DataFrame:
-    """Rows of `math.contamination` for pages (`READ`)."""
+def contaminated(
+    pages: pl.DataFrame, items: str, embedding: str | None, recipe: MathContamination, source: str
+) -> pl.DataFrame:
+    """Rows of `math.contamination` for pages (`READ`) of the table `source`. `items` is a Parquet file of `ITEMS`,
+    `embedding` the folder of an embedding; without one the rule cosine is left out."""
+    ready = _ready(items, embedding, recipe)
+    return found(pages, ready, source)
+
+
+@functools.lru_cache(maxsize=2)
+def _ready(items: str, embedding: str | None, recipe: MathContamination) -> Items:
+    """The items, made ready once per process."""
+    from nemotron_assets.web.quality import scorers
+
+    embed = scorers.embedding(Path(embedding), recipe.embedding_tokens) if embedding else None
+    return Items(pl.read_parquet(items).iter_rows(named=True), recipe, embed)
+
+
+def found(pages: pl.DataFrame, items: Items, source: str) -> pl.DataFrame:
+    """Rows of `math.contamination` for pages (`READ`) of the table `source`."""
     rows = []
     for page, snapshot, url, text in pages.select(READ).iter_rows():
         for match in items.find(text):
             item = items.rows[match.item]
             rows.append(
-                {"id": row_id(CONTAMINATION.full_name, page, item["id"]), "parents": [page], "snapshot": snapshot,
+                {"id": row_id(CONTAMINATION.full_name, page, item["id"]), "parents": [page], "sources": [source],
+                 "snapshot": snapshot,
                  "url": url, "benchmark": item["benchmark"], "item": item["item"], "item_id": item["id"],
                  "removed": match.removed, "rule": match.rule, "field": match.field, "matched": match.matched,
                  "of": match.of, "share": match.share, "cosine": match.cosine, "page_text": match.page_text,

@@ -13,7 +13,7 @@ import json
 import math
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,8 +40,8 @@ _MATH, _EDU = "math", "edu"
 
 _REASONING = re.compile(
     r"(?i)\b(?:theorem|lemma|corollary|proposition|proof|prove[sdn]?|show that|suppose|assume|let|hence|thus|therefore|"
-    r"since|because|implies|follows|if and only if|definition|define[sd]?|denote[sd]?|example|exercise|problem|solution|"
-    r"solve[sd]?|answer|step|compute|calculate|evaluate|equation|formula|identity|substitut\w+|deriv\w+|simplif\w+)\b"
+    r"since|because|implies|follows|if and only if|definition|define[sd]?|denote[sd]?|example|exercise|problem|"
+    r"solution|solve[sd]?|answer|step|compute|calculate|evaluate|equation|formula|identity|substitut\w+|deriv\w+|simplif\w+)\b"
 )
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
@@ -141,15 +141,18 @@ def _loaded(model: Model, recipe: Any) -> kinds.Scorer:
     return kinds.load(model[0], Path(model[1]), recipe)
 
 
-def quality_rows(scored: pl.DataFrame, snapshot: str, model: str, reject: Callable[[Reject], None]) -> pl.DataFrame:
-    """Rows of `math.quality` for scored pages; a page with a score that is no number goes to `reject`."""
+def quality_rows(
+    scored: Iterable[pl.DataFrame], snapshot: str, model: str, reject: Callable[[Reject], None]
+) -> pl.DataFrame:
+    """Rows of `math.quality` for scored pages (about 150 bytes each); a page with a score that is no number goes to
+    `reject`."""
+    empty = pl.DataFrame(schema={"id": pl.String, "score": pl.Float64, "edu_score": pl.Float64})
+    every = pl.concat([empty, *scored])
     finite = pl.col("score").is_finite() & pl.col("edu_score").is_finite()
-    for (page,) in scored.filter(~finite).select("id").iter_rows():
+    for (page,) in every.filter(~finite).select("id").iter_rows():
         reject(Reject(page, "score_not_finite", "a scorer gave NaN or infinity"))
-    good = scored.filter(finite)
-    whole = {
-        f"{prefix}int_score": pl.col(f"{prefix}score").clip(0, 5).round().cast(pl.Int32) for prefix in ("", "edu_")
-    }
+    good = every.filter(finite)
+    whole = {f"{p}int_score": pl.col(f"{p}score").clip(0, 5).round().cast(pl.Int32) for p in ("", "edu_")}
     return good.with_columns(
         id=pl.Series([row_id(QUALITY.full_name, page) for page in good["id"]], dtype=pl.String),
         parents=pl.concat_list("id"), snapshot=pl.lit(snapshot), model_id=pl.lit(model), **whole,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nemotron_assets.math.tables import WARC_FILE
-from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, SNAPSHOT, Column, Published, Table
+from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, SNAPSHOT, SOURCES, Column, Published, Table
 from nemotron_assets.web.columns import CHARACTERS, FETCHED_AT, HOST, LANGUAGE, URL
 from nemotron_assets.web.dedup import tables as dedup
 
@@ -80,14 +80,15 @@ DUPLICATES = _like(
 CONTAMINATION = Table(
     "math",
     "contamination",
-    "Benchmark items found in rendered pages, whatever their quality: pages that are removed, and near misses that are "
-    "kept (Nemotron-CC-Math §2.6; contamination.py says how they are found).",
+    "Benchmark items found in rendered pages, whatever their quality, and in the snapshot's other documents: what is "
+    "removed, and near misses that are kept (Nemotron-CC-Math §2.6; contamination.py says how they are found).",
     (
         ID,
         PARENTS,
         SNAPSHOT,
+        SOURCES,
         URL,
-        Column("removed", "bool", "whether the page is removed for it; else it is listed for reading only"),
+        Column("removed", "bool", "whether the page is contaminated by it; else it is listed for reading only"),
         Column("benchmark", "string", "set of the item, as in evaluate.benchmarks"),
         Column("item", "string", "name of the item in its set"),
         Column("item_id", "string", "id of its row in evaluate.benchmarks"),
@@ -101,7 +102,7 @@ CONTAMINATION = Table(
         Column("item_text", "string", "the item's text, at most 600 characters"),
     ),
     partition_by="snapshot",
-    parents=("math.rendered",),
+    parents=("math.rendered", "web.documents"),
 )
 
 ORIGIN_HASH = Column(

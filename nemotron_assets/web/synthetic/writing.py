@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Writer:
-    """The model of `models.generator`: `count` counts tokens of texts, `ask` answers requests in order."""
+    """The model of `models.generator` or a table like it: `count` counts tokens of texts, `ask` answers requests in order."""
 
     def __init__(
         self, generator: Reader, gpu: Gpu, lake: Lakehouse, *, run_id: str, log: Callable[[str], None]
@@ -25,6 +25,7 @@ class Writer:
         model = generator.scan().collect().row(0, named=True)
         self.name: str = model["name"]
         self._engine = gpu.engine(lake.get_weights(model["uri"]), self.name)
+        self.window: int = gpu.max_model_len  # tokens of a prompt and its answer together
         self._ledger, self._progress = Ledger(lake, run_id=run_id), Progress(log)
         self.count = self._engine.count_tokens
 

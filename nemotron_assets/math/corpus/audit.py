@@ -1,0 +1,139 @@
+"""What the checks of the mathematics corpus measure: losses between two tables, TeX that parses, planted items."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from nemotron_assets.math import clean, tex
+
+if TYPE_CHECKING:
+    from resources.lakehouse import Reader
+
+_TRUTH = Path(__file__).resolve().parents[2] / "sample" / "truth" / "contamination.jsonl"
+_FIRST = 10
+_BATCH = 64
+_TOKEN = re.compile(r"\\(begin|end)\s*\{([^{}]*)\}|\\(left|right)(?![A-Za-z])|\\.|[{}]|(?<!\\)\$", re.DOTALL)
+
+
+# -- losses ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Losses:
+    """`wanted` formulas and code blocks of rendered pages; `lost` of them, not counting those `cut` with a text's end.
+    `dropped` pages had none and are not in the cleaned table."""
+
+    pages: int = 0
+    wanted: int = 0
+    lost: int = 0
+    cut: int = 0
+    dropped: int = 0
+    first: dict[str, int] = field(default_factory=dict)
+
+
+def losses(rendered: Reader, cleaned: Reader) -> Losses:
+    """Compares every rendered page with its cleaned text, part by part. Memory: the cleaned texts of one WARC file."""
+    found, parts = Losses(), cleaned.parts()
+    for file in rendered.parts():
+        after = {}
+        if file in parts:
+            for batch in cleaned.part(file).batches(("parents", "text", "cut_characters"), batch_size=_BATCH):
+                after.update((row["parents"][0], row) for row in batch.to_pylist())
+        for batch in rendered.part(file).batches(("id", "url", "text"), batch_size=_BATCH):
+            for row in batch.to_pylist():
+                _compare(row, after.pop(row["id"], None), found)
+    return found
+
+
+def _compare(page: dict, cleaned: dict | None, found: Losses) -> None:
+    found.pages += 1
+    found.wanted += sum(counter.total() for counter in clean.contents(page["text"]))
+    lost = clean.lost(page["text"], cleaned["text"] if cleaned else "")
+    if cleaned is None:
+        found.dropped += 1
+    if cleaned and cleaned["cut_characters"]:
+        found.cut += lost
+    elif lost:
+        found.lost += lost
+        if len(found.first) < _FIRST:
+            found.first[page["url"]] = lost
+
+
+# -- form --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Form:
+    """Formulas that `parse`, and `balanced` pages, in which no dollar sign is left over outside formulas and code."""
+
+    pages: int = 0
+    balanced: int = 0
+    formulas: int = 0
+    parse: int = 0
+    first: list[str] = field(default_factory=list)
+
+
+def form(cleaned: Reader) -> Form:
+    """How well formed the formulas of a partition are."""
+    found = Form()
+    for text in _texts(cleaned):
+        found.pages += 1
+        formulas, rest, start = list(tex.find(text)), [], 0
+        for formula in formulas:
+            rest.append(text[start : formula.start])
+            start = formula.end
+            if parses(formula.tex):
+                found.parse += 1
+            elif len(found.first) < _FIRST:
+                found.first.append(formula.tex[:200])
+        found.formulas += len(formulas)
+        rest = tex.without_code(" ".join([*rest, text[start:]]))
+        # A price is no delimiter: "$5".
+        found.balanced += not re.search(r"\$\$|(?<!\\)\$(?![\s\d,.]|$)", rest)
+    return found
+
+
+def parses(formula: str) -> bool:
+    """Whether groups, environments and \\left \\right close in the right order, and no dollar sign stands outside the
+    text of a group."""
+    opened: list[str] = []
+    for match in _TOKEN.finditer(formula):
+        token = match[0]
+        if token == "{" or match[1] == "begin" or match[3] == "left":
+            opened.append("{" if token == "{" else match[2] if match[1] else "left")
+        elif token == "}" or match[1] == "end" or match[3] == "right":
+            wanted = "{" if token == "}" else match[2] if match[1] else "left"
+            if not opened or opened.pop() != wanted:
+                return False
+        elif token == "$" and "{" not in opened:
+            return False
+    return not opened and not re.search(r"(?<!\\)(?:\\\\)*\\$", formula)
+
+
+def _texts(cleaned: Reader) -> Iterator[str]:
+    for batch in cleaned.batches(("text",), batch_size=_BATCH):
+        yield from batch.column("text").to_pylist()
+
+
+# -- planted items -----------------------------------------------------------------------------------------------------
+
+
+def planted(removed: pl.DataFrame, snapshot: str) -> dict[str, list[str]]:
+    """The embedded sample's planted items of a snapshot: found, missed, and pages removed that must be kept."""
+    truth = [json.loads(line) for line in _TRUTH.read_text().splitlines()]
+    found = set(removed.select("url", "item").iter_rows())
+    mine = [row for row in truth if row["snapshot"] == snapshot]
+    wanted = [(row["url"], row["item"]) for row in mine if row["planted"]]
+    keep = {row["url"] for row in mine if not row["planted"]}
+    return {
+        "found": [item for url, item in wanted if (url, item) in found],
+        "missed": [item for url, item in wanted if (url, item) not in found],
+        "wrongly_removed": sorted(keep.intersection(removed["url"])),
+    }

@@ -1,0 +1,227 @@
+"""Checks of the mathematics corpus: no formula lost, delimiters balanced, TeX that parses, no item left, ids unique."""
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from nemotron_assets.math.corpus.tables import CLEANED, CONTAMINATION, DUPLICATES, MIND, NEMOTRON_CC_MATH, QUALITY
+from nemotron_assets.math.tables import RENDERED
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.table import snapshot_partitions
+from resources.lakehouse import QUARANTINE, Lakehouse
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dg.asset_check(
+    asset=CLEANED.asset_key, partitions_def=snapshot_partitions, blocking=True, additional_deps=[RENDERED.asset_key]
+)
+def no_formula_is_lost(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Every formula and code block of a rendered page stands in its cleaned text, each as often as before (normalised
+    TeX); texts that were cut at the longest length are counted apart."""
+    from nemotron_assets.math.corpus.audit import losses
+
+    found = losses(lake.read(RENDERED, context.partition_key), lake.read(CLEANED, context.partition_key))
+    allowed = recipe.math_corpus.cleaner.max_lost
+    return dg.AssetCheckResult(
+        passed=found.lost <= allowed,
+        metadata={
+            "formulas_and_code_blocks": found.wanted, "lost": found.lost, "allowed": allowed,
+            "lost_by_cuts": found.cut, "pages": found.pages, "pages_dropped": found.dropped,
+            "first_losses": dg.MetadataValue.json(found.first),
+        },
+    )  # fmt: skip
+
+
+@dg.asset_check(asset=CLEANED.asset_key, partitions_def=snapshot_partitions)
+def formulas_are_well_formed(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """The share of formulas whose TeX parses (groups, environments and fences close) reaches the recipe's limit, and
+    texts without a dollar sign that opens nothing are counted."""
+    from nemotron_assets.math.corpus.audit import form
+
+    found = form(lake.read(CLEANED, context.partition_key))
+    share = found.parse / max(1, found.formulas)
+    least = recipe.math_corpus.cleaner.min_parseable
+    return dg.AssetCheckResult(
+        passed=share >= least,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "formulas": found.formulas, "parseable_share": round(share, 6), "at_least": least,
+            "balanced_pages_share": round(found.balanced / max(1, found.pages), 6),
+            "first_unparseable": dg.MetadataValue.json(found.first),
+        },
+    )  # fmt: skip
+
+
+@dg.asset_check(asset=QUALITY.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def every_page_is_scored(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
+) -> dg.AssetCheckResult:
+    """Every cleaned page has one score from 0 to 5, and the rounded one belongs to it."""
+    import polars as pl
+
+    snapshot = context.partition_key
+    pages = lake.read(CLEANED, snapshot).scan().select(page="id")
+    scores = lake.read(QUALITY, snapshot).scan().with_columns(page=pl.col("parents").list.first())
+    wrong = ~pl.col("score").is_between(0, 5) | ((pl.col("score") - pl.col("int_score")).abs() > 0.5)
+    facts = {
+        "pages": _count(pages),
+        "doubled": _count(scores) - _count(scores.select("page").unique()),
+        "wrong": _count(scores.filter(wrong)),
+        "not_scored": _count(pages.join(scores, on="page", how="anti")) - _rejected(lake, QUALITY.full_name, snapshot),
+        "of_no_page": _count(scores.join(pages, on="page", how="anti")),
+    }
+    return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "pages"), metadata=facts)
+
+
+@dg.asset_check(asset=DUPLICATES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def kept_pages_exist(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """Every dropped page is one of this snapshot's, dropped once, for an earlier page that exists."""
+    import polars as pl
+
+    snapshot = context.partition_key
+    rows = lake.read(DUPLICATES, snapshot).scan().with_columns(page=pl.col("parents").list.first())
+    pages = lake.read(CLEANED).scan().select(page="id")
+    facts = {
+        "dropped": _count(rows),
+        "doubled": _count(rows) - _count(rows.select("page").unique()),
+        "unknown": _count(rows.join(pages, on="page", how="anti")),
+        "kept_unknown": _count(rows.join(pages, left_on="duplicate_of", right_on="page", how="anti")),
+        "for_later_ones": _count(rows.filter(pl.col("duplicate_of_snapshot") > pl.col("snapshot"))),
+    }
+    return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "dropped"), metadata=facts)
+
+
+@dg.asset_check(asset=CONTAMINATION.asset_key, partitions_def=snapshot_partitions)
+def removals_are_few(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """No more pages are removed for benchmark items than the recipe expects; where the planted items are known (the
+    embedded sample), all of them are found, and nothing is removed that must be kept."""
+    import polars as pl
+
+    from nemotron_assets.math.corpus.audit import planted
+
+    snapshot = context.partition_key
+    rows = lake.read(CONTAMINATION, snapshot).scan().filter("removed").collect()
+    mine = rows.filter(pl.col("sources").list.first() == RENDERED.full_name)
+    removed, pages = mine["parents"].list.first().n_unique(), lake.read(RENDERED, snapshot).rows
+    share, allowed = removed / max(1, pages), recipe.math_corpus.contamination.max_share
+    known = planted(rows, snapshot) if recipe.crawl.source == "sample" else {}
+    return dg.AssetCheckResult(
+        passed=share <= allowed and not known.get("missed") and not known.get("wrongly_removed"),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "removed": removed, "share": round(share, 6), "allowed": allowed,
+            **{name: ", ".join(items) or "none" for name, items in known.items()},
+        },
+    )  # fmt: skip
+
+
+@dg.asset_check(
+    asset=NEMOTRON_CC_MATH.asset_key, partitions_def=snapshot_partitions, blocking=True,
+    additional_deps=[CLEANED.asset_key, CONTAMINATION.asset_key, DUPLICATES.asset_key],
+)  # fmt: skip
+def published_pages_are_sound(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Ids are unique, subsets follow from the scores, no text is empty, and no duplicate or contaminated page is
+    published."""
+    import polars as pl
+
+    from nemotron_assets.math.corpus.release import category
+
+    snapshot, first = context.partition_key, pl.col("parents").list.first()
+    rows = lake.read(NEMOTRON_CC_MATH, snapshot).scan().with_columns(page=first)
+    cleaned = lake.read(CLEANED, snapshot).scan().select(page="id", rendered=first)
+    items = lake.read(CONTAMINATION, snapshot).scan().filter("removed").select(rendered=first)
+    subset = category(recipe.math_corpus.release, "finemath_int_scores")
+    wrong = (
+        (pl.col("category") != subset)
+        | subset.is_null()
+        | (pl.col("characters") != pl.col("text").str.len_chars())
+        | (pl.col("text").str.strip_chars() == "")
+    )
+    facts = {
+        "pages": _count(rows),
+        "doubled": _count(rows) - _count(rows.select("id").unique()),
+        "wrong": _count(rows.filter(wrong)),
+        "unknown": _count(rows.join(cleaned, on="page", how="anti")),
+        "duplicates": _count(
+            rows.join(lake.read(DUPLICATES, snapshot).scan().select(page=first), on="page", how="semi")
+        ),
+        "contaminated": _count(rows.join(cleaned, on="page").join(items, on="rendered", how="semi")),
+    }
+    return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "pages"), metadata=facts)
+
+
+@dg.asset_check(asset=MIND.asset_key, partitions_def=snapshot_partitions, blocking=True)
+def dialogues_are_whole(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Every dialogue is long enough, has turns of at least two of its style's speakers and nothing else, and is about a
+    page that is published; ids are unique."""
+    import polars as pl
+
+    from nemotron_assets.math.corpus.mind import CONVERSATIONS, problem, turns
+
+    numbers, snapshot = recipe.math_corpus.mind, context.partition_key
+    rows = lake.read(MIND, snapshot).scan()
+    pages = lake.read(NEMOTRON_CC_MATH, snapshot).scan().select(page="id")
+    broken = 0
+    for frame in rows.select("style", "text", "turns", "tokens").collect_batches(chunk_size=512, engine="streaming"):
+        for style, text, number, tokens in frame.iter_rows():
+            broken += (
+                style not in CONVERSATIONS
+                or tokens < numbers.min_tokens
+                or bool(problem(style, text, numbers))
+                or len(turns(style, text)) != number
+            )
+    facts = {
+        "dialogues": _count(rows),
+        "styles": ", ".join(sorted(rows.select(pl.col("style").unique()).collect()["style"])),
+        "doubled": _count(rows) - _count(rows.select("id").unique()),
+        "broken": broken,
+        "orphans": _count(rows.select(page=pl.col("parents").list.first()).join(pages, on="page", how="anti")),
+    }
+    return dg.AssetCheckResult(passed=not (facts["doubled"] or broken or facts["orphans"]), metadata=facts)
+
+
+@dg.asset_check(asset=MIND.asset_key, partitions_def=snapshot_partitions)
+def dialogues_are_usable(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """The share of answers that are no dialogue is within the recipe's limit; a small model may fail often, which the
+    laptop recipe allows."""
+    snapshot = context.partition_key
+    rejected, accepted = _rejected(lake, MIND.full_name, snapshot), lake.read(MIND, snapshot).rows
+    share, allowed = rejected / max(1, rejected + accepted), recipe.math_corpus.mind.max_reject_share
+    return dg.AssetCheckResult(
+        passed=share <= allowed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"accepted": accepted, "rejected": rejected, "rejected_share": share, "allowed": allowed},
+    )
+
+
+def _count(rows: "pl.LazyFrame") -> int:
+    import polars as pl
+
+    return rows.select(pl.len()).collect(engine="streaming").item()
+
+
+def _rejected(lake: Lakehouse, stage: str, partition: str) -> int:
+    import polars as pl
+
+    mine = (pl.col("stage") == stage) & (pl.col("partition") == partition)
+    return _count(lake.read(QUARANTINE).scan().filter(mine))
+
+
+CHECKS = [
+    no_formula_is_lost, formulas_are_well_formed, every_page_is_scored, kept_pages_exist, removals_are_few,
+    published_pages_are_sound, dialogues_are_whole, dialogues_are_usable,
+]  # fmt: skip

@@ -1,0 +1,57 @@
+"""The pages that are judged for contamination, batch by batch in worker processes."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nemotron_assets.math.corpus.contamination import ITEMS, READ, contaminated
+from nemotron_assets.math.corpus.tables import CONTAMINATION
+from nemotron_assets.recipe.math_corpus import MathContamination
+from nemotron_assets.table import Reject
+from nemotron_assets.web.quality import scorers
+from resources.compute import Compute
+from resources.lakehouse import Reader
+
+
+def judged(
+    rendered: Reader,
+    documents: Reader,
+    benchmarks: Reader,
+    recipe: MathContamination,
+    compute: Compute,
+    reject: Callable[[Reject], None],
+) -> pl.DataFrame:
+    """Rows of `math.contamination`: of all rendered pages by every rule, and by words alone of the documents of the
+    web that are not among them."""
+    with tempfile.TemporaryDirectory(prefix="nemotron-items-") as scratch:
+        items = str(Path(scratch, "items.parquet"))
+        benchmarks.scan().select(ITEMS).sort("id").collect().write_parquet(items)
+        embedding = str(scorers.fetch_embedding(recipe.embedding, Path(scratch, "embedding")))
+        frames = [pl.from_arrow(CONTAMINATION.arrow_schema().empty_table())]
+        for reader, batches, folder in (
+            (rendered, rendered.batches(READ, recipe.batch_rows), embedding),
+            (documents, _others(rendered, documents, recipe.batch_rows), None),
+        ):
+            look = functools.partial(
+                contaminated, items=items, embedding=folder, recipe=recipe, source=reader.table.full_name
+            )
+            found = compute.map(batches, look, reject=reject, stage=CONTAMINATION.full_name)
+            frames += [frame for frame in found if len(frame)]
+        return pl.concat(frames)
+
+
+def _others(rendered: Reader, documents: Reader, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Documents whose page is not rendered."""
+    pages = rendered.scan().select(pl.col("parents").list.first()).collect(engine="streaming")["parents"]
+    known = pages.to_arrow(compat_level=pl.CompatLevel.oldest())
+    for batch in documents.batches((*READ, "parents"), batch_size=batch_rows):
+        mine = batch.filter(pc.invert(pc.is_in(pc.list_element(batch.column("parents"), 0), value_set=known)))
+        if mine.num_rows:
+            yield mine.drop_columns(["parents"])

@@ -1,0 +1,200 @@
+"""Dialogues about pages on mathematics in seven styles (MIND; the styles are those of Nemotron Nano 2 §2.2.1).
+
+A page of the best subset is cut into chunks, and about each chunk the model writes a conversation between people who
+know more or less of it: a difference in knowledge is what makes them explain. The grammar allows nothing but turns of
+the style's speakers; answers that are cut off, too short, or in which only one person speaks are dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from nemotron_assets.math import clean
+from nemotron_assets.math.corpus.tables import MIND
+from nemotron_assets.recipe.math_corpus import Mind, Style
+from nemotron_assets.table import Reject, row_id
+from nemotron_assets.web.synthetic.answers import literal_pattern
+from nemotron_assets.web.synthetic.asking import Tally, answered, cut_off
+from resources.generations import Completion, OutputFormat, Request, Sampling
+
+if TYPE_CHECKING:
+    from nemotron_assets.web.synthetic.writing import Writer
+
+CATEGORY = "4plus_MIND"
+_READ = ("id", "snapshot", "language", "text", "category", "finemath_int_scores", "finemath_scores", "models_used",
+         "nemocurator_int_scores", "nemocurator_scores", "warc_filename", "warc_id", "origin_hash")  # fmt: skip
+_KEPT = ("snapshot", "language", "finemath_int_scores", "finemath_scores", "nemocurator_int_scores",
+         "nemocurator_scores", "warc_filename", "warc_id", "origin_hash")  # fmt: skip
+
+_SYSTEM = "You write conversations about mathematics that are true to a given text."
+_RULES = """\
+- It has several turns, and every turn moves the subject on.
+- Say only what follows from the text: no facts, results or examples that it does not have.
+- Write formulas as LaTeX between dollar signs.
+- Every turn is one line: the speaker's name, a colon, and what is said. Write nothing else."""
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A kind of dialogue: who speaks, and what about the text they do."""
+
+    speakers: tuple[str, ...]
+    setting: str
+
+    def messages(self, chunk: str) -> tuple[tuple[str, str], ...]:
+        """The chat messages about a chunk."""
+        names = f"{', '.join(self.speakers[:-1])} and {self.speakers[-1]}"
+        task = f"Turn the text below into a conversation between {names}. {self.setting}\n{_RULES}\n\nText:\n{chunk}"
+        return ("system", _SYSTEM), ("user", task)
+
+
+CONVERSATIONS: dict[Style, Conversation] = {
+    "two_professors": Conversation(
+        ("Professor A", "Professor B"),
+        "Both know the field well. They go through the argument, say what each step rests on, and ask back.",
+    ),
+    "teacher_student": Conversation(
+        ("Teacher", "Student"),
+        "The student meets this for the first time and asks; the teacher answers step by step, with the reason for "
+        "each step, and checks what was understood.",
+    ),
+    "two_students": Conversation(
+        ("Student A", "Student B"),
+        "They revise for an exam: one explains, the other asks where something was skipped, then they change roles.",
+    ),
+    "interview": Conversation(
+        ("Interviewer", "Guest"),
+        "The interviewer asks what readers of a magazine would; the guest, who works in the field, answers clearly.",
+    ),
+    "problem_solving": Conversation(
+        ("Ann", "Ben", "Cem"),
+        "They solve what the text asks, or rebuild its result, as a group: they propose, try, and mend their slips.",
+    ),
+    "layman_expert": Conversation(
+        ("Layman", "Expert"),
+        "The layman knows no mathematics beyond school and says so; the expert explains step by step and leaves out "
+        "nothing that is needed.",
+    ),
+    "debate": Conversation(
+        ("Speaker A", "Speaker B"),
+        "They disagree on how to see or to do this, and each argues step by step with what the text says; in the end "
+        "they state what they agree on.",
+    ),
+}  # fmt: skip
+
+
+def request(style: Style, chunk: str, recipe: Mind, parents: tuple[str, ...] = ()) -> Request:
+    """The question for a dialogue about a chunk."""
+    sampling = Sampling(recipe.temperature, recipe.top_p, recipe.max_output_tokens)
+    conversation = CONVERSATIONS[style]
+    return Request(
+        f"mind_{style}", conversation.messages(chunk), sampling, OutputFormat("regex", grammar(style, recipe)),
+        parents=parents,
+    )  # fmt: skip
+
+
+def grammar(style: Style, recipe: Mind) -> str:
+    """The regular expression of an answer: turns of the style's speakers, one a line."""
+    names = "|".join(literal_pattern(name) for name in CONVERSATIONS[style].speakers)
+    turn = rf"({names}): [^\s][^\n]{{9,{recipe.max_turn_characters - 1}}}"
+    return rf"{turn}(\n{turn}){{{recipe.min_turns - 1},{recipe.max_turns - 1}}}"
+
+
+def turns(style: Style, answer: str) -> list[tuple[str, str]]:
+    """(speaker, what is said) of every line; empty when a line is something else."""
+    names = "|".join(re.escape(name) for name in CONVERSATIONS[style].speakers)
+    found = []
+    for line in filter(None, map(str.strip, answer.strip().split("\n"))):
+        match = re.fullmatch(rf"(?:\*\*)?({names})(?:\*\*)?\s?:(?:\*\*)?\s*(\S.*)", line)
+        if match is None:
+            return []
+        found.append((match[1], match[2]))
+    return found
+
+
+def problem(style: Style, answer: str, recipe: Mind) -> str:
+    """Why an answer is no dialogue: unparsable, or ""."""
+    spoken = turns(style, answer)
+    if len(spoken) < recipe.min_turns or len({speaker for speaker, _ in spoken}) < 2:
+        return "unparsable"
+    return "unparsable" if len({said for _, said in spoken}) < len(spoken) else ""
+
+
+@dataclass(frozen=True)
+class _Job:
+    page: Mapping[str, Any]
+    chunk: int
+    styles: list[Style]
+
+
+def chosen(pages: pl.LazyFrame, recipe: Mind) -> tuple[pl.LazyFrame, str]:
+    """The pages that are written about, and which these are, in words."""
+    best = pages.filter(pl.col("category") == "4plus")
+    told = "the subset 4plus"
+    if recipe.best_if_none and best.select(pl.len()).collect(engine="streaming").item() == 0:
+        best, told = pages, "the pages with the highest scores, as none is in 4plus"
+    if recipe.max_pages is None:
+        return best.select(_READ), told
+    top = best.select("id", "finemath_scores").collect(engine="streaming")
+    ids = top.sort("finemath_scores", "id", descending=[True, False]).head(recipe.max_pages)["id"]
+    return best.filter(pl.col("id").is_in(ids.implode())).select(_READ), f"{told}, the best {recipe.max_pages}"
+
+
+def jobs(pages: pl.LazyFrame, recipe: Mind, writer: Writer) -> Iterator[tuple[_Job, list[Request]]]:
+    """What is asked about every chunk of the pages. Which styles a chunk gets follows from the page and its number."""
+    for frame in pages.collect_batches(chunk_size=256, maintain_order=True, engine="streaming"):
+        for page in frame.iter_rows(named=True):
+            parts = clean.chunks(page["text"], writer.count, recipe.chunk_tokens)
+            sizes = writer.count(parts)
+            fitting = [part for part, size in zip(parts, sizes, strict=True)
+                       if recipe.min_chunk_tokens <= size <= recipe.chunk_tokens]  # fmt: skip
+            for number, chunk in enumerate(fitting[: recipe.max_chunks]):
+                first = int(page["id"][:8], 16) + number
+                styles = [recipe.styles[(first + k) % len(recipe.styles)] for k in range(recipe.styles_per_chunk)]
+                styles = list(dict.fromkeys(styles))
+                requests = [request(style, chunk, recipe, (page["id"],)) for style in styles]
+                if max(map(writer.prompt_tokens, requests)) + recipe.max_output_tokens <= writer.window:
+                    yield _Job(page, number, styles), requests
+
+
+def rows(
+    asked: Iterable[tuple[_Job, list[Request]]],
+    generate: Callable[[Iterable[Request]], Iterator[Completion]],
+    recipe: Mind,
+    *,
+    generator: str,
+    count: Callable[[list[str]], list[int]],
+    reject: Callable[[Reject], None],
+    tallies: Mapping[str, Tally],
+) -> Iterator[dict]:
+    """Rows of `math.mind`; `reject` takes the generations that are in none, `tallies` counts per style."""
+    for job, completions in answered(asked, generate):
+        for style, completion in zip(job.styles, completions, strict=True):
+            tally = tallies[style]
+            tally.answers([completion])
+            spoken = turns(style, completion.text)
+            text = "\n".join(f"{speaker}: {said}" for speaker, said in spoken)
+            tokens = count([text])[0] if text else 0
+            detail = cut_off(completion, recipe.max_output_tokens)
+            cause = "truncated" if detail else problem(style, completion.text, recipe)
+            if not cause and tokens < recipe.min_tokens:
+                cause, detail = "too_short", f"{tokens} tokens of at least {recipe.min_tokens}"
+            if cause:
+                tally.rejected[cause] += 1
+                told = detail or repr(completion.text[:300])
+                reject(Reject(completion.id, cause, f"{style} of page {job.page['id']}: {told}"))
+                continue
+            tally.row(text, tokens)
+            yield {
+                **{name: job.page[name] for name in _KEPT},
+                "id": row_id(MIND.full_name, job.page["id"], job.chunk, style), "parents": [job.page["id"]],
+                "text": text, "style": style, "chunk": job.chunk, "turns": len(spoken), "tokens": tokens,
+                "prompt": completion.request.prompt, "generator": generator, "generation_id": completion.id,
+                "category": CATEGORY,
+                "models_used": list(dict.fromkeys([*job.page["models_used"], generator])),
+            }  # fmt: skip

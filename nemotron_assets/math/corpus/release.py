@@ -1,0 +1,125 @@
+"""The published subsets: cleaned pages by score, without duplicates and contaminated pages, with their origin.
+
+A page on mathematics is often a document of the web as well, and one text must be on one side of the held-out split.
+So the hash that decides is that of the unique web document that the page is, or is a duplicate of; a page without one
+has its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from nemotron_assets.math.corpus.tables import CLEANED, CONTAMINATION, DUPLICATES, NEMOTRON_CC_MATH, QUALITY
+from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
+from nemotron_assets.recipe.math_corpus import MathRelease
+from nemotron_assets.table import row_id
+from nemotron_assets.web.dedup.tables import DUPLICATES as WEB_DUPLICATES
+from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
+from nemotron_assets.web.tables import DOCUMENTS
+
+if TYPE_CHECKING:
+    from resources.lakehouse import Lakehouse
+
+_BATCH = 256
+_FIRST = pl.col("parents").list.first()
+
+
+@dataclass
+class Tally:
+    """What is published: pages and characters by subset, and how many pages are left out for which cause (a page may
+    have several)."""
+
+    pages: Counter[str] = field(default_factory=Counter)
+    characters: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def add(self, rows: pl.DataFrame) -> None:
+        for name, pages, characters in rows.group_by("category").agg(pl.len(), pl.col("characters").sum()).iter_rows():
+            self.pages[name] += pages
+            self.characters[name] += characters
+
+
+def published(lake: Lakehouse, snapshot: str, recipe: MathRelease, tally: Tally) -> Iterator[pl.DataFrame]:
+    """Rows of `math.nemotron_cc_math`; `tally` counts them, and why pages are not among
+    them. Memory: ids and scores of a
+    snapshot's cleaned pages."""
+    kept = _kept(lake, snapshot, recipe, tally.left_out)
+    columns = ("id", "parents", "snapshot", "warc_file", "url", "language", "text", "characters", "generator",
+               "content_hash")  # fmt: skip
+    yield pl.from_arrow(NEMOTRON_CC_MATH.arrow_schema().empty_table())
+    for batch in lake.read(CLEANED, snapshot).batches(columns, batch_size=_BATCH):
+        rows = pl.from_arrow(batch).rename({"id": "cleaned"}).join(kept, on="cleaned", maintain_order="left")
+        if rows.is_empty():
+            continue
+        tally.add(rows)
+        ids = [row_id(NEMOTRON_CC_MATH.full_name, page) for page in rows["cleaned"]]
+        models = pl.when(pl.col("generator").is_null()).then(pl.lit([], pl.List(pl.String)))
+        yield rows.with_columns(
+            id=pl.Series(ids, dtype=pl.String),
+            parents=pl.concat_list("cleaned"),
+            models_used=models.otherwise(pl.concat_list("generator")),
+            finemath_scores="score", finemath_int_scores="int_score",
+            nemocurator_scores="edu_score", nemocurator_int_scores="edu_int_score",
+            warc_filename="warc_file", origin_hash=pl.coalesce("origin", "content_hash"),
+        ).select(NEMOTRON_CC_MATH.column_names)  # fmt: skip
+
+
+def category(recipe: MathRelease, score: str = "int_score") -> pl.Expr:
+    """The subset that a page of this score is in; null for none."""
+    expression = pl.lit(None, pl.String)
+    for name, lowest in sorted(recipe.lowest_score.items(), key=lambda item: item[1]):
+        expression = pl.when(pl.col(score) >= lowest).then(pl.lit(name)).otherwise(expression)
+    return expression
+
+
+def _kept(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter[str]) -> pl.DataFrame:
+    """What is published of a snapshot: cleaned, score, ..., category, warc_id, origin (null: it is no web document)."""
+    rendered = lake.read(RENDERED, snapshot).scan().select(rendered="id", page=_FIRST)
+    pages = (
+        lake.read(CLEANED, snapshot).scan().select(cleaned="id", rendered=_FIRST)
+        .join(lake.read(QUALITY, snapshot).scan().drop("id").with_columns(cleaned=_FIRST).drop("parents", "snapshot"),
+              on="cleaned", how="left")
+        .join(rendered, on="rendered", how="left")
+        .with_columns(category=category(recipe))
+        .collect(engine="streaming")
+    )  # fmt: skip
+    duplicates = lake.read(DUPLICATES, snapshot).scan().select(cleaned=_FIRST).collect()
+    items = lake.read(CONTAMINATION, snapshot).scan().filter("removed").select(rendered=_FIRST).unique().collect()
+    for why, wanted in (
+        ("contaminated", pages.join(items, on="rendered", how="anti")),
+        ("duplicates", pages.join(duplicates, on="cleaned", how="anti")),
+        ("not_scored", pages.filter(pl.col("score").is_not_null())),
+        ("low_score", pages.filter(pl.col("category").is_not_null() | pl.col("score").is_null())),
+    ):
+        left_out[why] += len(pages) - len(wanted)
+    left = pages.join(items, on="rendered", how="anti").join(duplicates, on="cleaned", how="anti")
+    left = left.filter(pl.col("category").is_not_null())
+    return left.join(_places(lake, snapshot), on="page", how="left").join(
+        _origins(lake, snapshot, left.select("page")), on="page", how="left"
+    ).drop("rendered", "page")  # fmt: skip
+
+
+def _places(lake: Lakehouse, snapshot: str) -> pl.DataFrame:
+    """Where the record of every candidate page is: page, warc_id."""
+    place = pl.format("{}:{}", "warc_offset", "warc_length")
+    return lake.read(CANDIDATE_PAGES, snapshot).scan().select(page=_FIRST, warc_id=place).unique("page").collect()
+
+
+def _origins(lake: Lakehouse, snapshot: str, pages: pl.DataFrame) -> pl.DataFrame:
+    """The unique web document that each page is, or is a duplicate of: page, origin (its content_hash)."""
+    documents = lake.read(DOCUMENTS, snapshot).scan().select(document="id", page=_FIRST)
+    documents = documents.join(pages.lazy(), on="page", how="semi")
+    dropped = lake.read(WEB_DUPLICATES, snapshot).scan().select(document=_FIRST, kept="duplicate_of")
+    kept = (
+        documents.join(dropped, on="document", how="left")
+        .select("page", document=pl.coalesce("kept", "document"))
+        .collect(engine="streaming")
+    )
+    unique = lake.read(UNIQUE_DOCUMENTS).scan().select(document=_FIRST, origin="content_hash")
+    origins = unique.join(kept.lazy(), on="document", how="semi").collect(engine="streaming")
+    return kept.join(origins.unique("document"), on="document").select("page", "origin").unique("page", keep="first")

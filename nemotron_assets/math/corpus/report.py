@@ -1,0 +1,98 @@
+"""What people want to see of the mathematics corpus: outcomes of the guard, scores, formulas per page, what went."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import polars as pl
+
+from nemotron_assets.math.clean import OUTCOMES
+from nemotron_assets.plots import bars
+
+if TYPE_CHECKING:
+    from nemotron_assets.math.corpus.release import Tally
+
+_SHOWN = 50
+_BINS = ((0, 0), (1, 1), (2, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 200), (201, None))
+
+
+def cleaned(rows: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
+    """Metadata of a partition of `math.cleaned`: outcomes with their shares, formulas per page."""
+    chunks = rows.select(pl.col("outcomes").explode()).drop_nulls().group_by("outcomes").len().collect()
+    counts = dict(chunks.iter_rows())
+    total = sum(counts.values()) or 1
+    lines = ["| outcome | chunks | share | meaning |", "|---|--:|--:|---|"]
+    lines += [
+        f"| {name} | {counts.get(name, 0):,} | {counts.get(name, 0) / total:.1%} | {told} |"
+        for name, told in OUTCOMES.items()
+    ]
+    facts = rows.select(
+        pl.col("formulas").sum().cast(pl.Int64), pl.col("code_blocks").sum().cast(pl.Int64),
+        pl.col("formulas_restored").sum().cast(pl.Int64), pages_repaired=pl.col("repaired").sum().cast(pl.Int64),
+        pages_cut=(pl.col("cut_characters") > 0).sum().cast(pl.Int64),
+        pages_with_model=pl.col("generator").is_not_null().sum().cast(pl.Int64),
+    ).collect(engine="streaming").row(0, named=True)  # fmt: skip
+    shown = {name.replace("rules_", "rules:\n"): counts[name] for name in OUTCOMES if name in counts}
+    return {
+        **facts,
+        "outcomes": dg.MetadataValue.md("\n".join(lines)),
+        "outcome_shares": dg.MetadataValue.json({name: round(n / total, 6) for name, n in sorted(counts.items())}),
+        "outcomes_of_the_guard": bars(shown, f"Outcomes of the guard, {snapshot}", "chunks"),
+        "formulas_per_page": bars(_binned(rows), f"Formulas per page, {snapshot}", "pages"),
+    }
+
+
+def _binned(rows: pl.LazyFrame) -> dict[str, int]:
+    formulas = rows.select("formulas").collect(engine="streaming")["formulas"]
+    name = {(a, b): f"{a}+" if b is None else f"{a}" if a == b else f"{a}-{b}" for a, b in _BINS}
+    return {name[a, b]: int(((formulas >= a) & (formulas <= (b or 2**31 - 1))).sum()) for a, b in _BINS}
+
+
+def scores(rows: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
+    """Metadata of a partition of `math.quality`: histograms of the score."""
+    found = rows.select("score", "int_score").collect(engine="streaming")
+    counts = dict(found.group_by("int_score").len().iter_rows())
+    tenths = dict(found.group_by((pl.col("score") * 10 // 2).cast(pl.Int32).clip(0, 24)).len().iter_rows())
+    return {
+        "mean_score": round(found["score"].mean() or 0.0, 4),
+        "score_histogram": bars({str(n): counts.get(n, 0) for n in range(6)}, f"Scores, {snapshot}", "pages"),
+        "scores_in_fifths": bars(
+            {f"{n / 5:.1f}": tenths.get(n, 0) for n in range(25)}, f"Scores in steps of 0.2, {snapshot}", "pages"
+        ),
+    }
+
+
+def contamination(rows: pl.LazyFrame) -> dict[str, Any]:
+    """Metadata of a partition of `math.contamination`: every removal for reading, then what is only alike."""
+    found = rows.sort(["removed", "url", "item"], descending=[True, False, False]).collect(engine="streaming")
+    removed = found.filter("removed")
+    in_math = removed.filter(pl.col("sources").list.first() == "math.rendered")
+    lines = ["| page | item | rule | matched | cosine | text of the page |", "|---|---|---|--:|--:|---|"]
+    for row in found.head(_SHOWN).iter_rows(named=True):
+        text = " ".join(row["page_text"][:160].split()).replace("|", "¦").replace("<", "&lt;").replace("`", "'")
+        cosine = "" if row["cosine"] is None else f"{row['cosine']:.3f}"
+        what = row["rule"] if row["removed"] else f"{row['rule']} (kept)"
+        item = f"{row['benchmark']} {row['item']}"
+        lines.append(f"| {row['url']} | {item} | {what} | {row['matched']}/{row['of']} | {cosine} | {text} |")
+    return {
+        "pages_removed": in_math.select(pl.col("parents").list.first().n_unique()).item(),
+        "documents_of_the_web_found": len(removed) - len(in_math),
+        "items_found": removed["item_id"].n_unique(),
+        "near_misses_kept": len(found) - len(removed),
+        "items": dg.MetadataValue.md("\n".join(lines) if len(found) else "No page holds an item."),
+    }
+
+
+def published(tally: Tally, snapshot: str) -> dict[str, Any]:
+    """Metadata of a partition of `math.nemotron_cc_math`: pages and tokens per subset, and why others are not in it."""
+    lines = ["| subset | pages | tokens, estimated |", "|---|--:|--:|"]
+    lines += [
+        f"| {name} | {pages:,} | {tally.characters[name] // 4:,} |" for name, pages in sorted(tally.pages.items())
+    ]
+    return {
+        "subsets": dg.MetadataValue.md("\n".join(lines)),
+        "estimated_tokens": sum(tally.characters.values()) // 4,
+        "left_out": dg.MetadataValue.json(dict(tally.left_out)),
+        "why_left_out": bars(tally.left_out, f"Pages left out, {snapshot} (a page may have several causes)", "pages"),
+    }
