@@ -1,0 +1,115 @@
+"""The process that holds ScanCode's licence index (1.1 GB, 3 CPU seconds to load): texts in, findings out, as JSON lines.
+
+Runs as a program of its own (`library.Library` starts it), because the index is too large for every worker to hold and
+because it must be possible to kill. Dies with its parent; its memory is capped. Request: {"text": ..., "seconds": ...}.
+Answer: {"findings": [...], "late": whether the deadline cut it short} or {"error": ...}.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import resource
+import signal
+import sys
+import time
+import types
+
+
+def stand_alone() -> None:
+    """Lets `licensedcode` be imported without the packages that only open files (libmagic, PDF and archive readers,
+    plugin loading): texts arrive here decoded, so none of that is ever called, and one of them refuses pluggy 1.7."""
+    import textcode
+
+    def refuse(*args, **kwargs):
+        raise RuntimeError("this process examines texts, not files")
+
+    names = {
+        "textcode.analysis": ("numbered_text_lines",),
+        "typecode": ("get_type",),
+        "scancode.api": ("SCANCODE_LICENSEDB_URL", "SCANCODE_LICENSE_URL", "SCANCODE_RULE_URL", "SPDX_LICENSE_URL"),
+    }
+    for name, members in names.items():
+        module = types.ModuleType(name)
+        for member in members:
+            setattr(module, member, "" if member.isupper() else refuse)
+        sys.modules[name] = module
+    textcode.analysis = sys.modules["textcode.analysis"]
+
+
+def load():
+    """The index that comes with the package, and the licences by key."""
+    from licensedcode import cache
+
+    gc.disable()  # collecting while millions of objects are made doubles the time
+    loaded = cache.get_cache()
+    gc.freeze()
+    gc.enable()
+    return loaded
+
+
+def findings(text: str, loaded, deadline: float) -> list[dict]:
+    """Detections in a text, in the order of their lines."""
+    from licensedcode.detection import detect_licenses
+
+    found = []
+    for detection in detect_licenses(index=loaded.index, query_string=text, deadline=deadline):
+        matches = [
+            {
+                "expression": match.rule.license_expression_object.render("{symbol.key}"),
+                "rule": match.rule.identifier,
+                "kind": kind(match.rule),
+                "score": match.score(),
+                "coverage": match.coverage(),
+                "length": match.rule.length,
+                "start": match.start_line,
+                "end": match.end_line,
+                "files": list(match.rule.referenced_filenames or ()),
+                "extra": extra(match),
+            }
+            for match in detection.matches
+        ]
+        spdx = detection.license_expression_spdx or detection.license_expression or ""
+        found.append({"expression": spdx, "matches": matches, "log": list(detection.detection_log or ())})
+    return found
+
+
+def extra(match) -> str:
+    """The words inside a match that are not in the rule: what somebody has put into a licence, or a name."""
+    if match.matcher in ("1-hash", "2-aho", "1-spdx-id"):
+        return ""
+    text = match.matched_text(highlight=True, highlight_matched="{}", highlight_not_matched="\x01{}\x02")
+    return " ".join(piece.partition("\x02")[0] for piece in text.split("\x01")[1:])[:2_000]
+
+
+def kind(rule) -> str:
+    """What a rule is made from: text, notice, reference, tag, intro or clue."""
+    names = ("text", "notice", "reference", "tag", "intro", "clue")
+    return next((name for name in names if getattr(rule, f"is_license_{name}")), "other")
+
+
+def main(memory_mb: int, parent: int) -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever the library prints is no answer
+    stand_alone()
+    loaded = load()
+    print(json.dumps({"ready": True}), file=answers, flush=True)
+    for line in sys.stdin.buffer:
+        request = json.loads(line)
+        deadline = time.time() + request["seconds"]
+        try:
+            answer = {"findings": findings(request["text"], loaded, deadline), "late": time.time() > deadline}
+        except MemoryError:
+            raise SystemExit(9) from None
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"[:300]}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

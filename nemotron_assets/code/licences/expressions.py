@@ -1,0 +1,160 @@
+"""Licence expressions: reading them, joining them, and what the recipe's list says about one.
+
+An OR takes its accepted side, an AND needs all of its parts, WITH needs both the licence and the exception.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe.code_licences import CodeLicences
+
+ALLOWED, REJECTED, REVIEW = "allowed", "rejected", "review"
+#: What the library calls words that state no licence of their own: "see the file LICENSE", a disclaimer alone, and such.
+NO_STATEMENT = frozenset(
+    f"LicenseRef-scancode-{name}"
+    for name in ("unknown-license-reference", "generic-cla", "warranty-disclaimer", "generic-export-compliance",
+                 "generic-trademark", "dco-1.1", "no-license")
+)  # fmt: skip
+#: Words that somebody must read: the library has recognised that they are about a licence, but not which.
+_UNKNOWN = re.compile(
+    r"(?i)^(LicenseRef-scancode-(unknown.*|free-unknown|other-permissive|public-domain.*|see-license|"
+    r"proprietary-license-reference|undetected)|LicenseRef-(?!scancode-).*|NOASSERTION|UNKNOWN|.*-unknown)$"
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`decision` is allowed, rejected or review; `why` names the licences that made it, in words."""
+
+    decision: str
+    why: str = ""
+
+
+@functools.cache
+def _licensing():
+    from license_expression import get_spdx_licensing
+
+    return get_spdx_licensing()
+
+
+@functools.cache
+def parse(expression: str):
+    """The tree of an expression with SPDX ids in their spelling, or None where it is none."""
+    from boolean.boolean import ParseError
+    from license_expression import ExpressionError
+
+    try:
+        return _licensing().parse(expression, validate=False, simple=False) if expression.strip() else None
+    except (ExpressionError, ParseError, RecursionError, ValueError, AttributeError, TypeError):
+        return None
+
+
+def is_spdx(expression: str) -> bool:
+    """Whether every id of an expression is on SPDX's list (LicenseRefs are not)."""
+    tree = parse(expression)
+    return tree is not None and not _licensing().unknown_license_keys(tree)
+
+
+def licences(expression: str) -> list[str]:
+    """The single licences (with their exceptions) that stand in an expression, in order, each once."""
+    tree = parse(expression)
+    if tree is None:
+        return []
+    return list(dict.fromkeys(str(symbol) for symbol in tree.get_literals()))
+
+
+def join_all(expressions: Iterable[str]) -> str:
+    """The expression that needs all of `expressions`, without repetitions; empty if there are none."""
+    return _join(expressions, " AND ", " OR ")
+
+
+def join_any(expressions: Iterable[str]) -> str:
+    """The expression that leaves the choice between `expressions`."""
+    return _join(expressions, " OR ", " AND ")
+
+
+def _join(expressions: Iterable[str], word: str, other: str) -> str:
+    parts: dict[str, None] = {}
+    for expression in filter(None, expressions):
+        tree = parse(expression)
+        text = expression if tree is None else str(tree)
+        pieces = [text]
+        if tree is not None and getattr(tree, "operator", "").strip() == word.strip():
+            pieces = [str(argument) for argument in tree.args]
+        parts.update(dict.fromkeys(pieces))
+    if len(parts) <= 1:
+        return next(iter(parts), "")
+    return word.join(f"({part})" if (other in part or word in part) else part for part in parts)
+
+
+def statement(expression: str) -> str:
+    """An expression without what states no licence ("see the file LICENSE"); empty if nothing is left."""
+    tree = parse(expression)
+    if tree is None:
+        return expression
+    return _strip(tree)
+
+
+def _strip(tree) -> str:
+    if not hasattr(tree, "operator") or not tree.args:
+        return "" if str(tree) in NO_STATEMENT else str(tree)
+    kept = [piece for piece in map(_strip, tree.args) if piece]
+    return join_all(kept) if tree.operator.strip() == "AND" else join_any(kept)
+
+
+def judge(expression: str, recipe: CodeLicences) -> Verdict:
+    """What the recipe's list says about an expression. Words that state no licence are passed over."""
+    expression = statement(expression)
+    if not expression:
+        return Verdict(REVIEW, "no licence is stated")
+    tree = parse(expression)
+    if tree is None:
+        return Verdict(REVIEW, f"{expression[:120]!r} is no licence expression")
+    return _judge(tree, recipe)
+
+
+def _judge(tree, recipe: CodeLicences) -> Verdict:
+    from license_expression import LicenseWithExceptionSymbol
+
+    if isinstance(tree, LicenseWithExceptionSymbol):
+        whole = str(tree)
+        if whole in recipe.allowed:
+            return Verdict(ALLOWED, whole)
+        base = _judge(tree.license_symbol, recipe)
+        if base.decision != ALLOWED or str(tree.exception_symbol) in recipe.exceptions:
+            return Verdict(base.decision, whole if base.decision == ALLOWED else f"{whole} is not on the list")
+        return Verdict(REVIEW, f"the exception {tree.exception_symbol} is not on the list")
+    if not getattr(tree, "operator", None) or not tree.args:
+        name = str(tree)
+        if name in recipe.allowed or name in recipe.exceptions:
+            return Verdict(ALLOWED, name)
+        if _UNKNOWN.match(name) or not _known(name):
+            return Verdict(REVIEW, f"{name} is not a licence that can be judged")
+        return Verdict(REJECTED, f"{name} is not on the list")
+    verdicts = [_judge(argument, recipe) for argument in tree.args]
+    order = (ALLOWED, REVIEW, REJECTED)
+    if tree.operator.strip() == "AND":
+        order = order[::-1]
+    decision = next(choice for choice in order if any(v.decision == choice for v in verdicts))
+    reasons = dict.fromkeys(v.why for v in verdicts if v.decision == decision)
+    return Verdict(decision, "; ".join(reasons))
+
+
+def _known(name: str) -> bool:
+    return name.startswith("LicenseRef-scancode-") or name in _licensing().known_symbols
+
+
+def binds_the_whole(expression: str, recipe: CodeLicences) -> bool:
+    """Whether an expression that is not allowed binds a work as a whole: it has a licence that is neither accepted nor
+    one that binds single files."""
+    for name in licences(statement(expression)):
+        base = name.partition(" WITH ")[0]
+        if base not in recipe.file_by_file and judge(name, recipe).decision == REJECTED:
+            return True
+    return False

@@ -1,0 +1,99 @@
+"""What the name of a file tells: licence text, notice, package manifest, README; whose copy a folder is."""
+
+from __future__ import annotations
+
+import re
+from posixpath import basename, dirname
+
+#: LICENSE, licence.txt, LICENSE-MIT, MIT-LICENSE.txt, COPYING.LESSER, UNLICENSE, copyright, license.apache2 ...
+_LICENCE = re.compile(
+    r"(?i)^(?:(?:[a-z0-9.]+[-_. ])?(?:un)?licen[sc]es?|copying(?:v?[0-9])?|copyright|patents|eula|legal)"
+    r"(?:[-_. ]?[a-z0-9.+-]+)?$"
+)
+_NO_TEXT = re.compile(
+    r"(?i)\.(?!(?:txt|md|markdown|rst|adoc|html?|lesser|lib|gpl.*|lgpl.*|mit|bsd.*|apache.*|mpl.*|isc|asl|zlib|boost"
+    r"|[0-9]+)$)[a-z][a-z0-9+-]*$"
+)
+_NOTICE = re.compile(
+    r"(?i)^(?:notices?|(?:third|3rd)[-_ .]?part(?:y|ies)[-_ .a-z]*|authors|contributors)(?:\.[a-z]+)?$"
+)
+_README = re.compile(r"(?i)^readme(?:[-_.][a-z0-9.]+)?$")
+#: Folders that hold the licences of what they stand in.
+_LICENCE_FOLDERS = frozenset({"license", "licenses", "licence", "licences", "legal", "licensing", "copyright"})
+_DOC_FOLDERS = frozenset({"doc", "docs", "documentation"})
+#: Folders of other people's code; the repository's licence does not reach into them.
+VENDORED = re.compile(
+    r"(?i)(?:^|/)(?:third[-_]?party|3rd[-_]?party|3p|vendor|vendors|vendored|_vendor|node_modules|bower_components"
+    r"|jspm_packages|externals?|extern|ext[-_]?libs?|pods|carthage|godeps|site-packages|thirdparties)/"
+)
+_MANIFESTS = {
+    "package.json": "npm", "bower.json": "npm", "composer.json": "composer", "cargo.toml": "cargo",
+    "pyproject.toml": "pyproject", "setup.py": "setup.py", "setup.cfg": "setup.cfg", "pkg-info": "pkg-info",
+    "metadata": "pkg-info", "description": "cran", "pom.xml": "pom", "meta.json": "cpan", "meta.yml": "cpan-yaml",
+    "package.yaml": "hpack", "pubspec.yaml": "none", "reuse.toml": "reuse",
+}  # fmt: skip
+_MANIFEST_ENDINGS = {".gemspec": "gemspec", ".cabal": "cabal", ".nuspec": "nuspec", ".rockspec": "rockspec",
+                     ".podspec": "gemspec", ".opam": "opam"}  # fmt: skip
+
+
+def is_licence(path: str) -> bool:
+    """Whether a file's name is that of a licence text (LICENSE, COPYING.LESSER, MIT-LICENSE.txt, copyright)."""
+    name = basename(path)
+    if is_readme(path):
+        return False
+    if not _LICENCE.match(name) or _NO_TEXT.search(name) or is_debian(path):
+        # A text in a folder of licences is one whatever it is called: LICENSES/MIT.txt.
+        return basename(dirname(path)).lower() in _LICENCE_FOLDERS and not _NO_TEXT.search(name) and not is_notice(path)
+    return True
+
+
+def is_notice(path: str) -> bool:
+    """Whether a file names others whose work is included (NOTICE): to be passed on, but no licence."""
+    return bool(_NOTICE.match(basename(path)))
+
+
+def is_readme(path: str) -> bool:
+    return bool(_README.match(basename(path)))
+
+
+def is_debian(path: str) -> bool:
+    """Whether a file is a Debian copyright file, or one that REUSE writes the same way."""
+    return path.endswith(("debian/copyright", ".reuse/dep5")) and path.removesuffix("debian/copyright").removesuffix(
+        ".reuse/dep5"
+    ).endswith(("", "/"))
+
+
+def manifest_kind(path: str) -> str | None:
+    """Which package manifest a file is, by its name; None for other files."""
+    name = basename(path).lower()
+    if name in _MANIFESTS:
+        return _MANIFESTS[name]
+    return next((kind for ending, kind in _MANIFEST_ENDINGS.items() if name.endswith(ending)), None)
+
+
+def scope(path: str) -> str:
+    """The folder that a licence text, manifest or README at `path` speaks for, "" for the root: the one it stands in,
+    or the one above where that is a folder of licences or debian/."""
+    folder = dirname(path)
+    while folder and basename(folder).lower() in _LICENCE_FOLDERS | {"debian", ".reuse"}:
+        folder = dirname(folder)
+    return folder
+
+
+def in_docs(path: str) -> bool:
+    return any(part.lower() in _DOC_FOLDERS for part in dirname(path).split("/"))
+
+
+def folders(path: str) -> list[str]:
+    """The folders a file is in, the nearest first, the root ("") last."""
+    found, folder = [], dirname(path)
+    while folder:
+        found.append(folder)
+        folder = dirname(folder)
+    return [*found, ""]
+
+
+def vendored_root(path: str) -> str | None:
+    """The innermost folder of other people's code that a file is in ("third_party"), or None."""
+    matches = list(VENDORED.finditer(path))
+    return path[: matches[-1].end() - 1] if matches else None

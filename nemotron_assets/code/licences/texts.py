@@ -1,0 +1,153 @@
+"""What of a file is examined, and the cheap look that spares most files the library.
+
+A file without any licence-like word in what is examined states nothing: the library is not asked. The words are
+chosen so that nothing the library finds gets lost (measured in benchmarks/licenses.py).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe.code_licences import CodeLicences
+
+#: In the lower-cased text. Parts of words on purpose: "licens" is in "licensed", "sublicensable" and "Lizenz" is not.
+_WORDS = re.compile(
+    r"licen[sc]|lizen[zc]|licen[zç]|licencia|лиценз|许可|許可|ライセンス|라이선스|spdx|copyleft|public.?domain|creative.?commons|"
+    r"redistribut|warrant|permission|permitted|proprietary|confidential|copying|freeware|shareware|"
+    r"all rights reserved|as[ -]is\b|free software|open.?source|patent|trademark|royalt|prohibit|"
+    r"gnu (?:general|lesser|library|affero|free)|\b(?:a|l)?gplv?[0-9]?\b|\bmozilla\b|\bmpl\b|\bapache\b|\bbsd\b|"
+    r"\bmit\b|\bisc\b|\bboost\b|\bzlib\b|\bwtfpl\b|\bcc0\b|\bcc[- ]by\b|\bartistic\b|\beclipse\b|\bcddl\b|\bofl\b|"
+    r"terms (?:of|and)|freely|copyright notice|\beula\b|agreement|unlicense|same terms|trade.?secret|"
+    r"tous droits|alle rechte|todos los derechos|版权所有|все права|wszelkie prawa|著作権"
+)
+#: Lines of a leading comment, in most languages. What comes behind is code, and differs in every file.
+_COMMENT = re.compile(
+    r"^\s*(?:#|//|/\*|\*|--|;|%|\"\"\"|'''|r?\"\"\"|<!--|\(\*|\{-|dnl\b|rem\b|'|!|\.\\\\\"|<\?|@)", re.IGNORECASE
+)
+_OPENS = (("/*", "*/"), ('"""', '"""'), ("'''", "'''"), ("<!--", "-->"), ("{-", "-}"), ("(*", "*)"), ("=begin", "=end"),
+          ("--[[", "]]"), ("=pod", "=cut"))  # fmt: skip
+
+
+def speaks_of_licences(text: str) -> bool:
+    """Whether a text has a word that a licence statement would have."""
+    return _WORDS.search(text.lower()) is not None
+
+
+def examined(content: str, recipe: CodeLicences) -> list[tuple[str, int]]:
+    """The pieces of a file to ask the library about, each with the number of lines before it; none for most files."""
+    pieces = []
+    head = content[: recipe.head_characters]
+    if speaks_of_licences(head):
+        comment = leading_comment(head)
+        # Files that share their header share the library's answer, if the code below says nothing of licences.
+        pieces.append((comment if comment and not speaks_of_licences(head[len(comment) :]) else head, 0))
+    rest = content[recipe.head_characters :]
+    if recipe.tail_characters and rest:
+        tail = rest[-recipe.tail_characters :]
+        if _STRONG.search(tail):
+            before = content[: len(content) - len(tail)]
+            pieces.append((tail, before.count("\n")))
+    return pieces
+
+
+#: Words of an actual grant or notice, for the end of files, where code and prose mention licences in passing.
+_STRONG = re.compile(
+    r"(?i)spdx-license-identifier|permission is hereby granted|permission to use, copy|redistribution and use in source|"
+    r"licensed under|under the terms of|general public license|provided .as.is. without|released (?:in)?to the public domain|"
+    r"under the (?:mit|bsd|apache|isc|zlib|boost)"
+)
+
+
+def leading_comment(head: str) -> str:
+    """The comment that a file begins with (blank lines and a shebang included), up to the first line of code."""
+    end, closing = 0, ""
+    for line in head.splitlines(keepends=True):
+        text = line.strip()
+        if closing:
+            if closing in text:
+                closing = ""
+        elif text and not _COMMENT.match(text):
+            opening = next(((a, b) for a, b in _OPENS if text.startswith(a)), None)
+            if opening is None:
+                break
+            closing = "" if opening[1] in text[len(opening[0]) :] else opening[1]
+        else:
+            for a, b in _OPENS:
+                if text.startswith(a) and b not in text[len(a) :]:
+                    closing = b
+                    break
+        end += len(line)
+    return head[:end]
+
+
+#: A licence section of a README, from its heading to the next.
+_HEADING = re.compile(
+    r"(?im)^(?:#{1,6}[ \t]*|=+[ \t]*)?(?:[0-9.]+[ \t]*)?(?:\W{0,3})(?:licen[sc](?:e|es|ing)|copyright(?: (?:and|&) licen[sc]e)?|legal)\W{0,3}$"
+)
+_ANY_HEADING = re.compile(r"(?m)^(?:#{1,6}[ \t]*\S.*|[^\n]{2,60}\n[=~^-]{3,})$")
+
+
+def licence_section(readme: str, limit: int = 3_000) -> tuple[str, int]:
+    """What a README says under a heading "License", with the number of lines before it; empty if it has none."""
+    match = _HEADING.search(readme)
+    if not match:
+        return "", 0
+    body = readme[match.start() : match.start() + limit]
+    following = _ANY_HEADING.search(body, match.end() - match.start() + 5)
+    return body[: following.start()] if following else body, readme.count("\n", 0, match.start())
+
+
+#: What takes back what a permissive licence grants, wherever it stands.
+_RESTRICTS = re.compile(
+    r"(?i)non-?commercial|\bevil\b|\bmilitary\b|\bweapons?\b|(?:academic|research|educational|evaluation|personal|internal)"
+    r"[ -](?:use|purposes?)[ -]only|only for (?:academic|research|educational|evaluation|personal|internal|private)|"
+    r"proprietary and confidential|confidential and proprietary|unauthori[sz]ed (?:copying|use|distribution|"
+    r"reproduction|duplication)|trade secrets?|not for (?:commercial|redistribution|distribution)|do not (?:re)?distribute|"
+    r"(?:may|must|shall|can|is) not be (?:copied|reproduced|redistributed|disclosed|distributed|sold|shared|modified)|"
+    r"(?:may|must|shall) not (?:sell|be sold|use the software (?:for|to)|copy|redistribute|be used (?:for|in|by) (?!endors|"
+    r"advertis))|without (?:the )?(?:express|prior|explicit)(?: prior)?(?: written)? consent|commercial (?:use|purposes?|"
+    r"usage) (?:is|are|requires?|without|only)|for commercial use|commercial licen[sc]e|training (?:of )?(?:any )?(?:ai|machine learning|"
+    r"large language|language models?)|ethical (?:source|licen)|"
+    r"interdite?s? sans|alle rechte vorbehalten|nicht gestattet|todos los derechos reservados|prohibid[ao]|tous droits "
+    r"r[ée]serv|все права защищены|запрещ|版权所有|未经.{0,12}许可|不得|無断|禁止|wszelkie prawa zastrze"
+)
+#: Words that, put into the text of a licence, change what it says.
+_CHANGES = re.compile(
+    r"(?i)\b(?:not|no|non|only|except|excluding|unless|must|shall|prohibit\w*|forbid\w*|restrict\w*|commercial\w*|"
+    r"require[sd]?|fee|royalt\w*|consent|approval|evil|military|government|compan(?:y|ies)|employees?|compet\w+|sell|sale|"
+    r"saas|hosted|service|revoke|terminat\w*|notify|academic|research|personal|private|internal|educational)\b"
+)
+#: What an added paragraph of a licence file says when it is a condition.
+_CONDITIONS = re.compile(
+    r"(?i)\b(?:may|must|shall|can) not\b|\bnot (?:permitted|allowed|granted)|prohibit|forbid|restrict|provided that|"
+    r"subject to|additional (?:terms|conditions|restrictions)|on condition|in exchange|you (?:must|agree|shall)|"
+    r"\bonly (?:if|for|when|to|in|with|be)\b|except (?:that|for|where|when)|does not (?:apply|cover|extend|include)|is not (?:licensed|covered)|"
+    r"different licen|separate licen|commercial"
+)
+
+
+def restriction(text: str) -> str:
+    """Words that take back a permissive licence; empty if there are none."""
+    match = _RESTRICTS.search(" ".join(re.sub(r"(?m)^[\s*#/;%!-]+", " ", text).split()))
+    return match[0][:80] if match else ""
+
+
+def change(inserted: str) -> str:
+    """Among words that somebody put into a licence's text, the first that may change it."""
+    match = _CHANGES.search(inserted)
+    return match[0] if match else ""
+
+
+def added_condition(text: str, covered: list[tuple[int, int]]) -> str:
+    """The first condition in the lines of a licence file that no match covers (line ranges, from 1); empty if none."""
+    lines = text.splitlines()
+    for start, end in covered:
+        lines[start - 1 : end] = [""] * len(lines[start - 1 : end])
+    match = _CONDITIONS.search(" ".join(" ".join(lines).split()))
+    return match[0] if match else ""
+
+
+#: R's LICENSE of a package under MIT or BSD: a form that names year and holder; DESCRIPTION names the licence.
+TEMPLATE = re.compile(r"(?i)\A\s*(?:(?:year|copyright holder|organization|initialyear|cran.*)\s*:[^\n]*\n?\s*){2,5}\Z")
