@@ -56,8 +56,7 @@ class Lynx:
         self.timeout_s, self.memory = timeout_s, memory_mb << 20
 
     def render(self, pages: Sequence[str]) -> list[str | LynxError]:
-        """The text of every page, in order; a page that Lynx cannot do is its error. Pages must be balanced markup
-        and not contain the words `zqsep…`."""
+        """The text of every page, in order; a page that Lynx cannot do is its error. Pages must be balanced markup."""
         if not pages:
             return []
         try:
@@ -73,10 +72,13 @@ class Lynx:
         return self._run(page.replace("\x00", ""), margins=True)
 
     def _together(self, pages: Sequence[str]) -> list[str]:
-        separated = "".join(f"<p>{_separator(i)}</p>\n<div>{page}</div>\n" for i, page in enumerate(pages))
-        end = f"<p>{_separator(len(pages))}</p>"
+        word = "zqsep"  # made longer until it is no word of the pages
+        while any(word in page for page in pages):
+            word += "q"
+        separated = "".join(f"<p>{word}x{i}qz</p>\n<div>{page}</div>\n" for i, page in enumerate(pages))
+        end = f"<p>{word}x{len(pages)}qz</p>"
         text = self._run(f"<html><head><title></title></head><body>{separated}{end}</body></html>")
-        parts = re.split(r"^[ \t]*zqsepx(\d+)qz[ \t]*$", text, flags=re.MULTILINE)
+        parts = re.split(rf"^[ \t]*{word}x(\d+)qz[ \t]*$", text, flags=re.MULTILINE)
         if parts[1::2] != [str(i) for i in range(len(pages) + 1)]:
             raise LynxError(f"Lynx gave back {len(parts) // 2} of {len(pages) + 1} separators")
         return [_tidy(part) for part in parts[2:-1:2]]
@@ -131,10 +133,6 @@ def _workplace() -> Path:
 
 
 _WORKPLACES: dict[int, Path] = {}
-
-
-def _separator(number: int) -> str:
-    return f"zqsepx{number}qz"
 
 
 def _tidy(text: str) -> str:

@@ -14,10 +14,12 @@ _NAMED = (
     "ldots cdots vdots ddots quad equiv cong approx propto perp angle triangle"
 )
 _SYMBOLS = {
-    "+-": r"\pm", "-+": r"\mp", "xx": r"\times", "-:": r"\div", "**": r"\ast", "***": r"\star", "//": "/",
-    "@": r"\circ", "o+": r"\oplus", "ox": r"\otimes", "o.": r"\odot", "^^": r"\wedge", "vv": r"\vee", "nn": r"\cap", "uu": r"\cup",
-    "!=": r"\neq", "<=": r"\leq", ">=": r"\geq", "-<": r"\prec", ">-": r"\succ", "-=": r"\equiv", "~=": r"\cong",
-    "~~": r"\approx", "~": r"\sim", "prop": r"\propto", "!in": r"\notin", "sub": r"\subset", "sup": r"\supset",
+    "+-": r"\pm", "-+": r"\mp", "xx": r"\times", "-:": r"\div", "**": r"\ast", "***": r"\star",
+    "//": "/", "@": r"\circ",
+    "o+": r"\oplus", "ox": r"\otimes", "o.": r"\odot", "^^": r"\wedge", "vv": r"\vee", "nn": r"\cap",
+    "uu": r"\cup", "!=": r"\neq", "<=": r"\leq", ">=": r"\geq", "-<": r"\prec", ">-": r"\succ", "-=": r"\equiv",
+    "~=": r"\cong", "~~": r"\approx", "~": r"\sim", "prop": r"\propto", "!in": r"\notin", "sub": r"\subset",
+    "sup": r"\supset",
     "sube": r"\subseteq", "supe": r"\supseteq", "not": r"\neg", "=>": r"\Rightarrow", "<=>": r"\Leftrightarrow",
     "iff": r"\Leftrightarrow", "if": r"\text{if}", "and": r"\text{and}", "or": r"\text{or}", "AA": r"\forall",
     "EE": r"\exists", "_|_": r"\perp", "TT": r"\top", "|--": r"\vdash", "|==": r"\models", "oo": r"\infty",

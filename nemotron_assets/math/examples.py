@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -106,8 +106,8 @@ mark {{ background: #d8efc2; }} .lost {{ background: #f7c9c3; }} li code {{ back
 </style></head><body>
 <h1>{title}</h1>
 <p>Strictly: a formula is kept if it stands in the text as TeX between delimiters, each occurrence once. Formulas that
-are the page's are <mark>green</mark>; a formula in the text that the page does not have is <mark class="lost">red</mark>,
-and under each text stand those that are lost.</p>
+are the page's are <mark>green</mark>; a formula in the text that the page does not have is
+<mark class="lost">red</mark>, and under each text stand those that are lost.</p>
 """
 
 
@@ -151,7 +151,7 @@ def _column(row: dict, wanted: Counter[str]) -> str:
     )
 
 
-def _marked(text: str, wanted: Counter[str]) -> Iterable[str]:
+def _marked(text: str, wanted: Counter[str]) -> Iterator[str]:
     rest, start = Counter(wanted), 0
     for formula in tex.find(text):
         form = tex.normal_form(formula.tex)

@@ -21,9 +21,10 @@ _INDEX = ("url", "fetch_status", "warc_filename", "warc_record_offset", "warc_re
 _POINTERS = (("warc_record_offset", "warc_record_length"), ("offset", "length"), ("warc_offset", "warc_length"))
 _MAX_URL = 4_096  # characters
 _CSV = "read_csv({}, all_varchar = true)"
+_JSON = "read_ndjson({}, union_by_name = true)"
 _READERS = {
-    ".parquet": "read_parquet({})", ".csv": _CSV, ".csv.gz": _CSV, ".tsv": _CSV, ".jsonl": "read_ndjson({}, union_by_name = true)",
-    ".jsonl.gz": "read_ndjson({}, union_by_name = true)", ".json.gz": "read_ndjson({}, union_by_name = true)",
+    ".parquet": "read_parquet({})", ".csv": _CSV, ".csv.gz": _CSV, ".tsv": _CSV, ".jsonl": _JSON,
+    ".jsonl.gz": _JSON, ".json.gz": _JSON,
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import lxml.etree
@@ -81,17 +81,32 @@ def prepare(page: str, salt: str, *, scripts: Literal["unicode", "tex", "plain"]
     """Read a decoded page. `salt` (letters and digits) must not make words that the page has; `scripts` says how
     superscripts and subscripts outside formulas are written."""
     page = sound(page)
-    parser = lxml.etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
-    try:
-        root = lxml.etree.fromstring(page.encode("utf-8"), parser)
-    except lxml.etree.XMLSyntaxError:  # an empty document
-        root = None
+    root, whole = _parsed(page)
+    if not whole:  # deeper than the parser goes: without the elements that only nest
+        root, _ = _parsed(_NESTING.sub("<br>", page))
     if root is None:
         return Prepared("", "", (), salt)
     reader = _Reader(salt, scripts, Habits.of(page))
     reader.read(root)
     title = next((" ".join("".join(t.itertext()).split()) for t in root.iter("title")), "")
     return Prepared(_MARKS.sub("", title)[:500], reader.markup(), tuple(reader.pieces), salt)
+
+
+_NESTING = re.compile(
+    r"</?(?:div|span|font|b|i|em|strong|u|a|center|table|tbody|tr|td|ul|ol|li|dl|dd|dt|blockquote|section|article|sup|sub|"
+    r"small|big|form|nobr|main)\b[^<>]*>",
+    re.IGNORECASE,
+)
+
+
+def _parsed(page: str) -> tuple[Element | None, bool]:
+    """The root of a page, None for an empty one, and whether the parser read all of it."""
+    parser = lxml.etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
+    try:
+        root = lxml.etree.fromstring(page.encode("utf-8"), parser)
+    except lxml.etree.XMLSyntaxError:
+        root = None
+    return root, not any("depth" in error.message for error in parser.error_log)
 
 
 def sound(text: str) -> str:
@@ -318,7 +333,7 @@ class _Reader:
         self._run = []
         start = 0
         if "$" in text or "\\" in text:
-            for span in scan(text, lambda span: _HELD not in span.inside and self.habits.accept(span, text)):
+            for span in scan(text, lambda span: self._accept(span, text)):
                 if found := delimited_formula(span, _as_tex(span.inside)):
                     self._write(text[start : span.start])
                     mark = placeholder(self.salt, len(self.pieces))
@@ -326,6 +341,12 @@ class _Reader:
                     self.pieces.append(found)
                     start = span.end
         self._write(text[start:])
+
+    def _accept(self, span: Span, text: str) -> bool:
+        """Whether a stretch of running text is a formula: not with another one or with inline code in it."""
+        if any(mark in span.inside for mark in (_HELD, _DOLLAR, _BACKSLASH)):
+            return False
+        return self.habits.accept(replace(span, inside=_as_tex(span.inside)), text)
 
     def _write(self, text: str) -> None:
         if not text:
@@ -348,8 +369,7 @@ def delimited_formula(span: Span, tex: str) -> Formula | None:
 
 def _as_tex(text: str) -> str:
     """A stretch of running text as the TeX its author typed: Markdown has made emphasis of underscores."""
-    text = text.replace(_EMPHASIS, "_").replace(_STRONG, "__").replace(_BREAK, "\n").replace("\u00a0", " ")
-    return text.replace(_DOLLAR, "$").replace(_BACKSLASH, "\\")
+    return text.replace(_EMPHASIS, "_").replace(_STRONG, "__").replace(_BREAK, "\n").replace("\u00a0", " ")
 
 
 # -- classes ----------------------------------------------------------------------------------------------------------

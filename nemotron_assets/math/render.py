@@ -92,8 +92,8 @@ def salt_for(page: str) -> str:
 def restore(page: Prepared, text: str) -> Rendered | RenderError:
     """Put formulas and code back into the laid-out text. An error if a placeholder is missing or doubled."""
     pattern = re.compile(rf"zq{page.salt}x(\d+)qz")
-    found = sorted(int(number) for number in pattern.findall(text))
-    if found != list(range(len(page.pieces))):
+    found = [int(number) for number in pattern.findall(text)]
+    if sorted(found) != list(range(len(page.pieces))):
         lost = len(page.pieces) - len(set(found))
         return RenderError(f"{lost} of {len(page.pieces)} formulas and code blocks did not come back from the browser")
     lines: list[str] = []
@@ -105,8 +105,9 @@ def restore(page: Prepared, text: str) -> Rendered | RenderError:
         else:
             lines.append(_put_back(line, pattern, page.pieces))
     whole = _tidied("\n".join(lines))
-    formulas = tuple(piece for piece in page.pieces if isinstance(piece, Formula))
-    return Rendered(page.title, whole, formulas, tuple(piece for piece in page.pieces if isinstance(piece, Code)))
+    pieces = [page.pieces[number] for number in found]
+    formulas = tuple(piece for piece in pieces if isinstance(piece, Formula))
+    return Rendered(page.title, whole, formulas, tuple(piece for piece in pieces if isinstance(piece, Code)))
 
 
 def _put_back(line: str, pattern: re.Pattern[str], pieces: Sequence[Formula | Code]) -> str:
