@@ -5,7 +5,7 @@ repository with most files, then the names. The first of equal texts is kept; of
 exactly if it is like an earlier one that is kept itself. Each row says which of these decided.
 
 The order, the bands and their joins are DuckDB's, within its memory and the disk. Candidates are verified by their
-exact similarity, so many at a time as fit into memory; their texts are read again for it, repository by repository.
+exact similarity, so many at a time as fit into memory; their texts are read again for it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
@@ -242,14 +241,12 @@ def _compared(
     rows = connection.execute("select place, id, repo from ordered semi join wanted using (place)").to_arrow_table()
     connection.unregister("wanted")
     place_of = dict(zip(rows["id"].to_pylist(), rows["place"].to_pylist(), strict=True))
-    ids = pa.array(sorted(place_of), pa.large_string())
+    mine = pl.col("repo").is_in(rows["repo"].unique().to_pylist()) & pl.col("id").is_in(list(place_of))
     found, texts = [], []
-    for repo in sorted(set(rows["repo"].to_pylist())):
-        for batch in files.part(repo).batches(("id", "content"), batch_size=256):
-            mine = batch.filter(pc.is_in(batch["id"], value_set=ids))
-            found += [place_of[i] for i in mine["id"].to_pylist()]
-            texts.append(mine["content"])
-    sets = shingle_sets(pa.chunked_array(texts), shingling(recipe))
+    for frame in files.scan().filter(mine).select("id", "content").collect_batches(chunk_size=256):
+        found += [place_of[i] for i in frame["id"]]
+        texts.append(frame["content"])
+    sets = shingle_sets(pl.concat(texts), shingling(recipe))
     order = np.argsort(found)
     ordered = np.array(found, np.int64)[order]
     late, early = np.array(pairs, np.int64).T
