@@ -1,0 +1,33 @@
+"""The asset of licences: which licence every file is under, and whether it may be used."""
+
+import dagster as dg
+
+from nemotron_assets.code.licences.tables import LICENSES
+from nemotron_assets.code.sources.tables import FILES
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.table import table_asset
+from resources.lakehouse import Lakehouse, Reader
+
+
+@table_asset(
+    LICENSES,
+    recipe="code_licences",
+    kinds={"python"},
+    ins={"files": dg.AssetIn(FILES.asset_key)},
+    retry_policy=dg.RetryPolicy(max_retries=1, delay=15),
+)
+def licenses(
+    context: dg.AssetExecutionContext,
+    files: Reader,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+):
+    """Licences by file headers, licence texts, manifests and debian/copyright, read with ScanCode's licensedcode
+    (Nemotron Nano 2 §2.2.1: only code under a permissive licence is used). Texts once read are never read again."""
+    from nemotron_assets.code.licences.judged import licence_parts
+    from resources.home import cache_dir
+
+    return licence_parts(files, recipe.code_licences, lake, cache_dir("scancode"), context.run_id)
+
+
+ASSETS = [licenses]

@@ -1,0 +1,77 @@
+"""Licence checks: every file is decided, decisions follow from the recipe's list, and little is left for a person."""
+
+import dagster as dg
+
+from nemotron_assets.code.licences.tables import LICENSES
+from nemotron_assets.code.sources.tables import FILES
+from nemotron_assets.recipe import Recipe
+from resources.lakehouse import Lakehouse
+
+
+@dg.asset_check(asset=LICENSES.asset_key, blocking=True)
+def every_file_has_a_licence_decision(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """Every file of code.files has one decision, and no decision is about a file that is not there."""
+    import polars as pl
+
+    files = lake.read(FILES).scan().select(file="id")
+    rows = lake.read(LICENSES).scan().select("file", "decision")
+    found = {
+        "missing": files.join(rows, on="file", how="anti").select(pl.len()),
+        "orphans": rows.join(files, on="file", how="anti").select(pl.len()),
+        "doubled": rows.select(pl.len() - pl.col("file").n_unique()),
+        "unknown_decisions": rows.filter(~pl.col("decision").is_in(["allowed", "rejected", "review"])).select(pl.len()),
+    }
+    counts = {name: int(frame.collect(engine="streaming").item()) for name, frame in found.items()}
+    return dg.AssetCheckResult(passed=not any(counts.values()), metadata={**counts, "files": lake.read(LICENSES).rows})
+
+
+@dg.asset_check(asset=LICENSES.asset_key, blocking=True)
+def allowed_by_the_list(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
+    """What is allowed has evidence, and a licence that the recipe's list accepts when it is judged again."""
+    import polars as pl
+
+    from nemotron_assets.code.licences.expressions import ALLOWED, judge
+
+    rows = lake.read(LICENSES).scan().filter(pl.col("decision") == ALLOWED)
+    bare = rows.filter(pl.col("license").is_null() | pl.col("evidence_path").is_null()).select(pl.len())
+    groups = rows.group_by("license").len().collect(engine="streaming")
+    wrong = {
+        name: count for name, count in groups.iter_rows() if judge(name or "", recipe.code_licences).decision != ALLOWED
+    }
+    without = int(bare.collect(engine="streaming").item())
+    return dg.AssetCheckResult(
+        passed=not wrong and not without,
+        metadata={"without_evidence": without, "not_on_the_list": ", ".join(map(str, wrong)) or "none"},
+    )
+
+
+@dg.asset_check(asset=LICENSES.asset_key)
+def little_is_left_to_review(
+    lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """The share of files that a person must look at stays under the recipe's limit. Shows the mix of licences, what was
+    decided by what, and the repositories with most undecided files."""
+    import polars as pl
+
+    from nemotron_assets.code.licences.report import decisions_table, licence_mix, undecided_table
+    from nemotron_assets.plots import bars
+
+    rows = lake.read(LICENSES).scan()
+    counts = dict(rows.group_by("decision").agg(pl.len()).collect(engine="streaming").iter_rows())
+    total = sum(counts.values())
+    share = counts.get("review", 0) / max(1, total)
+    return dg.AssetCheckResult(
+        passed=share <= recipe.code_licences.max_review_share,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            **{name: counts.get(name, 0) for name in ("allowed", "rejected", "review")},
+            "review_share": share,
+            "allowed_review_share": recipe.code_licences.max_review_share,
+            "licences": bars(licence_mix(rows), "Licences of the files", "files"),
+            "decisions": dg.MetadataValue.md(decisions_table(rows)),
+            "undecided": dg.MetadataValue.md(undecided_table(rows)),
+        },
+    )
+
+
+CHECKS = [every_file_has_a_licence_decision, allowed_by_the_list, little_is_left_to_review]

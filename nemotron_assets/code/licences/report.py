@@ -1,0 +1,42 @@
+"""What licence decisions look like from afar: the mix of licences, what decided, what is left to a person."""
+
+from __future__ import annotations
+
+import polars as pl
+
+
+def licence_mix(rows: pl.LazyFrame, most: int = 20) -> dict[str, int]:
+    """Files per licence with its decision, the most frequent first; the rest is summed up."""
+    name = pl.col("license").fill_null("none found") + pl.lit(" (") + pl.col("decision") + pl.lit(")")
+    counts = rows.group_by(name=name).len().collect(engine="streaming").sort("len", "name", descending=[True, False])
+    mix = dict(counts.head(most).iter_rows())
+    if counts.height > most:
+        mix["others"] = int(counts["len"][most:].sum())
+    return mix
+
+
+def decisions_table(rows: pl.LazyFrame) -> str:
+    """A Markdown table: files per scope and kind of evidence, for each decision."""
+    counts = (
+        rows.group_by("scope", kind=pl.col("evidence_kind").fill_null("-"))
+        .agg(*((pl.col("decision") == name).sum().alias(name) for name in ("allowed", "rejected", "review")))
+        .collect(engine="streaming")
+        .sort("scope", "kind")
+    )
+    lines = ["| scope | evidence | allowed | rejected | review |", "|---|---|--:|--:|--:|"]
+    return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in counts.iter_rows()])
+
+
+def undecided_table(rows: pl.LazyFrame, most: int = 30) -> str:
+    """A Markdown table: what a person must look at, by repository and reason, the most files first."""
+    counts = (
+        rows.filter(pl.col("decision") == "review")
+        .group_by("repo", "why")
+        .agg(files=pl.len(), example=pl.col("rel_path").min())
+        .collect(engine="streaming")
+        .sort("files", "repo", "why", descending=[True, False, False])
+        .head(most)
+    )
+    lines = ["| repository | why | files | example |", "|---|---|--:|---|"]
+    cells = ([str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in counts.iter_rows())
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in cells])
