@@ -198,7 +198,7 @@ class Reader:
         for batch in scanner.to_batches():
             if batch.num_rows:
                 missing = {n: pa.nulls(batch.num_rows, schema.field(n).type) for n in names if n not in known}
-                arrays = [missing[n] if n in missing else batch.column(n).cast(schema.field(n).type) for n in names]
+                arrays = [missing[n] if n in missing else _as(batch.column(n), schema.field(n).type) for n in names]
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def parts(self) -> dict[str, str]:
@@ -655,6 +655,11 @@ def _reader(table: Table, batches: Iterable[pa.RecordBatch]) -> pa.RecordBatchRe
     import pyarrow as pa
 
     return pa.RecordBatchReader.from_batches(table.arrow_schema(), iter(batches))
+
+
+def _as(array: pa.Array, wanted: pa.DataType) -> pa.Array:
+    """The array with the declared type; a cast to the type it has would copy lists."""
+    return array if array.type == wanted else array.cast(wanted)
 
 
 def _predicate(table: Table, partition: str | None, part: str) -> str | None:

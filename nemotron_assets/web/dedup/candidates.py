@@ -44,7 +44,7 @@ with
     pairs as (
         select distinct late.row as late, early.row as early
         from own early join own late using (band)
-        where early.place < late.place and early.place <= $most
+        where early.place < late.place and early.row <> late.row and early.place <= $most
     )
 select late.document as document, late.content_hash as content_hash,
        early.document as other, early.content_hash as other_content_hash
@@ -132,10 +132,13 @@ class BandIndex:
 
 
 def _flat(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
-    """All bands of a batch, and where in them those of each row begin."""
-    bands = batch.column("bands")
-    offsets = bands.offsets.to_numpy()
-    return bands.flatten().to_numpy(), offsets - offsets[0]
+    """All bands of a batch as int64, and where in them those of each row begin."""
+    column = batch.column("bands")
+    _, offsets, data = column.buffers()
+    offsets = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
+    if data is None:
+        return np.zeros(0, np.int64), np.zeros(len(column) + 1, np.int64)
+    return np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]].view("<i8"), (offsets - offsets[0]) // 8
 
 
 def _texts(batch: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:

@@ -25,7 +25,7 @@ def every_text_signed_once(
     texts = lake.read(DOCUMENTS, context.partition_key).scan().select(pl.col("content_hash").n_unique())
     signed = lake.read(SIGNATURES, context.partition_key).scan().select(
         pl.len(), hashes=pl.col("content_hash").n_unique(), schemes=pl.col("scheme").n_unique(),
-        no_shingles=(pl.col("bands").list.len() == 0).sum(),
+        no_shingles=(pl.col("bands").bin.size() == 0).sum(),
     )  # fmt: skip
     distinct = texts.collect(engine="streaming").item()
     rows, hashes, schemes, empty = signed.collect(engine="streaming").row(0)

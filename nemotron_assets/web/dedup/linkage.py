@@ -132,14 +132,17 @@ def dropped_documents(
             yield _measured(pl.from_arrow(batch), measure).drop("text_document", "text_snapshot")
 
 
-def _relevant(
-    connection: duckdb.DuckDBPyConnection, others: Iterable[pl.DataFrame]
-) -> Iterator[pa.RecordBatch]:  # fmt: skip
-    """What may be relevant of the other documents, which are many more: nearly all are let go by a bitmap."""
+def _relevant(connection: duckdb.DuckDBPyConnection, others: Iterable[pl.DataFrame]) -> Iterator[pa.RecordBatch]:
+    """What may be relevant of the other documents."""
     with connection.cursor() as cursor:
         bitmap = Bitmap(cursor.execute("select count(*) from relevant").fetchone()[0])
         for batch in cursor.execute("from relevant").to_arrow_reader(65_536):
             bitmap.add(hash_values(batch.column("content_hash")))
+    yield from passing(others, bitmap)
+
+
+def passing(others: Iterable[pl.DataFrame], bitmap: Bitmap) -> Iterator[pa.RecordBatch]:
+    """The documents whose text may be one of those in the bitmap: few of very many."""
     for frame in others:
         found = bitmap.passing(hash_values(frame["content_hash"].to_arrow(compat_level=pl.CompatLevel.oldest())))
         if len(found):

@@ -61,12 +61,8 @@ def signed(documents: pl.DataFrame, recipe: Signatures, to: Table = SIGNATURES) 
         documents["text"], shingling(recipe), mask, permutations=recipe.permutations, seed=recipe.seed
     )  # fmt: skip
     of_bands = bands(signatures, recipe.bands, recipe.rows)
-    count = len(documents)
     # A text without shingles has no bands, so that nothing can be joined with it.
-    counts = np.where(of_bands[:, 0] == NO_BAND, 0, recipe.bands)
-    offsets = np.concatenate([[0], np.cumsum(counts)])
-    raw = np.ascontiguousarray(signatures, "<u4")
-    ends = np.arange(count + 1, dtype=np.int64) * raw.itemsize * recipe.permutations
+    some = of_bands[:, 0] != NO_BAND
     rows = documents.select(
         pl.Series("id", [row_id(to.full_name, document) for document in documents["id"]], dtype=pl.String),
         pl.concat_list("id").alias("parents"),
@@ -75,17 +71,16 @@ def signed(documents: pl.DataFrame, recipe: Signatures, to: Table = SIGNATURES) 
         pl.lit(scheme(recipe)).alias("scheme"),
     )  # fmt: skip
     table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-    columns = {
-        "signature": pa.Array.from_buffers(
-            pa.large_binary(), count, [None, pa.py_buffer(ends), pa.py_buffer(raw.reshape(-1))]
-        ),
-        "bands": pa.LargeListArray.from_arrays(
-            pa.array(offsets, pa.int64()), pa.array(of_bands[counts > 0].reshape(-1), pa.int64())
-        ),
-    }
-    for name, column in columns.items():
-        table = table.append_column(name, column)
+    table = table.append_column("signature", _bytes(signatures.astype("<u4"), np.full(len(rows), recipe.permutations)))
+    table = table.append_column("bands", _bytes(of_bands[some].astype("<i8"), np.where(some, recipe.bands, 0)))
     return table.select(to.column_names)
+
+
+def _bytes(values: np.ndarray, counts: np.ndarray) -> pa.Array:
+    """The next counts[k] of the values as the bytes of row k."""
+    ends = np.concatenate([[0], np.cumsum(counts)]) * values.itemsize
+    buffers = [None, pa.py_buffer(ends.astype(np.int64)), pa.py_buffer(np.ascontiguousarray(values).reshape(-1))]
+    return pa.Array.from_buffers(pa.large_binary(), len(counts), buffers)
 
 
 def signature_parts(documents: Reader, recipe: Dedup, to: Table = SIGNATURES) -> Parts:

@@ -21,7 +21,12 @@ SIGNATURES = Table(
         Column("unit", "string", "what a shingle is a run of: words or characters"),
         Column("scheme", "string", "how it was signed; only texts of one scheme can be compared"),
         Column("signature", "binary", "uint32 little-endian per permutation: datasketch's MinHash.hashvalues"),
-        Column("bands", "list[int64]", "a hash of each band's number and values; one in common makes a candidate"),
+        Column(
+            "bands",
+            "binary",
+            "int64 little-endian per band, a hash of its number and values: view web.bands has them "
+            "as rows; texts with one in common are candidates",
+        ),
     ),
     partition_by="snapshot",
     part_by="warc_file",

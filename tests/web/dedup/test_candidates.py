@@ -1,0 +1,121 @@
+"""Candidates are the pairs with a band in common, however many texts share it; the bitmap in front loses none."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nemotron_assets.table import content_hash
+from nemotron_assets.web.dedup.bitmap import Bitmap, hash_values
+from nemotron_assets.web.dedup.candidates import COLUMNS, BandIndex
+from nemotron_assets.web.dedup.tables import SIGNATURES
+from nemotron_assets.web.dedup.workspace import workspace
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def batches(texts: list[tuple[str, int, str, list[int]]], size: int = 3) -> list[pa.RecordBatch]:
+    """(document, hours after START, text, bands) as what is read of `web.signatures`."""
+    schema = pa.schema([SIGNATURES.arrow_schema().field(name) for name in COLUMNS])
+    rows = [
+        {"parents": [document], "fetched_at": START + timedelta(hours=hour), "content_hash": content_hash(text),
+         "bands": np.array(bands, "<i8").tobytes()}
+        for document, hour, text, bands in texts
+    ]  # fmt: skip
+    return [pa.RecordBatch.from_pylist(rows[k : k + size], schema) for k in range(0, len(rows), size)]
+
+
+def candidates(mine, theirs=None, most=64) -> set[tuple[str, str]]:
+    with workspace(128) as connection:
+        index = BandIndex(connection, batches(mine), 4 * len(mine), most)
+        if theirs is None:
+            index.within()
+        else:
+            index.between(batches(theirs))
+        rows = connection.execute("select document, other, content_hash, other_content_hash from candidates").fetchall()
+        named = {document: content_hash(text) for document, _, text, _ in [*mine, *(theirs or [])]}
+        assert len(rows) == len(set(rows))
+        assert all(named[one] == a and named[other] == b for one, other, a, b in rows)
+        return {row[:2] for row in rows}
+
+
+# Bands are as good as random in life; a few values here make some of them meet.
+VALUES = [int(value) for value in np.random.default_rng(1).integers(-(2**63), 2**63, 12)]
+signed = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 8), st.lists(st.sampled_from(VALUES), max_size=4)), max_size=10
+)
+
+
+def named(prefix: str, rows) -> list[tuple[str, int, str, list[int]]]:
+    """One row per text; a text has the same bands wherever it is."""
+    texts = {text: (hour, bands) for hour, text, bands in rows}
+    return [(f"{prefix}{k}", hour, str(text), bands) for k, (text, (hour, bands)) in enumerate(texts.items())]
+
+
+@settings(max_examples=15, deadline=None)
+@given(signed)
+def test_within_a_snapshot(rows):
+    mine = named("m", rows)
+    expected = set()
+    for one, other in itertools.combinations(sorted(mine, key=lambda row: (row[1], row[0])), 2):
+        if set(one[3]) & set(other[3]):
+            expected.add((other[0], one[0]))
+    assert candidates(mine) == expected
+
+
+@settings(max_examples=15, deadline=None)
+@given(signed, signed, st.booleans())
+def test_between_snapshots(rows, other_rows, alone):
+    mine, theirs = named("m", rows), named("t", other_rows)
+    bands = {text: bands for _, _, text, bands in mine}
+    theirs = [(name, hour, text, bands.get(text, those)) for name, hour, text, those in theirs]
+    common = {row[2] for row in mine if row[3]} & {row[2] for row in theirs}
+    expected = {
+        (one[0], other[0])
+        for one, other in itertools.product(mine, theirs)
+        if set(one[3]) & set(other[3]) and one[2] not in common and other[2] not in common
+    }
+    assert candidates(mine, theirs) == expected
+
+
+def test_a_band_that_many_share_gives_no_square_of_pairs():
+    mine = [(f"m{k:03}", k, str(k), [VALUES[0], 1000 + k]) for k in range(100)]
+    theirs = [(f"t{k:03}", k, f"t{k}", [VALUES[0]]) for k in range(100)]
+    found = candidates(mine, most=3)
+    assert found == {(f"m{late:03}", f"m{early:03}") for late in range(100) for early in range(min(late, 3))}
+    assert candidates(mine, theirs, most=3) == {(f"m{k:03}", f"t{early:03}") for k in range(100) for early in range(3)}
+
+
+def test_texts_without_bands_are_nobodys_candidates():
+    assert candidates([("a", 0, "x", []), ("b", 1, "y", [])], [("c", 0, "z", [])]) == set()
+    assert candidates([], [("c", 0, "z", [VALUES[0]])]) == set()
+
+
+@pytest.mark.parametrize("most_mb", [1, 1_024])
+def test_the_bitmap_loses_nothing_and_lets_few_pass(most_mb):
+    chance = np.random.default_rng(2)
+    here, elsewhere = chance.integers(-(2**63), 2**63, (2, 100_000))
+    bitmap = Bitmap(len(here), most_mb)
+    bitmap.add(here)
+    assert (bitmap.passing(here) == np.arange(len(here))).all()
+    assert len(bitmap.passing(elsewhere)) < 0.001 * len(elsewhere)
+    assert len(bitmap.repeated(here)) < 0.001 * len(here)
+    bitmap.add(here[:100])
+    assert set(bitmap.repeated(here)) >= set(range(100))
+
+
+def test_values_of_hashes_differ():
+    hashes = pa.array([content_hash(str(k)) for k in range(10_000)], pa.large_string())
+    values = hash_values(hashes)
+    assert len(np.unique(values)) == len(values)
+    assert (hash_values(hashes.slice(17, 5)) == values[17:22]).all()
+    assert len(np.unique(values >> np.uint64(48))) > 9_000  # the leading bits are spread
+    with pytest.raises(ValueError, match="32 hexadecimal digits"):
+        hash_values(pa.array(["abc"], pa.large_string()))
+    assert hash_values(pa.array([], pa.large_string())).size == 0

@@ -1,0 +1,74 @@
+"""Signatures in the lake: one per text, part by part, made again only where something changed."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from nemotron_assets.recipe.dedup import Signatures
+from nemotron_assets.web.dedup.signatures import signature_parts, signed
+from nemotron_assets.web.dedup.tables import SIGNATURES
+from nemotron_assets.web.tables import DOCUMENTS
+from resources.lakehouse import Lakehouse
+from tests.web.dedup.lake import RECIPE, SIGNED, documents, put
+
+PROSE = "the lake lies between two ranges of hills and the road that leads to it is closed in the winter"
+ROWS = [
+    ("a", "S", 1, PROSE, "en"),
+    ("b", "S", 0, PROSE, "en"),
+    ("c", "S", 2, PROSE + " every year", "en"),
+    ("d", "S", 3, "... --- ...", "en"),
+    ("e", "S", 4, "日本語の文章はスペースで区切られていないので文字で数えます", "ja"),
+]
+
+
+def write(lake: Lakehouse, rows) -> tuple[int, int]:
+    put(lake, rows, "S")
+    result = lake.write(SIGNATURES, signature_parts(lake.read(DOCUMENTS, "S"), RECIPE), "S")
+    return result.parts_written, result.parts_skipped
+
+
+def test_one_signature_per_text_at_its_earliest_document(tmp_path):
+    lake = Lakehouse(root=str(tmp_path))
+    assert write(lake, ROWS) == (2, 0)
+    rows = lake.read(SIGNATURES).scan().collect()
+    assert sorted(rows["parents"].list.first()) == ["b", "c", "d", "e"]
+    by = {row["parents"][0]: row for row in rows.iter_rows(named=True)}
+    assert {by[i]["unit"] for i in "bcd"} == {"words"} and by["e"]["unit"] == "characters"
+    assert by["d"]["bands"] == b"" and len(by["b"]["bands"]) == 8 * SIGNED.bands
+    assert all(len(row["signature"]) == 4 * SIGNED.permutations for row in by.values())
+    assert set(np.frombuffer(by["b"]["bands"], "<i8")) & set(np.frombuffer(by["c"]["bands"], "<i8"))
+
+
+def test_only_files_that_change_are_signed_again(tmp_path):
+    lake = Lakehouse(root=str(tmp_path))
+    write(lake, ROWS)
+    assert write(lake, ROWS) == (0, 2)
+    # The file with "a" changes; "b" in the other one stays the earliest of its text.
+    assert write(lake, [("a", "S", 1, PROSE + " again", "en"), *ROWS[1:]]) == (1, 1)
+    # "a" is now earlier than "b", which is a matter of both files.
+    assert write(lake, [("a", "S", -1, PROSE, "en"), *ROWS[1:]]) == (2, 0)
+    assert sorted(lake.read(SIGNATURES).scan().select(pl.col("parents").list.first()).collect()["parents"]) == list("acde")
+
+
+def test_a_file_whose_texts_are_all_elsewhere_has_no_part(tmp_path):
+    lake = Lakehouse(root=str(tmp_path))
+    write(lake, ROWS[:2])
+    assert lake.read(SIGNATURES, "S").parts().keys() == {"g"}
+    assert write(lake, ROWS[:2]) == (0, 1)
+
+
+def test_the_published_scheme():
+    recipe = Signatures(unit="characters", permutations=260, bands=20, rows=13)
+    rows = pl.from_arrow(signed(documents(ROWS), recipe))
+    assert set(rows["unit"]) == {"characters"}
+    assert rows["bands"].bin.size().to_list() == [8 * 20] * 5  # dots and dashes are characters
+    assert np.frombuffer(rows["signature"][0], "<u4").size == 260
+    assert "characters 24" in rows["scheme"][0] and "20 x 13" in rows["scheme"][0]
+
+
+def test_bands_must_fit_the_permutations():
+    with pytest.raises(ValidationError, match="21 bands of 13 rows need 273 permutations, there are 260"):
+        Signatures(unit="characters", permutations=260, bands=21, rows=13)
