@@ -106,6 +106,8 @@ class GitRepositories:
                     yield budget.entry(path, None) or Entry(path, size, None, "special", f"mode {mode}")
                 elif refused := budget.entry(path, size):
                     yield refused
+                elif size is None:
+                    yield Entry(path, None, None, "unreadable", f"object {blob} is missing or damaged")
                 else:
                     wanted.append((path, blob, size))
             yield from git.blobs(wanted)
@@ -188,7 +190,8 @@ class _Git:
             for line in _terminated(process.stdout):
                 about, _, path = line.partition(b"\t")
                 mode, kind, blob, size = about.decode("ascii").split()
-                yield mode, kind, blob, int(size) if size != "-" else None, path.decode("utf-8", "surrogateescape")
+                # "-" for what has no size, "BAD" for an object that is missing or damaged.
+                yield mode, kind, blob, int(size) if size.isdecimal() else None, path.decode("utf-8", "surrogateescape")
 
     def blobs(self, wanted: list[tuple[str, str, int]]) -> Iterator[Entry]:
         """The entries (path, object, size), in that order, with their bytes."""

@@ -16,7 +16,6 @@ import stat
 import tarfile
 import time
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -391,16 +390,19 @@ def _tar_members(
                 else:
                     about = member.size, None, ""
                 yield member.name, about, lambda member=member: _all_of(tar.extractfile(member), member.size)
-    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, RecursionError, OverflowError) as error:
-        raise RepositoryError("damaged", f"{type(error).__name__}: {error}") from error
-    except Exception as error:  # lzma and pyarrow have errors of their own; a broken file must not stop the others
-        if isinstance(error, RepositoryError):
-            raise
+    except RepositoryError:
+        raise
+    except Exception as error:  # every decompressor has errors of its own; a broken file must not stop the others
         raise RepositoryError("damaged", f"{type(error).__name__}: {error}") from error
 
 
 def _all_of(file: BinaryIO | None, size: int) -> bytes:
-    data = b"" if file is None else file.read(size + 1)
+    try:
+        data = b"" if file is None else file.read(size + 1)
+    except RepositoryError:
+        raise
+    except Exception as error:  # whatever the decompressor raises
+        raise RepositoryError("damaged", f"{type(error).__name__}: {error}") from error
     if len(data) != size:
         raise RepositoryError("damaged", f"a member of {size} bytes has {len(data)}")
     return data
@@ -463,8 +465,21 @@ def _unpacker(stream: BinaryIO, head: bytes) -> BinaryIO:
     if head.startswith(b"\x28\xb5\x2f\xfd"):
         import pyarrow as pa
 
-        return pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd")
+        return pa.CompressedInputStream(pa.PythonFile(_Unclosed(stream), mode="r"), "zstd")
     return stream
+
+
+class _Unclosed(io.RawIOBase):
+    """A file that stays open when its reader is done: it is read twice."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        return self._stream.read(size)
 
 
 class _Bounded(io.RawIOBase):

@@ -49,7 +49,7 @@ _EXTENSIONS = {
     "wls": "Mathematica", "nb": "Mathematica", "mt": "Mathematica", "lisp": "CommonLisp", "lsp": "CommonLisp",
     "cl": "CommonLisp", "asd": "CommonLisp", "el": "Emacs Lisp", "f": "Fortran", "for": "Fortran", "f77": "Fortran",
     "f90": "Fortran", "f95": "Fortran", "f03": "Fortran", "f08": "Fortran", "pas": "Pascal", "dpr": "Pascal",
-    "lpr": "Pascal", "vhd": "VHDL", "s": "Assembly", "asm": "Assembly", "nasm": "Assembly", "pm": "Perl",
+    "lpr": "Pascal", "vhd": "VHDL", "vhdl": "VHDL", "s": "Assembly", "asm": "Assembly", "nasm": "Assembly", "pm": "Perl",
     "psgi": "Perl", "ipynb": "JupyterNotebook", "psql": "SQL", "pgsql": "SQL", "plsql": "SQL", "rmd": "RMarkdown",
     "gemspec": "Ruby", "rake": "Ruby", "cabal": "Cabal", "rdoc": "RDoc", "phtml": "PHP", "ipp": "C++", "tpp": "C++",
     "tcc": "C++", "hh": "C++", "hxx": "C++", "h++": "C++", "sty": "TeX", "ltx": "TeX", "mk": "Makefile",

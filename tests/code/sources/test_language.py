@@ -1,0 +1,104 @@
+"""The language of a file, and what told it."""
+
+from __future__ import annotations
+
+import pytest
+
+from nemotron_assets.code.sources.language import language_of
+from nemotron_assets.recipe.code import CARD_LANGUAGES
+
+#: A file for each of the card's languages: path, text, what tells it.
+CASES = {
+    "Java": ("src/A.java", "class A {}"),
+    "Python": ("a.py", "x = 1"),
+    "JavaScript": ("lib/a.mjs", "export {}"),
+    "HTML": ("index.htm", "<p>"),
+    "C++": ("a.hpp", "int x;"),
+    "Markdown": ("README.md", "# A"),
+    "PHP": ("a.php", "<?php"),
+    "C#": ("A.cs", "class A {}"),
+    "C": ("a.c", "int x;"),
+    "CSS": ("a.css", "a {}"),
+    "SQL": ("schema.sql", "select 1;"),
+    "R": ("R/a.R", "x <- 1"),
+    "Shell": ("a.sh", "echo"),
+    "TypeScript": ("a.tsx", "let a: number"),
+    "JSON": ("a.json", "{}"),
+    "Makefile": ("GNUmakefile", "all:"),
+    "XML": ("a.xml", "<a/>"),
+    "YAML": (".github/a.yml", "a: 1"),
+    "Go": ("a.go", "package a"),
+    "TeX": ("a.tex", "\\begin"),
+    "Ruby": ("Rakefile", "task"),
+    "Swift": ("a.swift", "let a"),
+    "Rust": ("a.rs", "fn a"),
+    "Lua": ("a.lua", "local a"),
+    "Dart": ("a.dart", "var a"),
+    "Scala": ("a.scala", "val a"),
+    "JupyterNotebook": ("a.ipynb", "{}"),
+    "reStructuredText": ("a.rst", "A\n="),
+    "Pascal": ("a.pas", "begin end."),
+    "Perl": ("A.pm", "package A;"),
+    "Haskell": ("A.hs", "module A"),
+    "Fortran": ("a.f90", "end program"),
+    "VB.NET": ("a.vb", "Module A"),
+    "Verilog": ("a.v", "module a;\nendmodule\n"),
+    "Assembly": ("boot.S", "mov"),
+    "VHDL": ("a.vhdl", "entity a"),
+    "Julia": ("a.jl", "f(x) = 1"),
+    "Dockerfile": ("docker/Dockerfile.dev", "FROM x"),
+    "Cuda": ("a.cu", "__global__"),
+    "Mathematica": ("a.m", "(* A *)\nf[x_] := Module[{y}, y]\n"),
+    "CommonLisp": ("a.lisp", "(defun)"),
+    "SystemVerilog": ("a.sv", "module a"),
+    "OmniversePython": ("ext/a.py", "import omni.ext\nx = 1\n"),
+}
+
+
+def test_every_language_of_the_card_has_a_case():
+    assert sorted(CASES) == sorted(CARD_LANGUAGES)
+    assert len(CARD_LANGUAGES) == len(set(CARD_LANGUAGES)) == 43
+
+
+@pytest.mark.parametrize("language", CASES)
+def test_every_language_of_the_card_is_found(language):
+    assert language_of(*CASES[language], model=False).name == language
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "language", "by"),
+    [
+        ("bin/run", "#!/usr/bin/env -S python3.11 -u\nx", "Python", "shebang"),
+        ("bin/run", "#!/usr/bin/env LC_ALL=C bash\nx", "Shell", "shebang"),
+        ("bin/run", "#! /bin/sh\nx", "Shell", "shebang"),
+        ("bin/run", "#!/opt/ruby-2.7\nx", "Ruby", "shebang"),
+        ("bin/run", "#!\n", "unknown", "nothing"),
+        ("bin/run", "#!/usr/bin/env\n", "unknown", "nothing"),
+        ("LICENSE", "MIT", "Text", "filename"),
+        ("COPYING.LESSER", "GNU", "Text", "filename"),
+        ("LICENSE.md", "# MIT", "Markdown", "extension"),
+        ("debian/copyright", "Files: *", "Text", "filename"),
+        ("Makefile.am", "all:", "Makefile", "filename"),
+        ("a.d.ts", "export {}", "TypeScript", "extension"),
+        ("app_de.ts", "<?xml version='1.0'?>\n<!DOCTYPE TS>", "XML", "content"),
+        ("a.h", "#pragma once\nnamespace a {\nclass B;\n}\n", "C++", "content"),
+        ("a.h", "@interface A : NSObject\n@end\n", "Objective-C", "content"),
+        ("a.h", "int f(int);\n", "C", "extension"),
+        ("a.pl", ":- module(a, []).\nf(X) :- g(X).\n", "Prolog", "content"),
+        ("t/a.t", "use strict;\nuse Test::More;\n", "Perl", "content"),
+        ("t/a.t", "BEGIN;\nSELECT plan(3);\n", "SQL", "content"),
+        ("a.v", "Theorem a : True.\nProof. auto. Qed.\n", "Rocq Prover", "content"),
+        ("a.unheardof", "???", "unknown", "nothing"),
+        (".hidden", "???", "unknown", "nothing"),
+        ("", "", "unknown", "nothing"),
+    ],
+)
+def test_names_first_lines_and_telltales(path, text, language, by):
+    assert language_of(path, text, model=False) == (language, by)
+
+
+def test_the_model_is_asked_where_nothing_else_tells():
+    rust = "use std::collections::HashMap;\n\nfn main() {\n    let mut m: HashMap<&str, u32> = HashMap::new();\n" * 8
+    assert language_of("bin/run", rust) == ("Rust", "content")
+    assert language_of("bin/run", rust, model=False) == ("unknown", "nothing")
+    assert language_of("a.h", "int add(int a, int b);\nstruct point { int x; int y; };\n" * 8).name == "C"
