@@ -44,18 +44,24 @@ done
     fail "Nemotron Lakehouse needs Python 3.11 (found: $(python3 --version 2>/dev/null || echo none)); install it or name it: make run PYTHON=/path/to/python3.11"
 
 # ---- system packages ---------------------------------------------------------------------------------------------
-# Only the browser tests need one; a machine of one's own may name another browser with CHROMIUM=/path.
-if [[ $browser == yes ]]; then
-    chromium=${CHROMIUM:-$(command -v chromium || command -v chromium-browser || true)}
-    if [[ -z $chromium ]]; then
-        [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null ||
-            fail "The browser tests need Chromium: install it (sudo apt-get install chromium) or name it: make test CHROMIUM=/path/to/chromium"
-        say "Installing the system package chromium (for the browser tests) ..."
-        log=$(mktemp)
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } \
-            >"$log" 2>&1 </dev/null || { tail -n 20 "$log" >&2; fail "apt-get could not install chromium; see above."; }
-        rm -f "$log"
-    fi
+# install_package NAME "what needs it" "what to do instead"
+install_package() {
+    [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || fail "$2 $3"
+    say "Installing the system package $1 ..."
+    local log
+    log=$(mktemp)
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1"; } \
+        >"$log" 2>&1 </dev/null || { tail -n 20 "$log" >&2; fail "apt-get could not install $1; see above. $2"; }
+    rm -f "$log"
+}
+
+# The text browser lays out pages with mathematics.
+command -v lynx >/dev/null ||
+    install_package lynx "Pages with mathematics are laid out by the text browser Lynx:" "install it (sudo apt-get install lynx)."
+# Only the browser tests need this one; a machine of one's own may name another browser with CHROMIUM=/path.
+if [[ $browser == yes && -z ${CHROMIUM:-$(command -v chromium || command -v chromium-browser || true)} ]]; then
+    install_package chromium "The browser tests need Chromium:" \
+        "install it (sudo apt-get install chromium) or name it: make test CHROMIUM=/path/to/chromium"
 fi
 
 # ---- the Python environment --------------------------------------------------------------------------------------

@@ -21,8 +21,10 @@ def same(*wanted: str) -> list[str]:
 MATHJAX3_GLYPHS = (
     '<mjx-container class="MathJax" jax="CHTML"><mjx-math class="MJX-TEX"><mjx-msup><mjx-mi class="mjx-i"><mjx-c '
     'class="mjx-c1D465 TEX-I"></mjx-c></mjx-mi><mjx-script style="vertical-align: 0.363em;"><mjx-mn size="s"><mjx-c '
-    'class="mjx-c32"></mjx-c></mjx-mn></mjx-script></mjx-msup><mjx-mo space="3"><mjx-c class="mjx-c2B"></mjx-c></mjx-mo>'
-    '<mjx-mfrac space="3"><mjx-frac><mjx-num><mjx-nstrut></mjx-nstrut><mjx-mi size="s"><mjx-c class="mjx-c1D44E"></mjx-c>'
+    'class="mjx-c32"></mjx-c></mjx-mn></mjx-script></mjx-msup><mjx-mo space="3"><mjx-c '
+    'class="mjx-c2B"></mjx-c></mjx-mo>'
+    '<mjx-mfrac space="3"><mjx-frac><mjx-num><mjx-nstrut></mjx-nstrut><mjx-mi size="s"><mjx-c '
+    'class="mjx-c1D44E"></mjx-c>'
     "</mjx-mi></mjx-num><mjx-dbox><mjx-dtable><mjx-line></mjx-line><mjx-row><mjx-den><mjx-dstrut></mjx-dstrut><mjx-msub>"
     '<mjx-mi><mjx-c class="mjx-c1D44F"></mjx-c></mjx-mi><mjx-script><mjx-mi><mjx-c class="mjx-c1D456"></mjx-c></mjx-mi>'
     "</mjx-script></mjx-msub></mjx-den></mjx-row></mjx-dtable></mjx-dbox></mjx-frac></mjx-mfrac></mjx-math></mjx-container>"
@@ -33,7 +35,8 @@ MATHJAX3_SVG = (
     'data-mml-node="mn" transform="translate(605,363) scale(0.707)"><use data-c="32"></use></g><g data-mml-node="mi" '
     'transform="translate(605,-247) scale(0.707)"><use data-c="1D456"></use></g></g><g data-mml-node="mo" '
     'transform="translate(1230,0)"><use data-c="2B"></use></g><g data-mml-node="mfrac"><g data-mml-node="mn" '
-    'transform="translate(220,676)"><use data-c="31"></use></g><g data-mml-node="msqrt" transform="translate(220,-686)">'
+    'transform="translate(220,676)"><use data-c="31"></use></g><g data-mml-node="msqrt" '
+    'transform="translate(220,-686)">'
     '<g transform="translate(853,0)"><g data-mml-node="mi"><use data-c="1D466"></use></g></g><g data-mml-node="mo">'
     '<use data-c="221A"></use></g><rect></rect></g><rect></rect></g></g></g></svg></mjx-container>'
 )
@@ -53,24 +56,31 @@ MATHJAX2_FRAME = (
     "</msup></math></span></span>"
 )
 KATEX_VISIBLE = (
-    '<span class="katex"><span class="katex-html" aria-hidden="true"><span class="base"><span class="strut"></span><span '
-    'class="mord"><span class="mord mathnormal">x</span><span class="msupsub"><span class="vlist-t"><span class="vlist-r">'
+    '<span class="katex"><span class="katex-html" aria-hidden="true"><span class="base"><span '
+    'class="strut"></span><span '
+    'class="mord"><span class="mord mathnormal">x</span><span class="msupsub"><span class="vlist-t"><span '
+    'class="vlist-r">'
     '<span class="vlist" style="height:0.8141em;"><span style="top:-3.063em;margin-right:0.05em;"><span class="pstrut" '
-    'style="height:2.7em;"></span><span class="sizing reset-size6 size3 mtight"><span class="mord mtight">2</span></span>'
+    'style="height:2.7em;"></span><span class="sizing reset-size6 size3 mtight"><span class="mord '
+    'mtight">2</span></span>'
     '</span></span></span></span></span></span><span class="mspace"></span><span class="mbin">+</span></span><span '
     'class="base"><span class="mord"><span class="mopen nulldelimiter"></span><span class="mfrac"><span class="vlist-t '
     'vlist-t2"><span class="vlist-r"><span class="vlist"><span style="top:-2.314em;"><span class="pstrut" '
     'style="height:3em;"></span><span class="mord"><span class="mord mathnormal">b</span></span></span><span '
     'style="top:-3.23em;"><span class="pstrut" style="height:3em;"></span><span class="frac-line"></span></span><span '
     'style="top:-3.677em;"><span class="pstrut" style="height:3em;"></span><span class="mord"><span class="mord '
-    'mathnormal">a</span></span></span></span><span class="vlist-s">\u200b</span></span></span></span><span class="mclose '
+    'mathnormal">a</span></span></span></span><span class="vlist-s">\u200b</span></span></span></span><span '
+    'class="mclose '
     'nulldelimiter"></span></span><span class="mord"><span class="mord mathnormal">y</span><span class="msupsub"><span '
-    'class="vlist-t vlist-t2"><span class="vlist-r"><span class="vlist"><span style="top:-2.55em;"><span class="pstrut" '
-    'style="height:2.7em;"></span><span class="sizing"><span class="mord mathnormal mtight">i</span></span></span></span>'
+    'class="vlist-t vlist-t2"><span class="vlist-r"><span class="vlist"><span style="top:-2.55em;"><span '
+    'class="pstrut" '
+    'style="height:2.7em;"></span><span class="sizing"><span class="mord mathnormal '
+    'mtight">i</span></span></span></span>'
     "</span></span></span></span></span></span></span>"
 )
 WIKIPEDIA = (
-    '<span class="mwe-math-element"><span class="mwe-math-mathml-inline mwe-math-mathml-a11y" style="display: none;"><math '
+    '<span class="mwe-math-element"><span class="mwe-math-mathml-inline mwe-math-mathml-a11y" style="display: '
+    'none;"><math '
     'alttext="{\\displaystyle E=mc^{2}}"><semantics><mrow><mi>E</mi></mrow><annotation encoding="application/x-tex">'
     '{\\displaystyle E=mc^{2}}</annotation></semantics></math></span><img src="https://wikimedia.org/api/rest_v1/media/'
     'math/render/svg/9f7" class="mwe-math-fallback-image-inline" alt="{\\displaystyle E=mc^{2}}"></span>'
@@ -94,7 +104,8 @@ PAGES = {
     "MathJax 2, no script": (MATHJAX2_FRAME, ["x^2"]),
     "MathJax 2, boxes only": (MATHJAX2_CHTML, [r"x^2=\frac{a}{b}"]),
     "MathJax 3, assistive": (
-        '<mjx-container jax="CHTML" display="true"><mjx-math><mjx-mi><mjx-c class="mjx-c1D465"></mjx-c></mjx-mi></mjx-math>'
+        '<mjx-container jax="CHTML" display="true"><mjx-math><mjx-mi><mjx-c '
+        'class="mjx-c1D465"></mjx-c></mjx-mi></mjx-math>'
         '<mjx-assistive-mml display="block"><math display="block"><msub><mi>x</mi><mn>1</mn></msub></math>'
         "</mjx-assistive-mml></mjx-container>",
         ["x_1"],
@@ -102,13 +113,16 @@ PAGES = {
     "MathJax 3, boxes only": (MATHJAX3_GLYPHS, [r"x^2+\frac{a}{b_i}"]),
     "MathJax 3, SVG": (MATHJAX3_SVG, [r"x_i^2+\frac{1}{\sqrt{y}}"]),
     "MathJax 4, data-latex": (
-        '<mjx-container jax="SVG"><svg><g data-mml-node="math" data-latex="\\int_0^1 f"><g data-mml-node="mo"></g></g></svg>'
+        '<mjx-container jax="SVG"><svg><g data-mml-node="math" data-latex="\\int_0^1 f"><g '
+        'data-mml-node="mo"></g></g></svg>'
         "</mjx-container>",
         [r"\int_0^1 f"],
     ),
     "KaTeX": (
-        '<span class="katex-display"><span class="katex"><span class="katex-mathml"><math><semantics><mi>x</mi><annotation '
-        'encoding="application/x-tex">\\frac12</annotation></semantics></math></span><span class="katex-html">½</span></span>'
+        '<span class="katex-display"><span class="katex"><span '
+        'class="katex-mathml"><math><semantics><mi>x</mi><annotation '
+        'encoding="application/x-tex">\\frac12</annotation></semantics></math></span><span '
+        'class="katex-html">½</span></span>'
         "</span>",
         [r"\frac12"],
     ),
@@ -125,7 +139,8 @@ PAGES = {
         '<img class="tex" alt="\\sqrt{2}" src="//upload.wikimedia.org/math/a/b/c.png" />', [r"\sqrt{2}"],
     ),
     "WordPress": (
-        '<img src="https://s0.wp.com/latex.php?latex=%5Cpi+r%5E2&#038;bg=ffffff&#038;fg=000000&#038;s=0" alt="&#92;pi r^2" '
+        '<img src="https://s0.wp.com/latex.php?latex=%5Cpi+r%5E2&#038;bg=ffffff&#038;fg=000000&#038;s=0" '
+        'alt="&#92;pi r^2" '
         'class="latex" />',
         [r"\pi r^2"],
     ),
@@ -141,14 +156,16 @@ PAGES = {
         '<img src="https://www.zhihu.com/equation?tex=a%5E2" alt="a^2" eeimg="1"/>', ["a^2"],
     ),
     "QuickLaTeX": (
-        '<img src="https://b.example/ql-cache/quicklatex.com-1_l3.svg" class="ql-img-inline-formula quicklatex-auto-format" '
+        '<img src="https://b.example/ql-cache/quicklatex.com-1_l3.svg" class="ql-img-inline-formula '
+        'quicklatex-auto-format" '
         'alt="&#92;&#108;&#97;&#109;&#98;&#100;&#97;" title="Rendered by QuickLaTeX.com"/>',
         [r"\lambda"],
     ),
     "WIRIS": (WIRIS, [r"\sqrt{x}"]),
     "ar5iv": (
         '<table class="ltx_equation"><tr><td><math class="ltx_Math" alttext="\\displaystyle x=1" display="inline">'
-        '<semantics><mi>x</mi><annotation encoding="application/x-tex">\\displaystyle x=1</annotation></semantics></math>'
+        '<semantics><mi>x</mi><annotation encoding="application/x-tex">\\displaystyle '
+        'x=1</annotation></semantics></math>'
         "</td></tr></table>",
         ["x=1"],
     ),
@@ -160,7 +177,8 @@ PAGES = {
     "Doxygen with MathJax": (r'<p class="formulaDsp">\[ \gamma \]</p><p>is \( k \).</p>', [r"\gamma", "k"]),
     "LaTeX2HTML": ('<IMG WIDTH="9" ALIGN="BOTTOM" BORDER="0" SRC="img1.gif" ALT="$x_n$">', ["x_n"]),
     "Sphinx": (
-        '<div class="math notranslate nohighlight"><span class="eqno">(1)<a href="#e">¶</a></span>\\[y = x\\]</div><p><span '
+        '<div class="math notranslate nohighlight"><span class="eqno">(1)<a href="#e">¶</a></span>\\[y = '
+        'x\\]</div><p><span '
         'class="math notranslate nohighlight">\\(n\\)</span></p>',
         ["y=x", "n"],
     ),

@@ -33,7 +33,8 @@ def render(page: str, **options) -> Rendered:
 _PIECES = st.sampled_from(
     ["<p>", "</p>", "<div>", "</div>", "<table>", "<tr>", "<td>", "</table>", "<pre>", "</pre>", "<code>", "<b>", "<a href=",
      "<sup>", "<sub>", "<math>", "<mi>x", "</math>", "<mfrac>", "\\(", "\\)", "\\[", "\\]", "$", "$$", "\\begin{align}",
-     "\\end{align}", "<script type='math/tex'>", "</script>", "<span class='katex'>", "<mjx-container>", "<ul><li>", "zqax0qz",
+     "\\end{align}", "<script type='math/tex'>", "</script>", "<span class='katex'>", "<mjx-container>", "
+     ""<ul><li>", "zqax0qz",
      "zqsepx0qz", "<!--", "-->", "<![CDATA[", "&#0;", "&#xD800;", "\x00", "\ud800", "\uf8f5", "<plaintext>", "<title>",
      "<br>", "<img alt='$x$'>", "<textarea>", "<select>", "<h1>", "<hr>", "'", '"', ">", "<", "&lt;", "text ", "x^2", "\n"]
 )  # fmt: skip
@@ -65,7 +66,8 @@ _WRITTEN = {
 _PLACES = st.sampled_from(
     ["<p>Before {} after.</p>", "<ul><li>one {}</li></ul>", "<table><tr><td>a</td><td>{}</td></tr></table>",
      "<blockquote>{}</blockquote>", "<h2>On {}</h2>", "<dl><dt>term</dt><dd>{}</dd></dl>", "<p><b>bold {}</b></p>",
-     "<p><a href='x'>link {}</a></p>", "<div><div>{}", "<p>unclosed {}<p>next", "<article><section>{}</section></article>",
+     "<p><a href='x'>link {}</a></p>", "<div><div>{}", "<p>unclosed {}<p>next", "
+     ""<article><section>{}</section></article>",
      "<center><font size=2>{}</font></center>", "text {} text", "<p>x<sup>{}</sup></p>"]
 )  # fmt: skip
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -38,7 +39,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault:
             server.faults.remove(fault)
         kind = fault[1] if fault else None
-        place = server.root / self.path.lstrip("/")
+        place = server.root / unquote(self.path).lstrip("/")
         if isinstance(kind, tuple):
             status, extra = kind
             self.send_response(status)
