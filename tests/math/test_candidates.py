@@ -124,7 +124,9 @@ def test_listed_pages_are_fetched_by_range(server, tmp_path):
     )
     pointers.with_columns(
         # one that points into another snapshot, and one at nothing
-        warc_filename=pl.when(pl.int_range(pl.len()) == 0).then(pl.lit("crawl-data/OTHER/x.warc.gz")).otherwise("warc_filename"),
+        warc_filename=pl.when(pl.int_range(pl.len()) == 0)
+        .then(pl.lit("crawl-data/OTHER/x.warc.gz"))
+        .otherwise("warc_filename"),
         warc_record_offset=pl.when(pl.int_range(pl.len()) == 1).then(7).otherwise("warc_record_offset"),
     ).write_parquet(tmp_path / "finemath.parquet")  # fmt: skip
     lists = (

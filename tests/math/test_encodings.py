@@ -52,7 +52,8 @@ MATHJAX2_CHTML = (
 MATHJAX2_FRAME = (
     '<span class="MathJax_Preview" style="color: inherit;">x2</span><span class="MathJax" id="MathJax-Element-1-Frame" '
     'data-mathml="&lt;math&gt;&lt;msup&gt;&lt;mi&gt;x&lt;/mi&gt;&lt;mn&gt;2&lt;/mn&gt;&lt;/msup&gt;&lt;/math&gt;"><nobr>'
-    '<span class="math"><span>x2</span></span></nobr><span class="MJX_Assistive_MathML"><math><msup><mi>x</mi><mn>2</mn>'
+    '<span class="math"><span>x2</span></span></nobr><span class="MJX_Assistive_MathML"><math><msup><mi>x</mi><mn>2'
+    "</mn>"
     "</msup></math></span></span>"
 )
 KATEX_VISIBLE = (
@@ -94,7 +95,8 @@ PAGES = {
     "a formula cut by inline elements": (
         r"<p>\(a<em>1 + b</em>2<br> + c\) and <span>\(x^</span>2\)</p>", ["a_1 + b_2 + c", "x^2"],
     ),
-    "environment": (r"<p>\begin{align*} a &amp;= b \\ c &amp;= d \end{align*}</p>", [r"\begin{align*}a&=b\\c&=d\end{align*}"]),
+    "environment": (r"<p>\begin{align*} a &amp;= b \\ c &amp;= d \end{align*}</p>",
+        [r"\begin{align*}a&=b\\c&=d\end{align*}"]),
     "MathJax 2, script behind": (
         '<span class="MathJax_Preview"></span><span class="MathJax">junk</span><script type="math/tex">\\alpha</script>'
         '<div class="MathJax_Display"><span class="MathJax">junk</span></div><script type="math/tex; mode=display">% '
@@ -191,7 +193,8 @@ PAGES = {
         '<p><span class="math inline">x</span> and <span class="math display">y = 2</span></p>', ["x", "y=2"],
     ),
     "Stack Exchange": (
-        '<p>Let <span class="math-container">$n$</span> and <span class="math-container">$$n+1$$</span></p>', ["n", "n+1"],
+        '<p>Let <span class="math-container">$n$</span> and <span class="math-container">$$n+1$$</span></p>',
+        ["n", "n+1"],
     ),
     "dollars that the page declares": (
         "<script>MathJax = {tex: {inlineMath: [['$', '$']]}}</script><p>Let $f$ and $ g $ be.</p>", ["f", "g"],

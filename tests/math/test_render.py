@@ -31,12 +31,14 @@ def render(page: str, **options) -> Rendered:
 # -- anything ---------------------------------------------------------------------------------------------------------
 
 _PIECES = st.sampled_from(
-    ["<p>", "</p>", "<div>", "</div>", "<table>", "<tr>", "<td>", "</table>", "<pre>", "</pre>", "<code>", "<b>", "<a href=",
+    ["<p>", "</p>", "<div>", "</div>", "<table>", "<tr>", "<td>", "</table>", "<pre>", "</pre>", "<code>", "<b>",
+    "<a href=",
      "<sup>", "<sub>", "<math>", "<mi>x", "</math>", "<mfrac>", "\\(", "\\)", "\\[", "\\]", "$", "$$", "\\begin{align}",
-     "\\end{align}", "<script type='math/tex'>", "</script>", "<span class='katex'>", "<mjx-container>", "
-     ""<ul><li>", "zqax0qz",
+     "\\end{align}", "<script type='math/tex'>", "</script>", "<span class='katex'>", "<mjx-container>", "<ul><li>",
+     "zqax0qz",
      "zqsepx0qz", "<!--", "-->", "<![CDATA[", "&#0;", "&#xD800;", "\x00", "\ud800", "\uf8f5", "<plaintext>", "<title>",
-     "<br>", "<img alt='$x$'>", "<textarea>", "<select>", "<h1>", "<hr>", "'", '"', ">", "<", "&lt;", "text ", "x^2", "\n"]
+     "<br>", "<img alt='$x$'>", "<textarea>", "<select>", "<h1>", "<hr>", "'", '"', ">", "<", "&lt;", "text ", "x^2",
+     "\n"]
 )  # fmt: skip
 
 
@@ -66,8 +68,8 @@ _WRITTEN = {
 _PLACES = st.sampled_from(
     ["<p>Before {} after.</p>", "<ul><li>one {}</li></ul>", "<table><tr><td>a</td><td>{}</td></tr></table>",
      "<blockquote>{}</blockquote>", "<h2>On {}</h2>", "<dl><dt>term</dt><dd>{}</dd></dl>", "<p><b>bold {}</b></p>",
-     "<p><a href='x'>link {}</a></p>", "<div><div>{}", "<p>unclosed {}<p>next", "
-     ""<article><section>{}</section></article>",
+     "<p><a href='x'>link {}</a></p>", "<div><div>{}", "<p>unclosed {}<p>next",
+     "<article><section>{}</section></article>",
      "<center><font size=2>{}</font></center>", "text {} text", "<p>x<sup>{}</sup></p>"]
 )  # fmt: skip
 
@@ -159,7 +161,8 @@ def test_notebooks_and_plain_text_need_no_browser(monkeypatch):
     monkeypatch.setattr(Lynx, "render", None)
     cells = [
         {"cell_type": "markdown", "source": ["# Title\n", "Let \\(x\\) be $\\alpha$."]},
-        {"cell_type": "code", "source": "for i in x:\n    print(i)", "outputs": [{"text": ["1\n"] * 5_000}, 7, {"data": []}]},
+        {"cell_type": "code", "source": "for i in x:\n    print(i)", "outputs": [{"text": ["1\n"] * 5_000},
+        7, {"data": []}]},
         {"cell_type": "raw", "source": None}, "no cell",
     ]  # fmt: skip
     page = json.dumps({"nbformat": 4, "cells": cells, "metadata": {"language_info": {"name": "python"}}})
@@ -180,7 +183,8 @@ HOSTILE = [
     '<iframe src="file://{secret}"></iframe>', '<object data="file://{secret}"></object>',
     '<frameset><frame src="file://{secret}"></frameset>', '<a href="LYNXIMGMAP:file://{secret}">x</a>',
     "<!--#include file='{secret}'-->", "<!--#exec cmd='touch {file}'-->", '<embed src="file://{secret}">',
-    '<form action="lynxexec:touch {file}"><input type=submit></form>', "<img src=`touch {file}`>", "<div " + "a=b " * 9_999,
+    '<form action="lynxexec:touch {file}"><input type=submit></form>', "<img src=`touch {file}`>",
+    "<div " + "a=b " * 9_999,
     "<table>" * 200 + "<td>", "\x1b]0;x\x07\x1b[2J", "<p a='" + "x" * 300_000 + "'>",
 ]  # fmt: skip
 
