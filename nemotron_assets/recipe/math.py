@@ -24,7 +24,7 @@ class MathCandidates(Section):
     min_score: float = Field(0.5, ge=0, le=1, description="least evidence of mathematics in a page's markup (default)")
     lists: tuple[UrlList, ...] = Field(
         (),
-        description="lists of pages (published: OpenWebMath, FineMath, InfiMM-WebMath, MegaMath; bring your own copies)",
+        description="lists of pages (published: OpenWebMath, FineMath, InfiMM-WebMath, MegaMath; bring your own)",
     )
     max_pages: int | None = Field(None, ge=1, description="most listed pages fetched per snapshot; null for all")
     memory_mb: int = Field(512, ge=128, description="memory of the join with the crawl's index, in MB (default)")
