@@ -178,3 +178,17 @@ def test_vllm_answers_within_the_grammar(embedded_model):
         torch.set_num_threads(threads)
     finally:
         gpu.release()
+
+
+def test_vllm_looks_for_its_kernels_among_its_own_modules():
+    # numba's modules hold objects that break when vLLM asks for their attributes.
+    import llvmlite.binding.ffi as ffi
+    from vllm.triton_utils import dispatcher
+
+    from resources.engines import _keep_to_own_modules
+
+    _keep_to_own_modules()
+    names = dispatcher.sys.modules
+    assert "vllm.triton_utils.dispatcher" in names and ffi.__name__ not in names
+    assert all(name.partition(".")[0] == "vllm" for name in names)
+    dispatcher._rebind_kernels([])
