@@ -8,6 +8,8 @@ import dagster as dg
 SOURCES: dict[str, tuple[str, str | None]] = {
     "web.nemotron_cc_v2": ("origin_hash", "subset"),
     "web.multilingual": ("content_hash", None),
+    "math.nemotron_cc_math": ("origin_hash", "category"),
+    "math.mind": ("origin_hash", None),
 }
 
 

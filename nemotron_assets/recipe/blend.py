@@ -17,6 +17,9 @@ SourceName = Literal[
     "web.nemotron_cc_v2/Diverse-QA",
     "web.nemotron_cc_v2/Translated-Diverse-QA",
     "web.multilingual",
+    "math.nemotron_cc_math/3",
+    "math.nemotron_cc_math/4plus",
+    "math.mind",
 ]
 
 

@@ -56,14 +56,35 @@ def frame(table: Table, rows: list[dict[str, Any]]):
     return pa.Table.from_pylist(filled, table.arrow_schema())
 
 
+def _mathematics(rows: dict[str, list[dict[str, Any]]], snapshot: str) -> None:
+    """A page on mathematics on its way to the corpus, and one with a benchmark item."""
+    for number, outcomes in enumerate((["kept", "rules"], ["rules_dropped"])):
+        page = {"snapshot": snapshot, "url": f"https://math.example/{number}"}
+        text = {**page, "text": "So $x = 1$.", "characters": 11}
+        made = {**text, "warc_file": f"{snapshot}.warc.gz", "formulas": 1}
+        rendered, cleaned = (row_id(name, snapshot, number) for name in ("math.rendered", "math.cleaned"))
+        rows["math.rendered"].append({**made, "id": rendered})
+        rows["math.cleaned"].append({**made, "id": cleaned, "parents": [rendered], "outcomes": outcomes})
+    rows["math.nemotron_cc_math"].append(
+        {**text, "id": row_id("math.nemotron_cc_math", snapshot), "parents": [cleaned], "category": "3"}
+    )
+    rows["math.contamination"].append(
+        {**page, "id": row_id("math.contamination", snapshot), "parents": [rendered], "sources": ["math.rendered"],
+         "removed": True, "benchmark": "gsm8k", "item": "gsm8k-test-0", "rule": "overlap"}
+    )  # fmt: skip
+
+
 def rows_of_everything() -> dict[str, list[dict[str, Any]]]:
     """The rows of every table but models and scores, by full table name."""
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (
         "snapshots.pages", "snapshots.records", "web.extraction", "web.privacy", "web.documents", "web.duplicates",
         "web.unique_documents", "web.quality", "web.verdicts", "web.curated", "web.multilingual", "web.rephrased",
         "web.diverse_qa", "web.translated_diverse_qa", "web.translation_outcomes", "web.nemotron_cc_v2",
-        "llm.generations", "quarantine.rows",
+        "llm.generations", "quarantine.rows", "math.rendered", "math.cleaned", "math.contamination",
+        "math.nemotron_cc_math",
     )}  # fmt: skip
+    for snapshot in SNAPSHOTS:
+        _mathematics(rows, snapshot)
     first: dict[tuple, dict[str, Any]] = {}
     for s, snapshot in enumerate(SNAPSHOTS):
         for f in range(2):

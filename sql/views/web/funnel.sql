@@ -40,6 +40,10 @@ stages(snapshot, step, stage, "rows", tokens) as (
         select id, 'web.nemotron_cc_v2' as source, snapshot from web.nemotron_cc_v2
         union all
         select id, 'web.multilingual', snapshot from web.multilingual
+        union all
+        select id, 'math.nemotron_cc_math', snapshot from math.nemotron_cc_math
+        union all
+        select id, 'math.mind', snapshot from math.mind
     ) d on d.id = p.document and d.source = p.source
     group by all
 )
