@@ -86,6 +86,4 @@ def finish(lake: Lakehouse, snapshots: Iterable[str], substring: Substring = SUB
 
 def state(lake: Lakehouse) -> dict[str, list[tuple]]:
     """All rows of all tables of this room."""
-    return {
-        table.name: sorted(map(repr, lake.read(table).scan().collect().iter_rows(named=True))) for table in TABLES
-    }
+    return {table.name: sorted(map(repr, lake.read(table).scan().collect().iter_rows(named=True))) for table in TABLES}

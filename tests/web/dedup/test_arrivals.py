@@ -17,6 +17,8 @@ from resources.lakehouse import Lakehouse
 from tests.web.dedup.lake import RECIPE, deduplicate, finish, put, state
 
 SNAPSHOTS = ("A-1", "B-2", "C-3")
+
+
 def text(base: int, changes: int) -> str:
     """One of a few base texts of 60 words, with its last words replaced; steps of 3 are alike, steps of 9 are not."""
     return " ".join([f"w{base}x{k}" for k in range(60 - changes)] + [f"other{base}x{k}" for k in range(changes)])
@@ -25,7 +27,7 @@ def text(base: int, changes: int) -> str:
 rows = st.lists(
     st.tuples(st.sampled_from(SNAPSHOTS), st.integers(0, 3), st.integers(0, 2), st.sampled_from([0, 0, 3, 6, 9, 12])),
     max_size=14,
-).map(lambda rows: [(f"d{n:02}", s, hour, text(base, changes), "en") for n, (s, hour, base, changes) in enumerate(rows)])
+).map(lambda rows: [(f"d{n:02}", s, hour, text(*base), "en") for n, (s, hour, *base) in enumerate(rows)])
 
 
 def expected(rows, linkage: str) -> dict[str, tuple[str, str]]:

@@ -134,8 +134,7 @@ def test_true_near_duplicates_are_joined(truth, dropped, place):
     assert joined >= 20
 
 
-def test_rows_say_which_document_where_and_how_much(house, truth, dropped):
-    lake, *_ = house
+def test_rows_say_which_document_where_and_how_much(truth, dropped):
     snapshots = dict(truth.select("id", "snapshot").iter_rows())
     for document, row in dropped.items():
         assert row["snapshot"] == snapshots[document]

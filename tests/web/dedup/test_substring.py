@@ -25,7 +25,7 @@ ROWS = [
     ("a1", "A-1", 0, f"{prose('alpha')}\n\n{FRAME}", "en"),
     ("a2", "A-1", 1, f"{prose('beta')}\n\n{FRAME}\n\n{prose('gamma')}", "en"),
     ("b1", "B-2", 0, f"{FRAME}\n\n{prose('delta')}", "en"),
-    ("b2", "B-2", 1, f"{prose('alpha')} ending. {FRAME}", "en"),  # near a1, so it is dropped before spans are looked for
+    ("b2", "B-2", 1, f"{prose('alpha')} ending. {FRAME}", "en"),  # near a1: dropped before
     ("b3", "B-2", 2, FRAME, "en"),
     ("c1", "C-3", 0, f"{prose('epsilon')}\n\n{FRAME}", "en"),
     ("c2", "C-3", 1, "Short, unlike others.", "en"),
