@@ -229,6 +229,7 @@ def all_tables() -> dict[str, Table]:
         "nemotron_assets.web.quality.tables", "nemotron_assets.web.synthetic.tables",
         "nemotron_assets.web.release.tables", "nemotron_assets.math.tables", "nemotron_assets.math.corpus.tables",
         "nemotron_assets.code.sources.tables", "nemotron_assets.code.licences.tables",
+        "nemotron_assets.code.quality.tables",
         "nemotron_assets.blend.tables",
         "nemotron_assets.models", "nemotron_assets.evaluate.tables", "resources.generations", "resources.lakehouse",
     )  # fmt: skip

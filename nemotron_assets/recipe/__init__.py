@@ -22,6 +22,7 @@ from pydantic_core import to_jsonable_python
 from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.recipe.code import CodeDedup, CodeSources
 from nemotron_assets.recipe.code_licences import CodeLicences
+from nemotron_assets.recipe.code_quality import CodeQuality
 from nemotron_assets.recipe.dedup import Dedup, Substring
 from nemotron_assets.recipe.heuristics import Heuristics, Measures, Perplexity
 from nemotron_assets.recipe.math import Math
@@ -298,6 +299,7 @@ class Recipe(Section):
     code_sources: CodeSources = Field(CodeSources(), description="where code comes from")
     code_dedup: CodeDedup
     code_licences: CodeLicences = Field(CodeLicences(), description="which licences code may have")
+    code_quality: CodeQuality = Field(CodeQuality(), description="which code files are kept")
     release: Release
     tokenizer: Tokenizer
     blend: Blend

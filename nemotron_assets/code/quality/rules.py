@@ -1,0 +1,106 @@
+"""Which rules drop a file, from numbers that are stored: bounds by language, paths, and shares kept by chance.
+
+Everything is a polars expression, so that a changed bound reads numbers and no text.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from nemotron_assets.code.quality.numbers import NUMBERS
+from nemotron_assets.recipe.code_quality import CodeQuality
+from nemotron_assets.recipe.heuristics import Bounds
+
+#: Reasons that are no bounds, in the order they are given.
+VENDORED, GENERATED, MINIFIED, DATA_DUMP = "vendored", "generated", "minified", "data_dump"
+UNKNOWN, GO_TEST, NO_LOGIC = "unknown_language", "go_test", "no_logic"
+
+_UNKNOWN_LANGUAGE = "unknown"
+_MINIFIABLE = ("JavaScript", "CSS", "TypeScript")
+
+
+def failures(recipe: CodeQuality) -> pl.Expr:
+    """The rules a row of `code.annotations` fails, as a list of names; empty if it is kept. A number that was not
+    measured (null) fails nothing."""
+    named = [pl.when(fails).then(pl.lit(name, dtype=pl.String)) for name, fails in [*_flags(recipe), *_bounds(recipe)]]
+    return pl.concat_list(named).list.drop_nulls()
+
+
+def by_chance(share: float, salt: str) -> pl.Expr:
+    """True for a share of the rows, by the ids of their files."""
+    draw = pl.col("parents").list.first().str.slice(0, 8).str.to_integer(base=16, strict=False).fill_null(0)
+    salted = (draw + sum(salt.encode()) * 0x9E3779B1) % 2**32
+    return salted < pl.lit(int(share * 2**32), dtype=pl.Int64)
+
+
+def rules_of(language: str, recipe: CodeQuality) -> dict[str, Bounds]:
+    """The bounds that files of a language must keep."""
+    if language in recipe.html:
+        rules = recipe.html_rules
+    elif language in recipe.data:
+        rules = recipe.data_rules
+    elif language in recipe.text or (language == _UNKNOWN_LANGUAGE and recipe.unknown == "text"):
+        rules = recipe.text_rules
+    else:
+        rules = recipe.code_rules
+    return {**rules, **recipe.extras.get(language, {})}
+
+
+def _flags(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
+    path, language = pl.col("rel_path").str.to_lowercase(), pl.col("language")
+
+    def any_of(patterns: tuple[str, ...]) -> pl.Expr:
+        return path.str.contains("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else pl.lit(False)
+
+    dense = language.is_in(_MINIFIABLE) & (pl.col("mean_line") > recipe.minified_line)
+    dense &= pl.col("whitespace_share") < 0.1
+    flags = [
+        (VENDORED, any_of(recipe.vendored) & ~pl.col("repo").is_in(recipe.vendored_except)),
+        (MINIFIED, any_of(recipe.minified) | dense),
+        (DATA_DUMP, any_of(recipe.data_dump)),
+        (GO_TEST, path.str.ends_with("_test.go") & by_chance(recipe.sampled.go_tests, GO_TEST)),
+        (NO_LOGIC, (language == "Python") & (pl.col("no_logic_line_share") > recipe.sampled.no_logic_above).fill_null(False)
+         & by_chance(recipe.sampled.no_logic, NO_LOGIC)),
+    ]  # fmt: skip
+    if recipe.generated_files == "drop":
+        flags.insert(1, (GENERATED, pl.col("generated_mark") == 1))
+    if recipe.unknown == "drop":
+        flags.append((UNKNOWN, language == _UNKNOWN_LANGUAGE))
+    return flags
+
+
+def _bounds(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
+    """(number, whether it is out of the bounds of the row's language). Languages with equal bounds are one test."""
+    special = sorted({*recipe.html, *recipe.data, *recipe.text, *recipe.extras, _UNKNOWN_LANGUAGE})
+    rules = {language: rules_of(language, recipe) for language in special}
+    failed = []
+    for name in NUMBERS:
+        usual = recipe.code_rules.get(name, Bounds())
+        others: dict[tuple[float | None, float | None], list[str]] = {}
+        for language in special:
+            bounds = rules[language].get(name, Bounds())
+            if bounds != usual:
+                others.setdefault((bounds.min, bounds.max), []).append(language)
+        odd = [language for languages in others.values() for language in languages]
+        tests = [~pl.col("language").is_in(odd) & outside(name, usual)] if _bounded(usual) else []
+        for (low, high), languages in others.items():
+            bounds = Bounds(min=low, max=high)
+            if _bounded(bounds):
+                tests.append(pl.col("language").is_in(languages) & outside(name, bounds))
+        if tests:
+            failed.append((name, pl.any_horizontal(tests)))
+    return failed
+
+
+def outside(name: str, bounds: Bounds) -> pl.Expr:
+    """Whether a number is beyond its bounds; one that is null is not."""
+    column, beyond = pl.col(name), pl.lit(False)
+    if bounds.min is not None:
+        beyond = beyond | (column < bounds.min)
+    if bounds.max is not None:
+        beyond = beyond | (column > bounds.max)
+    return beyond.fill_null(False)
+
+
+def _bounded(bounds: Bounds) -> bool:
+    return bounds.min is not None or bounds.max is not None

@@ -1,0 +1,158 @@
+"""Numbers about files, a batch at a time: compiled passes over the bytes, then the syntax tree of each file."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from nemotron_assets.code.quality import _passes as p
+from nemotron_assets.code.quality import syntax
+from nemotron_assets.code.quality.numbers import CODE, COUNTED, MADE_WITH, NUMBERS, OF_WORDS, WHOLE
+from nemotron_assets.code.quality.tables import ANNOTATIONS
+from nemotron_assets.recipe.code_quality import CodeQuality
+from nemotron_assets.recipe.heuristics import Measures
+from nemotron_assets.table import content_hash, row_id
+from nemotron_assets.web.quality import heuristics
+
+READ = ("id", "repo", "commit_id", "rel_path", "language", "bytes", "content")
+
+#: How a line begins that prints, by language; blanks before it do not count.
+PRINTS = {
+    ("Python",): ("print(", "print ", "pprint("),
+    ("C", "C++", "Cuda"): ("printf(", "fprintf(", "puts(", "std::cout", "cout"),
+    ("Java",): ("system.out.print", "system.err.print", "system.out.format"),
+    ("C#",): ("console.write", "debug.write"),
+    ("JavaScript", "TypeScript"): ("console.log", "console.error", "console.info", "console.warn", "document.write"),
+    ("Go",): ("fmt.print", "fmt.fprint", "log.print", "println("),
+}
+_MAIN = ("int main(", "int main (", "void main(", "void main (")
+_MAIN_LANGUAGES = ("C", "C++", "Cuda")
+
+
+def annotate(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
+    """Rows of `code.annotations`, without parents, for rows of `code.files` (columns `READ`)."""
+    numbers = from_bytes(files, recipe)
+    trees = [
+        syntax.measure(text, language, recipe.max_parsed_kb << 10, recipe.long_string)
+        for text, language in files.select("content", "language").iter_rows()
+    ]
+    lines, full = np.maximum(numbers["lines"].to_numpy(), 1), np.maximum(numbers["full_lines"].to_numpy(), 1)
+    words = np.maximum(numbers["words"].to_numpy(), 1)
+    from_trees = syntax.as_columns(trees, lines, full, words, numbers["print_lines"].to_numpy())
+    facts = files.select("id", "repo", "commit_id", "rel_path", "language", "bytes")
+    found = pl.concat([facts, numbers.drop("full_lines", "print_lines"), from_trees], how="horizontal")
+    return found.with_columns(pl.col(name).cast(pl.Int64 if name in WHOLE else pl.Float64) for name in NUMBERS)
+
+
+def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
+    """The numbers of `COUNTED` and `OF_WORDS`, and the lines that are not blank or print, as columns."""
+    texts = files["content"].to_arrow()
+    data, offsets = heuristics.utf8(texts)
+    counts = np.zeros((len(files), len(p.COUNTS)), np.int64)
+    masks = np.array([_mask(language) for language in files["language"]], np.int64)
+    head, long_word = recipe.head_characters, recipe.long_word
+    p.count_files(data, offsets, counts, masks, *_strings(recipe.todo, recipe.generated), head, long_word)
+    n = dict(zip(p.COUNTS, counts.T, strict=True))
+    web = heuristics.measure(texts, Measures())
+
+    def per(what: str, of: str) -> np.ndarray:
+        return np.divide(n[what], n[of], out=np.zeros(len(files)), where=n[of] > 0)
+
+    text = n["characters"] - n["line_breaks"]
+    found = {
+        **{name: n[name] for name in ("characters", "lines", "longest_line", "longest_encoded", "main_lines",
+                                      "xml_header", "generated_mark", "full_lines", "print_lines")},
+        "mean_line": np.divide(text, n["lines"], out=np.zeros(len(files)), where=n["lines"] > 0),
+        "letter_share": per("letters", "characters"),
+        "replacement_share": per("replacements", "characters"),
+        "hex_share": per("hex", "characters"),
+        "base64_share": per("base64", "characters"),
+        "unicode_escape_share": per("unicode_escapes", "characters"),
+        "long_word_share": per("long_word", "characters"),
+        "hex_word_share": per("hex_word", "characters"),
+        "todo_line_share": per("todo_lines", "lines"),
+        "assert_line_share": per("assert_lines", "lines"),
+        "print_line_share": per("print_lines", "lines"),
+        "preprocessor_line_share": per("preprocessor_lines", "lines"),
+        "zero_line_share": per("zero_lines", "lines"),
+        "unique_word_share": per("unique_words", "words"),
+        "mean_word_characters": per("identifier_characters", "identifiers"),
+    }  # fmt: skip
+    found |= {name: web[name].to_numpy() for name in OF_WORDS if name in web.columns and name not in found}
+    found["duplicate_line_share"] = 1 - web["unique_line_share"].to_numpy()
+    return pl.DataFrame({name: found[name] for name in (*COUNTED, *OF_WORDS, "full_lines", "print_lines")})
+
+
+def bounded(batches: Iterable[pa.RecordBatch], recipe: CodeQuality) -> Iterator[pa.RecordBatch]:
+    """Batches of files cut so that each is at most the recipe's MB, or one file."""
+    most = recipe.batch_mb << 20
+    for batch in batches:
+        first, size = 0, 0
+        for k, length in enumerate(pa.compute.binary_length(batch["content"]).to_pylist()):
+            if k > first and size + length > most:
+                yield batch.slice(first, k - first)
+                first, size = k, 0
+            size += length
+        if batch.num_rows:
+            yield batch.slice(first)
+
+
+def as_rows(found: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """`annotate`'s frames as rows of the table."""
+    for frame in found:
+        yield identified(frame, ANNOTATIONS.full_name).select(ANNOTATIONS.column_names)
+
+
+def identified(frame: pl.DataFrame, table: str) -> pl.DataFrame:
+    """A frame whose `id` is a file's: with the ids of `table`'s rows, and the file as their parent."""
+    return frame.with_columns(
+        parents=pl.concat_list("id"), id=pl.Series([row_id(table, file) for file in frame["id"]], dtype=pl.String)
+    )
+
+
+def version(recipe: CodeQuality) -> str:
+    """Names what the numbers depend on beside the files."""
+    return content_hash("\x1f".join([CODE, *(repr(getattr(recipe, name)) for name in MADE_WITH)]))[:16]
+
+
+def compile_passes(recipe: CodeQuality) -> None:
+    """Compile once here, so that not every worker does at the same time."""
+    columns = {"content": ["int main() {\n}\n"], "language": ["C"]}
+    from_bytes(pl.DataFrame(columns), recipe)
+
+
+@functools.cache
+def _mask(language: str) -> int:
+    mask = p.TODO | p.ASSERT | p.GENERATED
+    if language in _MAIN_LANGUAGES:
+        mask |= p.MAIN
+    for k, languages in enumerate(PRINTS):
+        if language in languages:
+            mask |= p.FIRST_PRINT << k
+    return mask
+
+
+@functools.lru_cache(maxsize=4)
+def _strings(todo: tuple[str, ...], generated: tuple[str, ...]) -> tuple:
+    """What `count_files` looks strings up in, sorted by their first bytes."""
+    known = [(string, p.TODO, False, True) for string in todo]
+    known += [(string, p.GENERATED, False, False) for string in generated]
+    known += [("assert", p.ASSERT, False, False), *((string, p.MAIN, True, False) for string in _MAIN)]
+    for k, strings in enumerate(PRINTS.values()):
+        known += [(string, p.FIRST_PRINT << k, True, False) for string in strings]
+    known.sort()
+    encoded = [string.encode() for string, *_ in known]
+    firsts = np.array([string[0] for string in encoded])
+    return (
+        p.byte_flags(),
+        np.frombuffer(b"".join(encoded), np.uint8),
+        np.cumsum([0, *map(len, encoded)]).astype(np.int64),
+        np.array([kind for _, kind, _, _ in known], np.int64),
+        np.array([at_start for _, _, at_start, _ in known], np.bool_),
+        np.array([whole for _, _, _, whole in known], np.bool_),
+        np.searchsorted(firsts, np.arange(257)).astype(np.int64),
+    )
