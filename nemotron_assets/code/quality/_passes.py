@@ -157,7 +157,7 @@ def count_files(
         row, mask = counts[t], masks[t]
         start, end = offsets[t], offsets[t + 1]
         characters, letters, line_characters, line_kinds = 0, 0, 0, 0
-        line_start, line_text, line_last = start, -1, start  # first and one behind the last byte that is no blank
+        line_text, line_last = -1, start  # first and one behind the last byte that is no blank
         word_start, base_start = -1, -1
         token, in_token, unique = _SEED, False, 0
         table = 16
@@ -257,7 +257,7 @@ def count_files(
                     row[_ZERO] += _ends_with_zero(data, line_text, line_last)
                     if line_kinds & GENERATED:
                         row[_GENERATED] = 1
-                line_characters, line_kinds, line_start, line_text = 0, 0, i + 1, -1
+                line_characters, line_kinds, line_text = 0, 0, -1
         row[_CHARACTERS], row[_LETTERS], row[_UNIQUE] = characters, letters - row[_REPLACEMENTS], unique
         _escape_runs(data, start, end, flags, row)
         i = start

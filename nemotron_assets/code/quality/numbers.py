@@ -44,7 +44,7 @@ OF_WORDS = {
     "duplicate_line_share": "share of the lines that are not blank whose text, blanks at the ends aside, came before",
     **{f"top_{n}gram_share": f"characters of the most frequent {n} words in a row, per character, as in web.measures"
        for n in (2, 3, 4)},
-    **{f"repeated_{n}gram_share": f"characters of {n} words in a row that came before, per character, as in web.measures"
+    **{f"repeated_{n}gram_share": f"characters of {n} words in a row that came before, per character; see web.measures"
        for n in range(5, 11)},
 }  # fmt: skip
 #: From the syntax tree; null where the language has no grammar here or the file is too large.

@@ -54,13 +54,13 @@ def _flags(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
 
     dense = language.is_in(_MINIFIABLE) & (pl.col("mean_line") > recipe.minified_line)
     dense &= pl.col("whitespace_share") < 0.1
+    idle = (pl.col("no_logic_line_share") > recipe.sampled.no_logic_above).fill_null(False)
     flags = [
         (VENDORED, any_of(recipe.vendored) & ~pl.col("repo").is_in(recipe.vendored_except)),
         (MINIFIED, any_of(recipe.minified) | dense),
         (DATA_DUMP, any_of(recipe.data_dump)),
         (GO_TEST, path.str.ends_with("_test.go") & by_chance(recipe.sampled.go_tests, GO_TEST)),
-        (NO_LOGIC, (language == "Python") & (pl.col("no_logic_line_share") > recipe.sampled.no_logic_above).fill_null(False)
-         & by_chance(recipe.sampled.no_logic, NO_LOGIC)),
+        (NO_LOGIC, (language == "Python") & idle & by_chance(recipe.sampled.no_logic, NO_LOGIC)),
     ]  # fmt: skip
     if recipe.generated_files == "drop":
         flags.insert(1, (GENERATED, pl.col("generated_mark") == 1))

@@ -24,7 +24,8 @@ _B64 = "A-Za-z0-9_-"
 
 #: (kind, a string that must be there, pattern). A group named `value` is what is replaced, else the whole match.
 _TOKENS = (
-    ("private_key", "PRIVATE KEY", r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?P<value>[^-]{40,20000})-----END"),
+    ("private_key", "PRIVATE KEY",
+     r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?P<value>[^-]{40,20000})-----END"),
     ("aws_key", "", r"(?<![A-Za-z0-9])(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
     ("github_token", "gh", r"(?<![A-Za-z0-9])gh[pousr]_[A-Za-z0-9]{36,251}(?![A-Za-z0-9])"),
     ("github_token", "github_pat_", r"github_pat_[A-Za-z0-9_]{60,100}"),
@@ -38,7 +39,8 @@ _TOKENS = (
     ("npm_token", "npm_", r"(?<![A-Za-z0-9])npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
     ("pypi_token", "pypi-", rf"pypi-AgEIcHlwaS5vcmc[{_B64}]{{50,500}}"),
     ("huggingface_token", "hf_", r"(?<![A-Za-z0-9_])hf_[A-Za-z]{34}(?![A-Za-z0-9])"),
-    ("openai_key", "sk-", rf"(?<![A-Za-z0-9])sk-(?:proj-|ant-|svcacct-)?(?=[{_B64}]*[0-9])(?=[{_B64}]*[A-Z])[{_B64}]{{40,200}}"),
+    ("openai_key", "sk-",
+     rf"(?<![A-Za-z0-9])sk-(?:proj-|ant-|svcacct-)?(?=[{_B64}]*[0-9])(?=[{_B64}]*[A-Z])[{_B64}]{{40,200}}"),
     ("azure_key", "AccountKey=", r"AccountKey=(?P<value>[A-Za-z0-9+/]{86}==)"),
     ("jwt", "eyJ", rf"(?<![A-Za-z0-9])eyJ[{_B64}]{{10,1000}}\.eyJ[{_B64}]{{10,2000}}\.[{_B64}]{{16,1000}}"),
     ("url_password", "://", r"[a-z][a-z0-9+]{1,15}://[A-Za-z0-9._%+-]{1,64}:(?P<value>[^\s:@/\"'<>$%{}()]{6,100})@[A-Za-z0-9]"),
@@ -46,7 +48,8 @@ _TOKENS = (
 _COMPILED = tuple((kind, needle, re.compile(pattern)) for kind, needle, pattern in _TOKENS)
 _ASSIGNED = re.compile(
     r"(?:passw(?:or)?d|passphrase|secret|token|api_?-?key|access_?-?key|auth_?-?key|private_?-?key|credentials?)"
-    r"[A-Za-z0-9_]{0,20}[\"'\]]{0,2}[ \t]{0,8}(?::?=|:|=>)[ \t]{0,8}[\"'](?P<value>[A-Za-z0-9+/=_.~!@#%^&*-]{6,200})[\"']",
+    r"[A-Za-z0-9_]{0,20}[\"'\]]{0,2}[ \t]{0,8}(?::?=|:|=>)[ \t]{0,8}"
+    r"[\"'](?P<value>[A-Za-z0-9+/=_.~!@#%^&*-]{6,200})[\"']",
     re.IGNORECASE,
 )
 _CUES = re.compile(r"passw|passphrase|secret|token|key|credential", re.IGNORECASE)
@@ -59,13 +62,11 @@ _DIGIT, _LETTER = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]")
 
 @dataclass(frozen=True)
 class Found:
-    """A text after the rules: `secrets` and `personal` name what was found, once per find, sorted; `drop` says why
-    the file must go."""
+    """A text after the rules: `secrets` and `personal` name what was found, once per find, sorted."""
 
     text: str
     secrets: tuple[str, ...]
     personal: tuple[str, ...]
-    drop: str | None = None
 
 
 def clean(text: str, recipe: Secrets) -> Found:
@@ -80,10 +81,7 @@ def clean(text: str, recipe: Secrets) -> Found:
     if recipe.personal == "redact":
         tokens = {"email": recipe.email.token, "ip": recipe.ip.token}
         text = _until_stable(text, addresses, lambda text: list(personal(text, recipe)), people, tokens.__getitem__)
-    drop = (
-        "secret" if kinds and recipe.action == "drop" else "personal" if people and recipe.personal == "drop" else None
-    )
-    return Found(text, tuple(sorted(kinds.elements())), tuple(sorted(people.elements())), drop)
+    return Found(text, tuple(sorted(kinds.elements())), tuple(sorted(people.elements())))
 
 
 def token(kind: str) -> str:
