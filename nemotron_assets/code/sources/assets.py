@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.sources.tables import (
     ATTRIBUTIONS,
     CONTENTS,
@@ -85,28 +86,39 @@ contents = _beside(CONTENTS)
     DUPLICATES,
     recipe="code_dedup",
     kinds={"duckdb", "numba"},
-    ins={"files": dg.AssetIn(FILES.asset_key), "found": dg.AssetIn(REPOSITORIES.asset_key)},
+    ins={
+        "files": dg.AssetIn(FILES.asset_key),
+        "found": dg.AssetIn(REPOSITORIES.asset_key),
+        "licenses": dg.AssetIn(LICENSES.asset_key),
+    },
 )
-def duplicates(files: Reader, found: Reader, recipe: dg.ResourceParam[Recipe]):
+def duplicates(files: Reader, found: Reader, licenses: Reader, recipe: dg.ResourceParam[Recipe]):
     """Files that are dropped because one that is kept has the same or nearly the same text, over all repositories. Kept
     is the one under the licence that asks for least, then the newest, then that of the largest repository."""
-    from nemotron_assets.code.sources.duplicates import duplicates_of
+    from nemotron_assets.code.sources.duplicates import duplicates_of, licence_frames
 
-    return duplicates_of(files, found, recipe.code_dedup)
+    return duplicates_of(files, found, recipe.code_dedup, licence_frames(licenses))
 
 
 @table_asset(
     METADATA,
-    recipe="code_dedup",
+    recipe=(),
     kinds={"polars"},
-    ins={"files": dg.AssetIn(FILES.asset_key), "duplicates": dg.AssetIn(DUPLICATES.asset_key)},
+    ins={
+        "files": dg.AssetIn(FILES.asset_key),
+        "licenses": dg.AssetIn(LICENSES.asset_key),
+        "duplicates": dg.AssetIn(DUPLICATES.asset_key),
+    },
 )
-def metadata(files: Reader, duplicates: Reader):
-    """Where every file of the corpus can be fetched again and the hash its text must have (the release's
+def metadata(files: Reader, licenses: Reader, duplicates: Reader):
+    """Where every file that may be used can be fetched again, and the hash its text must have (the release's
     Nemotron-Code-Metadata has the first three columns). `nemotron code rebuild` makes the texts of it."""
+    import polars as pl
+
     from nemotron_assets.code.sources.metadata import metadata_of
 
-    return metadata_of(files.scan(), duplicates.scan())
+    allowed = licenses.scan().filter(pl.col("decision") == "allowed").select("file", "license")
+    return metadata_of(files.scan(), duplicates.scan(), only=allowed, licences=allowed)
 
 
 @table_asset(

@@ -90,13 +90,17 @@ from ordered o join firsts f using (content_hash) left join near n on n.late = f
 where k.place <> o.place
 order by o.place
 """
+#: Of the texts compared at a time: a character makes at most one shingle, of eight bytes.
+_CHARACTERS_PER_MB = (1 << 20) // 10
+_UNFINISHED = ("dev", "snapshot", "~")  # what comes before an alpha
 _PRE_RELEASE = re.compile(r"a|alpha|b|beta|c|rc|pre|preview|dev|snapshot|m|milestone|~", re.IGNORECASE)
 
 
 def duplicates_of(
     files: Reader, repositories: Reader, recipe: CodeDedup, licences: Iterable[pl.DataFrame] = ()
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of `code.duplicates`. `licences` are frames of `id` (of a file), `licence` (SPDX) and `accepted`."""
+    """Rows of `code.duplicates`. `licences` are frames of `id` (of a file), `licence` (SPDX) and `decision`
+    (allowed, review or rejected)."""
     with workspace(recipe.memory_mb) as connection:
         # Deterministic whatever order the tables are read in: everything is by the order of precedence.
         load(connection, "files", _FILES, _columns(files, _FILES))
@@ -136,24 +140,39 @@ def version_key(version: str | None) -> str | None:
         if number:
             key += f"0{number.lstrip('0')[:30].rjust(30, '0')}"
         elif _PRE_RELEASE.fullmatch(word):
-            key += f"!{word.lower()}"
+            key += f"!{'!' if word.lower() in _UNFINISHED else ''}{word.lower()}"
         elif key:
             key += f"/{word.lower()}"
     return f"{key}#"
 
 
 def _ranked(licences: Iterable[pl.DataFrame], order: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
-    """Files with the place of their licence: those of the recipe's order, other accepted ones, the rest last."""
-    ranks = {name: rank for rank, name in enumerate(order)}
-    others, left_out = len(order), len(order) + 2
+    """Files with the place of their licence: those of the recipe's order, other allowed ones, undecided, rejected."""
     for frame in licences:
-        rank = (
-            pl.when(~pl.col("accepted"))
-            .then(left_out)
-            .otherwise(pl.col("licence").replace_strict(ranks, default=others, return_dtype=pl.Int32))
-        )
-        ranked = frame.select("id", pl.col("licence").fill_null("none"), rank.cast(pl.Int32).alias("rank"))
+        known = frame.select("licence", "decision").unique()
+        ranks = [licence_rank(licence, decision, order) for licence, decision in known.iter_rows()]
+        ranked = frame.join(
+            known.with_columns(rank=pl.Series(ranks, dtype=pl.Int32)), on=["licence", "decision"], nulls_equal=True
+        ).select("id", pl.col("licence").fill_null("none"), "rank")
         yield from ranked.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_LICENCES).to_batches()
+
+
+def licence_frames(licences: Reader) -> Iterator[pl.DataFrame]:
+    """What `duplicates_of` wants to know of `code.licenses`."""
+    for batch in licences.batches(("file", "license", "decision"), batch_size=16_384):
+        yield pl.from_arrow(batch).rename({"file": "id", "license": "licence"})
+
+
+def licence_rank(licence: str | None, decision: str, order: tuple[str, ...]) -> int:
+    """How early copies under a licence come. Of licences joined by OR the best counts, of those by AND the worst."""
+    if decision != "allowed":
+        return len(order) + (1 if decision == "review" else 2)
+    places = {name: place for place, name in enumerate(order)}
+    ranks = []
+    for side in re.split(r"\s+OR\s+", licence or ""):
+        names = re.split(r"\s+AND\s+", side.strip("() "))
+        ranks.append(max(places.get(name.partition(" WITH ")[0].strip("() "), len(order)) for name in names))
+    return min(ranks)
 
 
 def shingling(recipe: CodeDedup) -> Shingling:
@@ -212,7 +231,7 @@ def _verified(
         "select c.late, c.early, l.bytes + e.bytes as bytes from candidates c join ordered l on l.place = c.late "
         "join ordered e on e.place = c.early order by c.early, c.late"
     )
-    budget = (recipe.memory_mb << 20) // 10  # a character makes at most one shingle of eight bytes
+    budget = recipe.memory_mb * _CHARACTERS_PER_MB
     pairs: list[tuple[int, int]] = []
     places: set[int] = set()
     size = 0

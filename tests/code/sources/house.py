@@ -1,13 +1,12 @@
 """A lake, and the first room's assets run over the sources a test names."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 
 import dagster as dg
 import polars as pl
 
+from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.sources import assets, checks
 from nemotron_assets.code.sources.tables import (
     ATTRIBUTIONS,
@@ -20,13 +19,41 @@ from nemotron_assets.code.sources.tables import (
 )
 from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.recipe.code import CodeSources
-from nemotron_assets.table import Table
+from nemotron_assets.table import Part, Parts, Table, table_asset
 from resources.compute import Compute
 from resources.crawl import Crawl
-from resources.lakehouse import Lakehouse
+from resources.lakehouse import Lakehouse, Reader
 
 _TABLES = (REPOSITORIES, FILES, REJECTED_FILES, CONTENTS, DUPLICATES, METADATA, ATTRIBUTIONS)
 ROOM = [asset for asset in assets.ASSETS if asset.key in {table.asset_key for table in _TABLES}]
+
+
+@table_asset(LICENSES, recipe=(), ins={"files": dg.AssetIn(FILES.asset_key)})
+def licenses(files: Reader):
+    """Stands for the next room: everything is under MIT, but what `gnu/` has, which may not be used."""
+    rows = files.scan().select(
+        pl.concat_list("id").alias("parents"), pl.col("id").alias("file"), "repo", "commit_id", "rel_path"
+    )
+    gnu = pl.col("repo").str.starts_with("gnu/")
+    told = rows.collect().with_columns(
+        id=pl.col("file"), license=pl.when(gnu).then(pl.lit("GPL-3.0-only")).otherwise(pl.lit("MIT")),
+        decision=pl.when(gnu).then(pl.lit("rejected")).otherwise(pl.lit("allowed")),
+    )  # fmt: skip
+    parts = told.partition_by("repo", as_dict=True)
+    schema = pl.from_arrow(LICENSES.arrow_schema().empty_table()).schema
+    unknown = [
+        pl.lit("" if dtype == pl.String else None, dtype=dtype).alias(name)
+        for name, dtype in schema.items()
+        if name not in told.columns
+    ]
+    return Parts(
+        Part(
+            repo,
+            str(hash(frame.hash_rows().sum())),
+            lambda frame=frame: frame.with_columns(unknown).select(list(schema)),
+        )
+        for (repo,), frame in sorted(parts.items())
+    )
 
 
 class House(NamedTuple):
@@ -46,7 +73,7 @@ class House(NamedTuple):
         }  # fmt: skip
         with dg.DagsterInstance.ephemeral() as instance:
             return dg.materialize(
-                [*ROOM, *checks.CHECKS], instance=instance, resources=resources, raise_on_error=raise_on_error
+                [*ROOM, licenses, *checks.CHECKS], instance=instance, resources=resources, raise_on_error=raise_on_error
             )
 
 

@@ -1,0 +1,195 @@
+"""Which copy wins and why; near-duplicates against a plain comparison of every pair."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from nemotron_assets.code.sources.duplicates import duplicates_of, licence_rank, version_key
+from nemotron_assets.code.sources.files import file_id, repository_id
+from nemotron_assets.code.sources.tables import DUPLICATES, FILES, REPOSITORIES
+from nemotron_assets.recipe import current_recipe
+from nemotron_assets.table import Part, Parts, content_hash
+from resources.lakehouse import Lakehouse
+
+COMMIT = "a" * 40
+ORDER = ("CC0-1.0", "MIT", "Apache-2.0")
+
+
+def lake_with(folder, files, repositories=()):
+    """A lake with files (repo, path, text) or (repo, path, text, language), and what is known of repositories."""
+    lake = Lakehouse(root=str(folder))
+    known = dict(repositories)
+    rows = [
+        {"id": file_id(repo, COMMIT, path), "parents": [repository_id(repo, COMMIT)], "repo": repo, "commit_id": COMMIT,
+         "rel_path": path, "language": (*more, "Python")[0], "language_by": "extension", "content": text,
+         "bytes": len(text.encode()), "encoding": "utf-8", "blob_id": "", "content_hash": content_hash(text)}
+        for repo, path, text, *more in files
+    ]  # fmt: skip
+    schema = pl.from_arrow(FILES.arrow_schema().empty_table()).schema
+    frame = pl.DataFrame(rows, schema=schema)
+    lake.write(
+        FILES, Parts(Part(r, "1", lambda r=r: frame.filter(pl.col("repo") == r)) for r in frame["repo"].unique())
+    )
+    about = [
+        {"id": repository_id(repo, COMMIT), "repo": repo, "commit_id": COMMIT, "source": "s", "kind": "git",
+         "location": "", "version": None, "updated_at": None, "stars": None, "fingerprint": "", **known.get(repo, {})}
+        for repo in sorted(set(frame["repo"]))
+    ]  # fmt: skip
+    lake.write(
+        REPOSITORIES, pl.DataFrame(about, schema=pl.from_arrow(REPOSITORIES.arrow_schema().empty_table()).schema)
+    )
+    return lake
+
+
+def found(lake, licences=(), **changes):
+    """{(repo, path): row} of the duplicates."""
+    recipe = current_recipe().code_dedup.model_copy(update=changes)
+    batches = list(duplicates_of(lake.read(FILES), lake.read(REPOSITORIES), recipe, licences))
+    empty = pl.from_arrow(DUPLICATES.arrow_schema().empty_table())
+    rows = pl.concat(
+        [empty, *(pl.from_arrow(batch) if not isinstance(batch, pl.DataFrame) else batch for batch in batches)]
+    )
+    return {(row["repo"], row["rel_path"]): row for row in rows.iter_rows(named=True)}
+
+
+TEXT = "def area(width, height):\n    return width * height\n"
+
+
+@pytest.mark.parametrize(
+    ("about", "winner", "why"),
+    [
+        ({"a/a": {"updated_at": datetime(2020, 1, 1, tzinfo=UTC)},
+          "b/b": {"updated_at": datetime(2021, 1, 1, tzinfo=UTC)}},
+         "b/b", "commit: 2021-01-01 00:00:00 after 2020-01-01 00:00:00"),
+        ({"a/a": {}, "b/b": {"updated_at": datetime(2021, 1, 1, tzinfo=UTC)}}, "b/b",
+         "commit: 2021-01-01 00:00:00 after unknown"),
+        ({"a/a": {"version": "1.9"}, "b/b": {"version": "1.10"}}, "b/b", "version: 1.10 after 1.9"),
+        ({"a/a": {"version": "2.0rc1"}, "b/b": {"version": "2.0"}}, "b/b", "version: 2.0 after 2.0rc1"),
+        ({}, "b/b", "files: 2 before 1"),
+    ],
+)  # fmt: skip
+def test_the_newest_then_the_largest_repository_wins_and_the_row_says_so(tmp_path, about, winner, why):
+    files = [("a/a", "x.py", TEXT), ("b/b", "y.py", TEXT), ("b/b", "z.py", "import os\nprint(os.getcwd(), 1, 2, 3)\n")]
+    (row,) = found(lake_with(tmp_path, files, about.items())).values()
+    assert (row["duplicate_of_repo"], row["why"], row["kind"], row["similarity"]) == (winner, why, "exact", 1.0)
+
+
+def test_names_decide_last(tmp_path):
+    rows = found(lake_with(tmp_path, [("b/b", "x.py", TEXT), ("a/a", "x.py", TEXT)]))
+    assert rows["b/b", "x.py"]["why"] == "name: a/a before b/b"
+    rows = found(lake_with(tmp_path / "2", [("a/a", "x.py", TEXT), ("a/a", "w.py", TEXT)]))
+    assert rows["a/a", "x.py"]["why"] == "name: w.py before x.py"
+
+
+def test_the_licence_that_asks_for_least_wins_before_all_else(tmp_path):
+    lake = lake_with(
+        tmp_path, [("a/a", "x", TEXT), ("b/b", "x", TEXT), ("c/c", "x", TEXT)], {"a/a": {"version": "9"}}.items()
+    )
+    told = {"a/a": ("GPL-3.0-only", "rejected"), "b/b": ("Apache-2.0", "allowed"), "c/c": ("MIT", "allowed")}
+    licences = pl.DataFrame(
+        [(file_id(repo, COMMIT, "x"), *licence) for repo, licence in told.items()],
+        schema=["id", "licence", "decision"], orient="row",
+    )  # fmt: skip
+    rows = found(lake, [licences])
+    assert rows["a/a", "x"]["why"] == "licence: MIT before GPL-3.0-only"
+    assert rows["b/b", "x"]["why"] == "licence: MIT before Apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("licence", "decision", "rank"),
+    [("CC0-1.0", "allowed", 0), ("MIT", "allowed", 1), ("Apache-2.0 OR MIT", "allowed", 1),
+     ("MIT AND Apache-2.0", "allowed", 2), ("(MIT AND Apache-2.0) OR CC0-1.0", "allowed", 0),
+     ("Apache-2.0 WITH LLVM-exception", "allowed", 2), ("ISC", "allowed", 3), ("MIT", "review", 4), (None, "review", 4),
+     ("MIT", "rejected", 5), (None, "rejected", 5)],
+)  # fmt: skip
+def test_licences_have_their_places(licence, decision, rank):
+    assert licence_rank(licence, decision, ORDER) == rank
+
+
+def test_versions_sort_as_versions():
+    ordered = [
+        "0.9",
+        "1.0.dev1",
+        "1.0a1",
+        "1.0b2",
+        "1.0rc1",
+        "1.0",
+        "1.0.1",
+        "1.2",
+        "1.10",
+        "1.10.0",
+        "2.0-beta",
+        "2.0",
+    ]
+    assert sorted(ordered, key=version_key) == ordered
+    assert version_key(None) is None
+
+
+def variants(seed: int) -> list[tuple[str, str, str]]:
+    """Files made by changing some words of a few others, so that their similarities are anything from 0 to 1."""
+    rng = random.Random(seed)
+    words = [f"name{n}" for n in range(400)]
+    originals = [[rng.choice(words) for _ in range(rng.randint(20, 200))] for _ in range(6)]
+    files = []
+    for number in range(60):
+        text = list(rng.choice(originals))
+        for _ in range(rng.choice([0, 0, 1, 2, 4, 8, 20])):
+            text[rng.randrange(len(text))] = rng.choice(words)
+        files.append((f"r/{number % 7}", f"{number:02d}.py", "\n".join(text)))
+    return files
+
+
+def shingles(text: str) -> set[tuple[str, ...]]:
+    words = re.findall(r"[^\W_]+", text.lower())
+    return {tuple(words[k : k + 5]) for k in range(max(1, len(words) - 4))}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_near_duplicates_are_those_of_a_plain_comparison(tmp_path, seed):
+    """With texts compared pair by pair in the order of precedence; pairs just above the limit may be missed by LSH."""
+    files = variants(seed)
+    rows = found(lake_with(tmp_path, files), max_bucket=1_000)
+    number = {repo: sum(f[0] == repo for f in files) for repo, *_ in files}
+    order = sorted(files, key=lambda f: (-number[f[0]], f[0], f[1]))
+    kept: list[tuple[str, str, str]] = []
+    texts: dict[str, tuple[str, str]] = {}
+    expected = {}
+    for repo, path, text in order:
+        if text in texts:
+            expected[repo, path] = texts[text]
+            continue
+        of = shingles(text)
+        first = next((k for k in kept if len(of & shingles(k[2])) / len(of | shingles(k[2])) >= 0.8), None)
+        if first:
+            expected[repo, path] = texts[text] = first[:2]
+        else:
+            kept.append((repo, path, text))
+            texts[text] = repo, path
+    assert len(expected) > 10
+    assert {key: (row["duplicate_of_repo"], row["duplicate_of_path"]) for key, row in rows.items()} == expected
+
+
+def test_the_result_does_not_depend_on_how_much_fits_into_memory(tmp_path, monkeypatch):
+    from nemotron_assets.code.sources import duplicates
+
+    lake = lake_with(tmp_path, variants(3))
+    whole = found(lake)
+    compared = duplicates._compared
+    calls = itertools.count()
+    monkeypatch.setattr(duplicates, "_compared", lambda *a: (next(calls), compared(*a))[1])
+    monkeypatch.setattr(duplicates, "_CHARACTERS_PER_MB", 40)
+    assert found(lake) == whole and next(calls) > 5
+
+
+def test_files_of_two_languages_are_near_duplicates_only_if_the_recipe_says_so(tmp_path):
+    text = " ".join(f"w{n}" for n in range(100))
+    files = [("a/a", "x.js", text, "JavaScript"), ("a/a", "x.ts", text + " more", "TypeScript")]
+    lake = lake_with(tmp_path, files)
+    assert not found(lake)
+    assert set(found(lake, within_language=False)) == {("a/a", "x.ts")}

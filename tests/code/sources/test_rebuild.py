@@ -1,0 +1,167 @@
+"""Texts made again from metadata are proven by their hashes, whatever has become of the repositories."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nemotron_assets.code.sources.rebuild import OUTCOMES, Rebuilder, metadata_rows, source_at, write
+from nemotron_assets.code.sources.text import decode
+from nemotron_assets.recipe import current_recipe
+from nemotron_assets.table import content_hash
+from resources.crawl import Crawl
+from resources.repositories import SourceError
+from tests.code.sources.places import LIMITS, git, limits, repository, tar, zipped
+from tests.conftest import SAMPLE
+from tests.resources.crawl_server import serving
+
+COMMIT = "c" * 40
+TEXTS = {"a.py": b"print(1)\n", "src/b.c": b"\xef\xbb\xbfint b;\n", "d/ü.txt": "grüße\n".encode("latin-1")}
+
+
+def crawl() -> Crawl:
+    return Crawl.from_recipe(current_recipe().crawl)
+
+
+def rows(contents=TEXTS, repo="o/r", commit=COMMIT):
+    return [
+        {"repo": repo, "commit_id": commit, "rel_path": path, "content_hash": content_hash(decode(data, 0.02).text)}
+        for path, data in contents.items()
+    ]
+
+
+def outcomes(place, wanted, of=LIMITS):
+    rebuilder = Rebuilder([source_at(str(place), of, crawl())], of)
+    return {result.rel_path: result for result in rebuilder.rebuild(wanted)}
+
+
+def test_the_sample_is_made_again_from_its_own_dump():
+    import polars as pl
+
+    dump = pl.read_parquet(SAMPLE / "code" / "files.parquet")
+    wanted = [
+        {"repo": r, "commit_id": c, "rel_path": p, "content_hash": content_hash(text)}
+        for r, c, p, data in dump.select("repo", "commit_id", "rel_path", "content").iter_rows()
+        if (text := decode(data, 0.02).text) is not None
+    ]
+    of = current_recipe().code_sources
+    rebuilder = Rebuilder([source_at("sample", of, crawl())], of)
+    for result, row in zip(rebuilder.rebuild(wanted), wanted, strict=True):
+        assert content_hash(result.content) == row["content_hash"]
+    assert rebuilder.counts == {"same": len(wanted)} and len(wanted) == 1_030
+
+
+@pytest.fixture(params=["git", "bundle", "tar", "zip", "parquet"])
+def place(request, tmp_path):
+    """The same repository as every kind of source has it, and its commit there."""
+    kind, shelf = request.param, tmp_path / "shelf"
+    (shelf / "o").mkdir(parents=True)
+    if kind == "git":
+        return shelf, repository(shelf / "o" / "r", TEXTS)
+    if kind == "bundle":
+        commit = repository(tmp_path / "work", TEXTS)
+        git(tmp_path / "work", "bundle", "create", str(shelf / "o" / "r.bundle"), "HEAD")
+        return shelf, commit
+    if kind == "tar":
+        members = [(f"r-1/{path}", data, {}) for path, data in TEXTS.items()]
+        (shelf / "o" / "r.tar.gz").write_bytes(tar(members, pax_headers={"comment": COMMIT}))
+    elif kind == "zip":
+        (shelf / "o" / "r.zip").write_bytes(zipped([(f"r-1/{p}", d) for p, d in TEXTS.items()], COMMIT.encode()))
+    else:
+        names = ("repo", "commit_id", "rel_path", "content")
+        columns = zip(*(("o/r", COMMIT, path, data) for path, data in TEXTS.items()), strict=True)
+        pq.write_table(pa.table(dict(zip(names, columns, strict=True))), shelf / "files.parquet")
+    return shelf, COMMIT
+
+
+def test_every_kind_of_source_gives_the_same_texts(place):
+    shelf, commit = place
+    found = outcomes(shelf, rows(commit=commit))
+    assert {path: r.outcome for path, r in found.items()} == dict.fromkeys(TEXTS, "same")
+    assert found["src/b.c"].content == "int b;\n" and found["d/ü.txt"].content == "grüße\n"
+    short = outcomes(shelf, rows(commit=commit[:7]))
+    assert {r.outcome for r in short.values()} == {"same"}, "the release names commits by their first seven digits"
+
+
+def test_an_earlier_commit_of_a_git_repository_is_read_as_it_was(tmp_path):
+    folder = tmp_path / "o" / "r"
+    first = repository(folder, {"a.py": b"print(1)\n"})
+    (folder / "a.py").write_bytes(b"print(2)\n")
+    git(folder, "commit", "-qam", "second")
+    assert outcomes(tmp_path, rows({"a.py": b"print(1)\n"}, commit=first))["a.py"].outcome == "same"
+
+
+def test_what_was_renamed_changed_or_lost_is_told_apart(tmp_path):
+    names = ("repo", "commit_id", "rel_path", "content")
+    held = {
+        "new/a.py": b"print(1)\n",
+        "b.py": b"changed\n",
+        "c.bin": b"\0\1",
+        "swapped.py": b"x = 2\n",
+        "y.py": b"x = 3\n",
+    }
+    columns = zip(*(("o/r", COMMIT, path, data) for path, data in held.items()), strict=True)
+    pq.write_table(pa.table(dict(zip(names, columns, strict=True))), tmp_path / "files.parquet")
+    wanted = rows(
+        {"a.py": b"print(1)\n", "b.py": b"was\n", "c.bin": b"text\n", "gone.py": b"4\n", "swapped.py": b"x = 3\n"}
+    )
+    wanted += rows({"z.py": b"1\n"}, repo="o/other") + rows({"w.py": b"1\n"}, commit="d" * 40)
+    wanted += [{"repo": "o/r", "commit_id": COMMIT, "rel_path": "../up", "content_hash": "0"}]
+    wanted += [{"repo": "../o", "commit_id": COMMIT, "rel_path": "v.py"}]
+    found = outcomes(tmp_path, wanted)
+    assert {path: r.outcome for path, r in found.items()} == {
+        "a.py": "renamed", "b.py": "changed", "c.bin": "unreadable", "gone.py": "missing_file", "swapped.py": "renamed",
+        "z.py": "missing_repository", "w.py": "missing_repository", "../up": "unusable_row", "v.py": "unusable_row",
+    }  # fmt: skip
+    assert (found["a.py"].path, found["a.py"].content) == ("new/a.py", "print(1)\n")
+    assert (found["swapped.py"].path, found["swapped.py"].content) == ("y.py", "x = 3\n")
+    assert found["b.py"].content is None
+    assert {r.outcome for r in found.values()} <= set(OUTCOMES)
+
+
+def test_metadata_without_hashes_gives_texts_that_are_not_proven(tmp_path):
+    repository(tmp_path / "o" / "r", TEXTS)
+    commit = git(tmp_path / "o" / "r", "rev-parse", "HEAD")
+    bare = [{key: row[key] for key in ("repo", "commit_id", "rel_path")} for row in rows(commit=commit)]
+    assert {r.outcome for r in outcomes(tmp_path, bare).values()} == {"unproven"}
+
+
+def test_archives_of_a_server(tmp_path):
+    folder = tmp_path / "o/r/tar.gz"
+    folder.mkdir(parents=True)
+    (folder / COMMIT).write_bytes(tar([(f"r-ccc/{path}", data, {}) for path, data in TEXTS.items()]))
+    with serving(tmp_path) as server:
+        found = outcomes(server.url, rows() + rows({"x.py": b"1\n"}, repo="o/gone"))
+        assert len(server.requests) == 2, "one archive for all the files of a repository"
+    assert {path: r.outcome for path, r in found.items()} == {
+        **dict.fromkeys(TEXTS, "same"),
+        "x.py": "missing_repository",
+    }
+
+
+def test_an_archive_over_the_limits_is_no_proof(tmp_path):
+    (tmp_path / "o").mkdir()
+    (tmp_path / "o" / "r.tar").write_bytes(tar([("r/a.py", b"x" * 50_000, {}), ("r/b.py", b"1", {})], mode="w",
+                                               pax_headers={"comment": COMMIT}))  # fmt: skip
+    wanted = rows({"a.py": b"x" * 50_000, "b.py": b"1"})
+    found = outcomes(tmp_path, wanted, limits(max_file_mb=0.01))
+    assert {path: r.outcome for path, r in found.items()} == {"a.py": "unreadable", "b.py": "same"}
+
+
+def test_metadata_is_read_from_files_and_folders_and_texts_are_written(tmp_path):
+    repository(tmp_path / "s" / "o" / "r", TEXTS)
+    commit = git(tmp_path / "s" / "o" / "r", "rev-parse", "HEAD")
+    (tmp_path / "m" / "data").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows(commit=commit)), tmp_path / "m" / "data" / "train-00000-of-00001.parquet")
+    read = list(metadata_rows(tmp_path / "m"))
+    assert read == rows(commit=commit)
+    rebuilder = Rebuilder([source_at(str(tmp_path / "s"), LIMITS, crawl())], LIMITS)
+    write(rebuilder.rebuild(read), tmp_path / "out.parquet")
+    texts = {row["rel_path"]: row["content"] for row in pq.read_table(tmp_path / "out.parquet").to_pylist()}
+    assert texts == {path: decode(data, 0.02).text for path, data in TEXTS.items()}
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "odd.parquet")
+    with pytest.raises(SourceError, match="no column"):
+        list(metadata_rows(tmp_path / "odd.parquet"))
+    with pytest.raises(SourceError, match="does not exist"):
+        source_at(str(tmp_path / "nowhere"), LIMITS, crawl())
