@@ -325,8 +325,6 @@ def _combine(
             other = against[0]
             doubt = doubt or f"{other.evidence[0].path} says {other.expression}, the licence text {expression}"
         return Grant(expression, evidence, doubt)
-    if len(read) > 1 and any(judge(grant.expression, recipe).decision == ALLOWED for grant in read):
-        return Grant(expression, evidence, doubt or "several licence texts, and nothing says how they go together")
     return Grant(expression, evidence, doubt)
 
 
