@@ -74,6 +74,32 @@ def _mathematics(rows: dict[str, list[dict[str, Any]]], snapshot: str) -> None:
     )  # fmt: skip
 
 
+def _code(rows: dict[str, list[dict[str, Any]]]) -> None:
+    """Two repositories with a file in common, and one whose licence must be looked at."""
+    for number, repo in enumerate(("o/one", "o/two")):
+        at = {"repo": repo, "commit_id": "a" * 40}
+        repository, file = row_id("code.repositories", repo), row_id("code.files", repo)
+        of_file = {**at, "rel_path": "a.py", "parents": [file]}
+        rows["code.repositories"].append({**at, "id": repository, "source": "s", "kind": "git"})
+        rows["code.files"].append(
+            {**of_file, "id": file, "parents": [repository], "language": "Python", "language_by": "extension",
+             "content": "x = 1", "bytes": 5, "content_hash": content_hash("x = 1")}
+        )  # fmt: skip
+        rows["code.contents"].append(
+            {**at, "id": row_id("code.contents", repo), "parents": [repository], "entries": 2, "files": 1, "bytes": 5,
+             "fates": ["kept", "binary"], "fate_counts": [1, 1], "outcome": "read"}
+        )  # fmt: skip
+        rows["code.licenses"].append(
+            {**of_file, "id": row_id("code.licenses", repo), "file": file, "license": ("MIT", "MPL-2.0")[number],
+             "decision": ("allowed", "review")[number], "scope": "repository", "evidence": "[]"}
+        )  # fmt: skip
+    rows["code.duplicates"].append(
+        {**of_file, "id": row_id("code.duplicates", file), "duplicate_of": row_id("code.files", "o/one"),
+         "duplicate_of_repo": "o/one", "duplicate_of_path": "a.py", "kind": "exact", "similarity": 1.0,
+         "why": "licence: MIT before MPL-2.0"}
+    )  # fmt: skip
+
+
 def rows_of_everything() -> dict[str, list[dict[str, Any]]]:
     """The rows of every table but models and scores, by full table name."""
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (
@@ -81,8 +107,9 @@ def rows_of_everything() -> dict[str, list[dict[str, Any]]]:
         "web.unique_documents", "web.quality", "web.verdicts", "web.curated", "web.multilingual", "web.rephrased",
         "web.diverse_qa", "web.translated_diverse_qa", "web.translation_outcomes", "web.nemotron_cc_v2",
         "llm.generations", "quarantine.rows", "math.rendered", "math.cleaned", "math.contamination",
-        "math.nemotron_cc_math",
+        "math.nemotron_cc_math", "code.repositories", "code.files", "code.contents", "code.licenses", "code.duplicates",
     )}  # fmt: skip
+    _code(rows)
     for snapshot in SNAPSHOTS:
         _mathematics(rows, snapshot)
     first: dict[tuple, dict[str, Any]] = {}

@@ -1,0 +1,11 @@
+-- Which repositories hold copies of which others' code, and what made the other one win?
+select
+    repo,
+    duplicate_of_repo,
+    kind,
+    split_part(why, ':', 1) as decided_by,
+    count(*) as files,
+    round(avg(similarity), 4) as mean_similarity
+from code.duplicates
+group by all
+order by files desc, repo, duplicate_of_repo, kind, decided_by;
