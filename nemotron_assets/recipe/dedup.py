@@ -58,8 +58,8 @@ class Dedup(Section):
         "the earliest is kept (published), so that chains of small changes are one document"
     )
     max_bucket: int = Field(
-        64, ge=1, description="a text is compared with the earliest so many others of a band (default); a band that "
-        "thousands of pages of one template share would give millions of pairs"
+        32, ge=1, description="of the texts that share a band, each is compared with the earliest so many and as many "
+        "just before it (default); a template that thousands of pages share would give millions of pairs"
     )  # fmt: skip
     check_documents: int = Field(500, ge=1, description="kept documents of a snapshot that a check looks at (default)")
     check_against: int = Field(

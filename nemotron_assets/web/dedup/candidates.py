@@ -4,9 +4,9 @@ The bands of all earlier snapshots outnumber those of a new one by far, and near
 new snapshot's bands tells so at a nanosecond each while the old ones stream by; fewer than one in a thousand pass by
 chance and are let go by the join.
 
-In a band that many texts share (pages of one template), each is paired with the earliest `max_bucket` others only, so
-that pairs grow with the texts and not with their square. Near-duplicates beyond those are still linked through them,
-because the earliest of a group are those that are kept.
+In a band that many texts share (pages of one template), each is paired with the earliest `max_bucket` others only, and
+with as many that come just before it (of another snapshot: the latest), so that pairs grow with the texts and not with
+their square. The earliest of a group of near-duplicates are those that are kept.
 """
 
 from __future__ import annotations
@@ -42,9 +42,14 @@ with
         from shared join mine using (row)
     ),
     pairs as (
-        select distinct late.row as late, early.row as early
+        select late.row as late, early.row as early
         from own early join own late using (band)
         where early.place < late.place and early.row <> late.row and early.place <= $most
+        union
+        select late.row, early.row
+        from (select *, unnest(range(1, $most + 1)) as back from own where place > $most + 1) late
+        join own early on early.band = late.band and early.place = late.place - late.back
+        where early.row <> late.row
     )
 select late.document as document, late.content_hash as content_hash,
        early.document as other, early.content_hash as other_content_hash
@@ -56,14 +61,15 @@ _BETWEEN = """
 with
     common as (select mine.row as row, theirs.row as other_row from mine join theirs using (content_hash)),
     others as (
-        select band, row, row_number() over (partition by band order by fetched_at, document) as place
+        select band, row, row_number() over (partition by band order by fetched_at, document) as place,
+               count(*) over (partition by band) as size
         from passed join theirs using (row)
         where row not in (select other_row from common)
     ),
     pairs as (
         select distinct bands.row as row, others.row as other_row
         from bands join others using (band)
-        where place <= $most and bands.row not in (select row from common)
+        where (place <= $most or place > size - $most) and bands.row not in (select row from common)
     )
 select mine.document as document, mine.content_hash as content_hash,
        theirs.document as other, theirs.content_hash as other_content_hash
