@@ -293,13 +293,15 @@ def nemotron_cc_math(
 ):
     """Nemotron-CC-Math as it is published: cleaned pages with a score of 3 (subset 3) and from 4 on (4plus), without
     near-duplicates and contaminated pages, each with the web document that decides whether it is held out."""
-    from nemotron_assets.math.corpus import release, report
-    from nemotron_assets.spool import spooled
+    from collections import Counter
 
-    snapshot, tally = context.partition_key, release.Tally()
-    made = spooled(release.published(lake, snapshot, recipe.math_corpus.release, tally))
-    context.add_output_metadata(report.published(tally, snapshot))
-    return made
+    from nemotron_assets.math.corpus import release, report
+
+    snapshot, left_out = context.partition_key, Counter()
+    return Parts(
+        release.parts(lake, snapshot, recipe.math_corpus.release, left_out),
+        metadata=lambda: report.published(lake.read(NEMOTRON_CC_MATH, snapshot).scan(), left_out, snapshot),
+    )
 
 
 @table_asset(

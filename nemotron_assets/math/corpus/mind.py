@@ -99,10 +99,12 @@ def request(style: Style, chunk: str, recipe: Mind, parents: tuple[str, ...] = (
 
 
 def grammar(style: Style, recipe: Mind) -> str:
-    """The regular expression of an answer: turns of the style's speakers, one a line."""
-    names = "|".join(literal_pattern(name) for name in CONVERSATIONS[style].speakers)
-    turn = rf"({names}): [^\s][^\n]{{9,{recipe.max_turn_characters - 1}}}"
-    return rf"{turn}(\n{turn}){{{recipe.min_turns - 1},{recipe.max_turns - 1}}}"
+    """The regular expression of an answer: turns of the style's speakers, one a line, the first two of different
+    ones."""
+    names = [literal_pattern(name) for name in CONVERSATIONS[style].speakers]
+    said = rf": [^\s][^\n]{{9,{recipe.max_turn_characters - 1}}}"
+    more = rf"(\n({'|'.join(names)}){said}){{{recipe.min_turns - 2},{recipe.max_turns - 2}}}"
+    return rf"{names[0]}{said}\n{names[1]}{said}{more}"
 
 
 def turns(style: Style, answer: str) -> list[tuple[str, str]]:

@@ -7,9 +7,9 @@ has its own.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,7 +17,7 @@ import polars as pl
 from nemotron_assets.math.corpus.tables import CLEANED, CONTAMINATION, DUPLICATES, NEMOTRON_CC_MATH, QUALITY
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
 from nemotron_assets.recipe.math_corpus import MathRelease
-from nemotron_assets.table import row_id
+from nemotron_assets.table import Part, content_hash, row_id
 from nemotron_assets.web.dedup.tables import DUPLICATES as WEB_DUPLICATES
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.tables import DOCUMENTS
@@ -29,34 +29,25 @@ _BATCH = 256
 _FIRST = pl.col("parents").list.first()
 
 
-@dataclass
-class Tally:
-    """What is published: pages and characters by subset, and how many pages are left out for which cause (a page may
-    have several)."""
-
-    pages: Counter[str] = field(default_factory=Counter)
-    characters: Counter[str] = field(default_factory=Counter)
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    def add(self, rows: pl.DataFrame) -> None:
-        for name, pages, characters in rows.group_by("category").agg(pl.len(), pl.col("characters").sum()).iter_rows():
-            self.pages[name] += pages
-            self.characters[name] += characters
+def parts(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter[str]) -> Iterator[Part]:
+    """A part of `math.nemotron_cc_math` per subset; `left_out` counts why pages are in none. Memory: ids and scores of
+    a snapshot's cleaned pages."""
+    kept, content = _kept(lake, snapshot, recipe, left_out), lake.read(CLEANED, snapshot).content()
+    for name in recipe.lowest_score:
+        mine = kept.filter(pl.col("category") == name).sort("cleaned")
+        told = pl.concat_str(["cleaned", "score", "edu_score", "warc_id", "origin"], separator=" ", ignore_nulls=True)
+        fingerprint = content_hash("\n".join([content, *mine.select(told).to_series()]))
+        if len(mine):
+            yield Part(name, fingerprint, functools.partial(_published, lake, snapshot, mine))
 
 
-def published(lake: Lakehouse, snapshot: str, recipe: MathRelease, tally: Tally) -> Iterator[pl.DataFrame]:
-    """Rows of `math.nemotron_cc_math`; `tally` counts them, and why pages are not among
-    them. Memory: ids and scores of a
-    snapshot's cleaned pages."""
-    kept = _kept(lake, snapshot, recipe, tally.left_out)
-    columns = ("id", "parents", "snapshot", "warc_file", "url", "language", "text", "characters", "generator",
-               "content_hash")  # fmt: skip
-    yield pl.from_arrow(NEMOTRON_CC_MATH.arrow_schema().empty_table())
+def _published(lake: Lakehouse, snapshot: str, kept: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Rows of `math.nemotron_cc_math` for what `_kept` tells of some pages."""
+    columns = ("id", "snapshot", "warc_file", "url", "language", "text", "characters", "generator", "content_hash")
     for batch in lake.read(CLEANED, snapshot).batches(columns, batch_size=_BATCH):
         rows = pl.from_arrow(batch).rename({"id": "cleaned"}).join(kept, on="cleaned", maintain_order="left")
         if rows.is_empty():
             continue
-        tally.add(rows)
         ids = [row_id(NEMOTRON_CC_MATH.full_name, page) for page in rows["cleaned"]]
         models = pl.when(pl.col("generator").is_null()).then(pl.lit([], pl.List(pl.String)))
         yield rows.with_columns(

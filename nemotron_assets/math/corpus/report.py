@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import dagster as dg
 import polars as pl
 
 from nemotron_assets.math.clean import OUTCOMES
 from nemotron_assets.plots import bars
-
-if TYPE_CHECKING:
-    from nemotron_assets.math.corpus.release import Tally
 
 _SHOWN = 50
 _BINS = ((0, 0), (1, 1), (2, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 200), (201, None))
@@ -84,15 +82,14 @@ def contamination(rows: pl.LazyFrame) -> dict[str, Any]:
     }
 
 
-def published(tally: Tally, snapshot: str) -> dict[str, Any]:
+def published(rows: pl.LazyFrame, left_out: Mapping[str, int], snapshot: str) -> dict[str, Any]:
     """Metadata of a partition of `math.nemotron_cc_math`: pages and tokens per subset, and why others are not in it."""
+    counts = rows.group_by("category").agg(pl.len(), pl.col("characters").sum() // 4).sort("category").collect()
     lines = ["| subset | pages | tokens, estimated |", "|---|--:|--:|"]
-    lines += [
-        f"| {name} | {pages:,} | {tally.characters[name] // 4:,} |" for name, pages in sorted(tally.pages.items())
-    ]
+    lines += [f"| {name} | {pages:,} | {tokens:,} |" for name, pages, tokens in counts.iter_rows()]
     return {
         "subsets": dg.MetadataValue.md("\n".join(lines)),
-        "estimated_tokens": sum(tally.characters.values()) // 4,
-        "left_out": dg.MetadataValue.json(dict(tally.left_out)),
-        "why_left_out": bars(tally.left_out, f"Pages left out, {snapshot} (a page may have several causes)", "pages"),
+        "estimated_tokens": int(counts["characters"].sum()),
+        "left_out": dg.MetadataValue.json(dict(left_out)),
+        "why_left_out": bars(left_out, f"Pages left out, {snapshot} (a page may have several causes)", "pages"),
     }

@@ -128,6 +128,7 @@ NEMOTRON_CC_MATH = Table(
     (ID, PARENTS, SNAPSHOT, URL, LANGUAGE, Column("text", "string", "the page's text"), CHARACTERS,
      *_METADATA, ORIGIN_HASH, CONTENT_HASH),
     partition_by="snapshot",
+    part_by="category",
     parents=("math.cleaned",),
     published=Published(
         title="Nemotron-CC-Math-v1", columns=_PUBLISHED, configs_by="category", configs=("3", "4plus"),
