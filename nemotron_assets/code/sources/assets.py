@@ -3,6 +3,7 @@
 import dagster as dg
 
 from nemotron_assets.code.licences.tables import LICENSES
+from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.code.sources.tables import (
     ATTRIBUTIONS,
     CONTENTS,
@@ -104,21 +105,16 @@ def duplicates(files: Reader, found: Reader, licenses: Reader, recipe: dg.Resour
     METADATA,
     recipe=(),
     kinds={"polars"},
-    ins={
-        "files": dg.AssetIn(FILES.asset_key),
-        "licenses": dg.AssetIn(LICENSES.asset_key),
-        "duplicates": dg.AssetIn(DUPLICATES.asset_key),
-    },
+    ins={"files": dg.AssetIn(FILES.asset_key), "curated": dg.AssetIn(CURATED.asset_key)},
 )
-def metadata(files: Reader, licenses: Reader, duplicates: Reader):
-    """Where every file that may be used can be fetched again, and the hash its text must have (the release's
-    Nemotron-Code-Metadata has the first three columns). `nemotron code rebuild` makes the texts of it."""
+def metadata(files: Reader, curated: Reader):
+    """Where every file of the corpus can be fetched again, and the hash its text must have as the repository has it
+    (the release's Nemotron-Code-Metadata has the first three columns). `nemotron code rebuild` makes texts of it."""
     import polars as pl
 
     from nemotron_assets.code.sources.metadata import metadata_of
 
-    allowed = licenses.scan().filter(pl.col("decision") == "allowed").select("file", "license")
-    return metadata_of(files.scan(), duplicates.scan(), only=allowed, licences=allowed)
+    return metadata_of(files.scan(), curated.scan().select(pl.col("parents").list.first().alias("file"), "license"))
 
 
 @table_asset(

@@ -12,27 +12,14 @@ from nemotron_assets.table import row_id
 _BATCH_ROWS = 65_536
 
 
-def metadata_of(
-    files: pl.LazyFrame, duplicates: pl.LazyFrame | None = None, *, only: pl.LazyFrame | None = None,
-    licences: pl.LazyFrame | None = None,
-) -> Iterator[pl.DataFrame]:  # fmt: skip
-    """One row per file of `code.files` that is not a duplicate, or that is among `only` (a column `file`: its id).
+def metadata_of(files: pl.LazyFrame, chosen: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """One row per file of `code.files` that is chosen: a frame of `file` (its id) and the `license` it is used under.
 
-    `licences` has a column `file` and the column `license` that it is used under.
+    Hashes are those of the files as their repositories have them: what the corpus redacts is redacted afterwards.
     """
-    chosen = files.select("id", "repo", "commit_id", "rel_path", "language", "blob_id", "content_hash")
-    if duplicates is not None:
-        dropped = duplicates.select(pl.col("parents").list.first().alias("id"))
-        chosen = chosen.join(dropped, on="id", how="anti")
-    if only is not None:
-        chosen = chosen.join(only.select(id="file"), on="id", how="semi")
-    known = licences.select(id="file", license="license") if licences is not None else None
-    chosen = (
-        chosen.join(known, on="id", how="left")
-        if known is not None
-        else chosen.with_columns(license=pl.lit(None, dtype=pl.String))
-    )
-    for frame in chosen.sort("repo", "commit_id", "rel_path").collect_batches(chunk_size=_BATCH_ROWS):
+    rows = files.select("id", "repo", "commit_id", "rel_path", "language", "blob_id", "content_hash")
+    rows = rows.join(chosen.select("license", id="file"), on="id").sort("repo", "commit_id", "rel_path")
+    for frame in rows.collect_batches(chunk_size=_BATCH_ROWS):
         rows = frame.with_columns(
             parents=pl.concat_list("id"),
             id=pl.Series([row_id(METADATA.full_name, file) for file in frame["id"]], dtype=pl.String),

@@ -111,7 +111,7 @@ DUPLICATES = Table(
 METADATA = Table(
     "code",
     "metadata",
-    "Where every file of the corpus can be fetched again, and the hash its text must have.",
+    "Where every file of the corpus can be fetched again, and the hash its text must have in its repository.",
     (
         ID,
         PARENTS,

@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from nemotron_assets.code.licences.tables import LICENSES
+from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.code.sources import assets, checks
 from nemotron_assets.code.sources.tables import (
     ATTRIBUTIONS,
@@ -56,6 +57,27 @@ def licenses(files: Reader):
     )
 
 
+@table_asset(
+    CURATED,
+    recipe=(),
+    ins={"files": dg.AssetIn(FILES.asset_key), "licences": dg.AssetIn(LICENSES.asset_key),
+         "duplicates": dg.AssetIn(DUPLICATES.asset_key)},
+)  # fmt: skip
+def curated(files: Reader, licences: Reader, duplicates: Reader):
+    """Stands for the room of quality: all that may be used and is no copy."""
+    allowed = licences.scan().filter(pl.col("decision") == "allowed").select("license", id="file")
+    copies = duplicates.scan().select(id=pl.col("parents").list.first())
+    rows = files.scan().join(allowed, on="id").join(copies, on="id", how="anti")
+    zero = pl.lit(0, dtype=pl.Int64)
+    return (
+        rows.with_columns(
+            parents=pl.concat_list("id"), file_hash="content_hash", redactions=zero, cyclomatic=zero, tokens=zero
+        )
+        .select(CURATED.column_names)
+        .collect()
+    )
+
+
 class House(NamedTuple):
     """A lake and how it is filled."""
 
@@ -73,7 +95,10 @@ class House(NamedTuple):
         }  # fmt: skip
         with dg.DagsterInstance.ephemeral() as instance:
             return dg.materialize(
-                [*ROOM, licenses, *checks.CHECKS], instance=instance, resources=resources, raise_on_error=raise_on_error
+                [*ROOM, licenses, curated, *checks.CHECKS],
+                instance=instance,
+                resources=resources,
+                raise_on_error=raise_on_error,
             )
 
 
