@@ -1,0 +1,56 @@
+"""The numbers of `code/quality/numbers.py` that come from the bytes, in plain Python, from their definitions."""
+
+from __future__ import annotations
+
+import re
+
+WORD = re.compile(r"[^ \t\n\r\f\v]+")
+IDENTIFIER = re.compile(r"[A-Za-z0-9_]+")
+PAIR = r"(?:0[xX]|\\x)[0-9a-fA-F]{2}"
+HEX = re.compile(rf"{PAIR}(?:[, \t\n]*{PAIR}){{7,}}")
+ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4}){8,}")
+BASE64 = re.compile(r"[A-Za-z0-9+/=]{64,}")
+
+
+def share(what: float, of: float) -> float:
+    return what / of if of else 0.0
+
+
+def base64_runs(text: str) -> list[str]:
+    wanted = (r"[0-9]", r"[a-z]", r"[A-Z]")
+    return [run for run in BASE64.findall(text) if all(re.search(kind, run) for kind in wanted)]
+
+
+def marked(line: str, strings: tuple[str, ...], whole: bool) -> bool:
+    """Whether a line has one of the strings, beginning (and ending, if whole) where a word does."""
+    end = r"(?![A-Za-z0-9_])" if whole else ""
+    return any(re.search(rf"(?<![A-Za-z0-9_]){re.escape(s)}{end}", line, re.IGNORECASE | re.ASCII) for s in strings)
+
+
+def numbers(text: str, todo: tuple[str, ...], long_word: int) -> dict[str, float]:
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    size, words, identifiers = len(text), WORD.findall(text), IDENTIFIER.findall(text)
+    letters = sum((c.isascii() and c.isalpha()) or (ord(c) > 127 and c != "\ufffd") for c in text)
+    encoded = [HEX.findall(text), base64_runs(text), [m[0] for m in ESCAPES.finditer(text)]]
+    return {
+        "characters": size,
+        "lines": len(lines),
+        "longest_line": max(map(len, lines), default=0),
+        "mean_line": share(sum(map(len, lines)), len(lines)),
+        "letter_share": share(letters, size),
+        "replacement_share": share(text.count("\ufffd"), size),
+        "hex_share": share(sum(map(len, encoded[0])), size),
+        "base64_share": share(sum(map(len, encoded[1])), size),
+        "unicode_escape_share": share(sum(map(len, encoded[2])), size),
+        "longest_encoded": max((len(run) for runs in encoded for run in runs), default=0),
+        "long_word_share": share(sum(len(w) for w in identifiers if len(w) >= long_word), size),
+        "hex_word_share": share(sum(len(w) for w in identifiers if re.fullmatch(r"0[xX][0-9a-fA-F]+", w)), size),
+        "todo_line_share": share(sum(marked(line, todo, True) for line in lines), len(lines)),
+        "assert_line_share": share(sum(marked(line, ("assert",), False) for line in lines), len(lines)),
+        "preprocessor_line_share": share(sum(line.lstrip(" \t\r\f\v").startswith("#") for line in lines), len(lines)),
+        "xml_header": int(text.lstrip(" \t\n\r\f\v")[:5].lower() == "<?xml"),
+        "unique_word_share": share(len(set(words)), len(words)),
+        "mean_word_characters": share(sum(map(len, identifiers)), len(identifiers)),
+    }
