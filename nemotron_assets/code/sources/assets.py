@@ -47,7 +47,6 @@ def repositories(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Rec
 
 @table_asset(
     FILES, recipe="code_sources", code=CODE, kinds={"git"}, ins={"found": dg.AssetIn(REPOSITORIES.asset_key)},
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL),
 )  # fmt: skip
 def files(
     context: dg.AssetExecutionContext,
