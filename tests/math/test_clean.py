@@ -107,7 +107,7 @@ _answers = _pages.flatmap(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(_answers, st.booleans())
 @example(("$$\na\n \nb\n$$ and so on", "$$a$$"), False)
 def test_whatever_a_model_answers_nothing_is_lost(pair, truncated):
@@ -118,7 +118,7 @@ def test_whatever_a_model_answers_nothing_is_lost(pair, truncated):
     assert made.formulas == len(list(tex.find(page))) or made.outcome == "empty"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(_pages, st.integers(1, 30))
 def test_chunks_and_rules_lose_nothing(page, limit):
     parts = chunks(page, lambda texts: [len(text.split()) for text in texts], limit)
@@ -143,7 +143,7 @@ def test_a_page_that_was_damaged_between_its_chunks_keeps_its_own_text():
     assert whole(page, "Sums: $x$") == "Sums: $x$"
 
 
-# -- what passes, what is put back, what falls ---------------------------------------------------------------------------
+# -- what passes, what is put back, what falls ------------------------------------------------------------------------
 
 
 def _answer(**changes: str) -> str:
@@ -179,8 +179,8 @@ def test_what_was_changed_is_put_back_where_it_stood():
 
 FALLS = {
     "rules_dropped": [("$$|G| = [G : H]\\,|H|$$\n\n", "")],
-    "rules_invented": [("Lagrange's theorem", "Penguins breed every winter while leopard seals patrol icy coasts nearby "
-                        "and orcas hunt larger whales offshore")],
+    "rules_invented": [("Lagrange's theorem", "Penguins breed every winter while leopard seals patrol icy coasts "
+                        "nearby and orcas hunt larger whales offshore")],
     "rules_shortened": [("Because the cosets of the subgroup all have the same size, they cut the group into equal parts.",
                          ""), ("Let $G$ be a finite group and $H \\le G$ a subgroup. Then the order of the subgroup "
                          "divides that of the group:", "$G$ $H \\le G$")],

@@ -22,9 +22,10 @@ QUESTION = (
     "before noon and gives the rest to a school. How many rolls does the school get?"
 )
 ITEM = {"id": "i0", "benchmark": "gsm8k", "item": "gsm8k-0", "question": QUESTION, "choices": [], "entry_point": None,
-        "tests": [], "answer": "In the afternoon she makes 24 * 2 = <<24*2=48>>48 rolls. Together these are 72 rolls, a "
-        "third of them is 24, so the school gets 72 - 24 = 48 rolls. #### 48"}  # fmt: skip
-SHORT = ITEM | {"id": "i1", "benchmark": "mmlu", "item": "mmlu-0", "question": "Find the order of the factor group Z_6/<3>.",
+        "tests": [], "answer": "In the afternoon she makes 24 * 2 = <<24*2=48>>48 rolls. Together these are 72 rolls, "
+        "a third of them is 24, so the school gets 72 - 24 = 48 rolls. #### 48"}  # fmt: skip
+SHORT = ITEM | {"id": "i1", "benchmark": "mmlu", "item": "mmlu-0",
+                "question": "Find the order of the factor group Z_6/<3>.",
                 "choices": ["2", "3", "6", "12"], "answer": "3"}  # fmt: skip
 CODE = ITEM | {"id": "i2", "benchmark": "humaneval", "item": "HumanEval/0", "entry_point": "f",
                "question": "def f(x):\n    return", "answer": "    for i in range(len(x)):\n        if x[i] > 0:\n"
@@ -135,8 +136,8 @@ def test_planted_items_of_the_sample_are_found_and_the_one_alike_is_kept(tmp_pat
             page = f"Practice sheet\n\n{row['question']}\n" + "".join(f"\n- {choice}" for choice in row["choices"])
             assert planted["item"] in {rows[m.item]["item"] for m in ready.find(page) if m.removed}
     alike = (
-        "A farm shop sells eggs by the tray. If a flock gives about thirty eggs a day and the family keeps a handful for "
-        "the kitchen, how much does the shop take in a week? Questions of this shape need only multiplication and "
+        "A farm shop sells eggs by the tray. If a flock gives about thirty eggs a day and the family keeps a handful "
+        "for the kitchen, how much does the shop take in a week? Questions of this shape need only multiplication and "
         "subtraction, yet they train the habit of naming every quantity before computing with it."
     )
     assert not any(match.removed for match in ready.find(alike))

@@ -72,7 +72,7 @@ def _answer(body: dict) -> str:
         style = next(name for name, c in CONVERSATIONS.items() if c.setting in asked)
         who = CONVERSATIONS[style].speakers
         return "\n".join(
-            f"{who[i % len(who)]}: In turn {i} we see that the sum is $n(n+1)/2$, as the text says, and we go on from there."
+            f"{who[i % len(who)]}: In turn {i} the sum is $n(n+1)/2$, as the text says, and we go on from there."
             for i in range(4)
         )
     chunk = asked.split("\n\n", 1)[1].removeprefix("Home\n\n")
