@@ -5,6 +5,7 @@ python -m benchmarks._dedup_ours documents.parquet out.parquet
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -42,7 +43,7 @@ def main(source: str, target: str) -> None:
 
     from nemotron_assets.similarity.dedup import find
 
-    found = find(Texts(source))
+    found = find(Texts(source), keep_mb=512)
     with pq.ParquetFile(source) as file:
         chunks = file.read(columns=["id"], use_threads=False)["id"].chunks
     ids = np.concatenate(
@@ -60,4 +61,6 @@ def main(source: str, target: str) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # as in the peers: most of what it would go through are numba's types
     main(*sys.argv[1:])
+    gc.freeze()

@@ -24,10 +24,11 @@ from benchmarks.harness import FOLDER, Claim, Measurement, measure, ratio, table
 DATA = FOLDER / ".data"
 MB = 1_000_000
 PEERS = ("datatrove", "text-dedup", "datasketch", "gaoya", "rensa")
-#: Byte code is kept and nothing is fetched or reported, whatever the environment says.
+#: The same for all: byte code is kept, nothing is fetched or reported, one core and one allocator.
 ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "DO_NOT_TRACK": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "jemalloc",
 }  # fmt: skip
 
 

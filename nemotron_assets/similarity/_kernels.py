@@ -19,8 +19,12 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
+from numba.core import cgutils, entrypoints
 from numba.extending import intrinsic
+
+# At the first call numba would import every installed package that offers it extensions, for a tenth of a second each;
+# nothing here uses any.
+entrypoints._already_initialized = True
 
 U64 = np.uint64
 #: Units hashed per turn: 32 kB of unit hashes and 16 kB of shingle hashes.
@@ -305,7 +309,7 @@ def _roll(units, filled, size, out, at):
 def _shingles(data, start, end, size, as_characters, table, masks, plain, units, out, at):
     """Appends the hashes of all shingles of one text (with repetitions) to `out`; the new length.
 
-    `out` has room for them: as many as the text has bytes.
+    `out` has room for them.
     """
     place, filled, pending, made = start, 0, 0, False
     while True:
@@ -450,11 +454,12 @@ def _sort(values, spare, counts):
 def sets(data, offsets, as_characters, only, words, characters, table, masks, plain, out, bounds):
     """Sorted unique shingle hashes of all texts, one after the other, into out; bounds[row] is where a row begins.
 
-    Returns how many there are. `out` holds the longest text's worth more than there are in the end at most.
+    Returns how many there are. `out` has room for all shingles of all texts, with repetitions.
     """
     longest = 0
     for row in range(bounds.size - 1):
-        longest = max(longest, offsets[row + 1] - offsets[row])
+        if only[row]:
+            longest = max(longest, offsets[row + 1] - offsets[row])
     spare = np.empty(longest + 1, np.uint64)
     counts = np.empty(min(1 << 20, 8 * longest + 8) + 1, np.int32)
     units = np.empty(CHUNK + max(words, characters), np.uint64)

@@ -48,17 +48,25 @@ def find(
     bands_by_rows: tuple[int, int] = (32, 8),
     seed: int = 42,
     window: int = 32,
+    keep_mb: int = 0,
 ) -> NearDuplicates:
     """All near-duplicates among the texts of all batches; earlier texts take precedence.
 
-    texts is iterated twice (a list, or an object that reads a file anew each time) and yields arrow arrays of strings,
-    or pairs of such an array and the mask of the texts that take characters. Deterministic.
+    texts yields arrow arrays of strings, or pairs of such an array and the mask of the texts that take characters. It
+    is iterated twice (it is a list, or an object that reads a file anew each time), unless all texts together have at
+    most keep_mb MB and are kept in memory. Deterministic.
     """
+    kept, size = [], 0
     keys, sketches = [np.empty((bands_by_rows[0], 0), np.int64)], [np.empty((0, permutations), np.uint8)]
     for batch, mask in _masked(texts):
         signatures = sign(batch, shingling, mask, permutations=permutations, seed=seed)
         keys.append(bands(signatures, *bands_by_rows).T)
         sketches.append(signatures.astype(np.uint8))
+        size += batch.nbytes
+        if size <= keep_mb * 1_000_000:
+            kept.append((batch, mask))
+        else:
+            kept.clear()
     sketches = np.concatenate(sketches)
     left, right, crowded = candidates(np.concatenate(keys, axis=1).T, window)
     del keys
@@ -67,7 +75,7 @@ def find(
     likely = _agreement(sketches, left, right) >= doubtless(threshold, permutations)
     left, right = left[likely], right[likely]
     del sketches
-    similarity = similarities(texts, count, left, right, shingling)
+    similarity = similarities(kept or texts, count, left, right, shingling)
     near = similarity >= threshold
     left, right, similarity = left[near], right[near], similarity[near]
     duplicate_of, duplicate_similarity = direct(count, left, right, similarity)

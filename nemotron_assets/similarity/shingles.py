@@ -114,7 +114,9 @@ def shingle_sets(
     only = np.ones(len(mask), np.bool_) if only is None else np.ascontiguousarray(only, np.bool_)
     if only.shape != mask.shape:
         raise ValueError(f"only has the shape {only.shape}, but there are {len(mask)} texts")
-    hashes = np.empty(int(offsets[-1] - offsets[0]), np.uint64)  # pages never written to cost nothing
+    # A text has at most as many characters as bytes, and of words half as many and one.
+    room = np.where(mask, np.diff(offsets), np.diff(offsets) // 2 + 1)
+    hashes = np.empty(int(room.sum(where=only)), np.uint64)
     bounds = np.empty(len(offsets), np.int64)
     size = _kernels.sets(
         data, offsets, mask, only, shingling.words, shingling.characters, *tables(), hashes, bounds
@@ -152,20 +154,28 @@ def arguments(texts, shingling: Shingling, mask: np.ndarray | None) -> tuple[np.
     return data, offsets, mask
 
 
+#: Blocks of nothing but letters without case, too many to ask for one by one; and what else is assigned at all.
+_IDEOGRAPHS = ((0x3400, 0x4DC0), (0x4E00, 0x9FFD), (0xAC00, 0xD7A4), (0x17000, 0x187F8), (0x20000, 0x2A6DE))
+_ASSIGNED = (
+    (0, 0x3400), (0x4DC0, 0x4E00), (0x9FFD, 0xAC00), (0xD7A4, 0xD800), (0xF900, 0x17000), (0x187F8, 0x20000),
+    (0x2A6DE, 0x33480), (0xE0000, 0xE0200),
+)  # fmt: skip
+
+
 @cache
 def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the kernels look up: code points, masks by word length, hashes of ASCII characters in lower case."""
     table = np.zeros(0x110000, np.uint32)  # zero: no word, no space, its own lower case
-    for first, last in ((0, 0x33480), (0xE0000, 0xE0200)):  # in between and after: unassigned and private use
+    for first, last in _ASSIGNED:
         characters = "".join(map(chr, range(first, last)))
         major = np.frombuffer("".join(map(unicodedata.category, characters)).encode(), "S1")[::2]
         # All at once gives the same as one by one, but for the two that become two letters or depend on neighbours.
         lower = characters.replace("\u0130", "i").replace("\u03a3", "\u03c3").lower()
-        lower = np.frombuffer(lower.encode("utf-32-le", "surrogatepass"), np.uint32)
-        points = np.arange(first, last, dtype=np.uint32)
-        table[first:last] = (
-            np.where(np.isin(major, [b"L", b"M", b"N"]), _kernels.IS_WORD, np.uint32(0)) | points ^ lower
-        )
+        lower = np.frombuffer(lower.encode("utf-32-le"), np.uint32)
+        is_word = np.where(np.isin(major, [b"L", b"M", b"N"]), _kernels.IS_WORD, np.uint32(0))
+        table[first:last] = is_word | (np.arange(first, last, dtype=np.uint32) ^ lower)
+    for first, last in _IDEOGRAPHS:
+        table[first:last] = _kernels.IS_WORD
     table[sorted(WHITE_SPACE)] = _kernels.IS_SPACE
     plain = _kernels.hash_points(np.arange(128, dtype=np.uint32) ^ (table[:128] & np.uint32((1 << 21) - 1)))
     return table, _kernels.MASKS, plain
