@@ -181,7 +181,7 @@ FALLS = {
     "rules_dropped": [("$$|G| = [G : H]\\,|H|$$\n\n", "")],
     "rules_invented": [("Lagrange's theorem", "Penguins breed every winter while leopard seals patrol icy coasts "
                         "nearby and orcas hunt larger whales offshore")],
-    "rules_shortened": [("Because the cosets of the subgroup all have the same size, they cut the group into equal parts.",
+    "rules_shortened": [("Because the cosets of the subgroup all have the same size, they cut the group into equal parts.",  # noqa: E501
                          ""), ("Let $G$ be a finite group and $H \\le G$ a subgroup. Then the order of the subgroup "
                          "divides that of the group:", "$G$ $H \\le G$")],
 }  # fmt: skip
