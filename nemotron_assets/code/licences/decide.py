@@ -377,7 +377,7 @@ def _decide(
     named, override = _named(file.path, repository)
     if named is not None and (override or not own.expression):
         return _told(file, named, FILE, around, repository, recipe)
-    if own.expression and own.faint and around is not None and around.verdict(recipe).decision == ALLOWED:
+    if own.expression and own.faint and around is not None and around.verdict(recipe).decision == ALLOWED:  # noqa: SIM102
         if judge(own.expression, recipe).decision == ALLOWED:  # a mention in passing of what is accepted anyway
             own = Grant("", ())
     if own.expression:

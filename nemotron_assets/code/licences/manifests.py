@@ -79,21 +79,21 @@ def _spdx(name: str) -> str:
 #: Names that manifests use, without spaces and signs; "BSD" and "GPL" alone name no version.
 _SPELLED = {
     "mitlicense": "MIT", "themitlicense": "MIT", "themitlicensemit": "MIT", "mitlicence": "MIT",
-    "apache2": "Apache-2.0", "apachelicense20": "Apache-2.0", "apachelicenseversion20": "Apache-2.0", "apache20": "Apache-2.0",
+    "apache2": "Apache-2.0", "apachelicense20": "Apache-2.0", "apachelicenseversion20": "Apache-2.0", "apache20": "Apache-2.0",  # noqa: E501
     "theapachesoftwarelicenseversion20": "Apache-2.0", "theapachelicenseversion20": "Apache-2.0", "asl20": "Apache-2.0",
     "apachesoftwarelicense20": "Apache-2.0", "apachev2": "Apache-2.0", "newbsd": "BSD-3-Clause",
     "bsd3": "BSD-3-Clause", "bsd3clause": "BSD-3-Clause", "3clausebsd": "BSD-3-Clause", "newbsdlicense": "BSD-3-Clause",
-    "modifiedbsdlicense": "BSD-3-Clause", "bsd2": "BSD-2-Clause", "bsd2clause": "BSD-2-Clause", "2clausebsd": "BSD-2-Clause",
+    "modifiedbsdlicense": "BSD-3-Clause", "bsd2": "BSD-2-Clause", "bsd2clause": "BSD-2-Clause", "2clausebsd": "BSD-2-Clause",  # noqa: E501
     "simplifiedbsd": "BSD-2-Clause", "isclicense": "ISC", "isclicenseiscl": "ISC", "zliblicense": "Zlib",
     "boostsoftwarelicense10": "BSL-1.0", "publicdomain": "LicenseRef-scancode-public-domain",
     "mpl20": "MPL-2.0", "mozillapubliclicense20mpl20": "MPL-2.0", "gplv2": "GPL-2.0-only", "gplv3": "GPL-3.0-only",
-    "gplv2orlater": "GPL-2.0-or-later", "gplv3orlater": "GPL-3.0-or-later", "gnugplv3": "GPL-3.0-only", "lgplv3": "LGPL-3.0-only",
+    "gplv2orlater": "GPL-2.0-or-later", "gplv3orlater": "GPL-3.0-or-later", "gnugplv3": "GPL-3.0-only", "lgplv3": "LGPL-3.0-only",  # noqa: E501
 }  # fmt: skip
 _CLASSIFIERS = {
     "MIT License": "MIT", "MIT No Attribution License (MIT-0)": "MIT-0", "Apache Software License": "",
     "ISC License (ISCL)": "ISC", "zlib/libpng License": "Zlib", "The Unlicense (Unlicense)": "Unlicense",
-    "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication": "CC0-1.0", "Boost Software License 1.0 (BSL-1.0)": "BSL-1.0",
-    "Python Software Foundation License": "PSF-2.0", "BSD License": "", "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication": "CC0-1.0", "Boost Software License 1.0 (BSL-1.0)": "BSL-1.0",  # noqa: E501
+    "Python Software Foundation License": "PSF-2.0", "BSD License": "", "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",  # noqa: E501
     "GNU General Public License v2 (GPLv2)": "GPL-2.0-only", "GNU General Public License v3 (GPLv3)": "GPL-3.0-only",
     "GNU General Public License v2 or later (GPLv2+)": "GPL-2.0-or-later",
     "GNU General Public License v3 or later (GPLv3+)": "GPL-3.0-or-later",
@@ -177,7 +177,7 @@ def _cran(text: str):
         return None
     choices = [re.sub(r"\s*\+\s*file\s+LICEN[CS]E", "", choice).strip() for choice in match[1].split("|")]
     names = {"MIT": "MIT", "BSD_2_clause": "BSD-2-Clause", "BSD_3_clause": "BSD-3-Clause", "CC0": "CC0-1.0",
-             "Apache License (== 2.0)": "Apache-2.0", "Apache License 2.0": "Apache-2.0", "Apache License (>= 2)": "Apache-2.0",
+             "Apache License (== 2.0)": "Apache-2.0", "Apache License 2.0": "Apache-2.0", "Apache License (>= 2)": "Apache-2.0",  # noqa: E501
              "Apache License (>= 2.0)": "Apache-2.0", "BSL": "BSL-1.0", "BSL-1.0": "BSL-1.0"}  # fmt: skip
     found = []
     for choice in choices:
@@ -205,7 +205,7 @@ def _cpan_yaml(text: str):
 
 
 _CPAN = {"perl_5": "Artistic-1.0-Perl OR GPL-1.0-or-later", "perl": "Artistic-1.0-Perl OR GPL-1.0-or-later",
-         "apache_2_0": "Apache-2.0", "mit": "MIT", "bsd": "BSD-3-Clause", "freebsd": "BSD-2-Clause", "artistic_2": "Artistic-2.0",
+         "apache_2_0": "Apache-2.0", "mit": "MIT", "bsd": "BSD-3-Clause", "freebsd": "BSD-2-Clause", "artistic_2": "Artistic-2.0",  # noqa: E501
          "gpl_2": "GPL-2.0-only", "gpl_3": "GPL-3.0-only", "lgpl_2_1": "LGPL-2.1-only", "lgpl_3_0": "LGPL-3.0-only",
          "restricted": "UNLICENSED", "unrestricted": "", "zlib": "Zlib"}  # fmt: skip
 

@@ -21,14 +21,15 @@ _WORDS = re.compile(
     r"gnu (?:general|lesser|library|affero|free)|\b(?:a|l)?gplv?[0-9]?\b|\bmozilla\b|\bmpl\b|\bapache\b|\bbsd\b|"
     r"\bmit\b|\bisc\b|\bboost\b|\bzlib\b|\bwtfpl\b|\bcc0\b|\bcc[- ]by\b|\bartistic\b|\beclipse\b|\bcddl\b|\bofl\b|"
     r"terms (?:of|and)|freely|copyright notice|\beula\b|agreement|unlicense|same terms|trade.?secret|"
-    r"tous droits|alle rechte|todos los derechos|版权所有|все права|wszelkie prawa|著作権"
+    r"tous droits|alle rechte|todos los derechos|版权所有|все права|wszelkie prawa|著作権",
+    re.DOTALL,
 )
 #: One of these stands in whatever the pattern above matches.
 _PIECES = (
-    "licen", "lizen", "лиценз", "许可", "許可", "ライセンス", "라이선스", "spdx", "copyleft", "public", "creative", "redistribut",
-    "warrant", "permission", "permitted", "proprietary", "confidential", "copying", "freeware", "shareware", "all rights",
-    "as is", "as-is", "free software", "open", "patent", "trademark", "royalt", "prohibit", "gnu ", "gpl", "mozilla", "mpl",
-    "apache", "bsd", "mit", "isc", "boost", "zlib", "wtfpl", "cc0", "cc by", "cc-by", "artistic", "eclipse", "cddl", "ofl",
+    "licen", "lizen", "лиценз", "许可", "許可", "ライセンス", "라이선스", "spdx", "copyleft", "public", "creative", "redistribut",  # noqa: E501
+    "warrant", "permission", "permitted", "proprietary", "confidential", "copying", "freeware", "shareware", "all rights",  # noqa: E501
+    "as is", "as-is", "free software", "open", "patent", "trademark", "royalt", "prohibit", "gnu ", "gpl", "mozilla", "mpl",  # noqa: E501
+    "apache", "bsd", "mit", "isc", "boost", "zlib", "wtfpl", "cc0", "cc by", "cc-by", "artistic", "eclipse", "cddl", "ofl",  # noqa: E501
     "terms ", "freely", "copyright notice", "eula", "agreement", "unlicense", "trade", "tous droits", "alle rechte",
     "todos los derechos", "版权所有", "все права", "wszelkie prawa", "著作権",
 )  # fmt: skip
@@ -69,8 +70,8 @@ _STRONG_PIECES = ("spdx-license", "permission ", "redistribution and", "licensed
                   "provided ", "released ")  # fmt: skip
 #: Words of an actual grant or notice, for the end of files, where code and prose mention licences in passing.
 _STRONG = re.compile(
-    r"(?i)spdx-license-identifier|permission is hereby granted|permission to use, copy|redistribution and use in source|"
-    r"licensed under|under the terms of|general public license|provided .as.is. without|released (?:in)?to the public domain|"
+    r"(?i)spdx-license-identifier|permission is hereby granted|permission to use, copy|redistribution and use in source|"  # noqa: E501
+    r"licensed under|under the terms of|general public license|provided .as.is. without|released (?:in)?to the public domain|"  # noqa: E501
     r"under the (?:mit|bsd|apache|isc|zlib|boost)"
 )
 
@@ -99,7 +100,7 @@ def leading_comment(head: str) -> str:
 
 #: A licence section of a README, from its heading to the next.
 _HEADING = re.compile(
-    r"(?im)^(?:#{1,6}[ \t]*|=+[ \t]*)?(?:[0-9.]+[ \t]*)?(?:\W{0,3})(?:licen[sc](?:e|es|ing)|copyright(?: (?:and|&) licen[sc]e)?|legal)\W{0,3}$"
+    r"(?im)^(?:#{1,6}[ \t]*|=+[ \t]*)?(?:[0-9.]+[ \t]*)?(?:\W{0,3})(?:licen[sc](?:e|es|ing)|copyright(?: (?:and|&) licen[sc]e)?|legal)\W{0,3}$"  # noqa: E501
 )
 _ANY_HEADING = re.compile(r"(?m)^(?:#{1,6}[ \t]*\S.*|[^\n]{2,60}\n[=~^-]{3,})$")
 
@@ -119,11 +120,11 @@ _RESTRICTS = re.compile(
     r"(?i)non-?commercial|\bevil\b|\bmilitary\b|\bweapons?\b|(?:academic|research|educational|evaluation|personal|internal)"
     r"[ -](?:use|purposes?)[ -]only|only for (?:academic|research|educational|evaluation|personal|internal|private)|"
     r"proprietary and confidential|confidential and proprietary|unauthori[sz]ed (?:copying|use|distribution|"
-    r"reproduction|duplication)|trade secrets?|not for (?:commercial|redistribution|distribution)|do not (?:re)?distribute|"
+    r"reproduction|duplication)|trade secrets?|not for (?:commercial|redistribution|distribution)|do not (?:re)?distribute|"  # noqa: E501
     r"(?:may|must|shall|can|is) not be (?:copied|reproduced|redistributed|disclosed|distributed|sold|shared|modified)|"
-    r"(?:may|must|shall) not (?:sell|be sold|use the software (?:for|to)|copy|redistribute|be used (?:for|in|by) (?!endors|"
-    r"advertis))|without (?:the )?(?:express|prior|explicit)(?: prior)?(?: written)? consent|commercial (?:use|purposes?|"
-    r"usage) (?:is|are|requires?|without|only)|for commercial use|commercial licen[sc]e|training (?:of )?(?:any )?(?:ai|machine learning|"
+    r"(?:may|must|shall) not (?:sell|be sold|use the software (?:for|to)|copy|redistribute|be used (?:for|in|by) (?!endors|"  # noqa: E501
+    r"advertis))|without (?:the )?(?:express|prior|explicit)(?: prior)?(?: written)? consent|commercial (?:use|purposes?|"  # noqa: E501
+    r"usage) (?:is|are|requires?|without|only)|for commercial use|commercial licen[sc]e|training (?:of )?(?:any )?(?:ai|machine learning|"  # noqa: E501
     r"large language|language models?)|ethical (?:source|licen)|"
     r"interdite?s? sans|alle rechte vorbehalten|nicht gestattet|todos los derechos reservados|prohibid[ao]|tous droits "
     r"r[ée]serv|все права защищены|запрещ|版权所有|未经.{0,12}许可|不得|無断|禁止|wszelkie prawa zastrze"
@@ -138,7 +139,7 @@ _CHANGES = re.compile(
 _CONDITIONS = re.compile(
     r"(?i)\b(?:may|must|shall|can) not\b|\bnot (?:permitted|allowed|granted)|prohibit|forbid|restrict|provided that|"
     r"subject to|additional (?:terms|conditions|restrictions)|on condition|in exchange|you (?:must|agree|shall)|"
-    r"\bonly (?:if|for|when|to|in|with|be)\b|except (?:that|for|where|when)|does not (?:apply|cover|extend|include)|is not (?:licensed|covered)|"
+    r"\bonly (?:if|for|when|to|in|with|be)\b|except (?:that|for|where|when)|does not (?:apply|cover|extend|include)|is not (?:licensed|covered)|"  # noqa: E501
     r"different licen|separate licen|commercial"
 )
 
