@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import dagster as dg
 from pydantic import Field, field_validator
@@ -177,15 +177,13 @@ class Reader:
             return
         names = list(columns or self.table.column_names)
         schema = pa.schema([self.table.arrow_schema().field(name) for name in names])
-        wanted = None
-        if self.partitions is not None:
-            wanted = ds.field(self.table.partition_by).isin(self.partitions)
-        for column, value in filter(None, (self._part and (self.table.part_by, self._part), where)):
+        dataset = self._delta.to_pyarrow_dataset(as_large_types=True)
+        wanted = None if self.partitions is None else ds.field(self.table.partition_by).isin(self.partitions)
+        equal = [pair for pair in (self._part and (self.table.part_by, self._part), where) if pair]
+        files = self._files(dataset, equal)
+        for column, value in equal:
             this = ds.field(column) == value
             wanted = this if wanted is None else wanted & this
-        dataset = self._delta.to_pyarrow_dataset(as_large_types=True)
-        # By name, so that a version of the table is always read in the same order.
-        files = sorted(dataset.get_fragments(wanted), key=lambda file: file.path)
         dataset = ds.FileSystemDataset(files, dataset.schema, dataset.format, dataset.filesystem)
         known = [name for name in names if name in dataset.schema.names]
         options = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
@@ -200,6 +198,30 @@ class Reader:
                 missing = {n: pa.nulls(batch.num_rows, schema.field(n).type) for n in names if n not in known}
                 arrays = [missing[n] if n in missing else _as(batch.column(n), schema.field(n).type) for n in names]
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    def _files(self, dataset: Any, equal: Iterable[tuple[str, str]]) -> list[Any]:
+        """The data files that may hold rows of these partitions with these values, by name, so that a version of the
+        table is always read in the same order.
+
+        delta-rs describes a file without statistics of a column by a comparison with null, which excludes every row:
+        so the files are chosen here, and described by their partition alone.
+        """
+        import pyarrow as pa
+        import pyarrow.dataset as ds
+
+        files, partition = [], self.table.partition_by
+        paths = {os.path.basename(f.path): f.path for f in dataset.get_fragments()}
+        for action in pa.table(self._delta.get_add_actions(flatten=True)).to_pylist():
+            value = action[f"partition.{partition}"] if partition else None
+            if self.partitions is not None and value not in self.partitions:
+                continue
+            bounds = [(action.get(f"min.{c}"), v, action.get(f"max.{c}")) for c, v in equal]
+            if any(None not in (low, high) and not low <= v <= high for low, v, high in bounds):
+                continue
+            path = paths[os.path.basename(unquote(action["path"]))]
+            expression = (ds.field(partition) == value) if partition else None
+            files.append(dataset.format.make_fragment(path, dataset.filesystem, partition_expression=expression))
+        return sorted(files, key=lambda file: file.path)
 
     def parts(self) -> dict[str, str]:
         """The parts that hold rows (of one partition, if the table has any), each with the hash of its content."""

@@ -415,3 +415,17 @@ def test_the_last_write_is_not_upkeep(lake):
     lake.write(DOCS, parts("s2", [], a=[1]), "s2", run_id="run 2", code_version="c2")
     assert (reader.commit()["dagster_run_id"], reader.commit()["code_version"]) == ("run 1", "c1")
     assert lake.read(DOCS).commit()["dagster_run_id"] == "run 2"
+
+
+def test_rows_of_one_value_are_found_in_files_without_statistics_of_it(tmp_path):
+    table = Table("test", "mixed", "d", (ID, SNAPSHOT, Column("colour", "string", "m")), partition_by="snapshot")
+    lake = Lakehouse(root=str(tmp_path), free_disk_mb=0)
+    for snapshot in ("S1", "S2"):
+        rows = {"id": ["1", "2", "3"], "snapshot": [snapshot] * 3, "colour": ["blue", "green", "blue"]}
+        lake.write(table, pl.DataFrame(rows), snapshot)
+    found = {
+        colour: sum(batch.num_rows for batch in lake.read(table, "S1").batches(["id"], where=("colour", colour)))
+        for colour in ("blue", "green", "red")
+    }
+    assert found == {"blue": 2, "green": 1, "red": 0}
+    assert sum(batch.num_rows for batch in lake.read(table).batches(where=("colour", "blue"))) == 4
