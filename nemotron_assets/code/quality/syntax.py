@@ -48,11 +48,13 @@ _NODES = {
     "text": ("text", "entity"),
 }  # fmt: skip
 _ONLY = {"text": ("html",), "pass": ("python",)}
+# The grammar leaves out the node of a statement that is an expression.
 _PYTHON = """
-(module . (expression_statement (string) @doc))
-(function_definition body: (block . [(pass_statement) (return_statement)
-  (expression_statement [(string) (ellipsis)])] .)) @trivial
-(expression_statement (assignment right: [(string) (integer) (float) (true) (false) (none)])) @constant
+(module . (string) @doc)
+(class_definition body: (block . (string) @doc))
+(function_definition body: (block . (string) @doc))
+(function_definition body: (block . [(pass_statement) (return_statement) (string) (ellipsis)] .)) @trivial
+(assignment right: [(string) (integer) (float) (true) (false) (none)]) @constant
 """
 _WORD = re.compile(r"\S+")
 
@@ -72,7 +74,10 @@ def measure(text: str, language: str, max_bytes: int, long_string: int) -> dict[
     found = QueryCursor(query).captures(root) if query is not None else {}
     comments = [(node.start_byte, node.end_byte, node.start_point.row, node.end_point.row)
                 for kind in ("comment", "doc") for node in found.get(kind, ())]  # fmt: skip
-    strings = [node.end_byte - node.start_byte for node in _outermost(found.get("string", ()))]
+    docs = {node.start_byte for node in found.get("doc", ())}
+    strings = [
+        node.end_byte - node.start_byte for node in _outermost(found.get("string", ())) if node.start_byte not in docs
+    ]
     counts = {
         "ok": not root.has_error,
         "bytes": len(data),
