@@ -162,8 +162,17 @@ class Runner:
         wanted = [p for p in known if partitions is None or p in partitions]
         units: list[Unit] = []
         for key in keys:
-            units += [Unit(key, p) for p in wanted] if self.graph.get(key).is_partitioned else [Unit(key)]
+            units += [Unit(key, p) for p in self._partitions(key, wanted)]
         return units
+
+    def _partitions(self, key: dg.AssetKey, snapshots: Sequence[str]) -> Sequence[str | None]:
+        """The partitions of an asset: the snapshots asked for, or all of what is not divided by snapshot."""
+        partitions = self.graph.get(key).partitions_def
+        if partitions is None:
+            return [None]
+        if isinstance(partitions, dg.DynamicPartitionsDefinition):
+            return snapshots
+        return partitions.get_partition_keys()
 
     def _status(self, units: Sequence[Unit]) -> dict[Unit, Any]:
         from dagster._core.definitions.data_version import CachingStaleStatusResolver

@@ -26,6 +26,12 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 #: Crawl snapshots are the lakehouse's unit of arrival: "CC-MAIN-2024-51", or the name given to ingested data.
 snapshot_partitions = dg.DynamicPartitionsDefinition(name="snapshot")
 
+#: What a model writes about code is made language by language; which ones there are, the recipe says.
+language_partitions = dg.StaticPartitionsDefinition(list(current_recipe().code_qa.languages))
+
+#: How a table with this `partition_by` is partitioned in Dagster.
+PARTITIONS = {None: None, "snapshot": snapshot_partitions, "language": language_partitions}
+
 DTYPES = (
     "string", "binary", "bool", "int32", "int64", "float32", "float64", "timestamp",
     "list[string]", "list[int32]", "list[int64]", "list[float32]",
@@ -93,7 +99,7 @@ class Published:
 class Table:
     """A Delta table `<lake>/<schema>/<name>`, which is also asset key `schema/name` and DuckDB `schema.name`.
 
-    `partition_by` is "snapshot" or None. `part_by` names a column whose values are units of work inside a partition
+    `partition_by` is one of `PARTITIONS`. `part_by` names a column whose values are units of work inside a partition
     (a WARC file): each is one commit, and a re-run skips those that are in. `parents` names the tables (as
     "web.documents") whose ids stand in the `parents` column. `version` grows with an incompatible schema change.
     `published` is its layout when it is exported. `point_reads` says that single rows are looked up: long values are
@@ -229,7 +235,7 @@ def all_tables() -> dict[str, Table]:
         "nemotron_assets.web.quality.tables", "nemotron_assets.web.synthetic.tables",
         "nemotron_assets.web.release.tables", "nemotron_assets.math.tables", "nemotron_assets.math.corpus.tables",
         "nemotron_assets.code.sources.tables", "nemotron_assets.code.licences.tables",
-        "nemotron_assets.code.quality.tables",
+        "nemotron_assets.code.quality.tables", "nemotron_assets.code.qa.tables",
         "nemotron_assets.blend.tables",
         "nemotron_assets.models", "nemotron_assets.evaluate.tables", "resources.generations", "resources.lakehouse",
     )  # fmt: skip
@@ -267,7 +273,7 @@ def table_asset(
             key=table.asset_key,
             group_name=table.schema,
             description=inspect.getdoc(function) or table.description,
-            partitions_def=snapshot_partitions if table.partition_by == "snapshot" else None,
+            partitions_def=PARTITIONS[table.partition_by],
             code_version=version[:16],
             kinds={"delta", *kinds},
             owners=list(owners),

@@ -51,7 +51,8 @@ GENERATIONS = Table(
         Column("run_id", "string", "Dagster run that paid for it", volatile=True),
         Column("at", "timestamp", "when it was finished", volatile=True),
     ),
-    parents=("web.unique_documents", "web.curated", "web.diverse_qa", "math.rendered", "math.nemotron_cc_math"),
+    parents=("web.unique_documents", "web.curated", "web.diverse_qa", "math.rendered", "math.nemotron_cc_math",
+             "code.snippets"),
 )
 TABLES = [GENERATIONS]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_ROOMS = (".sources", ".licences", ".quality")
+_ROOMS = (".sources", ".licences", ".quality", ".qa")
 _DEFINED_IN = {"ASSETS": "assets", "CHECKS": "checks"}
 
 

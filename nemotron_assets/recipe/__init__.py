@@ -22,6 +22,7 @@ from pydantic_core import to_jsonable_python
 from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.recipe.code import CodeDedup, CodeSources
 from nemotron_assets.recipe.code_licences import CodeLicences
+from nemotron_assets.recipe.code_qa import CodeQa
 from nemotron_assets.recipe.code_quality import CodeQuality
 from nemotron_assets.recipe.dedup import Dedup, Substring
 from nemotron_assets.recipe.heuristics import Heuristics, Measures, Perplexity
@@ -300,6 +301,7 @@ class Recipe(Section):
     code_dedup: CodeDedup
     code_licences: CodeLicences = Field(CodeLicences(), description="which licences code may have")
     code_quality: CodeQuality = Field(CodeQuality(), description="which code files are kept")
+    code_qa: CodeQa
     release: Release
     tokenizer: Tokenizer
     blend: Blend

@@ -1,0 +1,1 @@
+"""Questions about code: snippets of the corpus, and the problems and solutions a model writes about them."""

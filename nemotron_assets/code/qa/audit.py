@@ -1,0 +1,42 @@
+"""What the check of code.qa looks at: every row again, from its text on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from nemotron_assets.code.qa import parsing
+from nemotron_assets.code.qa.solving import text_of
+from nemotron_assets.code.qa.tables import QA
+from nemotron_assets.recipe.code_qa import CodeQa
+
+if TYPE_CHECKING:
+    from resources.lakehouse import Reader
+
+_READ = ("id", "parents", "language", "problem", "solution", "code", "text", "generation_ids")
+
+
+def faults(
+    rows: Reader, snippets: pl.LazyFrame, quarantine: pl.LazyFrame, language: str, recipe: CodeQa
+) -> dict[str, int]:
+    """Counts of wrong rows by kind, and of all `rows`."""
+    found, ids, sources = Counter(rows=0), set(), set()
+    for batch in rows.batches(_READ, 256):
+        for row in pl.from_arrow(batch).iter_rows(named=True):
+            found["rows"] += 1
+            ids.add(row["id"])
+            sources.update(row["parents"])
+            found["does_not_parse"] += bool(parsing.problem(row["code"], row["language"]))
+            found["code_is_not_in_text"] += parsing.fenced(row["text"], row["language"]) != row["code"]
+            found["other_text"] += row["text"] != text_of(row["problem"], row["solution"])
+            found["without_generations"] += len(row["generation_ids"]) != 2
+            found["other_language"] += row["language"] != language
+    mine = (pl.col("stage") == QA.full_name) & (pl.col("partition") == language)
+    failed = set(quarantine.filter(mine).select("row_id").collect()["row_id"])
+    wanted = set(snippets.filter(pl.col("language") == language).select("id").collect()["id"])
+    found["repeated_ids"] = found["rows"] - len(ids)
+    found["not_attempted"] = len(wanted - sources - failed)
+    found["unknown_snippets"] = len(sources - wanted)
+    return dict(found)

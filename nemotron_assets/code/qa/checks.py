@@ -1,0 +1,91 @@
+"""Checks of questions about code: snippets are what they say, every solution parses, no language is missing."""
+
+import dagster as dg
+
+from nemotron_assets.code.qa.tables import QA, SNIPPETS
+from nemotron_assets.code.quality.tables import CURATED
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.table import language_partitions
+from resources.lakehouse import QUARANTINE, Lakehouse
+
+
+@dg.asset_check(asset=SNIPPETS.asset_key, blocking=True, additional_deps=[CURATED.asset_key])
+def snippets_are_short_and_whole(
+    lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Ids are unique, files exist, and no snippet is longer than the recipe says."""
+    import polars as pl
+
+    numbers, rows = recipe.code_qa.snippets, lake.read(SNIPPETS).scan()
+    lines = pl.col("snippet").str.split("\n").list.eval(pl.element().str.strip_chars() != "").list.sum()
+    known = lake.read(CURATED).scan().select(pl.col("id").alias("file"))
+    faults = {
+        "repeated_ids": rows.select(pl.len() - pl.col("id").n_unique()).collect().item(),
+        "wrong_size": _count(rows.filter((lines > numbers.max_lines) | (lines < numbers.min_lines))),
+        "other_languages": _count(rows.filter(~pl.col("language").is_in(list(recipe.code_qa.languages)))),
+        "no_file": _count(rows.select(pl.col("parents").list.first().alias("file")).join(known, on="file", how="anti")),
+    }
+    return dg.AssetCheckResult(passed=not any(faults.values()), metadata=faults)
+
+
+@dg.asset_check(asset=SNIPPETS.asset_key)
+def every_language_has_snippets(
+    lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Warns of languages of the recipe that the corpus has no snippet of."""
+    import polars as pl
+
+    from nemotron_assets.plots import bars
+
+    counted = lake.read(SNIPPETS).scan().group_by("language").agg(pl.len()).collect()
+    counts = dict(counted.iter_rows())
+    found = {language: counts.get(language, 0) for language in recipe.code_qa.languages}
+    missing = [language for language, count in found.items() if not count]
+    return dg.AssetCheckResult(
+        passed=not missing,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"missing": ", ".join(missing) or "none", **found, "plot": bars(found, "Snippets", "snippets")},
+    )
+
+
+@dg.asset_check(
+    asset=QA.asset_key, partitions_def=language_partitions, blocking=True, additional_deps=[SNIPPETS.asset_key]
+)
+def every_solution_parses(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Parses the code of every row again, out of its text; ids are unique, and every snippet of the language is in one
+    row or in the quarantine."""
+    from nemotron_assets.code.qa.audit import faults
+
+    language = context.partition_key
+    metadata = faults(
+        lake.read(QA, language), lake.read(SNIPPETS).scan(), lake.read(QUARANTINE).scan(), language, recipe.code_qa
+    )
+    wrong = {name: count for name, count in metadata.items() if name != "rows"}
+    return dg.AssetCheckResult(passed=not any(wrong.values()), metadata=metadata)
+
+
+@dg.asset_check(asset=QA.asset_key, partitions_def=language_partitions, additional_deps=[SNIPPETS.asset_key])
+def language_is_written(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
+) -> dg.AssetCheckResult:
+    """Warns when a language has not a single row, as may be with a weak model, and tells why its snippets failed."""
+    import polars as pl
+
+    language = context.partition_key
+    rows = lake.read(QA, language).rows
+    mine = (pl.col("stage") == QA.full_name) & (pl.col("partition") == language)
+    causes = dict(lake.read(QUARANTINE).scan().filter(mine).group_by("cause").agg(pl.len()).collect().iter_rows())
+    return dg.AssetCheckResult(
+        passed=rows > 0, severity=dg.AssetCheckSeverity.WARN, metadata={"rows": rows, "failed_snippets": causes}
+    )
+
+
+def _count(rows) -> int:
+    import polars as pl
+
+    return rows.select(pl.len()).collect(engine="streaming").item()
+
+
+CHECKS = [snippets_are_short_and_whole, every_language_has_snippets, every_solution_parses, language_is_written]

@@ -1,0 +1,27 @@
+"""What is shown of questions about code in Dagster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from nemotron_assets.code.qa.solving import CAUSES
+from nemotron_assets.plots import bars
+from nemotron_assets.web.synthetic.asking import Tally, example_markdown
+
+
+def metadata(language: str, tally: Tally) -> dict[str, Any]:
+    """Counts of a language's attempts, why they failed, and an example."""
+    causes = {cause: tally.rejected[cause] for cause in CAUSES}
+    return {
+        "samples": tally.rows,
+        "attempts": tally.documents,
+        "generations": tally.segments,
+        "new_generations": tally.new,
+        "output_tokens": tally.output_tokens,
+        "tokens": tally.tokens,
+        **causes,
+        "plot": bars({"good": tally.rows, **causes}, f"Attempts in {language}", "attempts"),
+        "example": dg.MetadataValue.md(example_markdown(tally.example)),
+    }
