@@ -3,8 +3,8 @@
 CPU time on one core, texts in memory on both sides. The files are those of the embedded sample, or those of a folder.
 The peer (benchmarks/_code_peer.py) is written as BigCode's preprocessing and datatrove's filters are: regular
 expressions and counters, Pygments for comments and string literals; ours are compiled passes and tree-sitter, whose
-parsing alone is half of the time. Numbers that need no parser are compared by themselves as well. Complexity (lizard) and the search for secrets run on kept files
-only and are timed apart; detect-secrets does 16 files/s on this kind of files.
+parsing alone is half of the time. Numbers that need no parser are compared by themselves as well. Complexity (lizard)
+and the search for secrets run on kept files only and are timed apart.
 """
 
 from __future__ import annotations

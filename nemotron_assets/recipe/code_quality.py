@@ -120,6 +120,9 @@ class CodeQuality(Section):
     max_parsed_kb: int = Field(
         1_024, ge=1, le=65_536, description="larger files are not parsed; their numbers of syntax are null (default)"
     )
+    max_parsed_line: int = Field(
+        5_000, ge=200, description="nor are files with longer lines, in characters: minified ones and data (default)"
+    )
     batch_rows: int = Field(64, ge=1, le=4_096, description="files handed to a worker at a time (default)")
     batch_mb: int = Field(8, ge=1, le=512, description="most MB of text handed to a worker at a time (default)")
     head_characters: int = Field(

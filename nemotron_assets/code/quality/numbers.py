@@ -9,7 +9,7 @@ from __future__ import annotations
 #: Raised when what is counted changes; and the parts of the recipe that the numbers are made with: a change of those
 #: reads all files again, a change of a bound does not.
 CODE = "1"
-MADE_WITH = ("max_parsed_kb", "head_characters", "todo", "generated", "long_word", "long_string")
+MADE_WITH = ("max_parsed_kb", "max_parsed_line", "head_characters", "todo", "generated", "long_word", "long_string")
 
 #: From the bytes, in one compiled pass.
 COUNTED = {
@@ -47,7 +47,8 @@ OF_WORDS = {
     **{f"repeated_{n}gram_share": f"characters of {n} words in a row that came before, per character; see web.measures"
        for n in range(5, 11)},
 }  # fmt: skip
-#: From the syntax tree; null where the language has no grammar here or the file is too large.
+#: From the syntax tree; null where the language has no grammar here, the file is too large,
+#: or a line of it too long.
 OF_SYNTAX = {
     "syntax_ok": "1 if it parses without an error (tree-sitter; Python: the standard library's parser)",
     "functions": "definitions of functions and methods",

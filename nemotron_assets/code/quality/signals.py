@@ -36,9 +36,10 @@ _MAIN_LANGUAGES = ("C", "C++", "Cuda")
 def annotate(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
     """Rows of `code.annotations`, without parents, for rows of `code.files` (columns `READ`)."""
     numbers = from_bytes(files, recipe)
+    short = numbers["longest_line"] <= recipe.max_parsed_line
     trees = [
-        syntax.measure(text, language, recipe.max_parsed_kb << 10, recipe.long_string)
-        for text, language in files.select("content", "language").iter_rows()
+        syntax.measure(text, language, recipe.max_parsed_kb << 10, recipe.long_string) if parsed else None
+        for text, language, parsed in zip(files["content"], files["language"], short, strict=True)
     ]
     lines, full = np.maximum(numbers["lines"].to_numpy(), 1), np.maximum(numbers["full_lines"].to_numpy(), 1)
     words = np.maximum(numbers["words"].to_numpy(), 1)

@@ -75,9 +75,7 @@ def measure(text: str, language: str, max_bytes: int, long_string: int) -> dict[
     comments = [(node.start_byte, node.end_byte, node.start_point.row, node.end_point.row)
                 for kind in ("comment", "doc") for node in found.get(kind, ())]  # fmt: skip
     docs = {node.start_byte for node in found.get("doc", ())}
-    strings = [
-        node.end_byte - node.start_byte for node in _outermost(found.get("string", ())) if node.start_byte not in docs
-    ]
+    strings = _outermost(found.get("string", ()), docs)
     counts = {
         "ok": not root.has_error,
         "bytes": len(data),
@@ -137,14 +135,15 @@ def as_columns(
     return pl.DataFrame({name: [None if v is None else v for v in values] for name, values in rows.items()}, types)
 
 
-def _outermost(nodes: Sequence[Any]) -> list[Any]:
-    """Of nodes that may contain each other, those that no other contains."""
-    kept, end = [], -1
-    for node in sorted(nodes, key=lambda node: (node.start_byte, -node.end_byte)):
-        if node.start_byte >= end:
-            kept.append(node)
-            end = node.end_byte
-    return kept
+def _outermost(nodes: Sequence[Any], without: set[int]) -> list[int]:
+    """Bytes of each of the nodes that no other contains, but those that begin at `without`. Captures have no order."""
+    lengths, reached = [], -1
+    for start, end in sorted([(node.start_byte, -node.end_byte) for node in nodes]):
+        if start >= reached:
+            reached = -end
+            if start not in without:
+                lengths.append(reached - start)
+    return lengths
 
 
 def _covered(spans: list[tuple[int, int]]) -> int:

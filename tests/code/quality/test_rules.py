@@ -14,7 +14,8 @@ from nemotron_assets.recipe.code_quality import CodeQuality
 
 RECIPE = CodeQuality()
 FINE = {
-    **dict.fromkeys(NUMBERS, 0), "bytes": 2_000, "characters": 2_000, "lines": 80, "longest_line": 90, "mean_line": 25.0,
+    **dict.fromkeys(NUMBERS, 0), "bytes": 2_000, "characters": 2_000, "lines": 80, "longest_line": 90,
+    "mean_line": 25.0,
     "letter_share": 0.7, "unique_word_share": 0.6, "words": 300, "mean_word_characters": 5.0, "digit_share": 0.02,
     "whitespace_share": 0.2, "comment_share": 0.1, "syntax_ok": 1, "visible_characters": 500, "visible_word_share": 0.6,
 }  # fmt: skip
@@ -36,9 +37,11 @@ def test_a_fine_file_fails_nothing():
     ("language", "number", "value", "drops"),
     [("C", "longest_line", 1_001, True), ("C", "longest_line", 1_000, False), ("C", "lines", 9, True),
      ("SQL", "digit_share", 0.25, False), ("SQL", "digit_share", 0.31, True), ("C", "digit_share", 0.25, True),
-     ("Shell", "assert_line_share", 0.9, False), ("C", "assert_line_share", 0.41, True), ("Python", "syntax_ok", 0, True),
+     ("Shell", "assert_line_share", 0.9, False), ("C", "assert_line_share", 0.41, True), ("Python", "syntax_ok", 0,
+     True),
      ("C", "syntax_ok", 0, False), ("JavaScript", "syntax_ok", 0, True), ("Python", "syntax_ok", None, False),
-     ("C++", "main_lines", 2, True), ("Java", "zero_line_share", 0.6, True), ("Python", "import_line_share", 0.31, True),
+     ("C++", "main_lines", 2, True), ("Java", "zero_line_share", 0.6, True), ("Python", "import_line_share", 0.31,
+     True),
      ("JSON", "characters", 5_001, True), ("C", "characters", 5_001, False), ("JSON", "lines", 1, False),
      ("Markdown", "words", 49, True), ("C", "words", 49, False), ("HTML", "visible_word_share", 0.1, True),
      ("XML", "xml_header", 1, False), ("C", "xml_header", 1, True)],
@@ -51,7 +54,8 @@ def test_bounds_are_those_of_the_language(language, number, value, drops):
 @given(
     st.sampled_from(["Python", "C", "Java", "SQL", "Shell", "JSON", "Markdown", "HTML", "Rust"]),
     st.dictionaries(st.sampled_from(sorted(set(NUMBERS) - {"generated_mark", "no_logic_line_share"})),
-                    st.one_of(st.none(), st.integers(0, 6_000), st.integers(0, 100).map(lambda n: n / 100)), max_size=6),
+                    st.one_of(st.none(), st.integers(0, 6_000), st.integers(0, 100).map(lambda n: n / 100)),
+                    max_size=6),
 )  # fmt: skip
 def test_bounds_as_plain_python_applies_them(language, numbers):
     numbers = {name: int(v) if v is not None and name in WHOLE else v for name, v in numbers.items()}
@@ -66,8 +70,10 @@ def test_bounds_as_plain_python_applies_them(language, numbers):
 @pytest.mark.parametrize(
     ("path", "language", "rule"),
     [("vendor/x/a.go", "Go", "vendored"), ("web/node_modules/a/i.js", "JavaScript", "vendored"),
-     ("Third_Party/z.c", "C", "vendored"), ("lib/contrib/a.py", "Python", "vendored"), ("a/app.min.js", "JavaScript", "minified"),
-     ("a/style-min.css", "CSS", "minified"), ("a/app.js.map", "JSON", "data_dump"), ("certs/ca.pem", "Text", "data_dump"),
+     ("Third_Party/z.c", "C", "vendored"), ("lib/contrib/a.py", "Python", "vendored"), ("a/app.min.js", "JavaScript",
+     "minified"),
+     ("a/style-min.css", "CSS", "minified"), ("a/app.js.map", "JSON", "data_dump"), ("certs/ca.pem", "Text",
+     "data_dump"),
      ("package-lock.json", "JSON", "data_dump")],
 )  # fmt: skip
 def test_paths_tell(path, language, rule):

@@ -4,6 +4,7 @@ these lines is one."""
 from __future__ import annotations
 
 import ast
+import itertools
 import random
 import string
 
@@ -70,7 +71,8 @@ def test_assigned_values_are_replaced(line):
     "line",
     ['password = "changeme123456"', 'token = "your-token-goes-here1"', 'api_key = "EXAMPLEKEY1234567890"',
      'secret = os.environ["SECRET_NAME_2"]', 'password = ""', 'token = "identifier"', "password = get_password('user')",
-     'key = "the quick brown fox"', "postgres://user:password@localhost/db", "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
+     'key = "the quick brown fox"', "postgres://user:password@localhost/db",
+     "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
      "-----BEGIN " + "PRIVATE KEY-----"],
 )  # fmt: skip
 def test_what_only_looks_alike_stays(line):
@@ -101,7 +103,8 @@ def test_keep_and_drop_change_no_text():
 @given(
     st.lists(
         st.one_of(
-            st.sampled_from([*PLANTED.values(), 'password="', "token: '", "'", '"', " ", "\n", "@gmail.com", "a.b", "://u:"]),
+            st.sampled_from([*PLANTED.values(), 'password="', "token: '", "'", '"', " ", "\n", "@gmail.com", "a.b",
+            "://u:"]),
             st.text(max_size=20),
         ),
         max_size=12,
@@ -112,7 +115,7 @@ def test_cleaning_twice_changes_nothing(text):
     again = clean(once.text, RECIPE)
     assert again.text == once.text and again.secrets == () and again.personal == ()
     places = list(secrets(text, RECIPE))
-    assert all(a[1] <= b[0] for a, b in zip(places, places[1:], strict=False))
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(places))
 
 
 def test_entropy():
