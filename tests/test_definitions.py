@@ -17,7 +17,6 @@ KEYS = [
     "code/dropped",
     "code/duplicates",
     "code/files",
-    "code/license_scans",
     "code/licenses",
     "code/metadata",
     "code/qa",
