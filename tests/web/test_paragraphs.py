@@ -47,7 +47,8 @@ def test_the_sample_s_pages_read_as_jus_text_reads_them(sample):
     assert characters > 1_000_000
 
 
-TAGS = ["p", "div", "a", "b", "br", "h1", "h2", "li", "span", "td", "pre", "form", "select", "option", "script", "style",
+TAGS = ["p", "div", "a", "b", "br", "h1", "h2", "li", "span", "td", "pre", "form", "select", "option", "script",
+        "style",
         "iframe", "object", "textarea", "head", "x-h3", "multiselect", "button"]  # fmt: skip
 # No control characters: the library fails on them beside a tag that it removes.
 WORDS = ["the lake lies in the hills and the road is closed ", "nothing but nouns here today ", "x", " ", "\n", "\t \n",
@@ -66,8 +67,9 @@ MARKUP = st.recursive(
 @given(
     st.lists(MARKUP, max_size=8).map("".join),
     st.builds(
-        JusText, length_low=st.integers(0, 80), length_high=st.integers(0, 250), max_heading_distance=st.integers(0, 300),
-        headings=st.booleans(), max_link_density=st.sampled_from([0.0, 0.2, 1.0]),
+        JusText, length_low=st.integers(0, 80), length_high=st.integers(0, 250),
+        max_heading_distance=st.integers(0, 300), headings=st.booleans(),
+        max_link_density=st.sampled_from([0.0, 0.2, 1.0]),
     ),
 )  # fmt: skip
 def test_made_up_markup_reads_as_jus_text_reads_it(markup, limits):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Writer:
-    """The model of `models.generator` or a table like it: `count` counts tokens of texts, `ask` answers requests in order."""
+    """The model of `models.generator` or a table like it: `count` counts tokens, `ask` answers requests in order."""
 
     def __init__(
         self, generator: Reader, gpu: Gpu, lake: Lakehouse, *, run_id: str, log: Callable[[str], None]
