@@ -45,10 +45,12 @@ def pieces(most: int, seed: int) -> list[list[str]]:
         lines, size = [], 0
         wanted = chance.lognormvariate(0, SPREAD) * CHARACTERS
         for line in text.splitlines(keepends=True):
+            if max(map(len, line.split(" "))) > 40:  # data, or a program in one line
+                continue
             lines.append(line)
             size += len(line)
             if size >= wanted:
-                found.append("".join(lines).split(" "))
+                found.append([word for line in lines for word in line.split(" ")])
                 lines, size, wanted = [], 0, chance.lognormvariate(0, SPREAD) * CHARACTERS
         if len(found) >= most:
             return found[:most]
@@ -173,9 +175,7 @@ def scans(lake, recipe) -> dict[str, float]:
     import polars as pl
 
     from nemotron_assets.web.dedup import candidates
-    from nemotron_assets.web.dedup.bitmap import Bitmap, hash_values
-    from nemotron_assets.web.dedup.duplicates import others
-    from nemotron_assets.web.dedup.linkage import passing
+    from nemotron_assets.web.dedup.linkage import DOCUMENT_COLUMNS
     from nemotron_assets.web.dedup.tables import NEAR_DUPLICATES, SIGNATURES
     from nemotron_assets.web.dedup.workspace import workspace
     from nemotron_assets.web.tables import DOCUMENTS
@@ -186,21 +186,19 @@ def scans(lake, recipe) -> dict[str, float]:
         mine = signatures.within(NEW)
         index = candidates.BandIndex(
             connection,
-            mine.batches(candidates.COLUMNS, batch_size=candidates.BATCH_ROWS, keep_memory=True),
+            candidates.frames(mine.scan()),
             mine.rows * recipe.signatures.bands,
             recipe.max_bucket,
         )
 
         def bands() -> int:
-            theirs = signatures.within(OLD)
-            batches = theirs.batches(candidates.COLUMNS, batch_size=candidates.BATCH_ROWS, keep_memory=True)
-            return sum(batch.num_rows for batch in index.passing(batches, []))
+            theirs = candidates.frames(signatures.within(OLD).scan())
+            return sum(batch.num_rows for batch in index.passing(theirs, []))
 
         timed("bands", bands)
     hashes = documents.within(NEW).scan().select("content_hash").collect()["content_hash"]
-    bitmap = Bitmap(len(hashes))
-    bitmap.add(hash_values(hashes.to_arrow(compat_level=pl.CompatLevel.oldest())))
-    timed("hashes", lambda: sum(batch.num_rows for batch in passing(others(lake, [OLD]), bitmap)))
+    same = documents.within(OLD).scan().filter(pl.col("content_hash").is_in(hashes.implode())).select(DOCUMENT_COLUMNS)
+    timed("hashes", lambda: len(same.collect()))
     wanted = lake.read(NEAR_DUPLICATES, NEW).scan().select(pl.col("parents").list.last()).collect()["parents"]
     ids = documents.within(OLD).scan().select("id").filter(pl.col("id").is_in(wanted.implode()))
     timed("ids", lambda: len(ids.collect()))
@@ -251,7 +249,7 @@ def compare(folder: Path, new: int, olds: Sequence[int], rounds: int) -> int:
     from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES
 
     recipe = load_recipe("laptop").dedup
-    pool = pieces(20_000, seed=1)
+    pool = pieces(20_000 if new > 5_000 else 6_000, seed=1)
     few, _ = fill(folder / "few", new, min(200, new), pool, recipe)  # compiled and loaded before anything is measured
     lakes, costs = {}, {}
     for old in olds:

@@ -7,7 +7,6 @@ fewer than one in a thousand pass.
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 from numba import njit
 
 #: Bits of the bitmap per expected value, rounded up to a power of two.
@@ -35,20 +34,6 @@ class Bitmap:
     def repeated(self, values: np.ndarray) -> np.ndarray:
         """Where those values are that were added more than once, and a few others."""
         return _passing(self._twice, self._bits, values.view(np.uint64))
-
-
-def hash_values(hashes: pa.Array) -> np.ndarray:
-    """uint64 per content hash (32 hexadecimal digits): its first 16 digits, mixed."""
-    if len(hashes) == 0:
-        return np.zeros(0, np.uint64)
-    _, offsets, data = hashes.cast(pa.large_string()).buffers()
-    ends = np.frombuffer(offsets, np.int64)[hashes.offset : hashes.offset + len(hashes) + 1]
-    if (np.diff(ends) != 32).any():
-        raise ValueError("a content hash has 32 hexadecimal digits; these have other lengths")
-    words = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].view(np.uint64).reshape(-1, 4)
-    with np.errstate(over="ignore"):
-        mixed = words[:, 0] * np.uint64(0x9E3779B97F4A7C15) ^ words[:, 1] * np.uint64(0xC2B2AE3D27D4EB4F)
-        return (mixed ^ mixed >> np.uint64(29)) * np.uint64(0xBF58476D1CE4E5B9)
 
 
 @njit(cache=True, nogil=True)

@@ -15,15 +15,15 @@ from collections.abc import Iterable, Iterator
 
 import duckdb
 import numpy as np
+import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from nemotron_assets.web.dedup.bitmap import Bitmap
 from nemotron_assets.web.dedup.workspace import load
 
 #: What is read of `web.signatures`.
 COLUMNS = ("parents", "fetched_at", "content_hash", "bands")
-BATCH_ROWS = 65_536
+_FRAME_ROWS = 65_536
 
 _TEXTS = pa.schema(
     [
@@ -81,25 +81,25 @@ class BandIndex:
     """The bands of one snapshot, to be joined with those of others. Memory: the bitmap, and what DuckDB is given."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, mine: Iterable[pa.RecordBatch], bands: int, max_bucket: int,
+        self, connection: duckdb.DuckDBPyConnection, mine: Iterable[pl.DataFrame], bands: int, max_bucket: int,
         bitmap_mb: int = 1_024,
     ) -> None:  # fmt: skip
-        """`mine` are batches of `COLUMNS` with about `bands` bands in all."""
+        """`mine` are frames of `COLUMNS` with about `bands` bands in all."""
         self._connection, self._most = connection, max_bucket
         self._bitmap = Bitmap(bands, bitmap_mb)
         texts: list[pa.RecordBatch] = []
         load(connection, "bands", _BANDS, self._index(mine, texts))
         load(connection, "mine", _TEXTS, texts)
 
-    def _index(self, mine: Iterable[pa.RecordBatch], texts: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _index(self, mine: Iterable[pl.DataFrame], texts: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         row = 0
-        for batch in mine:
-            values, offsets = _flat(batch)
+        for frame in mine:
+            values, offsets = _flat(frame["bands"])
             self._bitmap.add(values)
-            rows = np.arange(row, row + batch.num_rows)
-            texts.append(_texts(batch, rows))
+            rows = np.arange(row, row + len(frame))
+            texts += _texts(frame, rows)
             yield pa.record_batch([pa.array(values), pa.array(np.repeat(rows, np.diff(offsets)))], schema=_BANDS)
-            row += batch.num_rows
+            row += len(frame)
 
     def within(self) -> None:
         """Make the table `candidates` of the pairs inside the snapshot, the later document first."""
@@ -108,26 +108,26 @@ class BandIndex:
             load(self._connection, "shared", _BANDS, (self._repeated(batch) for batch in bands))
         self._candidates(_WITHIN)
 
-    def between(self, theirs: Iterable[pa.RecordBatch]) -> None:
-        """Make the table `candidates` of the pairs with another snapshot, whose batches of `COLUMNS` are given. Texts
+    def between(self, theirs: Iterable[pl.DataFrame]) -> None:
+        """Make the table `candidates` of the pairs with another snapshot, whose frames of `COLUMNS` are given. Texts
         that are in both have their pairs within each; they are left out."""
         texts: list[pa.RecordBatch] = []
         load(self._connection, "passed", _BANDS, self.passing(theirs, texts))
         load(self._connection, "theirs", _TEXTS, texts)
         self._candidates(_BETWEEN)
 
-    def passing(self, theirs: Iterable[pa.RecordBatch], texts: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def passing(self, theirs: Iterable[pl.DataFrame], texts: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The bands of another snapshot that may be in this one as well; their texts are added to `texts`."""
         row = 0
-        for batch in theirs:
-            values, offsets = _flat(batch)
+        for frame in theirs:
+            values, offsets = _flat(frame["bands"])
             found = self._bitmap.passing(values)
             if len(found):
                 owners = np.searchsorted(offsets, found, side="right") - 1
                 rows = np.unique(owners)
-                texts.append(_texts(batch.drop_columns(["bands"]).take(pa.array(rows)), rows + row))
+                texts += _texts(frame[rows], rows + row)
                 yield pa.record_batch([pa.array(values[found]), pa.array(owners + row)], schema=_BANDS)
-            row += batch.num_rows
+            row += len(frame)
 
     def _candidates(self, query: str) -> None:
         self._connection.execute(f"create or replace table candidates as {query}", {"most": self._most})
@@ -137,9 +137,14 @@ class BandIndex:
         return bands.take(pa.array(self._bitmap.repeated(bands.column("band").to_numpy())))
 
 
-def _flat(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
-    """All bands of a batch as int64, and where in them those of each row begin."""
-    column = batch.column("bands")
+def frames(signatures: pl.LazyFrame) -> Iterator[pl.DataFrame]:
+    """Frames of `COLUMNS`, as they stream by."""
+    yield from signatures.select(COLUMNS).collect_batches(chunk_size=_FRAME_ROWS, engine="streaming")
+
+
+def _flat(bands: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """All bands of a frame as int64, and where in them those of each row begin."""
+    column = bands.to_arrow(compat_level=pl.CompatLevel.oldest())
     _, offsets, data = column.buffers()
     offsets = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
     if data is None:
@@ -147,8 +152,9 @@ def _flat(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]].view("<i8"), (offsets - offsets[0]) // 8
 
 
-def _texts(batch: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
-    documents = pc.list_element(batch.column("parents"), 0)
-    return pa.record_batch(
-        [pa.array(rows), documents, batch.column("fetched_at"), batch.column("content_hash")], schema=_TEXTS
-    )
+def _texts(frame: pl.DataFrame, rows: np.ndarray) -> list[pa.RecordBatch]:
+    texts = frame.select(
+        row=pl.Series(rows, dtype=pl.Int64), document=pl.col("parents").list.first(),
+        fetched_at="fetched_at", content_hash="content_hash",
+    )  # fmt: skip
+    return texts.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_TEXTS).to_batches()

@@ -38,7 +38,7 @@ def duplicates_of(
     documents, pairs = lake.read(tables.documents, here), lake.read(tables.near_duplicates, here)
     frames = dropped_documents(
         documents.within(snapshot).batches(DOCUMENT_COLUMNS, batch_size=65_536, keep_memory=True),
-        others(lake, [other for other in here if other != snapshot], tables),
+        documents.scan().filter(pl.col("snapshot") != snapshot),
         (_among(batch, here) for batch in pairs.batches(PAIR_COLUMNS, batch_size=65_536, keep_memory=True)),
         linkage=recipe.linkage,
         memory_mb=recipe.memory_mb,
@@ -75,13 +75,6 @@ def rewrite_others(
         rewritten.append(Rewritten(other, result))
     announce(rewritten)
     return rewritten
-
-
-def others(lake: Lakehouse, snapshots: list[str], tables: Family = WEB) -> Iterator[pl.DataFrame]:
-    """The documents of other snapshots, without their texts, as they stream by."""
-    if snapshots:
-        documents = lake.read(tables.documents, snapshots).scan().select(DOCUMENT_COLUMNS)
-        yield from documents.collect_batches(chunk_size=65_536, engine="streaming")
 
 
 def _among(pairs: pa.RecordBatch, snapshots: list[str]) -> pa.RecordBatch:

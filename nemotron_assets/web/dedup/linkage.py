@@ -19,12 +19,14 @@ import polars as pl
 import pyarrow as pa
 
 from nemotron_assets.similarity.clusters import components, direct
-from nemotron_assets.web.dedup.bitmap import Bitmap, hash_values
 from nemotron_assets.web.dedup.workspace import load, workspace
 
 #: What is read of `web.documents` and of `web.near_duplicates`.
 DOCUMENT_COLUMNS = ("id", "snapshot", "fetched_at", "content_hash")
 PAIR_COLUMNS = ("snapshot", "other_snapshot", "content_hash", "other_content_hash", "similarity")
+
+#: Hashes of texts looked for in one pass over those of the other documents.
+_HASHES_AT_ONCE = 2_000_000
 
 _DOCUMENTS = pa.schema(
     [
@@ -105,7 +107,7 @@ order by mine.id
 
 def dropped_documents(
     mine: Iterable[pa.RecordBatch],
-    others: Iterable[pl.DataFrame],
+    others: pl.LazyFrame,
     pairs: Iterable[pa.RecordBatch],
     *,
     linkage: str,
@@ -115,7 +117,7 @@ def dropped_documents(
     """Documents of one snapshot that are dropped: frames of id, duplicate_of, duplicate_of_snapshot, kind, similarity
     and cluster, by id.
 
-    `mine` are the snapshot's documents, `others` (frames) those of all other snapshots that take part (with `direct`,
+    `mine` are the snapshot's documents, `others` (lazy) those of all other snapshots that take part (with `direct`,
     of the earlier ones), both with `DOCUMENT_COLUMNS`; `pairs` are the pairs of all of them with `PAIR_COLUMNS`.
     `measure` adds the similarity to frames of (document, snapshot, other, other_snapshot): in a component, a text need
     not have been compared with the one that is kept.
@@ -132,22 +134,14 @@ def dropped_documents(
             yield _measured(pl.from_arrow(batch), measure).drop("text_document", "text_snapshot")
 
 
-def _relevant(connection: duckdb.DuckDBPyConnection, others: Iterable[pl.DataFrame]) -> Iterator[pa.RecordBatch]:
-    """What may be relevant of the other documents."""
+def _relevant(connection: duckdb.DuckDBPyConnection, others: pl.LazyFrame) -> Iterator[pa.RecordBatch]:
+    """The other documents with a text that is relevant: few of very many, whose hashes alone are read."""
     with connection.cursor() as cursor:
-        bitmap = Bitmap(cursor.execute("select count(*) from relevant").fetchone()[0])
-        for batch in cursor.execute("from relevant").to_arrow_reader(65_536):
-            bitmap.add(hash_values(batch.column("content_hash")))
-    yield from passing(others, bitmap)
-
-
-def passing(others: Iterable[pl.DataFrame], bitmap: Bitmap) -> Iterator[pa.RecordBatch]:
-    """The documents whose text may be one of those in the bitmap: few of very many."""
-    for frame in others:
-        found = bitmap.passing(hash_values(frame["content_hash"].to_arrow(compat_level=pl.CompatLevel.oldest())))
-        if len(found):
-            table = frame[found].select(DOCUMENT_COLUMNS).to_arrow(compat_level=pl.CompatLevel.oldest())
-            yield from table.cast(_DOCUMENTS).to_batches()
+        for batch in cursor.execute("from relevant").to_arrow_reader(_HASHES_AT_ONCE):
+            hashes = pl.Series(batch.column("content_hash"))
+            found = others.filter(pl.col("content_hash").is_in(hashes.implode())).select(DOCUMENT_COLUMNS)
+            for frame in found.collect_batches(chunk_size=65_536, engine="streaming"):
+                yield from frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_DOCUMENTS).to_batches()
 
 
 def _label(connection: duckdb.DuckDBPyConnection) -> None:

@@ -61,7 +61,7 @@ class SnapshotPairs:
         if within:
             bands.within()
         else:
-            bands.between(theirs.batches(candidates.COLUMNS, batch_size=candidates.BATCH_ROWS, keep_memory=True))
+            bands.between(candidates.frames(theirs.scan()))
         sets = Sets(self.recipe.signatures)
         sides = {self.snapshot: ["document", "other"]} if within else {
             self.snapshot: ["document"], theirs.partition: ["other"]
@@ -97,7 +97,7 @@ class _LazyIndex:
             connection = self._workspace.__enter__()
             index = candidates.BandIndex(
                 connection,
-                self._signatures.batches(candidates.COLUMNS, batch_size=candidates.BATCH_ROWS, keep_memory=True),
+                candidates.frames(self._signatures.scan()),
                 self._signatures.rows * self._recipe.signatures.bands,
                 self._recipe.max_bucket,
                 bitmap_mb=self._recipe.memory_mb,

@@ -6,13 +6,14 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.table import content_hash
-from nemotron_assets.web.dedup.bitmap import Bitmap, hash_values
+from nemotron_assets.web.dedup.bitmap import Bitmap
 from nemotron_assets.web.dedup.candidates import COLUMNS, BandIndex
 from nemotron_assets.web.dedup.tables import SIGNATURES
 from nemotron_assets.web.dedup.workspace import workspace
@@ -20,7 +21,7 @@ from nemotron_assets.web.dedup.workspace import workspace
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
-def batches(texts: list[tuple[str, int, str, list[int]]], size: int = 3) -> list[pa.RecordBatch]:
+def frames(texts: list[tuple[str, int, str, list[int]]], size: int = 3) -> list[pl.DataFrame]:
     """(document, hours after START, text, bands) as what is read of `web.signatures`."""
     schema = pa.schema([SIGNATURES.arrow_schema().field(name) for name in COLUMNS])
     rows = [
@@ -28,16 +29,16 @@ def batches(texts: list[tuple[str, int, str, list[int]]], size: int = 3) -> list
          "bands": np.array(bands, "<i8").tobytes()}
         for document, hour, text, bands in texts
     ]  # fmt: skip
-    return [pa.RecordBatch.from_pylist(rows[k : k + size], schema) for k in range(0, len(rows), size)]
+    return [pl.from_arrow(pa.Table.from_pylist(rows[k : k + size], schema)) for k in range(0, len(rows), size)]
 
 
 def candidates(mine, theirs=None, most=32) -> set[tuple[str, str]]:
     with workspace(128) as connection:
-        index = BandIndex(connection, batches(mine), 4 * len(mine), most)
+        index = BandIndex(connection, frames(mine), 4 * len(mine), most)
         if theirs is None:
             index.within()
         else:
-            index.between(batches(theirs))
+            index.between(frames(theirs))
         rows = connection.execute("select document, other, content_hash, other_content_hash from candidates").fetchall()
         named = {document: content_hash(text) for document, _, text, _ in [*mine, *(theirs or [])]}
         assert len(rows) == len(set(rows))
@@ -112,14 +113,3 @@ def test_the_bitmap_loses_nothing_and_lets_few_pass(most_mb):
     assert len(bitmap.repeated(here)) < 0.001 * len(here)
     bitmap.add(here[:100])
     assert set(bitmap.repeated(here)) >= set(range(100))
-
-
-def test_values_of_hashes_differ():
-    hashes = pa.array([content_hash(str(k)) for k in range(10_000)], pa.large_string())
-    values = hash_values(hashes)
-    assert len(np.unique(values)) == len(values)
-    assert (hash_values(hashes.slice(17, 5)) == values[17:22]).all()
-    assert len(np.unique(values >> np.uint64(48))) > 9_000  # the leading bits are spread
-    with pytest.raises(ValueError, match="32 hexadecimal digits"):
-        hash_values(pa.array(["abc"], pa.large_string()))
-    assert hash_values(pa.array([], pa.large_string())).size == 0

@@ -33,6 +33,10 @@ def rows_of(documents) -> list[pa.RecordBatch]:
     return pa.Table.from_pylist(rows, _DOCUMENTS).to_batches()
 
 
+def frame_of(documents) -> pl.DataFrame:
+    return pl.from_arrow(pa.Table.from_batches(rows_of(documents), _DOCUMENTS))
+
+
 def pairs_of(documents, edges) -> list[pa.RecordBatch]:
     """What the parts of all snapshots say: a pair of texts stands where both are, but not where one is in both."""
     texts = {s: {text for _, other, _, text in documents if other == s} for s in SNAPSHOTS}
@@ -95,7 +99,7 @@ def test_the_rules(linkage, documents, edges):
                 pl.DataFrame(schema={"id": pl.String}),
                 *dropped_documents(
                     rows_of([row for row in here if row[1] == snapshot]),
-                    map(pl.from_arrow, rows_of([row for row in here if row[1] != snapshot])),
+                    frame_of([row for row in here if row[1] != snapshot]).lazy(),
                     pairs_of(here, edges),
                     linkage=linkage,
                     memory_mb=128,
