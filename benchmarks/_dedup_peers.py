@@ -4,7 +4,7 @@
 
 Word 5-grams in lower case, 260 permutations in 20 bands of 13 rows for all. Each reads (id, text) from Parquet and
 writes (id, cluster, removed) to Parquet: cluster is the smallest id of the group, and all others of it are removed.
-Where a library leaves shingles to its caller, they are made with one regular expression and str.join; where it has a
+Where a library leaves shingles to its caller, it gets their set, made in the quickest way Python has; where it has a
 faster way in for many documents, that one is taken.
 """
 
@@ -30,11 +30,11 @@ def batches(source: str) -> Iterator[tuple[list[int], list[str]]]:
         yield batch["id"].to_pylist(), batch["text"].to_pylist()
 
 
-def shingles(text: str) -> list[str]:
+def shingles(text: str) -> set[str]:
     words = WORD.findall(text.lower())
     if len(words) < SHINGLE:
-        return [" ".join(words)] if words else []
-    return list(map(" ".join, zip(*(words[k:] for k in range(SHINGLE)), strict=False)))
+        return {" ".join(words)} if words else set()
+    return set(map(" ".join, zip(*(words[k:] for k in range(SHINGLE)), strict=False)))
 
 
 class Groups:
@@ -75,7 +75,7 @@ def datasketch(source: str, target: str) -> None:
             sketch = MinHash(
                 PERMUTATIONS, seed=SEED, hashfunc=xxh32_intdigest, permutations=permutations, scheme="affine32"
             )
-            sketch.update_batch([shingle.encode() for shingle in set(shingles(text))])
+            sketch.update_batch([shingle.encode() for shingle in shingles(text)])
             for other in index.query(sketch):
                 groups.join(id, other)
             index.insert(id, sketch, check_duplication=False)

@@ -15,7 +15,7 @@ from numba import njit
 
 from nemotron_assets.similarity.clusters import components, direct
 from nemotron_assets.similarity.jaccard import jaccard
-from nemotron_assets.similarity.minhash import NO_BAND, bands, sign
+from nemotron_assets.similarity.minhash import NO_BAND, bands, sign, width
 from nemotron_assets.similarity.shingles import ShingleSets, Shingling, shingle_sets
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
@@ -56,10 +56,13 @@ def find(
     is iterated twice (it is a list, or an object that reads a file anew each time), unless all texts together have at
     most keep_mb MB and are kept in memory. Deterministic.
     """
-    kept, size = [], 0
+    kept, size, scratch = [], 0, np.empty((0, 0), np.uint32)
     keys, sketches = [np.empty((bands_by_rows[0], 0), np.int64)], [np.empty((0, permutations), np.uint8)]
     for batch, mask in _masked(texts):
-        signatures = sign(batch, shingling, mask, permutations=permutations, seed=seed)
+        if len(scratch) < len(batch):
+            scratch = np.empty((len(batch), width(permutations)), np.uint32)
+        out = scratch[: len(batch)]
+        signatures = sign(batch, shingling, mask, permutations=permutations, seed=seed, out=out)
         keys.append(bands(signatures, *bands_by_rows).T)
         sketches.append(signatures.astype(np.uint8))
         size += batch.nbytes

@@ -25,21 +25,32 @@ def sign(
     *,
     permutations: int = 256,
     seed: int = 42,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """MinHash signatures, uint32[texts, permutations]; all ones (2^32 - 1) for a text without shingles.
 
     texts is an arrow array, chunked array or polars series of strings; by_characters, bool per text, says which take
     characters although `shingling` says words. Runs on one core and releases the GIL: batches may run in threads.
+    out, uint32[texts, width(permutations)] and contiguous, is written to instead of a new array.
     """
     data, offsets, mask = arguments(texts, shingling, by_characters)
     a, b = coefficients(permutations, seed)
-    blocks = -(-permutations // _kernels.BLOCK) * _kernels.BLOCK  # what is not asked for of the last block is cut off
-    signatures = np.full((len(offsets) - 1, blocks), 0xFFFFFFFF, np.uint32)
-    a, b = np.resize(a, blocks), np.resize(b, blocks)
+    columns = width(permutations)
+    if out is None:
+        out = np.empty((len(mask), columns), np.uint32)
+    elif out.shape != (len(mask), columns) or out.dtype != np.uint32 or not out.flags.c_contiguous:
+        raise ValueError(f"out is not a contiguous uint32[{len(mask)}, {columns}], but {out.dtype}{list(out.shape)}")
+    out.fill(0xFFFFFFFF)
+    a, b = np.resize(a, columns), np.resize(b, columns)
     _kernels.sign(
-        data, offsets, mask, shingling.words, shingling.characters, *tables(), a, b, signatures
+        data, offsets, mask, shingling.words, shingling.characters, *tables(), a, b, out
     )  # fmt: skip
-    return signatures[:, :permutations]
+    return out[:, :permutations]
+
+
+def width(permutations: int) -> int:
+    """How many are computed: whole blocks, of whose last one what was not asked for is cut off."""
+    return -(-permutations // _kernels.BLOCK) * _kernels.BLOCK
 
 
 @cache

@@ -4,7 +4,7 @@ from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.similarity.minhash import NO_BAND, bands, found, sign
+from nemotron_assets.similarity.minhash import NO_BAND, bands, found, sign, width
 from nemotron_assets.similarity.shingles import Shingling, shingle_sets
 from tests.similarity.test_shingles import SHINGLINGS, TEXTS
 
@@ -64,6 +64,17 @@ def test_the_share_of_equal_minima_estimates_the_similarity():
     signatures, sets = sign(texts, permutations=1024), shingle_sets(texts)
     true = len(np.intersect1d(sets[0], sets[1])) / len(np.union1d(sets[0], sets[1]))
     assert np.mean(signatures[0] == signatures[1]) == pytest.approx(true, abs=4 * (true * (1 - true) / 1024) ** 0.5)
+
+
+def test_signing_into_an_array():
+    out = np.zeros((2, width(260)), np.uint32)
+    assert out.shape[1] == 320
+    for texts in (["one text", "and another"], ["third", ""]):
+        signatures = sign(texts, permutations=260, out=out)
+        assert np.shares_memory(signatures, out)
+        assert (signatures == sign(texts, permutations=260)).all()
+    with pytest.raises(ValueError, match=r"out is not a contiguous uint32\[1, 320\], but uint32\[2, 320\]"):
+        sign(["one"], permutations=260, out=out)
 
 
 def test_the_published_bands():
