@@ -100,17 +100,16 @@ def main(argv: list[str]) -> int:
 
     names = [*options.only, "ours", "delta"]
     how = commands(names)
-    results = DATA / "results"
-    results.mkdir(exist_ok=True)
 
-    def run(name: str, source: Path = source) -> Measurement:
-        return measure([*how[name], str(source), str(results / f"{name}.parquet")], env=ENVIRONMENT, timeout=7200)
+    def run(name: str, place: Path = place) -> Measurement:
+        files = [str(place / "documents.parquet"), str(place / f"{name}.parquet")]
+        return measure([*how[name], *files], env=ENVIRONMENT, timeout=7200)
 
     for corpus_place in (small, place):
         if not (corpus_place / "lake").exists():
             measure([*how["delta"], str(corpus_place / "documents.parquet"), "lake"], env=ENVIRONMENT)
     for name in names:  # once, so that byte code and compiled kernels are there: they are made once per machine
-        run(name, small / "documents.parquet")
+        run(name, small)
     with tempfile.TemporaryDirectory() as empty:
         command = [*how["ours"], str(small / "documents.parquet"), f"{empty}/out.parquet"]
         compiling = measure(command, env={**ENVIRONMENT, "NUMBA_CACHE_DIR": empty}).cpu_seconds
@@ -125,7 +124,7 @@ def main(argv: list[str]) -> int:
             print(f"  {name}: {measured[name][-1].cpu_seconds:.2f} CPU s", flush=True)
 
     cpu = {name: [one.cpu_seconds for one in runs] for name, runs in measured.items()}
-    judged = {name: accuracy(place, results / f"{name}.parquet") for name in names}
+    judged = {name: accuracy(place, place / f"{name}.parquet") for name in names}
     rows = [
         (name, statistics.median(cpu[name]), size / MB / statistics.median(cpu[name]),
          f"{max(one.peak_rss for one in measured[name]) / MB:,.0f}", f"{judged[name][2]:,}",
