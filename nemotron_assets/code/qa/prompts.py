@@ -75,7 +75,7 @@ def solution_grammar(language: str, recipe: CodeQa) -> str:
 
 
 _NAME = "[a-z][a-z0-9_]{1,16}"
-_NUMBER = "[0-9]{1,3}"
+_NUMBER = "(0|[1-9][0-9]{0,2})"  # 08 is no number in PHP and others
 
 
 def small_grammar(language: str, lines: int) -> str:

@@ -31,7 +31,8 @@ _NO_STATEMENTS = frozenset(
     ("comment", "line_comment", "block_comment", "import_statement", "import_from_statement", "import_declaration",
      "future_import_statement", "preproc_include", "using_directive", "use_declaration", "package_clause",
      "package_declaration", "namespace_use_declaration", "namespace_definition", "php_tag", "text", "preproc_ifdef",
-     "hash_bang_line", "attribute_list", "global_attribute", "module", "labeled_statement", ";")
+     "hash_bang_line", "attribute_list", "global_attribute", "module", "labeled_statement",
+     "string", ";")
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from nemotron_assets.code.qa.prompts import problem_request, solution_request
 from nemotron_assets.code.qa.tables import QA
 from nemotron_assets.recipe.code_qa import CodeQa
 from nemotron_assets.table import Reject, content_hash, row_id
+from nemotron_assets.web.synthetic.answers import ends_abruptly
 from nemotron_assets.web.synthetic.asking import Tally, cut_off
 from resources.generations import Completion
 
@@ -88,6 +89,8 @@ def unusable(problem: Completion, recipe: CodeQa) -> Attempt | None:
         return Attempt(problem, None, "unparsable", f"the problem has code in it: {problem.text[:200]!r}")
     if len(problem.text.strip()) < recipe.min_problem_characters:
         return Attempt(problem, None, "too_short", f"the problem has {len(problem.text.strip())} characters")
+    if any(ends_abruptly(line, recipe.max_problem_line) for line in problem.text.split("\n")):
+        return Attempt(problem, None, "truncated", "the problem: a line that the grammar ended")
     return None
 
 
