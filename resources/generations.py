@@ -51,8 +51,14 @@ GENERATIONS = Table(
         Column("run_id", "string", "Dagster run that paid for it", volatile=True),
         Column("at", "timestamp", "when it was finished", volatile=True),
     ),
-    parents=("web.unique_documents", "web.curated", "web.diverse_qa", "math.rendered", "math.nemotron_cc_math",
-             "code.snippets"),
+    parents=(
+        "web.unique_documents",
+        "web.curated",
+        "web.diverse_qa",
+        "math.rendered",
+        "math.nemotron_cc_math",
+        "code.snippets",
+    ),
 )
 TABLES = [GENERATIONS]
 
