@@ -282,7 +282,7 @@ def write(lake: Lakehouse, rows: Mapping[str, list[dict[str, Any]]]) -> None:
     declared = all_tables()
     for name, content in rows.items():
         table = declared[name]
-        partitions = sorted({row["snapshot"] for row in content}) if table.partition_by else [None]
+        partitions = sorted({row[table.partition_by] for row in content}) if table.partition_by else [None]
         for partition in partitions:
             mine = [r for r in content if partition is None or r["snapshot"] == partition]
             lake.write(table, frame(table, mine), partition)
