@@ -109,7 +109,7 @@ class _File:
         # Ids, hashes and bodies are all different: a dictionary of them would only be thrown away.
         plain = {*wide, "id", "content_hash", "parents", "text", "html"}
         # A page ends after the batch in which it is full; of short values it holds thousands all the same.
-        pages = {"data_page_size": 1 << 16, "write_batch_size": 16} if table.point_reads else {}
+        pages = {"data_page_size": 1 << 15, "write_batch_size": 16, "write_page_index": True} if table.point_reads else {}
         self._writer = pq.ParquetWriter(
             self._stream, schema, compression="zstd", compression_level=level, **pages,
             use_dictionary=[name for name in schema.names if name not in plain],

@@ -133,6 +133,14 @@ class Reader:
         names = {partition[self.table.partition_by] for partition in self._delta.partitions()}
         return sorted(names if self.partitions is None else names.intersection(self.partitions))
 
+    def files(self) -> list[str]:
+        """Paths of the data files of the partitions read, on this machine; none for an object store."""
+        if self._delta is None or not self.lake.is_local:
+            return []
+        chosen = None if self.partitions is None else [(self.table.partition_by, "in", self.partitions)]
+        paths = self._delta.file_uris(chosen)  # as URLs where the lake's path has a space, say
+        return sorted(path if os.path.exists(path) else unquote(path) for path in paths)
+
     @property
     def rows(self) -> int:
         import polars as pl

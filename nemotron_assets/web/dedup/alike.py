@@ -50,7 +50,7 @@ def kept_alike(lake: Lakehouse, snapshot: str, recipe: Dedup) -> tuple[int, pl.D
     sides = pl.concat([pairs.select("document", other_snapshot=pl.lit(snapshot)),
                        pairs.select(document="other", other_snapshot="other_snapshot")]).unique()  # fmt: skip
     for (of,), documents in sides.group_by("other_snapshot"):
-        sets.add(lake.read(DOCUMENTS, of).scan(), documents["document"])
+        sets.add(lake.read(DOCUMENTS, of), documents["document"])
     measured = next(iter(sets.similarities([pairs], "document", "other")))
     return len(sample), measured.filter(pl.col("similarity") >= recipe.min_similarity)
 

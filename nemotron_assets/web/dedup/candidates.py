@@ -1,8 +1,8 @@
 """Which texts share a band of their signatures: joined in DuckDB, behind a filter that lets only few bands in.
 
 The bands of all earlier snapshots outnumber those of a new one by far, and nearly none of them meet. A bitmap over the
-new snapshot's bands tells so at a nanosecond each while the old ones stream by; fewer than one in a thousand pass by
-chance and are let go by the join.
+new snapshot's bands tells so at a nanosecond each while the old ones stream by; a few in a thousand pass by chance and
+are let go by the join.
 
 In a band that many texts share (pages of one template), each is paired with the earliest `max_bucket` others only, and
 with as many that come just before it (of another snapshot: the latest), so that pairs grow with the texts and not with
@@ -125,7 +125,7 @@ class BandIndex:
             if len(found):
                 owners = np.searchsorted(offsets, found, side="right") - 1
                 rows = np.unique(owners)
-                texts += _texts(frame[rows], rows + row)
+                texts += _texts(frame.drop("bands")[rows], rows + row)
                 yield pa.record_batch([pa.array(values[found]), pa.array(owners + row)], schema=_BANDS)
             row += len(frame)
 

@@ -87,7 +87,7 @@ def _measure(pairs: pl.DataFrame, lake: Lakehouse, recipe: Dedup, tables: Family
     both = pl.concat([pairs.select("document", "snapshot"),
                       pairs.select(document="other", snapshot="other_snapshot")]).unique()  # fmt: skip
     for (snapshot,), documents in both.group_by("snapshot"):
-        sets.add(lake.read(tables.documents, snapshot).scan(), documents["document"])
+        sets.add(lake.read(tables.documents, snapshot), documents["document"])
     return next(iter(sets.similarities([pairs], "document", "other")))
 
 

@@ -69,7 +69,7 @@ class SnapshotPairs:
         for snapshot, columns in sides.items():
             query = " union ".join(f"select {column} as id from candidates" for column in columns)
             ids = pl.from_arrow(connection.execute(query).to_arrow_table())["id"]
-            sets.add(self.lake.read(self.tables.documents, snapshot).scan(), ids)
+            sets.add(self.lake.read(self.tables.documents, snapshot), ids)
         found = (
             pl.from_arrow(batch) for batch in connection.execute("from candidates").to_arrow_reader(_PAIRS_AT_ONCE)
         )

@@ -1,13 +1,14 @@
 """The shingle sets of chosen documents: their texts are looked up by id, each once, and the sets kept in a file.
 
-Most documents of a partition are not asked for. Their ids are read, but of the texts only the pages of the Parquet
-file with one that is wanted are decompressed (`Table.point_reads` makes these pages small).
+Most documents of a partition are not asked for: their ids are read, but of the texts only the pages of the Parquet file
+with one that is wanted (`resources/pointreads.py`), or what polars skips of the others.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,10 @@ from nemotron_assets.recipe.dedup import Signatures
 from nemotron_assets.similarity.jaccard import jaccard
 from nemotron_assets.similarity.shingles import ShingleSets, shingle_sets
 from nemotron_assets.web.dedup.signatures import by_characters, shingling
+from resources.lakehouse import Reader
+from resources.pointreads import NotIndexed, values_at
+
+_AT_ONCE = 4_096
 
 
 class Sets:
@@ -28,14 +33,12 @@ class Sets:
         self._sizes: list[np.ndarray] = [np.zeros(1, np.int64)]
         self._ids: list[pl.Series] = [pl.Series(dtype=pl.String)]
 
-    def add(self, documents: pl.LazyFrame, ids: pl.Series) -> None:
-        """Those of `documents` (id, language, text) whose id is in `ids`."""
-        if not len(ids):
-            return
-        wanted = documents.filter(pl.col("id").is_in(ids.implode())).select("id", "language", "text")
-        for frame in wanted.collect_batches(chunk_size=4_096, engine="streaming"):
-            if not frame.is_empty():
-                self._append(frame)
+    def add(self, documents: Reader, ids: pl.Series) -> None:
+        """Those of the documents whose id is in `ids`."""
+        if len(ids):
+            for frame in _look_up(documents, ids):
+                if not frame.is_empty():
+                    self._append(frame)
 
     def _append(self, frame: pl.DataFrame) -> None:
         mask = by_characters(frame["language"], self._recipe)
@@ -58,3 +61,23 @@ class Sets:
             both = both.join(places, left_on=right, right_on="id").rename({"_place": "_right"})
             similarity = jaccard(sets, both["_left"].to_numpy(), both["_right"].to_numpy())
             yield both.drop("_left", "_right").with_columns(similarity=pl.Series(similarity, dtype=pl.Float64))
+
+
+def _look_up(documents: Reader, ids: pl.Series) -> Iterator[pl.DataFrame]:
+    """id, language and text of the documents with these ids, a few thousand at a time."""
+    wanted = pl.col("id").is_in(ids.implode())
+    paths = documents.files()
+    if not paths or not all(map(os.path.isfile, paths)):
+        found = documents.scan().filter(wanted).select("id", "language", "text")
+        yield from found.collect_batches(chunk_size=_AT_ONCE, engine="streaming")
+        return
+    for path in paths:
+        file = pl.scan_parquet(path, row_index_name="row", hive_partitioning=False)
+        rows = file.filter(wanted).select("id", "language", "row").collect().sort("row")
+        try:
+            for some in rows.iter_slices(_AT_ONCE):
+                texts = [value.decode() for value in values_at(path, "text", some["row"].to_numpy())]
+                yield some.select("id", "language", text=pl.Series(texts, dtype=pl.String))
+        except NotIndexed:  # a file that compaction has written, say
+            found = file.filter(wanted).select("id", "language", "text")
+            yield from found.collect_batches(chunk_size=_AT_ONCE, engine="streaming")
