@@ -104,6 +104,7 @@ class Table:
     "web.documents") whose ids stand in the `parents` column. `version` grows with an incompatible schema change.
     `published` is its layout when it is exported. `point_reads` says that single rows are looked up: long values are
     stored a few rows to a page, so that readers which skip pages decompress little for one, at the price of some size.
+    `uncompressed` names columns of random bytes or digits that are scanned again and again.
     """
 
     schema: str
@@ -117,6 +118,7 @@ class Table:
     version: int = 1
     published: Published | None = None
     point_reads: bool = False
+    uncompressed: tuple[str, ...] = ()
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -124,7 +126,7 @@ class Table:
         by_name = {column.name: column for column in self.columns}
         if len(by_name) != len(self.columns):
             raise ValueError(f"table {self.full_name} declares a column twice")
-        for name in (*self.key, *filter(None, (self.partition_by, self.part_by))):
+        for name in (*self.key, *filter(None, (self.partition_by, self.part_by)), *self.uncompressed):
             if name not in by_name:
                 raise ValueError(f"table {self.full_name} has no column {name!r} to use as key, partition or part")
         if out := self.published:

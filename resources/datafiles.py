@@ -111,7 +111,7 @@ class _File:
         # A page ends after the batch in which it is full; of short values it holds thousands all the same.
         pages = {"data_page_size": 1 << 15, "write_batch_size": 16, "write_page_index": True} if table.point_reads else {}
         self._writer = pq.ParquetWriter(
-            self._stream, schema, compression="zstd", compression_level=level, **pages,
+            self._stream, schema, **_compression(schema, table, level), **pages,
             use_dictionary=[name for name in schema.names if name not in plain],
             write_statistics=[name for name in schema.names if name not in wide],
             bloom_filter_options={"id": {"ndv": rows, "fpp": 0.01}} if "id" in schema.names else None,
@@ -154,3 +154,15 @@ class _File:
         }
         values = {} if partition is None else {table.partition_by: partition}
         return AddAction(self.path, self._size, values, int(time.time() * 1000), True, json.dumps(statistics))
+
+
+def _compression(schema: pa.Schema, table: Table, level: int) -> dict[str, Any]:
+    """How the writer compresses each column."""
+    import pyarrow.types as t
+
+    if not table.uncompressed:
+        return {"compression": "zstd", "compression_level": level}
+    lists = (t.is_list, t.is_large_list)
+    leaves = {f.name: f"{f.name}.list.element" if any(is_list(f.type) for is_list in lists) else f.name for f in schema}
+    kinds = {leaf: "none" if name in table.uncompressed else "zstd" for name, leaf in leaves.items()}
+    return {"compression": kinds, "compression_level": {leaf: level for leaf, kind in kinds.items() if kind == "zstd"}}

@@ -31,6 +31,7 @@ SIGNATURES = Table(
     partition_by="snapshot",
     part_by="warc_file",
     parents=("web.documents",),
+    uncompressed=("parents", "content_hash", "signature", "bands"),
 )
 
 NEAR_DUPLICATES = Table(

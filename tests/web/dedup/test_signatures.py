@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -73,3 +74,14 @@ def test_the_published_scheme():
 def test_bands_must_fit_the_permutations():
     with pytest.raises(ValidationError, match="21 bands of 13 rows need 273 permutations, there are 260"):
         Signatures(unit="characters", permutations=260, bands=21, rows=13)
+
+
+def test_what_is_scanned_again_and_again_is_not_compressed(tmp_path):
+    lake = Lakehouse(root=str(tmp_path))
+    write(lake, ROWS)
+    (path, *_) = lake.read(SIGNATURES).files()
+    group = pq.read_metadata(path).row_group(0)
+    found = {column.path_in_schema: column.compression for column in map(group.column, range(group.num_columns))}
+    plain = {name for name, compression in found.items() if compression == "UNCOMPRESSED"}
+    assert plain == {"parents.list.element", "content_hash", "signature", "bands"}
+    assert found["scheme"] == "ZSTD"
