@@ -34,7 +34,7 @@ from nemotron_assets.web.tables import DOCUMENTS
 from resources.generations import GENERATIONS
 from resources.lakehouse import Lakehouse
 
-pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.faults, pytest.mark.timeout(2400)]
 
 PROJECT = Path(__file__).resolve().parents[2]
 SECRET = "s3cret-8d1f-never-to-be-seen"
