@@ -9,6 +9,7 @@ import pytest
 from nemotron_assets.blend import ASSETS, CHECKS
 from nemotron_assets.blend.split import hash_is_held_out
 from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
+from nemotron_assets.math.corpus.tables import MIND, NEMOTRON_CC_MATH
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.table import Part, Parts, content_hash, row_id, snapshot_partitions
 from nemotron_assets.web.quality.tables import MULTILINGUAL
@@ -70,7 +71,8 @@ def lake(sample_texts, tmp_path_factory) -> Lakehouse:
 def materialize(recipe, lake) -> dg.ExecuteInProcessResult:
     instance = dg.DagsterInstance.ephemeral()
     instance.add_dynamic_partitions("snapshot", ["s0", "s1"])
-    upstream = [dg.AssetSpec(t.asset_key, partitions_def=snapshot_partitions) for t in (NEMOTRON_CC_V2, MULTILINGUAL)]
+    tables = (NEMOTRON_CC_V2, MULTILINGUAL, NEMOTRON_CC_MATH, MIND)
+    upstream = [dg.AssetSpec(table.asset_key, partitions_def=snapshot_partitions) for table in tables]
     return dg.materialize(
         [*ASSETS, *CHECKS, *upstream],
         selection=dg.AssetSelection.groups("blend") | dg.AssetSelection.checks(*CHECKS),

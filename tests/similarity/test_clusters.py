@@ -1,3 +1,5 @@
+"""Clusters against networkx and brute force: components, and the direct linkage in a given order."""
+
 import networkx
 import numpy as np
 import pytest

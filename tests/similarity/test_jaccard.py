@@ -1,3 +1,5 @@
+"""Exact similarity of sets of shingles against Python sets."""
+
 import numpy as np
 import pytest
 

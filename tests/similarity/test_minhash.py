@@ -1,3 +1,5 @@
+"""Signatures bit for bit as datasketch computes them, and the bands made of them."""
+
 import numpy as np
 import pytest
 from datasketch import MinHash

@@ -1,3 +1,5 @@
+"""Words and shingles against a plain reading of their written definition."""
+
 import unicodedata
 
 import numpy as np
