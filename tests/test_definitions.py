@@ -72,8 +72,9 @@ KEYS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def graph():
+    # Not kept for the module: what forgets other tests' instances (conftest.py) is there for one test at a time.
     return defs.get_repository_def().asset_graph
 
 

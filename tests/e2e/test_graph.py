@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,20 @@ class Home:
                 return "".join(lines)
         raise AssertionError(f"the run ended before it said {pattern!r}:\n{''.join(lines)[-5000:]}")
 
+    def run_until_answered(self, step: str, *arguments: str) -> str:
+        """Run, and SIGKILL when the language model has answered something in this step."""
+        process, lines = self.start(*arguments), []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith(f"start   {step}"):
+                deadline = time.monotonic() + 300
+                while not _journal(self) and process.poll() is None and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                return "".join(lines)
+        raise AssertionError(f"the run ended before {step} started:\n{''.join(lines)[-5000:]}")
+
     @property
     def lake(self) -> Lakehouse:
         return Lakehouse(root=str(self.path / "lake"), free_disk_mb=0)
@@ -84,7 +99,7 @@ class Home:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
     home = Home(tmp_path_factory.mktemp("home"))
-    home.first = home.run_until(r"web/diverse_qa: .*answered", "run")
+    home.first = home.run_until_answered("web/diverse_qa", "run")
     home.journal = _journal(home)
     home.second = home.run_until(r"models/base: step \d+", "run")
     home.third = home.run("run")
