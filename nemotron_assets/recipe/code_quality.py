@@ -156,8 +156,10 @@ class CodeQuality(Section):
     unknown: Literal["drop", "text", "code"] = Field(
         "drop", description="files whose language is unknown: drop them, or judge them as text or code (default)"
     )
-    code_rules: dict[str, Bounds] = Field(_CODE_RULES, description="bounds for all other languages (OpenCoder); those "
-                                          "of hex, base64 and escapes from NVIDIA's annotation code")  # fmt: skip
+    code_rules: dict[str, Bounds] = Field(
+        _CODE_RULES, description="bounds for all other languages (OpenCoder; of hex and base64 NVIDIA's annotation "
+        "code, of escapes default)"
+    )  # fmt: skip
     text_rules: dict[str, Bounds] = Field(_TEXT_RULES, description="bounds for text (OpenCoder)")
     data_rules: dict[str, Bounds] = Field(_DATA_RULES, description="bounds for data formats (OpenCoder)")
     html_rules: dict[str, Bounds] = Field(_HTML_RULES, description="bounds for HTML (OpenCoder)")
