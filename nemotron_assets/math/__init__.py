@@ -2,16 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from nemotron_assets.rooms import lazily
 
-_ROOMS = ("", ".corpus")
-_DEFINED_IN = {"ASSETS": "assets", "CHECKS": "checks"}
-
-
-def __getattr__(name: str) -> Any:
-    """The Dagster definitions, loaded when asked for: worker processes use the plain modules without Dagster."""
-    if name not in _DEFINED_IN:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    modules = [import_module(f"{__name__}{room}.{_DEFINED_IN[name]}") for room in _ROOMS]
-    return [definition for module in modules for definition in getattr(module, name)]
+__getattr__ = lazily(__name__, ("", ".corpus"))
