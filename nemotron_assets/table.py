@@ -239,7 +239,8 @@ def all_tables() -> dict[str, Table]:
         "nemotron_assets.code.sources.tables", "nemotron_assets.code.licences.tables",
         "nemotron_assets.code.quality.tables", "nemotron_assets.code.qa.tables",
         "nemotron_assets.blend.tables",
-        "nemotron_assets.models", "nemotron_assets.evaluate.tables", "resources.generations", "resources.lakehouse",
+        "nemotron_assets.models", "nemotron_assets.evaluate.tables", "resources.generations",
+        "resources.lakehouse.quarantine",
     )  # fmt: skip
     return {table.full_name: table for module in modules for table in import_module(module).TABLES}
 

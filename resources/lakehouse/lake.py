@@ -1,0 +1,235 @@
+"""The lake itself: where its tables are, whether they are what this program declares, small commits, weights, and
+what Dagster asks of an IO manager."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field, field_validator
+
+from nemotron_assets.table import Batches, Column, Parts, Table, all_tables
+from resources.contract import CommitConflict, LakeError, checked
+from resources.home import cache_dir
+from resources.lakehouse import commits, quarantine
+from resources.lakehouse.reader import Reader
+from resources.lakehouse.writer import Writer, WriteResult
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable, WriterProperties
+
+_SECRETS = ("secret", "password", "token", "credential", "account_key", "sas", "access_key")
+
+
+class Lakehouse(dg.ConfigurableIOManager):
+    """Delta tables under `root`. Used as Dagster's IO manager and directly."""
+
+    root: str = Field(description="folder or object-store URL (s3://, gs://) of the lake")
+    storage_options: dict[str, str] = Field(
+        default_factory=dict, description="endpoint, region and the like; never credentials"
+    )
+    row_group_rows: int = Field(default=65_536, description="most rows in a Parquet row group")
+    row_group_mb: int = Field(default=128, description="most MB in a row group before compression")
+    compression_level: int = Field(default=3, description="ZSTD level")
+    free_disk_mb: int = Field(default=512, description="refuse to write with less free disk than this")
+
+    @field_validator("storage_options")
+    @classmethod
+    def _no_secrets(cls, options: dict[str, str]) -> dict[str, str]:
+        secret = [key for key in options if any(word in key.lower() for word in _SECRETS)]
+        if secret:
+            raise ValueError(
+                f"{', '.join(secret)} must not stand in storage_options, which Dagster shows and stores: "
+                "set the provider's environment variables instead (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...)"
+            )
+        return options
+
+    # -- where things are ---------------------------------------------------------------------------------------
+
+    @property
+    def is_local(self) -> bool:
+        return "://" not in self.root
+
+    def path(self, table: Table) -> str:
+        """Path or URL of a table."""
+        return f"{self.root.rstrip('/')}/{table.schema}/{table.name}"
+
+    def open(self, table: Table) -> DeltaTable | None:
+        """The Delta table, or None if nothing was written yet. Raises `LakeError` for an incompatible older table."""
+        from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
+
+        if self.is_local and not os.path.isdir(os.path.join(self.path(table), "_delta_log")):
+            return None
+        try:
+            delta = DeltaTable(self.path(table), storage_options=self.storage_options or None)
+        except TableNotFoundError:
+            return None
+        self._check_stored_schema(table, delta)
+        return delta
+
+    def _check_stored_schema(self, table: Table, delta: DeltaTable) -> list[Column]:
+        """The declared columns the stored table lacks, all nullable; anything else needs a migration."""
+        from deltalake import Schema
+
+        declared = {f.name: f for f in Schema.from_arrow(table.arrow_schema()).fields}
+        stored = {f.name: f for f in delta.schema().fields}
+        problems = [f"column {n!r} is no longer declared" for n in stored if n not in declared]
+        problems += [
+            f"column {n!r} is {stored[n].type} there and {f.type} here"
+            for n, f in declared.items()
+            if n in stored and stored[n].type != f.type
+        ]
+        missing = [table.column(n) for n in declared if n not in stored]
+        problems += [f"column {c.name!r} is missing there and must not be null" for c in missing if not c.nullable]
+        written = delta.metadata().configuration.get("nemotron.version", "1")
+        if written != str(table.version):
+            problems.append(f"it has schema version {written}, this program writes version {table.version}")
+        if problems:
+            raise LakeError(
+                f"{self.path(table)} was written by another version of the lakehouse: {'; '.join(problems)}. "
+                f"Run `nemotron maintain --set-aside {table.full_name}` (the old table is kept beside it) and "
+                f"materialise {table.schema}/{table.name} again, or open the lake with the version that wrote it."
+            )
+        return missing
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def read(self, table: Table, partition: str | Sequence[str] | None = None) -> Reader:
+        """A reader of the whole table, of one partition or of several."""
+        return Reader(self, table, [partition] if isinstance(partition, str) else partition and list(partition))
+
+    @staticmethod
+    def marker(delta: DeltaTable | None, kind: str, partition: str | None, part: str) -> int | None:
+        """What the last finished write of a part noted: "made" (its fingerprint) or "data" (its content)."""
+        return None if delta is None else delta.transaction_version(commits.mark(kind, partition, part))
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def rejects(self, table: Table, partition: str | None = None) -> quarantine.Rejects:
+        """A new collector of rejected rows for the partition this process is about to write."""
+        return quarantine.collector(self, table, partition)
+
+    def write(
+        self, table: Table, data: Any, partition: str | None = None, *, run_id: str = "", code_version: str = "",
+        force: bool = False, log=lambda message: None,
+    ) -> WriteResult:  # fmt: skip
+        """Replace a table or partition by `data`: a frame, a reader, an iterable of frames or batches, or `Parts`.
+
+        Parts already in the lake with the same fingerprint and code version are skipped unless `force`. Raises
+        `ContractError` when the data does not have the declared columns, `LakeError` when the disk is too full.
+        """
+        writer = Writer(self, table, partition, run_id=run_id, code_version=code_version)
+        return writer.write(data, force=force, log=log)
+
+    def append(self, table: Table, data: Any, *, run_id: str = "") -> int:
+        """Add rows to a ledger-like table in one commit; returns the Delta version. Retries on conflicts."""
+        return self._commit(table, data, run_id, mode="append")
+
+    def replace(self, table: Table, data: Any, predicate: str, *, run_id: str = "") -> int:
+        """Replace the rows that match an SQL predicate, in one commit tried repeatedly; returns the Delta version."""
+        return self._commit(table, data, run_id, mode="overwrite", predicate=predicate)
+
+    def _commit(self, table: Table, data: Any, run_id: str, **how: Any) -> int:
+        import pyarrow as pa
+        from deltalake import write_deltalake
+
+        batches = list(checked(table, data, None))
+        self.create(table)
+        for _ in commits.attempts(table):
+            with commits.conflicts():
+                write_deltalake(
+                    self.path(table), pa.RecordBatchReader.from_batches(table.arrow_schema(), batches), **how,
+                    storage_options=self.storage_options or None, writer_properties=self.writer_properties(),
+                    commit_properties=commits.properties(run_id),
+                )  # fmt: skip
+                return self.open(table).version()
+        raise AssertionError("unreachable")
+
+    def create(self, table: Table) -> None:
+        """Make the Delta table, or the columns it lacks (a first predicate-write would leave out the partitioning)."""
+        from deltalake import DeltaTable, Schema
+
+        delta = self.open(table)
+        if delta is None:
+            DeltaTable.create(
+                self.path(table), table.arrow_schema(), mode="ignore", partition_by=table.partition_by,
+                name=table.full_name, description=table.description,
+                configuration={"nemotron.version": str(table.version)}, raise_if_key_not_exists=False,
+                storage_options=self.storage_options or None,
+            )  # fmt: skip
+            return
+        missing = {c.name for c in self._check_stored_schema(table, delta)}
+        if missing:
+            fields = [f for f in Schema.from_arrow(table.arrow_schema()).fields if f.name in missing]
+            delta.alter.add_columns(fields)
+
+    def writer_properties(self) -> WriterProperties:
+        """How delta-rs writes the small tables (`append`, `replace`) and compacts all."""
+        from deltalake import BloomFilterProperties, ColumnProperties, WriterProperties
+
+        ids = ColumnProperties(
+            dictionary_enabled=False, bloom_filter_properties=BloomFilterProperties(True, 0.01, 65_536)
+        )
+        return WriterProperties(
+            column_properties={"id": ids}, compression="ZSTD", compression_level=self.compression_level,
+            statistics_truncate_length=256, max_row_group_size=self.row_group_rows,
+        )  # fmt: skip
+
+    # -- weights ------------------------------------------------------------------------------------------------
+
+    def put_weights(self, folder: str | Path, name: str) -> tuple[str, str]:
+        """Copy a folder of weights into the lake; returns its URI and the sha256 over its files. Idempotent."""
+        from resources.weights import put
+
+        return put(Path(folder), f"{self.root.rstrip('/')}/models/weights/{name}")
+
+    def get_weights(self, uri: str) -> Path:
+        """A local folder with the weights stored under `uri`: the lake's own for a local lake, else a cached copy."""
+        from resources.weights import get
+
+        return get(uri, cache_dir("weights"))
+
+    # -- Dagster ------------------------------------------------------------------------------------------------
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        table = all_tables()[".".join(context.asset_key.path)]
+        partition = context.asset_partition_key if context.has_asset_partitions else None
+        step = context.step_context
+        code_version = step.job_def.asset_layer.get(context.asset_key).code_version or ""
+        started = time.perf_counter()
+        try:
+            result = self.write(
+                table, obj.batches if isinstance(obj, Batches) else obj, partition, run_id=context.run_id,
+                code_version=code_version, force=step.dagster_run.tags.get("nemotron/force") == "true",
+                log=context.log.info,
+            )  # fmt: skip
+        except CommitConflict as error:
+            raise dg.RetryRequested(max_retries=3, seconds_to_wait=5) from error
+        step.set_data_version(context.asset_key, dg.DataVersion(result.data_version))
+        context.add_output_metadata(
+            {
+                ("dagster/partition_row_count" if partition else "dagster/row_count"): result.rows,
+                "bytes": result.bytes,
+                "delta_version": result.version,
+                "seconds": round(time.perf_counter() - started, 2),
+                "rejected": dg.MetadataValue.json(result.rejected),
+                "preview": dg.MetadataValue.md(result.preview or "Nothing was written: everything was in."),
+            }
+        )
+        if table.part_by:
+            context.add_output_metadata({"parts_written": result.parts_written, "parts_skipped": result.parts_skipped})
+        if isinstance(obj, Parts):
+            context.add_output_metadata(dict(obj.metadata()))
+        for other in obj.beside if isinstance(obj, Parts) else ():
+            metadata = {"dagster/partition_row_count": self.read(other, partition).rows}
+            context.log_event(dg.AssetMaterialization(other.asset_key, partition=partition, metadata=metadata))
+
+    def load_input(self, context: dg.InputContext) -> Reader:
+        table = all_tables()[".".join(context.asset_key.path)]
+        partitions = list(context.asset_partition_keys) if context.has_asset_partitions else None
+        return Reader(self, table, partitions)

@@ -1,0 +1,227 @@
+"""Replacing a table or one of its partitions, part by part, each part by one atomic commit.
+
+Parts that are in with the same fingerprint and code version are skipped. A commit adds the part's new data files and
+removes its old ones, and marks the part with its fingerprint ("made") and the hash of its content ("data").
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nemotron_assets.table import Part, Parts, Table
+from resources.contract import ContentHash, LakeError, checked, hash63, preview
+from resources.lakehouse import commits, quarantine
+from resources.lakehouse.datafiles import DataFiles
+from resources.store import store_at
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+    from deltalake.transaction import RemoveAction
+
+    from resources.lakehouse.lake import Lakehouse
+
+
+@dataclass
+class WriteResult:
+    """What a write did: totals of the partition, the Delta version, the content-based data version."""
+
+    rows: int = 0
+    bytes: int = 0
+    version: int = 0
+    data_version: str = ""
+    parts_written: int = 0
+    parts_skipped: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    preview: str = ""
+
+
+class Writer:
+    """One write of a table or, if it has any, of one of its partitions."""
+
+    def __init__(
+        self, lake: Lakehouse, table: Table, partition: str | None, *, run_id: str = "", code_version: str = ""
+    ) -> None:
+        if (table.partition_by is None) != (partition is None):
+            raise LakeError(
+                f"{table.full_name} is {'' if table.partition_by else 'not '}partitioned: partition={partition!r}"
+            )
+        self.lake, self.table, self.partition = lake, table, partition
+        self.run_id, self.code_version = run_id, code_version
+        self._result = WriteResult()
+
+    def write(self, data: Any, *, force: bool = False, log: Callable[[str], Any] = lambda message: None) -> WriteResult:
+        """Replace what is there by `data`: a frame, a reader, an iterable of frames or batches, or `Parts`.
+
+        Parts are skipped if they are in, unless `force`. Raises `ContractError` when the data does not have the
+        declared columns, `LakeError` when the disk is too full.
+        """
+        lake, table, partition, result = self.lake, self.table, self.partition, self._result
+        in_parts = isinstance(data, Parts)
+        if in_parts and not table.part_by:
+            raise LakeError(f"{table.full_name} has no part column to write in parts")
+        contents: dict[str, int] = {}
+        for part in data.parts if in_parts else [Part("", "", lambda: data)]:
+            made = hash63(part.fingerprint, self.code_version)
+            delta = lake.open(table)
+            known = lake.marker(delta, "data", partition, part.key)
+            is_in = known is not None and lake.marker(delta, "made", partition, part.key) == made
+            if in_parts and is_in and not force:
+                contents[part.key] = known
+                result.parts_skipped += 1
+                continue
+            with self._turn():
+                contents[part.key] = self._write_part(part, made)
+            result.parts_written += 1
+            if part.key:
+                log(f"part {len(contents)} is in: {part.key}")
+        if in_parts:
+            self._drop_other_parts(contents)
+        delta = lake.open(table)
+        result.version = delta.version()
+        result.rows, result.bytes = self._size(delta)
+        result.data_version = f"{hash63(*(f'{key}={value}' for key, value in sorted(contents.items()))):016x}"
+        result.rejected = quarantine.counts(lake, table, partition)
+        return result
+
+    def _write_part(self, part: Part, made: int) -> int:
+        """Write one part, its rejects and its marks; returns the hash of its content."""
+        from deltalake import Transaction
+
+        lake, table, partition = self.lake, self.table, self.partition
+        rejects = quarantine.collected(lake, table, partition)
+        content = ContentHash(table)
+        stream = checked(table, part.make(), partition, part.key)
+        # The first batch is made and checked before the table is touched: a schema mistake leaves no trace.
+        first = next(stream, None)
+        if not self._result.preview and first is not None:
+            self._result.preview = preview(first)
+        self._check_free_disk()
+        lake.create(table)
+        files = DataFiles(
+            lake.path(table), table, partition,
+            rows=lake.row_group_rows, mb=lake.row_group_mb, compression_level=lake.compression_level,
+        )  # fmt: skip
+        try:
+            for batch in content.counting(stream if first is None else itertools.chain([first], stream)):
+                files.write(batch)
+            delta = lake.open(table)
+            removed = self._replace_files(delta, part.key, files)
+            added = files.close()
+            quarantine.store(lake, table, partition, part.key, rejects.take(), self.run_id)
+            notes = {"made": made, "data": content.value}
+            marks = [Transaction(commits.mark(kind, partition, part.key), value) for kind, value in notes.items()]
+            delta.create_write_transaction(
+                [*removed, *added], "append", delta.schema(), table.partition_by,
+                commit_properties=commits.properties(self.run_id, self.code_version, marks),
+            )  # fmt: skip
+        except BaseException as error:
+            if not self._is_committed(files):
+                files.discard()
+                raise commits.explained(error, lake.root) or error from None
+            if not isinstance(error, Exception):
+                raise
+            # What failed came after the commit (a checkpoint of the log, say); the next commit makes up for it.
+        return content.value
+
+    def _replace_files(self, delta: DeltaTable, part: str, files: DataFiles) -> list[RemoveAction]:
+        """Remove the data files of a part. One that holds other parts as well (compaction joins small files) is
+        replaced by its other rows."""
+        import pyarrow.dataset as ds
+        from deltalake.transaction import RemoveAction
+
+        table, partition, removed = self.table, self.partition, []
+        for action in self._files(delta):
+            low, high = (action.get(f"{end}.{table.part_by}") for end in ("min", "max"))
+            if part and not (low == high == part):
+                if low is not None and high is not None and not low <= part <= high:
+                    continue
+                folder = store_at(self.lake.path(table))
+                dataset = ds.dataset(action["path"], filesystem=folder, format="parquet")
+                if not dataset.count_rows(filter=ds.field(table.part_by) == part):
+                    continue
+                self._keep_other_parts(dataset, part, files)
+            values = {} if partition is None else {table.partition_by: partition}
+            now = int(time.time() * 1000)
+            removed.append(RemoveAction(action["path"], True, now, action["size_bytes"], values))
+        return removed
+
+    def _keep_other_parts(self, dataset: Any, part: str, files: DataFiles) -> None:
+        import pyarrow as pa
+        import pyarrow.dataset as ds
+
+        kept = pa.schema([f for f in self.table.arrow_schema() if f.name in dataset.schema.names])
+        for batch in dataset.to_batches(filter=ds.field(self.table.part_by) != part, batch_size=1_024):
+            files.write(batch.cast(kept))
+
+    def _drop_other_parts(self, keep: dict[str, int]) -> None:
+        """Remove rows of parts that no longer belong to the partition, and their marks: one that comes back is new."""
+        from deltalake import Transaction
+
+        lake, table, partition = self.lake, self.table, self.partition
+        reader = lake.read(table, partition)
+        if not reader.exists:
+            lake.create(table)
+            return
+        for key in reader.parts():
+            if key in keep:
+                continue
+            unmade = Transaction(commits.mark("made", partition, key), 0)  # no fingerprint is 0
+            lake.open(table).delete(
+                commits.equals({table.partition_by: partition, table.part_by: key or None}),
+                commit_properties=commits.properties(self.run_id, marks=[unmade]),
+            )
+            quarantine.store(lake, table, partition, key, [], self.run_id)
+
+    def _is_committed(self, files: DataFiles) -> bool:
+        """Whether a commit that raised an error went through all the same."""
+        delta = self.lake.open(self.table) if files.closed else None
+        live = {os.path.basename(uri) for uri in delta.file_uris()} if delta else set()
+        return any(os.path.basename(file.path) in live for file in files.closed)
+
+    def _files(self, delta: DeltaTable) -> list[dict[str, Any]]:
+        """What the log says of the data files of the partition, or of the whole table."""
+        import pyarrow as pa
+
+        actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+        column = f"partition.{self.table.partition_by}"
+        return [action for action in actions if self.partition is None or action[column] == self.partition]
+
+    def _size(self, delta: DeltaTable) -> tuple[int, int]:
+        """Rows and bytes of the partition, or of the whole table."""
+        files = self._files(delta)
+        return sum(file["num_records"] for file in files), sum(file["size_bytes"] for file in files)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Two writers of one partition on one machine take turns; elsewhere Delta refuses the second commit."""
+        if not self.lake.is_local:
+            yield
+            return
+        from filelock import FileLock
+
+        folder = Path(self.lake.root, "_locks", self.table.full_name)
+        folder.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256((self.partition or "").encode()).hexdigest()[:16]
+        with FileLock(folder / f"{name}.lock"):
+            yield
+
+    def _check_free_disk(self) -> None:
+        lake = self.lake
+        if lake.is_local:
+            Path(lake.root).mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(lake.root).free >> 20
+            if free < lake.free_disk_mb:
+                raise LakeError(
+                    f"{lake.root} has {free} MB of free disk; a write needs {lake.free_disk_mb} MB "
+                    "(storage.free_disk_mb). Nothing was written. Free some space (`nemotron maintain` vacuums "
+                    "old versions) and run again."
+                )
