@@ -7,10 +7,11 @@ from importlib import import_module
 from typing import Any
 
 
-def lazily(package: str, rooms: Sequence[str]) -> Callable[[str], Any]:
+def lazily(package: str, rooms: Sequence[str] = ("",), **more: str) -> Callable[[str], Any]:
     """A module's `__getattr__` that gathers ASSETS and CHECKS of its rooms when asked for: worker processes import the
-    package for its plain modules and must not load Dagster. "" is the package itself, ".dedup" a package in it."""
-    defined_in = {"ASSETS": "assets", "CHECKS": "checks"}
+    package for its plain modules and must not load Dagster. "" is the package itself, ".dedup" a package in it; `more`
+    names what the rooms offer besides and the module that has it, as JOBS="automation"."""
+    defined_in = {"ASSETS": "assets", "CHECKS": "checks", **more}
 
     def get(name: str) -> Any:
         if name not in defined_in:

@@ -1,6 +1,7 @@
 """Blend: the tokenizer, the held-out split, and documents packed into sequences of token ids."""
 
-from nemotron_assets.blend.assets import ASSETS
-from nemotron_assets.blend.checks import CHECKS
+from __future__ import annotations
 
-__all__ = ["ASSETS", "CHECKS"]
+from nemotron_assets.rooms import lazily
+
+__getattr__ = lazily(__name__)

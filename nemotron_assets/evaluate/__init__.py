@@ -1,6 +1,7 @@
 """Evaluate: benchmark items as a table, and the scores of every model version on them and on held-out documents."""
 
-from nemotron_assets.evaluate.assets import ASSETS
-from nemotron_assets.evaluate.checks import CHECKS
+from __future__ import annotations
 
-__all__ = ["ASSETS", "CHECKS"]
+from nemotron_assets.rooms import lazily
+
+__getattr__ = lazily(__name__)

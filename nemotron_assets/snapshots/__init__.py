@@ -2,15 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from nemotron_assets.rooms import lazily
 
-_DEFINED_IN = {"ASSETS": "assets", "CHECKS": "checks", "JOBS": "automation", "SENSORS": "automation",
-               "SCHEDULES": "automation"}  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    """The Dagster definitions, loaded when asked for: worker processes use the plain modules without Dagster."""
-    if name not in _DEFINED_IN:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_DEFINED_IN[name]}"), name)
+__getattr__ = lazily(__name__, JOBS="automation", SENSORS="automation", SCHEDULES="automation")
