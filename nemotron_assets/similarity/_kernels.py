@@ -19,12 +19,8 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils, entrypoints
+from numba.core import cgutils
 from numba.extending import intrinsic
-
-# At the first call numba would import every installed package that offers it extensions, for a tenth of a second each;
-# nothing here uses any.
-entrypoints._already_initialized = True
 
 U64 = np.uint64
 #: Units hashed per turn: 32 kB of unit hashes and 16 kB of shingle hashes.
