@@ -9,6 +9,34 @@ from nemotron_assets.recipe import Recipe
 from nemotron_assets.table import ID, Column, Table, row_id, table_asset
 from resources.lakehouse import Lakehouse, Reader
 
+# -- columns that tables of models share ------------------------------------------------------------------------------
+
+
+def _stored(what: str = "folder of its weights in the lake") -> tuple[Column, Column]:
+    """Where the files of a model are, and which ones they are."""
+    return Column("uri", "string", what), Column("sha256", "string", "sha256 over the names and contents of its files")
+
+
+def _version(counted: str) -> Column:
+    return Column("version", "string", f"1, 2, ...: counts the {counted}")
+
+
+def _metrics(what: str) -> Column:
+    return Column("metrics", "string", f"{what}, as a JSON object of numbers")
+
+
+def _provenance(an_input: str, made: str = "made", finished: str = "made") -> tuple[Column, ...]:
+    """What a version was made by and from; `an_input` is an example of a table and its version."""
+    return (
+        Column("recipe_hash", "string", "hash of the recipe's values that decide the weights"),
+        Column("input_versions", "list[string]", f"tables it was made from, as {an_input}", volatile=True),
+        Column("run_id", "string", f"Dagster run that {finished} it", volatile=True),
+        Column("at", "timestamp", f"when it was {made} or, {made} already, asked for again"),
+    )
+
+
+_PUT_AT = Column("at", "timestamp", "when it was put into the lake", volatile=True)
+
 # -- models.generator: the model that writes synthetic data -----------------------------------------------------------
 
 GENERATOR = Table(
@@ -18,11 +46,10 @@ GENERATOR = Table(
     columns=(
         ID,
         Column("name", "string", "name of the model"),
-        Column("uri", "string", "folder of the weights (safetensors, tokenizer, chat template) in the lake"),
-        Column("sha256", "string", "sha256 over the names and contents of the files"),
+        *_stored("folder of the weights (safetensors, tokenizer, chat template) in the lake"),
         Column("parameters", "int64", "number of parameters; null behind an endpoint", nullable=True),
         Column("dtype", "string", "precision the weights are stored in"),
-        Column("at", "timestamp", "when it was put into the lake", volatile=True),
+        _PUT_AT,
     ),
 )
 
@@ -100,18 +127,14 @@ MATH_SCORERS = Table(
     columns=(
         ID,
         Column("name", "string", "math"),
-        Column("version", "string", "1, 2, ...: counts the scorers"),
+        _version("scorers"),
         Column("kind", "string", "ridge (trained here) or classifier (a published checkpoint)"),
         Column("source", "string", "embedded, or the checkpoint's name"),
         Column("teacher", "string", "what it learnt from, in words"),
-        Column("uri", "string", "folder of its weights in the lake"),
-        Column("sha256", "string", "sha256 over the names and contents of its files"),
+        *_stored(),
         Column("parameters", "int64", "weights that are not zero", nullable=True),
-        Column("metrics", "string", "what was measured on left-out pages, as a JSON object of numbers"),
-        Column("recipe_hash", "string", "hash of the recipe's values that decide the weights"),
-        Column("input_versions", "list[string]", "tables it was made from, as math.cleaned@2", volatile=True),
-        Column("run_id", "string", "Dagster run that made it", volatile=True),
-        Column("at", "timestamp", "when it was made or, made already, asked for again"),
+        _metrics("what was measured on left-out pages"),
+        *_provenance("math.cleaned@2"),
     ),
 )
 
@@ -124,18 +147,14 @@ BASE = Table(
     columns=(
         ID,
         Column("name", "string", "name of the model: recipe and stage"),
-        Column("version", "string", "1, 2, ...: counts the models of this table"),
-        Column("uri", "string", "Hugging Face directory (safetensors, config, tokenizer) in the lake"),
-        Column("sha256", "string", "sha256 over the names and contents of its files"),
+        _version("models of this table"),
+        *_stored("Hugging Face directory (safetensors, config, tokenizer) in the lake"),
         Column("parameters", "int64", "number of parameters"),
         Column("tokens_seen", "int64", "tokens trained on in all, padding included"),
         Column("steps", "int64", "optimizer steps"),
         Column("final_loss", "float64", "loss of the last step, in nats per predicted token"),
         Column("parent_version", "string", "version it was trained on from; null: from fresh weights", nullable=True),
-        Column("recipe_hash", "string", "hash of the recipe's values that decide the weights"),
-        Column("input_versions", "list[string]", "tables it was made from, as blend.token_shards@12", volatile=True),
-        Column("run_id", "string", "Dagster run that finished it", volatile=True),
-        Column("at", "timestamp", "when it was trained or, trained already, asked for again"),
+        *_provenance("blend.token_shards@12", made="trained", finished="finished"),
     ),
 )
 
@@ -167,17 +186,13 @@ QUALITY_SCORERS = Table(
     columns=(
         ID,
         Column("name", "string", "place in the ensemble: edu_a, edu_b or reference"),
-        Column("version", "string", "1, 2, ...: counts the scorers of this name"),
+        _version("scorers of this name"),
         Column("kind", "string", "ridge or ngrams (trained here), classifier or fasttext (a published checkpoint)"),
         Column("source", "string", "embedded, or the checkpoint's name"),
-        Column("uri", "string", "folder of its weights in the lake"),
-        Column("sha256", "string", "sha256 over the names and contents of its files"),
+        *_stored(),
         Column("parameters", "int64", "weights that are not zero; null for fastText", nullable=True),
-        Column("metrics", "string", "what was measured on left-out texts, as a JSON object of numbers"),
-        Column("recipe_hash", "string", "hash of the recipe's values that decide the weights"),
-        Column("input_versions", "list[string]", "tables it was made from, as web.annotations@2", volatile=True),
-        Column("run_id", "string", "Dagster run that made it", volatile=True),
-        Column("at", "timestamp", "when it was made or, made already, asked for again"),
+        _metrics("what was measured on left-out texts"),
+        *_provenance("web.annotations@2"),
     ),
 )
 
@@ -192,11 +207,10 @@ PERPLEXITY = Table(
         ID,
         Column("name", "string", "embedded, or where it came from"),
         Column("kind", "string", "characters (trained here), or kenlm"),
-        Column("uri", "string", "folder of the model in the lake"),
-        Column("sha256", "string", "sha256 over the names and contents of its files"),
+        *_stored("folder of the model in the lake"),
         Column("ngrams", "int64", "n-grams it knows; null for KenLM", nullable=True),
-        Column("metrics", "string", "what it learnt and how well, as a JSON object of numbers"),
-        Column("at", "timestamp", "when it was put into the lake", volatile=True),
+        _metrics("what it learnt and how well"),
+        _PUT_AT,
     ),
 )
 
