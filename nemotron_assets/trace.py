@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 #: Columns worth showing beside an id, in this order, from whichever table has them.
 FACTS = (
-    "url", "snapshot", "language", "title", "kind", "duplicate_of", "name", "version", "parent_version", "uri", "model",
-    "model_version", "task", "metric", "value", "prompt", "generator", "shard", "position", "sha256",
+    "url", "repo", "commit_id", "rel_path", "license", "location", "snapshot", "language", "title", "kind",
+    "duplicate_of", "name", "version", "parent_version", "uri", "model", "model_version", "task", "metric", "value",
+    "prompt", "generator", "part", "position", "sha256",
     "warc_file", "warc_offset", "warc_length", "payload_digest", "mime",
 )  # fmt: skip
 _WIDEST = 120

@@ -111,6 +111,11 @@ def test_everything_follows_a_new_snapshot():
     )  # fmt: skip
     for name in once:
         instance.report_runless_asset_event(dg.AssetMaterialization(dg.AssetKey(name.split("/"))))
+    # Code is in no snapshot: it is there, and stays as it is.
+    for key in (key for key in graph.toposorted_asset_keys if key.path[0] == "code"):
+        partitions = graph.get(key).partitions_def
+        for partition in partitions.get_partition_keys() if partitions else [None]:
+            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
     pages = dg.AssetKey(["snapshots", "pages"])
     instance.report_runless_asset_event(dg.AssetMaterialization(pages, partition="S1"))
 

@@ -19,7 +19,7 @@ def _sources(readers: Mapping[str, Reader]) -> "list[Source]":
     from nemotron_assets.blend.documents import Source
 
     names = {reader.table.full_name: reader for reader in readers.values()}
-    return [Source(name, names[name].batches, *SOURCES[name]) for name in SOURCES]
+    return [Source(name, names[name].batches, layout) for name, layout in SOURCES.items()]
 
 
 @table_asset(

@@ -62,7 +62,10 @@ def only_known_training_documents(
     tables = all_tables()
     unknown, leaked = audit.strangers(
         lake.read(TOKEN_SHARDS).batches(["parents", "sources"]),
-        {name: (origin, lake.read(tables[name]).batches(["id", origin])) for name, (origin, _) in SOURCES.items()},
+        {
+            name: (layout.origin, lake.read(tables[name]).batches(["id", layout.origin]))
+            for name, layout in SOURCES.items()
+        },
         recipe.blend.held_out_share,
         recipe.blend.sort_memory_mb,
     )
@@ -83,7 +86,10 @@ def text_comes_back(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     row = lake.read(TOKENIZER).scan().collect().row(0, named=True)
     vocabulary = bpe.load(lake.get_weights(row["uri"]))
     shards = lake.read(TOKEN_SHARDS).scan()
-    documents = pl.concat(lake.read(all_tables()[name]).scan().select("id", "text") for name in SOURCES)
+    documents = pl.concat(
+        lake.read(all_tables()[name]).scan().select("id", pl.col(layout.text).alias("text"))
+        for name, layout in SOURCES.items()
+    )
     ends = shards.select(first=pl.col("part").min(), last=pl.col("part").max()).collect().row(0)
     compared, lost = 0, []
     for name in sorted({name for name in ends if name is not None}):

@@ -1,10 +1,11 @@
 """Which documents go into the blend, and in which order.
 
 Both the tokenizer and the token shards are made from the published tables, without held-out documents and without
-anything written from a held-out document: every row says which web document it is or comes from. Each subset is taken
-as often as its number of passes says. Snapshots come one after the other, so that a new one adds shards and leaves the
-old ones as they are; within a snapshot the order is that of a hash, which mixes the sources and does not depend on how
-the tables are stored. DuckDB does the sorting, because it spills to disk when the texts do not fit in memory.
+anything written from a held-out document or source file: every row says which one it is or comes from. Each subset is
+taken as often as its number of passes says. Snapshots come one after the other, so that a new one adds shards and
+leaves the old ones as they are; what is in no snapshot, source code, stands where one more would. Within a snapshot the
+order is that of a hash, which mixes the sources and does not depend on how the tables are stored. DuckDB does the
+sorting, because it spills to disk when the texts do not fit in memory.
 """
 
 from __future__ import annotations
@@ -12,38 +13,37 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 
+from nemotron_assets.blend.sources import Layout
 from nemotron_assets.blend.split import is_held_out
 from nemotron_assets.recipe import Blend, Recipe
 
 _WHOLE_PASS = "g"  # above every hex digit
+#: Where documents of no snapshot go; no snapshot can have this name.
+NO_SNAPSHOT = "-"
 _STREAM = pa.schema([(name, pa.large_string()) for name in ("id", "snapshot", "text", "cut")])
 
 
 @dataclass(frozen=True)
 class Source:
-    """A table the model is trained on: `read` gives a fresh stream of the named columns.
-
-    `origin` is the column with the content hash of the web document a row is, or was written from; `subset` the column
-    whose values the recipe weighs apart, if any.
-    """
+    """A table the model is trained on: `read` gives a fresh stream of the named columns."""
 
     table: str
     read: Callable[[list[str]], Iterable[pa.RecordBatch]]
-    origin: str = "content_hash"
-    subset: str | None = None
+    layout: Layout = field(default_factory=Layout)
 
     def passes(self, weights: Mapping[str, float]) -> dict[str, float]:
-        """{subset: passes} by the recipe's weights, named table/subset; the key is "" for a table without subsets."""
-        if self.subset is None:
-            return {"": weights.get(self.table, 0.0)}
-        prefix = f"{self.table}/"
-        return {name.removeprefix(prefix): weight for name, weight in weights.items() if name.startswith(prefix)}
+        """{subset: passes} by the recipe's weights, named table/subset; "" stands for all that is not named."""
+        named = {"": weights.get(self.table, 0.0)}
+        if self.layout.subset is not None:
+            prefix = f"{self.table}/"
+            named |= {name.removeprefix(prefix): passes for name, passes in weights.items() if name.startswith(prefix)}
+        return named
 
 
 def ordered_stream(sources: Sequence[Source], recipe: Blend) -> Iterator[pa.RecordBatch]:
@@ -58,9 +58,9 @@ def text_sample(sources: Sequence[Source], recipe: Recipe, megabytes: int) -> It
     Every subset counts once, whatever its weight, so that trying out weights does not change the vocabulary.
     """
     total = sum(
-        int(pl.DataFrame(pl.from_arrow(batch))["text"].str.len_bytes().cast(pl.Int64).sum())
+        int(pl.DataFrame(pl.from_arrow(batch))[source.layout.text].str.len_bytes().cast(pl.Int64).sum())
         for source in sources
-        for batch in source.read(["text"])
+        for batch in source.read([source.layout.text])
     )
     share = min(1.0, megabytes * 1e6 / max(total, 1))
     for batch in _stream([(source, None) for source in sources], recipe.blend, share, ordered=False):
@@ -98,11 +98,11 @@ def _cut(share: float) -> str:
     return _WHOLE_PASS if share >= 1 else f"{round(share * 16**8):08x}"
 
 
-def _cuts(passes: Mapping[str, float] | None, number: int) -> dict[str, str] | None:
-    """{subset: cut} of what is left of each subset for pass `number`: of 2.5 passes 1.0, 1.0 and 0.5."""
+def _cuts(passes: Mapping[str, float] | None, number: int) -> dict[str, str | None] | None:
+    """{subset: cut} of what is left of each subset for pass `number`, None for nothing: of 2.5 passes 1.0, 1.0, 0.5."""
     if passes is None:
         return None
-    return {subset: _cut(left) for subset, weight in passes.items() if (left := weight - number) > 0}
+    return {subset: _cut(weight - number) if weight > number else None for subset, weight in passes.items()}
 
 
 def _hash(key: str) -> str:
@@ -110,21 +110,24 @@ def _hash(key: str) -> str:
     return f"substr(md5('{key}:' || id), 1, 8)"
 
 
-def _reader(source: Source, cuts: Mapping[str, str] | None, held_out_share: float) -> pa.RecordBatchReader:
+def _reader(source: Source, cuts: Mapping[str, str | None] | None, held_out_share: float) -> pa.RecordBatchReader:
     """A stream of `_STREAM`'s columns: the rows that are trained on and whose subset has a cut."""
-    columns = ["id", "snapshot", "text", source.origin]
+    layout = source.layout
+    columns = ["id", layout.text, layout.origin, *filter(None, (layout.snapshot, layout.subset))]
     if cuts is None:
         cut = pl.lit(_WHOLE_PASS)
-    elif source.subset is None:
-        cut = pl.lit(cuts[""])
+    elif layout.subset is None:
+        cut = pl.lit(cuts[""], pl.String)
     else:
-        columns.append(source.subset)
-        cut = pl.col(source.subset).replace_strict(dict(cuts), default=None, return_dtype=pl.String)
+        named = {subset: value for subset, value in cuts.items() if subset}
+        cut = pl.col(layout.subset).replace_strict(named, default=cuts[""], return_dtype=pl.String)
+    snapshot = pl.lit(NO_SNAPSHOT) if layout.snapshot is None else pl.col(layout.snapshot)
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in source.read(list(dict.fromkeys(columns))):
-            frame = pl.DataFrame(pl.from_arrow(batch)).filter(~is_held_out(held_out_share, source.origin))
-            frame = frame.with_columns(cut=cut).filter(pl.col("cut").is_not_null()).select(_STREAM.names)
+            frame = pl.DataFrame(pl.from_arrow(batch)).filter(~is_held_out(held_out_share, layout.origin))
+            frame = frame.select("id", snapshot.alias("snapshot"), pl.col(layout.text).alias("text"), cut.alias("cut"))
+            frame = frame.filter(pl.col("cut").is_not_null())
             yield from frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_STREAM).to_batches()
 
     return pa.RecordBatchReader.from_batches(_STREAM, batches())

@@ -1,8 +1,9 @@
 """Token shards: the stream of documents cut into groups, each tokenised and packed on its own.
 
 A group is what fits in memory: its number of bytes is what the wanted number of sequences takes on average. Groups
-never span two snapshots. The fingerprint of a group covers everything its shard is made from, so a shard that is in
-the lake already is neither tokenised nor packed again.
+never span two snapshots and are numbered in each, so that what comes or changes in one snapshot leaves the shards of
+the others alone. The fingerprint of a group covers everything its shard is made from, so a shard that is in the lake
+already is neither tokenised nor packed again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _ENCODE_ROWS = 256  # documents handed to the tokenizer at once
 
 @dataclass(frozen=True)
 class Group:
-    """The documents of one shard (columns source, id, text), its number over all snapshots, and a hash of all that."""
+    """The documents of one shard (columns source, id, text), its number in the snapshot, and a hash of all that."""
 
     part: str
     shard: int
@@ -36,14 +37,14 @@ class Group:
 
 def groups(batches: Iterable[pa.RecordBatch], group_bytes: int) -> Iterator[Group]:
     """Cut the stream where a group reaches `group_bytes` of UTF-8 text, or where a new snapshot begins."""
-    shard, number, snapshot = 0, 0, None
+    shard, snapshot = 0, None
     held: list[pl.DataFrame] = []
     size = 0
 
     def close() -> Group:
-        nonlocal shard, number, held, size
-        group = _group(f"{snapshot}/{number:06d}", shard, held)
-        shard, number, held, size = shard + 1, number + 1, [], 0
+        nonlocal shard, held, size
+        group = _group(f"{snapshot}/{shard:06d}", shard, held)
+        shard, held, size = shard + 1, [], 0
         return group
 
     for batch in batches:
@@ -51,7 +52,7 @@ def groups(batches: Iterable[pa.RecordBatch], group_bytes: int) -> Iterator[Grou
             if run["snapshot"][0] != snapshot:
                 if held:
                     yield close()
-                snapshot, number = run["snapshot"][0], 0
+                snapshot, shard = run["snapshot"][0], 0
             while len(run):
                 reached = size + run["text"].str.len_bytes().cast(pl.Int64).cum_sum()
                 taken = int((reached < group_bytes).sum()) + 1  # the document that reaches the limit is in

@@ -29,8 +29,8 @@ TOKEN_SHARDS = Table(
     columns=(
         ID,
         PARENTS,
-        Column("part", "string", "group of documents packed together, as snapshot/number"),
-        Column("shard", "int32", "number of the group over all snapshots, from 0"),
+        Column("part", "string", "group of documents packed together, as snapshot/number; -/number: of no snapshot"),
+        Column("shard", "int32", "number of the group in its snapshot, from 0"),
         Column("position", "int64", "place in the shard"),
         Column("tokens", "list[int32]", "token ids of all pieces, not padded"),
         Column("piece_lengths", "list[int32]", "tokens of each piece"),

@@ -128,7 +128,7 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
 
     batch_tokens = recipe.batch_sequences * job.sequence_length
     steps = total_steps(recipe, job.sequence_length)
-    data = sequences(shards, recipe.seed, state["step"] * recipe.batch_sequences)
+    data = sequences(shards, recipe.seed, state["step"] * recipe.batch_sequences, recipe.mixed_shards)
     clock, since = time.perf_counter(), state["step"]
     for step in range(state["step"] + 1, steps + 1):
         rows = [next(data) for _ in range(recipe.batch_sequences)]

@@ -1,8 +1,9 @@
 """The order of the training data: packed sequences, shuffled, endless, and the same again from any position.
 
-One epoch goes through the shards in an order drawn from (seed, epoch) and through each shard in an order drawn from
-(seed, epoch, its place among the shards). Only one shard is in memory, and the sequence at any position follows from
-the seed alone, so a resumed run reads on exactly where the killed one would have.
+One epoch goes through the shards in an order drawn from (seed, epoch), some at a time, and through the sequences of
+these in an order drawn from (seed, epoch, the place of the first). A shard may be of one kind of text, source code say;
+mixed with others it does not fill whole batches. No more shards than these are in memory, and the sequence at any
+position follows from the seed alone, so a resumed run reads on exactly where the killed one would have.
 """
 
 from __future__ import annotations
@@ -38,21 +39,24 @@ class Shards(Protocol):
         """The sequences of a shard in the order of their position."""
 
 
-def sequences(shards: Shards, seed: int, start: int = 0) -> Iterator[PackedSequence]:
-    """Packed sequences from position `start` of the endless order. Raises ValueError when there are none."""
+def sequences(shards: Shards, seed: int, start: int = 0, mixed: int = 1) -> Iterator[PackedSequence]:
+    """Packed sequences from position `start` of the endless order, `mixed` shards shuffled together. Raises ValueError
+    when there are none."""
     counts = shards.counts()
     per_epoch = sum(rows for _, rows in counts)
     if not per_epoch:
         raise ValueError("there are no packed sequences to train on: the token shards are empty")
     epoch, skip = divmod(start, per_epoch)
     while True:
-        for index in np.random.default_rng([seed, epoch]).permutation(len(counts)):
-            shard, rows = counts[index]
+        drawn = np.random.default_rng([seed, epoch]).permutation(len(counts))
+        for first in range(0, len(drawn), mixed):
+            together = [counts[index] for index in drawn[first : first + mixed]]
+            rows = sum(count for _, count in together)
             if skip >= rows:
                 skip -= rows
                 continue
-            content = shards.read(shard)
-            order = np.random.default_rng([seed, epoch, index]).permutation(rows)
+            content = [sequence for shard, _ in together for sequence in shards.read(shard)]
+            order = np.random.default_rng([seed, epoch, first]).permutation(rows)
             for row in order[skip:]:
                 yield content[row]
             skip = 0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 #: Raise it when the training itself changes, so that models are trained again.
-CODE = "1"
+CODE = "2"
 
 
 class TrainingError(RuntimeError):

@@ -235,6 +235,7 @@ class Pretrain(Section):
     recompute: bool = Field(description="compute activations again in the backward pass instead of keeping them")
     log_every: int = Field(ge=1, description="steps between two rows of training metrics")
     checkpoint_every: int = Field(ge=1, description="steps between two checkpoints")
+    mixed_shards: int = Field(16, ge=1, le=1_024, description="token shards in memory, shuffled together (default)")
     seed: int = Field(ge=0, description="seed of initial weights and data order")
 
     @model_validator(mode="after")

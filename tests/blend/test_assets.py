@@ -9,9 +9,11 @@ import pytest
 from nemotron_assets.blend import ASSETS, CHECKS
 from nemotron_assets.blend.split import hash_is_held_out
 from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
+from nemotron_assets.code.qa.tables import QA
+from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.math.corpus.tables import MIND, NEMOTRON_CC_MATH
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table import Part, Parts, content_hash, row_id, snapshot_partitions
+from nemotron_assets.table import PARTITIONS, Part, Parts, content_hash, row_id
 from nemotron_assets.web.quality.tables import MULTILINGUAL
 from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
 from resources.lakehouse import Lakehouse
@@ -24,7 +26,13 @@ def recipe():
     return laptop.model_copy(
         update={
             "tokenizer": laptop.tokenizer.model_copy(update={"vocabulary": 1_024}),
-            "blend": laptop.blend.model_copy(update={"held_out_share": 0.2, "sort_memory_mb": 128}),
+            "blend": laptop.blend.model_copy(
+                update={
+                    "held_out_share": 0.2,
+                    "sort_memory_mb": 128,
+                    "weights": {**laptop.blend.weights, CURATED.full_name: 1.0},
+                }
+            ),
         }
     )
 
@@ -60,6 +68,20 @@ def lake(sample_texts, tmp_path_factory) -> Lakehouse:
             for k, text in enumerate(sample_texts[80:110])
         ],
     )  # fmt: skip
+    files = [
+        {"id": row_id(CURATED.full_name, k), "repo": "o/one", "language": ("Python", "Go")[k % 2], "content": text,
+         "content_hash": content_hash(text)}
+        for k, text in enumerate(f"def f{k}(x):\r\n\treturn x + {k}\x0c\n" * 40 for k in range(20))
+    ]  # fmt: skip
+    lake.write(CURATED, frame(CURATED, files))
+    for language in ("Python", "Go"):
+        pairs = [
+            {"id": row_id(QA.full_name, k), "language": language, "text": f"Write f{k}.\n\n{file['content'][:40]}",
+             "origin_hash": file["content_hash"]}
+            for k, file in enumerate(files)
+            if file["language"] == language
+        ]  # fmt: skip
+        lake.write(QA, frame(QA, pairs), language)
     for snapshot in ("s0", "s1"):
         mine = release.filter(snapshot=snapshot).select(NEMOTRON_CC_V2.column_names)
         parts = [Part(subset[0], subset[0], lambda f=f: f) for subset, f in mine.group_by("subset")]
@@ -71,8 +93,8 @@ def lake(sample_texts, tmp_path_factory) -> Lakehouse:
 def materialize(recipe, lake) -> dg.ExecuteInProcessResult:
     instance = dg.DagsterInstance.ephemeral()
     instance.add_dynamic_partitions("snapshot", ["s0", "s1"])
-    tables = (NEMOTRON_CC_V2, MULTILINGUAL, NEMOTRON_CC_MATH, MIND)
-    upstream = [dg.AssetSpec(table.asset_key, partitions_def=snapshot_partitions) for table in tables]
+    tables = (NEMOTRON_CC_V2, MULTILINGUAL, NEMOTRON_CC_MATH, MIND, CURATED, QA)
+    upstream = [dg.AssetSpec(table.asset_key, partitions_def=PARTITIONS[table.partition_by]) for table in tables]
     return dg.materialize(
         [*ASSETS, *CHECKS, *upstream],
         selection=dg.AssetSelection.groups("blend") | dg.AssetSelection.checks(*CHECKS),
@@ -93,12 +115,13 @@ def test_blend(recipe, lake):
     assert tokenizer["vocabulary"] == 1_024
     shards = lake.read(TOKEN_SHARDS).scan().collect()
     assert {source for sources in shards["sources"] for source in sources} == {
-        NEMOTRON_CC_V2.full_name, MULTILINGUAL.full_name,
+        NEMOTRON_CC_V2.full_name, MULTILINGUAL.full_name, CURATED.full_name, QA.full_name,
     }  # fmt: skip
-    origins = lake.read(NEMOTRON_CC_V2).scan().select("id", "origin_hash").collect()
-    used = origins.filter(pl.col("id").is_in(shards["parents"].explode().implode()))["origin_hash"]
-    held_out = [h for h in origins["origin_hash"].unique() if hash_is_held_out(h, 0.2)]
-    assert held_out and not set(held_out) & set(used), "what bits per byte are measured on is not trained on"
+    for table, origin in ((NEMOTRON_CC_V2, "origin_hash"), (CURATED, "content_hash"), (QA, "origin_hash")):
+        origins = lake.read(table).scan().select("id", origin=origin).collect()
+        used = origins.filter(pl.col("id").is_in(shards["parents"].explode().implode()))["origin"]
+        held_out = [h for h in origins["origin"].unique() if hash_is_held_out(h, 0.2)]
+        assert held_out and not set(held_out) & set(used), "what bits per byte are measured on is not trained on"
 
     again = materialize(recipe, lake)
     (written,) = again.asset_materializations_for_node("blend__token_shards")

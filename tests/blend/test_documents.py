@@ -8,13 +8,14 @@ from collections import Counter
 import polars as pl
 import pytest
 
-from nemotron_assets.blend.documents import Source, ordered_stream, text_sample
+from nemotron_assets.blend.documents import NO_SNAPSHOT, Source, ordered_stream, text_sample
 from nemotron_assets.blend.shards import groups
+from nemotron_assets.blend.sources import SOURCES
 from nemotron_assets.blend.split import hash_is_held_out
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.table import content_hash, row_id
 
-CC, MULTILINGUAL = "web.nemotron_cc_v2", "web.multilingual"
+CC, MULTILINGUAL, CODE = "web.nemotron_cc_v2", "web.multilingual", "code.curated"
 PAGES, QA = f"{CC}/High-Quality", f"{CC}/Diverse-QA"
 RECIPE = load_recipe("laptop")
 WEIGHTS = {PAGES: 1.0, QA: 1.0, MULTILINGUAL: 1.0}
@@ -47,7 +48,23 @@ def sources(release: pl.DataFrame, multilingual: pl.DataFrame, rows: int = 37) -
     def read(frame: pl.DataFrame):
         return lambda columns: frame.select(columns).to_arrow().to_batches(max_chunksize=rows)
 
-    return [Source(CC, read(release), "origin_hash", "subset"), Source(MULTILINGUAL, read(multilingual))]
+    return [Source(CC, read(release), SOURCES[CC]), Source(MULTILINGUAL, read(multilingual), SOURCES[MULTILINGUAL])]
+
+
+def code(languages=("Python", "HTML"), each=150) -> pl.DataFrame:
+    """Rows of the curated code: no snapshot, and their text in `content`."""
+    return pl.DataFrame(
+        [
+            {"id": row_id(CODE, language, k), "language": language, "content": f"{language} = {k}\n" * 9,
+             "content_hash": content_hash(f"{language}{k}")}
+            for language in languages
+            for k in range(each)
+        ]
+    )  # fmt: skip
+
+
+def of_code(files: pl.DataFrame) -> Source:
+    return Source(CODE, lambda columns: files.select(columns).to_arrow().to_batches(max_chunksize=37), SOURCES[CODE])
 
 
 def streamed(release, multilingual, **changes) -> pl.DataFrame:
@@ -115,9 +132,61 @@ def test_a_subset_without_a_weight_is_not_used():
     assert list(ordered_stream(sources(release, multilingual), BLEND.model_copy(update={"weights": {}}))) == []
 
 
-def test_weights_are_named_by_what_there_is():
-    with pytest.raises(ValueError, match=r"web\.nemotron_cc_v2/Low-Quality"):
-        type(BLEND).model_validate({**BLEND.model_dump(), "weights": {"web.nemotron_cc_v2/Low-Quality": 1.0}})
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("web.nemotron_cc_v2/Low-Quality", "web.nemotron_cc_v2/Medium-Quality"),
+        ("code.curated/Pyhton", "code.curated/Python"),
+        ("code.files", "code.curated"),
+        ("web.multilingual/de", "web.multilingual"),
+    ],
+)
+def test_weights_are_named_by_what_there_is(name, near):
+    def weigh(name: str):
+        return type(BLEND).model_validate({**BLEND.model_dump(), "weights": {name: 1.0}})
+
+    with pytest.raises(ValueError, match=f"'{name}' is no source of the blend.*{near}"):
+        weigh(name)
+    assert weigh("code.curated/Kotlin").weights == {"code.curated/Kotlin": 1.0}
+
+
+def test_code_has_its_own_shards_and_weights_by_language():
+    release, multilingual = tables()
+    files = code()
+    weights = {**WEIGHTS, CODE: 2.5, f"{CODE}/HTML": 1.0}
+    blend = BLEND.model_copy(update={"weights": weights})
+    mixed = [*sources(release, multilingual), of_code(files)]
+    found = pl.concat(pl.from_arrow(b) for b in ordered_stream(mixed, blend))
+    mine = found.filter(source=CODE)
+    assert set(mine["snapshot"]) == {NO_SNAPSHOT} and set(found.filter(pl.col("source") != CODE)["snapshot"]) == {
+        "s1", "s2",
+    }  # fmt: skip
+    expected = trained(files, "content_hash")
+    counted = expected.join(mine.group_by("id").agg(pl.len(), pl.col("text").first()), on="id", how="left")
+    assert counted["text"].equals(counted["content"], check_dtypes=False)
+    html, python = (counted.filter(language=language)["len"] for language in ("HTML", "Python"))
+    assert set(html) == {1} and set(python) == {2, 3}
+    assert 2.35 < python.mean() < 2.65
+    assert set(mine["id"]) == set(expected["id"]), "no held-out file"
+    # Other code leaves the shards of the crawl as they are, and the other way round.
+    marks = {g.part: g.fingerprint for g in groups(ordered_stream(mixed, blend), 2_000)}
+    less = [*sources(release, multilingual), of_code(files.head(40))]
+    other = {g.part: g.fingerprint for g in groups(ordered_stream(less, blend), 2_000)}
+    of_crawl = {part for part in marks if not part.startswith(NO_SNAPSHOT)}
+    assert len(of_crawl) > 4 and {p: other[p] for p in of_crawl} == {p: marks[p] for p in of_crawl}
+    alone = {g.part: g.fingerprint for g in groups(ordered_stream([of_code(files)], blend), 2_000)}
+    assert alone == {part: mark for part, mark in marks.items() if part not in of_crawl}
+
+
+def test_only_one_language():
+    files = code()
+    blend = BLEND.model_copy(update={"weights": {f"{CODE}/HTML": 0.5}})
+    mine = pl.concat(pl.from_arrow(b) for b in ordered_stream([of_code(files)], blend))
+    html = trained(files.filter(language="HTML"), "content_hash")
+    assert set(mine["id"]) <= set(html["id"]) and 0.3 < len(mine) / len(html) < 0.7
+    recipe = RECIPE.model_copy(update={"blend": BLEND})
+    sampled = [text for batch in text_sample([of_code(files)], recipe, 1) for text in batch]
+    assert sorted(sampled) == sorted(trained(files, "content_hash")["content"])
 
 
 def test_sample_is_about_the_asked_size():
@@ -133,8 +202,8 @@ def test_groups_are_cut_by_size_and_snapshot():
     release, multilingual = tables()
     stream = list(ordered_stream(sources(release, multilingual), BLEND))
     cut = list(groups(stream, 2_000))
-    assert [g.shard for g in cut] == list(range(len(cut)))
-    assert [g.part for g in cut] == sorted(g.part for g in cut)
+    assert [g.part for g in cut] == sorted({g.part for g in cut})
+    assert all(g.part.endswith(f"/{g.shard:06d}") for g in cut)
     assert {g.part.split("/")[0] for g in cut} == {"s1", "s2"}
     sizes = [g.documents["text"].str.len_bytes().sum() for g in cut]
     last = [one.part[:2] != other.part[:2] for one, other in itertools.pairwise(cut)] + [True]

@@ -112,9 +112,10 @@ def test_lake_keeps_unchanged_shards_and_drops_old_ones(documents, encoder, tmp_
     lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
     first = lake.write(TOKEN_SHARDS, parts(documents, encoder))
     assert first.parts_written > 4
-    stored = lake.read(TOKEN_SHARDS).scan().collect().sort("shard", "position")
-    assert stored["shard"].unique().sort().to_list() == list(range(first.parts_written))
-    assert stored.group_by("shard").agg(ok=(pl.col("position") == pl.int_range(pl.len())).all())["ok"].all()
+    stored = lake.read(TOKEN_SHARDS).scan().collect().sort("part", "position")
+    assert stored["part"].n_unique() == first.parts_written
+    assert stored["part"].to_list() == [f"{row[0][:2]}/{row[1]:06d}" for row in stored.select("part", "shard").rows()]
+    assert stored.group_by("part").agg(ok=(pl.col("position") == pl.int_range(pl.len())).all())["ok"].all()
 
     again = lake.write(TOKEN_SHARDS, parts(documents, encoder))
     assert (again.parts_written, again.parts_skipped) == (0, first.parts_written)

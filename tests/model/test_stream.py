@@ -26,16 +26,19 @@ class Numbered:
         return [PackedSequence(np.array([n], np.int32), (1,)) for n in self.shards[shard]]
 
 
-def take(shards, seed, start, count):
-    return [int(s.tokens[0]) for s in itertools.islice(sequences(shards, seed, start), count)]
+def take(shards, seed, start, count, mixed=1):
+    return [int(s.tokens[0]) for s in itertools.islice(sequences(shards, seed, start, mixed), count)]
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.integers(0, 6), min_size=1, max_size=5).filter(any), st.integers(0, 40), st.integers(0, 5))
-def test_resuming_anywhere_continues_the_same_order(sizes, start, seed):
+@given(
+    st.lists(st.integers(0, 6), min_size=1, max_size=5).filter(any), st.integers(0, 40), st.integers(0, 5),
+    st.integers(1, 6),
+)  # fmt: skip
+def test_resuming_anywhere_continues_the_same_order(sizes, start, seed, mixed):
     shards, total = Numbered(sizes), sum(sizes)
-    straight = take(shards, seed, 0, start + total)
-    assert take(shards, seed, start, total) == straight[start:]
+    straight = take(shards, seed, 0, start + total, mixed)
+    assert take(shards, seed, start, total, mixed) == straight[start:]
     assert sorted(straight[:total]) == list(range(total))  # an epoch has everything once
 
 
@@ -50,6 +53,14 @@ def test_skipping_reads_only_the_shard_needed():
     shards = Numbered([100] * 50)
     take(shards, 0, 4321, 1)
     assert shards.reads == 1
+
+
+def test_shards_are_mixed_a_few_at_a_time():
+    shards = Numbered([100] * 8)
+    first = take(shards, 0, 0, 400, mixed=4)
+    assert shards.reads == 4 and len({n // 100 for n in first}) == 4
+    assert all(len({n // 100 for n in first[at : at + 40]}) == 4 for at in range(0, 400, 40)), "in every stretch"
+    assert take(shards, 0, 450, 1, mixed=4) and shards.reads == 8
 
 
 @settings(max_examples=50, deadline=None)

@@ -16,6 +16,7 @@ from resources.lakehouse import Lakehouse, Reader
 @table_asset(
     SNIPPETS,
     recipe=("code_qa.languages", "code_qa.snippets"),
+    code="2",  # origin_hash
     kinds={"treesitter"},
     ins={"curated": dg.AssetIn(CURATED.asset_key)},
 )
@@ -52,6 +53,7 @@ def _strings(values: list[str], kind):
 @table_asset(
     QA,
     recipe="code_qa",
+    code="2",  # origin_hash
     ins={
         "snippets": dg.AssetIn(SNIPPETS.asset_key),
         "benchmarks": dg.AssetIn(BENCHMARKS.asset_key),

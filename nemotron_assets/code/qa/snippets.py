@@ -18,7 +18,7 @@ from nemotron_assets.recipe.code_qa import CodeSnippets
 from nemotron_assets.table import content_hash, row_id
 
 #: What is read of `code.curated`.
-READ = ("id", "language", "license", "content")
+READ = ("id", "language", "license", "content", "content_hash")
 
 _FUNCTIONS = frozenset(
     ("function_definition", "function_declaration", "method_definition", "method_declaration", "function_item",
@@ -96,13 +96,13 @@ def _piece(data: bytes, node: Any, kind: str, recipe: CodeSnippets) -> dict[str,
 def snippets(files: pl.DataFrame, recipe: CodeSnippets) -> pl.DataFrame:
     """Rows of `code.snippets` for files (`READ`): of every file those with the lowest hashes."""
     rows = []
-    for file, language, licence, content in files.select(READ).iter_rows():
+    for file, language, licence, content, origin in files.select(READ).iter_rows():
         once = {content_hash(piece["snippet"]): piece for piece in reversed(cut(content, language, recipe))}
         for hashed in sorted(once)[: recipe.per_file]:
             piece = once[hashed]
             rows.append(
                 {"id": row_id(SNIPPETS.full_name, file, piece.pop("start")), "parents": [file], "language": language,
-                 "license": licence, "content_hash": hashed, **piece}
+                 "license": licence, "content_hash": hashed, "origin_hash": origin, **piece}
             )  # fmt: skip
     return pl.DataFrame(rows, schema=_schema())
 

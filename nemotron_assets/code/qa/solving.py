@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nemotron_assets.web.synthetic.writing import Writer
 
 #: What is read of `code.snippets`.
-READ = ("id", "language", "snippet", "content_hash")
+READ = ("id", "language", "snippet", "content_hash", "origin_hash")
 #: Why an attempt, and with the last one a snippet, gives no sample.
 CAUSES = ("too_long", "truncated", "unparsable", "no_code", "syntax_error", "too_short", "duplicate", "contaminated")
 
@@ -148,6 +148,7 @@ def _batch(
                 "id": row_id(QA.full_name, snippet["id"]), "parents": [snippet["id"]], "language": language,
                 "problem": problem, "solution": solution, "code": code, "text": text, "attempt": attempt,
                 "generator": writer.name, "generation_ids": [tried.problem.id, tried.solution.id], "tokens": tokens,
+                "origin_hash": snippet["origin_hash"],
             }  # fmt: skip
         waiting = left
         if not waiting:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from nemotron_assets.code.columns import LANGUAGE
 from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, Column, Published, Table
 
+ORIGIN_HASH = Column("origin_hash", "string", "content_hash of the curated file: what is held out is so with its file")
+
 SNIPPETS = Table(
     "code",
     "snippets",
@@ -19,6 +21,7 @@ SNIPPETS = Table(
         Column("start_line", "int64", "first line in the file's text, from 1"),
         Column("end_line", "int64", "last line in the file's text"),
         CONTENT_HASH,
+        ORIGIN_HASH,
     ),
     parents=("code.curated",),
 )
@@ -39,6 +42,7 @@ QA = Table(
         Column("generator", "string", "model that wrote both"),
         Column("generation_ids", "list[string]", "rows of llm.generations: the problem's and the solution's"),
         Column("tokens", "int64", "tokens of the text, in the generator's vocabulary"),
+        ORIGIN_HASH,
     ),
     partition_by="language",
     parents=("code.snippets",),

@@ -138,6 +138,11 @@ _LOOKED_AT = 50_000
 _OMNIVERSE = re.compile(r"^(?:import|from)[ \t]+omni\.", re.MULTILINE)
 
 UNKNOWN = "unknown"
+#: Every language that a file can be found to be in.
+LANGUAGES = frozenset(
+    (*_BY_TAG.values(), *_NAMES.values(), *_EXTENSIONS.values(), *_INTERPRETERS.values(), *_BY_LABEL.values(),
+     *(name for names in _AMBIGUOUS.values() for name in names), "Dockerfile", "OmniversePython")
+)  # fmt: skip
 
 
 class Language(NamedTuple):
