@@ -32,6 +32,9 @@ language_partitions = dg.StaticPartitionsDefinition(list(current_recipe().code_q
 #: How a table with this `partition_by` is partitioned in Dagster.
 PARTITIONS = {None: None, "snapshot": snapshot_partitions, "language": language_partitions}
 
+#: For steps that ask a model or the network: what fails may work a little later, and what is done is kept.
+RETRIES = dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL)
+
 DTYPES = (
     "string", "binary", "bool", "int32", "int64", "float32", "float64", "timestamp",
     "list[string]", "list[int32]", "list[int64]", "list[float32]",
@@ -243,6 +246,17 @@ def all_tables() -> dict[str, Table]:
         "resources.lakehouse.quarantine",
     )  # fmt: skip
     return {table.full_name: table for module in modules for table in import_module(module).TABLES}
+
+
+def made_once(*inputs: dg.AssetKey) -> dg.AutomationCondition:
+    """Made when missing, and again when the recipe or the content of `inputs` changed, but not for a new snapshot."""
+    condition = dg.AutomationCondition
+    wanted = (condition.any_deps_updated() & condition.missing()) | condition.code_version_changed()
+    if inputs:
+        changed = condition.any_deps_match(condition.data_version_changed())
+        wanted |= changed.allow(dg.AssetSelection.assets(*inputs))
+    ready = ~condition.any_deps_missing() & ~condition.any_deps_in_progress() & ~condition.in_progress()
+    return wanted.since_last_handled() & ready
 
 
 def table_asset(

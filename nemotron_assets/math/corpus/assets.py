@@ -18,7 +18,7 @@ from nemotron_assets.math.corpus.tables import (
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
 from nemotron_assets.models import MATH_SCORERS, MATH_WRITER, QUALITY_SCORERS
 from nemotron_assets.recipe import Recipe, current_recipe
-from nemotron_assets.table import Parts, table_asset
+from nemotron_assets.table import RETRIES, Parts, made_once, table_asset
 from nemotron_assets.web.dedup.tables import DUPLICATES as WEB_DUPLICATES
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.tables import DOCUMENTS
@@ -30,7 +30,7 @@ from resources.lakehouse import Lakehouse, Reader
 _WRITES = {
     "kinds": {"vllm"},
     "pool": POOL,
-    "retry_policy": dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
+    "retry_policy": RETRIES,
 }
 # Partitions of other snapshots are brought up to date in the same step, so one step at a time.
 _DUPLICATES_POOL = "math_duplicates"
@@ -85,20 +85,12 @@ def cleaned(
 # -- scores ------------------------------------------------------------------------------------------------------------
 
 
-def _once() -> dg.AutomationCondition:
-    """Made when missing, and again when the recipe changed, but not for a new snapshot."""
-    condition = dg.AutomationCondition
-    wanted = (condition.any_deps_updated() & condition.missing()) | condition.code_version_changed()
-    ready = ~condition.any_deps_missing() & ~condition.any_deps_in_progress() & ~condition.in_progress()
-    return wanted.since_last_handled() & ready
-
-
 @table_asset(
     MATH_SCORERS,
     recipe="math_corpus.quality",
     kinds={"scikitlearn", "huggingface"},
-    automation=_once(),
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
+    automation=made_once(),
+    retry_policy=RETRIES,
     ins={"cleaned": dg.AssetIn(CLEANED.asset_key)},
 )
 def math_scorers(
@@ -144,27 +136,19 @@ def quality(
 ):
     """The score of every cleaned page, 0 to 5, of a crop from its middle (Nemotron-CC-Math §2.4), and its educational
     value by the web's first scorer; as numbers and rounded."""
-    import contextlib
-    import functools
-
-    import polars as pl
-
     from nemotron_assets.math.corpus import quality as q
     from nemotron_assets.math.corpus import report
-    from nemotron_assets.web.quality import versions
+    from nemotron_assets.web.quality import scorers, versions
 
     snapshot, numbers = context.partition_key, recipe.math_corpus.quality
     model = q.current(math_scorers.scan().collect(), numbers)
     edu = versions.current(quality_scorers.scan().collect())[0]
-    weights = [(row["kind"], str(lake.get_weights(row["uri"]))) for row in (model, edu)]
-    score = functools.partial(q.score, model=weights[0], edu=weights[1], recipe=numbers, web=recipe.quality.scorers)
+    score = q.scorer((model, edu), numbers, recipe.quality.scorers, lake.get_weights)
     batches, reject = cleaned.batches(q.READ, numbers.batch_rows), lake.rejects(QUALITY, snapshot).add
-    here = numbers.want_accelerator or recipe.quality.scorers.want_accelerator
-    with gpu.lock(context.log.info) if here else contextlib.nullcontext():
-        if here:
-            scored = (score(pl.from_arrow(batch)) for batch in batches)
-        else:
-            scored = compute.map(batches, score, reject=reject, stage=QUALITY.full_name)
+    with scorers.scored(
+        batches, score, accelerated=numbers.want_accelerator or recipe.quality.scorers.want_accelerator, gpu=gpu,
+        compute=compute, reject=reject, stage=QUALITY.full_name, log=context.log.info,
+    ) as scored:  # fmt: skip
         made = q.quality_rows(scored, snapshot, model["id"], reject)
     context.add_output_metadata(report.scores(made.lazy(), snapshot))
     return made

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from nemotron_assets.models import MATH_SCORERS
 from nemotron_assets.recipe.math_corpus import MathQuality
 from nemotron_assets.table import Reject, content_hash, row_id
 from nemotron_assets.web.quality import scorers as kinds
+from nemotron_assets.web.quality.versions import again, metrics_text
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.quality import Scorers
@@ -87,17 +87,15 @@ def scorer_rows(
     if wanted in rows["id"]:
         if rows["id"][-1] != wanted:
             log("an earlier version is current again")
-            again = pl.when(pl.col("id") == wanted).then(pl.lit(now)).otherwise(pl.col("at"))
-            rows = rows.with_columns(at=again.cast(rows.schema["at"]))
+            rows = again(rows, wanted, now)
         return rows
     with tempfile.TemporaryDirectory() as scratch:
         made = _make(recipe, cleaned, Path(scratch, _MATH))
         uri, sha256 = lake.put_weights(made.folder, "math_scorers")
-    metrics = {key: None if math.isnan(value) else round(value, 6) for key, value in made.metrics.items()}
     row = {
         "id": wanted, "name": _MATH, "version": str(rows.height + 1), "kind": made.kind, "source": recipe.classifier,
         "teacher": TEACHER if recipe.classifier == "embedded" else "as published", "uri": uri, "sha256": sha256,
-        "parameters": made.parameters, "metrics": json.dumps(metrics, sort_keys=True), "recipe_hash": recipe_hash,
+        "parameters": made.parameters, "metrics": metrics_text(made), "recipe_hash": recipe_hash,
         "input_versions": inputs, "run_id": run_id, "at": now,
     }  # fmt: skip
     return pl.concat([rows, pl.DataFrame([row], schema=rows.schema)])
@@ -123,6 +121,14 @@ def current(rows: pl.DataFrame, recipe: MathQuality) -> dict[str, Any]:
 
 #: (kind, folder) of a scorer.
 Model = tuple[str, str]
+
+
+def scorer(
+    models: Sequence[dict[str, Any]], recipe: MathQuality, web: Scorers, weights: Callable[[str], Path]
+) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """`score` with the scorer of mathematics and that of educational value, whose files `weights` finds."""
+    model, edu = ((row["kind"], str(weights(row["uri"]))) for row in models)
+    return functools.partial(score, model=model, edu=edu, recipe=recipe, web=web)
 
 
 def score(pages: pl.DataFrame, model: Model, edu: Model, recipe: MathQuality, web: Scorers) -> pl.DataFrame:

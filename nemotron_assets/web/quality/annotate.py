@@ -57,6 +57,13 @@ def request_hash(recipe: Annotations, annotators: Sequence[str], model_sha256: s
     return content_hash("\x1f".join([CODE, recipe.model_dump_json(), model_sha256, *asked]))
 
 
+def kept(rows: pl.DataFrame, annotators: Sequence[str], request: str) -> pl.DataFrame | None:
+    """The annotations there are, if they are those wanted: none when nobody is asked; None when they must be made."""
+    if not annotators:
+        return rows.clear()
+    return rows if rows.height and set(rows["request"]) == {request} else None
+
+
 def choose(documents: pl.LazyFrame, recipe: Annotations) -> pl.LazyFrame:
     """The sample: the English documents with the lowest content hashes, as (id, snapshot, text)."""
     chosen = documents.filter(pl.col("language") == LANGUAGE).bottom_k(recipe.documents, by=["content_hash", "id"])

@@ -1,10 +1,11 @@
-"""Quality assets: the ensemble of scorers (annotations, scorers, scores, cut points, levels)."""
+"""Quality assets: the ensemble of scorers (annotations, scorers, scores, cut points, levels), then the heuristics
+(perplexity, measures, verdicts) and what is kept."""
 
 import dagster as dg
 
 from nemotron_assets.models import GENERATOR, PERPLEXITY, QUALITY_SCORERS
 from nemotron_assets.recipe import Recipe, current_recipe
-from nemotron_assets.table import table_asset
+from nemotron_assets.table import RETRIES, made_once, table_asset
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.quality.tables import (
     ANNOTATIONS,
@@ -23,22 +24,13 @@ from resources.lakehouse import Lakehouse, Reader
 # -- the ensemble of classifiers ---------------------------------------------------------------------------------------
 
 
-def _once(*inputs: dg.AssetKey) -> dg.AutomationCondition:
-    """Made when missing, and again when the recipe or the content of `inputs` changed, but not for a new snapshot."""
-    condition = dg.AutomationCondition
-    changed = condition.any_deps_match(condition.data_version_changed()).allow(dg.AssetSelection.assets(*inputs))
-    wanted = (condition.any_deps_updated() & condition.missing()) | condition.code_version_changed() | changed
-    ready = ~condition.any_deps_missing() & ~condition.any_deps_in_progress() & ~condition.in_progress()
-    return wanted.since_last_handled() & ready
-
-
 @table_asset(
     ANNOTATIONS,
     recipe=("quality.annotations", "quality.scorers.edu_a", "quality.scorers.edu_b"),
     kinds={"vllm"},
     pool=POOL,
-    automation=_once(GENERATOR.asset_key),
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
+    automation=made_once(GENERATOR.asset_key),
+    retry_policy=RETRIES,
     ins={
         "unique_documents": dg.AssetIn(UNIQUE_DOCUMENTS.asset_key),
         "generator": dg.AssetIn(GENERATOR.asset_key),
@@ -56,39 +48,32 @@ def annotations(
     (Nemotron-CC §2.2). Judged once; later snapshots and runs keep the same sample. Empty when no scorer learns here."""
     from nemotron_assets.spool import spooled
     from nemotron_assets.web.quality import annotate, scorers
-    from resources.generations import Ledger
+    from nemotron_assets.web.synthetic.writing import Writer
 
     settings, asked = recipe.quality.annotations, annotate.needed(recipe.quality.scorers)
-    model = generator.scan().collect().row(0, named=True)
-    request = annotate.request_hash(settings, asked, model["sha256"])
-    rows = lake.read(ANNOTATIONS).scan().collect()
-    if not asked or (rows.height and set(rows["request"]) == {request}):
+    request = annotate.request_hash(settings, asked, generator.scan().select("sha256").collect().item())
+    kept = annotate.kept(lake.read(ANNOTATIONS).scan().collect(), asked, request)
+    if kept is not None:
         context.log.info("these judgements are in already" if asked else "no scorer is trained here")
-        return rows if asked else rows.clear()
-    engine = gpu.engine(lake.get_weights(model["uri"]), model["name"])
-    ledger = Ledger(lake, run_id=context.run_id)
+        return kept
+    chosen = annotate.choose(unique_documents.scan(), settings).collect_batches(chunk_size=256, engine="streaming")
+    passages, reject = scorers.passages(recipe.quality.scorers), lake.rejects(ANNOTATIONS).add
+    writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
     with gpu.lock(context.log.info):
         return spooled(
             annotate.annotations(
-                annotate.choose(unique_documents.scan(), settings).collect_batches(chunk_size=256, engine="streaming"),
-                scorers.passages(recipe.quality.scorers),
-                settings,
-                asked,
-                generator=model["name"],
-                request=request,
-                count=engine.count_tokens,
-                generate=lambda requests: ledger.generate(engine, requests),
-                reject=lake.rejects(ANNOTATIONS).add,
+                chosen, passages, settings, asked, generator=writer.name, request=request, count=writer.count,
+                generate=writer.ask, reject=reject,
             )
-        )
+        )  # fmt: skip
 
 
 @table_asset(
     QUALITY_SCORERS,
     recipe="quality.scorers",
     kinds={"scikitlearn", "huggingface"},
-    automation=_once(ANNOTATIONS.asset_key),
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
+    automation=made_once(ANNOTATIONS.asset_key),
+    retry_policy=RETRIES,
     ins={
         "annotations": dg.AssetIn(ANNOTATIONS.asset_key),
         "unique_documents": dg.AssetIn(UNIQUE_DOCUMENTS.asset_key),
@@ -103,24 +88,15 @@ def quality_scorers(
 ):
     """The three scorers of the ensemble: checkpoints named in the recipe, or trained here on annotations and reference
     texts. New snapshots do not change them; another recipe or other annotations make another version."""
-    import json
-
     from nemotron_assets.web.quality import versions
-    from nemotron_assets.web.quality.annotate import facts_table
 
     rows = versions.scorer_rows(
         lake.read(QUALITY_SCORERS).scan().collect(), recipe.quality.scorers, annotations.scan().collect(),
         unique_documents.scan(), lake, [annotations.input_version, unique_documents.input_version], context.run_id,
         context.log.info,
     )  # fmt: skip
-    models = versions.current(rows)
-    facts = {m["name"]: {k: float(v) for k, v in json.loads(m["metrics"]).items() if v is not None} for m in models}
-    context.add_output_metadata(
-        {
-            "metrics": dg.MetadataValue.md(facts_table(facts)),
-            "versions": ", ".join(f"{m['name']} {m['version']} ({m['kind']}, {m['source']})" for m in models),
-        }
-    )
+    measured, current = versions.described(versions.current(rows))
+    context.add_output_metadata({"metrics": dg.MetadataValue.md(measured), "versions": current})
     return rows
 
 
@@ -154,20 +130,18 @@ def quality_scores(
     score = functools.partial(scorers.score, chosen=chosen, recipe=recipe.quality.scorers)
     batches = scorers.english(unique_documents.batches(scorers.READ, recipe.quality.batch_rows))
     reject = lake.rejects(QUALITY_SCORES, context.partition_key).add
-    name = versions.ensemble_hash(models)
-    if not recipe.quality.scorers.want_accelerator:
-        scored = compute.map(batches, score, reject=reject, stage=QUALITY_SCORES.full_name)
-        return versions.score_rows(scored, name, reject)
-    with gpu.lock(context.log.info):
-        gpu.release()  # a language model this process keeps leaves no room beside it
-        return spooled(versions.score_rows(map(score, scorers.frames(batches)), name, reject))
+    with scorers.scored(
+        batches, score, accelerated=recipe.quality.scorers.want_accelerator, gpu=gpu, compute=compute, reject=reject,
+        stage=QUALITY_SCORES.full_name, log=context.log.info,
+    ) as scored:  # fmt: skip
+        return spooled(versions.score_rows(scored, versions.ensemble_hash(models), reject))
 
 
 @table_asset(
     QUALITY_THRESHOLDS,
     recipe="quality.thresholds",
     kinds={"numpy"},
-    automation=_once(QUALITY_SCORERS.asset_key),
+    automation=made_once(QUALITY_SCORERS.asset_key),
     ins={
         "quality_scores": dg.AssetIn(QUALITY_SCORES.asset_key),
         "quality_scorers": dg.AssetIn(QUALITY_SCORERS.asset_key),
@@ -182,24 +156,15 @@ def quality_thresholds(
 ):
     """Length-weighted percentiles of each score. Computed once from the documents scored first and used for all later
     snapshots; other scorers, other settings or a higher quality.thresholds.version make another set."""
-    import polars as pl
-
-    from nemotron_assets.web.quality import ensemble, versions
+    from nemotron_assets.web.quality import versions
 
     settings, models = recipe.quality.thresholds, versions.current(quality_scorers.scan().collect())
-    rows = lake.read(QUALITY_THRESHOLDS).scan().collect()
-    name = versions.thresholds_hash(models, settings)
-    if name in rows["thresholds"]:
-        context.log.info("these cut points are in already")
-        return rows
-    scores = quality_scores.scan().filter(pl.col("scorers") == versions.ensemble_hash(models))
-    sample = ensemble.sample(scores, settings.sample_share, settings.max_documents)
-    if sample.is_empty():
-        context.log.info("no English document is scored yet: the cut points come with the first")
-        return rows
-    inputs = [quality_scores.input_version, quality_scorers.input_version]
-    context.add_output_metadata({"documents": sample.height, "set": name})
-    return pl.concat([rows, versions.threshold_rows(sample, models, settings, inputs)])
+    rows = versions.all_thresholds(
+        lake.read(QUALITY_THRESHOLDS).scan().collect(), quality_scores.scan(), models, settings,
+        [quality_scores.input_version, quality_scorers.input_version], context.log.info,
+    )  # fmt: skip
+    context.add_output_metadata(versions.threshold_facts(rows, models, settings))
+    return rows
 
 
 @table_asset(
@@ -233,31 +198,19 @@ def quality(
     PERPLEXITY,
     recipe=("perplexity", "quality.scorers.references", "quality.scorers.max_references"),
     kinds={"numpy"},
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
+    retry_policy=RETRIES,
 )
 def perplexity(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
     """The n-gram model of good text: a published KenLM model, or one of characters, trained here on the reference texts
     (Kneser-Ney). Held-out references must surprise it less than the same words shuffled."""
     import json
-    import tempfile
-    from datetime import UTC, datetime
-    from pathlib import Path
 
-    import polars as pl
+    from nemotron_assets.web.quality import versions
 
-    from nemotron_assets.table import row_id
-    from nemotron_assets.web.quality import scorers
-    from nemotron_assets.web.quality.perplexity import make
-
-    with tempfile.TemporaryDirectory() as scratch:
-        embedded = recipe.perplexity.model == "embedded"
-        references = scorers.references(recipe.quality.scorers) if embedded else []
-        made = make(recipe.perplexity, references, Path(scratch))
-        uri, sha256 = lake.put_weights(made.folder, "perplexity")
-    context.add_output_metadata({"model": made.name, "ngrams": made.ngrams or 0, **made.metrics})
-    row = {"id": row_id(PERPLEXITY.full_name, made.name, sha256), "name": made.name, "kind": made.kind, "uri": uri}
-    row |= {"sha256": sha256, "ngrams": made.ngrams, "metrics": json.dumps(made.metrics, sort_keys=True)}
-    return pl.DataFrame([row | {"at": datetime.now(UTC)}], schema_overrides={"ngrams": pl.Int64})
+    rows = versions.perplexity_rows(recipe.perplexity, recipe.quality.scorers, lake)
+    name, ngrams, metrics = rows.select("name", "ngrams", "metrics").row(0)
+    context.add_output_metadata({"model": name, "ngrams": ngrams or 0, **json.loads(metrics)})
+    return rows
 
 
 @table_asset(

@@ -11,6 +11,7 @@ is executed when it is loaded. Worker processes use this module, so it does not 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
 import json
@@ -28,6 +29,10 @@ from nemotron_assets.web.quality.ensemble import LANGUAGE, rank_correlation, win
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from nemotron_assets.table import Reject
+    from resources.compute import Compute
+    from resources.gpu import Gpu
 
 #: Raise it when training changes, so that embedded scorers are trained again.
 CODE = "1"
@@ -451,6 +456,22 @@ def english(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield batch.filter(pc.equal(batch["language"], LANGUAGE))
 
 
-def frames(batches: Iterable[pa.RecordBatch]) -> Iterator[pl.DataFrame]:
-    """The batches with rows, as frames."""
-    return (pl.from_arrow(batch) for batch in batches if batch.num_rows)
+@contextlib.contextmanager
+def scored(
+    batches: Iterable[pa.RecordBatch],
+    score: Callable[[pl.DataFrame], pl.DataFrame],
+    *,
+    accelerated: bool,
+    gpu: Gpu,
+    compute: Compute,
+    reject: Callable[[Reject], None],
+    stage: str,
+    log: Callable[[str], None],
+) -> Iterator[Iterator[pl.DataFrame]]:
+    """The scores of batches: of this process, which has the accelerator to itself meanwhile, or of every core."""
+    if not accelerated:
+        yield compute.map(batches, score, reject=reject, stage=stage)
+        return
+    with gpu.lock(log):
+        gpu.release()  # a language model this process keeps leaves no room beside it
+        yield (score(pl.from_arrow(batch)) for batch in batches if batch.num_rows)

@@ -1,4 +1,4 @@
-"""Versions of scorers and of cut points: what decides their identity, and what is kept when a new snapshot comes.
+"""Versions of the models and of the cut points that judge documents: what they follow from, and when they are kept.
 
 Neither is made again because there are more documents: an identity follows from the recipe and from the annotations,
 not from the crawl, so that an integer 0..19 means the same in every snapshot until somebody asks for another version.
@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from nemotron_assets.models import QUALITY_SCORERS
+from nemotron_assets.models import PERPLEXITY, QUALITY_SCORERS
+from nemotron_assets.recipe.heuristics import Perplexity
 from nemotron_assets.recipe.quality import Quality, Scorers, Thresholds
 from nemotron_assets.table import Reject, content_hash, row_id
 from nemotron_assets.web.quality import scorers as kinds
-from nemotron_assets.web.quality.annotate import ANNOTATORS
+from nemotron_assets.web.quality.annotate import ANNOTATORS, facts_table
 from nemotron_assets.web.quality.ensemble import SCORERS, SCORES, cut_points, judged
+from nemotron_assets.web.quality.ensemble import sample as drawn
+from nemotron_assets.web.quality.perplexity import make as make_perplexity
 from nemotron_assets.web.quality.scorers import ScorerError
 from nemotron_assets.web.quality.tables import QUALITY, QUALITY_SCORES, QUALITY_THRESHOLDS
 
@@ -75,18 +78,16 @@ def scorer_rows(
         if id_ in mine["id"]:
             if mine["id"][-1] != id_:  # asked for again after another one: the latest is the current one
                 log(f"{slot}: version {mine.filter(pl.col('id') == id_)['version'][0]} is current again")
-                again = pl.when(pl.col("id") == id_).then(pl.lit(now)).otherwise(pl.col("at"))
-                rows = rows.with_columns(at=again.cast(rows.schema["at"]))
+                rows = again(rows, id_, now)
             continue
         log(f"{slot}: {'training' if getattr(recipe, slot) == 'embedded' else 'fetching ' + getattr(recipe, slot)}")
         with tempfile.TemporaryDirectory() as scratch:
             made = _make(slot, recipe, annotations, documents, Path(scratch, slot))
             uri, sha256 = lake.put_weights(made.folder, f"quality_scorers/{slot}")
-        metrics = {key: None if math.isnan(value) else round(value, 6) for key, value in made.metrics.items()}
         row = {
             "id": id_, "name": slot, "version": str(mine.height + 1), "kind": made.kind,
             "source": getattr(recipe, slot), "uri": uri, "sha256": sha256, "parameters": made.parameters,
-            "metrics": json.dumps(metrics, sort_keys=True), "recipe_hash": recipe_hash, "input_versions": inputs,
+            "metrics": metrics_text(made), "recipe_hash": recipe_hash, "input_versions": inputs,
             "run_id": run_id, "at": now,
         }  # fmt: skip
         rows = pl.concat([rows, pl.DataFrame([row], schema=rows.schema)])
@@ -112,6 +113,25 @@ def current(rows: pl.DataFrame) -> list[dict[str, Any]]:
     if missing := [slot for slot in SCORERS if slot not in latest]:
         raise ScorerError(f"there is no scorer {', '.join(missing)}: materialise models/quality_scorers first")
     return [latest[slot] for slot in SCORERS]
+
+
+def described(models: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    """What was measured of the scorers, as a Markdown table, and which versions they are, in words."""
+    measured = [{k: float(v) for k, v in json.loads(m["metrics"]).items() if v is not None} for m in models]
+    facts = dict(zip((m["name"] for m in models), measured, strict=True))
+    return facts_table(facts), ", ".join(f"{m['name']} {m['version']} ({m['kind']}, {m['source']})" for m in models)
+
+
+def again(rows: pl.DataFrame, id_: str, now: datetime) -> pl.DataFrame:
+    """The rows with one of them the latest: it is asked for again after another one."""
+    at = pl.when(pl.col("id") == id_).then(pl.lit(now)).otherwise(pl.col("at"))
+    return rows.with_columns(at=at.cast(rows.schema["at"]))
+
+
+def metrics_text(made: kinds.Trained) -> str:
+    """What was measured, as a JSON object; what could not be is null."""
+    metrics = {key: None if math.isnan(value) else round(value, 6) for key, value in made.metrics.items()}
+    return json.dumps(metrics, sort_keys=True)
 
 
 def ensemble_hash(models: Sequence[dict[str, Any]]) -> str:
@@ -141,6 +161,27 @@ def thresholds_hash(models: Sequence[dict[str, Any]], recipe: Thresholds) -> str
     return row_id(QUALITY_THRESHOLDS.full_name, ensemble_hash(models), recipe.model_dump_json())
 
 
+def all_thresholds(
+    rows: pl.DataFrame,
+    scores: pl.LazyFrame,
+    models: Sequence[dict[str, Any]],
+    recipe: Thresholds,
+    inputs: list[str],
+    log: Callable[[str], None],
+) -> pl.DataFrame:
+    """All rows of web.quality_thresholds; the set that the recipe wants is computed from the scores if missing."""
+    name = thresholds_hash(models, recipe)
+    if name in rows["thresholds"]:
+        log("these cut points are in already")
+        return rows
+    mine = scores.filter(pl.col("scorers") == ensemble_hash(models))
+    sample = drawn(mine, recipe.sample_share, recipe.max_documents)
+    if sample.is_empty():
+        log("no English document is scored yet: the cut points come with the first")
+        return rows
+    return pl.concat([rows, threshold_rows(sample, models, recipe, inputs)])
+
+
 def threshold_rows(
     sample: pl.DataFrame, models: Sequence[dict[str, Any]], recipe: Thresholds, inputs: list[str]
 ) -> pl.DataFrame:
@@ -159,6 +200,12 @@ def threshold_rows(
         )
     ]  # fmt: skip
     return pl.DataFrame(rows, schema=pl.from_arrow(QUALITY_THRESHOLDS.arrow_schema().empty_table()).schema)
+
+
+def threshold_facts(rows: pl.DataFrame, models: Sequence[dict[str, Any]], recipe: Thresholds) -> dict[str, Any]:
+    """The wanted set and the number of documents it is computed from; nothing while it is not there."""
+    mine = rows.filter(pl.col("thresholds") == thresholds_hash(models, recipe)).select("documents", "thresholds")
+    return {} if mine.is_empty() else dict(zip(("documents", "set"), mine.row(0), strict=True))
 
 
 def cuts(rows: pl.DataFrame, name: str) -> dict[str, np.ndarray]:
@@ -187,3 +234,14 @@ def quality_rows(
         yield rows.with_columns(id=pl.Series(ids, dtype=pl.String), thresholds=pl.lit(name)).select(
             QUALITY.column_names
         )
+
+
+def perplexity_rows(recipe: Perplexity, scorers: Scorers, lake: Lakehouse) -> pl.DataFrame:
+    """The row of models.perplexity: the model that the recipe names, put into the lake."""
+    with tempfile.TemporaryDirectory() as scratch:
+        references = kinds.references(scorers) if recipe.model == "embedded" else []
+        made = make_perplexity(recipe, references, Path(scratch))
+        uri, sha256 = lake.put_weights(made.folder, "perplexity")
+    row = {"id": row_id(PERPLEXITY.full_name, made.name, sha256), "name": made.name, "kind": made.kind, "uri": uri}
+    row |= {"sha256": sha256, "ngrams": made.ngrams, "metrics": json.dumps(made.metrics, sort_keys=True)}
+    return pl.DataFrame([row | {"at": datetime.now(UTC)}], schema_overrides={"ngrams": pl.Int64})

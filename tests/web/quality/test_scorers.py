@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.web.quality import scorers
 from nemotron_assets.web.quality.scorers import ScorerError
+from resources.compute import Compute
 
 RECIPE = load_recipe("laptop").quality.scorers.model_copy(update={"features_log2": 12})
 GOOD = [f"Rain number {n} forms when water vapour cools around dust and gathers into drops." for n in range(30)]
@@ -280,3 +282,41 @@ def test_workers_do_not_load_dagster():
 
     code = "import sys, nemotron_assets.web.quality.scorers; print('dagster' in sys.modules, 'torch' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "False"]
+
+
+# -- scoring a table ---------------------------------------------------------------------------------------------------
+
+
+def doubled(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select("id", score=pl.col("n") * 2)
+
+
+class Device:
+    """Stands for the accelerator, and notes what is done with it."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    @contextlib.contextmanager
+    def lock(self, log):
+        self.done.append("held")
+        yield
+        self.done.append("free")
+
+    def release(self) -> None:
+        self.done.append("empty")
+
+
+@pytest.mark.parametrize("accelerated", [True, False])
+def test_an_accelerator_is_held_and_emptied_while_a_table_is_scored(accelerated):
+    device, compute = Device(), Compute(workers=1)
+    batches = [b for n in (1, 2) for b in pl.DataFrame({"id": ["a", "b"], "n": [n, 10 * n]}).to_arrow().to_batches()]
+    how = {"gpu": device, "compute": compute, "reject": pytest.fail, "stage": "web.scores", "log": lambda message: None}
+    try:
+        with scorers.scored([*batches, batches[0][:0]], doubled, accelerated=accelerated, **how) as scored:
+            first = next(scored)
+            assert device.done == (["held", "empty"] if accelerated else [])
+            assert pl.concat([first, *scored])["score"].to_list() == [2, 20, 4, 40]
+    finally:
+        compute.close()
+    assert device.done == (["held", "empty", "free"] if accelerated else [])
