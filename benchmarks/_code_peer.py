@@ -7,6 +7,7 @@ for comments and string literals. It is what `benchmarks/code.py` compares with;
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import warnings
 from collections import Counter
@@ -89,7 +90,7 @@ def of_text(text: str, language: str) -> dict[str, float]:
 
 
 def of_syntax(text: str, path: str, language: str) -> dict[str, float]:
-    """What BigCode takes a lexer for."""
+    """What takes a lexer (Pygments, as BigCode does) or a parser: Python's own, tree-sitter for other languages."""
     from pygments.lexers import get_lexer_for_filename
     from pygments.token import Token
     from pygments.util import ClassNotFound
@@ -98,23 +99,55 @@ def of_syntax(text: str, path: str, language: str) -> dict[str, float]:
     found = {
         "function_line_share": len(FUNCTION.findall(text)) / count,
         "import_line_share": len(IMPORT.findall(text)) / count,
+        "pass_line_share": len(PASS.findall(text)) / count,
+        "syntax_ok": _of_python(text, count) if language == "Python" else _parses(text, language),
     }
-    found["pass_line_share"] = len(PASS.findall(text)) / count
+    if isinstance(found["syntax_ok"], dict):
+        found |= found.pop("syntax_ok")
     try:
         tokens = list(get_lexer_for_filename(path).get_tokens(text))
     except ClassNotFound:
         return found
-    found["comment_share"] = sum(len(value) for kind, value in tokens if kind in Token.Comment) / size
-    found["string_share"] = sum(len(value) for kind, value in tokens if kind in Token.Literal.String) / size
-    if language == "Python":
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                ast.parse(text)
-                found["syntax_ok"] = 1
-            except (SyntaxError, ValueError, RecursionError):
-                found["syntax_ok"] = 0
+    comments = [value for kind, value in tokens if kind in Token.Comment]
+    strings = [value for kind, value in tokens if kind in Token.Literal.String]
+    found["comment_share"] = sum(map(len, comments)) / size
+    found["comment_line_share"] = sum(value.count("\n") or 1 for value in comments) / count
+    found["string_share"] = sum(map(len, strings)) / size
+    found["long_string_line_share"] = sum(len(value) > 200 for value in strings) / count
     return found
+
+
+def _of_python(text: str, lines: int) -> dict[str, float]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            tree = ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError):
+            return {"syntax_ok": 0}
+    trivial = constants = 0
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            trivial += len(node.body) == 1 and isinstance(node.body[0], (ast.Pass, ast.Return, ast.Expr))
+        constants += isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+    idle = constants + len(IMPORT.findall(text)) + len(PASS.findall(text)) + len(PRINT.findall(text))
+    return {"syntax_ok": 1, "trivial_function_share": trivial / lines, "no_logic_line_share": idle / lines}
+
+
+def _parses(text: str, language: str) -> int | None:
+    """Whether a file of another language parses: there is no parser in Python for most, so it is ours, too."""
+    from nemotron_assets.code.quality.syntax import GRAMMARS
+
+    if language not in GRAMMARS:
+        return None
+    return int(not _parser(GRAMMARS[language]).parse(text.encode()).root_node.has_error)
+
+
+@functools.cache
+def _parser(grammar: str):
+    from tree_sitter import Parser
+    from tree_sitter_language_pack import get_language
+
+    return Parser(get_language(grammar))
 
 
 def failed(numbers: dict[str, float], bounds: dict[str, tuple[float | None, float | None]]) -> list[str]:

@@ -26,6 +26,11 @@ COUNTS = (
     _XML, _GENERATED, _WORDS, _UNIQUE, _FULL,
 ) = range(len(COUNTS))  # fmt: skip
 
+# Kinds of spans of a syntax tree, and what is counted of them.
+COMMENT, DOCSTRING, STRING = range(3)
+SPAN_COUNTS = ("comment_bytes", "comment_lines", "string_bytes", "long_strings")
+_COMMENT_BYTES, _COMMENT_LINES, _STRING_BYTES, _LONG_STRINGS = range(len(SPAN_COUNTS))
+
 # What a byte is, one bit each.
 LETTER, IDENTIFIER, HEX, BASE64, SPACE, UPPER, LOWER, DIGIT = (np.uint16(1 << n) for n in range(8))
 
@@ -138,6 +143,76 @@ def _ends_with_zero(data, start, end):
 
 
 @njit(cache=True, nogil=True)
+def _base64_runs(data, start, end, flags, row):
+    """Runs of at least MIN_BASE64 bytes that base64 is written in; such a run holds every MIN_BASE64th byte."""
+    i = start + MIN_BASE64 - 1
+    while i < end:
+        if not flags[data[i]] & BASE64:
+            i += MIN_BASE64
+            continue
+        first, last, seen = i, i, np.uint16(0)
+        while first > start and flags[data[first - 1]] & BASE64:
+            first -= 1
+        while last < end and flags[data[last]] & BASE64:
+            last += 1
+        if last - first >= MIN_BASE64:
+            for k in range(first, last):
+                seen |= flags[data[k]]
+            if (seen & UPPER) and (seen & LOWER) and (seen & DIGIT):
+                _encoded(row, last - first, _BASE64)
+        i = last + MIN_BASE64
+
+
+@njit(cache=True, nogil=True)
+def _bytes(data, start, end, row):
+    """What needs no state, so that the compiler does many bytes at a time: characters, letters, words."""
+    following, letters, words, before = 0, 0, 0, True
+    for i in range(start, end):
+        byte = data[i]
+        following += (byte & 0xC0) == 0x80
+        letters += (np.uint8((byte | 32) - 97) < 26) | (byte >= 0xC0)
+    for i in range(start, end):
+        byte = data[i]
+        space = (byte == 32) | (np.uint8(byte - 9) < 5)
+        words += before & (not space)
+        before = space
+    row[_CHARACTERS], row[_LETTERS], row[_WORDS] = end - start - following, letters, words
+
+
+@njit(cache=True, nogil=True)
+def _identifier(data, first, last, flags, long_word, row):
+    length = last - first
+    row[_IDENTIFIERS] += 1
+    row[_IDENTIFIER_CHARACTERS] += length
+    if length >= long_word:
+        row[_LONG_WORD] += length
+    if length > 2 and data[first] == 48 and (data[first + 1] | 32) == 120:
+        for k in range(first + 2, last):
+            if not flags[data[k]] & HEX:
+                return
+        row[_HEX_WORD] += length
+
+
+@njit(cache=True, nogil=True)
+def _line(data, first, last, characters, kinds, row):
+    """One line: `first` and `last` enclose what is neither blank at its start nor at its end; -1: it is blank."""
+    row[_LINES] += 1
+    if characters > row[_LONGEST]:
+        row[_LONGEST] = characters
+    if first < 0:
+        return
+    row[_FULL] += 1
+    row[_TODO] += (kinds & TODO) != 0
+    row[_ASSERT] += (kinds & ASSERT) != 0
+    row[_MAIN] += (kinds & MAIN) != 0
+    row[_PRINT] += kinds >= FIRST_PRINT
+    row[_PREPROCESSOR] += data[first] == 35
+    row[_ZERO] += _ends_with_zero(data, first, last)
+    if kinds & GENERATED:
+        row[_GENERATED] = 1
+
+
+@njit(cache=True, nogil=True)
 def count_files(
     data, offsets, counts, masks, flags, strings, places, kinds, at_start, whole, first_of, head, long_word
 ):
@@ -146,84 +221,37 @@ def count_files(
     `masks`: per file the bits of kinds that are meant. `strings`, `places`: the strings, those that begin with byte b
     being number first_of[b] to first_of[b + 1]; `kinds`, `at_start` (of a line), `whole` (words) say what they are.
     """
-    longest = 0
-    for t in range(offsets.size - 1):
-        longest = max(longest, offsets[t + 1] - offsets[t])
-    size = 16
-    while size < longest + 4:
-        size *= 2
-    keys = np.zeros(size, U64)
+    keys = np.zeros(16, U64)
     for t in range(offsets.size - 1):
         row, mask = counts[t], masks[t]
         start, end = offsets[t], offsets[t + 1]
-        characters, letters, line_characters, line_kinds = 0, 0, 0, 0
-        line_text, line_last = -1, start  # first and one behind the last byte that is no blank
-        word_start, base_start = -1, -1
-        token, in_token, unique = _SEED, False, 0
+        _bytes(data, start, end, row)
         table = 16
-        while table < (end - start) + 4:  # words are at most half of the bytes
+        while table < 2 * row[_WORDS]:
             table *= 2
+        if table > keys.size:
+            keys = np.zeros(table, U64)
         table_mask = U64(table - 1)
         keys[:table] = U64(0)
-        for i in range(start, end + 1):
-            if i < end:
+        unique, line_start, line_kinds, following = 0, start, 0, 0
+        line_text, line_last = -1, start  # first and one behind the last byte that is no blank
+        i = start
+        while i < end:
+            byte = data[i]
+            if flags[byte] & SPACE:
+                if byte == 10:
+                    row[_BREAKS] += 1
+                    _line(data, line_text, line_last, i - line_start - following, line_kinds, row)
+                    line_start, line_kinds, following, line_text = i + 1, 0, 0, -1
+                i += 1
+                continue
+            if line_text < 0:
+                line_text = i
+            token, named = _SEED, False  # a word, and whether the byte before is of an identifier
+            while i < end and not flags[data[i]] & SPACE:
                 byte = data[i]
-                flag = flags[byte]
-            elif end > start and data[end - 1] == 10:
-                byte, flag = np.uint8(0), SPACE  # the last line is complete
-            else:
-                byte, flag = np.uint8(10), SPACE
-            # words
-            if flag & SPACE:
-                if in_token:
-                    in_token = False
-                    token = (token ^ (token >> U64(32))) * _MIX
-                    token = (token ^ (token >> U64(29))) | U64(1)
-                    slot = token & table_mask
-                    while keys[slot] != U64(0) and keys[slot] != token:
-                        slot = (slot + U64(1)) & table_mask
-                    if keys[slot] == U64(0):
-                        keys[slot] = token
-                        unique += 1
-                    row[_WORDS] += 1
-            else:
-                if not in_token:
-                    in_token, token = True, _SEED
-                token = (token ^ U64(byte)) * _STEP
-                if line_text < 0:
-                    line_text = i
-                line_last = i + 1
-            # identifiers and what begins with them
-            if flag & IDENTIFIER:
-                if word_start < 0:
-                    word_start = i
-            elif word_start >= 0:
-                length = i - word_start
-                row[_IDENTIFIERS] += 1
-                row[_IDENTIFIER_CHARACTERS] += length
-                if length >= long_word:
-                    row[_LONG_WORD] += length
-                if length > 2 and data[word_start] == 48 and (data[word_start + 1] | 32) == 120:
-                    is_hex = True
-                    for k in range(word_start + 2, i):
-                        is_hex = is_hex and (flags[data[k]] & HEX) != 0
-                    if is_hex:
-                        row[_HEX_WORD] += length
-                word_start = -1
-            if not flag & BASE64:
-                if base_start >= 0 and i - base_start >= MIN_BASE64:
-                    seen = np.uint16(0)
-                    for k in range(base_start, i):
-                        seen |= flags[data[k]]
-                    if (seen & UPPER) and (seen & LOWER) and (seen & DIGIT):
-                        _encoded(row, i - base_start, _BASE64)
-                base_start = -1
-            elif base_start < 0:
-                base_start = i
-            if i < end:
-                # strings: only where a word begins, or what begins the line
                 lower = byte + 32 if 65 <= byte <= 90 else byte
-                if first_of[lower] != first_of[lower + 1] and (i == start or not flags[data[i - 1]] & IDENTIFIER):
+                if not named and first_of[lower] != first_of[lower + 1]:
                     for k in range(first_of[lower], first_of[lower + 1]):
                         kind = kinds[k]
                         if not kind & mask or (at_start[k] and line_text != i):
@@ -232,33 +260,35 @@ def count_files(
                             continue
                         if _is_at(data, i, end, strings, places[k], places[k + 1]):
                             after = i + places[k + 1] - places[k]
-                            if whole[k] and after < end and flags[data[after]] & IDENTIFIER:
-                                continue
-                            line_kinds |= kind
-                if (byte & 0xC0) != 0x80:
-                    characters += 1
-                    line_characters += byte != 10
-                    letters += (flag & LETTER) != 0 or byte >= 128
+                            if not (whole[k] and after < end and flags[data[after]] & IDENTIFIER):
+                                line_kinds |= kind
+                named = (flags[byte] & IDENTIFIER) != 0
+                if named:
+                    first = i
+                    while i < end and flags[data[i]] & IDENTIFIER:
+                        token = (token ^ U64(data[i])) * _STEP
+                        i += 1
+                    _identifier(data, first, i, flags, long_word, row)
+                    continue
+                following += (byte & 0xC0) == 0x80
                 if byte == 0xEF and i + 2 < end and data[i + 1] == 0xBF and data[i + 2] == 0xBD:
                     row[_REPLACEMENTS] += 1
-            if byte == 10 and flag & SPACE:
-                row[_BREAKS] += i < end
-                if i > start or i < end:
-                    row[_LINES] += 1
-                if line_characters > row[_LONGEST]:
-                    row[_LONGEST] = line_characters
-                if line_text >= 0:
-                    row[_FULL] += 1
-                    row[_TODO] += (line_kinds & TODO) != 0
-                    row[_ASSERT] += (line_kinds & ASSERT) != 0
-                    row[_MAIN] += (line_kinds & MAIN) != 0
-                    row[_PRINT] += line_kinds >= FIRST_PRINT
-                    row[_PREPROCESSOR] += data[line_text] == 35
-                    row[_ZERO] += _ends_with_zero(data, line_text, line_last)
-                    if line_kinds & GENERATED:
-                        row[_GENERATED] = 1
-                line_characters, line_kinds, line_text = 0, 0, -1
-        row[_CHARACTERS], row[_LETTERS], row[_UNIQUE] = characters, letters - row[_REPLACEMENTS], unique
+                token = (token ^ U64(byte)) * _STEP
+                i += 1
+            line_last = i
+            token = (token ^ (token >> U64(32))) * _MIX
+            token = (token ^ (token >> U64(29))) | U64(1)
+            slot = token & table_mask
+            while keys[slot] != U64(0) and keys[slot] != token:
+                slot = (slot + U64(1)) & table_mask
+            if keys[slot] == U64(0):
+                keys[slot] = token
+                unique += 1
+        if end > start and data[end - 1] != 10:
+            _line(data, line_text, line_last, end - line_start - following, line_kinds, row)
+        row[_UNIQUE] = unique
+        row[_LETTERS] -= row[_REPLACEMENTS]
+        _base64_runs(data, start, end, flags, row)
         _escape_runs(data, start, end, flags, row)
         i = start
         while i < end and flags[data[i]] & SPACE:
@@ -271,3 +301,47 @@ def count_files(
             and (data[i + 3] | 32) == 109
             and (data[i + 4] | 32) == 108
         )
+
+
+@njit(cache=True, nogil=True)
+def count_spans(data, offsets, files, starts, ends, kinds, long_string, counts):
+    """Adds to counts[file, SPAN_COUNTS] what spans cover: bytes and lines of comments and docstrings, each once; bytes
+    of strings that are in no other string and no docstring, and how many of them have more than `long_string`.
+
+    Spans are sorted by file, start and falling end, a docstring before the string it is; they count from the start of
+    their file, which is data[offsets[file]:offsets[file + 1]].
+    """
+    file = -1
+    row = counts[0] if len(counts) else np.zeros(len(SPAN_COUNTS), np.int64)
+    commented = quoted = place = line = counted_line = documented = 0
+    for k in range(len(files)):
+        if files[k] != file:
+            file = files[k]
+            row = counts[file]
+            commented, quoted, place, line, counted_line, documented = 0, 0, 0, 0, -1, -1
+        start, end = starts[k], ends[k]
+        if kinds[k] == STRING:
+            if start >= quoted:
+                quoted = end
+                if start != documented:
+                    row[_STRING_BYTES] += end - start
+                    row[_LONG_STRINGS] += end - start > long_string
+            continue
+        if kinds[k] == DOCSTRING:
+            documented = start
+        if end <= max(commented, start):
+            continue
+        row[_COMMENT_BYTES] += end - max(start, commented)
+        commented = end
+        # Lines by the break before them; one that a comment ends with belongs to the comment's last line.
+        base = offsets[file]
+        first = line
+        while place < end - 1:
+            if place == start:
+                first = line
+            line += data[base + place] == 10
+            place += 1
+        if place == start:
+            first = line
+        row[_COMMENT_LINES] += line - max(first, counted_line + 1) + 1
+        counted_line = line

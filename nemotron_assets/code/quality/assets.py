@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from nemotron_assets.code.quality.numbers import CODE, MADE_WITH
+from nemotron_assets.code.quality.numbers import BOUNDS, CODE, MADE_WITH
 from nemotron_assets.code.quality.tables import ANNOTATIONS, CURATED, DROPPED, SCREENED
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
 from nemotron_assets.recipe import Recipe
@@ -20,8 +20,8 @@ _JUDGED = {
 
 
 @table_asset(
-    ANNOTATIONS, recipe=[f"code_quality.{name}" for name in MADE_WITH], code=CODE, kinds={"numba", "treesitter"},
-    ins={"files": dg.AssetIn(FILES.asset_key)},
+    ANNOTATIONS, recipe=[f"code_quality.{name}" for name in (*MADE_WITH, *BOUNDS)], code=CODE,
+    kinds={"numba", "treesitter"}, ins={"files": dg.AssetIn(FILES.asset_key)},
 )  # fmt: skip
 def annotations(
     context: dg.AssetExecutionContext,

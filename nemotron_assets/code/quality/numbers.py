@@ -7,9 +7,12 @@ between white space; of identifiers, a run of ASCII letters, digits and `_`. A s
 from __future__ import annotations
 
 #: Raised when what is counted changes; and the parts of the recipe that the numbers are made with: a change of those
-#: reads all files again, a change of a bound does not.
-CODE = "1"
-MADE_WITH = ("max_parsed_kb", "max_parsed_line", "head_characters", "todo", "generated", "long_word", "long_string")
+#: reads all files again. Of the bounds, only those of `unparsed` do.
+CODE = "2"
+MADE_WITH = (
+    "max_parsed_kb", "max_parsed_line", "unparsed", "head_characters", "todo", "generated", "long_word", "long_string",
+)  # fmt: skip
+BOUNDS = ("code_rules", "text_rules", "data_rules", "html_rules", "extras", "text", "data", "html", "unknown")
 
 #: From the bytes, in one compiled pass.
 COUNTED = {
@@ -47,14 +50,14 @@ OF_WORDS = {
     **{f"repeated_{n}gram_share": f"characters of {n} words in a row that came before, per character; see web.measures"
        for n in range(5, 11)},
 }  # fmt: skip
-#: From the syntax tree; null where the language has no grammar here, the file is too large,
-#: or a line of it too long.
+#: From the syntax tree; null where the language has no grammar here, the file is too large, a line of it too long, or
+#: it is dropped anyway (code_quality.unparsed).
 OF_SYNTAX = {
     "syntax_ok": "1 if it parses without an error (tree-sitter; Python: the standard library's parser)",
     "functions": "definitions of functions and methods",
     "function_line_share": "such definitions per line",
     "comment_share": "share of bytes in comments; Python: and in docstrings",
-    "comment_line_share": "lines of comments (Python: and docstrings) per line",
+    "comment_line_share": "lines with a comment (Python: or docstring) per line",
     "import_line_share": "imports, includes and the like per line",
     "pass_line_share": "pass statements per line (Python)",
     "string_share": "share of bytes in string literals; Python: without docstrings",

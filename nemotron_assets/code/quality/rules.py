@@ -5,6 +5,8 @@ Everything is a polars expression, so that a changed bound reads numbers and no 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import polars as pl
 
 from nemotron_assets.code.quality.numbers import NUMBERS
@@ -22,7 +24,8 @@ _MINIFIABLE = ("JavaScript", "CSS", "TypeScript")
 def failures(recipe: CodeQuality) -> pl.Expr:
     """The rules a row of `code.annotations` fails, as a list of names; empty if it is kept. A number that was not
     measured (null) fails nothing."""
-    named = [pl.when(fails).then(pl.lit(name, dtype=pl.String)) for name, fails in [*_flags(recipe), *_bounds(recipe)]]
+    reasons = [*_flags(recipe), *out_of_bounds(recipe)]
+    named = [pl.when(fails).then(pl.lit(name, dtype=pl.String)) for name, fails in reasons]
     return pl.concat_list(named).list.drop_nulls()
 
 
@@ -46,6 +49,11 @@ def rules_of(language: str, recipe: CodeQuality) -> dict[str, Bounds]:
     return {**rules, **recipe.extras.get(language, {})}
 
 
+def special_languages(recipe: CodeQuality) -> list[str]:
+    """Languages with rules that are not those of code in general."""
+    return sorted({*recipe.html, *recipe.data, *recipe.text, *recipe.extras, _UNKNOWN_LANGUAGE})
+
+
 def _flags(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
     path, language = pl.col("rel_path").str.to_lowercase(), pl.col("language")
 
@@ -63,18 +71,18 @@ def _flags(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
         (NO_LOGIC, (language == "Python") & idle & by_chance(recipe.sampled.no_logic, NO_LOGIC)),
     ]  # fmt: skip
     if recipe.generated_files == "drop":
-        flags.insert(1, (GENERATED, pl.col("generated_mark") == 1))
+        flags.insert(1, (GENERATED, (pl.col("generated_mark") == 1) | any_of(recipe.generated_paths)))
     if recipe.unknown == "drop":
         flags.append((UNKNOWN, language == _UNKNOWN_LANGUAGE))
     return flags
 
 
-def _bounds(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
+def out_of_bounds(recipe: CodeQuality, numbers: Iterable[str] = NUMBERS) -> list[tuple[str, pl.Expr]]:
     """(number, whether it is out of the bounds of the row's language). Languages with equal bounds are one test."""
-    special = sorted({*recipe.html, *recipe.data, *recipe.text, *recipe.extras, _UNKNOWN_LANGUAGE})
+    special = special_languages(recipe)
     rules = {language: rules_of(language, recipe) for language in special}
     failed = []
-    for name in NUMBERS:
+    for name in numbers:
         usual = recipe.code_rules.get(name, Bounds())
         others: dict[tuple[float | None, float | None], list[str]] = {}
         for language in special:

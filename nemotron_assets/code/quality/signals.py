@@ -10,7 +10,8 @@ import polars as pl
 import pyarrow as pa
 
 from nemotron_assets.code.quality import _passes as p
-from nemotron_assets.code.quality import syntax
+from nemotron_assets.code.quality import rules, syntax
+from nemotron_assets.code.quality.generated import is_generated
 from nemotron_assets.code.quality.numbers import CODE, COUNTED, MADE_WITH, NUMBERS, OF_WORDS, WHOLE
 from nemotron_assets.code.quality.tables import ANNOTATIONS
 from nemotron_assets.recipe.code_quality import CodeQuality
@@ -36,17 +37,20 @@ _MAIN_LANGUAGES = ("C", "C++", "Cuda")
 def annotate(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
     """Rows of `code.annotations`, without parents, for rows of `code.files` (columns `READ`)."""
     numbers = from_bytes(files, recipe)
-    short = numbers["longest_line"] <= recipe.max_parsed_line
-    trees = [
-        syntax.measure(text, language, recipe.max_parsed_kb << 10, recipe.long_string) if parsed else None
-        for text, language, parsed in zip(files["content"], files["language"], short, strict=True)
-    ]
-    lines, full = np.maximum(numbers["lines"].to_numpy(), 1), np.maximum(numbers["full_lines"].to_numpy(), 1)
-    words = np.maximum(numbers["words"].to_numpy(), 1)
-    from_trees = syntax.as_columns(trees, lines, full, words, numbers["print_lines"].to_numpy())
     facts = files.select("id", "repo", "commit_id", "rel_path", "language", "bytes")
+    texts = pl.select(pl.when(_parsed(facts.hstack(numbers), recipe)).then(files["content"])).to_series()
+    from_trees = syntax.measure(
+        texts.to_list(), files["language"].to_list(), numbers, recipe.max_parsed_kb << 10, recipe.long_string
+    )
     found = pl.concat([facts, numbers.drop("full_lines", "print_lines"), from_trees], how="horizontal")
     return found.with_columns(pl.col(name).cast(pl.Int64 if name in WHOLE else pl.Float64) for name in NUMBERS)
+
+
+def _parsed(numbers: pl.DataFrame, recipe: CodeQuality) -> pl.Series:
+    """Whether a file's syntax is measured, by the numbers of its bytes."""
+    dropped = [fails for _, fails in rules.out_of_bounds(recipe, recipe.unparsed)]
+    short = pl.col("longest_line") <= recipe.max_parsed_line
+    return numbers.select(short & ~pl.any_horizontal(pl.lit(False), *dropped)).to_series()
 
 
 def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
@@ -85,6 +89,9 @@ def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
     }  # fmt: skip
     found |= {name: web[name].to_numpy() for name in OF_WORDS if name in web.columns and name not in found}
     found["duplicate_line_share"] = 1 - web["unique_line_share"].to_numpy()
+    found["generated_mark"] = n["generated_mark"].copy()
+    for marked in np.flatnonzero(n["generated_mark"]):
+        found["generated_mark"][marked] = is_generated(files["content"][int(marked)], recipe.generated, head)
     return pl.DataFrame({name: found[name] for name in (*COUNTED, *OF_WORDS, "full_lines", "print_lines")})
 
 
@@ -117,7 +124,13 @@ def identified(frame: pl.DataFrame, table: str) -> pl.DataFrame:
 
 def version(recipe: CodeQuality) -> str:
     """Names what the numbers depend on beside the files."""
-    return content_hash("\x1f".join([CODE, *(repr(getattr(recipe, name)) for name in MADE_WITH)]))[:16]
+    bounds = [
+        (language, name, repr(rules.rules_of(language, recipe).get(name)))
+        for language in (*rules.special_languages(recipe), "any other")
+        for name in recipe.unparsed
+    ]
+    made_with = [repr(getattr(recipe, name)) for name in MADE_WITH]
+    return content_hash("\x1f".join([CODE, *made_with, repr(bounds)]))[:16]
 
 
 def compile_passes(recipe: CodeQuality) -> None:

@@ -7,16 +7,22 @@ in worker processes, and files are no larger than the recipe says.
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
+import gc
 import re
+import symtable
 import warnings
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from nemotron_assets.code.quality.numbers import OF_SYNTAX
+from nemotron_assets.code.quality import _passes
+from nemotron_assets.code.quality.numbers import OF_SYNTAX, WHOLE
 
 #: Our languages as the grammars are called.
 GRAMMARS = {
@@ -57,110 +63,130 @@ _PYTHON = """
 (assignment right: [(string) (integer) (float) (true) (false) (none)]) @constant
 """
 _WORD = re.compile(r"\S+")
+#: What is counted in a tree, and then in the spans of its nodes.
+_COUNTED = ("syntax_ok", "size", "functions", "imports", "passes", "trivial", "constants", "visible", "visible_words")
+#: Nodes whose spans count, in the order in which two of the same span are taken.
+_SPANS = {"comment": _passes.COMMENT, "doc": _passes.DOCSTRING, "string": _passes.STRING}
 
 
-def measure(text: str, language: str, max_bytes: int, long_string: int) -> dict[str, Any] | None:
-    """Counts of a file's tree; None where there is no grammar or the file is too large."""
-    tools = _tools(language)
-    if tools is None:
-        return None
-    data = text.encode("utf-8", "replace")
-    if len(data) > max_bytes:
-        return None
+def measure(
+    texts: Sequence[str | None], languages: Sequence[str], found: pl.DataFrame, max_bytes: int, long_string: int
+) -> pl.DataFrame:
+    """The numbers of `OF_SYNTAX` for a batch of files; null where the text is None or larger than `max_bytes`, or its
+    language has no grammar. `found` has the files' lines, full_lines (not blank), words and print_lines."""
+    rows, parsed, spans = [(None,) * len(_COUNTED)] * len(texts), [b""] * len(texts), _Spans()
+    with _no_collection():
+        # One language after the other: its tables stay in the processor's cache.
+        for file in sorted(range(len(texts)), key=languages.__getitem__):
+            text, language = texts[file], languages[file]
+            tools = _tools(language) if text is not None else None
+            data = text.encode("utf-8", "replace") if tools else b""
+            if tools and len(data) <= max_bytes:
+                rows[file], nodes = _counted(text, data, language, *tools)
+                parsed[file] = data
+                spans.add(file, nodes)
+    counts = pl.DataFrame(rows, dict.fromkeys(_COUNTED, pl.Int64), orient="row")
+    return _shares(counts.hstack(spans.counted(parsed, long_string)), found)
+
+
+class _Spans:
+    """Bytes that comments, docstrings and strings take in files."""
+
+    def __init__(self) -> None:
+        self.ranges, self.kinds, self.files = array("q"), array("q"), array("q")
+
+    def add(self, file: int, nodes: dict[str, list[Any]]) -> None:
+        """One file's nodes, by the names of `_SPANS`."""
+        for name, kind in _SPANS.items():
+            of_kind = nodes.get(name, ())
+            self.ranges.extend(chain.from_iterable([node.byte_range for node in of_kind]))
+            self.kinds.extend([kind] * len(of_kind))
+            self.files.extend([file] * len(of_kind))
+
+    def counted(self, texts: Sequence[bytes], long_string: int) -> pl.DataFrame:
+        """What `_passes.count_spans` counts, a row per file."""
+        starts, ends = np.array(self.ranges, np.int64).reshape(-1, 2).T
+        kinds, files = np.array(self.kinds, np.int64), np.array(self.files, np.int64)
+        # A tree gives its nodes in no order; of nodes that begin together, the outer one comes first.
+        order = np.lexsort((kinds, -ends, starts, files))
+        counts = np.zeros((len(texts), len(_passes.SPAN_COUNTS)), np.int64)
+        data, offsets = np.frombuffer(b"".join(texts), np.uint8), np.cumsum([0, *map(len, texts)])
+        _passes.count_spans(data, offsets, files[order], starts[order], ends[order], kinds[order], long_string, counts)
+        return pl.DataFrame(dict(zip(_passes.SPAN_COUNTS, counts.T, strict=True)))
+
+
+def _counted(text: str, data: bytes, language: str, parser: Any, query: Any) -> tuple[tuple, dict[str, list[Any]]]:
+    """(values of `_COUNTED`, nodes by the names of the query)."""
     from tree_sitter import QueryCursor
 
-    parser, query = tools
     root = parser.parse(data).root_node
-    found = QueryCursor(query).captures(root) if query is not None else {}
-    comments = [(node.start_byte, node.end_byte, node.start_point.row, node.end_point.row)
-                for kind in ("comment", "doc") for node in found.get(kind, ())]  # fmt: skip
-    docs = {node.start_byte for node in found.get("doc", ())}
-    strings = _outermost(found.get("string", ()), docs)
-    counts = {
-        "ok": not root.has_error,
-        "bytes": len(data),
-        "functions": len(found.get("function", ())),
-        "comment_bytes": _covered([(start, end) for start, end, _, _ in comments]),
-        "comment_lines": len({row for _, _, first, last in comments for row in range(first, last + 1)}),
-        "imports": len(found.get("import", ())),
-        "passes": len(found.get("pass", ())),
-        "string_bytes": sum(strings),
-        "long_strings": sum(length > long_string for length in strings),
-        "trivial": len(found.get("trivial", ())),
-        "constants": len(found.get("constant", ())),
-        "visible": None,
-        "visible_words": None,
-    }
+    nodes = QueryCursor(query).captures(root) if query is not None else {}
+    ok, visible, words = not root.has_error, None, None
     if language == "Python":
-        counts["ok"] = counts["ok"] and _parses(text)
+        ok = ok and _parses(text)
     if language == "HTML":
         shown = " ".join(
-            data[node.start_byte : node.end_byte].decode(errors="replace") for node in found.get("text", ())
+            data[node.start_byte : node.end_byte].decode(errors="replace") for node in nodes.get("text", ())
         )
-        counts["visible"], counts["visible_words"] = len(shown), len(_WORD.findall(shown))
-    return counts
+        visible, words = len(shown), len(_WORD.findall(shown))
+    kinds = ("function", "import", "pass", "trivial", "constant")
+    return (int(ok), len(data), *(len(nodes.get(kind, ())) for kind in kinds), visible, words), nodes
 
 
-def as_columns(
-    trees: Sequence[dict[str, Any] | None], lines: np.ndarray, full: np.ndarray, words: np.ndarray, prints: np.ndarray
-) -> pl.DataFrame:
-    """The numbers of `OF_SYNTAX`, null where there is no tree. `full`: lines that are not blank."""
-    rows: dict[str, list] = {name: [] for name in OF_SYNTAX}
-    for tree, line, whole, word, printed in zip(trees, lines, full, words, prints, strict=True):
-        if tree is None:
-            for values in rows.values():
-                values.append(None)
-            continue
-        size = max(1, tree["bytes"])
-        idle = tree["imports"] + tree["passes"] + tree["constants"] + int(printed)
-        found = {
-            "syntax_ok": int(tree["ok"]),
-            "functions": tree["functions"],
-            "function_line_share": tree["functions"] / line,
-            "comment_share": tree["comment_bytes"] / size,
-            "comment_line_share": min(1.0, tree["comment_lines"] / line),
-            "import_line_share": tree["imports"] / line,
-            "pass_line_share": tree["passes"] / line,
-            "string_share": tree["string_bytes"] / size,
-            "long_string_line_share": min(1.0, tree["long_strings"] / line),
-            "trivial_function_share": tree["trivial"] / line,
-            "no_logic_line_share": min(1.0, idle / whole),
-            "visible_characters": tree["visible"],
-            "visible_word_share": None if tree["visible"] is None else min(1.0, tree["visible_words"] / word),
-        }
-        for name, values in rows.items():
-            values.append(found[name])
-    whole_numbers = ("syntax_ok", "functions", "visible_characters")
-    types = {name: pl.Int64 if name in whole_numbers else pl.Float64 for name in OF_SYNTAX}
-    return pl.DataFrame({name: [None if v is None else v for v in values] for name, values in rows.items()}, types)
+def _shares(counts: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
+    """The numbers of `OF_SYNTAX` of counts and of the counts of lines and words."""
+
+    def per(what: pl.Expr | str, of: str) -> pl.Expr:
+        what = pl.col(what) if isinstance(what, str) else what
+        return what / pl.max_horizontal(pl.col(of), pl.lit(1))
+
+    idle = pl.sum_horizontal("imports", "passes", "constants", "print_lines")
+    numbers = {
+        "syntax_ok": pl.col("syntax_ok"),
+        "functions": pl.col("functions"),
+        "function_line_share": per("functions", "lines"),
+        "comment_share": per("comment_bytes", "size"),
+        "comment_line_share": per("comment_lines", "lines").clip(upper_bound=1),
+        "import_line_share": per("imports", "lines"),
+        "pass_line_share": per("passes", "lines"),
+        "string_share": per("string_bytes", "size"),
+        "long_string_line_share": per("long_strings", "lines").clip(upper_bound=1),
+        "trivial_function_share": per("trivial", "lines"),
+        "no_logic_line_share": per(idle, "full_lines").clip(upper_bound=1),
+        "visible_characters": pl.col("visible"),
+        "visible_word_share": per("visible_words", "words").clip(upper_bound=1),
+    }
+    seen = pl.col("syntax_ok").is_not_null()
+    return counts.hstack(found.select("lines", "full_lines", "words", "print_lines")).select(
+        pl.when(seen).then(numbers[name]).cast(pl.Int64 if name in WHOLE else pl.Float64).alias(name)
+        for name in OF_SYNTAX
+    )
 
 
-def _outermost(nodes: Sequence[Any], without: set[int]) -> list[int]:
-    """Bytes of each of the nodes that no other contains, but those that begin at `without`. Captures have no order."""
-    lengths, reached = [], -1
-    for start, end in sorted([(node.start_byte, -node.end_byte) for node in nodes]):
-        if start >= reached:
-            reached = -end
-            if start not in without:
-                lengths.append(reached - start)
-    return lengths
-
-
-def _covered(spans: list[tuple[int, int]]) -> int:
-    total, reached = 0, 0
-    for start, end in sorted(spans):
-        total += max(0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the cyclic garbage collector, which would look through every node again and again: a tree has no cycles
+    in Python, and one file's nodes are gone before the next one's come."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _parses(text: str) -> bool:
+    """Whether Python's own parser understands the text."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            ast.parse(text)
+            symtable.symtable(text, "file", "exec")  # parses, too, and builds no tree of Python objects
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
+            try:
+                ast.parse(text)  # asks for grammar alone, not for names that are declared twice and the like
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                return False
     return True
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.code.quality import signals, syntax
+from nemotron_assets.code.quality import _passes, signals, syntax
 from nemotron_assets.code.quality.numbers import NUMBERS
 from nemotron_assets.recipe.code_quality import CodeQuality
+from nemotron_assets.recipe.heuristics import Bounds
 from tests.code.quality.reference import numbers
 
-RECIPE = CodeQuality()
+RECIPE = CodeQuality(unparsed=())
 PIECES = [
     "TODO", "todo", "fixme:", "XTODO", "your code here", "assertEquals(1)", "assert", "# ", "int main(void)", "\n",
     "\n\n", " ",
@@ -85,7 +87,8 @@ def test_python_must_parse(code, ok):
      ("Go", "package a\n// c\nfunc f() int { return 1 }\n"), ("Rust", "// c\nfn f() -> i32 { 1 }\n"),
      ("Java", "// c\nclass A { int f() { return 1; } }\n"), ("C#", "// c\nclass A { int F() { return 1; } }\n"),
      ("PHP", "<?php\n// c\nfunction f() { return 1; }\n"), ("TypeScript", "// c\nfunction f(): number { return 1 }\n"),
-     ("C++", "// c\nint f() { return 1; }\n"), ("Ruby", "# c\ndef f\n  1\nend\n"), ("Shell", "# c\nf() { echo 1; }\n")],
+     ("C++", "// c\nint f() { return 1; }\n"),
+     ("Rust", "/// c\nfn f() -> i32 { 1 }\n"), ("Ruby", "# c\ndef f\n  1\nend\n"), ("Shell", "# c\nf() { echo 1; }\n")],
 )  # fmt: skip
 def test_functions_and_comments_of_languages(language, code):
     row = one(code, language)
@@ -99,9 +102,69 @@ def test_html_shows_its_text():
 
 
 def test_large_files_are_not_parsed():
-    row = one("x = 1\n" * 400, recipe=CodeQuality(max_parsed_kb=1))
+    row = one("x = 1\n" * 400, recipe=CodeQuality(unparsed=(), max_parsed_kb=1))
     assert row["syntax_ok"] is None and row["functions"] is None and row["lines"] == 400
     assert one("x = 1;" * 1_000, "JavaScript")["syntax_ok"] is None
+
+
+def test_what_the_bytes_drop_is_not_parsed():
+    short, long = "x = 1\n" * 9, "x = 1\n" * 10
+    recipe = CodeQuality(unparsed=("lines",))
+    assert signals.annotate(frame(short, long), recipe)["syntax_ok"].to_list() == [None, 1]
+    assert signals.annotate(frame(short, language="JSON"), recipe)["syntax_ok"].to_list() == [
+        0
+    ]  # data has no such rule
+    looser = CodeQuality(unparsed=("lines",), code_rules={**recipe.code_rules, "lines": Bounds(min=2)})
+    assert signals.annotate(frame(short), looser)["syntax_ok"].to_list() == [1]
+
+
+def test_only_bounds_that_decide_what_is_parsed_read_files_again():
+    recipe = CodeQuality()
+    other = {name: CodeQuality(code_rules={**recipe.code_rules, name: Bounds(max=0.3)})
+             for name in ("digit_share", "letter_share")}  # fmt: skip
+    assert signals.version(other["digit_share"]) == signals.version(recipe) != signals.version(other["letter_share"])
+    with pytest.raises(ValueError, match="comment_share; numbers of the bytes are: bytes, characters"):
+        CodeQuality(unparsed=("comment_share",))
+
+
+def spans_of(text: str, spans: list[tuple[int, int, int]], long_string: int) -> tuple[int, int, int, int]:
+    """What `_passes.count_spans` counts, from its definition."""
+    comments = {place for kind, start, end in spans if kind != _passes.STRING for place in range(start, end)}
+    rows = {text[:place].count("\n") for place in comments}
+    docs = {start for kind, start, _ in spans if kind == _passes.DOCSTRING}
+    strings, reached = [], 0
+    for start, end in sorted(((s, e) for kind, s, e in spans if kind == _passes.STRING), key=lambda s: (s[0], -s[1])):
+        if start >= reached:
+            reached = end
+            strings += [end - start] if start not in docs else []
+    return len(comments), len(rows), sum(strings), sum(length > long_string for length in strings)
+
+
+def spans(comments: list[tuple[int, int]], strings: list[tuple[int, int, bool]]) -> list[tuple[int, int, int]]:
+    """(kind, start, end); a docstring is a string as well."""
+    found = [(_passes.COMMENT, start, start + length) for start, length in comments]
+    for start, length, documents in strings:
+        found += [(kind, start, start + length) for kind in (_passes.DOCSTRING, _passes.STRING)[not documents :]]
+    return found
+
+
+PLACE, LENGTH = st.integers(0, 40), st.integers(1, 12)
+COMMENTS = st.lists(st.tuples(PLACE, st.integers(0, 12)), max_size=5)
+STRINGS = st.lists(st.tuples(PLACE, LENGTH, st.booleans()), max_size=5, unique_by=lambda string: string[0])
+SPANS = st.builds(spans, COMMENTS, STRINGS)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.text("ab\n", min_size=52, max_size=52), SPANS), min_size=1, max_size=3))
+def test_spans_are_counted_as_written(files):
+    found = np.zeros((len(files), len(_passes.SPAN_COUNTS)), np.int64)
+    rows = [(n, start, end, kind) for n, (_, spans) in enumerate(files) for kind, start, end in spans]
+    rows.sort(key=lambda row: (row[0], row[1], -row[2], row[3]))
+    columns = np.array(rows, np.int64).reshape(-1, 4).T.copy()
+    data = np.frombuffer("".join(text for text, _ in files).encode(), np.uint8)
+    _passes.count_spans(data, np.arange(len(files) + 1) * 52, *columns, 5, found)
+    for (text, spans), row in zip(files, found, strict=True):
+        assert tuple(row) == spans_of(text, spans, 5), (text, spans)
 
 
 def test_strings_in_strings_count_once():
