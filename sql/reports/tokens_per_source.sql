@@ -1,6 +1,12 @@
 -- How many training tokens come from each source and subset, and how often is a text used on average?
 with subsets as (
     select id, 'web.nemotron_cc_v2' as source, subset from web.nemotron_cc_v2
+    union all
+    select id, 'math.nemotron_cc_math', category from math.nemotron_cc_math
+    union all
+    select id, 'code.curated', language from code.curated
+    union all
+    select id, 'code.qa', language from code.qa
 )
 select
     p.source,

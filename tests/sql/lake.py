@@ -74,29 +74,74 @@ def _mathematics(rows: dict[str, list[dict[str, Any]]], snapshot: str) -> None:
     )  # fmt: skip
 
 
+#: (repository, path, language, text, licence, decision, reasons to drop it)
+_CODE_FILES = (
+    ("o/one", "a.py", "Python", "x = 1", "MIT", "allowed", ()),
+    ("o/one", "b.py", "Python", "print('b')", "MIT", "allowed", ("words", "lines")),
+    ("o/one", "c.go", "Go", "package c", "MIT", "allowed", ()),
+    ("o/two", "a.py", "Python", "x = 1", "MPL-2.0", "review", ("licence_review", "duplicate")),
+    ("o/two", "gen.go", "Go", "package gen", None, "rejected", ("licence_rejected", "generated", "lines")),
+    ("o/two", "d.go", "Go", "package two", "MPL-2.0", "review", ("licence_review",)),
+    ("o/three", "m.go", "Go", "package m // me@example.org", "MIT", "allowed", ("secret",)),
+    ("o/three", "n.go", "Go", "package n", "MIT", "allowed", ("minified",)),
+)
+
+
 def _code(rows: dict[str, list[dict[str, Any]]]) -> None:
-    """Two repositories with a file in common, and one whose licence must be looked at."""
-    for number, repo in enumerate(("o/one", "o/two")):
+    """Three repositories: one is kept but for a file, one has a copy and a licence that must be looked at, of the last
+    nothing is left. Of what is kept there are snippets, and a question about one of them."""
+    for repo in ("o/one", "o/two", "o/three"):
         at = {"repo": repo, "commit_id": "a" * 40}
-        repository, file = row_id("code.repositories", repo), row_id("code.files", repo)
-        of_file = {**at, "rel_path": "a.py", "parents": [file]}
-        rows["code.repositories"].append({**at, "id": repository, "source": "s", "kind": "git"})
-        rows["code.files"].append(
-            {**of_file, "id": file, "parents": [repository], "language": "Python", "language_by": "extension",
-             "content": "x = 1", "bytes": 5, "content_hash": content_hash("x = 1")}
-        )  # fmt: skip
+        count = sum(file[0] == repo for file in _CODE_FILES)
+        rows["code.repositories"].append({**at, "id": row_id("code.repositories", repo), "source": "s", "kind": "git"})
         rows["code.contents"].append(
-            {**at, "id": row_id("code.contents", repo), "parents": [repository], "entries": 2, "files": 1, "bytes": 5,
-             "fates": ["kept", "binary"], "fate_counts": [1, 1], "outcome": "read"}
+            {**at, "id": row_id("code.contents", repo), "parents": [row_id("code.repositories", repo)],
+             "entries": count + 1, "files": count, "bytes": 5 * count, "fates": ["kept", "binary"],
+             "fate_counts": [count, 1], "outcome": "read"}
+        )  # fmt: skip
+    for repo, path, language, text, licence, decision, rules in _CODE_FILES:
+        file = row_id("code.files", repo, path)
+        where = {"repo": repo, "commit_id": "a" * 40, "rel_path": path}
+        of_file = {**where, "parents": [file]}
+        rows["code.files"].append(
+            {**where, "id": file, "parents": [row_id("code.repositories", repo)], "language": language,
+             "language_by": "extension", "content": text, "bytes": len(text), "content_hash": content_hash(text)}
         )  # fmt: skip
         rows["code.licenses"].append(
-            {**of_file, "id": row_id("code.licenses", repo), "file": file, "license": ("MIT", "MPL-2.0")[number],
-             "decision": ("allowed", "review")[number], "scope": "repository", "evidence": "[]"}
+            {**of_file, "id": row_id("code.licenses", file), "file": file, "license": licence, "decision": decision,
+             "why": licence or "no licence", "scope": "repository" if licence else "none",
+             "evidence_kind": licence and "licence_file", "evidence_path": licence and "LICENSE",
+             "start_line": licence and 1, "evidence": "[]"}
         )  # fmt: skip
+        judged = {**of_file, "language": language, "tokens": len(text)}
+        if rules:
+            rows["code.dropped"].append({**judged, "id": row_id("code.dropped", file), "rules": list(rules)})
+            continue
+        curated = {**judged, "id": row_id("code.curated", file), "license": licence, "content": text,
+                   "content_hash": content_hash(text)}  # fmt: skip
+        rows["code.curated"].append(curated)
+        snippet = {"id": row_id("code.snippets", file), "parents": [curated["id"]], "language": language,
+                   "license": licence, "snippet": text, "origin_hash": curated["content_hash"]}  # fmt: skip
+        rows["code.snippets"].append(snippet)
+        if language == "Python":
+            rows["code.qa"].append(
+                {"id": row_id("code.qa", snippet["id"]), "parents": [snippet["id"]], "language": language,
+                 "text": "Set x.", "attempt": 2, "tokens": 9, "origin_hash": curated["content_hash"]}
+            )  # fmt: skip
+        else:
+            rows["quarantine.rows"].append(
+                {"id": row_id("quarantine.rows", snippet["id"]), "stage": "code.qa", "partition": language,
+                 "row_id": snippet["id"], "cause": "truncated", "at": START}
+            )  # fmt: skip
     rows["code.duplicates"].append(
-        {**of_file, "id": row_id("code.duplicates", file), "duplicate_of": row_id("code.files", "o/one"),
+        {"repo": "o/two", "commit_id": "a" * 40, "rel_path": "a.py", "parents": [row_id("code.files", "o/two", "a.py")],
+         "id": row_id("code.duplicates", "o/two", "a.py"), "duplicate_of": row_id("code.files", "o/one", "a.py"),
          "duplicate_of_repo": "o/one", "duplicate_of_path": "a.py", "kind": "exact", "similarity": 1.0,
          "why": "licence: MIT before MPL-2.0"}
+    )  # fmt: skip
+    rows["code.attributions"].append(
+        {"repo": "o/one", "commit_id": "a" * 40, "rel_path": "LICENSE", "id": row_id("code.attributions", "o/one"),
+         "license": "MIT", "files": 2, "text": "The MIT License"}
     )  # fmt: skip
 
 
@@ -108,6 +153,7 @@ def rows_of_everything() -> dict[str, list[dict[str, Any]]]:
         "web.diverse_qa", "web.translated_diverse_qa", "web.translation_outcomes", "web.nemotron_cc_v2",
         "llm.generations", "quarantine.rows", "math.rendered", "math.cleaned", "math.contamination",
         "math.nemotron_cc_math", "code.repositories", "code.files", "code.contents", "code.licenses", "code.duplicates",
+        "code.dropped", "code.curated", "code.attributions", "code.snippets", "code.qa",
     )}  # fmt: skip
     _code(rows)
     for snapshot in SNAPSHOTS:
@@ -255,7 +301,7 @@ def _written(rows, curated: dict[str, Any], s: int) -> None:
 
 def shards(rows: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Training sequences of three pieces: everything published and the multilingual crawl but what is held out, pages
-    in two pieces each."""
+    in two pieces each; and all code."""
     held_out = {d["content_hash"] for d in rows["web.unique_documents"] if d["url"].endswith("/3")}
     pieces = []
     for table, origin in (("web.nemotron_cc_v2", "origin_hash"), ("web.multilingual", "content_hash")):
@@ -266,6 +312,7 @@ def shards(rows: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
             is_page = row.get("sources", ["web.curated"]) == ["web.curated"]
             cut = [(40, 0), (length, 40)] if is_page else [(40 + length, 0)]
             pieces += [(row["id"], table, tokens, offset) for tokens, offset in cut]
+    pieces += [(row["id"], table, row["tokens"], 0) for table in ("code.curated", "code.qa") for row in rows[table]]
     found = []
     for at in range(0, len(pieces), 3):
         some = pieces[at : at + 3]
@@ -284,7 +331,7 @@ def write(lake: Lakehouse, rows: Mapping[str, list[dict[str, Any]]]) -> None:
         table = declared[name]
         partitions = sorted({row[table.partition_by] for row in content}) if table.partition_by else [None]
         for partition in partitions:
-            mine = [r for r in content if partition is None or r["snapshot"] == partition]
+            mine = [r for r in content if partition is None or r[table.partition_by] == partition]
             lake.write(table, frame(table, mine), partition)
 
 

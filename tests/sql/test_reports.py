@@ -94,6 +94,7 @@ def test_tokens_per_source(filled):
         .explode("parents", "sources", "piece_lengths")
     )
     subset = {row["id"]: row["subset"] for row in rows["web.nemotron_cc_v2"]}
+    subset |= {row["id"]: row["language"] for table in ("code.curated", "code.qa") for row in rows[table]}
     pieces = pieces.with_columns(subset=pl.col("parents").replace_strict(subset, default=""))
     expected = pieces.group_by("sources", "subset").agg(
         tokens=pl.col("piece_lengths").sum(), documents=pl.col("parents").n_unique(), pieces=pl.len()
@@ -220,7 +221,8 @@ def test_unused_documents(filled):
 
 def test_quarantine_leaderboard_and_curve(filled):
     rows, warehouse = filled
-    causes = answer(warehouse, "quarantine_by_cause").select("cause", "rows", "distinct_rows").rows()
+    causes = answer(warehouse, "quarantine_by_cause").filter(stage="web.documents")
+    causes = causes.select("cause", "rows", "distinct_rows").rows()
     assert causes == [("timeout", 3, 3), ("worker_died", 2, 2)]
     board = answer(warehouse, "leaderboard")
     assert board.filter(place=1).select("task", "model_version").rows() == [("arc", "1"), ("held_out_documents", "2")]
@@ -308,3 +310,75 @@ def test_filtered_by_rule(filled):
         ("S2", "other languages", "digit_share", 1, percent, 0, digits),
     ]
     assert answer(warehouse, "filtered_by_rule", snapshot="S1").height == 0
+
+
+def test_code_funnel(filled):
+    rows, warehouse = filled
+    found = {row["stage"]: row for row in answer(warehouse, "code_funnel").to_dicts()}
+    files = {row["id"]: row for row in rows["code.files"]}
+    dropped = {row["parents"][0]: set(row["rules"]) for row in rows["code.dropped"]}
+    against = {
+        "files": set(),
+        "allowed licence": {"licence_review", "licence_rejected", "no_licence"},
+        "not copies": {"duplicate"},
+        "own code": {"vendored", "generated", "minified"},
+        "kept by the rules": {"words", "lines"},
+        "curated": {"secret"},
+    }
+    left, gone = set(files), set()
+    for stage, rules in against.items():
+        gone |= rules
+        left = {id_ for id_ in left if not dropped.get(id_, set()) & gone}
+        size = sum(files[id_]["bytes"] for id_ in left)
+        assert (found[stage]["rows"], found[stage]["bytes"]) == (len(left), size), stage
+    assert len(left) == len(rows["code.curated"]) == 2
+    assert list(found)[6:] == ["snippets", "questions and answers", "training sequences"]
+    tokens = sum(row["tokens"] for table in ("code.curated", "code.qa") for row in rows[table])
+    assert (found["training sequences"]["rows"], found["training sequences"]["tokens"]) == (3, tokens)
+    go = answer(warehouse, "code_funnel", language="Go")
+    assert go["rows"].to_list() == [5, 3, 3, 2, 2, 1, 1, 1], "no question in Go, and one text to train on"
+
+
+def test_why_code_is_dropped(filled):
+    _, warehouse = filled
+    (row,) = answer(warehouse, "code_why", repo="o/two", path="a.py").to_dicts()
+    assert (row["fate"], row["rules"], row["license"]) == ("dropped", "licence_review, duplicate", "MPL-2.0")
+    assert (row["evidence"], row["copy_of"]) == ("LICENSE:1", "o/one/a.py")
+    assert row["copy_why"] == "licence: MIT before MPL-2.0"
+    assert answer(warehouse, "code_why", repo="o/one")["fate"].to_list() == ["dropped", "kept", "kept"]
+    assert answer(warehouse, "code_why", rows="2").height == 2
+    repositories = {row["repo"]: row for row in answer(warehouse, "code_repositories").to_dicts()}
+    kept = {name: (row["files"], row["kept"], row["most_frequent_reason"]) for name, row in repositories.items()}
+    assert kept == {"o/one": (3, 2, "lines"), "o/two": (3, 0, "licence_review"), "o/three": (2, 0, "minified")}
+    reasons = {(r["language"], r["rule"]): r for r in answer(warehouse, "code_drop_reasons").to_dicts()}
+    review = reasons["Go", "licence_review"]
+    assert (review["files"], review["percent_of_files"], review["only_by_it"], review["tokens"]) == (1, 20.0, 1, 11)
+    assert reasons["Python", "words"]["only_by_it"] == reasons["Python", "words"]["tokens_only_by_it"] == 0
+    groups = answer(warehouse, "code_duplicate_groups").select(
+        "kept", "license", "copies", "exact", "why", "among_them"
+    )
+    assert groups.rows() == [("o/one/a.py", "MIT", 1, 1, "licence: MIT before MPL-2.0", "o/two/a.py")]
+    review = {(r["repo"], r["rel_path"]): r for r in answer(warehouse, "licences_to_review").to_dicts()}
+    assert {key: row["otherwise_kept"] for key, row in review.items()} == {
+        ("o/two", "a.py"): False,
+        ("o/two", "d.go"): True,
+    }
+
+
+def test_what_goes_with_kept_code(filled):
+    _, warehouse = filled
+    assert answer(warehouse, "code_kept_licences").rows() == [("MIT", "licence_file", 2, 1, 14, 100.0)]
+    (row,) = answer(warehouse, "attribution").to_dicts()
+    assert (row["repo"], row["files"], row["licenses"], row["complete"]) == ("o/one", 2, "MIT", True)
+    assert (row["texts"], row["characters"], row["paths"]) == (1, len("The MIT License"), "LICENSE")
+    with warehouse.cursor() as connection:
+        kept = connection.execute("select rel_path, content, license, attribution_paths from code.kept order by 1")
+        assert kept.fetchall() == [("a.py", "x = 1", "MIT", ["LICENSE"]), ("c.go", "package c", "MIT", ["LICENSE"])]
+
+
+def test_code_questions(filled):
+    _, warehouse = filled
+    found = answer(warehouse, "code_qa_yield").select(
+        "language", "snippets", "pairs", "percent", "attempts_per_pair", "failed", "most_frequent_cause", "tokens"
+    )
+    assert found.rows() == [("Go", 1, 0, 0.0, None, 1, "truncated", 0), ("Python", 1, 1, 100.0, 3.0, 0, None, 9)]
