@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _SIZE_IN = (7.0, 3.0)
 _DPI = 80
 _COLOUR = "#3d7a00"
+_NAME = 48  # longest name of a bar, in characters
+_SIDE_BY_SIDE = 90  # characters that fit below bars, if all names were as long as the longest
+_FEW = 4  # as wide as so many bars is a plot of fewer
 
 
 def new_figure(title: str = "", x: str = "", y: str = "") -> tuple[Figure, Axes]:
@@ -42,14 +45,33 @@ def png_markdown(figure: Figure, alt: str = "plot") -> dg.MarkdownMetadataValue:
 
 
 def bars(values: Mapping[str, float], title: str, y: str = "", most: int = 25) -> dg.MarkdownMetadataValue:
-    """A bar per key, in the mapping's order; what is beyond `most` bars is summed up as "other"."""
+    """A bar per key with its value, in the mapping's order; what is beyond `most` bars is summed up as "other". Names
+    that would not fit side by side stand one below the other."""
     shown = dict(list(values.items())[:most])
     if rest := sum(list(values.values())[most:]):
         shown["other"] = rest
-    figure, axes = new_figure(title, y=y)
-    axes.bar(range(len(shown)), list(shown.values()), color=_COLOUR)
-    axes.set_xticks(range(len(shown)), list(shown), rotation=45 if len(shown) > 12 else 0, fontsize=8)
+    names = [name if len(name) <= _NAME else f"{name[: _NAME - 1]}…" for name in shown]
+    places, heights = range(len(shown)), list(shown.values())
+    if len(shown) * max(map(len, names), default=0) <= _SIDE_BY_SIDE:
+        figure, axes = new_figure(title, y=y)
+        drawn = axes.bar(places, heights, color=_COLOUR)
+        axes.set_xticks(places, names, fontsize=8)
+        axes.set_xlim(-0.6, max(len(shown), _FEW) - 0.4)
+    else:
+        figure, axes = new_figure(title, x=y)
+        figure.set_figheight(0.9 + 0.2 * len(shown))
+        drawn = axes.barh(places, heights, color=_COLOUR)
+        axes.set_yticks(places, names, fontsize=8)
+        axes.set_ylim(len(shown) - 0.4, -0.6)  # the first on top
+    of_values = axes.xaxis if drawn.orientation == "horizontal" else axes.yaxis
+    of_values.set_major_formatter(lambda value, _: _shown(value))
+    axes.bar_label(drawn, fmt=_shown, fontsize=7, padding=2)
+    axes.margins(**{"x" if drawn.orientation == "horizontal" else "y": 0.12})
     return png_markdown(figure, title)
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
 def lines(
