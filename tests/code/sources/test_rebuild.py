@@ -12,9 +12,9 @@ from nemotron_assets.recipe import current_recipe
 from nemotron_assets.table import content_hash
 from resources.crawl import Crawl
 from resources.repositories import SourceError
-from tests.code.sources.places import LIMITS, git, limits, repository, tar, zipped
 from tests.conftest import SAMPLE
 from tests.resources.crawl_server import serving
+from tests.resources.repositories.places import LIMITS, git, limits, repository, tar, zipped
 
 COMMIT = "c" * 40
 TEXTS = {"a.py": b"print(1)\n", "src/b.c": b"\xef\xbb\xbfint b;\n", "d/ü.txt": "grüße\n".encode("latin-1")}

@@ -24,9 +24,9 @@ from nemotron_assets.code.sources.tables import (
 from nemotron_assets.recipe import current_recipe
 from resources.repositories import SourceError
 from tests.code.sources.house import failed, house
-from tests.code.sources.places import git, limits, repository, source, tar, zipped
 from tests.conftest import SAMPLE
 from tests.resources.crawl_server import serving
+from tests.resources.repositories.places import git, limits, repository, source, tar, zipped
 
 MIT = b"MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy ...\n"
 CODE = b"def area(width, height):\n    return width * height\n\n\nprint(area(3, 4))\n"

@@ -24,7 +24,7 @@ from resources.repositories import (
     commit_of,
     repo_name,
 )
-from tests.code.sources.places import LIMITS, files, limits, tar, zipped
+from tests.resources.repositories.places import LIMITS, files, limits, tar, zipped
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from resources.crawl import file_fingerprint
-from resources.repositories import BUNDLES, Budget, Entry, Repository, RepositoryError, SourceError, files_below
-from resources.repositories import repo_name as name_of
+from resources.repositories.common import Budget, Entry, Repository, RepositoryError, SourceError, files_below
+from resources.repositories.common import repo_name as name_of
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code import CodeSources
@@ -32,6 +32,7 @@ _SAFE = (
     "core.bigFileThreshold=16m", "pack.threads=1", "pack.windowMemory=64m", "gc.auto=0", "fetch.fsckObjects=true",
     "transfer.fsckObjects=true",
 )  # fmt: skip
+BUNDLES = (".bundle",)
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 _REF = re.compile(r"refs/[A-Za-z0-9._/+-]{1,200}", re.ASCII)
 _MAX_REFS_MB = 64

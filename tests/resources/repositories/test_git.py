@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from resources.git_objects import GitRepositories
 from resources.repositories import RepositoryError
-from tests.code.sources.places import LIMITS, git, limits, repository
+from resources.repositories.git import GitRepositories
+from tests.resources.repositories.places import LIMITS, git, limits, repository
 
 CONTENTS = {"src/a.py": b"print(1)\n", "naïve name.txt": "é\n".encode(), "README.md": b"# A\n"}
 

@@ -1,0 +1,143 @@
+"""Repositories as Parquet dumps: one row per file, the form of the embedded sample."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from resources.crawl import file_fingerprint
+from resources.repositories.common import MB, Budget, Entry, Repository, RepositoryError, SourceError, text_of
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe.code import CodeSources
+
+
+class ParquetDump:
+    """A folder with `files.parquet` (repo, commit_id, rel_path, content) and, if it has one, `repositories.parquet`.
+
+    Either may be a folder of Parquet files. Rows of a repository should stand together; they may be in any order.
+    """
+
+    def __init__(self, name: str, place: Path, limits: CodeSources) -> None:
+        self.name, self.place, self.limits = name, place, limits
+        self._index: dict[tuple[str, str], list[tuple[Path, int]]] | None = None
+        self._loaded: tuple[tuple[Path, int], Any] | None = None
+
+    def _files(self, what: str) -> list[Path]:
+        place = self.place
+        if place.is_file():
+            return [place] if what == "files" else []
+        found = [place / f"{what}.parquet"] if (place / f"{what}.parquet").is_file() else []
+        return found or sorted((place / what).glob("*.parquet"))
+
+    def repositories(self) -> Iterator[Repository]:
+        known = self._known()
+        prints = {file: file_fingerprint(file) for file in self._files("files")}
+        for (repo, commit), groups in self._groups().items():
+            about = known.get((repo, commit), {})
+            made = sorted({prints[file] for file, _ in groups})
+            yield Repository(
+                self.name, "parquet", repo, commit, f"{groups[0][0].name}", ";".join(made),
+                about.get("version"), about.get("updated_at"), about.get("stars"),
+            )  # fmt: skip
+
+    def _known(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """What the dump says of its repositories: version, updated_at and stars, where it has such columns."""
+        import pyarrow as pa
+
+        known = {}
+        for file in self._files("repositories"):
+            with open_parquet(file) as parquet:
+                names = set(parquet.schema_arrow.names)
+                if not {"repo", "commit_id"} <= names:
+                    raise SourceError(f"{file} has no columns repo and commit_id; it has {', '.join(sorted(names))}")
+                columns = {"repo", "commit_id", "version", "source_version", "updated_at", "stars"} & names
+                for row in pa.Table.from_batches(parquet.iter_batches(columns=sorted(columns))).to_pylist():
+                    version, at, stars = (row.get(c) for c in ("version", "updated_at", "stars"))
+                    known[row["repo"], row["commit_id"]] = {
+                        "version": text_of(version or row.get("source_version")),
+                        "updated_at": at.replace(tzinfo=at.tzinfo or UTC) if isinstance(at, datetime) else None,
+                        "stars": stars if isinstance(stars, int) else None,
+                    }
+        return known
+
+    def _groups(self) -> dict[tuple[str, str], list[tuple[Path, int]]]:
+        """{(repo, commit): row groups with its files}, in the order they stand in."""
+        if self._index is None:
+            files = self._files("files")
+            if not files:
+                raise SourceError(f"code source {self.name}: {self.place} has no files.parquet and no folder files/")
+            self._index = {}
+            for file in files:
+                with open_parquet(file) as parquet:
+                    lacking = {"repo", "commit_id", "rel_path", "content"} - set(parquet.schema_arrow.names)
+                    if lacking:
+                        raise SourceError(f"{file} has no column {', '.join(sorted(lacking))}")
+                    for group in range(parquet.num_row_groups):
+                        for batch in parquet.iter_batches(row_groups=[group], columns=["repo", "commit_id"]):
+                            pairs = zip(*(batch[c].to_pylist() for c in ("repo", "commit_id")), strict=True)
+                            for pair in dict.fromkeys(pairs):
+                                places = self._index.setdefault(pair, [])
+                                if (file, group) not in places[-1:]:
+                                    places.append((file, group))
+        return self._index
+
+    def entries(self, repository: Repository) -> Iterator[Entry]:
+        budget = Budget(self.limits)
+        key = repository.repo, repository.commit_id
+        if key not in self._groups():
+            raise RepositoryError("missing", f"{self.place} has no {key[0]} at {key[1]}")
+        for place in self._groups()[key]:
+            for path, content in _damaged(self._rows(place, *key)):
+                data = content.encode() if isinstance(content, str) else content
+                if path is None or data is None:
+                    broken = Entry(str(path), None, fate="unreadable", detail="no path or no content")
+                    yield budget.entry(str(path), None) or broken
+                    continue
+                yield budget.entry(path, len(data)) or Entry(path, len(data), data)
+
+    def _rows(self, place: tuple[Path, int], repo: str, commit: str) -> Iterator[tuple[Any, Any]]:
+        """(rel_path, content) of one repository in one row group. A small group is kept: the next repository is
+        most likely in it as well."""
+        import pyarrow.compute as pc
+
+        file, group = place
+
+        def mine(batches):
+            for batch in batches:
+                batch = batch.filter(pc.and_(pc.equal(batch["repo"], repo), pc.equal(batch["commit_id"], commit)))
+                yield from zip(batch["rel_path"].to_pylist(), batch["content"].to_pylist(), strict=True)
+
+        with open_parquet(file) as parquet:
+            columns = ["repo", "commit_id", "rel_path", "content"]
+            if self._loaded is None or self._loaded[0] != place:
+                self._loaded = None
+                batches = parquet.iter_batches(64, row_groups=[group], columns=columns)
+                if parquet.metadata.row_group(group).total_byte_size > 128 * MB:
+                    yield from mine(batches)
+                    return
+                self._loaded = place, list(batches)
+        yield from mine(self._loaded[1])
+
+
+def _damaged(rows: Iterator[Any]) -> Iterator[Any]:
+    """The rows; a part of a file that cannot be read is the repository's error, not the source's."""
+    try:
+        yield from rows
+    except SourceError as error:
+        raise RepositoryError("damaged", str(error)) from error
+
+
+@contextlib.contextmanager
+def open_parquet(file: Path) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as parquet:
+            yield parquet
+    except (pa.ArrowException, OSError) as error:
+        raise SourceError(f"{file} cannot be read as Parquet: {str(error)[:200]}") from error

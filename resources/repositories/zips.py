@@ -1,0 +1,80 @@
+"""Members of zip files."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO
+
+from resources.repositories.common import MB, Budget, Member, RepositoryError
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe.code import CodeSources
+
+
+class _Bounded(io.RawIOBase):
+    """A file of which no more than `most` bytes are read at once: zipfile reads a whole directory in one go."""
+
+    def __init__(self, stream: BinaryIO, most: int) -> None:
+        self._stream, self._most = stream, most
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(min(size, self._most + 1) if size is not None and size >= 0 else self._most + 1)
+        if len(data) > self._most:
+            raise RepositoryError("too_many_files", f"a directory of more than {self._most:,} bytes")
+        return data
+
+
+def zip_members(stream: BinaryIO, limits: CodeSources, budget: Budget) -> Iterator[Member]:
+    size = stream.seek(0, io.SEEK_END)
+    left = min(int(limits.max_ratio * max(size, 10_240)), int(2 * limits.max_repository_mb * MB) + (16 << 20))
+
+    def load(info: zipfile.ZipInfo) -> bytes:
+        nonlocal left
+        left -= info.file_size
+        if left < 0:
+            raise RepositoryError("bomb", f"it unpacks to more than {limits.max_ratio:g} times its size")
+        try:
+            with file.open(info) as member:
+                data = member.read(info.file_size + 1)
+        except RepositoryError:
+            raise
+        except Exception as error:  # a wrong checksum, a method that is not known, a password
+            raise RepositoryError("damaged_member", f"{type(error).__name__}: {error}") from error
+        if len(data) != info.file_size:
+            raise RepositoryError("damaged_member", f"{len(data)} bytes, not {info.file_size}")
+        return data
+
+    try:
+        with zipfile.ZipFile(_Bounded(stream, min(400 * limits.max_files + 65_536, 128 * MB))) as file:
+            for info in file.infolist():
+                mode = info.external_attr >> 16 if info.create_system == 3 else 0
+                if info.is_dir() or stat.S_ISDIR(mode):
+                    continue
+                if stat.S_ISLNK(mode):
+                    about = None, "symlink", "link"
+                elif mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+                    about = info.file_size, "special", f"mode {mode:o}"
+                elif info.flag_bits & 1:
+                    about = info.file_size, "unreadable", "encrypted"
+                else:
+                    about = info.file_size, None, ""
+                yield info.orig_filename, about, lambda info=info: load(info)
+    except RepositoryError:
+        raise
+    except Exception as error:  # zipfile raises nearly anything for a damaged directory
+        raise RepositoryError("damaged", f"{type(error).__name__}: {error}") from error
