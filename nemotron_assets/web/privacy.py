@@ -275,7 +275,7 @@ def _is_fictitious(country: int, national: str) -> bool:
 # -- IP addresses ----------------------------------------------------------------------------------------------------
 
 _V4 = re.compile(r"[0-9][0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
-_V6 = re.compile(r"[23][0-9A-Fa-f]{0,3}:[0-9A-Fa-f:]{2,36}")
+_V6 = re.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{2,36}")  # 2000::/3; text[2::4] is a slice
 _VERSION = re.compile(
     r"(?:\b(?:version|versions|ver|v|release|releases|released|build|firmware|driver|update|updated|upgrade|upgraded|"
     r"since|patch|revision|rev|section|sections|chapter|figure|table|rule|clause|oid|mib|asn|rfc)|§)"

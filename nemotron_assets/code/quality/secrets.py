@@ -1,10 +1,11 @@
 """Credentials in code: found by rules that know how they look, replaced by a word that cannot be one.
 
-Keys and tokens of services have a prefix and a length. Values that are assigned to a name like `password` are secrets
-when they look drawn by chance: digits and letters, and more bits per character than words have. Placeholders stay.
+Keys and tokens of services have a prefix and a length. Values that are given to a name like `password` are secrets when
+they look drawn by chance: more bits per character than words have, and a change between letters and digits every few
+characters. Passwords that people think up are found when they mix letters, digits and signs. Placeholders stay.
 E-mail and IP addresses are found by the rules for web texts.
 
-Every search is linear: one class of characters after a fixed prefix, bounded repetitions.
+Every search is linear: a run of one class of characters is entered at its beginning only, or is short and bounded.
 """
 
 from __future__ import annotations
@@ -21,43 +22,104 @@ from nemotron_assets.web import privacy
 
 _MAX_PASSES = 20
 _B64 = "A-Za-z0-9_-"
+#: Where a token begins: not inside a run of its characters, which would be searched again from each of them.
+_NEW = rf"(?<![{_B64}])"
 
-#: (kind, a string that must be there, pattern). A group named `value` is what is replaced, else the whole match.
+#: (kind, a string that must be there or several of which one must, pattern). A group named `value` is what is replaced,
+#: else the whole match.
 _TOKENS = (
     ("private_key", "PRIVATE KEY",
-     r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?P<value>[^-]{40,20000})-----END"),
+     r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?P<value>(?:[^-]|-(?!----)){40,20000}+)-----END"),
+    ("private_key", "AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
     ("aws_key", "", r"(?<![A-Za-z0-9])(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
     ("github_token", "gh", r"(?<![A-Za-z0-9])gh[pousr]_[A-Za-z0-9]{36,251}(?![A-Za-z0-9])"),
-    ("github_token", "github_pat_", r"github_pat_[A-Za-z0-9_]{60,100}"),
-    ("gitlab_token", "glpat-", rf"glpat-[{_B64}]{{20,64}}"),
+    ("github_token", "github_pat_", rf"{_NEW}github_pat_[A-Za-z0-9_]{{60,100}}"),
+    ("gitlab_token", "gl", rf"{_NEW}gl(?:pat|dt|rt|cbt|ptt|ft|imt|soat|agent|oas)-[{_B64}]{{20,64}}"),
     ("slack_token", "xox", r"xox[abeoprs]-[A-Za-z0-9-]{10,250}"),
     ("slack_token", "xapp-", r"xapp-[0-9]-[A-Za-z0-9-]{20,250}"),
     ("slack_webhook", "hooks.slack.com/", r"hooks\.slack\.com/(?:services|workflows)/(?P<value>[A-Za-z0-9/]{30,100})"),
+    ("discord_token", "", rf"{_NEW}[MNO][A-Za-z0-9]{{23,25}}\.[{_B64}]{{6}}\.[{_B64}]{{27,38}}(?![{_B64}])"),
+    ("telegram_token", ":AA", rf"(?<![0-9A-Za-z])[0-9]{{8,10}}:AA[{_B64}]{{33}}(?![{_B64}])"),
     ("google_key", "AIza", rf"(?<![A-Za-z0-9])AIza[{_B64}]{{35}}(?![{_B64}])"),
+    ("google_key", "GOCSPX-", rf"{_NEW}GOCSPX-[{_B64}]{{28}}(?![{_B64}])"),
+    ("google_key", "ya29.", rf"{_NEW}ya29\.[{_B64}]{{40,400}}"),
+    ("azure_key", "AccountKey=", r"AccountKey=(?P<value>[A-Za-z0-9+/]{86}==)"),
+    ("azure_key", "Q~", rf"(?<![{_B64}~.])[{_B64}~.]{{3}}[0-9]Q~[{_B64}~.]{{31,34}}(?![{_B64}~.])"),
+    ("azure_key", "sig=", r"[?&;]sig=(?P<value>[A-Za-z0-9%+/]{40,64}(?:%3[Dd]|=))"),
     ("stripe_key", "_live_", r"(?<![A-Za-z0-9])[rs]k_live_[A-Za-z0-9]{16,128}"),
+    ("twilio_key", "SK", r"(?<![A-Za-z0-9_])SK[0-9a-f]{32}(?![A-Za-z0-9])"),
     ("sendgrid_key", "SG.", rf"(?<![A-Za-z0-9])SG\.[{_B64}]{{22}}\.[{_B64}]{{43}}"),
+    ("mailgun_key", "key-", r"(?<![A-Za-z0-9_-])key-[0-9a-f]{32}(?![A-Za-z0-9])"),
     ("npm_token", "npm_", r"(?<![A-Za-z0-9])npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
+    ("npm_token", "_authToken=", rf"_authToken=(?P<value>[{_B64}]{{32,100}})"),
     ("pypi_token", "pypi-", rf"pypi-AgEIcHlwaS5vcmc[{_B64}]{{50,500}}"),
     ("huggingface_token", "hf_", r"(?<![A-Za-z0-9_])hf_[A-Za-z]{34}(?![A-Za-z0-9])"),
-    ("openai_key", "sk-",
-     rf"(?<![A-Za-z0-9])sk-(?:proj-|ant-|svcacct-)?(?=[{_B64}]*[0-9])(?=[{_B64}]*[A-Z])[{_B64}]{{40,200}}"),
-    ("azure_key", "AccountKey=", r"AccountKey=(?P<value>[A-Za-z0-9+/]{86}==)"),
-    ("jwt", "eyJ", rf"(?<![A-Za-z0-9])eyJ[{_B64}]{{10,1000}}\.eyJ[{_B64}]{{10,2000}}\.[{_B64}]{{16,1000}}"),
-    ("url_password", "://", r"[a-z][a-z0-9+]{1,15}://[A-Za-z0-9._%+-]{1,64}:(?P<value>[^\s:@/\"'<>$%{}()]{6,100})@[A-Za-z0-9]"),
+    ("openai_key", "sk-", rf"{_NEW}sk-(?:proj-|ant-|svcacct-)?[{_B64}]{{40,200}}"),
+    ("service_token", ("_v1_", "shp", "dapi", "dckr_", "gsk_", "sq0", "hvs.", "glsa_", "glc_", "lin_api_", "NRAK-",
+                       "rubygems_", "sbp_", "dp.pt.", "pscale_"),
+     r"(?<![A-Za-z0-9_-])(?:do[opr]_v1_[0-9a-f]{64}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|"
+     r"dapi[0-9a-f]{32}|dckr_pat_[A-Za-z0-9_-]{27}|gsk_[A-Za-z0-9]{52}|sq0(?:csp|atp)-[A-Za-z0-9_-]{22,43}|"
+     r"hvs\.[A-Za-z0-9_-]{24,200}|gl(?:sa|c)_[A-Za-z0-9_=-]{32,200}|lin_api_[A-Za-z0-9]{40}|NRAK-[A-Z0-9]{27}|"
+     r"rubygems_[0-9a-f]{48}|sbp_[0-9a-f]{40}|dp\.pt\.[A-Za-z0-9]{40,44}|pscale_(?:tkn|pw)_[A-Za-z0-9_.-]{32,64})"
+     r"(?![A-Za-z0-9])"),
+    ("jwt", "eyJ", rf"{_NEW}eyJ[{_B64}]{{10,1000}}\.eyJ[{_B64}]{{10,2000}}\.[{_B64}]{{16,1000}}"),
+    ("authorization", ("Basic ", "Bearer ", "Token "),
+     r"\b(?:Basic|Bearer|Token)[ \t]{1,4}(?P<value>[A-Za-z0-9+/_.~-]{16,400}={0,2})(?![A-Za-z0-9])"),
+    ("url_password", "://",
+     r"(?<![a-z0-9+])[a-z][a-z0-9+]{1,20}://(?P<user>[A-Za-z0-9._%+-]{0,64}):"
+     r"(?P<value>[^\s:@/\"'`<>%{}()][^\s:@/\"'`<>{}()]{5,99})@[A-Za-z0-9]"),
 )  # fmt: skip
-_COMPILED = tuple((kind, needle, re.compile(pattern)) for kind, needle, pattern in _TOKENS)
-_ASSIGNED = re.compile(
-    r"(?:passw(?:or)?d|passphrase|secret|token|api_?-?key|access_?-?key|auth_?-?key|private_?-?key|credentials?)"
-    r"[A-Za-z0-9_]{0,20}[\"'\]]{0,2}[ \t]{0,8}(?::?=|:|=>)[ \t]{0,8}"
-    r"[\"'](?P<value>[A-Za-z0-9+/=_.~!@#%^&*-]{6,200})[\"']",
-    re.IGNORECASE,
+#: Kinds whose finds must look drawn by chance; the words around say less than those of the others.
+_MUST_LOOK_DRAWN = frozenset(("openai_key", "authorization", "service_token", "discord_token"))
+_COMPILED = tuple(
+    (kind, (needles,) if isinstance(needles, str) else needles, re.compile(pattern))
+    for kind, needles, pattern in _TOKENS
 )
-_CUES = re.compile(r"passw|passphrase|secret|token|key|credential", re.IGNORECASE)
+
+#: What names of secrets contain, in small letters; "pass" as a whole word only, and public keys are none.
+_CUES = (
+    "pass", "pwd", "secret", "token", "credential",
+    *(f"{what}{joint}key" for what in ("api", "access", "auth", "private", "encryption") for joint in ("", "_", "-")),
+)  # fmt: skip
+_NAME = (
+    r"(?:passw(?:or)?d|passphrase|(?<![A-Za-z])pass(?![A-Za-z])|pwd|secret|(?<!publickey)token(?!iz)|[a-z]+[_-]?key|"
+    r"credentials?)[A-Za-z0-9_-]{0,20}+"
+)
+_VALUE = r"[A-Za-z0-9+/=_.~!@#$%^&*?,;:|-]"
+_ASSIGNED = (
+    # = "x", : 'x', => "x", == "x", : string = "x", ", "x", ("x", #define A "x", name="..." value="x"
+    re.compile(
+        _NAME + r"""["'\]>]{0,2}+[ \t]{0,8}+(?::[ \t]{0,4}+&?[A-Za-z]{1,20}+[ \t]{0,4}+=|[:=!]?={0,3}>?|,|\(|value=)"""
+        rf"""[ \t]{{0,8}}+[@rb]?["'`](?P<value>{_VALUE}{{6,200}}+)["'`]""",
+        re.IGNORECASE,
+    ),
+    # A=x, ?password=x&, and lines of configuration: a: x
+    re.compile(
+        _NAME + r"""(?:=|[ \t]{0,4}+[:=][ \t]{1,8}+(?=[^ \t\n]{6,200}+[ \t]{0,8}+(?:#.{0,200}+)?$))"""
+        r"""(?P<value>[A-Za-z0-9+/_.~!@#$%^*?-]{6,200}+={0,2})(?=[&;"'`\s<]|$)""",
+        re.IGNORECASE | re.MULTILINE,
+    ),
+    # <password>x</password>
+    re.compile(rf"{_NAME}>(?P<value>{_VALUE}{{6,200}}+)</", re.IGNORECASE),
+)
+_PASSWORD = re.compile(r"pass|pwd", re.IGNORECASE)
 _PLACEHOLDER = re.compile(
     r"example|sample|dummy|placeholder|changeme|change_me|your[_-]|my[_-]|redacted|xxxx|\*\*\*\*|1234567|abcdef|test",
     re.IGNORECASE,
 )
+#: What names a secret, or speaks of one, is none.
+_NAMES_ONE = re.compile(r"passw|secret|token", re.IGNORECASE)
 _DIGIT, _LETTER = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]")
+_HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_COLOUR = re.compile(r"#[0-9a-f]{3,12}", re.IGNORECASE)
+#: A change of kind inside a word: digit and letter, small letter and capital; not where a Capitalised word begins.
+_CHANGE = re.compile(r"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])|[a-z](?=[A-Z](?![a-z]{2}))")
+#: A sign between the letters and digits of a password; at its ends it stands for a variable, a selector, a pattern.
+_THOUGHT_UP = re.compile(r"[A-Za-z0-9]{1,62}+[!@#$%^&*][A-Za-z0-9!@#$%^&*]{1,62}")
+_ARCS = ("1.2.", "1.3.", "2.5.")
+_OID = re.compile(r"oid|object.?identifier", re.IGNORECASE)
+_WORDS = frozenset(("username", "postgres", "mariadb", "rabbitmq", "changeit"))
 
 
 @dataclass(frozen=True)
@@ -92,23 +154,17 @@ def token(kind: str) -> str:
 def secrets(text: str, recipe: Secrets) -> Iterator[tuple[int, int, str]]:
     """(start, end, kind) of the credentials in a text, in order, without overlaps."""
     found = []
-    for kind, needle, pattern in _COMPILED:
-        if needle not in text:
+    for kind, needles, pattern in _COMPILED:
+        if not any(needle in text for needle in needles):
             continue
         for match in pattern.finditer(text):
             start, end = match.span("value") if "value" in pattern.groupindex else match.span()
-            value = text[start:end]
-            if kind == "private_key" and _DIGIT.search(value) is None:
-                continue  # prose about keys
-            if kind != "private_key" and _PLACEHOLDER.search(value):
-                continue
-            if kind == "url_password" and value.lower() in ("password", "passwd", "secret"):
-                continue
-            if value != token(kind):
+            if _is_credential(kind, text[start:end], match, recipe):
                 found.append((start, end, kind))
-    if _CUES.search(text):
-        for match in _ASSIGNED.finditer(text):
-            if looks_drawn(match["value"], recipe):
+    for cue in _places(text):
+        for pattern in _ASSIGNED:
+            match = pattern.match(text, cue)
+            if match and _is_assigned(text[cue : match.start("value")], match["value"], recipe):
                 found.append((*match.span("value"), "assigned"))
     found.sort(key=lambda span: (span[0], -span[1]))
     reached = -1
@@ -118,11 +174,52 @@ def secrets(text: str, recipe: Secrets) -> Iterator[tuple[int, int, str]]:
             reached = end
 
 
+def _places(text: str) -> Iterator[int]:
+    """Where names of secrets begin. Plain searches: an expression for all of them takes ten times as long."""
+    lower = text.lower()
+    if len(lower) != len(text):  # a few capitals have two small letters
+        lower = "".join(c.lower() if c.isascii() else c for c in text)
+    for cue in _CUES:
+        place = lower.find(cue)
+        while place >= 0:
+            yield place
+            place = lower.find(cue, place + len(cue))
+
+
+def _is_assigned(name: str, value: str, recipe: Secrets) -> bool:
+    if _NAMES_ONE.search(value):
+        return False
+    return looks_drawn(value, recipe) or (_PASSWORD.search(name) is not None and _thought_up(value))
+
+
+def _is_credential(kind: str, value: str, match: re.Match[str], recipe: Secrets) -> bool:
+    if kind == "private_key":
+        return _DIGIT.search(value) is not None  # else prose about keys
+    if _PLACEHOLDER.search(value):
+        return False
+    if kind == "url_password":
+        variable = value[0] == "$" and value[1:].isidentifier()
+        return not (variable or _NAMES_ONE.search(value) or value.lower() in _WORDS or value == match["user"])
+    return kind not in _MUST_LOOK_DRAWN or looks_drawn(value, recipe)
+
+
 def looks_drawn(value: str, recipe: Secrets) -> bool:
-    """Whether a value is drawn by chance, not written by a person: digits and letters in it, much entropy."""
+    """Whether a value is drawn by chance, not written by a person: digits and letters in it that take turns, and much
+    entropy. Identifiers, versions and addresses have whole words; UUIDs and colours are no secrets."""
     if len(value) < recipe.min_characters or not _DIGIT.search(value) or not _LETTER.search(value):
         return False
-    return not _PLACEHOLDER.search(value) and entropy(value) >= min(recipe.min_entropy, _most(value))
+    if _PLACEHOLDER.search(value) or _UUID.fullmatch(value) or _COLOUR.fullmatch(value):
+        return False
+    if len(_CHANGE.findall(value)) < recipe.min_changes * len(value):
+        return False
+    return entropy(value) >= min(recipe.min_entropy, _most(value))
+
+
+def _thought_up(value: str) -> bool:
+    """Whether a value given to a password is one that a person made up: letters, digits and signs between them."""
+    if not (8 <= len(value) <= 64 and _DIGIT.search(value) and _LETTER.search(value)):
+        return False
+    return _THOUGHT_UP.fullmatch(value) is not None and not _PLACEHOLDER.search(value)
 
 
 def entropy(value: str) -> float:
@@ -132,15 +229,23 @@ def entropy(value: str) -> float:
 
 
 def _most(value: str) -> float:
-    """Of hex, 4 bits per character are all there can be, and short values do not reach it."""
-    return 3.0 if re.fullmatch(r"[0-9a-f]+|[0-9A-F]+", value) else math.inf
+    """Bits per character that drawn values of this length have at least; of hex, 4 are all there can be."""
+    return 3.0 if _HEX.fullmatch(value) else 0.88 * math.log2(len(value))
 
 
 def personal(text: str, recipe: Secrets) -> Iterator[tuple[int, int, str]]:
     """(start, end, kind) of e-mail and IP addresses."""
     rules = Privacy(keep_examples=recipe.keep_examples, email=recipe.email, ip=recipe.ip)
     for match in privacy.find(text, rules, {"email", "ip"}):
+        if match.rule == "ip" and _is_identifier(text, match.start, match.end):
+            continue
         yield match.start, match.end, match.rule
+
+
+def _is_identifier(text: str, start: int, end: int) -> bool:
+    """Whether four numbers are an object identifier: those of standards begin with 1.2, 1.3 or 2.5."""
+    line = text[max(text.rfind("\n", 0, start) + 1, start - 80) : start]
+    return text[start : min(end, start + 4)] in _ARCS or _OID.search(line) is not None
 
 
 def _until_stable(text: str, found: list, search, counts: Counter, token_of) -> str:

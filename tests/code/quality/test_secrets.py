@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.code.quality.secrets import clean, entropy, secrets
+from nemotron_assets.code.quality.secrets import Found, clean, entropy, secrets
 from nemotron_assets.recipe.code_quality import Secrets
+from tests.code.quality import credentials
 
 RECIPE = Secrets()
 
@@ -79,6 +80,41 @@ def test_what_only_looks_alike_stays(line):
     assert clean(line, RECIPE).secrets == ()
 
 
+def shown(value: str) -> str:
+    """The part of a value by which one sees whether it is still there: of a key, its last line."""
+    return max(value.replace("\\n", "\n").split("\n")[1:-1], default=value, key=len)
+
+
+def test_kinds_of_credentials_are_found_wherever_they_stand():
+    """At least 98 in 100 of every kind; a value drawn by chance may look like words."""
+    for kind in credentials.planted(0):
+        cases = [case for seed in range(10) for case in credentials.planted(seed)[kind]]
+        missed = [line for line, value in cases if shown(value) in clean(line, RECIPE).text]
+        assert len(missed) <= 0.02 * len(cases), (kind, missed[:5])
+
+
+@pytest.mark.parametrize("kind", credentials.lookalikes(0))
+def test_what_resembles_credentials_stays(kind):
+    for seed in range(10):
+        for line in credentials.lookalikes(seed)[kind]:
+            assert clean(line, RECIPE).text == line
+
+
+def test_python_is_python_still_and_nothing_changes_any_more():
+    lines = [line for cases in credentials.planted(3).values() for line, _ in cases]
+    parsed = 0
+    for line in lines:
+        once = clean(line, RECIPE)
+        assert clean(once.text, RECIPE) == Found(once.text, (), ())
+        try:
+            ast.parse(line)
+        except (SyntaxError, ValueError):
+            continue
+        ast.parse(once.text)
+        parsed += 1
+    assert parsed > 80
+
+
 def test_password_in_an_address():
     value = drawn(14, seed=3)
     found = clean(f"URL = 'postgres://admin:{value}@db.internal:5432/x'", RECIPE)
@@ -90,6 +126,16 @@ def test_addresses_of_people_and_machines():
     assert found.personal == ("email", "ip")
     assert "jane" not in found.text and "93.184" not in found.text
     assert "me@example.com" in found.text and "127.0.0.1" in found.text
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["part = layout[2::4] + layout[3::2]", 'GIVEN_NAME = ObjectIdentifier("2.5.4.42")', "oid = '1.3.101.113'",
+     "name = this@MainActivity.name", "listOf(1).forEach { return@forEach }", 'version="1.2.3.4"', "host = 0.0.0.0",
+     "# RFC 5737: 192.0.2.1, 198.51.100.7 and 2001:db8::1", "ssh git@github.com:a/b.git", "a @ b.T"],
+)  # fmt: skip
+def test_code_that_looks_like_addresses_stays(line):
+    assert clean(line, RECIPE).text == line
 
 
 def test_keep_and_drop_change_no_text():
