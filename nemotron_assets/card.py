@@ -48,8 +48,15 @@ def facts(reader: Reader, partitions: Sequence[str] | None, recipe: Recipe) -> d
     tables = all_tables()
     generators: Counter[str] = Counter()
     inputs = {}
+
+    def read(name: str) -> Reader:
+        """A table, of one that is partitioned in the same way only what is exported."""
+        return lake.read(tables[name], partitions if tables[name].partition_by == table.partition_by else None)
+
+    if "generator" in table.column_names:
+        generators.update(_counts(read(table.full_name), "generator"))
     for name in table.parents:
-        parent = lake.read(tables[name], partitions) if name in tables else None
+        parent = read(name) if name in tables else None
         if parent is None or not parent.exists:
             continue
         inputs[name] = parent.version
@@ -65,10 +72,11 @@ def facts(reader: Reader, partitions: Sequence[str] | None, recipe: Recipe) -> d
         "recipe": recipe.name,
         "recipe_hash": recipe.hash(),
         "partitions": partitions,
+        "partitioned_by": table.partition_by,
         "inputs": inputs,
         "generators": dict(generators),
         "histograms": {
-            f"{name}.{column}": _counts(lake.read(tables[name], partitions), column)
+            f"{name}.{column}": _counts(read(name), column)
             for name, column in table.published.histograms
             if name in tables and lake.read(tables[name]).exists
         },
@@ -106,7 +114,7 @@ def front_matter(
     return {
         "pretty_name": out.title,
         **licence,
-        "language": sorted(total.languages),
+        "language": sorted(set(map(_hub_language, total.languages))),
         "size_categories": [size_category(total.rows)],
         "task_categories": ["text-generation"],
         "configs": [
@@ -124,6 +132,11 @@ def front_matter(
             for name, counts in configs.items()
         ],
     }
+
+
+def _hub_language(name: str) -> str:
+    """The Hub takes ISO 639 codes of languages, and "code" for programming languages."""
+    return name if name.islower() and len(name) <= 3 else "code"
 
 
 def size_category(rows: int) -> str:
@@ -171,11 +184,14 @@ def _text(
         f"# {out.title}\n\n{table.description}",
         "```python\nfrom datasets import load_dataset\n\n"
         f'load_dataset("path/to/this/folder", "{first}", split="train", streaming=True)\n```',
-        "## Configs\n\nTokens are estimated at four characters each. A config without documents has no files.\n\n"
+        "## Configs\n\n"
+        + ("Tokens are estimated at four characters each. " if total.characters else "")
+        + "A config without documents has no files.\n\n"
         + _markdown(
             ("config", "documents", "tokens", "languages", "Parquet MB"),
             [
-                (name, f"{c.rows:,}", f"{c.tokens:,}", len(c.languages), f"{c.file_bytes / 1e6:,.1f}")
+                (name, f"{c.rows:,}", f"{c.tokens:,}" if c.characters else "-", len(c.languages) or "-",
+                 f"{c.file_bytes / 1e6:,.1f}")
                 for name, c in [*configs.items(), ("**all**", total)]
             ],
         ),
@@ -224,7 +240,7 @@ def _provenance(described: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("table", f"{described['table']}, Delta version {described['delta_version']}"),
         ("written", f"{described['written']} by run {described['run'] or 'unknown'}"),
         ("made from", inputs or "nothing else"),
-        ("snapshots", ", ".join(described["partitions"] or []) or "none"),
+        (f"{described['partitioned_by'] or 'snapshot'}s", ", ".join(described["partitions"] or []) or "none"),
         ("recipe", f"{described['recipe']}, hash {described['recipe_hash']}"),
         ("code", f"{described['package']}, asset version {described['code_version'] or 'unknown'}"),
         ("generators", generators or "none"),

@@ -24,6 +24,7 @@ from nemotron_assets.recipe import load_recipe
 from nemotron_assets.table import CONTENT_HASH, ID, Column, Part, Parts, Published, Table, content_hash, row_id
 from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
 from resources.lakehouse import Lakehouse
+from tests.sql.lake import frame
 
 LAPTOP = load_recipe("laptop")
 SUBSETS = NEMOTRON_CC_V2.published.configs
@@ -437,3 +438,36 @@ def test_every_published_layout_can_be_exported():
 )
 def test_size_category(count, name):
     assert size_category(count) == name
+
+
+def test_source_code_in_the_published_layout(tmp_path):
+    """Metadata and questions about code, read as a user would: with DuckDB and with pyarrow."""
+    import duckdb
+
+    lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
+    tables, commit = exportable(), "c" * 40
+    files = [
+        {"id": str(k), "repo": "o/r", "commit_id": commit, "rel_path": f"a b/{k}.x", "language": language,
+         "license": "MIT", "content_hash": str(k)}
+        for k, language in enumerate(("C++", "Python", "Python"))
+    ]  # fmt: skip
+    lake.write(tables["code.metadata"], frame(tables["code.metadata"], files))
+    for language in ("C++", "Python"):
+        pair = {"id": language, "language": language, "text": f"Write it in {language}.", "generator": "tiny"}
+        lake.write(tables["code.qa"], frame(tables["code.qa"], [pair]), language)
+
+    export(lake, tables["code.metadata"], tmp_path / "metadata", LAPTOP)
+    read = duckdb.sql(f"select * from '{tmp_path}/metadata/data/Nemotron-Code-Metadata/*.parquet' order by rel_path")
+    assert read.columns[:4] == ["repo", "commit_id", "rel_path", "language"]
+    assert read.fetchall()[0][:5] == ("o/r", commit, "a b/0.x", "C++", "MIT")
+    card = (tmp_path / "metadata" / "README.md").read_text()
+    matter = yaml.safe_load(card.split("---")[1])
+    assert matter["language"] == ["code"], "the Hub knows no programming languages"
+    assert "| MIT | 3 | 100.0% |" in card and "| Nemotron-Code-Metadata | 3 | - | 2 |" in card
+
+    export(lake, tables["code.qa"], tmp_path / "qa", LAPTOP)
+    written = pq.read_table(tmp_path / "qa" / "data" / "Synthetic-Code")
+    assert written.column_names == ["id", "text"]
+    assert sorted(written["text"].to_pylist()) == ["Write it in C++.", "Write it in Python."]
+    card = (tmp_path / "qa" / "README.md").read_text()
+    assert "| **languages** | C++, Python |" in card and "| **generators** | tiny (2 texts) |" in card

@@ -128,6 +128,7 @@ METADATA = Table(
         title="Nemotron-Pretraining-Code-v1, metadata",
         columns=("repo", "commit_id", "rel_path", "language", "license", "blob_id", "content_hash"),
         configs=("Nemotron-Code-Metadata",),
+        histograms=(("code.metadata", "license"),),
     ),
 )
 
