@@ -16,8 +16,9 @@ class CodeLicences(Section):
 
     allowed: tuple[str, ...] = Field(
         ("MIT", "MIT-0", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "0BSD", "ISC", "Unlicense", "CC0-1.0", "Zlib",
-         "BSL-1.0", "PSF-2.0", "Python-2.0", "PostgreSQL", "WTFPL", "NCSA", "X11"),
-        min_length=1, description="SPDX ids (or LicenseRefs) that are accepted, written as SPDX writes them",
+         "BSL-1.0", "PSF-2.0", "Python-2.0", "PostgreSQL", "WTFPL", "NCSA", "X11", "LicenseRef-scancode-protobuf"),
+        min_length=1, description="SPDX ids (or LicenseRefs) that are accepted, written as SPDX writes them; protobuf's "
+        "is BSD-3-Clause with a sentence that leaves generated code to its maker",
     )  # fmt: skip
     exceptions: tuple[str, ...] = Field(
         ("LLVM-exception", "Swift-exception", "fmt-exception"),
@@ -29,9 +30,13 @@ class CodeLicences(Section):
         description="licences not accepted that bind single files, so that a file beside them with an accepted header "
         "of its own may be used (MPL-2.0 §3.3); a repository under any other is a work as a whole",
     )  # fmt: skip
-    own_licence_in_rejected: Literal["review", "allowed"] = Field(
-        "review", description="a file with an accepted licence of its own in a repository whose licence is rejected "
-        "and binds the whole work (GPL)",
+    own_licence_in_rejected: Literal["review", "file_by_file", "allowed"] = Field(
+        "review", description="a file with an accepted licence of its own in a repository whose licence is rejected: a "
+        "person must look; may be used if that licence binds single files only; may be used",
+    )  # fmt: skip
+    bundled_in_texts: bool = Field(
+        True, description="whether a licence text that begins with the licence that the manifest names may go on with "
+        "those of bundled parts; what it names among them is left to a person. Otherwise all of a text applies to all",
     )  # fmt: skip
     manifests_decide: bool = Field(
         True, description="whether a package manifest (package.json, Cargo.toml ...) is enough where no licence text is"

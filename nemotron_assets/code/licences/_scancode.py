@@ -2,7 +2,7 @@
 
 Runs as a program of its own (`library.Library` starts it), because the index is too large for every worker to hold and
 because it must be possible to kill. Dies with its parent; its memory is capped. Request: {"text": ..., "seconds": ...}.
-Answer: {"findings": [...], "late": whether the deadline cut it short} or {"error": ...}.
+Answer: {"findings": [...], "beside": {line: words}, "late": whether the deadline cut it short} or {"error": ...}.
 """
 
 import ctypes
@@ -86,15 +86,23 @@ def speed_up(index) -> None:
     match_set.compute_candidates = compute_candidates
 
 
-def findings(text: str, loaded, deadline: float) -> list[dict]:
-    """Detections in a text, in the order of their lines."""
+def findings(text: str, loaded, deadline: float) -> tuple[list[dict], dict[int, str]]:
+    """Detections in a text, in the order of their lines; and for every line that a match touches, what of it no match
+    takes in: "MIT License, for research only" is a match and a restriction."""
+    from licensedcode.cache import build_spdx_license_expression
     from licensedcode.detection import detect_licenses
+    from licensedcode.match import tokenize_matched_text
 
+    detections = list(detect_licenses(index=loaded.index, query_string=text, deadline=deadline))
+    if not detections:
+        return [], {}
+    tokens = tokenize_matched_text(None, text, loaded.index.dictionary)
+    taken = {position for detection in detections for match in detection.matches for position in match.qspan}
     found = []
-    for detection in detect_licenses(index=loaded.index, query_string=text, deadline=deadline):
+    for detection in detections:
         matches = [
             {
-                "expression": match.rule.license_expression_object.render("{symbol.key}"),
+                "expression": build_spdx_license_expression(match.rule.license_expression, loaded.licensing),
                 "rule": match.rule.identifier,
                 "kind": kind(match.rule),
                 "score": match.score(),
@@ -103,21 +111,33 @@ def findings(text: str, loaded, deadline: float) -> list[dict]:
                 "start": match.start_line,
                 "end": match.end_line,
                 "files": list(match.rule.referenced_filenames or ()),
-                "extra": extra(match),
+                "extra": extra(match, tokens, taken),
             }
             for match in detection.matches
         ]
         spdx = detection.license_expression_spdx or detection.license_expression or ""
         found.append({"expression": spdx, "matches": matches, "log": list(detection.detection_log or ())})
-    return found
+    return found, beside(tokens, taken)
 
 
-def extra(match) -> str:
-    """The words inside a match that are not in the rule: what somebody has put into a licence, or a name."""
+def beside(tokens: list, taken: set[int]) -> dict[int, str]:
+    """By line, from 1, what no match takes in, for the lines of which a match takes something."""
+    lines: dict[int, list[str]] = {}
+    touched = set()
+    for token in tokens:
+        if token.pos in taken:
+            touched.add(token.line_num)
+        lines.setdefault(token.line_num, []).append(" " if token.pos in taken else token.value)
+    return {number: " ".join("".join(lines[number]).split()) for number in sorted(touched)}
+
+
+def extra(match, tokens: list, taken: set[int]) -> str:
+    """The words between a match's first and last that no match takes in: what somebody has put into a licence."""
     if match.matcher in ("1-hash", "2-aho", "1-spdx-id"):
         return ""
-    text = match.matched_text(highlight=True, highlight_matched="{}", highlight_not_matched="\x01{}\x02")
-    return " ".join(piece.partition("\x02")[0] for piece in text.split("\x01")[1:])[:2_000]
+    places = [place for place, token in enumerate(tokens) if token.pos in (match.qstart, match.qend)]
+    inside = tokens[places[0] : places[-1]] if places else ()
+    return " ".join(token.value for token in inside if token.is_text and token.pos not in taken)[:2_000]
 
 
 def kind(rule) -> str:
@@ -142,7 +162,8 @@ def main(memory_mb: int, parent: int) -> None:
         request = json.loads(line)
         deadline = time.time() + request["seconds"]
         try:
-            answer = {"findings": findings(request["text"], loaded, deadline), "late": time.time() > deadline}
+            found, rest = findings(request["text"], loaded, deadline)
+            answer = {"findings": found, "beside": rest, "late": time.time() > deadline}
         except MemoryError:
             raise SystemExit(9) from None
         except Exception as error:

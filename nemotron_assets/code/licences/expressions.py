@@ -146,6 +146,27 @@ def _judge(tree, recipe: CodeLicences) -> Verdict:
     return Verdict(decision, "; ".join(reasons))
 
 
+@functools.cache
+def _categories() -> dict[str, str]:
+    import json
+    from importlib.resources import files
+
+    index = files("license_expression").joinpath("data/scancode-licensedb-index.json").read_text()
+    rows = json.loads(index)
+    return {
+        name: row["category"]
+        for row in rows
+        for name in (row["spdx_license_key"], *row["other_spdx_license_keys"])
+        if name
+    }
+
+
+def category(name: str) -> str:
+    """ScanCode's kind of a licence (Permissive, Copyleft, Copyleft Limited, Source-available, Commercial ...), of a
+    licence with an exception that of the licence; empty for one it does not know."""
+    return _categories().get(name.partition(" WITH ")[0], "")
+
+
 def _known(name: str) -> bool:
     return name.startswith("LicenseRef-scancode-") or name in _licensing().known_symbols
 

@@ -51,7 +51,8 @@ class Memory(OrderedDict):
         wanted = [content_hash(f"{self.library}\x1f{key}") for key in keys]
         rows = self.stored.scan().filter(pl.col("id").is_in(wanted)).select("text", "findings", "problem").collect()
         for key, findings, problem in rows.iter_rows():
-            self[key] = Scan(json.loads(findings), problem)
+            said = json.loads(findings)
+            self[key] = Scan(said["detections"], problem, {int(n): words for n, words in said["beside"].items()})
 
     def learn(self, key: str, scan: Scan) -> None:
         """Keep a new scan, and store it with the next ones."""
@@ -72,7 +73,7 @@ class Memory(OrderedDict):
         if self.pending:
             rows = [
                 {"id": content_hash(f"{self.library}\x1f{key}"), "library": self.library, "text": key,
-                 "findings": json.dumps(scan.findings), "problem": scan.problem}
+                 "findings": json.dumps({"detections": scan.findings, "beside": scan.beside}), "problem": scan.problem}
                 for key, scan in self.pending.items()
             ]  # fmt: skip
             self.lake.append(SCANS, pa.Table.from_pylist(rows, SCANS.arrow_schema()), run_id=self.run_id)

@@ -21,11 +21,13 @@ from nemotron_assets.table import content_hash
 
 PROGRAM = Path(__file__).with_name("_scancode.py")
 START_S = 300.0
+#: Changes when what is kept of the library's answer does, so that older answers are not taken for new ones.
+ANSWERS = 2
 
 
 def library_version() -> str:
     """What findings depend on beside the text."""
-    return f"scancode-toolkit-mini {version('scancode-toolkit-mini')}"
+    return f"scancode-toolkit-mini {version('scancode-toolkit-mini')}, answers {ANSWERS}"
 
 
 class LibraryDied(RuntimeError):
@@ -35,10 +37,19 @@ class LibraryDied(RuntimeError):
 @dataclass
 class Scan:
     """What the library says about one text. `findings` are detections: expression and the matches it rests on;
-    `problem` is empty, or says why there is no complete answer (then nothing may be allowed because of it)."""
+    `beside` is what no match takes in of the lines (from 1) that a match touches; `problem` is empty, or says why there
+    is no complete answer (then nothing may be allowed because of it)."""
 
     findings: list[dict[str, Any]] = field(default_factory=list)
     problem: str = ""
+    beside: dict[int, str] = field(default_factory=dict)
+
+    def rest(self, text: str) -> str:
+        """The text without what the library has recognised, line by line."""
+        lines = text.splitlines()
+        for number, words in self.beside.items():
+            lines[number - 1 : number] = [words]
+        return "\n".join(lines)
 
 
 class Library:
@@ -90,7 +101,8 @@ class Library:
             return Scan(problem=str(error))
         if "error" in answer:
             return Scan(problem=answer["error"])
-        return Scan(answer["findings"], f"not finished within {self.seconds:g} s" if answer["late"] else "")
+        beside = {int(number): words for number, words in answer["beside"].items()}
+        return Scan(answer["findings"], f"not finished within {self.seconds:g} s" if answer["late"] else "", beside)
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         if self._process is None or self._process.poll() is not None:

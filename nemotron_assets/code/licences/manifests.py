@@ -16,6 +16,11 @@ from nemotron_assets.code.licences.debian import expression as by_short_name
 from nemotron_assets.code.licences.expressions import is_spdx, join_all, join_any, parse
 
 MAX_CHARACTERS = 400_000
+#: Manifests that hold nothing but data: what they say of licences is what they declare. Others may have a header.
+ONLY_DATA = frozenset({
+    "npm", "composer", "cargo", "pyproject", "setup.cfg", "pkg-info", "cran", "pom", "cpan", "cpan-yaml", "hpack",
+    "cabal", "nuspec", "reuse",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,10 +95,10 @@ _SPELLED = {
     "gplv2orlater": "GPL-2.0-or-later", "gplv3orlater": "GPL-3.0-or-later", "gnugplv3": "GPL-3.0-only", "lgplv3": "LGPL-3.0-only",  # noqa: E501
 }  # fmt: skip
 _CLASSIFIERS = {
-    "MIT License": "MIT", "MIT No Attribution License (MIT-0)": "MIT-0", "Apache Software License": "",
+    "MIT License": "MIT", "MIT No Attribution License (MIT-0)": "MIT-0", "Apache Software License": "Apache-2.0",
     "ISC License (ISCL)": "ISC", "zlib/libpng License": "Zlib", "The Unlicense (Unlicense)": "Unlicense",
     "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication": "CC0-1.0", "Boost Software License 1.0 (BSL-1.0)": "BSL-1.0",  # noqa: E501
-    "Python Software Foundation License": "PSF-2.0", "BSD License": "", "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",  # noqa: E501
+    "Python Software Foundation License": "PSF-2.0", "BSD License": "BSD-3-Clause", "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",  # noqa: E501
     "GNU General Public License v2 (GPLv2)": "GPL-2.0-only", "GNU General Public License v3 (GPLv3)": "GPL-3.0-only",
     "GNU General Public License v2 or later (GPLv2+)": "GPL-2.0-or-later",
     "GNU General Public License v3 or later (GPLv3+)": "GPL-3.0-or-later",
@@ -106,7 +111,7 @@ _CLASSIFIERS = {
 
 
 def _classifiers(text: str) -> tuple[str, ...]:
-    """SPDX ids of Python's licence classifiers; those that leave the version open are left out."""
+    """SPDX ids of Python's licence classifiers. Two leave the version open and are read as ScanCode reads them."""
     names = re.findall(r"License :: (?:OSI Approved :: )?([^\"'\n\r\]]+?)\s*(?=[\"'\n\r\]]|$)", text)
     return tuple(dict.fromkeys(filter(None, (_CLASSIFIERS.get(name.strip(), "") for name in names))))
 

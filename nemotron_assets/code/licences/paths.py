@@ -47,6 +47,28 @@ def is_licence(path: str) -> bool:
     return True
 
 
+#: Names that nothing but a licence has; "create-license-form.txt" is one only if a licence stands in it.
+_PLAIN = re.compile(
+    r"(?i)^(?:(?:un)?licen[sc]es?|copying(?:v?[0-9])?|copyright|eula"
+    r"|(?:mit|bsd|apache|gpl|lgpl|mpl|isc|zlib)[-_. ]licen[sc]e)"
+    r"(?:[-_. ]?(?:txt|md|markdown|rst|adoc|html?|lesser|lib|mit|bsd|apache|mpl|isc|gpl|lgpl|[0-9.-]+|v[0-9.]+))*$"
+)
+_BUNDLED = re.compile(r"(?i)(third|3rd)[-_. ]?part(y|ies)|bundled|external|vendored|dependenc|components")
+
+
+def is_plain_licence(path: str) -> bool:
+    """Whether a file's name is that of a licence and nothing else, so that what it says must be known."""
+    return bool(_PLAIN.match(basename(path)))
+
+
+def is_bundled_licence(path: str) -> bool:
+    """Whether a licence text is by its name that of somebody else's work, of which parts are included: one in a folder
+    of licences, or LICENSE.third-party."""
+    if dirname(path) != scope(path) and not is_debian(path):
+        return True
+    return bool(_BUNDLED.search(basename(path)))
+
+
 def is_notice(path: str) -> bool:
     """Whether a file names others whose work is included (NOTICE): to be passed on, but no licence."""
     return bool(_NOTICE.match(basename(path)))

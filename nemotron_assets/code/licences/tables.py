@@ -46,7 +46,7 @@ SCANS = Table(
         Column("id", "string", "xxh3-128 hex of the version of the library and the text"),
         Column("library", "string", "name and version of the library"),
         Column("text", "string", "xxh3-128 hex of the text"),
-        Column("findings", "string", "its detections with their matches, as JSON"),
+        Column("findings", "string", "its detections with their matches, and what stands beside them, as JSON"),
         Column("problem", "string", "why there is no complete answer; empty if there is one"),
     ),
 )

@@ -70,9 +70,9 @@ _STRONG_PIECES = ("spdx-license", "permission ", "redistribution and", "licensed
                   "provided ", "released ")  # fmt: skip
 #: Words of an actual grant or notice, for the end of files, where code and prose mention licences in passing.
 _STRONG = re.compile(
-    r"(?i)spdx-license-identifier|permission is hereby granted|permission to use, copy|redistribution and use in source|"  # noqa: E501
-    r"licensed under|under the terms of|general public license|provided .as.is. without|released (?:in)?to the public domain|"  # noqa: E501
-    r"under the (?:mit|bsd|apache|isc|zlib|boost)"
+    r"(?i)spdx-license-identifier|permission is hereby granted|permission to use, copy|licensed under|"
+    r"redistribution and use in source|under the terms of|general public license|provided .as.is. without|"
+    r"released (?:in)?to the public domain|under the (?:mit|bsd|apache|isc|zlib|boost)"
 )
 
 
@@ -117,17 +117,46 @@ def licence_section(readme: str, limit: int = 3_000) -> tuple[str, int]:
 
 #: What takes back what a permissive licence grants, wherever it stands.
 _RESTRICTS = re.compile(
-    r"(?i)non-?commercial|\bevil\b|\bmilitary\b|\bweapons?\b|(?:academic|research|educational|evaluation|personal|internal)"
-    r"[ -](?:use|purposes?)[ -]only|only for (?:academic|research|educational|evaluation|personal|internal|private)|"
-    r"proprietary and confidential|confidential and proprietary|unauthori[sz]ed (?:copying|use|distribution|"
-    r"reproduction|duplication)|trade secrets?|not for (?:commercial|redistribution|distribution)|do not (?:re)?distribute|"  # noqa: E501
-    r"(?:may|must|shall|can|is) not be (?:copied|reproduced|redistributed|disclosed|distributed|sold|shared|modified)|"
-    r"(?:may|must|shall) not (?:sell|be sold|use the software (?:for|to)|copy|redistribute|be used (?:for|in|by) (?!endors|"  # noqa: E501
-    r"advertis))|without (?:the )?(?:express|prior|explicit)(?: prior)?(?: written)? consent|commercial (?:use|purposes?|"  # noqa: E501
-    r"usage) (?:is|are|requires?|without|only)|for commercial use|commercial licen[sc]e|training (?:of )?(?:any )?(?:ai|machine learning|"  # noqa: E501
-    r"large language|language models?)|ethical (?:source|licen)|"
-    r"interdite?s? sans|alle rechte vorbehalten|nicht gestattet|todos los derechos reservados|prohibid[ao]|tous droits "
-    r"r[ée]serv|все права защищены|запрещ|版权所有|未经.{0,12}许可|不得|無断|禁止|wszelkie prawa zastrze"
+    "(?i)"
+    + "|".join(
+        (
+            r"non[- ]?commercial",
+            r"\bnot (?:for )?evil\b",
+            r"\bus(?:e|ed|age)\b[^.]{0,80}\b(?:military|weapons?|nuclear)\b",
+            r"(?:academic|research|educational|evaluation|personal|internal)[ -](?:use|purposes?)[ -]only",
+            r"only for (?:academic|research|educational|evaluation|personal|internal|private)",
+            r"(?:free|only) for (?:personal|private|academic|educational|research|student)",
+            r"(?:proprietary and confidential|confidential and proprietary)",
+            r"unauthori[sz]ed (?:copying|use|distribution|reproduction|duplication)",
+            r"trade secrets?",
+            r"not for (?:commercial|redistribution|distribution)",
+            r"(?:may|must|shall) not (?:sell|be sold|use the software (?:for|to)|copy|redistribute)",
+            r"(?:may|must|shall) not be used (?:for|in|by) (?!endors|advertis)",
+            r"without (?:the )?(?:express|prior|explicit)(?: prior)?(?: written)? (?:consent|permission)",
+            r"commercial (?:use|purposes?|usage) (?:is|are|requires?|without|only)",
+            r"training (?:of )?(?:any )?(?:ai|machine learning|large language|language models?)",
+            r"ethical (?:source|licen)",
+            r"interdite?s? sans",
+            r"alle rechte vorbehalten",
+            r"nicht gestattet",
+            r"todos los derechos reservados",
+            r"prohibid[ao]",
+            r"tous droits r[ée]serv",
+            r"все права защищены",
+            r"запрещ",
+            r"版权所有",
+            r"未经.{0,12}许可",
+            r"不得",
+            r"無断",
+            r"禁止",
+            r"wszelkie prawa zastrze",
+        )
+    )
+)
+#: What does so in a notice, but which documentation also says of objects and servers.
+_RESTRICTS_IN_NOTICES = re.compile(
+    r"(?i)(?:may|must|shall|can|is) ?not be (?:copied|reproduced|redistributed|disclosed|distributed|sold|shared|modified)|"
+    r"do not (?:re)?distribute|for commercial use|commercial licen[sc]e"
 )
 #: Words that, put into the text of a licence, change what it says.
 _CHANGES = re.compile(
@@ -145,10 +174,16 @@ _CONDITIONS = re.compile(
 
 
 @functools.lru_cache(4_096)
-def restriction(text: str) -> str:
-    """Words that take back a permissive licence; empty if there are none."""
-    match = _RESTRICTS.search(" ".join(re.sub(r"(?m)^[\s*#/;%!-]+", " ", text).split()))
+def restriction(text: str, notice: str | None = None) -> str:
+    """Words that take back a permissive licence; empty if there are none. `notice` is the part of a text that is a
+    notice, if not all of it."""
+    match = _RESTRICTS.search(_flat(text)) or _RESTRICTS_IN_NOTICES.search(_flat(text if notice is None else notice))
     return match[0][:80] if match else ""
+
+
+def _flat(text: str) -> str:
+    """A text on one line, without the signs that comments begin their lines with."""
+    return " ".join(re.sub(r"(?m)^[\s*#/;%!-]+", " ", text).split())
 
 
 def change(inserted: str) -> str:
@@ -157,13 +192,35 @@ def change(inserted: str) -> str:
     return match[0] if match else ""
 
 
-def added_condition(text: str, covered: list[tuple[int, int]]) -> str:
-    """The first condition in the lines of a licence file that no match covers (line ranges, from 1); empty if none."""
+def added_condition(text: str, covered: list[tuple[int, int]], beside: dict[int, str]) -> str:
+    """The first condition in what no match covers of a licence file (`covered`: line ranges from 1; `beside`: what is
+    left of the lines that a match touches); empty if there is none."""
     lines = text.splitlines()
     for start, end in covered:
-        lines[start - 1 : end] = [""] * len(lines[start - 1 : end])
+        lines[start - 1 : end] = [
+            beside.get(number, "") if number in (start, end) else ""
+            for number in range(start, min(end, len(lines)) + 1)
+        ]
     match = _CONDITIONS.search(" ".join(" ".join(lines).split()))
     return match[0] if match else ""
+
+
+#: The history before Python's licences speaks of the GPL ("GPL-compatible") and states no terms.
+_HISTORY = re.compile(r"A\. HISTORY OF THE SOFTWARE.*?(?=B\. TERMS AND CONDITIONS FOR ACCESSING)", re.DOTALL)
+
+
+def without_history(text: str) -> str:
+    """A licence text without the history that stands before its terms; lines keep their numbers."""
+    return _HISTORY.sub(lambda match: "\n" * match[0].count("\n"), text)
+
+
+def named_files(text: str) -> frozenset[str]:
+    """What in a text looks like a path: words with a slash, or with a dot inside and an ending of letters."""
+    words = (word.strip("`'\"()[]<>{},;:.*").removeprefix("./").rstrip("/*").lower() for word in text.split())
+    return frozenset(word for word in words if _PATH.fullmatch(word) and "//" not in word)
+
+
+_PATH = re.compile(r"[\w.+@-]+(?:/[\w.+@-]+)+|[\w+@-]+(?:\.[\w+@-]+)*\.[a-z]\w{0,5}")
 
 
 #: R's LICENSE of a package under MIT or BSD: a form that names year and holder; DESCRIPTION names the licence.

@@ -75,7 +75,7 @@ TRAPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "own header in an MPL repository": (
         {"a.py": comment("SPDX-License-Identifier: MIT"), "b.py": CODE,
          "LICENSE": "This Source Code Form is subject to the terms of the Mozilla Public License, v. 2.0."},
-        {"a.py": "allowed", "b.py": "rejected"},
+        {"a.py": "review", "b.py": "rejected"},
     ),
     "only in headers": ({"a.py": comment(BSD3), "b.py": CODE}, {"a.py": "allowed", "b.py": "rejected"}),
     "SPDX tags": (

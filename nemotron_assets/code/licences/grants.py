@@ -1,0 +1,210 @@
+"""What a text grants: the library's findings weighed, changes and restrictions noticed, doubts said in words.
+
+A licence text may hold more than the licence: a title, the same licence's terms twice, a choice with both texts, other
+people's licences for parts that are bundled. What is left is one expression, its evidence, and the reason, if there is
+one, why it must not be taken at its word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nemotron_assets.code.licences import texts
+from nemotron_assets.code.licences.expressions import ALLOWED, REVIEW, Verdict, join_all, judge, licences, statement
+from nemotron_assets.code.licences.library import Scan
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe.code_licences import CodeLicences
+
+#: Words of a rule up to which it is a title or a mention; the terms of a licence are longer.
+MENTION = 60
+#: Score below which a match beside a good one on the same lines is noise: a few words that many licences share.
+_NOISE, _GOOD = 25, 90
+_PUBLIC_DOMAIN = "LicenseRef-scancode-public-domain"
+#: Licences whose terms say "public domain" themselves.
+_DEDICATIONS = frozenset({"CC0-1.0", "Unlicense"})
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One thing that was found: where it stands, what it says, and by which rule of the library."""
+
+    kind: str
+    path: str
+    start: int
+    end: int
+    expression: str
+    rule: str = ""
+    score: float = 100.0
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A licence that somebody gives, with its evidence. `doubt` says why it must not be taken at its word."""
+
+    expression: str
+    evidence: tuple[Evidence, ...]
+    doubt: str = ""
+    faint: bool = False  # the doubt is only that few words of it stand there, a mention in passing
+    near: float = 100.0  # the lowest score among the terms that make it faint
+    main: str = ""  # of a licence file: what its first terms are, where others follow
+    others: tuple[tuple[str, int], ...] = ()  # the licences behind them, with the length of their terms
+    rest: str = ""  # of a licence file: its words that belong to no licence, which may name files
+
+    def verdict(self, recipe: CodeLicences) -> Verdict:
+        found = judge(self.expression, recipe)
+        return Verdict(REVIEW, self.doubt) if self.doubt and found.decision == ALLOWED else found
+
+
+def all_evidence(grants: list[Grant]) -> tuple[Evidence, ...]:
+    return tuple(evidence for grant in grants for evidence in grant.evidence)
+
+
+def first_doubt(grants: list[Grant]) -> str:
+    return next((grant.doubt for grant in grants if grant.doubt), "")
+
+
+def families(expression: str) -> set[str]:
+    """The licences of an expression without what does not matter for which texts belong together."""
+    return {re.sub(r"-(only|or-later|Views)$", "", name) for name in licences(expression)}
+
+
+def granted(kind: str, path: str, scanned: Scan, lines_before: int, recipe: CodeLicences) -> Grant:
+    """What the library's findings in a text amount to: all of them apply."""
+    found = [kept for detection in scanned.findings if (kept := _without_noise(detection, recipe))]
+    matches = [match for detection in found for match in detection["matches"]]
+    evidence, doubt, faint, near = [], scanned.problem, False, 100.0
+    for detection in found:
+        said = detection["expression"]
+        score = min(match["score"] for match in detection["matches"])
+        first, last = detection["matches"][0], detection["matches"][-1]
+        best = max(detection["matches"], key=lambda match: match["length"])
+        evidence.append(
+            Evidence(kind, path, lines_before + min(first["start"], best["start"]),
+                     lines_before + max(m["end"] for m in detection["matches"]), said, best["rule"], score)
+        )  # fmt: skip
+        weak = [match for match in detection["matches"] if match["score"] < recipe.min_score]
+        weak = [match for match in weak if not _tolerable(match, matches, recipe)]
+        changed = next(filter(None, (texts.change(match["extra"]) for match in detection["matches"])), "")
+        if not doubt and weak:
+            doubt = f"only {score:.0f}% like {said} (lines {first['start']}-{last['end']})"
+            faint = True
+        elif not doubt and changed:
+            doubt = f"the text of {said} was changed: {changed!r} was put in"
+        if weak:
+            near = min(near, score)
+        if changed:
+            faint = False
+    return Grant(_together(found), tuple(evidence), doubt, faint, near)
+
+
+def _without_noise(detection: dict, recipe: CodeLicences) -> dict | None:
+    """A detection without matches of a few scattered words on the lines of a good one, its expression without what
+    states no licence; None if nothing is left."""
+    good = [match for match in detection["matches"] if match["score"] >= _GOOD and statement(match["expression"])]
+    kept = [
+        match
+        for match in detection["matches"]
+        if match["score"] >= _NOISE
+        or not any(match["start"] <= other["end"] and other["start"] <= match["end"] for other in good)
+    ]
+    expression = detection["expression"]
+    if len(kept) < len(detection["matches"]):
+        expression = join_all(match["expression"] for match in kept)
+    said = statement(expression)
+    return {**detection, "matches": kept, "expression": said} if said else None
+
+
+def _tolerable(weak: dict, matches: list[dict], recipe: CodeLicences) -> bool:
+    """Whether a weak match does not matter: a title or a mention of what the terms beside it are, or of another
+    licence that is accepted too. Terms of a licence that are only nearly its terms do matter."""
+    if weak["length"] > MENTION or weak["score"] < _NOISE:
+        return False
+    said = statement(weak["expression"])
+    strong = {statement(match["expression"]) for match in matches if match["score"] >= recipe.min_score}
+    terms = [match for match in matches if match["score"] >= recipe.min_score and match["length"] > MENTION]
+    if said in strong or not said:
+        return True
+    return judge(said, recipe).decision == ALLOWED and any(
+        judge(match["expression"], recipe).decision == ALLOWED for match in terms
+    )
+
+
+def _together(found: list[dict]) -> str:
+    """One expression for all detections of a text. Terms that follow a choice between them are that choice's, and
+    "public domain" beside a dedication's terms is the dedication."""
+    pieces = list(dict.fromkeys(piece for detection in found for piece in _pieces(detection["expression"])))
+    terms = {
+        family
+        for detection in found
+        for match in detection["matches"]
+        if match["kind"] == "text" and match["length"] > MENTION
+        for family in families(match["expression"])
+    }
+    choices = [families(piece) for piece in pieces if " OR " in piece]
+    kept = []
+    for piece in pieces:
+        own = families(piece)
+        if " OR " not in piece and own <= terms and any(own <= choice for choice in choices):
+            continue
+        if piece == _PUBLIC_DOMAIN and any(_DEDICATIONS & set(licences(other)) for other in pieces):
+            continue
+        kept.append(piece)
+    return join_all(kept)
+
+
+def _pieces(expression: str) -> list[str]:
+    """The parts of an expression that all apply."""
+    from nemotron_assets.code.licences.expressions import parse
+
+    tree = parse(expression)
+    if tree is None or getattr(tree, "operator", "").strip() != "AND":
+        return [expression]
+    return [str(argument) for argument in tree.args]
+
+
+def licence_file(
+    path: str, text: str, scan: Callable[[str], Scan], recipe: CodeLicences, *, named: bool = True
+) -> Grant | None:
+    """What a licence text grants. None for one that only points elsewhere (R's form, "see ../LICENSE"), and for a text
+    without a licence whose name is not that of a licence file after all (`named`: it is)."""
+    text = texts.without_history(text)
+    if texts.TEMPLATE.match(text) or not text.strip():
+        return None
+    scanned = scan(text)
+    grant = granted("licence_file", path, scanned, 0, recipe)
+    if not grant.expression:
+        pointed = any(match["files"] for detection in scanned.findings for match in detection["matches"])
+        if (pointed and len(text) < 1_000) or not named:
+            return None
+        line = Evidence("licence_file", path, 1, text.count("\n") + 1, "", "", 0.0)
+        return Grant("", (line,), scanned.problem or "the licence text is not known")
+    rest = scanned.rest(text)
+    covered = [(match["start"], match["end"]) for detection in scanned.findings for match in detection["matches"]]
+    main, others = _main(scanned, recipe)
+    grant = replace(grant, main=main, others=others, rest=rest)
+    words = texts.restriction(rest) or texts.added_condition(text, covered, scanned.beside)
+    if not grant.doubt and words:
+        return replace(grant, doubt=f"the licence text has words of its own: {words!r}")
+    return grant
+
+
+def _main(scanned: Scan, recipe: CodeLicences) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """The first terms of a licence text, and the licences behind their end with the length of what stands of them."""
+    matches = [match for detection in scanned.findings for match in detection["matches"]]
+    matches = sorted((m for m in matches if statement(m["expression"])), key=lambda m: (m["start"], -m["length"]))
+    first = next((match for match in matches if match["length"] > MENTION), None)
+    if first is None:
+        return "", ()
+    mine = families(first["expression"])
+    others = []
+    for match in matches:
+        if families(match["expression"]) <= mine:
+            continue
+        if match["start"] < first["end"]:
+            return "", ()
+        others.append((statement(match["expression"]), match["length"]))
+    return first["expression"], tuple(others)
