@@ -58,6 +58,10 @@ install_package() {
 # The text browser lays out pages with mathematics.
 command -v lynx >/dev/null ||
     install_package lynx "Pages with mathematics are laid out by the text browser Lynx:" "install it (sudo apt-get install lynx)."
+# Programs that a model wrote are run in it, and nowhere else.
+command -v bwrap >/dev/null ||
+    install_package bubblewrap "Programs that a language model wrote are run in the sandbox bubblewrap:" \
+        "install it (sudo apt-get install bubblewrap)."
 # Only the browser tests need this one; a machine of one's own may name another browser with CHROMIUM=/path.
 if [[ $browser == yes && -z ${CHROMIUM:-$(command -v chromium || command -v chromium-browser || true)} ]]; then
     install_package chromium "The browser tests need Chromium:" \
