@@ -1,16 +1,23 @@
-"""The numbers of code files and OpenCoder's thresholds in plain Python, a file at a time.
+"""Numbers of code files and OpenCoder's thresholds in Python, a file at a time; run in the environment of the peers.
+
+    python benchmarks/_code_peer.py files.json RUN
 
 Written the way BigCode's preprocessing and datatrove's filters work: strings, regular expressions, counters, Pygments
-for comments and string literals. It is what `benchmarks/code.py` compares with; nothing else uses it.
+for comments and string literals; repetition is counted by datatrove's own functions, over words between white space.
+RUN: bytes (what needs no lexer), left (syntax, too, but not of files that an `unparsed` rule drops) or all (syntax of
+every file). Prints the CPU seconds and the files kept, as JSON.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
+import json
 import re
+import sys
+import time
 import warnings
-from collections import Counter
+from pathlib import Path
 
 HEX = re.compile(r"(?:(?:0x|\\x)[0-9a-fA-F]{2}[, \t\n]*){8,}")
 BASE64 = re.compile(r"[A-Za-z0-9+/=]{64,}")
@@ -30,33 +37,10 @@ PASS = re.compile(r"^\s*pass\s*$", re.M)
 ZERO = re.compile(r"= ?(?:0|null|false);\s*$", re.M)
 
 
-def ngrams(words: list[str], size: int) -> list[str]:
-    return [" ".join(words[i : i + size]) for i in range(len(words) - size + 1)]
-
-
-def top_duplicate(grams: list[str]) -> int:
-    if not grams:
-        return 0
-    gram, count = Counter(grams).most_common(1)[0]
-    return len(gram) * count if count > 1 else 0
-
-
-def all_duplicates(words: list[str], size: int) -> int:
-    """Characters of words in sequences that came before (as datatrove's Gopher repetition filter counts them)."""
-    seen, repeated, i = set(), 0, 0
-    while i < len(words) - size:
-        gram = "".join(words[i : i + size])
-        if gram in seen:
-            repeated += len(gram)
-            i += size
-        else:
-            seen.add(gram)
-            i += 1
-    return repeated
-
-
 def of_text(text: str, language: str) -> dict[str, float]:
     """What needs no parser."""
+    from datatrove.pipeline.filters.gopher_repetition_filter import find_all_duplicate, find_top_duplicate, get_n_grams
+
     size, lines, words = max(1, len(text)), text.split("\n"), text.split()
     count, identifiers = max(1, len(lines)), IDENTIFIER.findall(text)
     stripped = [line.strip() for line in lines if line.strip()]
@@ -83,13 +67,14 @@ def of_text(text: str, language: str) -> dict[str, float]:
         "generated_mark": int(GENERATED.search(text[:1000]) is not None),
     }  # fmt: skip
     for n in (2, 3, 4):
-        found[f"top_{n}gram_share"] = top_duplicate(ngrams(words, n)) / size
+        grams = get_n_grams(words, n)
+        found[f"top_{n}gram_share"] = find_top_duplicate(grams) / size if grams else 0
     for n in range(5, 11):
-        found[f"repeated_{n}gram_share"] = all_duplicates(words, n) / size
+        found[f"repeated_{n}gram_share"] = find_all_duplicate(words, n) / size
     return found
 
 
-def of_syntax(text: str, path: str, language: str) -> dict[str, float]:
+def of_syntax(text: str, path: str, language: str, grammar: str | None) -> dict[str, float]:
     """What takes a lexer (Pygments, as BigCode does) or a parser: Python's own, tree-sitter for other languages."""
     from pygments.lexers import get_lexer_for_filename
     from pygments.token import Token
@@ -100,10 +85,11 @@ def of_syntax(text: str, path: str, language: str) -> dict[str, float]:
         "function_line_share": len(FUNCTION.findall(text)) / count,
         "import_line_share": len(IMPORT.findall(text)) / count,
         "pass_line_share": len(PASS.findall(text)) / count,
-        "syntax_ok": _of_python(text, count) if language == "Python" else _parses(text, language),
     }
-    if isinstance(found["syntax_ok"], dict):
-        found |= found.pop("syntax_ok")
+    if language == "Python":
+        found |= _of_python(text, count)
+    elif grammar:  # there is no parser in Python for most languages, so it is ours, too
+        found["syntax_ok"] = int(not _parser(grammar).parse(text.encode()).root_node.has_error)
     try:
         tokens = list(get_lexer_for_filename(path).get_tokens(text))
     except ClassNotFound:
@@ -133,15 +119,6 @@ def _of_python(text: str, lines: int) -> dict[str, float]:
     return {"syntax_ok": 1, "trivial_function_share": trivial / lines, "no_logic_line_share": idle / lines}
 
 
-def _parses(text: str, language: str) -> int | None:
-    """Whether a file of another language parses: there is no parser in Python for most, so it is ours, too."""
-    from nemotron_assets.code.quality.syntax import GRAMMARS
-
-    if language not in GRAMMARS:
-        return None
-    return int(not _parser(GRAMMARS[language]).parse(text.encode()).root_node.has_error)
-
-
 @functools.cache
 def _parser(grammar: str):
     from tree_sitter import Parser
@@ -158,3 +135,23 @@ def failed(numbers: dict[str, float], bounds: dict[str, tuple[float | None, floa
         if value is not None and ((low is not None and value < low) or (high is not None and value > high)):
             names.append(name)
     return names
+
+
+def main(source: str, run: str) -> None:
+    given = json.loads(Path(source).read_text())
+
+    def judged(path: str, language: str, count: int, text: str) -> bool:
+        numbers, bounds = {"bytes": count, **of_text(text, language)}, given["bounds"][language]
+        if run == "all" or (run == "left" and not set(failed(numbers, bounds)) & set(given["unparsed"])):
+            numbers |= of_syntax(text, path, language, given["grammars"].get(language))
+        return not failed(numbers, bounds)
+
+    for file in given["files"]:
+        judged(*file)  # loads lexers and grammars
+    started = time.process_time()
+    kept = sum(judged(*file) for file in given["files"])
+    print(json.dumps({"seconds": time.process_time() - started, "kept": kept}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,25 +1,28 @@
 """Numbers and rules about code files, with syntax and without, are at least 10 times as fast as plain Python's.
 
 CPU time on one core, texts in memory on both sides. The files are those of the embedded sample, or those of a folder.
-The peer (benchmarks/_code_peer.py) is written as BigCode's preprocessing and datatrove's filters are: regular
-expressions and counters, Pygments for comments and string literals, parsers for what must parse; ours are compiled
-passes and tree-sitter, whose parsing alone is half of the time. Both measure the syntax of the same files: not of those
-that a rule of `unparsed` drops anyway; measuring it of all is timed, too. Numbers that need no parser are compared by
-themselves as well. Complexity (lizard) and the search for secrets run on kept files only and are timed apart.
+The peer (benchmarks/_code_peer.py) works as BigCode's preprocessing and datatrove's filters do: regular expressions,
+datatrove's own functions for repetition, Pygments for comments and string literals, parsers for what must parse; ours
+are compiled passes and tree-sitter, whose parsing alone is half of the time. Both measure the syntax of the same files:
+not of those that a rule of `unparsed` drops anyway; measuring it of all is timed, too. Numbers that need no parser are
+compared by themselves as well. Complexity (lizard) and the search for secrets run on kept files only and are timed
+apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import _code_peer as peer
-from benchmarks.harness import Claim, alternate, ratio, table, verdict
+from benchmarks._peers import peers_python
+from benchmarks.harness import FOLDER, Claim, alternate, measure, ratio, table, verdict
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code_quality import CodeQuality
@@ -60,33 +63,34 @@ def main(argv: list[str]) -> int:
 
     import polars as pl
 
-    from nemotron_assets.code.quality import rules, screen, signals
+    from nemotron_assets.code.quality import rules, screen, signals, syntax
     from nemotron_assets.code.quality.secrets import clean
     from nemotron_assets.recipe import load_recipe
 
     recipe = load_recipe("nano2").code_quality
     rows = files(options.input).sort("id")  # as good as by chance
-    ours, theirs, rounds = (rows.head(400), rows.head(100), 1) if options.quick else (rows, rows, 3)
+    ours, theirs, rounds = (rows.head(400), rows.head(150), 1) if options.quick else (rows, rows, 2)
     size = {name: frame["bytes"].sum() / 1e6 for name, frame in (("ours", ours), ("theirs", theirs))}
     print(f"{len(ours):,} files, {size['ours']:.2f} MB; {len(theirs):,} of them, {size['theirs']:.2f} MB, for the peer")
     everything = recipe.model_copy(update={"unparsed": ()})
-    bounds = {
-        language: {name: (b.min, b.max) for name, b in rules.rules_of(language, recipe).items()}
-        for language in rows["language"].unique()
-    }
 
     def judged(settings: CodeQuality) -> pl.DataFrame:
         numbers = signals.annotate(ours, settings).with_columns(parents=pl.concat_list("id"))
         return numbers.with_columns(rules=rules.failures(settings))
 
-    def plain(syntax: bool, unparsed: tuple[str, ...] = ()) -> int:
-        dropped = 0
-        for path, language, count, text in theirs.select("rel_path", "language", "bytes", "content").iter_rows():
-            numbers = {"bytes": count, **peer.of_text(text, language)}
-            if syntax and not set(peer.failed(numbers, bounds[language])) & set(unparsed):
-                numbers |= peer.of_syntax(text, path, language)
-            dropped += bool(peer.failed(numbers, bounds[language]))
-        return dropped
+    peer = {
+        "files": theirs.select("rel_path", "language", "bytes", "content").rows(),
+        "bounds": {
+            language: {name: (b.min, b.max) for name, b in rules.rules_of(language, recipe).items()}
+            for language in theirs["language"].unique()
+        },
+        "unparsed": recipe.unparsed,
+        "grammars": syntax.GRAMMARS,
+    }
+
+    def plain(run: str) -> float:
+        program = [python, str(FOLDER / "_code_peer.py"), str(source), run]
+        return size["theirs"] / json.loads(measure(program).output.splitlines()[-1])["seconds"]
 
     def rate(work: Callable[[], object], amount: float) -> float:
         started = time.process_time()
@@ -94,16 +98,19 @@ def main(argv: list[str]) -> int:
         return amount / (time.process_time() - started)
 
     judged(everything)  # compiles, loads grammars
-    plain(syntax=True)  # loads lexers
-    figures = alternate(
-        rounds,
-        left=lambda: rate(lambda: judged(recipe), size["ours"]),
-        all=lambda: rate(lambda: judged(everything), size["ours"]),
-        bytes=lambda: rate(lambda: signals.from_bytes(ours, recipe), size["ours"]),
-        plain_left=lambda: rate(lambda: plain(syntax=True, unparsed=recipe.unparsed), size["theirs"]),
-        plain_all=lambda: rate(lambda: plain(syntax=True), size["theirs"]),
-        plain_bytes=lambda: rate(lambda: plain(syntax=False), size["theirs"]),
-    )
+    python = peers_python()
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "files.json")
+        source.write_text(json.dumps(peer))
+        figures = alternate(
+            rounds,
+            left=lambda: rate(lambda: judged(recipe), size["ours"]),
+            all=lambda: rate(lambda: judged(everything), size["ours"]),
+            bytes=lambda: rate(lambda: signals.from_bytes(ours, recipe), size["ours"]),
+            plain_left=lambda: plain("left"),
+            plain_all=lambda: plain("all"),
+            plain_bytes=lambda: plain("bytes"),
+        )
     verdicts = judged(recipe)
     kept = ours.filter(verdicts["rules"].list.len() == 0)
     texts = kept.select("content", "language").rows()
