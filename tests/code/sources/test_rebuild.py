@@ -84,6 +84,14 @@ def test_every_kind_of_source_gives_the_same_texts(place):
     assert {r.outcome for r in short.values()} == {"same"}, "the release names commits by their first seven digits"
 
 
+def test_a_repository_that_has_its_sources_name_for_an_owner(tmp_path):
+    """Elsewhere the source has another name; the commit says that it is the same."""
+    commit = repository(tmp_path / "shelf" / "tool", TEXTS)
+    assert {r.outcome for r in outcomes(tmp_path / "shelf", rows(repo="ours/tool", commit=commit)).values()} == {"same"}
+    lost = outcomes(tmp_path / "shelf", rows(repo="ours/tool", commit="d" * 40))
+    assert {r.outcome for r in lost.values()} == {"missing_repository"}
+
+
 def test_an_earlier_commit_of_a_git_repository_is_read_as_it_was(tmp_path):
     folder = tmp_path / "o" / "r"
     first = repository(folder, {"a.py": b"print(1)\n"})
