@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from resources.lakehouse import Lakehouse
 
-FORMAT = 1  # of export.json and the journal
+FORMAT = 2  # of export.json and the journal
 CHARACTERS_PER_TOKEN = 4  # the usual estimate for English
 _CONFIG_NAME = re.compile(r"\w[\w.+-]{0,99}")
 _FACTS, _JOURNAL = "export.json", "journal.jsonl"
