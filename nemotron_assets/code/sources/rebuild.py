@@ -81,12 +81,14 @@ class Rebuilder:
         self.limits = limits
         self.remote = [source for source in sources if isinstance(source, GithubArchives)]
         self.known: dict[str, list[tuple[Source, Repository]]] = {}
-        self.at_commit: dict[str, list[tuple[Source, Repository]]] = {}
+        self.at_commit: dict[tuple[str, str], list[tuple[Source, Repository]]] = {}
         for source in sources:
             if not isinstance(source, GithubArchives):
                 for repository in source.repositories():
                     self.known.setdefault(repository.repo, []).append((source, repository))
-                    self.at_commit.setdefault(repository.commit_id.lower(), []).append((source, repository))
+                    self.at_commit.setdefault(_named(repository.repo, repository.commit_id), []).append(
+                        (source, repository)
+                    )
         self.counts: Counter[str] = Counter()
 
     def rebuild(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[Rebuilt]:
@@ -153,9 +155,9 @@ class Rebuilder:
 
     def _entries(self, repo: str, commit: str) -> Iterator[Entry] | None:
         """The entries of a repository at a commit, which may be given by its first digits."""
-        # A repository without an owner has its source's name for one, which may be another here; a whole commit id tells
-        # as well, and the hashes have the last word.
-        offered = self.known.get(repo, []) or self.at_commit.get(commit.lower(), [])
+        # A repository without an owner has its source's name for one, which may be another here; its own name and a
+        # whole commit id tell as well, and the hashes have the last word.
+        offered = self.known.get(repo, []) or self.at_commit.get(_named(repo, commit), [])
         for source, repository in offered:
             if _same_commit(repository.commit_id, commit):
                 return source.entries(repository)
@@ -165,6 +167,10 @@ class Rebuilder:
         for source in self.remote:
             return source.entries(Repository(source.name, "url", repo, commit, "", ""))
         return None
+
+
+def _named(repo: str, commit: str) -> tuple[str, str]:
+    return repo.rpartition("/")[2], commit.lower()
 
 
 def _same_commit(one: str, other: str) -> bool:
