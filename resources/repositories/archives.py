@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ARCHIVES = (
     ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".zip",
 )  # fmt: skip
+#: Bytes in which a commit is looked for; those of a block of bzip2 must be in.
+_SEARCHED = 1 << 20
 
 
 class ArchiveFiles:
@@ -100,7 +102,7 @@ def commit_of(stream: BinaryIO) -> str | None:
             stream.seek(max(0, end - 64))
             text = stream.read(64)[-40:]
         else:
-            start = unpacker(stream, head).read(1_536)
+            start = unpacker(io.BytesIO(stream.read(_SEARCHED)), head).read(1_536)
             match = re.search(rb"\d{1,3} comment=([0-9a-f]{40}(?:[0-9a-f]{24})?)\n", start)
             text = match[1] if match else b""
     except Exception:  # a damaged file: reading it will say so

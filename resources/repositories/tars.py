@@ -32,14 +32,19 @@ def tar_members(stream: BinaryIO, limits: CodeSources, budget: Budget) -> Iterat
                 if member.issym():
                     about = None, "symlink", f"to {member.linkname}"
                 elif not member.isreg() or member.issparse():
-                    about = member.size, "special", "hard link" if member.islnk() else f"type {member.type!r}"
+                    about = member.size, "special", _kind(member)
                 else:
                     about = member.size, None, ""
                 yield member.name, about, lambda member=member: _all_of(tar.extractfile(member), member.size)
+        unpacked.drain()
     except RepositoryError:
         raise
     except Exception as error:  # every decompressor has errors of its own; a broken file must not stop the others
         raise RepositoryError("damaged", f"{type(error).__name__}: {error}") from error
+
+
+def _kind(member: tarfile.TarInfo) -> str:
+    return "hard link" if member.islnk() else "sparse file" if member.issparse() else f"type {member.type!r}"
 
 
 def _all_of(file: BinaryIO | None, size: int) -> bytes:
@@ -55,16 +60,35 @@ def _all_of(file: BinaryIO | None, size: int) -> bytes:
 
 
 class _TarInfo(tarfile.TarInfo):
-    """Headers that stand before a member (long names, pax records) are read as a whole: they must be short. Paths of
-    more than 16 kB do not exist, and Python 3.11's parser takes a time that grows with their square."""
+    """A header that costs little, whatever is in it."""
 
     def _proc_member(self, tar):
+        # Headers before a member (long names, pax records) are read as a whole: they must be short. Paths of more than
+        # 16 kB do not exist, and Python 3.11's parser takes a time that grows with their square.
         long = (
             tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME,
             tarfile.GNUTYPE_LONGLINK,
         )  # fmt: skip
         if self.type in long and not 0 <= self.size <= _MAX_TAR_HEADER:
             raise tarfile.ReadError(f"a header of {self.size} bytes")
+        if self.type == tarfile.XGLTYPE:  # what they say is copied for every member that follows
+            tar.global_bytes = getattr(tar, "global_bytes", 0) + self.size
+            if tar.global_bytes > _MAX_TAR_HEADER:
+                raise tarfile.ReadError(f"headers for all members of {tar.global_bytes} bytes")
         if self.size < 0:
             raise tarfile.ReadError(f"a member of {self.size} bytes")
         return super()._proc_member(tar)
+
+    def _proc_sparse(self, tar):
+        # The places of a sparse file are gone over, not collected: there may be any number, and it is not read.
+        _, more, size = self._sparse_structs
+        while more:
+            block = tar.fileobj.read(tarfile.BLOCKSIZE)
+            more = len(block) == tarfile.BLOCKSIZE and block[504]
+        self.sparse, self.offset_data = [], tar.fileobj.tell()
+        tar.offset = self.offset_data + self._block(self.size)
+        self.size = size
+        return self
+
+    def _proc_gnusparse_10(self, next, pax_headers, tar):
+        next.sparse = []  # the places stand in front of the content, and are gone over with it

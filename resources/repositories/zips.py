@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from nemotron_assets.recipe.code import CodeSources
 
 
-class _Bounded(io.RawIOBase):
-    """A file of which no more than `most` bytes are read at once: zipfile reads a whole directory in one go."""
+#: Ways of packing whose output zipfile bounds; what others give at once can be gigabytes.
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
-    def __init__(self, stream: BinaryIO, most: int) -> None:
-        self._stream, self._most = stream, most
+
+class _Bounded(io.RawIOBase):
+    """A file of which no more is read at once than the directory of so many files: zipfile reads one in one go, and
+    makes an object of every entry before it gives any away."""
+
+    def __init__(self, stream: BinaryIO, max_files: int) -> None:
+        self._stream, self._max_files = stream, max_files
+        self._most = min(400 * max_files + 65_536, 128 * MB)
 
     def readable(self) -> bool:
         return True
@@ -36,6 +42,8 @@ class _Bounded(io.RawIOBase):
         data = self._stream.read(min(size, self._most + 1) if size is not None and size >= 0 else self._most + 1)
         if len(data) > self._most:
             raise RepositoryError("too_many_files", f"a directory of more than {self._most:,} bytes")
+        if len(data) > 46 * self._max_files and data.count(zipfile.stringCentralDir) > 2 * self._max_files:
+            raise RepositoryError("too_many_files", f"more than {2 * self._max_files:,} entries")
         return data
 
 
@@ -60,7 +68,7 @@ def zip_members(stream: BinaryIO, limits: CodeSources, budget: Budget) -> Iterat
         return data
 
     try:
-        with zipfile.ZipFile(_Bounded(stream, min(400 * limits.max_files + 65_536, 128 * MB))) as file:
+        with zipfile.ZipFile(_Bounded(stream, limits.max_files)) as file:
             for info in file.infolist():
                 mode = info.external_attr >> 16 if info.create_system == 3 else 0
                 if info.is_dir() or stat.S_ISDIR(mode):
@@ -71,6 +79,8 @@ def zip_members(stream: BinaryIO, limits: CodeSources, budget: Budget) -> Iterat
                     about = info.file_size, "special", f"mode {mode:o}"
                 elif info.flag_bits & 1:
                     about = info.file_size, "unreadable", "encrypted"
+                elif info.compress_type not in _METHODS:
+                    about = info.file_size, "unreadable", f"packed with method {info.compress_type}"
                 else:
                     about = info.file_size, None, ""
                 yield info.orig_filename, about, lambda info=info: load(info)
