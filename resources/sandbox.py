@@ -31,9 +31,11 @@ import resource
 import selectors
 import shutil
 import signal
+import site
 import struct
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -102,23 +104,26 @@ def run(
     *,
     environment: Mapping[str, str] | None = None,
     reads: Sequence[str | Path] = (),
+    hides: Sequence[str | Path] = (),
 ) -> Outcome:
     """Run a command (its program by absolute path) in /sandbox, where `files` are (plain names).
 
-    The program reads /usr and the `reads` (paths of programs and libraries elsewhere). Its environment is PATH, HOME
-    and LANG, and `environment`. May be called from several threads. Raises `SandboxError`.
+    The program reads /usr and the `reads` (paths of programs and libraries elsewhere), where the folders `hides` are
+    empty. Its environment is PATH, HOME and LANG, and `environment`. May be called from several threads. Raises
+    `SandboxError`.
     """
     limits = limits or Limits()
     check(limits)
-    return _run(tuple(command), files, stdin, limits, environment or {}, tuple(map(str, reads)))
+    return _run(tuple(command), files, stdin, limits, environment or {}, tuple(map(str, reads)), tuple(map(str, hides)))
 
 
-def python() -> tuple[str, tuple[str, ...]]:
-    """This project's Python, without its packages: its path, and what must be readable for it to run (`reads`)."""
-    program = os.path.realpath(sys.executable)
-    prefix = Path(sys.base_prefix)
-    libraries = [prefix / name for name in ("lib", "lib64")]
-    return program, (program, *(str(path) for path in libraries if path.is_dir()))
+def python() -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """This project's Python: its path, what must be readable for it to run (`reads`), and where there are packages, of
+    which every machine has others (`hides`)."""
+    program, prefix = os.path.realpath(sys.executable), sys.base_prefix
+    libraries = (f"{prefix}/lib", f"{prefix}/lib64")
+    packages = {*site.getsitepackages([prefix]), sysconfig.get_path("purelib", vars={"base": prefix})}
+    return program, (program, *filter(os.path.isdir, libraries)), tuple(sorted(filter(os.path.isdir, packages)))
 
 
 @functools.lru_cache(maxsize=64)
@@ -128,7 +133,7 @@ def check(limits: Limits = Limits()) -> None:
         raise SandboxError(f"the sandbox needs Linux 5.14 or newer, not {os.uname().release}")
     try:
         # The program must not see files of whoever runs it, so it is looked for.
-        outcome = _run(("/bin/sh", "-c", "test ! -e /etc/passwd && echo yes"), {}, b"", limits, {}, ())
+        outcome = _run(("/bin/sh", "-c", "test ! -e /etc/passwd && echo yes"), {}, b"", limits, {}, (), ())
     except OSError as error:
         raise SandboxError(f"no sandbox for untrusted programs: {error}; {_INSTALL}") from None
     if outcome.status != "ran" or outcome.stdout != b"yes\n":
@@ -141,7 +146,7 @@ def check(limits: Limits = Limits()) -> None:
 
 def _run(
     command: tuple[str, ...], files: Mapping[str, bytes | str], stdin: bytes, limits: Limits,
-    environment: Mapping[str, str], reads: tuple[str, ...],
+    environment: Mapping[str, str], reads: tuple[str, ...], hides: tuple[str, ...],
 ) -> Outcome:  # fmt: skip
     with contextlib.ExitStack() as stack:
         data = {name: _memory_file(stack, content) for name, content in _checked(files).items()}
@@ -149,8 +154,8 @@ def _run(
         told, tell = os.pipe()
         stack.callback(os.close, told)
         arguments = [
-            *_sandbox(filtered, tell), *_view(reads), *_contents(data, given, limits), *_environment(environment),
-            "--chdir", HOME, "--", *_SHELL, *_identity(), *_kernel_limits(limits), *_program(command, reads),
+            *_sandbox(filtered, tell), *_view(reads, hides), *_contents(data, given, limits),
+            *_environment(environment), "--chdir", HOME, "--", *_SHELL, *_identity(), *_kernel_limits(limits), *_program(command, reads),
         ]  # fmt: skip
         try:
             process = subprocess.Popen(
@@ -324,7 +329,7 @@ def _sandbox(filtered: int, tell: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _view(reads: tuple[str, ...]) -> list[str]:
+def _view(reads: tuple[str, ...], hides: tuple[str, ...]) -> list[str]:
     """The file system but for /sandbox. What bwrap makes as it goes is made read-only in the end."""
     view = ["--ro-bind", "/usr", "/usr"]
     for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
@@ -343,6 +348,8 @@ def _view(reads: tuple[str, ...]) -> list[str]:
             for folder in reversed(Path(path).parents[:-1]):  # what bwrap makes by itself, nobody else may enter
                 view += ["--perms", "0755", "--dir", str(folder)]
             view += ["--ro-bind", path, path]
+    for path in hides:
+        view += ["--tmpfs", path, "--remount-ro", path]
     return [*view, "--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev", "--symlink", HOME[1:], "/tmp"]
 
 

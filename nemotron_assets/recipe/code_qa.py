@@ -34,6 +34,51 @@ class CodeSnippets(Section):
     batch_rows: int = Field(64, ge=1, le=4_096, description="files handed to a worker at a time (default)")
 
 
+class CodeProgram(Section):
+    """How the code of a language is run in the sandbox."""
+
+    file: str = Field(
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=100, description="name of the file that has the code"
+    )
+    command: tuple[str, ...] = Field(
+        min_length=1, description="program by its absolute path, and arguments; {python} is this project's Python"
+    )
+    reads: tuple[str, ...] = Field((), description="folders outside of /usr that the program needs, read-only")
+
+
+class CodeExecution(Section):
+    """Execution of solutions in a sandbox. The published set was made without (Nano 2 §2.2.2)."""
+
+    run: Literal["off", "on", "where_possible"] = Field(
+        description="off: nothing is run (published); on: without a sandbox the step fails; where_possible: without "
+        "one, rows say so"
+    )
+    failing: Literal["keep", "drop"] = Field(
+        "keep", description="whether a solution that fails or takes too much is kept with its outcome, or tried again "
+        "and in the end dropped (default)"
+    )  # fmt: skip
+    languages: dict[Language, CodeProgram] = Field(
+        {"Python": CodeProgram(file="main.py", command=("{python}", "main.py"))},
+        validate_default=True, description="languages whose solutions are run, and how (default: Python)",
+    )  # fmt: skip
+    cpu_s: int = Field(10, ge=1, le=3_600, description="most CPU time of a program and its children, in s (default)")
+    wall_s: float = Field(
+        120, gt=0, le=7_200, description="longest time of a program, in s; generous, as it depends on what else the "
+        "machine does (default)"
+    )  # fmt: skip
+    memory_mb: int = Field(512, ge=32, description="most memory of a program, in MiB (default)")
+    processes: int = Field(16, ge=1, le=4_096, description="most processes and threads of a program (default)")
+    disk_mb: int = Field(16, ge=1, description="most a program can write, in MiB of memory (default)")
+    output_kb: int = Field(64, ge=1, description="most a program can print, in KiB (default)")
+    programs: int = Field(2, ge=1, le=1_024, description="programs run side by side (default)")
+
+    @field_validator("run", mode="before")
+    @classmethod
+    def _word(cls, value: object) -> object:
+        """YAML reads the bare words on and off as truth values."""
+        return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+
+
 class CodeQa(Section):
     """Problem and solution per snippet, in two requests."""
 
@@ -67,6 +112,7 @@ class CodeQa(Section):
     benchmarks: tuple[str, ...] = Field(
         ("humaneval", "mbpp"), description="sets of evaluate.benchmarks whose items may not stand in a sample (default)"
     )
+    execution: CodeExecution
     batch_snippets: int = Field(512, ge=1, le=65_536, description="snippets in work together; bounds memory (default)")
 
     @field_validator("languages")

@@ -21,7 +21,7 @@ import pytest
 from resources import sandbox
 from resources.sandbox import Limits, SandboxError
 
-PROGRAM, READS = sandbox.python()
+PROGRAM, READS, HIDES = sandbox.python()
 REPOSITORY = Path(sandbox.__file__).parent.parent
 
 
@@ -39,7 +39,9 @@ sandboxed = pytest.mark.skipif(bool(MISSING), reason=f"no sandbox on this machin
 
 def python(source: str, limits: Limits | None = None, **given) -> sandbox.Outcome:
     source = textwrap.dedent(source)
-    return sandbox.run((PROGRAM, "-I", "main.py"), {"main.py": source}, limits=limits, reads=READS, **given)
+    return sandbox.run(
+        (PROGRAM, "-I", "main.py"), {"main.py": source}, limits=limits, reads=READS, hides=HIDES, **given
+    )
 
 
 def said(source: str, **given) -> list[str]:
@@ -70,6 +72,18 @@ def test_a_program_reads_its_input_and_says_how_it_ended():
     assert (outcome.status, outcome.exit_code) == ("failed", 128 + signal.SIGABRT)
     outcome = python("x = bytearray(100 << 20)\nx[::4096] = b'1' * len(x[::4096])\nimport time\ntime.sleep(0.3)")
     assert outcome.status == "ran" and 100 < outcome.peak_memory_mb < 200
+
+
+@sandboxed
+def test_python_has_its_library_and_no_packages():
+    source = """
+        import os, sys
+        import decimal, hashlib, json, math, sqlite3, ssl, ctypes
+        print([place for place in sys.path if 'packages' in place and os.listdir(place)])
+        exit(5)
+    """
+    outcome = python(source)
+    assert (outcome.stdout, outcome.exit_code) == (b"[]\n", 5), outcome
 
 
 @sandboxed
@@ -404,9 +418,9 @@ def test_an_ordinary_user_gets_the_same():
         "        print(place)\n    except OSError: pass\n"
     ) + FORKS
     driver = (
-        "import sys; sys.path.insert(0, sys.argv[1])\nimport sandbox\nprogram, reads = sandbox.python()\n"
+        "import sys; sys.path.insert(0, sys.argv[1])\nimport sandbox\nprogram, reads, hides = sandbox.python()\n"
         f"files, limits = {{'main.py': {source!r}}}, sandbox.Limits(processes=12)\n"
-        "print(sandbox.run((program, '-I', 'main.py'), files, reads=reads, limits=limits))"
+        "print(sandbox.run((program, '-I', 'main.py'), files, reads=reads, hides=hides, limits=limits))"
     )
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # where everybody may look
         os.chmod(folder, 0o755)

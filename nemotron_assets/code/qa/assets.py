@@ -74,9 +74,10 @@ def qa(
     lake: dg.ResourceParam[Lakehouse],
 ):
     """Programming problems inspired by snippets and their solutions, both written by a language model (Nemotron Nano 2
-    §2.2.2). The code of a solution must parse; duplicates and items of HumanEval and MBPP are left out. Generations
-    that are in the ledger are not asked for again."""
+    §2.2.2). The code of a solution must parse; duplicates and items of HumanEval and MBPP are left out. If the recipe
+    wants it, the code is run in a sandbox. Generations that are in the ledger are not asked for again."""
     from nemotron_assets.code.qa import decontamination, report, solving
+    from nemotron_assets.code.qa.execution import Executor
     from nemotron_assets.spool import spooled
     from nemotron_assets.web.synthetic.asking import Tally, frames
     from nemotron_assets.web.synthetic.writing import Writer
@@ -85,11 +86,13 @@ def qa(
     items = decontamination.Items(
         benchmarks.scan().select(decontamination.READ).collect().iter_rows(named=True), numbers
     )
+    execute = Executor(numbers.execution, language)
     writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
     with gpu.lock(context.log.info):
-        rows = solving.rows(snippets.scan(), language, writer, numbers, items, lake.rejects(QA, language).add, tally)
+        reject = lake.rejects(QA, language).add
+        rows = solving.rows(snippets.scan(), language, writer, numbers, items, reject, tally, execute)
         written = spooled(frames(rows, QA))
-    context.add_output_metadata(report.metadata(language, tally))
+    context.add_output_metadata(report.metadata(language, tally, execute.counts))
     return written
 
 

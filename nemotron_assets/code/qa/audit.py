@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from nemotron_assets.code.qa import parsing
+from nemotron_assets.code.qa.execution import FAILING
 from nemotron_assets.code.qa.solving import text_of
 from nemotron_assets.code.qa.tables import QA
 from nemotron_assets.recipe.code_qa import CodeQa
@@ -15,7 +16,7 @@ from nemotron_assets.recipe.code_qa import CodeQa
 if TYPE_CHECKING:
     from resources.lakehouse import Reader
 
-_READ = ("id", "parents", "language", "problem", "solution", "code", "text", "generation_ids")
+_READ = ("id", "parents", "language", "problem", "solution", "code", "text", "generation_ids", "execution")
 
 
 def faults(
@@ -32,6 +33,8 @@ def faults(
             found["code_is_not_in_text"] += parsing.fenced(row["text"], row["language"]) != row["code"]
             found["other_text"] += row["text"] != text_of(row["problem"], row["solution"])
             found["without_generations"] += len(row["generation_ids"]) != 2
+            found["not_executed"] += (row["execution"] is None) != (recipe.execution.run == "off")
+            found["failing"] += recipe.execution.failing == "drop" and row["execution"] in FAILING
             found["other_language"] += row["language"] != language
     mine = (pl.col("stage") == QA.full_name) & (pl.col("partition") == language)
     failed = set(quarantine.filter(mine).select("row_id").collect()["row_id"])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
+from nemotron_assets.code.qa.execution import OUTCOMES
 from nemotron_assets.code.qa.solving import CAUSES
 from nemotron_assets.plots import bars
 from nemotron_assets.web.synthetic.asking import Tally, example_markdown
 
 
-def metadata(language: str, tally: Tally) -> dict[str, Any]:
-    """Counts of a language's attempts, why they failed, and an example."""
+def metadata(language: str, tally: Tally, executed: Mapping[str, int]) -> dict[str, Any]:
+    """Counts of a language's attempts, why they failed, what became of solutions in the sandbox, and an example."""
     causes = {cause: tally.rejected[cause] for cause in CAUSES}
     return {
         "samples": tally.rows,
@@ -22,6 +24,7 @@ def metadata(language: str, tally: Tally) -> dict[str, Any]:
         "output_tokens": tally.output_tokens,
         "tokens": tally.tokens,
         **causes,
+        **{f"execution_{outcome}": executed.get(outcome, 0) for outcome in OUTCOMES if executed},
         "plot": bars({"good": tally.rows, **causes}, f"Attempts in {language}", "attempts"),
         "example": dg.MetadataValue.md(example_markdown(tally.example)),
     }

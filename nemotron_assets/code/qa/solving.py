@@ -7,13 +7,14 @@ with another sample number. What becomes of a snippet is one row, or one quarant
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.decontamination import Items
+from nemotron_assets.code.qa.execution import NOTHING, Execution, Executor
 from nemotron_assets.code.qa.prompts import problem_request, solution_request
 from nemotron_assets.code.qa.tables import QA
 from nemotron_assets.recipe.code_qa import CodeQa
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 #: What is read of `code.snippets`.
 READ = ("id", "language", "snippet", "content_hash", "origin_hash")
 #: Why an attempt, and with the last one a snippet, gives no sample.
-CAUSES = ("too_long", "truncated", "unparsable", "no_code", "syntax_error", "too_short", "duplicate", "contaminated")
+CAUSES = ("too_long", "truncated", "unparsable", "no_code", "syntax_error", "too_short", "duplicate", "contaminated",
+          "execution")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Attempt:
     cause: str = ""
     detail: str = ""
     code: str = ""
+    execution: Execution = NOTHING
 
 
 @dataclass
@@ -102,6 +105,7 @@ def rows(
     items: Items,
     reject: Callable[[Reject], None],
     tally: Tally,
+    execute: Executor,
 ) -> Iterator[dict]:
     """Rows of `code.qa` for the snippets (`READ`) of one language; `reject` takes the snippets that are in none.
 
@@ -110,12 +114,15 @@ def rows(
     mine = snippets.filter(pl.col("language") == language).select(READ).sort("content_hash", "id")
     seen = Seen()
     for frame in mine.collect_batches(chunk_size=recipe.batch_snippets, maintain_order=True, engine="streaming"):
-        yield from _batch(list(frame.iter_rows(named=True)), language, writer, recipe, items, reject, tally, seen)
+        yield from _batch(
+            list(frame.iter_rows(named=True)), language, writer, recipe, items, reject, tally, seen, execute
+        )
 
 
 def _batch(
     batch: list[dict], language: str, writer: Writer, recipe: CodeQa, items: Items,
     reject: Callable[[Reject], None], tally: Tally, seen: Seen,
+    execute: Executor,
 ) -> Iterator[dict]:  # fmt: skip
     waiting = []
     for snippet, size in zip(batch, writer.count([row["snippet"] for row in batch]), strict=True):
@@ -128,7 +135,8 @@ def _batch(
             waiting.append(snippet)
     for attempt in range(recipe.attempts):
         left = []
-        for snippet, tried in zip(waiting, _attempts(waiting, language, attempt, writer, recipe, items), strict=True):
+        made = _attempts(waiting, language, attempt, writer, recipe, items)
+        for snippet, tried in zip(waiting, _executed(made, execute), strict=True):
             tally.answers([answer for answer in (tried.problem, tried.solution) if answer])
             problem, code = tried.problem.text.strip(), tried.code
             solution = tried.solution.text.strip() if tried.solution else ""
@@ -148,6 +156,7 @@ def _batch(
                 "id": row_id(QA.full_name, snippet["id"]), "parents": [snippet["id"]], "language": language,
                 "problem": problem, "solution": solution, "code": code, "text": text, "attempt": attempt,
                 "generator": writer.name, "generation_ids": [tried.problem.id, tried.solution.id], "tokens": tokens,
+                "execution": tried.execution.outcome, "execution_detail": tried.execution.detail,
                 "origin_hash": snippet["origin_hash"],
             }  # fmt: skip
         waiting = left
@@ -167,3 +176,13 @@ def _attempts(
     for k, solution in zip(good, writer.ask(requests), strict=True):
         tried[k] = judged(language, problems[k], solution, recipe, items)
     return tried
+
+
+def _executed(made: list[Attempt], execute: Executor) -> list[Attempt]:
+    """The attempts, the good ones run and perhaps dropped for it."""
+    good = [k for k, tried in enumerate(made) if not tried.cause]
+    for k, execution in zip(good, execute([made[k].code for k in good]), strict=True):
+        made[k] = replace(made[k], execution=execution)
+        if execute.bad(execution):
+            made[k] = replace(made[k], cause="execution", detail=f"{execution.outcome}: {execution.detail}")
+    return made

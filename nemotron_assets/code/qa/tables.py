@@ -42,6 +42,14 @@ QA = Table(
         Column("generator", "string", "model that wrote both"),
         Column("generation_ids", "list[string]", "rows of llm.generations: the problem's and the solution's"),
         Column("tokens", "int64", "tokens of the text, in the generator's vocabulary"),
+        Column(
+            "execution",
+            "string",
+            "what became of the code in the sandbox: ran, failed, timed_out, exceeded (a limit) "
+            "or not_run; null where the recipe runs nothing",
+            nullable=True,
+        ),
+        Column("execution_detail", "string", "exit code and error, the limit, or why it was not run", nullable=True),
         ORIGIN_HASH,
     ),
     partition_by="language",

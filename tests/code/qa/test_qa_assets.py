@@ -23,6 +23,7 @@ from resources.gpu import Gpu
 from resources.lakehouse import QUARANTINE, Lakehouse
 from tests.code.qa.codes import CODES
 from tests.resources.endpoint import Endpoint
+from tests.resources.test_sandbox import sandboxed
 from tests.sql.lake import frame
 
 ITEM = "Write a function that returns the list of all divisors of a number which are also its prime factors."
@@ -119,6 +120,14 @@ def test_every_language_is_a_partition_and_most_are_written(done):
     for language in CODES:
         assert found[language]["every_solution_parses"].passed, found[language]
         assert found[language]["language_is_written"].passed == (language in set(rows["language"]))
+
+
+@sandboxed
+def test_the_solution_in_python_was_run_and_others_say_why_not(done):
+    _, _, rows, *_ = done
+    for row in rows.iter_rows(named=True):
+        why = "exit code 0" if row["language"] == "Python" else f"the recipe has no command for {row['language']}"
+        assert (row["execution"], row["execution_detail"]) == ("ran" if row["language"] == "Python" else "not_run", why)
 
 
 def test_what_fails_is_quarantined_with_its_cause(done):
