@@ -155,8 +155,10 @@ BASE = Table(
         Column("final_loss", "float64", "loss of the last step, in nats per predicted token"),
         Column("parent_version", "string", "version it was trained on from; null: from fresh weights", nullable=True),
         *_provenance("blend.token_shards@12", made="trained", finished="finished"),
+        Column("source_versions", "list[string]", "tables that its training sequences were packed from, as "
+               "code.curated@3; null: not noted", nullable=True, volatile=True),
     ),
-)
+)  # fmt: skip
 
 TRAINING_METRICS = Table(
     schema="models",

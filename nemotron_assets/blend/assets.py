@@ -88,10 +88,11 @@ def token_shards(
     length, seed = recipe.blend.sequence_length, recipe.blend.seed
     group_bytes = int(recipe.blend.sequences_per_shard * length * row["bytes_per_token"])
     stream = ordered_stream(_sources(documents), recipe.blend)
+    versions = sorted(reader.input_version for reader in documents.values() if reader.exists)
 
     def parts():
         for group in shards.groups(stream, group_bytes):
-            make = functools.partial(shards.shard_frame, group, encoder, length, seed)
+            make = functools.partial(shards.shard_frame, group, encoder, length, seed, versions)
             yield Part(group.part, f"{group.fingerprint}:{row['sha256']}", make)
 
     def tokens() -> dict[str, int]:

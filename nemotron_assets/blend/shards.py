@@ -8,7 +8,7 @@ already is neither tokenised nor packed again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,8 +76,13 @@ def _group(part: str, shard: int, frames: list[pl.DataFrame]) -> Group:
     return Group(part, shard, documents, digest.hexdigest())
 
 
-def shard_frame(group: Group, encoder: Encoder, length: int, seed: int) -> pl.DataFrame:
-    """Rows of `blend.token_shards` made from a group: sequences of at most `length` tokens, EOS after each document."""
+def shard_frame(
+    group: Group, encoder: Encoder, length: int, seed: int, versions: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Rows of `blend.token_shards` made from a group: sequences of at most `length` tokens, EOS after each document.
+
+    `versions` of the sources, as code.curated@3, are noted.
+    """
     documents = []
     for rows in group.documents.iter_slices(_ENCODE_ROWS):
         for source, id_, ids in zip(rows["source"], rows["id"], encoder.encode(rows["text"].to_list()), strict=True):
@@ -98,6 +103,7 @@ def shard_frame(group: Group, encoder: Encoder, length: int, seed: int) -> pl.Da
             "piece_lengths": pl.Series([s.piece_lengths for s in sequences], dtype=pl.List(pl.Int32)),
             "piece_offsets": pl.Series([s.piece_offsets for s in sequences], dtype=pl.List(pl.Int64)),
             "sources": [s.sources for s in sequences],
+            "read_versions": pl.Series([versions and list(versions)] * count, dtype=pl.List(pl.String)),
         }
     )
 

@@ -51,6 +51,7 @@ def base(
             "tokens_per_second": curve["tokens_per_second"].median(),
             "weights": model["uri"],
             "inputs": ", ".join(model["input_versions"]),
+            "sources": ", ".join(model["source_versions"] or []) or "not noted",
         }
     )
     return rows

@@ -43,6 +43,7 @@ class Plan:
     name: str
     recipe_hash: str
     input_versions: list[str]
+    source_versions: list[str]
     tokenizer: Path
     config: dict[str, Any]
 
@@ -54,6 +55,8 @@ class Plan:
 
 def plan(recipe: Recipe, lake: Lakehouse) -> Plan:
     """What to train now. Raises `TrainingError` when inputs are missing or do not fit the recipe."""
+    import polars as pl
+
     from nemotron_assets.blend.tokenizer import BOS, EOS, PAD
 
     vocabularies, shards = lake.read(TOKENIZER), lake.open(TOKEN_SHARDS)
@@ -74,8 +77,9 @@ def plan(recipe: Recipe, lake: Lakehouse) -> Plan:
     }
     recipe_hash = content_hash(repr(sorted(values.items())).encode())
     part = TOKEN_SHARDS.part_by
-    keys = lake.read(TOKEN_SHARDS).scan().select(part).unique().collect(engine="streaming")[part].sort()
-    contents = [f"{key}={lake.marker(shards, 'data', None, key)}" for key in keys]
+    parts = lake.read(TOKEN_SHARDS).scan().group_by(part).agg(pl.col("read_versions").first()).sort(part)
+    parts = parts.collect(engine="streaming")
+    contents = [f"{key}={lake.marker(shards, 'data', None, key)}" for key in parts[part]]
     id_ = row_id(BASE.full_name, recipe_hash, vocabulary["sha256"], *contents)
     config = {
         "lake": lake.root,
@@ -89,8 +93,9 @@ def plan(recipe: Recipe, lake: Lakehouse) -> Plan:
         "special": {"pad": PAD, "bos": BOS, "eos": EOS},
     }
     inputs = [vocabularies.input_version, f"{TOKEN_SHARDS.full_name}@{shards.version()}"]
+    sources = parts["read_versions"].explode().drop_nulls().unique().sort().to_list()
     tokenizer = lake.get_weights(vocabulary["uri"])
-    return Plan(id_, f"{recipe.name}-base", recipe_hash, inputs, tokenizer, config)
+    return Plan(id_, f"{recipe.name}-base", recipe_hash, inputs, sources, tokenizer, config)
 
 
 def versions(plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]) -> pl.DataFrame:
@@ -147,7 +152,8 @@ def _row(
         "id": plan.id, "name": plan.name, "version": str(version), "uri": uri, "sha256": sha256,
         "parameters": trained["parameters"], "tokens_seen": trained["tokens"], "steps": trained["steps"],
         "final_loss": trained["final_loss"], "parent_version": None, "recipe_hash": plan.recipe_hash,
-        "input_versions": plan.input_versions, "run_id": run_id, "at": datetime.now(UTC),
+        "input_versions": plan.input_versions, "source_versions": plan.source_versions or None, "run_id": run_id,
+        "at": datetime.now(UTC),
     }  # fmt: skip
 
 

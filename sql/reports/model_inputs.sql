@@ -1,4 +1,5 @@
 -- Which versions of which tables was every model version made from, and which is the newest that any model used?
+-- Not direct are the tables that its training sequences were packed from.
 select
     i.model_table,
     i.model,
@@ -6,7 +7,8 @@ select
     i.input_table,
     i.input_version,
     max(i.input_version) over (partition by i.input_table) as newest_version_used,
+    i.direct,
     i.trained_at,
     i.model_id
 from lineage.model_inputs i
-order by i.trained_at desc, i.model_id, i.input_table;
+order by i.trained_at desc, i.model_id, i.direct desc, i.input_table, i.input_version;

@@ -123,6 +123,11 @@ def test_blend(recipe, lake):
         held_out = [h for h in origins["origin"].unique() if hash_is_held_out(h, 0.2)]
         assert held_out and not set(held_out) & set(used), "what bits per byte are measured on is not trained on"
 
+    tables = (NEMOTRON_CC_V2, MULTILINGUAL, CURATED, QA)
+    assert shards["read_versions"].explode().unique().sort().to_list() == sorted(
+        lake.read(table).input_version for table in tables
+    )
+
     again = materialize(recipe, lake)
     (written,) = again.asset_materializations_for_node("blend__token_shards")
     assert written.metadata["parts_written"].value == 0

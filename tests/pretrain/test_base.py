@@ -50,6 +50,7 @@ def shard(number: int) -> pl.DataFrame:
             "part": f"snapshot/{number:04d}", "shard": number, "position": position,
             "tokens": ((rng.integers(50) + np.arange(sum(pieces))) % 50 + 32).tolist(), "piece_lengths": pieces,
             "piece_offsets": [0] * len(pieces), "sources": ["web.nemotron_cc_v2"] * len(pieces),
+            "read_versions": ["code.curated@3", f"web.nemotron_cc_v2@{number}"],
         }
         for position, pieces in enumerate(lengths * 3)
     ]  # fmt: skip
@@ -98,6 +99,7 @@ def test_trains_once_and_shows_what_it_did(lake, tmp_path):
     (row,) = models(lake).to_dicts()
     assert (row["name"], row["version"], row["parent_version"]) == ("laptop-base", "1", None)
     assert row["input_versions"] == [f"{t.full_name}@{lake.open(t).version()}" for t in (TOKENIZER, TOKEN_SHARDS)]
+    assert row["source_versions"] == ["code.curated@3", "web.nemotron_cc_v2@0", "web.nemotron_cc_v2@1"]
     assert row["tokens_seen"] == 20 * 4 * 64
     metrics = lake.read(TRAINING_METRICS).scan().collect()
     assert sorted(metrics["step"]) == list(range(1, 21))

@@ -344,7 +344,8 @@ def fill(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:
     base = {"name": "tiny-hybrid", "uri": "weights/1", "sha256": "cd", "parameters": 1000, "tokens_seen": 500,
             "steps": 20, "final_loss": 3.5, "recipe_hash": "ef", "run_id": "run1"}  # fmt: skip
     models = [
-        {**base, "id": row_id("models.base", 1), "version": "1", "input_versions": [version], "at": START},
+        {**base, "id": row_id("models.base", 1), "version": "1", "input_versions": [version],
+         "source_versions": ["code.curated@0"], "at": START},
         {**base, "id": row_id("models.base", 2), "version": "2", "parent_version": "1", "at": START + timedelta(days=1),
          "input_versions": [version, "models.base@0"]},
     ]  # fmt: skip

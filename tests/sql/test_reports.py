@@ -234,8 +234,17 @@ def test_quarantine_leaderboard_and_curve(filled):
 def test_score_lineage(filled):
     rows, warehouse = filled
     found = answer(warehouse, "score_lineage", task="arc")
-    inputs = {m["version"]: sorted(m["input_versions"]) for m in rows["models.base"]}
+    inputs = {m["version"]: sorted(m["input_versions"] + m.get("source_versions", [])) for m in rows["models.base"]}
     assert {r["model_version"]: r["model_inputs"] for r in found.to_dicts()} == inputs
+
+
+def test_model_inputs(filled):
+    rows, warehouse = filled
+    found = answer(warehouse, "model_inputs")
+    (version,) = rows["models.base"][0]["input_versions"]
+    first = found.filter(model_version="1").select("input_table", "input_version", "direct").rows()
+    assert first == [(*version.split("@")[:1], int(version.split("@")[1]), True), ("code.curated", 0, False)]
+    assert found.filter(model_version="2")["direct"].all()
 
 
 def test_table_files(filled):

@@ -7,9 +7,14 @@ select
     m.version as model_version,
     e.parent_table as input_table,
     e.parent_version as input_version,
-    m."at" as trained_at
+    m."at" as trained_at,
+    true as direct
 from lineage.models m
-join lineage.version_edges e on e.child = m.id and e.child_table = m.model_table;
+join lineage.version_edges e on e.child = m.id and e.child_table = m.model_table
+union all
+select
+    'models.base', id, name, version, split_part(source, '@', 1), split_part(source, '@', 2)::bigint, "at", false
+from (select *, unnest(source_versions) as source from models.base);
 comment on view lineage.model_inputs is 'one line per model version and table it was made from';
 comment on column lineage.model_inputs.model_table is 'table of the model, as models.base';
 comment on column lineage.model_inputs.model_id is 'id of the model version';
@@ -18,3 +23,4 @@ comment on column lineage.model_inputs.model_version is 'version of the model';
 comment on column lineage.model_inputs.input_table is 'table it was made from';
 comment on column lineage.model_inputs.input_version is 'Delta version of that table';
 comment on column lineage.model_inputs.trained_at is 'when the model version was stored';
+comment on column lineage.model_inputs.direct is 'false for tables that its training sequences were packed from';
