@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,9 +18,9 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from nemotron_assets.card import CardError, size_category
 from nemotron_assets.cli import cli
 from nemotron_assets.export import ExportError, export, exportable, find
+from nemotron_assets.export.card import CardError, size_category
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.table import CONTENT_HASH, ID, Column, Part, Parts, Published, Table, content_hash, row_id
 from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
@@ -340,10 +341,8 @@ def test_two_exports_into_one_folder(lake, tmp_path):
 def test_a_full_disk_says_so_and_keeps_what_is_complete(lake, tmp_path, monkeypatch):
     fill(lake, {"High-Quality": 900}, width=4_096)
     small = recipe(shard_mb=1, row_group_mb=1)
-    import nemotron_assets.export as module
-
     free = iter([10_000 << 20, 10_000 << 20])
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: SimpleNamespace(free=next(free, 0)))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=next(free, 0)))
     with pytest.raises(ExportError, match=r"0 MB of free disk.*run the same command again"):
         export(lake, NEMOTRON_CC_V2, tmp_path / "out", small)
     monkeypatch.undo()

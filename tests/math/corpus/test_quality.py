@@ -6,7 +6,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from nemotron_assets.export import _nested, _nested_schema
+from nemotron_assets.export.shards import nested, nested_schema
 from nemotron_assets.math.corpus import quality
 from nemotron_assets.math.corpus.audit import parses
 from nemotron_assets.recipe import load_recipe
@@ -56,8 +56,8 @@ def test_what_parses(formula, good):
 def test_columns_become_fields_of_a_struct():
     rows = pa.table({"id": ["a"], "category": ["3"], "models_used": [["m"]], "text": ["t"]})
     structs = {"metadata": ("category", "models_used")}
-    schema = _nested_schema(rows.schema, structs)
+    schema = nested_schema(rows.schema, structs)
     assert schema.names == ["id", "metadata", "text"]
-    made = _nested(rows, schema, structs).to_pylist()
+    made = nested(rows, schema, structs).to_pylist()
     assert made == [{"id": "a", "metadata": {"category": "3", "models_used": ["m"]}, "text": "t"}]
-    assert _nested(rows, _nested_schema(rows.schema, {}), {}) is rows
+    assert nested(rows, nested_schema(rows.schema, {}), {}) is rows

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from nemotron_assets.export.written import Counts
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.release import Release
 from nemotron_assets.table import Column, Table, all_tables
 
 if TYPE_CHECKING:
-    from nemotron_assets.export import Counts
     from resources.lakehouse import Reader
 
-_SAMPLE_NOTICE = Path(__file__).with_name("sample") / "NOTICE.md"
+_SAMPLE_NOTICE = Path(__file__).resolve().parents[1] / "sample" / "NOTICE.md"
 _MOST_LICENCE_BYTES = 4 << 20
 _BAR = 30  # characters of the longest bar of a histogram
 
@@ -94,7 +94,7 @@ def render(
     table: Table, configs: Mapping[str, Counts], described: Mapping[str, Any], release: Release, has_licence: bool
 ) -> str:
     """README.md: front matter and text."""
-    total = _total(configs.values())
+    total = Counts.total(configs.values())
     written = {name: counts for name, counts in configs.items() if counts.rows}
     matter = front_matter(table, written, total, release, has_licence)
     head = yaml.safe_dump(matter, sort_keys=False, allow_unicode=True, width=1_000)
@@ -165,12 +165,6 @@ def _feature(column: Column) -> dict[str, str]:
     dtype = column.dtype.removeprefix("list[").removesuffix("]")
     dtype = {"timestamp": "timestamp[us, tz=UTC]"}.get(dtype, dtype)
     return {"name": column.name, ("list" if column.dtype.startswith("list[") else "dtype"): dtype}
-
-
-def _total(counts: Iterable[Counts]) -> Counts:
-    from nemotron_assets.export import Counts
-
-    return Counts.total(list(counts))
 
 
 def _text(
