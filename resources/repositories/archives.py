@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from resources.crawl import file_fingerprint
-from resources.repositories.common import Budget, Entry, Repository, RepositoryError, files_below, open_file, repo_name
+from resources.repositories.common import (
+    Budget,
+    Entry,
+    Repository,
+    RepositoryError,
+    files_below,
+    located,
+    open_file,
+    placed,
+    repo_name,
+)
 from resources.repositories.packing import unpacker
 from resources.repositories.tars import tar_members
 from resources.repositories.zips import zip_members
@@ -35,7 +45,7 @@ class ArchiveFiles:
 
     def repositories(self) -> Iterator[Repository]:
         for file in files_below(self.place, ARCHIVES):
-            relative = file.relative_to(self.place).as_posix() if self.place.is_dir() else file.name
+            relative = located(self.place, file)
             fingerprint = file_fingerprint(file)
             with file.open("rb") as stream:
                 commit = commit_of(stream) or hashlib.sha1(fingerprint.encode()).hexdigest()
@@ -44,7 +54,7 @@ class ArchiveFiles:
             )
 
     def entries(self, repository: Repository) -> Iterator[Entry]:
-        file = self.place if self.place.is_file() else self.place / repository.location
+        file = self.place if self.place.is_file() else placed(self.place, repository.location)
         with open_file(file, self.limits) as stream:
             yield from archive_entries(stream, self.limits)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -108,6 +109,20 @@ def files_below(place: Path, endings: Iterable[str]) -> list[Path]:
         return [place]
     found = (file for file in place.rglob("*") if file.name.lower().endswith(endings))
     return sorted(file for file in found if file.is_file() and not file.is_symlink())
+
+
+def located(folder: Path, place: Path) -> str:
+    """Where a place is below a folder, as text; bytes of names that are no UTF-8 as \\x... ."""
+    relative = place.relative_to(folder).as_posix() if place != folder else place.name
+    return relative.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def placed(folder: Path, location: str) -> Path:
+    """The place that `located` has named."""
+    place = folder / location
+    if "\\x" in location and not os.path.lexists(place):
+        return folder / re.sub(r"\\x([89a-f][0-9a-f])", lambda found: chr(0xDC00 + int(found[1], 16)), location)
+    return place
 
 
 def repo_name(source: str, relative: str, endings: Iterable[str]) -> str:

@@ -8,10 +8,13 @@ A bundle is unpacked into our own empty repository, which is gone afterwards.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import resource
 import shutil
+import signal
+import stat
 import subprocess
 import tempfile
 import threading
@@ -21,8 +24,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from resources.crawl import file_fingerprint
-from resources.repositories.common import Budget, Entry, Repository, RepositoryError, SourceError, files_below
-from resources.repositories.common import repo_name as name_of
+from resources.repositories.common import (
+    Budget,
+    Entry,
+    Repository,
+    RepositoryError,
+    SourceError,
+    files_below,
+    located,
+    placed,
+    repo_name,
+)
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code import CodeSources
@@ -30,12 +42,17 @@ if TYPE_CHECKING:
 _SAFE = (
     "protocol.allow=never", "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.attributesFile=/dev/null",
     "core.bigFileThreshold=16m", "pack.threads=1", "pack.windowMemory=64m", "gc.auto=0", "fetch.fsckObjects=true",
-    "transfer.fsckObjects=true",
+    "transfer.fsckObjects=true", "core.commitGraph=false", "core.multiPackIndex=false",
 )  # fmt: skip
 BUNDLES = (".bundle",)
 _ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
-_REF = re.compile(r"refs/[A-Za-z0-9._/+-]{1,200}", re.ASCII)
+_SHORT = re.compile(r"[0-9a-f]{7,64}", re.ASCII)
+#: Names of references as git allows them, so that none leads out of its folder.
+_REF = re.compile(r"refs(?:/(?!\.)[^\x00-\x20\x7f~^:?*\[\\/]{1,200}){1,20}")
 _MAX_REFS_MB = 64
+_NONE = "0" * 40
+#: Objects that break git while it reads the files of one repository; then it is given up.
+_MAX_BROKEN = 20
 
 
 class GitRepositories:
@@ -50,18 +67,18 @@ class GitRepositories:
         if shutil.which("git") is None:
             raise SourceError("git is not installed: `apt-get install git`, or leave sources of kind git out")
         for place in self._places():
-            location = place.relative_to(self.place).as_posix() if place != self.place else "."
+            location = located(self.place, place) if place != self.place else "."
             name = place.name if location == "." else location
             if place.is_file():
                 fingerprint = file_fingerprint(place)
                 commit, kind = _bundled_head(place), "bundle"
-                name = name_of(self.name, name, BUNDLES)
+                name = repo_name(self.name, name, BUNDLES)
             else:
-                fingerprint = commit = _head(_git_folder(place))
-                kind, name = "git", name_of(self.name, name, (".git",))
+                fingerprint = commit = _head(place)
+                kind, name = "git", repo_name(self.name, name, (".git",))
             if commit is None:
                 # Listed nevertheless: reading it says what is wrong, and the repository is counted.
-                commit = fingerprint = "0" * 40
+                commit = fingerprint = _NONE
             yield Repository(self.name, kind, name, commit, location, fingerprint, updated_at=self._time(place, commit))
 
     def _places(self) -> list[Path]:
@@ -74,14 +91,14 @@ class GitRepositories:
                 path = Path(folder, name)
                 if path.is_symlink() or name == ".git":
                     folders.remove(name)
-                elif _git_folder(path):
+                elif _git_folder(path) or os.path.lexists(path / ".git"):
                     folders.remove(name)
                     found.append(path)
         return sorted(found)
 
     def _time(self, place: Path, commit: str) -> datetime | None:
         """When a repository's commit was made; for bundles it would have to be unpacked."""
-        if place.is_file():
+        if place.is_file() or commit == _NONE:
             return None
         try:
             with self._objects(place, commit, Budget(self.limits)) as git:
@@ -92,11 +109,15 @@ class GitRepositories:
         return datetime.fromtimestamp(int(match[1]), UTC) if match and int(match[1]) < 1 << 36 else None
 
     def entries(self, repository: Repository) -> Iterator[Entry]:
-        place = self.place if repository.location == "." else self.place / repository.location
-        commit, budget = repository.commit_id, Budget(self.limits)
-        if not _ID.fullmatch(commit) or not commit.strip("0"):
+        """Its commit may be any that is there, and may be named by its first seven digits or more."""
+        place = self.place if repository.location == "." else placed(self.place, repository.location)
+        commit, budget = repository.commit_id.lower(), Budget(self.limits)
+        if commit == _NONE and _is_empty(place):
+            return
+        if not _SHORT.fullmatch(commit) or not commit.strip("0"):
             raise RepositoryError("damaged", "HEAD names no commit that is there")
         with self._objects(place, commit, budget) as git:
+            commit = git.commit(commit)
             wanted: list[tuple[str, str, int]] = []
             for mode, kind, blob, size, path in git.tree(commit):
                 if mode == "120000":
@@ -118,7 +139,9 @@ class GitRepositories:
         """git in an empty repository of ours that sees the objects of another, or of a bundle."""
         with tempfile.TemporaryDirectory(prefix="nemotron-git-") as home:
             git = _Git(Path(home), self.limits, budget)
-            git.output(["init", "-q", "--bare", f"--object-format={'sha256' if len(commit) == 64 else 'sha1'}", "."])
+            own = (_bundled_head(place) if place.is_file() else _head(place)) or commit
+            kind = "sha256" if len(own) == 64 else "sha1"
+            git.output(["init", "-q", "--bare", f"--object-format={kind}", "."])
             if place.is_file():
                 size = place.stat().st_size
                 if size > self.limits.max_archive_mb << 20:
@@ -126,9 +149,7 @@ class GitRepositories:
                 # A name that begins with a dash cannot become an option, as it is absolute.
                 git.output(["bundle", "unbundle", str(place.resolve())])
             else:
-                objects = _git_folder(place) / "objects"
-                if objects.is_symlink() or (objects / "info" / "alternates").exists():
-                    raise RepositoryError("alternates", "it borrows objects from elsewhere: `git repack -a -d` first")
+                objects = _own_objects(_git_folder(place), budget)
                 git.environment["GIT_OBJECT_DIRECTORY"] = str(objects.resolve())
             yield git
 
@@ -157,7 +178,7 @@ class _Git:
             with contextlib.suppress(OSError):
                 limit = self.limits.git_memory_mb << 20
                 resource.prlimit(process.pid, resource.RLIMIT_AS, (limit, limit))
-            timer = threading.Timer(self.limits.timeout_s, process.kill)
+            timer = threading.Timer(self.limits.timeout_s, _kill, (process,))
             timer.daemon = True
             timer.start()
             try:
@@ -170,7 +191,7 @@ class _Git:
                     raise RepositoryError("damaged", f"git {arguments[0]}: {said or f'status {process.returncode}'}")
             finally:
                 timer.cancel()
-                process.kill()
+                _kill(process)
                 for stream in (process.stdin, process.stdout):
                     if stream:
                         with contextlib.suppress(OSError):
@@ -185,6 +206,14 @@ class _Git:
                 raise RepositoryError("damaged", f"git {arguments[0]} wrote more than {most:,} bytes")
         return data
 
+    def commit(self, name: str) -> str:
+        """The commit whose id begins like this, which must be one."""
+        try:
+            return self.output(["rev-parse", "--verify", "-q", f"{name}^{{commit}}"]).decode("ascii").strip()
+        except RepositoryError as error:
+            self.budget.check_time()
+            raise RepositoryError("missing", f"it has no commit {name}, or more than one") from error
+
     def tree(self, commit: str) -> Iterator[tuple[str, str, str, int | None, str]]:
         """(mode, kind, object, size, path) of every entry below a commit, folders aside."""
         with self._started(["ls-tree", "-r", "-z", "-l", "--full-tree", commit]) as process:
@@ -195,7 +224,23 @@ class _Git:
                 yield mode, kind, blob, int(size) if size.isdecimal() else None, path.decode("utf-8", "surrogateescape")
 
     def blobs(self, wanted: list[tuple[str, str, int]]) -> Iterator[Entry]:
-        """The entries (path, object, size), in that order, with their bytes."""
+        """The entries (path, object, size), in that order, with their bytes. git ends at an object that it cannot read:
+        that one is left out, and git is started again for the others."""
+        for broken in range(_MAX_BROKEN + 1):
+            done = 0
+            try:
+                for entry in self._batch(wanted):
+                    done += 1
+                    yield entry
+                return
+            except RepositoryError as error:
+                if error.cause != "damaged" or done == len(wanted) or broken == _MAX_BROKEN:
+                    raise
+                path, blob, size = wanted[done]
+                yield Entry(path, size, None, "unreadable", f"object {blob}: {error}")
+                wanted = wanted[done + 1 :]
+
+    def _batch(self, wanted: list[tuple[str, str, int]]) -> Iterator[Entry]:
         if not wanted:
             return
         with self._started(["cat-file", "--batch"], stdin=subprocess.PIPE) as process:
@@ -208,14 +253,31 @@ class _Git:
                 if head[1:] == ["missing"]:
                     yield Entry(path, size, None, "unreadable", f"object {blob} is missing")
                     continue
-                if head != [blob, "blob", str(size)]:
+                if len(head) != 3 or (head[0], head[2]) != (blob, str(size)):
                     self.budget.check_time()
-                    raise RepositoryError("damaged", f"object {blob} of {path!r} cannot be read")
+                    raise RepositoryError("damaged", "it cannot be read")
                 data = process.stdout.read(size)
                 if len(data) != size or process.stdout.read(1) != b"\n":
-                    raise RepositoryError("damaged", f"object {blob} of {path!r} is cut off")
-                yield Entry(path, size, data)
+                    self.budget.check_time()
+                    raise RepositoryError("damaged", "it is cut off")
+                # git believes what a pack's index says of its objects, and whoever wrote that.
+                if head[1] != "blob" or not _is_named(data, blob):
+                    yield Entry(path, size, None, "unreadable", f"object {blob} is not what its name says")
+                else:
+                    yield Entry(path, size, data)
             writer.join()
+
+
+def _is_named(data: bytes, blob: str) -> bool:
+    digest = hashlib.sha256 if len(blob) == 64 else hashlib.sha1
+    return digest(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() == blob
+
+
+def _kill(process: subprocess.Popen) -> None:
+    """End git and what it has started (a bundle is unpacked by a process of its own)."""
+    if process.returncode is None:  # else its number may be somebody else's by now
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _feed(stream: BinaryIO, data: bytes) -> None:
@@ -243,9 +305,46 @@ def _git_folder(place: Path) -> Path | None:
     return None
 
 
-def _head(folder: Path) -> str | None:
-    """The commit that HEAD names, read from the files of the references."""
-    name = _line(folder / "HEAD")
+def _own_objects(folder: Path | None, budget: Budget) -> Path:
+    """The folder of a repository's objects, which must be its own: links and lists of other folders would have us read
+    what its owner may not, and pipes would never end."""
+    if folder is None:
+        raise RepositoryError("elsewhere", "its .git is a file or link that names another folder: `git clone` it")
+    objects = folder / "objects"
+    borrowed = RepositoryError("alternates", "it borrows objects from elsewhere: `git repack -a -d` first")
+    if objects.is_symlink() or os.path.lexists(objects / "info" / "alternates"):
+        raise borrowed
+    folders = [objects]
+    while folders:
+        with os.scandir(folders.pop()) as found:
+            for number, entry in enumerate(found):
+                if number % 4_096 == 0:
+                    budget.check_time()
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(Path(entry.path))
+                elif not entry.is_file(follow_symlinks=False):
+                    raise borrowed
+    return objects
+
+
+def _is_empty(place: Path) -> bool:
+    """Whether a repository has no commits yet. Raises if it has, but none can be found."""
+    if place.is_file():
+        return False
+    folder = _git_folder(place)
+    if folder is None:
+        raise RepositoryError("elsewhere", "its .git is a file or link that names another folder: `git clone` it")
+    if (folder / "reftable").is_dir():
+        raise RepositoryError("damaged", "its references are in tables: `git refs migrate --ref-format=files` first")
+    branches = (name for _, _, names in os.walk(folder / "refs") for name in names)
+    named = _REF.fullmatch((_line(folder / "HEAD") or "").removeprefix("ref:").strip())
+    return bool(named) and next(branches, None) is None and not (folder / "packed-refs").exists()
+
+
+def _head(place: Path) -> str | None:
+    """The commit that HEAD names, read from the files of the references; None without one."""
+    folder = _git_folder(place)
+    name = folder and _line(folder / "HEAD")
     for _ in range(5):
         if name is None or _ID.fullmatch(name):
             return name
@@ -257,23 +356,23 @@ def _head(folder: Path) -> str | None:
 
 
 def _line(file: Path) -> str | None:
-    try:
-        if file.is_symlink():
-            return None
-        with file.open("rb") as stream:
-            return stream.readline(400).decode("ascii", "replace").strip() or None
-    except OSError:
-        return None
+    return (_start(file, 400) or "").partition("\n")[0].strip() or None
 
 
 def _packed(file: Path, ref: str) -> str | None:
-    try:
-        if file.is_symlink() or file.stat().st_size > _MAX_REFS_MB << 20:
-            return None
-        lines = file.read_text("ascii", "replace").splitlines()
-    except OSError:
-        return None
+    lines = (_start(file, _MAX_REFS_MB << 20) or "").splitlines()
     return next((line[: -len(ref) - 1] for line in lines if line.endswith(f" {ref}")), None)
+
+
+def _start(file: Path, most: int) -> str | None:
+    """How a file begins; None if it is none, or a link or pipe."""
+    try:
+        with open(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+            if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                return stream.read(most).decode("utf-8", "surrogateescape")
+    except OSError:
+        pass
+    return None
 
 
 def _bundled_head(file: Path) -> str | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
 from resources.repositories import RepositoryError
-from resources.repositories.git import GitRepositories
+from resources.repositories.common import Budget
+from resources.repositories.git import GitRepositories, _Git
 from tests.resources.repositories.places import LIMITS, git, limits, repository
 
 CONTENTS = {"src/a.py": b"print(1)\n", "naïve name.txt": "é\n".encode(), "README.md": b"# A\n"}
@@ -96,17 +100,6 @@ def test_objects_of_other_repositories_are_not_borrowed(tmp_path):
         read(whole)
 
 
-def test_a_git_file_or_link_that_points_elsewhere_is_not_followed(tmp_path):
-    repository(tmp_path / "private", {"secret.py": b"1"})
-    shelf = tmp_path / "shelf"
-    (shelf / "a").mkdir(parents=True)
-    (shelf / "a" / ".git").write_text(f"gitdir: {tmp_path}/private/.git\n")
-    (shelf / "b").symlink_to(tmp_path / "private")
-    (shelf / "c").mkdir()
-    (shelf / "c" / ".git").symlink_to(tmp_path / "private" / ".git")
-    assert read(shelf) == {}
-
-
 @pytest.mark.parametrize(
     "head", ["ref: ../../../etc/passwd", "ref: refs/heads/../../config", "nonsense", "ref: refs/heads/none"]
 )
@@ -165,3 +158,234 @@ def test_limits_end_a_repository(tmp_path):
         read(tmp_path / "r", limits(max_files=5))
     with pytest.raises(RepositoryError, match="timeout"):
         read(tmp_path / "r", limits(timeout_s=1e-9))
+
+
+def test_a_folder_whose_repository_stands_elsewhere_is_named_and_left(tmp_path):
+    """A linked worktree, a submodule's folder, or a trap: the file `.git` names a folder outside."""
+    repository(tmp_path / "private", {"secret.py": b"1"})
+    shelf = tmp_path / "shelf"
+    repository(shelf / "good", {"a.py": b"1"})
+    (shelf / "a").mkdir()
+    (shelf / "a" / ".git").write_text(f"gitdir: {tmp_path}/private/.git\n")
+    (shelf / "c").mkdir()
+    (shelf / "c" / ".git").symlink_to(tmp_path / "private" / ".git")
+    (shelf / "b").symlink_to(tmp_path / "private")
+    source = GitRepositories("git", shelf, LIMITS)
+    found = {r.repo: r for r in source.repositories()}
+    assert set(found) == {"git/a", "git/c", "git/good"}
+    for name in ("git/a", "git/c"):
+        with pytest.raises(RepositoryError, match=r"elsewhere: .*clone"):
+            list(source.entries(found[name]))
+    assert [e.path for e in source.entries(found["git/good"])] == ["a.py"]
+
+
+@pytest.mark.parametrize("place", ["objects/pack", "objects/{first}", "objects/info"])
+def test_object_folders_that_are_links_are_not_followed(tmp_path, place):
+    folder = tmp_path / "r" / ".git"
+    repository(tmp_path / "r", {"a.py": b"1"})
+    place = folder / place.format(first=git(tmp_path / "r", "rev-parse", "HEAD")[:2])
+    place.rename(tmp_path / "moved")
+    place.symlink_to(tmp_path / "moved")
+    with pytest.raises(RepositoryError, match="alternates"):
+        read(tmp_path / "r")
+
+
+@pytest.mark.parametrize("name", ["pack", "{first}"])
+def test_objects_that_are_links_are_not_followed(tmp_path, name):
+    repository(tmp_path / "r", {"a.py": b"1"})
+    if name == "pack":
+        git(tmp_path / "r", "gc", "-q")
+    folder = tmp_path / "r" / ".git" / "objects" / name.format(first=git(tmp_path / "r", "rev-parse", "HEAD")[:2])
+    for number, file in enumerate(list(folder.iterdir())):
+        file.rename(tmp_path / f"moved{number}")
+        file.symlink_to(tmp_path / f"moved{number}")
+    with pytest.raises(RepositoryError, match="alternates"):
+        read(tmp_path / "r")
+
+
+@pytest.mark.parametrize("name", ["HEAD", "refs/heads/main", "packed-refs"])
+def test_a_pipe_in_place_of_a_reference_is_not_waited_for(tmp_path, name):
+    repository(tmp_path / "r", {"a.py": b"1"})
+    if name == "packed-refs":
+        (tmp_path / "r" / ".git" / "refs/heads/main").unlink()
+    file = tmp_path / "r" / ".git" / name
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+    source = GitRepositories("git", tmp_path / "r", LIMITS)
+    for found in source.repositories():
+        with pytest.raises(RepositoryError):
+            list(source.entries(found))
+
+
+@pytest.mark.parametrize("branch", ["feature/#12", "größe", "a+b@c", "v1.x"])
+def test_a_branch_of_any_name_is_read(tmp_path, branch):
+    repository(tmp_path / "r", {"a.py": b"1"})
+    git(tmp_path / "r", "checkout", "-q", "-b", branch)
+    assert set(read(tmp_path / "r")["git/r"]) == {"a.py"}
+    git(tmp_path / "r", "pack-refs", "--all")
+    assert set(read(tmp_path / "r")["git/r"]) == {"a.py"}
+
+
+def test_a_repository_without_commits_is_empty_and_no_error(tmp_path):
+    (tmp_path / "r").mkdir()
+    git(tmp_path / "r", "init", "-q", "-b", "main")
+    assert read(tmp_path / "r") == {"git/r": {}}
+    git(tmp_path, "clone", "-q", "--bare", "r", "s/r.git")
+    assert read(tmp_path / "s") == {"git/r": {}}
+
+
+def test_references_kept_in_tables_are_named(tmp_path):
+    """git 3 keeps them so unless it is told otherwise."""
+    repository(tmp_path / "r", {"a.py": b"1"})
+    folder = tmp_path / "r" / ".git"
+    (folder / "HEAD").write_text("ref: refs/heads/.invalid\n")
+    (folder / "reftable").mkdir()
+    with pytest.raises(RepositoryError, match="git refs migrate --ref-format=files"):
+        read(tmp_path / "r")
+
+
+def loose(folder: Path, name: str) -> Path:
+    found = git(folder, "rev-parse", name)
+    return folder / ".git" / "objects" / found[:2] / found[2:]
+
+
+@pytest.mark.parametrize("options", [(), ("--object-format=sha256",)], ids=["sha1", "sha256"])
+def test_an_object_that_is_not_what_its_name_says_costs_its_file(tmp_path, options):
+    """git does not check that when it reads."""
+    folder = tmp_path / "r"
+    repository(folder, {"a.py": b"print(1)\n", "b.py": b"print(2)\n", "c.py": b"print(3)\n"}, *options)
+    other = loose(folder, "HEAD:a.py")
+    other.chmod(0o644)
+    other.write_bytes(loose(folder, "HEAD:b.py").read_bytes())
+    found = read(folder)["git/r"]
+    assert {path: entry.fate for path, entry in found.items()} == {"a.py": "unreadable", "b.py": None, "c.py": None}
+
+
+def test_a_file_that_is_a_tree_costs_nothing_but_itself(tmp_path):
+    folder = tmp_path / "r"
+    repository(folder, {"a.py": b"1", "d/b.py": b"2"})
+    blob, tree = git(folder, "rev-parse", "HEAD:a.py"), git(folder, "rev-parse", "HEAD:d")
+    raw = b"".join(b"100644 %s\0" % name + bytes.fromhex(of) for name, of in ((b"a.py", tree), (b"b.py", blob)))
+    made = git(folder, "hash-object", "-t", "tree", "-w", "--literally", "--stdin", input=raw)
+    commit = git(folder, "commit-tree", made, "-m", "hostile")
+    git(folder, "update-ref", "refs/heads/main", commit)
+    found = read(folder)["git/r"]
+    assert {path: entry.fate for path, entry in found.items()} == {"a.py": "unreadable", "b.py": None}
+
+
+def test_what_a_repository_says_of_its_history_changes_nothing(tmp_path):
+    """Replacements, grafts, a shallow history and a graph of commits that lies."""
+    folder = tmp_path / "r"
+    commit = repository(folder, {"a.py": b"1"})
+    (folder / "a.py").write_bytes(b"evil")
+    git(folder, "commit", "-q", "-a", "-m", "second")
+    evil = git(folder, "rev-parse", "HEAD")
+    git(folder, "commit-graph", "write", "--reachable")
+    graph = folder / ".git" / "objects" / "info" / "commit-graph"
+    trees = [bytes.fromhex(git(folder, "rev-parse", f"{of}^{{tree}}")) for of in (commit, evil)]
+    data = graph.read_bytes()
+    graph.chmod(0o644)
+    graph.write_bytes(data.replace(trees[0], b"?" * 20).replace(trees[1], trees[0]).replace(b"?" * 20, trees[1]))
+    git(folder, "reset", "-q", "--hard", commit)
+    git(folder, "replace", "-f", commit, evil)
+    (folder / ".git" / "info" / "grafts").write_text(f"{commit} {evil}\n")
+    (folder / ".git" / "shallow").write_text(f"{commit}\n")
+    assert read(folder)["git/r"]["a.py"].data == b"1"
+
+
+def test_a_shallow_and_a_partial_clone_give_what_they_have(tmp_path):
+    folder = tmp_path / "r"
+    repository(folder, {"a.py": b"1"})
+    (folder / "b.py").write_bytes(b"2")
+    git(folder, "add", "b.py")
+    git(folder, "commit", "-q", "-m", "second")
+    git(folder, "config", "uploadpack.allowFilter", "true")
+    url = f"file://{folder}"
+    git(tmp_path, "clone", "-q", "--depth=1", url, "shelf/shallow")
+    git(tmp_path, "clone", "-q", "--bare", "--filter=blob:none", url, "shelf/partial.git")
+    found = read(tmp_path / "shelf")
+    assert {path: entry.data for path, entry in found["git/shallow"].items()} == {"a.py": b"1", "b.py": b"2"}
+    assert {path: entry.fate for path, entry in found["git/partial"].items()} == {
+        "a.py": "unreadable", "b.py": "unreadable",
+    }  # fmt: skip
+
+
+def test_a_bundle_that_needs_another_says_so(tmp_path):
+    folder = tmp_path / "r"
+    first = repository(folder, {"a.py": b"1"})
+    (folder / "a.py").write_bytes(b"2")
+    git(folder, "commit", "-q", "-a", "-m", "second")
+    git(folder, "bundle", "create", str(tmp_path / "x.bundle"), f"{first}..main")
+    with pytest.raises(RepositoryError, match="prerequisite"):
+        read(tmp_path / "x.bundle")
+
+
+def test_a_tree_of_trees_that_has_no_end_ends(tmp_path):
+    """Thirty folders of ten, each of ten, ...: none of it on the disk."""
+    folder = tmp_path / "r"
+    repository(folder, {"a.py": b"1"})
+    below = git(folder, "rev-parse", "HEAD:a.py")
+    mode = b"100644 blob"
+    for _ in range(12):
+        lines = b"".join(b"%s %s\t%d\0" % (mode, below.encode(), n) for n in range(10))
+        below, mode = git(folder, "mktree", "-z", input=lines), b"040000 tree"
+    commit = git(folder, "commit-tree", below, "-m", "hostile")
+    git(folder, "update-ref", "refs/heads/main", commit)
+    with pytest.raises(RepositoryError, match="too_many_files"):
+        read(folder)
+
+
+def test_what_git_has_started_ends_with_it(tmp_path):
+    """Unpacking a bundle is a process of its own."""
+    git_ = _Git(tmp_path, limits(timeout_s=0.5), Budget(limits(timeout_s=0.5)))
+    git_.output(["init", "-q", "--bare", "."])
+    shell = f"sleep 60 >/dev/null 2>&1 & echo $! > {tmp_path}/child; wait"
+    with pytest.raises(RepositoryError):
+        git_.output(["-c", f"alias.wait=!{shell}", "wait"])
+    child = int((tmp_path / "child").read_text())
+    for _ in range(100):
+        if not Path(f"/proc/{child}").exists() or " Z " in Path(f"/proc/{child}/stat").read_text():
+            return
+        time.sleep(0.05)
+    os.kill(child, 9)
+    raise AssertionError("the child is still there")
+
+
+def test_names_on_the_disk_that_are_no_text_are_names_of_nothing(tmp_path):
+    repository(tmp_path / "shelf" / "good", {"a.py": b"1"})
+    shutil.copytree(tmp_path / "shelf" / "good", os.fsdecode(bytes(tmp_path / "shelf") + b"/bad\xff"))
+    source = GitRepositories("git", tmp_path / "shelf", LIMITS)
+    for found in source.repositories():
+        found.location.encode()
+        assert [e.path for e in source.entries(found)] == ["a.py"]
+    assert {r.repo for r in source.repositories()} == {"git/bad-xff", "git/good"}
+
+
+def test_an_object_that_stops_git_costs_its_file(tmp_path):
+    folder = tmp_path / "r"
+    repository(folder, {f"{n}.py": b"print(%d)\n" % n * 400 for n in range(6)})
+    for n in (0, 2, 5):
+        file = loose(folder, f"HEAD:{n}.py")
+        file.chmod(0o644)
+        file.write_bytes(file.read_bytes()[:-6])  # its head can be read, and says its size
+    found = read(folder)["git/r"]
+    assert [entry.fate for entry in found.values()] == ["unreadable", None, "unreadable", None, None, "unreadable"]
+    assert found["4.py"].data == b"print(4)\n" * 400
+
+
+def test_any_commit_that_is_there_can_be_read_by_its_first_digits(tmp_path):
+    for options in ((), ("--object-format=sha256",)):
+        folder = tmp_path / f"r{len(options)}"
+        first = repository(folder, {"a.py": b"1"}, *options)
+        (folder / "a.py").write_bytes(b"2")
+        git(folder, "commit", "-q", "-a", "-m", "second")
+        git(folder, "bundle", "create", str(tmp_path / "x.bundle"), "main")
+        for place in (folder, tmp_path / "x.bundle"):
+            source = GitRepositories("git", place, LIMITS)
+            (found,) = source.repositories()
+            for name in (first, first[:7], first[:12].upper()):
+                (entry,) = source.entries(dataclasses.replace(found, commit_id=name))
+                assert entry.data == b"1"
+            for name in ("f" * 40, "f" * 7, git(folder, "rev-parse", "HEAD:a.py")):
+                with pytest.raises(RepositoryError, match="missing"):
+                    list(source.entries(dataclasses.replace(found, commit_id=name)))
