@@ -47,9 +47,10 @@ def windows(document: int, ids: Sequence[int], size: int, overlap: int) -> Itera
 
 
 def measure(
-    model: PreTrainedModel, tokenizer: Tokenizer, texts: Iterable[str], size: int, overlap: int, batch_size: int
-) -> Score:
-    """Bits per byte over `texts`: sum of negative log-likelihoods / ln 2 / bytes of UTF-8, in float64.
+    model: PreTrainedModel, tokenizer: Tokenizer, texts: Iterable[str], size: int, overlap: int, batch_size: int,
+    task: str = "held_out_documents",
+) -> Score:  # fmt: skip
+    """Bits per byte over `texts`, as the score of `task`: negative log-likelihoods / ln 2 / bytes of UTF-8, in float64.
 
     The standard error is that of a ratio of sums over documents. Raises ValueError when there is no text, or when the
     text does not survive encoding and decoding (bits per byte would then count the wrong bytes).
@@ -79,7 +80,7 @@ def measure(
         raise ValueError("no held-out text to measure bits per byte on: raise blend.held_out_share or bring more data")
     value = sum(bits) / sum(sizes)
     return Score(
-        task="held_out_documents",
+        task=task,
         metric="bits_per_byte",
         value=value,
         stderr=_ratio_stderr(bits, sizes),

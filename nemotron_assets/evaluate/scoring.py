@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -16,14 +16,18 @@ from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
 from nemotron_assets.recipe import Evaluate
 from nemotron_assets.table import row_id
 
+#: The tasks of bits per byte: what is held out of the web, and of source code.
+DOCUMENTS, CODE = "held_out_documents", "held_out_code"
 
-def held_out_texts(documents: pl.LazyFrame, share: float, limit: int | None) -> Iterable[str]:
-    """Texts of held-out documents; with a limit those of the lowest content hash, else all of them, streamed.
 
-    They are taken from the unique documents, not from the curated ones: so they stay the same when curation changes,
-    and scores of models trained on different cuts compare. The blend holds out whatever was written from them.
+def held_out_texts(documents: pl.LazyFrame, share: float, limit: int | None, text: str = "text") -> Iterable[str]:
+    """Texts (column `text`) of held-out rows; with a limit those of the lowest content hash, else all, streamed.
+
+    Of the web they are taken from the unique documents, not from the curated ones: so they stay the same when curation
+    changes, and scores of models trained on different cuts compare. Of code from the corpus: only there licences allow
+    it and secrets are gone. The blend holds out whatever was written from them.
     """
-    held_out = documents.filter(is_held_out(share)).select("content_hash", "text")
+    held_out = documents.filter(is_held_out(share)).select("content_hash", text=text)
     if limit is not None:
         yield from held_out.bottom_k(limit, by="content_hash").collect(engine="streaming").sort("content_hash")["text"]
         return
@@ -31,10 +35,18 @@ def held_out_texts(documents: pl.LazyFrame, share: float, limit: int | None) -> 
         yield from batch["text"]
 
 
+def any_held_out(documents: pl.LazyFrame, share: float) -> bool:
+    """Whether there is anything held out to measure on: a lake may be without code."""
+    held_out = documents.filter(is_held_out(share)).select("content_hash").head(1)
+    return held_out.collect(engine="streaming").height > 0
+
+
 def score(
-    weights: Path, tokenizer: Path, items: pl.DataFrame, texts: Iterable[str], recipe: Evaluate, device: str
-) -> list[Score]:
-    """Every score of the Hugging Face model in `weights`. Deterministic on one device: nothing is sampled."""
+    weights: Path, tokenizer: Path, items: pl.DataFrame, texts: Mapping[str, Iterable[str]], recipe: Evaluate,
+    device: str,
+) -> list[Score]:  # fmt: skip
+    """Every score of the Hugging Face model in `weights`, bits per byte of the held-out `texts` by task. Deterministic
+    on one device: nothing is sampled."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(weights, dtype="auto").to(device)
@@ -43,8 +55,8 @@ def score(
         model, AutoTokenizer.from_pretrained(tokenizer), items, shots, recipe.max_items, recipe.max_output_tokens,
         recipe.batch_size,
     )  # fmt: skip
-    bits = measure(model, load(tokenizer), texts, recipe.window, recipe.window_overlap, recipe.batch_size)
-    return [*scores, bits]
+    sizes = recipe.window, recipe.window_overlap, recipe.batch_size
+    return scores + [measure(model, load(tokenizer), held, *sizes, task) for task, held in texts.items()]
 
 
 def frame(scores: list[Score], model: dict, input_versions: list[str], run_id: str, at) -> pl.DataFrame:

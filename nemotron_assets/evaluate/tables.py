@@ -34,7 +34,7 @@ BENCHMARK_SCORES = Table(
         Column("model", "string", "name of the model"),
         Column("model_id", "string", "id of the model version's row in its models table"),
         Column("model_version", "string", "version of the model"),
-        Column("task", "string", "benchmark, or held_out_documents"),
+        Column("task", "string", "benchmark, held_out_documents or held_out_code"),
         Column("metric", "string", "exact_match,strict-match / acc / acc_norm / bits_per_byte, ..."),
         Column("value", "float64", "the score"),
         Column("stderr", "float64", "standard error of the score over the samples", nullable=True),

@@ -117,8 +117,12 @@ def test_scoring_a_saved_model(student, vocabulary_folder, items, tmp_path):
     assert sorted(texts) == ["held out", "too"]
     assert list(scoring.held_out_texts(documents.lazy(), 0.2, 1)) == ["held out"]
 
+    code = documents.rename({"text": "content"}).lazy()
+    assert scoring.any_held_out(code, 0.2) and not scoring.any_held_out(code.head(0), 0.2)
+    assert list(scoring.held_out_texts(code, 0.2, None, "content")) == texts
+    texts = {scoring.DOCUMENTS: texts, scoring.CODE: texts[:1]}
     scores = scoring.score(tmp_path / "model", vocabulary_folder, items, texts, recipe, "cpu")
-    assert {s.task for s in scores} == {"arc_challenge", "gsm8k", "held_out_documents"}
+    assert {s.task for s in scores} == {"arc_challenge", "gsm8k", "held_out_documents", "held_out_code"}
     again = scoring.score(tmp_path / "model", vocabulary_folder, items, texts, recipe, "cpu")
     assert again == scores
     assert "| held_out_documents | bits_per_byte |" in scoring.as_markdown(scores)

@@ -4,7 +4,7 @@ select task, metric, model, model_version, value, stderr, random_baseline, sampl
 from evaluate.benchmark_scores
 qualify row_number() over (partition by task, metric, shots, model, model_version order by "at" desc) = 1;
 comment on view evaluate.leaderboard is 'the newest score of every model version on every task and metric';
-comment on column evaluate.leaderboard.task is 'benchmark, or held_out_documents';
+comment on column evaluate.leaderboard.task is 'benchmark, held_out_documents or held_out_code';
 comment on column evaluate.leaderboard.metric is 'what was measured; bits_per_byte is better when lower, the others when higher';
 comment on column evaluate.leaderboard.model is 'name of the model';
 comment on column evaluate.leaderboard.model_version is 'version of the model';
