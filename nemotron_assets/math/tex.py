@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nemotron_assets.math.delimiters import Span, scan
-from nemotron_assets.math.mathml import FUNCTIONS
+from nemotron_assets.math.symbols import FUNCTIONS
 
 _TOKEN = re.compile(r"\\(?:[A-Za-z]+\*?|.)|[^\s\\]", re.DOTALL)
 
