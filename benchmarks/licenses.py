@@ -1,13 +1,20 @@
 """Licences: precision of what is allowed 1.0, recall 0.95; 20 files/s/core cold, 2,000 by cached content.
 
-`--input DIR` holds repositories as folders owner/name/... or the sample's repositories.parquet and files.parquet,
-`--truth FILE` one JSON line per repository: repo, expected (accept, reject, review), and commit_id where one occurs
-twice; `files` may give an expectation per path (accept or reject). Without them: the sample.
+--input: repositories, in one of these forms
+  DIR/OWNER/NAME/files...    or DIR/NAME/files... where the truth names no owner; OWNER__NAME, OWNER--NAME and
+                             OWNER_NAME are found as well, and a folder of the commit's name inside, if there is one
+  DIR/files.parquet          columns repo, rel_path, content (bytes or text), commit_id if there are several of one; a
+                             repositories.parquet beside it may add licence_files (path, text) that are not among them
+  FILE.parquet               the same as one file
+--truth: one JSON object per line (or a JSON list): repo, expected (accept, reject or review), commit_id where one repo
+  occurs twice; files: {path: accept, reject or review} where a file differs from its repository.
+Without them: the sample.
 
-A repository is kept when any of its files is. Precision: of the files (repositories) kept, those that the truth does not
-reject; files of `review` repositories count only if their own evidence allows them, which the run shows. Recall: of the
-repositories expected to be accepted, those kept, and of their files, those kept.
-"""  # noqa: E501
+A repository is kept when any of its files is. Precision: of the files (repositories) kept, those that the truth does
+not reject; files of `review` repositories count only if their own evidence allows them, which the run shows. Recall: of the
+repositories expected to be accepted, those kept, and of their files, those kept. Files that are no text or larger than
+the recipe's limit are left out, as when code is read into the lake.
+"""
 
 from __future__ import annotations
 
@@ -25,27 +32,33 @@ from benchmarks.harness import Claim, table, verdict
 from nemotron_assets.code.licences import texts
 from nemotron_assets.code.licences.decide import Decision, decide, excerpt
 from nemotron_assets.code.licences.library import Library, Scan
+from nemotron_assets.code.sources.text import decode
 from nemotron_assets.recipe import current_recipe
 
+EXPECTED = ("accept", "reject", "review")
 SAMPLE = Path(__file__).resolve().parent.parent / "nemotron_assets" / "sample"
 Repository = tuple[str, str, list[tuple[str, str]]]
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="licenses")
-    parser.add_argument("--input", type=Path, default=SAMPLE / "code")
-    parser.add_argument("--truth", type=Path, default=SAMPLE / "truth" / "code_licences.jsonl")
+    parser = argparse.ArgumentParser(
+        prog="licenses", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--input", type=Path, default=SAMPLE / "code", metavar="DIR", help="the repositories")
+    parser.add_argument("--truth", type=Path, default=SAMPLE / "truth" / "code_licences.jsonl", metavar="FILE",
+                        help="what is expected of them")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="every fourth repository only")
     parser.add_argument("--missed", type=int, default=0, metavar="N", help="ask the library about N files that the "
                         "prefilter spares it, and count what it would have found")  # fmt: skip
     options = parser.parse_args(argv)
-    truth = read_truth(options.truth)
-    repositories = [r for r in read(options.input) if expectation(truth, r[0], r[1])]
+    try:
+        truth = read_truth(options.truth)
+        repositories = list(read(options.input, truth))
+    except (OSError, ValueError) as error:
+        print(f"licenses: {error}", file=sys.stderr)
+        return 2
     if options.quick:
         repositories = repositories[::4]
-    if not repositories:
-        print(f"{options.input} has none of the {len(truth)} repositories of {options.truth}", file=sys.stderr)
-        return 2
     recipe = current_recipe().code_licences
     files = sum(len(paths) for _, _, paths in repositories)
     known: dict[str, Scan] = {}
@@ -82,8 +95,23 @@ def main(argv: list[str]) -> int:
 
 
 def read_truth(file: Path) -> dict[tuple[str, str], dict]:
-    rows = [json.loads(line) for line in file.read_text().splitlines() if line.strip()]
-    return {(row["repo"], row.get("commit_id", "")): row for row in rows}
+    """Expectations by repository and commit ("" where none is named). ValueError names what is wrong with a row."""
+    content = file.read_text()
+    rows = json.loads(content) if content.lstrip().startswith("[") else []
+    try:
+        rows = rows or [json.loads(line) for line in content.splitlines() if line.strip()]
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{file} is not one JSON object per line: {error}") from None
+    found = {}
+    for number, row in enumerate(rows, 1):
+        words = [row.get("expected"), *(row.get("files") or {}).values()] if isinstance(row, dict) else [row]
+        wrong = [word for word in words if word not in EXPECTED]
+        if wrong or not row.get("repo"):
+            raise ValueError(f"{file}, row {number}: needs repo, and expected as one of {EXPECTED}, not {wrong}")
+        found[row["repo"], row.get("commit_id") or ""] = row
+    if not found:
+        raise ValueError(f"{file} is empty")
+    return found
 
 
 def expectation(truth: dict, repo: str, commit: str) -> dict | None:
@@ -94,30 +122,80 @@ def expectation(truth: dict, repo: str, commit: str) -> dict | None:
     return named[0] if len(named) == 1 else None
 
 
-def read(folder: Path) -> Iterator[Repository]:
-    """Repositories with the texts of their files; what is no text is left out."""
-    if (folder / "files.parquet").exists():
-        import polars as pl
+def read(place: Path, truth: dict) -> Iterator[Repository]:
+    """The repositories that the truth is about, with the texts of their files. ValueError if one is not there, or if
+    `place` has no form that is known."""
+    if place.is_file() or (place / "files.parquet").exists():
+        found = {
+            (repo, commit): files for repo, commit, files in read_parquet(place) if expectation(truth, repo, commit)
+        }
+        missing = [key for key in truth if key not in found and not any(key[0] == repo for repo, _ in found)]
+        chosen = ((repo, commit, files) for (repo, commit), files in found.items())
+    elif place.is_dir():
+        folders = {key: repository_folder(place, *key) for key in truth}
+        missing = [key for key, folder in folders.items() if folder is None]
+        chosen = ((repo, commit, list(read_folder(folder))) for (repo, commit), folder in folders.items() if folder)
+    else:
+        raise ValueError(f"{place} is neither a folder nor a Parquet file")
+    if missing:
+        names = ", ".join(repo for repo, _ in missing[:5])
+        raise ValueError(f"{place} has not {len(missing)} of the truth's {len(truth)} repositories ({names}, ...); "
+                         "--help says in which forms they are found")  # fmt: skip
+    yield from chosen
 
-        rows = pl.read_parquet(folder / "files.parquet")
-        for (repo, commit), group in rows.group_by("repo", "commit_id", maintain_order=True):
-            yield repo, commit, [(p, t) for p, c in group.select("rel_path", "content").iter_rows() if (t := text(c))]
-        return
-    for repo in sorted(path for path in folder.glob("*/*") if path.is_dir()):
-        files = sorted(p for p in repo.rglob("*") if p.is_file() and not p.is_symlink() and ".git" not in p.parts)
-        yield (
-            "/".join(repo.parts[-2:]),
-            "",
-            [
-                (str(p.relative_to(repo)), t)
-                for p in files
-                if p.stat().st_size < 5_000_000 and (t := text(p.read_bytes()))
-            ],
-        )
+
+def repository_folder(place: Path, repo: str, commit: str) -> Path | None:
+    """The folder of a repository; None if there is none. Names that lead out of `place` are none."""
+    parts = repo.split("/")
+    if any(part in ("", ".", "..") for part in parts):
+        return None
+    for name in (repo, *(sign.join(parts) for sign in ("__", "--", "_", "-")), parts[-1]):
+        folder = place / name
+        if folder.is_dir():
+            inside = folder / commit if commit and "/" not in commit else folder
+            return inside if inside.is_dir() else folder
+    return None
 
 
-def text(content: bytes) -> str | None:
-    return None if b"\0" in content[:8_000] or not content else content.decode("utf-8-sig", "replace")
+def read_folder(repo: Path) -> Iterator[tuple[str, str]]:
+    """Paths and texts of a repository's files, in the order of their paths."""
+    for path in sorted(p for p in repo.rglob("*") if p.is_file() and not p.is_symlink()):
+        inside = path.relative_to(repo)
+        if ".git" not in inside.parts and (content := text(path.read_bytes())):
+            yield inside.as_posix(), content
+
+
+def read_parquet(place: Path) -> Iterator[Repository]:
+    """The sample's form, or one file of it."""
+    import polars as pl
+
+    rows = pl.read_parquet(place if place.is_file() else place / "files.parquet")
+    missing = {"repo", "rel_path", "content"} - set(rows.columns)
+    if missing:
+        raise ValueError(f"{place} lacks the columns {sorted(missing)}; it has {rows.columns}")
+    if "commit_id" not in rows.columns:
+        rows = rows.with_columns(commit_id=pl.lit(""))
+    texts_of: dict[tuple[str, str], dict[str, str]] = {}
+    beside = place.parent if place.is_file() else place
+    if (beside / "repositories.parquet").exists():
+        about = pl.read_parquet(beside / "repositories.parquet")
+        if {"repo", "commit_id", "licence_files"} <= set(about.columns):
+            for repo, commit, files in about.select("repo", "commit_id", "licence_files").iter_rows():
+                texts_of[repo, commit] = {file["path"]: file["text"] for file in files or []}
+    for (repo, commit), group in rows.group_by("repo", "commit_id", maintain_order=True):
+        files = dict(texts_of.get((repo, commit or ""), {}))
+        for path, content in group.select("rel_path", "content").iter_rows():
+            if read := text(content.encode() if isinstance(content, str) else content):
+                files[path] = read
+        yield repo, commit or "", sorted(files.items())
+
+
+def text(content: bytes | None) -> str | None:
+    """A file's text as the lake would have it; None for what is none, or too large."""
+    recipe = current_recipe().code_sources
+    if not content or len(content) > recipe.max_file_mb * 1e6:
+        return None
+    return decode(content, recipe.max_control_share).text
 
 
 def judged(repositories: list[Repository], library: Library, recipe) -> dict[tuple[str, str], list[Decision]]:

@@ -18,6 +18,7 @@ from nemotron_assets.code.licences.expressions import (
     REJECTED,
     REVIEW,
     binds_the_whole,
+    category,
     join_all,
     judge,
     licences,
@@ -72,16 +73,22 @@ def decide(files: Iterable[Excerpt], scan: Callable[[str], Scan], recipe: CodeLi
 def _decide(
     file: Excerpt, sidecar: Excerpt | None, repository: Repository, scan: Callable[[str], Scan], recipe: CodeLicences
 ) -> Decision:
-    own = Grant("", ()) if speaks_for_others(file) else header(file, scan, recipe)
+    own = (
+        header(file, scan, recipe)
+        if not speaks_for_others(file) or paths.is_nested_readme(file.path)
+        else Grant("", ())
+    )
+    if paths.is_readme(file.path) and judge(own.expression, recipe).decision != REJECTED:
+        own = Grant("", ())  # a README grants nothing by itself
     if sidecar is not None and sidecar.whole:
         own = granted("sidecar", sidecar.path, scan(sidecar.whole), 0, recipe)
     around, scope, missing = _around(file.path, repository)
     named, override = _named(file.path, repository)
-    if named is not None and (override or not own.expression):
-        return _told(file, named, FILE, around, repository, recipe)
     accepted_around = around is not None and around.verdict(recipe).decision == ALLOWED
     if own.expression and accepted_around and _says_the_same(own, around, recipe):
         own = Grant("", ())
+    if named is not None and (override or not own.expression):
+        return _told(file, named, FILE, around, repository, recipe)
     if own.expression:
         return _told(file, own, FILE, around, repository, recipe)
     if around is None:
@@ -197,7 +204,7 @@ def _told(
     decision, why = verdict.decision, verdict.why
     if decision == ALLOWED:
         for grant in filter(None, (around, repository.folders.get(""))):
-            if _must_look(grant.expression, recipe):
+            if _must_look(grant, _in_comment(file, own), recipe):
                 decision = REVIEW
                 why = f"the {scope} says {own.expression}, but it is part of a work under {grant.expression}"
                 break
@@ -207,12 +214,23 @@ def _told(
     return Decision(file.id, file.path, own.expression, decision, scope, why, evidence)
 
 
-def _must_look(around: str, recipe: CodeLicences) -> bool:
+def _in_comment(file: Excerpt, own: Grant) -> bool:
+    """Whether what a file says of its licence stands in the comment it begins with: a notice, and no mention."""
+    comment = texts.leading_comment(file.pieces[0][0]) if file.pieces and file.pieces[0][1] == 0 else ""
+    return own.evidence[0].kind == "header" and own.evidence[0].end <= comment.count("\n")
+
+
+def _must_look(around: Grant, noticed: bool, recipe: CodeLicences) -> bool:
     """Whether what is accepted by itself is not kept because of the licence of the work it is part of."""
     rule = recipe.own_licence_in_rejected
-    if rule == "allowed" or judge(around, recipe).decision != REJECTED:
+    if rule == "allowed" or judge(around.expression, recipe).decision != REJECTED:
         return False
-    return rule == "review" or binds_the_whole(around, recipe)
+    # A text that begins with accepted terms and goes on with other permissive ones binds no file that has a header.
+    if noticed and around.main and judge(around.main, recipe).decision == ALLOWED:
+        off = [name for name in licences(around.expression) if judge(name, recipe).decision != ALLOWED]
+        if all(category(name) in ("Permissive", "Public Domain") for name in off):
+            return False
+    return rule == "review" or binds_the_whole(around.expression, recipe)
 
 
 def speaks_for_others(file: Excerpt) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nemotron_assets.recipe.code_licences import CodeLicences
 
 ALLOWED, REJECTED, REVIEW = "allowed", "rejected", "review"
-#: What the library calls words that state no licence of their own: "see the file LICENSE", a disclaimer alone, and such.  # noqa: E501
+#: What the library calls words that state no licence of their own: "see the file LICENSE", a disclaimer alone.
 NO_STATEMENT = frozenset(
     f"LicenseRef-scancode-{name}"
     for name in ("unknown-license-reference", "generic-cla", "warranty-disclaimer", "generic-export-compliance",

@@ -50,8 +50,8 @@ class Grant:
     doubt: str = ""
     faint: bool = False  # the doubt is only that few words of it stand there, a mention in passing
     near: float = 100.0  # the lowest score among the terms that make it faint
-    main: str = ""  # of a licence file: what its first terms are, where others follow
-    others: tuple[tuple[str, int], ...] = ()  # the licences behind them, with the length of their terms
+    main: str = ""  # of a licence file: what its first terms are, if no other licence's stand among them
+    found: tuple[tuple[str, int], ...] = ()  # of a licence file: the licences in it, with the length of their terms
     rest: str = ""  # of a licence file: its words that belong to no licence, which may name files
 
     def verdict(self, recipe: CodeLicences) -> Verdict:
@@ -134,8 +134,8 @@ def _tolerable(weak: dict, matches: list[dict], recipe: CodeLicences) -> bool:
 
 
 def _together(found: list[dict]) -> str:
-    """One expression for all detections of a text. Terms that follow a choice between them are that choice's, and
-    "public domain" beside a dedication's terms is the dedication."""
+    """One expression for all detections of a text. Terms behind a choice between them at the beginning are that
+    choice's, and "public domain" beside a dedication's terms is the dedication."""
     pieces = list(dict.fromkeys(piece for detection in found for piece in _pieces(detection["expression"])))
     terms = {
         family
@@ -144,11 +144,11 @@ def _together(found: list[dict]) -> str:
         if match["kind"] == "text" and match["length"] > MENTION
         for family in families(match["expression"])
     }
-    choices = [families(piece) for piece in pieces if " OR " in piece]
+    choice = families(pieces[0]) if pieces and " OR " in pieces[0] else set()
     kept = []
     for piece in pieces:
         own = families(piece)
-        if " OR " not in piece and own <= terms and any(own <= choice for choice in choices):
+        if " OR " not in piece and own <= terms and own <= choice:
             continue
         if piece == _PUBLIC_DOMAIN and any(_DEDICATIONS & set(licences(other)) for other in pieces):
             continue
@@ -184,27 +184,22 @@ def licence_file(
         return Grant("", (line,), scanned.problem or "the licence text is not known")
     rest = scanned.rest(text)
     covered = [(match["start"], match["end"]) for detection in scanned.findings for match in detection["matches"]]
-    main, others = _main(scanned, recipe)
-    grant = replace(grant, main=main, others=others, rest=rest)
+    main, found = _main(scanned)
+    grant = replace(grant, main=main, found=found, rest=rest)
     words = texts.restriction(rest) or texts.added_condition(text, covered, scanned.beside)
     if not grant.doubt and words:
         return replace(grant, doubt=f"the licence text has words of its own: {words!r}")
     return grant
 
 
-def _main(scanned: Scan, recipe: CodeLicences) -> tuple[str, tuple[tuple[str, int], ...]]:
-    """The first terms of a licence text, and the licences behind their end with the length of what stands of them."""
+def _main(scanned: Scan) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """The first terms of a licence text, if no other licence begins before their end, and all licences in it with the
+    length of what stands of them."""
     matches = [match for detection in scanned.findings for match in detection["matches"]]
     matches = sorted((m for m in matches if statement(m["expression"])), key=lambda m: (m["start"], -m["length"]))
+    found = tuple((statement(match["expression"]), match["length"]) for match in matches)
     first = next((match for match in matches if match["length"] > MENTION), None)
     if first is None:
-        return "", ()
-    mine = families(first["expression"])
-    others = []
-    for match in matches:
-        if families(match["expression"]) <= mine:
-            continue
-        if match["start"] < first["end"]:
-            return "", ()
-        others.append((statement(match["expression"]), match["length"]))
-    return first["expression"], tuple(others)
+        return "", found
+    others = [match for match in matches if not families(match["expression"]) <= families(first["expression"])]
+    return "" if any(other["start"] < first["end"] for other in others) else first["expression"], found

@@ -72,7 +72,7 @@ def _declared(value: str | tuple[str, ...], line: int) -> Declared | None:
 
 def _spdx(name: str) -> str:
     """A name or expression in SPDX ids; empty when it is none. "A/B" is Cargo's old way to write OR."""
-    if len(name) > 300:
+    if len(name) > 1_000:
         return ""
     candidate = re.sub(r"\s*/\s*", " OR ", name) if re.fullmatch(r"[\w.+-]+(\s*/\s*[\w.+-]+)+", name) else name
     if is_spdx(candidate):
@@ -84,21 +84,26 @@ def _spdx(name: str) -> str:
 #: Names that manifests use, without spaces and signs; "BSD" and "GPL" alone name no version.
 _SPELLED = {
     "mitlicense": "MIT", "themitlicense": "MIT", "themitlicensemit": "MIT", "mitlicence": "MIT",
-    "apache2": "Apache-2.0", "apachelicense20": "Apache-2.0", "apachelicenseversion20": "Apache-2.0", "apache20": "Apache-2.0",  # noqa: E501
+    "apache2": "Apache-2.0", "apachelicense20": "Apache-2.0", "apachelicenseversion20": "Apache-2.0",
+    "apache20": "Apache-2.0",
     "theapachesoftwarelicenseversion20": "Apache-2.0", "theapachelicenseversion20": "Apache-2.0", "asl20": "Apache-2.0",
     "apachesoftwarelicense20": "Apache-2.0", "apachev2": "Apache-2.0", "newbsd": "BSD-3-Clause",
     "bsd3": "BSD-3-Clause", "bsd3clause": "BSD-3-Clause", "3clausebsd": "BSD-3-Clause", "newbsdlicense": "BSD-3-Clause",
-    "modifiedbsdlicense": "BSD-3-Clause", "bsd2": "BSD-2-Clause", "bsd2clause": "BSD-2-Clause", "2clausebsd": "BSD-2-Clause",  # noqa: E501
+    "modifiedbsdlicense": "BSD-3-Clause", "bsd2": "BSD-2-Clause", "bsd2clause": "BSD-2-Clause",
+    "2clausebsd": "BSD-2-Clause",
     "simplifiedbsd": "BSD-2-Clause", "isclicense": "ISC", "isclicenseiscl": "ISC", "zliblicense": "Zlib",
     "boostsoftwarelicense10": "BSL-1.0", "publicdomain": "LicenseRef-scancode-public-domain",
     "mpl20": "MPL-2.0", "mozillapubliclicense20mpl20": "MPL-2.0", "gplv2": "GPL-2.0-only", "gplv3": "GPL-3.0-only",
-    "gplv2orlater": "GPL-2.0-or-later", "gplv3orlater": "GPL-3.0-or-later", "gnugplv3": "GPL-3.0-only", "lgplv3": "LGPL-3.0-only",  # noqa: E501
+    "gplv2orlater": "GPL-2.0-or-later", "gplv3orlater": "GPL-3.0-or-later", "gnugplv3": "GPL-3.0-only",
+    "lgplv3": "LGPL-3.0-only",
 }  # fmt: skip
 _CLASSIFIERS = {
     "MIT License": "MIT", "MIT No Attribution License (MIT-0)": "MIT-0", "Apache Software License": "Apache-2.0",
     "ISC License (ISCL)": "ISC", "zlib/libpng License": "Zlib", "The Unlicense (Unlicense)": "Unlicense",
-    "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication": "CC0-1.0", "Boost Software License 1.0 (BSL-1.0)": "BSL-1.0",  # noqa: E501
-    "Python Software Foundation License": "PSF-2.0", "BSD License": "BSD-3-Clause", "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",  # noqa: E501
+    "CC0 1.0 Universal (CC0 1.0) Public Domain Dedication": "CC0-1.0",
+    "Boost Software License 1.0 (BSL-1.0)": "BSL-1.0",
+    "Python Software Foundation License": "PSF-2.0", "BSD License": "BSD-3-Clause",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "GNU General Public License v2 (GPLv2)": "GPL-2.0-only", "GNU General Public License v3 (GPLv3)": "GPL-3.0-only",
     "GNU General Public License v2 or later (GPLv2+)": "GPL-2.0-or-later",
     "GNU General Public License v3 or later (GPLv3+)": "GPL-3.0-or-later",
@@ -167,7 +172,7 @@ def _pkg_info(text: str):
     if not re.search(r"(?m)^Metadata-Version:", head):
         return None
     for field in ("License-Expression", "License"):
-        match = re.search(rf"(?m)^{field}:[ \t]*(\S.{{0,200}}?)\r?$(?!\n[ \t])", head)
+        match = re.search(rf"(?m)^{field}:[ \t]*(\S.{{0,1000}}?)\r?$(?!\n[ \t])", head)
         if match and match[1] != "UNKNOWN":
             return match[1]
     return join_all(_classifiers(head))
@@ -182,7 +187,8 @@ def _cran(text: str):
         return None
     choices = [re.sub(r"\s*\+\s*file\s+LICEN[CS]E", "", choice).strip() for choice in match[1].split("|")]
     names = {"MIT": "MIT", "BSD_2_clause": "BSD-2-Clause", "BSD_3_clause": "BSD-3-Clause", "CC0": "CC0-1.0",
-             "Apache License (== 2.0)": "Apache-2.0", "Apache License 2.0": "Apache-2.0", "Apache License (>= 2)": "Apache-2.0",  # noqa: E501
+             "Apache License (== 2.0)": "Apache-2.0", "Apache License 2.0": "Apache-2.0",
+             "Apache License (>= 2)": "Apache-2.0",
              "Apache License (>= 2.0)": "Apache-2.0", "BSL": "BSL-1.0", "BSL-1.0": "BSL-1.0"}  # fmt: skip
     found = []
     for choice in choices:
@@ -210,7 +216,8 @@ def _cpan_yaml(text: str):
 
 
 _CPAN = {"perl_5": "Artistic-1.0-Perl OR GPL-1.0-or-later", "perl": "Artistic-1.0-Perl OR GPL-1.0-or-later",
-         "apache_2_0": "Apache-2.0", "mit": "MIT", "bsd": "BSD-3-Clause", "freebsd": "BSD-2-Clause", "artistic_2": "Artistic-2.0",  # noqa: E501
+         "apache_2_0": "Apache-2.0", "mit": "MIT", "bsd": "BSD-3-Clause", "freebsd": "BSD-2-Clause",
+         "artistic_2": "Artistic-2.0",
          "gpl_2": "GPL-2.0-only", "gpl_3": "GPL-3.0-only", "lgpl_2_1": "LGPL-2.1-only", "lgpl_3_0": "LGPL-3.0-only",
          "restricted": "UNLICENSED", "unrestricted": "", "zlib": "Zlib"}  # fmt: skip
 

@@ -53,7 +53,9 @@ _PLAIN = re.compile(
     r"|(?:mit|bsd|apache|gpl|lgpl|mpl|isc|zlib)[-_. ]licen[sc]e)"
     r"(?:[-_. ]?(?:txt|md|markdown|rst|adoc|html?|lesser|lib|mit|bsd|apache|mpl|isc|gpl|lgpl|[0-9.-]+|v[0-9.]+))*$"
 )
-_BUNDLED = re.compile(r"(?i)(third|3rd)[-_. ]?part(y|ies)|bundled|external|vendored|dependenc|components")
+_BUNDLED = re.compile(
+    r"(?i)(third|3rd)[-_. ]?part(y|ies)|bundled|external|vendored|dependenc|components|^licen[sc]es\b"
+)
 
 
 def is_plain_licence(path: str) -> bool:
@@ -63,7 +65,7 @@ def is_plain_licence(path: str) -> bool:
 
 def is_bundled_licence(path: str) -> bool:
     """Whether a licence text is by its name that of somebody else's work, of which parts are included: one in a folder
-    of licences, or LICENSE.third-party."""
+    of licences, LICENSE.third-party, or LICENSES beside a LICENSE."""
     if dirname(path) != scope(path) and not is_debian(path):
         return True
     return bool(_BUNDLED.search(basename(path)))
@@ -76,6 +78,11 @@ def is_notice(path: str) -> bool:
 
 def is_readme(path: str) -> bool:
     return bool(_README.match(basename(path)))
+
+
+def is_nested_readme(path: str) -> bool:
+    """Whether a file is the README of a folder, which may say that the folder is under another licence."""
+    return is_readme(path) and "/" in path
 
 
 def is_debian(path: str) -> bool:

@@ -4,6 +4,7 @@ REUSE, READMEs; and what they say together, folder by folder.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -100,15 +101,22 @@ def survey(files: list[Excerpt], scan: Callable[[str], Scan], recipe: CodeLicenc
         elif paths.is_readme(file.path) and (where not in readmes or len(file.path) < len(readmes[where].path)):
             readmes[where] = file
     _leave_out_pages(folders)
-    for where, folder in folders.items():
+    for where, folder in sorted(folders.items()):
         grant = _combine(folder, recipe)
-        if grant is not None:
-            repository.folders[where] = grant
-            if grant.rest:
-                repository.parts[where] = texts.named_files(grant.rest)
+        if grant is None or (where and _repeats_a_choice(grant, repository.folders.get(""))):
+            continue
+        repository.folders[where] = grant
+        if grant.rest:
+            repository.parts[where] = texts.named_files(grant.rest)
     for where in sorted(readmes):
         _weigh_readme(where, readmes[where], repository, scan, recipe)
     return repository
+
+
+def _repeats_a_choice(grant: Grant, root: Grant | None) -> bool:
+    """Whether a folder's text says "under A and B" where the repository leaves the choice between A and B."""
+    same = root is not None and set(licences(grant.expression)) == set(licences(root.expression))
+    return same and not grant.doubt and " OR " in root.expression
 
 
 def _leave_out_pages(folders: dict[str, _Folder]) -> None:
@@ -212,49 +220,60 @@ def _combine(folder: _Folder, recipe: CodeLicences) -> Grant | None:
     evidence = all_evidence([*read, *unread, *bundled, *named])
     if unread and not read:
         return Grant(join_all(said), evidence, first_doubt(unread))
-    if main := _main_licence(read, unread, bundled, named, recipe):
-        return replace(main, evidence=evidence)
-    read += [grant for grant in bundled if grant.expression]
-    expression, doubt = join_all(grant.expression for grant in read), first_doubt([*read, *unread])
+    readable = [grant for grant in bundled if grant.expression]
+    expression, doubt = join_all(grant.expression for grant in [*read, *readable]), first_doubt([*read, *unread])
+    doubt = doubt or first_doubt(readable)
     # A manifest that names the licences of the texts says how they go together: "MIT OR Apache-2.0".
-    chooses = next((e for e in said if families(expression) <= families(e) and " OR " in e), "")
+    chooses = next((e for e in said if " OR " in e and _of_the_choice(expression, read, e)), "")
     if chooses:
         return Grant(chooses, evidence, doubt)
+    if (doubt or judge(expression, recipe).decision != ALLOWED) and not unread:
+        main = _main_licence(read, bundled, named, recipe)
+        if main is not None:
+            return replace(main, evidence=evidence)
     if judge(expression, recipe).decision == ALLOWED:
         against = [g for g in named if judge(g.expression, recipe).decision != ALLOWED]
         if against:
             other = against[0]
             doubt = doubt or f"{other.evidence[0].path} says {other.expression}, the licence text {expression}"
-    return Grant(expression, evidence, doubt)
+    return Grant(expression, evidence, doubt, main=read[0].main if len(read) == 1 else "")
 
 
-def _main_licence(
-    read: list[Grant], unread: list[Grant], bundled: list[Grant], named: list[Grant], recipe: CodeLicences
-) -> Grant | None:
+def _of_the_choice(expression: str, read: list[Grant], choice: str) -> bool:
+    """Whether licence texts are those of a choice. A mention may get the version wrong, terms may not."""
+    offered = families(choice)
+    if families(expression) <= offered:
+        return True
+    terms = {name for grant in read for said, length in grant.found if length > MENTION for name in families(said)}
+    return bool(terms) and terms <= offered and {_kin(name) for name in families(expression)} <= set(map(_kin, offered))
+
+
+def _kin(name: str) -> str:
+    return re.split(r"-v?[0-9]", name)[0]
+
+
+def _main_licence(read: list[Grant], bundled: list[Grant], named: list[Grant], recipe: CodeLicences) -> Grant | None:
     """The licence of the work itself, where the licence text also has those of what is bundled with it: the manifests
     name it, every text begins with its terms, and what follows are licences that parts may have. None elsewhere."""
-    if not recipe.bundled_in_texts or unread or not named or first_doubt(named):
+    if not recipe.bundled_in_texts or not named or first_doubt(named):
         return None
     declared = join_all(statement(grant.expression) for grant in named)
     if judge(declared, recipe).decision != ALLOWED:
         return None
     for grant in read:
-        main = grant.main or grant.expression
-        confirmed = _same(main, declared) and (not grant.doubt or (grant.faint and grant.near >= _CONFIRMED))
-        if not confirmed or not all(_of_a_part(name, length) for name, length in grant.others):
+        confirmed = _same(grant.main, declared) and (not grant.doubt or (grant.faint and grant.near >= _CONFIRMED))
+        if not confirmed:
             return None
-    for grant in bundled:
-        if not all(_of_a_part(name, MENTION + 1) for name in licences(grant.expression)):
-            return None
-    if not bundled and not any(grant.others or grant.doubt for grant in read):
+    parts = [found for grant in [*read, *bundled] for found in grant.found if not _same(found[0], declared)]
+    if not all(_of_a_part(expression, length) for expression, length in parts):
         return None
-    return Grant(declared, (), rest="\n".join(grant.rest for grant in read))
+    return Grant(declared, (), rest="\n".join(grant.rest for grant in [*read, *bundled]) if parts else "")
 
 
 def _same(main: str, declared: str) -> bool:
     """Whether a manifest names the licence that a text has. "BSD" of a classifier leaves open which of two it is, and
     the PSF's licence is the last of those that Python's text has."""
-    names = {"Python-2.0": "PSF-2.0", "BSD-2-Clause": "BSD-3-Clause"}
+    names = {"Python-2.0": "PSF-2.0", "Python-2.0.1": "PSF-2.0", "BSD-2-Clause": "BSD-3-Clause"}
     mine, theirs = ({names.get(name, name) for name in families(e)} for e in (main, declared))
     return bool(mine) and mine <= theirs
 

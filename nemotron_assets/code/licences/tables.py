@@ -16,16 +16,15 @@ LICENSES = Table(
         REPO,
         COMMIT_ID,
         REL_PATH,
-        Column("license", "string", "SPDX expression the file is under; null: none was found or recognised", nullable=True),  # noqa: E501
-        Column("decision", "string", "allowed; rejected (a known licence off the list, or none); review: a person must look"),  # noqa: E501
-        Column(
-            "scope", "string", "what decided: file (its header, or what names exactly this file), folder (nearest licence "  # noqa: E501
-            "upwards), repository, or none",
-        ),
+        Column("license", "string", "SPDX expression the file is under; null: none was found or recognised",
+               nullable=True),
+        Column("decision", "string",
+               "allowed; rejected (a known licence off the list, or none); review: a person must look"),
+        Column("scope", "string", "what decided: file (its header, or what names exactly this file), folder (nearest "
+               "licence upwards), repository, or none"),
         Column("why", "string", "the accepted licences, or what stands against the file"),
-        Column(
-            "evidence_kind", "string", "header, sidecar, reuse, debian_copyright, licence_file, manifest or readme", nullable=True  # noqa: E501
-        ),
+        Column("evidence_kind", "string",
+               "header, sidecar, reuse, debian_copyright, licence_file, manifest or readme", nullable=True),
         Column("evidence_path", "string", "file the evidence stands in", nullable=True),
         Column("start_line", "int32", "its first line, from 1", nullable=True),
         Column("end_line", "int32", "its last line", nullable=True),

@@ -26,12 +26,12 @@ _WORDS = re.compile(
 )
 #: One of these stands in whatever the pattern above matches.
 _PIECES = (
-    "licen", "lizen", "лиценз", "许可", "許可", "ライセンス", "라이선스", "spdx", "copyleft", "public", "creative", "redistribut",  # noqa: E501
-    "warrant", "permission", "permitted", "proprietary", "confidential", "copying", "freeware", "shareware", "all rights",  # noqa: E501
-    "as is", "as-is", "free software", "open", "patent", "trademark", "royalt", "prohibit", "gnu ", "gpl", "mozilla", "mpl",  # noqa: E501
-    "apache", "bsd", "mit", "isc", "boost", "zlib", "wtfpl", "cc0", "cc by", "cc-by", "artistic", "eclipse", "cddl", "ofl",  # noqa: E501
-    "terms ", "freely", "copyright notice", "eula", "agreement", "unlicense", "trade", "tous droits", "alle rechte",
-    "todos los derechos", "版权所有", "все права", "wszelkie prawa", "著作権",
+    "licen", "lizen", "лиценз", "许可", "許可", "ライセンス", "라이선스", "spdx", "copyleft", "public", "creative",
+    "redistribut", "warrant", "permission", "permitted", "proprietary", "confidential", "copying", "freeware",
+    "shareware", "all rights", "as is", "as-is", "free software", "open", "patent", "trademark", "royalt", "prohibit",
+    "gnu ", "gpl", "mozilla", "mpl", "apache", "bsd", "mit", "isc", "boost", "zlib", "wtfpl", "cc0", "cc by", "cc-by",
+    "artistic", "eclipse", "cddl", "ofl", "terms ", "freely", "copyright notice", "eula", "agreement", "unlicense",
+    "trade", "tous droits", "alle rechte", "todos los derechos", "版权所有", "все права", "wszelkie prawa", "著作権",
 )  # fmt: skip
 #: Lines of a leading comment, in most languages. What comes behind is code, and differs in every file.
 _COMMENT = re.compile(
@@ -100,7 +100,8 @@ def leading_comment(head: str) -> str:
 
 #: A licence section of a README, from its heading to the next.
 _HEADING = re.compile(
-    r"(?im)^(?:#{1,6}[ \t]*|=+[ \t]*)?(?:[0-9.]+[ \t]*)?(?:\W{0,3})(?:licen[sc](?:e|es|ing)|copyright(?: (?:and|&) licen[sc]e)?|legal)\W{0,3}$"  # noqa: E501
+    r"(?im)^(?:#{1,6}[ \t]*|=+[ \t]*)?(?:[0-9.]+[ \t]*)?(?:\W{0,3})"
+    r"(?:licen[sc](?:e|es|ing)|copyright(?: (?:and|&) licen[sc]e)?|legal)\W{0,3}$"
 )
 _ANY_HEADING = re.compile(r"(?m)^(?:#{1,6}[ \t]*\S.*|[^\n]{2,60}\n[=~^-]{3,})$")
 
@@ -115,6 +116,7 @@ def licence_section(readme: str, limit: int = 3_000) -> tuple[str, int]:
     return body[: following.start()] if following else body, readme.count("\n", 0, match.start())
 
 
+_WHERE = r"\b(?:academic|research|educational|evaluation|personal|internal|private|student|hobby|university)\b"
 #: What takes back what a permissive licence grants, wherever it stands.
 _RESTRICTS = re.compile(
     "(?i)"
@@ -123,18 +125,16 @@ _RESTRICTS = re.compile(
             r"non[- ]?commercial",
             r"\bnot (?:for )?evil\b",
             r"\bus(?:e|ed|age)\b[^.]{0,80}\b(?:military|weapons?|nuclear)\b",
-            r"(?:academic|research|educational|evaluation|personal|internal)[ -](?:use|purposes?)[ -]only",
-            r"only for (?:academic|research|educational|evaluation|personal|internal|private)",
-            r"(?:free|only) for (?:personal|private|academic|educational|research|student)",
+            rf"\b(?:free|only|solely|exclusively)(?: to be)?(?: used?)? (?:for|in|within|by) (?:\w+ )?{_WHERE}",
             r"(?:proprietary and confidential|confidential and proprietary)",
             r"unauthori[sz]ed (?:copying|use|distribution|reproduction|duplication)",
             r"trade secrets?",
             r"not for (?:commercial|redistribution|distribution)",
             r"(?:may|must|shall) not (?:sell|be sold|use the software (?:for|to)|copy|redistribute)",
             r"(?:may|must|shall) not be used (?:for|in|by) (?!endors|advertis)",
-            r"without (?:the )?(?:express|prior|explicit)(?: prior)?(?: written)? (?:consent|permission)",
+            r"without (?:the )?(?:express|prior|explicit)(?: prior)?(?: written consent| consent| written permission)",
             r"commercial (?:use|purposes?|usage) (?:is|are|requires?|without|only)",
-            r"training (?:of )?(?:any )?(?:ai|machine learning|large language|language models?)",
+            r"train(?:ing)? (?:of )?(?:any )?(?:ai|machine learning|large language|language models?)",
             r"ethical (?:source|licen)",
             r"interdite?s? sans",
             r"alle rechte vorbehalten",
@@ -155,21 +155,40 @@ _RESTRICTS = re.compile(
 )
 #: What does so in a notice, but which documentation also says of objects and servers.
 _RESTRICTS_IN_NOTICES = re.compile(
-    r"(?i)(?:may|must|shall|can|is) ?not be (?:copied|reproduced|redistributed|disclosed|distributed|sold|shared|modified)|"
-    r"do not (?:re)?distribute|for commercial use|commercial licen[sc]e"
+    "(?i)"
+    + "|".join(
+        (
+            r"(?:may|must|shall|can|is) ?not be (?:copied|reproduced|redistributed|disclosed|distributed|sold|shared)",
+            r"(?:may|must|shall|can|is) ?not be modified",
+            r"(?:may|can|must|shall) only be used",
+            rf"{_WHERE}(?:[ -]\w+){{0,3}}[ -]only\b",
+            r"(?:do|does) not (?:permit|allow|grant)",
+            r"(?:requires?|needs?|without|buy\w*|purchas\w*|obtain\w*) an? (?:separate|commercial|paid|written)\b",
+            r"must pay\b",
+            r"do not (?:re)?distribute",
+            r"for commercial use",
+            r"commercial licen[sc]e",
+        )
+    )
 )
 #: Words that, put into the text of a licence, change what it says.
 _CHANGES = re.compile(
     r"(?i)\b(?:not|no|non|only|except|excluding|unless|must|shall|prohibit\w*|forbid\w*|restrict\w*|commercial\w*|"
-    r"require[sd]?|fee|royalt\w*|consent|approval|evil|military|government|compan(?:y|ies)|employees?|compet\w+|sell|sale|"
-    r"saas|hosted|service|revoke|terminat\w*|notify|academic|research|personal|private|internal|educational)\b"
+    r"require[sd]?|fee|royalt\w*|consent|approval|evil|military|government|compan(?:y|ies)|employees?|compet\w+|sell|"
+    r"sale|saas|hosted|service|revoke|terminat\w*|notify|academic|research|personal|private|internal|educational)\b"
 )
 #: What an added paragraph of a licence file says when it is a condition.
 _CONDITIONS = re.compile(
     r"(?i)\b(?:may|must|shall|can) not\b|\bnot (?:permitted|allowed|granted)|prohibit|forbid|restrict|provided that|"
-    r"subject to|additional (?:terms|conditions|restrictions)|on condition|in exchange|you (?:must|agree|shall)|"
-    r"\bonly (?:if|for|when|to|in|with|be)\b|except (?:that|for|where|when)|does not (?:apply|cover|extend|include)|is not (?:licensed|covered)|"  # noqa: E501
-    r"different licen|separate licen|commercial"
+    r"subject to(?! the same)|additional (?:terms|conditions|restrictions)|on condition|in exchange|"
+    r"you (?:must|agree|shall)|"
+    r"\bonly (?:if|for|when|to|in|with|be)\b|except (?:that|for|where|when)(?! (?:\w+ )?(?:stated|noted|specified))|"
+    r"does not (?:apply|cover|extend|include)|is not (?:licensed|covered)|different licen|separate licen|commercial|"
+    # A sentence that speaks of use and sets a bound to it.
+    r"\b(?:us(?:e|es|ed|ing|age)|(?:re)?distribut\w*|offer\w*|cop(?:y|ies)|sell\w*|modif\w*|permission)\b[^.]{0,160}"
+    r"\b(?:only|not|requires?|pay|fees?|agreements?|compan(?:y|ies)|employees|evil|military|government|academic|research|"
+    r"personal|evaluation|hosted|hosting|saas|compet\w+|approval|consent|revo\w+|terminat\w+)\b|"
+    r"\b(?:no (?:person|one|company|body)|nobody|anyone|whoever|users?)\b[^.]{0,80}\b(?:may|must|shall|will)\b"
 )
 
 
@@ -205,8 +224,14 @@ def added_condition(text: str, covered: list[tuple[int, int]], beside: dict[int,
     return match[0] if match else ""
 
 
-#: The history before Python's licences speaks of the GPL ("GPL-compatible") and states no terms.
-_HISTORY = re.compile(r"A\. HISTORY OF THE SOFTWARE.*?(?=B\. TERMS AND CONDITIONS FOR ACCESSING)", re.DOTALL)
+#: The history before Python's licences speaks of the GPL ("GPL-compatible") and states no terms; nor does the remark on
+#: what is part of the interpreter.
+_HISTORY = re.compile(
+    r"A\. HISTORY OF THE SOFTWARE.*?(?=B\. TERMS AND CONDITIONS FOR ACCESSING)|"
+    r"Some software incorporated into Python is under different licenses\.\s+The licenses are listed with code falling "
+    r"under that license\.",
+    re.DOTALL,
+)
 
 
 def without_history(text: str) -> str:

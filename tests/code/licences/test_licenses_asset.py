@@ -29,7 +29,7 @@ def rows(repo: str, files: dict[str, str]) -> list[dict]:
 def test_decisions_are_stored_and_texts_are_asked_about_once(tmp_path):
     lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
     planted = rows("own/free", {"LICENSE": MIT, "a.py": CODE}) + rows("own/none", {"a.py": CODE})
-    schema = pl.from_arrow(FILES.arrow_schema().empty_table()).schema
+    schema = FILES.empty().schema
     lake.write(FILES, pl.DataFrame(planted, schema=schema))
 
     def run(folder: str):

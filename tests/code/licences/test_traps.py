@@ -46,9 +46,9 @@ SERVICES; LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSE
 WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
 THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
 """
-ADVERTISING = """3. All advertising materials mentioning features or use of this software must display the following acknowledgement:
-   This product includes software developed by the Example Org.
-4. Neither"""  # noqa: E501
+ADVERTISING = """3. All advertising materials mentioning features or use of this software must display the following
+   acknowledgement: This product includes software developed by the Example Org.
+4. Neither"""
 BSD4 = BSD3.replace("3. Neither", ADVERTISING)
 GPL = """This program is free software: you can redistribute it and/or modify it under the terms of the GNU General
 Public License as published by the Free Software Foundation, either version 3 of the License, or (at your option) any
@@ -92,9 +92,12 @@ TRAPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
          "a.py": CODE}, {"a.py": "rejected"},
     ),
     "Commons Clause": (
-        {"LICENSE": '"Commons Clause" License Condition v1.0\n\nThe Software is provided to you by the Licensor under the '  # noqa: E501
-                    "License, as defined below, subject to the following condition. Without limiting other conditions in "  # noqa: E501
-                    "the License, the grant of rights under the License will not include, and the License does not grant "  # noqa: E501
+        {"LICENSE": '"Commons Clause" License Condition v1.0\n\nThe Software is provided to you by the Licensor under '
+                    'the '
+                    "License, as defined below, subject to the following condition. Without limiting other conditions "
+                    "in "
+                    "the License, the grant of rights under the License will not include, and the License does not "
+                    "grant "
                     "to you, the right to Sell the Software.\n\n" + MIT, "a.py": CODE}, {"a.py": "rejected"},
     ),
     "a condition put in front": (
@@ -106,14 +109,17 @@ TRAPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"a.py": "not allowed"},
     ),
     "other names": (
-        {"LICENSE": BSD3.replace("the copyright holder nor the names of its", "Foo Inc. nor the names of its"), "a.py": CODE},  # noqa: E501
+        {"LICENSE": BSD3.replace("the copyright holder nor the names of its", "Foo Inc. nor the names of its"),
+        "a.py": CODE},
         {"a.py": "allowed"},
     ),
     "Creative Commons": (
-        {"LICENSE": "This work is licensed under the Creative Commons Attribution-NonCommercial 4.0 International License.",  # noqa: E501
+        {"LICENSE": "This work is licensed under the Creative Commons Attribution-NonCommercial 4.0 International "
+                    "License.",
          "a.py": CODE}, {"a.py": "rejected"},
     ),
-    "UNLICENSED": ({"package.json": '{"name": "x", "license": "UNLICENSED"}', "a.js": "let a = 1;\n"}, {"a.js": "rejected"}),  # noqa: E501
+    "UNLICENSED": ({"package.json": '{"name": "x", "license": "UNLICENSED"}', "a.js": "let a = 1;\n"},
+    {"a.js": "rejected"}),
     "manifest alone": ({"Cargo.toml": '[package]\nname = "x"\nlicense = "MIT/Apache-2.0"\n', "src/a.rs": "fn a() {}\n"},
                        {"src/a.rs": "allowed"}),
     "manifest against the text": (
@@ -121,8 +127,10 @@ TRAPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"a.js": "review"},
     ),
     "proprietary header": (
-        {"LICENSE": MIT, "a.py": comment("Copyright Acme. PROPRIETARY AND CONFIDENTIAL.\nUnauthorized copying of this file is "  # noqa: E501
-                                         "strictly prohibited."), "b.py": CODE}, {"a.py": "not allowed", "b.py": "allowed"},  # noqa: E501
+        {"LICENSE": MIT, "a.py": comment("Copyright Acme. PROPRIETARY AND CONFIDENTIAL.\nUnauthorized copying of this "
+                                         "file is "
+                                         "strictly prohibited."), "b.py": CODE}, {"a.py": "not allowed",
+                                         "b.py": "allowed"},
     ),
     "R's form": (
         {"LICENSE": "YEAR: 2019\nCOPYRIGHT HOLDER: Some Body\n", "R/a.R": "f <- function(x) x\n",
@@ -133,16 +141,21 @@ TRAPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
          "DESCRIPTION": "Package: x\nVersion: 1.0\nLicense: GPL (>= 2)\n"}, {"R/a.R": "rejected"},
     ),
     "another language": (
-        {"LICENSE": "Dieses Programm darf nur mit Erlaubnis des Autors weitergegeben werden. Alle Rechte vorbehalten.\n",  # noqa: E501
+        {"LICENSE": "Dieses Programm darf nur mit Erlaubnis des Autors weitergegeben werden. Alle Rechte "
+                    "vorbehalten.\n",
          "a.py": CODE}, {"a.py": "not allowed"},
     ),
-    "only a NOTICE": ({"NOTICE": "This product includes software developed by Example.\n", "a.py": CODE}, {"a.py": "rejected"}),  # noqa: E501
-    "licence of a subfolder": ({"lib/LICENSE": MIT, "lib/a.py": CODE, "b.py": CODE}, {"lib/a.py": "allowed", "b.py": "rejected"}),  # noqa: E501
+    "only a NOTICE": ({"NOTICE": "This product includes software developed by Example.\n", "a.py": CODE},
+    {"a.py": "rejected"}),
+    "licence of a subfolder": ({"lib/LICENSE": MIT, "lib/a.py": CODE, "b.py": CODE}, {"lib/a.py": "allowed",
+    "b.py": "rejected"}),
     "several licences in one file": (
-        {"LICENSE": MIT + "\n\nThe file b.py is under the following licence:\n\n" + GPL, "a.py": CODE}, {"a.py": "not allowed"},  # noqa: E501
+        {"LICENSE": MIT + "\n\nThe file b.py is under the following licence:\n\n" + GPL, "a.py": CODE},
+        {"a.py": "not allowed"},
     ),
     "other people's folder": (
-        {"LICENSE": MIT, "third_party/x/a.py": CODE, "third_party/y/LICENSE": BSD3, "third_party/y/b.py": CODE, "c.py": CODE},  # noqa: E501
+        {"LICENSE": MIT, "third_party/x/a.py": CODE, "third_party/y/LICENSE": BSD3, "third_party/y/b.py": CODE,
+        "c.py": CODE},
         {"third_party/x/a.py": "review", "third_party/y/b.py": "allowed", "c.py": "allowed"},
     ),
     "generated files and tests": (
@@ -158,7 +171,8 @@ TRAPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "a README alone": ({"README.md": "# x\n\n## License\n\nMIT License\n", "a.py": CODE}, {"a.py": "review"}),
     "a README against the text": (
-        {"LICENSE": MIT, "README.md": "# x\n\n## License\n\nFree for non-commercial use. A commercial license is sold.\n",  # noqa: E501
+        {"LICENSE": MIT, "README.md": "# x\n\n## License\n\nFree for non-commercial use. A commercial license is "
+                                      "sold.\n",
          "a.py": CODE}, {"a.py": "review"},
     ),
     "licence at the end": ({"a.h": "int a;\n" * 600 + "/*\n" + GPL + "\n*/\n", "LICENSE": MIT}, {"a.h": "rejected"}),
