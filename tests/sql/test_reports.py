@@ -375,11 +375,12 @@ def test_why_code_is_dropped(filled):
 
 
 def test_what_goes_with_kept_code(filled):
-    _, warehouse = filled
+    rows, warehouse = filled
     assert answer(warehouse, "code_kept_licences").rows() == [("MIT", "licence_file", 2, 1, 14, 100.0)]
+    (text,) = rows["code.attributions"]
     (row,) = answer(warehouse, "attribution").to_dicts()
     assert (row["repo"], row["files"], row["licenses"], row["complete"]) == ("o/one", 2, "MIT", True)
-    assert (row["texts"], row["characters"], row["paths"]) == (1, len("The MIT License"), "LICENSE")
+    assert (row["texts"], row["characters"], row["paths"]) == (1, len(text["text"]), "LICENSE")
     with warehouse.cursor() as connection:
         kept = connection.execute("select rel_path, content, license, attribution_paths from code.kept order by 1")
         assert kept.fetchall() == [("a.py", "x = 1", "MIT", ["LICENSE"]), ("c.go", "package c", "MIT", ["LICENSE"])]
