@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 def run_table(outcomes: Iterable[Outcome]) -> None:
     """Print one line per asset and partition: what happened, rows, tokens, seconds."""
-    from rich.console import Console
     from rich.table import Table
+
+    from nemotron_assets.query import console
 
     table = Table(box=None, header_style="bold")
     for name in ("asset", "partition", ""):
@@ -34,7 +35,7 @@ def run_table(outcomes: Iterable[Outcome]) -> None:
             _number(outcome.tokens),
             "" if outcome.seconds is None else f"{outcome.seconds:.1f}",
         )
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 def next_steps() -> None:
@@ -44,7 +45,7 @@ def next_steps() -> None:
         "  make ui                                   the graph, its plots and checks, on http://127.0.0.1:3000\n"
         "  .venv/bin/nemotron sql --report funnel    from pages to tokens, in DuckDB (--reports lists the others)\n"
         "  .venv/bin/nemotron trace \"$(.venv/bin/nemotron sql --csv - 'select id from blend.token_shards limit 1'"
-        ' | tail -1)"   from a training sequence back to its WARC records'
+        ' | tail -1)"   from a training sequence back to WARC records and source files'
     )
 
 

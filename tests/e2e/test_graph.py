@@ -146,8 +146,9 @@ def test_every_table_is_whole(home):
     used = set(shards.explode("parents")["parents"].unique())
     release, foreign = home.rows(NEMOTRON_CC_V2), home.rows(MULTILINGUAL)
     mathematics = {id for table in (NEMOTRON_CC_MATH, MIND) for id in home.rows(table)["id"]}
-    assert used <= set(release["id"]) | set(foreign["id"]) | mathematics
-    assert used & mathematics
+    code = {id for table in (CURATED_CODE, CODE_QA) for id in home.rows(table)["id"]}
+    assert used <= set(release["id"]) | set(foreign["id"]) | mathematics | code
+    assert used & mathematics and used & code
     assert home.rows(RENDERED)["formulas"].sum() == home.rows(CLEANED)["formulas"].sum() > 5_000
     curated, licences = home.rows(CURATED_CODE), home.rows(LICENSES)
     allowed = set(licences.filter(pl.col("decision") == "allowed")["file"])
@@ -160,7 +161,8 @@ def test_every_table_is_whole(home):
     assert metrics["step"].is_unique().all() and metrics["step"].max() == base["steps"][0]
     assert metrics["loss"][-1] < metrics["loss"][0] - 0.5
     scores = home.rows(BENCHMARK_SCORES)
-    assert {"gsm8k", "arc_challenge"} <= set(scores["task"]) and "bits_per_byte" in set(scores["metric"])
+    assert {"gsm8k", "arc_challenge", "held_out_documents", "held_out_code"} <= set(scores["task"])
+    assert any(source.startswith("code.curated@") for source in base["source_versions"][0])
 
 
 def test_a_run_with_nothing_to_do_does_nothing(home):
@@ -173,11 +175,15 @@ def test_a_run_with_nothing_to_do_does_nothing(home):
 
 
 def test_a_training_sequence_leads_back_to_its_warc_record(home):
-    row = home.rows(TOKEN_SHARDS).sort("position").row(3, named=True)
+    shards = home.rows(TOKEN_SHARDS).sort("position", "part")
+    of_crawl = pl.col("part").str.starts_with("CC-MAIN")
+    row = shards.filter(of_crawl).row(3, named=True)
     output = home.run("trace", row["id"], "--read")
     assert "the same page" in output and "offset=" in output
     forward = home.run("trace", home.rows(UNIQUE_DOCUMENTS)["url"][0])
     assert "web.unique_documents" in forward and "snapshots.pages" in forward
+    output = home.run("trace", shards.filter(~of_crawl)["id"][0])
+    assert "code.repositories" in output and "rel_path=" in output and "models.base" in output
 
 
 def test_queries_and_reports(home):
