@@ -139,7 +139,7 @@ class Stage:
         lake = Lakehouse(root=str(self.folder / name), free_disk_mb=0)
         if not lake.read(CURATED).exists:
             texts = [json.loads(line)["text"] for line in SEEDS.read_text().splitlines()]
-            blank = pl.from_arrow(CURATED.arrow_schema().empty_table())
+            blank = CURATED.empty()
             # Sentences become lines, so that there is a passage in every text.
             rows = [
                 {"id": f"d{n}", "parents": [], "snapshot": SNAPSHOT, "language": "en", "level": "high",

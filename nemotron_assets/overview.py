@@ -16,7 +16,7 @@ from resources.warehouse import Warehouse, WarehouseError
 
 @dataclass(frozen=True)
 class Facts:
-    """One table as its log describes it. `partitions` counts snapshots; `written` is the last commit's time."""
+    """One table as its log describes it. `written` is the last commit's time."""
 
     rows: int
     bytes: int
@@ -52,7 +52,7 @@ def facts(warehouse: Warehouse, table: Table, history: int = 1) -> Facts | None:
 
 def all_facts(warehouse: Warehouse) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """Column names and one row per declared table, in the order of the graph."""
-    names = ("table", "rows", "bytes", "files", "version", "snapshots", "last written (UTC)", "description")
+    names = ("table", "rows", "bytes", "files", "version", "partitions", "last written (UTC)", "description")
     lines = []
     for name, table in all_tables().items():
         found = facts(warehouse, table)

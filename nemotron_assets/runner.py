@@ -27,7 +27,6 @@ PROJECT = Path(__file__).resolve().parent.parent
 #: Assets that look at the outside world: run each time, because only they can tell whether something is new.
 LOOKS_OUTSIDE = {dg.AssetKey(["snapshots", "catalog"])}
 
-
 #: Run tag that says which process works on a run, so that the run of a killed one can be told from one at work.
 PROCESS_TAG = "nemotron/process"
 
@@ -256,9 +255,8 @@ class Runner:
 
     def _record(self, outcome: Outcome) -> None:
         self.outcomes[outcome.unit] = outcome
-        if (
-            outcome.status != "done" or outcome.note
-        ):  # what went well was said when it happened (nemotron_assets/logs.py)
+        # What went well was said when it happened (nemotron_assets/logs.py).
+        if outcome.status != "done" or outcome.note:
             self.progress(f"{outcome.status:8}{outcome.unit}: {outcome.note}")
 
 

@@ -13,12 +13,15 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import xxhash
 
 from nemotron_assets.recipe import current_recipe
+
+if TYPE_CHECKING:
+    import polars as pl
 
 # Checks of one partition are used on purpose; whether Dagster calls them a preview is pinned in the lock file.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
@@ -81,7 +84,7 @@ CONTENT_HASH = Column("content_hash", "string", "xxh3-128 hex of the content; eq
 
 @dataclass(frozen=True)
 class Published:
-    """How a table is laid out as a Hugging Face dataset (`nemotron export`; export.py says what is written).
+    """How a table is laid out as a Hugging Face dataset by `nemotron export` (nemotron_assets/export).
 
     `columns` are those of every config, `more` those that a config has beside them. The configs are the values of the
     column `configs_by`, those of `configs` first and even when they have no rows; without it there is one, "default".
@@ -168,6 +171,12 @@ class Table:
             return pa.large_list(scalar[dtype[5:-1]]) if dtype.startswith("list[") else scalar[dtype]
 
         return pa.schema([pa.field(c.name, arrow_type(c.dtype), nullable=c.nullable) for c in self.columns])
+
+    def empty(self) -> pl.DataFrame:
+        """A frame without rows, with the columns as they are read."""
+        import polars as pl
+
+        return pl.from_arrow(self.arrow_schema().empty_table())
 
     def column_schema(self) -> dg.TableSchema:
         """The columns as Dagster's UI shows them."""

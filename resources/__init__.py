@@ -1,1 +1,1 @@
-"""The outside world, one file each: the lake, DuckDB, crawls, devices, worker processes."""
+"""The outside world, one file or folder each: the lake, DuckDB, crawls, devices, worker processes."""

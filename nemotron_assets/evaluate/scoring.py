@@ -80,7 +80,7 @@ def frame(scores: list[Score], model: dict, input_versions: list[str], run_id: s
         }
         for s in scores
     ]
-    return pl.DataFrame(rows, schema=pl.from_arrow(BENCHMARK_SCORES.arrow_schema().empty_table()).schema)
+    return pl.DataFrame(rows, schema=BENCHMARK_SCORES.empty().schema)
 
 
 def as_markdown(scores: list[Score]) -> str:

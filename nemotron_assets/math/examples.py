@@ -63,7 +63,7 @@ def examples(
                     "truth": known is not None,
                 }
             )
-    schema = pl.from_arrow(EXTRACTION_EXAMPLES.arrow_schema().empty_table()).schema
+    schema = EXTRACTION_EXAMPLES.empty().schema
     return pl.DataFrame(rows, schema=schema)
 
 

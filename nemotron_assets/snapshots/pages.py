@@ -19,6 +19,7 @@ from nemotron_assets.snapshots.rows import RowFile
 from nemotron_assets.snapshots.tables import INGESTED, PAGES, RECORDS
 from nemotron_assets.table import Part, Parts, Reject, content_hash, row_id
 from resources.crawl import Crawl, CrawlError, Missing, Oversized, Unavailable, file_fingerprint
+from resources.lakehouse import rows_with
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe import Pages as PagesRecipe
@@ -183,8 +184,5 @@ class _SnapshotFiles:
              "fate": fate, "records": number, "bytes": counts.bytes[fate], "state": state}
             for fate, number in counts.records.items()
         ]  # fmt: skip
-        quoted = [value.replace("'", "''") for value in (self.snapshot, file)]
-        self.lake.replace(
-            RECORDS, pa.Table.from_pylist(rows, RECORDS.arrow_schema()),
-            f"snapshot = '{quoted[0]}' AND warc_file = '{quoted[1]}'", run_id=self.run_id,
-        )  # fmt: skip
+        earlier = rows_with({"snapshot": self.snapshot, "warc_file": file})
+        self.lake.replace(RECORDS, pa.Table.from_pylist(rows, RECORDS.arrow_schema()), earlier, run_id=self.run_id)

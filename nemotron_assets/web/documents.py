@@ -19,7 +19,7 @@ from nemotron_assets.web.extract import FOUND, extract_pages
 from nemotron_assets.web.opt_outs import OptOutList, load
 from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
 from resources.compute import Compute
-from resources.lakehouse import Lakehouse, Reader
+from resources.lakehouse import Lakehouse, Reader, rows_with
 
 _COLUMNS = ("id", "snapshot", "warc_file", "url", "host", "fetched_at", "html", "charset", "mime")
 
@@ -122,15 +122,10 @@ class SnapshotDocuments:
             for (what, rule), matches in sorted(counts.items())
             if what == "matches" and matches
         ]
-        snapshot, name = (value.replace("'", "''") for value in (self.snapshot, file))
+        earlier = rows_with({"snapshot": self.snapshot, "warc_file": file})
         # The fates last: they say that everything of the file is in.
         for table, rows in ((PRIVACY, rule_rows), (EXTRACTION, fate_rows)):
-            self.lake.replace(
-                table,
-                pa.Table.from_pylist(rows, table.arrow_schema()),
-                f"snapshot = '{snapshot}' AND warc_file = '{name}'",
-                run_id=self.run_id,
-            )
+            self.lake.replace(table, pa.Table.from_pylist(rows, table.arrow_schema()), earlier, run_id=self.run_id)
 
 
 def _without_blocked(batch: pa.RecordBatch, opt_outs: OptOutList, counts: Counter[tuple[str, str]]) -> pa.RecordBatch:

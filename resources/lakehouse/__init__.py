@@ -12,9 +12,10 @@ The files: `lake` (where tables are, small commits, Dagster), `reader`, `writer`
 `datafiles` (the Parquet files of a write), `quarantine` (rows that could not be processed) and `commits`.
 """
 
+from resources.lakehouse.commits import rows_with
 from resources.lakehouse.lake import Lakehouse
 from resources.lakehouse.quarantine import QUARANTINE
 from resources.lakehouse.reader import Reader
 from resources.lakehouse.writer import WriteResult
 
-__all__ = ["QUARANTINE", "Lakehouse", "Reader", "WriteResult"]
+__all__ = ["QUARANTINE", "Lakehouse", "Reader", "WriteResult", "rows_with"]

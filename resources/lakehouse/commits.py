@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nemotron_assets.table import Table
 from resources.contract import CommitConflict, LakeError
+from resources.warehouse import literal
 
 if TYPE_CHECKING:
     from deltalake import CommitProperties
@@ -28,14 +29,15 @@ def mark(kind: str, partition: str | None, part: str) -> str:
     return f"{kind}:{partition or ''}:{part}"
 
 
-def equals(wanted: Mapping[str | None, str | None]) -> str | None:
-    """The SQL predicate of rows with these values by column, leaving out those that are None; None: of all rows."""
-    terms = [f"{column} = {_quote(value)}" for column, value in wanted.items() if value is not None]
+def rows_with(wanted: Mapping[str | None, str | Sequence[str] | None]) -> str | None:
+    """The SQL predicate of rows with these values by column, each one value or one of several; columns whose value is
+    None are left out. None for all rows."""
+    terms = [
+        f"{column} = {literal(value)}" if isinstance(value, str) else f"{column} IN ({', '.join(map(literal, value))})"
+        for column, value in wanted.items()
+        if value is not None
+    ]
     return " AND ".join(terms) or None
-
-
-def _quote(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def attempts(table: Table, most: int = 10) -> Iterator[int]:

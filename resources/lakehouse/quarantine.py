@@ -76,7 +76,7 @@ def store(lake: Lakehouse, table: Table, partition: str | None, part: str, rejec
         for r in {(r.row_id, r.cause): r for r in rejects}.values()
     ]  # fmt: skip
     new = pa.Table.from_pylist(rows, QUARANTINE.arrow_schema())
-    lake.replace(QUARANTINE, new, commits.equals(where), run_id=run_id)
+    lake.replace(QUARANTINE, new, commits.rows_with(where), run_id=run_id)
 
 
 def counts(lake: Lakehouse, table: Table, partition: str | None, part: str | None = None) -> dict[str, int]:

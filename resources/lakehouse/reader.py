@@ -85,14 +85,14 @@ class Reader:
         import polars as pl
 
         if self._delta is None:
-            return pl.from_arrow(self.table.arrow_schema().empty_table()).lazy()
+            return self.table.empty().lazy()
         if self.lake.is_local and quote(self.lake.root, safe="/") != self.lake.root:
             # polars takes the URL of a Delta table for its path, which differ when the path has a space, say.
             frame = pl.scan_pyarrow_dataset(self._delta.to_pyarrow_dataset(as_large_types=True))
         else:
             frame = pl.scan_delta(self._delta)
         known = frame.collect_schema().names()
-        empty = pl.from_arrow(self.table.arrow_schema().empty_table()).schema
+        empty = self.table.empty().schema
         frame = frame.with_columns(
             pl.lit(None, dtype=empty[c]).alias(c) for c in self.table.column_names if c not in known
         )

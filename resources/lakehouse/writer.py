@@ -176,7 +176,7 @@ class Writer:
                 continue
             unmade = Transaction(commits.mark("made", partition, key), 0)  # no fingerprint is 0
             lake.open(table).delete(
-                commits.equals({table.partition_by: partition, table.part_by: key or None}),
+                commits.rows_with({table.partition_by: partition, table.part_by: key or None}),
                 commit_properties=commits.properties(self.run_id, marks=[unmade]),
             )
             quarantine.store(lake, table, partition, key, [], self.run_id)

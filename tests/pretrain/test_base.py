@@ -54,7 +54,7 @@ def shard(number: int) -> pl.DataFrame:
         }
         for position, pieces in enumerate(lengths * 3)
     ]  # fmt: skip
-    return pl.DataFrame(rows, schema=pl.from_arrow(TOKEN_SHARDS.arrow_schema().empty_table()).schema)
+    return pl.DataFrame(rows, schema=TOKEN_SHARDS.empty().schema)
 
 
 def write_shards(lake: Lakehouse, numbers) -> None:
@@ -72,7 +72,7 @@ def lake(tmp_path, monkeypatch) -> Lakehouse:
     uri, sha256 = lake.put_weights(tmp_path / "tokenizer", "tokenizer")
     row = {"id": "t", "name": "bpe", "vocabulary": made.get_vocab_size(), "special_tokens": 32, "uri": uri}
     row |= {"sha256": sha256, "training_documents": 1, "training_bytes": 1, "bytes_per_token": 1.0}
-    lake.write(TOKENIZER, pl.DataFrame([row], schema=pl.from_arrow(TOKENIZER.arrow_schema().empty_table()).schema))
+    lake.write(TOKENIZER, pl.DataFrame([row], schema=TOKENIZER.empty().schema))
     write_shards(lake, [0, 1])
     return lake
 

@@ -24,7 +24,7 @@ from nemotron_assets.code.sources.text import decode, shown, unsafe
 from nemotron_assets.recipe.code import CodeSources
 from nemotron_assets.table import Part, Parts, Reject, content_hash, row_id
 from resources.compute import Compute
-from resources.lakehouse import Lakehouse, Reader
+from resources.lakehouse import Lakehouse, Reader, rows_with
 from resources.repositories import COMMIT_ID, REPO_NAME, Entry, Repository, RepositoryError, Source
 
 #: What becomes of an entry, in words.
@@ -273,11 +273,10 @@ class RepositoryFiles:
         names = [*self.waiting, *gone]
         if not names:
             return
-        quoted = ", ".join("'" + name.replace("'", "''") + "'" for name in names)
         # The totals last: they say that everything of a repository is in.
         for table, rows in ((REJECTED_FILES, rejected), (CONTENTS, contents)):
             rows = pa.Table.from_pylist(rows, table.arrow_schema())
-            self.lake.replace(table, rows, f"repo IN ({quoted})", run_id=self.run_id)
+            self.lake.replace(table, rows, rows_with({"repo": names}), run_id=self.run_id)
         self.waiting = {}
 
 

@@ -1,7 +1,5 @@
 """Assets of the mathematics corpus: clean-up, scores, near-duplicates, contamination, subsets, dialogues."""
 
-from typing import Any
-
 import dagster as dg
 
 from nemotron_assets.evaluate.tables import BENCHMARKS
@@ -163,17 +161,6 @@ def _family():
     return Family(CLEANED, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
 
 
-def _run(context: dg.AssetExecutionContext, table) -> dict[str, Any]:
-    """What a step that also writes partitions of other snapshots needs to know of its run."""
-    from nemotron_assets.web.dedup.announce import announce
-
-    return {
-        "run_id": context.run_id,
-        "code_version": context.assets_def.get_asset_spec(table.asset_key).code_version or "",
-        "announce": lambda rewritten: announce(table, rewritten, context),
-    }
-
-
 @table_asset(
     SIGNATURES, recipe="math_corpus.dedup.signatures", kinds={"numba", "duckdb"},
     ins={"cleaned": dg.AssetIn(CLEANED.asset_key)},
@@ -197,9 +184,10 @@ def near_duplicates(
 ):
     """Pairs of cleaned pages alike, of this snapshot with itself and with every earlier one, each verified by its exact
     Jaccard similarity where the recipe asks for it (Nemotron-CC-Math §2.5)."""
+    from nemotron_assets.web.dedup.announce import of_run
     from nemotron_assets.web.dedup.near import ArrivingPairs
 
-    run = _run(context, NEAR_DUPLICATES)
+    run = of_run(NEAR_DUPLICATES, context)
     return ArrivingPairs(lake, context.partition_key, recipe.math_corpus.dedup, _family(), **run).parts()
 
 
@@ -213,11 +201,12 @@ def near_duplicates(
 def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
     """Cleaned pages that are dropped because one that is kept has (nearly) the same text; the earliest over all
     snapshots is kept. When a snapshot arrives late, the rows of others that change are rewritten and announced."""
+    from nemotron_assets.web.dedup.announce import of_run
     from nemotron_assets.web.dedup.arrivals import named
     from nemotron_assets.web.dedup.duplicates import duplicates_of, rewrite_others
 
     numbers, snapshot, tables = recipe.math_corpus.dedup, context.partition_key, _family()
-    rewritten = rewrite_others(snapshot, lake, numbers, tables, **_run(context, DUPLICATES))
+    rewritten = rewrite_others(snapshot, lake, numbers, tables, **of_run(DUPLICATES, context))
     context.add_output_metadata({"rewritten_partitions": named(rewritten)})
     return duplicates_of(snapshot, lake, numbers, tables=tables)
 

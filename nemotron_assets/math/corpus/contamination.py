@@ -301,4 +301,4 @@ def found(pages: pl.DataFrame, items: Items, source: str) -> pl.DataFrame:
                  "of": match.of, "share": match.share, "cosine": match.cosine, "page_text": match.page_text,
                  "item_text": match.item_text}
             )  # fmt: skip
-    return pl.DataFrame(rows, schema=pl.from_arrow(CONTAMINATION.arrow_schema().empty_table()).schema)
+    return pl.DataFrame(rows, schema=CONTAMINATION.empty().schema)

@@ -34,7 +34,7 @@ def judged(
         items = str(Path(scratch, "items.parquet"))
         benchmarks.scan().select(ITEMS).sort("id").collect().write_parquet(items)
         embedding = str(scorers.fetch_embedding(recipe.embedding, Path(scratch, "embedding")))
-        frames = [pl.from_arrow(CONTAMINATION.arrow_schema().empty_table())]
+        frames = [CONTAMINATION.empty()]
         for reader, batches, folder in (
             (rendered, rendered.batches(READ, recipe.batch_rows), embedding),
             (documents, _others(rendered, documents, recipe.batch_rows), None),

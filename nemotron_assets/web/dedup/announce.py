@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 from dagster._core.definitions.data_version import get_input_data_version_tag, get_input_event_pointer_tag
 
 from nemotron_assets.table import Table
 from nemotron_assets.web.dedup.arrivals import Rewritten
+
+
+def of_run(table: Table, context: dg.AssetExecutionContext) -> dict[str, Any]:
+    """What a step that also writes partitions of other snapshots of a table needs to know of its run."""
+    return {
+        "run_id": context.run_id,
+        "code_version": context.assets_def.get_asset_spec(table.asset_key).code_version or "",
+        "announce": lambda rewritten: announce(table, rewritten, context),
+    }
 
 
 def announce(table: Table, rewritten: list[Rewritten], context: dg.AssetExecutionContext) -> None:

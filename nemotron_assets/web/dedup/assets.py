@@ -1,11 +1,9 @@
 """Assets of deduplication over all snapshots: signatures, pairs, duplicates, repeated spans, and what remains."""
 
-from typing import Any
-
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import Table, table_asset
+from nemotron_assets.table import table_asset
 from nemotron_assets.web.dedup.tables import (
     DUPLICATES,
     NEAR_DUPLICATES,
@@ -18,17 +16,6 @@ from resources.lakehouse import Lakehouse, Reader
 
 # Partitions of other snapshots are brought up to date in the same step, so one step at a time.
 _POOL = "duplicates"
-
-
-def _run(context: dg.AssetExecutionContext, table: Table) -> dict[str, Any]:
-    """What a step that also writes partitions of other snapshots needs to know of its run."""
-    from nemotron_assets.web.dedup.announce import announce
-
-    return {
-        "run_id": context.run_id,
-        "code_version": context.assets_def.get_asset_spec(table.asset_key).code_version or "",
-        "announce": lambda rewritten: announce(table, rewritten, context),
-    }
 
 
 @table_asset(
@@ -56,9 +43,10 @@ def near_duplicates(
     """Pairs of texts alike, of this snapshot with itself and with every earlier one: candidates by shared bands, joined
     in DuckDB, and each verified by its exact Jaccard similarity. When an earlier snapshot arrives late, the pairs that
     later ones have with it are added to their partitions, and announced."""
+    from nemotron_assets.web.dedup.announce import of_run
     from nemotron_assets.web.dedup.near import ArrivingPairs
 
-    return ArrivingPairs(lake, context.partition_key, recipe.dedup, **_run(context, NEAR_DUPLICATES)).parts()
+    return ArrivingPairs(lake, context.partition_key, recipe.dedup, **of_run(NEAR_DUPLICATES, context)).parts()
 
 
 @table_asset(
@@ -72,10 +60,11 @@ def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recip
     """Documents that are dropped because one that is kept has the same or nearly the same text; the earliest is kept,
     by (snapshot, fetched_at, id). When a snapshot arrives late, the rows of others that change are rewritten and
     announced, only those."""
+    from nemotron_assets.web.dedup.announce import of_run
     from nemotron_assets.web.dedup.arrivals import named
     from nemotron_assets.web.dedup.duplicates import duplicates_of, rewrite_others
 
-    rewritten = rewrite_others(context.partition_key, lake, recipe.dedup, **_run(context, DUPLICATES))
+    rewritten = rewrite_others(context.partition_key, lake, recipe.dedup, **of_run(DUPLICATES, context))
     context.add_output_metadata({"rewritten_partitions": named(rewritten)})
     return duplicates_of(context.partition_key, lake, recipe.dedup)
 
@@ -92,9 +81,10 @@ def repeated_spans(
 ):
     """What documents that are kept repeat byte for byte of earlier ones in a window of snapshots, found by suffix
     arrays (Nemotron-CC §2.1); and the documents of which the cuts leave nothing new."""
+    from nemotron_assets.web.dedup.announce import of_run
     from nemotron_assets.web.dedup.substring import ArrivingSpans
 
-    run = _run(context, REPEATED_SPANS)
+    run = of_run(REPEATED_SPANS, context)
     return ArrivingSpans(lake, context.partition_key, recipe.substring, recipe.dedup.memory_mb, **run).parts()
 
 

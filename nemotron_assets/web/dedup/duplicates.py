@@ -65,7 +65,7 @@ def rewrite_others(
             continue
         # Looked at first and written only if different: an unchanged partition must not get a new version.
         content, rows = ContentHash(table), Spool()
-        rows.add(pl.from_arrow(table.arrow_schema().empty_table()))
+        rows.add(table.empty())
         made = checked(table, duplicates_of(other, lake, recipe, arriving=snapshot, tables=tables), other)
         for batch in content.counting(made):
             rows.add(pl.from_arrow(batch))

@@ -150,7 +150,7 @@ def frame(rows: list[dict]) -> pl.DataFrame:
     """Rows of web.annotations as a frame, also when there are none."""
     from nemotron_assets.web.quality.tables import ANNOTATIONS
 
-    empty = pl.from_arrow(ANNOTATIONS.arrow_schema().empty_table())
+    empty = ANNOTATIONS.empty()
     return pl.DataFrame(rows, schema=empty.schema, orient="row") if rows else empty
 
 

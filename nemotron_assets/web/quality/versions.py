@@ -145,7 +145,7 @@ def score_rows(
     """Rows of web.quality_scores; documents with a score that is no number go to `reject`."""
     names = QUALITY_SCORES.column_names
     finite = pl.all_horizontal(pl.col(name).is_finite() for name in SCORES)
-    yield pl.from_arrow(QUALITY_SCORES.arrow_schema().empty_table())
+    yield QUALITY_SCORES.empty()
     for frame in scored:
         for (document,) in frame.filter(~finite).select("id").iter_rows():
             reject(Reject(document, "score_not_finite", "a scorer gave NaN or infinity"))
@@ -199,7 +199,7 @@ def threshold_rows(
             recipe.percentiles, cut_points(sample[score].to_numpy(), weights, recipe.percentiles), strict=True
         )
     ]  # fmt: skip
-    return pl.DataFrame(rows, schema=pl.from_arrow(QUALITY_THRESHOLDS.arrow_schema().empty_table()).schema)
+    return pl.DataFrame(rows, schema=QUALITY_THRESHOLDS.empty().schema)
 
 
 def threshold_facts(rows: pl.DataFrame, models: Sequence[dict[str, Any]], recipe: Thresholds) -> dict[str, Any]:
@@ -223,7 +223,7 @@ def quality_rows(
 ) -> Iterator[pl.DataFrame]:
     """Rows of web.quality for rows of web.quality_scores. Raises `ScorerError` when those are by other scorers."""
     name, wanted = thresholds_hash(models, recipe.thresholds), ensemble_hash(models)
-    yield pl.from_arrow(QUALITY.arrow_schema().empty_table())
+    yield QUALITY.empty()
     found = None
     for frame in scores.collect_batches(chunk_size=65_536, engine="streaming"):
         if set(frame["scorers"]) - {wanted}:

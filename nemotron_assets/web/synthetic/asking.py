@@ -66,7 +66,7 @@ def frames(rows: Iterable[dict], table: Table, size: int = _FRAME_ROWS) -> Itera
     """Rows as frames of at most `size` rows with the table's columns; at least one frame, which may be empty."""
     import polars as pl
 
-    schema = pl.from_arrow(table.arrow_schema().empty_table()).schema
+    schema = table.empty().schema
     collected: list[dict] = []
     for row in rows:
         collected.append(row)

@@ -47,7 +47,7 @@ CASES = {
 
 
 def rows() -> pl.DataFrame:
-    schema = pl.from_arrow(FILES.arrow_schema().empty_table()).schema
+    schema = FILES.empty().schema
     made = [
         {"id": path, "parents": ["r"], "repo": "a/b", "commit_id": "0", "rel_path": path, "language": language,
          "language_by": "extension", "content": text, "bytes": len(text.encode()), "encoding": "utf-8", "blob_id": "0",
@@ -60,7 +60,7 @@ def rows() -> pl.DataFrame:
 def filled(table, chosen: list[dict]) -> pl.DataFrame:
     plain = {"string": "x", "int32": 1, "int64": 1, "float64": 1.0}
     base = {c.name: None if c.nullable else plain.get(c.dtype) for c in table.columns}
-    return pl.DataFrame([base | row for row in chosen], pl.from_arrow(table.arrow_schema().empty_table()).schema)
+    return pl.DataFrame([base | row for row in chosen], table.empty().schema)
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ def licenses(files: Reader):
         decision=pl.when(gnu).then(pl.lit("rejected")).otherwise(pl.lit("allowed")),
     )  # fmt: skip
     parts = told.partition_by("repo", as_dict=True)
-    schema = pl.from_arrow(LICENSES.arrow_schema().empty_table()).schema
+    schema = LICENSES.empty().schema
     unknown = [
         pl.lit("" if dtype == pl.String else None, dtype=dtype).alias(name)
         for name, dtype in schema.items()

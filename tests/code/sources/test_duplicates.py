@@ -31,7 +31,7 @@ def lake_with(folder, files, repositories=()):
          "bytes": len(text.encode()), "encoding": "utf-8", "blob_id": "", "content_hash": content_hash(text)}
         for repo, path, text, *more in files
     ]  # fmt: skip
-    schema = pl.from_arrow(FILES.arrow_schema().empty_table()).schema
+    schema = FILES.empty().schema
     frame = pl.DataFrame(rows, schema=schema)
     lake.write(
         FILES, Parts(Part(r, "1", lambda r=r: frame.filter(pl.col("repo") == r)) for r in frame["repo"].unique())
@@ -41,9 +41,7 @@ def lake_with(folder, files, repositories=()):
          "location": "", "version": None, "updated_at": None, "stars": None, "fingerprint": "", **known.get(repo, {})}
         for repo in sorted(set(frame["repo"]))
     ]  # fmt: skip
-    lake.write(
-        REPOSITORIES, pl.DataFrame(about, schema=pl.from_arrow(REPOSITORIES.arrow_schema().empty_table()).schema)
-    )
+    lake.write(REPOSITORIES, pl.DataFrame(about, schema=REPOSITORIES.empty().schema))
     return lake
 
 
@@ -51,7 +49,7 @@ def found(lake, licences=(), **changes):
     """{(repo, path): row} of the duplicates."""
     recipe = current_recipe().code_dedup.model_copy(update=changes)
     batches = list(duplicates_of(lake.read(FILES), lake.read(REPOSITORIES), recipe, licences))
-    empty = pl.from_arrow(DUPLICATES.arrow_schema().empty_table())
+    empty = DUPLICATES.empty()
     rows = pl.concat(
         [empty, *(pl.from_arrow(batch) if not isinstance(batch, pl.DataFrame) else batch for batch in batches)]
     )

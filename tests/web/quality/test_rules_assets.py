@@ -80,7 +80,7 @@ def quality_frame() -> pl.DataFrame:
          "parents": [name], "snapshot": SNAPSHOT, "level": level, "bucket": buckets[level]}
         for name, level in levels.items()
     ]  # fmt: skip
-    schema = pl.from_arrow(QUALITY.arrow_schema().empty_table()).schema
+    schema = QUALITY.empty().schema
     return pl.DataFrame(rows, schema=schema)
 
 

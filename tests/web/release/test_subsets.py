@@ -17,7 +17,7 @@ from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
 from tests.web.release.inputs import LEVELS, PROMPTS, reads, tables
 
 SUBSETS = load_recipe("laptop").release.subsets
-NOTHING = pl.DataFrame(pl.from_arrow(NEMOTRON_CC_V2.arrow_schema().empty_table()))
+NOTHING = pl.DataFrame(NEMOTRON_CC_V2.empty())
 
 
 def made(name: str, subset: Subset, frames, rejected=None, tally=None) -> pl.DataFrame:

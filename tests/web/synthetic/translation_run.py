@@ -46,7 +46,7 @@ def fill(lake: Lakehouse, tokenizer: Path, samples: int = 1) -> None:
     )  # fmt: skip
     uri, sha256 = lake.put_weights(tokenizer, "tokenizer")
     row = {"id": "model", "name": "canned", "uri": uri, "sha256": sha256, "parameters": None, "dtype": "bfloat16"}
-    schema = pl.from_arrow(GENERATOR.arrow_schema().empty_table()).schema
+    schema = GENERATOR.empty().schema
     frame = pl.DataFrame([row | {"at": None}], schema=schema).with_columns(at=pl.lit(0).cast(schema["at"]))
     lake.write(GENERATOR, frame)
 
