@@ -19,7 +19,10 @@ FENCES = {
     "SQL": ("sql", "postgresql", "mysql", "sqlite"),
 }  # fmt: skip
 
-_BLOCK = re.compile(r"^```([^\n`]*)\n(.*?)^```[ \t]*$", re.M | re.S)
+#: A line that opens or closes a block (CommonMark 0.31 §4.5; in an item of a list it is indented).
+_FENCE = re.compile(r"([ \t]*)(`{3,}(?=[^`]*$)|~{3,})(.*)")
+#: The language in what stands behind a fence: "python", "python title=x", "{.python .numberLines}".
+_INFO = re.compile(r"\s*\{?\s*\.?([^\s{}.,:;]*)")
 _COMMENT = frozenset(("comment", "line_comment", "block_comment", "multiline_comment"))
 _NO_CODE = _COMMENT | {"php_tag", "text", "text_interpolation", ";"}
 _DEEPEST = 200  # nesting of code that is worth learning from
@@ -34,15 +37,41 @@ def parser(language: str) -> Any:
 
 
 def fenced(answer: str, language: str) -> str | None:
-    """The code of an answer: its blocks fenced in this language or without a name, joined; None if there is none.
+    """The code of an answer: its blocks fenced in this language, or if there are none those without a name (else they
+    are output), joined; None if there is none.
 
-    Blocks in other languages (output, shell commands) are not looked at. A fence that is not closed makes it None.
+    Blocks in other languages (shell commands) are not looked at. A fence that is not closed makes it None.
     """
-    if sum(1 for line in answer.split("\n") if line.startswith("```")) % 2:
+    blocks = _blocks(answer)
+    if blocks is None:
         return None
-    names = ("", *FENCES[language])
-    blocks = [code.strip("\n") for name, code in _BLOCK.findall(answer) if name.strip().lower() in names]
-    return "\n\n".join(block for block in blocks if block.strip()) or None
+    named = [code for name, code in blocks if name in FENCES[language]]
+    found = named or [code for name, code in blocks if not name]
+    return "\n\n".join(found) or None
+
+
+def has_fence(text: str) -> bool:
+    """Whether a line of a text would open or close a block of code."""
+    return any(_FENCE.fullmatch(line) for line in text.splitlines())
+
+
+def _blocks(answer: str) -> list[tuple[str, str]] | None:
+    """Language (lower case, may be "") and content of every block that is not blank; None if one is not closed."""
+    blocks, fence, indent, name = [], "", "", ""
+    lines: list[str] = []
+    for line in answer.replace("\r\n", "\n").split("\n"):
+        found = _FENCE.fullmatch(line)
+        if not fence:
+            if found:
+                (indent, fence, info), lines = found.groups(), []
+                name = _INFO.match(info)[1].lower()
+        elif found and found[2].startswith(fence) and not found[3].strip():
+            if any(row.strip() for row in lines):
+                blocks.append((name, "\n".join(lines).strip("\n")))
+            fence = ""
+        else:
+            lines.append(line[len(line[: len(indent)]) - len(line[: len(indent)].lstrip(" \t")) :])
+    return None if fence else blocks
 
 
 def problem(code: str, language: str) -> str:
@@ -77,8 +106,10 @@ def _tree(code: str, language: str) -> Any:
 
 
 def _whole(code: str, language: str) -> str:
-    """Without its tag, anything is PHP: text to be shown."""
-    return f"<?php {code}" if language == "PHP" and "<?" not in code else code
+    """Code as a file: with the last line's end, which directives need, and in PHP with a tag, as without it anything
+    is PHP: text to be shown. A tag as in `"<?xml"` is none."""
+    tagged = language != "PHP" or code.lstrip().startswith("<?") or "<?php" in code or "<?=" in code
+    return f"{code}\n" if tagged else f"<?php {code}\n"
 
 
 def _nodes(root: Any) -> Iterator[Any]:

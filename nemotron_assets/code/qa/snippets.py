@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from nemotron_assets.code.qa.parsing import parser
+from nemotron_assets.code.qa.parsing import has_fence, parser
 from nemotron_assets.code.qa.tables import SNIPPETS
 from nemotron_assets.recipe.code_qa import CodeSnippets
 from nemotron_assets.table import content_hash, row_id
@@ -47,10 +47,10 @@ def cut(text: str, language: str, recipe: CodeSnippets) -> list[dict[str, Any]]:
     root = parser(language).parse(data).root_node
     found = []
     if language != "SQL":  # what the grammar of SQL calls a function declaration is one of a variable
-        found = [piece for node in _functions(root) if (piece := _piece(data, node, "function", recipe))]
+        found = [piece for node in _functions(root) if (piece := _piece(data, node, "function", language, recipe))]
     if not found:
         nodes = (node for node in root.named_children if node.type not in _NO_STATEMENTS and not _is_text(node))
-        found = [piece for node in nodes if (piece := _piece(data, node, "statement", recipe))]
+        found = [piece for node in nodes if (piece := _piece(data, node, "statement", language, recipe))]
     return found
 
 
@@ -74,16 +74,23 @@ def _is_text(node: Any) -> bool:
     return node.type == "expression_statement" and [child.type for child in node.named_children] == ["string"]
 
 
-def _piece(data: bytes, node: Any, kind: str, recipe: CodeSnippets) -> dict[str, Any] | None:
+def _piece(data: bytes, node: Any, kind: str, language: str, recipe: CodeSnippets) -> dict[str, Any] | None:
     """A node as a snippet, or None if it has errors, the wrong size, or shares its lines with something else."""
     if node.has_error or node.end_point.row - node.start_point.row >= 4 * recipe.max_lines:
         return None
     line = data.rfind(b"\n", 0, node.start_byte) + 1
     if data[line : node.start_byte].strip():
         return None
-    code = textwrap.dedent(data[line : node.end_byte].decode("utf-8", "replace").expandtabs(4)).strip("\n")
+    after = node.next_sibling  # what ends a declaration in C, or a statement in SQL, is no part of its node
+    end = (
+        after.end_byte if after and after.type == ";" and after.start_point.row == node.end_point.row else node.end_byte
+    )
+    text = data[line:end].decode("utf-8", "replace").replace("\r\n", "\n").expandtabs(4)
+    code = textwrap.dedent(text).strip("\n")
+    if language == "Python" and code[:1].isspace():  # a string in it has lines with less indentation
+        return None
     lines = sum(1 for row in code.split("\n") if row.strip())
-    if not recipe.min_lines <= lines <= recipe.max_lines or "```" in code:
+    if not recipe.min_lines <= lines <= recipe.max_lines or has_fence(code):
         return None
     if not recipe.min_characters <= len(code) <= recipe.max_characters:
         return None
@@ -126,4 +133,4 @@ def sampled(frames: Iterable[pl.DataFrame], recipe: CodeSnippets) -> Iterator[pl
 
 
 def _schema() -> pl.Schema:
-    return pl.from_arrow(SNIPPETS.arrow_schema().empty_table()).schema
+    return SNIPPETS.empty().schema

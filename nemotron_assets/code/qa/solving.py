@@ -72,7 +72,7 @@ def judged(language: str, problem: Completion, solution: Completion, recipe: Cod
     """A solution with its code, or the cause why there is none. Duplicates are looked for later."""
     if why := cut_off(solution, recipe.max_solution_tokens):
         return Attempt(problem, solution, "truncated", why)
-    code = parsing.fenced(solution.text, language)
+    code = parsing.fenced(solution.text.strip(), language)  # as it is in the row's text
     if code is None:
         return Attempt(problem, solution, "no_code", f"no closed block of {language} in {solution.text[:200]!r}")
     if len(code) < recipe.min_code_characters:
@@ -88,7 +88,7 @@ def unusable(problem: Completion, recipe: CodeQa) -> Attempt | None:
     """Why a problem is not asked about, or None."""
     if why := cut_off(problem, recipe.max_problem_tokens):
         return Attempt(problem, None, "truncated", f"the problem: {why}")
-    if "```" in problem.text:
+    if "```" in problem.text or parsing.has_fence(problem.text):
         return Attempt(problem, None, "unparsable", f"the problem has code in it: {problem.text[:200]!r}")
     if len(problem.text.strip()) < recipe.min_problem_characters:
         return Attempt(problem, None, "too_short", f"the problem has {len(problem.text.strip())} characters")

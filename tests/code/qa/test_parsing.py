@@ -50,14 +50,6 @@ _KEYWORDS = {
 }  # fmt: skip
 
 
-def test_fences():
-    assert parsing.fenced("Text.\n\n```python\nx = 1\n```\nMore.\n```\ny = 2\n```", "Python") == "x = 1\n\ny = 2"
-    assert parsing.fenced("```c++\nint a;\n```\n\n```text\nout\n```", "C++") == "int a;"
-    assert parsing.fenced("```python\nx = 1", "Python") is None
-    assert parsing.fenced("```sh\nls\n```", "Python") is None
-    assert parsing.fenced("no code", "Python") is None
-
-
 def test_normalised_code_has_no_comments_and_layout():
     one = parsing.normalised("int f(int a) { return a; /* x */ }", "C")
     assert one == parsing.normalised("// y\nint f(int a)\n{\n\treturn a;\n}\n", "C")
