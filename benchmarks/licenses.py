@@ -11,9 +11,9 @@
 Without them: the sample.
 
 A repository is kept when any of its files is. Precision: of the files (repositories) kept, those that the truth does
-not reject; files of `review` repositories count only if their own evidence allows them, which the run shows. Recall: of the
-repositories expected to be accepted, those kept, and of their files, those kept. Files that are no text or larger than
-the recipe's limit are left out, as when code is read into the lake.
+not reject; files of `review` repositories count only if their own evidence allows them, which the run shows. Recall: of
+the repositories expected to be accepted, those kept, and of their files, those kept. Files that are no text or larger
+than the recipe's limit are left out, as when code is read into the lake.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where it is run as a file
 
 from benchmarks.harness import Claim, table, verdict
 from nemotron_assets.code.licences import texts
@@ -97,9 +99,11 @@ def main(argv: list[str]) -> int:
 def read_truth(file: Path) -> dict[tuple[str, str], dict]:
     """Expectations by repository and commit ("" where none is named). ValueError names what is wrong with a row."""
     content = file.read_text()
-    rows = json.loads(content) if content.lstrip().startswith("[") else []
     try:
-        rows = rows or [json.loads(line) for line in content.splitlines() if line.strip()]
+        if content.lstrip().startswith("["):
+            rows = json.loads(content)
+        else:
+            rows = [json.loads(line) for line in content.splitlines() if line.strip()]
     except json.JSONDecodeError as error:
         raise ValueError(f"{file} is not one JSON object per line: {error}") from None
     found = {}

@@ -97,7 +97,9 @@ def findings(text: str, loaded, deadline: float) -> tuple[list[dict], dict[int, 
     if not detections:
         return [], {}
     tokens = tokenize_matched_text(None, text, loaded.index.dictionary)
-    taken = {position for detection in detections for match in detection.matches for position in match.qspan}
+    # Clues ("commercial license") are no statement of a licence: their words stay visible.
+    stated = [detection for detection in detections if detection.license_expression]
+    taken = {position for detection in stated for match in detection.matches for position in match.qspan}
     found = []
     for detection in detections:
         matches = [

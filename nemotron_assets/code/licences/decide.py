@@ -143,7 +143,8 @@ def header(file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -> 
             lines = Evidence("header", file.path, before + 1, before + piece.count("\n") + 1, "")
             grant = replace(grant, evidence=(lines,))
         grants.append(grant)
-    faint = all(grant.faint for grant in grants if grant.doubt)
+    doubted = [grant for grant in grants if grant.doubt]
+    faint = bool(doubted) and all(grant.faint for grant in doubted)
     return Grant(join_all(grant.expression for grant in grants), all_evidence(grants), first_doubt(grants), faint)
 
 

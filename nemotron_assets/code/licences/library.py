@@ -22,7 +22,7 @@ from nemotron_assets.table import content_hash
 PROGRAM = Path(__file__).with_name("_scancode.py")
 START_S = 300.0
 #: Changes when what is kept of the library's answer does, so that older answers are not taken for new ones.
-ANSWERS = 2
+ANSWERS = 3
 
 
 def library_version() -> str:

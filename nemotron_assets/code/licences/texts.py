@@ -165,6 +165,7 @@ _RESTRICTS_IN_NOTICES = re.compile(
             r"(?:do|does) not (?:permit|allow|grant)",
             r"(?:requires?|needs?|without|buy\w*|purchas\w*|obtain\w*) an? (?:separate|commercial|paid|written)\b",
             r"must pay\b",
+            r"\b(?:is|are) (?:strictly |expressly )?(?:prohibited|forbidden)\b",
             r"do not (?:re)?distribute",
             r"for commercial use",
             r"commercial licen[sc]e",
@@ -220,8 +221,12 @@ def added_condition(text: str, covered: list[tuple[int, int]], beside: dict[int,
             beside.get(number, "") if number in (start, end) else ""
             for number in range(start, min(end, len(lines)) + 1)
         ]
-    match = _CONDITIONS.search(" ".join(" ".join(lines).split()))
-    return match[0] if match else ""
+    # Names of holders are no conditions: "Copyright 2020 Personal Use Software".
+    match = _CONDITIONS.search(" ".join(" ".join(_HOLDER.sub("", line) for line in lines).split()))
+    return match[0][:80] if match else ""
+
+
+_HOLDER = re.compile(r"(?i)^\W*(?:portions )?(?:copyright|\(c\)|©)[^.\n]*")
 
 
 #: The history before Python's licences speaks of the GPL ("GPL-compatible") and states no terms; nor does the remark on

@@ -93,12 +93,10 @@ TRAPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "Commons Clause": (
         {"LICENSE": '"Commons Clause" License Condition v1.0\n\nThe Software is provided to you by the Licensor under '
-                    'the '
-                    "License, as defined below, subject to the following condition. Without limiting other conditions "
-                    "in "
-                    "the License, the grant of rights under the License will not include, and the License does not "
-                    "grant "
-                    "to you, the right to Sell the Software.\n\n" + MIT, "a.py": CODE}, {"a.py": "rejected"},
+                    "the License, as defined below, subject to the following condition. Without limiting other "
+                    "conditions "
+                    "in the License, the grant of rights under the License will not include, and the License does not "
+                    "grant to you, the right to Sell the Software.\n\n" + MIT, "a.py": CODE}, {"a.py": "rejected"},
     ),
     "a condition put in front": (
         {"LICENSE": "You may not use this software in a product that competes with ours.\n\n" + MIT, "a.py": CODE},
@@ -110,16 +108,16 @@ TRAPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "other names": (
         {"LICENSE": BSD3.replace("the copyright holder nor the names of its", "Foo Inc. nor the names of its"),
-        "a.py": CODE},
+         "a.py": CODE},
         {"a.py": "allowed"},
     ),
     "Creative Commons": (
-        {"LICENSE": "This work is licensed under the Creative Commons Attribution-NonCommercial 4.0 International "
-                    "License.",
+        {"LICENSE": "This work is licensed under the Creative Commons Attribution-NonCommercial 4.0 License.",
          "a.py": CODE}, {"a.py": "rejected"},
     ),
-    "UNLICENSED": ({"package.json": '{"name": "x", "license": "UNLICENSED"}', "a.js": "let a = 1;\n"},
-    {"a.js": "rejected"}),
+    "UNLICENSED": (
+        {"package.json": '{"name": "x", "license": "UNLICENSED"}', "a.js": "let a = 1;\n"}, {"a.js": "rejected"},
+    ),
     "manifest alone": ({"Cargo.toml": '[package]\nname = "x"\nlicense = "MIT/Apache-2.0"\n', "src/a.rs": "fn a() {}\n"},
                        {"src/a.rs": "allowed"}),
     "manifest against the text": (
@@ -128,9 +126,8 @@ TRAPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "proprietary header": (
         {"LICENSE": MIT, "a.py": comment("Copyright Acme. PROPRIETARY AND CONFIDENTIAL.\nUnauthorized copying of this "
-                                         "file is "
-                                         "strictly prohibited."), "b.py": CODE}, {"a.py": "not allowed",
-                                         "b.py": "allowed"},
+                                         "file is strictly prohibited."), "b.py": CODE},
+        {"a.py": "not allowed", "b.py": "allowed"},
     ),
     "R's form": (
         {"LICENSE": "YEAR: 2019\nCOPYRIGHT HOLDER: Some Body\n", "R/a.R": "f <- function(x) x\n",
@@ -145,17 +142,19 @@ TRAPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
                     "vorbehalten.\n",
          "a.py": CODE}, {"a.py": "not allowed"},
     ),
-    "only a NOTICE": ({"NOTICE": "This product includes software developed by Example.\n", "a.py": CODE},
-    {"a.py": "rejected"}),
-    "licence of a subfolder": ({"lib/LICENSE": MIT, "lib/a.py": CODE, "b.py": CODE}, {"lib/a.py": "allowed",
-    "b.py": "rejected"}),
+    "only a NOTICE": (
+        {"NOTICE": "This product includes software developed by Example.\n", "a.py": CODE}, {"a.py": "rejected"},
+    ),
+    "licence of a subfolder": (
+        {"lib/LICENSE": MIT, "lib/a.py": CODE, "b.py": CODE}, {"lib/a.py": "allowed", "b.py": "rejected"},
+    ),
     "several licences in one file": (
         {"LICENSE": MIT + "\n\nThe file b.py is under the following licence:\n\n" + GPL, "a.py": CODE},
         {"a.py": "not allowed"},
     ),
     "other people's folder": (
         {"LICENSE": MIT, "third_party/x/a.py": CODE, "third_party/y/LICENSE": BSD3, "third_party/y/b.py": CODE,
-        "c.py": CODE},
+         "c.py": CODE},
         {"third_party/x/a.py": "review", "third_party/y/b.py": "allowed", "c.py": "allowed"},
     ),
     "generated files and tests": (
@@ -171,8 +170,7 @@ TRAPS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     ),
     "a README alone": ({"README.md": "# x\n\n## License\n\nMIT License\n", "a.py": CODE}, {"a.py": "review"}),
     "a README against the text": (
-        {"LICENSE": MIT, "README.md": "# x\n\n## License\n\nFree for non-commercial use. A commercial license is "
-                                      "sold.\n",
+        {"LICENSE": MIT, "README.md": "# x\n\n## License\n\nFree for non-commercial use. Other use costs.\n",
          "a.py": CODE}, {"a.py": "review"},
     ),
     "licence at the end": ({"a.h": "int a;\n" * 600 + "/*\n" + GPL + "\n*/\n", "LICENSE": MIT}, {"a.h": "rejected"}),

@@ -1,0 +1,204 @@
+"""Licences that do not stand alone: bundled ones, choices, words beside a match, and what speaks for whom.
+
+The texts are ScanCode's own, put together here; each class was first seen in a real package.
+"""
+
+from __future__ import annotations
+
+import functools
+from importlib.metadata import files
+from pathlib import Path
+
+import pytest
+
+from nemotron_assets.code.licences import texts
+from nemotron_assets.code.licences.decide import decide, excerpt
+from nemotron_assets.recipe.code_licences import CodeLicences
+from tests.code.licences.test_traps import BSD3, BSD4, CODE, GPL, MIT, comment
+
+RECIPE = CodeLicences()
+
+
+@functools.cache
+def _folder() -> Path:
+    found = (f for f in files("scancode-toolkit-mini") if f.match("licensedcode/data/licenses/mit.LICENSE"))
+    return Path(next(found).locate()).parent
+
+
+def text(key: str) -> str:
+    """A licence's text, as the library has it."""
+    content = (_folder() / f"{key}.LICENSE").read_text()
+    return content.split("---", 2)[2].strip() + "\n"
+
+
+def npm(licence: str) -> str:
+    return '{"name": "x", "version": "1.0.0", "license": "%s"}\n' % licence
+
+
+PYTHON = (
+    "A. HISTORY OF THE SOFTWARE\n==========================\n\nReleases since 2.0 are GPL-compatible, which does not "
+    "mean "
+    "that we\ndistribute them under the GPL; the others are not GPL-compatible.\n\n"
+    "B. TERMS AND CONDITIONS FOR ACCESSING OR OTHERWISE USING PYTHON\n\n"
+)
+BUNDLED = MIT + "\n\nlib/thread.c is taken from elsewhere and is under these terms:\n\n" + BSD4
+#: name -> (files of the repository, what is expected of some of them)
+MIXTURES = {
+    "bundled licence, the manifest names the main one": (
+        {"LICENSE": BUNDLED, "package.json": npm("MIT"), "a.js": "let a = 1;\n", "lib/thread.c": "int a;\n"},
+        {"a.js": "allowed", "lib/thread.c": "review", "LICENSE": "allowed"},
+    ),
+    "bundled licence, nothing names the main one": (
+        {"LICENSE": BUNDLED, "a.py": CODE, "b.py": comment(MIT)}, {"a.py": "rejected", "b.py": "allowed"},
+    ),
+    "the GPL behind MIT": (
+        {"LICENSE": MIT + "\n\n" + text("gpl-3.0"), "package.json": npm("MIT"), "a.js": "let a = 1;\n"},
+        {"a.js": "rejected"},
+    ),
+    "a licence that forbids sale behind MIT": (
+        {"LICENSE": MIT + "\n\n" + text("commons-clause"), "package.json": npm("MIT"), "a.js": "let a = 1;\n"},
+        {"a.js": "not allowed"},
+    ),
+    "texts of others in their own files": (
+        {"LICENSE": BSD3, "LICENSES/other.txt": text("bsd-original"), "LICENSE.third-party": text("openssl-ssleay"),
+         "pyproject.toml": '[project]\nname = "x"\nlicense = "BSD-3-Clause"\n', "a.py": CODE}, {"a.py": "allowed"},
+    ),
+    "two texts at the root": (
+        {"LICENSE": MIT, "COPYING": text("gpl-2.0"), "package.json": npm("MIT"), "a.js": "let a = 1;\n"},
+        {"a.js": "rejected"},
+    ),
+    "a choice with both texts": (
+        {"LICENSE": "You may use this software under the MIT license or the GNU General Public License, version 3, at "
+                    "your choice. Dual licensed: MIT OR GPL-3.0-only\n\n" + text("mit") + "\n\n" + text("gpl-3.0"),
+         "package.json": npm("MIT OR GPL-3.0-only"), "a.js": "let a = 1;\n"},
+        {"a.js": "allowed", "package.json": "allowed"},
+    ),
+    "header with both sides of the choice": (
+        {"LICENSE": text("apache-2.0"), "LICENSE-MPL": text("mpl-2.0"), "package.json": npm("MPL-2.0 OR Apache-2.0"),
+         "a.js": "/* Licensed under the Apache License 2.0 and the Mozilla Public License 2.0 */\nlet a = 1;\n",
+         "b.js": "// SPDX-License-Identifier: MPL-2.0\nlet b = 1;\n"},
+        {"a.js": "allowed", "b.js": "rejected"},
+    ),
+    "a variant that the manifest calls by its family": (
+        {"LICENSE": text("bsd-2-clause-views"), "package.json": npm("BSD-2-Clause"), "a.js": "let a = 1;\n"},
+        {"a.js": "allowed"},
+    ),
+    "Python's licence with its history": (
+        {"LICENSE": PYTHON + text("python"), "a.py": CODE,
+         "pyproject.toml": '[project]\nname = "x"\nlicense = "PSF-2.0"\n'}, {"a.py": "allowed"},
+    ),
+    "a title over the text": (
+        {"LICENSE": "Dual licensed under WTFPL and MIT:\n\n" + text("wtfpl-2.0") + "\n\nThe MIT License (MIT)\n\n" + MIT,
+         "a.py": CODE}, {"a.py": "allowed"},
+    ),
+    "unless a file says otherwise": (
+        {"LICENSE": "Except when otherwise stated in the files, the following holds:\n\n" + MIT, "a.py": CODE},
+        {"a.py": "allowed"},
+    ),
+    "unless it is sold": (
+        {"LICENSE": "Except when the software is sold, the following holds:\n\n" + MIT, "a.py": CODE}, {"a.py": "review"},
+    ),
+    "a README with a licence, nothing else": (
+        {"README.md": "# x\n\n## License\n\n(The MIT License)\n\n" + MIT, "a.py": CODE},
+        {"README.md": "review", "a.py": "review"},
+    ),
+    "a README of a folder": (
+        {"LICENSE": MIT, "cli/README.md": "# cli\n\n## License\n\nThe program is under the GPLv2.\n", "cli/a.py": CODE,
+         "a.py": CODE}, {"a.py": "allowed", "cli/a.py": "review", "cli/README.md": "not allowed"},
+    ),
+    "MIT folder in a GPL work": (
+        {"COPYING": text("gpl-3.0"), "lib/LICENSE": MIT, "lib/a.py": CODE}, {"lib/a.py": "review"},
+    ),
+    "pages called license": (
+        {"LICENSE": MIT, "examples/license-manager/list-license-types.rst": "How to list types of licenses.\n",
+         "examples/license-manager/a.py": CODE}, {"examples/license-manager/a.py": "allowed"},
+    ),
+    "a file without a known licence called LICENSE": (
+        {"LICENSE": MIT, "sub/LICENSE": "All of this belongs to Acme. Ask before you touch it.\n", "sub/a.py": CODE},
+        {"sub/a.py": "not allowed"},
+    ),
+    "words of the licence itself in a stanza": (
+        {"debian/copyright": "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\n"
+                             "Copyright: none\nLicense: Unlicense\n\nLicense: Unlicense\n"
+                             + "".join(f" {line or '.'}\n" for line in text("unlicense").splitlines()),
+         "a.py": CODE}, {"a.py": "allowed"},
+    ),
+    "nearly a licence that a manifest names": (
+        {"LICENSE": text("mit").replace("to use, copy, modify, merge", "to run, study, alter, combine"),
+         "package.json": npm("GPL-3.0-only"), "a.js": "let a = 1;\n"}, {"a.js": "not allowed"},
+    ),
+}  # fmt: skip
+
+
+def decided(files: dict[str, str], library) -> dict:
+    made = [excerpt(path, path, content, RECIPE) for path, content in files.items()]
+    return {d.path: d for d in decide(made, library.scan, RECIPE)}
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_mixture(name, library):
+    files, expected = MIXTURES[name]
+    decisions = decided(files, library)
+    for path, wanted in expected.items():
+        found = decisions[path]
+        assert (found.decision != "allowed") if wanted == "not allowed" else (found.decision == wanted), found
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "for non-commercial use only", "(for academic research only)", "unless you buy a commercial license",
+        "but redistribution is prohibited without written consent of Acme",
+    ],
+)  # fmt: skip
+def test_a_restriction_on_the_line_of_a_match_is_seen(words, library):
+    files = {"LICENSE": f"MIT License {words}\n", "a.py": CODE}
+    assert decided(files, library)["a.py"].decision != "allowed"
+    files = {"LICENSE": MIT, "a.py": f"# This file is under the MIT License {words}.\n{CODE}", "b.py": CODE}
+    found = decided(files, library)
+    assert found["a.py"].decision != "allowed"
+    assert found["b.py"].decision == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("This software may only be used for academic research.", 2),
+        ("Use by companies with more than 100 employees requires a separate agreement with the author.", 8),
+        ("This license does not permit use of the software to train machine learning models.", 23),
+        ("Anyone offering the software as a hosted service must pay a fee to the author.", 23),
+        ("No person may use the Software for military purposes.", 8),
+        ("Users in the field of nuclear energy must obtain approval first.", 2),
+    ],
+)
+def test_an_added_condition_is_seen_wherever_it_stands(words, place, library):
+    lines = MIT.splitlines()
+    files = {"LICENSE": "\n".join([*lines[:place], "", words, "", *lines[place:]]) + "\n", "a.js": "let a = 1;\n"}
+    assert decided(files, library)["a.js"].decision != "allowed"
+    assert decided({**files, "package.json": npm("MIT")}, library)["a.js"].decision != "allowed"
+
+
+@pytest.mark.parametrize("key", ["mit", "bsd-new", "isc", "unlicense"])
+def test_names_and_titles_around_a_licence_are_no_conditions(key, library):
+    around = "Tool\n====\n\nCopyright (c) 2010-2020 Use Not Only Games Company, Inc. and others\n\n"
+    assert decided({"LICENSE": around + text(key), "a.py": CODE}, library)["a.py"].decision == "allowed"
+
+
+def test_notices_restrict_and_code_that_says_the_same_of_objects_does_not():
+    notice = "# This file must not be copied.\n"
+    assert texts.restriction(notice, notice)
+    docs = 'def f():\n    """Objects of this class may not be shared between threads."""\n'
+    assert not texts.restriction(docs, texts.leading_comment(docs))
+
+
+def test_paths_in_a_licence_text():
+    found = texts.named_files(
+        'Files "src/a.c" and lib/b/, see README.md; (c) 2020 A. Body, v1.0, https://x.org/y, e.g. it.'
+    )
+    assert {"src/a.c", "lib/b", "readme.md"} <= found
+    assert not any("//" in word or word.startswith("v1") for word in found)
+
+
+def test_a_gpl_header_beats_a_choice_of_the_repository(library):
+    files = {"LICENSE": text("mit"), "package.json": npm("MIT OR GPL-3.0-or-later"), "a.js": f"/* {GPL} */\nlet a;\n"}
+    assert decided(files, library)["a.js"].decision == "rejected"
