@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 READ = ("id", "language", "snippet", "content_hash", "origin_hash")
 #: Why an attempt, and with the last one a snippet, gives no sample.
 CAUSES = ("too_long", "truncated", "unparsable", "no_code", "syntax_error", "too_short", "duplicate", "contaminated",
-          "execution")  # fmt: skip
+          "fails_to_run")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -184,5 +184,5 @@ def _executed(made: list[Attempt], execute: Executor) -> list[Attempt]:
     for k, execution in zip(good, execute([made[k].code for k in good]), strict=True):
         made[k] = replace(made[k], execution=execution)
         if execute.bad(execution):
-            made[k] = replace(made[k], cause="execution", detail=f"{execution.outcome}: {execution.detail}")
+            made[k] = replace(made[k], cause="fails_to_run", detail=f"{execution.outcome}: {execution.detail}")
     return made
