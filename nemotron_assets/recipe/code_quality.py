@@ -160,6 +160,10 @@ class CodeQuality(Section):
     minified_line: int = Field(
         110, ge=40, description="mean length of the lines of minified JavaScript and CSS (Linguist)"
     )
+    minified_longest: int = Field(
+        500, ge=80, description="or the longest line of such a file, which may begin with its licence; in both less "
+        "than a tenth of the file is white space (default)",
+    )  # fmt: skip
     text: tuple[str, ...] = Field(_TEXT, description="languages judged as text (default)")
     data: tuple[str, ...] = Field(_DATA, description="languages judged as data formats (default)")
     html: tuple[str, ...] = Field(("HTML",), description="languages judged as HTML (OpenCoder)")

@@ -27,7 +27,7 @@ _FILE_NAME = re.compile(r"^\W*[\w./+-]{1,80}\.\w{1,8}[.:]?\s+")
 _WORD = re.compile(r"[^\W\d_][\w']*")
 _JSON_COMMENT = re.compile(r'\s*[{\[]?\s*"[^"]{0,40}"\s*:\s*"[^"]*$')
 _VERBS = frozenset(("is", "was", "were", "has", "have", "been"))
-_MOST_INDENT = 3
+_MOST_INDENT, _MOST_BEFORE = 3, 400
 _ENDS = re.compile(r"[.:!?;>=*#~|-]\s*$")
 
 
@@ -38,7 +38,9 @@ def is_generated(text: str, marks: tuple[str, ...], head: int) -> bool:
         if match[0][0] == "@":
             return True
         first = start.rfind("\n", 0, match.start()) + 1
-        if _is_about_the_file(start[first : match.start()], _line_before(start, first)):
+        if _is_about_the_file(
+            start[max(first, match.start() - _MOST_BEFORE) : match.start()], _line_before(start, first)
+        ):
             return True
     return False
 

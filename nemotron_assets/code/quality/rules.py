@@ -60,8 +60,8 @@ def _flags(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
     def any_of(patterns: tuple[str, ...]) -> pl.Expr:
         return path.str.contains("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else pl.lit(False)
 
-    dense = language.is_in(_MINIFIABLE) & (pl.col("mean_line") > recipe.minified_line)
-    dense &= pl.col("whitespace_share") < 0.1
+    long = (pl.col("mean_line") > recipe.minified_line) | (pl.col("longest_line") > recipe.minified_longest)
+    dense = language.is_in(_MINIFIABLE) & long & (pl.col("whitespace_share") < 0.1)
     idle = (pl.col("no_logic_line_share") > recipe.sampled.no_logic_above).fill_null(False)
     flags = [
         (VENDORED, any_of(recipe.vendored) & ~pl.col("repo").is_in(recipe.vendored_except)),

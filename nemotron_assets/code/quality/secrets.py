@@ -82,8 +82,8 @@ _CUES = (
     *(f"{what}{joint}key" for what in ("api", "access", "auth", "private", "encryption") for joint in ("", "_", "-")),
 )  # fmt: skip
 _NAME = (
-    r"(?:passw(?:or)?d|passphrase|(?<![A-Za-z])pass(?![A-Za-z])|pwd|secret|(?<!publickey)token(?!iz)|[a-z]+[_-]?key|"
-    r"credentials?)[A-Za-z0-9_-]{0,20}+"
+    r"(?:passw(?:or)?d|passphrase|(?<![A-Za-z])pass(?![A-Za-z])|pwd|secret|(?<!publickey)token(?!iz)|"
+    r"(?:api|access|auth|private|encryption)[_-]?key|credentials?)[A-Za-z0-9_-]{0,20}+"
 )
 _VALUE = r"[A-Za-z0-9+/=_.~!@#$%^&*?,;:|-]"
 _ASSIGNED = (

@@ -80,7 +80,41 @@ def test_paths_tell(path, language, rule):
     assert failed(path, language) == [rule]
 
 
+@pytest.mark.parametrize(
+    "folder",
+    ["node_modules/x", "third_party", "src/third-party/z", "vendor", "a/vendors", "_vendor", "vendored", "dist",
+     "3rdparty",
+     "bower_components/q", "ios/Pods/AF", "lib/python3/site-packages", "lib/dist-packages", "Godeps/_workspace",
+     "external",
+     "venv/lib", ".yarn/releases", "Carthage/Checkouts"],
+)  # fmt: skip
+def test_folders_of_other_people(folder):
+    assert failed(f"{folder}/good.py") == ["vendored"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["a/x_pb2.py", "x_pb2_grpc.py", "api/x.pb.go", "x.pb.cc", "Form1.Designer.cs", "a.g.dart", "moc_window.cpp",
+     "qrc_icons.cpp", "src/RcppExports.cpp", "R/RcppExports.R", "__generated__/q.py"],
+)  # fmt: skip
+def test_names_that_generators_give(path):
+    assert failed(path) == ["generated"]
+    kept = CodeQuality(generated_files="keep")
+    assert failed(path, recipe=kept) == []
+
+
+def test_minified_with_a_licence_before_it():
+    dense = {"mean_line": 82.0, "longest_line": 640, "whitespace_share": 0.09}
+    assert failed("lib/a.js", "JavaScript", **dense) == ["minified"]
+    assert failed("lib/a.js", "JavaScript", **{**dense, "whitespace_share": 0.15}) == []
+    assert failed("lib/a.c", "C", **dense) == []
+
+
 def test_paths_that_only_look_alike():
+    for path in ("src/vendor_api.py", "vendor.py", "src/distance.py", "distribution/a.py", "src/dist.py", "pods.py",
+                 "podspec/a.py", "site_packages.py", "src/node_modules.py", "externally/a.py", "contributing/a.py",
+                 "src/pb2.py", "designer.py", "promoc_a.cpp"):  # fmt: skip
+        assert failed(path) == []
     for path in ("src/vendoring.py", "src/contributors.py", "src/admin.js", "minimap.py", "external_api.py"):
         assert failed(path) == []
     assert failed("src/jquery.js", "JavaScript", repo="jquery/jquery") == []

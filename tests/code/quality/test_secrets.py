@@ -7,6 +7,7 @@ import ast
 import itertools
 import random
 import string
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -136,6 +137,21 @@ def test_addresses_of_people_and_machines():
 )  # fmt: skip
 def test_code_that_looks_like_addresses_stays(line):
     assert clean(line, RECIPE).text == line
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["token", "passwordpassword", "password=a1", "token:  \t", "sk-", "eyJ-", "eyJa.", "-----BEGIN PRIVATE KEY-----\n",
+     "a://u:", "Bearer a1", "MN.", "1.2.3.4 ", "x@", "11111:AA", "sig=%", "a_key = ", '"', " "],
+)  # fmt: skip
+def test_hostile_texts_take_time_in_proportion_to_their_length(unit):
+    def seconds(length: int) -> float:
+        text = unit * (length // len(unit))
+        start = time.process_time()
+        clean(text, RECIPE)
+        return time.process_time() - start
+
+    assert seconds(80_000) < 10 * max(seconds(20_000), 0.02)  # 16 times where every place looks at all others
 
 
 def test_keep_and_drop_change_no_text():
