@@ -40,7 +40,7 @@ SAMPLE = Path(__file__).parent.parent / "nemotron_assets" / "sample"
 
 #: Names a snapshot may have: they become partition keys and folder names.
 SNAPSHOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
-_SEGMENT = re.compile(r"[A-Za-z0-9_=+,@%~-][A-Za-z0-9._=+,@%~-]*", re.ASCII)
+_SEGMENT = re.compile(r"(?!\.\.?$)[A-Za-z0-9._=+,@%~-]+", re.ASCII)
 _MB = 1 << 20
 _MAX_COLLINFO_MB = 16
 _MAX_PATHS_MB = 256
@@ -332,9 +332,13 @@ class Crawl(dg.ConfigurableResource):
                 reply = _session().get(url, headers=headers, timeout=self.timeout_s, stream=True, allow_redirects=False)
                 if reply.status_code not in (301, 302, 303, 307, 308):
                     break
-                target = urljoin(url, reply.headers.get("Location", ""))
                 reply.close()
-                if urlsplit(target).netloc != urlsplit(url).netloc or urlsplit(target).scheme not in ("http", "https"):
+                try:
+                    target = urljoin(url, reply.headers.get("Location", ""))
+                    same = urlsplit(target).netloc == urlsplit(url).netloc
+                except ValueError as error:
+                    raise Missing(f"{self._shown(path)} redirects to what is no address") from error
+                if not same or urlsplit(target).scheme not in ("http", "https"):
                     raise Missing(f"{self._shown(path)} redirects to another server, which is not followed")
                 url = target
             else:

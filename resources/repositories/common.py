@@ -148,13 +148,25 @@ def open_file(file: Path, limits: CodeSources) -> Iterator[BinaryIO]:
 
 
 def text_of(value: object) -> str | None:
-    return str(value)[:100] if value not in (None, "") else None
+    """What a list says of a repository as text that a table can hold, at most 100 characters."""
+    return str(value)[:100].encode("utf-8", "replace").decode() if value not in (None, "") else None
+
+
+def count_of(value: object) -> int | None:
+    """A number of things, or null for anything that is none."""
+    try:
+        number = int(value) if isinstance(value, int | str) and len(str(value)) < 20 else -1
+    except ValueError:
+        return None
+    return number if 0 <= number < 1 << 63 else None
 
 
 def time_of(value: object) -> datetime | None:
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return None
-    return value.replace(tzinfo=value.tzinfo or UTC) if isinstance(value, datetime) else None
+    """A time in UTC, or null for anything that is none."""
+    try:
+        value = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(value, datetime):
+            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        pass
+    return None

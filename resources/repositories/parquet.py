@@ -9,10 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resources.crawl import file_fingerprint
-from resources.repositories.common import MB, Budget, Entry, Repository, RepositoryError, SourceError, text_of
+from resources.repositories.common import (
+    MB,
+    Budget,
+    Entry,
+    Repository,
+    RepositoryError,
+    SourceError,
+    count_of,
+    text_of,
+    time_of,
+)
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code import CodeSources
+
+
+_COLUMNS = ("repo", "commit_id", "rel_path", "content")
 
 
 class ParquetDump:
@@ -46,8 +59,6 @@ class ParquetDump:
 
     def _known(self) -> dict[tuple[str, str], dict[str, Any]]:
         """What the dump says of its repositories: version, updated_at and stars, where it has such columns."""
-        import pyarrow as pa
-
         known = {}
         for file in self._files("repositories"):
             with open_parquet(file) as parquet:
@@ -55,13 +66,16 @@ class ParquetDump:
                 if not {"repo", "commit_id"} <= names:
                     raise SourceError(f"{file} has no columns repo and commit_id; it has {', '.join(sorted(names))}")
                 columns = {"repo", "commit_id", "version", "source_version", "updated_at", "stars"} & names
-                for row in pa.Table.from_batches(parquet.iter_batches(columns=sorted(columns))).to_pylist():
-                    version, at, stars = (row.get(c) for c in ("version", "updated_at", "stars"))
-                    known[row["repo"], row["commit_id"]] = {
-                        "version": text_of(version or row.get("source_version")),
-                        "updated_at": at.replace(tzinfo=at.tzinfo or UTC) if isinstance(at, datetime) else None,
-                        "stars": stars if isinstance(stars, int) else None,
-                    }
+                for batch in parquet.iter_batches(columns=sorted(columns)):
+                    told = {name: values(batch[name]) for name in columns}
+                    for n, key in enumerate(zip(told["repo"], told["commit_id"], strict=True)):
+                        version, older, at, stars = (
+                            told[c][n] if c in told else None
+                            for c in ("version", "source_version", "updated_at", "stars")
+                        )
+                        known[key] = {
+                            "version": text_of(version or older), "updated_at": time_of(at), "stars": count_of(stars),
+                        }  # fmt: skip
         return known
 
     def _groups(self) -> dict[tuple[str, str], list[tuple[Path, int]]]:
@@ -73,12 +87,15 @@ class ParquetDump:
             self._index = {}
             for file in files:
                 with open_parquet(file) as parquet:
-                    lacking = {"repo", "commit_id", "rel_path", "content"} - set(parquet.schema_arrow.names)
+                    lacking = set(_COLUMNS) - set(parquet.schema_arrow.names)
                     if lacking:
                         raise SourceError(f"{file} has no column {', '.join(sorted(lacking))}")
+                    for name in _COLUMNS:
+                        if not _is_text(kind := parquet.schema_arrow.field(name).type):
+                            raise SourceError(f"{file}: its column {name} is {kind}, and must be text or binary")
                     for group in range(parquet.num_row_groups):
                         for batch in parquet.iter_batches(row_groups=[group], columns=["repo", "commit_id"]):
-                            pairs = zip(*(batch[c].to_pylist() for c in ("repo", "commit_id")), strict=True)
+                            pairs = zip(*(values(batch[c]) for c in ("repo", "commit_id")), strict=True)
                             for pair in dict.fromkeys(pairs):
                                 places = self._index.setdefault(pair, [])
                                 if (file, group) not in places[-1:]:
@@ -91,8 +108,7 @@ class ParquetDump:
         if key not in self._groups():
             raise RepositoryError("missing", f"{self.place} has no {key[0]} at {key[1]}")
         for place in self._groups()[key]:
-            for path, content in _damaged(self._rows(place, *key)):
-                data = content.encode() if isinstance(content, str) else content
+            for path, data in _damaged(self._rows(place, *key)):
                 if path is None or data is None:
                     broken = Entry(str(path), None, fate="unreadable", detail="no path or no content")
                     yield budget.entry(str(path), None) or broken
@@ -102,25 +118,72 @@ class ParquetDump:
     def _rows(self, place: tuple[Path, int], repo: str, commit: str) -> Iterator[tuple[Any, Any]]:
         """(rel_path, content) of one repository in one row group. A small group is kept: the next repository is
         most likely in it as well."""
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         file, group = place
+        key = [pa.scalar(name.encode("utf-8", "surrogateescape"), pa.large_binary()) for name in (repo, commit)]
 
         def mine(batches):
-            for batch in batches:
-                batch = batch.filter(pc.and_(pc.equal(batch["repo"], repo), pc.equal(batch["commit_id"], commit)))
-                yield from zip(batch["rel_path"].to_pylist(), batch["content"].to_pylist(), strict=True)
+            for of, at, path, content in batches:
+                here = pc.and_(pc.equal(of, key[0]), pc.equal(at, key[1]))
+                yield from zip(_texts(path.filter(here)), content.filter(here).to_pylist(), strict=True)
 
         with open_parquet(file) as parquet:
-            columns = ["repo", "commit_id", "rel_path", "content"]
             if self._loaded is None or self._loaded[0] != place:
                 self._loaded = None
-                batches = parquet.iter_batches(64, row_groups=[group], columns=columns)
+                batches = (
+                    [_raw(batch[name]) for name in _COLUMNS]
+                    for batch in parquet.iter_batches(64, row_groups=[group], columns=list(_COLUMNS))
+                )
                 if parquet.metadata.row_group(group).total_byte_size > 128 * MB:
                     yield from mine(batches)
                     return
                 self._loaded = place, list(batches)
         yield from mine(self._loaded[1])
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return any(
+        of(kind)
+        for of in (types.is_string, types.is_large_string, types.is_string_view, types.is_binary,
+                   types.is_large_binary, types.is_binary_view)
+    )  # fmt: skip
+
+
+def _raw(column: Any) -> Any:
+    """A column of texts as bytes: writers do not check that strings are UTF-8."""
+    import pyarrow as pa
+
+    return (column.dictionary_decode() if pa.types.is_dictionary(column.type) else column).cast(pa.large_binary())
+
+
+def _texts(raw: Any) -> list[str | None]:
+    return [value if value is None else value.decode("utf-8", "surrogateescape") for value in raw.to_pylist()]
+
+
+def values(column: Any) -> list[Any]:
+    """Texts, whole numbers and times as Python has them; null for what is none, of another type or out of bounds."""
+    import pyarrow.types as types
+
+    if _is_text(column.type):
+        return _texts(_raw(column))
+    if types.is_integer(column.type):
+        return column.to_pylist()
+    if types.is_timestamp(column.type):
+        a_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
+        return [value if value is None else _at(value / a_second) for value in column.view("int64").to_pylist()]
+    return [None] * len(column)
+
+
+def _at(seconds: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _damaged(rows: Iterator[Any]) -> Iterator[Any]:
@@ -139,5 +202,5 @@ def open_parquet(file: Path) -> Iterator[Any]:
     try:
         with pq.ParquetFile(file) as parquet:
             yield parquet
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # names that are no UTF-8 are a ValueError
         raise SourceError(f"{file} cannot be read as Parquet: {str(error)[:200]}") from error

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from resources.crawl import Crawl, CrawlError, Missing
+from resources.crawl import Crawl, CrawlError, Missing, Oversized, Unavailable
 from resources.repositories.archives import archive_entries
-from resources.repositories.common import Entry, Repository, RepositoryError, SourceError, text_of, time_of
-from resources.repositories.parquet import open_parquet
+from resources.repositories.common import Entry, Repository, RepositoryError, SourceError, count_of, text_of, time_of
+from resources.repositories.parquet import open_parquet, values
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code import CodeSource, CodeSources
+
+#: Characters of a line in a list; more are read as several.
+_MAX_LINE = 1 << 20
 
 
 class GithubArchives:
@@ -26,18 +29,16 @@ class GithubArchives:
         )
 
     def repositories(self) -> Iterator[Repository]:
-        seen = set()
         for row in listed(self.place):
-            repo, commit = row.get("repo"), row.get("commit_id")
-            if not (isinstance(repo, str) and isinstance(commit, str)) or (repo, commit) in seen:
-                continue
-            seen.add((repo, commit))
-            stars = row.get("stars")
+            repo, commit = (
+                value if isinstance(value, str) else "" for value in (row.get("repo"), row.get("commit_id"))
+            )
+            repo = repo.strip().removesuffix(".git")
             # A commit's archive never changes, so its address stands for its content.
             location = self.source.template.format(repo=repo, commit_id=commit)
             yield Repository(
                 self.name, "url", repo, commit, f"{self.crawl._shown('')}{location}", f"{repo}@{commit}",
-                text_of(row.get("version")), time_of(row.get("updated_at")), stars if isinstance(stars, int) else None,
+                text_of(row.get("version")), time_of(row.get("updated_at")), count_of(row.get("stars")),
             )  # fmt: skip
 
     def entries(self, repository: Repository) -> Iterator[Entry]:
@@ -47,29 +48,49 @@ class GithubArchives:
                 yield from archive_entries(stream, self.limits)
         except Missing as error:
             raise RepositoryError("missing", str(error)) from error
-        except CrawlError as error:
+        except Unavailable as error:
             raise RepositoryError("unavailable", str(error)) from error
+        except CrawlError as error:  # too large, or no path that can be asked for: it will not be better next time
+            raise RepositoryError("too_large" if isinstance(error, Oversized) else "unusable", str(error)) from error
 
 
 def listed(place: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a list of repositories: Parquet, JSON lines or CSV; other columns are left out where possible."""
-    import csv
-
+    """The rows of a list of repositories: Parquet, JSON lines or CSV; other columns are left out where possible. A line
+    that cannot be read is a row of nothing."""
     wanted = ("repo", "commit_id", "version", "updated_at", "stars")
     try:
         if place.suffix == ".parquet":
             with open_parquet(place) as parquet:
                 columns = [name for name in wanted if name in parquet.schema_arrow.names]
                 for batch in parquet.iter_batches(8_192, columns=columns):
-                    yield from batch.to_pylist()
-        elif place.suffix == ".csv":
-            with place.open(newline="", encoding="utf-8") as stream:
-                yield from csv.DictReader(stream)
+                    for row in zip(*(values(batch[name]) for name in columns), strict=True):
+                        yield dict(zip(columns, row, strict=True))
         else:
-            with place.open(encoding="utf-8") as stream:
-                for line in stream:
-                    row = json.loads(line) if line.strip() else None
-                    if isinstance(row, dict):
-                        yield row
-    except (OSError, ValueError, RecursionError, csv.Error) as error:
+            is_csv = place.suffix == ".csv"
+            with place.open(newline="" if is_csv else None, encoding="utf-8", errors="replace") as stream:
+                yield from (_csv_rows if is_csv else _json_rows)(stream)
+    except OSError as error:
         raise SourceError(f"{place} is no list of repositories: {error}") from error
+
+
+def _json_rows(stream: TextIO) -> Iterator[dict[str, Any]]:
+    while line := stream.readline(_MAX_LINE):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                row = None
+            yield row if isinstance(row, dict) else {}
+
+
+def _csv_rows(stream: TextIO) -> Iterator[dict[str, Any]]:
+    import csv
+
+    rows = csv.DictReader(stream)
+    while True:
+        try:
+            yield next(rows)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield {}
