@@ -332,20 +332,16 @@ class Crawl(dg.ConfigurableResource):
                 reply = _session().get(url, headers=headers, timeout=self.timeout_s, stream=True, allow_redirects=False)
                 if reply.status_code not in (301, 302, 303, 307, 308):
                     break
+                target = urljoin(url, reply.headers.get("Location", ""))
                 reply.close()
-                try:
-                    target = urljoin(url, reply.headers.get("Location", ""))
-                    same = urlsplit(target).netloc == urlsplit(url).netloc
-                except ValueError as error:
-                    raise Missing(f"{self._shown(path)} redirects to what is no address") from error
-                if not same or urlsplit(target).scheme not in ("http", "https"):
+                if urlsplit(target).netloc != urlsplit(url).netloc or urlsplit(target).scheme not in ("http", "https"):
                     raise Missing(f"{self._shown(path)} redirects to another server, which is not followed")
                 url = target
             else:
                 raise Missing(f"{self._shown(path)} redirects more than {_MAX_REDIRECTS} times")
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             raise _Dropped(f"no connection ({type(error).__name__})") from error
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # a redirect to what is no address is a ValueError
             raise CrawlError(f"{self._shown(path)}: {type(error).__name__}") from error
         if reply.status_code in (408, 425, 429) or reply.status_code >= 500:
             wait = retry_after(reply.headers.get("Retry-After"))

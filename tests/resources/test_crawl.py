@@ -161,7 +161,7 @@ def test_politeness(server):
 
 
 @pytest.mark.parametrize(
-    "path", ["../../etc/passwd", "/etc/passwd", "a/../../b", "http://evil/x", "a//b", "a\\b", "a\0b", "a/.hidden",
+    "path", ["../../etc/passwd", "/etc/passwd", "a/../../b", "http://evil/x", "a//b", "a\\b", "a\0b", "a/.",
              "x" * 2000, "", "a b", "é"]
 )  # fmt: skip
 def test_hostile_paths_are_refused(path, tmp_path):

@@ -48,7 +48,7 @@ def server(tmp_path):
         ((302, {"Location": "file:///etc/passwd"}), "missing"),
         ((302, {"Location": "http://127.0.0.2:1/x"}), "missing"),
         ((302, {"Location": "gopher://127.0.0.1/x"}), "missing"),
-        ((302, {"Location": "//user@[::1"}), "missing"),
+        ((302, {"Location": "//user@[::1"}), "unusable"),
         ((302, {}), "missing"),
         ((404, {}), "missing"),
         ((451, {}), "missing"),
