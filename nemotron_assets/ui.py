@@ -6,7 +6,6 @@ Both are children of this process: a signal ends all three, and when one of them
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 
 from nemotron_assets.runner import PROJECT, instance
+from resources.processes import die_with_parent
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -33,8 +33,7 @@ def main() -> int:
     ]
     folder = Path(sys.executable).parent
     children = [
-        subprocess.Popen([str(folder / program), *rest], cwd=PROJECT, preexec_fn=_die_with_parent)
-        for program, *rest in programs
+        subprocess.Popen([str(folder / program), *rest], cwd=PROJECT, preexec_fn=_begin) for program, *rest in programs
     ]
 
     def stop(number: int, frame: object) -> None:
@@ -57,9 +56,9 @@ def main() -> int:
                 child.kill()
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel to end this child when its parent ends (PR_SET_PDEATHSIG), and ignore the terminal's Ctrl-C."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+def _begin() -> None:
+    """In a child before its program starts: it ends with its parent, and is not told of the terminal's Ctrl-C."""
+    die_with_parent(by=signal.SIGTERM)
     os.setpgrp()
 
 

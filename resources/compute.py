@@ -105,7 +105,7 @@ class Compute(dg.ConfigurableResource):
         import pyarrow as pa
         import ray
 
-        from resources.worker_pool import to_ipc
+        from resources.worker_pool import batch_to_ipc
 
         if not ray.is_initialized():
             # RAY_ADDRESS names a cluster; without it this starts a private one on this machine.
@@ -115,7 +115,7 @@ class Compute(dg.ConfigurableResource):
         numbered = enumerate(batch for batch in batches if batch.num_rows)
         while window := list(itertools.islice(numbered, self.worker_count() * self.queue)):
             done = ray.data.from_arrow(
-                [pa.table({"number": [number], "batch": [to_ipc(batch)]}) for number, batch in window]
+                [pa.table({"number": [number], "batch": [batch_to_ipc(batch)]}) for number, batch in window]
             ).map_batches(
                 RayMapper,
                 fn_constructor_kwargs={"fn": fn, "key": key, "limits": self._limits()},
@@ -139,13 +139,13 @@ class RayMapper:
     def __call__(self, rows: pa.Table) -> dict[str, list]:
         import pyarrow as pa
 
-        from resources.compute_worker import to_ipc
+        from resources.compute_worker import frame_to_ipc
 
         answers: dict[str, list] = {"number": rows["number"].to_pylist(), "result": [], "rejected": []}
         for batch in rows["batch"].to_pylist():
             rejected: list[Rejected] = []
             source = pa.ipc.open_stream(batch)
             frames = list(self._pool.map(source, self._fn, key=self._key, reject=rejected.append))
-            answers["result"].append(to_ipc(frames[0]) if frames else b"")
+            answers["result"].append(frame_to_ipc(frames[0]) if frames else b"")
             answers["rejected"].append(json.dumps(rejected))
         return answers

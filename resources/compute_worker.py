@@ -8,10 +8,8 @@ worker handles what strangers wrote and its parent must not have to trust it.
 
 from __future__ import annotations
 
-import ctypes
 import io
 import json
-import os
 import pickle
 import re
 import signal
@@ -21,10 +19,10 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
+from resources.processes import die_with_parent
+
 if TYPE_CHECKING:
     import polars as pl
-
-_PR_SET_PDEATHSIG = 1
 
 Rejected = tuple[str, str, str]
 """(row id, cause, detail) of one row the function could not do."""
@@ -53,23 +51,16 @@ def apply(fn: Callable, frame: pl.DataFrame, key: str) -> tuple[list[pl.DataFram
     return left + right, left_rejected + right_rejected
 
 
-def to_ipc(frame: pl.DataFrame) -> bytes:
+def frame_to_ipc(frame: pl.DataFrame) -> bytes:
     """`frame` as an Arrow IPC stream."""
     sink = io.BytesIO()
     frame.write_ipc_stream(sink)
     return sink.getvalue()
 
 
-def _die_with(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent dies, however the parent dies."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the request was in place
-        os._exit(1)
-
-
 def main() -> None:
     """Serve until the parent closes the connection."""
-    _die_with(int(sys.argv[2]))
+    die_with_parent(int(sys.argv[2]))
     # Ctrl-C is the parent's to handle: it stops its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import polars as pl
@@ -99,7 +90,7 @@ def main() -> None:
         if wrong := [frame for frame in frames if not isinstance(frame, pl.DataFrame)]:
             answer("broken", detail=f"it returned {type(wrong[0]).__name__}, not a polars DataFrame")
             return
-        answer("done", rejected, [to_ipc(frame) for frame in frames])
+        answer("done", rejected, [frame_to_ipc(frame) for frame in frames])
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from resources.generations import Answer, Request
-from resources.weights import MANIFEST
+from resources.weights import folder_sha256
 
 # vLLM's own processes and thread binding would pin this process, which does other work afterwards; its grammars are
 # ours and may take long to compile on a busy machine; nothing is reported to anybody.
@@ -78,7 +78,7 @@ class VllmEngine(_Tokenizes):
 
     def __init__(self, folder: Path, name: str, settings: EngineSettings) -> None:
         self.folder, self.name, self.settings = folder, name, settings
-        self.sha256 = weights_sha256(folder)
+        self.sha256 = folder_sha256(folder)
         self._llm: Any = None
 
     @cached_property
@@ -333,19 +333,6 @@ class OpenAiEngine(_Tokenizes):
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise EngineError(f"{self._url} answered something else than a chat completion: {error}") from error
         return Answer(text, *tokens, reason, seconds)
-
-
-def weights_sha256(folder: Path) -> str:
-    """The sha256 over the files of a folder of weights: from its manifest, else computed the same way."""
-    manifest = folder / MANIFEST
-    if manifest.is_file():
-        return json.loads(manifest.read_text())["sha256"]
-    files = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        files[str(path.relative_to(folder))] = {"bytes": path.stat().st_size, "sha256": digest}
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def _seed(key: str) -> int:

@@ -6,25 +6,15 @@ would hold the devices. Rank 0 writes metrics as JSON lines and the result as a 
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-_PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent(parent: int) -> None:
-    """Have the kernel kill this process when `parent` (its parent's id) dies, also if that has happened already."""
-    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)
+from resources.processes import die_with_parent
 
 
 def resolve(entry: str) -> Callable[[dict[str, Any], Callable[..., None]], dict[str, Any] | None]:

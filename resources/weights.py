@@ -12,6 +12,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from resources.store import store_at
 
@@ -24,11 +25,10 @@ class WeightsError(RuntimeError):
 
 def put(folder: Path, base: str) -> tuple[str, str]:
     """Copy `folder` to `<base>/<sha16>`; returns the URI and the sha256 over all names and contents."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
-    if not files:
+    manifest = _described(folder)
+    if not manifest:
         raise WeightsError(f"{folder} holds no files to store as weights")
-    manifest = {str(p.relative_to(folder)): {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in files}
-    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    digest = _digest(manifest)
     uri = f"{base}/{digest[:16]}"
     text = json.dumps({"sha256": digest, "files": manifest}, indent=1)
     if "://" in uri:
@@ -87,6 +87,22 @@ def get(uri: str, cache: Path) -> Path:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def folder_sha256(folder: Path) -> str:
+    """The sha256 over all names and contents of a folder of weights, as `put` notes it in the lake's copy."""
+    manifest = folder / MANIFEST
+    return json.loads(manifest.read_text())["sha256"] if manifest.is_file() else _digest(_described(folder))
+
+
+def _described(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and sha256 of every file of a folder, by its path in it."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    return {str(p.relative_to(folder)): {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in files}
+
+
+def _digest(manifest: dict[str, dict[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

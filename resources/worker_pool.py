@@ -364,7 +364,7 @@ class _Map:
         frames, rejected = worker.call(
             self._fn,
             self._key,
-            to_ipc(task.rows),
+            batch_to_ipc(task.rows),
             timeout=self._pool.timeout,
             memory_bytes=self._pool.memory_bytes,
             stopped=lambda: self._stopping,
@@ -400,7 +400,7 @@ class _Map:
             self._finish(task, [], [(row_id, death.cause, death.detail)])
 
 
-def to_ipc(rows: pa.RecordBatch) -> bytes:
+def batch_to_ipc(rows: pa.RecordBatch) -> bytes:
     """A record batch as an Arrow IPC stream, without the parts of its buffers that a slice does not show."""
     import pyarrow as pa
 

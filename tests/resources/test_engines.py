@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from resources.engines import EngineError, OpenAiEngine, weights_sha256
+from resources.engines import EngineError, OpenAiEngine
 from resources.generations import OutputFormat, Request, Sampling
 from resources.gpu import Gpu
+from resources.weights import folder_sha256
 from tests.resources.endpoint import Endpoint, completion
 
 REQUEST = Request("test", (("system", "Be brief."), ("user", "What is water?")), Sampling(0.5, 0.9, 48))
@@ -131,9 +132,9 @@ def test_weights_hash_is_the_manifests(tmp_path):
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     uri, sha256 = Lakehouse(root=str(tmp_path / "lake")).put_weights(folder, "model")
-    assert weights_sha256(folder) == sha256 == weights_sha256(tmp_path / uri)
+    assert folder_sha256(folder) == sha256 == folder_sha256(tmp_path / uri)
     (folder / "config.json").write_text("{ }")
-    assert weights_sha256(folder) != sha256
+    assert folder_sha256(folder) != sha256
 
 
 @pytest.mark.slow
