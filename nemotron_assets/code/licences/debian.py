@@ -5,6 +5,7 @@ Also turns Debian's short names of licences ("Expat", "GPL-2+ or Artistic") into
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ class Stanza:
         return "*" in self.patterns or "./*" in self.patterns
 
 
+@functools.lru_cache(4_096)
 def _glob(pattern: str) -> re.Pattern[str]:
     """`*` also matches slashes, as the format says; a folder stands for what is in it."""
     pattern = pattern.removeprefix("./")

@@ -87,7 +87,9 @@ def _decide(
     accepted_around = around is not None and around.verdict(recipe).decision == ALLOWED
     if own.expression and accepted_around and _says_the_same(own, around, recipe):
         own = Grant("", ())
-    if named is not None and (override or not own.expression):
+    # An accepted licence that a file only mentions does not stand against what names the file.
+    mention = own.expression and not _in_comment(file, own) and judge(own.expression, recipe).decision == ALLOWED
+    if named is not None and (override or not own.expression or (mention and sidecar is None)):
         return _told(file, named, FILE, around, repository, recipe)
     if own.expression:
         return _told(file, own, FILE, around, repository, recipe)

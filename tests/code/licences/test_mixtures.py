@@ -6,6 +6,7 @@ The texts are ScanCode's own, put together here; each class was first seen in a 
 from __future__ import annotations
 
 import functools
+import json
 from importlib.metadata import files
 from pathlib import Path
 
@@ -32,15 +33,17 @@ def text(key: str) -> str:
 
 
 def npm(licence: str) -> str:
-    return '{"name": "x", "version": "1.0.0", "license": "%s"}\n' % licence
+    return json.dumps({"name": "x", "version": "1.0.0", "license": licence}) + "\n"
 
 
-PYTHON = (
-    "A. HISTORY OF THE SOFTWARE\n==========================\n\nReleases since 2.0 are GPL-compatible, which does not "
-    "mean "
-    "that we\ndistribute them under the GPL; the others are not GPL-compatible.\n\n"
-    "B. TERMS AND CONDITIONS FOR ACCESSING OR OTHERWISE USING PYTHON\n\n"
-)
+PYTHON = """A. HISTORY OF THE SOFTWARE
+==========================
+
+Releases since 2.0 are GPL-compatible, which does not mean that we distribute them under the GPL; the others are not.
+
+B. TERMS AND CONDITIONS FOR ACCESSING OR OTHERWISE USING PYTHON
+
+"""
 BUNDLED = MIT + "\n\nlib/thread.c is taken from elsewhere and is under these terms:\n\n" + BSD4
 #: name -> (files of the repository, what is expected of some of them)
 MIXTURES = {
@@ -88,7 +91,7 @@ MIXTURES = {
          "pyproject.toml": '[project]\nname = "x"\nlicense = "PSF-2.0"\n'}, {"a.py": "allowed"},
     ),
     "a title over the text": (
-        {"LICENSE": "Dual licensed under WTFPL and MIT:\n\n" + text("wtfpl-2.0") + "\n\nThe MIT License (MIT)\n\n" + MIT,
+        {"LICENSE": "Dual licensed under WTFPL and MIT:\n\n" + text("wtfpl-2.0") + "\n\nThe MIT License\n\n" + MIT,
          "a.py": CODE}, {"a.py": "allowed"},
     ),
     "unless a file says otherwise": (
@@ -96,7 +99,8 @@ MIXTURES = {
         {"a.py": "allowed"},
     ),
     "unless it is sold": (
-        {"LICENSE": "Except when the software is sold, the following holds:\n\n" + MIT, "a.py": CODE}, {"a.py": "review"},
+        {"LICENSE": "Except when the software is sold, the following holds:\n\n" + MIT, "a.py": CODE},
+        {"a.py": "review"},
     ),
     "a README with a licence, nothing else": (
         {"README.md": "# x\n\n## License\n\n(The MIT License)\n\n" + MIT, "a.py": CODE},
@@ -122,6 +126,12 @@ MIXTURES = {
                              "Copyright: none\nLicense: Unlicense\n\nLicense: Unlicense\n"
                              + "".join(f" {line or '.'}\n" for line in text("unlicense").splitlines()),
          "a.py": CODE}, {"a.py": "allowed"},
+    ),
+    "a page that mentions a licence, named in debian/copyright": (
+        {"debian/copyright": "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\n"
+                             "Copyright: A\nLicense: Expat\n\nFiles: docs/*\nCopyright: A\nLicense: CC-BY-3.0\n",
+         "docs/a.yml": "title: x\nbody: |\n  This tool is licensed under the MIT license.\n", "a.py": CODE},
+        {"docs/a.yml": "rejected", "a.py": "allowed"},
     ),
     "nearly a licence that a manifest names": (
         {"LICENSE": text("mit").replace("to use, copy, modify, merge", "to run, study, alter, combine"),
