@@ -151,27 +151,22 @@ def _run(
     with contextlib.ExitStack() as stack:
         data = {name: _memory_file(stack, content) for name, content in _checked(files).items()}
         filtered, given = _memory_file(stack, _filter()), _memory_file(stack, stdin)
-        told, tell = os.pipe()
-        stack.callback(os.close, told)
         arguments = [
-            *_sandbox(filtered, tell), *_view(reads, hides), *_contents(data, given, limits),
-            *_environment(environment), "--chdir", HOME, "--", *_SHELL, *_identity(), *_kernel_limits(limits), *_program(command, reads),
+            *_sandbox(filtered), *_view(reads, hides), *_contents(data, given, limits), *_environment(environment),
+            "--chdir", HOME, "--", *_SHELL, *_identity(), *_kernel_limits(limits), *_program(command, reads),
         ]  # fmt: skip
-        try:
-            process = subprocess.Popen(
-                arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", env={},
-                pass_fds=(filtered, given, tell, *data.values()),
-            )  # fmt: skip
-        finally:
-            os.close(tell)
+        process = subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", env={},
+            pass_fds=(filtered, given, *data.values()),
+        )  # fmt: skip
         for stream in (process.stdin, process.stdout, process.stderr):
             stack.enter_context(stream)
-        return _watched(process, told, limits)
+        return _watched(process, limits)
 
 
-def _watched(process: subprocess.Popen, told: int, limits: Limits) -> Outcome:
+def _watched(process: subprocess.Popen, limits: Limits) -> Outcome:
     """Wait for the sandbox's end, or make it end."""
-    watch = _Watch(process, told, limits)
+    watch = _Watch(process, limits)
     try:
         watch.until_the_end()
     finally:
@@ -206,28 +201,23 @@ def _why(said: str) -> str:
 class _Watch:
     """A sandbox that runs: what it writes, what it uses, and its end."""
 
-    def __init__(self, process: subprocess.Popen, told: int, limits: Limits) -> None:
-        self._process, self._told, self._limits = process, told, limits
+    def __init__(self, process: subprocess.Popen, limits: Limits) -> None:
+        self._process, self._limits = process, limits
         self.output = {process.stdout: bytearray(), process.stderr: bytearray()}
         self.ready = False  # whether there is a sandbox
-        self.limit, self.peak, self.cpu, self._status, self._first = "", 0, 0, b"", None
+        self.limit, self.peak, self.cpu = "", 0, 0
         self._outer = os.pidfd_open(process.pid)
         self._until = time.monotonic() + limits.wall_s
-        os.set_blocking(told, False)
 
     def until_the_end(self) -> None:
         with selectors.DefaultSelector() as waiting:
-            for stream in (*self.output, self._told, self._outer):
+            for stream in (*self.output, self._outer):
                 waiting.register(stream, selectors.EVENT_READ)
             open_streams, ended = set(self.output), False
             while open_streams or not ended:
                 for key, _ in waiting.select(_LOOK_S):
                     if key.fileobj == self._outer:
                         ended = True
-                    elif key.fileobj == self._told:
-                        if not self._listen():
-                            waiting.unregister(self._told)
-                        continue
                     elif not self._read(key.fileobj):
                         open_streams.discard(key.fileobj)
                     else:
@@ -236,22 +226,19 @@ class _Watch:
                 if not ended and not self.limit and (limit := self._above()):
                     self.limit = limit
                     self.kill()
-            while self._listen():
-                pass
 
     def kill(self) -> None:
-        """Kill the first process of the sandbox, and with it all others; bwrap itself only when there is none yet.
-
-        It is bwrap's child and cannot be another process while bwrap, which waits for it, lives.
-        """
-        self._listen()
+        """Kill the first process of the sandbox, and with it all others; bwrap itself only when there is none yet."""
+        for pid in list(_tree(self._process.pid))[1:2]:
+            with contextlib.suppress(ProcessLookupError):
+                # It cannot be another process by now: bwrap, which has not been waited for, waits for it.
+                os.kill(pid, signal.SIGKILL)
+                return
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._first or self._outer, signal.SIGKILL)
+            signal.pidfd_send_signal(self._outer, signal.SIGKILL)
 
     def close(self) -> None:
         os.close(self._outer)
-        if self._first is not None:
-            os.close(self._first)
 
     def _read(self, stream) -> bool:
         """Read what is there; False at the end."""
@@ -268,27 +255,14 @@ class _Watch:
             self.kill()
         return bool(chunk)
 
-    def _listen(self) -> bool:
-        """Hear what bwrap tells; False when there is nothing more."""
-        try:
-            heard = os.read(self._told, 4_096)
-        except BlockingIOError:
-            return False
-        self._status += heard
-        if self._first is None and (found := re.search(rb'"child-pid":\s*(\d+)', self._status)):
-            with contextlib.suppress(ProcessLookupError):
-                self._first = os.pidfd_open(int(found[1]))
-                self._pid = int(found[1])
-        return bool(heard)
-
     def _above(self) -> str:
         """The name of a limit that all processes together are above, or ""."""
         if time.monotonic() > self._until:
             return "wall_s"
-        if self._first is None:
+        if not self.ready:
             return ""
         memory = cpu = 0
-        for pid in _tree(self._pid):
+        for pid in list(_tree(self._process.pid))[1:]:
             with contextlib.suppress(OSError, IndexError, ValueError):  # it has ended
                 fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
                 cpu += sum(map(int, fields[11:15]))  # its own and its dead children's, user and system
@@ -317,7 +291,7 @@ def _tree(first: int) -> Iterator[int]:
 # ---- what it sees and may do -------------------------------------------------------------------------------------
 
 
-def _sandbox(filtered: int, tell: int) -> list[str]:
+def _sandbox(filtered: int) -> list[str]:
     bwrap = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin")
     if bwrap is None:
         raise SandboxError(f"no sandbox for untrusted programs: bwrap is not installed; {_INSTALL}")
@@ -325,7 +299,7 @@ def _sandbox(filtered: int, tell: int) -> list[str]:
     return [
         bwrap, *user, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
         "--hostname", "sandbox", "--new-session", "--die-with-parent", "--as-pid-1", "--clearenv",
-        "--seccomp", str(filtered), "--json-status-fd", str(tell),
+        "--seccomp", str(filtered),
     ]  # fmt: skip
 
 
