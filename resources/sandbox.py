@@ -131,6 +131,8 @@ def check(limits: Limits = Limits()) -> None:
     """Raise `SandboxError` if this machine cannot run a program within these limits; asked once."""
     if os.geteuid() and tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) < (5, 14):
         raise SandboxError(f"the sandbox needs Linux 5.14 or newer, not {os.uname().release}")
+    if not os.path.exists(f"/proc/self/task/{threading.get_native_id()}/children"):
+        raise SandboxError("the sandbox needs a kernel with CONFIG_PROC_CHILDREN, to find the processes of a program")
     try:
         # The program must not see files of whoever runs it, so it is looked for.
         outcome = _run(("/bin/sh", "-c", "test ! -e /etc/passwd && echo yes"), {}, b"", limits, {}, (), ())
@@ -177,7 +179,7 @@ def _watched(process: subprocess.Popen, limits: Limits) -> Outcome:
         watch.close()
     out, err = (bytes(watch.output[stream]) for stream in (process.stdout, process.stderr))
     if not watch.ready:
-        said = err.decode(errors="replace").strip()[:300] or f"bwrap ended with {process.returncode}"
+        said = err.decode(errors="replace").strip()[:300] or f"bwrap ended with {process.returncode} {watch.limit}"
         raise SandboxError(f"no sandbox for untrusted programs: {said}. {_why(said)}")
     cpu = max(used.ru_utime + used.ru_stime, watch.cpu / _TICKS)  # the kernel does not add up who is killed
     code, limit = process.returncode, watch.limit
