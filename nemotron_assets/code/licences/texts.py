@@ -201,7 +201,10 @@ _CONDITIONS = re.compile(
     r"\b(?:us(?:e|es|ed|ing|age)|(?:re)?distribut\w*|offer\w*|cop(?:y|ies)|sell\w*|modif\w*|permission)\b[^.]{0,160}"
     r"\b(?:only|not|requires?|pay|fees?|agreements?|compan(?:y|ies)|employees|evil|military|government|academic|research|"
     r"personal|evaluation|hosted|hosting|saas|compet\w+|approval|consent|revo\w+|terminat\w+)\b|"
-    r"\b(?:no (?:person|one|company|body)|nobody|anyone|whoever|users?)\b[^.]{0,80}\b(?:may|must|shall|will)\b"
+    r"\b(?:no (?:person|one|company|body)|nobody|anyone|whoever|users?)\b[^.]{0,80}\b(?:may|must|shall|will)\b|"
+    # Words of a grant, a duty or an end, which titles and names of holders do not have.
+    r"\b(?:(?:is|are) granted|this grant|must|ha(?:s|ve) to|needs?|excluded?|denied|expires?|evaluat\w+|students?|"
+    r"government|revenue|approval|redistributed|agree|please cite|cite (?:our|the|this))\b|(?<!rights )\breserved\b"
 )
 
 
@@ -229,10 +232,7 @@ def added_condition(text: str, covered: list[tuple[int, int]], beside: dict[int,
     left of the lines that a match touches); empty if there is none."""
     lines = text.splitlines()
     for start, end in covered:
-        lines[start - 1 : end] = [
-            beside.get(number, "") if number in (start, end) else ""
-            for number in range(start, min(end, len(lines)) + 1)
-        ]
+        lines[start - 1 : end] = [beside.get(number, "") for number in range(start, min(end, len(lines)) + 1)]
     # Names of holders are no conditions: "Copyright 2020 Personal Use Software".
     match = _CONDITIONS.search(" ".join(" ".join(_HOLDER.sub("", line) for line in lines).split()))
     return match[0][:80] if match else ""

@@ -178,6 +178,8 @@ def test_a_restriction_on_the_line_of_a_match_is_seen(words, library):
         ("This license does not permit use of the software to train machine learning models.", 23),
         ("Anyone offering the software as a hosted service must pay a fee to the author.", 23),
         ("No person may use the Software for military purposes.", 8),
+        ("Derivative works have to be published under the same terms.", 23),
+        ("Hosting this as a service is reserved to Acme.", 2),
         ("Users in the field of nuclear energy must obtain approval first.", 2),
     ],
 )
