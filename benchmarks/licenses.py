@@ -127,8 +127,8 @@ def expectation(truth: dict, repo: str, commit: str) -> dict | None:
 
 
 def read(place: Path, truth: dict) -> Iterator[Repository]:
-    """The repositories that the truth is about, with the texts of their files. ValueError if one is not there, or if
-    `place` has no form that is known."""
+    """The repositories that the truth is about, with the texts of their files; says which are not there. ValueError if
+    none is, or if `place` has no form that is known."""
     if place.is_file() or (place / "files.parquet").exists():
         found = {
             (repo, commit): files for repo, commit, files in read_parquet(place) if expectation(truth, repo, commit)
@@ -141,10 +141,13 @@ def read(place: Path, truth: dict) -> Iterator[Repository]:
         chosen = ((repo, commit, list(read_folder(folder))) for (repo, commit), folder in folders.items() if folder)
     else:
         raise ValueError(f"{place} is neither a folder nor a Parquet file")
+    names = ", ".join(repo for repo, _ in missing[:5]) + ("" if len(missing) <= 5 else ", ...")
+    if len(missing) == len(truth):
+        raise ValueError(f"{place} has none of the truth's {len(truth)} repositories ({names}); --help says in which "
+                         "forms they are found")  # fmt: skip
     if missing:
-        names = ", ".join(repo for repo, _ in missing[:5])
-        raise ValueError(f"{place} has not {len(missing)} of the truth's {len(truth)} repositories ({names}, ...); "
-                         "--help says in which forms they are found")  # fmt: skip
+        print(f"NOT MEASURED, because {place} has them in no form that --help names: {len(missing)} of the truth's "
+              f"{len(truth)} repositories ({names})", file=sys.stderr)  # fmt: skip
     yield from chosen
 
 

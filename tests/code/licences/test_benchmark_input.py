@@ -34,8 +34,16 @@ def test_names_without_an_owner_and_names_that_lead_out(tmp_path):
     (tmp_path / "in" / "er").mkdir(parents=True)
     (tmp_path / "in" / "er" / "a.py").write_text("x = 1\n")
     assert [r[0] for r in read(tmp_path / "in", truth(tmp_path, {"repo": "er", "expected": "reject"}))] == ["er"]
-    with pytest.raises(ValueError, match=r"1 of the truth's 1 repositories \(\.\./in"):
+    with pytest.raises(ValueError, match=r"none of the truth's 1 repositories \(\.\./in\)"):
         list(read(tmp_path / "in", truth(tmp_path, {"repo": "../in", "expected": "reject"})))
+
+
+def test_what_is_not_there_is_said(tmp_path, capsys):
+    (tmp_path / "in" / "er").mkdir(parents=True)
+    (tmp_path / "in" / "er" / "a.py").write_text("x = 1\n")
+    rows = [{"repo": "er", "expected": "reject"}, {"repo": "own/gone", "expected": "accept"}]
+    assert [r[0] for r in read(tmp_path / "in", truth(tmp_path, *rows))] == ["er"]
+    assert "1 of the truth's 2 repositories (own/gone)" in capsys.readouterr().err
 
 
 def test_parquet(tmp_path):
