@@ -69,7 +69,7 @@ def tokenizer(
     )
 
 
-@table_asset(TOKEN_SHARDS, recipe="blend", code="2", ins=asset_ins(), kinds={"polars", "duckdb"})
+@table_asset(TOKEN_SHARDS, recipe="blend", code="2", ins=asset_ins(), kinds={"polars"})
 def token_shards(
     recipe: dg.ResourceParam[Recipe],
     lake: dg.ResourceParam[Lakehouse],

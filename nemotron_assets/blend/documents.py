@@ -4,21 +4,20 @@ Both the tokenizer and the token shards are made from the published tables, with
 anything written from a held-out document or source file: every row says which one it is or comes from. Each subset is
 taken as often as its number of passes says. Snapshots come one after the other, so that a new one adds shards and
 leaves the old ones as they are; what is in no snapshot, source code, stands where one more would. Within a snapshot the
-order is that of a hash, which mixes the sources and does not depend on how the tables are stored. DuckDB does the
-sorting, because it spills to disk when the texts do not fit in memory.
+order is that of a hash, which mixes the sources and does not depend on how the tables are stored.
 """
 
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import duckdb
 import polars as pl
+import polars_hash  # noqa: F401  the .nchash namespace
 import pyarrow as pa
 
+from nemotron_assets.blend.ordering import in_order
 from nemotron_assets.blend.sources import Layout
 from nemotron_assets.blend.split import is_held_out
 from nemotron_assets.recipe import Blend, Recipe
@@ -26,7 +25,7 @@ from nemotron_assets.recipe import Blend, Recipe
 _WHOLE_PASS = "g"  # above every hex digit
 #: Where documents of no snapshot go; no snapshot can have this name.
 NO_SNAPSHOT = "-"
-_STREAM = pa.schema([(name, pa.large_string()) for name in ("id", "snapshot", "text", "cut")])
+_STREAM = ("snapshot", "source", "id", "text")
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,8 @@ class Source:
 def ordered_stream(sources: Sequence[Source], recipe: Blend) -> Iterator[pa.RecordBatch]:
     """What the model is trained on, in order: batches with the columns snapshot, source (the table), id, text."""
     selects = [(source, source.passes(recipe.weights)) for source in sources]
-    return _stream(selects, recipe, share=1.0, ordered=True)
+    for frame in in_order(_chosen(selects, recipe, share=1.0), recipe.sort_memory_mb):
+        yield from frame.select(_STREAM).to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(max_chunksize=1_024)
 
 
 def text_sample(sources: Sequence[Source], recipe: Recipe, megabytes: int) -> Iterator[list[str]]:
@@ -63,34 +63,26 @@ def text_sample(sources: Sequence[Source], recipe: Recipe, megabytes: int) -> It
         for batch in source.read([source.layout.text])
     )
     share = min(1.0, megabytes * 1e6 / max(total, 1))
-    for batch in _stream([(source, None) for source in sources], recipe.blend, share, ordered=False):
-        yield batch.column("text").to_pylist()
+    for frame in _chosen([(source, None) for source in sources], recipe.blend, share):
+        yield frame["text"].to_list()
 
 
-def _stream(
-    sources: Sequence[tuple[Source, Mapping[str, float] | None]], recipe: Blend, share: float, ordered: bool
-) -> Iterator[pa.RecordBatch]:
+def _chosen(
+    sources: Sequence[tuple[Source, Mapping[str, float] | None]], recipe: Blend, share: float
+) -> Iterator[pl.DataFrame]:
     """The documents of all passes (None: of one over everything); of a part of a pass, and of a `share` below 1, those
-    whose hash is low enough."""
-    with (
-        tempfile.TemporaryDirectory(prefix="nemotron-blend-") as spill,
-        duckdb.connect(config={"memory_limit": f"{recipe.sort_memory_mb}MB", "temp_directory": spill}) as connection,
-    ):
-        connection.execute("set preserve_insertion_order = false")  # the query orders; keeping it too costs memory
-        selects = []
-        for source, passes in sources:
-            rounds = 1 if passes is None else math.ceil(max(passes.values(), default=0.0))
-            for number in range(rounds):
-                name, key = f"{source.table.replace('.', '_')}_{number}", f"{recipe.seed}:{number}"
-                connection.register(name, _reader(source, _cuts(passes, number), recipe.held_out_share))
-                selects.append(
-                    f"select snapshot, '{source.table}' as source, id, text, md5('order:{key}:' || id) as place "
-                    f"from {name} where {_hash(f'pass:{key}')} < cut and {_hash(f'sample:{key}')} < '{_cut(share)}'"
-                )
-        if selects:
-            order = "order by snapshot, place, id" if ordered else ""
-            query = f"select snapshot, source, id, text from ({' union all '.join(selects)}) {order}"
-            yield from connection.execute(query).to_arrow_reader(1_024)
+    whose hash is low enough. `place` is the hash that puts them in order."""
+    for source, passes in sources:
+        rounds = 1 if passes is None else math.ceil(max(passes.values(), default=0.0))
+        for number in range(rounds):
+            key, cuts = f"{recipe.seed}:{number}", _cuts(passes, number)
+            low_enough = (_hash(f"pass:{key}").str.head(8) < pl.col("cut")) & (
+                _hash(f"sample:{key}").str.head(8) < _cut(share)
+            )
+            for frame in _trained_on(source, cuts, recipe.held_out_share):
+                rows = frame.filter(low_enough)
+                if len(rows):
+                    yield rows.select(*_STREAM, place=_hash(f"order:{key}"))
 
 
 def _cut(share: float) -> str:
@@ -105,13 +97,13 @@ def _cuts(passes: Mapping[str, float] | None, number: int) -> dict[str, str | No
     return {subset: _cut(weight - number) if weight > number else None for subset, weight in passes.items()}
 
 
-def _hash(key: str) -> str:
-    """SQL: eight hex digits that depend on the row's id and `key`."""
-    return f"substr(md5('{key}:' || id), 1, 8)"
+def _hash(key: str) -> pl.Expr:
+    """Hex digits that depend on the row's id and `key`."""
+    return pl.concat_str(pl.lit(f"{key}:"), "id").nchash.md5()
 
 
-def _reader(source: Source, cuts: Mapping[str, str | None] | None, held_out_share: float) -> pa.RecordBatchReader:
-    """A stream of `_STREAM`'s columns: the rows that are trained on and whose subset has a cut."""
+def _trained_on(source: Source, cuts: Mapping[str, str | None] | None, held_out_share: float) -> Iterator[pl.DataFrame]:
+    """The rows that are not held out and whose subset has a `cut`, which becomes a column."""
     layout = source.layout
     columns = ["id", layout.text, layout.origin, *filter(None, (layout.snapshot, layout.subset))]
     if cuts is None:
@@ -122,12 +114,9 @@ def _reader(source: Source, cuts: Mapping[str, str | None] | None, held_out_shar
         named = {subset: value for subset, value in cuts.items() if subset}
         cut = pl.col(layout.subset).replace_strict(named, default=cuts[""], return_dtype=pl.String)
     snapshot = pl.lit(NO_SNAPSHOT) if layout.snapshot is None else pl.col(layout.snapshot)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in source.read(list(dict.fromkeys(columns))):
-            frame = pl.DataFrame(pl.from_arrow(batch)).filter(~is_held_out(held_out_share, layout.origin))
-            frame = frame.select("id", snapshot.alias("snapshot"), pl.col(layout.text).alias("text"), cut.alias("cut"))
-            frame = frame.filter(pl.col("cut").is_not_null())
-            yield from frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_STREAM).to_batches()
-
-    return pa.RecordBatchReader.from_batches(_STREAM, batches())
+    for batch in source.read(list(dict.fromkeys(columns))):
+        frame = pl.DataFrame(pl.from_arrow(batch)).filter(~is_held_out(held_out_share, layout.origin))
+        yield frame.select(
+            snapshot.alias("snapshot"), pl.lit(source.table).alias("source"), "id",
+            pl.col(layout.text).alias("text"), cut.alias("cut"),
+        ).drop_nulls("cut")  # fmt: skip
