@@ -224,6 +224,10 @@ class CodeQuality(Section):
         256, ge=1, le=65_536, description="complexity is not measured of larger files, in KB (default)"
     )
     secrets: Secrets = Field(Secrets(), description="credentials and personal data")
+    contaminated: Literal["drop", "keep"] = Field(
+        "drop", description="files with items of the benchmarks of code_qa.benchmarks, or only name them (default; the "
+        "annotation is in NVIDIA's code, what followed from it was not published)",
+    )  # fmt: skip
     characters_per_token: float = Field(3.6, gt=0, description="for the estimate of tokens (default)")
 
     @field_validator("todo", "generated")

@@ -76,7 +76,8 @@ def qa(
     """Programming problems inspired by snippets and their solutions, both written by a language model (Nemotron Nano 2
     §2.2.2). The code of a solution must parse; duplicates and items of HumanEval and MBPP are left out. If the recipe
     wants it, the code is run in a sandbox. Generations that are in the ledger are not asked for again."""
-    from nemotron_assets.code.qa import decontamination, report, solving
+    from nemotron_assets.code import decontamination
+    from nemotron_assets.code.qa import report, solving
     from nemotron_assets.code.qa.execution import Executor
     from nemotron_assets.spool import spooled
     from nemotron_assets.web.synthetic.asking import Tally, frames

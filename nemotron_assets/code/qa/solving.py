@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from nemotron_assets.code.decontamination import Items
 from nemotron_assets.code.qa import parsing
-from nemotron_assets.code.qa.decontamination import Items
 from nemotron_assets.code.qa.execution import NOTHING, Execution, Executor
 from nemotron_assets.code.qa.prompts import problem_request, solution_request
 from nemotron_assets.code.qa.tables import QA

@@ -5,6 +5,7 @@ import dagster as dg
 from nemotron_assets.code.quality.numbers import BOUNDS, CODE, MADE_WITH
 from nemotron_assets.code.quality.tables import ANNOTATIONS, CURATED, DROPPED, SCREENED
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
+from nemotron_assets.evaluate.tables import BENCHMARKS
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table import Part, Parts, table_asset
 from resources.compute import Compute
@@ -50,28 +51,36 @@ def annotations(
     )
 
 
-@table_asset(SCREENED, recipe="code_quality", kinds={"polars"}, ins=_JUDGED)
+@table_asset(
+    SCREENED, recipe=("code_quality", "code_qa.benchmarks", "code_qa.ngram", "code_qa.min_words"),
+    kinds={"polars"}, ins={**_JUDGED, "benchmarks": dg.AssetIn(BENCHMARKS.asset_key)},
+)  # fmt: skip
 def screened(
     context: dg.AssetExecutionContext,
     files: Reader,
     annotations: Reader,
     licences: Reader,
     duplicates: Reader,
+    benchmarks: Reader,
     recipe: dg.ResourceParam[Recipe],
     compute: dg.ResourceParam[Compute],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """A closer look at the files that licence, copies and rules leave: complexity, credentials, personal data. What is
-    found is replaced in the text."""
+    """A closer look at the files that licence, copies and rules leave: complexity, credentials, personal data,
+    benchmark items. Credentials and personal data are replaced in the text."""
     import functools
 
+    from nemotron_assets.code import decontamination
     from nemotron_assets.code.quality import curate, screen, signals
 
     settings = recipe.code_quality
     rows = curate.judged(files.scan(), annotations.scan(), licences.scan(), duplicates.scan(), settings)
     left = curate.survivors(rows)
     batches = curate.chosen(files.batches(screen.READ, settings.batch_rows), left)
-    work, reject = functools.partial(screen.screen, recipe=settings), lake.rejects(SCREENED).add
+    items = decontamination.Items(
+        benchmarks.scan().select(decontamination.READ).collect().iter_rows(named=True), recipe.code_qa
+    )
+    work, reject = functools.partial(screen.screen, recipe=settings, items=items), lake.rejects(SCREENED).add
     return compute.map(signals.bounded(batches, settings), work, reject=reject, stage=SCREENED.full_name)
 
 

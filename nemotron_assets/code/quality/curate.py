@@ -20,8 +20,9 @@ from nemotron_assets.table import content_hash
 #: Reasons of this module, by the step of the funnel.
 NO_LICENCE, DUPLICATE, NOT_ANNOTATED = "no_licence", "duplicate", "not_annotated"
 NOT_SCREENED, TOO_COMPLEX, SECRET, PERSONAL = "not_screened", "too_complex", "secret", "personal"
+CONTAMINATED = "contaminated"
 LICENCE = ("licence_rejected", "licence_review", NO_LICENCE)
-LATE = (NOT_SCREENED, TOO_COMPLEX, SECRET, PERSONAL)
+LATE = (NOT_SCREENED, TOO_COMPLEX, SECRET, PERSONAL, CONTAMINATED)
 
 READ = ("id", "content")
 _FACTS = ("repo", "commit_id", "rel_path", "language", "content_hash")
@@ -62,7 +63,7 @@ def survivors(judged: pl.LazyFrame) -> pl.DataFrame:
 def fates(judged: pl.LazyFrame, screened: pl.LazyFrame, recipe: CodeQuality) -> pl.LazyFrame:
     """`judged` with the reasons of the closer look, and its `cyclomatic`, `redactions`, `tokens`."""
     looked = screened.select(
-        "cyclomatic", "secrets", "personal", file=pl.col("parents").list.first(), looked=pl.lit(True)
+        "cyclomatic", "secrets", "personal", "contamination", file=pl.col("parents").list.first(), looked=pl.lit(True)
     )
     rows = judged.join(looked, left_on="id", right_on="file", how="left")
     secrets, people = pl.col("secrets").list.len().fill_null(0), pl.col("personal").list.len().fill_null(0)
@@ -74,11 +75,13 @@ def fates(judged: pl.LazyFrame, screened: pl.LazyFrame, recipe: CodeQuality) -> 
         late.append(pl.when(secrets > 0).then(pl.lit(SECRET)))
     if settings.personal == "drop":
         late.append(pl.when(people > 0).then(pl.lit(PERSONAL)))
+    if recipe.contaminated == "drop":
+        late.append(pl.when(pl.col("contamination").is_not_null()).then(pl.lit(CONTAMINATED)))
     replaced = secrets * (settings.action == "redact") + people * (settings.personal == "redact")
     tokens = (pl.col("characters").fill_null(0) / recipe.characters_per_token).ceil().cast(pl.Int64)
     return rows.with_columns(
         rules=pl.concat_list("rules", *late).list.drop_nulls(), redactions=replaced.cast(pl.Int64), tokens=tokens
-    ).drop("looked", "secrets", "personal", "characters")
+    ).drop("looked", "secrets", "personal", "contamination", "characters")
 
 
 def chosen(batches: Iterable[pa.RecordBatch], kept: pl.DataFrame) -> Iterator[pa.RecordBatch]:

@@ -1,9 +1,11 @@
-"""The closer look at files that all rules keep: complexity, credentials, personal data. Slow, hence only these."""
+"""The closer look at files that all rules keep: complexity, credentials, personal data, benchmark items. Slow, hence
+only these."""
 
 from __future__ import annotations
 
 import polars as pl
 
+from nemotron_assets.code.decontamination import Items
 from nemotron_assets.code.quality.secrets import clean
 from nemotron_assets.code.quality.signals import identified
 from nemotron_assets.code.quality.tables import SCREENED
@@ -18,8 +20,8 @@ _EXTENSIONS = {
 }  # fmt: skip
 
 
-def screen(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
-    """Rows of `code.screened` for rows of `code.files` (columns `READ`)."""
+def screen(files: pl.DataFrame, recipe: CodeQuality, items: Items) -> pl.DataFrame:
+    """Rows of `code.screened` for rows of `code.files` (columns `READ`). `items`: what is looked for of benchmarks."""
     rows = []
     for file, language, text in files.iter_rows():
         found = clean(text, recipe.secrets)
@@ -29,11 +31,12 @@ def screen(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
                 "cyclomatic": cyclomatic(text, language, recipe.max_measured_kb << 10),
                 "secrets": found.secrets,
                 "personal": found.personal,
+                "contamination": items.find(text) or None,
                 "redacted": found.text if found.text != text else None,
             }
         )
     types = {"id": pl.String, "cyclomatic": pl.Int64, "secrets": pl.List(pl.String), "personal": pl.List(pl.String),
-             "redacted": pl.String}  # fmt: skip
+             "contamination": pl.String, "redacted": pl.String}  # fmt: skip
     return identified(pl.DataFrame(rows, types), SCREENED.full_name).select(SCREENED.column_names)
 
 

@@ -22,13 +22,14 @@ ANNOTATIONS = Table(
 SCREENED = Table(
     "code",
     "screened",
-    "A closer look at the files that all rules would keep: complexity, credentials and personal data.",
+    "A closer look at the files that all rules would keep: complexity, credentials, personal data and benchmark items.",
     (
         ID,
         PARENTS,
         Column("cyclomatic", "int64", "largest cyclomatic complexity of a function; null: not measured", nullable=True),
         Column("secrets", "list[string]", "kinds of credentials that were found, one entry per find"),
         Column("personal", "list[string]", "email or ip, one entry per find"),
+        Column("contamination", "string", "first benchmark item found in it, and how; null: none", nullable=True),
         Column("redacted", "string", "the text with what was found replaced; null: unchanged", nullable=True),
     ),
     parents=("code.files",),
@@ -64,6 +65,7 @@ DROPPED = Table(
         ID, PARENTS, REPO, COMMIT_ID, REL_PATH, LANGUAGE,
         Column("rules", "list[string]", "reasons: licence_rejected, licence_review, no_licence, duplicate, vendored, "
                "generated, minified, data_dump, unknown_language, go_test, no_logic, too_complex, secret, personal, "
+               "contaminated, "
                "not_annotated, not_screened, or the number of code.annotations that is out of bounds"),
         Column("tokens", "int64", "estimate of tokens, from the characters"),
     ),

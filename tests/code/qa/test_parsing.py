@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nemotron_assets.code.decontamination import Items
 from nemotron_assets.code.qa import parsing
-from nemotron_assets.code.qa.decontamination import Items
 from nemotron_assets.code.qa.prompts import problem_grammar, small_grammar, solution_grammar
 from nemotron_assets.code.qa.snippets import cut
 from nemotron_assets.recipe import load_recipe

@@ -7,8 +7,8 @@ from collections import Counter
 import polars as pl
 import pytest
 
+from nemotron_assets.code.decontamination import Items
 from nemotron_assets.code.qa import parsing
-from nemotron_assets.code.qa.decontamination import Items
 from nemotron_assets.code.qa.execution import Executor
 from nemotron_assets.code.qa.solving import rows, text_of
 from nemotron_assets.recipe import load_recipe

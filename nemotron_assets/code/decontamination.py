@@ -1,9 +1,9 @@
-"""Benchmark items in what a model wrote about code: by the words in a row that they share (words as everywhere in the
-search for contamination: nemotron_assets/math/corpus/contamination.py).
+"""Benchmark items in source files and in what a model wrote about code: by the words in a row that they share (words
+as everywhere in the search for contamination: nemotron_assets/math/corpus/contamination.py).
 
-Stricter than for pages of the web, as a sample that is dropped here costs little: one n-gram of an item's question is
-enough, and of a short question all of its words. Of an item's reference code all n-grams must be there, since a few of
-them are anybody's.
+Stricter than for pages of the web, as a file or sample that is dropped here costs little: one n-gram of an item's
+question is enough, if at least half of its words have letters (tables have runs of numbers, too), and of a short
+question all of its words. Of an item's reference code all n-grams must be there, since a few of them are anybody's.
 """
 
 from __future__ import annotations
@@ -27,18 +27,21 @@ class Items:
     def __init__(self, rows: Iterable[Mapping[str, Any]], recipe: CodeQa) -> None:
         self._ngram = recipe.ngram
         self._questions: dict[int, dict[int, str]] = defaultdict(dict)  # length -> hash of the run -> item
-        self._codes: list[tuple[np.ndarray, str]] = []
+        self._codes: dict[int, list[tuple[str, set[int]]]] = defaultdict(list)  # one of its runs -> item, all runs
         for row in rows:
             if row["benchmark"] not in recipe.benchmarks:
                 continue
             name = f"{row['benchmark']} {row['item']}"
-            question, code = words(row["question"]).hashes, words(row["answer"]).hashes
-            length = min(recipe.ngram, len(question))
+            question, code = words(row["question"]), words(row["answer"]).hashes
+            length = min(recipe.ngram, len(question.hashes))
             if length >= recipe.min_words:
-                for gram in runs(question, length).tolist():
+                lettered = np.cumsum([0, *(not word[0].isdigit() for word in question.folded)])
+                enough = 2 * (lettered[length:] - lettered[:-length]) >= length
+                for gram in runs(question.hashes, length)[enough].tolist():
                     self._questions[length].setdefault(gram, name)
             if len(code) >= recipe.ngram:
-                self._codes.append((np.unique(runs(code, recipe.ngram)), name))
+                grams = set(runs(code, recipe.ngram).tolist())
+                self._codes[min(grams)].append((name, grams))
 
     def find(self, text: str) -> str:
         """The first item in a text, as "humaneval HumanEval/3: 13 words of its question", or ""."""
@@ -47,8 +50,6 @@ class Items:
             for gram in runs(hashes, length).tolist():
                 if gram in known:
                     return f"{known[gram]}: {length} words of its question"
-        grams = runs(hashes, self._ngram)
-        for code, name in self._codes:
-            if np.isin(code, grams).all():
-                return f"{name}: its reference code"
-        return ""
+        grams = set(runs(hashes, self._ngram).tolist())
+        found = [name for gram in grams & self._codes.keys() for name, code in self._codes[gram] if code <= grams]
+        return f"{min(found)}: its reference code" if found else ""
