@@ -111,7 +111,9 @@ class Runner:
                 text = names.sub(r'key:"\1"', selection)
                 chosen = dg.AssetSelection.from_string(text).resolve(self.graph) & every
             except Exception as error:
-                raise SelectionError(f"cannot read the selection {selection!r}: {error}") from None
+                raise SelectionError(
+                    f"cannot read the selection {selection!r} (joined as in `web/documents or group:blend`): {error}"
+                ) from None
             # A name that is not there must not pass because another one of the same selection is.
             known = {key.to_user_string() for key in every}
             unknown = [name for name in names.findall(selection) if name not in known]

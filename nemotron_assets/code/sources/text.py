@@ -14,9 +14,11 @@ _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
 )  # fmt: skip
-_LFS = b"version https://git-lfs.github.com/spec/v1\n"
+#: A pointer of git-lfs: `key value` lines, the version first, the object and its size among them, and nothing else.
+_LFS = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\r?\n(?:[a-z0-9.-]+ [^\r\n]*(?:\r?\n|\Z))+")
 #: Control characters that text does not have: all but tab, line ends, form feed, backspace and escape.
 _CONTROL = re.compile(r"[\x00-\x07\x0b\x0e-\x1a\x1c-\x1f\x7f\x80-\x84\x86-\x9f]")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _DETECTED = 65_536
 _DRIVE = re.compile(r"[A-Za-z]:")
 #: Legacy encodings that are believed when they are detected, as (detected, decoded with); all else is Western.
@@ -41,7 +43,7 @@ def decode(data: bytes, max_control_share: float) -> Decoded:
     """The text of a file, without its byte order mark."""
     if not data:
         return Decoded(None, None, "empty")
-    if data.startswith(_LFS) and len(data) < 1_024:
+    if len(data) < 1_024 and _LFS.fullmatch(data) and b"\noid " in data and b"\nsize " in data:
         return Decoded(None, None, "lfs_pointer")
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -73,6 +75,11 @@ def _legacy(data: bytes, max_control_share: float) -> Decoded:
     low = sum(data.count(bytes([c])) for c in (*range(7), *range(14, 27), *range(28, 32), 127))
     if low > max_control_share * len(data):
         return Decoded(None, None, "binary", f"{low} control characters")
+    # UTF-8 with some bytes that are not would become nonsense in every other encoding.
+    lenient = data.decode("utf-8", "replace")
+    wrong = lenient.count("\ufffd")
+    if 2 * wrong < sum(len(found) for found in _BEYOND_ASCII.findall(lenient)):
+        return Decoded(None, None, "undecodable", f"UTF-8, but for {wrong} bytes")
     found = chardet.detect(data[:_DETECTED])
     guess = (found["encoding"] or "").lower() if (found["confidence"] or 0) >= 0.6 else ""
     for encoding in dict.fromkeys((_LEGACY.get(guess), "cp1252")):

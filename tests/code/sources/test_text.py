@@ -15,6 +15,8 @@ from nemotron_assets.code.sources.text import decode, shown, unsafe
 
 TEXT = "def grüße(name):\n    return f'Hallo {name}'\n"
 RUSSIAN = "# Это обычный комментарий на русском языке, в котором достаточно букв\nx = 1\n" * 5
+CHINESE = "// 这是一个用中文写的普通注释,字数足够多,可以判断编码\nint x;\n" * 5
+KOREAN = "// 이것은 한국어로 쓴 평범한 주석입니다. 글자 수가 충분합니다\nint x;\n" * 5
 JAPANESE = "// これは日本語で書かれた普通のコメントです。文字は十分にあります。\nint x;\n" * 5
 
 
@@ -32,6 +34,20 @@ JAPANESE = "// これは日本語で書かれた普通のコメントです。�
         ("price = '5 €' # “quoted”\n".encode("cp1252"), "price = '5 €' # “quoted”\n", "cp1252"),
         (RUSSIAN.encode("cp1251"), RUSSIAN, "cp1251"),
         (RUSSIAN.encode("koi8-r"), RUSSIAN, "koi8-r"),
+        (CHINESE.encode("gb18030"), CHINESE, "gb18030"),
+        (CHINESE.encode("gbk"), CHINESE, "gb18030"),
+        (KOREAN.encode("cp949"), KOREAN, "cp949"),
+        (b"+AGE-bc +ZeVnLIqe- // UTF-7 is ASCII\n", "+AGE-bc +ZeVnLIqe- // UTF-7 is ASCII\n", "utf-8"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid = 1\nint main() {}\n",
+            "version https://git-lfs.github.com/spec/v1\noid = 1\nint main() {}\n",
+            "utf-8",
+        ),
+        (
+            b"version https://git-lfs.github.com/spec/v1\nsays the file\n",
+            "version https://git-lfs.github.com/spec/v1\nsays the file\n",
+            "utf-8",
+        ),
         (JAPANESE.encode("cp932"), JAPANESE, "cp932"),
         (JAPANESE.encode("euc_jp"), JAPANESE, "euc_jp"),
         (b"a\r\nb\rc\n\f", "a\r\nb\rc\n\f", "utf-8"),
@@ -52,7 +68,13 @@ def test_text_keeps_every_character_and_loses_its_mark(data, text, encoding):
         (bytes(range(1, 32)) * 20, "binary"),
         (os.urandom(2_000).replace(b"\0", b"\1") + b"\x81\x01", "binary"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "lfs_pointer"),
+        (b"version https://git-lfs.github.com/spec/v1\r\noid sha256:4d7a\r\nsize 12345\r\n", "lfs_pointer"),
+        (b"version https://hawser.github.com/spec/v1\next-0-foo sha256:1\noid sha256:2\nsize 1\nx.y z", "lfs_pointer"),
         (codecs.BOM_UTF16_LE + b"\x00\xd8", "binary"),
+        (codecs.BOM_UTF16_LE + TEXT.encode("utf-16-le")[:-1], "binary"),
+        (TEXT.encode("utf-32-le"), "binary"),
+        (("# naïve café, größer\n" * 9).encode() + b"# caf\xe9\n", "undecodable"),
+        ("# 普通的注释\n".encode() * 9 + b"\xff\xfe broken\n", "undecodable"),
         (b"plain text with a byte \x81 that Western text does not have\n" * 3, "undecodable"),
     ],
 )
