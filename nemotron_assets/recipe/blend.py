@@ -38,7 +38,9 @@ class Blend(Section):
         "code.curated/HTML takes one language more or less often than code.curated takes the others"
     )
     encoder: Literal["gigatoken", "tokenizers"] = Field("gigatoken", description="library that turns text into ids")
-    sort_memory_mb: int = Field(512, ge=128, description="memory for putting documents in order, in MiB; more goes to disk")
+    sort_memory_mb: int = Field(
+        512, ge=128, description="memory for putting documents in order, in MiB; more goes to disk"
+    )
     seed: int = Field(ge=0, description="seed of the order of documents and of sequences in a shard")
 
     @field_validator("weights")
