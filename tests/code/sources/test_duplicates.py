@@ -191,3 +191,66 @@ def test_files_of_two_languages_are_near_duplicates_only_if_the_recipe_says_so(t
     lake = lake_with(tmp_path, files)
     assert not found(lake)
     assert set(found(lake, within_language=False)) == {("a/a", "x.ts")}
+
+
+def code(seed: int, lines: int = 60) -> str:
+    """Some Python, with names of its own."""
+    rng = random.Random(seed)
+    name = [f"{rng.choice('abcdefgh')}{n}_{rng.randint(0, 999)}" for n in range(24)]
+    body = [
+        f"    {rng.choice(name)} = {rng.choice(name)}({rng.choice(name)}, {rng.choice(name)}[{rng.randint(0, 99)}])"
+        for _ in range(lines)
+    ]
+    return "\n".join([f"def {name[0]}({name[1]}, {name[2]}):", *body, f"    return {name[3]}"]) + "\n"
+
+
+MIT_HEAD = "# Copyright 2020 Jane Doe. Use of this code is governed by the MIT licence, see LICENSE.\n"
+BSD_HEAD = "# (c) The Authors. All rights reserved. BSD-style licence that can be found in the COPYING file.\n"
+VARIANTS = {
+    "reformatted": lambda text: text.replace(", ", ",").replace(" = ", "=").replace("    ", "\t"),
+    "other line breaks": lambda text: text.replace("\n", "\r\n"),
+    "other licence header": lambda text: text.replace(MIT_HEAD, BSD_HEAD),
+    "one name changed": lambda text: re.sub(r"a\d+_\d+", "renamed", text, count=3),
+    "another comment": lambda text: text.replace("    return", "    # that was it\n    return"),
+    "upper case": lambda text: text.upper(),
+}
+
+
+@pytest.mark.parametrize("change", VARIANTS)
+def test_changed_copies_are_near_duplicates(tmp_path, change):
+    """Seven in ten at least: MinHash with the recipe's bands finds pairs far above the limit, not all just above it."""
+    texts = {n: MIT_HEAD + code(n) for n in range(10)}
+    changed = {n: VARIANTS[change](text) for n, text in texts.items()}
+    alike = {n for n in texts if changed[n] != texts[n] and similar(texts[n], changed[n]) >= 0.8}
+    files = [("a/a", f"{n}.py", text) for n, text in texts.items()]
+    files += [("b/b", f"{n}.py", text) for n, text in changed.items() if n in alike]
+    rows = found(lake_with(tmp_path, files))
+    assert len(alike) >= 7
+    assert len(rows) >= 0.7 * len(alike)
+    for (_, path), row in rows.items():
+        assert row["kind"] == "near" and row["duplicate_of_path"] == path
+
+
+def similar(one: str, other: str) -> float:
+    a, b = shingles(one), shingles(other)
+    return len(a & b) / len(a | b)
+
+
+def test_other_code_in_the_same_form_is_no_duplicate(tmp_path):
+    every = {"a/a": code(1), "b/b": code(2), "c/c": re.sub(r"[a-h]\d+_", lambda m: "other_" + m[0], code(1))}
+    assert not found(lake_with(tmp_path, [(repo, "x.py", MIT_HEAD + text) for repo, text in every.items()]))
+
+
+def test_the_order_of_arrival_changes_nothing(tmp_path):
+    """Repositories stored in any order, all at once or one after the other: the same rows."""
+    files = [(repo, path, MIT_HEAD + text) for repo, path, text in variants(4)]
+    about = {f"r/{n}": {"updated_at": datetime(2020, 1, 1 + n % 3, tzinfo=UTC)} for n in range(7)}
+    expected = found(lake_with(tmp_path / "all", files, about.items()))
+    assert len(expected) > 10
+    repos = sorted({repo for repo, *_ in files})
+    for seed in range(3):
+        random.Random(seed).shuffle(repos)
+        for known in (repos[:3], repos):  # the second time over the lake that has some of them
+            mine = [file for repo in known for file in files if file[0] == repo]
+            lake = lake_with(tmp_path / str(seed), mine, about.items())
+        assert found(lake) == expected
