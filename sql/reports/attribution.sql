@@ -1,20 +1,20 @@
--- Has every repository of the corpus its licence texts to pass on, and which are they? Those without come first.
--- Not complete is what has no text of 400 characters, shorter than any licence: names of a licence, say, or of an author.
+-- Which licence texts go with the files of every repository of the corpus, and which of them are its own?
+-- Those without any come first, then those that only name a licence, whose own text is added.
 with kept as (
     select repo, commit_id, count(*) as files, sum(tokens) as tokens, list(distinct license order by license) as licenses
     from code.curated group by all
 ),
 texts as (
-    select repo, commit_id, count(*) as texts, sum(length("text")) as characters, max(length("text")) as longest,
-        list(rel_path order by files desc, rel_path) as paths
+    select repo, commit_id, count(*) as texts, count(*) filter (origin = 'standard') as added,
+        sum(length("text")) as characters, list(rel_path order by origin, files desc, rel_path) as paths
     from code.attributions group by all
 )
 select
     k.repo, k.commit_id, k.files, k.tokens::bigint as tokens,
     array_to_string(k.licenses, ', ') as licenses,
-    coalesce(t.longest >= 400, false) as complete,
     coalesce(t.texts, 0) as texts,
+    coalesce(t.added, 0) as added,
     coalesce(t.characters, 0)::bigint as characters,
     array_to_string(t.paths[:3], ', ') as paths
 from kept k left join texts t using (repo, commit_id)
-order by complete, k.files desc, k.repo, k.commit_id;
+order by texts > 0, added desc, k.files desc, k.repo, k.commit_id;

@@ -141,7 +141,7 @@ def _code(rows: dict[str, list[dict[str, Any]]]) -> None:
     )  # fmt: skip
     rows["code.attributions"].append(
         {"repo": "o/one", "commit_id": "a" * 40, "rel_path": "LICENSE", "id": row_id("code.attributions", "o/one"),
-         "license": "MIT", "files": 2, "text": "The MIT License " + "and so on " * 40}
+         "license": "MIT", "origin": "repository", "files": 2, "text": "The MIT License " + "and so on " * 40}
     )  # fmt: skip
 
 

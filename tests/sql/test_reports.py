@@ -379,7 +379,7 @@ def test_what_goes_with_kept_code(filled):
     assert answer(warehouse, "code_kept_licences").rows() == [("MIT", "licence_file", 2, 1, 14, 100.0)]
     (text,) = rows["code.attributions"]
     (row,) = answer(warehouse, "attribution").to_dicts()
-    assert (row["repo"], row["files"], row["licenses"], row["complete"]) == ("o/one", 2, "MIT", True)
+    assert (row["repo"], row["files"], row["licenses"], row["added"]) == ("o/one", 2, "MIT", 0)
     assert (row["texts"], row["characters"], row["paths"]) == (1, len(text["text"]), "LICENSE")
     with warehouse.cursor() as connection:
         kept = connection.execute("select rel_path, content, license, attribution_paths from code.kept order by 1")

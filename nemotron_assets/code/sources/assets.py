@@ -118,16 +118,17 @@ def metadata(files: Reader, curated: Reader):
 
 @table_asset(
     ATTRIBUTIONS,
-    recipe=(),
+    recipe=("code_licences.full_text",),
+    code="2",  # texts that repositories only name
     kinds={"polars"},
     ins={"files": dg.AssetIn(FILES.asset_key), "metadata": dg.AssetIn(METADATA.asset_key)},
 )
-def attributions(files: Reader, metadata: Reader):
-    """The licence and notice texts of every repository that files of the corpus are from; they go with it wherever it
-    goes (`nemotron export code.attributions`)."""
+def attributions(files: Reader, metadata: Reader, recipe: dg.ResourceParam[Recipe]):
+    """The licence and notice texts of every repository that files of the corpus are from, and of licences it only names
+    their own; they go with the corpus wherever it goes (`nemotron export code.attributions`)."""
     from nemotron_assets.code.sources.attribution import attributions_of
 
-    return attributions_of(files, metadata)
+    return attributions_of(files, metadata, recipe.code_licences.full_text)
 
 
 ASSETS = [repositories, files, rejected_files, contents, duplicates, metadata, attributions]

@@ -2,20 +2,23 @@
 
 Of every repository with files in the corpus: its licence and notice files, where they speak for a folder with such
 files. A file that none of them speaks for brings the comment it begins with, if that speaks of a licence; and where a
-repository has neither, the manifest that declares its licence.
+repository has neither, the manifest that declares its licence. Many name a licence only (a manifest, an SPDX line, R's
+form for year and holder): the text of such a licence is added as ScanCode has it, as the licences themselves ask.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
+from nemotron_assets.code.licences import standard
 from nemotron_assets.code.licences.paths import folders, is_debian, is_licence, is_notice, manifest_kind, scope
 from nemotron_assets.code.licences.texts import leading_comment, speaks_of_licences
 from nemotron_assets.code.sources.files import file_id
@@ -27,23 +30,26 @@ _HEAD = 8_000
 #: Repositories and kept files that are looked at together.
 _REPOSITORIES, _PATHS = 256, 100_000
 _KEY = ("repo", "commit_id")
+#: Whose text a row has.
+REPOSITORY, STANDARD = "repository", "standard"
 
 
-def attributions_of(files: Reader, metadata: Reader) -> Iterator[pa.RecordBatch]:
-    """Rows of `code.attributions` for the files that `code.metadata` names, repository by repository. Memory: the paths
-    of some hundred repositories, and their licence texts."""
+def attributions_of(files: Reader, metadata: Reader, full_text: float) -> Iterator[pa.RecordBatch]:
+    """Rows of `code.attributions` for the files that `code.metadata` names, repository by repository. `full_text`: the
+    share of a licence's words that its whole text has. Memory: the paths of some hundred repositories, and their
+    licence texts."""
     chosen = metadata.scan().select(*_KEY, "rel_path", "license").sort(*_KEY, "rel_path")
     rows = (row for frame in chosen.collect_batches(chunk_size=65_536) for row in frame.iter_rows(named=True))
     together: list[_Repository] = []
     for key, run in itertools.groupby(rows, key=lambda row: (row["repo"], row["commit_id"])):
         together.append(_Repository(key, {row["rel_path"]: row["license"] for row in run}))
         if len(together) == _REPOSITORIES or sum(len(one.licences) for one in together) > _PATHS:
-            yield from _read(files, together)
+            yield from _read(files, together, full_text)
             together = []
-    yield from _read(files, together)
+    yield from _read(files, together, full_text)
 
 
-def _read(files: Reader, repositories: list[_Repository]) -> Iterator[pa.RecordBatch]:
+def _read(files: Reader, repositories: list[_Repository], full_text: float) -> Iterator[pa.RecordBatch]:
     """The rows of some repositories: their paths are read first, then the texts of those that are wanted."""
     of = {one.key: one for one in repositories}
     mine = files.scan().filter(pl.col("repo").is_in(sorted({repo for repo, _ in of})))
@@ -60,7 +66,9 @@ def _read(files: Reader, repositories: list[_Repository]) -> Iterator[pa.RecordB
     ):
         of[row["repo"], row["commit_id"]].add(row["rel_path"], row["id"], row["content"])
     for one in repositories:
-        yield pa.RecordBatch.from_pylist([_row(*one.key, *text) for text in one.texts()], ATTRIBUTIONS.arrow_schema())
+        rows = [_row(*one.key, REPOSITORY, *text) for text in one.texts()]
+        rows += [_row(*one.key, STANDARD, *text) for text in one.standard_texts(full_text)]
+        yield pa.RecordBatch.from_pylist(rows, ATTRIBUTIONS.arrow_schema())
 
 
 #: Path, file id, text, licence and number of files it is for.
@@ -116,16 +124,64 @@ class _Repository:
         """What goes with the corpus, by path."""
         return sorted([*self._files, *self._heads.values()] or self._manifests, key=lambda text: text[0])
 
+    def standard_texts(self, full_text: float) -> list[_Text]:
+        """The texts of licences that kept files are under and no text of the repository has, as LICENSES/<id>.txt.
+        Their parent is the first text that goes with the corpus, or else the first file under the licence."""
+        own = self.texts()
+        read = [standard.words(text) for _, _, text, *_ in own]
+        found: dict[str, list[str]] = {}
+        for path, licence in sorted(self.licences.items()):
+            for name in _lacking(licence or "", tuple(read), full_text):
+                found.setdefault(name, []).append(path)
+        return [
+            (f"LICENSES/{name}.txt", own[0][1] if own else file_id(*self.key, paths[0]), text, name, len(paths))
+            for name, paths in sorted(found.items())
+            if (text := standard.text(name))
+        ]
 
-def _row(repo: str, commit: str, path: str, file: str, text: str, licence: str | None, number: int) -> dict[str, Any]:
+
+@functools.lru_cache(maxsize=4_096)
+def _lacking(expression: str, read: tuple[frozenset[str], ...], full_text: float) -> tuple[str, ...]:
+    """The licences of an expression whose whole text none of the texts `read` has."""
+    carried = functools.partial(any_carries, read, full_text)
+    return tuple(sorted(standard.lacking(expression, carried)))
+
+
+def any_carries(read: Iterable[frozenset[str]], full_text: float, name: str) -> bool:
+    return any(standard.carries(words, name, full_text) for words in read)
+
+
+def _row(
+    repo: str, commit: str, origin: str, path: str, file: str, text: str, licence: str | None, number: int
+) -> dict[str, Any]:
+    name = (repo, commit, path) if origin == REPOSITORY else (repo, commit, path, origin)
     return {
-        "id": row_id(ATTRIBUTIONS.full_name, repo, commit, path), "parents": [file], "repo": repo, "commit_id": commit,
-        "rel_path": path, "license": licence, "files": number, "text": text, "content_hash": content_hash(text),
+        "id": row_id(ATTRIBUTIONS.full_name, *name), "parents": [file], "repo": repo, "commit_id": commit,
+        "rel_path": path, "license": licence, "origin": origin, "files": number, "text": text,
+        "content_hash": content_hash(text),
     }  # fmt: skip
 
 
-def without(attributions: pl.LazyFrame, metadata: pl.LazyFrame) -> list[str]:
-    """Repositories with files in the corpus, but no text to pass on."""
-    kept = metadata.select(*_KEY).unique()
-    lacking = kept.join(attributions.select(*_KEY), on=list(_KEY), how="anti").select("repo").sort("repo")
-    return lacking.collect(engine="streaming")["repo"].to_list()
+def incomplete(
+    attributions: Iterable[pa.RecordBatch], metadata: pl.LazyFrame, full_text: float
+) -> list[tuple[str, str]]:
+    """(repository, licence) of files of the corpus whose licence's whole text does not go with them. Memory: the
+    licences of all repositories, and a batch of texts with the columns repo, commit_id, text."""
+    under: dict[tuple[str, str], set[str]] = {}
+    chosen = metadata.select(*_KEY, pl.col("license").fill_null("")).unique()
+    for *key, licence in chosen.collect(engine="streaming").iter_rows():
+        under.setdefault(tuple(key), set()).add(licence)
+    carried: dict[tuple[str, str], set[str]] = {key: set() for key in under}
+    for batch in attributions:
+        for repo, commit, text in pl.DataFrame(pl.from_arrow(batch)).select(*_KEY, "text").iter_rows():
+            words = standard.words(text)
+            # Of nothing carried an expression lacks all of its licences.
+            names = {name for e in under.get((repo, commit), ()) for name in standard.lacking(e, lambda _: False)}
+            carried.setdefault((repo, commit), set()).update(
+                name for name in names if standard.carries(words, name, full_text)
+            )
+    return sorted(
+        (key[0], name)
+        for key, expressions in under.items()
+        for name in {name for e in expressions for name in standard.lacking(e, carried[key].__contains__)}
+    )

@@ -128,15 +128,21 @@ def metadata_is_complete(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResu
 
 
 @dg.asset_check(asset=ATTRIBUTIONS.asset_key)
-def every_repository_is_attributed(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Every repository with files in the corpus has a licence text that goes with it."""
-    from nemotron_assets.code.sources.attribution import without
+def every_repository_is_attributed(
+    lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """With the files of every repository in the corpus goes the whole text of the licences they are under."""
+    from nemotron_assets.code.sources.attribution import incomplete
 
-    lacking = without(lake.read(ATTRIBUTIONS).scan(), lake.read(METADATA).scan())
+    texts = lake.read(ATTRIBUTIONS).batches(["repo", "commit_id", "text"], 64)
+    lacking = incomplete(texts, lake.read(METADATA).scan(), recipe.code_licences.full_text)
     return dg.AssetCheckResult(
         passed=not lacking,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"repositories_without": len(lacking), "first": ", ".join(lacking[:50]) or "none"},
+        metadata={
+            "licences_without_text": len(lacking),
+            "first": ", ".join(f"{repo}: {name or 'no licence'}" for repo, name in lacking[:50]) or "none",
+        },
     )
 
 

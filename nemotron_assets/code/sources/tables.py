@@ -143,14 +143,20 @@ ATTRIBUTIONS = Table(
         COMMIT_ID,
         REL_PATH,
         LICENSE,
+        Column(
+            "origin",
+            "string",
+            "repository: its own text; standard: the licence's own text, which the repository only names",
+            nullable=True,
+        ),
         Column("files", "int64", "files of the corpus that the text stands above or is for"),
-        Column("text", "string", "the licence or notice as the repository has it"),
+        Column("text", "string", "the licence or notice"),
         CONTENT_HASH,
     ),
     parents=("code.files",),
     published=Published(
         title="Nemotron-Pretraining-Code-v1, licences of its repositories",
-        columns=("repo", "commit_id", "rel_path", "license", "text"),
+        columns=("repo", "commit_id", "rel_path", "license", "origin", "text"),
         configs=("Attribution",),
     ),
 )
