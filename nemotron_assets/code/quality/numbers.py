@@ -13,6 +13,8 @@ MADE_WITH = (
     "max_parsed_kb", "max_parsed_line", "unparsed", "head_characters", "todo", "generated", "long_word", "long_string",
 )  # fmt: skip
 BOUNDS = ("code_rules", "text_rules", "data_rules", "html_rules", "extras", "text", "data", "html", "unknown")
+#: The parts of the recipe by which a path alone drops a file (`rules.by_path`).
+BY_PATH = ("vendored", "vendored_except", "minified", "data_dump", "generated_files", "generated_paths")
 
 #: From the bytes, in one compiled pass.
 COUNTED = {

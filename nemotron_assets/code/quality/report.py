@@ -18,20 +18,16 @@ _STEPS = (
 
 def funnel(files: int, dropped: pl.LazyFrame) -> dict[str, int]:
     """{step: files that are left after it}, in order."""
-    reasons = dropped.select("rules").collect(engine="streaming")["rules"]
-    left, gone = {"files": files}, pl.Series([False] * len(reasons), dtype=pl.Boolean)
-    before: list[str] = []
+    named = [name for _, names in _STEPS for name in names or ()]
+    hits = []
     for step, names in _STEPS:
-        frame = pl.DataFrame({"rules": reasons})
-        if names is None:  # whatever is not of another step
-            others = [name for _, group in _STEPS for name in group or ()]
-            hit = frame.select(pl.col("rules").list.eval(~pl.element().is_in(others)).list.any()).to_series()
-        else:
-            hit = frame.select(pl.col("rules").list.eval(pl.element().is_in(list(names))).list.any()).to_series()
-        gone = gone | hit.fill_null(False)
-        before.append(step)
-        left[step] = files - int(gone.sum() or 0)
-    return left
+        reason = pl.element().is_in(list(names)) if names else ~pl.element().is_in(named)
+        hits.append(pl.col("rules").list.eval(reason).list.any().alias(step))
+    gone = dropped.select(hits).select(
+        pl.any_horizontal(*[pl.col(step) for step, _ in _STEPS[: n + 1]]).sum().alias(_STEPS[n][0])
+        for n in range(len(_STEPS))
+    )
+    return {"files": files} | {step: files - count for step, count in gone.collect().row(0, named=True).items()}
 
 
 def reasons(dropped: pl.LazyFrame) -> pl.DataFrame:

@@ -54,24 +54,36 @@ def special_languages(recipe: CodeQuality) -> list[str]:
     return sorted({*recipe.html, *recipe.data, *recipe.text, *recipe.extras, _UNKNOWN_LANGUAGE})
 
 
-def _flags(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
-    path, language = pl.col("rel_path").str.to_lowercase(), pl.col("language")
+def by_path(recipe: CodeQuality) -> dict[str, pl.Expr]:
+    """{reason: whether `repo` and `rel_path` alone give it}; `numbers.BY_PATH` names the parts of the recipe."""
+    path = pl.col("rel_path").str.to_lowercase()
 
     def any_of(patterns: tuple[str, ...]) -> pl.Expr:
         return path.str.contains("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else pl.lit(False)
 
+    return {
+        VENDORED: any_of(recipe.vendored) & ~pl.col("repo").is_in(recipe.vendored_except),
+        GENERATED: any_of(recipe.generated_paths if recipe.generated_files == "drop" else ()),
+        MINIFIED: any_of(recipe.minified),
+        DATA_DUMP: any_of(recipe.data_dump),
+    }
+
+
+def _flags(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
+    path, language = pl.col("rel_path").str.to_lowercase(), pl.col("language")
+    named = by_path(recipe)
     long = (pl.col("mean_line") > recipe.minified_line) | (pl.col("longest_line") > recipe.minified_longest)
     dense = language.is_in(_MINIFIABLE) & long & (pl.col("whitespace_share") < 0.1)
     idle = (pl.col("no_logic_line_share") > recipe.sampled.no_logic_above).fill_null(False)
     flags = [
-        (VENDORED, any_of(recipe.vendored) & ~pl.col("repo").is_in(recipe.vendored_except)),
-        (MINIFIED, any_of(recipe.minified) | dense),
-        (DATA_DUMP, any_of(recipe.data_dump)),
+        (VENDORED, named[VENDORED]),
+        (MINIFIED, named[MINIFIED] | dense),
+        (DATA_DUMP, named[DATA_DUMP]),
         (GO_TEST, path.str.ends_with("_test.go") & by_chance(recipe.sampled.go_tests, GO_TEST)),
         (NO_LOGIC, (language == "Python") & idle & by_chance(recipe.sampled.no_logic, NO_LOGIC)),
     ]  # fmt: skip
     if recipe.generated_files == "drop":
-        flags.insert(1, (GENERATED, (pl.col("generated_mark") == 1) | any_of(recipe.generated_paths)))
+        flags.insert(1, (GENERATED, (pl.col("generated_mark") == 1) | named[GENERATED]))
     if recipe.unknown == "drop":
         flags.append((UNKNOWN, language == _UNKNOWN_LANGUAGE))
     return flags

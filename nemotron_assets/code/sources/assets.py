@@ -3,6 +3,7 @@
 import dagster as dg
 
 from nemotron_assets.code.licences.tables import LICENSES
+from nemotron_assets.code.quality.numbers import BY_PATH
 from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.code.sources.tables import (
     ATTRIBUTIONS,
@@ -84,7 +85,7 @@ contents = _beside(CONTENTS)
 
 @table_asset(
     DUPLICATES,
-    recipe="code_dedup",
+    recipe=("code_dedup", *(f"code_quality.{name}" for name in BY_PATH)),
     kinds={"duckdb", "numba"},
     ins={
         "files": dg.AssetIn(FILES.asset_key),
@@ -94,10 +95,15 @@ contents = _beside(CONTENTS)
 )
 def duplicates(files: Reader, found: Reader, licenses: Reader, recipe: dg.ResourceParam[Recipe]):
     """Files that are dropped because one that is kept has the same or nearly the same text, over all repositories. Kept
-    is the one under the licence that asks for least, then the newest, then that of the largest repository."""
+    is one in its own place, then the one under the licence that asks for least, then the newest, then that of the
+    largest repository."""
+    import polars as pl
+
+    from nemotron_assets.code.quality.rules import by_path
     from nemotron_assets.code.sources.duplicates import duplicates_of, licence_frames
 
-    return duplicates_of(files, found, recipe.code_dedup, licence_frames(licenses))
+    misplaced = pl.any_horizontal(by_path(recipe.code_quality).values())
+    return duplicates_of(files, found, recipe.code_dedup, licence_frames(licenses), misplaced)
 
 
 @table_asset(

@@ -1,8 +1,9 @@
 """Which files are copies, and which copy is kept: over all repositories, exact by content, near by MinHash.
 
-All files have an order of precedence: the licence that asks for least, then the newest commit or version, then the
-repository with most files, then the names. The first of equal texts is kept; of texts that are alike, a file is dropped
-exactly if it is like an earlier one that is kept itself. Each row says which of these decided.
+All files have an order of precedence: those in their own place before those whose path alone drops them (a copy under
+`vendor/` must not drive out the library it is from), then the licence that asks for least, then the newest commit or
+version, then the repository with most files, then the names. The first of equal texts is kept; of texts that are
+alike, a file is dropped exactly if it is like an earlier one that is kept itself. Each row says which of these decided.
 
 The order, the bands and their joins are DuckDB's, within its memory and the disk. Candidates are verified by their
 exact similarity, so many at a time as fit into memory; their texts are read again for it.
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     import duckdb
 
 _FILES = pa.schema(
-    [(c, pa.large_string()) for c in ("id", "repo", "commit_id", "rel_path", "content_hash")] + [("bytes", pa.int64())]
+    [(c, pa.large_string()) for c in ("id", "repo", "commit_id", "rel_path", "content_hash")]
+    + [("bytes", pa.int64()), ("misplaced", pa.bool_())]
 )
 _REPOSITORIES = pa.schema(
     [("repo", pa.large_string()), ("commit_id", pa.large_string()), ("version", pa.large_string()),
@@ -47,7 +49,8 @@ _PAIRS = pa.schema([("late", pa.int64()), ("early", pa.int64()), ("similarity", 
 _ORDER = """
 create or replace table ordered as
 select row_number() over (
-           order by rank, updated_at desc nulls last, version_key desc nulls last, files desc, repo, commit_id, rel_path
+           order by misplaced, rank, updated_at desc nulls last, version_key desc nulls last, files desc, repo,
+                    commit_id, rel_path
        ) - 1 as place, *
 from (
     select f.*, r.version, r.version_key, r.updated_at, coalesce(l.rank, $unknown) as rank,
@@ -74,6 +77,7 @@ select o.place, o.id, o.repo, o.commit_id, o.rel_path, k.id as duplicate_of, k.r
        k.rel_path as duplicate_of_path,
        case when n.late is null then 'exact' else 'near' end as kind, coalesce(n.similarity, 1.0) as similarity,
        case
+           when k.misplaced < o.misplaced then 'place: ' || k.rel_path || ' before ' || o.rel_path
            when k.rank < o.rank then 'licence: ' || k.licence || ' before ' || o.licence
            when k.updated_at is distinct from o.updated_at then
                'commit: ' || coalesce(strftime(k.updated_at, '%Y-%m-%d %H:%M:%S'), 'unknown') || ' after '
@@ -97,13 +101,14 @@ _PRE_RELEASE = re.compile(r"a|alpha|b|beta|c|rc|pre|preview|dev|snapshot|m|miles
 
 
 def duplicates_of(
-    files: Reader, repositories: Reader, recipe: CodeDedup, licences: Iterable[pl.DataFrame] = ()
-) -> Iterator[pa.RecordBatch]:
+    files: Reader, repositories: Reader, recipe: CodeDedup, licences: Iterable[pl.DataFrame] = (),
+    misplaced: pl.Expr | None = None,
+) -> Iterator[pa.RecordBatch]:  # fmt: skip
     """Rows of `code.duplicates`. `licences` are frames of `id` (of a file), `licence` (SPDX) and `decision`
-    (allowed, review or rejected)."""
+    (allowed, review or rejected); `misplaced` says of `repo` and `rel_path` that the path alone drops a file."""
     with workspace(recipe.memory_mb) as connection:
         # Deterministic whatever order the tables are read in: everything is by the order of precedence.
-        load(connection, "files", _FILES, _columns(files, _FILES))
+        load(connection, "files", _FILES, _places(files, pl.lit(False) if misplaced is None else misplaced))
         load(connection, "repositories", _REPOSITORIES, _versions(repositories))
         load(connection, "licences", _LICENCES, _ranked(licences, recipe.permissive_first))
         _run(connection, _ORDER, unknown=len(recipe.permissive_first) + 1)
@@ -119,9 +124,11 @@ def _run(connection: duckdb.DuckDBPyConnection, statements: str, **parameters: i
         connection.execute(statement, used)
 
 
-def _columns(reader: Reader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    for batch in reader.batches(schema.names, batch_size=16_384, keep_memory=True):
-        yield batch.select(schema.names).cast(schema)
+def _places(files: Reader, misplaced: pl.Expr) -> Iterator[pa.RecordBatch]:
+    stored = [name for name in _FILES.names if name != "misplaced"]
+    for batch in files.batches(stored, batch_size=16_384, keep_memory=True):
+        frame = pl.from_arrow(batch).with_columns(misplaced=misplaced)
+        yield from frame.select(_FILES.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_FILES).to_batches()
 
 
 def _versions(repositories: Reader) -> Iterator[pa.RecordBatch]:
@@ -283,4 +290,4 @@ def _rows(found: pa.RecordBatch) -> pa.RecordBatch:
     return rows.select(DUPLICATES.column_names)
 
 
-assert set(_FILES.names) <= set(FILES.column_names)
+assert set(_FILES.names) - {"misplaced"} <= set(FILES.column_names)

@@ -103,7 +103,11 @@ DUPLICATES = Table(
         Column("duplicate_of_path", "string", "path of the file that is kept"),
         Column("kind", "string", "how they are alike: exact (same text) or near"),
         Column("similarity", "float64", "Jaccard similarity of their sets of shingles; 1.0 for the same text"),
-        Column("why", "string", "what made the other one win: licence, version, files or name, with the two values"),
+        Column(
+            "why",
+            "string",
+            "what made the other one win: place, licence, commit, version, files or name, with the two values",
+        ),
     ),
     parents=("code.files",),
 )

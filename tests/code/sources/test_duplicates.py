@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
+from nemotron_assets.code.quality.rules import by_path
 from nemotron_assets.code.sources.duplicates import duplicates_of, licence_rank, version_key
 from nemotron_assets.code.sources.files import file_id, repository_id
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES, REPOSITORIES
@@ -45,10 +46,10 @@ def lake_with(folder, files, repositories=()):
     return lake
 
 
-def found(lake, licences=(), **changes):
+def found(lake, licences=(), misplaced=None, **changes):
     """{(repo, path): row} of the duplicates."""
     recipe = current_recipe().code_dedup.model_copy(update=changes)
-    batches = list(duplicates_of(lake.read(FILES), lake.read(REPOSITORIES), recipe, licences))
+    batches = list(duplicates_of(lake.read(FILES), lake.read(REPOSITORIES), recipe, licences, misplaced))
     empty = DUPLICATES.empty()
     rows = pl.concat(
         [empty, *(pl.from_arrow(batch) if not isinstance(batch, pl.DataFrame) else batch for batch in batches)]
@@ -76,6 +77,17 @@ def test_the_newest_then_the_largest_repository_wins_and_the_row_says_so(tmp_pat
     files = [("a/a", "x.py", TEXT), ("b/b", "y.py", TEXT), ("b/b", "z.py", "import os\nprint(os.getcwd(), 1, 2, 3)\n")]
     (row,) = found(lake_with(tmp_path, files, about.items())).values()
     assert (row["duplicate_of_repo"], row["why"], row["kind"], row["similarity"]) == (winner, why, "exact", 1.0)
+
+
+def test_a_copy_among_other_peoples_code_never_drives_out_the_original(tmp_path):
+    newest = {"app/app": {"updated_at": datetime(2024, 1, 1, tzinfo=UTC)},
+              "lib/lib": {"updated_at": datetime(2020, 1, 1, tzinfo=UTC)}}  # fmt: skip
+    lake = lake_with(tmp_path, [("app/app", "vendor/lib/x.py", TEXT), ("lib/lib", "x.py", TEXT)], newest.items())
+    assert set(found(lake)) == {("lib/lib", "x.py")}
+    misplaced = pl.any_horizontal(by_path(current_recipe().code_quality).values())
+    rows = found(lake, misplaced=misplaced)
+    assert set(rows) == {("app/app", "vendor/lib/x.py")}
+    assert rows["app/app", "vendor/lib/x.py"]["why"] == "place: x.py before vendor/lib/x.py"
 
 
 def test_names_decide_last(tmp_path):
