@@ -90,7 +90,7 @@ def planted(seed: int) -> dict[str, list[tuple[str, str]]]:
     add("twilio", "S" + "K" + of(32, HEX))
     add("twilio", of(32, HEX), "TWILIO_AUTH_TOKEN={}", 'auth_token = "{}"')
     add("npm", "np" + "m_" + of(36))
-    add("npm", str(uuid.UUID(int=rng.getrandbits(128))), "//registry.npmjs.org/:_authToken={}")
+    add("npm", str(uuid.UUID(int=rng.getrandbits(128))), "//npm.acme.dev/:_authToken={}")
     add("pypi", "py" + "pi-AgEIcHlwaS5vcmc" + of(80))
     add("openai", "s" + "k-" + of(48))
     add("openai", "s" + "k-proj-" + of(60) + "_" + of(60))
