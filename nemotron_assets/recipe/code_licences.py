@@ -56,8 +56,8 @@ class CodeLicences(Section):
         80, ge=0, le=100, description="ScanCode's score below which a match allows nothing: the text was changed"
     )
     full_text: float = Field(
-        0.9, gt=0, le=1, description="share of a licence's different words from which a text is the whole of it; below, "
-        "its own text goes with the corpus, too (default)",
+        0.9, gt=0, le=1, description="share of a licence's different words from which a text is the whole of it; "
+        "below, its own text goes with the corpus, too (default)",
     )  # fmt: skip
     deadline_s: float = Field(
         100, gt=0, le=3_600, description="time one text may take, in seconds (NVIDIA's annotation code)"

@@ -131,10 +131,12 @@ class CodeQuality(Section):
         5_000, ge=200, description="nor are files with longer lines, in characters: minified ones and data (default)"
     )
     unparsed: tuple[str, ...] = Field(
-        ("lines", "longest_line", "mean_line", "letter_share"),
+        ("lines", "words", "longest_line", "mean_line", "letter_share", "digit_share", "whitespace_share",
+         "mean_word_characters", "long_word_share", "hex_word_share", "duplicate_line_share", "todo_line_share",
+         "top_2gram_share", "top_3gram_share", "top_4gram_share"),
         description="numbers of the bytes; a file that one of their bounds drops anyway is not parsed either. None: "
         "every file is, for those who try other bounds (default)",
-    )
+    )  # fmt: skip
     batch_rows: int = Field(64, ge=1, le=4_096, description="files handed to a worker at a time (default)")
     batch_mb: int = Field(8, ge=1, le=512, description="most MB of text handed to a worker at a time (default)")
     head_characters: int = Field(

@@ -121,8 +121,10 @@ def test_what_the_bytes_drop_is_not_parsed():
 def test_only_bounds_that_decide_what_is_parsed_read_files_again():
     recipe = CodeQuality()
     other = {name: CodeQuality(code_rules={**recipe.code_rules, name: Bounds(max=0.3)})
-             for name in ("digit_share", "letter_share")}  # fmt: skip
-    assert signals.version(other["digit_share"]) == signals.version(recipe) != signals.version(other["letter_share"])
+             for name in ("assert_line_share", "letter_share")}  # fmt: skip
+    assert (
+        signals.version(other["assert_line_share"]) == signals.version(recipe) != signals.version(other["letter_share"])
+    )
     with pytest.raises(ValueError, match="comment_share; numbers of the bytes are: bytes, characters"):
         CodeQuality(unparsed=("comment_share",))
 
