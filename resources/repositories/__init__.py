@@ -26,7 +26,7 @@ from resources.repositories.common import (
     files_below,
     repo_name,
 )
-from resources.repositories.git import GitRepositories
+from resources.repositories.git import BUNDLES, GitRepositories
 from resources.repositories.parquet import ParquetDump
 from resources.repositories.server import GithubArchives
 
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from nemotron_assets.recipe.code import CodeSource, CodeSources
 
 __all__ = [
-    "ARCHIVES", "COMMIT_ID", "REPO_NAME", "ArchiveFiles", "Entry", "GitRepositories", "GithubArchives", "ParquetDump",
-    "Repository", "RepositoryError", "Source", "SourceError", "archive_entries", "commit_of", "files_below",
+    "ARCHIVES", "BUNDLES", "COMMIT_ID", "REPO_NAME", "ArchiveFiles", "Entry", "GitRepositories", "GithubArchives",
+    "ParquetDump", "Repository", "RepositoryError", "Source", "SourceError", "archive_entries", "commit_of",
+    "files_below",
     "open_source", "repo_name",
 ]  # fmt: skip
 

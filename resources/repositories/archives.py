@@ -40,11 +40,12 @@ class ArchiveFiles:
     """Tar and zip files in a folder (or one of them): OWNER/NAME.tar.gz below it is the repository OWNER/NAME, and
     NAME.zip is SOURCE/NAME. A folder that everything in the archive stands in is left away."""
 
-    def __init__(self, name: str, place: Path, limits: CodeSources) -> None:
-        self.name, self.place, self.limits = name, place, limits
+    def __init__(self, name: str, place: Path, limits: CodeSources, files: list[Path] | None = None) -> None:
+        """`files` are those of the folder that are meant, where it is not all of them."""
+        self.name, self.place, self.limits, self.files = name, place, limits, files
 
     def repositories(self) -> Iterator[Repository]:
-        for file in files_below(self.place, ARCHIVES):
+        for file in files_below(self.place, ARCHIVES) if self.files is None else self.files:
             relative = located(self.place, file)
             fingerprint = file_fingerprint(file)
             with file.open("rb") as stream:

@@ -66,7 +66,7 @@ class GitRepositories:
     def repositories(self) -> Iterator[Repository]:
         if shutil.which("git") is None:
             raise SourceError("git is not installed: `apt-get install git`, or leave sources of kind git out")
-        for place in self._places():
+        for place in self.places():
             location = located(self.place, place) if place != self.place else "."
             name = place.name if location == "." else location
             if place.is_file():
@@ -81,7 +81,8 @@ class GitRepositories:
                 commit = fingerprint = _NONE
             yield Repository(self.name, kind, name, commit, location, fingerprint, updated_at=self._time(place, commit))
 
-    def _places(self) -> list[Path]:
+    def places(self) -> list[Path]:
+        """Repositories (whatever is in their folders is theirs) and bundles."""
         if self.place.is_file() or _git_folder(self.place):
             return [self.place]
         found = [*files_below(self.place, BUNDLES)]

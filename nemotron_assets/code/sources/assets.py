@@ -34,16 +34,14 @@ CODE = "1"
 def repositories(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], crawl: dg.ResourceParam[Crawl]):
     """The repositories that the recipe's sources offer, each at one commit: Parquet dumps, git repositories and
     bundles, archives, and lists of archives on a server (Nemotron Nano 2 §2.2.1: GitHub)."""
-    from collections import Counter
-
-    from nemotron_assets.code.sources.files import as_rows
+    from nemotron_assets.code.sources.files import LeftOut, as_rows
     from nemotron_assets.code.sources.files import repositories as offered
     from resources.repositories import open_source
 
-    settings, refused = recipe.code_sources, Counter()
+    settings, refused = recipe.code_sources, LeftOut()
     sources = {source.name: open_source(source, settings, crawl) for source in settings.sources}
     yield from as_rows(offered(sources, refused))
-    context.log.info(f"repositories left out: {dict(refused) or 'none'}")
+    context.log.info(f"repositories left out: {refused}")
 
 
 @table_asset(

@@ -37,7 +37,10 @@ FATES = {
     "duplicate_path": "second entry of a path", "over_limit": "over the limit of the repository",
     "unreadable": "damaged, encrypted or missing", "rejected": "crashed or stopped a worker; see quarantine.rows",
 }  # fmt: skip
-_STORED_TOGETHER = 32
+#: Repositories whose totals are written together, and the rejected entries at which it happens sooner.
+_STORED_TOGETHER, _ROWS_TOGETHER = 32, 100_000
+#: Repositories named of those left out for one reason.
+_NAMED = 20
 _RAW = pa.schema(
     [
         ("id", pa.large_string()),
@@ -49,7 +52,25 @@ _RAW = pa.schema(
 )
 
 
-def repositories(sources: Mapping[str, Source], refused: Counter[str]) -> Iterator[Repository]:
+class LeftOut(Counter[str]):
+    """How many repositories were left out by reason, and the names of some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[str, list[str]] = {}
+
+    def add(self, reason: str, repo: object, commit: object) -> None:
+        self[reason] += 1
+        names = self.names.setdefault(reason, [])
+        if len(names) < _NAMED:
+            names.append(shown(f"{repo}@{commit}")[:200])
+
+    def __str__(self) -> str:
+        told = (f"{number} ({reason}): {', '.join(self.names[reason])}" for reason, number in self.most_common())
+        return "; ".join(told) or "none"
+
+
+def repositories(sources: Mapping[str, Source], refused: LeftOut) -> Iterator[Repository]:
     """What the sources offer, each repository at each commit once: the first source that offers it wins.
 
     Counts in `refused` those with unusable names and those seen before."""
@@ -58,9 +79,9 @@ def repositories(sources: Mapping[str, Source], refused: Counter[str]) -> Iterat
         for repository in source.repositories():
             key = repository.repo, repository.commit_id
             if not usable(*key):
-                refused["unusable name or commit"] += 1
+                refused.add("unusable name or commit", *key)
             elif key in seen:
-                refused["offered before"] += 1
+                refused.add("offered before", *key)
             else:
                 seen.add(key)
                 yield repository
@@ -169,7 +190,8 @@ class RepositoryFiles:
             # Here the part is committed; the lake cannot be written to while it pulls from `_read`.
             if seen:
                 self.waiting[repo] = state, seen
-            if len(self.waiting) >= _STORED_TOGETHER:
+            rows = sum(len(seen.rejected) for _, group in self.waiting.values() for _, seen in group)
+            if len(self.waiting) >= _STORED_TOGETHER or rows >= _ROWS_TOGETHER:
                 self._store(())
         self._store(sorted(counted.keys() - listed))
 
@@ -199,6 +221,8 @@ class RepositoryFiles:
 
         def drop(path: str, fate: str, detail: str, size: int | None) -> None:
             number = seen.fates.total()
+            if size is not None and not 0 <= size < 1 << 63:  # as an archive may say; no column holds it
+                size = None
             seen.fates[fate] += 1
             seen.rejected.append(
                 {"id": row_id(REJECTED_FILES.full_name, *known.values(), shown(path), number), "parents": parents,

@@ -43,6 +43,8 @@ _NAMES = {
     "pkg-info": "Text", "changes": "Text", "history": "Text", "news": "Text", "notice": "Text", "thanks": "Text",
     "rakefile": "Ruby", "gemfile": "Ruby", "guardfile": "Ruby", "podfile": "Ruby", ".emacs": "Emacs Lisp",
     "cpanfile": "Perl", "composer.lock": "JSON", "package-lock.json": "JSON", "cmakelists.txt": "CMake",
+    "sconstruct": "Python", "sconscript": "Python", ".rprofile": "R", "bashrc": "Shell", "zshrc": "Shell",
+    "kshrc": "Shell", ".kshrc": "Shell", "makefile.pl": "Perl",
 }  # fmt: skip
 _EXTENSIONS = {
     "cu": "Cuda", "cuh": "Cuda", "vh": "Verilog", "sv": "SystemVerilog", "svh": "SystemVerilog", "wl": "Mathematica",
@@ -59,10 +61,15 @@ _EXTENSIONS = {
     "rkt": "Racket", "ml": "OCaml", "mli": "OCaml", "cjs": "JavaScript", "mjs": "JavaScript", "mts": "TypeScript",
     "cts": "TypeScript", "pyx": "Cython", "po": "Gettext", "pot": "Gettext", "cfg": "INI", "conf": "INI",
     "markdown": "Markdown", "sc": "Scala", "sbt": "Scala", "kts": "Kotlin", "vbs": "VBScript", "bas": "VBA",
+    "ksh": "Shell", "ebuild": "Shell", "eclass": "Shell", "jsonl": "JSON", "ndjson": "JSON", "perl": "Perl",
+    "rest": "reStructuredText", "rss": "XML", "xslt": "XSLT", "sage": "Python", "wlua": "Lua", "jsm": "JavaScript",
+    "rbw": "Ruby", "docker": "Dockerfile", "nbp": "Mathematica", "inl": "C++", "cppm": "C++", "ixx": "C++",
+    "mxx": "C++",
 }  # fmt: skip
 #: Extensions of several languages; the first is taken when nothing tells them apart.
 _AMBIGUOUS = {
-    "h": ("C", "C++", "Objective-C"), "m": ("Objective-C", "MATLAB", "Mathematica"), "v": ("Verilog", "Rocq Prover"),
+    "h": ("C", "C++", "Objective-C"), "m": ("Objective-C", "MATLAB", "Mathematica"),
+    "v": ("Verilog", "Rocq Prover", "V"),
     "pl": ("Perl", "Prolog"), "t": ("Perl", "Shell", "SQL"), "inc": ("PHP", "C++", "Pascal", "Assembly", "C"),
     "cls": ("TeX", "VBA", "Apex"), "pp": ("Pascal", "Puppet"), "ts": ("TypeScript", "XML"),
     "sql": ("SQL",), "d": ("D", "Makefile"), "fs": ("F#", "GLSL"), "r": ("R", "Rebol"), "cgi": ("Perl", "Shell"),
@@ -71,42 +78,47 @@ _AMBIGUOUS = {
 #: What only one of the candidates writes, as (language, pattern), in order; searched in the first 50 kB.
 _TELLTALE = {
     "h": (
-        ("Objective-C", r"^\s*(?:@(?:interface|protocol|class|property|end)\b|#import\b)"),
-        ("C++", r"^\s*(?:template\s*<|namespace\b|class\s+\w+[^;]*[{:]?$|using\s+\w|(?:public|private|protected)\s*:)"
-                r"|\bstd::|\bconstexpr\b|\bnullptr\b|^\s*#\s*include\s*<(?:string|vector|map|memory|iostream|cstd\w+)>"),
+        ("Objective-C", r"^[ \t]*(?:@(?:interface|protocol|class|property|end)\b|#import\b)"),
+        ("C++", r"^[ \t]*(?:template\s*<|namespace\b|class\s+\w+[^;]*[{:]?$|using\s+\w)"
+                r"|^[ \t]*(?:public|private|protected)\s*:|\bstd::|\bconstexpr\b|\bnullptr\b"
+                r"|^[ \t]*#\s*include\s*<[a-z_]+(?:/[a-z_]+)*>"),
     ),
     "m": (
-        ("Objective-C", r"^\s*(?:@(?:interface|implementation|import|end)\b|#import\b|#include\b)"),
-        ("Mathematica", r"^\s*\(\*|\bBeginPackage\[|\bModule\[|:=.*\["),
-        ("MATLAB", r"^\s*(?:%|function\b|classdef\b|end\s*$|clc\b|close all)"),
+        ("Objective-C", r"^[ \t]*(?:@(?:interface|implementation|import|end)\b|#import\b|#include\b)"),
+        ("Mathematica", r"^[ \t]*\(\*|\bBeginPackage\[|\bModule\[|:=.{0,200}\["),
+        ("MATLAB", r"^[ \t]*(?:%|function\b|classdef\b|end\s*$|clc\b|close all)"),
     ),
     "v": (
-        ("Rocq Prover", r"^\s*(?:Require|Theorem|Lemma|Proof|Qed|Definition|Inductive|Fixpoint|Section)\b"),
-        ("Verilog", r"^\s*(?:module|endmodule|`timescale|`include|`define)\b"),
+        ("V", r"^(?:pub )?fn (?:\([^)\n]*\) )?\w+[(\[]|^import [a-z]+(?:\.[a-z]+)*$"),
+        ("Rocq Prover", r"^[ \t]*(?:Require|Theorem|Lemma|Proof|Qed|Definition|Inductive|Fixpoint|Section)\b"),
+        ("Verilog", r"^[ \t]*(?:module|endmodule|`timescale|`include|`define)\b"),
     ),
     "pl": (
-        ("Perl", r"^\s*(?:use\s+(?:strict|warnings|v?\d)|my\s+[$@%]|sub\s+\w+|package\s+\w+|=pod|=head1)"),
-        ("Prolog", r"^\s*:-|^\w+\(.*\)\s*:-"),
+        ("Perl", r"^[ \t]*(?:use\s+(?:strict|warnings|v?\d)|my\s+[$@%]|sub\s+\w+|package\s+\w+|=pod|=head1)"),
+        ("Prolog", r"^[ \t]*:-|^\w+\(.*\)\s*:-"),
     ),
     "t": (
-        ("SQL", r"(?i)^\s*(?:BEGIN;|SELECT\s+(?:plan|\*|tap|has_)|\\unset\b|CREATE\s+(?:TABLE|FUNCTION|EXTENSION))"),
-        ("Perl", r"^\s*(?:use\s+|my\s+[$@%]|sub\s+\w+|package\s+\w+|=pod)"),
+        ("Perl", r"^[ \t]*(?:use\s+|my\s+[$@%]|sub\s+\w+|package\s+\w+|=pod)"),
+        ("SQL", r"(?i)^[ \t]*(?:BEGIN;|SELECT\s+(?:plan|\*|tap|has_)|\\unset\b|CREATE\s+(?:TABLE|FUNCTION|EXTENSION))"),
     ),
     "inc": (
         ("PHP", r"<\?php"),
-        ("Pascal", r"(?i)^\s*(?:\{\$|procedure\b|function\b.*:\s*\w+;|unit\b)"),
-        ("C++", r"^\s*(?:template\s*<|namespace\b)|\bstd::"),
-        ("C", r"^\s*#\s*(?:define|include|if|ifdef|ifndef)\b"),
+        ("Pascal", r"(?i)^[ \t]*(?:\{\$|procedure\b|function\b.*:\s*\w+;|unit\b)"),
+        ("C++", r"^[ \t]*(?:template\s*<|namespace\b)|\bstd::"),
+        ("C", r"^[ \t]*#\s*(?:define|include|if|ifdef|ifndef)\b"),
     ),
     "cls": (
         ("TeX", r"\\(?:ProvidesClass|NeedsTeXFormat|LoadClass|newcommand)\b"),
         ("VBA", r"(?i)^VERSION \d|^Attribute VB_"),
     ),
-    "pp": (("Puppet", r"^\s*(?:class|define|node)\s+[\w:]+.*\{|=>"), ("Pascal", r"(?i)^\s*(?:unit|program|begin)\b")),
-    "ts": (("XML", r"^\s*<(?:\?xml|!DOCTYPE TS)"),),
+    "pp": (
+        ("Puppet", r"^[ \t]*(?:class|define|node)\s+[\w:]+.{0,200}\{|=>"),
+        ("Pascal", r"(?i)^[ \t]*(?:unit|program|begin)\b"),
+    ),
+    "ts": (("XML", r"^[ \t]*<(?:\?xml|!DOCTYPE TS)"),),
     "d": (("Makefile", r"^[\w./-]+\.o\s*:"),),
-    "fs": (("GLSL", r"^\s*(?:#version|precision|uniform|varying)\b"),),
-    "r": (("Rebol", r"(?i)^\s*rebol\b"),),
+    "fs": (("GLSL", r"^[ \t]*(?:#version|precision|uniform|varying)\b"),),
+    "r": (("Rebol", r"(?i)^[ \t]*rebol\b"),),
 }  # fmt: skip
 _INTERPRETERS = {
     "python": "Python", "pypy": "Python", "node": "JavaScript", "deno": "TypeScript", "ruby": "Ruby", "perl": "Perl",
@@ -133,8 +145,10 @@ _BY_LABEL = {
     "vba": "VBA", "verilog": "Verilog", "vhdl": "VHDL", "vue": "Vue", "xml": "XML", "yaml": "YAML", "zig": "Zig",
 }  # fmt: skip
 #: Of these, the others are so rare that the model is not asked.
-_NEARLY_SURE = frozenset({"ts", "r", "d", "fs", "sql", "st"})
+_NEARLY_SURE = frozenset({"ts", "r", "d", "fs", "sql", "st", "pl"})
 _LOOKED_AT = 50_000
+#: What only a header for both languages asks; one for C++ alone may ask for the version.
+_FOR_BOTH = re.compile(r"\bifn?def[ \t]+__cplusplus|\bdefined[ \t]*\(?[ \t]*__cplusplus")
 _OMNIVERSE = re.compile(r"^(?:import|from)[ \t]+omni\.", re.MULTILINE)
 
 UNKNOWN = "unknown"
@@ -166,6 +180,11 @@ def _known(path: str, text: str, model: bool) -> Language:
     if by_name := _by_name(name):
         return Language(by_name, "filename")
     extension = name.rpartition(".")[2].lower() if "." in name.lstrip(".") else ""
+    inner = name[:-3].rpartition(".")[2].lower() if extension == "in" and "." in name[1:-3] else ""
+    if inner in _AMBIGUOUS or _by_extension(inner):
+        extension = inner  # config.h.in: a template of what its name says
+    if name.endswith(".C") and not name.isupper():
+        return Language("C++", "extension")  # on systems that tell the two apart
     candidates = _AMBIGUOUS.get(extension)
     if not candidates and (by_extension := _by_extension(extension)):
         return Language(by_extension, "extension")
@@ -175,7 +194,7 @@ def _known(path: str, text: str, model: bool) -> Language:
         return Language(by_line, "shebang")
     for language, pattern in _telltales().get(extension, ()):
         # A header for both languages has C++ in it only where a C++ compiler looks.
-        if pattern.search(text, 0, _LOOKED_AT) and not (language == "C++" and "__cplusplus" in text):
+        if pattern.search(text, 0, _LOOKED_AT) and not (language == "C++" and _FOR_BOTH.search(text, 0, _LOOKED_AT)):
             return Language(language, "content")
     judged = _by_model(text) if model and extension not in _NEARLY_SURE else None
     if candidates:
@@ -191,8 +210,10 @@ def _by_name(name: str) -> str | None:
     stem = lower.partition(".")[0]
     if found := _NAMES.get(lower) or _tagged(NAMES.get(name, ())):
         return found
-    if stem in ("dockerfile", "containerfile") or lower.endswith(".dockerfile"):
+    if re.fullmatch(r"(?:docker|container)file(?:[-_].*)?", stem) or lower.endswith(".dockerfile"):
         return "Dockerfile"
+    if re.fullmatch(r"(?:gnu)?makefile(?:[-_].*)?", stem):
+        return None if "." in lower and _by_extension(lower.rpartition(".")[2]) else "Makefile"
     # LICENSE-MIT, README.Debian, COPYING.LESSER: words in capitals by which people find them.
     if re.fullmatch(r"(?:licen[cs]e|copying|readme|unlicense|notice|changelog)(?:[-_.].*)?", lower):
         extension = lower.rpartition(".")[2]
@@ -217,7 +238,7 @@ def _by_shebang(text: str) -> str | None:
     if not text.startswith("#!"):
         return None
     words = text[2:300].partition("\n")[0].split()
-    while words and (words[0].rpartition("/")[2] == "env" or words[0].startswith("-") or "=" in words[0]):
+    while words and (words[0].rpartition("/")[2] in ("env", "busybox") or words[0].startswith("-") or "=" in words[0]):
         words = words[1:]
     if not words:
         return None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from nemotron_assets.code.sources.language import language_of
+from nemotron_assets.code.sources.language import _TELLTALE, language_of
 from nemotron_assets.recipe.code import CARD_LANGUAGES
 
 #: A file for each of the card's languages: path, text, what tells it.
@@ -72,6 +74,27 @@ def test_every_language_of_the_card_is_found(language):
         ("bin/run", "#!/usr/bin/env LC_ALL=C bash\nx", "Shell", "shebang"),
         ("bin/run", "#! /bin/sh\nx", "Shell", "shebang"),
         ("bin/run", "#!/opt/ruby-2.7\nx", "Ruby", "shebang"),
+        ("bin/run", "#!/bin/busybox sh\nx", "Shell", "shebang"),
+        ("bin/run", "#!/usr/bin/busybox ash\nx", "Shell", "shebang"),
+        ("bin/run", "#!/usr/bin/env -S LC_ALL=C perl -w\nx", "Perl", "shebang"),
+        ("build/Makefile.linux", "all:", "Makefile", "filename"),
+        ("Makefile.PL", "use ExtUtils::MakeMaker;", "Perl", "filename"),
+        ("makefile.py", "x = 1", "Python", "extension"),
+        ("Dockerfile-alpine", "FROM x", "Dockerfile", "filename"),
+        ("a.h++", "int x;", "C++", "extension"),
+        ("src/Main.C", "int x;", "C++", "extension"),
+        ("OLD/MAIN.C", "int x;", "C", "extension"),
+        ("config.h.in", "#undef HAVE_X\n", "C", "extension"),
+        ("lib.rs.in", "fn a() {}", "Rust", "extension"),
+        ("requirements.in", "numpy", "Text", "extension"),
+        ("a.h", "#ifdef __cplusplus\nnamespace a {\n#endif\nint f(void);\n", "C", "extension"),
+        ("a.h", "#if __cplusplus < 201703L\n#error old\n#endif\nnamespace a {\n}\n", "C++", "content"),
+        ("a.h", "#pragma once\n#include <type_traits>\n", "C++", "content"),
+        ("a.v", "module main\n\nimport os\n\nfn main() {\n}\n", "V", "content"),
+        ("lib/Gc.pl", "# made by mktables\nreturn <<'END';\n0041\n005A\nEND\n", "Perl", "extension"),
+        ("t/a.t", "use Test::More;\n$db->run(<<'E');\nCREATE TABLE a (b int);\nE\n", "Perl", "content"),
+        ("q.sql", "SELECT * FROM a LIMIT 1;", "SQL", "extension"),
+        ("q.plsql", "DECLARE x NUMBER; BEGIN NULL; END;", "SQL", "extension"),
         ("bin/run", "#!\n", "unknown", "nothing"),
         ("bin/run", "#!/usr/bin/env\n", "unknown", "nothing"),
         ("LICENSE", "MIT", "Text", "filename"),
@@ -102,3 +125,12 @@ def test_the_model_is_asked_where_nothing_else_tells():
     assert language_of("bin/run", rust) == ("Rust", "content")
     assert language_of("bin/run", rust, model=False) == ("unknown", "nothing")
     assert language_of("a.h", "int add(int a, int b);\nstruct point { int x; int y; };\n" * 8).name == "C"
+
+
+def test_text_made_to_be_searched_for_long_is_not():
+    """Searches whose time grows with the square of a run of lines took 240 s for these, all together."""
+    started = time.process_time()
+    for extension in _TELLTALE:
+        for unit in ("\n", "\t\n", " ", ":=", "class a ", "function a:", "#if __cplusplus\n", "class\n", "node a:"):
+            language_of(f"a.{extension}", unit * (50_000 // len(unit)), model=False)
+    assert time.process_time() - started < 60

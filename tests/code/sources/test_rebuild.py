@@ -173,3 +173,105 @@ def test_metadata_is_read_from_files_and_folders_and_texts_are_written(tmp_path)
         list(metadata_rows(tmp_path / "odd.parquet"))
     with pytest.raises(SourceError, match="does not exist"):
         source_at(str(tmp_path / "nowhere"), LIMITS, crawl())
+
+
+def dumped(folder, held, repo="o/r", commit=COMMIT):
+    names = ("repo", "commit_id", "rel_path", "content")
+    columns = zip(*((repo, commit, path, data) for path, data in held.items()), strict=True)
+    folder.mkdir(exist_ok=True)
+    pq.write_table(pa.table(dict(zip(names, columns, strict=True))), folder / "files.parquet")
+    return folder
+
+
+def test_a_repository_that_could_not_be_read_whole_is_not_said_to_lack_a_file(tmp_path):
+    (tmp_path / "o").mkdir()
+    members = [("r/a.py", b"1\n", {}), ("r/b.py", b"x = 2\n" * 900, {})]
+    data = tar(members, mode="w", pax_headers={"comment": COMMIT})
+    (tmp_path / "o" / "r.tar").write_bytes(data[: data.index(b"x = 2\n") + 700])
+    found = outcomes(tmp_path, rows({"a.py": b"1\n", "b.py": b"x = 2\n" * 900}))
+    assert {path: r.outcome for path, r in found.items()} == {"a.py": "same", "b.py": "unread_repository"}
+    assert found["b.py"].detail.startswith("damaged")
+
+
+def test_commits_that_are_not_the_head_are_found_by_seven_digits(tmp_path):
+    folder = tmp_path / "work"
+    first = repository(folder, {"a.py": b"print(1)\n"})
+    (folder / "a.py").write_bytes(b"print(2)\n")
+    git(folder, "commit", "-qam", "second")
+    (tmp_path / "gits" / "o").mkdir(parents=True)
+    (tmp_path / "bundles" / "o").mkdir(parents=True)
+    git(folder, "bundle", "create", str(tmp_path / "bundles" / "o" / "r.bundle"), "main")
+    folder.rename(tmp_path / "gits" / "o" / "r")
+    for shelf in ("gits", "bundles"):
+        wanted = rows({"a.py": b"print(1)\n"}, commit=first[:7])
+        assert outcomes(tmp_path / shelf, wanted)["a.py"].outcome == "same"
+        wanted = rows({"a.py": b"print(1)\n"}, commit="abcdef0")
+        assert outcomes(tmp_path / shelf, wanted)["a.py"].outcome == "missing_repository"
+
+
+def test_what_one_source_lacks_another_is_asked_for(tmp_path):
+    other = dumped(tmp_path / "dump", {"a.py": b"print(1)\n"})
+    repository(tmp_path / "gits" / "o" / "r", {"a.py": b"print(2)\n"})
+    sources = [source_at(str(place), LIMITS, crawl()) for place in (tmp_path / "gits", other)]
+    (found,) = Rebuilder(sources, LIMITS).rebuild(rows({"a.py": b"print(1)\n"}))
+    assert found.outcome == "same"
+
+
+def test_every_row_has_a_result_even_if_it_comes_twice(tmp_path):
+    place = dumped(tmp_path / "dump", {"a.py": b"1\n", "b.py": b"2\n"})
+    wanted = rows({"a.py": b"1\n"}) * 3 + rows({"a.py": b"2\n"}) + rows({"b.py": b"2\n"})
+    rebuilder = Rebuilder([source_at(str(place), LIMITS, crawl())], LIMITS)
+    assert len(list(rebuilder.rebuild(wanted))) == 5
+    assert rebuilder.counts == {"same": 4, "renamed": 1}
+
+
+def test_a_second_entry_of_a_path_stands_where_the_first_cannot_be_read(tmp_path):
+    (tmp_path / "o").mkdir()
+    members = [("r/a.py", None, {"type": b"2", "linkname": "b"}), ("r/a.py", b"1\n", {}), ("r/b", b"2\n", {})]
+    (tmp_path / "o" / "r.tar").write_bytes(tar(members, mode="w", pax_headers={"comment": COMMIT}))
+    assert outcomes(tmp_path, rows({"a.py": b"1\n"}))["a.py"].outcome == "same"
+
+
+def test_what_the_corpus_has_redacted_is_not_said_to_be_its_text(tmp_path):
+    place = dumped(tmp_path / "dump", {"a.py": b"key = 'secret'\n", "b.py": b"2\n"})
+    wanted = rows({"a.py": b"key = 'secret'\n", "b.py": b"2\n"})
+    wanted[0] |= {
+        "file_hash": wanted[0]["content_hash"],
+        "content_hash": content_hash("key = '<KEY>'\n"),
+        "redactions": 1,
+    }
+    wanted[1] |= {"file_hash": wanted[1]["content_hash"], "redactions": 0}
+    (tmp_path / "m").mkdir()
+    pq.write_table(pa.Table.from_pylist(wanted), tmp_path / "m" / "curated.parquet")
+    found = outcomes(place, metadata_rows(tmp_path / "m"))
+    assert {path: r.outcome for path, r in found.items()} == {"a.py": "original", "b.py": "same"}
+    # Told by the redacted hash alone, it is another text.
+    assert outcomes(place, [{**wanted[0], "file_hash": None}])["a.py"].outcome == "changed"
+
+
+def test_archives_inside_a_checkout_are_files_of_it(tmp_path):
+    commit = repository(tmp_path / "o" / "r", {"a.py": b"1\n", "tests/data.zip": zipped([("x", b"1")])})
+    assert outcomes(tmp_path, rows({"a.py": b"1\n"}, commit=commit))["a.py"].outcome == "same"
+    assert outcomes(tmp_path / "o" / "r", rows({"a.py": b"1\n"}, "rebuild/r", commit))["a.py"].outcome == "same"
+    archive = zipped([("q/b.py", b"2\n")], COMMIT.encode())
+    (tmp_path / "o" / "q.zip").write_bytes(archive)
+    wanted = rows({"a.py": b"1\n"}, commit=commit) + rows({"b.py": b"2\n"}, "o/q")
+    assert {r.outcome for r in outcomes(tmp_path, wanted).values()} == {"same"}, "both stand in one folder"
+
+
+def test_texts_are_not_held_once_they_are_given(tmp_path):
+    """Only what is met under another name waits for the end."""
+    import tracemalloc
+
+    held = {f"{n}.py": b"# %d\n" % n + b"x = 1\n" * 15_000 for n in range(100)}
+    place = dumped(tmp_path / "dump", held)
+    rebuilder = Rebuilder([source_at(str(place), limits(max_repository_mb=50), crawl())], limits(max_repository_mb=50))
+    wanted = rows(held)
+    tracemalloc.start()
+    results = rebuilder.rebuild(wanted)
+    next(results)
+    before = tracemalloc.get_traced_memory()[0]
+    for _ in results:
+        assert tracemalloc.get_traced_memory()[0] - before < 5 << 20
+    tracemalloc.stop()
+    assert rebuilder.counts == {"same": 100}

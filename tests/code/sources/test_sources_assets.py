@@ -189,6 +189,47 @@ def test_every_kind_of_source_and_every_fate(shelf, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["archives", "dump", "gits", "lake"]
 
 
+def test_sizes_that_no_table_can_hold_stop_no_other_repository(shelf, tmp_path):
+    """A header of tar can name 2**87 bytes; a column of numbers ends at 2**63."""
+    info = tarfile.TarInfo("h/huge")
+    info.type, info.size = tarfile.LNKTYPE, 2**87
+    (shelf / "archives" / "o" / "huge.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + bytes(10_240))
+    made = house(tmp_path / "lake")
+    made.run(sources_of(shelf))
+    rows = made.rows(REJECTED_FILES).filter(pl.col("repo") == "o/huge")
+    assert rows.select("rel_path", "fate", "bytes").rows() == [("huge", "special", None)]
+    assert "o/zip" in made.rows(FILES)["repo"]
+
+
+def test_what_waits_to_be_written_is_bounded_by_its_rows(shelf, tmp_path, monkeypatch):
+    """Each of the repositories that are written together may have as many rejected entries as the recipe allows."""
+    from nemotron_assets.code.sources import files
+
+    held, store = [], files.RepositoryFiles._store
+
+    def counted(self, gone):
+        held.append(sum(len(seen.rejected) for _, group in self.waiting.values() for _, seen in group))
+        store(self, gone)
+
+    monkeypatch.setattr(files, "_ROWS_TOGETHER", 1)
+    monkeypatch.setattr(files.RepositoryFiles, "_store", counted)
+    made = house(tmp_path / "lake")
+    made.run(sources_of(shelf))
+    assert len(held) > 3 and sum(held) == len(made.rows(REJECTED_FILES)) > 10
+
+
+def test_repositories_that_are_left_out_are_counted_and_named(shelf):
+    from nemotron_assets.code.sources.files import LeftOut, repositories
+    from resources.repositories import ParquetDump
+
+    refused = LeftOut()
+    dump = ParquetDump("dump", shelf / "dump", limits())
+    assert [r.repo for r in repositories({"a": dump, "b": dump}, refused)] == ["o/dump"]
+    assert refused == {"unusable name or commit": 4, "offered before": 1}
+    assert f"1 (offered before): o/dump@{COMMIT}" in str(refused)
+    assert refused.names["unusable name or commit"][:2] == [f"o/../dump@{COMMIT}", "o/dump@no commit"]
+
+
 def test_only_what_has_changed_is_read_again(shelf, tmp_path):
     made = house(tmp_path / "lake")
     made.run(sources_of(shelf))
