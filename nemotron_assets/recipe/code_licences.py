@@ -56,7 +56,7 @@ class CodeLicences(Section):
         80, ge=0, le=100, description="ScanCode's score below which a match allows nothing: the text was changed"
     )
     full_text: float = Field(
-        0.9, gt=0, le=1, description="share of a licence's different words from which a text is the whole of it; "
+        0.9, gt=0, le=1, description="share of a licence's pairs of words from which a text is the whole of it; "
         "below, its own text goes with the corpus, too (default)",
     )  # fmt: skip
     deadline_s: float = Field(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
 from nemotron_assets.code.licences.expressions import parse
 
 _WORD = re.compile(r"\w+")
+Pairs = frozenset[tuple[str, str]]
 
 
 def text(name: str) -> str | None:
@@ -19,15 +21,25 @@ def text(name: str) -> str | None:
     key = _keys().get(name)
     if key is None:
         return None
-    _, _, content = (_folder() / f"{key}.LICENSE").read_text(encoding="utf-8").split("---\n", 2)
+    # Facts between two lines of dashes, then the text; behind the second there is nothing where a licence has none.
+    _, _, content = re.split(r"(?m)^---$", (_folder() / f"{key}.LICENSE").read_text(encoding="utf-8"), maxsplit=2)
     return content.strip() + "\n" if content.strip() else None
 
 
-def carries(words: frozenset[str], name: str, share: float) -> bool:
-    """Whether somebody's text, given by its `words`, is the whole text of a licence: has a `share` of its words. A
-    licence without a text of its own is carried by any text."""
-    standard = _words_of(name)
-    return len(standard & words) >= share * len(standard) if standard else bool(words)
+def carried(names: Iterable[str], content: str, share: float) -> set[str]:
+    """Those of some licences whose whole text is in somebody's text, which then has a `share` of the pairs of words
+    that follow each other there. A licence without a text of its own is carried by any text."""
+    found = pairs(content)
+    return {name for name in names if _carries(found, _pairs_of(name), share)}
+
+
+def _carries(found: Pairs, own: Pairs, share: float) -> bool:
+    return len(own & found) >= share * len(own) if own else bool(found)
+
+
+def licences(expression: str) -> set[str]:
+    """All licences and exceptions that an expression names."""
+    return lacking(expression, lambda _: False)
 
 
 def lacking(expression: str, carried: Callable[[str], bool]) -> set[str]:
@@ -39,9 +51,10 @@ def lacking(expression: str, carried: Callable[[str], bool]) -> set[str]:
     return _lacking(tree, carried)
 
 
-def words(content: str) -> frozenset[str]:
-    """The different words of a text, in lower case."""
-    return frozenset(_WORD.findall(content.lower()))
+def pairs(content: str) -> Pairs:
+    """The different pairs of words that follow each other in a text, in lower case; signs and lines do not count.
+    Words alone would not do: MIT-0 has nearly all of MIT's, long texts those of any short licence."""
+    return frozenset(itertools.pairwise(_WORD.findall(content.lower())))
 
 
 def _lacking(tree, carried: Callable[[str], bool]) -> set[str]:
@@ -56,8 +69,8 @@ def _lacking(tree, carried: Callable[[str], bool]) -> set[str]:
 
 
 @functools.lru_cache(maxsize=512)
-def _words_of(name: str) -> frozenset[str]:
-    return words(text(name) or "")
+def _pairs_of(name: str) -> Pairs:
+    return pairs(text(name) or "")
 
 
 @functools.cache

@@ -123,7 +123,7 @@ def metadata(files: Reader, curated: Reader):
 @table_asset(
     ATTRIBUTIONS,
     recipe=("code_licences.full_text",),
-    code="2",  # texts that repositories only name
+    code="3",  # a whole text by pairs of words
     kinds={"polars"},
     ins={"files": dg.AssetIn(FILES.asset_key), "metadata": dg.AssetIn(METADATA.asset_key)},
 )

@@ -8,7 +8,6 @@ form for year and holder): the text of such a licence is added as ScanCode has i
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -36,8 +35,8 @@ REPOSITORY, STANDARD = "repository", "standard"
 
 def attributions_of(files: Reader, metadata: Reader, full_text: float) -> Iterator[pa.RecordBatch]:
     """Rows of `code.attributions` for the files that `code.metadata` names, repository by repository. `full_text`: the
-    share of a licence's words that its whole text has. Memory: the paths of some hundred repositories, and their
-    licence texts."""
+    share of a licence's pairs of words that its whole text has. Memory: the paths of some hundred repositories, and
+    their licence texts."""
     chosen = metadata.scan().select(*_KEY, "rel_path", "license").sort(*_KEY, "rel_path")
     rows = (row for frame in chosen.collect_batches(chunk_size=65_536) for row in frame.iter_rows(named=True))
     together: list[_Repository] = []
@@ -126,29 +125,27 @@ class _Repository:
 
     def standard_texts(self, full_text: float) -> list[_Text]:
         """The texts of licences that kept files are under and no text of the repository has, as LICENSES/<id>.txt.
-        Their parent is the first text that goes with the corpus, or else the first file under the licence."""
+        Their parent is the first text that speaks for the first file under the licence, or else that file."""
         own = self.texts()
-        read = [standard.words(text) for _, _, text, *_ in own]
+        expressions = {licence or "" for licence in self.licences.values()}
+        names = {name for expression in expressions for name in standard.licences(expression)}
+        carried = {name for _, _, text, *_ in own for name in standard.carried(names, text, full_text)}
+        lacking = {expression: standard.lacking(expression, carried.__contains__) for expression in expressions}
         found: dict[str, list[str]] = {}
         for path, licence in sorted(self.licences.items()):
-            for name in _lacking(licence or "", tuple(read), full_text):
+            for name in lacking[licence or ""]:
                 found.setdefault(name, []).append(path)
         return [
-            (f"LICENSES/{name}.txt", own[0][1] if own else file_id(*self.key, paths[0]), text, name, len(paths))
+            (f"LICENSES/{name}.txt", self._declaring(own, paths[0]), text, name, len(paths))
             for name, paths in sorted(found.items())
             if (text := standard.text(name))
         ]
 
-
-@functools.lru_cache(maxsize=4_096)
-def _lacking(expression: str, read: tuple[frozenset[str], ...], full_text: float) -> tuple[str, ...]:
-    """The licences of an expression whose whole text none of the texts `read` has."""
-    carried = functools.partial(any_carries, read, full_text)
-    return tuple(sorted(standard.lacking(expression, carried)))
-
-
-def any_carries(read: Iterable[frozenset[str]], full_text: float, name: str) -> bool:
-    return any(standard.carries(words, name, full_text) for words in read)
+    def _declaring(self, own: list[_Text], path: str) -> str:
+        """The id of the first text that stands in a file or speaks for its folder; of the file itself if none does."""
+        named, above = self.speaking | self.declaring, set(folders(path))
+        speaking = (file for text, file, *_ in own if text == path or (text in named and scope(text) in above))
+        return next(speaking, file_id(*self.key, path))
 
 
 def _row(
@@ -174,12 +171,8 @@ def incomplete(
     carried: dict[tuple[str, str], set[str]] = {key: set() for key in under}
     for batch in attributions:
         for repo, commit, text in pl.DataFrame(pl.from_arrow(batch)).select(*_KEY, "text").iter_rows():
-            words = standard.words(text)
-            # Of nothing carried an expression lacks all of its licences.
-            names = {name for e in under.get((repo, commit), ()) for name in standard.lacking(e, lambda _: False)}
-            carried.setdefault((repo, commit), set()).update(
-                name for name in names if standard.carries(words, name, full_text)
-            )
+            names = {name for e in under.get((repo, commit), ()) for name in standard.licences(e)}
+            carried.setdefault((repo, commit), set()).update(standard.carried(names, text, full_text))
     return sorted(
         (key[0], name)
         for key, expressions in under.items()

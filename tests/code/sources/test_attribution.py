@@ -66,6 +66,14 @@ def test_the_texts_that_go_with_a_repository(lake, name):
         assert text == standard.text(path.removeprefix("LICENSES/").removesuffix(".txt"))
 
 
+def test_a_standard_text_names_the_file_that_declares_the_licence(lake):
+    found = rows(lake).filter(origin="standard", license="MIT")
+    declares = {"stub": "LICENSE", "manifest": "setup.cfg", "line": "a.py", "neither": "a.py"}
+    assert dict(found.select("repo", pl.col("parents").list.first()).rows()) == {
+        f"own/{name}": file_id(f"own/{name}", "c0", path) for name, path in declares.items()
+    }
+
+
 def test_twice_the_same_and_complete(lake):
     first = rows(lake)
     assert first.equals(rows(lake))
@@ -83,14 +91,33 @@ def test_what_is_missing_is_named(lake):
 
 @pytest.mark.parametrize("name", ["MIT", "Apache-2.0", "BSD-3-Clause", "Zlib", "PostgreSQL", "LLVM-exception"])
 def test_a_standard_text_is_the_whole_of_itself_and_of_no_other(name):
-    words = standard.words(standard.text(name))
-    assert standard.carries(words, name, FULL)
-    assert not standard.carries(standard.words("x"), name, FULL)
-    assert not standard.carries(words, "GPL-3.0-only", FULL)
+    assert standard.carried([name, "GPL-3.0-only"], standard.text(name), FULL) == {name}
+    assert standard.carried([name], "x = 1", FULL) == set()
+
+
+@pytest.mark.parametrize(
+    ("own", "named"), [("MIT-0", "MIT"), ("0BSD", "ISC"), ("BSD-2-Clause", "BSD-3-Clause"), ("NCSA", "MIT"),
+                       ("Python-2.0", "ISC"), ("Python-2.0", "0BSD")]
+)  # fmt: skip
+def test_the_text_of_a_licence_with_the_same_words_is_not_the_whole(own, named):
+    assert standard.carried([named], standard.text(own), FULL) == set()
+
+
+def test_a_text_is_the_whole_with_a_holder_in_it_and_as_a_comment():
+    own = standard.text("BSD-3-Clause").replace("copyright holder", "University of Here")
+    assert standard.carried(["BSD-3-Clause"], "".join(f" * {line}\n" for line in own.splitlines()), FULL)
+
+
+def test_every_licence_can_be_asked_for_its_text():
+    """Those that are but a name (public domain) have none, and whatever text there is stands for them."""
+    assert standard.text("LicenseRef-PublicDomain") is None
+    assert standard.carried(["LicenseRef-PublicDomain"], "Given to the public.", FULL)
+    for name in standard._keys():
+        standard.text(name)
 
 
 def test_licences_without_a_text():
     assert standard.text("LicenseRef-own") is None
-    assert standard.lacking("LicenseRef-own", lambda name: standard.carries(frozenset(), name, FULL)) == {
+    assert standard.lacking("LicenseRef-own", lambda name: name in standard.carried([name], "", FULL)) == {
         "LicenseRef-own"
     }
