@@ -2,13 +2,15 @@
 
 Of every repository with files in the corpus: its licence and notice files, where they speak for a folder with such
 files. A file that none of them speaks for brings the comment it begins with, if that speaks of a licence; and where a
-repository has neither, the manifest that declares its licence. Many name a licence only (a manifest, an SPDX line, R's
-form for year and holder): the text of such a licence is added as ScanCode has it, as the licences themselves ask.
+repository has neither, the manifests that declare its licence, of them those that name its authors if any do. Many name
+a licence only (a manifest, an SPDX line, R's form for year and holder): the text of such a licence is added as ScanCode
+has it, as the licences themselves ask.
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -26,6 +28,8 @@ from nemotron_assets.table import content_hash, row_id
 from resources.lakehouse import Reader
 
 _HEAD = 8_000
+#: What manifests call those who made a package: author, "authors", Authors@R, Maintainer, <developers>.
+_HOLDERS = re.compile(r"(?i)copyright|\b(?:author|maintainer|developer|contributor|owner)s?\b")
 #: Repositories and kept files that are looked at together.
 _REPOSITORIES, _PATHS = 256, 100_000
 _KEY = ("repo", "commit_id")
@@ -120,8 +124,11 @@ class _Repository:
             self._heads[content_hash(head)] = (*min(first, here, key=lambda text: text[0]), number + 1)
 
     def texts(self) -> list[_Text]:
-        """What goes with the corpus, by path."""
-        return sorted([*self._files, *self._heads.values()] or self._manifests, key=lambda text: text[0])
+        """What goes with the corpus, by path. Manifests where nothing else does, and then those that name somebody:
+        what a licence asks to be kept is the notice of its holders, and its text is added anyway."""
+        naming = [manifest for manifest in self._manifests if _HOLDERS.search(manifest[2])]
+        own = [*self._files, *self._heads.values()] or naming or self._manifests
+        return sorted(own, key=lambda text: text[0])
 
     def standard_texts(self, full_text: float) -> list[_Text]:
         """The texts of licences that kept files are under and no text of the repository has, as LICENSES/<id>.txt.

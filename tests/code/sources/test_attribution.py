@@ -21,6 +21,8 @@ CASES = {
     "stub": ({"LICENSE": STUB}, "MIT", [("LICENSE", "repository"), ("LICENSES/MIT.txt", "standard")]),
     "manifest": ({"setup.cfg": "[metadata]\nlicense = MIT\n"}, "MIT",
                  [("LICENSES/MIT.txt", "standard"), ("setup.cfg", "repository")]),
+    "holders": ({"setup.cfg": "[metadata]\nlicense = MIT\n", "PKG-INFO": "License: MIT\nAuthor: A. Body\n"}, "MIT",
+                [("LICENSES/MIT.txt", "standard"), ("PKG-INFO", "repository")]),
     "line": ({"a.py": LINE}, "MIT", [("LICENSES/MIT.txt", "standard"), ("a.py", "repository")]),
     "either": ({"LICENSE-MIT": MIT}, "MIT OR Apache-2.0", [("LICENSE-MIT", "repository")]),
     "both": ({"LICENSE-MIT": MIT}, "MIT AND Apache-2.0",
@@ -68,7 +70,7 @@ def test_the_texts_that_go_with_a_repository(lake, name):
 
 def test_a_standard_text_names_the_file_that_declares_the_licence(lake):
     found = rows(lake).filter(origin="standard", license="MIT")
-    declares = {"stub": "LICENSE", "manifest": "setup.cfg", "line": "a.py", "neither": "a.py"}
+    declares = {"holders": "PKG-INFO", "stub": "LICENSE", "manifest": "setup.cfg", "line": "a.py", "neither": "a.py"}
     assert dict(found.select("repo", pl.col("parents").list.first()).rows()) == {
         f"own/{name}": file_id(f"own/{name}", "c0", path) for name, path in declares.items()
     }
@@ -84,8 +86,8 @@ def test_twice_the_same_and_complete(lake):
 def test_what_is_missing_is_named(lake):
     own = rows(lake).filter(pl.col("origin") == "repository")
     assert incomplete(own.to_arrow().to_batches(), lake.read(METADATA).scan(), FULL) == [
-        ("own/both", "Apache-2.0"), ("own/exception", "LLVM-exception"), ("own/line", "MIT"), ("own/manifest", "MIT"),
-        ("own/neither", "Apache-2.0"), ("own/neither", "MIT"), ("own/stub", "MIT"),
+        ("own/both", "Apache-2.0"), ("own/exception", "LLVM-exception"), ("own/holders", "MIT"), ("own/line", "MIT"),
+        ("own/manifest", "MIT"), ("own/neither", "Apache-2.0"), ("own/neither", "MIT"), ("own/stub", "MIT"),
     ]  # fmt: skip
 
 
