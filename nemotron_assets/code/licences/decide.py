@@ -73,13 +73,11 @@ def decide(files: Iterable[Excerpt], scan: Callable[[str], Scan], recipe: CodeLi
 def _decide(
     file: Excerpt, sidecar: Excerpt | None, repository: Repository, scan: Callable[[str], Scan], recipe: CodeLicences
 ) -> Decision:
-    own = (
-        header(file, scan, recipe)
-        if not speaks_for_others(file) or paths.is_nested_readme(file.path)
-        else Grant("", ())
-    )
-    if paths.is_readme(file.path) and judge(own.expression, recipe).decision != REJECTED:
-        own = Grant("", ())  # a README grants nothing by itself
+    own = repository.others.get(file.path) or Grant("", ())
+    if paths.is_readme(file.path) or not speaks_for_others(file):
+        own = header(file, scan, recipe)
+    if paths.is_readme(file.path) or file.path in repository.others:
+        own = _against(file, own, recipe)
     if sidecar is not None and sidecar.whole:
         own = granted("sidecar", sidecar.path, scan(sidecar.whole), 0, recipe)
     around, scope, missing = _around(file.path, repository)
@@ -105,6 +103,17 @@ def _decide(
         why = f"{around.evidence[0].path} names the file among parts under other licences"
         return Decision(file.id, file.path, around.expression, REVIEW, scope, why, around.evidence)
     return Decision(file.id, file.path, around.expression, verdict.decision, scope, verdict.why, around.evidence)
+
+
+def _against(file: Excerpt, own: Grant, recipe: CodeLicences) -> Grant:
+    """What a text that speaks for others says against itself. A README grants nothing, but that of a folder may say
+    that the folder is under another licence, and any may have a tag; a licence text of others' parts is theirs."""
+    readme = paths.is_readme(file.path)
+    if readme and "/" not in file.path:
+        tags = tuple(one for one in own.evidence if one.rule.startswith("spdx-license-identifier"))
+        own = Grant(join_all(one.expression for one in tags), tags)
+    decision = judge(own.expression, recipe).decision
+    return own if decision == REJECTED or (decision == REVIEW and not readme) else Grant("", ())
 
 
 def _says_the_same(own: Grant, around: Grant, recipe: CodeLicences) -> bool:
@@ -206,7 +215,8 @@ def _told(
     verdict = own.verdict(recipe)
     decision, why = verdict.decision, verdict.why
     if decision == ALLOWED:
-        for grant in filter(None, (around, repository.folders.get(""))):
+        enclosing = (repository.folders.get(folder) for folder in paths.folders(file.path))
+        for grant in filter(None, (around, *enclosing)):
             if _must_look(grant, _in_comment(file, own), recipe):
                 decision = REVIEW
                 why = f"the {scope} says {own.expression}, but it is part of a work under {grant.expression}"

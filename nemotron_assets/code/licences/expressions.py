@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from nemotron_assets.recipe.code_licences import CodeLicences
 
 ALLOWED, REJECTED, REVIEW = "allowed", "rejected", "review"
-#: What the library calls words that state no licence of their own: "see the file LICENSE", a disclaimer alone.
+#: What the library calls words that state no licence of their own: "see the file LICENSE", a disclaimer alone, Google's
+#: grant of patents in addition to a licence.
 NO_STATEMENT = frozenset(
     f"LicenseRef-scancode-{name}"
     for name in ("unknown-license-reference", "generic-cla", "warranty-disclaimer", "generic-export-compliance",
-                 "generic-trademark", "dco-1.1", "no-license")
+                 "generic-trademark", "dco-1.1", "no-license", "google-patent-license", "google-patent-license-golang",
+                 "google-patent-license-webm")
 )  # fmt: skip
 #: Words that somebody must read: the library has recognised that they are about a licence, but not which.
 _UNKNOWN = re.compile(

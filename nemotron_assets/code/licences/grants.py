@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MENTION = 60
 #: Score below which a match beside a good one on the same lines is noise: a few words that many licences share.
 _NOISE, _GOOD = 25, 90
-_PUBLIC_DOMAIN = "LicenseRef-scancode-public-domain"
+_PUBLIC_DOMAIN = frozenset({"LicenseRef-scancode-public-domain", "LicenseRef-scancode-us-govt-public-domain"})
 #: Licences whose terms say "public domain" themselves.
 _DEDICATIONS = frozenset({"CC0-1.0", "Unlicense"})
 
@@ -49,8 +49,8 @@ class Grant:
     evidence: tuple[Evidence, ...]
     doubt: str = ""
     faint: bool = False  # the doubt is only that few words of it stand there, a mention in passing
-    near: float = 100.0  # the lowest score among the terms that make it faint
     main: str = ""  # of a licence file: what its first terms are, if no other licence's stand among them
+    near: float = 100.0  # of a licence file: the lowest score among those terms
     found: tuple[tuple[str, int], ...] = ()  # of a licence file: the licences in it, with the length of their terms
     rest: str = ""  # of a licence file: its words that belong to no licence, which may name files
 
@@ -76,7 +76,7 @@ def granted(kind: str, path: str, scanned: Scan, lines_before: int, recipe: Code
     """What the library's findings in a text amount to: all of them apply."""
     found = [kept for detection in scanned.findings if (kept := _without_noise(detection, recipe))]
     matches = [match for detection in found for match in detection["matches"]]
-    evidence, doubt, faint, near = [], scanned.problem, False, 100.0
+    evidence, doubt, faint = [], scanned.problem, False
     for detection in found:
         said = detection["expression"]
         score = min(match["score"] for match in detection["matches"])
@@ -94,11 +94,9 @@ def granted(kind: str, path: str, scanned: Scan, lines_before: int, recipe: Code
             faint = True
         elif not doubt and changed:
             doubt = f"the text of {said} was changed: {changed!r} was put in"
-        if weak:
-            near = min(near, score)
         if changed:
             faint = False
-    return Grant(_together(found), tuple(evidence), doubt, faint, near)
+    return Grant(_together(found), tuple(evidence), doubt, faint)
 
 
 def _without_noise(detection: dict, recipe: CodeLicences) -> dict | None:
@@ -126,7 +124,7 @@ def _tolerable(weak: dict, matches: list[dict], recipe: CodeLicences) -> bool:
     said = statement(weak["expression"])
     strong = {statement(match["expression"]) for match in matches if match["score"] >= recipe.min_score}
     terms = [match for match in matches if match["score"] >= recipe.min_score and match["length"] > MENTION]
-    if said in strong or not said:
+    if said in strong or not said or (said in _PUBLIC_DOMAIN and terms):
         return True
     return judge(said, recipe).decision == ALLOWED and any(
         judge(match["expression"], recipe).decision == ALLOWED for match in terms
@@ -135,7 +133,7 @@ def _tolerable(weak: dict, matches: list[dict], recipe: CodeLicences) -> bool:
 
 def _together(found: list[dict]) -> str:
     """One expression for all detections of a text. Terms behind a choice between them at the beginning are that
-    choice's, and "public domain" beside a dedication's terms is the dedication."""
+    choice's; "public domain" asks for no more than the terms beside it ("portions are in the public domain")."""
     pieces = list(dict.fromkeys(piece for detection in found for piece in _pieces(detection["expression"])))
     terms = {
         family
@@ -150,7 +148,7 @@ def _together(found: list[dict]) -> str:
         own = families(piece)
         if " OR " not in piece and own <= terms and own <= choice:
             continue
-        if piece == _PUBLIC_DOMAIN and any(_DEDICATIONS & set(licences(other)) for other in pieces):
+        if piece in _PUBLIC_DOMAIN and (terms or any(_DEDICATIONS & set(licences(other)) for other in pieces)):
             continue
         kept.append(piece)
     return join_all(kept)
@@ -184,22 +182,27 @@ def licence_file(
         return Grant("", (line,), scanned.problem or "the licence text is not known")
     rest = scanned.rest(text)
     covered = [(match["start"], match["end"]) for detection in scanned.findings for match in detection["matches"]]
-    main, found = _main(scanned)
-    grant = replace(grant, main=main, found=found, rest=rest)
-    words = texts.restriction(rest) or texts.added_condition(text, covered, scanned.beside)
-    if not grant.doubt and words:
-        return replace(grant, doubt=f"the licence text has words of its own: {words!r}")
+    grant = replace(grant, rest=rest, **_main(scanned))
+    words = texts.restriction(rest)
+    if not words and not (grant.faint and any(families(said) - families(grant.main) for said, _ in grant.found)):
+        words = texts.added_condition(text, covered, scanned.beside)  # between others' licences there are always some
+    if words and (grant.faint or not grant.doubt):
+        return replace(grant, doubt=f"the licence text has words of its own: {words!r}", faint=False)
     return grant
 
 
-def _main(scanned: Scan) -> tuple[str, tuple[tuple[str, int], ...]]:
-    """The first terms of a licence text, if no other licence begins before their end, and all licences in it with the
-    length of what stands of them."""
+def _main(scanned: Scan) -> dict[str, object]:
+    """The first terms of a licence text, if no other licence begins before their end, with the lowest score among them;
+    and all licences in it with the length of what stands of them."""
     matches = [match for detection in scanned.findings for match in detection["matches"]]
     matches = sorted((m for m in matches if statement(m["expression"])), key=lambda m: (m["start"], -m["length"]))
     found = tuple((statement(match["expression"]), match["length"]) for match in matches)
-    first = next((match for match in matches if match["length"] > MENTION), None)
-    if first is None:
-        return "", found
-    others = [match for match in matches if not families(match["expression"]) <= families(first["expression"])]
-    return "" if any(other["start"] < first["end"] for other in others) else first["expression"], found
+    terms = [match for match in matches if match["length"] > MENTION]
+    if not terms:
+        return {"found": found}
+    first = terms[0]
+    own = [match for match in matches if families(match["expression"]) <= families(first["expression"])]
+    if any(other["start"] < first["end"] for other in matches if other not in own):
+        return {"found": found}
+    near = min(match["score"] for match in own if match in terms)
+    return {"main": first["expression"], "near": near, "found": found}

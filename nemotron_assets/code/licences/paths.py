@@ -55,6 +55,12 @@ _PLAIN = re.compile(
 )
 _BUNDLED = re.compile(
     r"(?i)(third|3rd)[-_. ]?part(y|ies)|bundled|external|vendored|dependenc|components|^licen[sc]es\b"
+    r"|[-_. ]cc[-_. ]?by\b"
+)
+#: LICENSE-docs, image_LICENSE, MODEL_LICENSE: not of the code, but of what the word names.
+_PART = re.compile(
+    r"(?i)(?:^|[-_. ])(docs?|documentation|examples?|data|datasets?|models?|weights|images?|icons?|logos?|fonts?"
+    r"|assets?|media|art|artwork|sounds?|music)(?=[-_. ]|$)"
 )
 
 
@@ -65,10 +71,21 @@ def is_plain_licence(path: str) -> bool:
 
 def is_bundled_licence(path: str) -> bool:
     """Whether a licence text is by its name that of somebody else's work, of which parts are included: one in a folder
-    of licences, LICENSE.third-party, or LICENSES beside a LICENSE."""
+    of licences, LICENSE.third-party, LICENSES beside a LICENSE, or that of a part (LICENSE-docs)."""
     if dirname(path) != scope(path) and not is_debian(path):
         return True
-    return bool(_BUNDLED.search(basename(path)))
+    return bool(_BUNDLED.search(basename(path)) or _PART.search(basename(path)))
+
+
+def part_folders(path: str) -> list[str]:
+    """The folders that a licence text of a part speaks for, where they exist: LICENSE-docs for doc/ and docs/ beside
+    it. None for other texts."""
+    match = _PART.search(basename(path))
+    if not match:
+        return []
+    word = match[1].lower().removesuffix("s")
+    names = _DOC_FOLDERS if word in _DOC_FOLDERS else (word, word + "s")
+    return [f"{scope(path)}/{name}".lstrip("/") for name in sorted(names)]
 
 
 def is_notice(path: str) -> bool:
@@ -78,11 +95,6 @@ def is_notice(path: str) -> bool:
 
 def is_readme(path: str) -> bool:
     return bool(_README.match(basename(path)))
-
-
-def is_nested_readme(path: str) -> bool:
-    """Whether a file is the README of a folder, which may say that the folder is under another licence."""
-    return is_readme(path) and "/" in path
 
 
 def is_debian(path: str) -> bool:

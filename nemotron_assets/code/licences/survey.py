@@ -60,7 +60,7 @@ class Repository:
     stanzas: list[tuple[str, list[debian.Stanza]]] = field(default_factory=list)  # path of the file, its stanzas
     named: list[tuple[str, str, bool, Grant]] = field(default_factory=list)  # REUSE: folder, pattern, override, grant
     weak: Grant | None = None  # what only a README says
-    texts: list[str] = field(default_factory=list)  # paths of licence texts and notices, to be passed on
+    others: dict[str, Grant] = field(default_factory=dict)  # licence texts of others' parts, by their paths
     parts: dict[str, frozenset[str]] = field(default_factory=dict)  # folder -> paths that its licence text excepts
 
 
@@ -84,15 +84,17 @@ def survey(files: list[Excerpt], scan: Callable[[str], Scan], recipe: CodeLicenc
         where = paths.scope(file.path)
         folder = folders.setdefault(where, _Folder())
         if paths.is_debian(file.path):
-            repository.texts.append(file.path)
             _read_debian(file, where, folder, repository, scan, recipe)
         elif paths.is_licence(file.path):
-            repository.texts.append(file.path)
-            grant = licence_file(file.path, file.whole, scan, recipe, named=paths.is_plain_licence(file.path))
-            if grant is not None and (grant.expression or not paths.in_docs(file.path)):
-                (folder.bundled if paths.is_bundled_licence(file.path) else folder.texts).append(grant)
-        elif paths.is_notice(file.path):
-            repository.texts.append(file.path)
+            bundled = paths.is_bundled_licence(file.path)
+            named = paths.is_plain_licence(file.path)
+            grant = licence_file(file.path, file.whole, scan, recipe, named=named or bundled)
+            if grant is not None and bundled:
+                repository.others[file.path] = grant
+            if grant is not None and (grant.expression or (named and not paths.in_docs(file.path))):
+                for part in paths.part_folders(file.path):
+                    folders.setdefault(part, _Folder()).texts.append(grant)
+                (folder.bundled if bundled else folder.texts).append(grant)
         elif kind := paths.manifest_kind(file.path):
             if kind == "reuse":
                 _read_reuse(file, where, repository)
@@ -204,7 +206,7 @@ def _read_reuse(file: Excerpt, where: str, repository: Repository) -> None:
 
 def _combine(folder: _Folder, recipe: CodeLicences) -> Grant | None:
     """What the texts, manifests and debian/copyright of one folder say together."""
-    own = folder.texts or folder.bundled
+    own = _terms(folder.texts) or folder.bundled
     bundled = folder.bundled if folder.texts else []
     read = [grant for grant in own if grant.expression]
     unread = [grant for grant in own if not grant.expression]
@@ -237,6 +239,18 @@ def _combine(folder: _Folder, recipe: CodeLicences) -> Grant | None:
             other = against[0]
             doubt = doubt or f"{other.evidence[0].path} says {other.expression}, the licence text {expression}"
     return Grant(expression, evidence, doubt, main=read[0].main if len(read) == 1 else "")
+
+
+def _terms(read: list[Grant]) -> list[Grant]:
+    """Licence texts without those that only mention, nearly, the licence whose terms are another's: COPYRIGHT beside
+    LICENSE."""
+    stated = {name for grant in read if grant.main and not grant.doubt for name in families(grant.main)}
+
+    def mentions(grant: Grant) -> bool:
+        short = all(length <= MENTION for _, length in grant.found)
+        return grant.faint and short and families(grant.expression) <= stated
+
+    return [grant for grant in read if not mentions(grant)]
 
 
 def _of_the_choice(expression: str, read: list[Grant], choice: str) -> bool:

@@ -36,6 +36,12 @@ def npm(licence: str) -> str:
     return json.dumps({"name": "x", "version": "1.0.0", "license": licence}) + "\n"
 
 
+def nearly(licence: str) -> str:
+    """A licence without its third quarter, as somebody may have copied it."""
+    words = licence.split()
+    return " ".join(words[: len(words) // 2] + words[len(words) * 3 // 4 :])
+
+
 PYTHON = """A. HISTORY OF THE SOFTWARE
 ==========================
 
@@ -47,6 +53,57 @@ B. TERMS AND CONDITIONS FOR ACCESSING OR OTHERWISE USING PYTHON
 BUNDLED = MIT + "\n\nlib/thread.c is taken from elsewhere and is under these terms:\n\n" + BSD4
 #: name -> (files of the repository, what is expected of some of them)
 MIXTURES = {
+    "the licence of a part, by its name": (
+        {"LICENSE": MIT, "image_LICENSE_icons.txt": text("lgpl-2.1"), "LICENSE-CC-BY-3.0.txt": text("cc-by-3.0"),
+         "package.json": npm("MIT"), "a.js": "let a = 1;\n"},
+        {"a.js": "allowed", "image_LICENSE_icons.txt": "rejected", "LICENSE-CC-BY-3.0.txt": "rejected"},
+    ),
+    "the licence of the manual, by its name": (
+        {"LICENSE": MIT, "LICENSE-docs": text("cc-by-4.0"), "package.json": npm("MIT"), "a.js": "let a = 1;\n",
+         "docs/api.md": "# Functions\n"}, {"a.js": "allowed", "docs/api.md": "rejected"},
+    ),
+    "a model's licence that nobody knows": (
+        {"LICENSE": MIT, "MODEL_LICENSE": "You may run the model on weekdays, in good company.\n", "a.py": CODE},
+        {"a.py": "allowed", "MODEL_LICENSE": "review"},
+    ),
+    "a licence that is only the part's": (
+        {"MODEL_LICENSE": text("cc-by-nc-4.0"), "a.py": CODE}, {"a.py": "rejected"},
+    ),
+    "folders within a folder under the GPL": (
+        {"LICENSE": BSD3, "src/COPYING": text("gpl-2.0"), "src/lib/LICENSE": MIT, "src/lib/a.py": CODE,
+         "src/lib/b.py": comment(MIT), "setup.py": CODE},
+        {"setup.py": "allowed", "src/lib/a.py": "review", "src/lib/b.py": "review"},
+    ),
+    "a README with a tag of its own": (
+        {"LICENSE": MIT, "README.md": "<!-- SPDX-License-" + "Identifier: CC-BY-SA-4.0 -->\n# Tool\n", "a.py": CODE},
+        {"README.md": "rejected", "a.py": "allowed"},
+    ),
+    "portions in the public domain": (
+        {"LICENSE": "Portions were placed in the public " + "domain.\n\n" + MIT, "a.py": CODE}, {"a.py": "allowed"},
+    ),
+    "the public domain, and no terms": (
+        {"LICENSE": "This work is in the public " + "domain.\n", "a.py": CODE}, {"a.py": "review"},
+    ),
+    "a grant of patents beside the licence": (
+        {"LICENSE": BSD3, "PATENTS": text("google-patent-license-golang"), "a.py": CODE}, {"a.py": "allowed"},
+    ),
+    "nothing but a grant of patents": (
+        {"PATENTS": text("google-patent-license-golang"), "a.py": CODE}, {"a.py": "not allowed"},
+    ),
+    "COPYRIGHT that mentions the licence beside it": (
+        {"LICENSE": BSD3, "COPYRIGHT": "Copyright (c) 2008 A. Body\nPortions Copyright (c) 2020 contributors\n\n"
+                                       "Released under the BSD license. See the LICENSE file for details.\n",
+         "a.py": CODE}, {"a.py": "allowed"},
+    ),
+    "the views of nobody": ({"LICENSE": text("bsd-2-clause-views"), "a.py": CODE}, {"a.py": "allowed"}),
+    "terms nearly those of a part": (
+        {"LICENSE": MIT + "\n\nlib/b.c is under these terms:\n\n" + nearly(text("python")), "package.json": npm("MIT"),
+         "a.js": "let a = 1;\n", "lib/b.c": "int b;\n"}, {"a.js": "allowed", "lib/b.c": "review"},
+    ),
+    "terms nearly those of a part, and a restriction": (
+        {"LICENSE": MIT + "\n\nlib/b.c is under these terms:\n\n" + nearly(BSD3) + "\n\nNot for commercial use.\n",
+         "package.json": npm("MIT"), "a.js": "let a = 1;\n"}, {"a.js": "not allowed"},
+    ),
     "bundled licence, the manifest names the main one": (
         {"LICENSE": BUNDLED, "package.json": npm("MIT"), "a.js": "let a = 1;\n", "lib/thread.c": "int a;\n"},
         {"a.js": "allowed", "lib/thread.c": "review", "LICENSE": "allowed"},
