@@ -16,8 +16,8 @@ class CodeLicences(Section):
 
     allowed: tuple[str, ...] = Field(
         ("MIT", "MIT-0", "Apache-2.0", "BSD-2-Clause", "BSD-2-Clause-Views", "BSD-3-Clause", "0BSD", "ISC",
-         "Unlicense", "CC0-1.0", "Zlib", "BSL-1.0", "PSF-2.0", "Python-2.0", "Python-2.0.1", "PostgreSQL", "WTFPL", "NCSA",
-         "X11", "LicenseRef-scancode-protobuf"),
+         "Unlicense", "CC0-1.0", "Zlib", "BSL-1.0", "PSF-2.0", "Python-2.0", "Python-2.0.1", "PostgreSQL", "WTFPL",
+         "NCSA", "X11", "LicenseRef-scancode-protobuf"),
         min_length=1, description="SPDX ids (or LicenseRefs) that are accepted, written as SPDX writes them; that of "
         "protobuf is BSD-3-Clause with a sentence that leaves generated code to its maker, and the views of "
         "BSD-2-Clause-Views add no condition",
