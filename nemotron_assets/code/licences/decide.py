@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from posixpath import dirname
 from typing import TYPE_CHECKING
 
 from nemotron_assets.code.licences import debian, manifests, paths, texts
@@ -23,7 +24,15 @@ from nemotron_assets.code.licences.expressions import (
     judge,
     licences,
 )
-from nemotron_assets.code.licences.grants import Evidence, Grant, all_evidence, first_doubt, granted
+from nemotron_assets.code.licences.grants import (
+    PUBLIC_DOMAIN,
+    Evidence,
+    Grant,
+    all_evidence,
+    families,
+    first_doubt,
+    granted,
+)
 from nemotron_assets.code.licences.library import Scan
 from nemotron_assets.code.licences.survey import Excerpt, Repository, survey
 
@@ -89,19 +98,20 @@ def _decide(
     mention = own.expression and not _in_comment(file, own) and judge(own.expression, recipe).decision == ALLOWED
     if named is not None and (override or not own.expression or (mention and sidecar is None)):
         return _told(file, named, FILE, around, repository, recipe)
-    if own.expression:
+    excepted = _excepted(dirname(file.path) if speaks_for_others(file) else file.path, repository)
+    if own.expression and not (mention and excepted and sidecar is None):
         return _told(file, own, FILE, around, repository, recipe)
     if around is None:
         return _alone(file, own, missing, repository, recipe)
     if own.doubt and accepted_around:
         evidence = (*own.evidence, *around.evidence)
         return Decision(file.id, file.path, around.expression, REVIEW, FILE, own.doubt, evidence)
-    if scope == FOLDER:
-        return _told(file, around, FOLDER, None, repository, recipe)
     verdict = around.verdict(recipe)
-    if verdict.decision == ALLOWED and not speaks_for_others(file) and _excepted(file.path, repository):
+    if verdict.decision == ALLOWED and excepted:
         why = f"{around.evidence[0].path} names the file among parts under other licences"
         return Decision(file.id, file.path, around.expression, REVIEW, scope, why, around.evidence)
+    if scope == FOLDER:
+        return _told(file, around, FOLDER, None, repository, recipe)
     return Decision(file.id, file.path, around.expression, verdict.decision, scope, verdict.why, around.evidence)
 
 
@@ -117,10 +127,12 @@ def _against(file: Excerpt, own: Grant, recipe: CodeLicences) -> Grant:
 
 
 def _says_the_same(own: Grant, around: Grant, recipe: CodeLicences) -> bool:
-    """Whether a header adds nothing to the accepted licence around it: a mention in passing of what is accepted too, or
-    "under A and B" where the repository leaves the choice between A and B."""
+    """Whether a header adds nothing to the accepted licence around it: a mention in passing of what is accepted too,
+    "under A and B" where the repository leaves the choice between A and B, or "public domain", which asks for less."""
     if own.faint:
         return judge(own.expression, recipe).decision == ALLOWED
+    if not own.doubt and set(licences(own.expression)) <= PUBLIC_DOMAIN:
+        return True
     same = set(licences(own.expression)) == set(licences(around.expression))
     return not own.doubt and same and " OR " in around.expression
 
@@ -145,6 +157,8 @@ def header(file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -> 
     for piece, before in file.pieces:
         scanned = scan(piece)
         grant = granted("header", file.path, scanned, before, recipe)
+        if judge(grant.expression, recipe).decision == REJECTED and _in_passing(piece, before, scanned):
+            grant = Grant("", ())
         rest = scanned.rest(piece)
         restricts = "" if grant.doubt and not grant.faint else texts.restriction(rest, texts.leading_comment(rest))
         if restricts:
@@ -159,10 +173,29 @@ def header(file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -> 
     return Grant(join_all(grant.expression for grant in grants), all_evidence(grants), first_doubt(grants), faint)
 
 
+def _in_passing(piece: str, before: int, scanned: Scan) -> bool:
+    """Whether all that is found are names of licences in code or prose ("GPLv2" in a list), on lines that do not say
+    that anything is under them."""
+    lines = piece.splitlines()
+    comment = 0 if before else texts.leading_comment(piece).count("\n")
+    return all(
+        match["length"] <= _NAME
+        and match["start"] > comment
+        and not _STATES.search(" ".join(lines[max(0, match["start"] - 2) : match["end"]]))
+        for detection in scanned.findings
+        for match in detection["matches"]
+    )
+
+
+#: Words of a rule up to which it is a licence's name, and words that make a statement of the name.
+_NAME = 6
+_STATES = re.compile(r"(?i)licen[sc]|copyright|copyleft|released|distribut|terms|free software|\bunder\b|spdx|rights")
+
+
 def _around(path: str, repository: Repository) -> tuple[Grant | None, str, str]:
     """The licence of the nearest folder that has one, its scope, and why none reaches the file though there is one."""
     vendored = paths.vendored_root(path)
-    for folder in paths.folders(path):
+    for folder in (path, *paths.folders(path)):  # an installed module has one of its own
         if vendored is not None and not (folder + "/").startswith(vendored + "/"):
             if "" in repository.folders:
                 return None, NONE, f"{vendored} holds other people's code, whose licence is not there"
@@ -217,7 +250,7 @@ def _told(
     if decision == ALLOWED:
         enclosing = (repository.folders.get(folder) for folder in paths.folders(file.path))
         for grant in filter(None, (around, *enclosing)):
-            if _must_look(grant, _in_comment(file, own), recipe):
+            if _must_look(file, own, grant, recipe):
                 decision = REVIEW
                 why = f"the {scope} says {own.expression}, but it is part of a work under {grant.expression}"
                 break
@@ -233,13 +266,17 @@ def _in_comment(file: Excerpt, own: Grant) -> bool:
     return own.evidence[0].kind == "header" and own.evidence[0].end <= comment.count("\n")
 
 
-def _must_look(around: Grant, noticed: bool, recipe: CodeLicences) -> bool:
+def _must_look(file: Excerpt, own: Grant, around: Grant, recipe: CodeLicences) -> bool:
     """Whether what is accepted by itself is not kept because of the licence of the work it is part of."""
     rule = recipe.own_licence_in_rejected
     if rule == "allowed" or judge(around.expression, recipe).decision != REJECTED:
         return False
-    # A text that begins with accepted terms and goes on with other permissive ones binds no file that has a header.
-    if noticed and around.main and judge(around.main, recipe).decision == ALLOWED:
+    if " OR " in own.expression and families(around.expression) <= families(own.expression):
+        return False  # what is around are the texts of the choice that the file leaves
+    # A text that begins with what the file says in its first comment, or with accepted terms, and goes on with other
+    # permissive ones does not bind the file.
+    begins = families(own.expression) <= families(around.main) or judge(around.main, recipe).decision == ALLOWED
+    if around.main and begins and _in_comment(file, own):
         off = [name for name in licences(around.expression) if judge(name, recipe).decision != ALLOWED]
         if all(category(name) in ("Permissive", "Public Domain") for name in off):
             return False

@@ -13,7 +13,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nemotron_assets.code.licences import texts
-from nemotron_assets.code.licences.expressions import ALLOWED, REVIEW, Verdict, join_all, judge, licences, statement
+from nemotron_assets.code.licences.expressions import (
+    ALLOWED,
+    REVIEW,
+    Verdict,
+    join_all,
+    join_any,
+    judge,
+    licences,
+    statement,
+)
 from nemotron_assets.code.licences.library import Scan
 
 if TYPE_CHECKING:
@@ -23,7 +32,8 @@ if TYPE_CHECKING:
 MENTION = 60
 #: Score below which a match beside a good one on the same lines is noise: a few words that many licences share.
 _NOISE, _GOOD = 25, 90
-_PUBLIC_DOMAIN = frozenset({"LicenseRef-scancode-public-domain", "LicenseRef-scancode-us-govt-public-domain"})
+#: What the library calls a work that its author gives to the public, by no licence's words.
+PUBLIC_DOMAIN = frozenset({"LicenseRef-scancode-public-domain", "LicenseRef-scancode-us-govt-public-domain"})
 #: Licences whose terms say "public domain" themselves.
 _DEDICATIONS = frozenset({"CC0-1.0", "Unlicense"})
 
@@ -52,7 +62,7 @@ class Grant:
     main: str = ""  # of a licence file: what its first terms are, if no other licence's stand among them
     near: float = 100.0  # of a licence file: the lowest score among those terms
     found: tuple[tuple[str, int], ...] = ()  # of a licence file: the licences in it, with the length of their terms
-    rest: str = ""  # of a licence file: its words that belong to no licence, which may name files
+    about: str = ""  # of a licence file: its words that are no terms of a licence, which may name files
 
     def verdict(self, recipe: CodeLicences) -> Verdict:
         found = judge(self.expression, recipe)
@@ -124,7 +134,7 @@ def _tolerable(weak: dict, matches: list[dict], recipe: CodeLicences) -> bool:
     said = statement(weak["expression"])
     strong = {statement(match["expression"]) for match in matches if match["score"] >= recipe.min_score}
     terms = [match for match in matches if match["score"] >= recipe.min_score and match["length"] > MENTION]
-    if said in strong or not said or (said in _PUBLIC_DOMAIN and terms):
+    if said in strong or not said or (said in PUBLIC_DOMAIN and terms):
         return True
     return judge(said, recipe).decision == ALLOWED and any(
         judge(match["expression"], recipe).decision == ALLOWED for match in terms
@@ -148,7 +158,7 @@ def _together(found: list[dict]) -> str:
         own = families(piece)
         if " OR " not in piece and own <= terms and own <= choice:
             continue
-        if piece in _PUBLIC_DOMAIN and (terms or any(_DEDICATIONS & set(licences(other)) for other in pieces)):
+        if piece in PUBLIC_DOMAIN and (terms or any(_DEDICATIONS & set(licences(other)) for other in pieces)):
             continue
         kept.append(piece)
     return join_all(kept)
@@ -172,8 +182,8 @@ def licence_file(
     text = texts.without_history(text)
     if texts.TEMPLATE.match(text) or not text.strip():
         return None
-    scanned = scan(text)
-    grant = granted("licence_file", path, scanned, 0, recipe)
+    scanned = _sharpened(text, scan(text), scan, recipe)
+    grant = chosen(granted("licence_file", path, scanned, 0, recipe), text, scanned, recipe)
     if not grant.expression:
         pointed = any(match["files"] for detection in scanned.findings for match in detection["matches"])
         if (pointed and len(text) < 1_000) or not named:
@@ -182,13 +192,77 @@ def licence_file(
         return Grant("", (line,), scanned.problem or "the licence text is not known")
     rest = scanned.rest(text)
     covered = [(match["start"], match["end"]) for detection in scanned.findings for match in detection["matches"]]
-    grant = replace(grant, rest=rest, **_main(scanned))
+    grant = replace(grant, about=_about(text, scanned), **_main(scanned))
     words = texts.restriction(rest)
     if not words and not (grant.faint and any(families(said) - families(grant.main) for said, _ in grant.found)):
         words = texts.added_condition(text, covered, scanned.beside)  # between others' licences there are always some
     if words and (grant.faint or not grant.doubt):
         return replace(grant, doubt=f"the licence text has words of its own: {words!r}", faint=False)
     return grant
+
+
+def _sharpened(text: str, scanned: Scan, scan: Callable[[str], Scan], recipe: CodeLicences) -> Scan:
+    """Findings with those that are only nearly a licence's terms looked at once more, their lines alone: among other
+    licences the library may find less of one than there is."""
+    lines, findings, beside = text.splitlines(), [], dict(scanned.beside)
+    for detection in scanned.findings:
+        matches = []
+        for match in detection["matches"]:
+            again = Scan()
+            if match["kind"] == "text" and match["length"] > MENTION and match["score"] < recipe.min_score:
+                again = scan("\n".join(lines[match["start"] - 1 : match["end"]]))
+            better = [found for one in again.findings for found in one["matches"]]
+            if (
+                len(better) == 1
+                and better[0]["expression"] == match["expression"]
+                and better[0]["score"] > match["score"]
+            ):
+                before = match["start"] - 1
+                match = {**better[0], "start": better[0]["start"] + before, "end": better[0]["end"] + before}
+                beside.update({number + before: words for number, words in again.beside.items()})
+            matches.append(match)
+        findings.append({**detection, "matches": matches})
+    return Scan(findings, scanned.problem, beside)
+
+
+def chosen(grant: Grant, text: str, scanned: Scan, recipe: CodeLicences) -> Grant:
+    """A grant of all licences of a text as one of any of them, if the text says so in its own words: "under either the
+    GPL or the BSD license", with nothing in it but those."""
+    lines = texts.choice(text) if " AND " in grant.expression else None
+    if lines is None:
+        return grant
+    matches = [match for detection in scanned.findings for match in detection["matches"]]
+    strong = [match for match in matches if match["score"] >= recipe.min_score and statement(match["expression"])]
+    offered = {
+        kin(name)
+        for match in strong
+        if lines[0] <= match["start"] and match["end"] <= lines[1]
+        for name in licences(statement(match["expression"]))
+    }
+    for match in matches:
+        mention = match["length"] <= MENTION and lines[0] <= match["start"] and match["end"] <= lines[1]
+        if not mention and not {kin(name) for name in licences(statement(match["expression"]))} <= offered:
+            return grant
+    if len(offered) < 2:
+        return grant
+    expression = join_any(dict.fromkeys(name for match in strong for name in licences(statement(match["expression"]))))
+    return replace(grant, expression=expression, doubt="" if grant.faint else grant.doubt, faint=False)
+
+
+def kin(name: str) -> str:
+    """A licence without its version: a mention may get that wrong."""
+    return re.split(r"-v?[0-9]", name)[0]
+
+
+def _about(text: str, scanned: Scan) -> str:
+    """A licence text without the terms of licences. What the library knows as a mention stays: some of its rules are
+    whole sentences of one package, with the names of its files."""
+    lines = dict(enumerate(text.splitlines(), 1))
+    for match in (match for detection in scanned.findings for match in detection["matches"]):
+        if match["kind"] == "text" and match["length"] > MENTION:
+            for number in range(match["start"], match["end"] + 1):
+                lines[number] = scanned.beside.get(number, "")
+    return "\n".join(lines.values())
 
 
 def _main(scanned: Scan) -> dict[str, object]:

@@ -26,6 +26,8 @@ VENDORED = re.compile(
     r"(?i)(?:^|/)(?:third[-_]?party|3rd[-_]?party|3p|vendor|vendors|vendored|_vendor|node_modules|bower_components"
     r"|jspm_packages|externals?|extern|ext[-_]?libs?|pods|carthage|godeps|site-packages|thirdparties)/"
 )
+#: What pip knows of a package: pkg/_vendor/six-1.16.0.dist-info, which stands beside six.py or six/.
+_INSTALLED = re.compile(r"((?:.*/)?)([^/-]+)-[^/]+\.(?:dist|egg)-info$")
 _MANIFESTS = {
     "package.json": "npm", "bower.json": "npm", "composer.json": "composer", "cargo.toml": "cargo",
     "pyproject.toml": "pyproject", "setup.py": "setup.py", "setup.cfg": "setup.cfg", "pkg-info": "pkg-info",
@@ -119,6 +121,12 @@ def scope(path: str) -> str:
     while folder and basename(folder).lower() in _LICENCE_FOLDERS | {"debian", ".reuse"}:
         folder = dirname(folder)
     return folder
+
+
+def installed(folder: str) -> str | None:
+    """The folder or module that pip's notes on a package (six-1.16.0.dist-info) are about; None for other folders."""
+    match = _INSTALLED.match(folder)
+    return (f"{match[1]}{match[2]}" if match[1] else "") if match else None
 
 
 def in_docs(path: str) -> bool:

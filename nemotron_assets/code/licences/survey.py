@@ -4,7 +4,6 @@ REUSE, READMEs; and what they say together, folder by folder.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -24,9 +23,11 @@ from nemotron_assets.code.licences.grants import (
     Evidence,
     Grant,
     all_evidence,
+    chosen,
     families,
     first_doubt,
     granted,
+    kin,
     licence_file,
 )
 from nemotron_assets.code.licences.library import Scan
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 _CONFIRMED = 70
 #: Kinds of licences (ScanCode's) that parts of a work may be under without a doubt about the rest of it. Full copyleft
 #: terms are not among them: who puts the GPL's text behind another licence's may mean the whole work.
-_OF_PARTS = frozenset({"Permissive", "Public Domain", "Copyleft Limited"})
+_PERMISSIVE = frozenset({"Permissive", "Public Domain"})
+_OF_PARTS = _PERMISSIVE | {"Copyleft Limited"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Repository:
     stanzas: list[tuple[str, list[debian.Stanza]]] = field(default_factory=list)  # path of the file, its stanzas
     named: list[tuple[str, str, bool, Grant]] = field(default_factory=list)  # REUSE: folder, pattern, override, grant
     weak: Grant | None = None  # what only a README says
-    others: dict[str, Grant] = field(default_factory=dict)  # licence texts of others' parts, by their paths
+    others: dict[str, Grant] = field(default_factory=dict)  # licence texts that are not those of the files, by path
     parts: dict[str, frozenset[str]] = field(default_factory=dict)  # folder -> paths that its licence text excepts
 
 
@@ -72,6 +74,7 @@ class _Folder:
     bundled: list[Grant] = field(default_factory=list)  # texts of other people's licences, for parts
     declared: list[Grant] = field(default_factory=list)  # manifests
     general: list[Grant] = field(default_factory=list)  # debian/copyright about all files
+    choices: list[str] = field(default_factory=list)  # choices between licences that a README states
 
 
 def survey(files: list[Excerpt], scan: Callable[[str], Scan], recipe: CodeLicences) -> Repository:
@@ -89,7 +92,7 @@ def survey(files: list[Excerpt], scan: Callable[[str], Scan], recipe: CodeLicenc
             bundled = paths.is_bundled_licence(file.path)
             named = paths.is_plain_licence(file.path)
             grant = licence_file(file.path, file.whole, scan, recipe, named=named or bundled)
-            if grant is not None and bundled:
+            if grant is not None and (bundled or _of_another(grant, recipe)):
                 repository.others[file.path] = grant
             if grant is not None and (grant.expression or (named and not paths.in_docs(file.path))):
                 for part in paths.part_folders(file.path):
@@ -103,16 +106,27 @@ def survey(files: list[Excerpt], scan: Callable[[str], Scan], recipe: CodeLicenc
         elif paths.is_readme(file.path) and (where not in readmes or len(file.path) < len(readmes[where].path)):
             readmes[where] = file
     _leave_out_pages(folders)
+    for where, file in readmes.items():
+        folders[where].choices = _choices(file, scan, recipe)
     for where, folder in sorted(folders.items()):
         grant = _combine(folder, recipe)
         if grant is None or (where and _repeats_a_choice(grant, repository.folders.get(""))):
             continue
         repository.folders[where] = grant
-        if grant.rest:
-            repository.parts[where] = texts.named_files(grant.rest)
+        if grant.about:
+            repository.parts[where] = texts.named_files(grant.about)
+    for where, grant in list(repository.folders.items()):
+        if (package := paths.installed(where)) is not None:
+            for place in (package, f"{package}.py") if package else ("",):
+                repository.folders.setdefault(place, grant)
     for where in sorted(readmes):
         _weigh_readme(where, readmes[where], repository, scan, recipe)
     return repository
+
+
+def _of_another(grant: Grant, recipe: CodeLicences) -> bool:
+    """Whether a licence text has no accepted licence's terms: the GPL's beside those of the licence that is chosen."""
+    return judge(grant.main, recipe).decision == REJECTED and " OR " not in grant.expression
 
 
 def _repeats_a_choice(grant: Grant, root: Grant | None) -> bool:
@@ -226,8 +240,11 @@ def _combine(folder: _Folder, recipe: CodeLicences) -> Grant | None:
     expression, doubt = join_all(grant.expression for grant in [*read, *readable]), first_doubt([*read, *unread])
     doubt = doubt or first_doubt(readable)
     # A manifest that names the licences of the texts says how they go together: "MIT OR Apache-2.0".
-    chooses = next((e for e in said if " OR " in e and _of_the_choice(expression, read, e)), "")
-    if chooses:
+    stated = [grant.expression for grant in read if " OR " in grant.expression and not grant.doubt]
+    chooses = next(
+        (e for e in [*said, *stated, *folder.choices] if " OR " in e and _of_the_choice(expression, read, e)), ""
+    )
+    if chooses and not any(_contradicts(e, chooses, recipe) for e in said):
         return Grant(chooses, evidence, doubt)
     if (doubt or judge(expression, recipe).decision != ALLOWED) and not unread:
         main = _main_licence(read, bundled, named, recipe)
@@ -253,25 +270,40 @@ def _terms(read: list[Grant]) -> list[Grant]:
     return [grant for grant in read if not mentions(grant)]
 
 
+def _contradicts(declared: str, choice: str, recipe: CodeLicences) -> bool:
+    """Whether a manifest does not leave a choice that a text leaves. A list of both sides, as classifiers are, does."""
+    names = set(licences(declared))
+    return judge(declared, recipe).decision != ALLOWED and not (
+        len(names) > 1 and {kin(name) for name in names} <= {kin(name) for name in licences(choice)}
+    )
+
+
 def _of_the_choice(expression: str, read: list[Grant], choice: str) -> bool:
     """Whether licence texts are those of a choice. A mention may get the version wrong, terms may not."""
     offered = families(choice)
     if families(expression) <= offered:
         return True
     terms = {name for grant in read for said, length in grant.found if length > MENTION for name in families(said)}
-    return bool(terms) and terms <= offered and {_kin(name) for name in families(expression)} <= set(map(_kin, offered))
-
-
-def _kin(name: str) -> str:
-    return re.split(r"-v?[0-9]", name)[0]
+    return bool(terms) and terms <= offered and {kin(name) for name in families(expression)} <= set(map(kin, offered))
 
 
 def _main_licence(read: list[Grant], bundled: list[Grant], named: list[Grant], recipe: CodeLicences) -> Grant | None:
     """The licence of the work itself, where the licence text also has those of what is bundled with it: the manifests
-    name it, every text begins with its terms, and what follows are licences that parts may have. None elsewhere."""
-    if not recipe.bundled_in_texts or not named or first_doubt(named):
+    name it, every text begins with its terms, and what follows are licences that parts may have. Without a manifest the
+    text itself must speak of parts, and their licences be permissive. None elsewhere."""
+    if not recipe.bundled_in_texts or first_doubt(named):
         return None
     declared = join_all(statement(grant.expression) for grant in named)
+    kinds = _OF_PARTS
+    if not named:
+        declared = read[0].main if read else ""
+        kinds = _PERMISSIVE
+        if (
+            not declared
+            or any(grant.doubt for grant in bundled)
+            or not all(texts.speaks_of_parts(g.about) for g in read)
+        ):
+            return None
     if judge(declared, recipe).decision != ALLOWED:
         return None
     for grant in read:
@@ -279,9 +311,9 @@ def _main_licence(read: list[Grant], bundled: list[Grant], named: list[Grant], r
         if not confirmed:
             return None
     parts = [found for grant in [*read, *bundled] for found in grant.found if not _same(found[0], declared)]
-    if not all(_of_a_part(expression, length) for expression, length in parts):
+    if not all(_of_a_part(expression, length, kinds) for expression, length in parts):
         return None
-    return Grant(declared, (), rest="\n".join(grant.rest for grant in [*read, *bundled]) if parts else "")
+    return Grant(declared, (), about="\n".join(grant.about for grant in [*read, *bundled]) if parts else "")
 
 
 def _same(main: str, declared: str) -> bool:
@@ -292,12 +324,25 @@ def _same(main: str, declared: str) -> bool:
     return bool(mine) and mine <= theirs
 
 
-def _of_a_part(expression: str, length: int) -> bool:
+def _of_a_part(expression: str, length: int, accepted: frozenset[str]) -> bool:
     kinds = {category(name) for name in licences(expression)}
-    return kinds <= _OF_PARTS or (kinds <= {*_OF_PARTS, "Copyleft"} and length <= MENTION)
+    return kinds <= accepted or (accepted == _OF_PARTS and kinds <= {*accepted, "Copyleft"} and length <= MENTION)
 
 
 # -- READMEs -----------------------------------------------------------------------------------------------------------
+
+
+def _choices(file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -> list[str]:
+    """The choices between licences that a README states at its beginning or under a heading "License"."""
+    section, _ = texts.licence_section(file.whole or "")
+    found = []
+    for piece in (section, *(piece for piece, _ in file.pieces)):
+        if piece and texts.speaks_of_licences(piece):
+            scanned = scan(piece)
+            grant = chosen(granted("readme", file.path, scanned, 0, recipe), piece, scanned, recipe)
+            if " OR " in grant.expression and not grant.doubt and not texts.restriction(scanned.rest(piece)):
+                found.append(grant.expression)
+    return found
 
 
 def _weigh_readme(
@@ -320,7 +365,8 @@ def _weigh_readme(
         return
     strong = [e for e in grant.evidence if e.score >= recipe.min_score]
     against = [e for e in strong if judge(e.expression, recipe).decision == REJECTED]
-    agrees = any(families(e.expression) & families(root.expression) for e in grant.evidence)
+    of_root = {kin(name) for name in families(root.expression)}
+    agrees = any({kin(name) for name in families(e.expression)} & of_root for e in grant.evidence)
     if restricts or (against and len(against) == len(strong) and not agrees):
         said = repr(restricts) if restricts else against[0].expression
         repository.folders[where] = replace(

@@ -223,8 +223,60 @@ def _flat(text: str) -> str:
 
 def change(inserted: str) -> str:
     """Among words that somebody put into a licence's text, the first that may change it."""
-    match = _CHANGES.search(inserted)
+    match = _CHANGES.search(_DISCLAIMER.sub(" ", inserted))
     return match[0] if match else ""
+
+
+#: With a name put before it, still the disclaimer that it was: "THE AUTHORS MAKE NO REPRESENTATIONS".
+_DISCLAIMER = re.compile(r"\bMAKES? NO\b")
+#: Words that leave a choice. "One of" alone does not: each file may be under another. Nor does the GPL's "(at your
+#: option) any later version".
+_CHOICE = re.compile(
+    r"(?i)\b(?:under|terms of|conditions of) (?:the (?:terms|conditions) of )?(?:either\b|any (?:one )?of\b)|"
+    r"\b(?:can|may) be (?:used|distributed|copied|licensed)[^.]{0,60} under one of\b|"
+    r"\bchoose (?:either|any|one|which|between|the one)\b|\byou may choose\b|"
+    r"\b(?:dual|tri|triple|multi)[- ]?licen[sc]ed\b|"
+    r"\bat (?:your|(?:the )?users?'?s?|the licensee's) (?:own )?(?:choice|discretion|option)\b(?!\)? any later)|"
+    r"\bat the (?:discretion|choice|option) of the (?:user|licensee)"
+)
+#: What makes of a choice a list of which part is under what.
+_OF_PARTS = re.compile(
+    r"(?i)\b(?:files|parts?|portions?|components?|modules?|depend\w*|documentation|docs|respective(?:ly)?|each|headers?|"
+    r"libraries|except|commercial)\b"
+)
+_LIST = re.compile(r"\s*(?:[-*•]|\(?[0-9a-z][.)])\s")
+
+
+def choice(text: str) -> tuple[int, int] | None:
+    """The lines (from 1, both included) of the paragraph in which a text leaves the choice between licences, with the
+    list that follows it; None if none does."""
+    start, paragraphs = 1, []
+    for paragraph in re.split(r"\n[ \t]*\n", text):
+        end = start + paragraph.count("\n")
+        paragraphs.append((paragraph, start, end))
+        start = end + 2
+    for place, (paragraph, first, last) in enumerate(paragraphs):
+        words = _flat(paragraph)
+        if _CHOICE.search(words) and not _OF_PARTS.search(words):
+            for following, _, end in paragraphs[place + 1 :]:
+                if not _LIST.match(following) or _OF_PARTS.search(following):
+                    break
+                last = end
+            return first, last
+    return None
+
+
+#: Words by which a licence text says that what follows is of a part of the work, or of somebody else's.
+_PART_FOLLOWS = re.compile(
+    r"(?i)\b(?:third[- ]part(?:y|ies)|bundl\w+|includ(?:es|ed|ing)|incorporat\w+|contains?|derived|based on|taken|"
+    r"adapted|originat\w+|external(?:ly)?|parts?|portions?|components?|documentation|docs|subdirectory|directory|folder|"
+    r"files?|librar(?:y|ies)|dependenc\w+|vendored|copied|ported|borrowed|fonts|icons|examples)\b|\w/\w|\.[ch]\b"
+)
+
+
+def speaks_of_parts(rest: str) -> bool:
+    """Whether the words of a licence text that belong to no licence say that some of it is about parts."""
+    return bool(_PART_FOLLOWS.search(rest))
 
 
 def added_condition(text: str, covered: list[tuple[int, int]], beside: dict[int, str]) -> str:
@@ -257,12 +309,13 @@ def without_history(text: str) -> str:
 
 
 def named_files(text: str) -> frozenset[str]:
-    """What in a text looks like a path: words with a slash, or with a dot inside and an ending of letters."""
-    words = (word.strip("`'\"()[]<>{},;:.*").removeprefix("./").rstrip("/*").lower() for word in text.split())
-    return frozenset(word for word in words if _PATH.fullmatch(word) and "//" not in word)
+    """What in a text looks like a path: words with a slash, a folder's at their end too, or with a dot inside and an
+    ending of letters."""
+    words = (word.strip("`'\"()[]<>{},;:.*").removeprefix("./").rstrip("*").lower() for word in text.split())
+    return frozenset(word.rstrip("/") for word in words if _PATH.fullmatch(word) and "//" not in word)
 
 
-_PATH = re.compile(r"[\w.+@-]+(?:/[\w.+@-]+)+|[\w+@-]+(?:\.[\w+@-]+)*\.[a-z]\w{0,5}")
+_PATH = re.compile(r"[\w.+@-]+(?:/[\w.+@-]+)+/?|[\w.+@-]{2,}/|[\w+@-]+(?:\.[\w+@-]+)*\.[a-z]\w{0,5}")
 
 
 #: R's LICENSE of a package under MIT or BSD: a form that names year and holder; DESCRIPTION names the licence.

@@ -14,6 +14,8 @@ import pytest
 
 from nemotron_assets.code.licences import texts
 from nemotron_assets.code.licences.decide import decide, excerpt
+from nemotron_assets.code.licences.grants import licence_file
+from nemotron_assets.code.licences.library import Scan
 from nemotron_assets.recipe.code_licences import CodeLicences
 from tests.code.licences.test_traps import BSD3, BSD4, CODE, GPL, MIT, comment
 
@@ -109,7 +111,71 @@ MIXTURES = {
         {"a.js": "allowed", "lib/thread.c": "review", "LICENSE": "allowed"},
     ),
     "bundled licence, nothing names the main one": (
-        {"LICENSE": BUNDLED, "a.py": CODE, "b.py": comment(MIT)}, {"a.py": "rejected", "b.py": "allowed"},
+        {"LICENSE": BUNDLED, "a.py": CODE, "b.py": comment(MIT), "lib/thread.c": "int a;\n"},
+        {"a.py": "allowed", "b.py": "allowed", "lib/thread.c": "review"},
+    ),
+    "terms behind terms, and nothing says of what": (
+        {"LICENSE": MIT + "\n\n" + BSD4, "a.py": CODE}, {"a.py": "rejected"},
+    ),
+    "terms of weak copyleft for a part, nothing names the main licence": (
+        {"LICENSE": MIT + "\n\nlib/thread.c is taken from elsewhere:\n\n" + text("lgpl-2.1"), "a.py": CODE},
+        {"a.py": "rejected"},
+    ),
+    "a folder under another licence, named in the text": (
+        {"LICENSE": MIT + "\n\nThe documentation (all in docs/) is licensed under CC BY 3.0.\n", "docs/a.md": "# A\n",
+         "docs/README.md": "# Docs\n", "a.py": CODE},
+        {"a.py": "allowed", "docs/a.md": "review", "docs/README.md": "review"},
+    ),
+    "a choice in prose": (
+        {"COPYING": "Tool is released under any of the GPL, the LGPL, or the BSD License.\n", "a.c": "int a;\n"},
+        {"a.c": "allowed"},
+    ),
+    "a choice in prose, with another licence beside it": (
+        {"COPYING": "Tool is released under either the GPL or the BSD License.\n\nThe rest is under the MPL 2.0.\n",
+         "a.c": "int a;\n"}, {"a.c": "not allowed"},
+    ),
+    "a choice between files": (
+        {"COPYING": "Files in here are under either the GPL or the BSD License, see each of them.\n",
+         "a.c": "int a;\n"}, {"a.c": "not allowed"},
+    ),
+    "a choice that a README states": (
+        {"README": "Tool\n====\n\nYou may distribute it under the terms of either the GNU General Public License "
+                   "(version 3 or later) or the 2-clause BSD License; see COPYING and LICENSE.\n",
+         "COPYING": text("gpl-3.0"), "LICENSE": text("bsd-simplified"), "a.c": "int a;\n",
+         "b.c": f"/* {GPL} */\nint b;\n"}, {"a.c": "allowed", "b.c": "rejected", "COPYING": "rejected"},
+    ),
+    "a choice that a README states and the manifest does not": (
+        {"README": "Tool\n====\n\nYou may distribute it under the terms of either the GNU General Public License "
+                   "(version 3 or later) or the 2-clause BSD License; see COPYING and LICENSE.\n",
+         "COPYING": text("gpl-3.0"), "LICENSE": text("bsd-simplified"), "package.json": npm("GPL-3.0-or-later"),
+         "a.js": "let a;\n"}, {"a.js": "not allowed"},
+    ),
+    "a README that names the family and a part": (
+        {"LICENSE": text("bsd-simplified"), "a.c": "int a;\n",
+         "README.md": "# x\n\n## License\n\nThe library is under the BSD License, the program is under the GPLv2.\n"},
+        {"a.c": "allowed"},
+    ),
+    "an accepted header in a work under a licence not on the list": (
+        {"LICENSE": text("apache-1.1"), "a.c": "/*\n" + text("bsd-simplified") + "*/\nint a;\n"}, {"a.c": "review"},
+    ),
+    "licences of installed packages": (
+        {"LICENSE": MIT, "p/_vendor/six-1.16.0.dist-info/LICENSE": MIT, "p/_vendor/six.py": CODE,
+         "p/_vendor/six_more.py": CODE, "p/_vendor/h-2.0.dist-info/licenses/LICENSE": text("gpl-2.0"),
+         "p/_vendor/h/a.py": CODE, "p/_vendor/six-1.16.0.dist-info/RECORD": "six.py\n"},
+        {"p/_vendor/six.py": "allowed", "p/_vendor/six_more.py": "review", "p/_vendor/h/a.py": "rejected",
+         "p/_vendor/six-1.16.0.dist-info/RECORD": "allowed"},
+    ),
+    "a file in the public domain, among others": (
+        {"LICENSE": MIT, "a.py": f"# This file is in the public domain.\n{CODE}",
+         "vendor/b.py": f"# This file is in the public domain.\n{CODE}",
+         "lib/COPYING": text("gpl-2.0"), "lib/c.py": f"# In the public domain.\n{CODE}"},
+        {"a.py": "allowed", "vendor/b.py": "review", "lib/c.py": "not allowed"},
+    ),
+    "names of licences in passing": (
+        {"LICENSE": MIT, "requirements.txt": "pylint==1.9.4  # GPLv2\n",
+         "a.py": f"{CODE}KNOWN = ['GPLv3', 'CC-BY-SA-4.0']\n", "b.py": f"{CODE}__license__ = 'GPLv3'\n",
+         "c.py": f"# GPLv3\n{CODE}"},
+        {"requirements.txt": "allowed", "a.py": "allowed", "b.py": "rejected", "c.py": "not allowed"},
     ),
     "the GPL behind MIT": (
         {"LICENSE": MIT + "\n\n" + text("gpl-3.0"), "package.json": npm("MIT"), "a.js": "let a = 1;\n"},
@@ -260,11 +326,48 @@ def test_notices_restrict_and_code_that_says_the_same_of_objects_does_not():
     assert not texts.restriction(docs, texts.leading_comment(docs))
 
 
+def test_names_before_a_disclaimer_change_nothing():
+    assert not texts.change("THE TOOL HOLDERS MAKE NO AND DISCLAIM")
+    assert texts.change("MAKES NO EXCEPTIONS FOR commercial use")
+
+
+@pytest.mark.parametrize(
+    ("words", "chosen"),
+    [
+        ("Tool can be used under one of three licenses.\n\n1. The GPL.\n2. The BSD license.", (1, 4)),
+        ("Intro.\n\nDual-licensed under the MIT license and the GPL.\n\nMore.", (3, 3)),
+        ("You may choose either license.", (1, 1)),
+        ("License, or (at your option) any later version.", None),
+        ("WITHOUT WARRANTIES OF ANY KIND, either express or implied.", None),
+        ("Each part is under either the GPL or the MIT license.", None),
+        ("You may choose either the AGPL or a commercial license.", None),
+    ],
+)
+def test_words_that_leave_a_choice(words, chosen):
+    assert texts.choice(words) == chosen
+
+
+def test_terms_that_are_only_nearly_found_among_others_are_looked_at_alone():
+    def match(score: float, start: int, end: int) -> dict:
+        return {"expression": "BSD-3-Clause", "rule": "bsd", "kind": "text", "score": score, "length": 200,
+                "start": start, "end": end, "files": [], "extra": "", "coverage": score}  # fmt: skip
+
+    def scan(text: str) -> Scan:
+        alone = text == "three\nfour"
+        found = match(99.0, 1, 2) if alone else match(55.0, 3, 4)
+        return Scan([{"expression": "BSD-3-Clause", "matches": [found], "log": []}], "", {1: "beside"} if alone else {})
+
+    grant = licence_file("LICENSE", "one\ntwo\nthree\nfour\n", scan, RECIPE)
+    assert grant.expression == "BSD-3-Clause" and not grant.doubt
+    assert (grant.evidence[0].start, grant.evidence[0].end) == (3, 4)
+    assert grant.about == "one\ntwo\nbeside\n"
+
+
 def test_paths_in_a_licence_text():
     found = texts.named_files(
-        'Files "src/a.c" and lib/b/, see README.md; (c) 2020 A. Body, v1.0, https://x.org/y, e.g. it.'
+        'Files "src/a.c" and lib/b/, all in docs/, see README.md; (c) 2020 A. Body, v1.0, https://x.org/y, e.g. it.'
     )
-    assert {"src/a.c", "lib/b", "readme.md"} <= found
+    assert {"src/a.c", "lib/b", "docs", "readme.md"} <= found
     assert not any("//" in word or word.startswith("v1") for word in found)
 
 
