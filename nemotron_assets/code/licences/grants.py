@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MENTION = 60
 #: Score below which a match beside a good one on the same lines is noise: a few words that many licences share.
 _NOISE, _GOOD = 25, 90
+#: Words of a rule from which it has the terms of licences and not only their names.
+_TERMS = 300
 #: What the library calls a work that its author gives to the public, by no licence's words.
 PUBLIC_DOMAIN = frozenset({"LicenseRef-scancode-public-domain", "LicenseRef-scancode-us-govt-public-domain"})
 #: Licences whose terms say "public domain" themselves.
@@ -63,6 +65,7 @@ class Grant:
     near: float = 100.0  # of a licence file: the lowest score among those terms
     found: tuple[tuple[str, int], ...] = ()  # of a licence file: the licences in it, with the length of their terms
     about: str = ""  # of a licence file: its words that are no terms of a licence, which may name files
+    lists: bool = False  # of a licence file: whether its words behind the first terms speak of parts of the work
 
     def verdict(self, recipe: CodeLicences) -> Verdict:
         found = judge(self.expression, recipe)
@@ -98,6 +101,10 @@ def granted(kind: str, path: str, scanned: Scan, lines_before: int, recipe: Code
         )  # fmt: skip
         weak = [match for match in detection["matches"] if match["score"] < recipe.min_score]
         weak = [match for match in weak if not _tolerable(match, matches, recipe)]
+        # Rules of two licences' whole texts call them a choice, as they are in the package the rule was made from.
+        weak += [
+            m for m in detection["matches"] if " OR " in m["expression"] and m["length"] > _TERMS and m["score"] < 99
+        ]
         changed = next(filter(None, (texts.change(match["extra"]) for match in detection["matches"])), "")
         if not doubt and weak:
             doubt = f"only {score:.0f}% like {said} (lines {first['start']}-{last['end']})"
@@ -192,7 +199,9 @@ def licence_file(
         return Grant("", (line,), scanned.problem or "the licence text is not known")
     rest = scanned.rest(text)
     covered = [(match["start"], match["end"]) for detection in scanned.findings for match in detection["matches"]]
-    grant = replace(grant, about=_about(text, scanned), **_main(scanned))
+    about, main = _about(text, scanned), _main(scanned)
+    behind = "\n".join(about.split("\n")[main.pop("end", 0) :]) if main.get("main") else ""
+    grant = replace(grant, about=about, lists=texts.speaks_of_parts(behind), **main)
     words = texts.restriction(rest)
     if not words and not (grant.faint and any(families(said) - families(grant.main) for said, _ in grant.found)):
         words = texts.added_condition(text, covered, scanned.beside)  # between others' licences there are always some
@@ -259,15 +268,15 @@ def _about(text: str, scanned: Scan) -> str:
     whole sentences of one package, with the names of its files."""
     lines = dict(enumerate(text.splitlines(), 1))
     for match in (match for detection in scanned.findings for match in detection["matches"]):
-        if match["kind"] == "text" and match["length"] > MENTION:
+        if match["length"] > MENTION:
             for number in range(match["start"], match["end"] + 1):
                 lines[number] = scanned.beside.get(number, "")
     return "\n".join(lines.values())
 
 
 def _main(scanned: Scan) -> dict[str, object]:
-    """The first terms of a licence text, if no other licence begins before their end, with the lowest score among them;
-    and all licences in it with the length of what stands of them."""
+    """The first terms of a licence text, if no other licence begins before their end, with the lowest score among them
+    and their last line; and all licences in it with the length of what stands of them."""
     matches = [match for detection in scanned.findings for match in detection["matches"]]
     matches = sorted((m for m in matches if statement(m["expression"])), key=lambda m: (m["start"], -m["length"]))
     found = tuple((statement(match["expression"]), match["length"]) for match in matches)
@@ -279,4 +288,4 @@ def _main(scanned: Scan) -> dict[str, object]:
     if any(other["start"] < first["end"] for other in matches if other not in own):
         return {"found": found}
     near = min(match["score"] for match in own if match in terms)
-    return {"main": first["expression"], "near": near, "found": found}
+    return {"main": first["expression"], "near": near, "found": found, "end": first["end"]}

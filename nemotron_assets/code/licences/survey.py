@@ -298,11 +298,7 @@ def _main_licence(read: list[Grant], bundled: list[Grant], named: list[Grant], r
     if not named:
         declared = read[0].main if read else ""
         kinds = _PERMISSIVE
-        if (
-            not declared
-            or any(grant.doubt for grant in bundled)
-            or not all(texts.speaks_of_parts(g.about) for g in read)
-        ):
+        if not declared or any(grant.doubt for grant in bundled) or not all(g.lists for g in read):
             return None
     if judge(declared, recipe).decision != ALLOWED:
         return None

@@ -117,6 +117,13 @@ MIXTURES = {
     "terms behind terms, and nothing says of what": (
         {"LICENSE": MIT + "\n\n" + BSD4, "a.py": CODE}, {"a.py": "rejected"},
     ),
+    "terms behind a licence that speaks of files itself": (
+        {"LICENSE": text("apache-2.0") + "\n----\n\n" + text("openssl-ssleay"), "a.py": CODE}, {"a.py": "rejected"},
+    ),
+    "both texts of what is a choice elsewhere": (
+        {"LICENSE": "All contributions are MIT licensed.\n\n" + MIT + "\n----\n\n" + text("gpl-2.0"), "a.py": CODE},
+        {"a.py": "not allowed"},
+    ),
     "terms of weak copyleft for a part, nothing names the main licence": (
         {"LICENSE": MIT + "\n\nlib/thread.c is taken from elsewhere:\n\n" + text("lgpl-2.1"), "a.py": CODE},
         {"a.py": "rejected"},
