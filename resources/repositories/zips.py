@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
@@ -44,7 +45,28 @@ class _Bounded(io.RawIOBase):
             raise RepositoryError("too_many_files", f"a directory of more than {self._most:,} bytes")
         if len(data) > 46 * self._max_files and data.count(zipfile.stringCentralDir) > 2 * self._max_files:
             raise RepositoryError("too_many_files", f"more than {2 * self._max_files:,} entries")
-        return data
+        return _with_readable_names(data) if data.startswith(zipfile.stringCentralDir) else data
+
+
+def _with_readable_names(directory: bytes) -> bytes:
+    """A zip's directory in which names that claim to be UTF-8 and are not do not claim it: zipfile gives up the whole
+    archive because of one."""
+    data, at, size = bytearray(directory), 0, zipfile.sizeCentralDir
+    while data.startswith(zipfile.stringCentralDir, at) and at + size <= len(data):
+        fields = struct.unpack(zipfile.structCentralDir, data[at : at + size])
+        flags, name, extra, comment = (fields[place] for place in (_FLAGS, _NAME, _EXTRA, _COMMENT))
+        if flags & _UTF8:
+            try:
+                data[at + size : at + size + name].decode()
+            except UnicodeDecodeError:
+                struct.pack_into("<H", data, at + _FLAGS_AT, flags & ~_UTF8)
+        at += size + name + extra + comment
+    return bytes(data)
+
+
+#: Fields of an entry of the directory, by their places in zipfile's tuple; the flag for names, where it stands.
+_FLAGS, _NAME, _EXTRA, _COMMENT = 5, 12, 13, 14
+_UTF8, _FLAGS_AT = 0x800, 8
 
 
 def zip_members(stream: BinaryIO, limits: CodeSources, budget: Budget) -> Iterator[Member]:

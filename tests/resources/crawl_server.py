@@ -39,6 +39,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if fault:
             server.faults.remove(fault)
         kind = fault[1] if fault else None
+        if kind == "trickle":
+            with contextlib.suppress(OSError):
+                for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 600:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.05)
+            self.close_connection = True
+            return
         place = server.root / unquote(self.path).lstrip("/")
         if isinstance(kind, tuple):
             status, extra = kind

@@ -140,6 +140,17 @@ def test_limits(server):
     assert not crawl("http://127.0.0.1:9", retries=0).alive()
 
 
+@pytest.mark.faults
+def test_a_server_that_sends_its_headers_byte_by_byte_is_left(server):
+    server.faults.append(("collinfo.json", "trickle"))
+    began = time.monotonic()
+    assert len(crawl(server.url, timeout_s=0.5).snapshots()) == 2  # the second attempt is answered
+    assert time.monotonic() - began < 10 and len(server.requests) == 2
+    server.faults.append(("collinfo.json", "trickle"))
+    with pytest.raises(Unavailable, match="no connection"):
+        crawl(server.url, timeout_s=0.5, retries=0).snapshots()
+
+
 def test_redirects_stay_on_the_server(server):
     server.faults.append(("collinfo.json", (302, {"Location": "/collinfo.json"})))
     assert len(crawl(server.url).snapshots()) == 2

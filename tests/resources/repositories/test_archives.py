@@ -80,6 +80,14 @@ def test_what_is_no_file_is_never_read():
     }  # fmt: skip
 
 
+def test_one_name_of_a_zip_that_is_not_utf_8_loses_no_other():
+    data = zipped([("r/a.py", b"1"), ("r/\u00e9\u00e9.py", b"2"), ("r/z.py", b"3")])
+    broken = data.replace("\u00e9\u00e9".encode(), b"\xff\xfe\xff\xfe")
+    found = fates(broken)
+    assert found["a.py"] is None and found["z.py"] is None
+    assert [fate for path, fate in found.items() if path not in ("a.py", "z.py")] == ["unreadable"]
+
+
 def test_links_and_devices_of_a_zip_are_never_read():
     def info(name: str, mode: int) -> zipfile.ZipInfo:
         made = zipfile.ZipInfo(name)
