@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from posixpath import dirname
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import debian, manifests, paths, texts
+from nemotron_assets.code.licences import debian, manifests, paths, texts, wording
 from nemotron_assets.code.licences.expressions import (
     ALLOWED,
     REJECTED,
@@ -160,7 +160,7 @@ def header(file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -> 
         if judge(grant.expression, recipe).decision == REJECTED and _in_passing(piece, before, scanned):
             grant = Grant("", ())
         rest = scanned.rest(piece)
-        restricts = "" if grant.doubt and not grant.faint else texts.restriction(rest, texts.leading_comment(rest))
+        restricts = "" if grant.doubt and not grant.faint else wording.restriction(rest, texts.leading_comment(rest))
         if restricts:
             lines = Evidence("header", file.path, before + 1, before + piece.count("\n") + 1, "")
             grant = replace(grant, doubt=f"the file says {restricts!r}", evidence=(*grant.evidence, lines), faint=False)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import texts
+from nemotron_assets.code.licences import wording
 from nemotron_assets.code.licences.expressions import (
     ALLOWED,
     REVIEW,
@@ -105,7 +105,7 @@ def granted(kind: str, path: str, scanned: Scan, lines_before: int, recipe: Code
         weak += [
             m for m in detection["matches"] if " OR " in m["expression"] and m["length"] > _TERMS and m["score"] < 99
         ]
-        changed = next(filter(None, (texts.change(match["extra"]) for match in detection["matches"])), "")
+        changed = next(filter(None, (wording.change(match["extra"]) for match in detection["matches"])), "")
         if not doubt and weak:
             doubt = f"only {score:.0f}% like {said} (lines {first['start']}-{last['end']})"
             faint = True
@@ -186,8 +186,8 @@ def licence_file(
 ) -> Grant | None:
     """What a licence text grants. None for one that only points elsewhere (R's form, "see ../LICENSE"), and for a text
     without a licence whose name is not that of a licence file after all (`named`: it is)."""
-    text = texts.without_history(text)
-    if texts.TEMPLATE.match(text) or not text.strip():
+    text = wording.without_history(text)
+    if wording.TEMPLATE.match(text) or not text.strip():
         return None
     scanned = _sharpened(text, scan(text), scan, recipe)
     grant = chosen(granted("licence_file", path, scanned, 0, recipe), text, scanned, recipe)
@@ -201,10 +201,10 @@ def licence_file(
     covered = [(match["start"], match["end"]) for detection in scanned.findings for match in detection["matches"]]
     about, main = _about(text, scanned), _main(scanned)
     behind = "\n".join(about.split("\n")[main.pop("end", 0) :]) if main.get("main") else ""
-    grant = replace(grant, about=about, lists=texts.speaks_of_parts(behind), **main)
-    words = texts.restriction(rest)
+    grant = replace(grant, about=about, lists=wording.speaks_of_parts(behind), **main)
+    words = wording.restriction(rest)
     if not words and not (grant.faint and any(families(said) - families(grant.main) for said, _ in grant.found)):
-        words = texts.added_condition(text, covered, scanned.beside)  # between others' licences there are always some
+        words = wording.added_condition(text, covered, scanned.beside)  # between others' licences there are always some
     if words and (grant.faint or not grant.doubt):
         return replace(grant, doubt=f"the licence text has words of its own: {words!r}", faint=False)
     return grant
@@ -237,7 +237,7 @@ def _sharpened(text: str, scanned: Scan, scan: Callable[[str], Scan], recipe: Co
 def chosen(grant: Grant, text: str, scanned: Scan, recipe: CodeLicences) -> Grant:
     """A grant of all licences of a text as one of any of them, if the text says so in its own words: "under either the
     GPL or the BSD license", with nothing in it but those."""
-    lines = texts.choice(text) if " AND " in grant.expression else None
+    lines = wording.choice(text) if " AND " in grant.expression else None
     if lines is None:
         return grant
     matches = [match for detection in scanned.findings for match in detection["matches"]]

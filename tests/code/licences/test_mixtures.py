@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nemotron_assets.code.licences import texts
+from nemotron_assets.code.licences import texts, wording
 from nemotron_assets.code.licences.decide import decide, excerpt
 from nemotron_assets.code.licences.grants import licence_file
 from nemotron_assets.code.licences.library import Scan
@@ -328,14 +328,14 @@ def test_names_and_titles_around_a_licence_are_no_conditions(key, library):
 
 def test_notices_restrict_and_code_that_says_the_same_of_objects_does_not():
     notice = "# This file must not be copied.\n"
-    assert texts.restriction(notice, notice)
+    assert wording.restriction(notice, notice)
     docs = 'def f():\n    """Objects of this class may not be shared between threads."""\n'
-    assert not texts.restriction(docs, texts.leading_comment(docs))
+    assert not wording.restriction(docs, texts.leading_comment(docs))
 
 
 def test_names_before_a_disclaimer_change_nothing():
-    assert not texts.change("THE TOOL HOLDERS MAKE NO AND DISCLAIM")
-    assert texts.change("MAKES NO EXCEPTIONS FOR commercial use")
+    assert not wording.change("THE TOOL HOLDERS MAKE NO AND DISCLAIM")
+    assert wording.change("MAKES NO EXCEPTIONS FOR commercial use")
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_names_before_a_disclaimer_change_nothing():
     ],
 )
 def test_words_that_leave_a_choice(words, chosen):
-    assert texts.choice(words) == chosen
+    assert wording.choice(words) == chosen
 
 
 def test_terms_that_are_only_nearly_found_among_others_are_looked_at_alone():
@@ -371,7 +371,7 @@ def test_terms_that_are_only_nearly_found_among_others_are_looked_at_alone():
 
 
 def test_paths_in_a_licence_text():
-    found = texts.named_files(
+    found = wording.named_files(
         'Files "src/a.c" and lib/b/, all in docs/, see README.md; (c) 2020 A. Body, v1.0, https://x.org/y, e.g. it.'
     )
     assert {"src/a.c", "lib/b", "docs", "readme.md"} <= found
