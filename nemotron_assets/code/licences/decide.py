@@ -159,6 +159,7 @@ def header(file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -> 
         grant = granted("header", file.path, scanned, before, recipe)
         if judge(grant.expression, recipe).decision == REJECTED and _in_passing(piece, before, scanned):
             grant = Grant("", ())
+        grant = _with_clues(grant, file, piece, before, scanned, recipe)
         rest = scanned.rest(piece)
         restricts = "" if grant.doubt and not grant.faint else wording.restriction(rest, texts.leading_comment(rest))
         if restricts:
@@ -171,6 +172,26 @@ def header(file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -> 
     doubted = [grant for grant in grants if grant.doubt]
     faint = bool(doubted) and all(grant.faint for grant in doubted)
     return Grant(join_all(grant.expression for grant in grants), all_evidence(grants), first_doubt(grants), faint)
+
+
+def _with_clues(
+    grant: Grant, file: Excerpt, piece: str, before: int, scanned: Scan, recipe: CodeLicences
+) -> Grant:  # fmt: skip
+    """A grant with a doubt where the library takes for a mere clue what a line calls a licence that is not accepted:
+    "license: [CC-BY-SA 4.0](...)" above a page."""
+    lines = piece.splitlines()
+    for detection in () if grant.doubt else scanned.findings:
+        for match in () if detection["expression"] else detection["matches"]:
+            line = lines[match["start"] - 1]
+            if _CALLED.match(line) and judge(match["expression"], recipe).decision == REJECTED:
+                at = before + match["start"]
+                clue = Evidence("header", file.path, at, at, match["expression"], match["rule"], match["score"])
+                return replace(grant, doubt=f"the file says {line.strip()[:80]!r}", evidence=(*grant.evidence, clue))
+    return grant
+
+
+#: A line that says what a licence is.
+_CALLED = re.compile(r"(?i)^\W{0,4}(?:__)?licen[sc]e(?:__)?\W{1,4}\w")
 
 
 def _in_passing(piece: str, before: int, scanned: Scan) -> bool:
@@ -250,6 +271,14 @@ def _told(
     if decision == ALLOWED:
         enclosing = (repository.folders.get(folder) for folder in paths.folders(file.path))
         for grant in filter(None, (around, *enclosing)):
+            if (
+                scope == FOLDER
+                and grant.doubt
+                and _only_declared(own)
+                and families(own.expression) <= families(grant.expression)
+            ):
+                decision, why = REVIEW, grant.doubt  # the manifest means the text that is in doubt
+                break
             if _must_look(file, own, grant, recipe):
                 decision = REVIEW
                 why = f"the {scope} says {own.expression}, but it is part of a work under {grant.expression}"
@@ -258,6 +287,10 @@ def _told(
         decision, why = REVIEW, own.doubt
     evidence = own.evidence if decision == verdict.decision or around is None else (*own.evidence, *around.evidence)
     return Decision(file.id, file.path, own.expression, decision, scope, why, evidence)
+
+
+def _only_declared(own: Grant) -> bool:
+    return all(one.kind == "manifest" for one in own.evidence)
 
 
 def _in_comment(file: Excerpt, own: Grant) -> bool:

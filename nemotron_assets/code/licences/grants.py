@@ -244,7 +244,7 @@ def chosen(grant: Grant, text: str, scanned: Scan, recipe: CodeLicences) -> Gran
     strong = [match for match in matches if match["score"] >= recipe.min_score and statement(match["expression"])]
     offered = {
         kin(name)
-        for match in strong
+        for match in matches
         if lines[0] <= match["start"] and match["end"] <= lines[1]
         for name in licences(statement(match["expression"]))
     }

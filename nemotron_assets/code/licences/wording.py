@@ -67,7 +67,7 @@ _RESTRICTS_IN_NOTICES = re.compile(
 #: Words that, put into the text of a licence, change what it says.
 _CHANGES = re.compile(
     r"(?i)\b(?:not|no|non|only|except|excluding|unless|must|shall|prohibit\w*|forbid\w*|restrict\w*|commercial\w*|"
-    r"require[sd]?|fee|royalt\w*|consent|approval|evil|military|government|compan(?:y|ies)|employees?|compet\w+|sell|"
+    r"require[sd]?|fee|royalt\w*|consent|approval|evil|military|government|companies|employees?|compet\w+|sell|"
     r"sale|saas|hosted|service|revoke|terminat\w*|notify|academic|research|personal|private|internal|educational)\b"
 )
 #: What an added paragraph of a licence file says when it is a condition.
@@ -117,7 +117,8 @@ _CHOICE = re.compile(
     r"\bchoose (?:either|any|one|which|between|the one)\b|\byou may choose\b|"
     r"\b(?:dual|tri|triple|multi)[- ]?licen[sc]ed\b|"
     r"\bat (?:your|(?:the )?users?'?s?|the licensee's) (?:own )?(?:choice|discretion|option)\b(?!\)? any later)|"
-    r"\bat the (?:discretion|choice|option) of the (?:user|licensee)"
+    r"\bat the (?:discretion|choice|option) of the (?:user|licensee)|"
+    r"(?-i:\b[A-Z][\w.]*-[\w.+-]+ OR [A-Z][\w.]*-[\w.+-]+)"
 )
 #: What makes of a choice a list of which part is under what.
 _OF_PARTS = re.compile(
@@ -166,10 +167,14 @@ def added_condition(text: str, covered: list[tuple[int, int]], beside: dict[int,
     for start, end in covered:
         lines[start - 1 : end] = [beside.get(number, "") for number in range(start, min(end, len(lines)) + 1)]
     # Names of holders are no conditions: "Copyright 2020 Personal Use Software".
-    match = _CONDITIONS.search(" ".join(" ".join(_HOLDER.sub("", line) for line in lines).split()))
+    rest = " ".join(" ".join(line if _FORBIDS.search(line) else _HOLDER.sub("", line) for line in lines).split())
+    match = _CONDITIONS.search(rest)
     return match[0][:80] if match else ""
 
 
+_FORBIDS = re.compile(
+    r"(?i)\b(?:may|must|shall|can) not\b|\bcannot\b|prohibited|forbidden|\brequires? an?\b|\bwithout\b"
+)
 _HOLDER = re.compile(r"(?i)^\W*(?:portions )?(?:copyright|\(c\)|©)[^.\n]*")
 
 

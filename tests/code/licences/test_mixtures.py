@@ -178,6 +178,24 @@ MIXTURES = {
          "lib/COPYING": text("gpl-2.0"), "lib/c.py": f"# In the public domain.\n{CODE}"},
         {"a.py": "allowed", "vendor/b.py": "review", "lib/c.py": "not allowed"},
     ),
+    "a licence in the head of a page": (
+        {"LICENSE": MIT, "b.md": "# B\n",
+         "a.md": "---\ntitle: A Spec\nauthor: John Body\nversion: 0.29\ndate: '2019-04-06'\n"
+                 "license: '[CC-BY-SA 4.0](http://creativecommons.org/licenses/by-sa/4.0/)'\n...\n\n# A\n"},
+        {"a.md": "not allowed", "b.md": "allowed"},
+    ),
+    "a choice in the words of SPDX": (
+        {"COPYING.md": "### COPYING\n\nTool is licensed under BSD-2-Clause OR LGPL-2.1-or-later.\n\n#### BSD\n\n"
+                       + text("bsd-simplified") + "\n#### LGPL\n\n" + text("lgpl-2.1"), "a.c": "int a;\n"},
+        {"a.c": "allowed"},
+    ),
+    "a company that does not endorse": (
+        {"LICENSE": BSD3.replace("copyright holder nor", "company nor"), "a.py": CODE}, {"a.py": "allowed"},
+    ),
+    "a manifest below a text that is in doubt": (
+        {"LICENSE": BSD3 + "\nNo person may use the software for military purposes.\n", "p/a.py": CODE,
+         "p/pyproject.toml": '[project]\nname = "x"\nlicense = "BSD-3-Clause"\n'}, {"p/a.py": "review"},
+    ),
     "names of licences in passing": (
         {"LICENSE": MIT, "requirements.txt": "pylint==1.9.4  # GPLv2\n",
          "a.py": f"{CODE}KNOWN = ['GPLv3', 'CC-BY-SA-4.0']\n", "b.py": f"{CODE}__license__ = 'GPLv3'\n",
@@ -310,6 +328,7 @@ def test_a_restriction_on_the_line_of_a_match_is_seen(words, library):
         ("No person may use the Software for military purposes.", 8),
         ("Derivative works have to be published under the same terms.", 23),
         ("Hosting this as a service is reserved to Acme.", 2),
+        ("Copyright (c) 2020 Acme You may not use this software in commercial products without a licence.", 2),
         ("Users in the field of nuclear energy must obtain approval first.", 2),
     ],
 )
