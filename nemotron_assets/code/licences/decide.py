@@ -89,7 +89,8 @@ def _decide(
         own = _against(file, own, recipe)
     if sidecar is not None and sidecar.whole:
         own = granted("sidecar", sidecar.path, scan(sidecar.whole), 0, recipe)
-    around, scope, missing = _around(file.path, repository)
+    around, folder, missing = _around(file.path, repository)
+    scope = NONE if around is None else FOLDER if folder else REPOSITORY
     named, override = _named(file.path, repository)
     accepted_around = around is not None and around.verdict(recipe).decision == ALLOWED
     if own.expression and accepted_around and _says_the_same(own, around, recipe):
@@ -98,7 +99,7 @@ def _decide(
     mention = own.expression and not _in_comment(file, own) and judge(own.expression, recipe).decision == ALLOWED
     if named is not None and (override or not own.expression or (mention and sidecar is None)):
         return _told(file, named, FILE, around, repository, recipe)
-    excepted = _excepted(dirname(file.path) if speaks_for_others(file) else file.path, repository)
+    excepted = _excepted(dirname(file.path) if speaks_for_others(file) else file.path, folder, repository)
     if own.expression and not (mention and excepted and sidecar is None):
         return _told(file, own, FILE, around, repository, recipe)
     if around is None:
@@ -214,16 +215,16 @@ _STATES = re.compile(r"(?i)licen[sc]|copyright|copyleft|released|distribut|terms
 
 
 def _around(path: str, repository: Repository) -> tuple[Grant | None, str, str]:
-    """The licence of the nearest folder that has one, its scope, and why none reaches the file though there is one."""
+    """The licence of the nearest folder that has one, the folder, and why none reaches the file though there is one."""
     vendored = paths.vendored_root(path)
     for folder in (path, *paths.folders(path)):  # an installed module has one of its own
         if vendored is not None and not (folder + "/").startswith(vendored + "/"):
             if "" in repository.folders:
-                return None, NONE, f"{vendored} holds other people's code, whose licence is not there"
+                return None, "", f"{vendored} holds other people's code, whose licence is not there"
             break
         if folder in repository.folders:
-            return repository.folders[folder], FOLDER if folder else REPOSITORY, ""
-    return None, NONE, ""
+            return repository.folders[folder], folder, ""
+    return None, "", ""
 
 
 def _named(path: str, repository: Repository) -> tuple[Grant | None, bool]:
@@ -250,16 +251,14 @@ def _reuse_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(piece, re.escape(piece)) for piece in pieces))
 
 
-def _excepted(path: str, repository: Repository) -> bool:
-    """Whether the licence text that holds for a file names it, or a folder it is in, among other people's parts."""
-    for folder, parts in repository.parts.items():
-        if not folder or path.startswith(folder + "/"):
-            inside = (path.removeprefix(folder + "/") if folder else path).lower().split("/")
-            # "src/greenlet/platform" excepts what is in there, "thread.c" any file of that name.
-            ends = ("/".join(inside[start:stop]) for stop in range(1, len(inside) + 1) for start in range(stop))
-            if any(end in parts for end in ends):
-                return True
-    return False
+def _excepted(path: str, folder: str, repository: Repository) -> bool:
+    """Whether the licence text of `folder`, which holds for a file, names it, or a folder it is in, among other
+    people's parts."""
+    parts = repository.parts.get(folder, frozenset())
+    inside = (path.removeprefix(folder + "/") if folder else path).lower().split("/")
+    # "src/greenlet/platform" excepts what is in there, "thread.c" any file of that name.
+    ends = ("/".join(inside[start:stop]) for stop in range(1, len(inside) + 1) for start in range(stop))
+    return any(end in parts for end in ends)
 
 
 def _told(
@@ -270,7 +269,7 @@ def _told(
     decision, why = verdict.decision, verdict.why
     if decision == ALLOWED:
         enclosing = (repository.folders.get(folder) for folder in paths.folders(file.path))
-        for grant in filter(None, (around, *enclosing)):
+        for grant in filter(None, (around, *enclosing, repository.weak)):
             if (
                 scope == FOLDER
                 and grant.doubt

@@ -199,13 +199,15 @@ def _weigh_readme(
     where: str, file: Excerpt, repository: Repository, scan: Callable[[str], Scan], recipe: CodeLicences
 ) -> None:
     """A README alone allows nothing; one that contradicts what holds for its folder makes a case for a person."""
+    around = next((f for f in paths.folders(file.path) if f in repository.folders), None)
     section, before = texts.licence_section(file.whole or "")
+    if around is None and not section and file.pieces:  # "This is free software ..." somewhere at its beginning
+        section, before = file.pieces[0]
     if not section or not texts.speaks_of_licences(section):
         return
     scanned = scan(section)
     grant = granted("readme", file.path, scanned, before, recipe)
     restricts = wording.restriction(scanned.rest(section))
-    around = next((f for f in paths.folders(file.path) if f in repository.folders), None)
     if around is None:
         if grant.expression and not where:
             repository.weak = replace(grant, doubt="only a README names the licence")

@@ -192,6 +192,15 @@ MIXTURES = {
     "a company that does not endorse": (
         {"LICENSE": BSD3.replace("copyright holder nor", "company nor"), "a.py": CODE}, {"a.py": "allowed"},
     ),
+    "accepted parts of what a README puts under the GPL": (
+        {"README": "Tool may be copied only under the terms of either the Artistic License or the GNU General Public "
+                   "License, which may be found in the Perl kit.\n", "a.pl": comment(MIT), "lib/LICENSE": MIT,
+         "lib/a.py": CODE}, {"a.pl": "review", "lib/a.py": "review"},
+    ),
+    "a folder with a licence of its own that the text above names": (
+        {"LICENSE": MIT + "\n\nlib/a/* is taken from elsewhere, see there.\n", "lib/a/LICENSE": BSD3,
+         "lib/a/x.py": CODE, "lib/b.py": CODE}, {"lib/a/x.py": "allowed", "lib/b.py": "allowed"},
+    ),
     "a manifest below a text that is in doubt": (
         {"LICENSE": BSD3 + "\nNo person may use the software for military purposes.\n", "p/a.py": CODE,
          "p/pyproject.toml": '[project]\nname = "x"\nlicense = "BSD-3-Clause"\n'}, {"p/a.py": "review"},
