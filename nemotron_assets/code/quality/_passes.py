@@ -36,6 +36,7 @@ LETTER, IDENTIFIER, HEX, BASE64, SPACE, UPPER, LOWER, DIGIT = (np.uint16(1 << n)
 
 # Kinds of strings that are searched for. A text has those of PRINTS whose bit is in its mask.
 TODO, ASSERT, GENERATED, MAIN, FIRST_PRINT = 1, 2, 4, 8, 16
+ANYWHERE = TODO | ASSERT | GENERATED  # the others count where a line begins
 
 MIN_HEX_PAIRS, MIN_BASE64, MIN_ESCAPES = 8, 64, 8
 
@@ -164,19 +165,29 @@ def _base64_runs(data, start, end, flags, row):
 
 
 @njit(cache=True, nogil=True)
+def _is_space(byte):
+    return (byte == 32) | (np.uint8(byte - 9) < 5)
+
+
+@njit(cache=True, nogil=True)
 def _bytes(data, start, end, row):
-    """What needs no state, so that the compiler does many bytes at a time: characters, letters, words."""
-    following, letters, words, before = 0, 0, 0, True
-    for i in range(start, end):
-        byte = data[i]
+    """What needs no state, so that the compiler does many bytes at a time: characters, letters, words. Returns how
+    many escapes of `_escape_runs` there can be."""
+    # In slices, because the test whether an index is negative would leave only one byte at a time.
+    text = data[start:end]
+    before, after = text[:-1], text[1:]
+    following, letters, escapes, words = 0, 0, 0, text.size > 0 and not _is_space(text[0])
+    for i in range(text.size):
+        byte = text[i]
         following += (byte & 0xC0) == 0x80
         letters += (np.uint8((byte | 32) - 97) < 26) | (byte >= 0xC0)
-    for i in range(start, end):
-        byte = data[i]
-        space = (byte == 32) | (np.uint8(byte - 9) < 5)
-        words += before & (not space)
-        before = space
-    row[_CHARACTERS], row[_LETTERS], row[_WORDS] = end - start - following, letters, words
+    for i in range(after.size):
+        words += _is_space(before[i]) & (not _is_space(after[i]))
+    for i in range(after.size):
+        hex_or_unicode = (before[i] == 92) & ((after[i] == 120) | (after[i] == 117))
+        escapes += hex_or_unicode | ((before[i] == 48) & ((after[i] | 32) == 120))
+    row[_CHARACTERS], row[_LETTERS], row[_WORDS] = text.size - following, letters, words
+    return escapes
 
 
 @njit(cache=True, nogil=True)
@@ -191,6 +202,24 @@ def _identifier(data, first, last, flags, long_word, row):
             if not flags[data[k]] & HEX:
                 return
         row[_HEX_WORD] += length
+
+
+@njit(cache=True, nogil=True)
+def _pair(data, place, end):
+    """The byte at `place` and the next, as one number."""
+    return U64(data[U64(place)]) << U64(8) | U64(data[U64(min(place + 1, end - 1))])
+
+
+@njit(cache=True, nogil=True)
+def _kinds_at(data, place, end, flags, strings, places, kinds, first_of, wanted):
+    """The wanted kinds of the strings that stand at `place`; those of TODO as whole words."""
+    found, first = 0, data[place] + 32 if 65 <= data[place] <= 90 else data[place]
+    for k in range(first_of[first], first_of[first + 1]):
+        if kinds[k] & wanted and _is_at(data, place, end, strings, places[k], places[k + 1]):
+            after = place + places[k + 1] - places[k]
+            if not (kinds[k] == TODO and after < end and flags[data[after]] & IDENTIFIER):
+                found |= kinds[k]
+    return found
 
 
 @njit(cache=True, nogil=True)
@@ -213,19 +242,20 @@ def _line(data, first, last, characters, kinds, row):
 
 
 @njit(cache=True, nogil=True)
-def count_files(
-    data, offsets, counts, masks, flags, strings, places, kinds, at_start, whole, first_of, head, long_word
-):
+def count_files(data, offsets, counts, masks, flags, strings, places, kinds, first_of, begins, head, long_word):
     """Fill `counts` (files x COUNTS, zeros) for the files data[offsets[t]:offsets[t + 1]] in UTF-8.
 
     `masks`: per file the bits of kinds that are meant. `strings`, `places`: the strings, those that begin with byte b
-    being number first_of[b] to first_of[b + 1]; `kinds`, `at_start` (of a line), `whole` (words) say what they are.
+    being number first_of[b] to first_of[b + 1]; `kinds` says what they are, `begins` by 256 times a byte plus the next
+    the kinds of the strings that begin so. Where every byte passes, indices are unsigned: others are tested for being
+    negative.
     """
     keys = np.zeros(16, U64)
     for t in range(offsets.size - 1):
         row, mask = counts[t], masks[t]
+        wanted, of_lines = mask & ANYWHERE, mask & ~ANYWHERE
         start, end = offsets[t], offsets[t + 1]
-        _bytes(data, start, end, row)
+        escapes = _bytes(data, start, end, row)
         table = 16
         while table < 2 * row[_WORDS]:
             table *= 2
@@ -237,7 +267,7 @@ def count_files(
         line_text, line_last = -1, start  # first and one behind the last byte that is no blank
         i = start
         while i < end:
-            byte = data[i]
+            byte = data[U64(i)]
             if flags[byte] & SPACE:
                 if byte == 10:
                     row[_BREAKS] += 1
@@ -247,26 +277,21 @@ def count_files(
                 continue
             if line_text < 0:
                 line_text = i
+                if begins[_pair(data, i, end)] & of_lines:
+                    line_kinds = _kinds_at(data, i, end, flags, strings, places, kinds, first_of, of_lines)
+            if i - start > head:
+                wanted &= ~GENERATED
             token, named = _SEED, False  # a word, and whether the byte before is of an identifier
-            while i < end and not flags[data[i]] & SPACE:
-                byte = data[i]
-                lower = byte + 32 if 65 <= byte <= 90 else byte
-                if not named and first_of[lower] != first_of[lower + 1]:
-                    for k in range(first_of[lower], first_of[lower + 1]):
-                        kind = kinds[k]
-                        if not kind & mask or (at_start[k] and line_text != i):
-                            continue
-                        if kind == GENERATED and i - start > head:
-                            continue
-                        if _is_at(data, i, end, strings, places[k], places[k + 1]):
-                            after = i + places[k + 1] - places[k]
-                            if not (whole[k] and after < end and flags[data[after]] & IDENTIFIER):
-                                line_kinds |= kind
+            while i < end and not flags[data[U64(i)]] & SPACE:
+                byte = data[U64(i)]
+                if not named and begins[_pair(data, i, end)] & wanted:
+                    here = wanted if i - start <= head else wanted & ~GENERATED
+                    line_kinds |= _kinds_at(data, i, end, flags, strings, places, kinds, first_of, here)
                 named = (flags[byte] & IDENTIFIER) != 0
                 if named:
                     first = i
-                    while i < end and flags[data[i]] & IDENTIFIER:
-                        token = (token ^ U64(data[i])) * _STEP
+                    while i < end and flags[data[U64(i)]] & IDENTIFIER:
+                        token = (token ^ U64(data[U64(i)])) * _STEP
                         i += 1
                     _identifier(data, first, i, flags, long_word, row)
                     continue
@@ -289,7 +314,8 @@ def count_files(
         row[_UNIQUE] = unique
         row[_LETTERS] -= row[_REPLACEMENTS]
         _base64_runs(data, start, end, flags, row)
-        _escape_runs(data, start, end, flags, row)
+        if escapes >= min(MIN_HEX_PAIRS, MIN_ESCAPES):
+            _escape_runs(data, start, end, flags, row)
         i = start
         while i < end and flags[data[i]] & SPACE:
             i += 1

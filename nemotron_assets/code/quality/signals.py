@@ -32,6 +32,10 @@ PRINTS = {
 }
 _MAIN = ("int main(", "int main (", "void main(", "void main (")
 _MAIN_LANGUAGES = ("C", "C++", "Cuda")
+#: Code is not searched for what web texts are: no number of `OF_WORDS` is made with these strings.
+_NO_STRINGS = Measures(
+    common_words=(), bullets="", terminal="", parentheses="", ellipses=(), cut_off=(), boilerplate=(), placeholder=()
+)
 
 
 def annotate(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
@@ -62,7 +66,7 @@ def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
     head, long_word = recipe.head_characters, recipe.long_word
     p.count_files(data, offsets, counts, masks, *_strings(recipe.todo, recipe.generated), head, long_word)
     n = dict(zip(p.COUNTS, counts.T, strict=True))
-    web = heuristics.measure(texts, Measures())
+    web = heuristics.measure(texts, _NO_STRINGS)
 
     def per(what: str, of: str) -> np.ndarray:
         return np.divide(n[what], n[of], out=np.zeros(len(files)), where=n[of] > 0)
@@ -153,20 +157,21 @@ def _mask(language: str) -> int:
 @functools.lru_cache(maxsize=4)
 def _strings(todo: tuple[str, ...], generated: tuple[str, ...]) -> tuple:
     """What `count_files` looks strings up in, sorted by their first bytes."""
-    known = [(string, p.TODO, False, True) for string in todo]
-    known += [(string, p.GENERATED, False, False) for string in generated]
-    known += [("assert", p.ASSERT, False, False), *((string, p.MAIN, True, False) for string in _MAIN)]
-    for k, strings in enumerate(PRINTS.values()):
-        known += [(string, p.FIRST_PRINT << k, True, False) for string in strings]
+    known = [(string, p.TODO) for string in todo] + [(string, p.GENERATED) for string in generated]
+    known += [("assert", p.ASSERT), *((string, p.MAIN) for string in _MAIN)]
+    known += [(string, p.FIRST_PRINT << k) for k, strings in enumerate(PRINTS.values()) for string in strings]
     known.sort()
-    encoded = [string.encode() for string, *_ in known]
-    firsts = np.array([string[0] for string in encoded])
+    encoded = [(string.encode(), kind) for string, kind in known]
+    firsts = np.array([string[0] for string, _ in encoded])
+    begins = np.zeros((256, 256), np.uint16)
+    for string, kind in encoded:
+        first, second = ([*part, *part.upper()] for part in (string[:1], string[1:2]))
+        begins[np.ix_(first, second or range(256))] |= kind
     return (
         p.byte_flags(),
-        np.frombuffer(b"".join(encoded), np.uint8),
-        np.cumsum([0, *map(len, encoded)]).astype(np.int64),
-        np.array([kind for _, kind, _, _ in known], np.int64),
-        np.array([at_start for _, _, at_start, _ in known], np.bool_),
-        np.array([whole for _, _, _, whole in known], np.bool_),
+        np.frombuffer(b"".join(string for string, _ in encoded), np.uint8),
+        np.cumsum([0, *(len(string) for string, _ in encoded)]).astype(np.int64),
+        np.array([kind for _, kind in encoded], np.int64),
         np.searchsorted(firsts, np.arange(257)).astype(np.int64),
+        begins.ravel(),
     )

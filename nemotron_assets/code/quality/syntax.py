@@ -10,10 +10,10 @@ import ast
 import contextlib
 import functools
 import gc
+import operator
 import re
 import symtable
 import warnings
-from array import array
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -67,6 +67,7 @@ _WORD = re.compile(r"\S+")
 _COUNTED = ("syntax_ok", "size", "functions", "imports", "passes", "trivial", "constants", "visible", "visible_words")
 #: Nodes whose spans count, in the order in which two of the same span are taken.
 _SPANS = {"comment": _passes.COMMENT, "doc": _passes.DOCSTRING, "string": _passes.STRING}
+_BYTE_RANGE = operator.attrgetter("byte_range")
 
 
 def measure(
@@ -82,9 +83,13 @@ def measure(
             tools = _tools(language) if text is not None else None
             data = text.encode("utf-8", "replace") if tools else b""
             if tools and len(data) <= max_bytes:
-                rows[file], nodes = _counted(text, data, language, *tools)
+                rows[file], nodes = _counted(data, language, *tools)
                 parsed[file] = data
                 spans.add(file, nodes)
+        # Taking turns with the other parser, Python's would be a fifth slower.
+        for file, row in enumerate(rows):
+            if languages[file] == "Python" and row[0] and not _parses(texts[file]):
+                rows[file] = (0, *row[1:])
     counts = pl.DataFrame(rows, dict.fromkeys(_COUNTED, pl.Int64), orient="row")
     return _shares(counts.hstack(spans.counted(parsed, long_string)), found)
 
@@ -93,20 +98,21 @@ class _Spans:
     """Bytes that comments, docstrings and strings take in files."""
 
     def __init__(self) -> None:
-        self.ranges, self.kinds, self.files = array("q"), array("q"), array("q")
+        self.ranges: list[int] = []  # start, end, start, end, ...
+        self.groups: list[tuple[int, int, int]] = []  # (file, kind, how many of the ranges)
 
     def add(self, file: int, nodes: dict[str, list[Any]]) -> None:
         """One file's nodes, by the names of `_SPANS`."""
         for name, kind in _SPANS.items():
-            of_kind = nodes.get(name, ())
-            self.ranges.extend(chain.from_iterable([node.byte_range for node in of_kind]))
-            self.kinds.extend([kind] * len(of_kind))
-            self.files.extend([file] * len(of_kind))
+            if of_kind := nodes.get(name):
+                self.ranges += chain.from_iterable(map(_BYTE_RANGE, of_kind))
+                self.groups.append((file, kind, len(of_kind)))
 
     def counted(self, texts: Sequence[bytes], long_string: int) -> pl.DataFrame:
         """What `_passes.count_spans` counts, a row per file."""
-        starts, ends = np.array(self.ranges, np.int64).reshape(-1, 2).T
-        kinds, files = np.array(self.kinds, np.int64), np.array(self.files, np.int64)
+        starts, ends = np.fromiter(self.ranges, np.int64, len(self.ranges)).reshape(-1, 2).T
+        *of_groups, many = np.array(self.groups, np.int64).reshape(-1, 3).T
+        files, kinds = (np.repeat(column, many) for column in of_groups)
         # A tree gives its nodes in no order; of nodes that begin together, the outer one comes first.
         order = np.lexsort((kinds, -ends, starts, files))
         counts = np.zeros((len(texts), len(_passes.SPAN_COUNTS)), np.int64)
@@ -115,22 +121,21 @@ class _Spans:
         return pl.DataFrame(dict(zip(_passes.SPAN_COUNTS, counts.T, strict=True)))
 
 
-def _counted(text: str, data: bytes, language: str, parser: Any, query: Any) -> tuple[tuple, dict[str, list[Any]]]:
+def _counted(data: bytes, language: str, parser: Any, query: Any) -> tuple[tuple, dict[str, list[Any]]]:
     """(values of `_COUNTED`, nodes by the names of the query)."""
     from tree_sitter import QueryCursor
 
     root = parser.parse(data).root_node
     nodes = QueryCursor(query).captures(root) if query is not None else {}
-    ok, visible, words = not root.has_error, None, None
-    if language == "Python":
-        ok = ok and _parses(text)
+    visible, words = None, None
     if language == "HTML":
         shown = " ".join(
             data[node.start_byte : node.end_byte].decode(errors="replace") for node in nodes.get("text", ())
         )
         visible, words = len(shown), len(_WORD.findall(shown))
     kinds = ("function", "import", "pass", "trivial", "constant")
-    return (int(ok), len(data), *(len(nodes.get(kind, ())) for kind in kinds), visible, words), nodes
+    counts = [len(nodes.get(kind, ())) for kind in kinds]
+    return (int(not root.has_error), len(data), *counts, visible, words), nodes
 
 
 def _shares(counts: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
