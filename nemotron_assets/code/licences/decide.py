@@ -29,6 +29,7 @@ from nemotron_assets.code.licences.grants import (
     Evidence,
     Grant,
     all_evidence,
+    chosen,
     families,
     first_doubt,
     granted,
@@ -132,7 +133,8 @@ def _says_the_same(own: Grant, around: Grant, recipe: CodeLicences) -> bool:
     "under A and B" where the repository leaves the choice between A and B, or "public domain", which asks for less."""
     if own.faint:
         return judge(own.expression, recipe).decision == ALLOWED
-    if not own.doubt and set(licences(own.expression)) <= PUBLIC_DOMAIN:
+    names = set(licences(own.expression)) - PUBLIC_DOMAIN
+    if not own.doubt and names <= set(licences(around.expression)) and len(names) < len(licences(own.expression)):
         return True
     same = set(licences(own.expression)) == set(licences(around.expression))
     return not own.doubt and same and " OR " in around.expression
@@ -157,7 +159,7 @@ def header(file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -> 
     grants = []
     for piece, before in file.pieces:
         scanned = scan(piece)
-        grant = granted("header", file.path, scanned, before, recipe)
+        grant = chosen(granted("header", file.path, scanned, before, recipe), piece, scanned)
         if judge(grant.expression, recipe).decision == REJECTED and _in_passing(piece, before, scanned):
             grant = Grant("", ())
         grant = _with_clues(grant, file, piece, before, scanned, recipe)
@@ -301,18 +303,20 @@ def _in_comment(file: Excerpt, own: Grant) -> bool:
 def _must_look(file: Excerpt, own: Grant, around: Grant, recipe: CodeLicences) -> bool:
     """Whether what is accepted by itself is not kept because of the licence of the work it is part of."""
     rule = recipe.own_licence_in_rejected
-    if rule == "allowed" or judge(around.expression, recipe).decision != REJECTED:
+    expression = join_all([around.expression, around.claimed])
+    if rule == "allowed" or judge(expression, recipe).decision != REJECTED:
         return False
-    if " OR " in own.expression and families(around.expression) <= families(own.expression):
-        return False  # what is around are the texts of the choice that the file leaves
+    off = [name for name in licences(expression) if judge(name, recipe).decision == REJECTED]
+    if " OR " in own.expression and families(expression) <= families(own.expression):
+        # What is around are the texts of the choice that the file leaves; others of a work under the GPL may not.
+        return any(category(name) == "Copyleft" for name in off)
     # A text that begins with what the file says in its first comment, or with accepted terms, and goes on with other
     # permissive ones does not bind the file.
     begins = families(own.expression) <= families(around.main) or judge(around.main, recipe).decision == ALLOWED
-    if around.main and begins and _in_comment(file, own):
-        off = [name for name in licences(around.expression) if judge(name, recipe).decision != ALLOWED]
-        if all(category(name) in ("Permissive", "Public Domain") for name in off):
-            return False
-    return rule == "review" or binds_the_whole(around.expression, recipe)
+    permissive = all(category(name) in ("Permissive", "Public Domain") for name in off)
+    if around.main and begins and permissive and _in_comment(file, own):
+        return False
+    return rule == "review" or binds_the_whole(expression, recipe)
 
 
 def speaks_for_others(file: Excerpt) -> bool:

@@ -62,12 +62,14 @@ def combine(folder: Folder, recipe: CodeLicences) -> Grant | None:
         main = _main_licence(read, bundled, named, recipe)
         if main is not None:
             return replace(main, evidence=evidence)
+    claimed = ""
     if judge(expression, recipe).decision == ALLOWED:
         against = [g for g in named if judge(g.expression, recipe).decision != ALLOWED]
         if against:
             other = against[0]
             doubt = doubt or f"{other.evidence[0].path} says {other.expression}, the licence text {expression}"
-    return Grant(expression, evidence, doubt, main=read[0].main if len(read) == 1 else "")
+            claimed = other.expression
+    return Grant(expression, evidence, doubt, claimed=claimed, main=read[0].main if len(read) == 1 else "")
 
 
 def _terms(read: list[Grant]) -> list[Grant]:

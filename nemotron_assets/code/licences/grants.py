@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MENTION = 60
 #: Score below which a match beside a good one on the same lines is noise: a few words that many licences share.
 _NOISE, _GOOD = 25, 90
+#: Score from which a name in a choice is that licence's.
+_NAMED = 70
 #: Words of a rule from which it has the terms of licences and not only their names.
 _TERMS = 300
 #: What the library calls a work that its author gives to the public, by no licence's words.
@@ -61,6 +63,7 @@ class Grant:
     evidence: tuple[Evidence, ...]
     doubt: str = ""
     faint: bool = False  # the doubt is only that few words of it stand there, a mention in passing
+    claimed: str = ""  # what a manifest says otherwise
     main: str = ""  # of a licence file: what its first terms are, if no other licence's stand among them
     near: float = 100.0  # of a licence file: the lowest score among those terms
     found: tuple[tuple[str, int], ...] = ()  # of a licence file: the licences in it, with the length of their terms
@@ -190,7 +193,7 @@ def licence_file(
     if wording.TEMPLATE.match(text) or not text.strip():
         return None
     scanned = _sharpened(text, scan(text), scan, recipe)
-    grant = chosen(granted("licence_file", path, scanned, 0, recipe), text, scanned, recipe)
+    grant = chosen(granted("licence_file", path, scanned, 0, recipe), text, scanned)
     if not grant.expression:
         pointed = any(match["files"] for detection in scanned.findings for match in detection["matches"])
         if (pointed and len(text) < 1_000) or not named:
@@ -234,14 +237,13 @@ def _sharpened(text: str, scanned: Scan, scan: Callable[[str], Scan], recipe: Co
     return Scan(findings, scanned.problem, beside)
 
 
-def chosen(grant: Grant, text: str, scanned: Scan, recipe: CodeLicences) -> Grant:
+def chosen(grant: Grant, text: str, scanned: Scan) -> Grant:
     """A grant of all licences of a text as one of any of them, if the text says so in its own words: "under either the
     GPL or the BSD license", with nothing in it but those."""
     lines = wording.choice(text) if " AND " in grant.expression else None
     if lines is None:
         return grant
     matches = [match for detection in scanned.findings for match in detection["matches"]]
-    strong = [match for match in matches if match["score"] >= recipe.min_score and statement(match["expression"])]
     offered = {
         kin(name)
         for match in matches
@@ -254,7 +256,8 @@ def chosen(grant: Grant, text: str, scanned: Scan, recipe: CodeLicences) -> Gran
             return grant
     if len(offered) < 2:
         return grant
-    expression = join_any(dict.fromkeys(name for match in strong for name in licences(statement(match["expression"]))))
+    named = [match for match in matches if match["score"] >= _NAMED]
+    expression = join_any(dict.fromkeys(name for match in named for name in licences(statement(match["expression"]))))
     return replace(grant, expression=expression, doubt="" if grant.faint else grant.doubt, faint=False)
 
 

@@ -189,7 +189,7 @@ def _choices(file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -
     for piece in (section, *(piece for piece, _ in file.pieces)):
         if piece and texts.speaks_of_licences(piece):
             scanned = scan(piece)
-            grant = chosen(granted("readme", file.path, scanned, 0, recipe), piece, scanned, recipe)
+            grant = chosen(granted("readme", file.path, scanned, 0, recipe), piece, scanned)
             if " OR " in grant.expression and not grant.doubt and not wording.restriction(scanned.rest(piece)):
                 found.append(grant.expression)
     return found

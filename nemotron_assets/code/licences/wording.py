@@ -111,14 +111,17 @@ def change(inserted: str) -> str:
 _DISCLAIMER = re.compile(r"\bMAKES? NO\b")
 #: Words that leave a choice. "One of" alone does not: each file may be under another. Nor does the GPL's "(at your
 #: option) any later version".
+_NAME = r"(?:L?GPL|GNU|MIT|Expat|BSD|Apache|Artistic|MPL|Mozilla|ISC|zlib)"
 _CHOICE = re.compile(
     r"(?i)\b(?:under|terms of|conditions of) (?:the (?:terms|conditions) of )?(?:either\b|any (?:one )?of\b)|"
     r"\b(?:can|may) be (?:used|distributed|copied|licensed)[^.]{0,60} under one of\b|"
-    r"\bchoose (?:either|any|one|which|between|the one)\b|\byou may choose\b|"
+    r"\bchoose (?:either|any|one|which|between|the one)\b|\byou may choose\b|\byour choice of\b|"
     r"\b(?:dual|tri|triple|multi)[- ]?licen[sc]ed\b|"
     r"\bat (?:your|(?:the )?users?'?s?|the licensee's) (?:own )?(?:choice|discretion|option)\b(?!\)? any later)|"
     r"\bat the (?:discretion|choice|option) of the (?:user|licensee)|"
-    r"(?-i:\b[A-Z][\w.]*-[\w.+-]+ OR [A-Z][\w.]*-[\w.+-]+)"
+    # "BSD-2-Clause OR LGPL-2.1-or-later"; "LGPLv2.1 or Apache License 2.0".
+    r"(?-i:\b[A-Z][\w.]*-[\w.+-]+ OR [A-Z][\w.]*-[\w.+-]+)|"
+    rf"\b{_NAME}[\w.+-]*(?: public)?(?: licen[sc]e)?(?:,? (?:version |v)?[0-9][0-9.]*\+?)?,? or (?:the |under )?{_NAME}"
 )
 #: What makes of a choice a list of which part is under what.
 _OF_PARTS = re.compile(
@@ -132,7 +135,7 @@ def choice(text: str) -> tuple[int, int] | None:
     """The lines (from 1, both included) of the paragraph in which a text leaves the choice between licences, with the
     list that follows it; None if none does."""
     start, paragraphs = 1, []
-    for paragraph in re.split(r"\n[ \t]*\n", text):
+    for paragraph in re.split(r"\n[ \t*#/;%!-]*\n", text):
         end = start + paragraph.count("\n")
         paragraphs.append((paragraph, start, end))
         start = end + 2

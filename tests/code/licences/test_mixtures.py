@@ -192,6 +192,29 @@ MIXTURES = {
     "a company that does not endorse": (
         {"LICENSE": BSD3.replace("copyright holder nor", "company nor"), "a.py": CODE}, {"a.py": "allowed"},
     ),
+    "a choice in the header, the text of one side beside it": (
+        {"LICENSE.LGPL": text("lgpl-2.1"), "LICENSE.Apache2": text("apache-2.0"),
+         "a.c": "/*\n * Copyright (c) 2014 A. Body\n *\n * This file is licensed to you under your choice of the GNU\n"
+                " * Lesser General Public License, version 2.1 or any later version (LGPLv2.1 or\n * later), or the "
+                "Apache License 2.0.\n */\nint a;\n", "b.c": "int b;\n"}, {"a.c": "allowed", "b.c": "rejected"},
+    ),
+    "a choice in a README, by names": (
+        {"LICENSE.LGPL": text("lgpl-2.1"), "LICENSE.Apache2": text("apache-2.0"), "b.c": "int b;\n",
+         "README.md": "# Tool\n\n### License\n\nTool is LGPLv2.1 or Apache License 2.0.\n"}, {"b.c": "allowed"},
+    ),
+    "a choice in the headers of a work under the GPL": (
+        {"COPYING": text("gpl-2.0"), "LICENSES/Apache-2.0": text("apache-2.0"),
+         "a.c": "// SPDX-License-" "Identifier: GPL-2.0-or-later OR Apache-2.0\nint a;\n"}, {"a.c": "review"},
+    ),
+    "an accepted folder where the manifest contradicts the text": (
+        {"LICENSE": MIT, "package.json": npm("GPL-3.0-only"), "lib/LICENSE": BSD3, "lib/a.js": "let a;\n"},
+        {"lib/a.js": "review"},
+    ),
+    "public domain beside the licence of the work": (
+        {"LICENSE": text("apache-2.0"),
+         "a.java": "/* Licensed under the Apache License, Version 2.0 */\n/* This code is in the public domain. */\n"},
+        {"a.java": "allowed"},
+    ),
     "accepted parts of what a README puts under the GPL": (
         {"README": "Tool may be copied only under the terms of either the Artistic License or the GNU General Public "
                    "License, which may be found in the Perl kit.\n", "a.pl": comment(MIT), "lib/LICENSE": MIT,
