@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from nemotron_assets.code.licences import paths
 from nemotron_assets.code.licences.expressions import ALLOWED, category, join_all, judge, licences, statement
-from nemotron_assets.code.licences.grants import MENTION, Grant, all_evidence, families, first_doubt, kin
+from nemotron_assets.code.licences.grants import MENTION, PUBLIC_DOMAIN, Grant, all_evidence, families, first_doubt, kin
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code_licences import CodeLicences
@@ -65,6 +66,7 @@ def combine(folder: Folder, recipe: CodeLicences) -> Grant | None:
     claimed = ""
     if judge(expression, recipe).decision == ALLOWED:
         against = [g for g in named if judge(g.expression, recipe).decision != ALLOWED]
+        against = [g for g in against if not set(licences(g.expression)) <= PUBLIC_DOMAIN]
         if against:
             other = against[0]
             doubt = doubt or f"{other.evidence[0].path} says {other.expression}, the licence text {expression}"
@@ -116,14 +118,31 @@ def _main_licence(read: list[Grant], bundled: list[Grant], named: list[Grant], r
             return None
     if judge(declared, recipe).decision != ALLOWED:
         return None
-    for grant in read:
-        confirmed = _same(grant.main, declared) and (not grant.doubt or (grant.faint and grant.near >= _CONFIRMED))
-        if not confirmed:
-            return None
-    parts = [found for grant in [*read, *bundled] for found in grant.found if not _same(found[0], declared)]
+    others = [grant for grant in read if not _confirms(grant, declared)]
+    if others and (len(others) == len(read) or not all(map(_of_a_named_part, others))):
+        return None
+    parts = [
+        found
+        for grant in [*read, *bundled]
+        for found in (() if grant in others else grant.found)
+        if not _same(found[0], declared)
+    ]
     if not all(_of_a_part(expression, length, kinds) for expression, length in parts):
         return None
     return Grant(declared, (), about="\n".join(grant.about for grant in [*read, *bundled]) if parts else "")
+
+
+def _confirms(grant: Grant, declared: str) -> bool:
+    """Whether a licence text begins with what a manifest declares; nearly its terms will do."""
+    return _same(grant.main, declared) and (not grant.doubt or (grant.faint and grant.near >= _CONFIRMED))
+
+
+def _of_a_named_part(grant: Grant) -> bool:
+    """Whether a text beside that of the work is called after its licence, a permissive one or one of fonts:
+    OFL-License.txt."""
+    fonts = grant.main.startswith(("OFL-", "Ubuntu-font-"))
+    named = paths.names_a_licence(grant.evidence[0].path) and not grant.doubt
+    return named and (fonts or all(_of_a_part(said, length, _PERMISSIVE) for said, length in grant.found))
 
 
 def _same(main: str, declared: str) -> bool:

@@ -38,6 +38,7 @@ _NAMED = 70
 _TERMS = 300
 #: What the library calls a work that its author gives to the public, by no licence's words.
 PUBLIC_DOMAIN = frozenset({"LicenseRef-scancode-public-domain", "LicenseRef-scancode-us-govt-public-domain"})
+_PROPRIETARY = "LicenseRef-scancode-proprietary-license"
 #: Licences whose terms say "public domain" themselves.
 _DEDICATIONS = frozenset({"CC0-1.0", "Unlicense"})
 
@@ -126,14 +127,24 @@ def _without_noise(detection: dict, recipe: CodeLicences) -> dict | None:
     kept = [
         match
         for match in detection["matches"]
-        if match["score"] >= _NOISE
-        or not any(match["start"] <= other["end"] and other["start"] <= match["end"] for other in good)
+        if not any(
+            match["start"] <= other["end"] and other["start"] <= match["end"]
+            for other in good
+            if match["score"] < _NOISE or _misread(match, other)
+        )
     ]
     expression = detection["expression"]
     if len(kept) < len(detection["matches"]):
         expression = join_all(match["expression"] for match in kept)
     said = statement(expression)
     return {**detection, "matches": kept, "expression": said} if said else None
+
+
+def _misread(match: dict, named: dict) -> bool:
+    """Whether a match is a sentence about a proprietary licence with the name of another in its place: "governed by the
+    3-clause BSD license that can be found in the LICENSE file"."""
+    proprietary = match["expression"] == _PROPRIETARY and match["expression"] != named["expression"]
+    return proprietary and match["coverage"] < 100 and match["length"] <= MENTION
 
 
 def _tolerable(weak: dict, matches: list[dict], recipe: CodeLicences) -> bool:

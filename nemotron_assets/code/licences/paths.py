@@ -71,6 +71,13 @@ def is_plain_licence(path: str) -> bool:
     return bool(_PLAIN.match(basename(path)))
 
 
+def names_a_licence(path: str) -> bool:
+    """Whether the name of a licence text says which licence it is: OFL-License.txt, LICENSE.MIT."""
+    return bool(
+        re.sub(r"(?i)(?:un)?licen[sc]es?|copying|copyright|\.(?:txt|md|markdown|rst|html?)$|\W|_", "", basename(path))
+    )
+
+
 def is_bundled_licence(path: str) -> bool:
     """Whether a licence text is by its name that of somebody else's work, of which parts are included: one in a folder
     of licences, LICENSE.third-party, LICENSES beside a LICENSE, or that of a part (LICENSE-docs)."""

@@ -53,8 +53,9 @@ _RESTRICTS_IN_NOTICES = re.compile(
             r"(?:may|must|shall|can|is) ?not be (?:copied|reproduced|redistributed|disclosed|distributed|sold|shared)",
             r"(?:may|must|shall|can|is) ?not be modified",
             r"(?:may|can|must|shall) only be used",
-            rf"{_WHERE}(?:[ -]\w+){{0,3}}[ -]only\b",
-            r"(?:do|does) not (?:permit|allow|grant)",
+            # "Internal use only" is said of functions.
+            rf"(?!internal|private){_WHERE}(?:[ -]\w+){{0,3}}[ -]only\b",
+            r"(?:licen[sc]e|agreement|permission|terms?|we|owner|author)s? (?:do|does) not (?:permit|allow|grant)",
             r"(?:requires?|needs?|without|buy\w*|purchas\w*|obtain\w*) an? (?:separate|commercial|paid|written)\b",
             r"must pay\b",
             r"\b(?:is|are) (?:strictly |expressly )?(?:prohibited|forbidden)\b",
@@ -73,9 +74,11 @@ _CHANGES = re.compile(
 #: What an added paragraph of a licence file says when it is a condition.
 _CONDITIONS = re.compile(
     r"(?i)\b(?:may|must|shall|can) not\b|\bnot (?:permitted|allowed|granted)|prohibit|forbid|restrict|provided that|"
-    r"subject to(?! the same)|additional (?:terms|conditions|restrictions)|on condition|in exchange|"
+    r"subject to(?! the same| ?\.)|additional (?:terms|conditions|restrictions)|on condition|in exchange|"
     r"you (?:must|agree|shall)|"
-    r"\bonly (?:if|for|when|to|in|with|be)\b|except (?:that|for|where|when)(?! (?:\w+ )?(?:stated|noted|specified))|"
+    r"\bonly (?:if|for|when|to|in|with|be)\b|"
+    r"except (?:that|for|where|when)"
+    r"(?! (?:[\w-]+ ){0,4}(?:stated|noted|specified|outlined|listed|described|indicated|below))|"
     r"does not (?:apply|cover|extend|include)|is not (?:licensed|covered)|different licen|separate licen|commercial|"
     # A sentence that speaks of use and sets a bound to it.
     r"\b(?:us(?:e|es|ed|ing|age)|(?:re)?distribut\w*|offer\w*|cop(?:y|ies)|sell\w*|modif\w*|permission)\b[^.]{0,160}"
@@ -200,9 +203,13 @@ def named_files(text: str) -> frozenset[str]:
     """What in a text looks like a path: words with a slash, a folder's at their end too, or with a dot inside and an
     ending of letters."""
     words = (word.strip("`'\"()[]<>{},;:.*").removeprefix("./").rstrip("*").lower() for word in text.split())
-    return frozenset(word.rstrip("/") for word in words if _PATH.fullmatch(word) and "//" not in word)
+    folders = (match[1].lower().strip("/") for match in _FOLDER.finditer(text))
+    paths = (word.rstrip("/") for word in words if _PATH.fullmatch(word) and "//" not in word)
+    return frozenset(folders).union(paths) - {""}
 
 
+#: The "docs" directory, the directory docs/.
+_FOLDER = re.compile(r"""(?i)["'`]([\w./-]{2,60})["'`]\s+(?:sub)?(?:director(?:y|ies)|folders?)\b""")
 _PATH = re.compile(r"[\w.+@-]+(?:/[\w.+@-]+)+/?|[\w.+@-]{2,}/|[\w+@-]+(?:\.[\w+@-]+)*\.[a-z]\w{0,5}")
 
 

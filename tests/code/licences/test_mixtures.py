@@ -52,6 +52,10 @@ Releases since 2.0 are GPL-compatible, which does not mean that we distribute th
 B. TERMS AND CONDITIONS FOR ACCESSING OR OTHERWISE USING PYTHON
 
 """
+GOVERNED = (
+    "# Copyright (c) 2013 the Tool authors. All rights reserved.\n# Use of this source code is governed by the {}\n"
+    "# that can be found in the LICENSE file.\n" + CODE
+)
 BUNDLED = MIT + "\n\nlib/thread.c is taken from elsewhere and is under these terms:\n\n" + BSD4
 #: name -> (files of the repository, what is expected of some of them)
 MIXTURES = {
@@ -214,6 +218,34 @@ MIXTURES = {
         {"LICENSE": text("apache-2.0"),
          "a.java": "/* Licensed under the Apache License, Version 2.0 */\n/* This code is in the public domain. */\n"},
         {"a.java": "allowed"},
+    ),
+    "a name in the place of a proprietary licence": (
+        {"LICENSE": BSD3, "a.py": GOVERNED.format("3-clause BSD license"), "b.py": GOVERNED.format("Polyform License")},
+        {"a.py": "allowed", "b.py": "not allowed"},
+    ),
+    "a folder in quotes": (
+        {"LICENSE": BSD3 + '\nDocumentation License\n\nThe documentation portion (the rendered contents of the\n'
+                           '"docs" directory of a checkout) is supplied under CC BY-SA 4.0.\n', "docs/conf.py": CODE,
+         "a.py": CODE, "pyproject.toml": '[project]\nname = "x"\nlicense = "BSD-3-Clause"\n'},
+        {"docs/conf.py": "review", "a.py": "allowed"},
+    ),
+    "parts that are excepted and under accepted licences": (
+        {"LICENSE": "Except for portions outlined below, Tool is released under an MIT license:\n\n" + MIT
+                    + "\nPortions of Tool, in lib/a, come from elsewhere:\n\n" + BSD3,
+         "package.json": npm("MIT"), "a.js": "let a = 1;\n"}, {"a.js": "allowed"},
+    ),
+    "a manifest that says public domain, a text that leaves a choice": (
+        {"LICENSE": "The software is available under your choice of\nUnlicense (SPDX short identifier: Unlicense) or\n"
+                    "MIT No Attribution License (SPDX short identifier: MIT-0).\n\n-----\n\n" + text("unlicense")
+                    + "\n-----\n\n" + text("mit-0"), "setup.py": "setup(name='x', license='Public Domain')\n",
+         "a.py": CODE}, {"a.py": "allowed"},
+    ),
+    "texts of fonts beside that of the work": (
+        {"LICENSE": MIT, "OFL-License.txt": text("ofl-1.1"), "package.json": npm("MIT"), "a.js": "let a = 1;\n"},
+        {"a.js": "allowed", "OFL-License.txt": "rejected"},
+    ),
+    "a second plain text beside that of the work": (
+        {"LICENSE": MIT, "COPYING": BSD4, "package.json": npm("MIT"), "a.js": "let a = 1;\n"}, {"a.js": "not allowed"},
     ),
     "accepted parts of what a README puts under the GPL": (
         {"README": "Tool may be copied only under the terms of either the Artistic License or the GNU General Public "
@@ -382,6 +414,13 @@ def test_notices_restrict_and_code_that_says_the_same_of_objects_does_not():
     assert wording.restriction(notice, notice)
     docs = 'def f():\n    """Objects of this class may not be shared between threads."""\n'
     assert not wording.restriction(docs, texts.leading_comment(docs))
+
+
+def test_what_is_said_of_functions_is_no_restriction():
+    for said in ("For internal use only.", "The server does not allow empty names."):
+        assert not wording.restriction(f'"""{said}"""', f'"""{said}"""')
+    for said in ("For academic use only.", "The license does not allow copying."):
+        assert wording.restriction(f"# {said}", f"# {said}")
 
 
 def test_names_before_a_disclaimer_change_nothing():
