@@ -212,7 +212,7 @@ def licence_file(
         line = Evidence("licence_file", path, 1, text.count("\n") + 1, "", "", 0.0)
         return Grant("", (line,), scanned.problem or "the licence text is not known")
     rest = scanned.rest(text)
-    covered = [(match["start"], match["end"]) for detection in scanned.findings for match in detection["matches"]]
+    covered = [(match["start"], match["end"]) for match in _stated(scanned)]
     about, main = _about(text, scanned), _main(scanned)
     behind = "\n".join(about.split("\n")[main.pop("end", 0) :]) if main.get("main") else ""
     grant = replace(grant, about=about, lists=wording.speaks_of_parts(behind), **main)
@@ -277,11 +277,16 @@ def kin(name: str) -> str:
     return re.split(r"-v?[0-9]", name)[0]
 
 
+def _stated(scanned: Scan) -> list[dict]:
+    """The matches of what states a licence; what the library takes for a clue stays what the author has written."""
+    return [match for detection in scanned.findings if detection["expression"] for match in detection["matches"]]
+
+
 def _about(text: str, scanned: Scan) -> str:
     """A licence text without the terms of licences. What the library knows as a mention stays: some of its rules are
     whole sentences of one package, with the names of its files."""
     lines = dict(enumerate(text.splitlines(), 1))
-    for match in (match for detection in scanned.findings for match in detection["matches"]):
+    for match in _stated(scanned):
         if match["length"] > MENTION:
             for number in range(match["start"], match["end"] + 1):
                 lines[number] = scanned.beside.get(number, "")

@@ -194,9 +194,15 @@ _HISTORY = re.compile(
 )
 
 
+#: What somebody may have put into the history.
+_BINDS = re.compile(
+    r"(?i)\b(?:may|must|shall) (?:not|only)\b|\bno (?:person|one|company)\b|\brequires? an?\b|prohibited|forbidden"
+)
+
+
 def without_history(text: str) -> str:
     """A licence text without the history that stands before its terms; lines keep their numbers."""
-    return _HISTORY.sub(lambda match: "\n" * match[0].count("\n"), text)
+    return _HISTORY.sub(lambda match: match[0] if _BINDS.search(match[0]) else "\n" * match[0].count("\n"), text)
 
 
 def named_files(text: str) -> frozenset[str]:

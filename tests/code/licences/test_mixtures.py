@@ -403,6 +403,20 @@ def test_an_added_condition_is_seen_wherever_it_stands(words, place, library):
     assert decided({**files, "package.json": npm("MIT")}, library)["a.js"].decision != "allowed"
 
 
+def test_a_condition_is_seen_where_the_library_has_a_clue_of_its_own(library):
+    words = "You may not use this software in commercial products without buying a licence.\n"
+    two = f"Dual licensed under WTFPL and MIT:\n\n---\n\n{text('wtfpl-2.0')}\n\n---\n\n{MIT}"
+    assert decided({"LICENSE": two, "a.py": CODE}, library)["a.py"].decision == "allowed"
+    assert decided({"LICENSE": f"{words}\n{two}", "a.py": CODE}, library)["a.py"].decision != "allowed"
+
+
+def test_a_condition_in_the_history_of_python_is_seen(library):
+    for words, decision in (("", "allowed"), ("\nNo person may use it for military purposes.\n", "not allowed")):
+        license = PYTHON.replace("\nB. TERMS", f"{words}\nB. TERMS") + text("python")
+        found = decided({"LICENSE": license, "a.py": CODE}, library)["a.py"].decision
+        assert (found == "allowed") == (decision == "allowed")
+
+
 @pytest.mark.parametrize("key", ["mit", "bsd-new", "isc", "unlicense"])
 def test_names_and_titles_around_a_licence_are_no_conditions(key, library):
     around = "Tool\n====\n\nCopyright (c) 2010-2020 Use Not Only Games Company, Inc. and others\n\n"
