@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from posixpath import dirname
+from posixpath import basename, dirname
 from typing import TYPE_CHECKING
 
 from nemotron_assets.code.licences import debian, manifests, paths, texts, wording
@@ -40,6 +40,7 @@ from nemotron_assets.code.licences.survey import Excerpt, Repository, survey
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code_licences import CodeLicences
 
+_ABOUT_LICENCES = re.compile(r"(?i)licen[sc]e|copying|copyright|notice")
 FILE, FOLDER, REPOSITORY, NONE = "file", "folder", "repository", "none"
 
 
@@ -77,7 +78,11 @@ def decide(files: Iterable[Excerpt], scan: Callable[[str], Scan], recipe: CodeLi
     files = list(files)
     repository = survey(files, scan, recipe)
     sidecars = {file.path.removesuffix(".license"): file for file in files if file.path.endswith(".license")}
-    return [_decide(file, sidecars.get(file.path), repository, scan, recipe) for file in files]
+    decisions = [_decide(file, sidecars.get(file.path), repository, scan, recipe) for file in files]
+    if any(one.decision == ALLOWED and not _ABOUT_LICENCES.search(basename(one.path)) for one in decisions):
+        return decisions
+    why = "nothing but licence texts is accepted"
+    return [replace(one, decision=REVIEW, why=why) if one.decision == ALLOWED else one for one in decisions]
 
 
 def _decide(

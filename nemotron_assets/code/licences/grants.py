@@ -212,13 +212,12 @@ def licence_file(
         line = Evidence("licence_file", path, 1, text.count("\n") + 1, "", "", 0.0)
         return Grant("", (line,), scanned.problem or "the licence text is not known")
     rest = scanned.rest(text)
-    covered = [(match["start"], match["end"]) for match in _stated(scanned)]
     about, main = _about(text, scanned), _main(scanned)
     behind = "\n".join(about.split("\n")[main.pop("end", 0) :]) if main.get("main") else ""
     grant = replace(grant, about=about, lists=wording.speaks_of_parts(behind), **main)
     words = wording.restriction(rest)
     if not words and not (grant.faint and any(families(said) - families(grant.main) for said, _ in grant.found)):
-        words = wording.added_condition(text, covered, scanned.beside)  # between others' licences there are always some
+        words = wording.added_condition(rest)  # between others' licences there are always some
     if words and (grant.faint or not grant.doubt):
         return replace(grant, doubt=f"the licence text has words of its own: {words!r}", faint=False)
     return grant
@@ -289,7 +288,7 @@ def _about(text: str, scanned: Scan) -> str:
     for match in _stated(scanned):
         if match["length"] > MENTION:
             for number in range(match["start"], match["end"] + 1):
-                lines[number] = scanned.beside.get(number, "")
+                lines[number] = scanned.beside.get(number, lines[number])
     return "\n".join(lines.values())
 
 

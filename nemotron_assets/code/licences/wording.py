@@ -86,7 +86,8 @@ _CONDITIONS = re.compile(
     r"personal|evaluation|hosted|hosting|saas|compet\w+|approval|consent|revo\w+|terminat\w+)\b|"
     r"\b(?:no (?:person|one|company|body)|nobody|anyone|whoever|users?)\b[^.]{0,80}\b(?:may|must|shall|will)\b|"
     # Words of a grant, a duty or an end, which titles and names of holders do not have.
-    r"\b(?:(?:is|are) granted|this grant|must|ha(?:s|ve) to|needs?|excluded?|denied|expires?|evaluat\w+|students?|"
+    r"\b(?:(?:is|are) granted|this grant|must|ha(?:s|ve) to|"
+    r"needs? (?:to|an?|the|prior|written|permission|approval|consent)|excluded?|denied|expires?|evaluat\w+|students?|"
     r"government|revenue|approval|redistributed|agree|please cite|cite (?:our|the|this))\b|(?<!rights )\breserved\b"
 )
 
@@ -110,8 +111,9 @@ def change(inserted: str) -> str:
     return match[0] if match else ""
 
 
-#: With a name put before it, still the disclaimer that it was: "THE AUTHORS MAKE NO REPRESENTATIONS".
-_DISCLAIMER = re.compile(r"\bMAKES? NO\b")
+#: With a name put before it, still the disclaimer that it was: "THE AUTHORS MAKE NO REPRESENTATIONS". And what is
+#: otherwise indicated is found where it is.
+_DISCLAIMER = re.compile(r"\bMAKES? NO\b|(?i:\bexcept where (?:otherwise )?(?:indicated|noted|stated|specified)\b)")
 #: Words that leave a choice. "One of" alone does not: each file may be under another. Nor does the GPL's "(at your
 #: option) any later version".
 _NAME = r"(?:L?GPL|GNU|MIT|Expat|BSD|Apache|Artistic|MPL|Mozilla|ISC|zlib)"
@@ -166,15 +168,11 @@ def speaks_of_parts(rest: str) -> bool:
     return bool(_PART_FOLLOWS.search(rest))
 
 
-def added_condition(text: str, covered: list[tuple[int, int]], beside: dict[int, str]) -> str:
-    """The first condition in what no match covers of a licence file (`covered`: line ranges from 1; `beside`: what is
-    left of the lines that a match touches); empty if there is none."""
-    lines = text.splitlines()
-    for start, end in covered:
-        lines[start - 1 : end] = [beside.get(number, "") for number in range(start, min(end, len(lines)) + 1)]
+def added_condition(rest: str) -> str:
+    """The first condition in what no match takes in of a licence file; empty if there is none."""
     # Names of holders are no conditions: "Copyright 2020 Personal Use Software".
-    rest = " ".join(" ".join(line if _FORBIDS.search(line) else _HOLDER.sub("", line) for line in lines).split())
-    match = _CONDITIONS.search(rest)
+    lines = (line if _FORBIDS.search(line) else _HOLDER.sub("", line) for line in rest.splitlines())
+    match = _CONDITIONS.search(" ".join(" ".join(lines).split()))
     return match[0][:80] if match else ""
 
 

@@ -247,6 +247,14 @@ MIXTURES = {
     "a second plain text beside that of the work": (
         {"LICENSE": MIT, "COPYING": BSD4, "package.json": npm("MIT"), "a.js": "let a = 1;\n"}, {"a.js": "not allowed"},
     ),
+    "nothing but a licence text": (
+        {"license_gpl/reference/apache_license_2.txt": text("apache-2.0"), "a.c": f"/* {GPL} */\nint a;\n"},
+        {"license_gpl/reference/apache_license_2.txt": "review", "a.c": "rejected"},
+    ),
+    "except where otherwise indicated": (
+        {"LICENSE": "The following license covers this documentation, and the source code, except where\notherwise "
+                    "indicated.\n\n" + text("bsd-simplified"), "a.hs": "main = pure ()\n"}, {"a.hs": "allowed"},
+    ),
     "accepted parts of what a README puts under the GPL": (
         {"README": "Tool may be copied only under the terms of either the Artistic License or the GNU General Public "
                    "License, which may be found in the Perl kit.\n", "a.pl": comment(MIT), "lib/LICENSE": MIT,
@@ -466,7 +474,9 @@ def test_terms_that_are_only_nearly_found_among_others_are_looked_at_alone():
     def scan(text: str) -> Scan:
         alone = text == "three\nfour"
         found = match(99.0, 1, 2) if alone else match(55.0, 3, 4)
-        return Scan([{"expression": "BSD-3-Clause", "matches": [found], "log": []}], "", {1: "beside"} if alone else {})
+        return Scan(
+            [{"expression": "BSD-3-Clause", "matches": [found], "log": []}], "", {1: "beside", 2: ""} if alone else {}
+        )
 
     grant = licence_file("LICENSE", "one\ntwo\nthree\nfour\n", scan, RECIPE)
     assert grant.expression == "BSD-3-Clause" and not grant.doubt
