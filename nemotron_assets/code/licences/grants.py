@@ -69,7 +69,7 @@ class Grant:
     near: float = 100.0  # of a licence file: the lowest score among those terms
     found: tuple[tuple[str, int], ...] = ()  # of a licence file: the licences in it, with the length of their terms
     about: str = ""  # of a licence file: its words that are no terms of a licence, which may name files
-    lists: bool = False  # of a licence file: whether its words behind the first terms speak of parts of the work
+    lists: bool = False  # of a licence file: whether words before all that is not accepted say that it is of parts
 
     def verdict(self, recipe: CodeLicences) -> Verdict:
         found = judge(self.expression, recipe)
@@ -201,7 +201,7 @@ def licence_file(
     """What a licence text grants. None for one that only points elsewhere (R's form, "see ../LICENSE"), and for a text
     without a licence whose name is not that of a licence file after all (`named`: it is)."""
     text = wording.without_history(text)
-    if wording.TEMPLATE.match(text) or not text.strip():
+    if wording.is_template(text) or not text.strip():
         return None
     scanned = _sharpened(text, scan(text), scan, recipe)
     grant = chosen(granted("licence_file", path, scanned, 0, recipe), text, scanned)
@@ -212,9 +212,8 @@ def licence_file(
         line = Evidence("licence_file", path, 1, text.count("\n") + 1, "", "", 0.0)
         return Grant("", (line,), scanned.problem or "the licence text is not known")
     rest = scanned.rest(text)
-    about, main = _about(text, scanned), _main(scanned)
-    behind = "\n".join(about.split("\n")[main.pop("end", 0) :]) if main.get("main") else ""
-    grant = replace(grant, about=about, lists=wording.speaks_of_parts(behind), **main)
+    about = _about(text, scanned)
+    grant = replace(grant, about=about, lists=_lists(about, scanned, recipe), **_main(scanned))
     words = wording.restriction(rest)
     if not words and not (grant.faint and any(families(said) - families(grant.main) for said, _ in grant.found)):
         words = wording.added_condition(rest)  # between others' licences there are always some
@@ -292,9 +291,22 @@ def _about(text: str, scanned: Scan) -> str:
     return "\n".join(lines.values())
 
 
+def _lists(about: str, scanned: Scan, recipe: CodeLicences) -> bool:
+    """Whether a licence text has licences that are not accepted, and says of each that it is of a part of the work, in
+    words between the terms before and its own."""
+    lines, before, said = about.split("\n"), 0, []
+    for match in sorted(_stated(scanned), key=lambda match: match["start"]):
+        licence = statement(match["expression"])
+        if licence and judge(licence, recipe).decision != ALLOWED:
+            said.append(wording.speaks_of_parts("\n".join(lines[before : match["end"]])))
+        elif match["length"] > MENTION:
+            before = match["end"]
+    return bool(said) and all(said)
+
+
 def _main(scanned: Scan) -> dict[str, object]:
-    """The first terms of a licence text, if no other licence begins before their end, with the lowest score among them
-    and their last line; and all licences in it with the length of what stands of them."""
+    """The first terms of a licence text, if no other licence begins before their end, with the lowest score among them;
+    and all licences in it with the length of what stands of them."""
     matches = [match for detection in scanned.findings for match in detection["matches"]]
     matches = sorted((m for m in matches if statement(m["expression"])), key=lambda m: (m["start"], -m["length"]))
     found = tuple((statement(match["expression"]), match["length"]) for match in matches)
@@ -306,4 +318,4 @@ def _main(scanned: Scan) -> dict[str, object]:
     if any(other["start"] < first["end"] for other in matches if other not in own):
         return {"found": found}
     near = min(match["score"] for match in own if match in terms)
-    return {"main": first["expression"], "near": near, "found": found, "end": first["end"]}
+    return {"main": first["expression"], "near": near, "found": found}

@@ -217,5 +217,10 @@ _FOLDER = re.compile(r"""(?i)["'`]([\w./-]{2,60})["'`]\s+(?:sub)?(?:director(?:y
 _PATH = re.compile(r"[\w.+@-]+(?:/[\w.+@-]+)+/?|[\w.+@-]{2,}/|[\w+@-]+(?:\.[\w+@-]+)*\.[a-z]\w{0,5}")
 
 
-#: R's LICENSE of a package under MIT or BSD: a form that names year and holder; DESCRIPTION names the licence.
-TEMPLATE = re.compile(r"(?i)\A\s*(?:(?:year|copyright holder|organization|initialyear|cran.*)\s*:[^\n]*\n?\s*){2,5}\Z")
+def is_template(text: str) -> bool:
+    """Whether a text is R's LICENSE of a package under MIT or BSD, a form that names year and holder: DESCRIPTION names
+    the licence."""
+    return bool(_TEMPLATE.match(text)) and not _CONDITIONS.search(text)
+
+
+_TEMPLATE = re.compile(r"(?i)\A\s*(?:(?:year|copyright holder|organization|initialyear|cran.*)\s*:[^\n]*\n?\s*){2,5}\Z")

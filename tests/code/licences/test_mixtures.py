@@ -124,6 +124,15 @@ MIXTURES = {
     "terms behind a licence that speaks of files itself": (
         {"LICENSE": text("apache-2.0") + "\n----\n\n" + text("openssl-ssleay"), "a.py": CODE}, {"a.py": "rejected"},
     ),
+    "parts, and terms that nothing says of what": (
+        {"LICENSE": MIT + "\n\nlib/thread.c is taken from elsewhere:\n\n" + text("bsd-simplified") + "\n\n"
+                    + text("json"), "a.py": CODE}, {"a.py": "rejected"},
+    ),
+    "a form with a condition": (
+        {"DESCRIPTION": "Package: x\nVersion: 1.0\nLicense: MIT + file LICENSE\n", "a.R": "f <- 1\n",
+         "LICENSE": "YEAR: 2020\nCOPYRIGHT HOLDER: A. Body. Whoever sells the package must pay a fee.\n"},
+        {"a.R": "not allowed"},
+    ),
     "both texts of what is a choice elsewhere": (
         {"LICENSE": "All contributions are MIT licensed.\n\n" + MIT + "\n----\n\n" + text("gpl-2.0"), "a.py": CODE},
         {"a.py": "not allowed"},
