@@ -195,9 +195,14 @@ def _with_clues(
                 at = before + match["start"]
                 clue = Evidence("header", file.path, at, at, match["expression"], match["rule"], match["score"])
                 return replace(grant, doubt=f"the file says {line.strip()[:80]!r}", evidence=(*grant.evidence, clue))
+    if not grant.expression and not grant.doubt and (said := _GPL_TAG.search(texts.leading_comment(piece))):
+        at = before + piece.count("\n", 0, said.start()) + 1
+        return replace(grant, doubt=f"the file says {said[0]!r}", evidence=(Evidence("header", file.path, at, at, ""),))
     return grant
 
 
+#: "@license GPLWithACException", which is no name that the library knows.
+_GPL_TAG = re.compile(r"(?i)@licen[sc]e\s+\S{0,20}gpl\S{0,30}")
 #: A line that says what a licence is.
 _CALLED = re.compile(r"(?i)^\W{0,4}(?:__)?licen[sc]e(?:__)?\W{1,4}\w")
 

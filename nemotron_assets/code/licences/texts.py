@@ -63,11 +63,13 @@ def examined(content: str, recipe: CodeLicences) -> list[tuple[str, int]]:
     """The pieces of a file to ask the library about, each with the number of lines before it; none for most files."""
     pieces = []
     head = content[: recipe.head_characters]
+    comment = leading_comment(head)
+    if len(comment) == len(head) < len(content):  # the comment goes on, and some have their licence at its end
+        head = comment = leading_comment(content[: _LONGEST_COMMENT * recipe.head_characters])
     if speaks_of_licences(head):
-        comment = leading_comment(head)
         # Files that share their header share the library's answer, if the code below says nothing of licences.
         pieces.append((comment if comment and not speaks_of_licences(head[len(comment) :]) else head, 0))
-    rest = content[recipe.head_characters :]
+    rest = content[len(head) :]
     if recipe.tail_characters and rest:
         tail = rest[-recipe.tail_characters :]
         lowered = tail.lower()
@@ -77,6 +79,8 @@ def examined(content: str, recipe: CodeLicences) -> list[tuple[str, int]]:
     return pieces
 
 
+#: How much of a comment at the beginning is examined, in sizes of a head.
+_LONGEST_COMMENT = 5
 _STRONG_PIECES = ("spdx-license", "permission ", "redistribution and", "licensed under", "under the", "general public",
                   "provided ", "released ")  # fmt: skip
 #: Words of an actual grant or notice, for the end of files, where code and prose mention licences in passing.

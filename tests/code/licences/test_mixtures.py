@@ -264,6 +264,12 @@ MIXTURES = {
         {"LICENSE": "The following license covers this documentation, and the source code, except where\notherwise "
                     "indicated.\n\n" + text("bsd-simplified"), "a.hs": "main = pure ()\n"}, {"a.hs": "allowed"},
     ),
+    "a licence at the end of a long comment": (
+        {"LICENSE": MIT, "m4/a.m4": "# SYNOPSIS\n" + "# This macro looks for a library and sets variables.\n" * 80
+                                    + "".join(f"# {line}\n" for line in GPL.splitlines()) + "AC_DEFUN([A])\n" * 400,
+         "m4/b.m4": "dnl @author A. Body\ndnl @license GPLWithACException\nAC_DEFUN([B])\n"},
+        {"m4/a.m4": "rejected", "m4/b.m4": "review"},
+    ),
     "accepted parts of what a README puts under the GPL": (
         {"README": "Tool may be copied only under the terms of either the Artistic License or the GNU General Public "
                    "License, which may be found in the Perl kit.\n", "a.pl": comment(MIT), "lib/LICENSE": MIT,
