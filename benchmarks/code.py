@@ -3,7 +3,7 @@
 CPU time on one core, texts in memory on both sides. The files are those of the embedded sample, or those of a folder.
 The peer (benchmarks/_code_peer.py) works as BigCode's preprocessing and datatrove's filters do: regular expressions,
 datatrove's own functions for repetition, Pygments for comments and string literals, parsers for what must parse; ours
-are compiled passes and tree-sitter, whose parsing alone is half of the time. Both measure the syntax of the same files:
+are compiled passes and tree-sitter, whose parsing takes over half the time. Both measure the syntax of the same files:
 not of those that a rule of `unparsed` drops anyway; measuring it of all is timed, too. Numbers that need no parser are
 compared by themselves as well. Complexity (lizard) and the search for secrets run on kept files only and are timed
 apart.
