@@ -122,11 +122,15 @@ class ParquetDump:
         import pyarrow.compute as pc
 
         file, group = place
-        key = [pa.scalar(name.encode("utf-8", "surrogateescape"), pa.large_binary()) for name in (repo, commit)]
+
+        def is_named(column, name: str | None):
+            if name is None:  # a damaged dump
+                return column.is_null()
+            return pc.equal(column, pa.scalar(name.encode("utf-8", "surrogateescape"), pa.large_binary()))
 
         def mine(batches):
             for of, at, path, content in batches:
-                here = pc.and_(pc.equal(of, key[0]), pc.equal(at, key[1]))
+                here = pc.and_(is_named(of, repo), is_named(at, commit))
                 yield from zip(_texts(path.filter(here)), content.filter(here).to_pylist(), strict=True)
 
         with open_parquet(file) as parquet:

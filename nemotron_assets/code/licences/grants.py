@@ -207,7 +207,7 @@ def licence_file(
     grant = chosen(granted("licence_file", path, scanned, 0, recipe), text, scanned)
     if not grant.expression:
         pointed = any(match["files"] for detection in scanned.findings for match in detection["matches"])
-        if (pointed and len(text) < 1_000) or not named:
+        if (pointed and len(text) < 1_000) or wording.points_elsewhere(text) or not named:
             return None
         line = Evidence("licence_file", path, 1, text.count("\n") + 1, "", "", 0.0)
         return Grant("", (line,), scanned.problem or "the licence text is not known")

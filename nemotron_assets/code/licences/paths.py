@@ -60,10 +60,12 @@ _BUNDLED = re.compile(
     r"|[-_. ]cc[-_. ]?by\b"
 )
 #: LICENSE-docs, image_LICENSE, MODEL_LICENSE: not of the code, but of what the word names.
-_PART = re.compile(
-    r"(?i)(?:^|[-_. ])(docs?|documentation|examples?|data|datasets?|models?|weights|images?|icons?|logos?|fonts?"
-    r"|assets?|media|art|artwork|sounds?|music)(?=[-_. ]|$)"
+_PARTS = (
+    "docs?|documentation|examples?|data|datasets?|models?|weights|images?|icons?|logos?|fonts?|assets?|media|art|artwork"
+    "|sounds?|music"
 )
+_PART = re.compile(rf"(?i)(?:^|[-_. ])({_PARTS})(?=[-_. ]|$)")
+_PART_IN_WORDS = re.compile(rf"(?i)\b(?:{_PARTS})\b")
 
 
 def is_plain_licence(path: str) -> bool:
@@ -84,6 +86,11 @@ def is_bundled_licence(path: str) -> bool:
     if dirname(path) != scope(path) and not is_debian(path):
         return True
     return bool(_BUNDLED.search(basename(path)) or _PART.search(basename(path)))
+
+
+def names_a_part(line: str) -> bool:
+    """Whether a line speaks of the logo, the documentation or the like."""
+    return bool(_PART_IN_WORDS.search(line))
 
 
 def part_folders(path: str) -> list[str]:

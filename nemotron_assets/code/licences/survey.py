@@ -216,6 +216,8 @@ def _weigh_readme(
     if root.doubt or root.verdict(recipe).decision != ALLOWED:
         return
     strong = [e for e in grant.evidence if e.score >= recipe.min_score]
+    lines = section.splitlines()
+    strong = [e for e in strong if not paths.names_a_part(lines[e.start - before - 1])]  # "Logo: CC-BY-SA"
     against = [e for e in strong if judge(e.expression, recipe).decision == REJECTED]
     of_root = {kin(name) for name in families(root.expression)}
     agrees = any({kin(name) for name in families(e.expression)} & of_root for e in grant.evidence)

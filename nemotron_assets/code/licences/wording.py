@@ -86,7 +86,7 @@ _CONDITIONS = re.compile(
     r"personal|evaluation|hosted|hosting|saas|compet\w+|approval|consent|revo\w+|terminat\w+)\b|"
     r"\b(?:no (?:person|one|company|body)|nobody|anyone|whoever|users?)\b[^.]{0,80}\b(?:may|must|shall|will)\b|"
     # Words of a grant, a duty or an end, which titles and names of holders do not have.
-    r"\b(?:(?:is|are) granted|this grant|must|ha(?:s|ve) to|"
+    r"\b(?:(?:is|are) granted|this grant|must(?! be applied according to section)|ha(?:s|ve) to|"
     r"needs? (?:to|an?|the|prior|written|permission|approval|consent)|excluded?|denied|expires?|evaluat\w+|students?|"
     r"government|revenue|approval|redistributed|agree|please cite|cite (?:our|the|this))\b|(?<!rights )\breserved\b"
 )
@@ -133,12 +133,13 @@ _OF_PARTS = re.compile(
     r"(?i)\b(?:files|parts?|portions?|components?|modules?|depend\w*|documentation|docs|respective(?:ly)?|each|headers?|"
     r"libraries|except|commercial)\b"
 )
+_BELOW = re.compile(r"(?i)\blicen[sc]es (?:listed |given )?below\b")
 _LIST = re.compile(r"\s*(?:[-*•]|\(?[0-9a-z][.)])\s")
 
 
 def choice(text: str) -> tuple[int, int] | None:
     """The lines (from 1, both included) of the paragraph in which a text leaves the choice between licences, with the
-    list that follows it; None if none does."""
+    list that follows it, or with all that follows if it speaks of the licenses below; None if none does."""
     start, paragraphs = 1, []
     for paragraph in re.split(r"\n[ \t*#/;%!-]*\n", text):
         end = start + paragraph.count("\n")
@@ -147,6 +148,8 @@ def choice(text: str) -> tuple[int, int] | None:
     for place, (paragraph, first, last) in enumerate(paragraphs):
         words = _flat(paragraph)
         if _CHOICE.search(words) and not _OF_PARTS.search(words):
+            if _BELOW.search(words):
+                return first, text.count("\n") + 1
             for following, _, end in paragraphs[place + 1 :]:
                 if not _LIST.match(following) or _OF_PARTS.search(following):
                     break
@@ -215,6 +218,17 @@ def named_files(text: str) -> frozenset[str]:
 #: The "docs" directory, the directory docs/.
 _FOLDER = re.compile(r"""(?i)["'`]([\w./-]{2,60})["'`]\s+(?:sub)?(?:director(?:y|ies)|folders?)\b""")
 _PATH = re.compile(r"[\w.+@-]+(?:/[\w.+@-]+)+/?|[\w.+@-]{2,}/|[\w+@-]+(?:\.[\w+@-]+)*\.[a-z]\w{0,5}")
+
+
+def points_elsewhere(text: str) -> bool:
+    """Whether a licence text is only the name of another file: "See COPYING", "../LICENSE"."""
+    return len(text) < 200 and bool(_POINTER.match(text))
+
+
+_POINTER = re.compile(
+    r"(?i)\W*(?:(?:please )?(?:see|refer to|read)\b[\w ]{0,40}?)?[\w./-]{0,80}(?:copying|licen[sc]e|copyright)"
+    r"[\w.-]{0,20}(?: file| for details| for more information)?\W*\Z"
+)
 
 
 def is_template(text: str) -> bool:

@@ -270,6 +270,23 @@ MIXTURES = {
          "m4/b.m4": "dnl @author A. Body\ndnl @license GPLWithACException\nAC_DEFUN([B])\n"},
         {"m4/a.m4": "rejected", "m4/b.m4": "review"},
     ),
+    "a text that is the name of another": (
+        {"LICENSE": "See COPYING\n", "COPYING": MIT, "lib/LICENSE": "../LICENSE", "lib/a.c": "int a;\n",
+         "a.c": "int a;\n"},
+        {"a.c": "allowed", "lib/a.c": "allowed"},
+    ),
+    "the licence of a logo in a README": (
+        {"LICENSE": MIT, "README.md": "# x\n\n### License\n\nProject: MIT\n\nLogo: CC-BY-SA. It is elsewhere.\n",
+         "a.sh": "true\n"}, {"a.sh": "allowed"},
+    ),
+    "alternatives that are listed below": (
+        {"LICENSE.txt": "This package is Free Software available under any one of the specified\nlicenses below. All "
+                        "the licenses below are alternatives and if you select one, that one alone applies.\n\n"
+                        "1. The GNU Lesser General Public License (LGPL) Version 2.1 or any newer version\n\n"
+                        "   See COPYING.LIB for the full license text.\n\n2. The Apache License V2.0\n\n"
+                        "   See LICENSE-2.0.txt for the full license text.\n",
+         "COPYING.LIB": text("lgpl-2.1"), "LICENSE-2.0.txt": text("apache-2.0"), "a.c": "int a;\n"}, {"a.c": "allowed"},
+    ),
     "accepted parts of what a README puts under the GPL": (
         {"README": "Tool may be copied only under the terms of either the Artistic License or the GNU General Public "
                    "License, which may be found in the Perl kit.\n", "a.pl": comment(MIT), "lib/LICENSE": MIT,

@@ -108,6 +108,12 @@ def test_empty_dumps_have_no_repositories(tmp_path):
     assert list(source.repositories()) == []
 
 
+def test_rows_of_nobody_are_a_repository_without_a_name(tmp_path):
+    rows = columns([("o/a", ONE, "x", b"1"), ("o/a", ONE, "y", b"2")])
+    rows["repo"] = pa.array([None, "o/a"], pa.string())
+    assert read(dump(tmp_path, **rows)) == {(None, ONE): [("x", b"1", None)], ("o/a", ONE): [("y", b"2", None)]}
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 255)), min_size=1, max_size=6), st.integers(0, 900))
 def test_a_damaged_dump_is_the_sources_or_the_repositorys_error(tmp_path_factory, changes, cut):
