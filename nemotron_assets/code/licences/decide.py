@@ -101,12 +101,14 @@ def _decide(
     accepted_around = around is not None and around.verdict(recipe).decision == ALLOWED
     if own.expression and accepted_around and _says_the_same(own, around, recipe):
         own = Grant("", ())
-    # An accepted licence that a file only mentions does not stand against what names the file.
+    # An accepted licence that a file only mentions (setup.py) does not stand against what names the file, nor against
+    # what is not accepted around it.
     mention = own.expression and not _in_comment(file, own) and judge(own.expression, recipe).decision == ALLOWED
     if named is not None and (override or not own.expression or (mention and sidecar is None)):
         return _told(file, named, FILE, around, repository, recipe)
     excepted = _excepted(dirname(file.path) if speaks_for_others(file) else file.path, folder, repository)
-    if own.expression and not (mention and excepted and sidecar is None):
+    in_doubt = excepted or (around is not None and not accepted_around)
+    if own.expression and not (mention and in_doubt and sidecar is None):
         return _told(file, own, FILE, around, repository, recipe)
     if around is None:
         return _alone(file, own, missing, repository, recipe)

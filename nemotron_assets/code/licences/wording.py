@@ -74,7 +74,8 @@ _CHANGES = re.compile(
 #: What an added paragraph of a licence file says when it is a condition.
 _CONDITIONS = re.compile(
     r"(?i)\b(?:may|must|shall|can) not\b|\bnot (?:permitted|allowed|granted)|prohibit|forbid|restrict|provided that|"
-    r"subject to(?! the same| ?\.)|additional (?:terms|conditions|restrictions)|on condition|in exchange|"
+    r"subject to(?! the same| ?\.| (?:its|their) |"
+    r" receipt of any required approvals)|additional (?:terms|conditions|restrictions)|on condition|in exchange|"
     r"you (?:must|agree|shall)|"
     r"\bonly (?:if|for|when|to|in|with|be)\b|"
     r"except (?:that|for|where|when)"

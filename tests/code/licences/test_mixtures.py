@@ -287,6 +287,11 @@ MIXTURES = {
                         "   See LICENSE-2.0.txt for the full license text.\n",
          "COPYING.LIB": text("lgpl-2.1"), "LICENSE-2.0.txt": text("apache-2.0"), "a.c": "int a;\n"}, {"a.c": "allowed"},
     ),
+    "a program that declares what the text does not say": (
+        {"LICENSE": "Free software for noncommercial use by universities. Ask for anything else.\n",
+         "setup.py": "from setuptools import setup\n\nsetup(name='x', license='MIT license')\n", "a.py": CODE,
+         "b.py": comment(MIT)}, {"setup.py": "not allowed", "a.py": "not allowed", "b.py": "allowed"},
+    ),
     "accepted parts of what a README puts under the GPL": (
         {"README": "Tool may be copied only under the terms of either the Artistic License or the GNU General Public "
                    "License, which may be found in the Perl kit.\n", "a.pl": comment(MIT), "lib/LICENSE": MIT,
