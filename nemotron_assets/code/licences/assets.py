@@ -12,6 +12,7 @@ from resources.lakehouse import Lakehouse, Reader
 @table_asset(
     LICENSES,
     recipe="code_licences",
+    code="2",
     kinds={"python"},
     ins={"files": dg.AssetIn(FILES.asset_key)},
     retry_policy=dg.RetryPolicy(max_retries=1, delay=15),
