@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import functools
 import gzip
 import hashlib
 import io
@@ -21,7 +20,6 @@ import json
 import os
 import random
 import re
-import socket
 import tempfile
 import threading
 import time
@@ -37,6 +35,7 @@ import dagster as dg
 from pydantic import Field
 
 from resources.home import cache_dir
+from resources.http_session import http_session
 
 SAMPLE = Path(__file__).parent.parent / "nemotron_assets" / "sample"
 
@@ -331,7 +330,9 @@ class Crawl(dg.ConfigurableResource):
         url = self.source.rstrip("/") + "/" + quote(path)
         try:
             for _ in range(_MAX_REDIRECTS + 1):
-                reply = _session().get(url, headers=headers, timeout=self.timeout_s, stream=True, allow_redirects=False)
+                reply = http_session().get(
+                    url, headers=headers, timeout=self.timeout_s, stream=True, allow_redirects=False
+                )
                 if reply.status_code not in (301, 302, 303, 307, 308):
                     break
                 target = urljoin(url, reply.headers.get("Location", ""))
@@ -451,52 +452,6 @@ def retry_after(value: str | None, now: Callable[[], float] = time.time) -> floa
         return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now())
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
-
-
-_SESSIONS = threading.local()
-
-
-def _session():
-    """One HTTP session per thread, so that connections are kept open. Redirects and retries are handled here."""
-    import requests
-    from requests.adapters import HTTPAdapter
-
-    if not hasattr(_SESSIONS, "session"):
-        _SESSIONS.session = requests.Session()
-        for scheme in ("http", "https"):
-            adapter = HTTPAdapter()
-            adapter.poolmanager.pool_classes_by_scheme = _pools()
-            _SESSIONS.session.mount(f"{scheme}://", adapter)
-    return _SESSIONS.session
-
-
-@functools.cache
-def _pools() -> dict[str, type]:
-    """Pools whose connections give a server the timeout for all of its headers. The timeout alone is that of one read,
-    and a server that sends a byte at a time would never exceed it."""
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-
-    def hurried(pool: type) -> type:
-        def getresponse(self):
-            watch = threading.Timer(self.timeout, _hang_up, (self.sock,)) if self.timeout else None
-            if watch:
-                watch.daemon = True
-                watch.start()
-            try:
-                return pool.ConnectionCls.getresponse(self)
-            finally:
-                if watch:
-                    watch.cancel()
-
-        connection = type("Hurried", (pool.ConnectionCls,), {"getresponse": getresponse})
-        return type("HurriedPool", (pool,), {"ConnectionCls": connection})
-
-    return {"http": hurried(HTTPConnectionPool), "https": hurried(HTTPSConnectionPool)}
-
-
-def _hang_up(sock) -> None:
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _http_chunks(reply) -> Iterator[bytes]:

@@ -166,7 +166,7 @@ def _strings(todo: tuple[str, ...], generated: tuple[str, ...]) -> tuple:
     begins = np.zeros((256, 256), np.uint16)
     for string, kind in encoded:
         first, second = ([*part, *part.upper()] for part in (string[:1], string[1:2]))
-        begins[np.ix_(first, second or range(256))] |= kind
+        begins[np.ix_(first, second)] |= kind
     return (
         p.byte_flags(),
         np.frombuffer(b"".join(string for string, _ in encoded), np.uint8),
