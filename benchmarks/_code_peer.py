@@ -46,26 +46,33 @@ def of_text(text: str, language: str) -> dict[str, float]:
     stripped = [line.strip() for line in lines if line.strip()]
     runs = [match.group() for pattern in (HEX, BASE64, ESCAPES) for match in pattern.finditer(text)]
     found = {
-        "characters": len(text), "lines": len(lines), "longest_line": max(map(len, lines)),
-        "mean_line": sum(map(len, lines)) / count, "letter_share": sum(c.isalpha() for c in text) / size,
+        "characters": len(text),
+        "lines": len(lines),
+        "longest_line": max(map(len, lines)),
+        "mean_line": sum(map(len, lines)) / count,
+        "letter_share": sum(c.isalpha() for c in text) / size,
         "digit_share": sum(c.isdigit() for c in text) / size,
         "whitespace_share": sum(c.isspace() for c in text) / size,
-        "replacement_share": text.count("\ufffd") / size, "longest_encoded": max(map(len, runs), default=0),
+        "replacement_share": text.count("\ufffd") / size,
+        "longest_encoded": max(map(len, runs), default=0),
         "hex_share": sum(len(m.group()) for m in HEX.finditer(text)) / size,
         "base64_share": sum(len(m.group()) for m in BASE64.finditer(text)) / size,
         "unicode_escape_share": sum(len(m.group()) for m in ESCAPES.finditer(text)) / size,
-        "words": len(words), "unique_word_share": len(set(words)) / max(1, len(words)),
+        "words": len(words),
+        "unique_word_share": len(set(words)) / max(1, len(words)),
         "mean_word_characters": sum(map(len, identifiers)) / max(1, len(identifiers)),
         "long_word_share": sum(len(w) for w in identifiers if len(w) >= 40) / size,
         "hex_word_share": sum(len(w) for w in identifiers if HEX_WORD.fullmatch(w)) / size,
         "duplicate_line_share": 1 - len(set(stripped)) / max(1, len(stripped)),
         "todo_line_share": sum(1 for line in lines if TODO.search(line)) / count,
         "assert_line_share": sum(1 for line in lines if ASSERT.search(line)) / count,
-        "print_line_share": len(PRINT.findall(text)) / count, "main_lines": len(MAIN.findall(text)),
+        "print_line_share": len(PRINT.findall(text)) / count,
+        "main_lines": len(MAIN.findall(text)),
         "preprocessor_line_share": sum(line.startswith("#") for line in stripped) / count,
-        "zero_line_share": len(ZERO.findall(text)) / count, "xml_header": int(text.lstrip()[:5].lower() == "<?xml"),
+        "zero_line_share": len(ZERO.findall(text)) / count,
+        "xml_header": int(text.lstrip()[:5].lower() == "<?xml"),
         "generated_mark": int(GENERATED.search(text[:1000]) is not None),
-    }  # fmt: skip
+    }
     for n in (2, 3, 4):
         grams = get_n_grams(words, n)
         found[f"top_{n}gram_share"] = find_top_duplicate(grams) / size if grams else 0

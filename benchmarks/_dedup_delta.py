@@ -47,9 +47,12 @@ def main(source: str, target: str) -> None:
     deduplicate(lake, SNAPSHOT, load_recipe("laptop").dedup)
 
     ids = pq.read_table(source, columns=["id"])["id"].to_numpy()
-    names = pl.DataFrame({
-        "name": [row_id(DOCUMENTS.full_name, SNAPSHOT, row) for row in range(len(ids))], "row": range(len(ids)),
-    })  # fmt: skip
+    names = pl.DataFrame(
+        {
+            "name": [row_id(DOCUMENTS.full_name, SNAPSHOT, row) for row in range(len(ids))],
+            "row": range(len(ids)),
+        }
+    )
 
     def edges(table, one: pl.Expr, other: pl.Expr) -> pl.DataFrame:
         found = lake.read(table, SNAPSHOT).scan().select(one.alias("one"), other.alias("other"), "similarity").collect()
@@ -64,9 +67,12 @@ def main(source: str, target: str) -> None:
     result = pl.DataFrame({"id": ids, "cluster": ids[cluster], "row": np.arange(len(ids))})
     result = result.join(dropped, left_on="row", right_on="one", how="left", maintain_order="left")
     result.select(
-        "id", "cluster", removed=pl.col("other").is_not_null(), duplicate_of=pl.lit(pl.Series(ids)).gather("other"),
+        "id",
+        "cluster",
+        removed=pl.col("other").is_not_null(),
+        duplicate_of=pl.lit(pl.Series(ids)).gather("other"),
         similarity="similarity",
-    ).write_parquet(target)  # fmt: skip
+    ).write_parquet(target)
 
 
 if __name__ == "__main__":

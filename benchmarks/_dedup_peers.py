@@ -124,13 +124,30 @@ def datatrove(source: str, target: str) -> None:
     config = MinhashConfig(n_grams=SHINGLE, num_buckets=BANDS, hashes_per_bucket=ROWS, seed=SEED)
     with tempfile.TemporaryDirectory() as folder:
         stages = [
-            ([ParquetReader(str(Path(source).parent), glob_pattern=Path(source).name, batch_size=BATCH),
-              MinhashDedupSignature(f"{folder}/signatures", config)], 1),
-            ([MinhashDedupBuckets(f"{folder}/signatures", f"{folder}/buckets", config=config, lines_to_buffer=1000)],
-             BANDS),
-            ([MinhashDedupCluster(f"{folder}/buckets", f"{folder}/clusters", config=config, save_cluster_id=True,
-                                  lines_to_buffer=1000)], 1),
-        ]  # fmt: skip
+            (
+                [
+                    ParquetReader(str(Path(source).parent), glob_pattern=Path(source).name, batch_size=BATCH),
+                    MinhashDedupSignature(f"{folder}/signatures", config),
+                ],
+                1,
+            ),
+            (
+                [MinhashDedupBuckets(f"{folder}/signatures", f"{folder}/buckets", config=config, lines_to_buffer=1000)],
+                BANDS,
+            ),
+            (
+                [
+                    MinhashDedupCluster(
+                        f"{folder}/buckets",
+                        f"{folder}/clusters",
+                        config=config,
+                        save_cluster_id=True,
+                        lines_to_buffer=1000,
+                    )
+                ],
+                1,
+            ),
+        ]
         for number, (pipeline, tasks) in enumerate(stages):
             LocalPipelineExecutor(
                 pipeline, tasks=tasks, workers=1, logging_dir=f"{folder}/logs{number}", skip_completed=False
@@ -152,10 +169,23 @@ def text_dedup(source: str, target: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HF_DATASETS_CACHE"] = f"{folder}/cache"
         options = {
-            "path": "parquet", "data_files": source, "split": "train", "cache_dir": f"{folder}/cache", "output":
-            f"{folder}/out", "column": "text", "batch_size": 10000, "num_proc": 1, "ngram": SHINGLE, "min_length": 1,
-            "num_perm": PERMUTATIONS, "b": BANDS, "r": ROWS, "seed": SEED, "hash_func": "xxh3", "hash_bits": 32,
-        }  # fmt: skip
+            "path": "parquet",
+            "data_files": source,
+            "split": "train",
+            "cache_dir": f"{folder}/cache",
+            "output": f"{folder}/out",
+            "column": "text",
+            "batch_size": 10000,
+            "num_proc": 1,
+            "ngram": SHINGLE,
+            "min_length": 1,
+            "num_perm": PERMUTATIONS,
+            "b": BANDS,
+            "r": ROWS,
+            "seed": SEED,
+            "hash_func": "xxh3",
+            "hash_bits": 32,
+        }
         arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
         program.main(arguments, standalone_mode=False)
     import pyarrow.parquet as pq
@@ -167,8 +197,12 @@ def text_dedup(source: str, target: str) -> None:
 
 
 PEERS = {
-    "datatrove": datatrove, "text-dedup": text_dedup, "datasketch": datasketch, "gaoya": gaoya, "rensa": rensa,
-}  # fmt: skip
+    "datatrove": datatrove,
+    "text-dedup": text_dedup,
+    "datasketch": datasketch,
+    "gaoya": gaoya,
+    "rensa": rensa,
+}
 
 if __name__ == "__main__":
     gc.disable()  # as in ours: there are no cycles to be found among so many objects

@@ -112,15 +112,20 @@ def documents(snapshot: str, made: Iterator[str]):
             {
                 "id": [row_id(DOCUMENTS.full_name, snapshot, row) for row in rows],
                 "parents": [[row_id("snapshots.pages", snapshot, row)] for row in rows],
-                "snapshot": snapshot, "warc_file": file,
+                "snapshot": snapshot,
+                "warc_file": file,
                 "url": [f"https://host{row % 997}.example/{row}" for row in rows],
                 "host": [f"host{row % 997}.example" for row in rows],
                 "fetched_at": [began + timedelta(seconds=row) for row in rows],
-                "language": "en", "language_score": 1.0, "title": "a page", "text": some,
-                "characters": [len(text) for text in some], "content_hash": [content_hash(text) for text in some],
+                "language": "en",
+                "language_score": 1.0,
+                "title": "a page",
+                "text": some,
+                "characters": [len(text) for text in some],
+                "content_hash": [content_hash(text) for text in some],
             },
             schema_overrides={"fetched_at": pl.Datetime("us", "UTC")},
-        ).select(DOCUMENTS.column_names)  # fmt: skip
+        ).select(DOCUMENTS.column_names)
 
     def parts() -> Iterator[Part]:
         for number in itertools.count():
@@ -264,23 +269,38 @@ def compare(folder: Path, new: int, olds: Sequence[int], rounds: int) -> int:
             scan = {name: max(0.0, seconds - opening[name]) for name, seconds in scans(lakes[old], recipe).items()}
             of_scan = {"signatures": 0.0, "near_duplicates": scan["bands"] + scan["ids"], "duplicates": scan["hashes"]}
             rest = {f"{stage}, the rest": stages[stage] - of_scan[stage] for stage in STAGES}
-            figures[old].append({
-                **{f"scan of {name}": seconds for name, seconds in scan.items()}, **rest,
-                "scan": sum(scan.values()), "everything else": sum(rest.values()),
-            })  # fmt: skip
+            figures[old].append(
+                {
+                    **{f"scan of {name}": seconds for name, seconds in scan.items()},
+                    **rest,
+                    "scan": sum(scan.values()),
+                    "everything else": sum(rest.values()),
+                }
+            )
     middle = {
         old: {name: statistics.median(one[name] for one in found) for name in found[0]}
         for old, found in figures.items()
     }
     names = list(middle[olds[0]])
     rows = [
-        [f"{old:,}", *(middle[old][name] for name in names), sum(costs[old].values()),
-         100 * middle[old]["scan"] / sum(costs[old].values()),
-         lakes[old].read(NEAR_DUPLICATES, NEW).rows, lakes[old].read(DUPLICATES, NEW).rows]
+        [
+            f"{old:,}",
+            *(middle[old][name] for name in names),
+            sum(costs[old].values()),
+            100 * middle[old]["scan"] / sum(costs[old].values()),
+            lakes[old].read(NEAR_DUPLICATES, NEW).rows,
+            lakes[old].read(DUPLICATES, NEW).rows,
+        ]
         for old in olds
-    ]  # fmt: skip
-    header = ["documents there", *(f"{name}, CPU s" for name in names), "deduplicating the old ones, CPU s",
-              "scan, % of that", "pairs found", "documents dropped"]  # fmt: skip
+    ]
+    header = [
+        "documents there",
+        *(f"{name}, CPU s" for name in names),
+        "deduplicating the old ones, CPU s",
+        "scan, % of that",
+        "pairs found",
+        "documents dropped",
+    ]
     print(f"{new:,} documents added, {rounds} rounds; {machine()}\n\n{table(header, rows)}")
     least, most = olds[0], olds[-1]
     flat = statistics.median(

@@ -126,11 +126,17 @@ def main(argv: list[str]) -> int:
     cpu = {name: [one.cpu_seconds for one in runs] for name, runs in measured.items()}
     judged = {name: accuracy(place, place / f"{name}.parquet") for name in names}
     rows = [
-        (name, statistics.median(cpu[name]), size / MB / statistics.median(cpu[name]),
-         f"{max(one.peak_rss for one in measured[name]) / MB:,.0f}", f"{judged[name][2]:,}",
-         f"{judged[name][0]:.3f}", f"{judged[name][1]:.3f}")
+        (
+            name,
+            statistics.median(cpu[name]),
+            size / MB / statistics.median(cpu[name]),
+            f"{max(one.peak_rss for one in measured[name]) / MB:,.0f}",
+            f"{judged[name][2]:,}",
+            f"{judged[name][0]:.3f}",
+            f"{judged[name][1]:.3f}",
+        )
         for name in names
-    ]  # fmt: skip
+    ]
     print(table(("", "CPU s", "MB/s/core", "peak RSS MB", "removed", "precision", "recall"), rows))
 
     for name in ("ours", "delta"):

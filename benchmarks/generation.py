@@ -142,10 +142,17 @@ class Stage:
             blank = CURATED.empty()
             # Sentences become lines, so that there is a passage in every text.
             rows = [
-                {"id": f"d{n}", "parents": [], "snapshot": SNAPSHOT, "language": "en", "level": "high",
-                 "text": f"{texts[n % len(texts)]}\nNumber {n}.".replace(". ", ".\n"), "content_hash": f"{n:032x}"}
+                {
+                    "id": f"d{n}",
+                    "parents": [],
+                    "snapshot": SNAPSHOT,
+                    "language": "en",
+                    "level": "high",
+                    "text": f"{texts[n % len(texts)]}\nNumber {n}.".replace(". ", ".\n"),
+                    "content_hash": f"{n:032x}",
+                }
                 for n in range(self.documents)
-            ]  # fmt: skip
+            ]
             frame = pl.DataFrame(rows, schema_overrides={"parents": pl.List(pl.String)})
             rest = [
                 pl.lit("" if dtype == pl.String else 0, dtype).alias(name)
@@ -190,10 +197,14 @@ class Stage:
         started = time.process_time()
         with _counted_fsync(outcome), _noted(self.engine, outcome):
             rows = rephrase.rows(
-                self._passages(lake), self.recipe, generator="embedded", count=self.engine.count_tokens,
+                self._passages(lake),
+                self.recipe,
+                generator="embedded",
+                count=self.engine.count_tokens,
                 generate=lambda asked: Ledger(lake).generate(self.engine, asked),
-                reject=lake.rejects(REPHRASED, SNAPSHOT).add, tallies=tallies,
-            )  # fmt: skip
+                reject=lake.rejects(REPHRASED, SNAPSHOT).add,
+                tallies=tallies,
+            )
             lake.write(REPHRASED, spooled(frames(rows, REPHRASED)), SNAPSHOT)
         outcome.cpu = time.process_time() - started
         ledger = lake.read(GENERATIONS).scan().collect()
@@ -223,12 +234,14 @@ class Bare:
         ]
         self._sampling = [
             SamplingParams(
-                temperature=r.sampling.temperature, top_p=r.sampling.top_p, max_tokens=r.sampling.max_tokens,
+                temperature=r.sampling.temperature,
+                top_p=r.sampling.top_p,
+                max_tokens=r.sampling.max_tokens,
                 seed=int(key[:8], 16) & 0x7FFFFFFF,
                 structured_outputs=StructuredOutputsParams(regex=r.output_format.spec),
             )
             for key, r in zip(self.keys, requests, strict=True)
-        ]  # fmt: skip
+        ]
         self.texts: dict[str, str] = {}
 
     def run(self) -> float:
@@ -249,8 +262,10 @@ class Victim:
         enough = len(stage.requests()) // 3
         self._child = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.generation", "--stage", str(stage.folder)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=SEEDS.parents[3],
-        )  # fmt: skip
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=SEEDS.parents[3],
+        )
         self._watch = threading.Thread(target=self._kill, args=(enough,))
         self._watch.start()
 

@@ -48,9 +48,14 @@ def measure(command: Sequence[str], *, env: dict[str, str] | None = None, timeou
     started = time.perf_counter()
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
-            env={**os.environ, **(env or {})}, cwd=FOLDER.parent,
-        )  # fmt: skip
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, **(env or {})},
+            cwd=FOLDER.parent,
+        )
         done = threading.Event()
         peak = [0]
         watcher = threading.Thread(target=_watch, args=(process.pid, done, peak, timeout), daemon=True)

@@ -110,9 +110,11 @@ def main(argv: list[str]) -> int:
             for run in ("chain", "every")
         }
         figures = alternate(
-            rounds, numbers=lambda: our_rate(lambda texts: numbers(texts, recipe.measures)),
-            verdicts=lambda: our_rate(judged), **systems,
-        )  # fmt: skip
+            rounds,
+            numbers=lambda: our_rate(lambda texts: numbers(texts, recipe.measures)),
+            verdicts=lambda: our_rate(judged),
+            **systems,
+        )
 
     # Half of the texts that decisions are compared on are as the files have them: much of that is dropped.
     mixed = corpus[: checked // 2] + list(itertools.islice(raw_pieces(random.Random(2)), checked - checked // 2))

@@ -137,9 +137,15 @@ def parquet(root: Path, lake: Path) -> int:
     with pq.ParquetWriter(lake / "pages.parquet", schema, compression="zstd", compression_level=level) as writer:
         for record in ArchiveIterator(str(root / FILE), record_types=WarcRecordType.response):
             rows.append(
-                (record.headers["WARC-Target-URI"], record.record_date, record.http_headers.status_code,
-                 record.http_content_type, record.http_charset, record.reader.read())
-            )  # fmt: skip
+                (
+                    record.headers["WARC-Target-URI"],
+                    record.record_date,
+                    record.http_headers.status_code,
+                    record.http_content_type,
+                    record.http_charset,
+                    record.reader.read(),
+                )
+            )
             pages += 1
             if len(rows) == 4096:
                 writer.write_batch(batch(rows))
@@ -226,10 +232,15 @@ def main(argv: list[str]) -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     rows = [
-        (NAMES[name], f"{statistics.median(f):,.0f}", f"{min(f):,.0f} to {max(f):,.0f}",
-         f"{statistics.median(f) * raw / pages / MB:,.0f}", f"{peak[name] / MB:,.0f}")
+        (
+            NAMES[name],
+            f"{statistics.median(f):,.0f}",
+            f"{min(f):,.0f} to {max(f):,.0f}",
+            f"{statistics.median(f) * raw / pages / MB:,.0f}",
+            f"{peak[name] / MB:,.0f}",
+        )
         for name, f in figures.items()
-    ]  # fmt: skip
+    ]
     print(table(("", "pages/s/core", "of the rounds", "MB of HTML/s/core", "peak RSS MB"), rows))
     for other in ("read", "parquet"):
         each = [a / b for a, b in zip(figures["store"], figures[other], strict=True)]

@@ -47,11 +47,21 @@ def main(argv: list[str]) -> int:
         prog="licenses", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--input", type=Path, default=SAMPLE / "code", metavar="DIR", help="the repositories")
-    parser.add_argument("--truth", type=Path, default=SAMPLE / "truth" / "code_licences.jsonl", metavar="FILE",
-                        help="what is expected of them")  # fmt: skip
+    parser.add_argument(
+        "--truth",
+        type=Path,
+        default=SAMPLE / "truth" / "code_licences.jsonl",
+        metavar="FILE",
+        help="what is expected of them",
+    )
     parser.add_argument("--quick", action="store_true", help="every fourth repository only")
-    parser.add_argument("--missed", type=int, default=0, metavar="N", help="ask the library about N files that the "
-                        "prefilter spares it, and count what it would have found")  # fmt: skip
+    parser.add_argument(
+        "--missed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="ask the library about N files that the prefilter spares it, and count what it would have found",
+    )
     options = parser.parse_args(argv)
     try:
         truth = read_truth(options.truth)
@@ -82,8 +92,10 @@ def main(argv: list[str]) -> int:
     quality = report(decisions, repositories, truth)
     print(f"cold: {cold:.1f} CPU s with the index; known: {warm:.2f} CPU s")
     if missed is not None:
-        print(f"of {options.missed} files without a licence-like word, the library finds a licence in {len(missed)}: "
-              f"{'; '.join(missed[:10])}")  # fmt: skip
+        print(
+            f"of {options.missed} files without a licence-like word, the library finds a licence in {len(missed)}: "
+            f"{'; '.join(missed[:10])}"
+        )
     return verdict(
         [
             Claim("precision of allowed, repositories", quality["repository precision"], at_least=1.0),
@@ -143,11 +155,16 @@ def read(place: Path, truth: dict) -> Iterator[Repository]:
         raise ValueError(f"{place} is neither a folder nor a Parquet file")
     names = ", ".join(repo for repo, _ in missing[:5]) + ("" if len(missing) <= 5 else ", ...")
     if len(missing) == len(truth):
-        raise ValueError(f"{place} has none of the truth's {len(truth)} repositories ({names}); --help says in which "
-                         "forms they are found")  # fmt: skip
+        raise ValueError(
+            f"{place} has none of the truth's {len(truth)} repositories ({names}); --help says in which "
+            "forms they are found"
+        )
     if missing:
-        print(f"NOT MEASURED, because {place} has them in no form that --help names: {len(missing)} of the truth's "
-              f"{len(truth)} repositories ({names})", file=sys.stderr)  # fmt: skip
+        print(
+            f"NOT MEASURED, because {place} has them in no form that --help names: {len(missing)} of the truth's "
+            f"{len(truth)} repositories ({names})",
+            file=sys.stderr,
+        )
     yield from chosen
 
 

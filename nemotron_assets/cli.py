@@ -93,9 +93,14 @@ def ingest(paths: tuple[Path, ...], snapshot: str, **columns: str | None) -> Non
 @click.option("--parquet", metavar="FILE", help="Write all rows as Parquet instead of printing them.")
 @click.option("--limit", default=100, show_default=True, help="Most rows printed; 0 for all.")
 def sql(
-    query: str | None, report: str | None, list_reports: bool, params: tuple[str, ...], csv: str | None,
-    parquet: str | None, limit: int,
-) -> None:  # fmt: skip
+    query: str | None,
+    report: str | None,
+    list_reports: bool,
+    params: tuple[str, ...],
+    csv: str | None,
+    parquet: str | None,
+    limit: int,
+) -> None:
     """Ask the lake in SQL (DuckDB, read only): a QUERY, "-" for one on standard input, or a report.
 
     Every table is there under its name, as web.documents; lineage.edges says which row was made from which.
@@ -157,9 +162,12 @@ def code() -> None:
 @code.command()
 @click.argument("metadata")
 @click.option(
-    "--source", "sources", multiple=True, metavar="PATH|URL",
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="PATH|URL",
     help="Parquet dump, git repositories or bundles, archives, or a server of archives; repeatable.",
-)  # fmt: skip
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Parquet file for the texts.")
 def rebuild(metadata: str, sources: tuple[str, ...], out: Path | None) -> None:
     """Make the texts of METADATA again from the sources, and prove by their hashes that they are the same.

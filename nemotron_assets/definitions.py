@@ -53,11 +53,24 @@ def refresh_catalog(context: dg.RunStatusSensorContext, warehouse: dg.ResourcePa
 
 defs = dg.Definitions(
     assets=[
-        *snapshots.ASSETS, *web.ASSETS, *code.ASSETS, *math.ASSETS, *models.ASSETS, *blend.ASSETS, *pretrain.ASSETS,
-        *evaluate.ASSETS, maintenance,
+        *snapshots.ASSETS,
+        *web.ASSETS,
+        *code.ASSETS,
+        *math.ASSETS,
+        *models.ASSETS,
+        *blend.ASSETS,
+        *pretrain.ASSETS,
+        *evaluate.ASSETS,
+        maintenance,
     ],
     asset_checks=[
-        *snapshots.CHECKS, *web.CHECKS, *code.CHECKS, *math.CHECKS, *models.CHECKS, *blend.CHECKS, *pretrain.CHECKS,
+        *snapshots.CHECKS,
+        *web.CHECKS,
+        *code.CHECKS,
+        *math.CHECKS,
+        *models.CHECKS,
+        *blend.CHECKS,
+        *pretrain.CHECKS,
         *evaluate.CHECKS,
     ],
     jobs=[*snapshots.JOBS],
@@ -72,8 +85,10 @@ defs = dg.Definitions(
         "gpu": Gpu.from_recipe(recipe.llm),
         "warehouse": Warehouse(root=lake.root, storage_options=lake.storage_options),
     },
-    executor=dg.in_process_executor if recipe.executor == "in_process" else dg.multiprocess_executor.configured(
+    executor=dg.in_process_executor
+    if recipe.executor == "in_process"
+    else dg.multiprocess_executor.configured(
         {"start_method": {"forkserver": {"preload_modules": ["dagster", "pyarrow"]}}}
     ),
     loggers={"console": console},
-)  # fmt: skip
+)

@@ -70,9 +70,12 @@ def maintain_table(
             written += metrics["numFilesAdded"]
     # full: also files no version knows, which a killed writer leaves; the retention protects writers at work.
     vacuumed = delta.vacuum(
-        recipe.retention_hours, dry_run=dry_run, enforce_retention_duration=False, full=True,
+        recipe.retention_hours,
+        dry_run=dry_run,
+        enforce_retention_duration=False,
+        full=True,
         keep_versions=list(keep) or None,
-    )  # fmt: skip
+    )
     swept = _sweep(Path(lake.path(table)), recipe.retention_hours, dry_run) if lake.is_local else 0
     return Upkeep(table.full_name, compacted, written, len(vacuumed), swept, keep)
 

@@ -98,9 +98,11 @@ MATH_WRITER = Table(
 
 
 @table_asset(
-    MATH_WRITER, recipe=("math_corpus.writer.model", "llm.engine", "llm.model", "llm.tokenizer"), kinds={"huggingface"},
+    MATH_WRITER,
+    recipe=("math_corpus.writer.model", "llm.engine", "llm.model", "llm.tokenizer"),
+    kinds={"huggingface"},
     ins={"generator": dg.AssetIn(GENERATOR.asset_key)},
-)  # fmt: skip
+)
 def math_writer(
     context: dg.AssetExecutionContext,
     generator: Reader,
@@ -155,10 +157,15 @@ BASE = Table(
         Column("final_loss", "float64", "loss of the last step, in nats per predicted token"),
         Column("parent_version", "string", "version it was trained on from; null: from fresh weights", nullable=True),
         *_provenance("blend.token_shards@12", made="trained", finished="finished"),
-        Column("source_versions", "list[string]", "tables that its training sequences were packed from, as "
-               "code.curated@3; null: not noted", nullable=True, volatile=True),
+        Column(
+            "source_versions",
+            "list[string]",
+            "tables that its training sequences were packed from, as code.curated@3; null: not noted",
+            nullable=True,
+            volatile=True,
+        ),
     ),
-)  # fmt: skip
+)
 
 TRAINING_METRICS = Table(
     schema="models",

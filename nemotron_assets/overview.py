@@ -60,9 +60,17 @@ def all_facts(warehouse: Warehouse) -> tuple[tuple[str, ...], list[tuple[Any, ..
             lines.append((name, None, None, None, None, None, "not written yet", table.description))
         else:
             lines.append(
-                (name, found.rows, found.bytes, found.files, found.version, found.partitions, found.written,
-                 table.description)
-            )  # fmt: skip
+                (
+                    name,
+                    found.rows,
+                    found.bytes,
+                    found.files,
+                    found.version,
+                    found.partitions,
+                    found.written,
+                    table.description,
+                )
+            )
     return names, lines
 
 
@@ -108,10 +116,13 @@ def print_table_facts(warehouse: Warehouse, table: Table, commits: int = 10) -> 
 def _commit(commit: dict[str, Any]) -> tuple[Any, ...]:
     metrics = commit.get("operationMetrics") or {}
     return (
-        commit.get("version"), datetime.fromtimestamp(commit["timestamp"] / 1000, UTC), commit.get("operation"),
-        metrics.get("num_added_rows"), metrics.get("num_deleted_rows", metrics.get("num_copied_rows")),
+        commit.get("version"),
+        datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
+        commit.get("operation"),
+        metrics.get("num_added_rows"),
+        metrics.get("num_deleted_rows", metrics.get("num_copied_rows")),
         commit.get("dagster_run_id"),
-    )  # fmt: skip
+    )
 
 
 def print_tables(name: str | None) -> None:

@@ -75,9 +75,12 @@ def _shown(value: float) -> str:
 
 
 def lines(
-    series: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str, x: str = "", y: str = "",
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    title: str,
+    x: str = "",
+    y: str = "",
     log_y: bool = False,
-) -> dg.MarkdownMetadataValue:  # fmt: skip
+) -> dg.MarkdownMetadataValue:
     """A line per key through its (x values, y values); `log_y` draws the y axis logarithmically."""
     figure, axes = new_figure(title, x, y)
     for name, (xs, ys) in series.items():

@@ -126,14 +126,21 @@ class Trace:
             "backward": list(edges("above")),
             "forward": list(edges("below")),
             "origins": [
-                {"page": o.page, "url": o.url, "file": o.file, "offset": o.offset, "length": o.length,
-                 "range": o.http_range, "path": o.path}
+                {
+                    "page": o.page,
+                    "url": o.url,
+                    "file": o.file,
+                    "offset": o.offset,
+                    "length": o.length,
+                    "range": o.http_range,
+                    "path": o.path,
+                }
                 for o in self.origins
             ],
             "more": [{"node": str(n), "direction": d, "count": c} for (n, d), c in sorted(self.more.items())],
             "unfollowed": [{"node": str(n), "direction": d} for n, d in sorted(self.unfollowed)],
             "notes": self.notes,
-        }  # fmt: skip
+        }
 
 
 def trace(

@@ -129,9 +129,13 @@ def show(target: str, *, limit: int, backward: bool | None, as_json: bool, read:
     """What `nemotron trace` does, on the lake in use; False if a record read again is not the same page."""
     with Warehouse().connect() as connection:
         found = follow(
-            connection, all_tables().values(), target, limit=limit, backward=backward is not False,
+            connection,
+            all_tables().values(),
+            target,
+            limit=limit,
+            backward=backward is not False,
             forward=backward is not True,
-        )  # fmt: skip
+        )
     crawl = Crawl.from_recipe(current_recipe().crawl)
     if as_json:
         document = found.as_json()

@@ -376,17 +376,24 @@ class Crawl(dg.ConfigurableResource):
         """One ranged read of an object. Endpoint, region and credentials come from the environment, as for the lake."""
         import pyarrow.fs as fs
 
-        options = {k: v for k, v in (("endpoint_override", os.environ.get("AWS_ENDPOINT_URL_S3")
-                   or os.environ.get("AWS_ENDPOINT_URL")), ("region", os.environ.get("AWS_REGION")
-                   or os.environ.get("AWS_DEFAULT_REGION"))) if v}  # fmt: skip
+        options = {
+            k: v
+            for k, v in (
+                ("endpoint_override", os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")),
+                ("region", os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")),
+            )
+            if v
+        }
         if options.get("endpoint_override", "").startswith("http://"):
             options["scheme"] = "http"
         bucket_path = f"{self.source.removeprefix('s3://').rstrip('/')}/{path}"
         try:
             store = fs.S3FileSystem(
-                connect_timeout=self.timeout_s, request_timeout=self.timeout_s,
-                anonymous=os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in ("1", "true"), **options,
-            )  # fmt: skip
+                connect_timeout=self.timeout_s,
+                request_timeout=self.timeout_s,
+                anonymous=os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in ("1", "true"),
+                **options,
+            )
             stream = store.open_input_file(bucket_path)
             total = stream.size()
         except FileNotFoundError as error:

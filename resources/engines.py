@@ -149,11 +149,15 @@ class VllmEngine(_Tokenizes):
                 f"llm.max_model_len = {self.settings.max_model_len}"
             )
         parameters = SamplingParams(
-            temperature=sampling.temperature, top_p=sampling.top_p, max_tokens=sampling.max_tokens,
-            top_k=sampling.top_k or 0, stop=list(sampling.stop), seed=_seed(key),
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            top_k=sampling.top_k or 0,
+            stop=list(sampling.stop),
+            seed=_seed(key),
             output_kind=RequestOutputKind.FINAL_ONLY,
             structured_outputs=StructuredOutputsParams(**{output.kind: output.spec}) if output else None,
-        )  # fmt: skip
+        )
         llm.add_request(key, tokens_input(ids), parameters)
 
     def _answer(self, output: Any, seconds: float) -> Answer:
@@ -176,19 +180,27 @@ class VllmEngine(_Tokenizes):
             set_num_threads, state = torch.set_num_threads, random.getstate()
             if settings.device == "cpu":
                 own = {
-                    "distributed_executor_backend": "uni", "kv_cache_memory_bytes": settings.kv_cache_bytes,
+                    "distributed_executor_backend": "uni",
+                    "kv_cache_memory_bytes": settings.kv_cache_bytes,
                     # Discarding the draw of a prompt that is only partly read fails on CPU generators (vLLM 0.32).
                     "enable_chunked_prefill": False,
                     "max_num_batched_tokens": max(settings.max_model_len, settings.max_num_seqs),
-                }  # fmt: skip
+                }
             try:
                 arguments = EngineArgs(
-                    model=str(self.folder), served_model_name=self.name, dtype=settings.dtype, seed=0,
-                    max_model_len=settings.max_model_len, max_num_seqs=settings.max_num_seqs,
-                    gpu_memory_utilization=settings.gpu_memory_share, enforce_eager=settings.device == "cpu",
-                    structured_outputs_config={"backend": "guidance"}, disable_log_stats=True,
-                    trust_remote_code=False, **own,
-                )  # fmt: skip
+                    model=str(self.folder),
+                    served_model_name=self.name,
+                    dtype=settings.dtype,
+                    seed=0,
+                    max_model_len=settings.max_model_len,
+                    max_num_seqs=settings.max_num_seqs,
+                    gpu_memory_utilization=settings.gpu_memory_share,
+                    enforce_eager=settings.device == "cpu",
+                    structured_outputs_config={"backend": "guidance"},
+                    disable_log_stats=True,
+                    trust_remote_code=False,
+                    **own,
+                )
                 self._llm = LLMEngine.from_engine_args(arguments)
             except (ValueError, RuntimeError, OSError) as error:
                 raise EngineError(f"vLLM cannot load {self.name} from {self.folder}: {error}") from error
@@ -225,10 +237,18 @@ class OpenAiEngine(_Tokenizes):
     template_sha256 = hashlib.sha256(b"").hexdigest()
 
     def __init__(
-        self, folder: Path, name: str, base_url: str, *, api_key_env: str | None = None,
-        structured_outputs: str = "vllm", concurrency: int = 16, timeout_s: float = 300, retries: int = 5,
+        self,
+        folder: Path,
+        name: str,
+        base_url: str,
+        *,
+        api_key_env: str | None = None,
+        structured_outputs: str = "vllm",
+        concurrency: int = 16,
+        timeout_s: float = 300,
+        retries: int = 5,
         backoff_s: float = 1.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.folder, self.name = folder, name
         self.sha256 = hashlib.sha256(f"openai:{name}".encode()).hexdigest()
         self._url = f"{base_url.rstrip('/')}/chat/completions"
@@ -302,9 +322,13 @@ class OpenAiEngine(_Tokenizes):
     def _body(self, key: str, request: Request) -> dict[str, Any]:
         sampling = request.sampling
         body: dict[str, Any] = {
-            "model": self.name, "messages": request.chat(), "temperature": sampling.temperature,
-            "top_p": sampling.top_p, "max_tokens": sampling.max_tokens, "seed": _seed(key),
-        }  # fmt: skip
+            "model": self.name,
+            "messages": request.chat(),
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+            "seed": _seed(key),
+        }
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         if sampling.top_k is not None:  # what vLLM, SGLang and NIM add to the protocol

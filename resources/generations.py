@@ -144,9 +144,13 @@ class Engine(Protocol):
 def generation_id(engine: Engine, request: Request) -> str:
     """The key of a request: equal keys have equal answers. 32 hex digits of a sha256."""
     decides = [
-        engine.sha256, engine.template_sha256, request.sampling.settings(),
-        asdict(request.output_format) if request.output_format else None, request.messages, request.sample,
-    ]  # fmt: skip
+        engine.sha256,
+        engine.template_sha256,
+        request.sampling.settings(),
+        asdict(request.output_format) if request.output_format else None,
+        request.messages,
+        request.sample,
+    ]
     return hashlib.sha256(_json(decides).encode()).hexdigest()[:32]
 
 

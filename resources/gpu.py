@@ -112,16 +112,26 @@ class Gpu(dg.ConfigurableResource):
         folder = Path(weights)
         if self.backend == "openai":
             return engines.OpenAiEngine(
-                folder, name, self.base_url or "", api_key_env=self.api_key_env,
-                structured_outputs=self.structured_outputs, concurrency=self.concurrency, timeout_s=self.timeout_s,
-                retries=self.retries, backoff_s=self.backoff_s,
-            )  # fmt: skip
+                folder,
+                name,
+                self.base_url or "",
+                api_key_env=self.api_key_env,
+                structured_outputs=self.structured_outputs,
+                concurrency=self.concurrency,
+                timeout_s=self.timeout_s,
+                retries=self.retries,
+                backoff_s=self.backoff_s,
+            )
         device = self.devices()[0]
         settings = engines.EngineSettings(
-            device=device.kind, dtype=_dtype(self.dtype, device), max_model_len=self.max_model_len,
-            max_num_seqs=self.max_num_seqs, kv_cache_bytes=int(self.kv_cache_gb * 1e9),
-            gpu_memory_share=self.gpu_memory_share, threads=self.cpu_threads or len(os.sched_getaffinity(0)),
-        )  # fmt: skip
+            device=device.kind,
+            dtype=_dtype(self.dtype, device),
+            max_model_len=self.max_model_len,
+            max_num_seqs=self.max_num_seqs,
+            kv_cache_bytes=int(self.kv_cache_gb * 1e9),
+            gpu_memory_share=self.gpu_memory_share,
+            threads=self.cpu_threads or len(os.sched_getaffinity(0)),
+        )
         wanted = (str(folder), name, settings)
         if _KEPT.get("wanted") != wanted:
             self.release()
@@ -239,9 +249,13 @@ def _torchrun(entry: str, config: dict[str, Any], metrics: _Buffer, processes: i
         command = [sys.executable, "-m", "resources.train_worker", "launch", str(os.getpid()), name, str(processes)]
         with output.open("wb") as out, rows.open() as lines:
             worker = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-            )  # fmt: skip
+            )
             try:
                 rest = ""
                 while True:

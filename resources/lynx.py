@@ -91,9 +91,13 @@ class Lynx:
             "PATH": "/usr/bin:/bin",
         }  # fmt: skip
         process = subprocess.Popen(
-            [find(), *flags], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
+            [find(), *flags],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
             env=environment,
-        )  # fmt: skip
+        )
         with contextlib.suppress(ProcessLookupError, PermissionError):
             seconds = int(self.timeout_s) + 1
             resource.prlimit(process.pid, resource.RLIMIT_CPU, (seconds, seconds))

@@ -147,20 +147,39 @@ def check(limits: Limits = Limits()) -> None:
 
 
 def _run(
-    command: tuple[str, ...], files: Mapping[str, bytes | str], stdin: bytes, limits: Limits,
-    environment: Mapping[str, str], reads: tuple[str, ...], hides: tuple[str, ...],
-) -> Outcome:  # fmt: skip
+    command: tuple[str, ...],
+    files: Mapping[str, bytes | str],
+    stdin: bytes,
+    limits: Limits,
+    environment: Mapping[str, str],
+    reads: tuple[str, ...],
+    hides: tuple[str, ...],
+) -> Outcome:
     with contextlib.ExitStack() as stack:
         data = {name: _memory_file(stack, content) for name, content in _checked(files).items()}
         filtered, given = _memory_file(stack, _filter()), _memory_file(stack, stdin)
         arguments = [
-            *_sandbox(filtered), *_view(reads, hides), *_contents(data, given, limits), *_environment(environment),
-            "--chdir", HOME, "--", *_SHELL, *_identity(), *_kernel_limits(limits), *_program(command, reads),
-        ]  # fmt: skip
+            *_sandbox(filtered),
+            *_view(reads, hides),
+            *_contents(data, given, limits),
+            *_environment(environment),
+            "--chdir",
+            HOME,
+            "--",
+            *_SHELL,
+            *_identity(),
+            *_kernel_limits(limits),
+            *_program(command, reads),
+        ]
         process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/", env={},
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            env={},
             pass_fds=(filtered, given, *data.values()),
-        )  # fmt: skip
+        )
         for stream in (process.stdin, process.stdout, process.stderr):
             stack.enter_context(stream)
         return _watched(process, limits)
@@ -299,10 +318,22 @@ def _sandbox(filtered: int) -> list[str]:
         raise SandboxError(f"no sandbox for untrusted programs: bwrap is not installed; {_INSTALL}")
     user = [] if os.geteuid() == 0 else ["--unshare-user", "--uid", "1000", "--gid", "1000"]
     return [
-        bwrap, *user, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
-        "--hostname", "sandbox", "--new-session", "--die-with-parent", "--as-pid-1", "--clearenv",
-        "--seccomp", str(filtered),
-    ]  # fmt: skip
+        bwrap,
+        *user,
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--hostname",
+        "sandbox",
+        "--new-session",
+        "--die-with-parent",
+        "--as-pid-1",
+        "--clearenv",
+        "--seccomp",
+        str(filtered),
+    ]
 
 
 def _view(reads: tuple[str, ...], hides: tuple[str, ...]) -> list[str]:
@@ -350,9 +381,16 @@ def _identity() -> list[str]:
     first, span = (1 << 30, 1 << 29) if ids > 1 << 31 else (20_000, 40_000)  # a container may have few of them
     user = str(first + threading.get_native_id() % span)
     return [
-        "/usr/bin/setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs", "--inh-caps=-all",
+        "/usr/bin/setpriv",
+        "--reuid",
+        user,
+        "--regid",
+        user,
+        "--clear-groups",
+        "--no-new-privs",
+        "--inh-caps=-all",
         "--bounding-set=-all",
-    ]  # fmt: skip
+    ]
 
 
 def _kernel_limits(limits: Limits) -> list[str]:

@@ -367,9 +367,15 @@ class _Build:
         for table in self.tables:
             self.connection.execute(
                 "insert into lineage.tables values (?, ?, ?, ?, ?, ?)",
-                [table.full_name, table.description, table.partition_by, list(table.parents),
-                 self.warehouse.table_path(table), table.full_name in paths],
-            )  # fmt: skip
+                [
+                    table.full_name,
+                    table.description,
+                    table.partition_by,
+                    list(table.parents),
+                    self.warehouse.table_path(table),
+                    table.full_name in paths,
+                ],
+            )
 
     def _files(self, folder: Path) -> None:
         """Run the SQL of macros, then of views; a view may use views of any other file."""

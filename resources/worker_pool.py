@@ -384,10 +384,12 @@ class _Map:
             with self._changed:
                 task.batch.open_tasks += 1
             halves = ((0, rows // 2), (rows // 2, rows - rows // 2))
-            self._add(*(
-                _Task(task.number, task.offset + start, task.rows.slice(start, length), task.batch)
-                for start, length in halves
-            ))  # fmt: skip
+            self._add(
+                *(
+                    _Task(task.number, task.offset + start, task.rows.slice(start, length), task.batch)
+                    for start, length in halves
+                )
+            )
         elif not task.alone:
             # What an earlier batch left behind in the worker may have killed it: ask a fresh one.
             task.alone = True

@@ -52,9 +52,16 @@ def rows(subset: str, snapshot: str, count: int, width: int = 40) -> pl.DataFram
             "characters": [len(text) for text in texts],
             "origin_hash": [content_hash(text) for text in texts],
         },
-        schema_overrides={"characters": pl.Int64, "text": pl.String, "id": pl.String, "language": pl.String,
-                          "origin_hash": pl.String, "parents": pl.List(pl.String), "sources": pl.List(pl.String)},
-    )  # fmt: skip
+        schema_overrides={
+            "characters": pl.Int64,
+            "text": pl.String,
+            "id": pl.String,
+            "language": pl.String,
+            "origin_hash": pl.String,
+            "parents": pl.List(pl.String),
+            "sources": pl.List(pl.String),
+        },
+    )
 
 
 def fill(lake: Lakehouse, counts: dict[str, int], snapshots=("S1", "S2"), width: int = 40) -> pl.DataFrame:
@@ -370,9 +377,12 @@ def test_what_cannot_be_exported_says_why(lake, tmp_path):
 
 def test_a_config_cannot_leave_the_folder(lake, tmp_path):
     table = Table(
-        "t", "bad", "configs from the data", (ID, Column("kind", "string", "kind"), Column("text", "string", "text")),
+        "t",
+        "bad",
+        "configs from the data",
+        (ID, Column("kind", "string", "kind"), Column("text", "string", "text")),
         published=Published("Bad", ("id", "text"), configs_by="kind", configs=()),
-    )  # fmt: skip
+    )
     lake.write(table, pl.DataFrame({"id": ["1"], "kind": ["../../up"], "text": ["x"]}))
     with pytest.raises(ExportError, match=r"kind '\.\./\.\./up' cannot be the name of a config"):
         export(lake, table, tmp_path / "out", recipe())
@@ -446,10 +456,17 @@ def test_source_code_in_the_published_layout(tmp_path):
     lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
     tables, commit = exportable(), "c" * 40
     files = [
-        {"id": str(k), "repo": "o/r", "commit_id": commit, "rel_path": f"a b/{k}.x", "language": language,
-         "license": "MIT", "content_hash": str(k)}
+        {
+            "id": str(k),
+            "repo": "o/r",
+            "commit_id": commit,
+            "rel_path": f"a b/{k}.x",
+            "language": language,
+            "license": "MIT",
+            "content_hash": str(k),
+        }
         for k, language in enumerate(("C++", "Python", "Python"))
-    ]  # fmt: skip
+    ]
     lake.write(tables["code.metadata"], frame(tables["code.metadata"], files))
     for language in ("C++", "Python"):
         pair = {"id": language, "language": language, "text": f"Write it in {language}.", "generator": "tiny"}

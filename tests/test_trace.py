@@ -52,9 +52,16 @@ def ids(found, direction):
 def test_every_row_backward_is_what_its_parents_say(lake):
     rows, opened, graph = lake
     for name in (
-        "blend.token_shards", "web.nemotron_cc_v2", "web.translated_diverse_qa", "web.rephrased", "web.diverse_qa",
-        "web.multilingual", "web.documents", "snapshots.pages", "llm.generations",
-    ):  # fmt: skip
+        "blend.token_shards",
+        "web.nemotron_cc_v2",
+        "web.translated_diverse_qa",
+        "web.rephrased",
+        "web.diverse_qa",
+        "web.multilingual",
+        "web.documents",
+        "snapshots.pages",
+        "llm.generations",
+    ):
         id_ = rows[name][-1]["id"]
         found = follow(opened, id_, forward=False)
         assert found.starts == [Node(name, id_)]
@@ -250,12 +257,23 @@ def sample_pages():
     with crawl.open(path) as stream:
         for page in WarcFile(io.BytesIO(stream.read()), Limits()).pages():
             rows.append(
-                {"id": row_id("snapshots.pages", path, page.offset), "parents": [], "snapshot": snapshot,
-                 "url": page.url, "host": page.host, "fetched_at": page.fetched_at, "status": page.status,
-                 "mime": page.mime,
-                 "html": page.html, "payload_digest": page.payload_digest, "warc_file": path,
-                 "warc_offset": page.offset, "warc_length": page.length, "fate": page.fate}
-            )  # fmt: skip
+                {
+                    "id": row_id("snapshots.pages", path, page.offset),
+                    "parents": [],
+                    "snapshot": snapshot,
+                    "url": page.url,
+                    "host": page.host,
+                    "fetched_at": page.fetched_at,
+                    "status": page.status,
+                    "mime": page.mime,
+                    "html": page.html,
+                    "payload_digest": page.payload_digest,
+                    "warc_file": path,
+                    "warc_offset": page.offset,
+                    "warc_length": page.length,
+                    "fate": page.fate,
+                }
+            )
     return rows
 
 

@@ -117,6 +117,9 @@ def _trained_on(source: Source, cuts: Mapping[str, str | None] | None, held_out_
     for batch in source.read(list(dict.fromkeys(columns))):
         frame = pl.DataFrame(pl.from_arrow(batch)).filter(~is_held_out(held_out_share, layout.origin))
         yield frame.select(
-            snapshot.alias("snapshot"), pl.lit(source.table).alias("source"), "id",
-            pl.col(layout.text).alias("text"), cut.alias("cut"),
-        ).drop_nulls("cut")  # fmt: skip
+            snapshot.alias("snapshot"),
+            pl.lit(source.table).alias("source"),
+            "id",
+            pl.col(layout.text).alias("text"),
+            cut.alias("cut"),
+        ).drop_nulls("cut")

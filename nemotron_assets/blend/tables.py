@@ -36,11 +36,16 @@ TOKEN_SHARDS = Table(
         Column("piece_lengths", "list[int32]", "tokens of each piece"),
         Column("piece_offsets", "list[int64]", "where each piece starts in its document, in tokens"),
         Column("sources", "list[string]", "source table of each piece; parents holds its document"),
-        Column("read_versions", "list[string]", "what the sources' versions were when the part was written, as "
-               "code.curated@3; null: not noted", nullable=True, volatile=True),
+        Column(
+            "read_versions",
+            "list[string]",
+            "what the sources' versions were when the part was written, as code.curated@3; null: not noted",
+            nullable=True,
+            volatile=True,
+        ),
     ),
     part_by="part",
     parents=tuple(SOURCES),
-)  # fmt: skip
+)
 
 TABLES = [TOKENIZER, TOKEN_SHARDS]

@@ -60,9 +60,13 @@ def benchmark_scores(
         texts[scoring.CODE] = scoring.held_out_texts(curated_code.scan(), share, most, "content")
     with gpu.lock(context.log.info) as devices:
         scores = scoring.score(
-            lake.get_weights(model["uri"]), lake.get_weights(vocabulary["uri"]), benchmarks.scan().collect(), texts,
-            recipe.evaluate, devices[0].label,
-        )  # fmt: skip
+            lake.get_weights(model["uri"]),
+            lake.get_weights(vocabulary["uri"]),
+            benchmarks.scan().collect(),
+            texts,
+            recipe.evaluate,
+            devices[0].label,
+        )
     inputs = [reader.input_version for reader in (base, tokenizer, unique_documents, curated_code, benchmarks)]
     context.add_output_metadata({"scores": dg.MetadataValue.md(scoring.as_markdown(scores)), "model": model["name"]})
     earlier = lake.read(BENCHMARK_SCORES).scan().filter(pl.col("model_id") != model["id"]).collect()

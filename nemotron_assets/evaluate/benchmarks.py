@@ -16,33 +16,56 @@ SAMPLE = Path(__file__).resolve().parents[1] / "sample" / "benchmarks"
 
 
 def _gsm8k(item: dict[str, Any]) -> dict[str, Any]:
-    return {"item": item["id"], "question": item["question"], "answer": item["answer"],
-            "final_answer": str(item["final_answer"])}  # fmt: skip
+    return {
+        "item": item["id"],
+        "question": item["question"],
+        "answer": item["answer"],
+        "final_answer": str(item["final_answer"]),
+    }
 
 
 def _choices(item: dict[str, Any]) -> dict[str, Any]:
     index, choices = item["answer"], item["choices"]
     if type(index) is not int or not 0 <= index < len(choices):
         raise ValueError(f"answer {index!r} is not one of {len(choices)} choices")
-    return {"item": item["id"], "question": item["question"], "choices": choices, "answer_index": index,
-            "answer": choices[index], "subject": item.get("subject")}  # fmt: skip
+    return {
+        "item": item["id"],
+        "question": item["question"],
+        "choices": choices,
+        "answer_index": index,
+        "answer": choices[index],
+        "subject": item.get("subject"),
+    }
 
 
 def _humaneval(item: dict[str, Any]) -> dict[str, Any]:
-    return {"item": item["task_id"], "question": item["prompt"], "answer": item["canonical_solution"],
-            "entry_point": item["entry_point"], "tests": [item["test"]]}  # fmt: skip
+    return {
+        "item": item["task_id"],
+        "question": item["prompt"],
+        "answer": item["canonical_solution"],
+        "entry_point": item["entry_point"],
+        "tests": [item["test"]],
+    }
 
 
 def _mbpp(item: dict[str, Any]) -> dict[str, Any]:
     setup = [item["test_setup_code"]] if item.get("test_setup_code") else []
-    return {"item": str(item["task_id"]), "question": item["text"], "answer": item["code"],
-            "tests": setup + item["test_list"] + item.get("challenge_test_list", [])}  # fmt: skip
+    return {
+        "item": str(item["task_id"]),
+        "question": item["text"],
+        "answer": item["code"],
+        "tests": setup + item["test_list"] + item.get("challenge_test_list", []),
+    }
 
 
 SETS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    "gsm8k": _gsm8k, "mmlu": _choices, "mmlu_dev": _choices, "arc_challenge": _choices,
-    "humaneval": _humaneval, "mbpp": _mbpp,
-}  # fmt: skip
+    "gsm8k": _gsm8k,
+    "mmlu": _choices,
+    "mmlu_dev": _choices,
+    "arc_challenge": _choices,
+    "humaneval": _humaneval,
+    "mbpp": _mbpp,
+}
 
 _SCHEMA = {
     "id": pl.String, "benchmark": pl.String, "item": pl.String, "position": pl.Int64, "subject": pl.String,

@@ -47,9 +47,14 @@ def windows(document: int, ids: Sequence[int], size: int, overlap: int) -> Itera
 
 
 def measure(
-    model: PreTrainedModel, tokenizer: Tokenizer, texts: Iterable[str], size: int, overlap: int, batch_size: int,
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    texts: Iterable[str],
+    size: int,
+    overlap: int,
+    batch_size: int,
     task: str = "held_out_documents",
-) -> Score:  # fmt: skip
+) -> Score:
     """Bits per byte over `texts`, as the score of `task`: negative log-likelihoods / ln 2 / bytes of UTF-8, in float64.
 
     The standard error is that of a ratio of sums over documents. Raises ValueError when there is no text, or when the

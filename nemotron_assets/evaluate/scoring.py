@@ -42,9 +42,13 @@ def any_held_out(documents: pl.LazyFrame, share: float) -> bool:
 
 
 def score(
-    weights: Path, tokenizer: Path, items: pl.DataFrame, texts: Mapping[str, Iterable[str]], recipe: Evaluate,
+    weights: Path,
+    tokenizer: Path,
+    items: pl.DataFrame,
+    texts: Mapping[str, Iterable[str]],
+    recipe: Evaluate,
     device: str,
-) -> list[Score]:  # fmt: skip
+) -> list[Score]:
     """Every score of the Hugging Face model in `weights`, bits per byte of the held-out `texts` by task. Deterministic
     on one device: nothing is sampled."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -52,9 +56,14 @@ def score(
     model = AutoModelForCausalLM.from_pretrained(weights, dtype="auto").to(device)
     shots = {"arc_challenge": recipe.arc_shots, "gsm8k": recipe.gsm8k_shots}
     scores, _ = harness.run(
-        model, AutoTokenizer.from_pretrained(tokenizer), items, shots, recipe.max_items, recipe.max_output_tokens,
+        model,
+        AutoTokenizer.from_pretrained(tokenizer),
+        items,
+        shots,
+        recipe.max_items,
+        recipe.max_output_tokens,
         recipe.batch_size,
-    )  # fmt: skip
+    )
     sizes = recipe.window, recipe.window_overlap, recipe.batch_size
     return scores + [measure(model, load(tokenizer), held, *sizes, task) for task, held in texts.items()]
 

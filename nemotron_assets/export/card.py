@@ -168,9 +168,13 @@ def _feature(column: Column) -> dict[str, str]:
 
 
 def _text(
-    table: Table, configs: Mapping[str, Counts], total: Counts, described: Mapping[str, Any], release: Release,
+    table: Table,
+    configs: Mapping[str, Counts],
+    total: Counts,
+    described: Mapping[str, Any],
+    release: Release,
     has_licence: bool,
-) -> str:  # fmt: skip
+) -> str:
     out = table.published
     columns = dict.fromkeys([*out.columns, *(name for more in out.more.values() for name in more)])
     first = next(name for name, counts in configs.items() if counts.rows)
@@ -184,19 +188,25 @@ def _text(
         + _markdown(
             ("config", "documents", "tokens", "languages", "Parquet MB"),
             [
-                (name, f"{c.rows:,}", f"{c.tokens:,}" if c.characters else "-", len(c.languages) or "-",
-                 f"{c.file_bytes / 1e6:,.1f}")
+                (
+                    name,
+                    f"{c.rows:,}",
+                    f"{c.tokens:,}" if c.characters else "-",
+                    len(c.languages) or "-",
+                    f"{c.file_bytes / 1e6:,.1f}",
+                )
                 for name, c in [*configs.items(), ("**all**", total)]
             ],
         ),
-        "## Columns\n\n" + _markdown(
+        "## Columns\n\n"
+        + _markdown(
             ("column", "type", "meaning", "configs"),
             [
                 (_shown(table, c), table.column(c).dtype, table.column(c).meaning, _holders(table, configs, c))
                 for c in columns
             ],
         ),
-    ]  # fmt: skip
+    ]
     if total.languages:
         sections.append("## Languages\n\n" + _histogram("language", dict(total.languages.most_common())))
     for name, counts in described["histograms"].items():

@@ -26,9 +26,14 @@ class ShardWriter:
     """
 
     def __init__(
-        self, work: Path, config: str, number: int, schema: pa.Schema, recipe: Recipe,
+        self,
+        work: Path,
+        config: str,
+        number: int,
+        schema: pa.Schema,
+        recipe: Recipe,
         structs: Mapping[str, Sequence[str]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.work, self.config, self.number, self.structs = work, config, number, structs
         self.columns, self.schema = schema, nested_schema(schema, structs)
         release, storage = recipe.release, recipe.storage
@@ -88,10 +93,13 @@ class ShardWriter:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self.stream = self._path.with_suffix(".tmp").open("wb")
         self.writer = pq.ParquetWriter(
-            self.stream, self.schema, compression="zstd", compression_level=self.level,
+            self.stream,
+            self.schema,
+            compression="zstd",
+            compression_level=self.level,
             use_dictionary=[name for name in self.columns.names if name not in ("id", "text")],
             write_statistics=[name for name in self.columns.names if name != "text"],
-        )  # fmt: skip
+        )
 
     def _finish(self) -> Shard:
         with _full_disk(self.work):

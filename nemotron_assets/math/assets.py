@@ -12,9 +12,12 @@ from resources.lakehouse import Lakehouse, Reader
 
 
 @table_asset(
-    CANDIDATE_PAGES, recipe=("math.candidates", "pages"), kinds={"duckdb"}, ins={"pages": dg.AssetIn(PAGES.asset_key)},
+    CANDIDATE_PAGES,
+    recipe=("math.candidates", "pages"),
+    kinds={"duckdb"},
+    ins={"pages": dg.AssetIn(PAGES.asset_key)},
     retry_policy=dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL),
-)  # fmt: skip
+)
 def candidate_pages(
     context: dg.AssetExecutionContext,
     pages: Reader,

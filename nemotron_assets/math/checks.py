@@ -56,10 +56,13 @@ def every_candidate_rendered(
     return dg.AssetCheckResult(
         passed=rows == distinct and rows + sum(causes.values()) == candidates and share <= recipe.quarantine.max_share,
         metadata={
-            "candidates": candidates, "rendered": rows, "doubled": rows - distinct, "failed_share": share,
+            "candidates": candidates,
+            "rendered": rows,
+            "doubled": rows - distinct,
+            "failed_share": share,
             "rejected": dg.MetadataValue.json(causes),
         },
-    )  # fmt: skip
+    )
 
 
 @dg.asset_check(asset=RENDERED.asset_key, partitions_def=snapshot_partitions, blocking=True)
@@ -82,10 +85,13 @@ def formulas_stand_in_the_text(
     return dg.AssetCheckResult(
         passed=abs(found - formulas) <= 0.01 * formulas and abs(fenced - blocks) <= 0.01 * blocks,
         metadata={
-            "formulas": formulas, "found": found, "code_blocks": blocks, "fenced": fenced,
+            "formulas": formulas,
+            "found": found,
+            "code_blocks": blocks,
+            "fenced": fenced,
             "pages_that_differ": dg.MetadataValue.json(wrong[:50]),
         },
-    )  # fmt: skip
+    )
 
 
 CHECKS = [detector_finds_mathematics, every_candidate_rendered, formulas_stand_in_the_text]

@@ -38,9 +38,16 @@ Below is a part of a web page as a text browser shows it. Write the part again, 
 {text}"""
 
 Outcome = Literal[
-    "kept", "restored", "rules_dropped", "rules_invented", "rules_shortened", "rules_truncated", "rules_too_long",
-    "empty", "rules",
-]  # fmt: skip
+    "kept",
+    "restored",
+    "rules_dropped",
+    "rules_invented",
+    "rules_shortened",
+    "rules_truncated",
+    "rules_too_long",
+    "empty",
+    "rules",
+]
 
 #: What may become of a chunk.
 OUTCOMES: dict[str, str] = {

@@ -35,8 +35,11 @@ def lynx(page: str) -> str:
 
 
 EXTRACTORS: dict[str, Callable[[str], str]] = {
-    "trafilatura": trafilatura, "resiliparse": resiliparse, "justext": justext, "lynx": lynx,
-}  # fmt: skip
+    "trafilatura": trafilatura,
+    "resiliparse": resiliparse,
+    "justext": justext,
+    "lynx": lynx,
+}
 
 
 def extract(name: str, page: str) -> str:

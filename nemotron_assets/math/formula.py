@@ -9,9 +9,18 @@ from typing import Literal
 from nemotron_assets.math.delimiters import MAX_TEX
 
 Encoding = Literal[
-    "delimited", "dollars", "environment", "script", "mathml", "annotation", "image", "katex", "mathjax", "attribute",
+    "delimited",
+    "dollars",
+    "environment",
+    "script",
+    "mathml",
+    "annotation",
+    "image",
+    "katex",
+    "mathjax",
+    "attribute",
     "asciimath",
-]  # fmt: skip
+]
 _DELIMITERS = (("$$", "$$", True), (r"\[", r"\]", True), (r"\(", r"\)", False), ("$", "$", False))
 
 

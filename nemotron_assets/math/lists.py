@@ -69,9 +69,14 @@ class Pointers:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nemotron-lists-"))
             self._database = duckdb.connect(
                 os.path.join(folder, "lists.duckdb"),
-                config={"memory_limit": f"{self.recipe.memory_mb}MB", "threads": 1, "temp_directory": folder,
-                        "autoinstall_known_extensions": False, "autoload_known_extensions": False},
-            )  # fmt: skip
+                config={
+                    "memory_limit": f"{self.recipe.memory_mb}MB",
+                    "threads": 1,
+                    "temp_directory": folder,
+                    "autoinstall_known_extensions": False,
+                    "autoload_known_extensions": False,
+                },
+            )
             stack.callback(self._database.close)
             self._database.execute(
                 "CREATE TABLE addresses (url VARCHAR, list VARCHAR);"

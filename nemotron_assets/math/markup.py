@@ -380,11 +380,31 @@ _MATHJAX2 = frozenset(
      "MathJax_PHTML", "MathJax_PHTML_Display")
 )  # fmt: skip
 _GUTTERS = frozenset(("linenos", "lineno", "linenodiv", "gutter", "line-numbers-rows"))
-_SPECIAL_CLASSES = _MATHJAX2 | _GUTTERS | {
-    "katex", "katex-display", "katex-error", "katex-html", "katex-mathml", "MathJax_Preview", "MJX_Assistive_MathML",
-    "fragment", "math", "tex", "latex", "MathTex", "math-container", "texmath", "mathjax-tex", "js-render-math",
-    "arithmatex", "math-tex", "math-latex",
-}  # fmt: skip
+_SPECIAL_CLASSES = (
+    _MATHJAX2
+    | _GUTTERS
+    | {
+        "katex",
+        "katex-display",
+        "katex-error",
+        "katex-html",
+        "katex-mathml",
+        "MathJax_Preview",
+        "MJX_Assistive_MathML",
+        "fragment",
+        "math",
+        "tex",
+        "latex",
+        "MathTex",
+        "math-container",
+        "texmath",
+        "mathjax-tex",
+        "js-render-math",
+        "arithmatex",
+        "math-tex",
+        "math-latex",
+    }
+)
 #: A formula without anything that only TeX has: a letter, a number, a relation.
 _BARE = re.compile(r"[-+]?\w(?:'{1,3})?|[-+\d.,]+|[\w\s()|<>=+*/.,:;!?'\[\]-]{1,40}(?<![A-Za-z]{4})")
 

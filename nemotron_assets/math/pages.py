@@ -31,9 +31,15 @@ class Candidates:
     """One run over a snapshot's pages and the records that lists name."""
 
     def __init__(
-        self, pages: Reader, recipe: MathCandidates, limits: warc.Limits, crawl: Crawl, compute: Compute,
-        reject: Callable[[Reject], None], log: Callable[[str], None],
-    ) -> None:  # fmt: skip
+        self,
+        pages: Reader,
+        recipe: MathCandidates,
+        limits: warc.Limits,
+        crawl: Crawl,
+        compute: Compute,
+        reject: Callable[[Reject], None],
+        log: Callable[[str], None],
+    ) -> None:
         self.pages, self.recipe, self.limits, self.crawl, self.compute = pages, recipe, limits, crawl, compute
         self.reject, self.log = reject, log
         self.snapshot = pages.partition

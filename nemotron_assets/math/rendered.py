@@ -37,9 +37,13 @@ def render_rows(pages: pl.DataFrame, recipe: MathRendering, model: str, characte
         for html, charset in pages.select("html", "charset").iter_rows()
     ]
     rendered = render_pages(
-        markup, lynx, mimes=pages["mime"].to_list(), scripts=recipe.scripts, batch=recipe.pages_per_process,
+        markup,
+        lynx,
+        mimes=pages["mime"].to_list(),
+        scripts=recipe.scripts,
+        batch=recipe.pages_per_process,
         max_output=recipe.max_output_characters,
-    )  # fmt: skip
+    )
     rows = [_row(page, recipe, model, characters) for page in rendered]
     made = pl.DataFrame(rows, schema=_MADE, orient="row")
     return pages.drop("html", "charset", "mime").with_columns(made.get_columns())
@@ -53,10 +57,20 @@ def _row(page: Rendered | RenderError, recipe: MathRendering, model: str, charac
     short = len(page.text) < recipe.min_characters and not page.formulas
     cause, detail = ("too_short", f"{len(page.text)} characters without a formula") if short else (None, None)
     return (
-        page.title or None, page.text, language, score, len(page.text), len(page.formulas),
-        sum(formula.display for formula in page.formulas), len(page.code), [name for name, _ in counts],
-        [number for _, number in counts], page.layout, cause, detail,
-    )  # fmt: skip
+        page.title or None,
+        page.text,
+        language,
+        score,
+        len(page.text),
+        len(page.formulas),
+        sum(formula.display for formula in page.formulas),
+        len(page.code),
+        [name for name, _ in counts],
+        [number for _, number in counts],
+        page.layout,
+        cause,
+        detail,
+    )
 
 
 def prose(text: str) -> str:

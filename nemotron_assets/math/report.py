@@ -28,11 +28,14 @@ def candidates(pages: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
 def rendered(texts: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
     """Counts of `math.rendered`: formulas per page and per encoding, code blocks, languages."""
     encodings = (
-        texts.select("encodings", "encoding_counts").explode("encodings", "encoding_counts").drop_nulls()
-        .group_by("encodings").agg(pl.col("encoding_counts").sum())
+        texts.select("encodings", "encoding_counts")
+        .explode("encodings", "encoding_counts")
+        .drop_nulls()
+        .group_by("encodings")
+        .agg(pl.col("encoding_counts").sum())
         .sort("encoding_counts", "encodings", descending=[True, False])
         .collect()
-    )  # fmt: skip
+    )
     totals = (
         texts.select(pl.col("formulas", "display_formulas", "code_blocks", "characters").sum())
         .collect()

@@ -120,8 +120,11 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
     vectors = [p for p in parameters.values() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
         [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-        lr=torch.tensor(recipe.peak_lr), betas=(recipe.beta1, recipe.beta2), eps=recipe.adam_eps, fused=True,
-    )  # fmt: skip
+        lr=torch.tensor(recipe.peak_lr),
+        betas=(recipe.beta1, recipe.beta2),
+        eps=recipe.adam_eps,
+        fused=True,
+    )
     state = _load(job, optimizer, parameters, config)
     if rank == 0 and state["rows"]:
         emit(state["rows"])
@@ -162,9 +165,14 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
         if step % recipe.log_every == 0 or step == steps:
             now = time.perf_counter()
             row = {
-                "step": step, "tokens": step * batch_tokens, "loss": loss, "lr": lr, "grad_norm": norm,
-                "tokens_per_second": (step - since) * batch_tokens / (now - clock), "at": datetime.now(UTC).isoformat(),
-            }  # fmt: skip
+                "step": step,
+                "tokens": step * batch_tokens,
+                "loss": loss,
+                "lr": lr,
+                "grad_norm": norm,
+                "tokens_per_second": (step - since) * batch_tokens / (now - clock),
+                "at": datetime.now(UTC).isoformat(),
+            }
             clock, since = now, step
             state["rows"].append(row)
             if rank == 0:

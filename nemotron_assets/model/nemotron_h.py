@@ -35,11 +35,15 @@ def parameter_count(recipe: Model, vocabulary: int) -> int:
     inner = recipe.mamba_heads * recipe.mamba_head_dim
     conv = inner + 2 * recipe.mamba_groups * recipe.mamba_state
     layer = {
-        "M": h * (inner + conv + recipe.mamba_heads) + conv * (recipe.mamba_conv + 1) + 3 * recipe.mamba_heads
-        + inner + inner * h + h,
+        "M": h * (inner + conv + recipe.mamba_heads)
+        + conv * (recipe.mamba_conv + 1)
+        + 3 * recipe.mamba_heads
+        + inner
+        + inner * h
+        + h,
         "*": 2 * h * recipe.head_dim * (recipe.attention_heads + recipe.kv_heads) + h,
         "-": 2 * h * f + h,
-    }  # fmt: skip
+    }
     return sum(layer[kind] for kind in recipe.pattern) + 2 * vocabulary * h + h
 
 

@@ -149,12 +149,22 @@ def _row(
             shutil.copyfile(file, weights / file.name)
     uri, sha256 = lake.put_weights(weights, "base")
     return {
-        "id": plan.id, "name": plan.name, "version": str(version), "uri": uri, "sha256": sha256,
-        "parameters": trained["parameters"], "tokens_seen": trained["tokens"], "steps": trained["steps"],
-        "final_loss": trained["final_loss"], "parent_version": None, "recipe_hash": plan.recipe_hash,
-        "input_versions": plan.input_versions, "source_versions": plan.source_versions or None, "run_id": run_id,
+        "id": plan.id,
+        "name": plan.name,
+        "version": str(version),
+        "uri": uri,
+        "sha256": sha256,
+        "parameters": trained["parameters"],
+        "tokens_seen": trained["tokens"],
+        "steps": trained["steps"],
+        "final_loss": trained["final_loss"],
+        "parent_version": None,
+        "recipe_hash": plan.recipe_hash,
+        "input_versions": plan.input_versions,
+        "source_versions": plan.source_versions or None,
+        "run_id": run_id,
         "at": datetime.now(UTC),
-    }  # fmt: skip
+    }
 
 
 def _store_metrics(

@@ -117,13 +117,19 @@ class Documents(Section):
 
     extractor: Literal["justext", "resiliparse"] = Field(description="jusText as published, or the faster resiliparse")
     extractor_by_language: dict[str, Literal["justext", "resiliparse"]] = Field(
-        {"zh": "resiliparse", "ja": "resiliparse", "th": "resiliparse", "ko": "resiliparse", "he": "resiliparse",
-         "vi": "resiliparse"},
+        {
+            "zh": "resiliparse",
+            "ja": "resiliparse",
+            "th": "resiliparse",
+            "ko": "resiliparse",
+            "he": "resiliparse",
+            "vi": "resiliparse",
+        },
         description="languages read by another extractor. zh, ja, th have no jusText stop list, and with one of our "
         "own, words cut out by it and lengths scaled, jusText did no better (F1 on the sample's pages: zh .77, ja .84, "
         "th 1.0; resiliparse .78, .90, 1.0); ko (.90 against .97) and he say in few characters what its length limits "
         "expect in many; the list of vi has words, its text has syllables",
-    )  # fmt: skip
+    )
     justext: JusText = Field(JusText(), description="paragraph classification of jusText")
     language_hint: Literal["pycld2", "model"] = Field(
         description="what chooses a page's stop list: CLD2 as published, or the language model (0.8 ms a page more; "

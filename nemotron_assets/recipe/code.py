@@ -26,8 +26,11 @@ class CodeSource(Section):
         description="parquet: a folder with files.parquet and, if there is one, repositories.parquet; git: a "
         "repository, a bundle, or a folder of them; archive: tar and zip files; github: archives fetched from `url`"
     )
-    path: str = Field(min_length=1, description="'sample', a folder or file; for github the list of repositories: "
-                      "Parquet, JSON lines or CSV with columns repo and commit_id")  # fmt: skip
+    path: str = Field(
+        min_length=1,
+        description="'sample', a folder or file; for github the list of repositories: "
+        "Parquet, JSON lines or CSV with columns repo and commit_id",
+    )
     url: str = Field("https://codeload.github.com", pattern=r"^https?://", description="server of the archives")
     template: str = Field("{repo}/tar.gz/{commit_id}", description="path of a repository's archive on that server")
 
@@ -83,14 +86,33 @@ class CodeDedup(Section):
         0.8, gt=0, le=1, description="Jaccard similarity of shingles from which files are near-duplicates (default)"
     )
     max_bucket: int = Field(
-        64, ge=1, description="a file is compared with the best so many others of a band (default); more would make "
-        "millions of pairs of a header that thousands of files share"
-    )  # fmt: skip
+        64,
+        ge=1,
+        description="a file is compared with the best so many others of a band (default); more would make "
+        "millions of pairs of a header that thousands of files share",
+    )
     memory_mb: int = Field(512, ge=64, description="memory of the joins and of the texts compared at a time, in MB")
     within_language: bool = Field(True, description="whether only files of one language are near-duplicates (default)")
     permissive_first: tuple[str, ...] = Field(
-        ("CC0-1.0", "Unlicense", "0BSD", "MIT-0", "WTFPL", "MIT", "ISC", "X11", "Zlib", "BSL-1.0", "BSD-2-Clause",
-         "BSD-3-Clause", "NCSA", "PostgreSQL", "Apache-2.0", "PSF-2.0", "Python-2.0"),
+        (
+            "CC0-1.0",
+            "Unlicense",
+            "0BSD",
+            "MIT-0",
+            "WTFPL",
+            "MIT",
+            "ISC",
+            "X11",
+            "Zlib",
+            "BSL-1.0",
+            "BSD-2-Clause",
+            "BSD-3-Clause",
+            "NCSA",
+            "PostgreSQL",
+            "Apache-2.0",
+            "PSF-2.0",
+            "Python-2.0",
+        ),
         description="licences (SPDX) by how little they ask for: of two copies the one under the earlier is kept; "
         "others come after, files that were judged to be left out last (default)",
-    )  # fmt: skip
+    )

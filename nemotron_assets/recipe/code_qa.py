@@ -11,9 +11,7 @@ from pydantic import Field, field_validator
 
 from nemotron_assets.recipe.section import Section
 
-Language = Literal[
-    "Python", "C", "C++", "C#", "Java", "JavaScript", "TypeScript", "Go", "Rust", "PHP", "SQL"
-]  # fmt: skip
+Language = Literal["Python", "C", "C++", "C#", "Java", "JavaScript", "TypeScript", "Go", "Rust", "PHP", "SQL"]
 LANGUAGES: tuple[Language, ...] = (
     "Python", "C", "C++", "C#", "Java", "JavaScript", "TypeScript", "Go", "Rust", "PHP", "SQL",
 )  # fmt: skip
@@ -54,18 +52,22 @@ class CodeExecution(Section):
         "one, rows say so"
     )
     failing: Literal["keep", "drop"] = Field(
-        "keep", description="whether a solution that fails or takes too much is kept with its outcome, or tried again "
-        "and in the end dropped (default)"
-    )  # fmt: skip
+        "keep",
+        description="whether a solution that fails or takes too much is kept with its outcome, or tried again "
+        "and in the end dropped (default)",
+    )
     languages: dict[Language, CodeProgram] = Field(
         {"Python": CodeProgram(file="main.py", command=("{python}", "main.py"))},
-        validate_default=True, description="languages whose solutions are run, and how (default: Python)",
-    )  # fmt: skip
+        validate_default=True,
+        description="languages whose solutions are run, and how (default: Python)",
+    )
     cpu_s: int = Field(10, ge=1, le=3_600, description="most CPU time of a program and its children, in s (default)")
     wall_s: float = Field(
-        120, gt=0, le=7_200, description="longest time of a program, in s; generous, as it depends on what else the "
-        "machine does (default)"
-    )  # fmt: skip
+        120,
+        gt=0,
+        le=7_200,
+        description="longest time of a program, in s; generous, as it depends on what else the machine does (default)",
+    )
     memory_mb: int = Field(512, ge=32, description="most memory of a program, in MiB (default)")
     processes: int = Field(16, ge=1, le=4_096, description="most processes and threads of a program (default)")
     disk_mb: int = Field(16, ge=1, description="most a program can write, in MiB of memory (default)")
@@ -83,9 +85,11 @@ class CodeQa(Section):
     """Problem and solution per snippet, in two requests."""
 
     languages: tuple[Language, ...] = Field(
-        LANGUAGES, min_length=1, description="languages that are written about, each a partition of code.qa "
-        "(published: eleven, not which; these are the likely ones)"
-    )  # fmt: skip
+        LANGUAGES,
+        min_length=1,
+        description="languages that are written about, each a partition of code.qa "
+        "(published: eleven, not which; these are the likely ones)",
+    )
     snippets: CodeSnippets
     attempts: int = Field(
         ge=1, le=32, description="times a snippet is tried, with another sample number each (default)"

@@ -48,8 +48,13 @@ class Dedup(Section):
 
     memory_mb: int = Field(ge=64, description="memory of a join before it spills to disk, in MB (default)")
     signatures: Signatures
-    min_similarity: float = Field(0.8, gt=0, le=1, description="Jaccard similarity of shingles from which texts are "
-                                  "near-duplicates (published: about 0.8, as the bands imply)")  # fmt: skip
+    min_similarity: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of shingles from which texts are "
+        "near-duplicates (published: about 0.8, as the bands imply)",
+    )
     verify: bool = Field(
         True, description="whether candidates below min_similarity are let go; published: no, every candidate counts"
     )
@@ -58,9 +63,11 @@ class Dedup(Section):
         "the earliest is kept (published), so that chains of small changes are one document"
     )
     max_bucket: int = Field(
-        32, ge=1, description="of the texts that share a band, each is compared with the earliest so many and as many "
-        "just before it (default); a template that thousands of pages share would give millions of pairs"
-    )  # fmt: skip
+        32,
+        ge=1,
+        description="of the texts that share a band, each is compared with the earliest so many and as many "
+        "just before it (default); a template that thousands of pages share would give millions of pairs",
+    )
     check_documents: int = Field(500, ge=1, description="kept documents of a snapshot that a check looks at (default)")
     check_against: int = Field(
         50_000,
@@ -68,9 +75,12 @@ class Dedup(Section):
         description="kept documents of this snapshot and those before that they are compared with (default)",
     )
     max_missed_share: float = Field(
-        0.01, ge=0, le=1, description="largest share of them that may resemble another kept one (default; the bands "
-        "find a pair of similarity s with probability 1 - (1 - s^rows)^bands)"
-    )  # fmt: skip
+        0.01,
+        ge=0,
+        le=1,
+        description="largest share of them that may resemble another kept one (default; the bands "
+        "find a pair of similarity s with probability 1 - (1 - s^rows)^bands)",
+    )
 
 
 class Substring(Section):
@@ -79,14 +89,19 @@ class Substring(Section):
     enabled: bool = Field(True, description="whether repeated spans are looked for and cut out")
     snapshots: int = Field(ge=1, le=1_000, description="snapshots looked at together (published: groups of eight)")
     min_bytes: int = Field(
-        200, ge=16, le=65_536, description="shortest repetition cut out, in bytes of UTF-8 (default; published: 100 "
-        "units of a tool that counts two bytes per token, 50 tokens, which are about 200 bytes)"
-    )  # fmt: skip
+        200,
+        ge=16,
+        le=65_536,
+        description="shortest repetition cut out, in bytes of UTF-8 (default; published: 100 "
+        "units of a tool that counts two bytes per token, 50 tokens, which are about 200 bytes)",
+    )
     boundary: Literal["character", "word", "line"] = Field(
         description="spans are shortened to whole characters (published: bytes), words or lines"
     )
     chunk_mb: int = Field(
-        ge=1, le=2_000_000, description="text in one suffix array, in MB (published: about 100,000); needs about ten "
-        "times as much memory. Larger windows are split by host"
-    )  # fmt: skip
+        ge=1,
+        le=2_000_000,
+        description="text in one suffix array, in MB (published: about 100,000); needs about ten "
+        "times as much memory. Larger windows are split by host",
+    )
     min_characters: int = Field(50, ge=1, description="shortest text left by the cuts, in characters (default)")

@@ -12,9 +12,14 @@ LANGUAGES = ("ar", "zh", "da", "nl", "fr", "de", "it", "ja", "ko", "pl", "pt", "
 
 # Of words, where a word is what stands between blanks.
 _OF_WORDS = (
-    "words", "mean_word_characters", "longest_word_characters", "symbol_word_share", "top_2gram_share",
-    "top_3gram_share", "top_4gram_share",
-)  # fmt: skip
+    "words",
+    "mean_word_characters",
+    "longest_word_characters",
+    "symbol_word_share",
+    "top_2gram_share",
+    "top_3gram_share",
+    "top_4gram_share",
+)
 _ENGLISH_ONLY = ("non_alphanumeric_share", "alphabetic_word_share", "common_words")
 
 
@@ -39,11 +44,21 @@ class Measures(Section):
         description="ends of a line that goes on elsewhere, lower case",
     )
     boilerplate: tuple[str, ...] = Field(
-        ("terms of use", "privacy policy", "cookie policy", "cookies policy", "privacy overview", "uses cookies",
-         "use cookies", "use of cookies", "cookies are absolutely essential", "non-necessary cookies",
-         "your cookie settings"),
+        (
+            "terms of use",
+            "privacy policy",
+            "cookie policy",
+            "cookies policy",
+            "privacy overview",
+            "uses cookies",
+            "use cookies",
+            "use of cookies",
+            "cookies are absolutely essential",
+            "non-necessary cookies",
+            "your cookie settings",
+        ),
         description="strings that make a paragraph boilerplate, lower case (the long published ones by a part)",
-    )  # fmt: skip
+    )
     placeholder: tuple[str, ...] = Field(
         ("lorem ipsum",), description="strings that make the whole document boilerplate, lower case"
     )
@@ -148,9 +163,11 @@ class Heuristics(Section):
         "every fourth character is a blank",
     )
     min_purity: float = Field(
-        0.9, ge=0, le=1,
+        0.9,
+        ge=0,
+        le=1,
         description="a check fails when fewer kept documents have, for CLD2, the language they stand under (default)",
-    )  # fmt: skip
+    )
     purity_sample: int = Field(500, ge=1, description="documents that check looks at (default)")
 
     @field_validator("levels")

@@ -19,9 +19,10 @@ class MathWriter(Section):
     """The language model that cleans pages and writes dialogues (Nemotron-CC-Math §2: microsoft/phi-4)."""
 
     model: str = Field(
-        "generator", description="'generator' (that of `llm`), 'embedded', a folder, or a Hugging Face id; behind an "
-        "endpoint the name of a model it serves"
-    )  # fmt: skip
+        "generator",
+        description="'generator' (that of `llm`), 'embedded', a folder, or a Hugging Face id; behind an "
+        "endpoint the name of a model it serves",
+    )
     max_model_len: int | None = Field(
         None, ge=256, description="context window in tokens (published: 16,384); null for llm.max_model_len"
     )
@@ -31,16 +32,20 @@ class MathCleaner(Section):
     """Clean-up of rendered pages (Nemotron-CC-Math §2.3, NeMo Curator's tutorial for the sampling)."""
 
     max_pages: int | None = Field(
-        ge=0, description="pages of a snapshot given to the model, those with the lowest content hashes of the pages "
-        "with formulas; the others are cleaned by rules; null for all pages (published)"
-    )  # fmt: skip
+        ge=0,
+        description="pages of a snapshot given to the model, those with the lowest content hashes of the pages "
+        "with formulas; the others are cleaned by rules; null for all pages (published)",
+    )
     max_chunks: int | None = Field(ge=1, description="chunks of one page given to the model; null for all (published)")
     chunk_tokens: int = Field(ge=32, description="longest chunk, in the model's tokens (published: 5,000)")
     max_output_tokens: int = Field(ge=32, description="longest answer, in tokens (default)")
     max_prompt_share: float = Field(
-        0.8, gt=0, le=1, description="chunks whose prompt takes more of the context window are left to the rules "
-        "(published: 0.8, where they are dropped)"
-    )  # fmt: skip
+        0.8,
+        gt=0,
+        le=1,
+        description="chunks whose prompt takes more of the context window are left to the rules "
+        "(published: 0.8, where they are dropped)",
+    )
     temperature: float = Field(0.7, ge=0, le=2, description="sampling temperature (published: 0.7)")
     top_p: float = Field(0.8, gt=0, le=1, description="nucleus sampling (published: 0.8)")
     top_k: int | None = Field(20, ge=1, description="tokens that may be drawn (published: 20); null for all")
@@ -49,9 +54,11 @@ class MathCleaner(Section):
     )
     min_kept: float = Field(0.5, ge=0, le=1, description="share of the chunk's words that must be there (default)")
     max_added: float = Field(
-        0.5, ge=0, description="formulas the model may write for what the page has in plain letters, as a share of the "
-        "chunk's formulas, and two more (default)"
-    )  # fmt: skip
+        0.5,
+        ge=0,
+        description="formulas the model may write for what the page has in plain letters, as a share of the "
+        "chunk's formulas, and two more (default)",
+    )
     max_characters: int = Field(900_000, ge=1_000, description="longest text of a page (published: 900,000)")
     batch_rows: int = Field(64, ge=1, le=4_096, description="pages read at a time (default)")
     max_lost: int = Field(0, ge=0, description="formulas and code blocks a check allows to be lost (default)")
@@ -95,9 +102,11 @@ class MathContamination(Section):
         0.2, gt=0, le=1, description="share of an item's n-grams that a page must have, at least one (default)"
     )
     min_words: int = Field(
-        5, ge=3, description="shorter questions are not looked for; those below `ngram` words count when all of it "
-        "stands there and the answer follows (default)"
-    )  # fmt: skip
+        5,
+        ge=3,
+        description="shorter questions are not looked for; those below `ngram` words count when all of it "
+        "stands there and the answer follows (default)",
+    )
     answer_words: int = Field(
         60, ge=1, description="how far behind a short question its answer or choices may stand, in words (default)"
     )
@@ -107,9 +116,10 @@ class MathContamination(Section):
     embedding_tokens: int = Field(512, ge=8, le=8_192, description="tokens of a passage that are embedded (default)")
     cosine: float = Field(0.9, gt=0, le=1, description="cosine above which a passage is an item (published: 0.9)")
     support: int = Field(
-        ge=0, description="words in a row that passage and item must share besides, so that a weak embedding does not "
-        "remove what is only alike; 0: the cosine alone (published)"
-    )  # fmt: skip
+        ge=0,
+        description="words in a row that passage and item must share besides, so that a weak embedding does not "
+        "remove what is only alike; 0: the cosine alone (published)",
+    )
     window_words: int = Field(60, ge=8, description="words of a passage that is embedded (default)")
     window_step: int = Field(30, ge=1, description="words between the starts of two passages (default)")
     batch_rows: int = Field(64, ge=1, le=4_096, description="pages read at a time (default)")
@@ -138,9 +148,18 @@ class Mind(Section):
     """Dialogues about pages (Nemotron Nano 2 §2.2.1 for the styles and phi-4; MIND for chunks, sampling and floor)."""
 
     styles: tuple[Style, ...] = Field(
-        ("two_professors", "teacher_student", "two_students", "interview", "problem_solving", "layman_expert",
-         "debate"), min_length=1, description="kinds of dialogue (published: these seven)",
-    )  # fmt: skip
+        (
+            "two_professors",
+            "teacher_student",
+            "two_students",
+            "interview",
+            "problem_solving",
+            "layman_expert",
+            "debate",
+        ),
+        min_length=1,
+        description="kinds of dialogue (published: these seven)",
+    )
     styles_per_chunk: int = Field(ge=1, le=7, description="dialogues written about a chunk, each in another style")
     max_pages: int | None = Field(ge=0, description="pages of a snapshot written about, the best first; null for all")
     max_chunks: int | None = Field(ge=1, description="chunks of one page written about; null for all")

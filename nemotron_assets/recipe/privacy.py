@@ -30,9 +30,10 @@ class PersonalData(Section):
 
     action: Action = Field("replace", description="keep it, replace it, or drop the whole document")
     replacement: Literal["token", "fake"] = Field(
-        "token", description="the token; or a made-up value of the same kind from the ranges reserved for examples, "
-        "the same one for the same value"
-    )  # fmt: skip
+        "token",
+        description="the token; or a made-up value of the same kind from the ranges reserved for examples, "
+        "the same one for the same value",
+    )
     token: str = Field(
         pattern=_TOKEN, max_length=40, description="stands for what was replaced: words in brackets, no digits"
     )
@@ -53,11 +54,33 @@ class Phone(PersonalData):
 
     token: str = Field("[phone]", pattern=_TOKEN, max_length=40, description="stands for what was replaced")
     regions: tuple[str, ...] = Field(
-        ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "PT", "BR", "RU", "SE", "DK", "JP", "KR", "CN", "TH", "SA",
-         "EG", "IN", "AU", "CA"),
+        (
+            "US",
+            "GB",
+            "DE",
+            "FR",
+            "ES",
+            "IT",
+            "NL",
+            "PL",
+            "PT",
+            "BR",
+            "RU",
+            "SE",
+            "DK",
+            "JP",
+            "KR",
+            "CN",
+            "TH",
+            "SA",
+            "EG",
+            "IN",
+            "AU",
+            "CA",
+        ),
         description="countries (ISO 3166) whose national numbers are recognised behind a word such as 'phone'; US: "
         "also without one, when grouped as 212-456-1414",
-    )  # fmt: skip
+    )
 
 
 class Ip(PersonalData):
@@ -65,14 +88,28 @@ class Ip(PersonalData):
 
     token: str = Field("[ip]", pattern=_TOKEN, max_length=40, description="stands for what was replaced")
     version_below: int = Field(
-        32, ge=0, le=256, description="four numbers that are all below this are a version number (2.4.18.1), unless "
-        "the text around says address or it has a port or a network length"
-    )  # fmt: skip
+        32,
+        ge=0,
+        le=256,
+        description="four numbers that are all below this are a version number (2.4.18.1), unless "
+        "the text around says address or it has a port or a network length",
+    )
     keep_networks: tuple[str, ...] = Field(
-        ("1.0.0.1/32", "1.1.1.1/32", "8.8.4.4/32", "8.8.8.8/32", "9.9.9.9/32", "149.112.112.112/32",
-         "208.67.220.220/32", "208.67.222.222/32", "2001:4860:4860::/48", "2606:4700:4700::/48", "2620:fe::/48"),
+        (
+            "1.0.0.1/32",
+            "1.1.1.1/32",
+            "8.8.4.4/32",
+            "8.8.8.8/32",
+            "9.9.9.9/32",
+            "149.112.112.112/32",
+            "208.67.220.220/32",
+            "208.67.222.222/32",
+            "2001:4860:4860::/48",
+            "2606:4700:4700::/48",
+            "2620:fe::/48",
+        ),
         description="networks that are no one's: public name servers",
-    )  # fmt: skip
+    )
 
 
 class PaymentCard(PersonalData):
@@ -91,9 +128,10 @@ class Privacy(Section):
     """Personal data in texts and titles."""
 
     keep_examples: bool = Field(
-        True, description="leave what standards reserve for examples: example.com, 192.0.2.x, 127.0.0.1 and private "
-        "networks, 555-0100, test card numbers"
-    )  # fmt: skip
+        True,
+        description="leave what standards reserve for examples: example.com, 192.0.2.x, 127.0.0.1 and private "
+        "networks, 555-0100, test card numbers",
+    )
     fake_key: str = Field("", max_length=64, description="secret that made-up values depend on; changes all of them")
     email: Email = Email()
     phone: Phone = Phone()

@@ -11,9 +11,13 @@ from nemotron_assets.recipe.section import Section
 Level = Literal["high", "medium_high", "medium", "medium_low", "low"]
 Prompt = Literal["wikipedia", "distill", "extract_knowledge", "knowledge_list", "diverse_qa"]
 SubsetName = Literal[
-    "High-Quality", "Medium-High-Quality", "Medium-Quality", "High-Quality-Synthetic", "Diverse-QA",
+    "High-Quality",
+    "Medium-High-Quality",
+    "Medium-Quality",
+    "High-Quality-Synthetic",
+    "Diverse-QA",
     "Translated-Diverse-QA",
-]  # fmt: skip
+]
 
 
 class Subset(Section):

@@ -30,9 +30,10 @@ class Translation(Section):
     )
     max_samples: int | None = Field(ge=1, description="most samples per snapshot, chosen by id; null for all")
     max_lines: int | None = Field(
-        ge=3, description="most lines of a sample; of longer ones the end is translated: the last pairs, and the lines "
+        ge=3,
+        description="most lines of a sample; of longer ones the end is translated: the last pairs, and the lines "
         "before them if there is room. null for all",
-    )  # fmt: skip
+    )
     batch_samples: int = Field(256, ge=1, le=65_536, description="samples translated together, bounds memory (default)")
     temperature: float = Field(0.3, ge=0, le=2, description="sampling temperature (default)")
     top_p: float = Field(0.9, gt=0, le=1, description="nucleus sampling (default)")
@@ -46,9 +47,12 @@ class Translation(Section):
         16, ge=0, le=1_000, description="characters a line may be shorter or longer than that (default)"
     )
     max_copied_share: float = Field(
-        0.3, ge=0, lt=1, description="largest share of a sample, by characters, in lines that come back as they were "
+        0.3,
+        ge=0,
+        lt=1,
+        description="largest share of a sample, by characters, in lines that come back as they were "
         "or in English (default)",
-    )  # fmt: skip
+    )
     judged_line_characters: int = Field(
         40, ge=1, le=10_000, description="shortest line that is judged alone, whether it is still in English (default)"
     )

@@ -17,9 +17,7 @@ def components(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return _components(count, *_pairs(count, left, right))
 
 
-def direct(
-    count: int, left: np.ndarray, right: np.ndarray, similarity: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def direct(count: int, left: np.ndarray, right: np.ndarray, similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which kept item each item duplicates: (int64[count], -1 for what is kept; float64[count], NaN for those).
 
     In order of precedence, an item is a duplicate exactly if it is paired with an earlier item that is itself kept; it

@@ -42,9 +42,7 @@ def sign(
         raise ValueError(f"out is not a contiguous uint32[{len(mask)}, {columns}], but {out.dtype}{list(out.shape)}")
     out.fill(0xFFFFFFFF)
     a, b = np.resize(a, columns), np.resize(b, columns)
-    _kernels.sign(
-        data, offsets, mask, shingling.words, shingling.characters, *tables(), a, b, out
-    )  # fmt: skip
+    _kernels.sign(data, offsets, mask, shingling.words, shingling.characters, *tables(), a, b, out)
     return out[:, :permutations]
 
 

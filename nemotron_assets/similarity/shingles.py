@@ -118,9 +118,7 @@ def shingle_sets(
     room = np.where(mask, np.diff(offsets), np.diff(offsets) // 2 + 1)
     hashes = np.empty(int(room.sum(where=only)), np.uint64)
     bounds = np.empty(len(offsets), np.int64)
-    size = _kernels.sets(
-        data, offsets, mask, only, shingling.words, shingling.characters, *tables(), hashes, bounds
-    )  # fmt: skip
+    size = _kernels.sets(data, offsets, mask, only, shingling.words, shingling.characters, *tables(), hashes, bounds)
     return ShingleSets(bounds, hashes[:size] if 2 * size > len(hashes) else hashes[:size].copy())
 
 

@@ -23,17 +23,32 @@ def catalog_rows(crawl: Crawl, lake: Lakehouse) -> pa.Table:
 
     wanted = {snapshot.id for snapshot in crawl.window()}
     rows = [
-        {"id": row_id(CATALOG.full_name, s.id), "snapshot": s.id, "name": s.name, "from_date": s.from_date,
-         "to_date": s.to_date, "source": shown_source(crawl), "in_window": s.id in wanted,
-         "warc_files": len(crawl.warc_paths(s.id)) if s.id in wanted else None}
+        {
+            "id": row_id(CATALOG.full_name, s.id),
+            "snapshot": s.id,
+            "name": s.name,
+            "from_date": s.from_date,
+            "to_date": s.to_date,
+            "source": shown_source(crawl),
+            "in_window": s.id in wanted,
+            "warc_files": len(crawl.warc_paths(s.id)) if s.id in wanted else None,
+        }
         for s in crawl.snapshots()
-    ]  # fmt: skip
+    ]
     ingested = lake.read(INGESTED).scan().group_by("snapshot").agg(pl.len().alias("files")).sort("snapshot").collect()
     rows += [
-        {"id": row_id(CATALOG.full_name, name), "snapshot": name, "name": name, "from_date": None, "to_date": None,
-         "source": "ingest", "in_window": True, "warc_files": files}
+        {
+            "id": row_id(CATALOG.full_name, name),
+            "snapshot": name,
+            "name": name,
+            "from_date": None,
+            "to_date": None,
+            "source": "ingest",
+            "in_window": True,
+            "warc_files": files,
+        }
         for name, files in ingested.iter_rows()
-    ]  # fmt: skip
+    ]
     return pa.Table.from_pylist(rows, CATALOG.arrow_schema())
 
 

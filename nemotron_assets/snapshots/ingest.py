@@ -31,9 +31,13 @@ class IngestError(ValueError):
 
 
 def describe(
-    paths: Iterable[Path], snapshot: str, *, text_column: str | None = None, html_column: str | None = None,
+    paths: Iterable[Path],
+    snapshot: str,
+    *,
+    text_column: str | None = None,
+    html_column: str | None = None,
     url_column: str | None = None,
-) -> list[dict]:  # fmt: skip
+) -> list[dict]:
     """The rows of `snapshots.ingested` for files and folders (searched for the known endings). Raises `IngestError`.
 
     Every file is opened and its columns are checked, so that a mistake is found before anything is written.
@@ -59,10 +63,19 @@ def describe(
             columns = (text_column, html_column, url_column)
             _check_columns(path, format_, *columns)
         rows.append(
-            {"id": row_id(INGESTED.full_name, snapshot, names[path]), "snapshot": snapshot, "file": names[path],
-             "path": str(path), "format": format_, "text_column": columns[0], "html_column": columns[1],
-             "url_column": columns[2], "fingerprint": file_fingerprint(path), "at": now}
-        )  # fmt: skip
+            {
+                "id": row_id(INGESTED.full_name, snapshot, names[path]),
+                "snapshot": snapshot,
+                "file": names[path],
+                "path": str(path),
+                "format": format_,
+                "text_column": columns[0],
+                "html_column": columns[1],
+                "url_column": columns[2],
+                "fingerprint": file_fingerprint(path),
+                "at": now,
+            }
+        )
     return rows
 
 

@@ -180,9 +180,16 @@ class _SnapshotFiles:
 
     def _store_counts(self, file: str, state: str, counts: warc.Counts) -> None:
         rows = [
-            {"id": row_id(RECORDS.full_name, self.snapshot, file, fate), "snapshot": self.snapshot, "warc_file": file,
-             "fate": fate, "records": number, "bytes": counts.bytes[fate], "state": state}
+            {
+                "id": row_id(RECORDS.full_name, self.snapshot, file, fate),
+                "snapshot": self.snapshot,
+                "warc_file": file,
+                "fate": fate,
+                "records": number,
+                "bytes": counts.bytes[fate],
+                "state": state,
+            }
             for fate, number in counts.records.items()
-        ]  # fmt: skip
+        ]
         earlier = rows_with({"snapshot": self.snapshot, "warc_file": file})
         self.lake.replace(RECORDS, pa.Table.from_pylist(rows, RECORDS.arrow_schema()), earlier, run_id=self.run_id)

@@ -15,8 +15,12 @@ CODE = f"2 {lists_version(current_recipe().documents.opt_outs)}"
 
 
 @table_asset(
-    DOCUMENTS, recipe="documents", code=CODE, kinds={"jusText"}, ins={"pages": dg.AssetIn(PAGES.asset_key)},
-)  # fmt: skip
+    DOCUMENTS,
+    recipe="documents",
+    code=CODE,
+    kinds={"jusText"},
+    ins={"pages": dg.AssetIn(PAGES.asset_key)},
+)
 def documents(
     context: dg.AssetExecutionContext,
     pages: Reader,

@@ -40,9 +40,13 @@ TITLE_CHARACTERS = 500
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _SUSPICIOUS = re.compile(r"[&\x00-\x08\x0b-\x1f\x7f]")
 _SCHEMA = {
-    "title": pl.String, "language": pl.String, "language_score": pl.Float64, "text": pl.String,
-    "characters": pl.Int64, "fate": pl.String,
-}  # fmt: skip
+    "title": pl.String,
+    "language": pl.String,
+    "language_score": pl.Float64,
+    "text": pl.String,
+    "characters": pl.Int64,
+    "fate": pl.String,
+}
 #: Columns of `extract_pages` with the matches of each rule for personal data.
 FOUND = {f"found_{rule}": rule for rule in Privacy().rules()}
 
@@ -82,9 +86,11 @@ def extract(html: bytes, charset: str, mime: str, recipe: Documents) -> Extracte
         tree = HTMLTree.parse(markup)
         title = " ".join(_sound(tree.title or "").split())[:TITLE_CHARACTERS] or None
         language = hint(
-            _sound(extract_plain_text(tree, preserve_formatting=False)), recipe.language_hint, recipe.language_model,
+            _sound(extract_plain_text(tree, preserve_formatting=False)),
+            recipe.language_hint,
+            recipe.language_model,
             recipe.language_characters,
-        )  # fmt: skip
+        )
         text = _main_text(markup, tree, language, recipe)
     text = _sound(text).strip()
     if not text:

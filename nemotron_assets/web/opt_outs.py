@@ -355,8 +355,11 @@ def _add(entry: str, entries: OptOutList, hosts: list[int], addresses: list[int]
     host = canonical_host(name.removeprefix("*.").rpartition("@")[2])
     if host is None:
         wildcard = "*" in name.removeprefix("*.")
-        raise ValueError("* may stand for a whole host's subdomains (*.example.com) or in a path" if wildcard
-                         else f"{name[:80]!r} is no host name")  # fmt: skip
+        raise ValueError(
+            "* may stand for a whole host's subdomains (*.example.com) or in a path"
+            if wildcard
+            else f"{name[:80]!r} is no host name"
+        )
     if not slash:
         if not below and "." not in host and not host.startswith("["):
             raise ValueError(f"a whole top-level domain; write *.{host} if that is meant")

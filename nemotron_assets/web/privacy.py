@@ -218,9 +218,11 @@ def _phones(text: str, recipe: Privacy) -> Iterator[Span]:
                     break
         elif "US" in recipe.phone.regions and before[-1:] not in tuple(".-/"):
             shaped = _NORTH_AMERICAN.match(text, start)
-            if shaped and not _continues(text, shaped.end()) and (
-                _phone_end(text, start, shaped.end(), "US", recipe, parses) == shaped.end()
-            ):  # fmt: skip
+            if (
+                shaped
+                and not _continues(text, shaped.end())
+                and (_phone_end(text, start, shaped.end(), "US", recipe, parses) == shaped.end())
+            ):
                 yield shaped.span()
 
 
@@ -399,8 +401,14 @@ _IBAN_LENGTHS = {
     "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
 }  # fmt: skip
 #: Numbers that banks' own documentation uses.
-_EXAMPLE_IBANS = ("DE89370400440532013000", "GB82WEST12345698765432", "FR1420041010050500013M02606",
-                  "NL91ABNA0417164300", "CH9300762011623852957", "ES9121000418450200051332")  # fmt: skip
+_EXAMPLE_IBANS = (
+    "DE89370400440532013000",
+    "GB82WEST12345698765432",
+    "FR1420041010050500013M02606",
+    "NL91ABNA0417164300",
+    "CH9300762011623852957",
+    "ES9121000418450200051332",
+)
 
 
 def _ibans(text: str, recipe: Privacy) -> Iterator[Span]:
@@ -430,8 +438,12 @@ def is_iban(iban: str) -> bool:
 
 
 _FINDERS: dict[str, Callable[[str, Privacy], Iterator[Span]]] = {
-    "email": _emails, "iban": _ibans, "payment_card": _cards, "ip": _ips, "phone": _phones,
-}  # fmt: skip
+    "email": _emails,
+    "iban": _ibans,
+    "payment_card": _cards,
+    "ip": _ips,
+    "phone": _phones,
+}
 
 
 # -- replacements ----------------------------------------------------------------------------------------------------

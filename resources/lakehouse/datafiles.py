@@ -111,11 +111,14 @@ class _File:
         # A page ends after the batch in which it is full; of short values it holds thousands all the same.
         pages = {"data_page_size": 1 << 15, "write_batch_size": 16, "write_page_index": True}
         self._writer = pq.ParquetWriter(
-            self._stream, schema, **_compression(schema, table, level), **(pages if table.point_reads else {}),
+            self._stream,
+            schema,
+            **_compression(schema, table, level),
+            **(pages if table.point_reads else {}),
             use_dictionary=[name for name in schema.names if name not in plain],
             write_statistics=[name for name in schema.names if name not in wide],
             bloom_filter_options={"id": {"ndv": rows, "fpp": 0.01}} if "id" in schema.names else None,
-        )  # fmt: skip
+        )
 
     @property
     def bytes(self) -> int:

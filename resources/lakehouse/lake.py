@@ -115,9 +115,16 @@ class Lakehouse(dg.ConfigurableIOManager):
         return quarantine.collector(self, table, partition)
 
     def write(
-        self, table: Table, data: Any, partition: str | None = None, *, run_id: str = "", code_version: str = "",
-        force: bool = False, log=lambda message: None,
-    ) -> WriteResult:  # fmt: skip
+        self,
+        table: Table,
+        data: Any,
+        partition: str | None = None,
+        *,
+        run_id: str = "",
+        code_version: str = "",
+        force: bool = False,
+        log=lambda message: None,
+    ) -> WriteResult:
         """Replace a table or partition by `data`: a frame, a reader, an iterable of frames or batches, or `Parts`.
 
         Parts already in the lake with the same fingerprint and code version are skipped unless `force`. Raises
@@ -143,10 +150,13 @@ class Lakehouse(dg.ConfigurableIOManager):
         for _ in commits.attempts(table):
             with commits.conflicts():
                 write_deltalake(
-                    self.path(table), pa.RecordBatchReader.from_batches(table.arrow_schema(), batches), **how,
-                    storage_options=self.storage_options or None, writer_properties=self.writer_properties(),
+                    self.path(table),
+                    pa.RecordBatchReader.from_batches(table.arrow_schema(), batches),
+                    **how,
+                    storage_options=self.storage_options or None,
+                    writer_properties=self.writer_properties(),
                     commit_properties=commits.properties(run_id),
-                )  # fmt: skip
+                )
                 return self.open(table).version()
         raise AssertionError("unreachable")
 
@@ -157,11 +167,16 @@ class Lakehouse(dg.ConfigurableIOManager):
         delta = self.open(table)
         if delta is None:
             DeltaTable.create(
-                self.path(table), table.arrow_schema(), mode="ignore", partition_by=table.partition_by,
-                name=table.full_name, description=table.description,
-                configuration={"nemotron.version": str(table.version)}, raise_if_key_not_exists=False,
+                self.path(table),
+                table.arrow_schema(),
+                mode="ignore",
+                partition_by=table.partition_by,
+                name=table.full_name,
+                description=table.description,
+                configuration={"nemotron.version": str(table.version)},
+                raise_if_key_not_exists=False,
                 storage_options=self.storage_options or None,
-            )  # fmt: skip
+            )
             return
         missing = {c.name for c in self._check_stored_schema(table, delta)}
         if missing:
@@ -176,9 +191,12 @@ class Lakehouse(dg.ConfigurableIOManager):
             dictionary_enabled=False, bloom_filter_properties=BloomFilterProperties(True, 0.01, 65_536)
         )
         return WriterProperties(
-            column_properties={"id": ids}, compression="ZSTD", compression_level=self.compression_level,
-            statistics_truncate_length=256, max_row_group_size=self.row_group_rows,
-        )  # fmt: skip
+            column_properties={"id": ids},
+            compression="ZSTD",
+            compression_level=self.compression_level,
+            statistics_truncate_length=256,
+            max_row_group_size=self.row_group_rows,
+        )
 
     # -- weights ------------------------------------------------------------------------------------------------
 
@@ -204,10 +222,14 @@ class Lakehouse(dg.ConfigurableIOManager):
         started = time.perf_counter()
         try:
             result = self.write(
-                table, obj.batches if isinstance(obj, Batches) else obj, partition, run_id=context.run_id,
-                code_version=code_version, force=step.dagster_run.tags.get("nemotron/force") == "true",
+                table,
+                obj.batches if isinstance(obj, Batches) else obj,
+                partition,
+                run_id=context.run_id,
+                code_version=code_version,
+                force=step.dagster_run.tags.get("nemotron/force") == "true",
                 log=context.log.info,
-            )  # fmt: skip
+            )
         except CommitConflict as error:
             raise dg.RetryRequested(max_retries=3, seconds_to_wait=5) from error
         step.set_data_version(context.asset_key, dg.DataVersion(result.data_version))

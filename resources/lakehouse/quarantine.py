@@ -71,10 +71,17 @@ def store(lake: Lakehouse, table: Table, partition: str | None, part: str, rejec
         return
     now, where = datetime.now(UTC), {"stage": table.full_name, "partition": partition or "", "part": part}
     rows = [
-        {"id": row_id(QUARANTINE.full_name, *where.values(), r.row_id, r.cause), **where, "row_id": r.row_id,
-         "cause": r.cause, "detail": r.detail[:500], "run_id": run_id, "at": now}
+        {
+            "id": row_id(QUARANTINE.full_name, *where.values(), r.row_id, r.cause),
+            **where,
+            "row_id": r.row_id,
+            "cause": r.cause,
+            "detail": r.detail[:500],
+            "run_id": run_id,
+            "at": now,
+        }
         for r in {(r.row_id, r.cause): r for r in rejects}.values()
-    ]  # fmt: skip
+    ]
     new = pa.Table.from_pylist(rows, QUARANTINE.arrow_schema())
     lake.replace(QUARANTINE, new, commits.rows_with(where), run_id=run_id)
 

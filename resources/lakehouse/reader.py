@@ -103,9 +103,12 @@ class Reader:
         return frame.select(self.table.column_names)
 
     def batches(
-        self, columns: Iterable[str] | None = None, batch_size: int = 1024, where: tuple[str, str] | None = None,
+        self,
+        columns: Iterable[str] | None = None,
+        batch_size: int = 1024,
+        where: tuple[str, str] | None = None,
         keep_memory: bool = False,
-    ) -> Iterator[pa.RecordBatch]:  # fmt: skip
+    ) -> Iterator[pa.RecordBatch]:
         """Stream the rows as record batches of at most `batch_size` rows, a few in memory at a time.
 
         `where` is a column and the value it must have; files whose statistics exclude it are not read. `keep_memory`
@@ -129,11 +132,16 @@ class Reader:
         known = [name for name in names if name in dataset.schema.names]
         options = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
         scanner = dataset.scanner(
-            known, filter=wanted, batch_size=batch_size, batch_readahead=1, fragment_readahead=1,
-            fragment_scan_options=options, use_threads=False,
+            known,
+            filter=wanted,
+            batch_size=batch_size,
+            batch_readahead=1,
+            fragment_readahead=1,
+            fragment_scan_options=options,
+            use_threads=False,
             # The system's pool gives freed pages back, the default one does not.
             memory_pool=pa.default_memory_pool() if keep_memory else pa.system_memory_pool(),
-        )  # fmt: skip
+        )
         for batch in scanner.to_batches():
             if batch.num_rows:
                 missing = {n: pa.nulls(batch.num_rows, schema.field(n).type) for n in names if n not in known}

@@ -107,9 +107,13 @@ class Writer:
         self._check_free_disk()
         lake.create(table)
         files = DataFiles(
-            lake.path(table), table, partition,
-            rows=lake.row_group_rows, mb=lake.row_group_mb, compression_level=lake.compression_level,
-        )  # fmt: skip
+            lake.path(table),
+            table,
+            partition,
+            rows=lake.row_group_rows,
+            mb=lake.row_group_mb,
+            compression_level=lake.compression_level,
+        )
         try:
             for batch in content.counting(stream if first is None else itertools.chain([first], stream)):
                 files.write(batch)
@@ -120,9 +124,12 @@ class Writer:
             notes = {"made": made, "data": content.value}
             marks = [Transaction(commits.mark(kind, partition, part.key), value) for kind, value in notes.items()]
             delta.create_write_transaction(
-                [*removed, *added], "append", delta.schema(), table.partition_by,
+                [*removed, *added],
+                "append",
+                delta.schema(),
+                table.partition_by,
                 commit_properties=commits.properties(self.run_id, self.code_version, marks),
-            )  # fmt: skip
+            )
         except BaseException as error:
             if not self._is_committed(files):
                 files.discard()

@@ -173,9 +173,14 @@ class _Git:
         flags = [flag for value in _SAFE for flag in ("-c", value)]
         with tempfile.TemporaryFile() as errors:
             process = subprocess.Popen(
-                ["git", *flags, *arguments], cwd=self.home, env=self.environment, stdin=stdin, stdout=subprocess.PIPE,
-                stderr=errors, start_new_session=True,
-            )  # fmt: skip
+                ["git", *flags, *arguments],
+                cwd=self.home,
+                env=self.environment,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
             with contextlib.suppress(OSError):
                 limit = self.limits.git_memory_mb << 20
                 resource.prlimit(process.pid, resource.RLIMIT_AS, (limit, limit))

@@ -53,9 +53,16 @@ class ParquetDump:
             about = known.get((repo, commit), {})
             made = sorted({prints[file] for file, _ in groups})
             yield Repository(
-                self.name, "parquet", repo, commit, f"{groups[0][0].name}", ";".join(made),
-                about.get("version"), about.get("updated_at"), about.get("stars"),
-            )  # fmt: skip
+                self.name,
+                "parquet",
+                repo,
+                commit,
+                f"{groups[0][0].name}",
+                ";".join(made),
+                about.get("version"),
+                about.get("updated_at"),
+                about.get("stars"),
+            )
 
     def _known(self) -> dict[tuple[str, str], dict[str, Any]]:
         """What the dump says of its repositories: version, updated_at and stars, where it has such columns."""
@@ -74,8 +81,10 @@ class ParquetDump:
                             for c in ("version", "source_version", "updated_at", "stars")
                         )
                         known[key] = {
-                            "version": text_of(version or older), "updated_at": time_of(at), "stars": count_of(stars),
-                        }  # fmt: skip
+                            "version": text_of(version or older),
+                            "updated_at": time_of(at),
+                            "stars": count_of(stars),
+                        }
         return known
 
     def _groups(self) -> dict[tuple[str, str], list[tuple[Path, int]]]:
@@ -153,9 +162,15 @@ def _is_text(kind: Any) -> bool:
     kind = kind.value_type if types.is_dictionary(kind) else kind
     return any(
         of(kind)
-        for of in (types.is_string, types.is_large_string, types.is_string_view, types.is_binary,
-                   types.is_large_binary, types.is_binary_view)
-    )  # fmt: skip
+        for of in (
+            types.is_string,
+            types.is_large_string,
+            types.is_string_view,
+            types.is_binary,
+            types.is_large_binary,
+            types.is_binary_view,
+        )
+    )
 
 
 def _raw(column: Any) -> Any:

@@ -37,9 +37,16 @@ class GithubArchives:
             # A commit's archive never changes, so its address stands for its content.
             location = self.source.template.format(repo=repo, commit_id=commit)
             yield Repository(
-                self.name, "url", repo, commit, f"{self.crawl._shown('')}{location}", f"{repo}@{commit}",
-                text_of(row.get("version")), time_of(row.get("updated_at")), count_of(row.get("stars")),
-            )  # fmt: skip
+                self.name,
+                "url",
+                repo,
+                commit,
+                f"{self.crawl._shown('')}{location}",
+                f"{repo}@{commit}",
+                text_of(row.get("version")),
+                time_of(row.get("updated_at")),
+                count_of(row.get("stars")),
+            )
 
     def entries(self, repository: Repository) -> Iterator[Entry]:
         path = self.source.template.format(repo=repository.repo, commit_id=repository.commit_id)

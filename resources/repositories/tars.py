@@ -66,9 +66,12 @@ class _TarInfo(tarfile.TarInfo):
         # Headers before a member (long names, pax records) are read as a whole: they must be short. Paths of more than
         # 16 kB do not exist, and Python 3.11's parser takes a time that grows with their square.
         long = (
-            tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME,
+            tarfile.XHDTYPE,
+            tarfile.XGLTYPE,
+            tarfile.SOLARIS_XHDTYPE,
+            tarfile.GNUTYPE_LONGNAME,
             tarfile.GNUTYPE_LONGLINK,
-        )  # fmt: skip
+        )
         if self.type in long and not 0 <= self.size <= _MAX_TAR_HEADER:
             raise tarfile.ReadError(f"a header of {self.size} bytes")
         if self.type == tarfile.XGLTYPE:  # what they say is copied for every member that follows

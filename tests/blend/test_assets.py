@@ -63,24 +63,39 @@ def lake(sample_texts, tmp_path_factory) -> Lakehouse:
     foreign = frame(
         MULTILINGUAL,
         [
-            {"id": row_id(MULTILINGUAL.full_name, k), "snapshot": f"s{k % 2}", "language": "de", "text": text,
-             "characters": len(text), "content_hash": content_hash(text)}
+            {
+                "id": row_id(MULTILINGUAL.full_name, k),
+                "snapshot": f"s{k % 2}",
+                "language": "de",
+                "text": text,
+                "characters": len(text),
+                "content_hash": content_hash(text),
+            }
             for k, text in enumerate(sample_texts[80:110])
         ],
-    )  # fmt: skip
+    )
     files = [
-        {"id": row_id(CURATED.full_name, k), "repo": "o/one", "language": ("Python", "Go")[k % 2], "content": text,
-         "content_hash": content_hash(text)}
+        {
+            "id": row_id(CURATED.full_name, k),
+            "repo": "o/one",
+            "language": ("Python", "Go")[k % 2],
+            "content": text,
+            "content_hash": content_hash(text),
+        }
         for k, text in enumerate(f"def f{k}(x):\r\n\treturn x + {k}\x0c\n" * 40 for k in range(20))
-    ]  # fmt: skip
+    ]
     lake.write(CURATED, frame(CURATED, files))
     for language in ("Python", "Go"):
         pairs = [
-            {"id": row_id(QA.full_name, k), "language": language, "text": f"Write f{k}.\n\n{file['content'][:40]}",
-             "origin_hash": file["content_hash"]}
+            {
+                "id": row_id(QA.full_name, k),
+                "language": language,
+                "text": f"Write f{k}.\n\n{file['content'][:40]}",
+                "origin_hash": file["content_hash"],
+            }
             for k, file in enumerate(files)
             if file["language"] == language
-        ]  # fmt: skip
+        ]
         lake.write(QA, frame(QA, pairs), language)
     for snapshot in ("s0", "s1"):
         mine = release.filter(snapshot=snapshot).select(NEMOTRON_CC_V2.column_names)
@@ -107,16 +122,22 @@ def test_blend(recipe, lake):
     result = materialize(recipe, lake)
     checks = {c.check_name: c for c in result.get_asset_check_evaluations()}
     assert set(checks) == {
-        "tokenizer_round_trip", "sequences_are_whole", "only_known_training_documents", "text_comes_back",
-    }  # fmt: skip
+        "tokenizer_round_trip",
+        "sequences_are_whole",
+        "only_known_training_documents",
+        "text_comes_back",
+    }
     assert all(check.passed for check in checks.values())
     assert checks["text_comes_back"].metadata["documents_compared"].value > 10
     tokenizer = lake.read(TOKENIZER).scan().collect().row(0, named=True)
     assert tokenizer["vocabulary"] == 1_024
     shards = lake.read(TOKEN_SHARDS).scan().collect()
     assert {source for sources in shards["sources"] for source in sources} == {
-        NEMOTRON_CC_V2.full_name, MULTILINGUAL.full_name, CURATED.full_name, QA.full_name,
-    }  # fmt: skip
+        NEMOTRON_CC_V2.full_name,
+        MULTILINGUAL.full_name,
+        CURATED.full_name,
+        QA.full_name,
+    }
     for table, origin in ((NEMOTRON_CC_V2, "origin_hash"), (CURATED, "content_hash"), (QA, "origin_hash")):
         origins = lake.read(table).scan().select("id", origin=origin).collect()
         used = origins.filter(pl.col("id").is_in(shards["parents"].explode().implode()))["origin"]

@@ -28,12 +28,16 @@ def tables(snapshots=("s1", "s2"), each=150) -> tuple[pl.DataFrame, pl.DataFrame
     def texts(kind: str) -> pl.DataFrame:
         return pl.DataFrame(
             [
-                {"id": row_id(kind, s, k), "snapshot": s, "text": f"{kind} {k} of {s} " * 5,
-                 "hash": content_hash(f"{kind}{s}{k}")}
+                {
+                    "id": row_id(kind, s, k),
+                    "snapshot": s,
+                    "text": f"{kind} {k} of {s} " * 5,
+                    "hash": content_hash(f"{kind}{s}{k}"),
+                }
                 for s in snapshots
                 for k in range(each)
             ]
-        )  # fmt: skip
+        )
 
     pages = texts("page").with_columns(subset=pl.lit("High-Quality")).rename({"hash": "origin_hash"})
     qa = pages.with_columns(
@@ -55,12 +59,16 @@ def code(languages=("Python", "HTML"), each=150) -> pl.DataFrame:
     """Rows of the curated code: no snapshot, and their text in `content`."""
     return pl.DataFrame(
         [
-            {"id": row_id(CODE, language, k), "language": language, "content": f"{language} = {k}\n" * 9,
-             "content_hash": content_hash(f"{language}{k}")}
+            {
+                "id": row_id(CODE, language, k),
+                "language": language,
+                "content": f"{language} = {k}\n" * 9,
+                "content_hash": content_hash(f"{language}{k}"),
+            }
             for language in languages
             for k in range(each)
         ]
-    )  # fmt: skip
+    )
 
 
 def of_code(files: pl.DataFrame) -> Source:
@@ -93,9 +101,11 @@ def test_the_vocabulary_does_not_depend_on_the_weights():
     release, multilingual = tables(each=20)
     samples = [
         sorted(text for batch in text_sample(sources(release, multilingual), recipe, 1) for text in batch)
-        for recipe in (RECIPE.model_copy(update={"blend": BLEND.model_copy(update={"weights": w})})
-                       for w in (WEIGHTS, {PAGES: 0.5}))
-    ]  # fmt: skip
+        for recipe in (
+            RECIPE.model_copy(update={"blend": BLEND.model_copy(update={"weights": w})})
+            for w in (WEIGHTS, {PAGES: 0.5})
+        )
+    ]
     assert samples[0] == samples[1]
 
 
@@ -159,8 +169,9 @@ def test_code_has_its_own_shards_and_weights_by_language():
     found = pl.concat(pl.from_arrow(b) for b in ordered_stream(mixed, blend))
     mine = found.filter(source=CODE)
     assert set(mine["snapshot"]) == {NO_SNAPSHOT} and set(found.filter(pl.col("source") != CODE)["snapshot"]) == {
-        "s1", "s2",
-    }  # fmt: skip
+        "s1",
+        "s2",
+    }
     expected = trained(files, "content_hash")
     counted = expected.join(mine.group_by("id").agg(pl.len(), pl.col("text").first()), on="id", how="left")
     assert counted["text"].equals(counted["content"], check_dtypes=False)

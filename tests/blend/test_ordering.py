@@ -18,10 +18,12 @@ ROW = st.tuples(st.sampled_from("ab"), st.integers(0, 30), st.text(max_size=40))
 
 def frame(rows: list[tuple[str, int, str]]) -> pl.DataFrame:
     return pl.DataFrame(
-        [{"snapshot": s, "id": str(n), "text": t, "place": hashlib.md5(str(n // 2).encode()).hexdigest()}
-         for s, n, t in rows],
+        [
+            {"snapshot": s, "id": str(n), "text": t, "place": hashlib.md5(str(n // 2).encode()).hexdigest()}
+            for s, n, t in rows
+        ],
         dict.fromkeys(("snapshot", "id", "text", "place"), pl.String),
-    )  # fmt: skip
+    )
 
 
 @settings(max_examples=60, deadline=None)

@@ -49,13 +49,20 @@ class Home:
 
     def start(self, *arguments: str) -> subprocess.Popen:
         environment = {
-            **os.environ, "NEMOTRON_HOME": str(self.path), "AWS_SECRET_ACCESS_KEY": SECRET, "OPENAI_API_KEY": SECRET,
+            **os.environ,
+            "NEMOTRON_HOME": str(self.path),
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "OPENAI_API_KEY": SECRET,
             "PYTHONUNBUFFERED": "1",
-        }  # fmt: skip
+        }
         return subprocess.Popen(
             [sys.executable, "-m", "nemotron_assets.cli", *arguments],
-            cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            cwd=PROJECT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def run(self, *arguments: str, code: int = 0) -> str:
         process = self.start(*arguments)
@@ -212,9 +219,10 @@ def test_a_selection_that_names_nothing_is_refused(home):
 
 def test_no_secret_is_written_anywhere(home):
     found = [
-        path for path in home.path.rglob("*")
+        path
+        for path in home.path.rglob("*")
         if path.is_file() and path.suffix not in (".safetensors", ".parquet") and SECRET.encode() in path.read_bytes()
-    ]  # fmt: skip
+    ]
     assert found == []
     assert SECRET not in home.first + home.second + home.third
 

@@ -50,9 +50,17 @@ def llama():
     torch.manual_seed(0)
     torch.set_num_threads(1)
     config = LlamaConfig(
-        vocab_size=1_024, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-        max_position_embeddings=512, initializer_range=0.3, bos_token_id=1, eos_token_id=2, pad_token_id=4,
-    )  # fmt: skip
+        vocab_size=1_024,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=512,
+        initializer_range=0.3,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=4,
+    )
     return LlamaForCausalLM(config).eval()
 
 
@@ -67,8 +75,17 @@ def student():
     torch.manual_seed(0)
     torch.set_num_threads(1)
     small = load_recipe("laptop").model.model_copy(
-        update={"pattern": "M-*-", "hidden_size": 32, "ffn_size": 64, "head_dim": 8, "mamba_heads": 4,
-                "mamba_head_dim": 16, "mamba_state": 8, "chunk_size": 16, "init_std": 0.3}
-    )  # fmt: skip
+        update={
+            "pattern": "M-*-",
+            "hidden_size": 32,
+            "ffn_size": 64,
+            "head_dim": 8,
+            "mamba_heads": 4,
+            "mamba_head_dim": 16,
+            "mamba_state": 8,
+            "chunk_size": 16,
+            "init_std": 0.3,
+        }
+    )
     config = model_config(small, 1_024, 512, {"pad": 4, "bos": 1, "eos": 2})
     return NemotronHForCausalLM(config).float().eval()

@@ -17,8 +17,13 @@ from resources.lakehouse import Lakehouse
 def test_sample(items, tmp_path):
     counts = dict(items.group_by("benchmark").len().iter_rows())
     assert counts == {
-        "gsm8k": 200, "mmlu": 570, "mmlu_dev": 285, "arc_challenge": 200, "humaneval": 164, "mbpp": 150,
-    }  # fmt: skip
+        "gsm8k": 200,
+        "mmlu": 570,
+        "mmlu_dev": 285,
+        "arc_challenge": 200,
+        "humaneval": 164,
+        "mbpp": 150,
+    }
     assert items["id"].n_unique() == len(items)
     arc = items.filter(benchmark="arc_challenge").row(0, named=True)
     assert arc["item"] == "Mercury_7175875"

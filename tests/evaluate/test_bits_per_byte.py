@@ -82,9 +82,12 @@ def test_equals_the_harness(llama, vocabulary, vocabulary_folder):
 
     texts = [text.replace("</s>", "") for text in TEXTS]  # the harness reads a spelled special token as the token
     harness = HFLM(
-        pretrained=llama, tokenizer=AutoTokenizer.from_pretrained(vocabulary_folder), prefix_token_id=bpe.EOS,
-        max_length=2_048, batch_size=2,
-    )  # fmt: skip
+        pretrained=llama,
+        tokenizer=AutoTokenizer.from_pretrained(vocabulary_folder),
+        prefix_token_id=bpe.EOS,
+        max_length=2_048,
+        batch_size=2,
+    )
     requests = [Instance("loglikelihood_rolling", {}, (text,), k) for k, text in enumerate(texts)]
     nats = sum(harness.loglikelihood_rolling(requests, disable_tqdm=True))
     score = measure(llama, vocabulary, texts, size=2_048, overlap=0, batch_size=4)

@@ -32,9 +32,12 @@ def run(lake: Lakehouse, recipe, crawl: Crawl, *assets) -> dg.ExecuteInProcessRe
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("snapshot", [SNAPSHOT])
         return dg.materialize(
-            [catalog, pages, records, *ASSETS, *checks.CHECKS], instance=instance, resources=resources,
-            partition_key=SNAPSHOT, selection=dg.AssetSelection.assets(*(asset.key for asset in assets)),
-        )  # fmt: skip
+            [catalog, pages, records, *ASSETS, *checks.CHECKS],
+            instance=instance,
+            resources=resources,
+            partition_key=SNAPSHOT,
+            selection=dg.AssetSelection.assets(*(asset.key for asset in assets)),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +92,14 @@ def test_running_again_changes_nothing(house):
 def test_the_report_escapes_everything():
     bad = "<script>alert(1)</script>"
     page = pl.DataFrame(
-        {"parents": [["p"]], "url": [f"https://x.example/{bad}"], "text": [f"${bad}$ and {bad}"],
-         "html": [f"<p>${bad}$</p>".encode()], "charset": ["utf-8"]}
-    )  # fmt: skip
+        {
+            "parents": [["p"]],
+            "url": [f"https://x.example/{bad}"],
+            "text": [f"${bad}$ and {bad}"],
+            "html": [f"<p>${bad}$</p>".encode()],
+            "charset": ["utf-8"],
+        }
+    )
     rows = examples(page, {}, "S", ExtractionExamples())
     text = report(rows, f"S{bad}")
     assert "<script" not in text and "&lt;script&gt;" in text and "default-src 'none'" in text
@@ -128,11 +136,12 @@ def test_listed_pages_are_fetched_by_range(server, tmp_path):
         .then(pl.lit("crawl-data/OTHER/x.warc.gz"))
         .otherwise("warc_filename"),
         warc_record_offset=pl.when(pl.int_range(pl.len()) == 1).then(7).otherwise("warc_record_offset"),
-    ).write_parquet(tmp_path / "finemath.parquet")  # fmt: skip
+    ).write_parquet(tmp_path / "finemath.parquet")
     lists = (
-        UrlList(name="owm", path=str(tmp_path / "owm.csv")), UrlList(name="more", path=str(tmp_path / "*.jsonl")),
+        UrlList(name="owm", path=str(tmp_path / "owm.csv")),
+        UrlList(name="more", path=str(tmp_path / "*.jsonl")),
         UrlList(name="finemath", path=str(tmp_path / "finemath.parquet")),
-    )  # fmt: skip
+    )
     recipe = current_recipe().model_copy(update={"math": Math(candidates=MathCandidates(lists=lists, detector=False))})
     crawl = Crawl(source=server.url, backoff_s=0.01)
     lake = Lakehouse(root=str(tmp_path / "lake"))

@@ -94,8 +94,17 @@ _pages = st.lists(_line | _code | _formula, min_size=1, max_size=8).flatmap(
 def _mangled(page: str) -> st.SearchStrategy[str]:
     """Answers that are close to the page: pieces dropped, repeated, swapped, or written another way."""
     pieces = re.split(r"(\n+|\s\$|\$\s)", page)
-    edits = [lambda p: "", lambda p: p + p, lambda p: p.replace("$", "$$"), lambda p: p.replace("x", "w"), str.strip,
-             lambda p: p.replace("\\frac", "\\dfrac"), lambda p: p, lambda p: p, lambda p: p]  # fmt: skip
+    edits = [
+        lambda p: "",
+        lambda p: p + p,
+        lambda p: p.replace("$", "$$"),
+        lambda p: p.replace("x", "w"),
+        str.strip,
+        lambda p: p.replace("\\frac", "\\dfrac"),
+        lambda p: p,
+        lambda p: p,
+        lambda p: p,
+    ]
     chosen = st.lists(st.sampled_from(edits), min_size=len(pieces), max_size=len(pieces))
     return chosen.map(lambda do: "".join(edit(piece) for edit, piece in zip(do, pieces, strict=True)))
 

@@ -93,10 +93,13 @@ WIRIS = (
 PAGES = {
     "MathJax delimiters": (r"<p>So \(a&lt;b\) and</p><p>\[ \sum_{i=1}^n i \]</p>", ["a<b", r"\sum_{i=1}^n i"]),
     "a formula cut by inline elements": (
-        r"<p>\(a<em>1 + b</em>2<br> + c\) and <span>\(x^</span>2\)</p>", ["a_1 + b_2 + c", "x^2"],
+        r"<p>\(a<em>1 + b</em>2<br> + c\) and <span>\(x^</span>2\)</p>",
+        ["a_1 + b_2 + c", "x^2"],
     ),
-    "environment": (r"<p>\begin{align*} a &amp;= b \\ c &amp;= d \end{align*}</p>",
-        [r"\begin{align*}a&=b\\c&=d\end{align*}"]),
+    "environment": (
+        r"<p>\begin{align*} a &amp;= b \\ c &amp;= d \end{align*}</p>",
+        [r"\begin{align*}a&=b\\c&=d\end{align*}"],
+    ),
     "MathJax 2, script behind": (
         '<span class="MathJax_Preview"></span><span class="MathJax">junk</span><script type="math/tex">\\alpha</script>'
         '<div class="MathJax_Display"><span class="MathJax">junk</span></div><script type="math/tex; mode=display">% '
@@ -130,15 +133,18 @@ PAGES = {
     ),
     "KaTeX, visible only": (KATEX_VISIBLE, [r"x^2+\frac{a}{b}y_i"]),
     "MathML": (
-        "<math><mfrac><mi>a</mi><mrow><mi>b</mi><mo>+</mo><mn>1</mn></mrow></mfrac></math>", [r"\frac{a}{b+1}"],
+        "<math><mfrac><mi>a</mi><mrow><mi>b</mi><mo>+</mo><mn>1</mn></mrow></mfrac></math>",
+        [r"\frac{a}{b+1}"],
     ),
     "MathML with a prefix": (
-        "<m:math><m:msup><m:mi>x</m:mi><m:mn>2</m:mn></m:msup></m:math>", ["x^2"],
+        "<m:math><m:msup><m:mi>x</m:mi><m:mn>2</m:mn></m:msup></m:math>",
+        ["x^2"],
     ),
     "alternative text of MathML": ('<math alttext="\\theta_1"><mi>θ</mi></math>', [r"\theta_1"]),
     "Wikipedia": (f"<p>{WIKIPEDIA}</p>", ["E=mc^{2}"]),
     "old Wikipedia": (
-        '<img class="tex" alt="\\sqrt{2}" src="//upload.wikimedia.org/math/a/b/c.png" />', [r"\sqrt{2}"],
+        '<img class="tex" alt="\\sqrt{2}" src="//upload.wikimedia.org/math/a/b/c.png" />',
+        [r"\sqrt{2}"],
     ),
     "WordPress": (
         '<img src="https://s0.wp.com/latex.php?latex=%5Cpi+r%5E2&#038;bg=ffffff&#038;fg=000000&#038;s=0" '
@@ -155,7 +161,8 @@ PAGES = {
         [r"\frac{1}{n}"],
     ),
     "Zhihu": (
-        '<img src="https://www.zhihu.com/equation?tex=a%5E2" alt="a^2" eeimg="1"/>', ["a^2"],
+        '<img src="https://www.zhihu.com/equation?tex=a%5E2" alt="a^2" eeimg="1"/>',
+        ["a^2"],
     ),
     "QuickLaTeX": (
         '<img src="https://b.example/ql-cache/quicklatex.com-1_l3.svg" class="ql-img-inline-formula '
@@ -167,7 +174,7 @@ PAGES = {
     "ar5iv": (
         '<table class="ltx_equation"><tr><td><math class="ltx_Math" alttext="\\displaystyle x=1" display="inline">'
         '<semantics><mi>x</mi><annotation encoding="application/x-tex">\\displaystyle '
-        'x=1</annotation></semantics></math>'
+        "x=1</annotation></semantics></math>"
         "</td></tr></table>",
         ["x=1"],
     ),
@@ -180,7 +187,7 @@ PAGES = {
     "LaTeX2HTML": ('<IMG WIDTH="9" ALIGN="BOTTOM" BORDER="0" SRC="img1.gif" ALT="$x_n$">', ["x_n"]),
     "Sphinx": (
         '<div class="math notranslate nohighlight"><span class="eqno">(1)<a href="#e">¶</a></span>\\[y = '
-        'x\\]</div><p><span '
+        "x\\]</div><p><span "
         'class="math notranslate nohighlight">\\(n\\)</span></p>',
         ["y=x", "n"],
     ),
@@ -190,23 +197,28 @@ PAGES = {
         [r"\oint f", "k"],
     ),
     "Pandoc with KaTeX": (
-        '<p><span class="math inline">x</span> and <span class="math display">y = 2</span></p>', ["x", "y=2"],
+        '<p><span class="math inline">x</span> and <span class="math display">y = 2</span></p>',
+        ["x", "y=2"],
     ),
     "Stack Exchange": (
         '<p>Let <span class="math-container">$n$</span> and <span class="math-container">$$n+1$$</span></p>',
         ["n", "n+1"],
     ),
     "dollars that the page declares": (
-        "<script>MathJax = {tex: {inlineMath: [['$', '$']]}}</script><p>Let $f$ and $ g $ be.</p>", ["f", "g"],
+        "<script>MathJax = {tex: {inlineMath: [['$', '$']]}}</script><p>Let $f$ and $ g $ be.</p>",
+        ["f", "g"],
     ),
     "dollars of TeX": (r"<p>We have $\alpha_1$ and $x^2$, so $n$.</p>", [r"\alpha_1", "x^2", "n"]),
     "GitLab": ('<pre class="code math js-render-math" data-math-style="display">a^2</pre>', ["a^2"]),
     "Distill": ("<p><d-math>p(x)</d-math></p>", ["p(x)"]),
     "AMP": ('<amp-mathml data-formula="\\[x^3\\]"></amp-mathml>', ["x^3"]),
-    "AsciiMath": ('<script type="math/asciimath">sum_(i=1)^n i^3=((n(n+1))/2)^2</script>', [
-        r"\sum_{i=1}^n i^3 = \left( \frac{n(n+1)}{2} \right)^2",
-    ]),
-}  # fmt: skip
+    "AsciiMath": (
+        '<script type="math/asciimath">sum_(i=1)^n i^3=((n(n+1))/2)^2</script>',
+        [
+            r"\sum_{i=1}^n i^3 = \left( \frac{n(n+1)}{2} \right)^2",
+        ],
+    ),
+}
 
 
 @pytest.mark.parametrize("name", PAGES)

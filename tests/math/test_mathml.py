@@ -15,12 +15,13 @@ MADE_UP = [name.removeprefix("_") for name in dir(mathml._Converter) if name.sta
 TREES = st.recursive(
     st.builds(Node, st.sampled_from(KNOWN + MADE_UP), text=st.text(max_size=3)),
     lambda inside: st.builds(
-        Node, st.sampled_from(KNOWN + MADE_UP),
+        Node,
+        st.sampled_from(KNOWN + MADE_UP),
         st.dictionaries(st.sampled_from(["open", "width", "fence", "notation", "separators"]), st.text(max_size=4)),
         st.lists(inside, max_size=4),
     ),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("tag", MADE_UP)

@@ -16,11 +16,18 @@ def small():
     """The laptop's architecture, narrower, with a chunk that does not divide the tests' lengths."""
     return load_recipe("laptop").model.model_copy(
         update={
-            "pattern": "M-MM*-M-", "hidden_size": 32, "ffn_size": 64, "head_dim": 8,
-            "mamba_heads": 4, "mamba_head_dim": 16, "mamba_groups": 2, "mamba_state": 8,
-            "chunk_size": 16, "init_std": 0.2,
+            "pattern": "M-MM*-M-",
+            "hidden_size": 32,
+            "ffn_size": 64,
+            "head_dim": 8,
+            "mamba_heads": 4,
+            "mamba_head_dim": 16,
+            "mamba_groups": 2,
+            "mamba_state": 8,
+            "chunk_size": 16,
+            "init_std": 0.2,
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

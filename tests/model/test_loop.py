@@ -151,9 +151,11 @@ def test_two_processes_train_the_same_model_and_one_resumes_it(small, tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--standalone"]
     subprocess.run(
         [*command, str(script), str(tmp_path), small.model_dump_json()],
-        check=True, timeout=240, cwd=Path(__file__).parents[2],
+        check=True,
+        timeout=240,
+        cwd=Path(__file__).parents[2],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert [len(list(p.glob("rank-*-of-00002.safetensors"))) for p in (tmp_path / "run").glob("step-*")] == [2, 2]
     rows = json.loads((tmp_path / "rows.json").read_text())
     whole = []

@@ -32,9 +32,11 @@ def take(shards, seed, start, count, mixed=1):
 
 @settings(max_examples=50, deadline=None)
 @given(
-    st.lists(st.integers(0, 6), min_size=1, max_size=5).filter(any), st.integers(0, 40), st.integers(0, 5),
+    st.lists(st.integers(0, 6), min_size=1, max_size=5).filter(any),
+    st.integers(0, 40),
+    st.integers(0, 5),
     st.integers(1, 6),
-)  # fmt: skip
+)
 def test_resuming_anywhere_continues_the_same_order(sizes, start, seed, mixed):
     shards, total = Numbered(sizes), sum(sizes)
     straight = take(shards, seed, 0, start + total, mixed)

@@ -46,14 +46,19 @@ def shard(number: int) -> pl.DataFrame:
     lengths = [[20, 44], [64], [10, 50]]
     rows = [
         {
-            "id": row_id(TOKEN_SHARDS.full_name, number, position), "parents": ["document"] * len(pieces),
-            "part": f"snapshot/{number:04d}", "shard": number, "position": position,
-            "tokens": ((rng.integers(50) + np.arange(sum(pieces))) % 50 + 32).tolist(), "piece_lengths": pieces,
-            "piece_offsets": [0] * len(pieces), "sources": ["web.nemotron_cc_v2"] * len(pieces),
+            "id": row_id(TOKEN_SHARDS.full_name, number, position),
+            "parents": ["document"] * len(pieces),
+            "part": f"snapshot/{number:04d}",
+            "shard": number,
+            "position": position,
+            "tokens": ((rng.integers(50) + np.arange(sum(pieces))) % 50 + 32).tolist(),
+            "piece_lengths": pieces,
+            "piece_offsets": [0] * len(pieces),
+            "sources": ["web.nemotron_cc_v2"] * len(pieces),
             "read_versions": ["code.curated@3", f"web.nemotron_cc_v2@{number}"],
         }
         for position, pieces in enumerate(lengths * 3)
-    ]  # fmt: skip
+    ]
     return pl.DataFrame(rows, schema=TOKEN_SHARDS.empty().schema)
 
 
@@ -151,9 +156,12 @@ def test_kill_9_during_training_loses_and_doubles_no_row(lake, tmp_path):
         "materialize(Lakehouse(root=sys.argv[1]), small_recipe())\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", script, lake.root], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [sys.executable, "-c", script, lake.root],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 120
     while not list((tmp_path / "cache" / "training").glob("*/step-0000000012")):
         assert process.poll() is None and time.monotonic() < deadline

@@ -47,8 +47,10 @@ def _process(tmp_path, number: int) -> subprocess.Popen:
     arguments = [str(tmp_path / "lake"), str(tmp_path / "calls.txt"), str(number)]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.resources.ledger_run", *arguments],
-        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+    )
 
 
 def test_completions_come_in_order_and_are_paid_for_once(lake, engine, tmp_path):

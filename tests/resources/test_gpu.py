@@ -68,8 +68,9 @@ def test_recipe_sets_the_resource():
 def test_lock_is_reentrant_and_released_when_its_holder_is_killed():
     holder = _python(
         "from resources.gpu import Gpu; import time\nwith Gpu().lock(): print('held', flush=True); time.sleep(600)",
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert holder.stdout.readline() == "held\n"
         said = []

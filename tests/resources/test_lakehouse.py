@@ -296,10 +296,14 @@ def test_weights_are_stored_once_and_verified(lake, tmp_path):
 def s3(monkeypatch, tmp_path):
     with s3_server() as endpoint:
         for name, value in {
-            "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "s3cret-value", "AWS_ENDPOINT_URL": endpoint,
-            "AWS_REGION": "us-east-1", "AWS_ALLOW_HTTP": "true", "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "s3cret-value",
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_REGION": "us-east-1",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_EC2_METADATA_DISABLED": "true",
             "NEMOTRON_HOME": str(tmp_path),
-        }.items():  # fmt: skip
+        }.items():
             monkeypatch.setenv(name, value)
         urllib.request.urlopen(urllib.request.Request(f"{endpoint}/lake", method="PUT"), timeout=5).close()
         yield "s3://lake/root"

@@ -25,8 +25,10 @@ def write(path, texts, nullable=False, **options) -> str:
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.text(max_size=40).flatmap(lambda t: st.sampled_from([t, t * 100])), min_size=1, max_size=60),
-    st.data(), st.sampled_from(["zstd", "none"]), st.sampled_from([7, 1_000]),
-)  # fmt: skip
+    st.data(),
+    st.sampled_from(["zstd", "none"]),
+    st.sampled_from([7, 1_000]),
+)
 def test_values_are_those_of_the_column(tmp_path_factory, texts, data, compression, group):
     path = write(tmp_path_factory.mktemp("p") / "f.parquet", texts, compression=compression, row_group_size=group)
     rows = sorted(data.draw(st.sets(st.integers(0, len(texts) - 1))))

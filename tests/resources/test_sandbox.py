@@ -266,7 +266,7 @@ def test_an_endless_loop_ends_with_its_cpu_time():
         "while True: time.sleep(100)",
     ],
     ids=["sleeps", "stops", "ignores signals"],
-)  # fmt: skip
+)
 def test_who_does_nothing_is_ended_by_the_clock(source):
     outcome = python(source, Limits(wall_s=0.5))
     assert (outcome.status, outcome.limit) == ("timed_out", "wall_s")
@@ -427,9 +427,15 @@ def test_an_ordinary_user_gets_the_same():
         os.chmod(folder, 0o755)
         os.chmod(shutil.copyfile(sandbox.__file__, f"{folder}/sandbox.py"), 0o644)
         done = subprocess.run(
-            [system, "-I", "-c", driver, folder], user=65_534, group=65_534, extra_groups=[], capture_output=True,
-            text=True, env={}, cwd="/",
-        )  # fmt: skip
+            [system, "-I", "-c", driver, folder],
+            user=65_534,
+            group=65_534,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            env={},
+            cwd="/",
+        )
     assert "status='ran'" in done.stdout and "b'1000 False 2\\n11\\n'" in done.stdout, (done.stdout, done.stderr)
 
 

@@ -18,10 +18,12 @@ from resources.warehouse import Warehouse, WarehouseError, extension_file, ident
 from tests.s3 import s3_server
 
 WORDS = Table(
-    "web", "words", "Words with an 'apostrophe' and \"quotes\".",
+    "web",
+    "words",
+    "Words with an 'apostrophe' and \"quotes\".",
     (ID, PARENTS, SNAPSHOT, Column("at", "timestamp", "it's when"), Column('odd "name"', "int64", "a name; to quote")),
     partition_by="snapshot",
-)  # fmt: skip
+)
 COUNTS = Table("web", "counts", "Counts.", (ID, Column("n", "int64", "how many")))
 
 
@@ -206,9 +208,12 @@ def home(tmp_path_factory):
 def duckdb_program(home, catalog, query):
     program = Path(importlib.util.find_spec("duckdb_cli").submodule_search_locations[0], "duckdb")
     done = subprocess.run(
-        [program, "-readonly", "-csv", "-noheader", catalog, "-c", query], env={"HOME": str(home)}, capture_output=True,
-        text=True, timeout=60,
-    )  # fmt: skip
+        [program, "-readonly", "-csv", "-noheader", catalog, "-c", query],
+        env={"HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -258,9 +263,13 @@ def test_an_object_store_lake(tmp_path, monkeypatch):
     pytest.importorskip("duckdb_extension_aws")
     with s3_server() as endpoint:
         for name, value in {
-            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "very-secret", "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": endpoint, "AWS_ALLOW_HTTP": "true", "HOME": str(tmp_path),
-        }.items():  # fmt: skip
+            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "very-secret",
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ALLOW_HTTP": "true",
+            "HOME": str(tmp_path),
+        }.items():
             monkeypatch.setenv(name, value)
         boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="bucket")
         lake = Lakehouse(root="s3://bucket/lake", storage_options={"AWS_S3_ALLOW_UNSAFE_RENAME": "true"})

@@ -23,9 +23,12 @@ WARC = next(SAMPLE.glob("crawl-data/*/segments/*/warc/*.warc.gz"))
 
 def run(lake: Lakehouse, instance: dg.DagsterInstance, snapshot: str) -> dg.ExecuteInProcessResult:
     return dg.materialize(
-        [pages], instance=instance, partition_key=snapshot, raise_on_error=False,
+        [pages],
+        instance=instance,
+        partition_key=snapshot,
+        raise_on_error=False,
         resources={"lake": lake, "io_manager": lake, "recipe": current_recipe(), "crawl": Crawl(source="sample")},
-    )  # fmt: skip
+    )
 
 
 def test_all_formats(tmp_path):
@@ -43,8 +46,10 @@ def test_all_formats(tmp_path):
     with dg.DagsterInstance.ephemeral() as instance:
         rows = describe([folder], "mine", text_column="body")
         assert [(row["file"], row["format"]) for row in rows] == [
-            ("lines.jsonl.gz", "jsonl"), ("rows.parquet", "parquet"), ("some.warc.gz", "warc"),
-        ]  # fmt: skip
+            ("lines.jsonl.gz", "jsonl"),
+            ("rows.parquet", "parquet"),
+            ("some.warc.gz", "warc"),
+        ]
         ingest(lake, instance, "mine", rows)
         assert run(lake, instance, "mine").success
         assert instance.get_dynamic_partitions(snapshot_partitions.name) == ["mine"]
@@ -53,8 +58,11 @@ def test_all_formats(tmp_path):
         stored = stored.sort("warc_file", "warc_offset")
         assert stored["html"].to_list() == [b"one", b"two", b"first text", "last é".encode()]
         assert stored["url"].to_list() == [
-            "http://x.example/", "ingest:mine/lines.jsonl.gz#6", "https://Example.org/a", "ingest:mine/rows.parquet#3",
-        ]  # fmt: skip
+            "http://x.example/",
+            "ingest:mine/lines.jsonl.gz#6",
+            "https://Example.org/a",
+            "ingest:mine/rows.parquet#3",
+        ]
         assert stored["host"].to_list() == ["x.example", "", "example.org", ""]
         assert set(stored["charset"]) == {"utf-8"}
         assert stored["fetched_at"][2] == datetime(2020, 1, 2, tzinfo=UTC)

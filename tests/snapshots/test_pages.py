@@ -37,10 +37,14 @@ def materialize(root: Path, source: str, instance: dg.DagsterInstance, snapshots
     for snapshot in snapshots:
         results.append(
             dg.materialize(
-                definitions, instance=instance, resources=resources, partition_key=snapshot, raise_on_error=False,
+                definitions,
+                instance=instance,
+                resources=resources,
+                partition_key=snapshot,
+                raise_on_error=False,
                 selection=dg.AssetSelection.assets(pages),
             )
-        )  # fmt: skip
+        )
     return results
 
 
@@ -105,8 +109,9 @@ def test_a_ranged_read_gives_the_same_record(sample):
 def test_metadata_and_checks(sample):
     lake, _, results = sample
     assert lake.read(CATALOG).scan().select("snapshot", "warc_files", "in_window").collect().rows() == [
-        (SNAPSHOTS[0], 2, True), (SNAPSHOTS[1], 2, True),
-    ]  # fmt: skip
+        (SNAPSHOTS[0], 2, True),
+        (SNAPSHOTS[1], 2, True),
+    ]
     checks = [check for result in results for check in result.get_asset_check_evaluations()]
     assert len(checks) == 6 and all(check.passed for check in checks)
     hosts = next(c.metadata["hosts"].value for c in checks if c.check_name == "broken_records")
@@ -156,8 +161,11 @@ def test_broken_files_are_counted_and_tried_again(tmp_path):
         assert [fates(file) for file in (empty, foreign, missing)] == [{"broken_file": 1}] * 3
         causes = lake.read(QUARANTINE).scan().select("cause", "part").collect().sort("part").rows()
         assert causes == [
-            ("malformed", damaged), ("broken_file", empty), ("broken_file", foreign), ("broken_file", missing),
-        ]  # fmt: skip
+            ("malformed", damaged),
+            ("broken_file", empty),
+            ("broken_file", foreign),
+            ("broken_file", missing),
+        ]
         before = fates(good)["page"]
 
         (source / missing).write_bytes(data)
@@ -201,8 +209,12 @@ def test_a_source_that_is_gone_stops_the_run_and_keeps_what_is_in(tmp_path):
         lake = Lakehouse(root=str(tmp_path))
         crawl = Crawl(source="http://127.0.0.1:9", retries=0, backoff_s=0, timeout_s=1)
         result = dg.materialize(
-            [*ASSETS], instance=instance, partition_key=SNAPSHOTS[0], selection=[pages], raise_on_error=False,
+            [*ASSETS],
+            instance=instance,
+            partition_key=SNAPSHOTS[0],
+            selection=[pages],
+            raise_on_error=False,
             resources={"lake": lake, "io_manager": lake, "recipe": recipe, "crawl": crawl},
-        )  # fmt: skip
+        )
         assert not result.success
         assert "no connection" in result.failure_data_for_node("snapshots__pages").error.to_string()

@@ -69,9 +69,17 @@ def _mathematics(rows: dict[str, list[dict[str, Any]]], snapshot: str) -> None:
         {**text, "id": row_id("math.nemotron_cc_math", snapshot), "parents": [cleaned], "category": "3"}
     )
     rows["math.contamination"].append(
-        {**page, "id": row_id("math.contamination", snapshot), "parents": [rendered], "sources": ["math.rendered"],
-         "removed": True, "benchmark": "gsm8k", "item": "gsm8k-test-0", "rule": "overlap"}
-    )  # fmt: skip
+        {
+            **page,
+            "id": row_id("math.contamination", snapshot),
+            "parents": [rendered],
+            "sources": ["math.rendered"],
+            "removed": True,
+            "benchmark": "gsm8k",
+            "item": "gsm8k-test-0",
+            "rule": "overlap",
+        }
+    )
 
 
 #: (repository, path, language, text, licence, decision, reasons to drop it)
@@ -95,66 +103,155 @@ def _code(rows: dict[str, list[dict[str, Any]]]) -> None:
         count = sum(file[0] == repo for file in _CODE_FILES)
         rows["code.repositories"].append({**at, "id": row_id("code.repositories", repo), "source": "s", "kind": "git"})
         rows["code.contents"].append(
-            {**at, "id": row_id("code.contents", repo), "parents": [row_id("code.repositories", repo)],
-             "entries": count + 1, "files": count, "bytes": 5 * count, "fates": ["kept", "binary"],
-             "fate_counts": [count, 1], "outcome": "read"}
-        )  # fmt: skip
+            {
+                **at,
+                "id": row_id("code.contents", repo),
+                "parents": [row_id("code.repositories", repo)],
+                "entries": count + 1,
+                "files": count,
+                "bytes": 5 * count,
+                "fates": ["kept", "binary"],
+                "fate_counts": [count, 1],
+                "outcome": "read",
+            }
+        )
     for repo, path, language, text, licence, decision, rules in _CODE_FILES:
         file = row_id("code.files", repo, path)
         where = {"repo": repo, "commit_id": "a" * 40, "rel_path": path}
         of_file = {**where, "parents": [file]}
         rows["code.files"].append(
-            {**where, "id": file, "parents": [row_id("code.repositories", repo)], "language": language,
-             "language_by": "extension", "content": text, "bytes": len(text), "content_hash": content_hash(text)}
-        )  # fmt: skip
+            {
+                **where,
+                "id": file,
+                "parents": [row_id("code.repositories", repo)],
+                "language": language,
+                "language_by": "extension",
+                "content": text,
+                "bytes": len(text),
+                "content_hash": content_hash(text),
+            }
+        )
         rows["code.licenses"].append(
-            {**of_file, "id": row_id("code.licenses", file), "file": file, "license": licence, "decision": decision,
-             "why": licence or "no licence", "scope": "repository" if licence else "none",
-             "evidence_kind": licence and "licence_file", "evidence_path": licence and "LICENSE",
-             "start_line": licence and 1, "evidence": "[]"}
-        )  # fmt: skip
+            {
+                **of_file,
+                "id": row_id("code.licenses", file),
+                "file": file,
+                "license": licence,
+                "decision": decision,
+                "why": licence or "no licence",
+                "scope": "repository" if licence else "none",
+                "evidence_kind": licence and "licence_file",
+                "evidence_path": licence and "LICENSE",
+                "start_line": licence and 1,
+                "evidence": "[]",
+            }
+        )
         judged = {**of_file, "language": language, "tokens": len(text)}
         if rules:
             rows["code.dropped"].append({**judged, "id": row_id("code.dropped", file), "rules": list(rules)})
             continue
-        curated = {**judged, "id": row_id("code.curated", file), "license": licence, "content": text,
-                   "content_hash": content_hash(text)}  # fmt: skip
+        curated = {
+            **judged,
+            "id": row_id("code.curated", file),
+            "license": licence,
+            "content": text,
+            "content_hash": content_hash(text),
+        }
         rows["code.curated"].append(curated)
         snippet = {"id": row_id("code.snippets", file), "parents": [curated["id"]], "language": language,
                    "license": licence, "snippet": text, "origin_hash": curated["content_hash"]}  # fmt: skip
         rows["code.snippets"].append(snippet)
         if language == "Python":
             rows["code.qa"].append(
-                {"id": row_id("code.qa", snippet["id"]), "parents": [snippet["id"]], "language": language,
-                 "text": "Set x.", "attempt": 2, "tokens": 9, "origin_hash": curated["content_hash"]}
-            )  # fmt: skip
+                {
+                    "id": row_id("code.qa", snippet["id"]),
+                    "parents": [snippet["id"]],
+                    "language": language,
+                    "text": "Set x.",
+                    "attempt": 2,
+                    "tokens": 9,
+                    "origin_hash": curated["content_hash"],
+                }
+            )
         else:
             rows["quarantine.rows"].append(
-                {"id": row_id("quarantine.rows", snippet["id"]), "stage": "code.qa", "partition": language,
-                 "row_id": snippet["id"], "cause": "truncated", "at": START}
-            )  # fmt: skip
+                {
+                    "id": row_id("quarantine.rows", snippet["id"]),
+                    "stage": "code.qa",
+                    "partition": language,
+                    "row_id": snippet["id"],
+                    "cause": "truncated",
+                    "at": START,
+                }
+            )
     rows["code.duplicates"].append(
-        {"repo": "o/two", "commit_id": "a" * 40, "rel_path": "a.py", "parents": [row_id("code.files", "o/two", "a.py")],
-         "id": row_id("code.duplicates", "o/two", "a.py"), "duplicate_of": row_id("code.files", "o/one", "a.py"),
-         "duplicate_of_repo": "o/one", "duplicate_of_path": "a.py", "kind": "exact", "similarity": 1.0,
-         "why": "licence: MIT before MPL-2.0"}
-    )  # fmt: skip
+        {
+            "repo": "o/two",
+            "commit_id": "a" * 40,
+            "rel_path": "a.py",
+            "parents": [row_id("code.files", "o/two", "a.py")],
+            "id": row_id("code.duplicates", "o/two", "a.py"),
+            "duplicate_of": row_id("code.files", "o/one", "a.py"),
+            "duplicate_of_repo": "o/one",
+            "duplicate_of_path": "a.py",
+            "kind": "exact",
+            "similarity": 1.0,
+            "why": "licence: MIT before MPL-2.0",
+        }
+    )
     rows["code.attributions"].append(
-        {"repo": "o/one", "commit_id": "a" * 40, "rel_path": "LICENSE", "id": row_id("code.attributions", "o/one"),
-         "license": "MIT", "origin": "repository", "files": 2, "text": "The MIT License " + "and so on " * 40}
-    )  # fmt: skip
+        {
+            "repo": "o/one",
+            "commit_id": "a" * 40,
+            "rel_path": "LICENSE",
+            "id": row_id("code.attributions", "o/one"),
+            "license": "MIT",
+            "origin": "repository",
+            "files": 2,
+            "text": "The MIT License " + "and so on " * 40,
+        }
+    )
 
 
 def rows_of_everything() -> dict[str, list[dict[str, Any]]]:
     """The rows of every table but models and scores, by full table name."""
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (
-        "snapshots.pages", "snapshots.records", "web.extraction", "web.privacy", "web.documents", "web.duplicates",
-        "web.unique_documents", "web.quality", "web.verdicts", "web.curated", "web.multilingual", "web.rephrased",
-        "web.diverse_qa", "web.translated_diverse_qa", "web.translation_outcomes", "web.nemotron_cc_v2",
-        "llm.generations", "quarantine.rows", "math.rendered", "math.cleaned", "math.contamination",
-        "math.nemotron_cc_math", "code.repositories", "code.files", "code.contents", "code.licenses", "code.duplicates",
-        "code.dropped", "code.curated", "code.attributions", "code.snippets", "code.qa",
-    )}  # fmt: skip
+    rows: dict[str, list[dict[str, Any]]] = {
+        name: []
+        for name in (
+            "snapshots.pages",
+            "snapshots.records",
+            "web.extraction",
+            "web.privacy",
+            "web.documents",
+            "web.duplicates",
+            "web.unique_documents",
+            "web.quality",
+            "web.verdicts",
+            "web.curated",
+            "web.multilingual",
+            "web.rephrased",
+            "web.diverse_qa",
+            "web.translated_diverse_qa",
+            "web.translation_outcomes",
+            "web.nemotron_cc_v2",
+            "llm.generations",
+            "quarantine.rows",
+            "math.rendered",
+            "math.cleaned",
+            "math.contamination",
+            "math.nemotron_cc_math",
+            "code.repositories",
+            "code.files",
+            "code.contents",
+            "code.licenses",
+            "code.duplicates",
+            "code.dropped",
+            "code.curated",
+            "code.attributions",
+            "code.snippets",
+            "code.qa",
+        )
+    }
     _code(rows)
     for snapshot in SNAPSHOTS:
         _mathematics(rows, snapshot)
@@ -166,24 +263,50 @@ def rows_of_everything() -> dict[str, list[dict[str, Any]]]:
                 _page(rows, first, s, snapshot, f, warc, i)
             for fate, count in (("page", 5), ("redirect", 2 + f), ("not_200", 1)):
                 rows["snapshots.records"].append(
-                    {"id": row_id("snapshots.records", warc, fate), "snapshot": snapshot, "warc_file": warc,
-                     "fate": fate, "records": count, "bytes": 100 * count}
-                )  # fmt: skip
+                    {
+                        "id": row_id("snapshots.records", warc, fate),
+                        "snapshot": snapshot,
+                        "warc_file": warc,
+                        "fate": fate,
+                        "records": count,
+                        "bytes": 100 * count,
+                    }
+                )
             for fate, count in (("document", 4), ("no_text", 1)):
                 rows["web.extraction"].append(
-                    {"id": row_id("web.extraction", warc, fate), "snapshot": snapshot, "warc_file": warc, "fate": fate,
-                     "pages": count, "characters": 100 * count, "state": "1"}
-                )  # fmt: skip
+                    {
+                        "id": row_id("web.extraction", warc, fate),
+                        "snapshot": snapshot,
+                        "warc_file": warc,
+                        "fate": fate,
+                        "pages": count,
+                        "characters": 100 * count,
+                        "state": "1",
+                    }
+                )
             rows["web.privacy"].append(
-                {"id": row_id("web.privacy", warc), "snapshot": snapshot, "warc_file": warc, "rule": "email",
-                 "action": "replace", "documents": 2, "matches": 3 + f}
-            )  # fmt: skip
+                {
+                    "id": row_id("web.privacy", warc),
+                    "snapshot": snapshot,
+                    "warc_file": warc,
+                    "rule": "email",
+                    "action": "replace",
+                    "documents": 2,
+                    "matches": 3 + f,
+                }
+            )
     for n in range(5):
         rows["quarantine.rows"].append(
-            {"id": row_id("quarantine.rows", n), "stage": "web.documents", "partition": SNAPSHOTS[n % 2],
-             "row_id": f"row{n % 4}", "cause": "timeout" if n < 3 else "worker_died", "detail": f"detail {n}",
-             "at": START + timedelta(minutes=n)}
-        )  # fmt: skip
+            {
+                "id": row_id("quarantine.rows", n),
+                "stage": "web.documents",
+                "partition": SNAPSHOTS[n % 2],
+                "row_id": f"row{n % 4}",
+                "cause": "timeout" if n < 3 else "worker_died",
+                "detail": f"detail {n}",
+                "at": START + timedelta(minutes=n),
+            }
+        )
     return rows
 
 
@@ -194,9 +317,20 @@ def _page(rows, first, s: int, snapshot: str, f: int, warc: str, i: int) -> None
     common = {"snapshot": snapshot, "url": url, "host": host, "fetched_at": fetched}
     html = f"<p>{'x' * (10 + i)}</p>".encode()
     rows["snapshots.pages"].append(
-        {"id": page, **common, "status": 200, "mime": "text/html", "charset": "utf-8", "html": html, "warc_file": warc,
-         "warc_offset": offset, "warc_length": 900, "payload_digest": content_hash(html), "fate": "page"}
-    )  # fmt: skip
+        {
+            "id": page,
+            **common,
+            "status": 200,
+            "mime": "text/html",
+            "charset": "utf-8",
+            "html": html,
+            "warc_file": warc,
+            "warc_offset": offset,
+            "warc_length": 900,
+            "payload_digest": content_hash(html),
+            "fate": "page",
+        }
+    )
     if i == 4:
         return
     number = 1 if (s, f, i) == (0, 1, 1) else i
@@ -211,31 +345,59 @@ def _page(rows, first, s: int, snapshot: str, f: int, warc: str, i: int) -> None
     if key in first:
         original = first[key]
         rows["web.duplicates"].append(
-            {"id": row_id("web.duplicates", document["id"]), "parents": [document["id"]], "snapshot": snapshot,
-             "duplicate_of": original["id"], "duplicate_of_snapshot": original["snapshot"], "kind": "exact",
-             "similarity": 1.0, "cluster": original["id"]}
-        )  # fmt: skip
+            {
+                "id": row_id("web.duplicates", document["id"]),
+                "parents": [document["id"]],
+                "snapshot": snapshot,
+                "duplicate_of": original["id"],
+                "duplicate_of_snapshot": original["snapshot"],
+                "kind": "exact",
+                "similarity": 1.0,
+                "cluster": original["id"],
+            }
+        )
         return
     first[key] = document
-    unique = {**{k: v for k, v in document.items() if k not in ("language_score", "warc_file", "title")},
-              "id": row_id("web.unique_documents", document["id"]), "parents": [document["id"]]}  # fmt: skip
+    unique = {
+        **{k: v for k, v in document.items() if k not in ("language_score", "warc_file", "title")},
+        "id": row_id("web.unique_documents", document["id"]),
+        "parents": [document["id"]],
+    }
     rows["web.unique_documents"].append(unique)
     if unique["language"] == "en":
         bucket = 13 if (s, i) == (1, 2) else 19 - 6 * (i % 3)
         rows["web.quality"].append(
-            {"id": row_id("web.quality", unique["id"]), "parents": [unique["id"]], "snapshot": snapshot,
-             "edu_a_score": 2.5, "edu_b_score": 1.0, "reference_score": 0.5, "edu_a_bucket": bucket,
-             "edu_b_bucket": 3, "reference_bucket": bucket - i % 2, "bucket": bucket,
-             "level": {19: "high", 13: "medium", 7: "medium_low"}[bucket], "bytes": len(text.encode())}
-        )  # fmt: skip
+            {
+                "id": row_id("web.quality", unique["id"]),
+                "parents": [unique["id"]],
+                "snapshot": snapshot,
+                "edu_a_score": 2.5,
+                "edu_b_score": 1.0,
+                "reference_score": 0.5,
+                "edu_a_bucket": bucket,
+                "edu_b_bucket": 3,
+                "reference_bucket": bucket - i % 2,
+                "bucket": bucket,
+                "level": {19: "high", 13: "medium", 7: "medium_low"}[bucket],
+                "bytes": len(text.encode()),
+            }
+        )
     kept = {k: v for k, v in unique.items() if k not in ("host", "fetched_at")} | {"parents": [unique["id"]]}
     level = rows["web.quality"][-1]["level"] if unique["language"] == "en" else None
     failed = (["digit_share", "words"] if f else ["words"]) if (s, unique["language"]) == (1, "fr") else []
     rows["web.verdicts"].append(
-        {"id": row_id("web.verdicts", unique["id"]), "parents": [unique["id"]], "snapshot": snapshot,
-         "language": unique["language"], "level": level, "bucket": bucket if level else None, "failed": failed,
-         "kept": not failed, "characters": len(text)}
-    )  # fmt: skip
+        {
+            "id": row_id("web.verdicts", unique["id"]),
+            "parents": [unique["id"]],
+            "snapshot": snapshot,
+            "language": unique["language"],
+            "level": level,
+            "bucket": bucket if level else None,
+            "failed": failed,
+            "kept": not failed,
+            "characters": len(text),
+        }
+    )
     if failed:
         return
     if unique["language"] != "en":
@@ -255,19 +417,37 @@ def _written(rows, curated: dict[str, Any], s: int) -> None:
 
     def generation(prompt: str) -> str:
         rows["llm.generations"].append(
-            {"id": row_id("llm.generations", n, prompt), "parents": [curated["id"]], "model": "tiny",
-             "model_sha256": "ab", "prompt": prompt, "text": "Q: ? A: !", "prompt_tokens": 100 + n,
-             "output_tokens": 20 + n, "finish_reason": "length" if n % 3 == 0 else "stop", "seconds": 2.0,
-             "run_id": f"run{s}", "at": START + timedelta(seconds=10 * n + 2)}
-        )  # fmt: skip
+            {
+                "id": row_id("llm.generations", n, prompt),
+                "parents": [curated["id"]],
+                "model": "tiny",
+                "model_sha256": "ab",
+                "prompt": prompt,
+                "text": "Q: ? A: !",
+                "prompt_tokens": 100 + n,
+                "output_tokens": 20 + n,
+                "finish_reason": "length" if n % 3 == 0 else "stop",
+                "seconds": 2.0,
+                "run_id": f"run{s}",
+                "at": START + timedelta(seconds=10 * n + 2),
+            }
+        )
         return rows["llm.generations"][-1]["id"]
 
     def publish(subset: str, source: str, row: dict[str, Any]) -> None:
         rows["web.nemotron_cc_v2"].append(
-            {"id": row_id("web.nemotron_cc_v2", subset, source, row["id"]), "parents": [row["id"]],
-             "sources": [source], "snapshot": row["snapshot"], "subset": subset, "language": row["language"],
-             "text": row["text"], "characters": len(row["text"]), "origin_hash": hash_}
-        )  # fmt: skip
+            {
+                "id": row_id("web.nemotron_cc_v2", subset, source, row["id"]),
+                "parents": [row["id"]],
+                "sources": [source],
+                "snapshot": row["snapshot"],
+                "subset": subset,
+                "language": row["language"],
+                "text": row["text"],
+                "characters": len(row["text"]),
+                "origin_hash": hash_,
+            }
+        )
 
     if level in ("high", "medium"):
         publish({"high": "High-Quality", "medium": "Medium-Quality"}[level], "web.curated", curated)
@@ -279,9 +459,15 @@ def _written(rows, curated: dict[str, Any], s: int) -> None:
         return
     publish("Diverse-QA", "web.diverse_qa", qa)
     for prompt in ("wikipedia", "distill"):
-        text = {**common, "id": row_id("web.rephrased", curated["id"], prompt), "parents": [curated["id"]],
-                "prompt": prompt, "text": f"{prompt} of {curated['text']}", "tokens": 40 + n,
-                "generation_ids": [generation(prompt), generation(f"{prompt} again")]}  # fmt: skip
+        text = {
+            **common,
+            "id": row_id("web.rephrased", curated["id"], prompt),
+            "parents": [curated["id"]],
+            "prompt": prompt,
+            "text": f"{prompt} of {curated['text']}",
+            "tokens": 40 + n,
+            "generation_ids": [generation(prompt), generation(f"{prompt} again")],
+        }
         rows["web.rephrased"].append(text)
         publish("High-Quality-Synthetic", "web.rephrased", text)
     translation = {**common, "id": row_id("web.translated_diverse_qa", qa["id"], "de"), "parents": [qa["id"]],
@@ -290,12 +476,21 @@ def _written(rows, curated: dict[str, Any], s: int) -> None:
     rows["web.translated_diverse_qa"].append(translation)
     for language, reason in (("de", None), ("da", "wrong_language")):
         rows["web.translation_outcomes"].append(
-            {"id": row_id("web.translation_outcomes", qa["id"], language), "parents": [qa["id"]],
-             "snapshot": curated["snapshot"], "language": language, "reason": reason, "lines": 1, "asked_lines": 1,
-             "outcome": "rejected" if reason else "accepted", "attempts": 2 if reason else 1,
-             "detected": "no" if reason else "de", "output_tokens": 9,
-             "generation_ids": translation["generation_ids"] * (2 if reason else 1)}
-        )  # fmt: skip
+            {
+                "id": row_id("web.translation_outcomes", qa["id"], language),
+                "parents": [qa["id"]],
+                "snapshot": curated["snapshot"],
+                "language": language,
+                "reason": reason,
+                "lines": 1,
+                "asked_lines": 1,
+                "outcome": "rejected" if reason else "accepted",
+                "attempts": 2 if reason else 1,
+                "detected": "no" if reason else "de",
+                "output_tokens": 9,
+                "generation_ids": translation["generation_ids"] * (2 if reason else 1),
+            }
+        )
     publish("Translated-Diverse-QA", "web.translated_diverse_qa", translation)
 
 
@@ -317,10 +512,17 @@ def shards(rows: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     for at in range(0, len(pieces), 3):
         some = pieces[at : at + 3]
         found.append(
-            {"id": row_id("blend.token_shards", at), "parents": [p[0] for p in some], "shard": at // 9,
-             "position": at // 3 % 3, "tokens": [1] * sum(p[2] for p in some), "piece_lengths": [p[2] for p in some],
-             "piece_offsets": [p[3] for p in some], "sources": [p[1] for p in some]}
-        )  # fmt: skip
+            {
+                "id": row_id("blend.token_shards", at),
+                "parents": [p[0] for p in some],
+                "shard": at // 9,
+                "position": at // 3 % 3,
+                "tokens": [1] * sum(p[2] for p in some),
+                "piece_lengths": [p[2] for p in some],
+                "piece_offsets": [p[3] for p in some],
+                "sources": [p[1] for p in some],
+            }
+        )
     return found
 
 
@@ -350,18 +552,36 @@ def fill(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:
          "input_versions": [version, "models.base@0"]},
     ]  # fmt: skip
     scores = [
-        {"id": row_id("evaluate.benchmark_scores", m["version"], task), "model": m["name"], "model_id": m["id"],
-         "model_version": m["version"], "task": task, "metric": metric, "value": value - 0.1 * n, "samples": 10,
-         "input_versions": ["models.base@1", "web.unique_documents@3"], "at": START + timedelta(days=2 + n)}
+        {
+            "id": row_id("evaluate.benchmark_scores", m["version"], task),
+            "model": m["name"],
+            "model_id": m["id"],
+            "model_version": m["version"],
+            "task": task,
+            "metric": metric,
+            "value": value - 0.1 * n,
+            "samples": 10,
+            "input_versions": ["models.base@1", "web.unique_documents@3"],
+            "at": START + timedelta(days=2 + n),
+        }
         for n, m in enumerate(models)
         for task, metric, value in (("arc", "acc", 0.3), ("held_out_documents", "bits_per_byte", 1.5))
-    ]  # fmt: skip
+    ]
     metrics = [
-        {"model": "tiny-hybrid", "model_id": models[0]["id"], "run_id": f"run{step // 12}", "step": step,
-         "tokens": 25 * step, "loss": 5.0 - step / 20, "lr": 0.001, "grad_norm": 1.0 + step % 3,
-         "tokens_per_second": 100.0 + step, "at": START + timedelta(seconds=step)}
+        {
+            "model": "tiny-hybrid",
+            "model_id": models[0]["id"],
+            "run_id": f"run{step // 12}",
+            "step": step,
+            "tokens": 25 * step,
+            "loss": 5.0 - step / 20,
+            "lr": 0.001,
+            "grad_norm": 1.0 + step % 3,
+            "tokens_per_second": 100.0 + step,
+            "at": START + timedelta(seconds=step),
+        }
         for step in range(1, 21)
-    ]  # fmt: skip
+    ]
     more = {"models.base": models, "models.training_metrics": metrics, "evaluate.benchmark_scores": scores}
     write(lake, more)
     return {**rows, **more}

@@ -74,9 +74,11 @@ def test_csv_and_parquet_have_all_rows(nemotron, home, tmp_path):
 def test_the_real_command_writes_csv_to_standard_output(home):
     def run(*arguments: str):
         return subprocess.run(
-            [sys.executable, "-m", "nemotron_assets.cli", "sql", *arguments], capture_output=True, text=True,
+            [sys.executable, "-m", "nemotron_assets.cli", "sql", *arguments],
+            capture_output=True,
+            text=True,
             env={**os.environ, "NEMOTRON_HOME": str(home[0])},
-        )  # fmt: skip
+        )
 
     done = run("select 1 as a, 'x,y' as b union all select 2, 'z' order by a", "--csv", "-")
     assert done.stdout == 'a,b\n1,"x,y"\n2,z\n'

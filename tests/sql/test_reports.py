@@ -60,10 +60,11 @@ def test_pages_per_host(filled):
     pages = pl.DataFrame(rows["snapshots.pages"])
     unique = pl.DataFrame(rows["web.unique_documents"])
     expected = (
-        pages.group_by("host").agg(pages=pl.len(), html_bytes=pl.col("html").bin.size().cast(pl.Int64).sum())
+        pages.group_by("host")
+        .agg(pages=pl.len(), html_bytes=pl.col("html").bin.size().cast(pl.Int64).sum())
         .join(unique.group_by("host").agg(unique_documents=pl.len(), characters=pl.col("characters").sum()), on="host")
         .sort("pages", descending=True)
-    )  # fmt: skip
+    )
     found = answer(warehouse, "pages_per_host")
     assert found.select(expected.columns).rows() == expected.rows()
     assert sum(found["percent_of_pages"]) == pytest.approx(100, abs=0.1)
@@ -96,9 +97,12 @@ def test_tokens_per_source(filled):
     subset = {row["id"]: row["subset"] for row in rows["web.nemotron_cc_v2"]}
     subset |= {row["id"]: row["language"] for table in ("code.curated", "code.qa") for row in rows[table]}
     pieces = pieces.with_columns(subset=pl.col("parents").replace_strict(subset, default=""))
-    expected = pieces.group_by("sources", "subset").agg(
-        tokens=pl.col("piece_lengths").sum(), documents=pl.col("parents").n_unique(), pieces=pl.len()
-    ).rename({"sources": "source"}).sort("tokens", "source", "subset", descending=[True, False, False])  # fmt: skip
+    expected = (
+        pieces.group_by("sources", "subset")
+        .agg(tokens=pl.col("piece_lengths").sum(), documents=pl.col("parents").n_unique(), pieces=pl.len())
+        .rename({"sources": "source"})
+        .sort("tokens", "source", "subset", descending=[True, False, False])
+    )
     found = answer(warehouse, "tokens_per_source")
     assert found.select(expected.columns).rows() == expected.rows()
     assert {"High-Quality", "Translated-Diverse-QA", ""} <= set(found["subset"])

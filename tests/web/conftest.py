@@ -50,17 +50,23 @@ def house(tmp_path_factory):
     lake = Lakehouse(root=str(tmp_path_factory.mktemp("lake")))
     compute = Compute(**recipe.compute.model_dump())
     resources = {
-        "lake": lake, "io_manager": lake, "recipe": recipe, "compute": compute,
+        "lake": lake,
+        "io_manager": lake,
+        "recipe": recipe,
+        "compute": compute,
         "crawl": Crawl.from_recipe(recipe.crawl),
-    }  # fmt: skip
+    }
     with dg.DagsterInstance.ephemeral() as instance:
 
         def run(*assets, snapshot: str | None = None) -> dg.ExecuteInProcessResult:
             keys = [asset.key for asset in assets]
             return dg.materialize(
-                GRAPH, instance=instance, resources=resources, partition_key=snapshot,
+                GRAPH,
+                instance=instance,
+                resources=resources,
+                partition_key=snapshot,
                 selection=dg.AssetSelection.assets(*keys),
-            )  # fmt: skip
+            )
 
         run(catalog)
         results = {}
@@ -87,9 +93,14 @@ def truth(house):
     """One row per document: its text and language, and what is true of its page."""
     lake, *_ = house
     rows = pl.DataFrame(page_truth(), infer_schema_length=None).select(
-        "snapshot", "url", "kind", "flags", true_language="language", warc_file="warc_filename",
+        "snapshot",
+        "url",
+        "kind",
+        "flags",
+        true_language="language",
+        warc_file="warc_filename",
         warc_offset="warc_record_offset",
-    )  # fmt: skip
+    )
     page_ids = lake.read(PAGES).scan().select("warc_file", "warc_offset", page="id").collect()
     texts = lake.read(DOCUMENTS).scan().with_columns(page=pl.col("parents").list.first()).collect()
     return texts.join(page_ids, on="page").join(rows, on=["warc_file", "warc_offset"], suffix="_page")

@@ -48,17 +48,29 @@ LISTS = {
 
 def pages(titles: str = "The lake") -> pl.DataFrame:
     rows = [
-        {"id": f"page{n}", "url": url, "warc_file": f"file{n % 2}",
-         "html": f"<title>{titles}</title><p>{text}</p>".encode()}
+        {
+            "id": f"page{n}",
+            "url": url,
+            "warc_file": f"file{n % 2}",
+            "html": f"<title>{titles}</title><p>{text}</p>".encode(),
+        }
         for n, (url, text) in enumerate(TEXTS.items())
-    ]  # fmt: skip
+    ]
     return pl.DataFrame(rows).with_columns(
-        snapshot=pl.lit("S"), host=pl.lit("h"), fetched_at=pl.lit(datetime(2025, 1, 1, tzinfo=UTC)),
-        status=pl.lit(200, dtype=pl.Int32), mime=pl.lit("text/html"), charset=pl.lit("utf-8"),
-        charset_source=pl.lit("header"), payload_digest=pl.lit(""), content_hash=pl.lit(""), fate=pl.lit("page"),
-        warc_offset=pl.lit(0, dtype=pl.Int64), warc_length=pl.lit(1, dtype=pl.Int64),
+        snapshot=pl.lit("S"),
+        host=pl.lit("h"),
+        fetched_at=pl.lit(datetime(2025, 1, 1, tzinfo=UTC)),
+        status=pl.lit(200, dtype=pl.Int32),
+        mime=pl.lit("text/html"),
+        charset=pl.lit("utf-8"),
+        charset_source=pl.lit("header"),
+        payload_digest=pl.lit(""),
+        content_hash=pl.lit(""),
+        fate=pl.lit("page"),
+        warc_offset=pl.lit(0, dtype=pl.Int64),
+        warc_length=pl.lit(1, dtype=pl.Int64),
         parents=pl.lit([], dtype=pl.List(pl.String)),
-    )  # fmt: skip
+    )
 
 
 class House:
@@ -101,8 +113,12 @@ def recipe_of(opt_outs: OptOuts = OptOuts(), **rules) -> Documents:
 def test_the_asset_with_lists_and_rules(house, tmp_path):
     path = tmp_path / "list.txt"
     path.write_text("# opted out\n" + "\n".join(LISTS) + "\n")
-    own = recipe_of(OptOuts(files=(str(path),)), iban=Iban(action="drop"), payment_card=PaymentCard(action="keep"),
-                    phone=Phone(token="<phone number>"))  # fmt: skip
+    own = recipe_of(
+        OptOuts(files=(str(path),)),
+        iban=Iban(action="drop"),
+        payment_card=PaymentCard(action="keep"),
+        phone=Phone(token="<phone number>"),
+    )
     result = materialize(house, own)
     shown = {e.asset_key.to_user_string() for e in result.all_events if e.is_step_materialization}
     assert shown == {"web/documents", "web/extraction", "web/privacy"}
@@ -123,8 +139,11 @@ def test_the_asset_with_lists_and_rules(house, tmp_path):
     found = house.rows(PRIVACY).group_by("rule", "action").agg(pl.col("documents", "matches").sum()).sort("rule")
     # Titles count too, and so does the dropped document.
     assert found.rows() == [
-        ("email", "replace", 4, 6), ("iban", "drop", 1, 1), ("payment_card", "keep", 1, 1), ("phone", "replace", 1, 1),
-    ]  # fmt: skip
+        ("email", "replace", 4, 6),
+        ("iban", "drop", 1, 1),
+        ("payment_card", "keep", 1, 1),
+        ("phone", "replace", 1, 1),
+    ]
 
 
 def test_running_again_changes_nothing_until_a_list_does(house, tmp_path):
@@ -174,10 +193,12 @@ def materialize(house: House, documents_recipe: Documents) -> dg.ExecuteInProces
         instance.report_runless_asset_event(dg.AssetMaterialization(PAGES.asset_key, partition="S"))
         return dg.materialize(
             [SOURCE, documents, extraction, privacy, every_page_accounted_for, no_personal_data_left],
-            instance=instance, partition_key="S", selection=dg.AssetSelection.assets(documents.key),
+            instance=instance,
+            partition_key="S",
+            selection=dg.AssetSelection.assets(documents.key),
             resources={"lake": house.lake, "io_manager": house.lake, "recipe": recipe, "compute": house.compute},
             raise_on_error=False,
-        )  # fmt: skip
+        )
 
 
 def test_checks_fail_when_something_is_left(house, monkeypatch):
@@ -219,9 +240,13 @@ def test_the_lists_content_makes_the_asset_stale(tmp_path):
         else:
             (tmp_path / "list.txt").write_text(content)
         done = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True,
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
             env={"NEMOTRON_RECIPE": str(tmp_path / "own.yaml"), "NEMOTRON_HOME": str(tmp_path)},
-        )  # fmt: skip
+        )
         versions.append(done.stdout.split())
     assert len({version for version, _ in versions}) == 3
     assert len({section for _, section in versions}) == 1

@@ -181,9 +181,7 @@ def test_frames_keep_their_other_columns_and_their_order():
     html = [page(PROSE, PROSE).encode(), b""]
     frame = pl.DataFrame({"id": ["a", "b"], "url": "u", "html": html, "charset": "utf-8", "mime": "text/html"})
     found = extract_pages(frame, RECIPE)
-    assert found.columns == [
-        "id", "url", "title", "language", "language_score", "text", "characters", "fate", *FOUND
-    ]  # fmt: skip
+    assert found.columns == ["id", "url", "title", "language", "language_score", "text", "characters", "fate", *FOUND]
     assert found["id"].to_list() == ["a", "b"]
     assert found["fate"].to_list() == ["document", "no_text"]
     assert extract_pages(frame[:0], RECIPE).schema == found.schema

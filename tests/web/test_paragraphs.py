@@ -25,9 +25,15 @@ def reference(markup: str, stop_words: frozenset[str], limits: JusText) -> str:
         return ""
     found = ParagraphMaker.make_paragraphs(preprocessor(dom))
     classify_paragraphs(
-        found, stop_words, limits.length_low, limits.length_high, limits.stopwords_low, limits.stopwords_high,
-        limits.max_link_density, not limits.headings,
-    )  # fmt: skip
+        found,
+        stop_words,
+        limits.length_low,
+        limits.length_high,
+        limits.stopwords_low,
+        limits.stopwords_high,
+        limits.max_link_density,
+        not limits.headings,
+    )
     revise_paragraph_classification(found, limits.max_heading_distance)
     return "\n\n".join(paragraph.text for paragraph in found if not paragraph.is_boilerplate)
 
@@ -67,11 +73,14 @@ MARKUP = st.recursive(
 @given(
     st.lists(MARKUP, max_size=8).map("".join),
     st.builds(
-        JusText, length_low=st.integers(0, 80), length_high=st.integers(0, 250),
-        max_heading_distance=st.integers(0, 300), headings=st.booleans(),
+        JusText,
+        length_low=st.integers(0, 80),
+        length_high=st.integers(0, 250),
+        max_heading_distance=st.integers(0, 300),
+        headings=st.booleans(),
         max_link_density=st.sampled_from([0.0, 0.2, 1.0]),
     ),
-)  # fmt: skip
+)
 def test_made_up_markup_reads_as_jus_text_reads_it(markup, limits):
     assert justext_text(markup, stop_list("en"), limits) == reference(markup, stop_list("en"), limits)
 

@@ -107,8 +107,10 @@ def test_the_recipe_widens_and_narrows_the_rules():
         ("email", "c@notacme.com")
     ]
     assert found("jane@example.com 192.168.1.1 555 4111111111111111", Privacy(keep_examples=False)) == [
-        ("email", "jane@example.com"), ("ip", "192.168.1.1"), ("payment_card", "4111111111111111"),
-    ]  # fmt: skip
+        ("email", "jane@example.com"),
+        ("ip", "192.168.1.1"),
+        ("payment_card", "4111111111111111"),
+    ]
     assert found("8.8.8.8", Privacy(ip=Ip(keep_networks=()))) == []  # by itself a version number
     assert found("dns 8.8.8.8", Privacy(ip=Ip(keep_networks=()))) == [("ip", "8.8.8.8")]
     assert found("2.4.18.1", Privacy(ip=Ip(version_below=0))) == [("ip", "2.4.18.1")]

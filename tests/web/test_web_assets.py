@@ -26,10 +26,16 @@ def test_all_checks_pass(house):
         evaluations = {e.check_name: e for e in result.get_asset_check_evaluations()}
         assert [name for name, e in evaluations.items() if not e.passed] == []
         assert evaluations.keys() >= {
-            "every_page_accounted_for", "extraction_failures", "languages", "every_text_signed_once",
-            "pairs_are_alike", "duplicates_point_backwards", "kept_documents_differ", "spans_are_in_kept_documents",
+            "every_page_accounted_for",
+            "extraction_failures",
+            "languages",
+            "every_text_signed_once",
+            "pairs_are_alike",
+            "duplicates_point_backwards",
+            "kept_documents_differ",
+            "spans_are_in_kept_documents",
             "every_text_once",
-        }  # fmt: skip
+        }
         assert "data:image/png;base64," in evaluations["languages"].metadata["language_mix"].value
 
 
@@ -72,8 +78,11 @@ def test_running_again_changes_nothing(house):
     for _ in range(2):
         for snapshot in SNAPSHOTS:
             result = run(documents, *dedup.ASSETS, snapshot=snapshot)
-            made = {e.asset_key: e.step_materialization_data.materialization for e in result.all_events
-                    if e.is_step_materialization and e.asset_key in keys}  # fmt: skip
+            made = {
+                e.asset_key: e.step_materialization_data.materialization
+                for e in result.all_events
+                if e.is_step_materialization and e.asset_key in keys
+            }
             for key, event in made.items():
                 version = event.tags["dagster/data_version"]
                 assert versions.setdefault((key, snapshot), version) == version
@@ -103,13 +112,25 @@ def test_a_page_that_fails_is_quarantined_and_the_others_are_kept(tmp_path):
     bodies = {"good": prose * 3, "bad": b"<font>" * 20_000 + prose, "empty": b"<p>", "also": prose * 4}
     pages_frame = pl.DataFrame(
         {
-            "id": list(bodies), "snapshot": "s", "url": "http://e.example/", "host": "e.example",
-            "fetched_at": datetime(2025, 1, 1, tzinfo=UTC), "status": pl.Series([200] * 4, dtype=pl.Int32),
-            "mime": "text/html", "charset": "utf-8", "charset_source": "header", "html": list(bodies.values()),
-            "payload_digest": "", "content_hash": list(bodies), "warc_file": "f", "warc_offset": 0, "warc_length": 1,
-            "fate": "page", "parents": pl.Series([[]] * 4, dtype=pl.List(pl.String)),
+            "id": list(bodies),
+            "snapshot": "s",
+            "url": "http://e.example/",
+            "host": "e.example",
+            "fetched_at": datetime(2025, 1, 1, tzinfo=UTC),
+            "status": pl.Series([200] * 4, dtype=pl.Int32),
+            "mime": "text/html",
+            "charset": "utf-8",
+            "charset_source": "header",
+            "html": list(bodies.values()),
+            "payload_digest": "",
+            "content_hash": list(bodies),
+            "warc_file": "f",
+            "warc_offset": 0,
+            "warc_length": 1,
+            "fate": "page",
+            "parents": pl.Series([[]] * 4, dtype=pl.List(pl.String)),
         }
-    ).with_columns(pl.col("warc_offset", "warc_length").cast(pl.Int64))  # fmt: skip
+    ).with_columns(pl.col("warc_offset", "warc_length").cast(pl.Int64))
     lake.write(PAGES, Parts([Part("f", "1", lambda: pages_frame)]), "s")
     compute = Compute(workers=1)
     run = SnapshotDocuments(lake.read(PAGES, "s"), current_recipe().documents, compute, lake, "run-1")

@@ -67,8 +67,9 @@ def stanzas(text: str) -> list[Stanza] | None:
     """The stanzas about files of a machine-readable copyright file; None for one in free form."""
     sections = list(_sections(text))
     header = next((fields for fields, _, _ in sections[:1]), {})
-    if not any("files" in fields for fields, _, _ in sections) or not ({"format", "format-specification"} & set(header)
-                                                                      or "files" in header):  # fmt: skip
+    if not any("files" in fields for fields, _, _ in sections) or not (
+        {"format", "format-specification"} & set(header) or "files" in header
+    ):
         return None
     texts = {}
     for fields, _, _ in sections:
@@ -81,8 +82,16 @@ def stanzas(text: str) -> list[Stanza] | None:
             continue
         name, _, body = fields.get("license", "").partition("\n")
         patterns = re.split(r"[\s,]+", fields["files"].strip())
-        found.append(Stanza(tuple(filter(None, patterns)), name.strip(), body or texts.get(name.strip().lower(), ""),
-                            start, end, texts))  # fmt: skip
+        found.append(
+            Stanza(
+                tuple(filter(None, patterns)),
+                name.strip(),
+                body or texts.get(name.strip().lower(), ""),
+                start,
+                end,
+                texts,
+            )
+        )
     return found
 
 

@@ -19,10 +19,19 @@ ALLOWED, REJECTED, REVIEW = "allowed", "rejected", "review"
 #: grant of patents in addition to a licence.
 NO_STATEMENT = frozenset(
     f"LicenseRef-scancode-{name}"
-    for name in ("unknown-license-reference", "generic-cla", "warranty-disclaimer", "generic-export-compliance",
-                 "generic-trademark", "dco-1.1", "no-license", "google-patent-license", "google-patent-license-golang",
-                 "google-patent-license-webm")
-)  # fmt: skip
+    for name in (
+        "unknown-license-reference",
+        "generic-cla",
+        "warranty-disclaimer",
+        "generic-export-compliance",
+        "generic-trademark",
+        "dco-1.1",
+        "no-license",
+        "google-patent-license",
+        "google-patent-license-golang",
+        "google-patent-license-webm",
+    )
+)
 #: Words that somebody must read: the library has recognised that they are about a licence, but not which.
 _UNKNOWN = re.compile(
     r"(?i)^(LicenseRef-scancode-(unknown.*|free-unknown|other-permissive|public-domain.*|see-license|"

@@ -100,9 +100,16 @@ def granted(kind: str, path: str, scanned: Scan, lines_before: int, recipe: Code
         first, last = detection["matches"][0], detection["matches"][-1]
         best = max(detection["matches"], key=lambda match: match["length"])
         evidence.append(
-            Evidence(kind, path, lines_before + min(first["start"], best["start"]),
-                     lines_before + max(m["end"] for m in detection["matches"]), said, best["rule"], score)
-        )  # fmt: skip
+            Evidence(
+                kind,
+                path,
+                lines_before + min(first["start"], best["start"]),
+                lines_before + max(m["end"] for m in detection["matches"]),
+                said,
+                best["rule"],
+                score,
+            )
+        )
         weak = [match for match in detection["matches"] if match["score"] < recipe.min_score]
         weak = [match for match in weak if not _tolerable(match, matches, recipe)]
         # Rules of two licences' whole texts call them a choice, as they are in the package the rule was made from.

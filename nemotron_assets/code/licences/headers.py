@@ -40,9 +40,7 @@ def header(file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -> 
     return Grant(join_all(grant.expression for grant in grants), all_evidence(grants), first_doubt(grants), faint)
 
 
-def _with_clues(
-    grant: Grant, file: Excerpt, piece: str, before: int, scanned: Scan, recipe: CodeLicences
-) -> Grant:  # fmt: skip
+def _with_clues(grant: Grant, file: Excerpt, piece: str, before: int, scanned: Scan, recipe: CodeLicences) -> Grant:
     """A grant with a doubt where the library takes for a mere clue what a line calls a licence that is not accepted:
     "license: [CC-BY-SA 4.0](...)" above a page."""
     lines = piece.splitlines()

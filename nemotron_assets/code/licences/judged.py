@@ -72,10 +72,15 @@ class Memory(OrderedDict):
 
         if self.pending:
             rows = [
-                {"id": content_hash(f"{self.library}\x1f{key}"), "library": self.library, "text": key,
-                 "findings": json.dumps({"detections": scan.findings, "beside": scan.beside}), "problem": scan.problem}
+                {
+                    "id": content_hash(f"{self.library}\x1f{key}"),
+                    "library": self.library,
+                    "text": key,
+                    "findings": json.dumps({"detections": scan.findings, "beside": scan.beside}),
+                    "problem": scan.problem,
+                }
                 for key, scan in self.pending.items()
-            ]  # fmt: skip
+            ]
             self.lake.append(SCANS, pa.Table.from_pylist(rows, SCANS.arrow_schema()), run_id=self.run_id)
             self.pending = {}
 

@@ -60,9 +60,14 @@ class Library:
     """
 
     def __init__(
-        self, folder: Path, *, seconds: float, memory_mb: int, known: dict[str, Scan] | None = None,
+        self,
+        folder: Path,
+        *,
+        seconds: float,
+        memory_mb: int,
+        known: dict[str, Scan] | None = None,
         learned: Callable[[str, Scan], None] = lambda key, scan: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.folder, self.seconds, self.memory_mb = Path(folder), seconds, memory_mb
         self.known, self.learned = {} if known is None else known, learned
         self.examined = 0
@@ -122,8 +127,10 @@ class Library:
         places = dict.fromkeys(("SCANCODE_CACHE", "SCANCODE_TEMP", "SCANCODE_PACKAGE_INDEX_CACHE"), here)
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(PROGRAM), str(self.memory_mb), str(os.getpid())],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **places},
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **places},
+        )
         try:
             self._answer(START_S)
         except LibraryDied as error:

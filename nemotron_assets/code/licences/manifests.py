@@ -254,8 +254,13 @@ def _cabal(text: str):
 
 
 def _cabal_name(name: str | None):
-    return {"BSD3": "BSD-3-Clause", "BSD2": "BSD-2-Clause", "AllRightsReserved": "UNLICENSED", "OtherLicense": "",
-            "PublicDomain": "LicenseRef-scancode-public-domain"}.get(name or "", name)  # fmt: skip
+    return {
+        "BSD3": "BSD-3-Clause",
+        "BSD2": "BSD-2-Clause",
+        "AllRightsReserved": "UNLICENSED",
+        "OtherLicense": "",
+        "PublicDomain": "LicenseRef-scancode-public-domain",
+    }.get(name or "", name)
 
 
 _READERS: dict[str, Callable[[str], Any]] = {

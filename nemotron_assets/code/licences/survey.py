@@ -130,9 +130,13 @@ def _manifest(kind: str, file: Excerpt, scan: Callable[[str], Scan], recipe: Cod
 
 
 def _read_debian(
-    file: Excerpt, where: str, folder: Folder, repository: Repository, scan: Callable[[str], Scan],
+    file: Excerpt,
+    where: str,
+    folder: Folder,
+    repository: Repository,
+    scan: Callable[[str], Scan],
     recipe: CodeLicences,
-) -> None:  # fmt: skip
+) -> None:
     text = file.whole or ""
     stanzas = debian.stanzas(text)
     if stanzas is None:

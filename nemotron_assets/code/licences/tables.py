@@ -16,26 +16,42 @@ LICENSES = Table(
         REPO,
         COMMIT_ID,
         REL_PATH,
-        Column("license", "string", "SPDX expression the file is under; null: none was found or recognised",
-               nullable=True),
-        Column("decision", "string",
-               "allowed; rejected (a known licence off the list, or none); review: a person must look"),
-        Column("scope", "string", "what decided: file (its header, or what names exactly this file), folder (nearest "
-               "licence upwards), repository, or none"),
+        Column(
+            "license", "string", "SPDX expression the file is under; null: none was found or recognised", nullable=True
+        ),
+        Column(
+            "decision",
+            "string",
+            "allowed; rejected (a known licence off the list, or none); review: a person must look",
+        ),
+        Column(
+            "scope",
+            "string",
+            "what decided: file (its header, or what names exactly this file), folder (nearest "
+            "licence upwards), repository, or none",
+        ),
         Column("why", "string", "the accepted licences, or what stands against the file"),
-        Column("evidence_kind", "string",
-               "header, sidecar, reuse, debian_copyright, licence_file, manifest or readme", nullable=True),
+        Column(
+            "evidence_kind",
+            "string",
+            "header, sidecar, reuse, debian_copyright, licence_file, manifest or readme",
+            nullable=True,
+        ),
         Column("evidence_path", "string", "file the evidence stands in", nullable=True),
         Column("start_line", "int32", "its first line, from 1", nullable=True),
         Column("end_line", "int32", "its last line", nullable=True),
-        Column("rule", "string", "rule of the licence library that matched; empty where a field names the licence",
-               nullable=True),
+        Column(
+            "rule",
+            "string",
+            "rule of the licence library that matched; empty where a field names the licence",
+            nullable=True,
+        ),
         Column("score", "float64", "how much of the rule's text stands there, 0 to 100", nullable=True),
         Column("evidence", "string", "all evidence, the deciding first, as JSON"),
     ),
     part_by="repo",
     parents=("code.files",),
-)  # fmt: skip
+)
 
 SCANS = Table(
     "code",

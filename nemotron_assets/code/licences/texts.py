@@ -37,11 +37,26 @@ _IN_CONTEXT = tuple(
         ("trade", r"trade.?secret"),
         *(
             (name, rf"\b{name}\b")
-            for name in ("mozilla", "mpl", "apache", "bsd", "mit", "isc", "boost", "zlib", "wtfpl", "cc0", "artistic",
-                         "eclipse", "cddl", "ofl", "eula")
+            for name in (
+                "mozilla",
+                "mpl",
+                "apache",
+                "bsd",
+                "mit",
+                "isc",
+                "boost",
+                "zlib",
+                "wtfpl",
+                "cc0",
+                "artistic",
+                "eclipse",
+                "cddl",
+                "ofl",
+                "eula",
+            )
         ),
     )
-)  # fmt: skip
+)
 #: Lines of a leading comment, in most languages. What comes behind is code, and differs in every file.
 _COMMENT = re.compile(
     r"^\s*(?:#|//|/\*|\*|--|;|%|\"\"\"|'''|r?\"\"\"|<!--|\(\*|\{-|dnl\b|rem\b|'|!|\.\\\\\"|<\?|@)", re.IGNORECASE

@@ -57,9 +57,13 @@ class Executor:
             reads, hides = (), ()
         self._view = {"reads": (*self._program.reads, *reads), "hides": hides}
         self._limits = sandbox.Limits(
-            cpu_s=self._recipe.cpu_s, wall_s=self._recipe.wall_s, memory_mb=self._recipe.memory_mb,
-            processes=self._recipe.processes, disk_mb=self._recipe.disk_mb, output_kb=self._recipe.output_kb,
-        )  # fmt: skip
+            cpu_s=self._recipe.cpu_s,
+            wall_s=self._recipe.wall_s,
+            memory_mb=self._recipe.memory_mb,
+            processes=self._recipe.processes,
+            disk_mb=self._recipe.disk_mb,
+            output_kb=self._recipe.output_kb,
+        )
         try:
             self._run("")
         except sandbox.SandboxError as error:

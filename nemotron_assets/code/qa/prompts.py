@@ -51,9 +51,13 @@ def _request(
     name: str, task: str, tokens: int, grammar: str, recipe: CodeQa, sample: int, parents: tuple[str, ...]
 ) -> Request:
     return Request(
-        name, (("system", _SYSTEM), ("user", task)), Sampling(recipe.temperature, recipe.top_p, tokens),
-        OutputFormat("regex", grammar), sample, parents,
-    )  # fmt: skip
+        name,
+        (("system", _SYSTEM), ("user", task)),
+        Sampling(recipe.temperature, recipe.top_p, tokens),
+        OutputFormat("regex", grammar),
+        sample,
+        parents,
+    )
 
 
 def problem_grammar(recipe: CodeQa) -> str:

@@ -95,9 +95,12 @@ def _piece(data: bytes, node: Any, kind: str, language: str, recipe: CodeSnippet
     if not recipe.min_characters <= len(code) <= recipe.max_characters:
         return None
     return {
-        "kind": kind, "snippet": code, "start_line": node.start_point.row + 1, "end_line": node.end_point.row + 1,
+        "kind": kind,
+        "snippet": code,
+        "start_line": node.start_point.row + 1,
+        "end_line": node.end_point.row + 1,
         "start": node.start_byte,
-    }  # fmt: skip
+    }
 
 
 def snippets(files: pl.DataFrame, recipe: CodeSnippets) -> pl.DataFrame:
@@ -108,9 +111,16 @@ def snippets(files: pl.DataFrame, recipe: CodeSnippets) -> pl.DataFrame:
         for hashed in sorted(once)[: recipe.per_file]:
             piece = once[hashed]
             rows.append(
-                {"id": row_id(SNIPPETS.full_name, file, piece.pop("start")), "parents": [file], "language": language,
-                 "license": licence, "content_hash": hashed, "origin_hash": origin, **piece}
-            )  # fmt: skip
+                {
+                    "id": row_id(SNIPPETS.full_name, file, piece.pop("start")),
+                    "parents": [file],
+                    "language": language,
+                    "license": licence,
+                    "content_hash": hashed,
+                    "origin_hash": origin,
+                    **piece,
+                }
+            )
     return pl.DataFrame(rows, schema=_schema())
 
 

@@ -120,10 +120,16 @@ def rows(
 
 
 def _batch(
-    batch: list[dict], language: str, writer: Writer, recipe: CodeQa, items: Items,
-    reject: Callable[[Reject], None], tally: Tally, seen: Seen,
+    batch: list[dict],
+    language: str,
+    writer: Writer,
+    recipe: CodeQa,
+    items: Items,
+    reject: Callable[[Reject], None],
+    tally: Tally,
+    seen: Seen,
     execute: Executor,
-) -> Iterator[dict]:  # fmt: skip
+) -> Iterator[dict]:
     waiting = []
     for snippet, size in zip(batch, writer.count([row["snippet"] for row in batch]), strict=True):
         asked = problem_request(language, snippet["snippet"], recipe)
@@ -153,12 +159,21 @@ def _batch(
             (tokens,) = writer.count([text])
             tally.row(text, tokens, segments=2)
             yield {
-                "id": row_id(QA.full_name, snippet["id"]), "parents": [snippet["id"]], "language": language,
-                "problem": problem, "solution": solution, "code": code, "text": text, "attempt": attempt,
-                "generator": writer.name, "generation_ids": [tried.problem.id, tried.solution.id], "tokens": tokens,
-                "execution": tried.execution.outcome, "execution_detail": tried.execution.detail,
+                "id": row_id(QA.full_name, snippet["id"]),
+                "parents": [snippet["id"]],
+                "language": language,
+                "problem": problem,
+                "solution": solution,
+                "code": code,
+                "text": text,
+                "attempt": attempt,
+                "generator": writer.name,
+                "generation_ids": [tried.problem.id, tried.solution.id],
+                "tokens": tokens,
+                "execution": tried.execution.outcome,
+                "execution_detail": tried.execution.detail,
                 "origin_hash": snippet["origin_hash"],
-            }  # fmt: skip
+            }
         waiting = left
         if not waiting:
             return

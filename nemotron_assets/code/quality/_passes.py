@@ -19,12 +19,32 @@ COUNTS = (
     "xml_header", "generated_mark", "words", "unique_words", "full_lines",
 )  # fmt: skip
 (
-    _CHARACTERS, _BREAKS, _LINES, _LONGEST, _LETTERS, _REPLACEMENTS,
-    _HEX, _BASE64, _ESCAPES, _ENCODED,
-    _IDENTIFIERS, _IDENTIFIER_CHARACTERS, _LONG_WORD, _HEX_WORD,
-    _TODO, _ASSERT, _PRINT, _MAIN, _PREPROCESSOR, _ZERO,
-    _XML, _GENERATED, _WORDS, _UNIQUE, _FULL,
-) = range(len(COUNTS))  # fmt: skip
+    _CHARACTERS,
+    _BREAKS,
+    _LINES,
+    _LONGEST,
+    _LETTERS,
+    _REPLACEMENTS,
+    _HEX,
+    _BASE64,
+    _ESCAPES,
+    _ENCODED,
+    _IDENTIFIERS,
+    _IDENTIFIER_CHARACTERS,
+    _LONG_WORD,
+    _HEX_WORD,
+    _TODO,
+    _ASSERT,
+    _PRINT,
+    _MAIN,
+    _PREPROCESSOR,
+    _ZERO,
+    _XML,
+    _GENERATED,
+    _WORDS,
+    _UNIQUE,
+    _FULL,
+) = range(len(COUNTS))
 
 # Kinds of spans of a syntax tree, and what is counted of them.
 COMMENT, DOCSTRING, STRING = range(3)

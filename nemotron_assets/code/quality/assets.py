@@ -21,9 +21,12 @@ _JUDGED = {
 
 
 @table_asset(
-    ANNOTATIONS, recipe=[f"code_quality.{name}" for name in (*MADE_WITH, *BOUNDS)], code=CODE,
-    kinds={"numba", "treesitter"}, ins={"files": dg.AssetIn(FILES.asset_key)},
-)  # fmt: skip
+    ANNOTATIONS,
+    recipe=[f"code_quality.{name}" for name in (*MADE_WITH, *BOUNDS)],
+    code=CODE,
+    kinds={"numba", "treesitter"},
+    ins={"files": dg.AssetIn(FILES.asset_key)},
+)
 def annotations(
     context: dg.AssetExecutionContext,
     files: Reader,
@@ -52,9 +55,11 @@ def annotations(
 
 
 @table_asset(
-    SCREENED, recipe=("code_quality", "code_qa.benchmarks", "code_qa.ngram", "code_qa.min_words"),
-    kinds={"polars"}, ins={**_JUDGED, "benchmarks": dg.AssetIn(BENCHMARKS.asset_key)},
-)  # fmt: skip
+    SCREENED,
+    recipe=("code_quality", "code_qa.benchmarks", "code_qa.ngram", "code_qa.min_words"),
+    kinds={"polars"},
+    ins={**_JUDGED, "benchmarks": dg.AssetIn(BENCHMARKS.asset_key)},
+)
 def screened(
     context: dg.AssetExecutionContext,
     files: Reader,

@@ -44,9 +44,12 @@ def unaccounted(files: pl.LazyFrame, curated: pl.LazyFrame, dropped: pl.LazyFram
 
 
 def forbidden(
-    curated: pl.LazyFrame, licences: pl.LazyFrame, duplicates: pl.LazyFrame, annotations: pl.LazyFrame,
+    curated: pl.LazyFrame,
+    licences: pl.LazyFrame,
+    duplicates: pl.LazyFrame,
+    annotations: pl.LazyFrame,
     recipe: CodeQuality,
-) -> dict[str, int]:  # fmt: skip
+) -> dict[str, int]:
     """Kept files that are not allowed, are copies, or fail a rule."""
     of_file = pl.col("parents").list.first().alias("file")
     kept = curated.select(of_file)

@@ -30,9 +30,12 @@ _BATCH_ROWS = 65_536
 
 
 def judged(
-    files: pl.LazyFrame, annotations: pl.LazyFrame, licences: pl.LazyFrame, duplicates: pl.LazyFrame,
+    files: pl.LazyFrame,
+    annotations: pl.LazyFrame,
+    licences: pl.LazyFrame,
+    duplicates: pl.LazyFrame,
     recipe: CodeQuality,
-) -> pl.LazyFrame:  # fmt: skip
+) -> pl.LazyFrame:
     """One row per file: its facts, `license`, `characters`, and `rules`: every reason so far to drop it."""
     of_file = pl.col("parents").list.first().alias("file")
     numbers = annotations.with_columns(failed=rules.failures(recipe)).select(of_file, "failed", "characters")
@@ -50,9 +53,7 @@ def judged(
     rows = files.select("id", *_FACTS)
     for found in (decided, copies, numbers):
         rows = rows.join(found, left_on="id", right_on="file", how="left")
-    return rows.select(
-        "id", *_FACTS, "license", "characters", rules=pl.concat_list(reasons).list.drop_nulls()
-    )  # fmt: skip
+    return rows.select("id", *_FACTS, "license", "characters", rules=pl.concat_list(reasons).list.drop_nulls())
 
 
 def survivors(judged: pl.LazyFrame) -> pl.DataFrame:

@@ -47,11 +47,15 @@ OF_WORDS = {
     "digit_share": "share of characters that are decimal digits",
     "whitespace_share": "share of characters that are white space",
     "duplicate_line_share": "share of the lines that are not blank whose text, blanks at the ends aside, came before",
-    **{f"top_{n}gram_share": f"characters of the most frequent {n} words in a row, per character, as in web.measures"
-       for n in (2, 3, 4)},
-    **{f"repeated_{n}gram_share": f"characters of {n} words in a row that came before, per character; see web.measures"
-       for n in range(5, 11)},
-}  # fmt: skip
+    **{
+        f"top_{n}gram_share": f"characters of the most frequent {n} words in a row, per character, as in web.measures"
+        for n in (2, 3, 4)
+    },
+    **{
+        f"repeated_{n}gram_share": f"characters of {n} words in a row that came before, per character; see web.measures"
+        for n in range(5, 11)
+    },
+}
 #: From the syntax tree; null where the language has no grammar here, the file is too large, a line of it too long, or
 #: it is dropped anyway (code_quality.unparsed).
 OF_SYNTAX = {

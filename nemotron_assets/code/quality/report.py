@@ -11,9 +11,12 @@ from nemotron_assets.code.quality.rules import GENERATED, MINIFIED, VENDORED
 
 #: Steps of the funnel: what a file must not have to come through.
 _STEPS = (
-    ("licence", LICENCE), ("no copy", (DUPLICATE,)), ("own code", (VENDORED, GENERATED, MINIFIED)), ("rules", None),
+    ("licence", LICENCE),
+    ("no copy", (DUPLICATE,)),
+    ("own code", (VENDORED, GENERATED, MINIFIED)),
+    ("rules", None),
     ("closer look", LATE),
-)  # fmt: skip
+)
 
 
 def funnel(files: int, dropped: pl.LazyFrame) -> dict[str, int]:

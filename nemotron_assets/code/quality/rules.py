@@ -85,7 +85,7 @@ def _flags(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
         (DATA_DUMP, named[DATA_DUMP]),
         (GO_TEST, path.str.ends_with("_test.go") & by_chance(recipe.sampled.go_tests, GO_TEST)),
         (NO_LOGIC, (language == "Python") & idle & by_chance(recipe.sampled.no_logic, NO_LOGIC)),
-    ]  # fmt: skip
+    ]
     if recipe.generated_files == "drop":
         flags.insert(1, (GENERATED, (pl.col("generated_mark") == 1) | named[GENERATED]))
     if recipe.unknown == "drop":

@@ -35,8 +35,14 @@ def screen(files: pl.DataFrame, recipe: CodeQuality, items: Items) -> pl.DataFra
                 "redacted": found.text if found.text != text else None,
             }
         )
-    types = {"id": pl.String, "cyclomatic": pl.Int64, "secrets": pl.List(pl.String), "personal": pl.List(pl.String),
-             "contamination": pl.String, "redacted": pl.String}  # fmt: skip
+    types = {
+        "id": pl.String,
+        "cyclomatic": pl.Int64,
+        "secrets": pl.List(pl.String),
+        "personal": pl.List(pl.String),
+        "contamination": pl.String,
+        "redacted": pl.String,
+    }
     return identified(pl.DataFrame(rows, types), SCREENED.full_name).select(SCREENED.column_names)
 
 

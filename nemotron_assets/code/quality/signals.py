@@ -73,8 +73,20 @@ def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
 
     text = n["characters"] - n["line_breaks"]
     found = {
-        **{name: n[name] for name in ("characters", "lines", "longest_line", "longest_encoded", "main_lines",
-                                      "xml_header", "generated_mark", "full_lines", "print_lines")},
+        **{
+            name: n[name]
+            for name in (
+                "characters",
+                "lines",
+                "longest_line",
+                "longest_encoded",
+                "main_lines",
+                "xml_header",
+                "generated_mark",
+                "full_lines",
+                "print_lines",
+            )
+        },
         "mean_line": np.divide(text, n["lines"], out=np.zeros(len(files)), where=n["lines"] > 0),
         "letter_share": per("letters", "characters"),
         "replacement_share": per("replacements", "characters"),
@@ -90,7 +102,7 @@ def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
         "zero_line_share": per("zero_lines", "lines"),
         "unique_word_share": per("unique_words", "words"),
         "mean_word_characters": per("identifier_characters", "identifiers"),
-    }  # fmt: skip
+    }
     found |= {name: web[name].to_numpy() for name in OF_WORDS if name in web.columns and name not in found}
     found["duplicate_line_share"] = 1 - web["unique_line_share"].to_numpy()
     found["generated_mark"] = n["generated_mark"].copy()

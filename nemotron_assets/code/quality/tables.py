@@ -11,13 +11,20 @@ ANNOTATIONS = Table(
     "annotations",
     "Numbers about every file: what its bytes, words and syntax tree say.",
     (
-        ID, PARENTS, REPO, COMMIT_ID, REL_PATH, LANGUAGE,
-        *(Column(name, "int64" if name in WHOLE else "float64", meaning, nullable=name in OF_SYNTAX)
-          for name, meaning in NUMBERS.items()),
+        ID,
+        PARENTS,
+        REPO,
+        COMMIT_ID,
+        REL_PATH,
+        LANGUAGE,
+        *(
+            Column(name, "int64" if name in WHOLE else "float64", meaning, nullable=name in OF_SYNTAX)
+            for name, meaning in NUMBERS.items()
+        ),
     ),
     part_by="repo",
     parents=("code.files",),
-)  # fmt: skip
+)
 
 SCREENED = Table(
     "code",
@@ -62,14 +69,23 @@ DROPPED = Table(
     "dropped",
     "Files that are not in the corpus, each with every reason why.",
     (
-        ID, PARENTS, REPO, COMMIT_ID, REL_PATH, LANGUAGE,
-        Column("rules", "list[string]", "reasons: licence_rejected, licence_review, no_licence, duplicate, vendored, "
-               "generated, minified, data_dump, unknown_language, go_test, no_logic, too_complex, secret, personal, "
-               "contaminated, "
-               "not_annotated, not_screened, or the number of code.annotations that is out of bounds"),
+        ID,
+        PARENTS,
+        REPO,
+        COMMIT_ID,
+        REL_PATH,
+        LANGUAGE,
+        Column(
+            "rules",
+            "list[string]",
+            "reasons: licence_rejected, licence_review, no_licence, duplicate, vendored, "
+            "generated, minified, data_dump, unknown_language, go_test, no_logic, too_complex, secret, personal, "
+            "contaminated, "
+            "not_annotated, not_screened, or the number of code.annotations that is out of bounds",
+        ),
         Column("tokens", "int64", "estimate of tokens, from the characters"),
     ),
     parents=("code.files",),
-)  # fmt: skip
+)
 
 TABLES = [ANNOTATIONS, SCREENED, CURATED, DROPPED]

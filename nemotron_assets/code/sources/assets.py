@@ -13,7 +13,7 @@ from nemotron_assets.code.sources.tables import (
     METADATA,
     REJECTED_FILES,
     REPOSITORIES,
-)  # fmt: skip
+)
 from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.table import Table, table_asset
 from resources.compute import Compute
@@ -45,8 +45,12 @@ def repositories(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Rec
 
 
 @table_asset(
-    FILES, recipe="code_sources", code=CODE, kinds={"git"}, ins={"found": dg.AssetIn(REPOSITORIES.asset_key)},
-)  # fmt: skip
+    FILES,
+    recipe="code_sources",
+    code=CODE,
+    kinds={"git"},
+    ins={"found": dg.AssetIn(REPOSITORIES.asset_key)},
+)
 def files(
     context: dg.AssetExecutionContext,
     found: Reader,

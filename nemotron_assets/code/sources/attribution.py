@@ -160,10 +160,17 @@ def _row(
 ) -> dict[str, Any]:
     name = (repo, commit, path) if origin == REPOSITORY else (repo, commit, path, origin)
     return {
-        "id": row_id(ATTRIBUTIONS.full_name, *name), "parents": [file], "repo": repo, "commit_id": commit,
-        "rel_path": path, "license": licence, "origin": origin, "files": number, "text": text,
+        "id": row_id(ATTRIBUTIONS.full_name, *name),
+        "parents": [file],
+        "repo": repo,
+        "commit_id": commit,
+        "rel_path": path,
+        "license": licence,
+        "origin": origin,
+        "files": number,
+        "text": text,
         "content_hash": content_hash(text),
-    }  # fmt: skip
+    }
 
 
 def incomplete(

@@ -10,7 +10,7 @@ from nemotron_assets.code.sources.tables import (
     METADATA,
     REJECTED_FILES,
     REPOSITORIES,
-)  # fmt: skip
+)
 from nemotron_assets.recipe import Recipe
 from resources.lakehouse import Lakehouse
 
@@ -25,9 +25,7 @@ def repositories_are_distinct(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetChec
 
 
 @dg.asset_check(asset=FILES.asset_key, blocking=True)
-def every_entry_has_a_fate(
-    lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
-) -> dg.AssetCheckResult:  # fmt: skip
+def every_entry_has_a_fate(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """Every entry of every repository is a file that is kept or has its fate, every repository was read, ids are
     unique, and no path leads out of its repository."""
     import polars as pl
@@ -63,9 +61,7 @@ def every_entry_has_a_fate(
 
 
 @dg.asset_check(asset=FILES.asset_key)
-def repositories_were_read(
-    lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
-) -> dg.AssetCheckResult:  # fmt: skip
+def repositories_were_read(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """The share of repositories that could not be read to their end is within the recipe's limit."""
     from nemotron_assets.code.sources.report import unread
 
@@ -147,6 +143,10 @@ def every_repository_is_attributed(
 
 
 CHECKS = [
-    repositories_are_distinct, every_entry_has_a_fate, repositories_were_read, duplicates_name_kept_files,
-    metadata_is_complete, every_repository_is_attributed,
-]  # fmt: skip
+    repositories_are_distinct,
+    every_entry_has_a_fate,
+    repositories_were_read,
+    duplicates_name_kept_files,
+    metadata_is_complete,
+    every_repository_is_attributed,
+]

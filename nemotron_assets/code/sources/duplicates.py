@@ -38,9 +38,14 @@ _FILES = pa.schema(
     + [("bytes", pa.int64()), ("misplaced", pa.bool_())]
 )
 _REPOSITORIES = pa.schema(
-    [("repo", pa.large_string()), ("commit_id", pa.large_string()), ("version", pa.large_string()),
-     ("version_key", pa.large_string()), ("updated_at", pa.timestamp("us", tz="UTC"))]
-)  # fmt: skip
+    [
+        ("repo", pa.large_string()),
+        ("commit_id", pa.large_string()),
+        ("version", pa.large_string()),
+        ("version_key", pa.large_string()),
+        ("updated_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
 _LICENCES = pa.schema([("id", pa.large_string()), ("licence", pa.large_string()), ("rank", pa.int32())])
 _BANDS = pa.schema([("band", pa.int64()), ("number", pa.int64())])
 _NUMBERS = pa.schema([("number", pa.int64()), ("id", pa.large_string())])
@@ -101,9 +106,12 @@ _PRE_RELEASE = re.compile(r"a|alpha|b|beta|c|rc|pre|preview|dev|snapshot|m|miles
 
 
 def duplicates_of(
-    files: Reader, repositories: Reader, recipe: CodeDedup, licences: Iterable[pl.DataFrame] = (),
+    files: Reader,
+    repositories: Reader,
+    recipe: CodeDedup,
+    licences: Iterable[pl.DataFrame] = (),
     misplaced: pl.Expr | None = None,
-) -> Iterator[pa.RecordBatch]:  # fmt: skip
+) -> Iterator[pa.RecordBatch]:
     """Rows of `code.duplicates`. `licences` are frames of `id` (of a file), `licence` (SPDX) and `decision`
     (allowed, review or rejected); `misplaced` says of `repo` and `rel_path` that the path alone drops a file."""
     with workspace(recipe.memory_mb) as connection:
@@ -196,27 +204,32 @@ def _near(connection: duckdb.DuckDBPyConnection, files: Reader, recipe: CodeDedu
     _run(connection, _CANDIDATES, most=recipe.max_bucket)
     connection.execute("drop table bands; drop table placed; drop table numbers")
     verified = [*_verified(connection, files, recipe)]
-    late, early, similarity = (np.concatenate([v[k] for v in verified]) for k in range(3)) if verified else (
-        np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    )  # fmt: skip
+    late, early, similarity = (
+        (np.concatenate([v[k] for v in verified]) for k in range(3))
+        if verified
+        else (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    )
     places = np.unique(np.concatenate([late, early]))
-    of, similarities = direct(
-        len(places), np.searchsorted(places, early), np.searchsorted(places, late), similarity
-    )  # fmt: skip
+    of, similarities = direct(len(places), np.searchsorted(places, early), np.searchsorted(places, late), similarity)
     dropped = of >= 0
-    load(connection, "near", _PAIRS, [
-        pa.record_batch([pa.array(places[dropped]), pa.array(places[of[dropped]]),
-                         pa.array(similarities[dropped])], schema=_PAIRS)
-    ])  # fmt: skip
+    load(
+        connection,
+        "near",
+        _PAIRS,
+        [
+            pa.record_batch(
+                [pa.array(places[dropped]), pa.array(places[of[dropped]]), pa.array(similarities[dropped])],
+                schema=_PAIRS,
+            )
+        ],
+    )
 
 
 def _banded(files: Reader, recipe: CodeDedup, numbers: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The bands of every file by its number in this stream; which id has which number is added to `numbers`."""
     signatures, number = recipe.signatures, 0
     for batch in files.batches(("id", "language", "content"), batch_size=signatures.batch_rows):
-        signed = sign(
-            batch["content"], shingling(recipe), permutations=signatures.permutations, seed=signatures.seed
-        )  # fmt: skip
+        signed = sign(batch["content"], shingling(recipe), permutations=signatures.permutations, seed=signatures.seed)
         of_bands = bands(signed, signatures.bands, signatures.rows)
         mine = of_bands[:, 0] != NO_BAND  # a text without shingles resembles nothing
         if recipe.within_language:
@@ -259,9 +272,12 @@ def _verified(
 
 
 def _compared(
-    connection: duckdb.DuckDBPyConnection, files: Reader, pairs: list[tuple[int, int]], places: set[int],
+    connection: duckdb.DuckDBPyConnection,
+    files: Reader,
+    pairs: list[tuple[int, int]],
+    places: set[int],
     recipe: CodeDedup,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The pairs with at least the recipe's similarity."""
     connection.register("wanted", pa.table({"place": sorted(places)}))
     rows = connection.execute("select place, id, repo from ordered semi join wanted using (place)").to_arrow_table()

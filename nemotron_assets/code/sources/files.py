@@ -108,10 +108,19 @@ def as_rows(found: Iterable[Repository]) -> Iterator[pa.RecordBatch]:
     rows: list[dict[str, Any]] = []
     for r in found:
         rows.append(
-            {"id": repository_id(r.repo, r.commit_id), "repo": r.repo, "commit_id": r.commit_id, "source": r.source,
-             "kind": r.kind, "location": r.location, "version": r.version, "updated_at": r.updated_at,
-             "stars": r.stars, "fingerprint": content_hash(r.fingerprint)}
-        )  # fmt: skip
+            {
+                "id": repository_id(r.repo, r.commit_id),
+                "repo": r.repo,
+                "commit_id": r.commit_id,
+                "source": r.source,
+                "kind": r.kind,
+                "location": r.location,
+                "version": r.version,
+                "updated_at": r.updated_at,
+                "stars": r.stars,
+                "fingerprint": content_hash(r.fingerprint),
+            }
+        )
         if len(rows) == 4_096:
             yield pa.RecordBatch.from_pylist(rows, REPOSITORIES.arrow_schema())
             rows = []
@@ -127,17 +136,40 @@ def read_texts(raw: pl.DataFrame, recipe: CodeSources) -> pl.DataFrame:
         kept = decoded.text is not None
         language = language_of(row["rel_path"], decoded.text, model=recipe.content_model) if kept else None
         rows.append(
-            {"id": row["id"], "repo": row["repo"], "commit_id": row["commit_id"], "rel_path": row["rel_path"],
-             "language": language and language.name, "language_by": language and language.by,
-             "content": decoded.text, "bytes": len(data), "encoding": decoded.encoding,
-             "blob_id": blob_id(data) if kept else None,
-             "content_hash": content_hash(decoded.text) if kept else None,
-             "fate": decoded.fate, "detail": decoded.detail}
-        )  # fmt: skip
+            {
+                "id": row["id"],
+                "repo": row["repo"],
+                "commit_id": row["commit_id"],
+                "rel_path": row["rel_path"],
+                "language": language and language.name,
+                "language_by": language and language.by,
+                "content": decoded.text,
+                "bytes": len(data),
+                "encoding": decoded.encoding,
+                "blob_id": blob_id(data) if kept else None,
+                "content_hash": content_hash(decoded.text) if kept else None,
+                "fate": decoded.fate,
+                "detail": decoded.detail,
+            }
+        )
     schema = dict.fromkeys(
-        ("id", "repo", "commit_id", "rel_path", "language", "language_by", "content", "bytes", "encoding", "blob_id",
-         "content_hash", "fate", "detail"), pl.String,
-    )  # fmt: skip
+        (
+            "id",
+            "repo",
+            "commit_id",
+            "rel_path",
+            "language",
+            "language_by",
+            "content",
+            "bytes",
+            "encoding",
+            "blob_id",
+            "content_hash",
+            "fate",
+            "detail",
+        ),
+        pl.String,
+    )
     return pl.DataFrame(rows, schema={**schema, "bytes": pl.Int64}, orient="row")
 
 
@@ -162,9 +194,15 @@ class RepositoryFiles:
     """One run over the repositories. `version` stands for everything but the repositories that files depend on."""
 
     def __init__(
-        self, found: Reader, sources: Mapping[str, Source], recipe: CodeSources, compute: Compute, lake: Lakehouse,
-        run_id: str, version: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        found: Reader,
+        sources: Mapping[str, Source],
+        recipe: CodeSources,
+        compute: Compute,
+        lake: Lakehouse,
+        run_id: str,
+        version: str = "",
+    ) -> None:
         self.found, self.sources, self.recipe, self.compute, self.lake = found, sources, recipe, compute, lake
         self.run_id, self.rejects = run_id, lake.rejects(FILES)
         settings = recipe.model_dump_json(exclude={"sources", "languages", "max_unreadable_share", "timeout_s"})
@@ -225,9 +263,16 @@ class RepositoryFiles:
                 size = None
             seen.fates[fate] += 1
             seen.rejected.append(
-                {"id": row_id(REJECTED_FILES.full_name, *known.values(), shown(path), number), "parents": parents,
-                 **known, "rel_path": shown(path), "fate": fate, "detail": shown(detail)[:200], "bytes": size}
-            )  # fmt: skip
+                {
+                    "id": row_id(REJECTED_FILES.full_name, *known.values(), shown(path), number),
+                    "parents": parents,
+                    **known,
+                    "rel_path": shown(path),
+                    "fate": fate,
+                    "detail": shown(detail)[:200],
+                    "bytes": size,
+                }
+            )
 
         paths: dict[str, str] = {}
 
@@ -265,9 +310,14 @@ class RepositoryFiles:
                 key = file_id(repository.repo, repository.commit_id, entry.path)
                 paths[key] = entry.path
                 rows.append(
-                    {"id": key, "repo": repository.repo, "commit_id": repository.commit_id, "rel_path": entry.path,
-                     "data": entry.data}
-                )  # fmt: skip
+                    {
+                        "id": key,
+                        "repo": repository.repo,
+                        "commit_id": repository.commit_id,
+                        "rel_path": entry.path,
+                        "data": entry.data,
+                    }
+                )
                 size += len(entry.data)
                 if len(rows) >= self.recipe.batch_rows or size >= self.recipe.batch_mb << 20:
                     yield pa.RecordBatch.from_pylist(rows, _RAW)
@@ -309,8 +359,14 @@ def _totals(repository: Repository, seen: _Seen, state: str) -> dict[str, Any]:
     return {
         "id": row_id(CONTENTS.full_name, repository.repo, repository.commit_id),
         "parents": [repository_id(repository.repo, repository.commit_id)],
-        "repo": repository.repo, "commit_id": repository.commit_id, "entries": seen.fates.total(),
-        "files": seen.fates["kept"], "bytes": seen.bytes, "fates": [fate for _, fate in fates],
-        "fate_counts": [n for n, _ in fates], "licence_files": sorted(seen.licence_files), "outcome": seen.outcome,
+        "repo": repository.repo,
+        "commit_id": repository.commit_id,
+        "entries": seen.fates.total(),
+        "files": seen.fates["kept"],
+        "bytes": seen.bytes,
+        "fates": [fate for _, fate in fates],
+        "fate_counts": [n for n, _ in fates],
+        "licence_files": sorted(seen.licence_files),
+        "outcome": seen.outcome,
         "state": state,
-    }  # fmt: skip
+    }

@@ -154,9 +154,17 @@ _OMNIVERSE = re.compile(r"^(?:import|from)[ \t]+omni\.", re.MULTILINE)
 UNKNOWN = "unknown"
 #: Every language that a file can be found to be in.
 LANGUAGES = frozenset(
-    (*_BY_TAG.values(), *_NAMES.values(), *_EXTENSIONS.values(), *_INTERPRETERS.values(), *_BY_LABEL.values(),
-     *(name for names in _AMBIGUOUS.values() for name in names), "Dockerfile", "OmniversePython")
-)  # fmt: skip
+    (
+        *_BY_TAG.values(),
+        *_NAMES.values(),
+        *_EXTENSIONS.values(),
+        *_INTERPRETERS.values(),
+        *_BY_LABEL.values(),
+        *(name for names in _AMBIGUOUS.values() for name in names),
+        "Dockerfile",
+        "OmniversePython",
+    )
+)
 
 
 class Language(NamedTuple):

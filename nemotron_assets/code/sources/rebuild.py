@@ -310,9 +310,12 @@ def rebuild_command(place: str, sources: Sequence[str], out: Path | None) -> boo
         write(results, out)
     print_table(
         ("outcome", "files", "meaning"),
-        [(outcome, rebuilder.counts[outcome], meaning) for outcome, meaning in OUTCOMES.items()
-         if rebuilder.counts[outcome]],
-    )  # fmt: skip
+        [
+            (outcome, rebuilder.counts[outcome], meaning)
+            for outcome, meaning in OUTCOMES.items()
+            if rebuilder.counts[outcome]
+        ],
+    )
     if failed:
         print_table(
             ("not made again", "commit", "path", "why", "detail"),

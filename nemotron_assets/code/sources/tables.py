@@ -58,14 +58,16 @@ REJECTED_FILES = Table(
         COMMIT_ID,
         Column("rel_path", "string", "path as the source writes it, unprintable characters escaped, cut at 1,000"),
         Column(
-            "fate", "string", "binary, empty, too_large, lfs_pointer, symlink, submodule, special (devices and the "
+            "fate",
+            "string",
+            "binary, empty, too_large, lfs_pointer, symlink, submodule, special (devices and the "
             "like), undecodable, path_unsafe, duplicate_path, over_limit (of the repository), unreadable or rejected",
         ),
         Column("detail", "string", "what was found, at most 200 characters"),
         Column("bytes", "int64", "size as the source states it, in bytes; null where it does not", nullable=True),
     ),
     parents=("code.repositories",),
-)  # fmt: skip
+)
 
 CONTENTS = Table(
     "code",

@@ -68,16 +68,20 @@ def cleaned(
 
     snapshot = context.partition_key
     work = Cleaning(
-        rendered, recipe.math_corpus.cleaner, _writer(context, math_writer, recipe, gpu, lake),
-        lake.rejects(CLEANED, snapshot).add, lambda: gpu.lock(context.log.info),
-    )  # fmt: skip
+        rendered,
+        recipe.math_corpus.cleaner,
+        _writer(context, math_writer, recipe, gpu, lake),
+        lake.rejects(CLEANED, snapshot).add,
+        lambda: gpu.lock(context.log.info),
+    )
     return Parts(
         work.parts(),
         metadata=lambda: {
             **report.cleaned(lake.read(CLEANED, snapshot).scan(), snapshot),
-            "new_generations": work.new, "output_tokens": work.tokens,
+            "new_generations": work.new,
+            "output_tokens": work.tokens,
         },
-    )  # fmt: skip
+    )
 
 
 # -- scores ------------------------------------------------------------------------------------------------------------
@@ -103,9 +107,14 @@ def math_scorers(
     from nemotron_assets.math.corpus import quality
 
     rows = quality.scorer_rows(
-        lake.read(MATH_SCORERS).scan().collect(), recipe.math_corpus.quality, cleaned.scan(), lake,
-        [cleaned.input_version], context.run_id, context.log.info,
-    )  # fmt: skip
+        lake.read(MATH_SCORERS).scan().collect(),
+        recipe.math_corpus.quality,
+        cleaned.scan(),
+        lake,
+        [cleaned.input_version],
+        context.run_id,
+        context.log.info,
+    )
     made = quality.current(rows, recipe.math_corpus.quality)
     context.add_output_metadata({name: made[name] for name in ("kind", "source", "teacher", "version", "metrics")})
     return rows
@@ -144,9 +153,15 @@ def quality(
     score = q.scorer((model, edu), numbers, recipe.quality.scorers, lake.get_weights)
     batches, reject = cleaned.batches(q.READ, numbers.batch_rows), lake.rejects(QUALITY, snapshot).add
     with scorers.scored(
-        batches, score, accelerated=numbers.want_accelerator or recipe.quality.scorers.want_accelerator, gpu=gpu,
-        compute=compute, reject=reject, stage=QUALITY.full_name, log=context.log.info,
-    ) as scored:  # fmt: skip
+        batches,
+        score,
+        accelerated=numbers.want_accelerator or recipe.quality.scorers.want_accelerator,
+        gpu=gpu,
+        compute=compute,
+        reject=reject,
+        stage=QUALITY.full_name,
+        log=context.log.info,
+    ) as scored:
         made = q.quality_rows(scored, snapshot, model["id"], reject)
     context.add_output_metadata(report.scores(made.lazy(), snapshot))
     return made
@@ -162,9 +177,11 @@ def _family():
 
 
 @table_asset(
-    SIGNATURES, recipe="math_corpus.dedup.signatures", kinds={"numba", "duckdb"},
+    SIGNATURES,
+    recipe="math_corpus.dedup.signatures",
+    kinds={"numba", "duckdb"},
     ins={"cleaned": dg.AssetIn(CLEANED.asset_key)},
-)  # fmt: skip
+)
 def signatures(cleaned: Reader, recipe: dg.ResourceParam[Recipe]):
     """MinHash signature and LSH bands of every distinct cleaned page (Nemotron-CC-Math §2.5), by the web's kernel."""
     from nemotron_assets.web.dedup.signatures import signature_parts
@@ -256,11 +273,18 @@ def contamination(
     deps=[
         table.asset_key
         for table in (
-            CANDIDATE_PAGES, RENDERED, CLEANED, QUALITY, DUPLICATES, CONTAMINATION, DOCUMENTS, WEB_DUPLICATES,
+            CANDIDATE_PAGES,
+            RENDERED,
+            CLEANED,
+            QUALITY,
+            DUPLICATES,
+            CONTAMINATION,
+            DOCUMENTS,
+            WEB_DUPLICATES,
             UNIQUE_DOCUMENTS,
         )
     ],
-)  # fmt: skip
+)
 def nemotron_cc_math(
     context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
 ):
@@ -318,5 +342,13 @@ def mind(
 
 
 ASSETS = [
-    cleaned, math_scorers, quality, signatures, near_duplicates, duplicates, contamination, nemotron_cc_math, mind,
-]  # fmt: skip
+    cleaned,
+    math_scorers,
+    quality,
+    signatures,
+    near_duplicates,
+    duplicates,
+    contamination,
+    nemotron_cc_math,
+    mind,
+]

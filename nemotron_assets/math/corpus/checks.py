@@ -29,11 +29,15 @@ def no_formula_is_lost(
     return dg.AssetCheckResult(
         passed=found.lost <= allowed,
         metadata={
-            "formulas_and_code_blocks": found.wanted, "lost": found.lost, "allowed": allowed,
-            "lost_by_cuts": found.cut, "pages": found.pages, "pages_dropped": found.dropped,
+            "formulas_and_code_blocks": found.wanted,
+            "lost": found.lost,
+            "allowed": allowed,
+            "lost_by_cuts": found.cut,
+            "pages": found.pages,
+            "pages_dropped": found.dropped,
             "first_losses": dg.MetadataValue.json(found.first),
         },
-    )  # fmt: skip
+    )
 
 
 @dg.asset_check(asset=CLEANED.asset_key, partitions_def=snapshot_partitions)
@@ -51,11 +55,13 @@ def formulas_are_well_formed(
         passed=share >= least,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "formulas": found.formulas, "parseable_share": round(share, 6), "at_least": least,
+            "formulas": found.formulas,
+            "parseable_share": round(share, 6),
+            "at_least": least,
             "balanced_pages_share": round(found.balanced / max(1, found.pages), 6),
             "first_unparseable": dg.MetadataValue.json(found.first),
         },
-    )  # fmt: skip
+    )
 
 
 @dg.asset_check(asset=QUALITY.asset_key, partitions_def=snapshot_partitions, blocking=True)
@@ -117,16 +123,20 @@ def removals_are_few(
         passed=share <= allowed and not known.get("missed") and not known.get("wrongly_removed"),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "removed": removed, "share": round(share, 6), "allowed": allowed,
+            "removed": removed,
+            "share": round(share, 6),
+            "allowed": allowed,
             **{name: ", ".join(items) or "none" for name, items in known.items()},
         },
-    )  # fmt: skip
+    )
 
 
 @dg.asset_check(
-    asset=NEMOTRON_CC_MATH.asset_key, partitions_def=snapshot_partitions, blocking=True,
+    asset=NEMOTRON_CC_MATH.asset_key,
+    partitions_def=snapshot_partitions,
+    blocking=True,
     additional_deps=[CLEANED.asset_key, CONTAMINATION.asset_key, DUPLICATES.asset_key],
-)  # fmt: skip
+)
 def published_pages_are_sound(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -222,6 +232,12 @@ def _rejected(lake: Lakehouse, stage: str, partition: str) -> int:
 
 
 CHECKS = [
-    no_formula_is_lost, formulas_are_well_formed, every_page_is_scored, kept_pages_exist, removals_are_few,
-    published_pages_are_sound, dialogues_are_whole, dialogues_are_usable,
-]  # fmt: skip
+    no_formula_is_lost,
+    formulas_are_well_formed,
+    every_page_is_scored,
+    kept_pages_exist,
+    removals_are_few,
+    published_pages_are_sound,
+    dialogues_are_whole,
+    dialogues_are_usable,
+]

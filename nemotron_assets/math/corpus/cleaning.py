@@ -153,14 +153,20 @@ def clean_rows(
             continue
         yield {
             **{name: row[name] for name in _READ if name not in ("id", "text", "content_hash")},
-            "id": row_id(CLEANED.full_name, row["id"]), "parents": [row["id"]], "text": kept, "characters": len(kept),
-            "formulas": sum(1 for _ in tex.find(kept)), "code_blocks": len(clean.code_blocks(kept)),
+            "id": row_id(CLEANED.full_name, row["id"]),
+            "parents": [row["id"]],
+            "text": kept,
+            "characters": len(kept),
+            "formulas": sum(1 for _ in tex.find(kept)),
+            "code_blocks": len(clean.code_blocks(kept)),
             "outcomes": [piece.outcome for piece in done],
             "formulas_restored": sum(piece.restored for piece in done),
-            "repaired": text != merged, "cut_characters": len(text) - len(kept),
+            "repaired": text != merged,
+            "cut_characters": len(text) - len(kept),
             "generator": generator if any(piece.outcome in ("kept", "restored") for piece in done) else None,
-            "generation_ids": [completion.id for completion in completions], "content_hash": content_hash(kept),
-        }  # fmt: skip
+            "generation_ids": [completion.id for completion in completions],
+            "content_hash": content_hash(kept),
+        }
 
 
 def _judged(chunk: str, completion: Completion, max_output_tokens: int, guard: Guard) -> Cleaned:

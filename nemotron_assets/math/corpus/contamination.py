@@ -189,9 +189,15 @@ class Items:
             field, first = self.fields[number], min(where.values())
             matched, of = len(where), self._sizes[number]
             yield Match(
-                field.item, matched >= self.recipe.min_share * of, "overlap", field.name, matched, of,
-                page.shown(first, max(where.values()) + n), field.words.text[:_SHOWN],
-            )  # fmt: skip
+                field.item,
+                matched >= self.recipe.min_share * of,
+                "overlap",
+                field.name,
+                matched,
+                of,
+                page.shown(first, max(where.values()) + n),
+                field.words.text[:_SHOWN],
+            )
 
     def _whole_questions(self, page: Words) -> Iterator[Match]:
         for length, questions in self._short.items():
@@ -202,9 +208,15 @@ class Items:
                     rest = page.hashes[place + length : last]
                     if all(_stands_in(answer, rest) for answer in behind):
                         yield Match(
-                            number, True, "whole_question", "question", length, length, page.shown(place, last),
+                            number,
+                            True,
+                            "whole_question",
+                            "question",
+                            length,
+                            length,
+                            page.shown(place, last),
                             self.rows[number]["question"][:_SHOWN],
-                        )  # fmt: skip
+                        )
 
     def _alike(self, page: Words) -> Iterator[Match]:
         """The best passage for every item whose likeness reaches the bar."""
@@ -226,9 +238,16 @@ class Items:
         for item, (removed, cosine, support, passage) in best.items():
             first, last = bounds[passage]
             yield Match(
-                item, removed, "cosine", "question", support, last - first, page.shown(first, last),
-                self.rows[item]["question"][:_SHOWN], round(cosine, 6),
-            )  # fmt: skip
+                item,
+                removed,
+                "cosine",
+                "question",
+                support,
+                last - first,
+                page.shown(first, last),
+                self.rows[item]["question"][:_SHOWN],
+                round(cosine, 6),
+            )
 
     def _support(self, page: Words, bounds: tuple[int, int], item: int) -> int:
         """Words in a row that a passage and an item's question or answer share: the recipe's number, or 0."""
@@ -294,11 +313,24 @@ def found(pages: pl.DataFrame, items: Items, source: str) -> pl.DataFrame:
         for match in items.find(text):
             item = items.rows[match.item]
             rows.append(
-                {"id": row_id(CONTAMINATION.full_name, page, item["id"]), "parents": [page], "sources": [source],
-                 "snapshot": snapshot,
-                 "url": url, "benchmark": item["benchmark"], "item": item["item"], "item_id": item["id"],
-                 "removed": match.removed, "rule": match.rule, "field": match.field, "matched": match.matched,
-                 "of": match.of, "share": match.share, "cosine": match.cosine, "page_text": match.page_text,
-                 "item_text": match.item_text}
-            )  # fmt: skip
+                {
+                    "id": row_id(CONTAMINATION.full_name, page, item["id"]),
+                    "parents": [page],
+                    "sources": [source],
+                    "snapshot": snapshot,
+                    "url": url,
+                    "benchmark": item["benchmark"],
+                    "item": item["item"],
+                    "item_id": item["id"],
+                    "removed": match.removed,
+                    "rule": match.rule,
+                    "field": match.field,
+                    "matched": match.matched,
+                    "of": match.of,
+                    "share": match.share,
+                    "cosine": match.cosine,
+                    "page_text": match.page_text,
+                    "item_text": match.item_text,
+                }
+            )
     return pl.DataFrame(rows, schema=CONTAMINATION.empty().schema)

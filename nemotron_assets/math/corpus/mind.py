@@ -93,9 +93,12 @@ def request(style: Style, chunk: str, recipe: Mind, parents: tuple[str, ...] = (
     sampling = Sampling(recipe.temperature, recipe.top_p, recipe.max_output_tokens)
     conversation = CONVERSATIONS[style]
     return Request(
-        f"mind_{style}", conversation.messages(chunk), sampling, OutputFormat("regex", grammar(style, recipe)),
+        f"mind_{style}",
+        conversation.messages(chunk),
+        sampling,
+        OutputFormat("regex", grammar(style, recipe)),
         parents=parents,
-    )  # fmt: skip
+    )
 
 
 def grammar(style: Style, recipe: Mind) -> str:
@@ -153,8 +156,11 @@ def jobs(pages: pl.LazyFrame, recipe: Mind, writer: Writer) -> Iterator[tuple[_J
         for page in frame.iter_rows(named=True):
             parts = clean.chunks(page["text"], writer.count, recipe.chunk_tokens)
             sizes = writer.count(parts)
-            fitting = [part for part, size in zip(parts, sizes, strict=True)
-                       if recipe.min_chunk_tokens <= size <= recipe.chunk_tokens]  # fmt: skip
+            fitting = [
+                part
+                for part, size in zip(parts, sizes, strict=True)
+                if recipe.min_chunk_tokens <= size <= recipe.chunk_tokens
+            ]
             for number, chunk in enumerate(fitting[: recipe.max_chunks]):
                 first = int(page["id"][:8], 16) + number
                 styles = [recipe.styles[(first + k) % len(recipe.styles)] for k in range(recipe.styles_per_chunk)]
@@ -194,9 +200,16 @@ def rows(
             tally.row(text, tokens)
             yield {
                 **{name: job.page[name] for name in _KEPT},
-                "id": row_id(MIND.full_name, job.page["id"], job.chunk, style), "parents": [job.page["id"]],
-                "text": text, "style": style, "chunk": job.chunk, "turns": len(spoken), "tokens": tokens,
-                "prompt": completion.request.prompt, "generator": generator, "generation_id": completion.id,
+                "id": row_id(MIND.full_name, job.page["id"], job.chunk, style),
+                "parents": [job.page["id"]],
+                "text": text,
+                "style": style,
+                "chunk": job.chunk,
+                "turns": len(spoken),
+                "tokens": tokens,
+                "prompt": completion.request.prompt,
+                "generator": generator,
+                "generation_id": completion.id,
                 "category": CATEGORY,
                 "models_used": list(dict.fromkeys([*job.page["models_used"], generator])),
-            }  # fmt: skip
+            }

@@ -78,9 +78,14 @@ def identity(recipe: MathQuality) -> tuple[str, str]:
 
 
 def scorer_rows(
-    rows: pl.DataFrame, recipe: MathQuality, cleaned: pl.LazyFrame, lake: Lakehouse, inputs: list[str], run_id: str,
+    rows: pl.DataFrame,
+    recipe: MathQuality,
+    cleaned: pl.LazyFrame,
+    lake: Lakehouse,
+    inputs: list[str],
+    run_id: str,
     log: Callable[[str], None],
-) -> pl.DataFrame:  # fmt: skip
+) -> pl.DataFrame:
     """All rows of models.math_scorers, the wanted one the latest; it is only made when it is missing."""
     (wanted, recipe_hash), now = identity(recipe), datetime.now(UTC)
     rows = rows.sort("at")
@@ -93,11 +98,21 @@ def scorer_rows(
         made = _make(recipe, cleaned, Path(scratch, _MATH))
         uri, sha256 = lake.put_weights(made.folder, "math_scorers")
     row = {
-        "id": wanted, "name": _MATH, "version": str(rows.height + 1), "kind": made.kind, "source": recipe.classifier,
-        "teacher": TEACHER if recipe.classifier == "embedded" else "as published", "uri": uri, "sha256": sha256,
-        "parameters": made.parameters, "metrics": metrics_text(made), "recipe_hash": recipe_hash,
-        "input_versions": inputs, "run_id": run_id, "at": now,
-    }  # fmt: skip
+        "id": wanted,
+        "name": _MATH,
+        "version": str(rows.height + 1),
+        "kind": made.kind,
+        "source": recipe.classifier,
+        "teacher": TEACHER if recipe.classifier == "embedded" else "as published",
+        "uri": uri,
+        "sha256": sha256,
+        "parameters": made.parameters,
+        "metrics": metrics_text(made),
+        "recipe_hash": recipe_hash,
+        "input_versions": inputs,
+        "run_id": run_id,
+        "at": now,
+    }
     return pl.concat([rows, pl.DataFrame([row], schema=rows.schema)])
 
 
@@ -161,5 +176,8 @@ def quality_rows(
     whole = {f"{p}int_score": pl.col(f"{p}score").clip(0, 5).round().cast(pl.Int32) for p in ("", "edu_")}
     return good.with_columns(
         id=pl.Series([row_id(QUALITY.full_name, page) for page in good["id"]], dtype=pl.String),
-        parents=pl.concat_list("id"), snapshot=pl.lit(snapshot), model_id=pl.lit(model), **whole,
-    ).select(QUALITY.column_names)  # fmt: skip
+        parents=pl.concat_list("id"),
+        snapshot=pl.lit(snapshot),
+        model_id=pl.lit(model),
+        **whole,
+    ).select(QUALITY.column_names)

@@ -54,10 +54,13 @@ def _published(lake: Lakehouse, snapshot: str, kept: pl.DataFrame) -> Iterator[p
             id=pl.Series(ids, dtype=pl.String),
             parents=pl.concat_list("cleaned"),
             models_used=models.otherwise(pl.concat_list("generator")),
-            finemath_scores="score", finemath_int_scores="int_score",
-            nemocurator_scores="edu_score", nemocurator_int_scores="edu_int_score",
-            warc_filename="warc_file", origin_hash=pl.coalesce("origin", "content_hash"),
-        ).select(NEMOTRON_CC_MATH.column_names)  # fmt: skip
+            finemath_scores="score",
+            finemath_int_scores="int_score",
+            nemocurator_scores="edu_score",
+            nemocurator_int_scores="edu_int_score",
+            warc_filename="warc_file",
+            origin_hash=pl.coalesce("origin", "content_hash"),
+        ).select(NEMOTRON_CC_MATH.column_names)
 
 
 def category(recipe: MathRelease, score: str = "int_score") -> pl.Expr:
@@ -72,13 +75,18 @@ def _kept(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter
     """What is published of a snapshot: cleaned, score, ..., category, warc_id, origin (null: it is no web document)."""
     rendered = lake.read(RENDERED, snapshot).scan().select(rendered="id", page=_FIRST)
     pages = (
-        lake.read(CLEANED, snapshot).scan().select(cleaned="id", rendered=_FIRST)
-        .join(lake.read(QUALITY, snapshot).scan().drop("id").with_columns(cleaned=_FIRST).drop("parents", "snapshot"),
-              on="cleaned", how="left")
+        lake.read(CLEANED, snapshot)
+        .scan()
+        .select(cleaned="id", rendered=_FIRST)
+        .join(
+            lake.read(QUALITY, snapshot).scan().drop("id").with_columns(cleaned=_FIRST).drop("parents", "snapshot"),
+            on="cleaned",
+            how="left",
+        )
         .join(rendered, on="rendered", how="left")
         .with_columns(category=category(recipe))
         .collect(engine="streaming")
-    )  # fmt: skip
+    )
     duplicates = lake.read(DUPLICATES, snapshot).scan().select(cleaned=_FIRST).collect()
     items = lake.read(CONTAMINATION, snapshot).scan().filter("removed").select(rendered=_FIRST).unique().collect()
     for why, wanted in (
@@ -90,9 +98,11 @@ def _kept(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter
         left_out[why] += len(pages) - len(wanted)
     left = pages.join(items, on="rendered", how="anti").join(duplicates, on="cleaned", how="anti")
     left = left.filter(pl.col("category").is_not_null())
-    return left.join(_places(lake, snapshot), on="page", how="left").join(
-        _origins(lake, snapshot, left.select("page")), on="page", how="left"
-    ).drop("rendered", "page")  # fmt: skip
+    return (
+        left.join(_places(lake, snapshot), on="page", how="left")
+        .join(_origins(lake, snapshot, left.select("page")), on="page", how="left")
+        .drop("rendered", "page")
+    )
 
 
 def _places(lake: Lakehouse, snapshot: str) -> pl.DataFrame:

@@ -25,12 +25,18 @@ def cleaned(rows: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
         f"| {name} | {counts.get(name, 0):,} | {counts.get(name, 0) / total:.1%} | {told} |"
         for name, told in OUTCOMES.items()
     ]
-    facts = rows.select(
-        pl.col("formulas").sum().cast(pl.Int64), pl.col("code_blocks").sum().cast(pl.Int64),
-        pl.col("formulas_restored").sum().cast(pl.Int64), pages_repaired=pl.col("repaired").sum().cast(pl.Int64),
-        pages_cut=(pl.col("cut_characters") > 0).sum().cast(pl.Int64),
-        pages_with_model=pl.col("generator").is_not_null().sum().cast(pl.Int64),
-    ).collect(engine="streaming").row(0, named=True)  # fmt: skip
+    facts = (
+        rows.select(
+            pl.col("formulas").sum().cast(pl.Int64),
+            pl.col("code_blocks").sum().cast(pl.Int64),
+            pl.col("formulas_restored").sum().cast(pl.Int64),
+            pages_repaired=pl.col("repaired").sum().cast(pl.Int64),
+            pages_cut=(pl.col("cut_characters") > 0).sum().cast(pl.Int64),
+            pages_with_model=pl.col("generator").is_not_null().sum().cast(pl.Int64),
+        )
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
     shown = {name.replace("rules_", "rules:\n"): counts[name] for name in OUTCOMES if name in counts}
     return {
         **facts,

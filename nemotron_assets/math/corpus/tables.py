@@ -73,9 +73,10 @@ NEAR_DUPLICATES = _like(
     dedup.NEAR_DUPLICATES, "Pairs of different cleaned pages that are alike, as web.near_duplicates has them."
 )
 DUPLICATES = _like(
-    dedup.DUPLICATES, "Cleaned pages that are dropped, because one that is kept has (nearly) the same text "
-    "(Nemotron-CC-Math §2.5).", version=1,
-)  # fmt: skip
+    dedup.DUPLICATES,
+    "Cleaned pages that are dropped, because one that is kept has (nearly) the same text (Nemotron-CC-Math §2.5).",
+    version=1,
+)
 
 CONTAMINATION = Table(
     "math",
@@ -125,32 +126,60 @@ NEMOTRON_CC_MATH = Table(
     "math",
     "nemotron_cc_math",
     "Nemotron-CC-Math as it is published: cleaned pages by score, without duplicates and contaminated pages.",
-    (ID, PARENTS, SNAPSHOT, URL, LANGUAGE, Column("text", "string", "the page's text"), CHARACTERS,
-     *_METADATA, ORIGIN_HASH, CONTENT_HASH),
+    (
+        ID,
+        PARENTS,
+        SNAPSHOT,
+        URL,
+        LANGUAGE,
+        Column("text", "string", "the page's text"),
+        CHARACTERS,
+        *_METADATA,
+        ORIGIN_HASH,
+        CONTENT_HASH,
+    ),
     partition_by="snapshot",
     part_by="category",
     parents=("math.cleaned",),
     published=Published(
-        title="Nemotron-CC-Math-v1", columns=_PUBLISHED, configs_by="category", configs=("3", "4plus"),
-        structs=_STRUCTS, histograms=(("math.quality", "int_score"),),
+        title="Nemotron-CC-Math-v1",
+        columns=_PUBLISHED,
+        configs_by="category",
+        configs=("3", "4plus"),
+        structs=_STRUCTS,
+        histograms=(("math.quality", "int_score"),),
     ),
-)  # fmt: skip
+)
 
 MIND = Table(
     "math",
     "mind",
     "Dialogues in seven styles about pages of the subset 4plus, written by a language model (MIND; Nano 2 §2.2.1).",
-    (ID, PARENTS, SNAPSHOT, LANGUAGE, Column("text", "string", "the turns of the dialogue, one a line"),
-     Column("style", "string", "kind of dialogue, as teacher_student"), Column("chunk", "int32", "number of the chunk"),
-     Column("turns", "int32", "turns of the dialogue"), Column("tokens", "int64", "tokens of the text"),
-     Column("prompt", "string", "name of the prompt"), Column("generator", "string", "model that wrote it"),
-     Column("generation_id", "string", "row of llm.generations it comes from"), *_METADATA, ORIGIN_HASH),
+    (
+        ID,
+        PARENTS,
+        SNAPSHOT,
+        LANGUAGE,
+        Column("text", "string", "the turns of the dialogue, one a line"),
+        Column("style", "string", "kind of dialogue, as teacher_student"),
+        Column("chunk", "int32", "number of the chunk"),
+        Column("turns", "int32", "turns of the dialogue"),
+        Column("tokens", "int64", "tokens of the text"),
+        Column("prompt", "string", "name of the prompt"),
+        Column("generator", "string", "model that wrote it"),
+        Column("generation_id", "string", "row of llm.generations it comes from"),
+        *_METADATA,
+        ORIGIN_HASH,
+    ),
     partition_by="snapshot",
     parents=("math.nemotron_cc_math",),
     published=Published(
-        title="Nemotron-CC-Math-v1: 4plus_MIND", columns=_PUBLISHED, configs_by="category", configs=("4plus_MIND",),
+        title="Nemotron-CC-Math-v1: 4plus_MIND",
+        columns=_PUBLISHED,
+        configs_by="category",
+        configs=("4plus_MIND",),
         structs=_STRUCTS,
     ),
-)  # fmt: skip
+)
 
 TABLES = [CLEANED, QUALITY, SIGNATURES, NEAR_DUPLICATES, DUPLICATES, CONTAMINATION, NEMOTRON_CC_MATH, MIND]

@@ -47,8 +47,12 @@ def kept_alike(lake: Lakehouse, snapshot: str, recipe: Dedup) -> tuple[int, pl.D
         found.append(pairs.filter(pl.col("content_hash") != pl.col("other_hash")))
     pairs = pl.concat(found).select("document", "other", "other_snapshot")
     sets = Sets(recipe.signatures)
-    sides = pl.concat([pairs.select("document", other_snapshot=pl.lit(snapshot)),
-                       pairs.select(document="other", other_snapshot="other_snapshot")]).unique()  # fmt: skip
+    sides = pl.concat(
+        [
+            pairs.select("document", other_snapshot=pl.lit(snapshot)),
+            pairs.select(document="other", other_snapshot="other_snapshot"),
+        ]
+    ).unique()
     for (of,), documents in sides.group_by("other_snapshot"):
         sets.add(lake.read(DOCUMENTS, of), documents["document"])
     measured = next(iter(sets.similarities([pairs], "document", "other")))
@@ -63,11 +67,12 @@ def _kept(
     for snapshot in snapshots:
         dropped = lake.read(DUPLICATES, snapshot).scan().select(document=pl.col("parents").list.first())
         kept = (
-            lake.read(SIGNATURES, snapshot).scan()
+            lake.read(SIGNATURES, snapshot)
+            .scan()
             .filter(pl.col("scheme") == scheme(recipe.signatures))
             .select("snapshot", "content_hash", "signature", document=pl.col("parents").list.first())
             .join(dropped, on="document", how="anti")
-        )  # fmt: skip
+        )
         if lowest:
             chosen = kept.drop("signature").bottom_k(most, by="content_hash").select("document")
             frames = [kept.join(chosen, on="document", how="semi").collect(engine="streaming").sort("content_hash")]

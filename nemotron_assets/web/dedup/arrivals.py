@@ -82,9 +82,12 @@ class Arriving:
         for later in self.later():
             before = self.lake.read(self.table, later).content()
             result = self.lake.write(
-                self.table, Parts(self.parts_of(later)), later, run_id=self.run_id,
+                self.table,
+                Parts(self.parts_of(later)),
+                later,
+                run_id=self.run_id,
                 code_version=self.code_version,
-            )  # fmt: skip
+            )
             if self.lake.read(self.table, later).content() != before:
                 self.rewritten.append(Rewritten(later, result))
         self.announce(self.rewritten)

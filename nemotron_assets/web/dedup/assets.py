@@ -10,7 +10,7 @@ from nemotron_assets.web.dedup.tables import (
     REPEATED_SPANS,
     SIGNATURES,
     UNIQUE_DOCUMENTS,
-)  # fmt: skip
+)
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse, Reader
 
@@ -19,9 +19,11 @@ _POOL = "duplicates"
 
 
 @table_asset(
-    SIGNATURES, recipe="dedup.signatures", kinds={"numba", "duckdb"},
+    SIGNATURES,
+    recipe="dedup.signatures",
+    kinds={"numba", "duckdb"},
     ins={"documents": dg.AssetIn(DOCUMENTS.asset_key)},
-)  # fmt: skip
+)
 def signatures(documents: Reader, recipe: dg.ResourceParam[Recipe]):
     """MinHash signature and LSH bands of every distinct text of a snapshot, WARC file by WARC file: 5-grams of words or
     24-grams of characters, readable by datasketch (Nemotron-CC §2.1)."""

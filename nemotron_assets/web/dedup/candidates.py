@@ -81,9 +81,13 @@ class BandIndex:
     """The bands of one snapshot, to be joined with those of others. Memory: the bitmap, and what DuckDB is given."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, mine: Iterable[pl.DataFrame], bands: int, max_bucket: int,
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        mine: Iterable[pl.DataFrame],
+        bands: int,
+        max_bucket: int,
         bitmap_mb: int = 1_024,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """`mine` are frames of `COLUMNS` with about `bands` bands in all."""
         self._connection, self._most = connection, max_bucket
         self._bitmap = Bitmap(bands, bitmap_mb)
@@ -154,7 +158,9 @@ def _flat(bands: pl.Series) -> tuple[np.ndarray, np.ndarray]:
 
 def _texts(frame: pl.DataFrame, rows: np.ndarray) -> list[pa.RecordBatch]:
     texts = frame.select(
-        row=pl.Series(rows, dtype=pl.Int64), document=pl.col("parents").list.first(),
-        fetched_at="fetched_at", content_hash="content_hash",
-    )  # fmt: skip
+        row=pl.Series(rows, dtype=pl.Int64),
+        document=pl.col("parents").list.first(),
+        fetched_at="fetched_at",
+        content_hash="content_hash",
+    )
     return texts.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_TEXTS).to_batches()

@@ -10,7 +10,7 @@ from nemotron_assets.web.dedup.tables import (
     REPEATED_SPANS,
     SIGNATURES,
     UNIQUE_DOCUMENTS,
-)  # fmt: skip
+)
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse
 
@@ -23,10 +23,16 @@ def every_text_signed_once(
     import polars as pl
 
     texts = lake.read(DOCUMENTS, context.partition_key).scan().select(pl.col("content_hash").n_unique())
-    signed = lake.read(SIGNATURES, context.partition_key).scan().select(
-        pl.len(), hashes=pl.col("content_hash").n_unique(), schemes=pl.col("scheme").n_unique(),
-        no_shingles=(pl.col("bands").bin.size() == 0).sum(),
-    )  # fmt: skip
+    signed = (
+        lake.read(SIGNATURES, context.partition_key)
+        .scan()
+        .select(
+            pl.len(),
+            hashes=pl.col("content_hash").n_unique(),
+            schemes=pl.col("scheme").n_unique(),
+            no_shingles=(pl.col("bands").bin.size() == 0).sum(),
+        )
+    )
     distinct = texts.collect(engine="streaming").item()
     rows, hashes, schemes, empty = signed.collect(engine="streaming").row(0)
     return dg.AssetCheckResult(
@@ -50,22 +56,27 @@ def pairs_are_alike(
     least = recipe.dedup.min_similarity if recipe.dedup.verify else 0.0
     count, ids, same, forward, below = (
         pairs.select(
-            pl.len(), pl.col("id").n_unique().alias("ids"),
+            pl.len(),
+            pl.col("id").n_unique().alias("ids"),
             (pl.col("content_hash") == pl.col("other_content_hash")).sum().alias("same"),
             (pl.col("other_snapshot") > pl.col("snapshot")).sum().alias("forward"),
             (pl.col("similarity") < least).sum().alias("below"),
         )
         .collect(engine="streaming")
         .row(0)
-    )  # fmt: skip
+    )
     title = f"Near-duplicates of {context.partition_key} by similarity"
     return dg.AssetCheckResult(
         passed=count == ids and not (same or forward or below),
         metadata={
-            "pairs": count, "doubled": count - ids, "same_text": same, "forward": forward, "below": below,
+            "pairs": count,
+            "doubled": count - ids,
+            "same_text": same,
+            "forward": forward,
+            "below": below,
             "similarities": bars(similarity_counts(pairs), title, "pairs"),
         },
-    )  # fmt: skip
+    )
 
 
 @dg.asset_check(asset=DUPLICATES.asset_key, partitions_def=snapshot_partitions, blocking=True)
@@ -97,11 +108,15 @@ def duplicates_point_backwards(
     return dg.AssetCheckResult(
         passed=forward == 0 and chains == 0 and count == distinct,
         metadata={
-            "duplicates": count, "near": near, "exact": count - near, "forward": forward, "chains": chains,
+            "duplicates": count,
+            "near": near,
+            "exact": count - near,
+            "forward": forward,
+            "chains": chains,
             "doubled": count - distinct,
             "between_snapshots": heatmap(counts, "Documents dropped", "for one kept in", "dropped in"),
         },
-    )  # fmt: skip
+    )
 
 
 @dg.asset_check(asset=DUPLICATES.asset_key, partitions_def=snapshot_partitions)
@@ -118,10 +133,12 @@ def kept_documents_differ(
         passed=share <= recipe.dedup.max_missed_share,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "looked_at": looked_at, "alike_share": share, "allowed": recipe.dedup.max_missed_share,
+            "looked_at": looked_at,
+            "alike_share": share,
+            "allowed": recipe.dedup.max_missed_share,
             "alike": dg.MetadataValue.json(pairs.head(20).to_dicts()),
         },
-    )  # fmt: skip
+    )
 
 
 @dg.asset_check(asset=REPEATED_SPANS.asset_key, partitions_def=snapshot_partitions, blocking=True)
@@ -135,26 +152,34 @@ def spans_are_in_kept_documents(
     spans = spans.with_columns(document=pl.col("parents").list.first())
     rows, ids, wrong = (
         spans.select(
-            pl.len(), pl.col("id").n_unique().alias("ids"),
+            pl.len(),
+            pl.col("id").n_unique().alias("ids"),
             ((pl.col("why") == "repeated") & (pl.col("start") >= pl.col("end"))).sum().alias("wrong"),
         )
         .collect(engine="streaming")
         .row(0)
-    )  # fmt: skip
+    )
     dropped = lake.read(DUPLICATES, context.partition_key).scan().select(document=pl.col("parents").list.first())
     of_dropped = spans.join(dropped, on="document", how="semi").select(pl.len()).collect(engine="streaming").item()
-    sizes = lake.read(DOCUMENTS, context.partition_key).scan().select(
-        document="id", bytes=pl.col("text").str.len_bytes().cast(pl.Int64)
-    )  # fmt: skip
+    sizes = (
+        lake.read(DOCUMENTS, context.partition_key)
+        .scan()
+        .select(document="id", bytes=pl.col("text").str.len_bytes().cast(pl.Int64))
+    )
     outside = spans.join(sizes, on="document", how="left").select(
         (pl.col("bytes").is_null() | (pl.col("end") > pl.col("bytes"))).sum()
     )
     outside = outside.collect(engine="streaming").item()
     return dg.AssetCheckResult(
         passed=rows == ids and not (wrong or of_dropped or outside),
-        metadata={"spans": rows, "doubled": rows - ids, "empty": wrong, "of_duplicates": of_dropped,
-                  "outside_texts": outside},
-    )  # fmt: skip
+        metadata={
+            "spans": rows,
+            "doubled": rows - ids,
+            "empty": wrong,
+            "of_duplicates": of_dropped,
+            "outside_texts": outside,
+        },
+    )
 
 
 @dg.asset_check(asset=UNIQUE_DOCUMENTS.asset_key, partitions_def=snapshot_partitions, blocking=True)
@@ -178,12 +203,21 @@ def every_text_once(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePar
     gone = cut["left_too_short"] + cut["left_the_same"]
     return dg.AssetCheckResult(
         passed=doubled == 0 and rows + dropped + gone == documents,
-        metadata={"unique_documents": rows, "documents": documents, "duplicates": dropped, "doubled_texts": doubled,
-                  **cut},
-    )  # fmt: skip
+        metadata={
+            "unique_documents": rows,
+            "documents": documents,
+            "duplicates": dropped,
+            "doubled_texts": doubled,
+            **cut,
+        },
+    )
 
 
 CHECKS = [
-    every_text_signed_once, pairs_are_alike, duplicates_point_backwards, kept_documents_differ,
-    spans_are_in_kept_documents, every_text_once,
-]  # fmt: skip
+    every_text_signed_once,
+    pairs_are_alike,
+    duplicates_point_backwards,
+    kept_documents_differ,
+    spans_are_in_kept_documents,
+    every_text_once,
+]

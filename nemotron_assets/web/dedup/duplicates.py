@@ -26,7 +26,7 @@ from resources.lakehouse import Lakehouse
 
 def duplicates_of(
     snapshot: str, lake: Lakehouse, recipe: Dedup, arriving: str | None = None, tables: Family = WEB
-) -> Iterator[pl.DataFrame]:  # fmt: skip
+) -> Iterator[pl.DataFrame]:
     """The rows of one partition of `web.duplicates`, from the documents and pairs that are in the lake now.
 
     `arriving` is the snapshot that is being made, if it is another one: it takes part although it is not in yet.
@@ -84,8 +84,9 @@ def _among(pairs: pa.RecordBatch, snapshots: list[str]) -> pa.RecordBatch:
 def _measure(pairs: pl.DataFrame, lake: Lakehouse, recipe: Dedup, tables: Family) -> pl.DataFrame:
     """Similarities of pairs of documents, whose texts are looked up snapshot by snapshot."""
     sets = Sets(recipe.signatures)
-    both = pl.concat([pairs.select("document", "snapshot"),
-                      pairs.select(document="other", snapshot="other_snapshot")]).unique()  # fmt: skip
+    both = pl.concat(
+        [pairs.select("document", "snapshot"), pairs.select(document="other", snapshot="other_snapshot")]
+    ).unique()
     for (snapshot,), documents in both.group_by("snapshot"):
         sets.add(lake.read(tables.documents, snapshot), documents["document"])
     return next(iter(sets.similarities([pairs], "document", "other")))

@@ -207,8 +207,6 @@ def _measured(dropped: pl.DataFrame, measure: Callable[[pl.DataFrame], pl.DataFr
     missing = dropped.filter(pl.col("similarity").is_null()).select(
         document="text_document", snapshot="text_snapshot", other="duplicate_of", other_snapshot="duplicate_of_snapshot"
     )
-    found = measure(missing.unique()).select(
-        text_document="document", duplicate_of="other", measured="similarity"
-    )  # fmt: skip
+    found = measure(missing.unique()).select(text_document="document", duplicate_of="other", measured="similarity")
     rows = dropped.join(found, on=["text_document", "duplicate_of"], how="left", maintain_order="left")
     return rows.with_columns(similarity=pl.coalesce("similarity", "measured")).drop("measured")

@@ -63,9 +63,11 @@ class SnapshotPairs:
         else:
             bands.between(candidates.frames(theirs.scan()))
         sets = Sets(self.recipe.signatures)
-        sides = {self.snapshot: ["document", "other"]} if within else {
-            self.snapshot: ["document"], theirs.partition: ["other"]
-        }  # fmt: skip
+        sides = (
+            {self.snapshot: ["document", "other"]}
+            if within
+            else {self.snapshot: ["document"], theirs.partition: ["other"]}
+        )
         for snapshot, columns in sides.items():
             query = " union ".join(f"select {column} as id from candidates" for column in columns)
             ids = pl.from_arrow(connection.execute(query).to_arrow_table())["id"]

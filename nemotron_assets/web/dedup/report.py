@@ -9,13 +9,17 @@ def cut_counts(spans: pl.LazyFrame) -> dict[str, int]:
     """How much of a snapshot repeats: spans, their bytes, documents cut, and documents that go for it, by reason."""
     repeated = pl.col("why") == "repeated"
     document = pl.col("parents").list.first()
-    return spans.select(
-        repeated_spans=repeated.sum().cast(pl.Int64),
-        repeated_bytes=(pl.col("end") - pl.col("start")).sum(),
-        documents_cut=document.filter(repeated).n_unique().cast(pl.Int64),
-        left_too_short=(pl.col("why") == "too_short").sum().cast(pl.Int64),
-        left_the_same=(pl.col("why") == "same_rest").sum().cast(pl.Int64),
-    ).collect().row(0, named=True)  # fmt: skip
+    return (
+        spans.select(
+            repeated_spans=repeated.sum().cast(pl.Int64),
+            repeated_bytes=(pl.col("end") - pl.col("start")).sum(),
+            documents_cut=document.filter(repeated).n_unique().cast(pl.Int64),
+            left_too_short=(pl.col("why") == "too_short").sum().cast(pl.Int64),
+            left_the_same=(pl.col("why") == "same_rest").sum().cast(pl.Int64),
+        )
+        .collect()
+        .row(0, named=True)
+    )
 
 
 def pair_counts(duplicates: pl.LazyFrame) -> dict[tuple[str, str], int]:

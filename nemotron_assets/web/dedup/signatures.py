@@ -57,19 +57,22 @@ def by_characters(languages: pl.Series, recipe: Signatures) -> np.ndarray:
 def signed(documents: pl.DataFrame, recipe: Signatures, to: Table = SIGNATURES) -> pa.Table:
     """Rows of `web.signatures`, or of a table like it, from rows of `web.documents`."""
     mask = by_characters(documents["language"], recipe)
-    signatures = sign(
-        documents["text"], shingling(recipe), mask, permutations=recipe.permutations, seed=recipe.seed
-    )  # fmt: skip
+    signatures = sign(documents["text"], shingling(recipe), mask, permutations=recipe.permutations, seed=recipe.seed)
     of_bands = bands(signatures, recipe.bands, recipe.rows)
     # A text without shingles has no bands, so that nothing can be joined with it.
     some = of_bands[:, 0] != NO_BAND
     rows = documents.select(
         pl.Series("id", [row_id(to.full_name, document) for document in documents["id"]], dtype=pl.String),
         pl.concat_list("id").alias("parents"),
-        "snapshot", "warc_file", "fetched_at", "content_hash", "language", "characters",
+        "snapshot",
+        "warc_file",
+        "fetched_at",
+        "content_hash",
+        "language",
+        "characters",
         pl.Series("unit", np.where(mask, "characters", "words"), dtype=pl.String),
         pl.lit(scheme(recipe)).alias("scheme"),
-    )  # fmt: skip
+    )
     table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
     table = table.append_column("signature", _bytes(signatures.astype("<u4"), np.full(len(rows), recipe.permutations)))
     table = table.append_column("bands", _bytes(of_bands[some].astype("<i8"), np.where(some, recipe.bands, 0)))

@@ -37,9 +37,7 @@ _SCHEMA = pa.schema(
         ("content_hash", pa.large_string()),
     ]
 )
-_CUT = pa.schema(
-    [("document", pa.large_string()), ("rest_hash", pa.large_string()), ("rest_characters", pa.int64())]
-)  # fmt: skip
+_CUT = pa.schema([("document", pa.large_string()), ("rest_hash", pa.large_string()), ("rest_characters", pa.int64())])
 
 # The text that every kept document ends with, for those that may end with the same one: the cut ones, and those whose
 # whole text is what a cut leaves. Of equal ones the earliest stays; what is too short goes in any case.
@@ -156,10 +154,19 @@ class SnapshotSpans:
             text = texts[number]
             rest = without_spans(text.data.decode(), [cut[:2] for cut in cuts], self.recipe.boundary)
             rows += [
-                (text.id, chunk, start, end, "repeated", texts[first].id, texts[first].snapshot, content_hash(rest),
-                 len(rest))
+                (
+                    text.id,
+                    chunk,
+                    start,
+                    end,
+                    "repeated",
+                    texts[first].id,
+                    texts[first].snapshot,
+                    content_hash(rest),
+                    len(rest),
+                )
                 for start, end, first in cuts
-            ]  # fmt: skip
+            ]
         return self._rows(rows)
 
     # -- what is left -------------------------------------------------------------------------------------------
@@ -171,9 +178,11 @@ class SnapshotSpans:
             values = {"snapshot": self.snapshot, "shortest": self.recipe.min_characters}
             for batch in connection.execute(_ENDINGS, values).to_arrow_reader(65_536):
                 found = pl.from_arrow(batch).with_columns(
-                    chunk=pl.lit(REST), start=pl.lit(0, pl.Int64), end=pl.lit(0, pl.Int64),
+                    chunk=pl.lit(REST),
+                    start=pl.lit(0, pl.Int64),
+                    end=pl.lit(0, pl.Int64),
                     rest_characters=pl.lit(0, pl.Int64),
-                )  # fmt: skip
+                )
                 yield self._rows(found.select(*_FIELDS).rows())
 
     def _cuts(self) -> Iterator[pa.RecordBatch]:

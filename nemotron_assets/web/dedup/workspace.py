@@ -19,8 +19,13 @@ def workspace(memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def load(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch],
-         query: str = "from stream") -> None:  # fmt: skip
+def load(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    query: str = "from stream",
+) -> None:
     """Create the table `name` from `query` over the batches, which are its relation `stream`."""
     connection.register("stream", pa.RecordBatchReader.from_batches(schema, iter(batches)))
     connection.execute(f"create or replace table {name} as {query}")

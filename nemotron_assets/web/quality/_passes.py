@@ -44,15 +44,41 @@ COUNTS = (
     "repeated_5gram", "repeated_6gram", "repeated_7gram", "repeated_8gram", "repeated_9gram", "repeated_10gram",
 )  # fmt: skip
 (
-    _CHARACTERS, _TEXT, _DIGITS, _SPACES, _PARENTHESES, _URL,
-    _WORDS, _WORD_CHARACTERS, _LONGEST, _ALPHABETIC, _SYMBOLS, _COMMON,
-    _LINES, _LINE_CHARACTERS, _UNENDED, _CUT_OFF, _BULLETS,
-    _UNIQUE_LINES, _UNIQUE_LINE_CHARACTERS,
-    _PARAGRAPHS, _PARAGRAPH_CHARACTERS, _BOILERPLATE, _PLACEHOLDERS,
-    _UNIQUE_PARAGRAPHS, _UNIQUE_PARAGRAPH_CHARACTERS,
-    _TOP, _, _,
-    _REPEATED, _, _, _, _, _,
-) = range(len(COUNTS))  # fmt: skip
+    _CHARACTERS,
+    _TEXT,
+    _DIGITS,
+    _SPACES,
+    _PARENTHESES,
+    _URL,
+    _WORDS,
+    _WORD_CHARACTERS,
+    _LONGEST,
+    _ALPHABETIC,
+    _SYMBOLS,
+    _COMMON,
+    _LINES,
+    _LINE_CHARACTERS,
+    _UNENDED,
+    _CUT_OFF,
+    _BULLETS,
+    _UNIQUE_LINES,
+    _UNIQUE_LINE_CHARACTERS,
+    _PARAGRAPHS,
+    _PARAGRAPH_CHARACTERS,
+    _BOILERPLATE,
+    _PLACEHOLDERS,
+    _UNIQUE_PARAGRAPHS,
+    _UNIQUE_PARAGRAPH_CHARACTERS,
+    _TOP,
+    _,
+    _,
+    _REPEATED,
+    _,
+    _,
+    _,
+    _,
+    _,
+) = range(len(COUNTS))
 TOP_SIZES, REPEATED_SIZES = range(2, 5), range(5, 11)
 _LARGEST = 10
 
@@ -249,9 +275,27 @@ def _repetition(row, words, word_hashes, before, keys, seen, group, place, next_
 
 
 @njit(cache=True, nogil=True)
-def count_texts(data, offsets, counts, windows, window_masks, ascii_flags, packed, pages, page_flags, moves,
-                byte_class, classes, matching, match_kind, special, special_kind, special_mask, cut_off,
-                cut_off_offsets):  # fmt: skip
+def count_texts(
+    data,
+    offsets,
+    counts,
+    windows,
+    window_masks,
+    ascii_flags,
+    packed,
+    pages,
+    page_flags,
+    moves,
+    byte_class,
+    classes,
+    matching,
+    match_kind,
+    special,
+    special_kind,
+    special_mask,
+    cut_off,
+    cut_off_offsets,
+):
     """Fill `counts` (texts x COUNTS, zeros) for the texts data[offsets[t]:offsets[t + 1]] in UTF-8.
 
     `windows`, `window_masks`: what a text must hold to be searched for boilerplate. `ascii_flags` and `packed`: by

@@ -123,9 +123,16 @@ def annotations(
                 parents = [] if document is None else [document]
                 key = (annotator, source, document or content_hash(shown))
                 waiting.append(
-                    {"id": row_id("web.annotations", *key), "parents": parents, "source": source,
-                     "snapshot": snapshot, "annotator": annotator, "text": shown, "prompt": prompt}
-                )  # fmt: skip
+                    {
+                        "id": row_id("web.annotations", *key),
+                        "parents": parents,
+                        "source": source,
+                        "snapshot": snapshot,
+                        "annotator": annotator,
+                        "text": shown,
+                        "prompt": prompt,
+                    }
+                )
                 messages = (("system", instructions), ("user", f"Extract:\n{shown}"))
                 sampling = Sampling(recipe.temperature, recipe.top_p, _OUTPUT_TOKENS)
                 yield Request(prompt, messages, sampling, DIGIT, parents=tuple(parents))

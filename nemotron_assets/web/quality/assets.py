@@ -62,10 +62,17 @@ def annotations(
     with gpu.lock(context.log.info):
         return spooled(
             annotate.annotations(
-                chosen, passages, settings, asked, generator=writer.name, request=request, count=writer.count,
-                generate=writer.ask, reject=reject,
+                chosen,
+                passages,
+                settings,
+                asked,
+                generator=writer.name,
+                request=request,
+                count=writer.count,
+                generate=writer.ask,
+                reject=reject,
             )
-        )  # fmt: skip
+        )
 
 
 @table_asset(
@@ -91,10 +98,15 @@ def quality_scorers(
     from nemotron_assets.web.quality import versions
 
     rows = versions.scorer_rows(
-        lake.read(QUALITY_SCORERS).scan().collect(), recipe.quality.scorers, annotations.scan().collect(),
-        unique_documents.scan(), lake, [annotations.input_version, unique_documents.input_version], context.run_id,
+        lake.read(QUALITY_SCORERS).scan().collect(),
+        recipe.quality.scorers,
+        annotations.scan().collect(),
+        unique_documents.scan(),
+        lake,
+        [annotations.input_version, unique_documents.input_version],
+        context.run_id,
         context.log.info,
-    )  # fmt: skip
+    )
     measured, current = versions.described(versions.current(rows))
     context.add_output_metadata({"metrics": dg.MetadataValue.md(measured), "versions": current})
     return rows
@@ -131,9 +143,15 @@ def quality_scores(
     batches = scorers.english(unique_documents.batches(scorers.READ, recipe.quality.batch_rows))
     reject = lake.rejects(QUALITY_SCORES, context.partition_key).add
     with scorers.scored(
-        batches, score, accelerated=recipe.quality.scorers.want_accelerator, gpu=gpu, compute=compute, reject=reject,
-        stage=QUALITY_SCORES.full_name, log=context.log.info,
-    ) as scored:  # fmt: skip
+        batches,
+        score,
+        accelerated=recipe.quality.scorers.want_accelerator,
+        gpu=gpu,
+        compute=compute,
+        reject=reject,
+        stage=QUALITY_SCORES.full_name,
+        log=context.log.info,
+    ) as scored:
         return spooled(versions.score_rows(scored, versions.ensemble_hash(models), reject))
 
 
@@ -160,9 +178,13 @@ def quality_thresholds(
 
     settings, models = recipe.quality.thresholds, versions.current(quality_scorers.scan().collect())
     rows = versions.all_thresholds(
-        lake.read(QUALITY_THRESHOLDS).scan().collect(), quality_scores.scan(), models, settings,
-        [quality_scores.input_version, quality_scorers.input_version], context.log.info,
-    )  # fmt: skip
+        lake.read(QUALITY_THRESHOLDS).scan().collect(),
+        quality_scores.scan(),
+        models,
+        settings,
+        [quality_scores.input_version, quality_scorers.input_version],
+        context.log.info,
+    )
     context.add_output_metadata(versions.threshold_facts(rows, models, settings))
     return rows
 
@@ -263,10 +285,12 @@ def verdicts(context: dg.AssetExecutionContext, measures: Reader, quality: Reade
     kept = rules.funnel(judged)
     context.add_output_metadata(
         {
-            "tokens": int(kept["tokens_kept"].sum()), "documents": int(kept["documents"].sum()),
-            "documents_kept": int(kept["kept"].sum()), "funnel": dg.MetadataValue.md(rules.funnel_table(kept)),
+            "tokens": int(kept["tokens_kept"].sum()),
+            "documents": int(kept["documents"].sum()),
+            "documents_kept": int(kept["kept"].sum()),
+            "funnel": dg.MetadataValue.md(rules.funnel_table(kept)),
         }
-    )  # fmt: skip
+    )
     return rules.verdict_rows(judged, VERDICTS.full_name, VERDICTS.column_names)
 
 
@@ -294,6 +318,14 @@ def multilingual(unique_documents: Reader, verdicts: Reader):
 
 
 ASSETS = [
-    annotations, quality_scorers, quality_scores, quality_thresholds, quality,
-    perplexity, measures, verdicts, curated, multilingual,
-]  # fmt: skip
+    annotations,
+    quality_scorers,
+    quality_scores,
+    quality_thresholds,
+    quality,
+    perplexity,
+    measures,
+    verdicts,
+    curated,
+    multilingual,
+]

@@ -41,10 +41,13 @@ def annotators_know_good_text(
         passed=share <= settings.max_reject_share and not weak,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "rejected_share": share, "judgements": rows.height, "annotators": dg.MetadataValue.md(facts_table(facts)),
-            "marks": plot, "weak": ", ".join(weak) or "none",
+            "rejected_share": share,
+            "judgements": rows.height,
+            "annotators": dg.MetadataValue.md(facts_table(facts)),
+            "marks": plot,
+            "weak": ", ".join(weak) or "none",
         },
-    )  # fmt: skip
+    )
 
 
 @dg.asset_check(asset=QUALITY_SCORES.asset_key, partitions_def=snapshot_partitions, blocking=True)
@@ -92,9 +95,11 @@ def every_document_judged(
     top = len(recipe.quality.thresholds.percentiles)
     wrong = (pl.col("bucket") != pl.max_horizontal(*BUCKETS)) | ~pl.col("bucket").is_between(0, top)
     facts = rows.select(
-        rows=pl.len(), doubled=pl.len() - pl.col("id").n_unique(), wrong=wrong.sum(),
+        rows=pl.len(),
+        doubled=pl.len() - pl.col("id").n_unique(),
+        wrong=wrong.sum(),
         doubly_judged=pl.len() - pl.col("parents").list.first().n_unique(),
-    )  # fmt: skip
+    )
     metadata = facts.collect(engine="streaming").row(0, named=True)
     missing = documents.select("id").join(judged, on="id", how="anti").join(rejected, on="id", how="anti")
     orphans = judged.join(documents.select("id"), on="id", how="anti")
@@ -127,12 +132,13 @@ def level_shares(
         passed=not outside or not sizes,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "shares": dg.MetadataValue.md("\n".join(table)), "tolerance": tolerance,
+            "shares": dg.MetadataValue.md("\n".join(table)),
+            "tolerance": tolerance,
             "outside": ", ".join(outside) or "none",
             "levels": bars(found, f"Share of the bytes per level, {context.partition_key}"),
             "buckets": bars(buckets, f"Text per bucket, {context.partition_key}", "MB"),
         },
-    )  # fmt: skip
+    )
 
 
 @dg.asset_check(asset=QUALITY.asset_key, partitions_def=snapshot_partitions)
@@ -221,8 +227,9 @@ def every_document_has_a_verdict(
             {group: kept / documents for group, documents, kept, *_ in left.iter_rows()},
             f"Share of the documents that are kept, {snapshot}",
         ),
-        "failed": dg.MetadataValue.json(failed), "funnel": dg.MetadataValue.md(funnel_table(left)),
-    }  # fmt: skip
+        "failed": dg.MetadataValue.json(failed),
+        "funnel": dg.MetadataValue.md(funnel_table(left)),
+    }
     return dg.AssetCheckResult(passed=not any(found.values()), metadata={**found, **shown})
 
 
@@ -230,9 +237,12 @@ def _kept_check(table, english: bool):
     """A check that a table of kept documents has exactly those whose verdict says so, each text once."""
 
     @dg.asset_check(
-        asset=table.asset_key, name="kept_as_judged", partitions_def=snapshot_partitions, blocking=True,
+        asset=table.asset_key,
+        name="kept_as_judged",
+        partitions_def=snapshot_partitions,
+        blocking=True,
         description="Exactly the documents whose verdict is that they are kept, with unique ids, and no text twice.",
-    )  # fmt: skip
+    )
     def kept_as_judged(
         context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
     ) -> dg.AssetCheckResult:
@@ -260,9 +270,11 @@ def _purity_check(table):
     """A check that a sample of a table is in the languages it stands under, by a detector that did not choose them."""
 
     @dg.asset_check(
-        asset=table.asset_key, name="language_purity", partitions_def=snapshot_partitions,
+        asset=table.asset_key,
+        name="language_purity",
+        partitions_def=snapshot_partitions,
         description="A second detector (CLD2) finds the language that the documents of a sample stand under.",
-    )  # fmt: skip
+    )
     def language_purity(
         context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
     ) -> dg.AssetCheckResult:
@@ -277,10 +289,12 @@ def _purity_check(table):
         return dg.AssetCheckResult(
             passed=share >= recipe.heuristics.min_purity,
             metadata={
-                "share": share, "allowed": recipe.heuristics.min_purity, "documents": count,
+                "share": share,
+                "allowed": recipe.heuristics.min_purity,
+                "documents": count,
                 "languages": bars(shares, f"Share in the language it stands under, {context.partition_key}"),
             },
-        )  # fmt: skip
+        )
 
     return language_purity
 

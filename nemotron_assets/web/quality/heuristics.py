@@ -182,11 +182,21 @@ def _tables(strings: Measures) -> tuple:
     )
     return (
         *_windows([string.encode() for string in (*strings.boilerplate, *strings.placeholder)]),
-        ascii_flags, packed, pages.astype(np.uint16), page_flags.ravel(), found.moves, found.byte_class,
-        np.int64(found.classes), np.int64(found.matching), found.kind, special,
-        np.array(list(kinds.values()), np.int64), np.uint64(special_mask),
-        np.frombuffer(b"".join(ends), np.uint8), np.cumsum([0, *map(len, ends)]).astype(np.int64),
-    )  # fmt: skip
+        ascii_flags,
+        packed,
+        pages.astype(np.uint16),
+        page_flags.ravel(),
+        found.moves,
+        found.byte_class,
+        np.int64(found.classes),
+        np.int64(found.matching),
+        found.kind,
+        special,
+        np.array(list(kinds.values()), np.int64),
+        np.uint64(special_mask),
+        np.frombuffer(b"".join(ends), np.uint8),
+        np.cumsum([0, *map(len, ends)]).astype(np.int64),
+    )
 
 
 def _windows(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
@@ -232,8 +242,14 @@ def _character_flags(strings: Measures) -> np.ndarray:
             value |= p.SPACE | p.URL_END
         if value:
             flags[point] = value
-    marks = ((strings.parentheses, p.PARENTHESIS), (strings.terminal, p.TERMINAL), (strings.bullets, p.BULLET),
-             ("#", p.HASH), (":", p.COLON), (_URL_END, p.URL_END))  # fmt: skip
+    marks = (
+        (strings.parentheses, p.PARENTHESIS),
+        (strings.terminal, p.TERMINAL),
+        (strings.bullets, p.BULLET),
+        ("#", p.HASH),
+        (":", p.COLON),
+        (_URL_END, p.URL_END),
+    )
     for characters, bit in marks:
         for character in characters:
             flags[ord(character)] |= bit
@@ -283,6 +299,9 @@ def _automaton(kinds: dict[str, int]) -> _Automaton:
     rank = np.empty(len(children), np.int64)
     rank[order] = np.arange(len(children))
     return _Automaton(
-        np.ascontiguousarray(rank[moves[order]].astype(np.int16)).ravel(), byte_class, classes,
-        sum(k == 0 for k in kind), np.array([kind[state] for state in order], np.int64),
-    )  # fmt: skip
+        np.ascontiguousarray(rank[moves[order]].astype(np.int16)).ravel(),
+        byte_class,
+        classes,
+        sum(k == 0 for k in kind),
+        np.array([kind[state] for state in order], np.int64),
+    )

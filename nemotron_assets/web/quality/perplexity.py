@@ -296,11 +296,32 @@ def save(model: NGrams, folder: Path) -> None:
 
 # Typographic marks that the published KenLM models know by their plain form (cc_net).
 _PLAIN = str.maketrans(
-    {**dict.fromkeys("„“”«»「」《》", '"'), **dict.fromkeys("，、", ","), **dict.fromkeys("∶：", ":"),
-     **dict.fromkeys("–━►", "-"), "。": ".", "．": ". ", "´": "'", "’": "'", "‘": "'", "？": "?", "！": "!", "（": "(",
-     "）": ")", "；": ";", "—": " - ", "～": "~", "…": "...", "〈": "<", "〉": ">", "【": "[", "】": "]", "％": "%"}
+    {
+        **dict.fromkeys("„“”«»「」《》", '"'),
+        **dict.fromkeys("，、", ","),
+        **dict.fromkeys("∶：", ":"),
+        **dict.fromkeys("–━►", "-"),
+        "。": ".",
+        "．": ". ",
+        "´": "'",
+        "’": "'",
+        "‘": "'",
+        "？": "?",
+        "！": "!",
+        "（": "(",
+        "）": ")",
+        "；": ";",
+        "—": " - ",
+        "～": "~",
+        "…": "...",
+        "〈": "<",
+        "〉": ">",
+        "【": "[",
+        "】": "]",
+        "％": "%",
+    }
     | dict.fromkeys([*range(32), *range(127, 160)])
-)  # fmt: skip
+)
 
 
 class KenLm:

@@ -330,16 +330,22 @@ def train_ngrams(references: Sequence[str], crawl: Sequence[str], recipe: Scorer
     # The dual problem has one variable per text instead of one per n-gram: forty times faster here. Without a constant
     # a text of unknown words scores 0.5, as in fastText; with one, short texts of any kind would count as reference.
     model = LogisticRegression(
-        C=recipe.regularisation, class_weight="balanced", solver="liblinear", dual=True, fit_intercept=False,
+        C=recipe.regularisation,
+        class_weight="balanced",
+        solver="liblinear",
+        dual=True,
+        fit_intercept=False,
         random_state=0,
-    )  # fmt: skip
+    )
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
     left_out = cross_val_predict(model, x, y, cv=folds, method="predict_proba")[:, 1]
     model.fit(x, y)
     _save(folder, settings, model.coef_[0], 0.0)
     metrics = {
-        "references": float(len(references)), "crawl": float(len(crawl)), "auc": float(roc_auc_score(y, left_out)),
-    }  # fmt: skip
+        "references": float(len(references)),
+        "crawl": float(len(crawl)),
+        "auc": float(roc_auc_score(y, left_out)),
+    }
     return Trained("ngrams", folder, int(np.count_nonzero(model.coef_)) + 1, metrics)
 
 

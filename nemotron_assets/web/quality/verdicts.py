@@ -52,9 +52,15 @@ def verdicts(measures: pl.LazyFrame, quality: pl.LazyFrame, recipe: Heuristics) 
     levels = quality.select("level", "bucket", document=pl.col("parents").list.first())
     rows = measures.with_columns(document=pl.col("parents").list.first()).join(levels, on="document", how="left")
     return rows.with_columns(failed=failures(recipe)).select(
-        "document", "snapshot", "language", "level", "bucket", "failed", "characters",
+        "document",
+        "snapshot",
+        "language",
+        "level",
+        "bucket",
+        "failed",
+        "characters",
         kept=pl.col("failed").list.len() == 0,
-    )  # fmt: skip
+    )
 
 
 def verdict_rows(judged: pl.LazyFrame, table: str, columns: tuple[str, ...]) -> Iterator[pl.DataFrame]:
@@ -99,13 +105,16 @@ def funnel(judged: pl.LazyFrame) -> pl.DataFrame:
     return (
         judged.group_by(group.alias("group"))
         .agg(
-            pl.len().alias("documents"), pl.col("kept").sum().alias("kept"), tokens.sum().alias("tokens"),
-            tokens.filter(pl.col("kept")).sum().alias("tokens_kept"), is_english.any().alias("english"),
+            pl.len().alias("documents"),
+            pl.col("kept").sum().alias("kept"),
+            tokens.sum().alias("tokens"),
+            tokens.filter(pl.col("kept")).sum().alias("tokens_kept"),
+            is_english.any().alias("english"),
         )
         .sort("english", "documents", "group", descending=[True, True, False])
         .drop("english")
         .collect(engine="streaming")
-    )  # fmt: skip
+    )
 
 
 def funnel_table(counts: pl.DataFrame) -> str:

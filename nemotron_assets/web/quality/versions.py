@@ -188,17 +188,27 @@ def threshold_rows(
     """Cut points of every scorer over a sample (snapshot, bytes, scores), as rows of web.quality_thresholds."""
     name, weights = thresholds_hash(models, recipe), sample["bytes"].to_numpy()
     common = {
-        "thresholds": name, "version": recipe.version, "documents": sample.height, "bytes": int(weights.sum()),
-        "snapshots": sample["snapshot"].unique().sort().to_list(), "input_versions": inputs,
-    }  # fmt: skip
+        "thresholds": name,
+        "version": recipe.version,
+        "documents": sample.height,
+        "bytes": int(weights.sum()),
+        "snapshots": sample["snapshot"].unique().sort().to_list(),
+        "input_versions": inputs,
+    }
     rows = [
-        {"id": row_id(QUALITY_THRESHOLDS.full_name, name, slot, percentile), "scorer": slot, "model_id": model["id"],
-         "percentile": percentile, "cut": float(cut), **common}
+        {
+            "id": row_id(QUALITY_THRESHOLDS.full_name, name, slot, percentile),
+            "scorer": slot,
+            "model_id": model["id"],
+            "percentile": percentile,
+            "cut": float(cut),
+            **common,
+        }
         for slot, score, model in zip(SCORERS, SCORES, models, strict=True)
         for percentile, cut in zip(
             recipe.percentiles, cut_points(sample[score].to_numpy(), weights, recipe.percentiles), strict=True
         )
-    ]  # fmt: skip
+    ]
     return pl.DataFrame(rows, schema=QUALITY_THRESHOLDS.empty().schema)
 
 

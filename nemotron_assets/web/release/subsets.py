@@ -129,9 +129,13 @@ def _reader(read: Read, schema: pa.Schema) -> pa.RecordBatchReader:
 
 
 def parts(
-    subsets: dict[str, Subset], tables: dict[str, Read], contents: dict[str, str], memory_mb: int,
-    reject: Callable[[Reject], None], tally: Tally,
-) -> Iterator[Part]:  # fmt: skip
+    subsets: dict[str, Subset],
+    tables: dict[str, Read],
+    contents: dict[str, str],
+    memory_mb: int,
+    reject: Callable[[Reject], None],
+    tally: Tally,
+) -> Iterator[Part]:
     """A snapshot's subsets, each a part that is made again only when a table it is made from has other `contents`."""
     for name, subset in subsets.items():
         chain = (subset.table, *CHAINS[subset.table])

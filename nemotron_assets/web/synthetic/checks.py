@@ -86,10 +86,12 @@ def translations_are_whole(
     return dg.AssetCheckResult(
         passed=not broken and len(other) <= allowed * judged,
         metadata={
-            "judged": judged, "broken": len(broken), "in_another_language": len(other),
+            "judged": judged,
+            "broken": len(broken),
+            "in_another_language": len(other),
             "first_wrong": dg.MetadataValue.json(dict(list({**broken, **other}.items())[:10])),
         },
-    )  # fmt: skip
+    )
 
 
 @dg.asset_check(asset=TRANSLATED_DIVERSE_QA.asset_key, partitions_def=snapshot_partitions)
@@ -109,9 +111,11 @@ def translations_are_usable(
         passed=not above,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "allowed": allowed, "rejected_share": dg.MetadataValue.json(shares), "above": ", ".join(above) or "none",
+            "allowed": allowed,
+            "rejected_share": dg.MetadataValue.json(shares),
+            "above": ", ".join(above) or "none",
         },
-    )  # fmt: skip
+    )
 
 
 _FAULTS = ("doubled", "broken", "orphans")
@@ -155,9 +159,12 @@ def _usable(table: Table, section: str, generations: str) -> dg.AssetChecksDefin
             passed=share <= allowed,
             severity=dg.AssetCheckSeverity.WARN,
             metadata={
-                "accepted": accepted, "rejected_share": share, "allowed": allowed, **dict(causes.iter_rows()),
+                "accepted": accepted,
+                "rejected_share": share,
+                "allowed": allowed,
+                **dict(causes.iter_rows()),
             },
-        )  # fmt: skip
+        )
 
     return answers_are_usable
 

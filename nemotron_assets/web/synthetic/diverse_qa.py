@@ -120,8 +120,14 @@ def rows(
                 continue
             tally.row(made.text, made.tokens)
             yield {
-                "id": row_id("web.diverse_qa", part.document, part.number), "parents": [part.document],
-                "snapshot": found.document["snapshot"], "text": made.text, "question_count": made.questions,
-                "prompt": DIVERSE_QA.name, "generator": generator, "generation_id": completion.id,
-                "language": found.document["language"], "tokens": made.tokens,
-            }  # fmt: skip
+                "id": row_id("web.diverse_qa", part.document, part.number),
+                "parents": [part.document],
+                "snapshot": found.document["snapshot"],
+                "text": made.text,
+                "question_count": made.questions,
+                "prompt": DIVERSE_QA.name,
+                "generator": generator,
+                "generation_id": completion.id,
+                "language": found.document["language"],
+                "tokens": made.tokens,
+            }

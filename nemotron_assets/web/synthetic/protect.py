@@ -38,7 +38,7 @@ _PIECES = {
     rf"(?:[ ]?(?:%|‰|°[CF]?)|[ ]?(?:{_LETTERED_UNITS})(?!\w)|(?!(?:st|nd|rd|th|s)(?!\w))[A-Za-z]\w*)?(?:[ ]?[€₽₫])?",
     "numbered": r"(?<!\w)[A-Za-z_][A-Za-z_]{0,100}\d\w*(?:\.\d+)*",  # H2O, x86, v1.2.3
     "mark": r"[{}<>]",  # no piece begins or ends here, but placeholders and the answer's wrapping use them
-}  # fmt: skip
+}
 _PIECE = re.compile("(?:" + "|".join(f"(?:{pattern})" for pattern in _PIECES.values()) + ")+")
 _PLACEHOLDER = re.compile(r"\{([A-Z]{1,4})\}")
 _BRACES = re.compile(r"[{}]")
@@ -46,13 +46,36 @@ _BRACES = re.compile(r"[{}]")
 #: English words that a translation may write in digits.
 _SPELLED = {
     word: str(number)
-    for number, words in enumerate((
-        "zero", "one first once", "two second twice both", "three third", "four fourth", "five fifth", "six sixth",
-        "seven seventh", "eight eighth", "nine ninth", "ten tenth", "eleven eleventh", "twelve twelfth dozen",
-    ))
+    for number, words in enumerate(
+        (
+            "zero",
+            "one first once",
+            "two second twice both",
+            "three third",
+            "four fourth",
+            "five fifth",
+            "six sixth",
+            "seven seventh",
+            "eight eighth",
+            "nine ninth",
+            "ten tenth",
+            "eleven eleventh",
+            "twelve twelfth dozen",
+        )
+    )
     for word in words.split()
-} | {"twenty": "20", "thirty": "30", "forty": "40", "fifty": "50", "sixty": "60", "seventy": "70", "eighty": "80",
-     "ninety": "90", "hundred": "100", "thousand": "1000"}  # fmt: skip
+} | {
+    "twenty": "20",
+    "thirty": "30",
+    "forty": "40",
+    "fifty": "50",
+    "sixty": "60",
+    "seventy": "70",
+    "eighty": "80",
+    "ninety": "90",
+    "hundred": "100",
+    "thousand": "1000",
+}
 
 
 class ProtectionError(ValueError):
@@ -110,10 +133,16 @@ def restore(text: str, pieces: Sequence[str]) -> str:
     invented = sorted(letters for letters in used if f"{{{letters}}}" not in numbers)
     found = Counter(pieces[numbers[f"{{{letters}}}"]] for letters in used.elements() if letters not in invented)
     wanted = Counter(pieces)
-    problems = [f"{kind} {', '.join(map(repr, sorted(some)))[:200]}" for kind, some in (
-        ("invented", invented), ("lost", wanted - found), ("repeated", found - wanted),
-        ("left", _BRACES.findall(_PLACEHOLDER.sub("", text))),
-    ) if some]  # fmt: skip
+    problems = [
+        f"{kind} {', '.join(map(repr, sorted(some)))[:200]}"
+        for kind, some in (
+            ("invented", invented),
+            ("lost", wanted - found),
+            ("repeated", found - wanted),
+            ("left", _BRACES.findall(_PLACEHOLDER.sub("", text))),
+        )
+        if some
+    ]
     if problems:
         raise ProtectionError("; ".join(problems))
     return _PLACEHOLDER.sub(lambda match: pieces[numbers[match[0]]], text)

@@ -107,7 +107,13 @@ def rows(
             continue
         tally.row(text, tokens, len(kept))
         yield {
-            "id": row_id("web.rephrased", document["id"], name), "parents": [document["id"]],
-            "snapshot": document["snapshot"], "prompt": name, "text": text, "language": document["language"],
-            "generator": generator, "generation_ids": [completion.id for completion, _ in kept], "tokens": tokens,
-        }  # fmt: skip
+            "id": row_id("web.rephrased", document["id"], name),
+            "parents": [document["id"]],
+            "snapshot": document["snapshot"],
+            "prompt": name,
+            "text": text,
+            "language": document["language"],
+            "generator": generator,
+            "generation_ids": [completion.id for completion, _ in kept],
+            "tokens": tokens,
+        }

@@ -268,11 +268,15 @@ class Draft:
         words = {number: protect.bare(self.translations[number]) for number in self.asked}
         languages = {number: detect(text) for number, text in words.items()}
         copied = [
-            number for number, text in words.items()
+            number
+            for number, text in words.items()
             if self.translations[number].casefold() == self.lines[number].source.text.casefold()
-            or (len(text) >= recipe.judged_line_characters and languages[number][0] == SOURCE
-                and languages[number][1] >= recipe.language_min_score)
-        ]  # fmt: skip
+            or (
+                len(text) >= recipe.judged_line_characters
+                and languages[number][0] == SOURCE
+                and languages[number][1] >= recipe.language_min_score
+            )
+        ]
         self.copied, self.detected = len(copied), detect("\n".join(words.values()))
         language, score = self.detected
         self.fault = None
@@ -366,9 +370,10 @@ def rows(drafts: Iterable[Draft], generator: str, count: CountTokens) -> Iterato
 def rejected(draft: Draft) -> Reject:
     """A draft without a translation for the quarantine, under the id of its row in web.translation_outcomes."""
     return Reject(
-        _outcome_id(draft), draft.fault.cause,
+        _outcome_id(draft),
+        draft.fault.cause,
         f"{draft.language}, sample {draft.sample['id']}, {draft.attempts} attempts: {draft.fault.detail}",
-    )  # fmt: skip
+    )
 
 
 @dataclass
@@ -425,20 +430,34 @@ def _outcome_id(draft: Draft) -> str:
 def _outcome(draft: Draft) -> dict:
     language, score = draft.detected or (None, None)
     return {
-        "id": _outcome_id(draft), "parents": [draft.sample["id"]], "snapshot": draft.sample["snapshot"],
-        "language": draft.language, "outcome": "accepted" if draft.accepted else "rejected",
-        "reason": draft.fault and draft.fault.cause, "detail": draft.fault and draft.fault.detail,
-        "lines": len(draft.lines), "asked_lines": len(draft.asked),
-        "failed_lines": 0 if draft.accepted else len(draft.faults) or len(draft.open), "copied_lines": draft.copied,
-        "attempts": draft.attempts, "detected": language, "detected_score": score,
-        "output_tokens": draft.output_tokens, "generation_ids": draft.generations,
-    }  # fmt: skip
+        "id": _outcome_id(draft),
+        "parents": [draft.sample["id"]],
+        "snapshot": draft.sample["snapshot"],
+        "language": draft.language,
+        "outcome": "accepted" if draft.accepted else "rejected",
+        "reason": draft.fault and draft.fault.cause,
+        "detail": draft.fault and draft.fault.detail,
+        "lines": len(draft.lines),
+        "asked_lines": len(draft.asked),
+        "failed_lines": 0 if draft.accepted else len(draft.faults) or len(draft.open),
+        "copied_lines": draft.copied,
+        "attempts": draft.attempts,
+        "detected": language,
+        "detected_score": score,
+        "output_tokens": draft.output_tokens,
+        "generation_ids": draft.generations,
+    }
 
 
 def _translated(draft: Draft, text: str, tokens: int, generator: str) -> dict:
     return {
         "id": row_id(TRANSLATED_DIVERSE_QA.full_name, draft.sample["id"], draft.language),
-        "parents": [draft.sample["id"]], "snapshot": draft.sample["snapshot"], "language": draft.language,
-        "text": text, "prompt": PROMPT, "generator": generator,
-        "generation_ids": [draft.kept[number] for number in sorted(draft.kept)], "tokens": tokens,
-    }  # fmt: skip
+        "parents": [draft.sample["id"]],
+        "snapshot": draft.sample["snapshot"],
+        "language": draft.language,
+        "text": text,
+        "prompt": PROMPT,
+        "generator": generator,
+        "generation_ids": [draft.kept[number] for number in sorted(draft.kept)],
+        "tokens": tokens,
+    }

@@ -77,9 +77,7 @@ def completeness(
 ) -> dict[str, int]:
     """The number of `samples` that were to be translated, and how much is wrong with what is stored about them."""
     pair = [pl.col("parents").list.first().alias("sample"), "language"]
-    wanted = choose(samples, recipe).select(sample="id").join(
-        pl.LazyFrame({"language": recipe.languages}), how="cross"
-    )  # fmt: skip
+    wanted = choose(samples, recipe).select(sample="id").join(pl.LazyFrame({"language": recipe.languages}), how="cross")
     stored, rows = outcomes.select(*pair, "outcome", "reason", "attempts"), translated.select("id", *pair)
     accepted = stored.filter(pl.col("outcome") == "accepted")
     never = (pl.col("attempts") == 0) & (pl.col("reason").is_null() | ~pl.col("reason").is_in(UNASKED))

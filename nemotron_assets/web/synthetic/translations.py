@@ -30,9 +30,13 @@ class SnapshotTranslations:
         )
         chosen = choose(samples.scan(), own).collect_batches(chunk_size=own.batch_samples, engine="streaming")
         drafts = translate(
-            (row for frame in chosen for row in frame.iter_rows(named=True)), own, count=writer.count,
-            room=prompt_room(own, writer.prompt_tokens), generate=writer.ask, detect=judge,
-        )  # fmt: skip
+            (row for frame in chosen for row in frame.iter_rows(named=True)),
+            own,
+            count=writer.count,
+            room=prompt_room(own, writer.prompt_tokens),
+            generate=writer.ask,
+            detect=judge,
+        )
         for table, frame in rows(map(self._counted, drafts), writer.name, writer.count):
             self._spools[table.full_name].add(frame)
 

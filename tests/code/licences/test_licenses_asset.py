@@ -19,11 +19,22 @@ RECIPE = CodeLicences()
 
 def rows(repo: str, files: dict[str, str]) -> list[dict]:
     return [
-        {"id": content_hash(repo + path), "parents": [], "repo": repo, "commit_id": "c0", "rel_path": path,
-         "language": "Python", "language_by": "extension", "content": text, "bytes": len(text), "encoding": "utf-8",
-         "blob_id": "0" * 40, "content_hash": content_hash(text)}
+        {
+            "id": content_hash(repo + path),
+            "parents": [],
+            "repo": repo,
+            "commit_id": "c0",
+            "rel_path": path,
+            "language": "Python",
+            "language_by": "extension",
+            "content": text,
+            "bytes": len(text),
+            "encoding": "utf-8",
+            "blob_id": "0" * 40,
+            "content_hash": content_hash(text),
+        }
         for path, text in files.items()
-    ]  # fmt: skip
+    ]
 
 
 def test_decisions_are_stored_and_texts_are_asked_about_once(tmp_path):

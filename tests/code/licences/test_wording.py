@@ -14,10 +14,12 @@ from tests.code.licences.test_traps import CODE, MIT
 @pytest.mark.parametrize(
     "words",
     [
-        "for non-commercial use only", "(for academic research only)", "unless you buy a commercial license",
+        "for non-commercial use only",
+        "(for academic research only)",
+        "unless you buy a commercial license",
         "but redistribution is prohibited without written consent of Acme",
     ],
-)  # fmt: skip
+)
 def test_a_restriction_on_the_line_of_a_match_is_seen(words, library):
     files = {"LICENSE": f"MIT License {words}\n", "a.py": CODE}
     assert decided(files, library)["a.py"].decision != "allowed"
@@ -105,8 +107,18 @@ def test_words_that_leave_a_choice(words, chosen):
 
 def test_terms_that_are_only_nearly_found_among_others_are_looked_at_alone():
     def match(score: float, start: int, end: int) -> dict:
-        return {"expression": "BSD-3-Clause", "rule": "bsd", "kind": "text", "score": score, "length": 200,
-                "start": start, "end": end, "files": [], "extra": "", "coverage": score}  # fmt: skip
+        return {
+            "expression": "BSD-3-Clause",
+            "rule": "bsd",
+            "kind": "text",
+            "score": score,
+            "length": 200,
+            "start": start,
+            "end": end,
+            "files": [],
+            "extra": "",
+            "coverage": score,
+        }
 
     def scan(text: str) -> Scan:
         alone = text == "three\nfour"

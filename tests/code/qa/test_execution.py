@@ -12,10 +12,15 @@ from tests.resources.test_sandbox import sandboxed
 
 SHELL = ("/bin/sh", "-c", "gcc -o program main.c && ./program")
 RECIPE = CodeExecution(
-    run="on", cpu_s=1, wall_s=60, memory_mb=256,
-    languages={"Python": CodeProgram(file="main.py", command=("{python}", "main.py")),
-               "C": CodeProgram(file="main.c", command=SHELL)},
-)  # fmt: skip
+    run="on",
+    cpu_s=1,
+    wall_s=60,
+    memory_mb=256,
+    languages={
+        "Python": CodeProgram(file="main.py", command=("{python}", "main.py")),
+        "C": CodeProgram(file="main.c", command=SHELL),
+    },
+)
 
 
 @sandboxed
@@ -48,8 +53,9 @@ def test_other_languages_are_run_as_the_recipe_says_or_it_says_not():
     except sandbox.SandboxError as error:
         pytest.skip(str(error))
     assert [found.outcome for found in execute(["int main(void) { return 0; }", "int main(void) { return x; }"])] == [
-        "ran", "failed",
-    ]  # fmt: skip
+        "ran",
+        "failed",
+    ]
     assert Executor(RECIPE, "Go")(["package main"]) == [Execution("not_run", "the recipe has no command for Go")]
 
 

@@ -78,7 +78,7 @@ class Thing:
 
 
 def long():
-''' + "".join(f"    x{n} = {n}\n" for n in range(40))  # fmt: skip
+''' + "".join(f"    x{n} = {n}\n" for n in range(40))
 
 
 def test_snippets_are_whole_functions_without_their_indentation():

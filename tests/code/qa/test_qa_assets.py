@@ -94,9 +94,12 @@ def _materialised(folder, tokenizer):
 
         def run(key, partition=None):
             made = dg.materialize(
-                [*assets.ASSETS, *checks.CHECKS, *inputs], instance=instance, resources=resources,
-                partition_key=partition, selection=dg.AssetSelection.assets(key),
-            )  # fmt: skip
+                [*assets.ASSETS, *checks.CHECKS, *inputs],
+                instance=instance,
+                resources=resources,
+                partition_key=partition,
+                selection=dg.AssetSelection.assets(key),
+            )
             return {e.check_name: e for e in made.get_asset_check_evaluations()}
 
         found = {None: run(SNIPPETS.asset_key)}

@@ -52,9 +52,17 @@ class Canned:
 def solved(language, solution, problem=PROBLEM, recipe=PUBLISHED, snippets=1, **canned):
     """Rows, rejects, and the tally for some snippets of a language."""
     frame = pl.LazyFrame(
-        [{"id": f"s{n}", "language": language, "snippet": CODES[language], "content_hash": f"{n}", "origin_hash": "o"}
-         for n in range(snippets)]
-    )  # fmt: skip
+        [
+            {
+                "id": f"s{n}",
+                "language": language,
+                "snippet": CODES[language],
+                "content_hash": f"{n}",
+                "origin_hash": "o",
+            }
+            for n in range(snippets)
+        ]
+    )
     rejects, tally = [], Tally()
     items, execute = Items([ITEM], recipe), Executor(recipe.execution, language)
     writer = Canned(problem, solution, **canned)

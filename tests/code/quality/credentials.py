@@ -23,9 +23,13 @@ ASSIGNED = (
     '#define API_SECRET "{}"', 'set password "{}"', 'if (password == "{}") {{', 'login(password="{}")',
 )  # fmt: skip
 ENVIRONMENT = (
-    "DB_PASSWORD={}", "SECRET_KEY={}", 'API_KEY="{}"', "export ADMIN_PASSWORD='{}'", "PASSWD: {}",
+    "DB_PASSWORD={}",
+    "SECRET_KEY={}",
+    'API_KEY="{}"',
+    "export ADMIN_PASSWORD='{}'",
+    "PASSWD: {}",
     "redis_password = {}",
-)  # fmt: skip
+)
 
 
 def drawn(rng: random.Random, length: int, alphabet: str = ALNUM) -> str:
@@ -69,15 +73,24 @@ def planted(seed: int) -> dict[str, list[tuple[str, str]]]:
         return str(rng.randint(10 ** (length - 1), 10**length - 1))
 
     add("aws key", "AK" + "IA" + of(16, UPPER))
-    add("aws secret", encoded(rng, 30), 'aws_secret_access_key = "{}"', "AWS_SECRET_ACCESS_KEY={}",
-        "aws_secret_access_key = {}", '<add key="AWSSecretKey" value="{}"/>')  # fmt: skip
+    add(
+        "aws secret",
+        encoded(rng, 30),
+        'aws_secret_access_key = "{}"',
+        "AWS_SECRET_ACCESS_KEY={}",
+        "aws_secret_access_key = {}",
+        '<add key="AWSSecretKey" value="{}"/>',
+    )
     add("gcp", "AI" + "za" + of(35))
     add("gcp", "GOC" + "SPX-" + of(28))
     add("gcp", key(rng, "").replace("\n", "\\n"), '{{"private_key": "{}"}}')
     add("azure", encoded(rng, 64), 'c = "AccountName=x;AccountKey={};EndpointSuffix=core.windows.net"')
     add("azure", of(3) + "8Q" + "~" + of(34))
-    add("azure", encoded(rng, 32).replace("+", "%2B").replace("/", "%2F").replace("=", "%3D"),
-        "https://x.blob.core.windows.net/c?sv=2020&sig={}")  # fmt: skip
+    add(
+        "azure",
+        encoded(rng, 32).replace("+", "%2B").replace("/", "%2F").replace("=", "%3D"),
+        "https://x.blob.core.windows.net/c?sv=2020&sig={}",
+    )
     for letter in "pousr":
         add("github", f"gh{letter}" + "_" + of(36))
     add("github", "github" + "_pat_" + of(22) + "_" + of(59))
@@ -95,9 +108,16 @@ def planted(seed: int) -> dict[str, list[tuple[str, str]]]:
     add("openai", "s" + "k-" + of(48))
     add("openai", "s" + "k-proj-" + of(60) + "_" + of(60))
     add("huggingface", "h" + "f_" + "".join(rng.choice(string.ascii_letters) for _ in range(34)))
-    for value in ("S" + "G." + of(22) + "." + of(43), "key" + "-" + of(32, HEX), "do" + "p_v1_" + of(64, HEX),
-                  "sh" + "pat_" + of(32, HEX), "sq" + "0csp-" + of(43), "dc" + "kr_pat_" + of(27),
-                  "M" + of(23) + "." + of(6) + "." + of(27), digits(9) + ":AA" + of(33)):  # fmt: skip
+    for value in (
+        "S" + "G." + of(22) + "." + of(43),
+        "key" + "-" + of(32, HEX),
+        "do" + "p_v1_" + of(64, HEX),
+        "sh" + "pat_" + of(32, HEX),
+        "sq" + "0csp-" + of(43),
+        "dc" + "kr_pat_" + of(27),
+        "M" + of(23) + "." + of(6) + "." + of(27),
+        digits(9) + ":AA" + of(33),
+    ):
         add("others", value)
     for name in ("RSA ", "EC ", "DSA ", "OPENSSH ", "", "ENCRYPTED "):
         add("private key", key(rng, name), 'K = """{}"""\n', "{}\n")
@@ -112,8 +132,14 @@ def planted(seed: int) -> dict[str, list[tuple[str, str]]]:
     for scheme in ("postgres", "postgresql+psycopg2", "mysql", "mongodb+srv", "amqp", "https"):
         add("address", of(14), f'u = "{scheme}://app:{{}}@db.internal:5432/x"')
     add("address", f"p{of(3)}$s!w{of(4)}", "DATABASE_URL=postgres://u:{}@10.0.0.5/x")
-    add("address", of(16), 'r = "redis://:{}@cache.internal:6379/0"', "jdbc:mysql://h/db?user=a&password={}",
-        '"Server=db;Database=x;User Id=sa;Password={};"', "curl https://bob:{}@api.internal/x")  # fmt: skip
+    add(
+        "address",
+        of(16),
+        'r = "redis://:{}@cache.internal:6379/0"',
+        "jdbc:mysql://h/db?user=a&password={}",
+        '"Server=db;Database=x;User Id=sa;Password={};"',
+        "curl https://bob:{}@api.internal/x",
+    )
     add("header", base64.b64encode(f"bob:{of(12)}".encode()).decode(), 'h = {{"Authorization": "Basic {}"}}')
     add("header", of(40), "Authorization: Bearer {}", 'h = {{"Authorization": "Bearer {}"}}')
     add("environment", of(20), *ENVIRONMENT)
@@ -137,38 +163,69 @@ def lookalikes(seed: int) -> dict[str, list[str]]:
     some = uuid.UUID(int=rng.getrandbits(128))
     return {
         "lock file": [
-            f'"integrity": "sha512-{encoded(rng, 64)}"', f'sha256 = "{of(64, HEX)}"',
+            f'"integrity": "sha512-{encoded(rng, 64)}"',
+            f'sha256 = "{of(64, HEX)}"',
             f"    --hash=sha256:{of(64, HEX)}",
-            f'checksum = "{of(64, HEX)}"', f"github.com/x/y v1.0.0 h1:{encoded(rng, 32)}",
+            f'checksum = "{of(64, HEX)}"',
+            f"github.com/x/y v1.0.0 h1:{encoded(rng, 32)}",
         ],
         "uuid": [f'id = "{some}"', f'KEY = uuid.UUID("{some}")', f'"tokenId": "{some}"'],
-        "data": [f'data = "{encoded(rng, 60)}"', f'src="data:image/png;base64,{encoded(rng, 90)}"',
-                 f'expected = b"{encoded(rng, 33)}"'],
+        "data": [
+            f'data = "{encoded(rng, 60)}"',
+            f'src="data:image/png;base64,{encoded(rng, 90)}"',
+            f'expected = b"{encoded(rng, 33)}"',
+        ],
         "commit": [f"rev: {of(40, HEX)}", f"uses: actions/checkout@{of(40, HEX)}", f'"sha": "{of(40, HEX)}"'],
-        "public key": [f"ssh-rsa AAAAB3NzaC1yc2E{encoded(rng, 200)}", block("PUBLIC KEY"), block("CERTIFICATE"),
-                       block("PGP PUBLIC KEY BLOCK"), f'public_key = "{of(44)}"',
-                       f'<assembly publicKeyToken="{of(16, HEX)}"/>'],
+        "public key": [
+            f"ssh-rsa AAAAB3NzaC1yc2E{encoded(rng, 200)}",
+            block("PUBLIC KEY"),
+            block("CERTIFICATE"),
+            block("PGP PUBLIC KEY BLOCK"),
+            f'public_key = "{of(44)}"',
+            f'<assembly publicKeyToken="{of(16, HEX)}"/>',
+        ],
         "colour": ["color: #a1b2c3;", '--token-color: "#1f2e3d4c";', 'token_color = "#a1b2c3d4e5f6"'],
         "checksum": [f'md5_key_hash = "{of(32, HEX)}"', f'etag = "{of(32, HEX)}"', f'cache_key = "{of(32, HEX)}"'],
         "code": [
-            "password = getpass()", 'password = os.environ["DB_PASSWORD_1"]', "password: process.env.PASSWORD_V2,",
-            "password = config.get('database', 'password2')", "self.password = password",
+            "password = getpass()",
+            'password = os.environ["DB_PASSWORD_1"]',
+            "password: process.env.PASSWORD_V2,",
+            "password = config.get('database', 'password2')",
+            "self.password = password",
             "api_key = settings.API_KEY_V2",
-            'secret = Secret.from_file("/run/secrets/db-pass-1")', 'PASSWORD = re.compile(r"^[A-Za-z0-9]{8,}$")',
-            'secret_name = "prod-db-credentials-2"', 'token_url = "https://auth.internal/oauth2/v2.0/token"',
-            'tokenizer = "GPT2BPETokenizer"', 'API_KEY_HEADER = "X-Api-Key-2"', 'password = "${DB_PASSWORD_V2}"',
-            'password = "{{ vault_db_password2 }}"', "API_KEY=$API_KEY_V2", "DB_PASSWORD=${DB_PASSWORD1:-}",
-            "password_hash = hash_password(password, rounds=12)", "token_count=1024",
+            'secret = Secret.from_file("/run/secrets/db-pass-1")',
+            'PASSWORD = re.compile(r"^[A-Za-z0-9]{8,}$")',
+            'secret_name = "prod-db-credentials-2"',
+            'token_url = "https://auth.internal/oauth2/v2.0/token"',
+            'tokenizer = "GPT2BPETokenizer"',
+            'API_KEY_HEADER = "X-Api-Key-2"',
+            'password = "${DB_PASSWORD_V2}"',
+            'password = "{{ vault_db_password2 }}"',
+            "API_KEY=$API_KEY_V2",
+            "DB_PASSWORD=${DB_PASSWORD1:-}",
+            "password_hash = hash_password(password, rounds=12)",
+            "token_count=1024",
             "$password = $_POST['password1'];",
-            'passwordKey: "settings.account.password2",', 'TOKEN = "urn:ietf:params:oauth:token-type:jwt2"',
-            "SECRET_KEY = get_random_string(50)", 'tokens = tokenize("def f(x1): return x2")',
+            'passwordKey: "settings.account.password2",',
+            'TOKEN = "urn:ietf:params:oauth:token-type:jwt2"',
+            "SECRET_KEY = get_random_string(50)",
+            'tokens = tokenize("def f(x1): return x2")',
             'credentials = "include"',
-            'key_name = "ssh-key-2021-05-17"', 'password = "$PASSWORD1"', 'password = "#password-1"',
+            'key_name = "ssh-key-2021-05-17"',
+            'password = "$PASSWORD1"',
+            'password = "#password-1"',
         ],
         "placeholder": [
-            'password = "changeme123456"', 'api_key = "YOUR_API_KEY_HERE1"', "AKIA" + "IOSFODNN7EXAMPLE",
-            'token = "xxxxxxxxxxxxxxxx1"', "postgres://user:password@localhost/db", "https://user:pass@example.com",
-            "mysql://root:${PASS}@db/x", "https://user:{password}@host/x", "smb://me:mypassword@server/share",
-            "mongodb://<user>:<password>@host", 'password = "Password123"',
+            'password = "changeme123456"',
+            'api_key = "YOUR_API_KEY_HERE1"',
+            "AKIA" + "IOSFODNN7EXAMPLE",
+            'token = "xxxxxxxxxxxxxxxx1"',
+            "postgres://user:password@localhost/db",
+            "https://user:pass@example.com",
+            "mysql://root:${PASS}@db/x",
+            "https://user:{password}@host/x",
+            "smb://me:mypassword@server/share",
+            "mongodb://<user>:<password>@host",
+            'password = "Password123"',
         ],
-    }  # fmt: skip
+    }

@@ -37,9 +37,12 @@ ITEM = {
 # path: (language, text, decision, rules it must fail)
 CASES = {
     "src/good.py": ("Python", GOOD, "allowed", []),
-    "src/secret.py": ("Python",
-    GOOD + f'\nKEY = "{PLANTED["aws_key"]}"\npassword = "{drawn(30)}"\n# by a.b@gmail.com\n',
-                      "allowed", []),
+    "src/secret.py": (
+        "Python",
+        GOOD + f'\nKEY = "{PLANTED["aws_key"]}"\npassword = "{drawn(30)}"\n# by a.b@gmail.com\n',
+        "allowed",
+        [],
+    ),
     "src/gpl.py": ("Python", GOOD + "\nx = 1\n", "rejected", ["licence_rejected"]),
     "src/unsure.py": ("Python", GOOD + "\nx = 2\n", "review", ["licence_review"]),
     "src/nothing.py": ("Python", GOOD + "\nx = 3\n", None, ["no_licence"]),
@@ -50,17 +53,28 @@ CASES = {
     "src/broken.py": ("Python", GOOD + "\ndef (\n", "allowed", ["syntax_ok"]),
     "src/short.py": ("Python", "x = 1\n", "allowed", ["lines", "words", "characters"]),
     "src/all.min.js": ("JavaScript", "var a=1;" * 400, "rejected", ["licence_rejected", "minified", "longest_line"]),
-}  # fmt: skip
+}
 
 
 def rows() -> pl.DataFrame:
     schema = FILES.empty().schema
     made = [
-        {"id": path, "parents": ["r"], "repo": "a/b", "commit_id": "0", "rel_path": path, "language": language,
-         "language_by": "extension", "content": text, "bytes": len(text.encode()), "encoding": "utf-8", "blob_id": "0",
-         "content_hash": content_hash(text)}
+        {
+            "id": path,
+            "parents": ["r"],
+            "repo": "a/b",
+            "commit_id": "0",
+            "rel_path": path,
+            "language": language,
+            "language_by": "extension",
+            "content": text,
+            "bytes": len(text.encode()),
+            "encoding": "utf-8",
+            "blob_id": "0",
+            "content_hash": content_hash(text),
+        }
         for path, (language, text, *_) in CASES.items()
-    ]  # fmt: skip
+    ]
     return pl.DataFrame(made, schema=schema)
 
 
@@ -75,10 +89,18 @@ def house(tmp_path_factory):
     lake = Lakehouse(root=str(tmp_path_factory.mktemp("lake")))
     lake.write(FILES, rows())
     decided = [
-        {"id": f"l{n}", "parents": [path], "file": path, "repo": "a/b", "rel_path": path, "decision": decision,
-         "license": "MIT" if decision == "allowed" else "GPL-3.0-only"}
-        for n, (path, (_, _, decision, _)) in enumerate(CASES.items()) if decision
-    ]  # fmt: skip
+        {
+            "id": f"l{n}",
+            "parents": [path],
+            "file": path,
+            "repo": "a/b",
+            "rel_path": path,
+            "decision": decision,
+            "license": "MIT" if decision == "allowed" else "GPL-3.0-only",
+        }
+        for n, (path, (_, _, decision, _)) in enumerate(CASES.items())
+        if decision
+    ]
     lake.write(LICENSES, filled(LICENSES, decided))
     copy = {"id": "d", "parents": ["src/copy.py"], "duplicate_of": "src/good.py", "kind": "exact", "similarity": 1.0}
     lake.write(DUPLICATES, filled(DUPLICATES, [copy]))
@@ -89,9 +111,11 @@ def house(tmp_path_factory):
     def run() -> dg.ExecuteInProcessResult:
         with dg.DagsterInstance.ephemeral() as instance:
             return dg.materialize(
-                [*GIVEN, *ASSETS, *CHECKS], instance=instance, resources=resources,
+                [*GIVEN, *ASSETS, *CHECKS],
+                instance=instance,
+                resources=resources,
                 selection=dg.AssetSelection.assets(*(asset.key for asset in ASSETS)),
-            )  # fmt: skip
+            )
 
     yield lake, run, run()
     compute.close()

@@ -61,9 +61,11 @@ def test_bounds_as_plain_python_applies_them(language, numbers):
     numbers = {name: int(v) if v is not None and name in WHOLE else v for name, v in numbers.items()}
     row = {**FINE, **numbers}
     expected = {
-        name for name, bounds in rules.rules_of(language, RECIPE).items() if row[name] is not None
+        name
+        for name, bounds in rules.rules_of(language, RECIPE).items()
+        if row[name] is not None
         and ((bounds.min is not None and row[name] < bounds.min) or (bounds.max is not None and row[name] > bounds.max))
-    }  # fmt: skip
+    }
     assert set(failed("src/a", language, **numbers)) - {"minified"} == expected
 
 
@@ -111,9 +113,22 @@ def test_minified_with_a_licence_before_it():
 
 
 def test_paths_that_only_look_alike():
-    for path in ("src/vendor_api.py", "vendor.py", "src/distance.py", "distribution/a.py", "src/dist.py", "pods.py",
-                 "podspec/a.py", "site_packages.py", "src/node_modules.py", "externally/a.py", "contributing/a.py",
-                 "src/pb2.py", "designer.py", "promoc_a.cpp"):  # fmt: skip
+    for path in (
+        "src/vendor_api.py",
+        "vendor.py",
+        "src/distance.py",
+        "distribution/a.py",
+        "src/dist.py",
+        "pods.py",
+        "podspec/a.py",
+        "site_packages.py",
+        "src/node_modules.py",
+        "externally/a.py",
+        "contributing/a.py",
+        "src/pb2.py",
+        "designer.py",
+        "promoc_a.cpp",
+    ):
         assert failed(path) == []
     for path in ("src/vendoring.py", "src/contributors.py", "src/admin.js", "minimap.py", "external_api.py"):
         assert failed(path) == []

@@ -81,10 +81,23 @@ def corpus(tmp_path_factory):
     )
     lake = Lakehouse(root=str(tmp_path_factory.mktemp("lake")))
     compute = Compute(**{**recipe.compute.model_dump(), "workers": 1})
-    resources = {"lake": lake, "io_manager": lake, "recipe": recipe, "compute": compute,
-                 "crawl": Crawl.from_recipe(recipe.crawl)}  # fmt: skip
-    chosen = [sources.repositories, sources.files, sources.rejected_files, sources.contents, licenses,
-              sources.duplicates, benchmarks, *ASSETS]  # fmt: skip
+    resources = {
+        "lake": lake,
+        "io_manager": lake,
+        "recipe": recipe,
+        "compute": compute,
+        "crawl": Crawl.from_recipe(recipe.crawl),
+    }
+    chosen = [
+        sources.repositories,
+        sources.files,
+        sources.rejected_files,
+        sources.contents,
+        licenses,
+        sources.duplicates,
+        benchmarks,
+        *ASSETS,
+    ]
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize([*chosen, *CHECKS], instance=instance, resources=resources)
     compute.close()

@@ -131,10 +131,19 @@ def test_addresses_of_people_and_machines():
 
 @pytest.mark.parametrize(
     "line",
-    ["part = layout[2::4] + layout[3::2]", 'GIVEN_NAME = ObjectIdentifier("2.5.4.42")', "oid = '1.3.101.113'",
-     "name = this@MainActivity.name", "listOf(1).forEach { return@forEach }", 'version="1.2.3.4"', "host = 0.0.0.0",
-     "# RFC 5737: 192.0.2.1, 198.51.100.7 and 2001:db8::1", "ssh git@github.com:a/b.git", "a @ b.T"],
-)  # fmt: skip
+    [
+        "part = layout[2::4] + layout[3::2]",
+        'GIVEN_NAME = ObjectIdentifier("2.5.4.42")',
+        "oid = '1.3.101.113'",
+        "name = this@MainActivity.name",
+        "listOf(1).forEach { return@forEach }",
+        'version="1.2.3.4"',
+        "host = 0.0.0.0",
+        "# RFC 5737: 192.0.2.1, 198.51.100.7 and 2001:db8::1",
+        "ssh git@github.com:a/b.git",
+        "a @ b.T",
+    ],
+)
 def test_code_that_looks_like_addresses_stays(line):
     assert clean(line, RECIPE).text == line
 

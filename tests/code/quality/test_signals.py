@@ -27,10 +27,17 @@ TEXTS = st.one_of(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), s
 
 def frame(*texts: str, language: str = "Python") -> pl.DataFrame:
     rows = [
-        {"id": str(n), "repo": "a/b", "commit_id": "0", "rel_path": f"f{n}", "language": language,
-         "bytes": len(text.encode()), "content": text}
+        {
+            "id": str(n),
+            "repo": "a/b",
+            "commit_id": "0",
+            "rel_path": f"f{n}",
+            "language": language,
+            "bytes": len(text.encode()),
+            "content": text,
+        }
         for n, text in enumerate(texts)
-    ]  # fmt: skip
+    ]
     return pl.DataFrame(rows)
 
 
@@ -120,8 +127,10 @@ def test_what_the_bytes_drop_is_not_parsed():
 
 def test_only_bounds_that_decide_what_is_parsed_read_files_again():
     recipe = CodeQuality()
-    other = {name: CodeQuality(code_rules={**recipe.code_rules, name: Bounds(max=0.3)})
-             for name in ("assert_line_share", "letter_share")}  # fmt: skip
+    other = {
+        name: CodeQuality(code_rules={**recipe.code_rules, name: Bounds(max=0.3)})
+        for name in ("assert_line_share", "letter_share")
+    }
     assert (
         signals.version(other["assert_line_share"]) == signals.version(recipe) != signals.version(other["letter_share"])
     )

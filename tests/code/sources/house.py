@@ -37,9 +37,10 @@ def licenses(files: Reader):
     )
     gnu = pl.col("repo").str.starts_with("gnu/")
     told = rows.collect().with_columns(
-        id=pl.col("file"), license=pl.when(gnu).then(pl.lit("GPL-3.0-only")).otherwise(pl.lit("MIT")),
+        id=pl.col("file"),
+        license=pl.when(gnu).then(pl.lit("GPL-3.0-only")).otherwise(pl.lit("MIT")),
         decision=pl.when(gnu).then(pl.lit("rejected")).otherwise(pl.lit("allowed")),
-    )  # fmt: skip
+    )
     parts = told.partition_by("repo", as_dict=True)
     schema = LICENSES.empty().schema
     unknown = [
@@ -60,9 +61,12 @@ def licenses(files: Reader):
 @table_asset(
     CURATED,
     recipe=(),
-    ins={"files": dg.AssetIn(FILES.asset_key), "licences": dg.AssetIn(LICENSES.asset_key),
-         "duplicates": dg.AssetIn(DUPLICATES.asset_key)},
-)  # fmt: skip
+    ins={
+        "files": dg.AssetIn(FILES.asset_key),
+        "licences": dg.AssetIn(LICENSES.asset_key),
+        "duplicates": dg.AssetIn(DUPLICATES.asset_key),
+    },
+)
 def curated(files: Reader, licences: Reader, duplicates: Reader):
     """Stands for the room of quality: all that may be used and is no copy."""
     allowed = licences.scan().filter(pl.col("decision") == "allowed").select("license", id="file")
@@ -90,9 +94,12 @@ class House(NamedTuple):
     def run(self, code_sources: CodeSources, *, raise_on_error: bool = True) -> dg.ExecuteInProcessResult:
         recipe: Recipe = current_recipe().model_copy(update={"code_sources": code_sources})
         resources = {
-            "lake": self.lake, "io_manager": self.lake, "recipe": recipe, "compute": self.compute,
+            "lake": self.lake,
+            "io_manager": self.lake,
+            "recipe": recipe,
+            "compute": self.compute,
             "crawl": Crawl.from_recipe(recipe.crawl),
-        }  # fmt: skip
+        }
         with dg.DagsterInstance.ephemeral() as instance:
             return dg.materialize(
                 [*ROOM, licenses, curated, *checks.CHECKS],

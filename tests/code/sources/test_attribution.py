@@ -86,9 +86,15 @@ def test_twice_the_same_and_complete(lake):
 def test_what_is_missing_is_named(lake):
     own = rows(lake).filter(pl.col("origin") == "repository")
     assert incomplete(own.to_arrow().to_batches(), lake.read(METADATA).scan(), FULL) == [
-        ("own/both", "Apache-2.0"), ("own/exception", "LLVM-exception"), ("own/holders", "MIT"), ("own/line", "MIT"),
-        ("own/manifest", "MIT"), ("own/neither", "Apache-2.0"), ("own/neither", "MIT"), ("own/stub", "MIT"),
-    ]  # fmt: skip
+        ("own/both", "Apache-2.0"),
+        ("own/exception", "LLVM-exception"),
+        ("own/holders", "MIT"),
+        ("own/line", "MIT"),
+        ("own/manifest", "MIT"),
+        ("own/neither", "Apache-2.0"),
+        ("own/neither", "MIT"),
+        ("own/stub", "MIT"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["MIT", "Apache-2.0", "BSD-3-Clause", "Zlib", "PostgreSQL", "LLVM-exception"])

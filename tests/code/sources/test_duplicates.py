@@ -27,21 +27,43 @@ def lake_with(folder, files, repositories=()):
     lake = Lakehouse(root=str(folder))
     known = dict(repositories)
     rows = [
-        {"id": file_id(repo, COMMIT, path), "parents": [repository_id(repo, COMMIT)], "repo": repo, "commit_id": COMMIT,
-         "rel_path": path, "language": (*more, "Python")[0], "language_by": "extension", "content": text,
-         "bytes": len(text.encode()), "encoding": "utf-8", "blob_id": "", "content_hash": content_hash(text)}
+        {
+            "id": file_id(repo, COMMIT, path),
+            "parents": [repository_id(repo, COMMIT)],
+            "repo": repo,
+            "commit_id": COMMIT,
+            "rel_path": path,
+            "language": (*more, "Python")[0],
+            "language_by": "extension",
+            "content": text,
+            "bytes": len(text.encode()),
+            "encoding": "utf-8",
+            "blob_id": "",
+            "content_hash": content_hash(text),
+        }
         for repo, path, text, *more in files
-    ]  # fmt: skip
+    ]
     schema = FILES.empty().schema
     frame = pl.DataFrame(rows, schema=schema)
     lake.write(
         FILES, Parts(Part(r, "1", lambda r=r: frame.filter(pl.col("repo") == r)) for r in frame["repo"].unique())
     )
     about = [
-        {"id": repository_id(repo, COMMIT), "repo": repo, "commit_id": COMMIT, "source": "s", "kind": "git",
-         "location": "", "version": None, "updated_at": None, "stars": None, "fingerprint": "", **known.get(repo, {})}
+        {
+            "id": repository_id(repo, COMMIT),
+            "repo": repo,
+            "commit_id": COMMIT,
+            "source": "s",
+            "kind": "git",
+            "location": "",
+            "version": None,
+            "updated_at": None,
+            "stars": None,
+            "fingerprint": "",
+            **known.get(repo, {}),
+        }
         for repo in sorted(set(frame["repo"]))
-    ]  # fmt: skip
+    ]
     lake.write(REPOSITORIES, pl.DataFrame(about, schema=REPOSITORIES.empty().schema))
     return lake
 
@@ -104,8 +126,9 @@ def test_the_licence_that_asks_for_least_wins_before_all_else(tmp_path):
     told = {"a/a": ("GPL-3.0-only", "rejected"), "b/b": ("Apache-2.0", "allowed"), "c/c": ("MIT", "allowed")}
     licences = pl.DataFrame(
         [(file_id(repo, COMMIT, "x"), *licence) for repo, licence in told.items()],
-        schema=["id", "licence", "decision"], orient="row",
-    )  # fmt: skip
+        schema=["id", "licence", "decision"],
+        orient="row",
+    )
     rows = found(lake, [licences])
     assert rows["a/a", "x"]["why"] == "licence: MIT before GPL-3.0-only"
     assert rows["b/b", "x"]["why"] == "licence: MIT before Apache-2.0"

@@ -119,9 +119,16 @@ def test_what_was_renamed_changed_or_lost_is_told_apart(tmp_path):
     wanted += [{"repo": "../o", "commit_id": COMMIT, "rel_path": "v.py"}]
     found = outcomes(tmp_path, wanted)
     assert {path: r.outcome for path, r in found.items()} == {
-        "a.py": "renamed", "b.py": "changed", "c.bin": "unreadable", "gone.py": "missing_file", "swapped.py": "renamed",
-        "z.py": "missing_repository", "w.py": "missing_repository", "../up": "unusable_row", "v.py": "unusable_row",
-    }  # fmt: skip
+        "a.py": "renamed",
+        "b.py": "changed",
+        "c.bin": "unreadable",
+        "gone.py": "missing_file",
+        "swapped.py": "renamed",
+        "z.py": "missing_repository",
+        "w.py": "missing_repository",
+        "../up": "unusable_row",
+        "v.py": "unusable_row",
+    }
     assert (found["a.py"].path, found["a.py"].content) == ("new/a.py", "print(1)\n")
     assert (found["swapped.py"].path, found["swapped.py"].content) == ("y.py", "x = 3\n")
     assert found["b.py"].content is None
@@ -150,8 +157,9 @@ def test_archives_of_a_server(tmp_path):
 
 def test_an_archive_over_the_limits_is_no_proof(tmp_path):
     (tmp_path / "o").mkdir()
-    (tmp_path / "o" / "r.tar").write_bytes(tar([("r/a.py", b"x" * 50_000, {}), ("r/b.py", b"1", {})], mode="w",
-                                               pax_headers={"comment": COMMIT}))  # fmt: skip
+    (tmp_path / "o" / "r.tar").write_bytes(
+        tar([("r/a.py", b"x" * 50_000, {}), ("r/b.py", b"1", {})], mode="w", pax_headers={"comment": COMMIT})
+    )
     wanted = rows({"a.py": b"x" * 50_000, "b.py": b"1"})
     found = outcomes(tmp_path, wanted, limits(max_file_mb=0.01))
     assert {path: r.outcome for path, r in found.items()} == {"a.py": "unreadable", "b.py": "same"}

@@ -154,12 +154,13 @@ def shelf(tmp_path):
 def sources_of(shelf, **changes):
     return limits(
         sources=[
-            source("dump", "parquet", shelf / "dump").model_dump(), source("gits", "git", shelf / "gits").model_dump(),
+            source("dump", "parquet", shelf / "dump").model_dump(),
+            source("gits", "git", shelf / "gits").model_dump(),
             source("archives", "archive", shelf / "archives").model_dump(),
         ],
         max_unreadable_share=0.5,
         **changes,
-    )  # fmt: skip
+    )
 
 
 def test_every_kind_of_source_and_every_fate(shelf, tmp_path):
@@ -167,22 +168,36 @@ def test_every_kind_of_source_and_every_fate(shelf, tmp_path):
     result = made.run(sources_of(shelf))
     assert failed(result) <= {"every_repository_is_attributed"}
     assert set(made.rows(REPOSITORIES).select("repo", "kind").iter_rows()) == {
-        ("o/dump", "parquet"), ("o/git", "git"), ("o/tar", "archive"), ("o/zip", "archive"), ("o/broken", "archive"),
-    }  # fmt: skip
-    files = {(r, p): (lang, by) for r, p, lang, by in
-             made.rows(FILES).select("repo", "rel_path", "language", "language_by").iter_rows()}  # fmt: skip
+        ("o/dump", "parquet"),
+        ("o/git", "git"),
+        ("o/tar", "archive"),
+        ("o/zip", "archive"),
+        ("o/broken", "archive"),
+    }
+    files = {
+        (r, p): (lang, by)
+        for r, p, lang, by in made.rows(FILES).select("repo", "rel_path", "language", "language_by").iter_rows()
+    }
     assert {key: files[key] for key in files if "LICENSE" not in key[1] and "COPYING" not in key[1]} == {
-        ("o/dump", "a.py"): ("Python", "extension"), ("o/git", "b.go"): ("Go", "extension"),
-        ("o/tar", "c.c"): ("C", "extension"), ("o/zip", "d.rs"): ("Rust", "extension"),
-    }  # fmt: skip
+        ("o/dump", "a.py"): ("Python", "extension"),
+        ("o/git", "b.go"): ("Go", "extension"),
+        ("o/tar", "c.c"): ("C", "extension"),
+        ("o/zip", "d.rs"): ("Rust", "extension"),
+    }
     rejected = {(r, p): fate for r, p, fate in made.rows(REJECTED_FILES).select("repo", "rel_path", "fate").iter_rows()}
     assert rejected == {
-        ("o/dump", "a.py"): "duplicate_path", ("o/dump", "../up.py"): "path_unsafe",
-        ("o/dump", "none.py"): "unreadable", ("o/dump", "big.txt"): "too_large", ("o/git", "empty"): "empty",
-        ("o/git", "l.go"): "symlink", ("o/tar", "data.bin"): "lfs_pointer", ("o/tar", "image.png"): "binary",
-        ("o/tar", "odd.txt"): "undecodable", ("o/tar", "../../../evil.sh"): "path_unsafe",
+        ("o/dump", "a.py"): "duplicate_path",
+        ("o/dump", "../up.py"): "path_unsafe",
+        ("o/dump", "none.py"): "unreadable",
+        ("o/dump", "big.txt"): "too_large",
+        ("o/git", "empty"): "empty",
+        ("o/git", "l.go"): "symlink",
+        ("o/tar", "data.bin"): "lfs_pointer",
+        ("o/tar", "image.png"): "binary",
+        ("o/tar", "odd.txt"): "undecodable",
+        ("o/tar", "../../../evil.sh"): "path_unsafe",
         ("o/tar", "device"): "special",
-    }  # fmt: skip
+    }
     contents = {row["repo"]: row for row in made.rows(CONTENTS).iter_rows(named=True)}
     assert contents["o/broken"]["outcome"].startswith("damaged") and contents["o/broken"]["entries"] == 0
     assert contents["o/tar"]["licence_files"] == ["COPYING"]

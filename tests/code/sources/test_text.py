@@ -85,8 +85,14 @@ def test_what_is_no_text_has_its_fate(data, fate):
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.one_of(st.binary(max_size=600), st.text(max_size=200).map(lambda t: t.encode("utf-8", "ignore")),
-                 st.text(max_size=100).map(lambda t: t.encode("utf-16", "ignore"))), st.text(max_size=40))  # fmt: skip
+@given(
+    st.one_of(
+        st.binary(max_size=600),
+        st.text(max_size=200).map(lambda t: t.encode("utf-8", "ignore")),
+        st.text(max_size=100).map(lambda t: t.encode("utf-16", "ignore")),
+    ),
+    st.text(max_size=40),
+)
 def test_any_bytes_become_text_that_a_table_can_hold_or_a_fate(data, name):
     decoded = decode(data, 0.02)
     assert (decoded.text is None) == (decoded.fate != "kept")

@@ -24,12 +24,23 @@ QUESTION = (
 ITEM = {"id": "i0", "benchmark": "gsm8k", "item": "gsm8k-0", "question": QUESTION, "choices": [], "entry_point": None,
         "tests": [], "answer": "In the afternoon she makes 24 * 2 = <<24*2=48>>48 rolls. Together these are 72 rolls, "
         "a third of them is 24, so the school gets 72 - 24 = 48 rolls. #### 48"}  # fmt: skip
-SHORT = ITEM | {"id": "i1", "benchmark": "mmlu", "item": "mmlu-0",
-                "question": "Find the order of the factor group Z_6/<3>.",
-                "choices": ["2", "3", "6", "12"], "answer": "3"}  # fmt: skip
-CODE = ITEM | {"id": "i2", "benchmark": "humaneval", "item": "HumanEval/0", "entry_point": "f",
-               "question": "def f(x):\n    return", "answer": "    for i in range(len(x)):\n        if x[i] > 0:\n"
-               "            return True\n    return False\n", "tests": ["assert f([1])"]}  # fmt: skip
+SHORT = ITEM | {
+    "id": "i1",
+    "benchmark": "mmlu",
+    "item": "mmlu-0",
+    "question": "Find the order of the factor group Z_6/<3>.",
+    "choices": ["2", "3", "6", "12"],
+    "answer": "3",
+}
+CODE = ITEM | {
+    "id": "i2",
+    "benchmark": "humaneval",
+    "item": "HumanEval/0",
+    "entry_point": "f",
+    "question": "def f(x):\n    return",
+    "answer": "    for i in range(len(x)):\n        if x[i] > 0:\n            return True\n    return False\n",
+    "tests": ["assert f([1])"],
+}
 
 
 def items(*rows, embed=None, **changes) -> c.Items:

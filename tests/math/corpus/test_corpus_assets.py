@@ -58,11 +58,22 @@ def _pages() -> list[dict]:
     texts[4] = texts[3]  # the same page twice
     texts[5] += f"\n\nExercise. {QUESTION} Show that $p > {5}$."
     return [
-        {"id": row_id(RENDERED.full_name, n), "parents": [f"page {n}"], "snapshot": SNAPSHOT, "warc_file": FILE,
-         "url": f"https://math.example/{n}", "host": "math.example", "fetched_at": datetime(2024, 12, 1, n, tzinfo=UTC),
-         "language": "en", "text": text, "characters": len(text), "formulas": 3, "content_hash": content_hash(text)}
+        {
+            "id": row_id(RENDERED.full_name, n),
+            "parents": [f"page {n}"],
+            "snapshot": SNAPSHOT,
+            "warc_file": FILE,
+            "url": f"https://math.example/{n}",
+            "host": "math.example",
+            "fetched_at": datetime(2024, 12, 1, n, tzinfo=UTC),
+            "language": "en",
+            "text": text,
+            "characters": len(text),
+            "formulas": 3,
+            "content_hash": content_hash(text),
+        }
         for n, text in enumerate(texts)
-    ]  # fmt: skip
+    ]
 
 
 def _answer(body: dict) -> str:
@@ -128,8 +139,19 @@ def _materialised(folder, tokenizer):
     lake.write(MATH_WRITER, frame(MATH_WRITER, [writer]))
     made = scorers.train_ridge([p["text"] for p in pages], list(range(12)), [], numbers.quality, folder / "edu")
     uri, sha256 = lake.put_weights(made.folder, "edu")
-    rows = [{"id": n, "name": n, "version": "1", "kind": "ridge", "uri": uri, "sha256": sha256, "metrics": "{}",
-             "at": datetime.now(UTC)} for n in ("edu_a", "edu_b", "reference")]  # fmt: skip
+    rows = [
+        {
+            "id": n,
+            "name": n,
+            "version": "1",
+            "kind": "ridge",
+            "uri": uri,
+            "sha256": sha256,
+            "metrics": "{}",
+            "at": datetime.now(UTC),
+        }
+        for n in ("edu_a", "edu_b", "reference")
+    ]
     lake.write(QUALITY_SCORERS, frame(QUALITY_SCORERS, rows))
     endpoint = Endpoint(_answer)
     with endpoint.serve() as url, dg.DagsterInstance.ephemeral() as instance:
@@ -139,15 +161,21 @@ def _materialised(folder, tokenizer):
         resources = {"io_manager": lake, "lake": lake, "recipe": recipe, "compute": compute, "gpu": gpu}
         partitioned = assets.cleaned.partitions_def
         inputs = [
-            dg.AssetSpec(t.asset_key, partitions_def=partitioned if t.partition_by else None)
-            .with_io_manager_key("io_manager") for t in OUTSIDE
-        ]  # fmt: skip
+            dg.AssetSpec(t.asset_key, partitions_def=partitioned if t.partition_by else None).with_io_manager_key(
+                "io_manager"
+            )
+            for t in OUTSIDE
+        ]
 
         def run(keys, partition):
             chosen = dg.AssetSelection.assets(*keys)
             return dg.materialize(
-                [*GRAPH, *inputs], instance=instance, resources=resources, partition_key=partition, selection=chosen,
-            )  # fmt: skip
+                [*GRAPH, *inputs],
+                instance=instance,
+                resources=resources,
+                partition_key=partition,
+                selection=chosen,
+            )
 
         def whole():
             results = [run([CLEANED.asset_key], SNAPSHOT), run([MATH_SCORERS.asset_key], None)]

@@ -56,8 +56,9 @@ def test_every_packing_gives_the_same_files_without_their_common_folder(pack):
 
 def test_a_zip_gives_the_same_and_no_folder_is_cut_that_is_not_common():
     assert {e.path: e.data for e in entries(zipped([("a/x.py", b"1"), ("a/b/y.c", b"2")]))} == {
-        "x.py": b"1", "b/y.c": b"2",
-    }  # fmt: skip
+        "x.py": b"1",
+        "b/y.c": b"2",
+    }
     assert set(fates(zipped([("a/x.py", b"1"), ("c/y.c", b"2")]))) == {"a/x.py", "c/y.c"}
     assert set(fates(tar(files(**{"README": b"1", "a/y.c": b"2"})))) == {"README", "a/y.c"}
 
@@ -75,9 +76,13 @@ def test_what_is_no_file_is_never_read():
         ]
     )
     assert fates(data) == {
-        "ok.py": None, "link.py": "symlink", "hard.py": "special", "device": "special", "block": "special",
+        "ok.py": None,
+        "link.py": "symlink",
+        "hard.py": "special",
+        "device": "special",
+        "block": "special",
         "pipe": "special",
-    }  # fmt: skip
+    }
 
 
 def test_one_name_of_a_zip_that_is_not_utf_8_loses_no_other():
@@ -270,15 +275,20 @@ SEEDS = (PLAIN, gzip.compress(PLAIN, mtime=0), bz2.compress(PLAIN), lzma.compres
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.binary(max_size=3_000), st.sampled_from([b"", b"PK\3\4", b"PK\5\6", b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\0",
-                                                   b"\x28\xb5\x2f\xfd"]))  # fmt: skip
+@given(
+    st.binary(max_size=3_000),
+    st.sampled_from([b"", b"PK\3\4", b"PK\5\6", b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"]),
+)
 def test_any_bytes_are_an_archive_or_an_error(data, magic):
     readable(magic + data)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(SEEDS), st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 255)), max_size=8),
-       st.integers(0, 20_000))  # fmt: skip
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 255)), max_size=8),
+    st.integers(0, 20_000),
+)
 def test_a_damaged_archive_is_an_archive_or_an_error(data, changes, cut):
     broken = bytearray(data)
     for at, value in changes:

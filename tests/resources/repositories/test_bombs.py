@@ -193,5 +193,8 @@ def test_names_that_differ_in_case_or_composition_are_different_files():
     members = [("r/README", b"1", {}), ("r/readme", b"2", {}), ("r/caf\u00e9", b"3", {}), ("r/cafe\u0301", b"4", {})]
     assert list(read(tar(members, mode="w"))[0]) == ["README", "readme", "caf\u00e9", "cafe\u0301"]
     assert list(read(zipped([(name, data) for name, data, _ in members]))[0]) == [
-        "README", "readme", "caf\u00e9", "cafe\u0301",
-    ]  # fmt: skip
+        "README",
+        "readme",
+        "caf\u00e9",
+        "cafe\u0301",
+    ]

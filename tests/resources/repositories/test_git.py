@@ -50,8 +50,12 @@ def test_links_and_submodules_are_told_and_not_followed(tmp_path):
     git(folder, "commit", "-q", "-m", "second")
     found = read(folder)["git/r"]
     assert {path: entry.fate for path, entry in found.items()} == {
-        ".gitmodules": None, "a.py": None, "big.bin": "too_large", "link.py": "symlink", "sub": "submodule",
-    }  # fmt: skip
+        ".gitmodules": None,
+        "a.py": None,
+        "big.bin": "too_large",
+        "link.py": "symlink",
+        "sub": "submodule",
+    }
 
 
 def test_neither_hooks_nor_configuration_of_the_repository_are_used(tmp_path):
@@ -82,8 +86,9 @@ def test_neither_hooks_nor_configuration_of_the_repository_are_used(tmp_path):
     # A promised object that is not there would be fetched by a git that believes the configuration.
     (folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
     assert {path: entry.fate for path, entry in read(folder)["git/r"].items()} == {
-        "a.py": "unreadable", ".gitattributes": None,
-    }  # fmt: skip
+        "a.py": "unreadable",
+        ".gitattributes": None,
+    }
     assert not trap.exists()
 
 
@@ -306,8 +311,9 @@ def test_a_shallow_and_a_partial_clone_give_what_they_have(tmp_path):
     found = read(tmp_path / "shelf")
     assert {path: entry.data for path, entry in found["git/shallow"].items()} == {"a.py": b"1", "b.py": b"2"}
     assert {path: entry.fate for path, entry in found["git/partial"].items()} == {
-        "a.py": "unreadable", "b.py": "unreadable",
-    }  # fmt: skip
+        "a.py": "unreadable",
+        "b.py": "unreadable",
+    }
 
 
 def test_a_bundle_that_needs_another_says_so(tmp_path):

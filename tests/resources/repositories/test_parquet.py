@@ -23,8 +23,12 @@ def dump(folder, name="files", **columns) -> ParquetDump:
 
 def columns(rows: list[tuple]) -> dict[str, pa.Array]:
     repo, commit, path, content = zip(*rows, strict=True)
-    return {"repo": pa.array(repo), "commit_id": pa.array(commit), "rel_path": pa.array(path),
-            "content": pa.array(content)}  # fmt: skip
+    return {
+        "repo": pa.array(repo),
+        "commit_id": pa.array(commit),
+        "rel_path": pa.array(path),
+        "content": pa.array(content),
+    }
 
 
 def read(source: ParquetDump) -> dict[tuple[str, str], list[tuple]]:
@@ -38,7 +42,7 @@ def test_rows_stand_in_any_order_and_commits_are_kept_apart(tmp_path):
         ("o/a", ONE): [("x", b"1", None), ("x", b"5", None), ("None", None, "unreadable"), ("z", None, "unreadable")],
         ("o/b", ONE): [("x", b"2", None), ("y", b"4", None)],
         ("o/a", TWO): [("x", b"3", None)],
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(
@@ -68,9 +72,12 @@ def test_bytes_that_are_no_text_are_a_files_and_a_names_matter(tmp_path):
         return pa.Array.from_buffers(pa.string(), len(values), binary.buffers())
 
     source = dump(
-        tmp_path, repo=text(b"o/a", b"o/\xff", b"o/a"), commit_id=text(*[ONE.encode()] * 3),
-        rel_path=text(b"x", b"x", b"\xff"), content=text(b"\xff1", b"2", b"3"),
-    )  # fmt: skip
+        tmp_path,
+        repo=text(b"o/a", b"o/\xff", b"o/a"),
+        commit_id=text(*[ONE.encode()] * 3),
+        rel_path=text(b"x", b"x", b"\xff"),
+        content=text(b"\xff1", b"2", b"3"),
+    )
     found = {r.repo: list(source.entries(r)) for r in source.repositories()}
     assert set(found) == {"o/a", "o/\udcff"}
     assert [(e.path, e.data) for e in found["o/a"]] == [("x", b"\xff1"), ("\udcff", b"3")]

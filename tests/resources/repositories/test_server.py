@@ -127,10 +127,13 @@ def speaking(head: bytes, chunk: bytes, pause: float = 0):
 
 @pytest.mark.parametrize(
     "head",
-    [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
-     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"],
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
     ids=["no length", "a length", "chunks"],
-)  # fmt: skip
+)
 def test_a_body_without_end_ends_at_the_limit(head):
     chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n" if b"chunked" in head else bytes(1 << 16)
     with speaking(head, chunk) as url:
@@ -162,8 +165,15 @@ def test_rows_of_a_list_that_are_of_no_use_stop_no_others(tmp_path, kind):
     if kind == "jsonl":
         place.write_bytes("\n".join(LINES).encode() + b"\n\xff\xfe\n")
     elif kind == "csv":
-        rows = [f"o/good,{COMMIT},7", f"o/cloned.git,{COMMIT},8", f"o/odd,{COMMIT},{10**30}", "o/..,x,", "x" * 200_000,
-                '"', ",,,,,"]  # fmt: skip
+        rows = [
+            f"o/good,{COMMIT},7",
+            f"o/cloned.git,{COMMIT},8",
+            f"o/odd,{COMMIT},{10**30}",
+            "o/..,x,",
+            "x" * 200_000,
+            '"',
+            ",,,,,",
+        ]
         place.write_text("\n".join(["repo,commit_id,stars", *rows]))
     else:
         names = ["o/good", "o/cloned.git", "o/odd", None, "o/.."]

@@ -38,16 +38,25 @@ def documents(rows: Sequence[Row], file: str = "f") -> pl.DataFrame:
     """Rows of `web.documents`, all in one WARC file."""
     frame = pl.DataFrame(
         [(i, s, START + timedelta(hours=h), text, language) for i, s, h, text, language in rows],
-        schema={"id": pl.String, "snapshot": pl.String, "fetched_at": pl.Datetime("us", "UTC"), "text": pl.String,
-                "language": pl.String},
+        schema={
+            "id": pl.String,
+            "snapshot": pl.String,
+            "fetched_at": pl.Datetime("us", "UTC"),
+            "text": pl.String,
+            "language": pl.String,
+        },
         orient="row",
-    )  # fmt: skip
+    )
     return frame.with_columns(
-        parents=pl.concat_list("id"), warc_file=pl.lit(file), url=pl.lit("http://e.example/"),
-        host=pl.lit("e.example"), language_score=pl.lit(1.0), title=pl.lit(None, pl.String),
+        parents=pl.concat_list("id"),
+        warc_file=pl.lit(file),
+        url=pl.lit("http://e.example/"),
+        host=pl.lit("e.example"),
+        language_score=pl.lit(1.0),
+        title=pl.lit(None, pl.String),
         characters=pl.col("text").str.len_chars().cast(pl.Int64),
         content_hash=pl.Series([content_hash(text) for text in frame["text"]], dtype=pl.String),
-    ).select(DOCUMENTS.column_names)  # fmt: skip
+    ).select(DOCUMENTS.column_names)
 
 
 def put(lake: Lakehouse, rows: Sequence[Row], snapshot: str) -> None:

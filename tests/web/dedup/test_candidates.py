@@ -25,10 +25,14 @@ def frames(texts: list[tuple[str, int, str, list[int]]], size: int = 3) -> list[
     """(document, hours after START, text, bands) as what is read of `web.signatures`."""
     schema = pa.schema([SIGNATURES.arrow_schema().field(name) for name in COLUMNS])
     rows = [
-        {"parents": [document], "fetched_at": START + timedelta(hours=hour), "content_hash": content_hash(text),
-         "bands": np.array(bands, "<i8").tobytes()}
+        {
+            "parents": [document],
+            "fetched_at": START + timedelta(hours=hour),
+            "content_hash": content_hash(text),
+            "bands": np.array(bands, "<i8").tobytes(),
+        }
         for document, hour, text, bands in texts
-    ]  # fmt: skip
+    ]
     return [pl.from_arrow(pa.Table.from_pylist(rows[k : k + size], schema)) for k in range(0, len(rows), size)]
 
 

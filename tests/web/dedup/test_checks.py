@@ -87,16 +87,18 @@ def rewrite(lake: Lakehouse, table, snapshot: str, change) -> None:
         (checks.every_text_signed_once, SIGNATURES, lambda rows: pl.concat([rows, rows.head(1)])),
         (checks.pairs_are_alike, NEAR_DUPLICATES, lambda rows: rows.with_columns(similarity=pl.lit(0.79))),
         (checks.pairs_are_alike, NEAR_DUPLICATES, lambda rows: pl.concat([rows, rows])),
-        (checks.pairs_are_alike, NEAR_DUPLICATES,
-         lambda rows: rows.with_columns(other_content_hash="content_hash")),
-        (checks.duplicates_point_backwards, DUPLICATES,
-         lambda rows: rows.with_columns(duplicate_of_snapshot=pl.lit("Z-9"))),
+        (checks.pairs_are_alike, NEAR_DUPLICATES, lambda rows: rows.with_columns(other_content_hash="content_hash")),
+        (
+            checks.duplicates_point_backwards,
+            DUPLICATES,
+            lambda rows: rows.with_columns(duplicate_of_snapshot=pl.lit("Z-9")),
+        ),
         (checks.duplicates_point_backwards, DUPLICATES, lambda rows: rows.with_columns(duplicate_of=pl.lit("b1"))),
         (checks.kept_documents_differ, DUPLICATES, lambda rows: rows.head(0)),
         (checks.every_text_once, DUPLICATES, lambda rows: rows.head(0)),
         (checks.every_text_once, UNIQUE_DOCUMENTS, lambda rows: pl.concat([rows, rows])),
     ],
-)  # fmt: skip
+)
 def test_each_fails_on_what_is_wrong(lake, check, table, change):
     rewrite(lake, table, "C-3", change)
     assert not outcome(check, lake, "C-3")

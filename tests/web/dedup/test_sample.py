@@ -18,7 +18,7 @@ from nemotron_assets.web.dedup.tables import (
     REPEATED_SPANS,
     SIGNATURES,
     UNIQUE_DOCUMENTS,
-)  # fmt: skip
+)
 from nemotron_assets.web.tables import DOCUMENTS
 from tests.web.conftest import SNAPSHOTS, TRUTH
 

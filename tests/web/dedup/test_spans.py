@@ -36,10 +36,12 @@ def test_spans_are_those_of_the_definition(texts, length):
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.lists(st.lists(st.sampled_from([b"one", b"two", b"\x00", b"\xff\xff", b"three "]), max_size=12).map(b"".join),
-             max_size=8),
+    st.lists(
+        st.lists(st.sampled_from([b"one", b"two", b"\x00", b"\xff\xff", b"three "]), max_size=12).map(b"".join),
+        max_size=8,
+    ),
     st.integers(3, 20),
-)  # fmt: skip
+)
 def test_spans_of_arbitrary_bytes(texts, length):
     assert repeated_spans(texts, length) == reference(texts, length)
 

@@ -30,7 +30,7 @@ ROWS = [
     ("c1", "C-3", 0, f"{prose('epsilon')}\n\n{FRAME}", "en"),
     ("c2", "C-3", 1, "Short, unlike others.", "en"),
     ("c3", "C-3", 2, f"Short, unlike others.\n\n{FRAME}", "en"),
-]  # fmt: skip
+]
 
 
 def arrive(lake: Lakehouse, order, substring=SUBSTRING, rows=ROWS) -> None:

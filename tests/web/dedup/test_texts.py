@@ -38,8 +38,11 @@ def test_similarities_of_documents(tmp_path, name, compacted):
         assert values_at(path, "text", [0, 100]) == [ids["text"][0].encode(), ids["text"][100].encode()]
     found = similarities(lake, [("a1", "b1"), ("a1", "a2"), ("c2", "b2"), ("x0", "x299"), ("a1", "gone")])
     assert found == {
-        ("a1", "b1"): pytest.approx(55 / 61), ("a1", "a2"): 0.0, ("c2", "b2"): 1.0, ("x0", "x299"): 0.0,
-    }  # fmt: skip
+        ("a1", "b1"): pytest.approx(55 / 61),
+        ("a1", "a2"): 0.0,
+        ("c2", "b2"): 1.0,
+        ("x0", "x299"): 0.0,
+    }
 
 
 def test_no_pairs(tmp_path):

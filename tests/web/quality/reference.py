@@ -71,22 +71,18 @@ def numbers(text: str, strings: Measures) -> dict[str, float | int]:
     placeholder = any(has(paragraph, strings.placeholder) for paragraph in paragraphs)
     found = {
         "non_alphanumeric_share": share(characters - sum(of_class.values()) - plain, characters),
-        "symbol_word_share": share(
-            sum(w in strings.ellipses or 2 * w.count("#") > len(w) for w in words), len(words)
-        ),
+        "symbol_word_share": share(sum(w in strings.ellipses or 2 * w.count("#") > len(w) for w in words), len(words)),
         "digit_share": share(categories["Nd"], characters),
         "url_share": share(sum(map(len, URL.findall(text))), characters),
         "whitespace_share": share(sum(c.isspace() for c in text), characters),
         "parenthesis_share": share(sum(c in strings.parentheses for c in text), characters),
-        "boilerplate_share": 1.0 if placeholder else share(
-            sum(has(p, strings.boilerplate) for p in paragraphs), len(paragraphs)
-        ),
+        "boilerplate_share": 1.0
+        if placeholder
+        else share(sum(has(p, strings.boilerplate) for p in paragraphs), len(paragraphs)),
         "unique_line_share": share(len(set(lines)), len(lines), 1.0),
         "unique_paragraph_share": share(len(set(paragraphs)), len(paragraphs), 1.0),
         "unique_line_character_share": share(sum(map(len, set(lines))), sum(map(len, lines)), 1.0),
-        "unique_paragraph_character_share": share(
-            sum(len("\n".join(p)) for p in set(paragraphs)), sum(lengths), 1.0
-        ),
+        "unique_paragraph_character_share": share(sum(len("\n".join(p)) for p in set(paragraphs)), sum(lengths), 1.0),
         "words": len(words),
         "unended_line_share": share(sum(line[-1] not in strings.terminal for line in lines), len(lines)),
         "alphabetic_word_share": share(
@@ -97,7 +93,7 @@ def numbers(text: str, strings: Measures) -> dict[str, float | int]:
         "longest_word_characters": max(map(len, words), default=0),
         "cut_off_line_share": share(sum(ascii_lower(line).endswith(strings.cut_off) for line in lines), len(lines)),
         "bullet_line_share": share(sum(line[0] in strings.bullets for line in lines), len(lines)),
-    }  # fmt: skip
+    }
     found |= {f"top_{n}gram_share": top(words, n, characters) for n in (2, 3, 4)}
     found |= {f"repeated_{n}gram_share": repeated(words, n, characters) for n in range(5, 11)}
     return found

@@ -26,10 +26,15 @@ def words(texts) -> list[int]:
 
 def documents() -> pl.DataFrame:
     rows = [
-        {"id": f"{n:02x}", "snapshot": "S", "language": "de" if n == 3 else "en", "text": f"Document {n}. " * 30,
-         "content_hash": f"{255 - n:02x}"}
+        {
+            "id": f"{n:02x}",
+            "snapshot": "S",
+            "language": "de" if n == 3 else "en",
+            "text": f"Document {n}. " * 30,
+            "content_hash": f"{255 - n:02x}",
+        }
         for n in range(30)
-    ]  # fmt: skip
+    ]
     return pl.DataFrame(rows)
 
 
@@ -43,9 +48,16 @@ def run(answer, annotators=("edu_a", "edu_b")):
             yield SimpleNamespace(id=f"g{number}", text=answer(request))
 
     frames = annotate.annotations(
-        [annotate.choose(documents().lazy(), SETTINGS).collect()], PASSAGES, SETTINGS, annotators, generator="tiny",
-        request="r", count=words, generate=generate, reject=rejects.append,
-    )  # fmt: skip
+        [annotate.choose(documents().lazy(), SETTINGS).collect()],
+        PASSAGES,
+        SETTINGS,
+        annotators,
+        generator="tiny",
+        request="r",
+        count=words,
+        generate=generate,
+        reject=rejects.append,
+    )
     batches = list(checked(ANNOTATIONS, frames, None))
     return pl.concat([pl.from_arrow(batch) for batch in batches]), asked, rejects
 

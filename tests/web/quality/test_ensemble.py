@@ -21,7 +21,7 @@ from nemotron_assets.web.quality.ensemble import (
     rank_correlation,
     sample,
     wins,
-)  # fmt: skip
+)
 
 PERCENTILES = tuple(range(5, 100, 5))
 LOWEST = load_recipe("nano2").quality.lowest_bucket

@@ -186,8 +186,9 @@ def test_download_from_hugging_face_asks_for_two_files(tmp_path, monkeypatch):
     assert folder.name == "wikipedia"
     assert folder.is_dir()
     assert asked == {
-        "repository": "edugp/kenlm", "files": ["wikipedia/en.arpa.bin", "wikipedia/en.sp.model"],
-    }  # fmt: skip
+        "repository": "edugp/kenlm",
+        "files": ["wikipedia/en.arpa.bin", "wikipedia/en.sp.model"],
+    }
 
 
 def arpa(model: models.NGrams) -> str:

@@ -34,9 +34,13 @@ FIRST, SECOND = "CC-MAIN-2024-51", "CC-MAIN-2025-08"
 ONCE = (made.annotations, made.quality_scorers, made.quality_thresholds)
 MINE = (made.annotations, made.quality_scorers, made.quality_scores, made.quality_thresholds, made.quality)
 MY_CHECKS = (
-    checks.annotators_know_good_text, checks.scores_in_range, checks.cuts_ascend, checks.every_document_judged,
-    checks.level_shares, checks.scorers_tell_documents_apart,
-)  # fmt: skip
+    checks.annotators_know_good_text,
+    checks.scores_in_range,
+    checks.cuts_ascend,
+    checks.every_document_judged,
+    checks.level_shares,
+    checks.scorers_tell_documents_apart,
+)
 WORDS = """
 water rain cloud light energy plant cell heart blood river rock metal number angle force sound planet orbit seed leaf
 root magnet current atom molecule salt ice wind pressure heat motion mass speed friction lens mirror nerve
@@ -57,12 +61,18 @@ def documents(snapshot: str, seeds: range) -> pl.DataFrame:
         body = text(seed)
         rows.append(
             {
-                "id": row_id(UNIQUE_DOCUMENTS.full_name, seed), "parents": ["document"], "snapshot": snapshot,
-                "url": f"http://example.org/{seed}", "host": "example.org",
-                "fetched_at": datetime(2024, 12, 1, tzinfo=UTC), "language": "de" if seed % 10 == 3 else "en",
-                "text": body, "characters": len(body), "content_hash": content_hash(body),
+                "id": row_id(UNIQUE_DOCUMENTS.full_name, seed),
+                "parents": ["document"],
+                "snapshot": snapshot,
+                "url": f"http://example.org/{seed}",
+                "host": "example.org",
+                "fetched_at": datetime(2024, 12, 1, tzinfo=UTC),
+                "language": "de" if seed % 10 == 3 else "en",
+                "text": body,
+                "characters": len(body),
+                "content_hash": content_hash(body),
             }
-        )  # fmt: skip
+        )
     return pl.DataFrame(rows)
 
 
@@ -91,8 +101,13 @@ class House:
 
     @property
     def resources(self) -> dict:
-        return {"io_manager": self.lake, "lake": self.lake, "gpu": self.gpu, "recipe": self.recipe,
-                "compute": self.compute}  # fmt: skip
+        return {
+            "io_manager": self.lake,
+            "lake": self.lake,
+            "gpu": self.gpu,
+            "recipe": self.recipe,
+            "compute": self.compute,
+        }
 
     @property
     def graph(self) -> list:
@@ -111,9 +126,12 @@ class House:
     def run(self, *assets, snapshot: str | None = None) -> dict:
         """Materialise; {asset name: data version}. Every blocking check must pass."""
         result = dg.materialize(
-            self.graph, instance=self.instance, resources=self.resources, partition_key=snapshot,
+            self.graph,
+            instance=self.instance,
+            resources=self.resources,
+            partition_key=snapshot,
             selection=dg.AssetSelection.assets(*(asset.key for asset in assets)),
-        )  # fmt: skip
+        )
         self.evaluations = {e.check_name: e for e in result.get_asset_check_evaluations()}
         events = [e.step_materialization_data.materialization for e in result.all_events if e.is_step_materialization]
         return {event.asset_key.path[-1]: event.tags["dagster/data_version"] for event in events}
@@ -164,8 +182,10 @@ def house(tmp_path_factory, endpoint):
 def test_every_english_document_has_a_level(house):
     house.run(made.quality, snapshot=FIRST)
     assert {name: e.passed for name, e in house.evaluations.items()} == {
-        "every_document_judged": True, "level_shares": True, "scorers_tell_documents_apart": True,
-    }  # fmt: skip
+        "every_document_judged": True,
+        "level_shares": True,
+        "scorers_tell_documents_apart": True,
+    }
     rows, unique = house.rows(QUALITY, FIRST), documents(FIRST, range(60)).filter(language="en")
     assert set(rows["parents"].list.first()) == set(unique["id"]) and rows.height == unique.height
     sizes = dict(zip(unique["id"], unique["text"].str.len_bytes(), strict=True))
@@ -279,8 +299,9 @@ def test_a_new_snapshot_does_not_ask_for_what_is_made_once(tmp_path):
     lake = Lakehouse(root=str(tmp_path))
     resources = {"io_manager": lake, "lake": lake, "gpu": Gpu(), "recipe": recipe, "compute": Compute()}
     sources = [
-        dg.AssetSpec(GENERATOR.asset_key), dg.AssetSpec(UNIQUE_DOCUMENTS.asset_key, partitions_def=snapshot_partitions),
-    ]  # fmt: skip
+        dg.AssetSpec(GENERATOR.asset_key),
+        dg.AssetSpec(UNIQUE_DOCUMENTS.asset_key, partitions_def=snapshot_partitions),
+    ]
     defs = dg.Definitions(assets=[*MINE, *sources], resources=resources)
     instance = dg.DagsterInstance.ephemeral()
     cursor = dg.evaluate_automation_conditions(defs=defs, instance=instance).cursor

@@ -49,25 +49,42 @@ DOCUMENTS = {
     "middle": ("en", PASSAGES[2], "medium", []),
     "short but great": ("en", "Click here now", "high", []),
     "short": ("en", "This text is only one line and the end of it.", "low", ["words"]),
-    "list": ("en", "• the\n• and\n" + "\n".join(f"• entry of number {n}" for n in range(60)), "medium",
-             ["bullet_line_share", "unended_line_share"]),
-    "noise": ("en", " ".join(f"the and qxz{chr(97 + n % 26)}{chr(97 + n % 7)}wkj qjx." for n in range(80)), "low",
-              ["perplexity"]),
+    "list": (
+        "en",
+        "• the\n• and\n" + "\n".join(f"• entry of number {n}" for n in range(60)),
+        "medium",
+        ["bullet_line_share", "unended_line_share"],
+    ),
+    "noise": (
+        "en",
+        " ".join(f"the and qxz{chr(97 + n % 26)}{chr(97 + n % 7)}wkj qjx." for n in range(80)),
+        "low",
+        ["perplexity"],
+    ),
     "not scored": ("en", PASSAGES[3], None, ["unscored"]),
     "german": ("de", GERMAN, None, []),
     "german short": ("de", "Nur ein Satz.", None, ["words"]),
     "chinese": ("zh", CHINESE, None, []),
     "welsh": ("cy", PASSAGES[4], None, None),  # of no language that is wanted
-}  # fmt: skip
+}
 
 
 def document_frame() -> pl.DataFrame:
     rows = [
-        {"id": name, "parents": [f"of {name}"], "snapshot": SNAPSHOT, "url": f"https://a.example/{n}",
-         "host": "a.example", "fetched_at": datetime(2025, 1, 1, tzinfo=UTC), "language": language, "text": text,
-         "characters": len(text), "content_hash": content_hash(text)}
+        {
+            "id": name,
+            "parents": [f"of {name}"],
+            "snapshot": SNAPSHOT,
+            "url": f"https://a.example/{n}",
+            "host": "a.example",
+            "fetched_at": datetime(2025, 1, 1, tzinfo=UTC),
+            "language": language,
+            "text": text,
+            "characters": len(text),
+            "content_hash": content_hash(text),
+        }
         for n, (name, (language, text, *_)) in enumerate(DOCUMENTS.items())
-    ]  # fmt: skip
+    ]
     return pl.DataFrame(rows)
 
 
@@ -76,10 +93,16 @@ def quality_frame() -> pl.DataFrame:
     buckets = {"high": 19, "medium": 15, "low": 2}
     plain = {"float64": 0.5, "int32": 1, "int64": 1, "string": "x"}
     rows = [
-        {**{c.name: plain.get(c.dtype) for c in QUALITY.columns}, "id": row_id(QUALITY.full_name, name),
-         "parents": [name], "snapshot": SNAPSHOT, "level": level, "bucket": buckets[level]}
+        {
+            **{c.name: plain.get(c.dtype) for c in QUALITY.columns},
+            "id": row_id(QUALITY.full_name, name),
+            "parents": [name],
+            "snapshot": SNAPSHOT,
+            "level": level,
+            "bucket": buckets[level],
+        }
         for name, level in levels.items()
-    ]  # fmt: skip
+    ]
     schema = QUALITY.empty().schema
     return pl.DataFrame(rows, schema=schema)
 
@@ -100,9 +123,12 @@ def house(tmp_path_factory):
             for asset, table in zip(ASSETS[1:], TABLES, strict=True):
                 mine = [check for key, check in RULE_CHECKS.items() if key.asset_key == table.asset_key]
                 results[table.name] = dg.materialize(
-                    [*GIVEN, *ASSETS, *mine], instance=instance, resources=resources, partition_key=SNAPSHOT,
+                    [*GIVEN, *ASSETS, *mine],
+                    instance=instance,
+                    resources=resources,
+                    partition_key=SNAPSHOT,
                     selection=dg.AssetSelection.assets(asset.key),
-                )  # fmt: skip
+                )
             return results
 
         yield lake, run, run()
@@ -145,8 +171,11 @@ def test_curated_and_multilingual_are_what_is_kept(house):
     assert set(english["document"]) == {"good", "great", "middle", "short but great"}
     assert set(others["document"]) == {"german", "chinese"}
     assert dict(english.select("document", "bucket").iter_rows()) == {
-        "good": 2, "great": 19, "middle": 15, "short but great": 19,
-    }  # fmt: skip
+        "good": 2,
+        "great": 19,
+        "middle": 15,
+        "short but great": 19,
+    }
     for row in pl.concat([english, others], how="diagonal").iter_rows(named=True):
         language, text, *_ = DOCUMENTS[row["document"]]
         assert (row["language"], row["text"], row["characters"]) == (language, text, len(text))
@@ -161,10 +190,13 @@ def test_checks_pass_and_show_what_was_dropped(house):
             assert evaluation.passed, (evaluation.check_name, evaluation.metadata)
             found[evaluation.asset_key.path[-1], evaluation.check_name] = evaluation.metadata
     assert set(found) == {
-        ("measures", "numbers_are_possible"), ("verdicts", "every_document_has_a_verdict"),
-        ("curated", "kept_as_judged"), ("multilingual", "kept_as_judged"),
-        ("curated", "language_purity"), ("multilingual", "language_purity"),
-    }  # fmt: skip
+        ("measures", "numbers_are_possible"),
+        ("verdicts", "every_document_has_a_verdict"),
+        ("curated", "kept_as_judged"),
+        ("multilingual", "kept_as_judged"),
+        ("curated", "language_purity"),
+        ("multilingual", "language_purity"),
+    }
     shown = found["verdicts", "every_document_has_a_verdict"]
     assert shown["failed"].value["words"] == 2
     assert "data:image/png;base64," in shown["rules"].value
@@ -177,10 +209,11 @@ def test_running_again_changes_nothing(house):
     again = run()
     for name in results:
         versions = [
-            next(e for e in r[name].all_events if e.is_step_materialization)
-            .step_materialization_data.materialization.tags["dagster/data_version"]
+            next(
+                e for e in r[name].all_events if e.is_step_materialization
+            ).step_materialization_data.materialization.tags["dagster/data_version"]
             for r in (results, again)
-        ]  # fmt: skip
+        ]
         assert versions[0] == versions[1], name
     assert lake.read(PERPLEXITY).rows == 1
 

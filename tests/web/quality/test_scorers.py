@@ -145,9 +145,15 @@ def _bert(folder: Path, outputs: int) -> Path:
     BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=32, num_labels=outputs, problem_type="regression",
-    )  # fmt: skip
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+        num_labels=outputs,
+        problem_type="regression",
+    )
     model = BertForSequenceClassification(config)
     torch.nn.init.normal_(model.classifier.weight, std=5.0)
     torch.nn.init.constant_(model.classifier.bias, 2.5)

@@ -16,9 +16,14 @@ RECIPE = Heuristics()
 GOOD = {
     **dict.fromkeys(NUMBERS, 0.05),
     **{name: 1.0 for name in NUMBERS if name.startswith("unique_")},
-    "alphabetic_word_share": 0.95, "words": 200, "common_words": 9, "mean_word_characters": 5.0,
-    "longest_word_characters": 12, "perplexity": 300.0, "characters": 1_001,
-}  # fmt: skip
+    "alphabetic_word_share": 0.95,
+    "words": 200,
+    "common_words": 9,
+    "mean_word_characters": 5.0,
+    "longest_word_characters": 12,
+    "perplexity": 300.0,
+    "characters": 1_001,
+}
 
 
 def measures(*changes: dict) -> pl.LazyFrame:
@@ -116,8 +121,11 @@ def test_summaries_and_kept_documents():
     assert failed_rules(judged) == {"words": 3, "digit_share": 1, "unscored": 1}
     counts = funnel(judged)
     assert counts.rows() == [
-        ("low", 2, 0, 500, 0), ("high", 1, 1, 250, 250), ("unscored", 1, 0, 250, 0), ("de", 2, 1, 500, 250),
-    ]  # fmt: skip
+        ("low", 2, 0, 500, 0),
+        ("high", 1, 1, 250, 250),
+        ("unscored", 1, 0, 250, 0),
+        ("de", 2, 1, 500, 250),
+    ]
     assert "| de | 2 | 1 | 500 | 250 |" in funnel_table(counts)
     documents = pl.DataFrame({"id": [f"d{n}" for n in range(6)], "text": [f"text {n}" for n in range(6)]}).lazy()
     columns = ("id", "parents", "text", "level", "bucket")

@@ -21,15 +21,34 @@ def tables(snapshot: str = "S1", each: int = 4) -> dict[str, pl.DataFrame]:
             page = row_id("web.curated", text)
             pages.append({"id": page, "parents": [f"unique {text}"], "level": level, "text": text})
             for prompt in PROMPTS:
-                rephrased.append({"id": row_id("r", page, prompt), "parents": [page], "prompt": prompt,
-                                  "text": f"{prompt} of {text}"})  # fmt: skip
+                rephrased.append(
+                    {
+                        "id": row_id("r", page, prompt),
+                        "parents": [page],
+                        "prompt": prompt,
+                        "text": f"{prompt} of {text}",
+                    }
+                )
             for segment in range(2):
                 pair = row_id("q", page, segment)
-                qa.append({"id": pair, "parents": [page], "prompt": "diverse_qa",
-                           "text": f"{text}\n\nQuestion: {segment}?\nAnswer: {k}"})  # fmt: skip
+                qa.append(
+                    {
+                        "id": pair,
+                        "parents": [page],
+                        "prompt": "diverse_qa",
+                        "text": f"{text}\n\nQuestion: {segment}?\nAnswer: {k}",
+                    }
+                )
                 for language in ("de", "th"):
-                    translated.append({"id": row_id("t", pair, language), "parents": [pair], "prompt": "translate",
-                                       "language": language, "text": f"{language} {text} {segment}"})  # fmt: skip
+                    translated.append(
+                        {
+                            "id": row_id("t", pair, language),
+                            "parents": [pair],
+                            "prompt": "translate",
+                            "language": language,
+                            "text": f"{language} {text} {segment}",
+                        }
+                    )
     common = {"snapshot": snapshot, "language": "en"}
     for page in pages:
         page["content_hash"] = content_hash(page["text"])

@@ -38,9 +38,12 @@ def house(tmp_path):
         made = tables(snapshot)
         pages = made["web.curated"]
         unique = pages.with_columns(
-            id=pl.col("parents").list.first(), url=pl.lit("https://h.example/"), host=pl.lit("h.example"),
-            fetched_at=pl.lit(datetime(2025, 1, 1, tzinfo=UTC)), characters=pl.col("text").str.len_chars(),
-        )  # fmt: skip
+            id=pl.col("parents").list.first(),
+            url=pl.lit("https://h.example/"),
+            host=pl.lit("h.example"),
+            fetched_at=pl.lit(datetime(2025, 1, 1, tzinfo=UTC)),
+            characters=pl.col("text").str.len_chars(),
+        )
         put(lake, UNIQUE_DOCUMENTS.full_name, unique, snapshot)
         for name, rows in made.items():
             put(lake, name, rows, snapshot)
@@ -51,9 +54,13 @@ def house(tmp_path):
 
         def run(snapshot: str = "S1", raise_on_error: bool = True):
             result = dg.materialize(
-                [nemotron_cc_v2, *CHECKS, *upstream], instance=instance, resources=resources, partition_key=snapshot,
-                selection=[nemotron_cc_v2], raise_on_error=raise_on_error,
-            )  # fmt: skip
+                [nemotron_cc_v2, *CHECKS, *upstream],
+                instance=instance,
+                resources=resources,
+                partition_key=snapshot,
+                selection=[nemotron_cc_v2],
+                raise_on_error=raise_on_error,
+            )
             (event,) = [e for e in result.all_events if e.is_step_materialization]
             checks = {c.check_name: c for c in result.get_asset_check_evaluations()}
             return event.step_materialization_data.materialization, checks
@@ -69,9 +76,13 @@ def test_the_release(house):
     rows = lake.read(NEMOTRON_CC_V2, "S1").scan().collect()
     counts = dict(rows.group_by("subset").len().iter_rows())
     assert counts == {
-        "High-Quality": 4, "Medium-High-Quality": 4, "Medium-Quality": 4, "High-Quality-Synthetic": 16,
-        "Diverse-QA": 8, "Translated-Diverse-QA": 16,
-    }  # fmt: skip
+        "High-Quality": 4,
+        "Medium-High-Quality": 4,
+        "Medium-Quality": 4,
+        "High-Quality-Synthetic": 16,
+        "Diverse-QA": 8,
+        "Translated-Diverse-QA": 16,
+    }
     assert made.metadata["dagster/partition_row_count"].value == len(rows)
     assert made.metadata["estimated_tokens"].value == pytest.approx(rows["characters"].sum() / 4, abs=6)
     assert "| High-Quality-Synthetic | 16 |" in made.metadata["subsets"].value
@@ -120,8 +131,10 @@ def test_what_cannot_be_traced_is_quarantined(house):
     rejects = lake.read(QUARANTINE).scan().filter(stage=NEMOTRON_CC_V2.full_name).collect()
     assert set(rejects["cause"]) == {"no_origin"}
     assert dict(rejects.group_by("part").len().iter_rows()) == {
-        "High-Quality-Synthetic": 4, "Diverse-QA": 2, "Translated-Diverse-QA": 4,
-    }  # fmt: skip
+        "High-Quality-Synthetic": 4,
+        "Diverse-QA": 2,
+        "Translated-Diverse-QA": 4,
+    }
     assert made.metadata["rejected"].value == {"no_origin": 10}
 
 
@@ -144,9 +157,13 @@ def test_a_recipe_of_its_own(house, tmp_path):
     subsets = {"High-Quality-Synthetic": Subset(table="web.rephrased", levels=("low",), prompts=("wikipedia",))}
     readers = {table.full_name: lake.read(table, "S1") for table in INPUTS}
     (part,) = parts(
-        subsets, {n: r.batches for n, r in readers.items()}, {n: r.content() for n, r in readers.items()}, 128,
-        pytest.fail, Tally(),
-    )  # fmt: skip
+        subsets,
+        {n: r.batches for n, r in readers.items()},
+        {n: r.content() for n, r in readers.items()},
+        128,
+        pytest.fail,
+        Tally(),
+    )
     rows = pl.concat(part.make())
     assert len(rows) == 4 and rows["text"].str.starts_with("wikipedia of low").all()
     assert rows["id"].to_list()[0] == row_id(

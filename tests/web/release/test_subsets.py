@@ -40,10 +40,11 @@ def test_a_subset_is_what_the_recipe_says(name):
     found = made(name, subset, frames)
     source = frames[subset.table]
     expected = [
-        row for row in source.to_dicts()
+        row
+        for row in source.to_dicts()
         if origin(frames, row["id"])["level"] in subset.levels
         and (subset.prompts is None or row["prompt"] in subset.prompts)
-    ]  # fmt: skip
+    ]
     assert expected
     assert found["parents"].to_list() == [[row["id"]] for row in expected], "in the order of the source"
     assert set(found["sources"].explode()) == {subset.table}
@@ -59,9 +60,13 @@ def test_the_published_layout():
     """Levels and prompts of the six subsets as the card has them; nothing of low or medium-low pages."""
     levels = {name: subset.levels for name, subset in SUBSETS.items()}
     assert levels == {
-        "High-Quality": ("high",), "Medium-High-Quality": ("medium_high",), "Medium-Quality": ("medium",),
-        "High-Quality-Synthetic": ("high",), "Diverse-QA": ("high",), "Translated-Diverse-QA": ("high",),
-    }  # fmt: skip
+        "High-Quality": ("high",),
+        "Medium-High-Quality": ("medium_high",),
+        "Medium-Quality": ("medium",),
+        "High-Quality-Synthetic": ("high",),
+        "Diverse-QA": ("high",),
+        "Translated-Diverse-QA": ("high",),
+    }
     assert SUBSETS["High-Quality-Synthetic"].prompts == PROMPTS
     assert tuple(SUBSETS) == NEMOTRON_CC_V2.published.configs
     assert load_recipe("nano2").release.subsets == SUBSETS
@@ -175,8 +180,10 @@ def test_audit_finds_strangers(fault, damage):
         read = reads(frames)
         return audit.strangers(
             release.select("parents", "sources", "origin_hash").to_arrow().to_batches(max_chunksize=5),
-            {name: read[name](["id"]) for name in frames}, read["web.curated"](["content_hash"]), 128,
-        )  # fmt: skip
+            {name: read[name](["id"]) for name in frames},
+            read["web.curated"](["content_hash"]),
+            128,
+        )
 
     assert not any(strangers(good).values())
     assert strangers(pl.concat([good[3:], good[:3].with_columns(damage)]))[fault] == 3

@@ -25,10 +25,16 @@ def animals(*names: str, level: str = "high", lines: int = 3) -> pl.DataFrame:
         )
         rows.append(
             {
-                "id": row_id("web.curated", name), "parents": [row_id("web.unique_documents", name)],
-                "snapshot": SNAPSHOT, "url": f"http://example.org/{name}", "language": "en", "level": level,
-                "bucket": {"high": 19, "low": 3}.get(level, 14), "text": text, "characters": len(text),
+                "id": row_id("web.curated", name),
+                "parents": [row_id("web.unique_documents", name)],
+                "snapshot": SNAPSHOT,
+                "url": f"http://example.org/{name}",
+                "language": "en",
+                "level": level,
+                "bucket": {"high": 19, "low": 3}.get(level, 14),
+                "text": text,
+                "characters": len(text),
                 "content_hash": content_hash(text),
             }
-        )  # fmt: skip
+        )
     return pl.DataFrame(rows, schema_overrides={"bucket": pl.Int32})

@@ -76,9 +76,17 @@ def test_tallies_add_up():
     two.rejected["too_short"] += 1
     counts = facts({"one": one, "two": two})
     assert counts == {
-        "documents": 2, "segments": 4, "accepted": 2, "rows": 2, "tokens": 100, "output_tokens": 12,
-        "new_generations": 3, "truncated": 1, "unparsable": 0, "too_short": 1,
-    }  # fmt: skip
+        "documents": 2,
+        "segments": 4,
+        "accepted": 2,
+        "rows": 2,
+        "tokens": 100,
+        "output_tokens": 12,
+        "new_generations": 3,
+        "truncated": 1,
+        "unparsable": 0,
+        "too_short": 1,
+    }
     assert counts["accepted"] + sum(counts[cause] for cause in CAUSES) == counts["segments"]
     table = facts_table({"one": one, "two": two}).split("\n")
     assert table[2] == "| one | 1 | 3 | 2 | 1 | 0 | 0 | 2 | 100 | 9 | 2 |"
@@ -101,6 +109,7 @@ def test_progress_is_said_now_and_then(monkeypatch):
         clock[0] = second
         progress(second, second, 100 * second)
     assert said == [
-        "10 requests answered, 10 of them now, 100 tokens/s", "20 requests answered, 20 of them now, 100 tokens/s"
-    ]  # fmt: skip
+        "10 requests answered, 10 of them now, 100 tokens/s",
+        "20 requests answered, 20 of them now, 100 tokens/s",
+    ]
     assert progress.rate == 100

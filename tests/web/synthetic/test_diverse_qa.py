@@ -45,8 +45,9 @@ def _answer(*pairs):
 # Without the signs of Markdown, whose removal the tests of the post-filters are about.
 sentence = st.text(
     st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"], blacklist_characters="*_~`#[]"),
-    min_size=1, max_size=60,
-)  # fmt: skip
+    min_size=1,
+    max_size=60,
+)
 
 
 @given(st.lists(st.tuples(sentence, sentence), max_size=12))
@@ -161,10 +162,14 @@ def test_samples_from_documents_through_an_endpoint(tmp_path, monkeypatch, embed
             engine = Gpu(backend="openai", base_url=url).engine(embedded_tokenizer, "canned")
             rooms = {"diverse_qa": room("diverse_qa", SMALL, len(engine.prompt_ids(diverse_qa.request(SMALL, ""))))}
             rows = diverse_qa.rows(
-                passages(documents.lazy(), {"diverse_qa": SMALL}, rooms, engine.count_tokens), SMALL,
-                generator="canned", count=engine.count_tokens,
-                generate=lambda requests: Ledger(lake).generate(engine, requests), reject=rejects.append, tally=tally,
-            )  # fmt: skip
+                passages(documents.lazy(), {"diverse_qa": SMALL}, rooms, engine.count_tokens),
+                SMALL,
+                generator="canned",
+                count=engine.count_tokens,
+                generate=lambda requests: Ledger(lake).generate(engine, requests),
+                reject=rejects.append,
+                tally=tally,
+            )
             return pl.concat(frames(rows, DIVERSE_QA)), rejects, tally
 
     rows, rejects, tally = run()

@@ -74,8 +74,10 @@ def test_levels_and_numbers_of_documents_are_the_recipes():
     chosen = _chosen(documents, prompts)
     by_prompt = {name: [animal for prompt, animal in chosen if prompt == name] for name in prompts}
     assert by_prompt == {
-        "wikipedia": [*first[:2], "hare", "toad"], "distill": first[:3], "extract_knowledge": first[:2]
-    }  # fmt: skip
+        "wikipedia": [*first[:2], "hare", "toad"],
+        "distill": first[:3],
+        "extract_knowledge": first[:2],
+    }
     assert sorted(chosen) == sorted(_chosen(documents.reverse(), prompts))
     assert len(_chosen(documents, {"distill": _limits(documents={"high": None})})) == 4
 

@@ -98,8 +98,14 @@ def test_lines_keep_fenced_code_and_displayed_formulas_together():
 
 def test_names_go_on_after_z():
     assert [name(number) for number in (0, 25, 26, 51, 52, 701, 702)] == [
-        "{A}", "{Z}", "{AA}", "{AZ}", "{BA}", "{ZZ}", "{AAA}",
-    ]  # fmt: skip
+        "{A}",
+        "{Z}",
+        "{AA}",
+        "{AZ}",
+        "{BA}",
+        "{ZZ}",
+        "{AAA}",
+    ]
     line = " ".join(f"item {number}" for number in range(800))
     protected = protect(line)
     assert len(protected.pieces) == 800 and restore(protected.text, protected.pieces) == line

@@ -42,9 +42,11 @@ def test_published_limits():
     columns = ("max_input_tokens", "max_output_tokens", "min_document_tokens", "min_segment_tokens", "min_tokens_after")
     published = {name: tuple(getattr(p, column) for column in columns) for name, p in NANO2.prompts().items()}
     assert published == {
-        "wikipedia": (512, 512, 5, 5, 50), "distill": (2000, 1600, 30, 10, 50),
-        "extract_knowledge": (1400, 1400, 30, 30, 50), "knowledge_list": (1000, 600, 30, 30, 50),
-    }  # fmt: skip
+        "wikipedia": (512, 512, 5, 5, 50),
+        "distill": (2000, 1600, 30, 10, 50),
+        "extract_knowledge": (1400, 1400, 30, 30, 50),
+        "knowledge_list": (1000, 600, 30, 30, 50),
+    }
     assert (NANO2.temperature, NANO2.top_p) == (0.5, 0.9)
     for recipe in (NANO2, LAPTOP):
         levels = {name: set(p.documents) for name, p in recipe.prompts().items()}
@@ -138,10 +140,14 @@ def run(tmp_path, monkeypatch, embedded_tokenizer):
             engine = Gpu(backend="openai", base_url=url).engine(embedded_tokenizer, "canned")
             rooms = {n: room(n, p, len(engine.prompt_ids(rephrase.request(n, recipe, "")))) for n, p in prompts.items()}
             rows = rephrase.rows(
-                passages(documents.lazy(), prompts, rooms, engine.count_tokens), recipe, generator="canned",
-                count=engine.count_tokens, generate=lambda asked: Ledger(lake).generate(engine, asked),
-                reject=rejects.append, tallies=tallies,
-            )  # fmt: skip
+                passages(documents.lazy(), prompts, rooms, engine.count_tokens),
+                recipe,
+                generator="canned",
+                count=engine.count_tokens,
+                generate=lambda asked: Ledger(lake).generate(engine, asked),
+                reject=rejects.append,
+                tallies=tallies,
+            )
             return pl.concat(frames(rows, REPHRASED)), rejects, tallies
 
     return run

@@ -30,9 +30,13 @@ def _run(lake, assets, partition: str | None = SNAPSHOT, **resources):
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("snapshot", [SNAPSHOT])
         result = dg.materialize(
-            [*assets, *inputs], instance=instance, partition_key=partition, selection=list(assets),
-            resources={"io_manager": lake, "lake": lake, **resources}, raise_on_error=False,
-        )  # fmt: skip
+            [*assets, *inputs],
+            instance=instance,
+            partition_key=partition,
+            selection=list(assets),
+            resources={"io_manager": lake, "lake": lake, **resources},
+            raise_on_error=False,
+        )
     events = result.all_events
     made = [e.step_materialization_data.materialization for e in events if e.is_step_materialization]
     checks = {(c.asset_key.path[-1], c.check_name): c for c in result.get_asset_check_evaluations()}
@@ -91,8 +95,17 @@ def test_assets_write_with_the_embedded_model_and_repeat_nothing(tmp_path, monke
 
 
 def _rephrasing(document: str, **changes):
-    text = {"id": f"r {document}", "parents": [document], "snapshot": SNAPSHOT, "prompt": "distill", "text": "A text.",
-            "language": "en", "generator": "tiny", "generation_ids": ["g"], "tokens": 60}  # fmt: skip
+    text = {
+        "id": f"r {document}",
+        "parents": [document],
+        "snapshot": SNAPSHOT,
+        "prompt": "distill",
+        "text": "A text.",
+        "language": "en",
+        "generator": "tiny",
+        "generation_ids": ["g"],
+        "tokens": 60,
+    }
     return text | changes
 
 

@@ -72,12 +72,17 @@ def _materialise(lake, endpoint, numbers=None, *, assets=(translated_diverse_qa,
         ]
         result = dg.materialize(
             [*assets, *(spec.with_io_manager_key("io_manager") for spec in given)],
-            instance=instance, partition_key=SNAPSHOT, selection=list(assets), raise_on_error=False,
+            instance=instance,
+            partition_key=SNAPSHOT,
+            selection=list(assets),
+            raise_on_error=False,
             resources={
-                "io_manager": lake, "lake": lake, "recipe": numbers or recipe(),
+                "io_manager": lake,
+                "lake": lake,
+                "recipe": numbers or recipe(),
                 "gpu": Gpu(backend="openai", base_url=url, concurrency=4, retries=0),
             },
-        )  # fmt: skip
+        )
         return _Run(result)
 
 
@@ -142,9 +147,14 @@ def test_failures_are_asked_again_then_quarantined_with_their_cause(lake):
     outcomes = {row["language"]: row for row in _rows(lake, TRANSLATION_OUTCOMES).iter_rows(named=True)}
     reasons = {language: row["reason"] for language, row in outcomes.items() if row["outcome"] == "rejected"}
     assert reasons == {
-        "fr": "copied", "sv": "wrong_language", "ko": "pieces_differ", "pl": "truncated", "it": "unparsable",
-        "th": "numbers_differ", "ja": "wrong_length",
-    }  # fmt: skip
+        "fr": "copied",
+        "sv": "wrong_language",
+        "ko": "pieces_differ",
+        "pl": "truncated",
+        "it": "unparsable",
+        "th": "numbers_differ",
+        "ja": "wrong_length",
+    }
     assert outcomes["sv"]["detected"] == "da" and outcomes["fr"]["copied_lines"] == 4
     assert {row["attempts"] for row in outcomes.values() if row["outcome"] == "rejected"} == {2}
     assert outcomes["es"]["outcome"] == "accepted" and outcomes["es"]["attempts"] == 2
@@ -217,8 +227,10 @@ def test_killed_translation_goes_on_where_it_was(lake, tmp_path, embedded_tokeni
     with endpoint.serve() as url:
         run = subprocess.Popen(
             [sys.executable, "-m", "tests.web.synthetic.translation_run", lake.root, url],
-            cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+        )
         try:
             end = time.monotonic() + 120
             while len(endpoint.bodies) < 40:

@@ -36,14 +36,19 @@ def fill(lake: Lakehouse, tokenizer: Path, samples: int = 1) -> None:
         pl.DataFrame(
             {
                 "id": [row_id(DIVERSE_QA.full_name, number) for number in range(samples)],
-                "parents": [["document"]] * samples, "snapshot": [SNAPSHOT] * samples, "text": text,
-                "question_count": pl.Series([1] * samples, dtype=pl.Int32), "prompt": ["diverse_qa"] * samples,
-                "generator": ["canned"] * samples, "generation_id": ["g"] * samples, "language": ["en"] * samples,
+                "parents": [["document"]] * samples,
+                "snapshot": [SNAPSHOT] * samples,
+                "text": text,
+                "question_count": pl.Series([1] * samples, dtype=pl.Int32),
+                "prompt": ["diverse_qa"] * samples,
+                "generator": ["canned"] * samples,
+                "generation_id": ["g"] * samples,
+                "language": ["en"] * samples,
                 "tokens": [60] * samples,
             }
         ),
         SNAPSHOT,
-    )  # fmt: skip
+    )
     uri, sha256 = lake.put_weights(tokenizer, "tokenizer")
     row = {"id": "model", "name": "canned", "uri": uri, "sha256": sha256, "parameters": None, "dtype": "bfloat16"}
     schema = GENERATOR.empty().schema
