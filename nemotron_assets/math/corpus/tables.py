@@ -202,7 +202,6 @@ MATH_WRITER = model_table(
     named="name of the model, as SmolLM2-135M-Instruct",
     own=LANGUAGE_MODEL,
     weights=WEIGHTS,
-    parents=("models.generator",),
 )
 
 MATH_SCORERS = model_table(
