@@ -87,7 +87,7 @@ def repeated_spans(
     from nemotron_assets.web.dedup.substring import ArrivingSpans
 
     run = of_run(REPEATED_SPANS, context)
-    return ArrivingSpans(lake, context.partition_key, recipe.substring, recipe.dedup.memory_mb, **run).parts()
+    return ArrivingSpans(lake, context.partition_key, recipe.substring, recipe.dedup, **run).parts()
 
 
 @table_asset(
