@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.snapshots import charset, warc
-from nemotron_assets.snapshots.warc import Limits, NotWarc, TooLarge, WarcFile, decode_body, parse_content_type
+from nemotron_assets.snapshots.http_body import TooLarge, decode_body, parse_content_type
+from nemotron_assets.snapshots.warc import Limits, NotWarc, WarcFile
 from resources.crawl import SAMPLE
 
 HTML = b"<!doctype html><html><body><p>A page with some text.</p></body></html>"
