@@ -70,7 +70,7 @@ PAGES = Table(
         Column(
             "charset_source",
             "string",
-            "evidence for the encoding: bom, header (HTTP), meta (markup), content (detected from the bytes) or default",
+            "evidence for the encoding: bom, header (HTTP), meta (markup), content (detected in the bytes) or default",
         ),
         Column("html", "binary", "body of the response, as bytes in the encoding of the column charset"),
         Column("payload_digest", "string", "SHA-1 of the payload as the WARC file writes it: sha1: and base32"),

@@ -172,9 +172,9 @@ def test_a_list_that_cannot_be_used_says_why(tmp_path):
         Pointers(MathCandidates(lists=(UrlList(name="mine", path=str(tmp_path / "none.csv")),)), crawl, SNAPSHOT),
     ):
         pass
-    with pytest.raises(ListError, match=r"a\.txt is none of"):
+    with pytest.raises(ListError, match=r"a\.txt does not end in \.parquet"):
         read("a.txt", "x")
-    with pytest.raises(ListError, match=r"neither a column url .* it has b"):
+    with pytest.raises(ListError, match=r"needs a column url.* it has b"):
         read("b.csv", "b\n1\n")
     with pytest.raises(ListError, match="cannot be read"):
         read("c.parquet", "no parquet")

@@ -16,9 +16,9 @@ from nemotron_assets.math.clean import (
     chunks,
     code_blocks,
     judge,
+    lossless,
     lost,
     merge,
-    whole,
     without_boilerplate,
 )
 
@@ -132,7 +132,7 @@ def test_whatever_a_model_answers_nothing_is_lost(pair, truncated):
 def test_chunks_and_rules_lose_nothing(page, limit):
     parts = chunks(page, lambda texts: [len(text.split()) for text in texts], limit)
     merged = merge([by_rules(part).text for part in parts])
-    assert lost(page, whole(page, merged)) == 0
+    assert lost(page, lossless(page, merged)) == 0
     assert lost(page, without_boilerplate(page)) == 0
     # Nothing but blank lines goes when a page is cut.
     assert "".join("".join(parts).split()) == "".join(page.split())
@@ -148,8 +148,8 @@ def test_a_cap_cuts_between_blocks(page, most):
 
 def test_a_page_that_was_damaged_between_its_chunks_keeps_its_own_text():
     page = "Sums are taken of $x$ here, and this sentence ends."
-    assert whole(page, "Sums are taken.") == page
-    assert whole(page, "Sums: $x$") == "Sums: $x$"
+    assert lossless(page, "Sums are taken.") == page
+    assert lossless(page, "Sums: $x$") == "Sums: $x$"
 
 
 # -- what passes, what is put back, what falls ------------------------------------------------------------------------

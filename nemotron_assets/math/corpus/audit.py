@@ -54,7 +54,7 @@ def losses(rendered: Reader, cleaned: Reader) -> Losses:
 
 def _compare(page: dict, cleaned: dict | None, found: Losses) -> None:
     found.pages += 1
-    found.wanted += sum(counter.total() for counter in clean.contents(page["text"]))
+    found.wanted += sum(counter.total() for counter in clean.formulas_and_code(page["text"]))
     lost = clean.lost(page["text"], cleaned["text"] if cleaned else "")
     if cleaned is None:
         found.dropped += 1

@@ -146,7 +146,7 @@ def clean_rows(
             chunk.done or _judged(chunk.text, next(answers), recipe.max_output_tokens, guard) for chunk in page.chunks
         ]
         merged = clean.merge([piece.text for piece in done])
-        text = clean.whole(row["text"], merged)
+        text = clean.lossless(row["text"], merged)
         kept = clean.merge([text], recipe.max_characters)
         if not kept.strip():
             reject(Reject(row["id"], "no_content", f"nothing of {len(row['text'])} characters of {row['url']} is left"))
