@@ -1,1 +1,1 @@
-"""From rendered pages to the corpus: clean-up, scores, near-duplicates, contamination, subsets, dialogues."""
+"""Makes the corpus from rendered pages: clean-up, scores, near-duplicates, contamination, subsets, dialogues."""
