@@ -13,7 +13,7 @@ def detector_finds_mathematics(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
     """The precision and recall of the detector reach the recipe's limits on the embedded sample, whose pages with
-    formulas are known. On any other crawl the check passes and says that the formulas are not known."""
+    formulas are known. On any other crawl the check passes, and its metadata say that the formulas are not known."""
     from nemotron_assets.math.truth import detector_scores
     from nemotron_assets.snapshots.tables import PAGES
 

@@ -342,7 +342,7 @@ def _alignment(table: Node) -> str:
 
 
 def _fence(text: str) -> str:
-    """A bracket as TeX needs it after \\left or \\right; "." for none."""
+    """A bracket as TeX needs it after \\left or \\right; "." if there is no bracket."""
     return FENCES.get(text, text or ".")
 
 

@@ -1,4 +1,4 @@
-"""Own files become a snapshot: WARC, Parquet and JSON lines, with clear refusals."""
+"""`nemotron ingest`: WARC, Parquet and JSON-lines files become a snapshot, and unusable files give clear errors."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def test_all_formats(tmp_path):
         version = lake.read(PAGES).version
         assert run(lake, instance, "mine").success and lake.read(PAGES).version == version
 
-        # The same name with other files: what is unchanged stays, the rest goes.
+        # The same snapshot with other files: unchanged files stay, the others are removed.
         (folder / "lines.jsonl.gz").unlink()
         ingest(lake, instance, "mine", describe([folder], "mine", text_column="body"))
         assert run(lake, instance, "mine").success
         assert set(lake.read(PAGES, "mine").parts()) == {"rows.parquet", "some.warc.gz"}
         assert set(lake.read(RECORDS, "mine").scan().collect()["warc_file"]) == {"rows.parquet", "some.warc.gz"}
 
-        # A file that changed behind the lake's back is not silently taken for the old one.
+        # A file that has changed since it was ingested is not taken for the old one.
         (folder / "rows.parquet").write_bytes(b"PAR1 changed")
         result = run(lake, instance, "mine")
         assert (

@@ -29,10 +29,10 @@ _TOKEN = re.compile(r"\\(begin|end)\s*\{([^{}]*)\}|\\(left|right)(?![A-Za-z])|\\
 class Losses:
     """Formulas and code blocks that clean-up lost.
 
-    - `pages`: rendered pages; `dropped`: those of them that are not in the cleaned table
+    - `pages`: rendered pages; `dropped`: rendered pages that are not in the cleaned table
     - `wanted`: formulas and code blocks of the rendered pages
-    - `lost`: those of them that cleaned texts lack; `cut`: those that were cut off with the end of a too long text,
-      which do not count as lost
+    - `lost`: formulas and code blocks that the cleaned texts lack, except those in `cut`
+    - `cut`: formulas and code blocks that were cut off with the end of a text over the recipe's longest length
     - `first`: {url: number lost} of the first pages with losses
     """
 

@@ -37,8 +37,8 @@ def request(chunk: str, recipe: MathCleaner, parents: tuple[str, ...] = ()) -> R
 
 
 def pages_for_model(rendered: pl.LazyFrame, recipe: MathCleaner) -> set[str] | None:
-    """The ids of the pages that are given to the model: those with formulas and the lowest content hashes. None: all
-    pages."""
+    """The ids of the pages that are given to the model: pages with formulas, the lowest content hashes first. None
+    means all pages."""
     if recipe.max_pages is None:
         return None
     pages = rendered.filter(pl.col("formulas") > 0).select("id", "content_hash")
