@@ -41,7 +41,7 @@ class GithubArchives:
                 "url",
                 repo,
                 commit,
-                f"{self.crawl._shown('')}{location}",
+                f"{self.crawl.location('')}{location}",
                 f"{repo}@{commit}",
                 text_of(row.get("version")),
                 time_of(row.get("updated_at")),

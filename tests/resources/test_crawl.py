@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources import crawl as crawl_module
-from resources.crawl import SAMPLE, Crawl, CrawlError, Missing, Oversized, Unavailable, check_path, retry_after
+from resources.crawl import SAMPLE, Crawl, CrawlError, Missing, Oversized, Unavailable, check_path, layout, retry_after
 from tests.resources.crawl_server import serving
 from tests.s3 import s3_server
 
@@ -105,7 +104,7 @@ def test_a_file_that_changes_meanwhile_is_not_mixed(server, monkeypatch):
         (server.root / path).write_bytes(changed)
         server.etag = '"2"'
 
-    monkeypatch.setattr(crawl_module.time, "sleep", change)
+    monkeypatch.setattr(time, "sleep", change)
     assert digest(source, path) == hashlib.sha256(changed).hexdigest()
 
 
@@ -125,7 +124,7 @@ def test_busy_servers_are_given_the_time_they_ask_for(server):
 def test_limits(server):
     [path, _] = crawl(server.url).warc_paths(SNAPSHOT)
     for source in (server.url, str(server.root)):
-        with pytest.raises(Oversized, match="more than 1 MB"):
+        with pytest.raises(Oversized, match="more than the 1 MB allowed"):
             digest(crawl(source, max_warc_mb=1), path)
         with pytest.raises(Missing):
             digest(crawl(source), "crawl-data/none.warc.gz")
@@ -209,11 +208,11 @@ def test_hostile_collinfo(text, tmp_path):
     try:
         assert Crawl(source=str(tmp_path)).snapshots() == []
     except CrawlError as error:
-        assert "no list of snapshots" in str(error)
+        assert "is not a list of snapshots" in str(error)
 
 
 def test_listing_bombs_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(crawl_module, "_MAX_PATHS_MB", 1)
+    monkeypatch.setattr(layout, "MAX_LISTING_MB", 1)
     listing = tmp_path / "crawl-data" / SNAPSHOT / "warc.paths.gz"
     listing.parent.mkdir(parents=True)
     listing.write_bytes(gzip.compress(b"a" * (2 << 20)))
