@@ -108,7 +108,7 @@ def cleaned(texts: list[str], asked: int) -> tuple[list[str], Counter[str]]:
     recipe, answers, chunks = load_recipe("laptop"), {}, {}
     with_formulas = [i for i, text in enumerate(texts) if next(tex.find(text), None)]
     chosen = with_formulas[:: max(1, len(with_formulas) // asked)][:asked] if asked else []
-    numbers = recipe.math_corpus.cleaner
+    numbers = recipe.math.corpus.cleaner
     if chosen:
         gpu = Gpu.from_recipe(recipe.llm)
         with tempfile.TemporaryDirectory() as folder:

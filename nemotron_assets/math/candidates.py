@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from nemotron_assets.math.images import shows_formula
-from nemotron_assets.recipe.math import MathCandidates
+from nemotron_assets.recipe.math.pages import MathCandidates
 from nemotron_assets.snapshots.charset import decode
 
 _MOST = 8  # hits beyond this say nothing more

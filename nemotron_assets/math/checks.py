@@ -4,11 +4,13 @@ import dagster as dg
 
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import snapshot_partitions
+from nemotron_assets.table.asset import table_check
 from resources.lakehouse import QUARANTINE, Lakehouse
 
 
-@dg.asset_check(asset=CANDIDATE_PAGES.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    CANDIDATE_PAGES,
+)
 def detector_finds_mathematics(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -17,10 +19,14 @@ def detector_finds_mathematics(
     from nemotron_assets.math.truth import detector_scores
     from nemotron_assets.snapshots.tables import PAGES
 
-    settings, snapshot = recipe.math.candidates, context.partition_key
+    settings, snapshot = recipe.math.pages.candidates, context.partition_key
     pages = lake.read(PAGES, snapshot).scan().select("id", "url")
     found = lake.read(CANDIDATE_PAGES, snapshot).scan().select("url", "score")
-    scores = detector_scores(snapshot, pages, found, settings.min_score) if recipe.crawl.source == "sample" else None
+    scores = (
+        detector_scores(snapshot, pages, found, settings.min_score)
+        if recipe.snapshots.crawl.source == "sample"
+        else None
+    )
     if scores is None or not settings.detector:
         return dg.AssetCheckResult(passed=True, metadata={"truth": "none for this crawl"})
     return dg.AssetCheckResult(
@@ -37,7 +43,7 @@ def detector_finds_mathematics(
     )
 
 
-@dg.asset_check(asset=RENDERED.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(RENDERED, blocking=True)
 def every_candidate_rendered(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -65,7 +71,7 @@ def every_candidate_rendered(
     )
 
 
-@dg.asset_check(asset=RENDERED.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(RENDERED, blocking=True)
 def formulas_stand_in_the_text(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:

@@ -16,9 +16,9 @@ from nemotron_assets.math import tex
 from nemotron_assets.math.extractors import EXTRACTORS, extract
 from nemotron_assets.math.scoring import score_page
 from nemotron_assets.math.tables import EXTRACTION_EXAMPLES
-from nemotron_assets.recipe.math import ExtractionExamples
+from nemotron_assets.recipe.math.pages import ExtractionExamples
 from nemotron_assets.snapshots.charset import decode
-from nemotron_assets.table import row_id
+from nemotron_assets.table.ids import row_id
 
 OURS = "ours"
 

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nemotron_assets.recipe.math import MathCandidates, UrlList
+from nemotron_assets.recipe.math.pages import MathCandidates, UrlList
 from resources.crawl import Crawl, CrawlError, check_path
 
 _INDEX = ("url", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length")

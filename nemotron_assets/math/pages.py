@@ -12,11 +12,12 @@ import pyarrow as pa
 from nemotron_assets.math.candidates import detect_pages
 from nemotron_assets.math.lists import Pointer, Pointers
 from nemotron_assets.math.tables import CANDIDATE_PAGES
-from nemotron_assets.recipe.math import MathCandidates
+from nemotron_assets.recipe.math.pages import MathCandidates
 from nemotron_assets.snapshots import warc
 from nemotron_assets.snapshots.pages import page_batch
 from nemotron_assets.snapshots.tables import PAGES
-from nemotron_assets.table import Part, Reject, content_hash, row_id
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Reject
 from resources.compute import Compute
 from resources.crawl import Crawl, CrawlError, Unavailable
 from resources.lakehouse import Reader

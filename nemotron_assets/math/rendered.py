@@ -11,10 +11,11 @@ import polars as pl
 from nemotron_assets.math import tex
 from nemotron_assets.math.render import Rendered, RenderError, render_pages
 from nemotron_assets.math.tables import RENDERED
-from nemotron_assets.recipe.math import MathRendering
+from nemotron_assets.recipe.math.pages import MathRendering
 from nemotron_assets.snapshots.charset import decode
-from nemotron_assets.table import Reject, content_hash, row_id
-from nemotron_assets.web.language import detect
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Reject
+from nemotron_assets.text.language import detect
 from resources.compute import Compute
 from resources.lakehouse import Reader
 from resources.lynx import Lynx

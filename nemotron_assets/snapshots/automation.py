@@ -12,13 +12,14 @@ import json
 
 import dagster as dg
 
+from nemotron_assets.dagster_private import PARTITION_TAG, in_progress_statuses
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.snapshots.catalog import register
+from nemotron_assets.snapshots.partitions import snapshot_partitions
 from nemotron_assets.snapshots.tables import CATALOG, PAGES
-from nemotron_assets.table import snapshot_partitions
 from resources.crawl import Crawl, CrawlError
 
-_CRAWL = current_recipe().crawl
+_CRAWL = current_recipe().snapshots.crawl
 _TARGET = dg.AssetSelection.assets(CATALOG.asset_key, PAGES.asset_key)
 
 fetch_pages = dg.define_asset_job(
@@ -33,9 +34,7 @@ def _missing(instance: dg.DagsterInstance, offered: list[str]) -> list[str]:
 
 
 def _is_running(instance: dg.DagsterInstance, snapshot: str) -> bool:
-    from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
-
-    filters = dg.RunsFilter(tags={"dagster/partition": snapshot}, statuses=list(IN_PROGRESS_RUN_STATUSES))
+    filters = dg.RunsFilter(tags={PARTITION_TAG: snapshot}, statuses=in_progress_statuses())
     return instance.get_runs_count(filters) > 0
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from nemotron_assets.snapshots.partitions import snapshot_partitions
 from nemotron_assets.snapshots.tables import CATALOG, INGESTED
-from nemotron_assets.table import row_id, snapshot_partitions
+from nemotron_assets.table.ids import row_id
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -4,18 +4,18 @@ import dagster as dg
 
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
-from nemotron_assets.table import snapshot_partitions
+from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
 
 
-@dg.asset_check(asset=PAGES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(PAGES, blocking=True)
 def pages_present(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """The snapshot has at least one page."""
     rows = lake.read(PAGES, context.partition_key).rows
     return dg.AssetCheckResult(passed=rows > 0, metadata={"pages": rows})
 
 
-@dg.asset_check(asset=PAGES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(PAGES, blocking=True)
 def unique_page_ids(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """No two pages of the snapshot share an id."""
     import polars as pl
@@ -25,7 +25,9 @@ def unique_page_ids(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePar
     return dg.AssetCheckResult(passed=rows == distinct, metadata={"pages": rows, "doubled": rows - distinct})
 
 
-@dg.asset_check(asset=PAGES.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    PAGES,
+)
 def broken_records(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -36,11 +38,11 @@ def broken_records(
     counts = fates(lake.read(RECORDS, context.partition_key))
     share = broken_share(counts)
     return dg.AssetCheckResult(
-        passed=share <= recipe.pages.max_broken_share,
+        passed=share <= recipe.snapshots.pages.max_broken_share,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "broken_share": share,
-            "allowed": recipe.pages.max_broken_share,
+            "allowed": recipe.snapshots.pages.max_broken_share,
             "fates": dg.MetadataValue.md(fates_table(counts)),
             "hosts": dg.MetadataValue.md(hosts_table(lake.read(PAGES, context.partition_key))),
         },

@@ -17,12 +17,13 @@ import pyarrow as pa
 from nemotron_assets.snapshots import warc
 from nemotron_assets.snapshots.rows import RowFile
 from nemotron_assets.snapshots.tables import INGESTED, PAGES, RECORDS
-from nemotron_assets.table import Part, Parts, Reject, content_hash, row_id
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
 from resources.crawl import Crawl, CrawlError, Missing, Oversized, Unavailable, file_fingerprint
 from resources.lakehouse import rows_with
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe import Pages as PagesRecipe
+    from nemotron_assets.recipe.snapshots import Pages as PagesRecipe
     from resources.lakehouse import Lakehouse
 
 _SCHEMA = PAGES.arrow_schema()
@@ -74,7 +75,8 @@ def snapshot_parts(
     snapshot: str, recipe: PagesRecipe, crawl: Crawl, lake: Lakehouse, run_id: str, log: Callable[[str], None]
 ) -> Parts:
     """The parts of one partition of `snapshots.pages`: the files named to `nemotron ingest`, or the crawl's."""
-    return Parts(_SnapshotFiles(snapshot, recipe, crawl, lake, run_id, log).parts(), beside=(RECORDS,))
+    files = _SnapshotFiles(snapshot, recipe, crawl, lake, run_id, log)
+    return Parts(files.parts(), beside=(RECORDS,), rejects=files.rejects)
 
 
 class _SnapshotFiles:
@@ -83,7 +85,7 @@ class _SnapshotFiles:
     def __init__(self, snapshot, recipe, crawl, lake, run_id, log) -> None:
         self.snapshot, self.limits, self.crawl, self.lake = snapshot, limits_of(recipe), crawl, lake
         self.run_id, self.log = run_id, log
-        self.rejects = lake.rejects(PAGES, snapshot)
+        self.rejects = Rejects()
         self.counts: dict[str, warc.Counts] = {}
 
     def parts(self) -> Iterator[Part]:

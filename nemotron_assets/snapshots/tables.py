@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, SNAPSHOT, Column, Table
+from nemotron_assets.table.columns import CONTENT_HASH, ID, PARENTS, SNAPSHOT
+from nemotron_assets.table.schema import Column, Table
 
 CATALOG = Table(
     "snapshots",

@@ -35,7 +35,7 @@ from resources.home import cache_dir
 
 
 class Crawl(dg.ConfigurableResource):
-    """The crawl that `recipe.crawl` names. Times are in seconds, sizes in MB (2**20 bytes)."""
+    """The crawl that `recipe.snapshots.crawl` names. Times are in seconds, sizes in MB (2**20 bytes)."""
 
     source: str = Field(description="'sample', a folder, an http(s) URL or an s3 URL in Common Crawl's layout")
     first: str = Field(default="", description="earliest snapshot of the window; '' for no bound")
@@ -52,7 +52,7 @@ class Crawl(dg.ConfigurableResource):
 
     @classmethod
     def from_recipe(cls, section) -> Crawl:
-        """The resource that a recipe's `crawl` section describes."""
+        """The resource that a recipe's `snapshots.crawl` section describes."""
         return cls(**{name: getattr(section, name) for name in cls.model_fields if hasattr(section, name)})
 
     # -- which snapshots and files there are -----------------------------------------------------------------------

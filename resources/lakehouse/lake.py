@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field, field_validator
 
-from nemotron_assets.table import Batches, Column, Parts, Table, all_tables
+from nemotron_assets.stages import all_tables
+from nemotron_assets.table.parts import Parts
+from nemotron_assets.table.schema import Column, Table
 from resources.contract import CommitConflict, LakeError, checked
 from resources.home import cache_dir
-from resources.lakehouse import commits, quarantine
+from resources.lakehouse import commits
 from resources.lakehouse.reader import Reader
 from resources.lakehouse.writer import Writer, WriteResult
 
@@ -110,10 +112,6 @@ class Lakehouse(dg.ConfigurableIOManager):
 
     # -- writing ------------------------------------------------------------------------------------------------
 
-    def rejects(self, table: Table, partition: str | None = None) -> quarantine.Rejects:
-        """A new collector of rejected rows for the partition this process is about to write."""
-        return quarantine.collector(self, table, partition)
-
     def write(
         self,
         table: Table,
@@ -125,7 +123,8 @@ class Lakehouse(dg.ConfigurableIOManager):
         force: bool = False,
         log=lambda message: None,
     ) -> WriteResult:
-        """Replace a table or partition by `data`: a frame, a reader, an iterable of frames or batches, or `Parts`.
+        """Replace a table or partition by `data`: a frame, a reader, an iterable of frames or batches, or `Batches` or
+        `Parts`, whose rejected rows go into the quarantine.
 
         Parts already in the lake with the same fingerprint and code version are skipped unless `force`. Raises
         `ContractError` when the data does not have the declared columns, `LakeError` when the disk is too full.
@@ -223,7 +222,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         try:
             result = self.write(
                 table,
-                obj.batches if isinstance(obj, Batches) else obj,
+                obj,
                 partition,
                 run_id=context.run_id,
                 code_version=code_version,

@@ -26,7 +26,7 @@ from resources.repositories.server import GithubArchives
 from resources.repositories.source import Entry, Repository, RepositoryError, Source, SourceError
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSource, CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSource, CodeSources
     from resources.crawl import Crawl
 
 __all__ = [

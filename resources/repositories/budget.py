@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from resources.repositories.source import Entry, RepositoryError
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 MB = 1 << 20
 

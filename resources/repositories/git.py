@@ -25,7 +25,7 @@ from resources.repositories.names import decode_location, encode_location, files
 from resources.repositories.source import Entry, Repository, RepositoryError, SourceError
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 BUNDLES = (".bundle",)
 _COMMIT = re.compile(r"[0-9a-f]{7,64}", re.ASCII)

@@ -18,7 +18,7 @@ from resources.repositories.budget import Budget
 from resources.repositories.source import Entry, RepositoryError
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 #: Settings that keep git from running programs, from reaching a network, and from using much memory.
 _SETTINGS = (

@@ -10,7 +10,7 @@ from resources.repositories.budget import MB, Budget
 from resources.repositories.source import RepositoryError
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 #: Memory for decompressing xz. Its highest preset needs 65 MB.
 _XZ_MEMORY = 100 * MB

@@ -14,7 +14,7 @@ from resources.repositories.facts import count_of, text_of, time_of
 from resources.repositories.source import Entry, Repository, RepositoryError, SourceError
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 
 _COLUMNS = ("repo", "commit_id", "rel_path", "content")

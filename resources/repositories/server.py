@@ -14,7 +14,7 @@ from resources.repositories.parquet import open_parquet, values
 from resources.repositories.source import Entry, Repository, RepositoryError, SourceError
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSource, CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSource, CodeSources
     from resources.crawl import Crawl
 
 _COLUMNS = ("repo", "commit_id", "version", "updated_at", "stars")

@@ -11,7 +11,7 @@ from resources.repositories.packing import Unpacked
 from resources.repositories.source import Member, RepositoryError
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 #: Most bytes of a header that precedes a member, such as one with a long name.
 _MAX_TAR_HEADER = 1 << 14

@@ -14,7 +14,7 @@ from resources.repositories.packing import max_unpacked_bytes
 from resources.repositories.source import Member, RepositoryError
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 
 #: Compression methods whose output zipfile limits while it reads. Other methods can return gigabytes at once.

@@ -13,10 +13,10 @@ from nemotron_assets.math.examples import examples, report
 from nemotron_assets.math.lists import ListError, Pointers
 from nemotron_assets.math.tables import CANDIDATE_PAGES, EXTRACTION_EXAMPLES, RENDERED
 from nemotron_assets.recipe import current_recipe
-from nemotron_assets.recipe.math import ExtractionExamples, Math, MathCandidates, UrlList
+from nemotron_assets.recipe.math.pages import ExtractionExamples, Math, MathCandidates, UrlList
 from nemotron_assets.snapshots.assets import catalog, pages, records
 from nemotron_assets.snapshots.tables import PAGES
-from nemotron_assets.table import content_hash
+from nemotron_assets.table.ids import content_hash
 from resources.compute import Compute
 from resources.crawl import SAMPLE, Crawl
 from resources.lakehouse import QUARANTINE, Lakehouse
@@ -47,9 +47,9 @@ def house(tmp_path_factory):
         patch.setenv("NEMOTRON_HOME", str(home))
         recipe = current_recipe()
         math = Math(examples=ExtractionExamples(pages=3, max_characters=500))
-        recipe = recipe.model_copy(update={"math": math})
+        recipe = recipe.with_sections({"math.pages": math})
         lake = Lakehouse(root=str(home / "lake"))
-        crawl = Crawl.from_recipe(recipe.crawl)
+        crawl = Crawl.from_recipe(recipe.snapshots.crawl)
         yield lake, recipe, crawl, run(lake, recipe, crawl, pages, *ASSETS), home
 
 
@@ -142,7 +142,9 @@ def test_listed_pages_are_fetched_by_range(server, tmp_path):
         UrlList(name="more", path=str(tmp_path / "*.jsonl")),
         UrlList(name="finemath", path=str(tmp_path / "finemath.parquet")),
     )
-    recipe = current_recipe().model_copy(update={"math": Math(candidates=MathCandidates(lists=lists, detector=False))})
+    recipe = current_recipe().with_sections(
+        {"math.pages": Math(candidates=MathCandidates(lists=lists, detector=False))}
+    )
     crawl = Crawl(source=server.url, backoff_s=0.01)
     lake = Lakehouse(root=str(tmp_path / "lake"))
     run(lake, recipe, crawl, ASSETS[0], ASSETS[1])

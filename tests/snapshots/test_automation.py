@@ -8,8 +8,8 @@ import dagster as dg
 
 from nemotron_assets.snapshots.assets import pages
 from nemotron_assets.snapshots.automation import new_snapshots, regular_ingestion
+from nemotron_assets.snapshots.partitions import snapshot_partitions
 from nemotron_assets.snapshots.tables import PAGES
-from nemotron_assets.table import snapshot_partitions
 from resources.crawl import Crawl
 
 BOTH = ["CC-MAIN-2024-51", "CC-MAIN-2025-08"]

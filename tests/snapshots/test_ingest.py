@@ -13,8 +13,8 @@ import pytest
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.snapshots.assets import pages
 from nemotron_assets.snapshots.ingest import IngestError, describe, ingest
+from nemotron_assets.snapshots.partitions import snapshot_partitions
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
-from nemotron_assets.table import snapshot_partitions
 from resources.crawl import SAMPLE, Crawl
 from resources.lakehouse import Lakehouse
 

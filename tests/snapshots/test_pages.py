@@ -17,8 +17,8 @@ from nemotron_assets.recipe import current_recipe
 from nemotron_assets.snapshots import charset
 from nemotron_assets.snapshots.assets import ASSETS, catalog, pages
 from nemotron_assets.snapshots.checks import CHECKS
+from nemotron_assets.snapshots.partitions import snapshot_partitions
 from nemotron_assets.snapshots.tables import CATALOG, PAGES, RECORDS
-from nemotron_assets.table import snapshot_partitions
 from resources.crawl import SAMPLE, Crawl
 from resources.lakehouse import QUARANTINE, Lakehouse
 from tests.resources.crawl_server import serving
@@ -30,7 +30,9 @@ def materialize(root: Path, source: str, instance: dg.DagsterInstance, snapshots
     """The catalogue and the pages of snapshots, with their checks; the results of the runs."""
     recipe = current_recipe()
     lake = Lakehouse(root=str(root))
-    crawl = Crawl.from_recipe(recipe.crawl.model_copy(update={"source": source, "retries": 1, "backoff_s": 0}))
+    crawl = Crawl.from_recipe(
+        recipe.snapshots.crawl.model_copy(update={"source": source, "retries": 1, "backoff_s": 0})
+    )
     resources = {"lake": lake, "io_manager": lake, "recipe": recipe, "crawl": crawl}
     definitions = [*ASSETS, *CHECKS]
     results = [dg.materialize(definitions, instance=instance, resources=resources, selection=[catalog])]

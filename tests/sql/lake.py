@@ -14,7 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from nemotron_assets.table import Table, all_tables, content_hash, row_id
+from nemotron_assets.stages import all_tables
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.schema import Table
 from resources.lakehouse import Lakehouse
 from resources.warehouse import Warehouse
 

@@ -36,7 +36,7 @@ from nemotron_assets.code.licences.library import Scan
 from nemotron_assets.code.licences.survey import Excerpt, Repository, survey
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 #: Names of files that a repository is not kept for if nothing else in it is.
 _ABOUT_LICENCES = re.compile(r"(?i)licen[sc]e|copying|copyright|notice")

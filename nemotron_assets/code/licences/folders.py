@@ -10,7 +10,7 @@ from nemotron_assets.code.licences.expressions import ALLOWED, category, join_al
 from nemotron_assets.code.licences.grants import MENTION, PUBLIC_DOMAIN, Grant, all_evidence, families, first_doubt, kin
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 #: Score from which terms that are only nearly a licence's are that licence's, when a manifest names it.
 _CONFIRMED = 70

@@ -26,7 +26,7 @@ from nemotron_assets.code.licences.expressions import (
 from nemotron_assets.code.licences.library import Scan
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 #: Words of a rule up to which it is a title or a mention; the terms of a licence are longer.
 MENTION = 60

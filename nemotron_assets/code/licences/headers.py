@@ -14,7 +14,7 @@ from nemotron_assets.code.licences.library import Scan
 from nemotron_assets.code.licences.survey import Excerpt
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 
 def header(file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -> Grant:

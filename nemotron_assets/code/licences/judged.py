@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from nemotron_assets.code.licences.decide import Decision, decide, excerpt
 from nemotron_assets.code.licences.library import Library, Scan, library_version
 from nemotron_assets.code.licences.tables import LICENSES, SCANS
-from nemotron_assets.table import Part, Parts, content_hash, row_id
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
     from resources.lakehouse import Lakehouse, Reader
 
 COLUMNS = ("id", "repo", "commit_id", "rel_path", "content")

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nemotron_assets.table import content_hash
+from nemotron_assets.table.ids import content_hash
 
 PROGRAM = Path(__file__).with_name("_scancode.py")
 START_S = 300.0
@@ -137,7 +137,7 @@ class Library:
             self.close()
             raise RuntimeError(
                 f"the licence library did not start ({error}): it needs {self.memory_mb} MB of address space "
-                "(code_licences.memory_mb) and the package scancode-toolkit-mini with what requirements/ lists"
+                "(code.licences.memory_mb) and the package scancode-toolkit-mini with what requirements/ lists"
             ) from None
 
     def _answer(self, seconds: float) -> dict[str, Any]:

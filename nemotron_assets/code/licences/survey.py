@@ -15,7 +15,7 @@ from nemotron_assets.code.licences.grants import Evidence, Grant, chosen, famili
 from nemotron_assets.code.licences.library import Scan
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 
 @dataclass(frozen=True)

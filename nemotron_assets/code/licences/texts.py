@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 #: In the lower-cased text. Parts of words on purpose: "licens" is in "licensed", "sublicensable" and "unlicense".
 _WORDS = (

@@ -7,16 +7,14 @@ import dagster as dg
 from nemotron_assets.math.corpus.tables import CLEANED, CONTAMINATION, DUPLICATES, MIND, NEMOTRON_CC_MATH, QUALITY
 from nemotron_assets.math.tables import RENDERED
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import snapshot_partitions
+from nemotron_assets.table.asset import table_check
 from resources.lakehouse import QUARANTINE, Lakehouse
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-@dg.asset_check(
-    asset=CLEANED.asset_key, partitions_def=snapshot_partitions, blocking=True, additional_deps=[RENDERED.asset_key]
-)
+@table_check(CLEANED, blocking=True, reads=[RENDERED])
 def no_formula_is_lost(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -25,7 +23,7 @@ def no_formula_is_lost(
     from nemotron_assets.math.corpus.audit import losses
 
     found = losses(lake.read(RENDERED, context.partition_key), lake.read(CLEANED, context.partition_key))
-    allowed = recipe.math_corpus.cleaner.max_lost
+    allowed = recipe.math.corpus.cleaner.max_lost
     return dg.AssetCheckResult(
         passed=found.lost <= allowed,
         metadata={
@@ -40,7 +38,9 @@ def no_formula_is_lost(
     )
 
 
-@dg.asset_check(asset=CLEANED.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    CLEANED,
+)
 def formulas_are_well_formed(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -50,7 +50,7 @@ def formulas_are_well_formed(
 
     found = form(lake.read(CLEANED, context.partition_key))
     share = found.parse / max(1, found.formulas)
-    least = recipe.math_corpus.cleaner.min_parseable
+    least = recipe.math.corpus.cleaner.min_parseable
     return dg.AssetCheckResult(
         passed=share >= least,
         severity=dg.AssetCheckSeverity.WARN,
@@ -64,7 +64,7 @@ def formulas_are_well_formed(
     )
 
 
-@dg.asset_check(asset=QUALITY.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(QUALITY, blocking=True)
 def every_page_is_scored(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
@@ -85,7 +85,7 @@ def every_page_is_scored(
     return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "pages"), metadata=facts)
 
 
-@dg.asset_check(asset=DUPLICATES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(DUPLICATES, blocking=True)
 def kept_pages_exist(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Every dropped page is one of this snapshot's, dropped once, for an earlier page that exists."""
     import polars as pl
@@ -103,7 +103,9 @@ def kept_pages_exist(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePa
     return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "dropped"), metadata=facts)
 
 
-@dg.asset_check(asset=CONTAMINATION.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    CONTAMINATION,
+)
 def removals_are_few(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -117,8 +119,8 @@ def removals_are_few(
     rows = lake.read(CONTAMINATION, snapshot).scan().filter("removed").collect()
     mine = rows.filter(pl.col("sources").list.first() == RENDERED.full_name)
     removed, pages = mine["parents"].list.first().n_unique(), lake.read(RENDERED, snapshot).rows
-    share, allowed = removed / max(1, pages), recipe.math_corpus.contamination.max_share
-    known = planted(rows, snapshot) if recipe.crawl.source == "sample" else {}
+    share, allowed = removed / max(1, pages), recipe.math.corpus.contamination.max_share
+    known = planted(rows, snapshot) if recipe.snapshots.crawl.source == "sample" else {}
     return dg.AssetCheckResult(
         passed=share <= allowed and not known.get("missed") and not known.get("wrongly_removed"),
         severity=dg.AssetCheckSeverity.WARN,
@@ -131,11 +133,10 @@ def removals_are_few(
     )
 
 
-@dg.asset_check(
-    asset=NEMOTRON_CC_MATH.asset_key,
-    partitions_def=snapshot_partitions,
+@table_check(
+    NEMOTRON_CC_MATH,
     blocking=True,
-    additional_deps=[CLEANED.asset_key, CONTAMINATION.asset_key, DUPLICATES.asset_key],
+    reads=[CLEANED, CONTAMINATION, DUPLICATES],
 )
 def published_pages_are_sound(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
@@ -150,7 +151,7 @@ def published_pages_are_sound(
     rows = lake.read(NEMOTRON_CC_MATH, snapshot).scan().with_columns(page=first)
     cleaned = lake.read(CLEANED, snapshot).scan().select(page="id", rendered=first)
     items = lake.read(CONTAMINATION, snapshot).scan().filter("removed").select(rendered=first)
-    subset = category(recipe.math_corpus.release, "finemath_int_scores")
+    subset = category(recipe.math.corpus.release, "finemath_int_scores")
     wrong = (
         (pl.col("category") != subset)
         | subset.is_null()
@@ -170,7 +171,7 @@ def published_pages_are_sound(
     return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "pages"), metadata=facts)
 
 
-@dg.asset_check(asset=MIND.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(MIND, blocking=True)
 def dialogues_are_whole(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -180,7 +181,7 @@ def dialogues_are_whole(
 
     from nemotron_assets.math.corpus.mind import CONVERSATIONS, problem, turns
 
-    numbers, snapshot = recipe.math_corpus.mind, context.partition_key
+    numbers, snapshot = recipe.math.corpus.mind, context.partition_key
     rows = lake.read(MIND, snapshot).scan()
     pages = lake.read(NEMOTRON_CC_MATH, snapshot).scan().select(page="id")
     broken = 0
@@ -202,7 +203,9 @@ def dialogues_are_whole(
     return dg.AssetCheckResult(passed=not (facts["doubled"] or broken or facts["orphans"]), metadata=facts)
 
 
-@dg.asset_check(asset=MIND.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    MIND,
+)
 def dialogues_are_usable(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -210,7 +213,7 @@ def dialogues_are_usable(
     laptop recipe allows."""
     snapshot = context.partition_key
     rejected, accepted = _rejected(lake, MIND.full_name, snapshot), lake.read(MIND, snapshot).rows
-    share, allowed = rejected / max(1, rejected + accepted), recipe.math_corpus.mind.max_reject_share
+    share, allowed = rejected / max(1, rejected + accepted), recipe.math.corpus.mind.max_reject_share
     return dg.AssetCheckResult(
         passed=share <= allowed,
         severity=dg.AssetCheckSeverity.WARN,

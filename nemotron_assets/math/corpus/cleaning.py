@@ -7,22 +7,23 @@ in the ledger, so a run that is killed asks only for what is missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from nemotron_assets.generation.asking import answered, cut_off, frames
+from nemotron_assets.generation.spool import on_disk
 from nemotron_assets.math import clean, tex
 from nemotron_assets.math.clean import Cleaned, Guard
 from nemotron_assets.math.corpus.tables import CLEANED
-from nemotron_assets.recipe.math_corpus import MathCleaner
-from nemotron_assets.table import Part, Reject, content_hash, row_id
-from nemotron_assets.web.synthetic.asking import answered, cut_off, frames
+from nemotron_assets.recipe.math.corpus import MathCleaner
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Reject, Rejects
 from resources.generations import Completion, Request, Sampling
 
 if TYPE_CHECKING:
-    from nemotron_assets.web.synthetic.writing import Writer
+    from nemotron_assets.generation.writing import Writer
     from resources.lakehouse import Reader
 
 PROMPT = "math_clean"
@@ -67,10 +68,8 @@ class Cleaning:
         rendered: Reader,
         recipe: MathCleaner,
         writer: Writer,
-        reject: Callable[[Reject], None],
-        lock: Callable[[], AbstractContextManager],
     ) -> None:
-        self.rendered, self.recipe, self.writer, self.reject, self.lock = rendered, recipe, writer, reject, lock
+        self.rendered, self.recipe, self.writer, self.rejects = rendered, recipe, writer, Rejects()
         self.guard = Guard(recipe.max_invented, recipe.min_kept, recipe.max_added)
         self.new = self.tokens = 0
 
@@ -87,13 +86,16 @@ class Cleaning:
             yield Part(file, f"{content}:{asked}", lambda part=part, mine=mine: self._part(part, mine))
 
     def _part(self, part: Reader, chosen: Collection[str] | None) -> Iterator[Any]:
-        from nemotron_assets.spool import spooled
-
-        rows = clean_rows(self._pages(part, chosen), self._ask, self.recipe, self.guard, self.writer.name, self.reject)
+        pages = self._pages(part, chosen)
+        rows = clean_rows(pages, self._ask, self.recipe, self.guard, self.writer.name, self.rejects.add)
         if chosen is not None and not chosen:
             return iter(frames(rows, CLEANED))
-        with self.lock():
-            return spooled(frames(rows, CLEANED))
+        with self.writer.device():
+            return on_disk(frames(rows, CLEANED))
+
+    def written(self) -> dict[str, int]:
+        """What the model wrote in this run, for the asset's metadata."""
+        return {"new_generations": self.new, "output_tokens": self.tokens}
 
     def _ask(self, requests: Iterable[Request]) -> Iterator[Completion]:
         for completion in self.writer.ask(requests):

@@ -11,11 +11,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nemotron_assets.math.corpus.contamination import ITEMS, READ, contaminated
+from nemotron_assets.contamination.items import ITEMS
+from nemotron_assets.math.corpus.contamination import READ, contaminated
 from nemotron_assets.math.corpus.tables import CONTAMINATION
-from nemotron_assets.recipe.math_corpus import MathContamination
-from nemotron_assets.table import Reject
-from nemotron_assets.web.quality import scorers
+from nemotron_assets.recipe.math.corpus import MathContamination
+from nemotron_assets.scorers.embeddings import fetch_embedding
+from nemotron_assets.table.parts import Reject
 from resources.compute import Compute
 from resources.lakehouse import Reader
 
@@ -33,7 +34,7 @@ def judged(
     with tempfile.TemporaryDirectory(prefix="nemotron-items-") as scratch:
         items = str(Path(scratch, "items.parquet"))
         benchmarks.scan().select(ITEMS).sort("id").collect().write_parquet(items)
-        embedding = str(scorers.fetch_embedding(recipe.embedding, Path(scratch, "embedding")))
+        embedding = str(fetch_embedding(recipe.embedding, Path(scratch, "embedding")))
         frames = [CONTAMINATION.empty()]
         for reader, batches, folder in (
             (rendered, rendered.batches(READ, recipe.batch_rows), embedding),

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from nemotron_assets.generation.answers import literal_pattern
+from nemotron_assets.generation.asking import Tally, answered, cut_off
 from nemotron_assets.math import clean
 from nemotron_assets.math.corpus.tables import MIND
-from nemotron_assets.recipe.math_corpus import Mind, Style
-from nemotron_assets.table import Reject, row_id
-from nemotron_assets.web.synthetic.answers import literal_pattern
-from nemotron_assets.web.synthetic.asking import Tally, answered, cut_off
+from nemotron_assets.recipe.math.corpus import Mind, Style
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.parts import Reject
 from resources.generations import Completion, OutputFormat, Request, Sampling
 
 if TYPE_CHECKING:
-    from nemotron_assets.web.synthetic.writing import Writer
+    from nemotron_assets.generation.writing import Writer
 
 CATEGORY = "4plus_MIND"
 _READ = ("id", "snapshot", "language", "text", "category", "finemath_int_scores", "finemath_scores", "models_used",

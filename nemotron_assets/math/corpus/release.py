@@ -16,8 +16,9 @@ import polars as pl
 
 from nemotron_assets.math.corpus.tables import CLEANED, CONTAMINATION, DUPLICATES, NEMOTRON_CC_MATH, QUALITY
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
-from nemotron_assets.recipe.math_corpus import MathRelease
-from nemotron_assets.table import Part, content_hash, row_id
+from nemotron_assets.recipe.math.corpus import MathRelease
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part
 from nemotron_assets.web.dedup.tables import DUPLICATES as WEB_DUPLICATES
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.tables import DOCUMENTS

@@ -5,8 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nemotron_assets.math.tables import WARC_FILE
-from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, SNAPSHOT, SOURCES, Column, Published, Table
-from nemotron_assets.web.columns import CHARACTERS, FETCHED_AT, HOST, LANGUAGE, URL
+from nemotron_assets.models.columns import SCORER, model_table
+from nemotron_assets.models.tables import LANGUAGE_MODEL, WEIGHTS
+from nemotron_assets.table.columns import (
+    CHARACTERS,
+    CONTENT_HASH,
+    FETCHED_AT,
+    HOST,
+    ID,
+    LANGUAGE,
+    PARENTS,
+    SNAPSHOT,
+    SOURCES,
+    URL,
+)
+from nemotron_assets.table.schema import Column, Published, Table
 from nemotron_assets.web.dedup import tables as dedup
 
 CLEANED = Table(
@@ -182,4 +195,36 @@ MIND = Table(
     ),
 )
 
-TABLES = [CLEANED, QUALITY, SIGNATURES, NEAR_DUPLICATES, DUPLICATES, CONTAMINATION, NEMOTRON_CC_MATH, MIND]
+MATH_WRITER = model_table(
+    "math_writer",
+    "The language model that cleans pages on mathematics and writes dialogues about them: the model of "
+    "models.generator, or another one (published: phi-4).",
+    named="name of the model, as SmolLM2-135M-Instruct",
+    own=LANGUAGE_MODEL,
+    weights=WEIGHTS,
+    parents=("models.generator",),
+)
+
+MATH_SCORERS = model_table(
+    "math_scorers",
+    "The scorer of pages on mathematics, 0 to 5.",
+    named="math",
+    own=(
+        *SCORER,
+        Column("teacher", "string", "what an embedded scorer learnt from, in words; as published for a checkpoint"),
+    ),
+    example_input="math.cleaned@2",
+)
+
+TABLES = [
+    MATH_WRITER,
+    MATH_SCORERS,
+    CLEANED,
+    QUALITY,
+    SIGNATURES,
+    NEAR_DUPLICATES,
+    DUPLICATES,
+    CONTAMINATION,
+    NEMOTRON_CC_MATH,
+    MIND,
+]

@@ -16,12 +16,13 @@ import polars as pl
 import pyarrow as pa
 import xxhash
 
+from nemotron_assets.dedup.arrivals import Arriving, taking_part
+from nemotron_assets.dedup.workspace import load, workspace
 from nemotron_assets.recipe.dedup import Substring
-from nemotron_assets.table import Part, content_hash, row_id
-from nemotron_assets.web.dedup.arrivals import Arriving, taking_part
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part
 from nemotron_assets.web.dedup.spans import repeated_spans, shortened, without_spans
 from nemotron_assets.web.dedup.tables import DUPLICATES, REPEATED_SPANS, UNIQUE_DOCUMENTS
-from nemotron_assets.web.dedup.workspace import load, workspace
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse
 
@@ -79,7 +80,7 @@ class SnapshotSpans:
     def __init__(self, lake: Lakehouse, snapshot: str, recipe: Substring, memory_mb: int, arriving: str = "") -> None:
         """`arriving` is the snapshot that is being made, if it is another one: it takes part although not in yet."""
         self.lake, self.snapshot, self.recipe, self.memory_mb = lake, snapshot, recipe, memory_mb
-        here = taking_part(lake, REPEATED_SPANS, arriving or snapshot, REST)
+        here = taking_part(lake, REPEATED_SPANS, arriving or snapshot, DOCUMENTS, REST)
         self.here = [other for other in here if other <= snapshot]
         self.window = self.here[-recipe.snapshots :]
 
@@ -254,7 +255,7 @@ class ArrivingSpans(Arriving):
         return SnapshotSpans(self.lake, snapshot, self.recipe, self.memory_mb, arriving=self.snapshot).parts()
 
     def later(self) -> list[str]:
-        return [s for s in taking_part(self.lake, self.table, self.snapshot, REST) if s > self.snapshot]
+        return [s for s in taking_part(self.lake, self.table, self.snapshot, DOCUMENTS, REST) if s > self.snapshot]
 
 
 def _batches(frame: pl.LazyFrame, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

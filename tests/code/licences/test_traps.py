@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nemotron_assets.code.licences.decide import decide, excerpt
-from nemotron_assets.recipe.code_licences import CodeLicences
+from nemotron_assets.recipe.code.licences import CodeLicences
 
 RECIPE = CodeLicences()
 MIT = """MIT License

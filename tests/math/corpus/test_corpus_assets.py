@@ -9,18 +9,27 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from nemotron_assets.evaluate.tables import BENCHMARKS
+from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.math import clean
 from nemotron_assets.math.corpus import assets, checks
 from nemotron_assets.math.corpus.mind import CONVERSATIONS
-from nemotron_assets.math.corpus.tables import CLEANED, CONTAMINATION, DUPLICATES, MIND, NEMOTRON_CC_MATH, QUALITY
+from nemotron_assets.math.corpus.tables import (
+    CLEANED,
+    CONTAMINATION,
+    DUPLICATES,
+    MATH_SCORERS,
+    MATH_WRITER,
+    MIND,
+    NEMOTRON_CC_MATH,
+    QUALITY,
+)
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
-from nemotron_assets.models import MATH_SCORERS, MATH_WRITER, QUALITY_SCORERS
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table import content_hash, row_id
+from nemotron_assets.scorers.training import train_ridge
+from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.web.dedup.tables import DUPLICATES as WEB_DUPLICATES
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
-from nemotron_assets.web.quality import scorers
+from nemotron_assets.web.quality.tables import QUALITY_SCORERS
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.compute import Compute
 from resources.generations import GENERATIONS
@@ -101,16 +110,13 @@ def done(tmp_path_factory, embedded_tokenizer):
 
 def _materialised(folder, tokenizer):
     recipe = load_recipe("laptop")
-    numbers = recipe.math_corpus
+    numbers = recipe.math.corpus
     cleaner = numbers.cleaner.model_copy(update={"max_pages": None, "max_chunks": None, "chunk_tokens": 400})
     release = numbers.release.model_copy(update={"lowest_score": {"3": 0, "4plus": 1}})
     pollution = numbers.contamination.model_copy(update={"max_share": 0.5})
     corpus = {"cleaner": cleaner, "release": release, "contamination": pollution}
-    recipe = recipe.model_copy(
-        update={
-            "math_corpus": numbers.model_copy(update=corpus),
-            "crawl": recipe.crawl.model_copy(update={"source": "elsewhere"}),
-        }
+    recipe = recipe.with_sections(
+        {"math.corpus": numbers.model_copy(update=corpus), "snapshots.crawl.source": "elsewhere"}
     )
     lake = Lakehouse(root=str(folder / "lake"), free_disk_mb=0)
     pages = _pages()
@@ -137,7 +143,7 @@ def _materialised(folder, tokenizer):
     uri, sha256 = lake.put_weights(tokenizer, "math_writer")
     writer = {"id": "w", "name": "editor", "uri": uri, "sha256": sha256, "at": datetime.now(UTC)}
     lake.write(MATH_WRITER, frame(MATH_WRITER, [writer]))
-    made = scorers.train_ridge([p["text"] for p in pages], list(range(12)), [], numbers.quality, folder / "edu")
+    made = train_ridge([p["text"] for p in pages], list(range(12)), [], numbers.quality, folder / "edu")
     uri, sha256 = lake.put_weights(made.folder, "edu")
     rows = [
         {

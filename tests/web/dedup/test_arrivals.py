@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.similarity.jaccard import jaccard
-from nemotron_assets.similarity.shingles import Shingling, shingle_sets
+from nemotron_assets.dedup.jaccard import jaccard
+from nemotron_assets.dedup.shingles import Shingling, shingle_sets
 from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES, UNIQUE_DOCUMENTS
 from resources.lakehouse import Lakehouse
 from tests.web.dedup.lake import RECIPE, deduplicate, finish, put, state
