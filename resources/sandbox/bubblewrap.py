@@ -88,10 +88,22 @@ def _namespaces(seccomp: int) -> list[str]:
         raise SandboxError(f"no sandbox for untrusted programs: bwrap is not installed; {INSTALL}")
     user = [] if os.geteuid() == 0 else ["--unshare-user", "--uid", "1000", "--gid", "1000"]
     return [
-        bwrap, *user, "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
-        "--hostname", "sandbox", "--new-session", "--die-with-parent", "--as-pid-1", "--clearenv",
-        "--seccomp", str(seccomp),
-    ]  # fmt: skip
+        bwrap,
+        *user,
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--hostname",
+        "sandbox",
+        "--new-session",
+        "--die-with-parent",
+        "--as-pid-1",
+        "--clearenv",
+        "--seccomp",
+        str(seccomp),
+    ]
 
 
 def _visible_files(reads: tuple[str, ...], hides: tuple[str, ...]) -> list[str]:
@@ -142,9 +154,16 @@ def _other_user() -> list[str]:
     first, span = (1 << 30, 1 << 29) if ids > 1 << 31 else (20_000, 40_000)  # a container may have few user numbers
     user = str(first + threading.get_native_id() % span)
     return [
-        "/usr/bin/setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs", "--inh-caps=-all",
+        "/usr/bin/setpriv",
+        "--reuid",
+        user,
+        "--regid",
+        user,
+        "--clear-groups",
+        "--no-new-privs",
+        "--inh-caps=-all",
         "--bounding-set=-all",
-    ]  # fmt: skip
+    ]
 
 
 def _program(command: tuple[str, ...], reads: tuple[str, ...]) -> tuple[str, ...]:
