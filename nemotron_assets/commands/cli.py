@@ -197,14 +197,21 @@ def recipe(section: str | None, explain: bool) -> None:
 
 @cli.command()
 @click.option("--set-aside", metavar="TABLE", help="Move a table of another schema version aside, to build it anew.")
+@click.option("--migrate", is_flag=True, help="Bring tables of an older schema version up to date, in place.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
-def maintain(set_aside: str | None, dry_run: bool) -> None:
+def maintain(set_aside: str | None, migrate: bool, dry_run: bool) -> None:
     """Compact small files, vacuum old versions, sweep what killed writers left behind."""
     from nemotron_assets.definitions import lake
     from nemotron_assets.lake.upkeep import maintain_all
     from nemotron_assets.lake.upkeep import set_aside as move
     from nemotron_assets.recipe import current_recipe
 
+    if migrate:
+        from nemotron_assets.lake.migrations import migrate_all
+
+        for line in migrate_all(lake):
+            click.echo(line)
+        return
     if set_aside:
         click.echo(move(lake, set_aside))
         return

@@ -35,9 +35,13 @@ class Link:
 def parents_of(table: Table, tables: Iterable[Table]) -> tuple[str, ...]:
     """The tables whose ids stand in the `parents` of a table.
 
-    Of the ledger of generations these are the parents of all tables that were written by a model: a request is made
-    from the same rows as the row that its answer ends up in.
+    A model can be made from models of any table; each row names them. A request in the ledger of generations is made
+    from the same rows as the row that its answer ends up in, so the ledger has the parents of all tables that a
+    language model wrote.
     """
+    tables = list(tables)
+    if table.is_model:
+        return tuple(t.full_name for t in tables if t.is_model)
     if table.full_name != GENERATIONS:
         return table.parents
     written = (t for t in tables if {"generation_id", "generation_ids"} & set(t.column_names))

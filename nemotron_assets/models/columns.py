@@ -15,13 +15,11 @@ def model_table(
     named: str,
     own: Iterable[Column] = (),
     weights: str = "folder with the model's files in the lake",
-    parents: tuple[str, ...] = (),
     example_input: str = "blend.token_shards@12",
 ) -> Table:
     """The table `models.<name>`, one row per version of a model; each row is a part of its own.
 
-    `named` says what the column `name` holds, `own` are the columns that only this kind of model has, `parents` names
-    the tables of the models that one of these can be made from.
+    `named` says what the column `name` holds, `own` are the columns that only this kind of model has.
     """
     return Table(
         schema="models",
@@ -48,7 +46,6 @@ def model_table(
             Column("at", "timestamp", "when it was made, or last asked for again after another version was in use"),
         ),
         part_by="id",
-        parents=parents,
         version=2,
         kind="model",
     )  # fmt: skip

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from nemotron_assets.commands.cli import cli
 from nemotron_assets.commands.trace import print_trace
-from nemotron_assets.lineage.links import links as lineage
 from nemotron_assets.lineage.nodes import Node, NotFound, Origin
 from nemotron_assets.lineage.walk import trace
 from nemotron_assets.snapshots.read_back import read_back
@@ -25,6 +24,7 @@ from nemotron_assets.table.schema import Column, Table
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse
 from resources.warehouse import table_view
+from resources.warehouse.lineage_views import views
 from tests.sql.lake import Opened, fill, write
 
 
@@ -232,7 +232,7 @@ def test_random_graphs(levels, data):
             graph.add_edges_from((id_, parent) for parent in above)
             connection.execute(f"insert into {table.full_name} values (?, ?, ?)", [id_, above, f"x://{number}"])
     connection.execute("create table lineage.tables (table_name varchar, path varchar, in_lake boolean)")
-    for statement in lineage.views(tables, {}):
+    for statement in views(tables, {}):
         connection.execute(statement)
     chosen = data.draw(st.sampled_from(sorted(graph.nodes)))
     edges = set(connection.execute("select child, parent, parent_table from lineage.edges").fetchall())

@@ -550,8 +550,8 @@ def fill(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:
     models = [
         {**base, "id": row_id("models.base", 1), "version": "1", "input_versions": [version],
          "source_versions": ["code.curated@0"], "at": START},
-        {**base, "id": row_id("models.base", 2), "version": "2", "parent_version": "1", "at": START + timedelta(days=1),
-         "input_versions": [version, "models.base@0"]},
+        {**base, "id": row_id("models.base", 2), "version": "2", "parents": [row_id("models.base", 1)],
+         "sources": ["models.base"], "at": START + timedelta(days=1), "input_versions": [version]},
     ]  # fmt: skip
     scores = [
         {
