@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from nemotron_assets.code.licences.judged import licence_parts
 from nemotron_assets.code.licences.library import Library
+from nemotron_assets.code.licences.rows import licence_parts
 from nemotron_assets.code.licences.tables import LICENSES, SCANS
 from nemotron_assets.code.licences.texts import speaks_of_licences
 from nemotron_assets.code.sources.tables import FILES

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from nemotron_assets.code.licences.decide import decide, excerpt
+from nemotron_assets.code.licences.decide import decide
+from nemotron_assets.code.licences.excerpts import excerpt
 from nemotron_assets.recipe.code_licences import CodeLicences
 from tests.code.licences.test_traps import BSD3, BSD4, CODE, GPL, MIT, comment
 

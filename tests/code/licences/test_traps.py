@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nemotron_assets.code.licences.decide import decide, excerpt
+from nemotron_assets.code.licences.decide import decide
+from nemotron_assets.code.licences.excerpts import excerpt
 from nemotron_assets.recipe.code_licences import CodeLicences
 
 RECIPE = CodeLicences()
