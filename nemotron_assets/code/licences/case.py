@@ -42,7 +42,7 @@ class Basis:
 
 @dataclass(frozen=True)
 class Case:
-    """The facts about one file.
+    """The facts about one file that the rules look at.
 
     Three statements can hold for it: `own` (its header, its sidecar, or its own text if it is the licence text of a
     part), `named` (an entry of debian/copyright or REUSE.toml for exactly this file) and `around` (the grant of the
@@ -121,29 +121,35 @@ class Case:
 
     @cached_property
     def _doubt_and_basis(self) -> tuple[Doubt | None, Basis]:
-        own, around, statement = self.own, self.around, self.statement
-        around_evidence = around.evidence if around is not None else ()
-        if statement is not None:
-            decision = judge(statement.expression, self.recipe).decision
-            if statement.expression and decision == REVIEW:
-                return None, self.by_statement()
-            beside = around_evidence if decision == REJECTED else ()
-            return statement.doubt, Basis(statement.expression, FILE, (*statement.evidence, *beside))
-        if own.doubt and around is None and own.evidence:
-            return own.doubt, Basis("", FILE, own.evidence)
-        if around is None:
+        """`doubt`, and what a decision because of it rests on."""
+        if self.statement is not None:
+            return self._doubt_about_statement(self.statement)
+        if self.own.doubt and self.around is None and self.own.evidence:
+            return self.own.doubt, Basis("", FILE, self.own.evidence)
+        if self.around is None:
             return None, self.by_nothing()
-        if own.doubt and self.around_is_accepted:
-            return own.doubt, Basis(around.expression, FILE, (*own.evidence, *around.evidence))
+        if self.own.doubt and self.around_is_accepted:
+            return self.own.doubt, Basis(self.around.expression, FILE, (*self.own.evidence, *self.around.evidence))
+        return self._doubt_about_folder(self.around)
+
+    def _doubt_about_statement(self, statement: Grant) -> tuple[Doubt | None, Basis]:
+        """A doubt does not matter if the recipe's list sends the licence to a person anyway (a LicenseRef of Acme)."""
+        decision = judge(statement.expression, self.recipe).decision
+        if statement.expression and decision == REVIEW:
+            return None, self.by_statement()
+        return statement.doubt, self.by_statement_and_work() if decision == REJECTED else self.by_statement()
+
+    def _doubt_about_folder(self, around: Grant) -> tuple[Doubt | None, Basis]:
+        """A doubt does not matter about a licence at the root that is not accepted: the repository stays rejected. In a
+        folder it does, because the licence above the folder may be the one that holds."""
         decision = judge(around.expression, self.recipe).decision
-        if decision == ALLOWED or (decision == REJECTED and self.folder) or not around.expression:
-            return around.doubt, self.by_folder()
-        return None, self.by_folder()
+        matters = decision == ALLOWED or (decision == REJECTED and self.folder) or not around.expression
+        return around.doubt if matters else None, self.by_folder()
 
     @cached_property
     def larger_work(self) -> Grant | None:
-        """The grant of the work that an accepted file or folder belongs to, if the licence of that work binds it; None
-        if no work does."""
+        """The work around an accepted file or folder, if its licence also binds the file: a program under the GPL
+        around a library under MIT. None if there is no such work."""
         grant, scope = self._part
         if grant is None or grant.doubt or judge(grant.expression, self.recipe).decision != ALLOWED:
             return None
@@ -153,14 +159,15 @@ class Case:
 
     @cached_property
     def _part(self) -> tuple[Grant | None, str]:
-        """The grant that may be that of a part of a larger work, and its scope."""
+        """The grant that may be that of a part of a larger work, with its scope: that of the file, or of a folder below
+        the root."""
         if self.statement is not None:
             return self.statement, FILE
         return (self.around, FOLDER) if self.folder else (None, NONE)
 
     @cached_property
     def doubtful_text_above(self) -> Grant | None:
-        """The grant in doubt of a folder above, if the folder of the file only has a manifest with the same licence."""
+        """The doubtful grant of a folder above, if the nearest folder only has a manifest with the same licence."""
         around = self.around
         if around is None or any(one.kind != "manifest" for one in around.evidence):
             return None
@@ -177,26 +184,32 @@ class Case:
     # -- what the decision rests on -----------------------------------------------------------------------------------
 
     def by_doubt(self) -> Basis:
+        """What speaks against the file."""
         return self._doubt_and_basis[1]
 
     def by_statement(self) -> Basis:
+        """The statement about exactly the file."""
         return Basis(self.statement.expression, FILE, self.statement.evidence)
 
     def by_statement_and_work(self) -> Basis:
+        """The statement about exactly the file, with the evidence of the licence around it."""
         around = self.around.evidence if self.around is not None else ()
         return Basis(self.statement.expression, FILE, (*self.statement.evidence, *around))
 
     def by_folder(self) -> Basis:
+        """The licence of the nearest folder, or of the repository if that is the root."""
         return Basis(self.around.expression, FOLDER if self.folder else REPOSITORY, self.around.evidence)
 
     def by_root(self) -> Basis:
-        """The evidence at the root, which does not hold for the file."""
+        """No licence, with the evidence of the licence at the root, which does not hold for the file."""
         return Basis("", NONE, self.repository.folders.get("", NO_GRANT).evidence)
 
     def by_readme(self) -> Basis:
+        """The licence that only the README at the root names."""
         return Basis(self.repository.readme.expression, REPOSITORY, self.repository.readme.evidence)
 
     def by_nothing(self) -> Basis:
+        """No licence and no evidence."""
         return Basis("", NONE)
 
 
@@ -225,7 +238,8 @@ def build_case(
 
 
 def _binds(work: Grant, part: Grant, file: Excerpt, recipe: CodeLicences) -> bool:
-    """Whether the licence of a work keeps an accepted part of it out: a file under MIT in a program under the GPL."""
+    """Whether the licence of a work also binds an accepted part of it, as the GPL binds a file under MIT in a program
+    under the GPL. The recipe's `own_licence_in_rejected` says for which licences."""
     mode = recipe.own_licence_in_rejected
     expression = join_all([work.expression, work.manifest_says])
     if mode == "allowed" or judge(expression, recipe).decision != REJECTED:

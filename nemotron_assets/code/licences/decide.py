@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from posixpath import basename
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences.case import build_case
+from nemotron_assets.code.licences.case import Case, build_case
 from nemotron_assets.code.licences.excerpts import Excerpt
 from nemotron_assets.code.licences.expressions import ALLOWED, REVIEW
 from nemotron_assets.code.licences.grants import Evidence
@@ -55,29 +55,28 @@ def decide(files: Iterable[Excerpt], scan: Scanner, recipe: CodeLicences) -> lis
     files = list(files)
     repository = survey(files, scan, recipe)
     sidecars = {file.path.removesuffix(".license"): file for file in files if file.path.endswith(".license")}
-    decisions = []
-    for file in files:
-        case = build_case(file, sidecars.get(file.path), repository, scan, recipe)
-        rule = first_rule(case)
-        basis = rule.basis(case)
-        decisions.append(
-            Decision(
-                id=file.id,
-                path=file.path,
-                expression=basis.expression,
-                decision=rule.verdict(case),
-                scope=basis.scope,
-                rule=rule.name,
-                reason=rule.reason(case),
-                evidence=basis.evidence,
-            )
-        )
-    return nothing_but_licence_texts(decisions)
+    cases = (build_case(file, sidecars.get(file.path), repository, scan, recipe) for file in files)
+    return nothing_but_licence_texts([_decide_file(case) for case in cases])
+
+
+def _decide_file(case: Case) -> Decision:
+    rule = first_rule(case)
+    basis = rule.basis(case)
+    return Decision(
+        id=case.file.id,
+        path=case.file.path,
+        expression=basis.expression,
+        decision=rule.verdict(case),
+        scope=basis.scope,
+        rule=rule.name,
+        reason=rule.reason(case),
+        evidence=basis.evidence,
+    )
 
 
 def nothing_but_licence_texts(decisions: list[Decision]) -> list[Decision]:
-    """The last rule, for a whole repository: a collection of licence texts (a folder of the texts that a tool knows,
-    beside files under the GPL) is left to a person, if no other file in it is accepted."""
+    """The last rule, about the whole repository: a licence checker under the GPL with a folder of the texts that it
+    knows. Those texts are accepted, but if no other file is, they are left to a person."""
     if any(one.decision == ALLOWED and not _ABOUT_LICENCES.search(basename(one.path)) for one in decisions):
         return decisions
     reason = "no file but licence texts is accepted in the repository"

@@ -95,14 +95,15 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Grant:
-    """A licence that a text gives. The fields from `first_terms` on are set for licence texts only."""
+    """The licence that a text, or a folder, gives: an SPDX expression (empty if none is known), its evidence and the
+    first doubt about it. The fields from `first_terms` on are set for licence texts."""
 
     expression: str
     evidence: tuple[Evidence, ...] = ()
     doubt: Doubt | None = None
-    #: Of a folder: the licence that a manifest names and the licence text does not have.
+    #: Of a folder: the licence that a manifest names, if it contradicts the licence text.
     manifest_says: str = ""
-    #: Of a folder: the rule of `folders.FOLDER_RULES` that made the grant from several texts.
+    #: Of a folder: the rule of `folders.FOLDER_RULES` that combined what its texts and manifests say.
     combined_by: str = ""
     #: The licence whose terms come first, if no other licence begins before they end; otherwise empty.
     first_terms: str = ""
@@ -112,7 +113,7 @@ class Grant:
     licences_found: tuple[tuple[str, int], ...] = ()
     #: The text without the terms of licences. What is left may name files ("lib/a.c is under ...").
     own_words: str = ""
-    #: Whether the text says of every licence in it that is not accepted that it is the licence of a part.
+    #: Whether the text has licences that are not accepted, and announces each of them as the licence of a part.
     announces_parts: bool = False
 
 

@@ -10,6 +10,7 @@ _LICENCE = re.compile(
     r"(?i)^(?:(?:[a-z0-9.]+[-_. ])?(?:un)?licen[sc]es?|copying(?:v?[0-9])?|copyright|patents|eula|legal)"
     r"(?:[-_. ]?[a-z0-9.+-]+)?$"
 )
+#: Endings of files that are not texts: LICENSE.png, license.py.
 _NO_TEXT = re.compile(
     r"(?i)\.(?!(?:txt|md|markdown|rst|adoc|html?|lesser|lib|gpl.*|lgpl.*|mit|bsd.*|apache.*|mpl.*|isc|asl|zlib|boost"
     r"|[0-9]+)$)[a-z][a-z0-9+-]*$"
@@ -111,6 +112,7 @@ def is_notice(path: str) -> bool:
 
 
 def is_readme(path: str) -> bool:
+    """Whether a file is a README, whatever its ending: README, readme.rst, README.de.md."""
     return bool(_README.match(basename(path)))
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def read_own(
     file: Excerpt, sidecar: Excerpt | None, repository: Repository, scan: Scanner, recipe: CodeLicences
 ) -> Grant:
-    """What a file says about itself."""
+    """What a file says about its own licence: its sidecar, its own text if it is the licence text of a part, or its
+    header."""
     if sidecar is not None and sidecar.whole:
         return grant_from_findings("sidecar", sidecar.path, scan(sidecar.whole), 0, recipe)
     own = repository.part_texts.get(file.path, NO_GRANT)
@@ -60,8 +61,11 @@ def adds_nothing(own: Grant, around: Grant, recipe: CodeLicences) -> bool:
 
 
 def find_around(path: str, repository: Repository) -> tuple[Grant | None, str, str]:
-    """The grant of the nearest folder that has one, that folder, and the folder of third-party code in between if the
-    search stops there (then there is no grant)."""
+    """The grant of the nearest folder that has one, and that folder.
+
+    The search does not leave a folder of third-party code (third_party/x). If it ends there without a grant and the
+    repository has one at its root, the third value is the folder of third-party code; otherwise it is empty.
+    """
     vendored = paths.vendored_root(path)
     for folder in (path, *paths.folders(path)):  # an installed module, six.py, has a grant of its own
         if vendored is not None and not (folder + "/").startswith(vendored + "/"):

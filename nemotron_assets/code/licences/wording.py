@@ -137,6 +137,7 @@ _OF_PARTS = re.compile(
     r"(?i)\b(?:files|parts?|portions?|components?|modules?|depend\w*|documentation|docs|respective(?:ly)?|each|headers?|"
     r"libraries|except|commercial)\b"
 )
+#: "The licenses below", and the beginning of an item of a list.
 _BELOW = re.compile(r"(?i)\blicen[sc]es (?:listed |given )?below\b")
 _LIST = re.compile(r"\s*(?:[-*•]|\(?[0-9a-z][.)])\s")
 
@@ -222,6 +223,7 @@ def find_paths(text: str) -> frozenset[str]:
 
 #: A folder in quotes: `the "docs" directory`.
 _FOLDER = re.compile(r"""(?i)["'`]([\w./-]{2,60})["'`]\s+(?:sub)?(?:director(?:y|ies)|folders?)\b""")
+#: A whole word that looks like a path.
 _PATH = re.compile(r"[\w.+@-]+(?:/[\w.+@-]+)+/?|[\w.+@-]{2,}/|[\w+@-]+(?:\.[\w+@-]+)*\.[a-z]\w{0,5}")
 
 
@@ -230,6 +232,7 @@ def is_pointer(text: str) -> bool:
     return len(text) < 200 and bool(_POINTER.match(text))
 
 
+#: A text that is only the name of a licence file, perhaps with "see" before it.
 _POINTER = re.compile(
     r"(?i)\W*(?:(?:please )?(?:see|refer to|read)\b[\w ]{0,40}?)?[\w./-]{0,80}(?:copying|licen[sc]e|copyright)"
     r"[\w.-]{0,20}(?: file| for details| for more information)?\W*\Z"

@@ -1,4 +1,4 @@
-"""The asset over a small lake: decisions per file, the planted repository without a licence, and texts asked once."""
+"""The asset on a small lake: a decision per file, a planted repository without a licence, and no text scanned twice."""
 
 from __future__ import annotations
 

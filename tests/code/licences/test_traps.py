@@ -1,4 +1,4 @@
-"""Repositories made to deceive: what must not be kept, and what must not be lost."""
+"""Small repositories with one difficulty each: files that must not be kept, and files that must not be lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words beside licences: restrictions, conditions, choices, the names of parts; and what is no such thing."""
+"""Words beside licences: restrictions, conditions, choices and names of parts are found, harmless words are not."""
 
 from __future__ import annotations
 
