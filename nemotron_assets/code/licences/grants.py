@@ -103,7 +103,7 @@ class Grant:
     doubt: Doubt | None = None
     #: Of a folder: the licence that a manifest names, if it contradicts the licence text.
     manifest_says: str = ""
-    #: Of a folder: the rule of `folders.FOLDER_RULES` that combined what its texts and manifests say.
+    #: Of a folder: the rule of `folder_rules.FOLDER_RULES` that combined what its texts and manifests say.
     combined_by: str = ""
     #: The licence whose terms come first, if no other licence begins before they end; otherwise empty.
     first_terms: str = ""

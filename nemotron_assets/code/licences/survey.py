@@ -12,7 +12,8 @@ from nemotron_assets.code.licences import debian, declarations, paths, readmes, 
 from nemotron_assets.code.licences.declarations import Annotation
 from nemotron_assets.code.licences.excerpts import Excerpt
 from nemotron_assets.code.licences.expressions import REJECTED, judge, licences
-from nemotron_assets.code.licences.folders import Folder, combine
+from nemotron_assets.code.licences.folder_rules import combine
+from nemotron_assets.code.licences.folders import Folder
 from nemotron_assets.code.licences.grants import Doubt, DoubtKind, Grant
 from nemotron_assets.code.licences.library import Scanner
 from nemotron_assets.code.licences.licence_texts import read_licence_text

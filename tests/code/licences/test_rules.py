@@ -8,7 +8,7 @@ from nemotron_assets.code.licences import rules
 from nemotron_assets.code.licences.case import Case, build_case
 from nemotron_assets.code.licences.decide import Decision, decide, nothing_but_licence_texts
 from nemotron_assets.code.licences.excerpts import Excerpt, excerpt
-from nemotron_assets.code.licences.folders import FOLDER_RULES
+from nemotron_assets.code.licences.folder_rules import FOLDER_RULES
 from nemotron_assets.code.licences.grants import DoubtKind
 from nemotron_assets.code.licences.library import Scan
 from nemotron_assets.code.licences.rules import RULES, Rule
