@@ -114,7 +114,7 @@ def _pattern():
 
 
 def _split(text: str) -> list[str]:
-    """Words in lower case, code point by code point (see nemotron_assets/similarity/shingles.py)."""
+    """Words in lower case, code point by code point (see nemotron_assets/dedup/shingles.py)."""
     if "Σ" in text or "İ" in text:
         lowered = "".join(character.lower()[0] for character in text)
     else:

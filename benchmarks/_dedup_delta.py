@@ -37,14 +37,14 @@ def main(source: str, target: str) -> None:
     import pyarrow.parquet as pq
 
     from benchmarks._incremental import deduplicate
+    from nemotron_assets.dedup.clusters import components
     from nemotron_assets.recipe import load_recipe
-    from nemotron_assets.similarity.clusters import components
-    from nemotron_assets.table import row_id
+    from nemotron_assets.table.ids import row_id
     from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES
     from nemotron_assets.web.tables import DOCUMENTS
 
     lake = _lake(source)
-    deduplicate(lake, SNAPSHOT, load_recipe("laptop").dedup)
+    deduplicate(lake, SNAPSHOT, load_recipe("laptop").web.dedup)
 
     ids = pq.read_table(source, columns=["id"])["id"].to_numpy()
     names = pl.DataFrame(

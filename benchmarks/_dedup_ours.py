@@ -41,7 +41,7 @@ def main(source: str, target: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from nemotron_assets.similarity.dedup import find
+    from nemotron_assets.dedup.in_memory import find
 
     found = find(Texts(source), keep_mb=512)
     with pq.ParquetFile(source) as file:

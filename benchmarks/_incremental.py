@@ -101,7 +101,8 @@ def documents(snapshot: str, made: Iterator[str]):
     """The texts as parts of `web.documents`, one per WARC file."""
     import polars as pl
 
-    from nemotron_assets.table import Part, Parts, content_hash, row_id
+    from nemotron_assets.table.ids import content_hash, row_id
+    from nemotron_assets.table.parts import Part, Parts
     from nemotron_assets.web.tables import DOCUMENTS
 
     began = datetime(2025, 1, 1, tzinfo=UTC)
@@ -153,22 +154,22 @@ class Timed:
 
 def deduplicate(lake, snapshot: str, recipe) -> dict[str, float]:
     """CPU seconds of each stage of one snapshot, made even if it is in."""
-    from nemotron_assets.table import Parts
-    from nemotron_assets.web.dedup.duplicates import duplicates_of
-    from nemotron_assets.web.dedup.near import SnapshotPairs
-    from nemotron_assets.web.dedup.signatures import signature_parts
-    from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES, SIGNATURES
+    from nemotron_assets.dedup.duplicates import duplicates_of
+    from nemotron_assets.dedup.near import SnapshotPairs
+    from nemotron_assets.dedup.signatures import signature_parts
+    from nemotron_assets.table.parts import Parts
+    from nemotron_assets.web.dedup.tables import DUPLICATES, FAMILY, NEAR_DUPLICATES, SIGNATURES
     from nemotron_assets.web.tables import DOCUMENTS
 
     timed = Timed()
     work = {
         "signatures": lambda: lake.write(
-            SIGNATURES, signature_parts(lake.read(DOCUMENTS, snapshot), recipe), snapshot, force=True
+            SIGNATURES, signature_parts(lake.read(DOCUMENTS, snapshot), recipe, SIGNATURES), snapshot, force=True
         ),
         "near_duplicates": lambda: lake.write(
-            NEAR_DUPLICATES, Parts(SnapshotPairs(lake, snapshot, recipe).parts()), snapshot, force=True
+            NEAR_DUPLICATES, Parts(SnapshotPairs(lake, snapshot, recipe, FAMILY).parts()), snapshot, force=True
         ),
-        "duplicates": lambda: lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe), snapshot),
+        "duplicates": lambda: lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe, FAMILY), snapshot),
     }
     for stage in STAGES:
         timed(stage, work[stage])
@@ -179,10 +180,10 @@ def scans(lake, recipe) -> dict[str, float]:
     """CPU seconds of reading what is read of all old documents for the new snapshot."""
     import polars as pl
 
-    from nemotron_assets.web.dedup import candidates
-    from nemotron_assets.web.dedup.linkage import DOCUMENT_COLUMNS
+    from nemotron_assets.dedup import candidates
+    from nemotron_assets.dedup.linkage import DOCUMENT_COLUMNS
+    from nemotron_assets.dedup.workspace import workspace
     from nemotron_assets.web.dedup.tables import NEAR_DUPLICATES, SIGNATURES
-    from nemotron_assets.web.dedup.workspace import workspace
     from nemotron_assets.web.tables import DOCUMENTS
 
     timed = Timed()
@@ -253,7 +254,7 @@ def compare(folder: Path, new: int, olds: Sequence[int], rounds: int) -> int:
     from nemotron_assets.recipe import load_recipe
     from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES
 
-    recipe = load_recipe("laptop").dedup
+    recipe = load_recipe("laptop").web.dedup
     pool = pieces(20_000 if new > 5_000 else 6_000, seed=1)
     few, _ = fill(folder / "few", new, min(200, new), pool, recipe)  # compiled and loaded before anything is measured
     lakes, costs = {}, {}

@@ -25,7 +25,7 @@ from benchmarks._peers import peers_python
 from benchmarks.harness import FOLDER, Claim, alternate, measure, ratio, table, verdict
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_quality import CodeQuality
+    from nemotron_assets.recipe.code.quality import CodeQuality
 
 SAMPLE = Path(__file__).resolve().parent.parent / "nemotron_assets" / "sample" / "code" / "files.parquet"
 LARGEST = 1 << 20
@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
     from nemotron_assets.code.quality.secrets import clean
     from nemotron_assets.recipe import load_recipe
 
-    recipe = load_recipe("nano2").code_quality
+    recipe = load_recipe("nano2").code.quality
     rows = files(options.input).sort("id")  # as good as by chance
     ours, theirs, rounds = (rows.head(400), rows.head(150), 1) if options.quick else (rows, rows, 2)
     size = {name: frame["bytes"].sum() / 1e6 for name, frame in (("ours", ours), ("theirs", theirs))}

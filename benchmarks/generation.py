@@ -125,8 +125,8 @@ class Stage:
         self.folder, self.documents = folder, documents
         recipe = load_recipe("laptop")
         small = {"documents": {"high": None}, "max_output_tokens": tokens, "min_tokens_after": 1}
-        prompts = {name: p.model_copy(update=small) for name, p in recipe.rephrased.prompts().items()}
-        self.recipe = recipe.rephrased.model_copy(update=prompts)
+        prompts = {name: p.model_copy(update=small) for name, p in recipe.web.rephrased.prompts().items()}
+        self.recipe = recipe.web.rephrased.model_copy(update=prompts)
         self.engine = Gpu.from_recipe(recipe.llm).engine(_model(), "embedded")
 
     def lake(self, name: str):
@@ -185,9 +185,9 @@ class Stage:
         return passages(lake.read(CURATED, SNAPSHOT).scan(), prompts, rooms, self.engine.count_tokens)
 
     def run(self, name: str) -> Outcome:
-        from nemotron_assets.spool import spooled
+        from nemotron_assets.generation.asking import Tally, frames
+        from nemotron_assets.generation.spool import on_disk
         from nemotron_assets.web.synthetic import rephrase
-        from nemotron_assets.web.synthetic.asking import Tally, frames
         from nemotron_assets.web.synthetic.tables import REPHRASED
         from resources.generations import GENERATIONS, Ledger
 
@@ -202,10 +202,10 @@ class Stage:
                 generator="embedded",
                 count=self.engine.count_tokens,
                 generate=lambda asked: Ledger(lake).generate(self.engine, asked),
-                reject=lake.rejects(REPHRASED, SNAPSHOT).add,
+                reject=Rejects().add,
                 tallies=tallies,
             )
-            lake.write(REPHRASED, spooled(frames(rows, REPHRASED)), SNAPSHOT)
+            lake.write(REPHRASED, on_disk(frames(rows, REPHRASED)), SNAPSHOT)
         outcome.cpu = time.process_time() - started
         ledger = lake.read(GENERATIONS).scan().collect()
         outcome.texts = dict(ledger.select("id", "text").iter_rows())

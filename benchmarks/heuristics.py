@@ -70,9 +70,9 @@ def main(argv: list[str]) -> int:
     import pyarrow as pa
 
     from nemotron_assets.recipe import load_recipe
-    from nemotron_assets.web.quality.heuristics import measure as numbers
+    from nemotron_assets.text.heuristics import measure as numbers
     from nemotron_assets.web.quality.verdicts import failures
-    from tests.web.quality import reference
+    from tests.text import reference
 
     corpus = list(itertools.islice(articles(random.Random(1)), ours))
     sizes = [len(text) for text in corpus]
@@ -80,12 +80,12 @@ def main(argv: list[str]) -> int:
         f"{len(corpus):,} documents, {statistics.median(sizes):,.0f} characters at the median; {theirs:,} for datatrove"
     )
     recipe = load_recipe("nano2")
-    rules = recipe.heuristics.model_copy(update={"max_perplexity": None})
+    rules = recipe.web.heuristics.model_copy(update={"max_perplexity": None})
     facts = {"language": pl.lit("en"), "level": pl.lit("low")}
     array = pa.array(corpus, pa.large_string())
 
     def judged(texts: pa.Array) -> pl.DataFrame:
-        return numbers(texts, recipe.measures).with_columns(**facts).with_columns(failed=failures(rules))
+        return numbers(texts, recipe.web.measures).with_columns(**facts).with_columns(failed=failures(rules))
 
     def our_rate(work) -> float:
         started = time.process_time()
@@ -111,7 +111,7 @@ def main(argv: list[str]) -> int:
         }
         figures = alternate(
             rounds,
-            numbers=lambda: our_rate(lambda texts: numbers(texts, recipe.measures)),
+            numbers=lambda: our_rate(lambda texts: numbers(texts, recipe.web.measures)),
             verdicts=lambda: our_rate(judged),
             **systems,
         )
@@ -122,7 +122,7 @@ def main(argv: list[str]) -> int:
     same_rules = same_kept = 0
     names = list(type(rules.rules).model_fields)
     for text, failed in zip(mixed, verdicts["failed"].to_list(), strict=True):
-        found = reference.numbers(text, recipe.measures)
+        found = reference.numbers(text, recipe.web.measures)
         expected = [name for name in names if outside(found[name], getattr(rules.rules, name))]
         same_kept += bool(expected) == bool(failed)
         same_rules += sum((name in expected) == (name in failed) for name in names)

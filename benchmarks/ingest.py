@@ -164,7 +164,9 @@ def store(root: Path, lake: Path) -> int:
 
     recipe = load_recipe("laptop")
     house = Lakehouse(root=str(lake), **recipe.storage.model_dump(exclude={"batch_rows"}))
-    parts = snapshot_parts(SNAPSHOT, recipe.pages, Crawl(source=str(root)), house, "benchmark", lambda message: None)
+    parts = snapshot_parts(
+        SNAPSHOT, recipe.snapshots.pages, Crawl(source=str(root)), house, "benchmark", lambda message: None
+    )
     return house.write(PAGES, parts, partition=SNAPSHOT).rows
 
 

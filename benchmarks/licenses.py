@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
         return 2
     if options.quick:
         repositories = repositories[::4]
-    recipe = current_recipe().code_licences
+    recipe = current_recipe().code.licences
     files = sum(len(paths) for _, _, paths in repositories)
     known: dict[str, Scan] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -217,7 +217,7 @@ def read_parquet(place: Path) -> Iterator[Repository]:
 
 def text(content: bytes | None) -> str | None:
     """A file's text as the lake would have it; None for what is none, or too large."""
-    recipe = current_recipe().code_sources
+    recipe = current_recipe().code.sources
     if not content or len(content) > recipe.max_file_mb * 1e6:
         return None
     return decode(content, recipe.max_control_share).text

@@ -108,7 +108,7 @@ def cleaned(texts: list[str], asked: int) -> tuple[list[str], Counter[str]]:
     recipe, answers, chunks = load_recipe("laptop"), {}, {}
     with_formulas = [i for i, text in enumerate(texts) if next(tex.find(text), None)]
     chosen = with_formulas[:: max(1, len(with_formulas) // asked)][:asked] if asked else []
-    numbers = recipe.math_corpus.cleaner
+    numbers = recipe.math.corpus.cleaner
     if chosen:
         gpu = Gpu.from_recipe(recipe.llm)
         with tempfile.TemporaryDirectory() as folder:
@@ -127,7 +127,7 @@ def cleaned(texts: list[str], asked: int) -> tuple[list[str], Counter[str]]:
             cut = answer.finish_reason == "length"
             done[0] = clean.judge(parts[0], answer.text, truncated=cut, guard=guard)
         outcomes.update(piece.outcome for piece in done)
-        results.append(clean.whole(text, clean.merge([piece.text for piece in done])))
+        results.append(clean.lossless(text, clean.merge([piece.text for piece in done])))
     return results, outcomes
 
 

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.harness import Claim, measure, table, verdict
-from nemotron_assets.table import ID, SNAPSHOT, Column, Table
+from nemotron_assets.table.columns import ID, SNAPSHOT
+from nemotron_assets.table.schema import Column, Table
 
 GB = 1_000_000_000
 PAGE_CHARACTERS = 20_000  # the size of a middling web page

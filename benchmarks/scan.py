@@ -26,9 +26,11 @@ def main(argv: list[str]) -> int:
 
     import torch
 
-    from nemotron_assets.model.loop import NextToken
-    from nemotron_assets.model.nemotron_h import Packing, empty_model, fresh_weights, model_config, parameter_count
+    from nemotron_assets.model.nemotron_h import empty_model, fresh_weights, model_config, parameter_count
+    from nemotron_assets.model.packing import Packing
     from nemotron_assets.recipe import load_recipe
+    from nemotron_assets.training.losses import NextToken
+    from nemotron_assets.training.stream import Batch
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
@@ -47,7 +49,7 @@ def main(argv: list[str]) -> int:
 
     def packed(documents: int) -> torch.Tensor:
         lengths = [[length // documents] * documents] * sequences
-        return model(tokens, targets, Packing.of(lengths, length))
+        return model(Batch(tokens, targets, Packing.of(lengths, length)))
 
     def rate(step) -> float:
         student.zero_grad()

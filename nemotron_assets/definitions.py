@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dagster as dg
 
-from nemotron_assets import blend, code, evaluate, math, models, pretrain, snapshots, web
 from nemotron_assets.logs import console
-from nemotron_assets.maintenance import maintenance
 from nemotron_assets.recipe import current_recipe
+from nemotron_assets.stages import offered
 from resources.compute import Compute
 from resources.crawl import Crawl
 from resources.gpu import Gpu
@@ -23,13 +22,6 @@ lake = Lakehouse(
     row_group_mb=recipe.storage.row_group_mb,
     compression_level=recipe.storage.compression_level,
     free_disk_mb=recipe.storage.free_disk_mb,
-)
-
-upkeep = dg.ScheduleDefinition(
-    name="weekly_maintenance",
-    job=dg.define_asset_job("maintain", selection=[maintenance], description="Compact, vacuum and sweep the lake."),
-    cron_schedule="0 5 * * 0",
-    description="Maintenance of all tables, every Sunday at 5:00 UTC.",
 )
 
 # Everything downstream of a new snapshot follows by itself; upkeep is scheduled, not triggered by data.
@@ -52,36 +44,17 @@ def refresh_catalog(context: dg.RunStatusSensorContext, warehouse: dg.ResourcePa
 
 
 defs = dg.Definitions(
-    assets=[
-        *snapshots.ASSETS,
-        *web.ASSETS,
-        *code.ASSETS,
-        *math.ASSETS,
-        *models.ASSETS,
-        *blend.ASSETS,
-        *pretrain.ASSETS,
-        *evaluate.ASSETS,
-        maintenance,
-    ],
-    asset_checks=[
-        *snapshots.CHECKS,
-        *web.CHECKS,
-        *code.CHECKS,
-        *math.CHECKS,
-        *models.CHECKS,
-        *blend.CHECKS,
-        *pretrain.CHECKS,
-        *evaluate.CHECKS,
-    ],
-    jobs=[*snapshots.JOBS],
-    schedules=[*snapshots.SCHEDULES, upkeep],
-    sensors=[*snapshots.SENSORS, follow, refresh_catalog],
+    assets=offered("ASSETS", "assets"),
+    asset_checks=offered("CHECKS", "checks"),
+    jobs=offered("JOBS", "automation"),
+    schedules=offered("SCHEDULES", "automation"),
+    sensors=[*offered("SENSORS", "automation"), follow, refresh_catalog],
     resources={
         "io_manager": lake,
         "lake": lake,
         "recipe": recipe,
         "compute": Compute(**recipe.compute.model_dump()),
-        "crawl": Crawl.from_recipe(recipe.crawl),
+        "crawl": Crawl.from_recipe(recipe.snapshots.crawl),
         "gpu": Gpu.from_recipe(recipe.llm),
         "warehouse": Warehouse(root=lake.root, storage_options=lake.storage_options),
     },

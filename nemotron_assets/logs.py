@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from nemotron_assets.table import all_tables
+from nemotron_assets.stages import all_tables
 
 
 class _Lines(logging.Handler):

@@ -37,6 +37,11 @@ def new_figure(title: str = "", x: str = "", y: str = "") -> tuple[Figure, Axes]
     return figure, axes
 
 
+def markdown(text: str) -> dg.MarkdownMetadataValue:
+    """A Markdown text as metadata."""
+    return dg.MetadataValue.md(text)
+
+
 def png_markdown(figure: Figure, alt: str = "plot") -> dg.MarkdownMetadataValue:
     """A figure as metadata: a PNG in a data URL, so that it needs no file beside the event log."""
     image = io.BytesIO()

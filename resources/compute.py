@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from nemotron_assets.table import Reject
+from nemotron_assets.table.parts import Reject
 from resources.compute_worker import Rejected
 from resources.worker_pool import Pool
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from nemotron_assets.table import Table
+from nemotron_assets.table.schema import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa

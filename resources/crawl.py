@@ -97,7 +97,7 @@ class _Response:
 
 
 class Crawl(dg.ConfigurableResource):
-    """The crawl that `recipe.crawl` names. Times are in seconds, sizes in MB."""
+    """The crawl that `recipe.snapshots.crawl` names. Times are in seconds, sizes in MB."""
 
     source: str = Field(description="'sample', a folder, an http(s) URL or an s3 URL in Common Crawl's layout")
     first: str = Field(default="", description="earliest snapshot of the window; '' for no bound")

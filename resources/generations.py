@@ -22,7 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from nemotron_assets.table import ID, PARENTS, Column, Table
+from nemotron_assets.table.columns import ID, PARENTS
+from nemotron_assets.table.schema import Column, Table
 from resources.home import cache_dir
 
 if TYPE_CHECKING:
@@ -50,14 +51,6 @@ GENERATIONS = Table(
         Column("seconds", "float64", "from handing over the request to its end, in seconds", volatile=True),
         Column("run_id", "string", "Dagster run that paid for it", volatile=True),
         Column("at", "timestamp", "when it was finished", volatile=True),
-    ),
-    parents=(
-        "web.unique_documents",
-        "web.curated",
-        "web.diverse_qa",
-        "math.rendered",
-        "math.nemotron_cc_math",
-        "code.snippets",
     ),
 )
 TABLES = [GENERATIONS]

@@ -28,7 +28,7 @@ from resources.home import cache_dir
 if TYPE_CHECKING:
     from filelock import FileLock
 
-    from nemotron_assets.recipe import Llm
+    from nemotron_assets.recipe.llm import Llm
     from resources.engines import OpenAiEngine, VllmEngine
 
 POOL = "gpu"

@@ -150,6 +150,6 @@ fi
 
 pip "${install[@]}" -q -e . >"$work/project.log" 2>&1 || { cat "$work/project.log" >&2; fail "The project itself could not be installed."; }
 # The plain `duckdb` command loads the Delta extension from the user's DuckDB folder; the package ships the file.
-$venv/bin/python -c 'from resources.warehouse import install_extension; install_extension()'
+$venv/bin/python -c 'from resources.warehouse.warehouse import install_extension; install_extension()'
 echo "$wanted" >"$stamp"
 say "Set up in $((SECONDS - started)) s."

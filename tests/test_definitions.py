@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from nemotron_assets.definitions import defs
-from nemotron_assets.table import all_tables
+from nemotron_assets.stages import all_tables
 
 # The full list, because a module that loses an asset from Definitions says nothing.
 KEYS = [

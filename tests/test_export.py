@@ -18,11 +18,14 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from nemotron_assets.cli import cli
+from nemotron_assets.commands.cli import cli
 from nemotron_assets.export import ExportError, export, exportable, find
 from nemotron_assets.export.card import CardError, size_category
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table import CONTENT_HASH, ID, Column, Part, Parts, Published, Table, content_hash, row_id
+from nemotron_assets.table.columns import CONTENT_HASH, ID
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Parts
+from nemotron_assets.table.schema import Column, Published, Table
 from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
 from resources.lakehouse import Lakehouse
 from tests.sql.lake import frame

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
+from nemotron_assets.commands.report import recipe_text
 from nemotron_assets.recipe import BUILT_IN, Recipe, RecipeError, Section, load_recipe
-from nemotron_assets.report import recipe_text
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -17,16 +17,16 @@ def test_built_in_recipes_spell_out_every_section(name):
 
 def test_nano2_carries_the_published_values():
     recipe = load_recipe("nano2")
-    assert recipe.pretrain.tokens == 20 * 10**12
-    assert recipe.pretrain.tokens * recipe.pretrain.warmup_share == pytest.approx(8e9)
-    assert recipe.pretrain.tokens * (1 - recipe.pretrain.decay_share) == pytest.approx(16.4e12)
-    assert recipe.pretrain.batch_sequences * recipe.blend.sequence_length == 6_029_312
-    assert recipe.pretrain.peak_lr * recipe.pretrain.min_lr_ratio == pytest.approx(4.5e-6)
+    assert recipe.train.base.tokens == 20 * 10**12
+    assert recipe.train.base.tokens * recipe.train.base.warmup_share == pytest.approx(8e9)
+    assert recipe.train.base.tokens * (1 - recipe.train.base.decay_share) == pytest.approx(16.4e12)
+    assert recipe.train.base.batch_sequences * recipe.blend.sequence_length == 6_029_312
+    assert recipe.train.base.peak_lr * recipe.train.base.min_lr_ratio == pytest.approx(4.5e-6)
     assert [recipe.model.pattern.count(layer) for layer in "M*-"] == [28, 6, 28]
     assert recipe.model.hidden_size == 5120 and recipe.model.ffn_size == 4 * 5120
     assert recipe.tokenizer.vocabulary == 2**17
-    assert recipe.documents.language_min_score == 0.3
-    assert (recipe.diverse_qa.temperature, recipe.diverse_qa.top_p) == (0.5, 0.9)
+    assert recipe.web.documents.language_min_score == 0.3
+    assert (recipe.web.diverse_qa.temperature, recipe.web.diverse_qa.top_p) == (0.5, 0.9)
 
 
 def test_every_value_has_a_meaning():
@@ -42,22 +42,22 @@ def test_every_value_has_a_meaning():
 
 def test_own_recipe_extends_a_built_in_one(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("extends: laptop\nname: mine\npretrain: {peak_lr: 0.001}\n")
+    path.write_text("extends: laptop\nname: mine\ntrain: {base: {peak_lr: 0.001}}\n")
     mine, laptop = load_recipe(str(path)), load_recipe("laptop")
-    assert mine.pretrain.peak_lr == 0.001
-    assert mine.pretrain.beta2 == laptop.pretrain.beta2
-    assert mine.section_hash("pretrain") != laptop.section_hash("pretrain")
+    assert mine.train.base.peak_lr == 0.001
+    assert mine.train.base.beta2 == laptop.train.base.beta2
+    assert mine.section_hash("train.base") != laptop.section_hash("train.base")
     assert mine.section_hash("model") == laptop.section_hash("model")
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("extends: laptop\npretrain: {peak_lr: 3}", ["pretrain.peak_lr = 3", "less than 1"]),
-        ("extends: laptop\npretrain: {peek_lr: 3}", ["pretrain.peek_lr: unknown key", "peak_lr"]),
+        ("extends: laptop\ntrain: {base: {peak_lr: 3}}", ["train.base.peak_lr = 3", "less than 1"]),
+        ("extends: laptop\ntrain: {base: {peek_lr: 3}}", ["train.base.peek_lr: unknown key", "peak_lr"]),
         ("extends: laptop\nllm: {engine: magic}", ["llm.engine", "vllm", "openai"]),
         ("extends: laptop\nmodel: {kv_heads: 3}", ["kv_heads 3 does not divide attention_heads"]),
-        ("extends: laptop\npretrain: {warmup_share: 0.9}", ["add up to more than 1"]),
+        ("extends: laptop\ntrain: {base: {warmup_share: 0.9}}", ["add up to more than 1"]),
         ("extends: laptop\nname: [1", ["not valid YAML"]),
         ("extends: desktop", ["desktop", "laptop", "nano2"]),
         ("name: bare", ["storage", "missing"]),
@@ -81,7 +81,7 @@ def test_recipe_that_extends_itself(tmp_path):
 
 
 def test_explained_recipe_names_ranges():
-    text = recipe_text(load_recipe("laptop"), "pretrain", explain=True)
+    text = recipe_text(load_recipe("laptop"), "train.base", explain=True)
     assert "peak_lr: 0.002  # learning rate of the stable part (more than 0, less than 1, number)" in text
-    with pytest.raises(KeyError, match=r"no 'pretrain\.foo'"):
-        load_recipe("laptop").section("pretrain.foo")
+    with pytest.raises(KeyError, match=r"no 'train\.base\.foo'"):
+        load_recipe("laptop").section("train.base.foo")

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from nemotron_assets.blend.sources import SOURCES, asset_ins
+from nemotron_assets.blend.sources import SOURCES, asset_inputs
 from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import Part, Parts, row_id, table_asset
+from nemotron_assets.table.asset import table_asset
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.parts import Part, Parts
 from resources.lakehouse import Lakehouse, Reader
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def _sources(readers: Mapping[str, Reader]) -> "list[Source]":
 @table_asset(
     TOKENIZER,
     recipe=("tokenizer", "blend.held_out_share", "blend.sequence_length"),
-    ins=asset_ins(),
+    ins=asset_inputs(),
     kinds={"huggingface"},
 )
 def tokenizer(
@@ -40,8 +42,8 @@ def tokenizer(
 
     import polars as pl
 
-    from nemotron_assets.blend import tokenizer as bpe
     from nemotron_assets.blend.documents import text_sample
+    from nemotron_assets.text import tokenizer as bpe
 
     sources = _sources(documents)
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +71,7 @@ def tokenizer(
     )
 
 
-@table_asset(TOKEN_SHARDS, recipe="blend", code="2", ins=asset_ins(), kinds={"polars"})
+@table_asset(TOKEN_SHARDS, recipe="blend", code="2", ins=asset_inputs(), kinds={"polars"})
 def token_shards(
     recipe: dg.ResourceParam[Recipe],
     lake: dg.ResourceParam[Lakehouse],

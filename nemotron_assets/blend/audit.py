@@ -13,8 +13,8 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from nemotron_assets.blend.shards import restore
-from nemotron_assets.blend.split import is_held_out
-from nemotron_assets.blend.tokenizer import decode
+from nemotron_assets.held_out import is_held_out
+from nemotron_assets.text.tokenizer import decode
 
 _SIDES = pa.schema([("id", pa.large_string()), ("held_out", pa.bool_())])
 

@@ -2,18 +2,17 @@
 
 import dagster as dg
 
-from nemotron_assets.blend.sources import SOURCES
+from nemotron_assets.blend.sources import SOURCES, source_tables
 from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.recipe import Recipe
+from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
 
-_SOURCE_KEYS = [dg.AssetKey(table.split(".")) for table in SOURCES]
 
-
-@dg.asset_check(asset=TOKENIZER.asset_key, blocking=True)
+@table_check(TOKENIZER, blocking=True)
 def tokenizer_round_trip(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """The saved directory loads, has the special ids where the model expects them, and gives every text back."""
-    from nemotron_assets.blend import tokenizer as bpe
+    from nemotron_assets.text import tokenizer as bpe
 
     row = lake.read(TOKENIZER).scan().collect().row(0, named=True)
     loaded = bpe.load(lake.get_weights(row["uri"]))
@@ -33,7 +32,7 @@ def tokenizer_round_trip(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceP
     )
 
 
-@dg.asset_check(asset=TOKEN_SHARDS.asset_key, blocking=True)
+@table_check(TOKEN_SHARDS, blocking=True)
 def sequences_are_whole(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """Every sequence holds its pieces and no more tokens than a sequence has room for."""
     from nemotron_assets.blend import audit
@@ -51,15 +50,14 @@ def sequences_are_whole(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourcePa
     )
 
 
-@dg.asset_check(asset=TOKEN_SHARDS.asset_key, blocking=True, additional_deps=_SOURCE_KEYS)
+@table_check(TOKEN_SHARDS, blocking=True, reads=list(source_tables().values()))
 def only_known_training_documents(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
     """Every parent is in the source table named, and none is held out or was written from a held-out document."""
     from nemotron_assets.blend import audit
-    from nemotron_assets.table import all_tables
 
-    tables = all_tables()
+    tables = source_tables()
     unknown, leaked = audit.strangers(
         lake.read(TOKEN_SHARDS).batches(["parents", "sources"]),
         {
@@ -74,20 +72,19 @@ def only_known_training_documents(
     )
 
 
-@dg.asset_check(asset=TOKEN_SHARDS.asset_key, additional_deps=[TOKENIZER.asset_key, *_SOURCE_KEYS])
+@table_check(TOKEN_SHARDS, reads=[TOKENIZER, *source_tables().values()])
 def text_comes_back(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Documents of the first and the last shard, put together from pieces and decoded, are the texts they were."""
     import polars as pl
 
     from nemotron_assets.blend import audit
-    from nemotron_assets.blend import tokenizer as bpe
-    from nemotron_assets.table import all_tables
+    from nemotron_assets.text import tokenizer as bpe
 
     row = lake.read(TOKENIZER).scan().collect().row(0, named=True)
     vocabulary = bpe.load(lake.get_weights(row["uri"]))
     shards = lake.read(TOKEN_SHARDS).scan()
     documents = pl.concat(
-        lake.read(all_tables()[name]).scan().select("id", pl.col(layout.text).alias("text"))
+        lake.read(source_tables()[name]).scan().select("id", pl.col(layout.text).alias("text"))
         for name, layout in SOURCES.items()
     )
     ends = shards.select(first=pl.col("part").min(), last=pl.col("part").max()).collect().row(0)

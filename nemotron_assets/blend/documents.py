@@ -18,9 +18,9 @@ import polars_hash  # noqa: F401  the .nchash namespace
 import pyarrow as pa
 
 from nemotron_assets.blend.ordering import in_order
-from nemotron_assets.blend.sources import Layout
-from nemotron_assets.blend.split import is_held_out
-from nemotron_assets.recipe import Blend, Recipe
+from nemotron_assets.held_out import is_held_out
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.recipe.blend import Blend, Layout
 
 _WHOLE_PASS = "g"  # above every hex digit
 #: Where documents of no snapshot go; no snapshot can have this name.

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from nemotron_assets.blend import tokenizer as bpe
+from nemotron_assets.text import tokenizer as bpe
 
 WATCH_EVERY = 64  # documents; the first one is always compared
 

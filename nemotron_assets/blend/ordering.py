@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
-from nemotron_assets.spool import Spool
+from nemotron_assets.generation.spool import Spool
 
 #: Columns that the order comes from; `place` is a hash as hex digits.
 SNAPSHOT, PLACE, ID = "snapshot", "place", "id"

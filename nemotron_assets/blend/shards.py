@@ -18,8 +18,8 @@ import xxhash
 
 from nemotron_assets.blend.encoder import Encoder
 from nemotron_assets.blend.packing import Document, pack
-from nemotron_assets.blend.tokenizer import EOS
-from nemotron_assets.table import row_id
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.text.tokenizer import EOS
 
 TABLE = "blend.token_shards"
 _ENCODE_ROWS = 256  # documents handed to the tokenizer at once

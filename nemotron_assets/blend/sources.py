@@ -1,36 +1,20 @@
-"""The tables the blend is made from. One more is one more line here, and its weight in the recipe."""
+"""The tables the blend is made from, as the recipe lists them (`nemotron_assets/recipe/blend.py`)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from nemotron_assets.recipe.blend import SOURCES
+from nemotron_assets.stages import all_tables
+from nemotron_assets.table.schema import Table
 
-import dagster as dg
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Which columns of a source say what.
-
-    `origin` has the content hash of the document or file that a row is, or was written from; `subset` the values that
-    the recipe weighs apart, if any; `snapshot` is None for what belongs to no snapshot.
-    """
-
-    origin: str = "content_hash"
-    subset: str | None = None
-    text: str = "text"
-    snapshot: str | None = "snapshot"
+__all__ = ["SOURCES", "asset_inputs", "source_tables"]
 
 
-SOURCES: dict[str, Layout] = {
-    "web.nemotron_cc_v2": Layout("origin_hash", "subset"),
-    "web.multilingual": Layout(),
-    "math.nemotron_cc_math": Layout("origin_hash", "category"),
-    "math.mind": Layout("origin_hash"),
-    "code.curated": Layout(subset="language", text="content", snapshot=None),
-    "code.qa": Layout("origin_hash", "language", snapshot=None),
-}
+def source_tables() -> dict[str, Table]:
+    """The declarations of the sources, by full name."""
+    tables = all_tables()
+    return {name: tables[name] for name in SOURCES}
 
 
-def asset_ins() -> dict[str, dg.AssetIn]:
+def asset_inputs() -> dict[str, Table]:
     """The sources as inputs of an asset, named like the tables without their schema."""
-    return {table.split(".")[1]: dg.AssetIn(key=dg.AssetKey(table.split("."))) for table in SOURCES}
+    return {table.name: table for table in source_tables().values()}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nemotron_assets.blend.sources import SOURCES
-from nemotron_assets.table import ID, PARENTS, Column, Table
+from nemotron_assets.table.columns import ID, PARENTS
+from nemotron_assets.table.schema import Column, Table
 
 TOKENIZER = Table(
     schema="blend",

@@ -3,9 +3,3 @@
 The rooms: `sources` (repositories, files, duplicates, metadata), `licences`, `quality` (annotations and what is kept)
 and `qa` (snippets, synthetic questions, the release).
 """
-
-from __future__ import annotations
-
-from nemotron_assets.rooms import lazily
-
-__getattr__ = lazily(__name__, (".sources", ".licences", ".quality", ".qa"))

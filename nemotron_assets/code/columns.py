@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nemotron_assets.table import Column
+from nemotron_assets.table.schema import Column
 
 REPO = Column("repo", "string", "repository as owner/name; names are not unique over time, with the commit they are")
 COMMIT_ID = Column("commit_id", "string", "commit the file is of, in hex; a hash of the content where there is none")

@@ -1,5 +1,5 @@
 """Benchmark items in source files and in what a model wrote about code: by the words in a row that they share (words
-as everywhere in the search for contamination: nemotron_assets/math/corpus/contamination.py).
+as everywhere in the search for contamination: nemotron_assets/contamination/words.py).
 
 Stricter than for pages of the web, as a file or sample that is dropped here costs little: one n-gram of an item's
 question is enough, if at least half of its words have letters (tables have runs of numbers, too), and of a short
@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from nemotron_assets.math.corpus.contamination import runs, words
-from nemotron_assets.recipe.code_qa import CodeQa
+from nemotron_assets.contamination.words import runs, words
+from nemotron_assets.recipe.code.qa import CodeQa
 
 #: What is read of `evaluate.benchmarks`.
 READ = ("id", "benchmark", "item", "question", "answer")

@@ -1,7 +1,1 @@
-"""Evaluate: benchmark items as a table, and the scores of every model version on them and on held-out documents."""
-
-from __future__ import annotations
-
-from nemotron_assets.rooms import lazily
-
-__getattr__ = lazily(__name__)
+"""Evaluate: the scores of every model on benchmarks and on held-out texts. The benchmark items are in the room `items`."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from nemotron_assets.blend.tokenizer import EOS, decode, encode
 from nemotron_assets.evaluate.harness import Score
+from nemotron_assets.text.tokenizer import EOS, decode, encode
 
 if TYPE_CHECKING:
     import torch
@@ -119,7 +119,8 @@ def _hidden(model: PreTrainedModel, inputs: torch.Tensor, lengths: list[int]) ->
     from transformers import NemotronHForCausalLM
 
     if isinstance(model, NemotronHForCausalLM):
-        from nemotron_assets.model.nemotron_h import Packing, attach, packed_hidden
+        from nemotron_assets.model.nemotron_h import attach, packed_hidden
+        from nemotron_assets.model.packing import Packing
 
         packing = Packing.of([[length] for length in lengths], inputs.shape[1], inputs.device)
         return packed_hidden(attach(model), inputs, packing)

@@ -1,28 +1,13 @@
-"""Checks of the evaluation: items that can be scored, and scores that can be true."""
+"""Checks of the evaluation: scores that can be true, and a model that has learned."""
 
 import dagster as dg
 
-from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, BENCHMARKS
-from nemotron_assets.recipe import Recipe
+from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
+from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
 
 
-@dg.asset_check(asset=BENCHMARKS.asset_key, blocking=True)
-def items_can_be_scored(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
-    """No item stands twice, and the sets that are scored have more items than worked examples."""
-    import polars as pl
-
-    items = lake.read(BENCHMARKS).scan()
-    counts = dict(items.group_by("benchmark").len().sort("benchmark").collect().iter_rows())
-    doubled = items.group_by("benchmark", "content_hash").len().filter(pl.col("len") > 1).collect().height
-    shots = {"arc_challenge": recipe.evaluate.arc_shots, "gsm8k": recipe.evaluate.gsm8k_shots}
-    short = [name for name, count in shots.items() if counts.get(name, 0) <= count]
-    return dg.AssetCheckResult(
-        passed=not doubled and not short, metadata={"items": counts, "doubled": doubled, "too_few_items": short}
-    )
-
-
-@dg.asset_check(asset=BENCHMARK_SCORES.asset_key)
+@table_check(BENCHMARK_SCORES)
 def scores_are_possible(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Shares lie within 0 and 1, bits per byte are positive and finite, every score has samples."""
     import polars as pl
@@ -34,7 +19,7 @@ def scores_are_possible(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResul
     return dg.AssetCheckResult(passed=wrong.is_empty(), metadata={"impossible": str(wrong.rows())})
 
 
-@dg.asset_check(asset=BENCHMARK_SCORES.asset_key)
+@table_check(BENCHMARK_SCORES)
 def better_than_guessing(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """The newest model needs fewer bits per byte than one that finds every token equally likely: it has learned."""
     import polars as pl
@@ -48,4 +33,4 @@ def better_than_guessing(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResu
     )
 
 
-CHECKS = [items_can_be_scored, scores_are_possible, better_than_guessing]
+CHECKS = [scores_are_possible, better_than_guessing]

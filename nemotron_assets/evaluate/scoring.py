@@ -1,20 +1,30 @@
-"""One model version through all measurements, as rows of the score table."""
+"""Models through all measurements, as rows of the score table, one part per model version."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from nemotron_assets.blend.split import is_held_out
-from nemotron_assets.blend.tokenizer import load
 from nemotron_assets.evaluate import harness
 from nemotron_assets.evaluate.bits_per_byte import measure
 from nemotron_assets.evaluate.harness import Score
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
-from nemotron_assets.recipe import Evaluate
-from nemotron_assets.table import row_id
+from nemotron_assets.held_out import is_held_out
+from nemotron_assets.models.registry import newest_of_each_name
+from nemotron_assets.recipe.evaluate import Evaluate
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Parts
+from nemotron_assets.text.tokenizer import load
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe import Recipe
+    from resources.gpu import Gpu
+    from resources.lakehouse import Lakehouse, Reader
 
 #: The tasks of bits per byte: what is held out of the web, and of source code.
 DOCUMENTS, CODE = "held_out_documents", "held_out_code"
@@ -41,6 +51,76 @@ def any_held_out(documents: pl.LazyFrame, share: float) -> bool:
     return held_out.collect(engine="streaming").height > 0
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """The tables that a score depends on, besides the model."""
+
+    benchmarks: Reader
+    tokenizer: Reader
+    documents: Reader
+    code: Reader
+
+    def versions(self) -> list[str]:
+        """Their Delta versions, as "web.unique_documents@3"."""
+        return [reader.input_version for reader in (self.tokenizer, self.documents, self.code, self.benchmarks)]
+
+
+class Scoring:
+    """One run of the evaluation over several models."""
+
+    def __init__(
+        self, inputs: Inputs, recipe: Recipe, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]
+    ) -> None:
+        self.inputs, self.recipe, self.lake, self.gpu, self.run_id, self.log = inputs, recipe, lake, gpu, run_id, log
+        self.scored: dict[str, list[Score]] = {}
+
+    def parts(self, tables: Sequence[Reader]) -> Parts:
+        """The scores of the newest version of every model name in these tables, one part per model id; the scores of
+        all other models stay."""
+        wanted = {model["id"]: (model, reader) for reader in tables for model in newest_of_each_name(reader)}
+        known = set(self.lake.read(BENCHMARK_SCORES).scan().select("model_id").unique().collect()["model_id"])
+        return Parts(
+            (self._part(model, reader) for model, reader in wanted.values()),
+            kept=known - wanted.keys(),
+            metadata=self._metadata,
+        )
+
+    def _part(self, model: dict[str, Any], reader: Reader) -> Part:
+        versions = [reader.input_version, *self.inputs.versions()]
+        decides = content_hash("\x1f".join([model["sha256"], *self.inputs.versions()]))
+        return Part(model["id"], decides, lambda: self._rows(model, versions))
+
+    def _rows(self, model: dict[str, Any], versions: list[str]) -> pl.DataFrame:
+        self.log(f"scoring {model['name']} {model['version']}")
+        vocabulary = self.inputs.tokenizer.scan().collect().row(0, named=True)
+        with self.gpu.lock(self.log) as devices:
+            scores = score(
+                self.lake.get_weights(model["uri"]),
+                self.lake.get_weights(vocabulary["uri"]),
+                self.inputs.benchmarks.scan().collect(),
+                self._texts(),
+                self.recipe.evaluate,
+                devices[0].label,
+            )
+        self.scored[f"{model['name']} {model['version']}"] = scores
+        return frame(scores, model, versions, self.run_id, datetime.now(UTC))
+
+    def _texts(self) -> dict[str, Iterable[str]]:
+        """The held-out texts by task. A lake without code has no held-out code."""
+        share, most = self.recipe.blend.held_out_share, self.recipe.evaluate.max_held_out_documents
+        texts = {DOCUMENTS: held_out_texts(self.inputs.documents.scan(), share, most)}
+        if any_held_out(self.inputs.code.scan(), share):
+            texts[CODE] = held_out_texts(self.inputs.code.scan(), share, most, "content")
+        return texts
+
+    def _metadata(self) -> dict[str, Any]:
+        from nemotron_assets.plots import markdown
+
+        tables = "\n\n".join(f"**{model}**\n\n{as_markdown(scores)}" for model, scores in self.scored.items())
+        shown = tables or "No model was scored: the scores of all models in use are in the lake already."
+        return {"scores": markdown(shown), "models": ", ".join(self.scored) or "none"}
+
+
 def score(
     weights: Path,
     tokenizer: Path,
@@ -54,7 +134,7 @@ def score(
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(weights, dtype="auto").to(device)
-    shots = {"arc_challenge": recipe.arc_shots, "gsm8k": recipe.gsm8k_shots}
+    shots = {task.name: task.shots for task in recipe.tasks}
     scores, _ = harness.run(
         model,
         AutoTokenizer.from_pretrained(tokenizer),

@@ -28,7 +28,8 @@ from nemotron_assets.export.folder import FACTS, locked, look, put_in_place, wri
 from nemotron_assets.export.job import JOURNAL, Job, name_shards
 from nemotron_assets.export.written import Counts, Exported, ExportError
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import Table, all_tables
+from nemotron_assets.stages import all_tables
+from nemotron_assets.table.schema import Table
 
 if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse
@@ -41,7 +42,7 @@ def exportable() -> dict[str, Table]:
 
 def find(name: str) -> Table:
     """A published table by name, as web.nemotron_cc_v2 or web/nemotron_cc_v2."""
-    from nemotron_assets.overview import find as find_table
+    from nemotron_assets.commands.tables import find as find_table
 
     return _published(find_table(name))
 
@@ -110,8 +111,8 @@ def _as_json(job: Job, configs: dict[str, Counts], described: dict[str, Any], fi
 
 def export_command(name: str, directory: Path, partitions: Sequence[str], force: bool) -> None:
     """What `nemotron export` does."""
+    from nemotron_assets.commands.sql import print_table
     from nemotron_assets.definitions import lake
-    from nemotron_assets.query import print_table
     from nemotron_assets.recipe import current_recipe
 
     table, started = find(name), time.perf_counter()

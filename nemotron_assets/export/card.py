@@ -14,7 +14,8 @@ import yaml
 from nemotron_assets.export.written import Counts
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.release import Release
-from nemotron_assets.table import Column, Table, all_tables
+from nemotron_assets.stages import all_tables
+from nemotron_assets.table.schema import Column, Table
 
 if TYPE_CHECKING:
     from resources.lakehouse import Reader

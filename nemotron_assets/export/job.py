@@ -17,7 +17,8 @@ from nemotron_assets.export.folder import write
 from nemotron_assets.export.shards import ShardWriter, plain_schema
 from nemotron_assets.export.written import Counts, ExportError, Shard
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import Table, content_hash
+from nemotron_assets.table.ids import content_hash
+from nemotron_assets.table.schema import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa

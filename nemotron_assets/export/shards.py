@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.export.written import Counts, ExportError, Shard
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import Table
+from nemotron_assets.table.schema import Table
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,7 +5,8 @@ import dagster as dg
 from nemotron_assets.math.tables import CANDIDATE_PAGES, EXTRACTION_EXAMPLES, RENDERED
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.snapshots.tables import PAGES
-from nemotron_assets.table import Parts, table_asset
+from nemotron_assets.table.asset import table_asset
+from nemotron_assets.table.parts import Parts, Rejects
 from resources.compute import Compute
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse, Reader
@@ -13,9 +14,9 @@ from resources.lakehouse import Lakehouse, Reader
 
 @table_asset(
     CANDIDATE_PAGES,
-    recipe=("math.candidates", "pages"),
+    recipe=("math.pages.candidates", "snapshots.pages"),
     kinds={"duckdb"},
-    ins={"pages": dg.AssetIn(PAGES.asset_key)},
+    ins={"pages": PAGES},
     retry_policy=dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL),
 )
 def candidate_pages(
@@ -33,20 +34,28 @@ def candidate_pages(
     from nemotron_assets.snapshots.pages import limits_of
 
     snapshot = context.partition_key
-    rejects = lake.rejects(CANDIDATE_PAGES, snapshot)
+    rejects = Rejects()
     candidates = Candidates(
-        pages, recipe.math.candidates, limits_of(recipe.pages), crawl, compute, rejects.add, context.log.info
+        pages,
+        recipe.math.pages.candidates,
+        limits_of(recipe.snapshots.pages),
+        crawl,
+        compute,
+        rejects.add,
+        context.log.info,
     )
     return Parts(
-        candidates.parts(), metadata=lambda: report.candidates(lake.read(CANDIDATE_PAGES, snapshot).scan(), snapshot)
+        candidates.parts(),
+        metadata=lambda: report.candidates(lake.read(CANDIDATE_PAGES, snapshot).scan(), snapshot),
+        rejects=rejects,
     )
 
 
 @table_asset(
     RENDERED,
-    recipe=("math.rendering", "documents.language_model", "documents.language_characters"),
+    recipe=("math.pages.rendering", "web.documents.language_model", "web.documents.language_characters"),
     kinds={"lynx"},
-    ins={"pages": dg.AssetIn(CANDIDATE_PAGES.asset_key)},
+    ins={"pages": CANDIDATE_PAGES},
 )
 def rendered(
     context: dg.AssetExecutionContext,
@@ -63,18 +72,22 @@ def rendered(
 
     find()  # without the browser, every page would be rejected
     snapshot = context.partition_key
-    rejects = lake.rejects(RENDERED, snapshot)
-    documents = recipe.documents
-    settings = (recipe.math.rendering, documents.language_model, documents.language_characters)
+    rejects = Rejects()
+    documents = recipe.web.documents
+    settings = (recipe.math.pages.rendering, documents.language_model, documents.language_characters)
     made = pages.map_parts(lambda part: render_part(part, *settings, compute, rejects.add))
-    return Parts(made.parts, metadata=lambda: report.rendered(lake.read(RENDERED, snapshot).scan(), snapshot))
+    return Parts(
+        made.parts,
+        metadata=lambda: report.rendered(lake.read(RENDERED, snapshot).scan(), snapshot),
+        rejects=rejects,
+    )
 
 
 @table_asset(
     EXTRACTION_EXAMPLES,
-    recipe="math.examples",
+    recipe="math.pages.examples",
     kinds={"lynx"},
-    ins={"texts": dg.AssetIn(RENDERED.asset_key), "pages": dg.AssetIn(CANDIDATE_PAGES.asset_key)},
+    ins={"texts": RENDERED, "pages": CANDIDATE_PAGES},
 )
 def extraction_examples(
     context: dg.AssetExecutionContext, texts: Reader, pages: Reader, recipe: dg.ResourceParam[Recipe]
@@ -88,13 +101,13 @@ def extraction_examples(
     from nemotron_assets.plots import bars
     from resources.home import cache_dir
 
-    snapshot, settings = context.partition_key, recipe.math.examples
+    snapshot, settings = context.partition_key, recipe.math.pages.examples
     chosen = examples.choose(texts.scan(), settings.pages)
     ids = chosen["parents"].list.first().to_list()
     sources = pages.scan().filter(pl.col("parents").list.first().is_in(ids))
     bodies = sources.select("html", "charset", page=pl.col("parents").list.first()).collect()
     chosen = chosen.with_columns(page=pl.col("parents").list.first()).join(bodies, on="page", maintain_order="left")
-    truth = formulas_of(snapshot) if recipe.crawl.source == "sample" else {}
+    truth = formulas_of(snapshot) if recipe.snapshots.crawl.source == "sample" else {}
     rows = examples.examples(chosen, truth, snapshot, settings)
     path = cache_dir("reports") / f"extraction_examples-{snapshot}.html"
     path.write_text(examples.report(rows, snapshot), encoding="utf-8")

@@ -9,8 +9,7 @@ transformers' code.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING
@@ -19,12 +18,13 @@ import torch
 import torch.nn.functional as F
 import xxhash
 
+from nemotron_assets.model.packing import Packing
 from nemotron_assets.model.scan import causal_conv, chunked_scan
 
 if TYPE_CHECKING:
     from transformers import NemotronHConfig, NemotronHForCausalLM
 
-    from nemotron_assets.recipe import Model
+    from nemotron_assets.recipe.model import Model
 
 LAYER_KINDS = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
 
@@ -116,30 +116,6 @@ def fresh_weights(
             std = config.initializer_range / (depth if out else 1)
             value = torch.empty(shape).normal_(0, std, generator=generator)
         yield name, value
-
-
-@dataclass(frozen=True)
-class Packing:
-    """Where documents lie in a batch of packed sequences.
-
-    lengths: for every sequence the lengths of its documents in order, padding at the end counted as one more.
-    index: [batch, length] int32, the number of the document each token belongs to, from 0 in every sequence.
-    """
-
-    lengths: tuple[tuple[int, ...], ...]
-    index: torch.Tensor
-
-    @classmethod
-    def of(cls, lengths: Sequence[Sequence[int]], length: int, device: torch.device | str = "cpu") -> Packing:
-        """From the documents' lengths; what is missing to `length` tokens is padding."""
-        rows, index = [], torch.empty(len(lengths), length, dtype=torch.int32)
-        for row, pieces in enumerate(lengths):
-            if sum(pieces) > length or min(pieces, default=1) < 1:
-                raise ValueError(f"documents of {list(pieces)} tokens do not fit a sequence of {length}")
-            pieces = tuple(pieces) + ((length - sum(pieces),) if sum(pieces) < length else ())
-            index[row] = torch.repeat_interleave(torch.arange(len(pieces)), torch.tensor(pieces)).int()
-            rows.append(pieces)
-        return cls(tuple(rows), index.to(device))
 
 
 def attach(model: NemotronHForCausalLM) -> NemotronHForCausalLM:

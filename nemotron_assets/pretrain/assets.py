@@ -1,21 +1,22 @@
-"""Assets of the pretraining: the base model, and the table of metrics that fills while it is trained."""
+"""Assets of the pretraining: the base model, and the table of metrics that fills while a model is trained."""
 
 import dagster as dg
 
-from nemotron_assets.models import BASE, TRAINING_METRICS
+from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
+from nemotron_assets.models.tables import TRAINING_METRICS
+from nemotron_assets.pretrain import CODE
+from nemotron_assets.pretrain.tables import BASE
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import table_asset
+from nemotron_assets.table.asset import materialized, table_asset, table_spec
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
 
 
 @table_asset(
     BASE,
-    recipe=("model", "pretrain", "tokenizer.vocabulary", "blend.sequence_length"),
-    ins={
-        "tokenizer": dg.AssetIn(key=dg.AssetKey(["blend", "tokenizer"])),
-        "token_shards": dg.AssetIn(key=dg.AssetKey(["blend", "token_shards"])),
-    },
+    recipe=("model", "train.base", "tokenizer.vocabulary", "blend.sequence_length"),
+    code=CODE,
+    ins={"tokenizer": TOKENIZER, "token_shards": TOKEN_SHARDS},
     kinds={"pytorch", "huggingface"},
     pool=POOL,
 )
@@ -29,45 +30,18 @@ def base(
 ):
     """The hybrid model of the recipe, pretrained on the packed shards. A killed training goes on where it was; a model
     with the same inputs and recipe is not trained again."""
-    from nemotron_assets.pretrain import training
+    from nemotron_assets.pretrain.training import plan
+    from nemotron_assets.training import metrics
+    from nemotron_assets.training.plan import train
 
-    plan = training.plan(recipe, lake)
-    rows = training.versions(plan, lake, gpu, context.run_id, context.log.info)
-    model = rows.sort("at").row(-1, named=True)
-    curve = training.metrics(lake, plan.id)
-    context.log_event(
-        dg.AssetMaterialization(
-            TRAINING_METRICS.asset_key,
-            description=f"metrics of {plan.name} {model['version']}",
-            metadata={"dagster/row_count": lake.read(TRAINING_METRICS).rows, "steps": curve.height},
-        )
-    )
-    context.add_output_metadata(
-        {
-            "loss": training.loss_plot(curve),
-            "final_loss": model["final_loss"],
-            "parameters": model["parameters"],
-            "tokens": model["tokens_seen"],
-            "tokens_per_second": curve["tokens_per_second"].median(),
-            "weights": model["uri"],
-            "inputs": ", ".join(model["input_versions"]),
-            "sources": ", ".join(model["source_versions"] or []) or "not noted",
-        }
-    )
-    return rows
+    registry = train(plan(recipe, lake), lake, gpu, context.run_id, context.log.info)
+    model = registry.newest()
+    curve = metrics.stored(lake, model["id"])
+    materialized(context, TRAINING_METRICS, lake, steps=curve.height)
+    context.add_output_metadata(metrics.facts(model, curve))
+    return registry.parts()
 
 
-training_metrics = dg.AssetSpec(
-    TRAINING_METRICS.asset_key,
-    deps=[base],
-    description=TRAINING_METRICS.description,
-    group_name=TRAINING_METRICS.schema,
-    kinds={"delta"},
-    owners=["team:lakehouse"],
-    metadata={
-        "dagster/column_schema": TRAINING_METRICS.column_schema(),
-        "dagster/table_name": TRAINING_METRICS.full_name,
-    },
-)
+training_metrics = table_spec(TRAINING_METRICS, made_by=base)
 
 ASSETS = [base, training_metrics]

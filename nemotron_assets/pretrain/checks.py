@@ -1,18 +1,19 @@
-"""Checks of the base model: its training went down, and others can load what was saved."""
+"""Checks of the base model: its loss went down, and plain transformers can load what was saved."""
 
 import dagster as dg
 
-from nemotron_assets.models import BASE
+from nemotron_assets.pretrain.tables import BASE
+from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
 
 
-@dg.asset_check(asset=BASE.asset_key)
+@table_check(BASE)
 def loss_decreased(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Every loss of the latest training is finite, and the last tenth of the steps is below the first tenth."""
-    from nemotron_assets.pretrain.training import metrics
+    """Every loss of the newest model's training is finite, and the last tenth of the steps is below the first tenth."""
+    from nemotron_assets.models.registry import newest
+    from nemotron_assets.training.metrics import stored
 
-    model = lake.read(BASE).scan().sort("at").tail(1).collect().row(0, named=True)
-    losses = metrics(lake, model["id"])["loss"]
+    losses = stored(lake, newest(lake.read(BASE))["id"])["loss"]
     tenth = max(1, len(losses) // 10)
     first, last = losses.head(tenth).mean(), losses.tail(tenth).mean()
     return dg.AssetCheckResult(
@@ -21,12 +22,14 @@ def loss_decreased(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset=BASE.asset_key, blocking=True)
+@table_check(BASE, blocking=True)
 def loads_with_transformers(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """The latest weights load with plain transformers, none missing or left over, and are as many as the row says."""
+    """The newest weights load with plain transformers: no weight is missing or left over, and there are as many as the
+    row says."""
     from nemotron_assets.model.nemotron_h import load_report
+    from nemotron_assets.models.registry import newest
 
-    model = lake.read(BASE).scan().sort("at").tail(1).collect().row(0, named=True)
+    model = newest(lake.read(BASE))
     parameters, problems = load_report(lake.get_weights(model["uri"]))
     return dg.AssetCheckResult(
         passed=parameters == model["parameters"] and not problems,

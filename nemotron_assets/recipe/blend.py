@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 import difflib
-from typing import Annotated, Literal
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator
 
+from nemotron_assets.recipe.code.languages import LANGUAGES
+from nemotron_assets.recipe.release import SubsetName
 from nemotron_assets.recipe.section import Section
 
-#: What can be trained on: a table, or a subset of one, as table/subset.
-SOURCE_NAMES = (
-    "web.nemotron_cc_v2/High-Quality",
-    "web.nemotron_cc_v2/Medium-High-Quality",
-    "web.nemotron_cc_v2/Medium-Quality",
-    "web.nemotron_cc_v2/High-Quality-Synthetic",
-    "web.nemotron_cc_v2/Diverse-QA",
-    "web.nemotron_cc_v2/Translated-Diverse-QA",
-    "web.multilingual",
-    "math.nemotron_cc_math/3",
-    "math.nemotron_cc_math/4plus",
-    "math.mind",
-    # Of code every language by the table's name, and any language apart, as code.curated/Python.
-    "code.curated",
-    "code.qa",
-)
+
+@dataclass(frozen=True)
+class Layout:
+    """A table that the model can be trained on, and which of its columns say what.
+
+    `subset` is the column whose values the recipe may weigh apart, `subsets` are these values; `origin` has the content
+    hash of the document or file that a row is, or was written from; `snapshot` is None for what belongs to no snapshot.
+    """
+
+    origin: str = "content_hash"
+    subset: str | None = None
+    subsets: Collection[str] = ()
+    text: str = "text"
+    snapshot: str | None = "snapshot"
+
+
+#: Every table that the model can be trained on, by full name. A new one is one more entry here and its weight below.
+SOURCES: dict[str, Layout] = {
+    "web.nemotron_cc_v2": Layout("origin_hash", "subset", get_args(SubsetName)),
+    "web.multilingual": Layout(),
+    "math.nemotron_cc_math": Layout("origin_hash", "category", ("3", "4plus")),
+    "math.mind": Layout("origin_hash"),
+    "code.curated": Layout(subset="language", subsets=LANGUAGES, text="content", snapshot=None),
+    "code.qa": Layout("origin_hash", "language", LANGUAGES, snapshot=None),
+}
+
+#: Tables whose subsets have no weight of the whole table beside them.
+_BY_SUBSET_ONLY = ("web.nemotron_cc_v2", "math.nemotron_cc_math")
+
+
+def source_names() -> list[str]:
+    """Every name that `blend.weights` may have: a table, or one of its subsets as table/subset."""
+    tables = [name for name in SOURCES if name not in _BY_SUBSET_ONLY]
+    return [*tables, *(f"{name}/{subset}" for name, source in SOURCES.items() for subset in sorted(source.subsets))]
 
 
 class Blend(Section):
@@ -46,14 +68,9 @@ class Blend(Section):
     @field_validator("weights")
     @classmethod
     def _known(cls, weights: dict[str, float]) -> dict[str, float]:
-        from nemotron_assets.code.sources.language import LANGUAGES  # only a recipe that names languages needs them
-
+        known = source_names()
         for name in weights:
-            table, _, language = name.partition("/")
-            languages = LANGUAGES if table in ("code.curated", "code.qa") else ()
-            if name in SOURCE_NAMES or language in languages:
-                continue
-            names = [*SOURCE_NAMES, *(f"{table}/{known}" for known in languages)]
-            near = difflib.get_close_matches(name, names, 3, 0.6) or SOURCE_NAMES
-            raise ValueError(f"{name!r} is no source of the blend; there are {', '.join(near)}")
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 3, 0.6) or known[:12]
+                raise ValueError(f"{name!r} is not a source of the blend; there are {', '.join(near)}")
         return weights

@@ -6,12 +6,12 @@ import dagster as dg
 
 from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.snapshots.tables import CATALOG, PAGES, RECORDS
-from nemotron_assets.table import snapshot_partitions, table_asset
+from nemotron_assets.table.asset import table_asset, table_spec
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse
 
 _RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-_REMOTE = "://" in current_recipe().crawl.source
+_REMOTE = "://" in current_recipe().snapshots.crawl.source
 
 
 def _on_request(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
@@ -22,9 +22,11 @@ def _on_request(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
 @_on_request
 @table_asset(
     CATALOG,
-    recipe="crawl",
+    recipe="snapshots.crawl",
     retry_policy=_RETRY if _REMOTE else None,
-    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=current_recipe().crawl.fresh_days)),
+    freshness_policy=dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(days=current_recipe().snapshots.crawl.fresh_days)
+    ),
 )
 def catalog(context: dg.AssetExecutionContext, crawl: dg.ResourceParam[Crawl], lake: dg.ResourceParam[Lakehouse]):
     """The snapshots the source offers. Those in the recipe's window become partitions of the lake."""
@@ -40,9 +42,9 @@ def catalog(context: dg.AssetExecutionContext, crawl: dg.ResourceParam[Crawl], l
 @_on_request
 @table_asset(
     PAGES,
-    recipe="pages",
+    recipe="snapshots.pages",
     kinds={"fastwarc"},
-    deps=[catalog],
+    deps=[CATALOG],
     pool="crawl" if _REMOTE else None,
     retry_policy=_RETRY if _REMOTE else None,
 )
@@ -56,18 +58,9 @@ def pages(
     counted in snapshots.records, broken ones also named in quarantine.rows."""
     from nemotron_assets.snapshots.pages import snapshot_parts
 
-    return snapshot_parts(context.partition_key, recipe.pages, crawl, lake, context.run_id, context.log.info)
+    return snapshot_parts(context.partition_key, recipe.snapshots.pages, crawl, lake, context.run_id, context.log.info)
 
 
-records = dg.AssetSpec(
-    RECORDS.asset_key,
-    deps=[pages],
-    description=f"{RECORDS.description} Written by snapshots/pages in the same pass over the files.",
-    group_name=RECORDS.schema,
-    partitions_def=snapshot_partitions,
-    kinds={"delta"},
-    owners=["team:lakehouse"],
-    metadata={"dagster/column_schema": RECORDS.column_schema(), "dagster/table_name": RECORDS.full_name},
-)
+records = table_spec(RECORDS, made_by=pages)
 
 ASSETS = [catalog, pages, records]

@@ -1,46 +1,48 @@
-"""Checks of the pages: there are some, few records are broken, and no two rows have the same id."""
+"""Checks of a snapshot's pages: it has pages, no two pages share an id, and few records are broken."""
 
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
-from nemotron_assets.table import snapshot_partitions
+from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
 
 
-@dg.asset_check(asset=PAGES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(PAGES, blocking=True)
 def pages_present(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """The snapshot has at least one page."""
     rows = lake.read(PAGES, context.partition_key).rows
     return dg.AssetCheckResult(passed=rows > 0, metadata={"pages": rows})
 
 
-@dg.asset_check(asset=PAGES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(PAGES, blocking=True)
 def unique_page_ids(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """No two pages of the snapshot share an id."""
     import polars as pl
 
     ids = lake.read(PAGES, context.partition_key).scan().select("id")
     rows, distinct = ids.select(pl.len(), pl.col("id").n_unique().alias("distinct")).collect(engine="streaming").row(0)
-    return dg.AssetCheckResult(passed=rows == distinct, metadata={"pages": rows, "doubled": rows - distinct})
+    return dg.AssetCheckResult(passed=rows == distinct, metadata={"pages": rows, "duplicate_ids": rows - distinct})
 
 
-@dg.asset_check(asset=PAGES.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    PAGES,
+)
 def broken_records(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """The share of malformed or damaged records and of broken files is within the recipe's limit; also shows the
-    fate of every record and the hosts with the most pages."""
+    """The share of broken records (malformed, damaged, or files that cannot be read) is within the recipe's limit. The
+    metadata also show how many records had each fate, and the hosts with the most pages."""
     from nemotron_assets.snapshots.report import broken_share, fates, fates_table, hosts_table
 
     counts = fates(lake.read(RECORDS, context.partition_key))
     share = broken_share(counts)
     return dg.AssetCheckResult(
-        passed=share <= recipe.pages.max_broken_share,
+        passed=share <= recipe.snapshots.pages.max_broken_share,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "broken_share": share,
-            "allowed": recipe.pages.max_broken_share,
+            "allowed": recipe.snapshots.pages.max_broken_share,
             "fates": dg.MetadataValue.md(fates_table(counts)),
             "hosts": dg.MetadataValue.md(hosts_table(lake.read(PAGES, context.partition_key))),
         },

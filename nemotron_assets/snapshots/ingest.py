@@ -16,7 +16,7 @@ from nemotron_assets.snapshots.catalog import register
 from nemotron_assets.snapshots.rows import BadColumn, check_column, columns_of
 from nemotron_assets.snapshots.tables import INGESTED, PAGES
 from nemotron_assets.snapshots.warc import Limits, NotWarc, WarcFile
-from nemotron_assets.table import row_id
+from nemotron_assets.table.ids import row_id
 from resources.crawl import SNAPSHOT_NAME, file_fingerprint
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ def ingest_and_run(
     paths: Iterable[Path], snapshot: str, progress: Callable[[str], None], **columns: str | None
 ) -> tuple[bool, dict[str, tuple[int, int]]]:
     """The whole command: (whether all went well, {fate: (records, bytes)} of the snapshot)."""
+    from nemotron_assets.commands.runner import Runner, Unit
     from nemotron_assets.definitions import lake
-    from nemotron_assets.runner import Runner, Unit
     from nemotron_assets.snapshots.report import fates
     from nemotron_assets.snapshots.tables import RECORDS
 

@@ -2,9 +2,3 @@
 
 The rooms: here extraction; then `dedup`, `quality`, `synthetic` (what language models write) and `release`.
 """
-
-from __future__ import annotations
-
-from nemotron_assets.rooms import lazily
-
-__getattr__ = lazily(__name__, ("", ".dedup", ".quality", ".synthetic", ".release"))

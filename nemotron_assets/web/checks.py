@@ -4,12 +4,12 @@ import dagster as dg
 
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.snapshots.tables import PAGES
-from nemotron_assets.table import snapshot_partitions
+from nemotron_assets.table.asset import table_check
 from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
 from resources.lakehouse import Lakehouse
 
 
-@dg.asset_check(asset=DOCUMENTS.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(DOCUMENTS, blocking=True)
 def every_page_accounted_for(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -25,7 +25,7 @@ def every_page_accounted_for(
     pages = lake.read(PAGES, context.partition_key).rows
     ids = lake.read(DOCUMENTS, context.partition_key).scan().select(pl.len(), pl.col("id").n_unique().alias("ids"))
     rows, distinct = ids.collect(engine="streaming").row(0)
-    opt_outs = load(recipe.documents.opt_outs)
+    opt_outs = load(recipe.web.documents.opt_outs)
     urls = lake.read(DOCUMENTS, context.partition_key).batches(["url"], batch_size=8_192)
     opted_out = sum(reason is not None for batch in urls for reason in opt_outs.reasons(batch["url"].to_pylist()))
     return dg.AssetCheckResult(
@@ -41,7 +41,9 @@ def every_page_accounted_for(
     )
 
 
-@dg.asset_check(asset=DOCUMENTS.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    DOCUMENTS,
+)
 def extraction_failures(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -56,7 +58,9 @@ def extraction_failures(
     )
 
 
-@dg.asset_check(asset=DOCUMENTS.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    DOCUMENTS,
+)
 def languages(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Shows the language mix and the sizes of the texts. Fails when the language of a page with text could mostly not
     be determined, as happens when pages are decoded wrongly."""
@@ -79,7 +83,7 @@ def languages(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lak
     )
 
 
-@dg.asset_check(asset=DOCUMENTS.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(DOCUMENTS, blocking=True)
 def no_personal_data_left(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -90,7 +94,7 @@ def no_personal_data_left(
     from nemotron_assets.plots import bars
     from nemotron_assets.web.report import personal_data, personal_data_left, personal_data_table
 
-    privacy = recipe.documents.privacy
+    privacy = recipe.web.documents.privacy
     texts = lake.read(DOCUMENTS, context.partition_key).scan()
     last = texts.select(pl.col("id").bottom_k(privacy.check_documents).max()).collect().item() or ""
     sample = texts.filter(pl.col("id") <= last).select("text", "title").collect_batches(chunk_size=256)

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 import polars as pl
 import pyarrow as pa
 
-from nemotron_assets.recipe import Documents
-from nemotron_assets.table import Part, Parts, Reject, content_hash, row_id
+from nemotron_assets.recipe.web.documents import Documents
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
 from nemotron_assets.web.extract import FOUND, extract_pages
 from nemotron_assets.web.opt_outs import OptOutList, load
 from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
@@ -42,14 +43,14 @@ class SnapshotDocuments:
     ) -> None:
         self.pages, self.recipe, self.compute, self.lake, self.run_id = pages, recipe, compute, lake, run_id
         self.snapshot = pages.partition
-        self.rejects = lake.rejects(DOCUMENTS, self.snapshot)
+        self.rejects = Rejects()
         self.opt_outs = load(recipe.opt_outs)
         self.version = content_hash("\x1f".join([version, recipe.model_dump_json(), self.opt_outs.version]))[:16]
         self.counts: dict[str, Counter[tuple[str, str]]] = {}
 
     def parts(self) -> Parts:
         """The parts of this snapshot's partition of `web.documents`."""
-        return Parts(self._parts(), beside=(EXTRACTION, PRIVACY))
+        return Parts(self._parts(), beside=(EXTRACTION, PRIVACY), rejects=self.rejects)
 
     def _parts(self) -> Iterator[Part]:
         pages = self.pages.parts()

@@ -18,12 +18,12 @@ import polars as pl
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
-from nemotron_assets.recipe import Documents
-from nemotron_assets.recipe.privacy import Privacy
+from nemotron_assets.recipe.web.documents import Documents
+from nemotron_assets.recipe.web.privacy import Privacy
 from nemotron_assets.snapshots.charset import decode
-from nemotron_assets.web.language import detect, hint, stop_list
+from nemotron_assets.text.language import detect, hint, stop_list
+from nemotron_assets.text.personal_data import scrub
 from nemotron_assets.web.paragraphs import justext_text
-from nemotron_assets.web.privacy import scrub
 
 #: What may become of a page that is no error.
 FATES = {

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import xxhash
 
-from nemotron_assets.recipe.privacy import OptOuts
+from nemotron_assets.recipe.web.privacy import OptOuts
 
 MAX_ENTRY = 2_048
 
@@ -272,7 +272,7 @@ def load(recipe: OptOuts) -> OptOutList:
     hosts: list[np.ndarray] = []
     addresses: list[int] = []
     lengths: set[int] = set()
-    sources = [("recipe documents.opt_outs.lines", _lines_of(recipe.lines))]
+    sources = [("recipe web.documents.opt_outs.lines", _lines_of(recipe.lines))]
     sources += [(name, _lines_of_file(name, hosts)) for name in recipe.files]
     for name, lines in sources:
         others: list[int] = []
@@ -327,7 +327,7 @@ def _lines_of_file(name: str, hosts: list) -> Iterator[tuple[int, str]]:
                     yield number + place + 1, lines[place]
                 number += len(block)
     except OSError as error:
-        raise OptOutError(f"{name}: {error.strerror}; documents.opt_outs.files names it") from None
+        raise OptOutError(f"{name}: {error.strerror}; web.documents.opt_outs.files names it") from None
 
 
 def _is_utf8(line: bytes) -> bool:

@@ -14,7 +14,7 @@ from itertools import accumulate
 import lxml.etree
 from justext.core import PARAGRAPH_TAGS
 
-from nemotron_assets.recipe import JusText
+from nemotron_assets.recipe.web.documents import JusText
 
 # What jusText's preprocessor cuts out with all that is in it, and what it opens, so that its content stays.
 _CUT = ("script", "style", "head", "applet", "button", "input", "select", "textarea", lxml.etree.Comment)

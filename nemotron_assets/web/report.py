@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from nemotron_assets.recipe.privacy import Privacy
+from nemotron_assets.recipe.web.privacy import Privacy
+from nemotron_assets.text.personal_data import find
 from nemotron_assets.web.extract import FATES
-from nemotron_assets.web.privacy import find
 
 
 def language_mix(documents: pl.LazyFrame) -> dict[str, int]:

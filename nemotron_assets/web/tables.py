@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, SNAPSHOT, Column, Table
-from nemotron_assets.web.columns import CHARACTERS, FETCHED_AT, HOST, LANGUAGE, TEXT, URL
+from nemotron_assets.table.columns import (
+    CHARACTERS,
+    CONTENT_HASH,
+    FETCHED_AT,
+    HOST,
+    ID,
+    LANGUAGE,
+    PARENTS,
+    SNAPSHOT,
+    TEXT,
+    URL,
+)
+from nemotron_assets.table.schema import Column, Table
 
 DOCUMENTS = Table(
     "web",

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nemotron_assets.table import Table
+from nemotron_assets.table.quoting import literal
+from nemotron_assets.table.schema import Table
 from resources.contract import CommitConflict, LakeError
-from resources.warehouse import literal
 
 if TYPE_CHECKING:
     from deltalake import CommitProperties

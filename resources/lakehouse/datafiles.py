@@ -16,7 +16,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from nemotron_assets.table import Table
+from nemotron_assets.table.schema import Table
 from resources.store import store_at
 
 if TYPE_CHECKING:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field, field_validator
 
-from nemotron_assets.table import Batches, Column, Parts, Table, all_tables
+from nemotron_assets.stages import all_tables
+from nemotron_assets.table.parts import Parts
+from nemotron_assets.table.schema import Column, Table
 from resources.contract import CommitConflict, LakeError, checked
 from resources.home import cache_dir
-from resources.lakehouse import commits, quarantine
+from resources.lakehouse import commits
 from resources.lakehouse.reader import Reader
 from resources.lakehouse.writer import Writer, WriteResult
 
@@ -58,8 +60,9 @@ class Lakehouse(dg.ConfigurableIOManager):
         """Path or URL of a table."""
         return f"{self.root.rstrip('/')}/{table.schema}/{table.name}"
 
-    def open(self, table: Table) -> DeltaTable | None:
-        """The Delta table, or None if nothing was written yet. Raises `LakeError` for an incompatible older table."""
+    def open(self, table: Table, check: bool = True) -> DeltaTable | None:
+        """The Delta table, or None if nothing was written yet. Raises `LakeError` for an incompatible older table,
+        unless `check` is off, for what brings such a table up to date."""
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
@@ -69,8 +72,14 @@ class Lakehouse(dg.ConfigurableIOManager):
             delta = DeltaTable(self.path(table), storage_options=self.storage_options or None)
         except TableNotFoundError:
             return None
-        self._check_stored_schema(table, delta)
+        if check:
+            self._check_stored_schema(table, delta)
         return delta
+
+    @staticmethod
+    def stored_version(delta: DeltaTable) -> str:
+        """The schema version with which a table was written."""
+        return delta.metadata().configuration.get("nemotron.version", "1")
 
     def _check_stored_schema(self, table: Table, delta: DeltaTable) -> list[Column]:
         """The declared columns the stored table lacks, all nullable; anything else needs a migration."""
@@ -86,14 +95,15 @@ class Lakehouse(dg.ConfigurableIOManager):
         ]
         missing = [table.column(n) for n in declared if n not in stored]
         problems += [f"column {c.name!r} is missing there and must not be null" for c in missing if not c.nullable]
-        written = delta.metadata().configuration.get("nemotron.version", "1")
+        written = self.stored_version(delta)
         if written != str(table.version):
             problems.append(f"it has schema version {written}, this program writes version {table.version}")
         if problems:
             raise LakeError(
                 f"{self.path(table)} was written by another version of the lakehouse: {'; '.join(problems)}. "
-                f"Run `nemotron maintain --set-aside {table.full_name}` (the old table is kept beside it) and "
-                f"materialise {table.schema}/{table.name} again, or open the lake with the version that wrote it."
+                "Run `nemotron maintain --migrate`, which brings tables up to date where that is possible; else "
+                f"`nemotron maintain --set-aside {table.full_name}` (the old table is kept beside it) and materialise "
+                f"{table.schema}/{table.name} again, or open the lake with the version that wrote it."
             )
         return missing
 
@@ -110,10 +120,6 @@ class Lakehouse(dg.ConfigurableIOManager):
 
     # -- writing ------------------------------------------------------------------------------------------------
 
-    def rejects(self, table: Table, partition: str | None = None) -> quarantine.Rejects:
-        """A new collector of rejected rows for the partition this process is about to write."""
-        return quarantine.collector(self, table, partition)
-
     def write(
         self,
         table: Table,
@@ -125,7 +131,8 @@ class Lakehouse(dg.ConfigurableIOManager):
         force: bool = False,
         log=lambda message: None,
     ) -> WriteResult:
-        """Replace a table or partition by `data`: a frame, a reader, an iterable of frames or batches, or `Parts`.
+        """Replace a table or partition by `data`: a frame, a reader, an iterable of frames or batches, or `Batches` or
+        `Parts`, whose rejected rows go into the quarantine.
 
         Parts already in the lake with the same fingerprint and code version are skipped unless `force`. Raises
         `ContractError` when the data does not have the declared columns, `LakeError` when the disk is too full.
@@ -223,7 +230,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         try:
             result = self.write(
                 table,
-                obj.batches if isinstance(obj, Batches) else obj,
+                obj,
                 partition,
                 run_id=context.run_id,
                 code_version=code_version,

@@ -1,7 +1,6 @@
-"""Rows that a stage could not process: collected while a part is made, stored when it is committed.
+"""The quarantine: rows that a stage could not process, stored when the part they were meant for is committed.
 
-A stage asks the lake for a collector and adds rejects to it; the writer of the same table and partition, in the same
-process, takes them. Making a part again replaces its rejects.
+Rejects travel with the data (`Parts.rejects`, `Batches.rejects`). Making a part again replaces its rejects.
 """
 
 from __future__ import annotations
@@ -10,7 +9,9 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nemotron_assets.table import Column, Reject, Table, row_id
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.parts import Reject
+from nemotron_assets.table.schema import Column, Table
 from resources.lakehouse import commits
 
 if TYPE_CHECKING:
@@ -33,34 +34,6 @@ QUARANTINE = Table(
     ),
 )
 TABLES = [QUARANTINE]
-
-
-class Rejects:
-    """Collects the rejected rows of one table's partition until its part is committed."""
-
-    def __init__(self) -> None:
-        self.rows: list[Reject] = []
-
-    def add(self, reject: Reject) -> None:
-        self.rows.append(reject)
-
-    def take(self) -> list[Reject]:
-        rows, self.rows = self.rows, []
-        return rows
-
-
-_COLLECTORS: dict[tuple[str, str, str], Rejects] = {}
-
-
-def collector(lake: Lakehouse, table: Table, partition: str | None) -> Rejects:
-    """A new collector for the partition this process is about to write."""
-    made = _COLLECTORS[lake.root, table.full_name, partition or ""] = Rejects()
-    return made
-
-
-def collected(lake: Lakehouse, table: Table, partition: str | None) -> Rejects:
-    """The collector of a partition; an empty one where none was asked for."""
-    return _COLLECTORS.get((lake.root, table.full_name, partition or ""), Rejects())
 
 
 def store(lake: Lakehouse, table: Table, partition: str | None, part: str, rejects: list[Reject], run_id: str) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from nemotron_assets.table import Part, Parts, Table
+from nemotron_assets.table.parts import Part, Parts
+from nemotron_assets.table.schema import Table
 from resources.contract import LakeError, hash63
 
 if TYPE_CHECKING:

@@ -12,12 +12,13 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemotron_assets.table import Part, Parts, Table
+from nemotron_assets.table.parts import Batches, Part, Parts, Rejects
+from nemotron_assets.table.schema import Table
 from resources.contract import ContentHash, LakeError, checked, hash63, preview
 from resources.lakehouse import commits, quarantine
 from resources.lakehouse.datafiles import DataFiles
@@ -66,10 +67,13 @@ class Writer:
         """
         lake, table, partition, result = self.lake, self.table, self.partition, self._result
         in_parts = isinstance(data, Parts)
+        rejects = data.rejects if isinstance(data, Parts | Batches) else Rejects()
         if in_parts and not table.part_by:
             raise LakeError(f"{table.full_name} has no part column to write in parts")
         contents: dict[str, int] = {}
-        for part in data.parts if in_parts else [Part("", "", lambda: data)]:
+        for part in (
+            data.parts if in_parts else [Part("", "", lambda: data.batches if isinstance(data, Batches) else data)]
+        ):
             made = hash63(part.fingerprint, self.code_version)
             delta = lake.open(table)
             known = lake.marker(delta, "data", partition, part.key)
@@ -79,11 +83,12 @@ class Writer:
                 result.parts_skipped += 1
                 continue
             with self._turn():
-                contents[part.key] = self._write_part(part, made)
+                contents[part.key] = self._write_part(part, made, rejects)
             result.parts_written += 1
             if part.key:
                 log(f"part {len(contents)} is in: {part.key}")
         if in_parts:
+            contents |= self._kept(data.kept)
             self._drop_other_parts(contents)
         delta = lake.open(table)
         result.version = delta.version()
@@ -92,12 +97,11 @@ class Writer:
         result.rejected = quarantine.counts(lake, table, partition)
         return result
 
-    def _write_part(self, part: Part, made: int) -> int:
+    def _write_part(self, part: Part, made: int, rejects: Rejects) -> int:
         """Write one part, its rejects and its marks; returns the hash of its content."""
         from deltalake import Transaction
 
         lake, table, partition = self.lake, self.table, self.partition
-        rejects = quarantine.collected(lake, table, partition)
         content = ContentHash(table)
         stream = checked(table, part.make(), partition, part.key)
         # The first batch is made and checked before the table is touched: a schema mistake leaves no trace.
@@ -168,6 +172,16 @@ class Writer:
         kept = pa.schema([f for f in self.table.arrow_schema() if f.name in dataset.schema.names])
         for batch in dataset.to_batches(filter=ds.field(self.table.part_by) != part, batch_size=1_024):
             files.write(batch.cast(kept))
+
+    def _kept(self, keys: Iterable[str]) -> dict[str, int]:
+        """The parts that stay as they are, with the hashes of their contents. Raises `LakeError` for one that is not
+        there."""
+        delta = self.lake.open(self.table)
+        known = {key: self.lake.marker(delta, "data", self.partition, key) for key in keys}
+        if missing := sorted(key for key, content in known.items() if content is None):
+            raise LakeError(f"{self.table.full_name} has no part {', '.join(missing)} to keep")
+        self._result.parts_skipped += len(known)
+        return known
 
     def _drop_other_parts(self, keep: dict[str, int]) -> None:
         """Remove rows of parts that no longer belong to the partition, and their marks: one that comes back is new."""

@@ -31,7 +31,7 @@ from resources.repositories.parquet import ParquetDump
 from resources.repositories.server import GithubArchives
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSource, CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSource, CodeSources
 
 __all__ = [
     "ARCHIVES", "BUNDLES", "COMMIT_ID", "REPO_NAME", "ArchiveFiles", "Entry", "GitRepositories", "GithubArchives",

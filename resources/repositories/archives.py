@@ -27,7 +27,7 @@ from resources.repositories.tars import tar_members
 from resources.repositories.zips import zip_members
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 ARCHIVES = (
     ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".zip",

@@ -37,7 +37,7 @@ from resources.repositories.common import (
 )
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 _SAFE = (
     "protocol.allow=never", "core.hooksPath=/dev/null", "core.fsmonitor=false", "core.attributesFile=/dev/null",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from resources.repositories.common import MB, Budget, RepositoryError
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 #: Memory of unpacking xz; its highest preset takes 65 MB.
 _XZ_MEMORY = 100 * MB

@@ -22,7 +22,7 @@ from resources.repositories.common import (
 )
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 
 _COLUMNS = ("repo", "commit_id", "rel_path", "content")

@@ -13,7 +13,7 @@ from resources.repositories.common import Entry, Repository, RepositoryError, So
 from resources.repositories.parquet import open_parquet, values
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSource, CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSource, CodeSources
 
 #: Characters of a line in a list; more are read as several.
 _MAX_LINE = 1 << 20

@@ -10,7 +10,7 @@ from resources.repositories.common import Budget, Member, RepositoryError
 from resources.repositories.packing import Unpacked
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 #: Longest header that stands before a member of a tar file (a long name, say).
 _MAX_TAR_HEADER = 1 << 14

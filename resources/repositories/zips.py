@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from resources.repositories.common import MB, Budget, Member, RepositoryError
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code import CodeSources
+    from nemotron_assets.recipe.code.sources import CodeSources
 
 
 #: Ways of packing whose output zipfile bounds; what others give at once can be gigabytes.

@@ -27,7 +27,7 @@ def sample_texts() -> list[str]:
 
 @pytest.fixture(scope="session")
 def vocabulary_folder(sample_texts, tmp_path_factory) -> Path:
-    from nemotron_assets.blend import tokenizer as bpe
+    from nemotron_assets.text import tokenizer as bpe
 
     folder = tmp_path_factory.mktemp("vocabulary") / "tokenizer"
     bpe.save(bpe.train([sample_texts[:60]], vocabulary=2_048, specials=32, min_frequency=2), folder, 512)
@@ -36,6 +36,6 @@ def vocabulary_folder(sample_texts, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def vocabulary(vocabulary_folder):
-    from nemotron_assets.blend import tokenizer as bpe
+    from nemotron_assets.text import tokenizer as bpe
 
     return bpe.load(vocabulary_folder)

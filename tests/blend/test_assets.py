@@ -6,14 +6,17 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from nemotron_assets.blend import ASSETS, CHECKS
-from nemotron_assets.blend.split import hash_is_held_out
+from nemotron_assets.blend.assets import ASSETS
+from nemotron_assets.blend.checks import CHECKS
 from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.code.qa.tables import QA
 from nemotron_assets.code.quality.tables import CURATED
+from nemotron_assets.held_out import hash_is_held_out
 from nemotron_assets.math.corpus.tables import MIND, NEMOTRON_CC_MATH
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table import PARTITIONS, Part, Parts, content_hash, row_id
+from nemotron_assets.stages import partitions_of
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.web.quality.tables import MULTILINGUAL
 from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
 from resources.lakehouse import Lakehouse
@@ -109,7 +112,7 @@ def materialize(recipe, lake) -> dg.ExecuteInProcessResult:
     instance = dg.DagsterInstance.ephemeral()
     instance.add_dynamic_partitions("snapshot", ["s0", "s1"])
     tables = (NEMOTRON_CC_V2, MULTILINGUAL, NEMOTRON_CC_MATH, MIND, CURATED, QA)
-    upstream = [dg.AssetSpec(table.asset_key, partitions_def=PARTITIONS[table.partition_by]) for table in tables]
+    upstream = [dg.AssetSpec(table.asset_key, partitions_def=partitions_of(table)) for table in tables]
     return dg.materialize(
         [*ASSETS, *CHECKS, *upstream],
         selection=dg.AssetSelection.groups("blend") | dg.AssetSelection.checks(*CHECKS),

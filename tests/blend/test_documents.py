@@ -11,9 +11,9 @@ import pytest
 from nemotron_assets.blend.documents import NO_SNAPSHOT, Source, ordered_stream, text_sample
 from nemotron_assets.blend.shards import groups
 from nemotron_assets.blend.sources import SOURCES
-from nemotron_assets.blend.split import hash_is_held_out
+from nemotron_assets.held_out import hash_is_held_out
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table import content_hash, row_id
+from nemotron_assets.table.ids import content_hash, row_id
 
 CC, MULTILINGUAL, CODE = "web.nemotron_cc_v2", "web.multilingual", "code.curated"
 PAGES, QA = f"{CC}/High-Quality", f"{CC}/Diverse-QA"

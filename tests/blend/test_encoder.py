@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.blend import tokenizer as bpe
 from nemotron_assets.blend.encoder import Encoder, EncoderError
+from nemotron_assets.text import tokenizer as bpe
 
 
 @pytest.fixture(scope="module", params=["gigatoken", "tokenizers"])

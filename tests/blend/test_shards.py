@@ -6,12 +6,13 @@ import polars as pl
 import pytest
 
 from nemotron_assets.blend import audit, shards
-from nemotron_assets.blend import tokenizer as bpe
 from nemotron_assets.blend.documents import Source, ordered_stream
 from nemotron_assets.blend.encoder import Encoder
 from nemotron_assets.blend.tables import TOKEN_SHARDS
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table import Part, Parts, content_hash, row_id
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Parts
+from nemotron_assets.text import tokenizer as bpe
 from resources.lakehouse import Lakehouse
 
 BLEND = load_recipe("laptop").blend

@@ -24,9 +24,10 @@ from nemotron_assets.code.quality.tables import CURATED as CURATED_CODE
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
 from nemotron_assets.math.corpus.tables import CLEANED, MIND, NEMOTRON_CC_MATH
 from nemotron_assets.math.tables import RENDERED
-from nemotron_assets.models import BASE, TRAINING_METRICS
+from nemotron_assets.models.tables import TRAINING_METRICS
+from nemotron_assets.pretrain.tables import BASE
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
-from nemotron_assets.table import all_tables
+from nemotron_assets.stages import all_tables
 from nemotron_assets.web.dedup.tables import DUPLICATES, UNIQUE_DOCUMENTS
 from nemotron_assets.web.quality.tables import MULTILINGUAL
 from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
@@ -56,7 +57,7 @@ class Home:
             "PYTHONUNBUFFERED": "1",
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "nemotron_assets.cli", *arguments],
+            [sys.executable, "-m", "nemotron_assets.commands.cli", *arguments],
             cwd=PROJECT,
             env=environment,
             stdout=subprocess.PIPE,

@@ -21,14 +21,14 @@ def no_network(monkeypatch):
 def items():
     import polars as pl
 
-    from nemotron_assets.evaluate import benchmarks
+    from nemotron_assets.evaluate.items import benchmarks
 
     return pl.concat(benchmarks.read(benchmarks.folder("sample"), pytest.fail))
 
 
 @pytest.fixture(scope="session")
 def vocabulary_folder(items, tmp_path_factory):
-    from nemotron_assets.blend import tokenizer as bpe
+    from nemotron_assets.text import tokenizer as bpe
 
     folder = tmp_path_factory.mktemp("vocabulary") / "tokenizer"
     bpe.save(bpe.train([items["question"].to_list()], vocabulary=1_024, specials=32, min_frequency=2), folder, 512)
@@ -37,7 +37,7 @@ def vocabulary_folder(items, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def vocabulary(vocabulary_folder):
-    from nemotron_assets.blend import tokenizer as bpe
+    from nemotron_assets.text import tokenizer as bpe
 
     return bpe.load(vocabulary_folder)
 

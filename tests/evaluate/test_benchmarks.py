@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.evaluate import benchmarks
-from nemotron_assets.evaluate.tables import BENCHMARKS
+from nemotron_assets.evaluate.items import benchmarks
+from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from resources.lakehouse import Lakehouse
 
 

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.blend import tokenizer as bpe
 from nemotron_assets.evaluate.bits_per_byte import measure, windows
+from nemotron_assets.text import tokenizer as bpe
 
 TEXTS = [
     "A planet rotates faster after a meteorite impact.",

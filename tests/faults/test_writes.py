@@ -11,7 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from nemotron_assets.table import ID, SNAPSHOT, Column, Part, Parts, Table
+from nemotron_assets.table.columns import ID, SNAPSHOT
+from nemotron_assets.table.parts import Part, Parts
+from nemotron_assets.table.schema import Column, Table
 from resources.contract import LakeError
 from resources.lakehouse import Lakehouse
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from nemotron_assets.model.nemotron_h import Packing, attach, empty_model, model_config, packed_hidden, parameter_count
+from nemotron_assets.model.nemotron_h import attach, empty_model, model_config, packed_hidden, parameter_count
+from nemotron_assets.model.packing import Packing
 from nemotron_assets.recipe import load_recipe
 
 NANO2_9B = {

@@ -14,9 +14,11 @@ import polars as pl
 import pytest
 
 from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
-from nemotron_assets.models import BASE, TRAINING_METRICS
+from nemotron_assets.models.tables import TRAINING_METRICS
+from nemotron_assets.pretrain.tables import BASE
 from nemotron_assets.recipe import Recipe, load_recipe
-from nemotron_assets.table import Part, Parts, row_id
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.parts import Part, Parts
 from resources.gpu import Gpu
 from resources.lakehouse import Lakehouse
 
@@ -31,12 +33,12 @@ def small_recipe(**pretrain) -> Recipe:
         "chunk_size": 16,
     }  # fmt: skip
     values = {"tokens": 20 * 4 * 64, "batch_sequences": 4, "micro_batch_sequences": 4, "checkpoint_every": 4}
-    return recipe.model_copy(
-        update={
+    return recipe.with_sections(
+        {
             "model": recipe.model.model_copy(update=model),
-            "pretrain": recipe.pretrain.model_copy(update=values | pretrain),
-            "tokenizer": recipe.tokenizer.model_copy(update={"vocabulary": VOCABULARY}),
-            "blend": recipe.blend.model_copy(update={"sequence_length": 64}),
+            "train.base": recipe.train.base.model_copy(update=values | pretrain),
+            "tokenizer.vocabulary": VOCABULARY,
+            "blend.sequence_length": 64,
         }
     )
 
@@ -68,7 +70,7 @@ def write_shards(lake: Lakehouse, numbers) -> None:
 
 @pytest.fixture
 def lake(tmp_path, monkeypatch) -> Lakehouse:
-    from nemotron_assets.blend import tokenizer as bpe
+    from nemotron_assets.text import tokenizer as bpe
 
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
     lake = Lakehouse(root=str(tmp_path / "lake"))
@@ -83,7 +85,8 @@ def lake(tmp_path, monkeypatch) -> Lakehouse:
 
 
 def materialize(lake: Lakehouse, recipe: Recipe) -> dg.ExecuteInProcessResult:
-    from nemotron_assets.pretrain import ASSETS, CHECKS
+    from nemotron_assets.pretrain.assets import ASSETS
+    from nemotron_assets.pretrain.checks import CHECKS
 
     sources = [dg.AssetSpec(table.asset_key) for table in (TOKENIZER, TOKEN_SHARDS)]
     resources = {"io_manager": lake, "lake": lake, "recipe": recipe, "gpu": Gpu()}
@@ -102,7 +105,7 @@ def test_trains_once_and_shows_what_it_did(lake, tmp_path):
     assert all(check.passed for check in result.get_asset_check_evaluations())
     assert len(result.get_asset_check_evaluations()) == 2
     (row,) = models(lake).to_dicts()
-    assert (row["name"], row["version"], row["parent_version"]) == ("laptop-base", "1", None)
+    assert (row["name"], row["version"], row["parents"], row["sources"]) == ("laptop-base", "1", [], [])
     assert row["input_versions"] == [f"{t.full_name}@{lake.open(t).version()}" for t in (TOKENIZER, TOKEN_SHARDS)]
     assert row["source_versions"] == ["code.curated@3", "web.nemotron_cc_v2@0", "web.nemotron_cc_v2@1"]
     assert row["tokens_seen"] == 20 * 4 * 64
@@ -148,7 +151,7 @@ def test_kill_9_during_training_loses_and_doubles_no_row(lake, tmp_path):
     """The whole run is killed; the next one resumes from the checkpoint and the metrics have every step once."""
     script = (
         "import sys, time\n"
-        "from nemotron_assets.model import loop\n"
+        "from nemotron_assets.training import loop\n"
         "from tests.pretrain.test_base import *\n"
         "rate = loop.learning_rate\n"
         "def slowly(*a): time.sleep(0.15); return rate(*a)\n"

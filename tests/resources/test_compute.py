@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.table import Reject
+from nemotron_assets.table.parts import Reject
 from resources.compute import Compute
 from resources.worker_pool import ComputeError
 from tests.resources import poison

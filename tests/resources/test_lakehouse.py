@@ -10,7 +10,9 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.table import ID, PARENTS, SNAPSHOT, Column, Part, Parts, Reject, Table
+from nemotron_assets.table.columns import ID, PARENTS, SNAPSHOT
+from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
+from nemotron_assets.table.schema import Column, Table
 from resources.contract import ContentHash, ContractError, LakeError, checked
 from resources.lakehouse import QUARANTINE, Lakehouse
 from resources.weights import WeightsError
@@ -178,14 +180,13 @@ def test_rejects_follow_their_part(lake):
         rejects.add(Reject("row-1", "too_odd"))
         return docs("A", "f", [1])
 
-    rejects = lake.rejects(DOCS, "A")
-    result = lake.write(DOCS, Parts([Part("f", "1", make)]), "A", run_id="run-1")
+    rejects = Rejects()
+    result = lake.write(DOCS, Parts([Part("f", "1", make)], rejects=rejects), "A", run_id="run-1")
     assert result.rejected == {"too_odd": 1}
     row = lake.read(QUARANTINE).scan().collect().row(0, named=True)
     assert (row["stage"], row["partition"], row["part"], row["row_id"]) == ("web.docs", "A", "f", "row-1")
     assert len(row["detail"]) <= 500 and row["run_id"] == "run-1"
     assert lake.write(DOCS, Parts([Part("f", "1", make)]), "A").rejected == {"too_odd": 1}, "skipped: kept"
-    lake.rejects(DOCS, "A")
     assert lake.write(DOCS, docs("A", "f", [1]), "B".replace("B", "A")).rejected == {"too_odd": 1}
     clean = lake.write(DOCS, Parts([Part("f", "2", lambda: docs("A", "f", [1]))]), "A")
     assert clean.rejected == {}, "a part made again without rejects clears the old ones"
@@ -259,15 +260,15 @@ class TestOlderLake:
         assert words in str(error.value)
 
     def test_set_aside_keeps_the_old_table(self, lake, monkeypatch):
-        from nemotron_assets import maintenance
+        from nemotron_assets.lake import upkeep
 
-        monkeypatch.setattr(maintenance, "all_tables", lambda: {"web.plain": PLAIN})
+        monkeypatch.setattr(upkeep, "all_tables", lambda: {"web.plain": PLAIN})
         lake.write(PLAIN, pl.DataFrame({"id": ["a"], "n": [1]}))
-        said = maintenance.set_aside(lake, "web.plain")
+        said = upkeep.set_aside(lake, "web.plain")
         kept = said.split("kept in ")[1].split(";")[0]
         assert DeltaTable(kept).version() >= 0 and not lake.read(PLAIN).exists
         with pytest.raises(LakeError, match=r"no table 'web\.nothing'"):
-            maintenance.set_aside(lake, "web.nothing")
+            upkeep.set_aside(lake, "web.nothing")
 
 
 def test_secrets_are_refused_in_storage_options():

@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from nemotron_assets.table import ID, PARENTS, SNAPSHOT, Column, Table
+from nemotron_assets.table.columns import ID, PARENTS, SNAPSHOT
+from nemotron_assets.table.schema import Column, Table
 from resources.lakehouse import Lakehouse
 from resources.warehouse import Warehouse, WarehouseError, extension_file, identifier, install_extension, literal
 from tests.s3 import s3_server

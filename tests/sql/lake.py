@@ -14,7 +14,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from nemotron_assets.table import Table, all_tables, content_hash, row_id
+from nemotron_assets.stages import all_tables
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.schema import Table
 from resources.lakehouse import Lakehouse
 from resources.warehouse import Warehouse
 
@@ -548,8 +550,8 @@ def fill(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:
     models = [
         {**base, "id": row_id("models.base", 1), "version": "1", "input_versions": [version],
          "source_versions": ["code.curated@0"], "at": START},
-        {**base, "id": row_id("models.base", 2), "version": "2", "parent_version": "1", "at": START + timedelta(days=1),
-         "input_versions": [version, "models.base@0"]},
+        {**base, "id": row_id("models.base", 2), "version": "2", "parents": [row_id("models.base", 1)],
+         "sources": ["models.base"], "at": START + timedelta(days=1), "input_versions": [version]},
     ]  # fmt: skip
     scores = [
         {

@@ -10,8 +10,8 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from nemotron_assets.cli import cli
-from nemotron_assets.query import printable, read_only
+from nemotron_assets.commands.cli import cli
+from nemotron_assets.commands.sql import printable, read_only
 from resources.lakehouse import Lakehouse
 from resources.warehouse import WarehouseError
 from tests.sql.lake import fill
@@ -74,7 +74,7 @@ def test_csv_and_parquet_have_all_rows(nemotron, home, tmp_path):
 def test_the_real_command_writes_csv_to_standard_output(home):
     def run(*arguments: str):
         return subprocess.run(
-            [sys.executable, "-m", "nemotron_assets.cli", "sql", *arguments],
+            [sys.executable, "-m", "nemotron_assets.commands.cli", "sql", *arguments],
             capture_output=True,
             text=True,
             env={**os.environ, "NEMOTRON_HOME": str(home[0])},
@@ -140,7 +140,7 @@ def test_lineage_macros(filled):
 
 
 def test_tables(nemotron, home):
-    from nemotron_assets.table import all_tables
+    from nemotron_assets.stages import all_tables
 
     out = nemotron("tables")
     assert all(name in out for name in all_tables())

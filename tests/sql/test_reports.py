@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from nemotron_assets.query import bind, reports, run
-from nemotron_assets.table import all_tables
+from nemotron_assets.commands.sql import bind, reports, run
+from nemotron_assets.stages import all_tables
 from resources.warehouse import SQL_FOLDER, WarehouseError
 
 NAMES = sorted(reports())

@@ -54,7 +54,7 @@ def house(tmp_path_factory):
         "io_manager": lake,
         "recipe": recipe,
         "compute": compute,
-        "crawl": Crawl.from_recipe(recipe.crawl),
+        "crawl": Crawl.from_recipe(recipe.snapshots.crawl),
     }
     with dg.DagsterInstance.ephemeral() as instance:
 

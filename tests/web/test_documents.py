@@ -12,10 +12,11 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from nemotron_assets.recipe import Documents, current_recipe
-from nemotron_assets.recipe.privacy import Iban, OptOuts, PaymentCard, Phone, Privacy
+from nemotron_assets.recipe import current_recipe
+from nemotron_assets.recipe.web.documents import Documents
+from nemotron_assets.recipe.web.privacy import Iban, OptOuts, PaymentCard, Phone, Privacy
 from nemotron_assets.snapshots.tables import PAGES
-from nemotron_assets.table import Part, Parts
+from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.web.assets import documents, extraction, privacy
 from nemotron_assets.web.checks import every_page_accounted_for, no_personal_data_left
 from nemotron_assets.web.documents import SnapshotDocuments
@@ -107,7 +108,7 @@ def house(tmp_path):
 
 
 def recipe_of(opt_outs: OptOuts = OptOuts(), **rules) -> Documents:
-    return current_recipe().documents.model_copy(update={"opt_outs": opt_outs, "privacy": Privacy(**rules)})
+    return current_recipe().web.documents.model_copy(update={"opt_outs": opt_outs, "privacy": Privacy(**rules)})
 
 
 def test_the_asset_with_lists_and_rules(house, tmp_path):
@@ -187,7 +188,7 @@ def test_killed_before_the_counts_are_in(house, monkeypatch, table):
 
 
 def materialize(house: House, documents_recipe: Documents) -> dg.ExecuteInProcessResult:
-    recipe = current_recipe().model_copy(update={"documents": documents_recipe})
+    recipe = current_recipe().with_sections({"web.documents": documents_recipe})
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("snapshot", ["S"])
         instance.report_runless_asset_event(dg.AssetMaterialization(PAGES.asset_key, partition="S"))

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.recipe import current_recipe
+from nemotron_assets.text.language import STOP_LISTS, detect, hint, stop_list
 from nemotron_assets.web.extract import FATES, FOUND, extract, extract_pages, repair
-from nemotron_assets.web.language import STOP_LISTS, detect, hint, stop_list
 from nemotron_assets.web.paragraphs import NestedTooDeeply
 
-RECIPE = current_recipe().documents
+RECIPE = current_recipe().web.documents
 PROSE = (
     "The lake lies between two ranges of hills, and the road that leads to it has been there for as long as anyone in "
     "the village can remember. In the winter it is closed, because the snow would make it impossible to get through, "

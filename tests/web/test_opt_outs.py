@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemotron_assets.recipe.privacy import OptOuts
+from nemotron_assets.recipe.web.privacy import OptOuts
 from nemotron_assets.web.opt_outs import OptOutError, address, canonical_host, canonical_path, lists_version, load
 
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from justext.core import ParagraphMaker, classify_paragraphs, preprocessor, revise_paragraph_classification
 from justext.utils import normalize_whitespace
 
-from nemotron_assets.recipe import JusText
+from nemotron_assets.recipe.web.documents import JusText
 from nemotron_assets.snapshots.charset import decide, decode
-from nemotron_assets.web.language import stop_list
+from nemotron_assets.text.language import stop_list
 from nemotron_assets.web.paragraphs import justext_text, one_space
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.snapshots.tables import PAGES
-from nemotron_assets.table import Part, Parts
+from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.web.assets import documents
 from nemotron_assets.web.dedup import assets as dedup
 from nemotron_assets.web.dedup.tables import DUPLICATES, UNIQUE_DOCUMENTS
@@ -133,7 +133,7 @@ def test_a_page_that_fails_is_quarantined_and_the_others_are_kept(tmp_path):
     ).with_columns(pl.col("warc_offset", "warc_length").cast(pl.Int64))
     lake.write(PAGES, Parts([Part("f", "1", lambda: pages_frame)]), "s")
     compute = Compute(workers=1)
-    run = SnapshotDocuments(lake.read(PAGES, "s"), current_recipe().documents, compute, lake, "run-1")
+    run = SnapshotDocuments(lake.read(PAGES, "s"), current_recipe().web.documents, compute, lake, "run-1")
     lake.write(DOCUMENTS, run.parts(), "s")
     compute.close()
     kept = lake.read(DOCUMENTS).scan().select(pl.col("parents").list.first()).collect()["parents"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nemotron_assets.code.licences.library import Scan, library_version, text_key
 from nemotron_assets.code.licences.tables import SCANS
-from nemotron_assets.table import content_hash
+from nemotron_assets.table.ids import content_hash
 
 if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse

@@ -5,16 +5,16 @@ import dagster as dg
 from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.sources.tables import FILES
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import table_asset
+from nemotron_assets.table.asset import table_asset
 from resources.lakehouse import Lakehouse, Reader
 
 
 @table_asset(
     LICENSES,
-    recipe="code_licences",
+    recipe="code.licences",
     code="3",
     kinds={"python"},
-    ins={"files": dg.AssetIn(FILES.asset_key)},
+    ins={"files": FILES},
     retry_policy=dg.RetryPolicy(max_retries=1, delay=15),
 )
 def licenses(
@@ -28,7 +28,7 @@ def licenses(
     from nemotron_assets.code.licences.rows import licence_parts
     from resources.home import cache_dir
 
-    return licence_parts(files, recipe.code_licences, lake, cache_dir("scancode"), context.run_id)
+    return licence_parts(files, recipe.code.licences, lake, cache_dir("scancode"), context.run_id)
 
 
 ASSETS = [licenses]

@@ -25,7 +25,7 @@ from nemotron_assets.code.licences.statements import adds_nothing, find_around, 
 from nemotron_assets.code.licences.survey import Repository
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 FILE, FOLDER, REPOSITORY, NONE = "file", "folder", "repository", "none"
 

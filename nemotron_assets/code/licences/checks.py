@@ -5,10 +5,11 @@ import dagster as dg
 from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.sources.tables import FILES
 from nemotron_assets.recipe import Recipe
+from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
 
 
-@dg.asset_check(asset=LICENSES.asset_key, blocking=True)
+@table_check(LICENSES, blocking=True)
 def every_file_has_a_licence_decision(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Every file of code.files has exactly one decision, and every decision is about a file of code.files."""
     import polars as pl
@@ -25,7 +26,7 @@ def every_file_has_a_licence_decision(lake: dg.ResourceParam[Lakehouse]) -> dg.A
     return dg.AssetCheckResult(passed=not any(counts.values()), metadata={**counts, "files": lake.read(LICENSES).rows})
 
 
-@dg.asset_check(asset=LICENSES.asset_key, blocking=True)
+@table_check(LICENSES, blocking=True)
 def allowed_by_the_list(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """Every allowed file has evidence, and its licence is accepted when it is compared with the recipe's list again."""
     import polars as pl
@@ -36,7 +37,7 @@ def allowed_by_the_list(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourcePa
     bare = rows.filter(pl.col("license").is_null() | pl.col("evidence_path").is_null()).select(pl.len())
     groups = rows.group_by("license").len().collect(engine="streaming")
     wrong = {
-        name: count for name, count in groups.iter_rows() if judge(name or "", recipe.code_licences).decision != ALLOWED
+        name: count for name, count in groups.iter_rows() if judge(name or "", recipe.code.licences).decision != ALLOWED
     }
     without = int(bare.collect(engine="streaming").item())
     return dg.AssetCheckResult(
@@ -45,7 +46,7 @@ def allowed_by_the_list(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourcePa
     )
 
 
-@dg.asset_check(asset=LICENSES.asset_key)
+@table_check(LICENSES)
 def little_is_left_to_review(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -61,12 +62,12 @@ def little_is_left_to_review(
     total = sum(counts.values())
     share = counts.get("review", 0) / max(1, total)
     return dg.AssetCheckResult(
-        passed=share <= recipe.code_licences.max_review_share,
+        passed=share <= recipe.code.licences.max_review_share,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             **{name: counts.get(name, 0) for name in ("allowed", "rejected", "review")},
             "review_share": share,
-            "allowed_review_share": recipe.code_licences.max_review_share,
+            "allowed_review_share": recipe.code.licences.max_review_share,
             "licences": bars(licence_mix(rows), "Licences of the files", "files"),
             "decisions": dg.MetadataValue.md(decisions_table(rows)),
             "undecided": dg.MetadataValue.md(undecided_table(rows)),

@@ -21,7 +21,7 @@ from nemotron_assets.code.licences.rules import first_rule
 from nemotron_assets.code.licences.survey import survey
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 #: Names of files about licences. A repository is not kept for them alone.
 _ABOUT_LICENCES = re.compile(r"(?i)licen[sc]e|copying|copyright|notice")

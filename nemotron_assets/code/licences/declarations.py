@@ -12,7 +12,7 @@ from nemotron_assets.code.licences.grants import Doubt, DoubtKind, Evidence, Gra
 from nemotron_assets.code.licences.library import Scanner
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from nemotron_assets.code.licences import manifests, paths, texts
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 ALLOWED, REJECTED, REVIEW = "allowed", "rejected", "review"
 #: Names that the library gives to words that are not a licence: "see the file LICENSE", a disclaimer alone, Google's

@@ -15,7 +15,7 @@ from nemotron_assets.code.licences.folders import Folder, FolderCase
 from nemotron_assets.code.licences.grants import Doubt, DoubtKind, Grant, first_doubt, without_version
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 
 @dataclass(frozen=True)

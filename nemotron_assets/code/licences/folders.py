@@ -28,7 +28,7 @@ from nemotron_assets.code.licences.grants import (
 )
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 #: Score from which terms count as those of a licence that a manifest names, although words of them are missing.
 _CONFIRMED = 70

@@ -26,7 +26,7 @@ from nemotron_assets.code.licences.expressions import (
 from nemotron_assets.code.licences.library import Scan
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 #: Length, in words, up to which a rule of the library is a title or a mention ("MIT License" has two words). The terms
 #: of a licence are longer.

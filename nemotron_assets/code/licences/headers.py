@@ -23,7 +23,7 @@ from nemotron_assets.code.licences.grants import (
 from nemotron_assets.code.licences.library import Scan, Scanner
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 #: Length, in words, up to which a rule of the library is only the name of a licence ("GPLv2").
 _NAME = 6

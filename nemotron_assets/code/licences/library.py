@@ -17,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nemotron_assets.table import content_hash
+from nemotron_assets.table.ids import content_hash
 
 PROGRAM = Path(__file__).with_name("_scancode.py")
 START_S = 300.0
@@ -151,7 +151,7 @@ class Library:
             self.close()
             raise RuntimeError(
                 f"the licence library did not start ({error}). It may use {self.memory_mb} MiB of address space: raise "
-                "code_licences.memory_mb in the recipe if that is too little. It also needs the package "
+                "code.licences.memory_mb in the recipe if that is too little. It also needs the package "
                 "scancode-toolkit-mini and the other packages in requirements/: run make to install them"
             ) from None
 

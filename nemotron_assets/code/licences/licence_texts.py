@@ -21,7 +21,7 @@ from nemotron_assets.code.licences.grants import (
 from nemotron_assets.code.licences.library import Scan, Scanner
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 
 def read_licence_text(

@@ -22,7 +22,7 @@ from nemotron_assets.code.licences.grants import (
 from nemotron_assets.code.licences.library import Scanner
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 
 def find_choices(file: Excerpt, scan: Scanner, recipe: CodeLicences) -> list[str]:

@@ -18,12 +18,13 @@ from nemotron_assets.code.licences.decide import Decision, decide
 from nemotron_assets.code.licences.excerpts import Excerpt, excerpt
 from nemotron_assets.code.licences.library import Library, library_version
 from nemotron_assets.code.licences.tables import LICENSES
-from nemotron_assets.table import Part, Parts, row_id
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.parts import Part, Parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
     from resources.lakehouse import Lakehouse, Reader
 
 COLUMNS = ("id", "repo", "commit_id", "rel_path", "content")

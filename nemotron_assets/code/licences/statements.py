@@ -13,7 +13,7 @@ from nemotron_assets.code.licences.library import Scanner
 from nemotron_assets.code.licences.survey import Repository
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 
 def read_own(

@@ -19,7 +19,7 @@ from nemotron_assets.code.licences.library import Scanner
 from nemotron_assets.code.licences.licence_texts import read_licence_text
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 
 @dataclass

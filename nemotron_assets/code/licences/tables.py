@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nemotron_assets.code.columns import COMMIT_ID, REL_PATH, REPO
-from nemotron_assets.table import ID, PARENTS, Column, Table
+from nemotron_assets.table.columns import ID, PARENTS
+from nemotron_assets.table.schema import Column, Table
 
 LICENSES = Table(
     "code",

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.code_licences import CodeLicences
+    from nemotron_assets.recipe.code.licences import CodeLicences
 
 #: Parts of words, looked for in the text in lower case: "licens" finds "licensed", "sublicensable" and "unlicense".
 _WORDS = (

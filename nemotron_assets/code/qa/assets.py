@@ -4,10 +4,11 @@ import dagster as dg
 
 from nemotron_assets.code.qa.tables import QA, SNIPPETS
 from nemotron_assets.code.quality.tables import CURATED
-from nemotron_assets.evaluate.tables import BENCHMARKS
-from nemotron_assets.models import GENERATOR
+from nemotron_assets.evaluate.items.tables import BENCHMARKS
+from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import table_asset
+from nemotron_assets.table.asset import RETRIES, table_asset
+from nemotron_assets.table.parts import Batches, Rejects
 from resources.compute import Compute
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
@@ -15,10 +16,10 @@ from resources.lakehouse import Lakehouse, Reader
 
 @table_asset(
     SNIPPETS,
-    recipe=("code_qa.languages", "code_qa.snippets"),
+    recipe=("code.qa.languages", "code.qa.snippets"),
     code="2",  # origin_hash
     kinds={"treesitter"},
-    ins={"curated": dg.AssetIn(CURATED.asset_key)},
+    ins={"curated": CURATED},
 )
 def snippets(
     curated: Reader,
@@ -34,14 +35,15 @@ def snippets(
 
     from nemotron_assets.code.qa import snippets as cutting
 
-    numbers = recipe.code_qa.snippets
-    languages = list(recipe.code_qa.languages)
+    numbers = recipe.code.qa.snippets
+    languages = list(recipe.code.qa.languages)
     batches = (
         batch.filter(pc.is_in(batch["language"], value_set=_strings(languages, batch["language"].type)))
         for batch in curated.batches(cutting.READ, numbers.batch_rows)
     )
-    work, reject = functools.partial(cutting.snippets, recipe=numbers), lake.rejects(SNIPPETS).add
-    return cutting.sampled(compute.map(batches, work, reject=reject, stage=SNIPPETS.full_name), numbers)
+    work, rejects = functools.partial(cutting.snippets, recipe=numbers), Rejects()
+    pieces = compute.map(batches, work, reject=rejects.add, stage=SNIPPETS.full_name)
+    return Batches(cutting.sampled(pieces, numbers), rejects)
 
 
 def _strings(values: list[str], kind):
@@ -52,17 +54,17 @@ def _strings(values: list[str], kind):
 
 @table_asset(
     QA,
-    recipe="code_qa",
+    recipe="code.qa",
     code="2",  # origin_hash
     ins={
-        "snippets": dg.AssetIn(SNIPPETS.asset_key),
-        "benchmarks": dg.AssetIn(BENCHMARKS.asset_key),
-        "generator": dg.AssetIn(GENERATOR.asset_key),
+        "snippets": SNIPPETS,
+        "benchmarks": BENCHMARKS,
+        "generator": GENERATOR,
     },
     kinds={"vllm", "treesitter"},
     pool=POOL,
     # A step that ends in an error goes on where it was: what the model has written is in the ledger.
-    retry_policy=dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
+    retry_policy=RETRIES,
 )
 def qa(
     context: dg.AssetExecutionContext,
@@ -79,20 +81,19 @@ def qa(
     from nemotron_assets.code import decontamination
     from nemotron_assets.code.qa import report, solving
     from nemotron_assets.code.qa.execution import Executor
-    from nemotron_assets.spool import spooled
-    from nemotron_assets.web.synthetic.asking import Tally, frames
-    from nemotron_assets.web.synthetic.writing import Writer
+    from nemotron_assets.generation.asking import Tally
+    from nemotron_assets.generation.writing import Writer
 
-    numbers, language, tally = recipe.code_qa, context.partition_key, Tally()
+    numbers, language, tally = recipe.code.qa, context.partition_key, Tally()
     items = decontamination.Items(
         benchmarks.scan().select(decontamination.READ).collect().iter_rows(named=True), numbers
     )
     execute = Executor(numbers.execution, language)
     writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
-    with gpu.lock(context.log.info):
-        reject = lake.rejects(QA, language).add
-        rows = solving.rows(snippets.scan(), language, writer, numbers, items, reject, tally, execute)
-        written = spooled(frames(rows, QA))
+    written = writer.write(
+        QA,
+        lambda reject: solving.rows(snippets.scan(), language, writer, numbers, items, reject, tally, execute),
+    )
     context.add_output_metadata(report.metadata(language, tally, execute.counts))
     return written
 

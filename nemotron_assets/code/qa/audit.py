@@ -11,7 +11,7 @@ from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.execution import FAILING
 from nemotron_assets.code.qa.solving import text_of
 from nemotron_assets.code.qa.tables import QA
-from nemotron_assets.recipe.code_qa import CodeQa
+from nemotron_assets.recipe.code.qa import CodeQa
 
 if TYPE_CHECKING:
     from resources.lakehouse import Reader

@@ -5,30 +5,30 @@ import dagster as dg
 from nemotron_assets.code.qa.tables import QA, SNIPPETS
 from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import language_partitions
+from nemotron_assets.table.asset import table_check
 from resources.lakehouse import QUARANTINE, Lakehouse
 
 
-@dg.asset_check(asset=SNIPPETS.asset_key, blocking=True, additional_deps=[CURATED.asset_key])
+@table_check(SNIPPETS, blocking=True, reads=[CURATED])
 def snippets_are_short_and_whole(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
     """Ids are unique, files exist, and no snippet is longer than the recipe says."""
     import polars as pl
 
-    numbers, rows = recipe.code_qa.snippets, lake.read(SNIPPETS).scan()
+    numbers, rows = recipe.code.qa.snippets, lake.read(SNIPPETS).scan()
     lines = pl.col("snippet").str.split("\n").list.eval(pl.element().str.strip_chars() != "").list.sum()
     known = lake.read(CURATED).scan().select(pl.col("id").alias("file"))
     faults = {
         "repeated_ids": rows.select(pl.len() - pl.col("id").n_unique()).collect().item(),
         "wrong_size": _count(rows.filter((lines > numbers.max_lines) | (lines < numbers.min_lines))),
-        "other_languages": _count(rows.filter(~pl.col("language").is_in(list(recipe.code_qa.languages)))),
+        "other_languages": _count(rows.filter(~pl.col("language").is_in(list(recipe.code.qa.languages)))),
         "no_file": _count(rows.select(pl.col("parents").list.first().alias("file")).join(known, on="file", how="anti")),
     }
     return dg.AssetCheckResult(passed=not any(faults.values()), metadata=faults)
 
 
-@dg.asset_check(asset=SNIPPETS.asset_key)
+@table_check(SNIPPETS)
 def every_language_has_snippets(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -39,7 +39,7 @@ def every_language_has_snippets(
 
     counted = lake.read(SNIPPETS).scan().group_by("language").agg(pl.len()).collect()
     counts = dict(counted.iter_rows())
-    found = {language: counts.get(language, 0) for language in recipe.code_qa.languages}
+    found = {language: counts.get(language, 0) for language in recipe.code.qa.languages}
     missing = [language for language, count in found.items() if not count]
     return dg.AssetCheckResult(
         passed=not missing,
@@ -48,9 +48,7 @@ def every_language_has_snippets(
     )
 
 
-@dg.asset_check(
-    asset=QA.asset_key, partitions_def=language_partitions, blocking=True, additional_deps=[SNIPPETS.asset_key]
-)
+@table_check(QA, blocking=True, reads=[SNIPPETS])
 def every_solution_parses(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -60,13 +58,13 @@ def every_solution_parses(
 
     language = context.partition_key
     metadata = faults(
-        lake.read(QA, language), lake.read(SNIPPETS).scan(), lake.read(QUARANTINE).scan(), language, recipe.code_qa
+        lake.read(QA, language), lake.read(SNIPPETS).scan(), lake.read(QUARANTINE).scan(), language, recipe.code.qa
     )
     wrong = {name: count for name, count in metadata.items() if name != "rows"}
     return dg.AssetCheckResult(passed=not any(wrong.values()), metadata=metadata)
 
 
-@dg.asset_check(asset=QA.asset_key, partitions_def=language_partitions, additional_deps=[SNIPPETS.asset_key])
+@table_check(QA, reads=[SNIPPETS])
 def language_is_written(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from nemotron_assets.recipe.code_qa import CodeExecution
+from nemotron_assets.recipe.code.qa import CodeExecution
 from resources import sandbox
 
 OUTCOMES = ("ran", "failed", "timed_out", "exceeded", "not_run")

@@ -7,8 +7,8 @@ or one query. What it writes is parsed and judged like everything else; names th
 from __future__ import annotations
 
 from nemotron_assets.code.qa.parsing import FENCES
-from nemotron_assets.recipe.code_qa import CodeQa
-from nemotron_assets.web.synthetic.answers import line_pattern
+from nemotron_assets.generation.answers import line_pattern
+from nemotron_assets.recipe.code.qa import CodeQa
 from resources.generations import OutputFormat, Request, Sampling
 
 PROBLEM, SOLUTION = "code_qa_problem", "code_qa_solution"

@@ -9,8 +9,8 @@ import dagster as dg
 
 from nemotron_assets.code.qa.execution import OUTCOMES
 from nemotron_assets.code.qa.solving import CAUSES
+from nemotron_assets.generation.asking import Tally, example_markdown
 from nemotron_assets.plots import bars
-from nemotron_assets.web.synthetic.asking import Tally, example_markdown
 
 
 def metadata(language: str, tally: Tally, executed: Mapping[str, int]) -> dict[str, Any]:

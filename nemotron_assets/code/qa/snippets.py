@@ -14,8 +14,8 @@ import polars as pl
 
 from nemotron_assets.code.qa.parsing import has_fence, parser
 from nemotron_assets.code.qa.tables import SNIPPETS
-from nemotron_assets.recipe.code_qa import CodeSnippets
-from nemotron_assets.table import content_hash, row_id
+from nemotron_assets.recipe.code.qa import CodeSnippets
+from nemotron_assets.table.ids import content_hash, row_id
 
 #: What is read of `code.curated`.
 READ = ("id", "language", "license", "content", "content_hash")

@@ -17,14 +17,15 @@ from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.execution import NOTHING, Execution, Executor
 from nemotron_assets.code.qa.prompts import problem_request, solution_request
 from nemotron_assets.code.qa.tables import QA
-from nemotron_assets.recipe.code_qa import CodeQa
-from nemotron_assets.table import Reject, content_hash, row_id
-from nemotron_assets.web.synthetic.answers import ends_abruptly
-from nemotron_assets.web.synthetic.asking import Tally, cut_off
+from nemotron_assets.generation.answers import ends_abruptly
+from nemotron_assets.generation.asking import Tally, cut_off
+from nemotron_assets.recipe.code.qa import CodeQa
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Reject
 from resources.generations import Completion
 
 if TYPE_CHECKING:
-    from nemotron_assets.web.synthetic.writing import Writer
+    from nemotron_assets.generation.writing import Writer
 
 #: What is read of `code.snippets`.
 READ = ("id", "language", "snippet", "content_hash", "origin_hash")

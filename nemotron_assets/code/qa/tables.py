@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nemotron_assets.code.columns import LANGUAGE
-from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, Column, Published, Table
+from nemotron_assets.table.columns import CONTENT_HASH, ID, PARENTS
+from nemotron_assets.table.schema import Column, Published, Table
 
 ORIGIN_HASH = Column("origin_hash", "string", "content_hash of the curated file: what is held out is so with its file")
 

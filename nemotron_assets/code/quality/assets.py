@@ -2,30 +2,31 @@
 
 import dagster as dg
 
-from nemotron_assets.code.quality.numbers import BOUNDS, CODE, MADE_WITH
+from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.quality.tables import ANNOTATIONS, CURATED, DROPPED, SCREENED
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
-from nemotron_assets.evaluate.tables import BENCHMARKS
+from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import Part, Parts, table_asset
+from nemotron_assets.recipe.code.numbers import BOUNDS, CODE, MADE_WITH
+from nemotron_assets.table.asset import table_asset
+from nemotron_assets.table.parts import Batches, Part, Parts, Rejects
 from resources.compute import Compute
 from resources.lakehouse import Lakehouse, Reader
 
-LICENSES = dg.AssetKey(["code", "licenses"])
 _JUDGED = {
-    "files": dg.AssetIn(FILES.asset_key),
-    "annotations": dg.AssetIn(ANNOTATIONS.asset_key),
-    "licences": dg.AssetIn(LICENSES),
-    "duplicates": dg.AssetIn(DUPLICATES.asset_key),
+    "files": FILES,
+    "annotations": ANNOTATIONS,
+    "licences": LICENSES,
+    "duplicates": DUPLICATES,
 }
 
 
 @table_asset(
     ANNOTATIONS,
-    recipe=[f"code_quality.{name}" for name in (*MADE_WITH, *BOUNDS)],
+    recipe=[f"code.quality.{name}" for name in (*MADE_WITH, *BOUNDS)],
     code=CODE,
     kinds={"numba", "treesitter"},
-    ins={"files": dg.AssetIn(FILES.asset_key)},
+    ins={"files": FILES},
 )
 def annotations(
     context: dg.AssetExecutionContext,
@@ -40,25 +41,26 @@ def annotations(
 
     from nemotron_assets.code.quality import signals
 
-    settings, numbers = recipe.code_quality, signals.version(recipe.code_quality)
+    settings, numbers = recipe.code.quality, signals.version(recipe.code.quality)
     signals.compile_passes(settings)  # once here, not in every worker at the same time
-    work, reject = functools.partial(signals.annotate, recipe=settings), lake.rejects(ANNOTATIONS).add
+    work, rejects = functools.partial(signals.annotate, recipe=settings), Rejects()
 
     def of_repository(repo: str):
         batches = signals.bounded(files.part(repo).batches(signals.READ, settings.batch_rows), settings)
-        return signals.as_rows(compute.map(batches, work, reject=reject, stage=ANNOTATIONS.full_name))
+        return signals.as_rows(compute.map(batches, work, reject=rejects.add, stage=ANNOTATIONS.full_name))
 
-    return Parts(
+    parts = (
         Part(repo, f"{content or context.run_id}-{numbers}", functools.partial(of_repository, repo))
         for repo, content in files.parts().items()
     )
+    return Parts(parts, rejects=rejects)
 
 
 @table_asset(
     SCREENED,
-    recipe=("code_quality", "code_qa.benchmarks", "code_qa.ngram", "code_qa.min_words"),
+    recipe=("code.quality", "code.qa.benchmarks", "code.qa.ngram", "code.qa.min_words"),
     kinds={"polars"},
-    ins={**_JUDGED, "benchmarks": dg.AssetIn(BENCHMARKS.asset_key)},
+    ins={**_JUDGED, "benchmarks": BENCHMARKS},
 )
 def screened(
     context: dg.AssetExecutionContext,
@@ -78,20 +80,19 @@ def screened(
     from nemotron_assets.code import decontamination
     from nemotron_assets.code.quality import curate, screen, signals
 
-    settings = recipe.code_quality
+    settings = recipe.code.quality
     rows = curate.judged(files.scan(), annotations.scan(), licences.scan(), duplicates.scan(), settings)
     left = curate.survivors(rows)
     batches = curate.chosen(files.batches(screen.READ, settings.batch_rows), left)
     items = decontamination.Items(
-        benchmarks.scan().select(decontamination.READ).collect().iter_rows(named=True), recipe.code_qa
+        benchmarks.scan().select(decontamination.READ).collect().iter_rows(named=True), recipe.code.qa
     )
-    work, reject = functools.partial(screen.screen, recipe=settings, items=items), lake.rejects(SCREENED).add
-    return compute.map(signals.bounded(batches, settings), work, reject=reject, stage=SCREENED.full_name)
+    work, rejects = functools.partial(screen.screen, recipe=settings, items=items), Rejects()
+    rows = compute.map(signals.bounded(batches, settings), work, reject=rejects.add, stage=SCREENED.full_name)
+    return Batches(rows, rejects)
 
 
-@table_asset(
-    CURATED, recipe="code_quality", kinds={"polars"}, ins={**_JUDGED, "screened": dg.AssetIn(SCREENED.asset_key)}
-)
+@table_asset(CURATED, recipe="code.quality", kinds={"polars"}, ins={**_JUDGED, "screened": SCREENED})
 def curated(
     context: dg.AssetExecutionContext,
     files: Reader,
@@ -107,7 +108,7 @@ def curated(
 
     from nemotron_assets.code.quality import curate
 
-    settings = recipe.code_quality
+    settings = recipe.code.quality
     rows = curate.judged(files.scan(), annotations.scan(), licences.scan(), duplicates.scan(), settings)
     fates = curate.fates(rows, screened.scan(), settings)
     kept = fates.filter(pl.col("rules").list.len() == 0).collect(engine="streaming")
@@ -116,9 +117,7 @@ def curated(
     )
 
 
-@table_asset(
-    DROPPED, recipe="code_quality", kinds={"polars"}, ins={**_JUDGED, "screened": dg.AssetIn(SCREENED.asset_key)}
-)
+@table_asset(DROPPED, recipe="code.quality", kinds={"polars"}, ins={**_JUDGED, "screened": SCREENED})
 def dropped(
     files: Reader,
     annotations: Reader,
@@ -130,7 +129,7 @@ def dropped(
     """Files that are not in the corpus, each with every rule that drops it."""
     from nemotron_assets.code.quality import curate
 
-    settings = recipe.code_quality
+    settings = recipe.code.quality
     rows = curate.judged(files.scan(), annotations.scan(), licences.scan(), duplicates.scan(), settings)
     return curate.dropped_rows(curate.fates(rows, screened.scan(), settings))
 

@@ -8,9 +8,9 @@ import polars as pl
 import pyarrow as pa
 
 from nemotron_assets.code.quality import rules
-from nemotron_assets.code.quality.numbers import NUMBERS, WHOLE
 from nemotron_assets.code.quality.secrets import personal, secrets
-from nemotron_assets.recipe.code_quality import CodeQuality
+from nemotron_assets.recipe.code.numbers import NUMBERS, WHOLE
+from nemotron_assets.recipe.code.quality import CodeQuality
 
 # Definitions per line; a line may hold many.
 _BEYOND_ONE = ("function_line_share", "trivial_function_share", "import_line_share", "pass_line_share")

@@ -2,14 +2,15 @@
 
 import dagster as dg
 
-from nemotron_assets.code.quality.assets import LICENSES
+from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.quality.tables import ANNOTATIONS, CURATED, DROPPED, SCREENED
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
 from nemotron_assets.recipe import Recipe
+from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
 
 
-@dg.asset_check(asset=ANNOTATIONS.asset_key, blocking=True)
+@table_check(ANNOTATIONS, blocking=True)
 def numbers_are_possible(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """Every file has its numbers but for a few that failed, ids are unique, and no share is outside 0 to 1."""
     from nemotron_assets.code.quality.audit import impossible
@@ -23,7 +24,7 @@ def numbers_are_possible(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceP
     )
 
 
-@dg.asset_check(asset=SCREENED.asset_key)
+@table_check(SCREENED)
 def finds(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Shows the credentials and personal data that were found. Fails when a file was looked at twice."""
     import polars as pl
@@ -39,7 +40,7 @@ def finds(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(asset=DROPPED.asset_key, blocking=True, additional_deps=[CURATED.asset_key])
+@table_check(DROPPED, blocking=True, reads=[CURATED])
 def every_file_is_kept_or_dropped(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Every file is in the corpus or among the dropped with a reason, once; shows the funnel and the reasons."""
     from nemotron_assets.code.quality import report
@@ -61,9 +62,7 @@ def every_file_is_kept_or_dropped(lake: dg.ResourceParam[Lakehouse]) -> dg.Asset
     )
 
 
-@dg.asset_check(
-    asset=CURATED.asset_key, blocking=True, additional_deps=[LICENSES, DUPLICATES.asset_key, ANNOTATIONS.asset_key]
-)
+@table_check(CURATED, blocking=True, reads=[LICENSES, DUPLICATES, ANNOTATIONS])
 def nothing_forbidden_is_kept(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -72,14 +71,13 @@ def nothing_forbidden_is_kept(
     from nemotron_assets.code.quality import report
     from nemotron_assets.code.quality.audit import forbidden, leaks
     from nemotron_assets.plots import bars
-    from nemotron_assets.table import all_tables
 
     curated = lake.read(CURATED)
-    licences = lake.read(all_tables()[".".join(LICENSES.path)]).scan()
+    licences = lake.read(LICENSES).scan()
     wrong = forbidden(
-        curated.scan(), licences, lake.read(DUPLICATES).scan(), lake.read(ANNOTATIONS).scan(), recipe.code_quality
+        curated.scan(), licences, lake.read(DUPLICATES).scan(), lake.read(ANNOTATIONS).scan(), recipe.code.quality
     )
-    wrong["leaks"] = leaks(curated.batches(["content"], 256), recipe.code_quality)
+    wrong["leaks"] = leaks(curated.batches(["content"], 256), recipe.code.quality)
     languages = report.mix(curated.scan())
     return dg.AssetCheckResult(
         passed=not any(wrong.values()),

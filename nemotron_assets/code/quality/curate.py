@@ -14,8 +14,8 @@ import pyarrow as pa
 from nemotron_assets.code.quality import rules
 from nemotron_assets.code.quality.signals import identified
 from nemotron_assets.code.quality.tables import CURATED, DROPPED
-from nemotron_assets.recipe.code_quality import CodeQuality
-from nemotron_assets.table import content_hash
+from nemotron_assets.recipe.code.quality import CodeQuality
+from nemotron_assets.table.ids import content_hash
 
 #: Reasons of this module, by the step of the funnel.
 NO_LICENCE, DUPLICATE, NOT_ANNOTATED = "no_licence", "duplicate", "not_annotated"

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from nemotron_assets.code.quality.numbers import NUMBERS
-from nemotron_assets.recipe.code_quality import CodeQuality
-from nemotron_assets.recipe.heuristics import Bounds
+from nemotron_assets.recipe.code.numbers import NUMBERS
+from nemotron_assets.recipe.code.quality import CodeQuality
+from nemotron_assets.recipe.web.heuristics import Bounds
 
 #: Reasons that are no bounds, in the order they are given.
 VENDORED, GENERATED, MINIFIED, DATA_DUMP = "vendored", "generated", "minified", "data_dump"

@@ -9,7 +9,7 @@ from nemotron_assets.code.decontamination import Items
 from nemotron_assets.code.quality.secrets import clean
 from nemotron_assets.code.quality.signals import identified
 from nemotron_assets.code.quality.tables import SCREENED
-from nemotron_assets.recipe.code_quality import CodeQuality
+from nemotron_assets.recipe.code.quality import CodeQuality
 
 READ = ("id", "language", "content")
 #: Names by which the library knows our languages' files.

@@ -16,9 +16,9 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nemotron_assets.recipe.code_quality import Secrets
-from nemotron_assets.recipe.privacy import Privacy
-from nemotron_assets.web import privacy
+from nemotron_assets.recipe.code.quality import Secrets
+from nemotron_assets.recipe.web.privacy import Privacy
+from nemotron_assets.text import personal_data as privacy
 
 _MAX_PASSES = 20
 _B64 = "A-Za-z0-9_-"

@@ -12,12 +12,12 @@ import pyarrow as pa
 from nemotron_assets.code.quality import _passes as p
 from nemotron_assets.code.quality import rules, syntax
 from nemotron_assets.code.quality.generated import is_generated
-from nemotron_assets.code.quality.numbers import CODE, COUNTED, MADE_WITH, NUMBERS, OF_WORDS, WHOLE
 from nemotron_assets.code.quality.tables import ANNOTATIONS
-from nemotron_assets.recipe.code_quality import CodeQuality
-from nemotron_assets.recipe.heuristics import Measures
-from nemotron_assets.table import content_hash, row_id
-from nemotron_assets.web.quality import heuristics
+from nemotron_assets.recipe.code.numbers import CODE, COUNTED, MADE_WITH, NUMBERS, OF_WORDS, WHOLE
+from nemotron_assets.recipe.code.quality import CodeQuality
+from nemotron_assets.recipe.web.heuristics import Measures
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.text import heuristics
 
 READ = ("id", "repo", "commit_id", "rel_path", "language", "bytes", "content")
 

@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from nemotron_assets.code.quality import _passes
-from nemotron_assets.code.quality.numbers import OF_SYNTAX, WHOLE
+from nemotron_assets.recipe.code.numbers import OF_SYNTAX, WHOLE
 
 #: Our languages as the grammars are called.
 GRAMMARS = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from nemotron_assets.code.columns import COMMIT_ID, CONTENT, LANGUAGE, REL_PATH, REPO
-from nemotron_assets.code.quality.numbers import NUMBERS, OF_SYNTAX, WHOLE
-from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, Column, Table
+from nemotron_assets.recipe.code.numbers import NUMBERS, OF_SYNTAX, WHOLE
+from nemotron_assets.table.columns import CONTENT_HASH, ID, PARENTS
+from nemotron_assets.table.schema import Column, Table
 
 ANNOTATIONS = Table(
     "code",

@@ -3,7 +3,6 @@
 import dagster as dg
 
 from nemotron_assets.code.licences.tables import LICENSES
-from nemotron_assets.code.quality.numbers import BY_PATH
 from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.code.sources.tables import (
     ATTRIBUTIONS,
@@ -15,7 +14,8 @@ from nemotron_assets.code.sources.tables import (
     REPOSITORIES,
 )
 from nemotron_assets.recipe import Recipe, current_recipe
-from nemotron_assets.table import Table, table_asset
+from nemotron_assets.recipe.code.numbers import BY_PATH
+from nemotron_assets.table.asset import table_asset, table_spec
 from resources.compute import Compute
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse, Reader
@@ -26,10 +26,10 @@ CODE = "1"
 
 @table_asset(
     REPOSITORIES,
-    recipe="code_sources",
+    recipe="code.sources",
     kinds={"git"},
     automation=dg.AutomationCondition.on_missing()
-    | dg.AutomationCondition.on_cron(current_recipe().code_sources.schedule),
+    | dg.AutomationCondition.on_cron(current_recipe().code.sources.schedule),
 )
 def repositories(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], crawl: dg.ResourceParam[Crawl]):
     """The repositories that the recipe's sources offer, each at one commit: Parquet dumps, git repositories and
@@ -38,7 +38,7 @@ def repositories(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Rec
     from nemotron_assets.code.sources.files import repositories as offered
     from resources.repositories import open_source
 
-    settings, refused = recipe.code_sources, LeftOut()
+    settings, refused = recipe.code.sources, LeftOut()
     sources = {source.name: open_source(source, settings, crawl) for source in settings.sources}
     yield from as_rows(offered(sources, refused))
     context.log.info(f"repositories left out: {refused}")
@@ -46,10 +46,10 @@ def repositories(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Rec
 
 @table_asset(
     FILES,
-    recipe="code_sources",
+    recipe="code.sources",
     code=CODE,
     kinds={"git"},
-    ins={"found": dg.AssetIn(REPOSITORIES.asset_key)},
+    ins={"found": REPOSITORIES},
 )
 def files(
     context: dg.AssetExecutionContext,
@@ -64,35 +64,23 @@ def files(
     from nemotron_assets.code.sources.files import RepositoryFiles
     from resources.repositories import open_source
 
-    settings = recipe.code_sources
+    settings = recipe.code.sources
     sources = {source.name: open_source(source, settings, crawl) for source in settings.sources}
     return RepositoryFiles(found, sources, settings, compute, lake, context.run_id, CODE).parts()
 
 
-def _beside(table: Table) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        table.asset_key,
-        deps=[files],
-        description=f"{table.description} Written by code/files in the same pass over the repositories.",
-        group_name=table.schema,
-        kinds={"delta"},
-        owners=["team:lakehouse"],
-        metadata={"dagster/column_schema": table.column_schema(), "dagster/table_name": table.full_name},
-    )
-
-
-rejected_files = _beside(REJECTED_FILES)
-contents = _beside(CONTENTS)
+rejected_files = table_spec(REJECTED_FILES, made_by=files)
+contents = table_spec(CONTENTS, made_by=files)
 
 
 @table_asset(
     DUPLICATES,
-    recipe=("code_dedup", *(f"code_quality.{name}" for name in BY_PATH)),
+    recipe=("code.dedup", *(f"code.quality.{name}" for name in BY_PATH)),
     kinds={"duckdb", "numba"},
     ins={
-        "files": dg.AssetIn(FILES.asset_key),
-        "found": dg.AssetIn(REPOSITORIES.asset_key),
-        "licenses": dg.AssetIn(LICENSES.asset_key),
+        "files": FILES,
+        "found": REPOSITORIES,
+        "licenses": LICENSES,
     },
 )
 def duplicates(files: Reader, found: Reader, licenses: Reader, recipe: dg.ResourceParam[Recipe]):
@@ -104,15 +92,15 @@ def duplicates(files: Reader, found: Reader, licenses: Reader, recipe: dg.Resour
     from nemotron_assets.code.quality.rules import by_path
     from nemotron_assets.code.sources.duplicates import duplicates_of, licence_frames
 
-    misplaced = pl.any_horizontal(by_path(recipe.code_quality).values())
-    return duplicates_of(files, found, recipe.code_dedup, licence_frames(licenses), misplaced)
+    misplaced = pl.any_horizontal(by_path(recipe.code.quality).values())
+    return duplicates_of(files, found, recipe.code.dedup, licence_frames(licenses), misplaced)
 
 
 @table_asset(
     METADATA,
     recipe=(),
     kinds={"polars"},
-    ins={"files": dg.AssetIn(FILES.asset_key), "curated": dg.AssetIn(CURATED.asset_key)},
+    ins={"files": FILES, "curated": CURATED},
 )
 def metadata(files: Reader, curated: Reader):
     """Where every file of the corpus can be fetched again, and the hash its text must have as the repository has it
@@ -126,17 +114,17 @@ def metadata(files: Reader, curated: Reader):
 
 @table_asset(
     ATTRIBUTIONS,
-    recipe=("code_licences.full_text",),
+    recipe=("code.licences.full_text",),
     code="3",  # a whole text by pairs of words
     kinds={"polars"},
-    ins={"files": dg.AssetIn(FILES.asset_key), "metadata": dg.AssetIn(METADATA.asset_key)},
+    ins={"files": FILES, "metadata": METADATA},
 )
 def attributions(files: Reader, metadata: Reader, recipe: dg.ResourceParam[Recipe]):
     """The licence and notice texts of every repository that files of the corpus are from, and of licences it only names
     their own; they go with the corpus wherever it goes (`nemotron export code.attributions`)."""
     from nemotron_assets.code.sources.attribution import attributions_of
 
-    return attributions_of(files, metadata, recipe.code_licences.full_text)
+    return attributions_of(files, metadata, recipe.code.licences.full_text)
 
 
 ASSETS = [repositories, files, rejected_files, contents, duplicates, metadata, attributions]

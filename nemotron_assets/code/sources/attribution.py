@@ -24,7 +24,7 @@ from nemotron_assets.code.licences.paths import folders, is_debian, is_licence, 
 from nemotron_assets.code.licences.texts import leading_comment, speaks_of_licences
 from nemotron_assets.code.sources.files import file_id
 from nemotron_assets.code.sources.tables import ATTRIBUTIONS
-from nemotron_assets.table import content_hash, row_id
+from nemotron_assets.table.ids import content_hash, row_id
 from resources.lakehouse import Reader
 
 _HEAD = 8_000

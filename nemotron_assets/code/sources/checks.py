@@ -12,10 +12,11 @@ from nemotron_assets.code.sources.tables import (
     REPOSITORIES,
 )
 from nemotron_assets.recipe import Recipe
+from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
 
 
-@dg.asset_check(asset=REPOSITORIES.asset_key, blocking=True)
+@table_check(REPOSITORIES, blocking=True)
 def repositories_are_distinct(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Every repository is there once at each commit."""
     import polars as pl
@@ -24,7 +25,7 @@ def repositories_are_distinct(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetChec
     return dg.AssetCheckResult(passed=rows == ids, metadata={"repositories": rows, "doubled": rows - ids})
 
 
-@dg.asset_check(asset=FILES.asset_key, blocking=True)
+@table_check(FILES, blocking=True)
 def every_entry_has_a_fate(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """Every entry of every repository is a file that is kept or has its fate, every repository was read, ids are
     unique, and no path leads out of its repository."""
@@ -55,19 +56,19 @@ def every_entry_has_a_fate(lake: dg.ResourceParam[Lakehouse], recipe: dg.Resourc
             "unsafe_paths": leading_out,
             "fates": dg.MetadataValue.md(fates_table(counts)),
             "plot": bars(counts, "Fates of entries", "entries"),
-            "languages": bars(languages(files, recipe.code_sources.languages), "Bytes per language", "bytes"),
+            "languages": bars(languages(files, recipe.code.sources.languages), "Bytes per language", "bytes"),
         },
     )
 
 
-@dg.asset_check(asset=FILES.asset_key)
+@table_check(FILES)
 def repositories_were_read(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """The share of repositories that could not be read to their end is within the recipe's limit."""
     from nemotron_assets.code.sources.report import unread
 
     broken = unread(lake.read(CONTENTS).scan())
     share = len(broken) / max(1, lake.read(CONTENTS).rows)
-    allowed = recipe.code_sources.max_unreadable_share
+    allowed = recipe.code.sources.max_unreadable_share
     listed = "\n".join(f"- {repo}: {outcome}" for repo, outcome in broken.head(50).iter_rows())
     return dg.AssetCheckResult(
         passed=share <= allowed,
@@ -75,7 +76,7 @@ def repositories_were_read(lake: dg.ResourceParam[Lakehouse], recipe: dg.Resourc
     )
 
 
-@dg.asset_check(asset=DUPLICATES.asset_key, blocking=True)
+@table_check(DUPLICATES, blocking=True)
 def duplicates_name_kept_files(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Every file is a duplicate at most once, of a file that is there and no duplicate itself; and of every text there
     is exactly one file that is none."""
@@ -107,7 +108,7 @@ def duplicates_name_kept_files(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetChe
     )
 
 
-@dg.asset_check(asset=METADATA.asset_key, blocking=True)
+@table_check(METADATA, blocking=True)
 def metadata_is_complete(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Every row names a file of the table of files, with its hash, and no text is named twice."""
     import polars as pl
@@ -123,7 +124,7 @@ def metadata_is_complete(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResu
     )
 
 
-@dg.asset_check(asset=ATTRIBUTIONS.asset_key)
+@table_check(ATTRIBUTIONS)
 def every_repository_is_attributed(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -131,7 +132,7 @@ def every_repository_is_attributed(
     from nemotron_assets.code.sources.attribution import incomplete
 
     texts = lake.read(ATTRIBUTIONS).batches(["repo", "commit_id", "text"], 64)
-    lacking = incomplete(texts, lake.read(METADATA).scan(), recipe.code_licences.full_text)
+    lacking = incomplete(texts, lake.read(METADATA).scan(), recipe.code.licences.full_text)
     return dg.AssetCheckResult(
         passed=not lacking,
         severity=dg.AssetCheckSeverity.WARN,

@@ -21,13 +21,13 @@ import pyarrow as pa
 import xxhash
 
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
-from nemotron_assets.recipe.code import CodeDedup
-from nemotron_assets.similarity.clusters import direct
-from nemotron_assets.similarity.jaccard import jaccard
-from nemotron_assets.similarity.minhash import NO_BAND, bands, sign
-from nemotron_assets.similarity.shingles import Shingling, shingle_sets
-from nemotron_assets.table import row_id
-from nemotron_assets.web.dedup.workspace import load, workspace
+from nemotron_assets.dedup.clusters import direct
+from nemotron_assets.dedup.jaccard import jaccard
+from nemotron_assets.dedup.minhash import NO_BAND, bands, sign
+from nemotron_assets.dedup.shingles import Shingling, shingle_sets
+from nemotron_assets.dedup.workspace import load, workspace
+from nemotron_assets.recipe.code.sources import CodeDedup
+from nemotron_assets.table.ids import row_id
 from resources.lakehouse import Reader
 
 if TYPE_CHECKING:

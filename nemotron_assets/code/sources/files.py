@@ -21,8 +21,9 @@ from nemotron_assets.code.licences.paths import is_debian, is_licence, is_notice
 from nemotron_assets.code.sources.language import language_of
 from nemotron_assets.code.sources.tables import CONTENTS, FILES, REJECTED_FILES, REPOSITORIES
 from nemotron_assets.code.sources.text import decode, shown, unsafe
-from nemotron_assets.recipe.code import CodeSources
-from nemotron_assets.table import Part, Parts, Reject, content_hash, row_id
+from nemotron_assets.recipe.code.sources import CodeSources
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
 from resources.compute import Compute
 from resources.lakehouse import Lakehouse, Reader, rows_with
 from resources.repositories import COMMIT_ID, REPO_NAME, Entry, Repository, RepositoryError, Source
@@ -204,14 +205,14 @@ class RepositoryFiles:
         version: str = "",
     ) -> None:
         self.found, self.sources, self.recipe, self.compute, self.lake = found, sources, recipe, compute, lake
-        self.run_id, self.rejects = run_id, lake.rejects(FILES)
+        self.run_id, self.rejects = run_id, Rejects()
         settings = recipe.model_dump_json(exclude={"sources", "languages", "max_unreadable_share", "timeout_s"})
         self.version = content_hash("\x1f".join([version, settings]))[:16]
         self.waiting: dict[str, tuple[str, list[tuple[Repository, _Seen]]]] = {}
 
     def parts(self) -> Parts:
         """The parts of `code.files`."""
-        return Parts(self._parts(), beside=(REJECTED_FILES, CONTENTS))
+        return Parts(self._parts(), beside=(REJECTED_FILES, CONTENTS), rejects=self.rejects)
 
     def _parts(self) -> Iterator[Part]:
         counted = dict(self._counted())

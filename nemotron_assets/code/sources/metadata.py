@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from nemotron_assets.code.sources.tables import METADATA
-from nemotron_assets.table import row_id
+from nemotron_assets.table.ids import row_id
 
 _BATCH_ROWS = 65_536
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from nemotron_assets.code.sources.files import usable
 from nemotron_assets.code.sources.text import decode, shown, unsafe
-from nemotron_assets.recipe.code import CodeSource, CodeSources
-from nemotron_assets.table import content_hash
+from nemotron_assets.recipe.code.sources import CodeSource, CodeSources
+from nemotron_assets.table.ids import content_hash
 from resources.crawl import SAMPLE, Crawl
 from resources.repositories import (
     ARCHIVES,
@@ -284,12 +284,12 @@ def rebuild_command(place: str, sources: Sequence[str], out: Path | None) -> boo
     """What `nemotron code rebuild` does; whether every row was made again."""
     from nemotron_assets.code.quality.tables import CURATED
     from nemotron_assets.code.sources.tables import METADATA
+    from nemotron_assets.commands.sql import print_table
     from nemotron_assets.definitions import lake
-    from nemotron_assets.query import print_table
     from nemotron_assets.recipe import current_recipe
 
     recipe = current_recipe()
-    limits, crawl = recipe.code_sources, Crawl.from_recipe(recipe.crawl)
+    limits, crawl = recipe.code.sources, Crawl.from_recipe(recipe.snapshots.crawl)
     opened = [source_at(source, limits, crawl) for source in sources]
     if not opened:
         opened = [open_source(source, limits, crawl) for source in limits.sources]

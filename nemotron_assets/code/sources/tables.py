@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from nemotron_assets.code.columns import BYTES, COMMIT_ID, CONTENT, LANGUAGE, REL_PATH, REPO
-from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, Column, Published, Table
+from nemotron_assets.table.columns import CONTENT_HASH, ID, PARENTS
+from nemotron_assets.table.schema import Column, Published, Table
 
 LICENSE = Column("license", "string", "SPDX expression the file is used under; null: not judged", nullable=True)
 

@@ -2,11 +2,15 @@
 
 import dagster as dg
 
-from nemotron_assets.evaluate.tables import BENCHMARKS
+from nemotron_assets.dedup.family import Family
+from nemotron_assets.evaluate.items.tables import BENCHMARKS
+from nemotron_assets.math.corpus import SCORER_CODE
 from nemotron_assets.math.corpus.tables import (
     CLEANED,
     CONTAMINATION,
     DUPLICATES,
+    MATH_SCORERS,
+    MATH_WRITER,
     MIND,
     NEAR_DUPLICATES,
     NEMOTRON_CC_MATH,
@@ -14,15 +18,20 @@ from nemotron_assets.math.corpus.tables import (
     SIGNATURES,
 )
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
-from nemotron_assets.models import MATH_SCORERS, MATH_WRITER, QUALITY_SCORERS
+from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import Recipe, current_recipe
-from nemotron_assets.table import RETRIES, Parts, made_once, table_asset
+from nemotron_assets.table.asset import RETRIES, made_once, rewriting, table_asset
+from nemotron_assets.table.parts import Batches, Parts, Rejects
 from nemotron_assets.web.dedup.tables import DUPLICATES as WEB_DUPLICATES
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
+from nemotron_assets.web.quality.tables import QUALITY_SCORERS
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.compute import Compute
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
+
+#: The web's scorer that also judges how educational a page on mathematics is.
+SLOT = "edu_a"
 
 # A step that ends in an error goes on where it was: what the model has written is in the ledger.
 _WRITES = {
@@ -36,11 +45,38 @@ _DUPLICATES_POOL = "math_duplicates"
 
 def _writer(context: dg.AssetExecutionContext, model: Reader, recipe: Recipe, gpu: Gpu, lake: Lakehouse):
     """The language model for mathematics, with the context window that the recipe gives it."""
-    from nemotron_assets.web.synthetic.writing import Writer
+    from nemotron_assets.generation.writing import Writer
 
-    if window := recipe.math_corpus.writer.max_model_len:
+    if window := recipe.math.corpus.writer.max_model_len:
         gpu = gpu.model_copy(update={"max_model_len": window})
     return Writer(model, gpu, lake, run_id=context.run_id, log=context.log.info)
+
+
+# -- the model that writes ---------------------------------------------------------------------------------------------
+
+
+@table_asset(
+    MATH_WRITER,
+    recipe=("math.corpus.writer.model", "llm.engine", "llm.model", "llm.tokenizer"),
+    code="2",
+    kinds={"huggingface"},
+    ins={"generator": GENERATOR},
+)
+def math_writer(
+    context: dg.AssetExecutionContext,
+    generator: Reader,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+):
+    """The language model that cleans pages on mathematics and writes dialogues about them: the generator unless the
+    recipe names another one, which is then put into the lake once."""
+    from nemotron_assets.math.corpus.writer import want_writer
+    from nemotron_assets.models.registry import Registry
+
+    registry = Registry(lake, MATH_WRITER, context.run_id, context.log.info)
+    model = want_writer(registry, recipe.math.corpus.writer.model, recipe.llm, generator, lake)
+    context.add_output_metadata({"model": model["name"], "sha256": model["sha256"]})
+    return registry.parts()
 
 
 # -- clean-up ----------------------------------------------------------------------------------------------------------
@@ -48,8 +84,8 @@ def _writer(context: dg.AssetExecutionContext, model: Reader, recipe: Recipe, gp
 
 @table_asset(
     CLEANED,
-    recipe=("math_corpus.cleaner", "math_corpus.writer"),
-    ins={"rendered": dg.AssetIn(RENDERED.asset_key), "math_writer": dg.AssetIn(MATH_WRITER.asset_key)},
+    recipe=("math.corpus.cleaner", "math.corpus.writer"),
+    ins={"rendered": RENDERED, "math_writer": MATH_WRITER},
     **_WRITES,
 )
 def cleaned(
@@ -67,20 +103,11 @@ def cleaned(
     from nemotron_assets.math.corpus.cleaning import Cleaning
 
     snapshot = context.partition_key
-    work = Cleaning(
-        rendered,
-        recipe.math_corpus.cleaner,
-        _writer(context, math_writer, recipe, gpu, lake),
-        lake.rejects(CLEANED, snapshot).add,
-        lambda: gpu.lock(context.log.info),
-    )
+    work = Cleaning(rendered, recipe.math.corpus.cleaner, _writer(context, math_writer, recipe, gpu, lake))
     return Parts(
         work.parts(),
-        metadata=lambda: {
-            **report.cleaned(lake.read(CLEANED, snapshot).scan(), snapshot),
-            "new_generations": work.new,
-            "output_tokens": work.tokens,
-        },
+        metadata=lambda: {**report.cleaned(lake.read(CLEANED, snapshot).scan(), snapshot), **work.written()},
+        rejects=work.rejects,
     )
 
 
@@ -89,11 +116,12 @@ def cleaned(
 
 @table_asset(
     MATH_SCORERS,
-    recipe="math_corpus.quality",
+    recipe="math.corpus.quality",
+    code=SCORER_CODE,
     kinds={"scikitlearn", "huggingface"},
     automation=made_once(),
     retry_policy=RETRIES,
-    ins={"cleaned": dg.AssetIn(CLEANED.asset_key)},
+    ins={"cleaned": CLEANED},
 )
 def math_scorers(
     context: dg.AssetExecutionContext,
@@ -104,31 +132,24 @@ def math_scorers(
     """The scorer of pages on mathematics: FineMath's classifier by name, or one trained here on a rubric of countable
     features (density of formulas, words that argue, share of sentences, length), which its metadata says. A new
     snapshot does not change it."""
-    from nemotron_assets.math.corpus import quality
+    from nemotron_assets.math.corpus.quality import want_scorer
+    from nemotron_assets.models.registry import Registry
 
-    rows = quality.scorer_rows(
-        lake.read(MATH_SCORERS).scan().collect(),
-        recipe.math_corpus.quality,
-        cleaned.scan(),
-        lake,
-        [cleaned.input_version],
-        context.run_id,
-        context.log.info,
-    )
-    made = quality.current(rows, recipe.math_corpus.quality)
-    context.add_output_metadata({name: made[name] for name in ("kind", "source", "teacher", "version", "metrics")})
-    return rows
+    registry = Registry(lake, MATH_SCORERS, context.run_id, context.log.info)
+    model = want_scorer(registry, recipe.math.corpus.quality, cleaned.scan(), (cleaned.input_version,))
+    context.add_output_metadata({name: model[name] for name in ("kind", "source", "teacher", "version", "metrics")})
+    return registry.parts()
 
 
 @table_asset(
     QUALITY,
-    recipe=("math_corpus.quality", "quality.scorers"),
+    recipe=("math.corpus.quality", "web.quality.scorers"),
     kinds={"scikitlearn"},
-    pool=POOL if current_recipe().math_corpus.quality.want_accelerator else None,
+    pool=POOL if current_recipe().math.corpus.quality.want_accelerator else None,
     ins={
-        "cleaned": dg.AssetIn(CLEANED.asset_key),
-        "math_scorers": dg.AssetIn(MATH_SCORERS.asset_key),
-        "quality_scorers": dg.AssetIn(QUALITY_SCORERS.asset_key),
+        "cleaned": CLEANED,
+        "math_scorers": MATH_SCORERS,
+        "quality_scorers": QUALITY_SCORERS,
     },
 )
 def quality(
@@ -145,55 +166,44 @@ def quality(
     value by the web's first scorer; as numbers and rounded."""
     from nemotron_assets.math.corpus import quality as q
     from nemotron_assets.math.corpus import report
-    from nemotron_assets.web.quality import scorers, versions
+    from nemotron_assets.models.registry import newest
+    from nemotron_assets.scorers.running import scored
 
-    snapshot, numbers = context.partition_key, recipe.math_corpus.quality
-    model = q.current(math_scorers.scan().collect(), numbers)
-    edu = versions.current(quality_scorers.scan().collect())[0]
-    score = q.scorer((model, edu), numbers, recipe.quality.scorers, lake.get_weights)
-    batches, reject = cleaned.batches(q.READ, numbers.batch_rows), lake.rejects(QUALITY, snapshot).add
-    with scorers.scored(
-        batches,
-        score,
-        accelerated=numbers.want_accelerator or recipe.quality.scorers.want_accelerator,
-        gpu=gpu,
-        compute=compute,
-        reject=reject,
-        stage=QUALITY.full_name,
-        log=context.log.info,
-    ) as scored:
-        made = q.quality_rows(scored, snapshot, model["id"], reject)
+    snapshot, numbers, rejects = context.partition_key, recipe.math.corpus.quality, Rejects()
+    models = q.wanted(math_scorers, numbers), newest(quality_scorers, SLOT)
+    score = q.scorer(models, numbers, recipe.web.quality.scorers, lake.get_weights)
+    accelerated = numbers.want_accelerator or recipe.web.quality.scorers.want_accelerator
+    batches = cleaned.batches(q.READ, numbers.batch_rows)
+    with scored(batches, score, QUALITY, accelerated, gpu, compute, rejects.add, context.log.info) as scores:
+        made = q.quality_rows(scores, snapshot, models[0]["id"], rejects.add)
     context.add_output_metadata(report.scores(made.lazy(), snapshot))
-    return made
+    return Batches([made], rejects)
 
 
 # -- near-duplicates ---------------------------------------------------------------------------------------------------
 
 
-def _family():
-    from nemotron_assets.web.dedup.family import Family
-
-    return Family(CLEANED, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
+_FAMILY = Family(CLEANED, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
 
 
 @table_asset(
     SIGNATURES,
-    recipe="math_corpus.dedup.signatures",
+    recipe="math.corpus.dedup.signatures",
     kinds={"numba", "duckdb"},
-    ins={"cleaned": dg.AssetIn(CLEANED.asset_key)},
+    ins={"cleaned": CLEANED},
 )
 def signatures(cleaned: Reader, recipe: dg.ResourceParam[Recipe]):
     """MinHash signature and LSH bands of every distinct cleaned page (Nemotron-CC-Math §2.5), by the web's kernel."""
-    from nemotron_assets.web.dedup.signatures import signature_parts
+    from nemotron_assets.dedup.signatures import signature_parts
 
-    return signature_parts(cleaned, recipe.math_corpus.dedup, SIGNATURES)
+    return signature_parts(cleaned, recipe.math.corpus.dedup, SIGNATURES)
 
 
 @table_asset(
     NEAR_DUPLICATES,
-    recipe=tuple(f"math_corpus.dedup.{name}" for name in ("signatures", "min_similarity", "verify", "max_bucket")),
+    recipe=tuple(f"math.corpus.dedup.{name}" for name in ("signatures", "min_similarity", "verify", "max_bucket")),
     kinds={"duckdb", "numba"},
-    deps=[SIGNATURES.asset_key, CLEANED.asset_key],
+    deps=[SIGNATURES, CLEANED],
     pool=_DUPLICATES_POOL,
 )
 def near_duplicates(
@@ -201,31 +211,29 @@ def near_duplicates(
 ):
     """Pairs of cleaned pages alike, of this snapshot with itself and with every earlier one, each verified by its exact
     Jaccard similarity where the recipe asks for it (Nemotron-CC-Math §2.5)."""
-    from nemotron_assets.web.dedup.announce import of_run
-    from nemotron_assets.web.dedup.near import ArrivingPairs
+    from nemotron_assets.dedup.near import ArrivingPairs
 
-    run = of_run(NEAR_DUPLICATES, context)
-    return ArrivingPairs(lake, context.partition_key, recipe.math_corpus.dedup, _family(), **run).parts()
+    run = rewriting(context, NEAR_DUPLICATES)
+    return ArrivingPairs(lake, context.partition_key, recipe.math.corpus.dedup, _FAMILY, **run).parts()
 
 
 @table_asset(
     DUPLICATES,
-    recipe=tuple(f"math_corpus.dedup.{name}" for name in ("signatures", "linkage", "memory_mb")),
+    recipe=tuple(f"math.corpus.dedup.{name}" for name in ("signatures", "linkage", "memory_mb")),
     kinds={"duckdb"},
-    deps=[CLEANED.asset_key, NEAR_DUPLICATES.asset_key],
+    deps=[CLEANED, NEAR_DUPLICATES],
     pool=_DUPLICATES_POOL,
 )
 def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
     """Cleaned pages that are dropped because one that is kept has (nearly) the same text; the earliest over all
     snapshots is kept. When a snapshot arrives late, the rows of others that change are rewritten and announced."""
-    from nemotron_assets.web.dedup.announce import of_run
-    from nemotron_assets.web.dedup.arrivals import named
-    from nemotron_assets.web.dedup.duplicates import duplicates_of, rewrite_others
+    from nemotron_assets.dedup.arrivals import named
+    from nemotron_assets.dedup.duplicates import duplicates_of, rewrite_others
 
-    numbers, snapshot, tables = recipe.math_corpus.dedup, context.partition_key, _family()
-    rewritten = rewrite_others(snapshot, lake, numbers, tables, **of_run(DUPLICATES, context))
+    numbers, snapshot = recipe.math.corpus.dedup, context.partition_key
+    rewritten = rewrite_others(snapshot, lake, numbers, _FAMILY, **rewriting(context, DUPLICATES))
     context.add_output_metadata({"rewritten_partitions": named(rewritten)})
-    return duplicates_of(snapshot, lake, numbers, tables=tables)
+    return duplicates_of(snapshot, lake, numbers, _FAMILY)
 
 
 # -- contamination -----------------------------------------------------------------------------------------------------
@@ -233,12 +241,12 @@ def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recip
 
 @table_asset(
     CONTAMINATION,
-    recipe="math_corpus.contamination",
+    recipe="math.corpus.contamination",
     kinds={"numpy"},
     ins={
-        "rendered": dg.AssetIn(RENDERED.asset_key),
-        "documents": dg.AssetIn(DOCUMENTS.asset_key),
-        "benchmarks": dg.AssetIn(BENCHMARKS.asset_key),
+        "rendered": RENDERED,
+        "documents": DOCUMENTS,
+        "benchmarks": BENCHMARKS,
     },
 )
 def contamination(
@@ -256,11 +264,10 @@ def contamination(
     from nemotron_assets.math.corpus import report
     from nemotron_assets.math.corpus.judging import judged
 
-    snapshot = context.partition_key
-    reject = lake.rejects(CONTAMINATION, snapshot).add
-    made = judged(rendered, documents, benchmarks, recipe.math_corpus.contamination, compute, reject)
+    rejects = Rejects()
+    made = judged(rendered, documents, benchmarks, recipe.math.corpus.contamination, compute, rejects.add)
     context.add_output_metadata(report.contamination(made.lazy()))
-    return made
+    return Batches([made], rejects)
 
 
 # -- what is published -------------------------------------------------------------------------------------------------
@@ -268,22 +275,19 @@ def contamination(
 
 @table_asset(
     NEMOTRON_CC_MATH,
-    recipe="math_corpus.release",
+    recipe="math.corpus.release",
     kinds={"polars"},
-    deps=[
-        table.asset_key
-        for table in (
-            CANDIDATE_PAGES,
-            RENDERED,
-            CLEANED,
-            QUALITY,
-            DUPLICATES,
-            CONTAMINATION,
-            DOCUMENTS,
-            WEB_DUPLICATES,
-            UNIQUE_DOCUMENTS,
-        )
-    ],
+    deps=(
+        CANDIDATE_PAGES,
+        RENDERED,
+        CLEANED,
+        QUALITY,
+        DUPLICATES,
+        CONTAMINATION,
+        DOCUMENTS,
+        WEB_DUPLICATES,
+        UNIQUE_DOCUMENTS,
+    ),
 )
 def nemotron_cc_math(
     context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
@@ -296,15 +300,15 @@ def nemotron_cc_math(
 
     snapshot, left_out = context.partition_key, Counter()
     return Parts(
-        release.parts(lake, snapshot, recipe.math_corpus.release, left_out),
+        release.parts(lake, snapshot, recipe.math.corpus.release, left_out),
         metadata=lambda: report.published(lake.read(NEMOTRON_CC_MATH, snapshot).scan(), left_out, snapshot),
     )
 
 
 @table_asset(
     MIND,
-    recipe=("math_corpus.mind", "math_corpus.writer"),
-    ins={"pages": dg.AssetIn(NEMOTRON_CC_MATH.asset_key), "math_writer": dg.AssetIn(MATH_WRITER.asset_key)},
+    recipe=("math.corpus.mind", "math.corpus.writer"),
+    ins={"pages": NEMOTRON_CC_MATH, "math_writer": MATH_WRITER},
     **_WRITES,
 )
 def mind(
@@ -318,30 +322,30 @@ def mind(
     """Dialogues in seven styles about pages of the subset 4plus (4plus_MIND): two professors, teacher and student, two
     students, interview, group solving a problem, layman and expert, debate. Generations that are in the ledger are not
     asked for again."""
+    from nemotron_assets.generation.asking import Tally
     from nemotron_assets.math.corpus import mind as dialogues
-    from nemotron_assets.spool import spooled
-    from nemotron_assets.web.synthetic.asking import Tally, frames
 
-    numbers = recipe.math_corpus.mind
-    writer = _writer(context, math_writer, recipe, gpu, lake)
+    numbers, writer = recipe.math.corpus.mind, _writer(context, math_writer, recipe, gpu, lake)
     tallies = {style: Tally() for style in numbers.styles}
-    chosen, told = dialogues.chosen(pages.scan(), numbers)
-    with gpu.lock(context.log.info):
-        rows = dialogues.rows(
+    chosen, written_about = dialogues.chosen(pages.scan(), numbers)
+    written = writer.write(
+        MIND,
+        lambda reject: dialogues.rows(
             dialogues.jobs(chosen, numbers, writer),
             writer.ask,
             numbers,
             generator=writer.name,
             count=writer.count,
-            reject=lake.rejects(MIND, context.partition_key).add,
+            reject=reject,
             tallies=tallies,
-        )
-        written = spooled(frames(rows, MIND))
-    context.add_output_metadata({"written_about": told, **writer.metadata(tallies)})
+        ),
+    )
+    context.add_output_metadata({"written_about": written_about, **writer.metadata(tallies)})
     return written
 
 
 ASSETS = [
+    math_writer,
     cleaned,
     math_scorers,
     quality,

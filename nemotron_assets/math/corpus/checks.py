@@ -1,4 +1,4 @@
-"""Checks of the mathematics corpus: no formula lost, delimiters balanced, TeX that parses, no item left, ids unique."""
+"""Checks of the mathematics corpus: no formula is lost, TeX parses, no benchmark item is left, ids are unique."""
 
 from typing import TYPE_CHECKING
 
@@ -7,25 +7,23 @@ import dagster as dg
 from nemotron_assets.math.corpus.tables import CLEANED, CONTAMINATION, DUPLICATES, MIND, NEMOTRON_CC_MATH, QUALITY
 from nemotron_assets.math.tables import RENDERED
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import snapshot_partitions
+from nemotron_assets.table.asset import table_check
 from resources.lakehouse import QUARANTINE, Lakehouse
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-@dg.asset_check(
-    asset=CLEANED.asset_key, partitions_def=snapshot_partitions, blocking=True, additional_deps=[RENDERED.asset_key]
-)
+@table_check(CLEANED, blocking=True, reads=[RENDERED])
 def no_formula_is_lost(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every formula and code block of a rendered page stands in its cleaned text, each as often as before (normalised
-    TeX); texts that were cut at the longest length are counted apart."""
+    """Every formula (as normalised TeX) and code block of a rendered page stands in its cleaned text as often as
+    before. Losses in texts that were cut at the recipe's longest length are counted separately."""
     from nemotron_assets.math.corpus.audit import losses
 
     found = losses(lake.read(RENDERED, context.partition_key), lake.read(CLEANED, context.partition_key))
-    allowed = recipe.math_corpus.cleaner.max_lost
+    allowed = recipe.math.corpus.cleaner.max_lost
     return dg.AssetCheckResult(
         passed=found.lost <= allowed,
         metadata={
@@ -40,17 +38,19 @@ def no_formula_is_lost(
     )
 
 
-@dg.asset_check(asset=CLEANED.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    CLEANED,
+)
 def formulas_are_well_formed(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """The share of formulas whose TeX parses (groups, environments and fences close) reaches the recipe's limit, and
-    texts without a dollar sign that opens nothing are counted."""
-    from nemotron_assets.math.corpus.audit import form
+    """The share of formulas whose TeX parses (groups, environments and fences close) reaches the recipe's limit. The
+    metadata also give the share of texts in which every dollar sign belongs to a formula or a price."""
+    from nemotron_assets.math.corpus.audit import tex_quality
 
-    found = form(lake.read(CLEANED, context.partition_key))
+    found = tex_quality(lake.read(CLEANED, context.partition_key))
     share = found.parse / max(1, found.formulas)
-    least = recipe.math_corpus.cleaner.min_parseable
+    least = recipe.math.corpus.cleaner.min_parseable
     return dg.AssetCheckResult(
         passed=share >= least,
         severity=dg.AssetCheckSeverity.WARN,
@@ -64,11 +64,11 @@ def formulas_are_well_formed(
     )
 
 
-@dg.asset_check(asset=QUALITY.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(QUALITY, blocking=True)
 def every_page_is_scored(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
-    """Every cleaned page has one score from 0 to 5, and the rounded one belongs to it."""
+    """Every cleaned page has one score from 0 to 5, and int_score is that score rounded."""
     import polars as pl
 
     snapshot = context.partition_key
@@ -77,17 +77,18 @@ def every_page_is_scored(
     wrong = ~pl.col("score").is_between(0, 5) | ((pl.col("score") - pl.col("int_score")).abs() > 0.5)
     facts = {
         "pages": _count(pages),
-        "doubled": _count(scores) - _count(scores.select("page").unique()),
-        "wrong": _count(scores.filter(wrong)),
+        "scored_twice": _count(scores) - _count(scores.select("page").unique()),
+        "invalid_scores": _count(scores.filter(wrong)),
         "not_scored": _count(pages.join(scores, on="page", how="anti")) - _rejected(lake, QUALITY.full_name, snapshot),
-        "of_no_page": _count(scores.join(pages, on="page", how="anti")),
+        "scores_without_page": _count(scores.join(pages, on="page", how="anti")),
     }
     return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "pages"), metadata=facts)
 
 
-@dg.asset_check(asset=DUPLICATES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(DUPLICATES, blocking=True)
 def kept_pages_exist(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Every dropped page is one of this snapshot's, dropped once, for an earlier page that exists."""
+    """Every dropped page exists and is dropped once, as a duplicate of an existing page of this or an earlier
+    snapshot."""
     import polars as pl
 
     snapshot = context.partition_key
@@ -95,30 +96,32 @@ def kept_pages_exist(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePa
     pages = lake.read(CLEANED).scan().select(page="id")
     facts = {
         "dropped": _count(rows),
-        "doubled": _count(rows) - _count(rows.select("page").unique()),
-        "unknown": _count(rows.join(pages, on="page", how="anti")),
-        "kept_unknown": _count(rows.join(pages, left_on="duplicate_of", right_on="page", how="anti")),
-        "for_later_ones": _count(rows.filter(pl.col("duplicate_of_snapshot") > pl.col("snapshot"))),
+        "dropped_twice": _count(rows) - _count(rows.select("page").unique()),
+        "dropped_page_missing": _count(rows.join(pages, on="page", how="anti")),
+        "kept_page_missing": _count(rows.join(pages, left_on="duplicate_of", right_on="page", how="anti")),
+        "kept_page_is_later": _count(rows.filter(pl.col("duplicate_of_snapshot") > pl.col("snapshot"))),
     }
     return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "dropped"), metadata=facts)
 
 
-@dg.asset_check(asset=CONTAMINATION.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    CONTAMINATION,
+)
 def removals_are_few(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """No more pages are removed for benchmark items than the recipe expects; where the planted items are known (the
-    embedded sample), all of them are found, and nothing is removed that must be kept."""
+    """The share of rendered pages removed for benchmark items is within the recipe's limit. In the embedded sample, all
+    planted items are found, and no page that must be kept is removed."""
     import polars as pl
 
     from nemotron_assets.math.corpus.audit import planted
 
     snapshot = context.partition_key
     rows = lake.read(CONTAMINATION, snapshot).scan().filter("removed").collect()
-    mine = rows.filter(pl.col("sources").list.first() == RENDERED.full_name)
-    removed, pages = mine["parents"].list.first().n_unique(), lake.read(RENDERED, snapshot).rows
-    share, allowed = removed / max(1, pages), recipe.math_corpus.contamination.max_share
-    known = planted(rows, snapshot) if recipe.crawl.source == "sample" else {}
+    rendered = rows.filter(pl.col("sources").list.first() == RENDERED.full_name)
+    removed, pages = rendered["parents"].list.first().n_unique(), lake.read(RENDERED, snapshot).rows
+    share, allowed = removed / max(1, pages), recipe.math.corpus.contamination.max_share
+    known = planted(rows, snapshot) if recipe.snapshots.crawl.source == "sample" else {}
     return dg.AssetCheckResult(
         passed=share <= allowed and not known.get("missed") and not known.get("wrongly_removed"),
         severity=dg.AssetCheckSeverity.WARN,
@@ -131,17 +134,16 @@ def removals_are_few(
     )
 
 
-@dg.asset_check(
-    asset=NEMOTRON_CC_MATH.asset_key,
-    partitions_def=snapshot_partitions,
+@table_check(
+    NEMOTRON_CC_MATH,
     blocking=True,
-    additional_deps=[CLEANED.asset_key, CONTAMINATION.asset_key, DUPLICATES.asset_key],
+    reads=[CLEANED, CONTAMINATION, DUPLICATES],
 )
 def published_pages_are_sound(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Ids are unique, subsets follow from the scores, no text is empty, and no duplicate or contaminated page is
-    published."""
+    """Ids are unique, every page is in the subset of its score, no text is empty, and no duplicate or contaminated page
+    is published."""
     import polars as pl
 
     from nemotron_assets.math.corpus.release import category
@@ -150,7 +152,7 @@ def published_pages_are_sound(
     rows = lake.read(NEMOTRON_CC_MATH, snapshot).scan().with_columns(page=first)
     cleaned = lake.read(CLEANED, snapshot).scan().select(page="id", rendered=first)
     items = lake.read(CONTAMINATION, snapshot).scan().filter("removed").select(rendered=first)
-    subset = category(recipe.math_corpus.release, "finemath_int_scores")
+    subset = category(recipe.math.corpus.release, "finemath_int_scores")
     wrong = (
         (pl.col("category") != subset)
         | subset.is_null()
@@ -159,9 +161,9 @@ def published_pages_are_sound(
     )
     facts = {
         "pages": _count(rows),
-        "doubled": _count(rows) - _count(rows.select("id").unique()),
-        "wrong": _count(rows.filter(wrong)),
-        "unknown": _count(rows.join(cleaned, on="page", how="anti")),
+        "duplicate_ids": _count(rows) - _count(rows.select("id").unique()),
+        "invalid": _count(rows.filter(wrong)),
+        "without_cleaned_page": _count(rows.join(cleaned, on="page", how="anti")),
         "duplicates": _count(
             rows.join(lake.read(DUPLICATES, snapshot).scan().select(page=first), on="page", how="semi")
         ),
@@ -170,23 +172,23 @@ def published_pages_are_sound(
     return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "pages"), metadata=facts)
 
 
-@dg.asset_check(asset=MIND.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(MIND, blocking=True)
 def dialogues_are_whole(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every dialogue is long enough, has turns of at least two of its style's speakers and nothing else, and is about a
-    page that is published; ids are unique."""
+    """Every dialogue is long enough, consists of turns of at least two of its style's speakers, and is about a
+    published page. Ids are unique."""
     import polars as pl
 
     from nemotron_assets.math.corpus.mind import CONVERSATIONS, problem, turns
 
-    numbers, snapshot = recipe.math_corpus.mind, context.partition_key
+    numbers, snapshot = recipe.math.corpus.mind, context.partition_key
     rows = lake.read(MIND, snapshot).scan()
     pages = lake.read(NEMOTRON_CC_MATH, snapshot).scan().select(page="id")
-    broken = 0
+    invalid = 0
     for frame in rows.select("style", "text", "turns", "tokens").collect_batches(chunk_size=512, engine="streaming"):
         for style, text, number, tokens in frame.iter_rows():
-            broken += (
+            invalid += (
                 style not in CONVERSATIONS
                 or tokens < numbers.min_tokens
                 or bool(problem(style, text, numbers))
@@ -195,22 +197,25 @@ def dialogues_are_whole(
     facts = {
         "dialogues": _count(rows),
         "styles": ", ".join(sorted(rows.select(pl.col("style").unique()).collect()["style"])),
-        "doubled": _count(rows) - _count(rows.select("id").unique()),
-        "broken": broken,
-        "orphans": _count(rows.select(page=pl.col("parents").list.first()).join(pages, on="page", how="anti")),
+        "duplicate_ids": _count(rows) - _count(rows.select("id").unique()),
+        "invalid": invalid,
+        "without_page": _count(rows.select(page=pl.col("parents").list.first()).join(pages, on="page", how="anti")),
     }
-    return dg.AssetCheckResult(passed=not (facts["doubled"] or broken or facts["orphans"]), metadata=facts)
+    passed = not (facts["duplicate_ids"] or invalid or facts["without_page"])
+    return dg.AssetCheckResult(passed=passed, metadata=facts)
 
 
-@dg.asset_check(asset=MIND.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    MIND,
+)
 def dialogues_are_usable(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """The share of answers that are no dialogue is within the recipe's limit; a small model may fail often, which the
-    laptop recipe allows."""
+    """The share of answers that are not usable dialogues is within the recipe's limit. The laptop recipe allows many,
+    because a small model often fails."""
     snapshot = context.partition_key
     rejected, accepted = _rejected(lake, MIND.full_name, snapshot), lake.read(MIND, snapshot).rows
-    share, allowed = rejected / max(1, rejected + accepted), recipe.math_corpus.mind.max_reject_share
+    share, allowed = rejected / max(1, rejected + accepted), recipe.math.corpus.mind.max_reject_share
     return dg.AssetCheckResult(
         passed=share <= allowed,
         severity=dg.AssetCheckSeverity.WARN,
@@ -219,16 +224,18 @@ def dialogues_are_usable(
 
 
 def _count(rows: "pl.LazyFrame") -> int:
+    """The number of rows."""
     import polars as pl
 
     return rows.select(pl.len()).collect(engine="streaming").item()
 
 
 def _rejected(lake: Lakehouse, stage: str, partition: str) -> int:
+    """The number of rows that a stage has put into the quarantine for a partition."""
     import polars as pl
 
-    mine = (pl.col("stage") == stage) & (pl.col("partition") == partition)
-    return _count(lake.read(QUARANTINE).scan().filter(mine))
+    own = (pl.col("stage") == stage) & (pl.col("partition") == partition)
+    return _count(lake.read(QUARANTINE).scan().filter(own))
 
 
 CHECKS = [

@@ -11,9 +11,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,19 +19,20 @@ import numpy as np
 import polars as pl
 
 from nemotron_assets.math import clean, tex
-from nemotron_assets.math.corpus.tables import QUALITY
-from nemotron_assets.models import MATH_SCORERS
-from nemotron_assets.recipe.math_corpus import MathQuality
-from nemotron_assets.table import Reject, content_hash, row_id
-from nemotron_assets.web.quality import scorers as kinds
-from nemotron_assets.web.quality.versions import again, metrics_text
+from nemotron_assets.math.corpus import SCORER_CODE
+from nemotron_assets.math.corpus.tables import MATH_SCORERS, QUALITY
+from nemotron_assets.models.registry import Identity, Made, Registry, by_id
+from nemotron_assets.recipe.math.corpus import MathQuality
+from nemotron_assets.scorers.kinds import Scorer, load
+from nemotron_assets.scorers.published import fetch_checkpoint
+from nemotron_assets.scorers.training import train_ridge
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Reject
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.quality import Scorers
-    from resources.lakehouse import Lakehouse
+    from nemotron_assets.recipe.web.quality import Scorers
+    from resources.lakehouse import Reader
 
-#: Raise it when the rubric or the training changes, so that the embedded scorer is trained again.
-CODE = "1"
 TEACHER = "rubric: density of formulas, words that argue or instruct, share of sentences, length"
 READ = ("id", "text")
 _MATH, _EDU = "math", "edu"
@@ -72,64 +71,33 @@ def identity(recipe: MathQuality) -> tuple[str, str]:
     values: dict[str, Any] = {"name": recipe.classifier, "version": recipe.version}
     if recipe.classifier == "embedded":
         names = ("embedding", "embedding_tokens", "crop_characters", "documents")
-        values |= {"code": CODE} | {name: getattr(recipe, name) for name in names}
+        values |= {"code": SCORER_CODE} | {name: getattr(recipe, name) for name in names}
     recipe_hash = content_hash(json.dumps(values, sort_keys=True))[:16]
     return row_id(MATH_SCORERS.full_name, recipe_hash), recipe_hash
 
 
-def scorer_rows(
-    rows: pl.DataFrame,
-    recipe: MathQuality,
-    cleaned: pl.LazyFrame,
-    lake: Lakehouse,
-    inputs: list[str],
-    run_id: str,
-    log: Callable[[str], None],
-) -> pl.DataFrame:
-    """All rows of models.math_scorers, the wanted one the latest; it is only made when it is missing."""
-    (wanted, recipe_hash), now = identity(recipe), datetime.now(UTC)
-    rows = rows.sort("at")
-    if wanted in rows["id"]:
-        if rows["id"][-1] != wanted:
-            log("an earlier version is current again")
-            rows = again(rows, wanted, now)
-        return rows
-    with tempfile.TemporaryDirectory() as scratch:
-        made = _make(recipe, cleaned, Path(scratch, _MATH))
-        uri, sha256 = lake.put_weights(made.folder, "math_scorers")
-    row = {
-        "id": wanted,
-        "name": _MATH,
-        "version": str(rows.height + 1),
-        "kind": made.kind,
-        "source": recipe.classifier,
-        "teacher": TEACHER if recipe.classifier == "embedded" else "as published",
-        "uri": uri,
-        "sha256": sha256,
-        "parameters": made.parameters,
-        "metrics": metrics_text(made),
-        "recipe_hash": recipe_hash,
-        "input_versions": inputs,
-        "run_id": run_id,
-        "at": now,
-    }
-    return pl.concat([rows, pl.DataFrame([row], schema=rows.schema)])
+def want_scorer(
+    registry: Registry, recipe: MathQuality, cleaned: pl.LazyFrame, inputs: tuple[str, ...]
+) -> dict[str, Any]:
+    """The row of the scorer that the recipe wants; it is only made when it is missing."""
+    id_, recipe_hash = identity(recipe)
+    return registry.want(Identity(_MATH, id_, recipe_hash, inputs), functools.partial(_make, recipe, cleaned))
 
 
-def _make(recipe: MathQuality, cleaned: pl.LazyFrame, folder: Path) -> kinds.Trained:
+def _make(recipe: MathQuality, cleaned: pl.LazyFrame, scratch: Path) -> Made:
+    folder = scratch / _MATH
     if recipe.classifier != "embedded":
-        return kinds.fetch_checkpoint(_MATH, recipe.classifier, recipe, folder)
+        return fetch_checkpoint(_MATH, recipe.classifier, recipe, folder).made(
+            recipe.classifier, teacher="as published"
+        )
     sample = cleaned.select("id", "content_hash", "text").bottom_k(recipe.documents, by=["content_hash", "id"])
     texts = [crop(text, recipe.crop_characters) for text in sample.sort("content_hash", "id").collect()["text"]]
-    return kinds.train_ridge(texts, [rubric(text) for text in texts], [], recipe, folder)
+    return train_ridge(texts, [rubric(text) for text in texts], [], recipe, folder).made("embedded", teacher=TEACHER)
 
 
-def current(rows: pl.DataFrame, recipe: MathQuality) -> dict[str, Any]:
-    """The scorer that the recipe wants. Raises `ScorerError` when it has not been made."""
-    found = rows.filter(pl.col("id") == identity(recipe)[0])
-    if found.is_empty():
-        raise kinds.ScorerError("the recipe's scorer of mathematics is missing: materialise models/math_scorers first")
-    return found.row(0, named=True)
+def wanted(models: Reader, recipe: MathQuality) -> dict[str, Any]:
+    """The stored scorer that the recipe wants. Raises `ModelError` when it has not been made."""
+    return by_id(models, identity(recipe)[0])
 
 
 # -- scoring -----------------------------------------------------------------------------------------------------------
@@ -157,9 +125,9 @@ def score(pages: pl.DataFrame, model: Model, edu: Model, recipe: MathQuality, we
 
 
 @functools.lru_cache(maxsize=2)
-def _loaded(model: Model, recipe: Any) -> kinds.Scorer:
+def _loaded(model: Model, recipe: Any) -> Scorer:
     """A scorer, loaded once per process."""
-    return kinds.load(model[0], Path(model[1]), recipe)
+    return load(model[0], Path(model[1]), recipe)
 
 
 def quality_rows(

@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 from numba import njit
 
+from nemotron_assets.dedup.signatures import scheme
+from nemotron_assets.dedup.texts import Sets
 from nemotron_assets.recipe.dedup import Dedup
-from nemotron_assets.web.dedup.signatures import scheme
 from nemotron_assets.web.dedup.tables import DUPLICATES, SIGNATURES
-from nemotron_assets.web.dedup.texts import Sets
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse
 

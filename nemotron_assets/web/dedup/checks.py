@@ -3,7 +3,7 @@
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import snapshot_partitions
+from nemotron_assets.table.asset import table_check
 from nemotron_assets.web.dedup.tables import (
     DUPLICATES,
     NEAR_DUPLICATES,
@@ -15,7 +15,7 @@ from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse
 
 
-@dg.asset_check(asset=SIGNATURES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(SIGNATURES, blocking=True)
 def every_text_signed_once(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
@@ -41,7 +41,7 @@ def every_text_signed_once(
     )
 
 
-@dg.asset_check(asset=NEAR_DUPLICATES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(NEAR_DUPLICATES, blocking=True)
 def pairs_are_alike(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -53,7 +53,7 @@ def pairs_are_alike(
     from nemotron_assets.web.dedup.report import similarity_counts
 
     pairs = lake.read(NEAR_DUPLICATES, context.partition_key).scan()
-    least = recipe.dedup.min_similarity if recipe.dedup.verify else 0.0
+    least = recipe.web.dedup.min_similarity if recipe.web.dedup.verify else 0.0
     count, ids, same, forward, below = (
         pairs.select(
             pl.len(),
@@ -79,7 +79,7 @@ def pairs_are_alike(
     )
 
 
-@dg.asset_check(asset=DUPLICATES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(DUPLICATES, blocking=True)
 def duplicates_point_backwards(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
@@ -119,7 +119,9 @@ def duplicates_point_backwards(
     )
 
 
-@dg.asset_check(asset=DUPLICATES.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    DUPLICATES,
+)
 def kept_documents_differ(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -127,21 +129,21 @@ def kept_documents_differ(
     They are compared with kept documents of this and earlier snapshots by whole signatures, then by their texts."""
     from nemotron_assets.web.dedup.alike import kept_alike
 
-    looked_at, pairs = kept_alike(lake, context.partition_key, recipe.dedup)
+    looked_at, pairs = kept_alike(lake, context.partition_key, recipe.web.dedup)
     share = pairs["document"].n_unique() / max(1, looked_at)
     return dg.AssetCheckResult(
-        passed=share <= recipe.dedup.max_missed_share,
+        passed=share <= recipe.web.dedup.max_missed_share,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "looked_at": looked_at,
             "alike_share": share,
-            "allowed": recipe.dedup.max_missed_share,
+            "allowed": recipe.web.dedup.max_missed_share,
             "alike": dg.MetadataValue.json(pairs.head(20).to_dicts()),
         },
     )
 
 
-@dg.asset_check(asset=REPEATED_SPANS.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(REPEATED_SPANS, blocking=True)
 def spans_are_in_kept_documents(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
@@ -182,7 +184,7 @@ def spans_are_in_kept_documents(
     )
 
 
-@dg.asset_check(asset=UNIQUE_DOCUMENTS.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(UNIQUE_DOCUMENTS, blocking=True)
 def every_text_once(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """No text of this snapshot occurs twice among the unique documents of this and all earlier snapshots, and every
     document is unique, a duplicate, or gone because the cuts left nothing new of it.

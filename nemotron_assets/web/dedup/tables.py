@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, SNAPSHOT, Column, Table
-from nemotron_assets.web.columns import CHARACTERS, FETCHED_AT, HOST, LANGUAGE, TEXT, URL
+from nemotron_assets.dedup.family import Family
+from nemotron_assets.table.columns import (
+    CHARACTERS,
+    CONTENT_HASH,
+    FETCHED_AT,
+    HOST,
+    ID,
+    LANGUAGE,
+    PARENTS,
+    SNAPSHOT,
+    TEXT,
+    URL,
+)
+from nemotron_assets.table.schema import Column, Table
+from nemotron_assets.web.tables import DOCUMENTS
 
 SIGNATURES = Table(
     "web",
@@ -102,5 +115,8 @@ UNIQUE_DOCUMENTS = Table(
     partition_by="snapshot",
     parents=("web.documents",),
 )
+
+#: The tables that the library of deduplication works on.
+FAMILY = Family(DOCUMENTS, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
 
 TABLES = [SIGNATURES, NEAR_DUPLICATES, DUPLICATES, REPEATED_SPANS, UNIQUE_DOCUMENTS]

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
-from nemotron_assets.recipe.quality import Annotations, Scorers
-from nemotron_assets.table import Reject, content_hash, row_id
-from nemotron_assets.web.quality.ensemble import LANGUAGE, rank_correlation, wins
+from nemotron_assets.recipe.web.quality import Annotations, Scorers
+from nemotron_assets.scorers.statistics import rank_correlation, wins
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Reject
+from nemotron_assets.web.quality import ANNOTATION_CODE
+from nemotron_assets.web.quality.ensemble import LANGUAGE
 from resources.generations import Completion, OutputFormat, Request, Sampling
-
-#: Raise it when the question or the sample is made differently, so that everything is judged again.
-CODE = "1"
 
 DIGIT = OutputFormat("regex", "[0-5]")
 _OUTPUT_TOKENS = 4  # the digit, and the end of the answer
@@ -54,7 +54,7 @@ def needed(scorers: Scorers) -> list[str]:
 def request_hash(recipe: Annotations, annotators: Sequence[str], model_sha256: str) -> str:
     """What decides the annotations besides the documents there are; annotations with the same hash are kept."""
     asked = [f"{name}={ANNOTATORS[name]}" for name in annotators]
-    return content_hash("\x1f".join([CODE, recipe.model_dump_json(), model_sha256, *asked]))
+    return content_hash("\x1f".join([ANNOTATION_CODE, recipe.model_dump_json(), model_sha256, *asked]))
 
 
 def kept(rows: pl.DataFrame, annotators: Sequence[str], request: str) -> pl.DataFrame | None:
@@ -62,6 +62,11 @@ def kept(rows: pl.DataFrame, annotators: Sequence[str], request: str) -> pl.Data
     if not annotators:
         return rows.clear()
     return rows if rows.height and set(rows["request"]) == {request} else None
+
+
+def chosen(documents: pl.LazyFrame, recipe: Annotations) -> Iterator[pl.DataFrame]:
+    """The chosen documents, a few hundred at a time."""
+    yield from choose(documents, recipe).collect_batches(chunk_size=256, engine="streaming")
 
 
 def choose(documents: pl.LazyFrame, recipe: Annotations) -> pl.LazyFrame:

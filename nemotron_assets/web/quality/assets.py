@@ -3,16 +3,21 @@
 
 import dagster as dg
 
-from nemotron_assets.models import GENERATOR, PERPLEXITY, QUALITY_SCORERS
+from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import Recipe, current_recipe
-from nemotron_assets.table import RETRIES, made_once, table_asset
+from nemotron_assets.scorers import TRAINING_CODE
+from nemotron_assets.table.asset import RETRIES, made_once, table_asset
+from nemotron_assets.table.parts import Batches, Rejects
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
+from nemotron_assets.web.quality import ANNOTATION_CODE
 from nemotron_assets.web.quality.tables import (
     ANNOTATIONS,
     CURATED,
     MEASURES,
     MULTILINGUAL,
+    PERPLEXITY,
     QUALITY,
+    QUALITY_SCORERS,
     QUALITY_SCORES,
     QUALITY_THRESHOLDS,
     VERDICTS,
@@ -26,14 +31,15 @@ from resources.lakehouse import Lakehouse, Reader
 
 @table_asset(
     ANNOTATIONS,
-    recipe=("quality.annotations", "quality.scorers.edu_a", "quality.scorers.edu_b"),
+    recipe=("web.quality.annotations", "web.quality.scorers.edu_a", "web.quality.scorers.edu_b"),
+    code=ANNOTATION_CODE,
     kinds={"vllm"},
     pool=POOL,
-    automation=made_once(GENERATOR.asset_key),
+    automation=made_once(GENERATOR),
     retry_policy=RETRIES,
     ins={
-        "unique_documents": dg.AssetIn(UNIQUE_DOCUMENTS.asset_key),
-        "generator": dg.AssetIn(GENERATOR.asset_key),
+        "unique_documents": UNIQUE_DOCUMENTS,
+        "generator": GENERATOR,
     },
 )
 def annotations(
@@ -46,44 +52,44 @@ def annotations(
 ):
     """Educational value, 0 to 5, of a sample of English documents: a language model judges each in two wordings
     (Nemotron-CC §2.2). Judged once; later snapshots and runs keep the same sample. Empty when no scorer learns here."""
-    from nemotron_assets.spool import spooled
-    from nemotron_assets.web.quality import annotate, scorers
-    from nemotron_assets.web.synthetic.writing import Writer
+    from nemotron_assets.generation.writing import Writer
+    from nemotron_assets.models.registry import newest
+    from nemotron_assets.scorers.references import passages
+    from nemotron_assets.web.quality import annotate
 
-    settings, asked = recipe.quality.annotations, annotate.needed(recipe.quality.scorers)
-    request = annotate.request_hash(settings, asked, generator.scan().select("sha256").collect().item())
+    settings, asked = recipe.web.quality.annotations, annotate.needed(recipe.web.quality.scorers)
+    request = annotate.request_hash(settings, asked, newest(generator)["sha256"])
     kept = annotate.kept(lake.read(ANNOTATIONS).scan().collect(), asked, request)
     if kept is not None:
         context.log.info("these judgements are in already" if asked else "no scorer is trained here")
         return kept
-    chosen = annotate.choose(unique_documents.scan(), settings).collect_batches(chunk_size=256, engine="streaming")
-    passages, reject = scorers.passages(recipe.quality.scorers), lake.rejects(ANNOTATIONS).add
+    good = passages(recipe.web.quality.scorers)
     writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
-    with gpu.lock(context.log.info):
-        return spooled(
-            annotate.annotations(
-                chosen,
-                passages,
-                settings,
-                asked,
-                generator=writer.name,
-                request=request,
-                count=writer.count,
-                generate=writer.ask,
-                reject=reject,
-            )
+    return writer.write_frames(
+        lambda reject: annotate.annotations(
+            annotate.chosen(unique_documents.scan(), settings),
+            good,
+            settings,
+            asked,
+            generator=writer.name,
+            request=request,
+            count=writer.count,
+            generate=writer.ask,
+            reject=reject,
         )
+    )
 
 
 @table_asset(
     QUALITY_SCORERS,
-    recipe="quality.scorers",
+    recipe="web.quality.scorers",
+    code=TRAINING_CODE,
     kinds={"scikitlearn", "huggingface"},
-    automation=made_once(ANNOTATIONS.asset_key),
+    automation=made_once(ANNOTATIONS),
     retry_policy=RETRIES,
     ins={
-        "annotations": dg.AssetIn(ANNOTATIONS.asset_key),
-        "unique_documents": dg.AssetIn(UNIQUE_DOCUMENTS.asset_key),
+        "annotations": ANNOTATIONS,
+        "unique_documents": UNIQUE_DOCUMENTS,
     },
 )
 def quality_scorers(
@@ -95,31 +101,26 @@ def quality_scorers(
 ):
     """The three scorers of the ensemble: checkpoints named in the recipe, or trained here on annotations and reference
     texts. New snapshots do not change them; another recipe or other annotations make another version."""
+    from nemotron_assets.models.registry import Registry
     from nemotron_assets.web.quality import versions
 
-    rows = versions.scorer_rows(
-        lake.read(QUALITY_SCORERS).scan().collect(),
-        recipe.quality.scorers,
-        annotations.scan().collect(),
-        unique_documents.scan(),
-        lake,
-        [annotations.input_version, unique_documents.input_version],
-        context.run_id,
-        context.log.info,
-    )
-    measured, current = versions.described(versions.current(rows))
+    registry = Registry(lake, QUALITY_SCORERS, context.run_id, context.log.info)
+    inputs = annotations.input_version, unique_documents.input_version
+    judged, documents = annotations.scan().collect(), unique_documents.scan()
+    models = versions.want_scorers(registry, recipe.web.quality.scorers, judged, documents, inputs, context.log.info)
+    measured, current = versions.described(models)
     context.add_output_metadata({"metrics": dg.MetadataValue.md(measured), "versions": current})
-    return rows
+    return registry.parts()
 
 
 @table_asset(
     QUALITY_SCORES,
-    recipe="quality.scorers",
+    recipe="web.quality.scorers",
     kinds={"scikitlearn"},
-    pool=POOL if current_recipe().quality.scorers.want_accelerator else None,
+    pool=POOL if current_recipe().web.quality.scorers.want_accelerator else None,
     ins={
-        "unique_documents": dg.AssetIn(UNIQUE_DOCUMENTS.asset_key),
-        "quality_scorers": dg.AssetIn(QUALITY_SCORERS.asset_key),
+        "unique_documents": UNIQUE_DOCUMENTS,
+        "quality_scorers": QUALITY_SCORERS,
     },
 )
 def quality_scores(
@@ -132,37 +133,28 @@ def quality_scores(
     lake: dg.ResourceParam[Lakehouse],
 ):
     """Three scores of every English document: on the accelerator if a scorer is a transformer, else on every core."""
-    import functools
+    from nemotron_assets.generation.spool import on_disk
+    from nemotron_assets.scorers.running import scored
+    from nemotron_assets.web.quality import scoring, versions
 
-    from nemotron_assets.spool import spooled
-    from nemotron_assets.web.quality import scorers, versions
-
-    models = versions.current(quality_scorers.scan().collect())
-    chosen = tuple((m["name"], m["kind"], str(lake.get_weights(m["uri"]))) for m in models)
-    score = functools.partial(scorers.score, chosen=chosen, recipe=recipe.quality.scorers)
-    batches = scorers.english(unique_documents.batches(scorers.READ, recipe.quality.batch_rows))
-    reject = lake.rejects(QUALITY_SCORES, context.partition_key).add
-    with scorers.scored(
-        batches,
-        score,
-        accelerated=recipe.quality.scorers.want_accelerator,
-        gpu=gpu,
-        compute=compute,
-        reject=reject,
-        stage=QUALITY_SCORES.full_name,
-        log=context.log.info,
-    ) as scored:
-        return spooled(versions.score_rows(scored, versions.ensemble_hash(models), reject))
+    numbers, rejects = recipe.web.quality, Rejects()
+    models = versions.current(quality_scorers)
+    score = scoring.scorer(models, numbers.scorers, lake.get_weights)
+    batches = scoring.english(unique_documents.batches(scoring.READ, numbers.batch_rows))
+    accelerated, log = numbers.scorers.want_accelerator, context.log.info
+    with scored(batches, score, QUALITY_SCORES, accelerated, gpu, compute, rejects.add, log) as scores:
+        rows = on_disk(versions.score_rows(scores, versions.ensemble_hash(models), rejects.add))
+    return Batches(rows, rejects)
 
 
 @table_asset(
     QUALITY_THRESHOLDS,
-    recipe="quality.thresholds",
+    recipe="web.quality.thresholds",
     kinds={"numpy"},
-    automation=made_once(QUALITY_SCORERS.asset_key),
+    automation=made_once(QUALITY_SCORERS),
     ins={
-        "quality_scores": dg.AssetIn(QUALITY_SCORES.asset_key),
-        "quality_scorers": dg.AssetIn(QUALITY_SCORERS.asset_key),
+        "quality_scores": QUALITY_SCORES,
+        "quality_scorers": QUALITY_SCORERS,
     },
 )
 def quality_thresholds(
@@ -173,10 +165,10 @@ def quality_thresholds(
     lake: dg.ResourceParam[Lakehouse],
 ):
     """Length-weighted percentiles of each score. Computed once from the documents scored first and used for all later
-    snapshots; other scorers, other settings or a higher quality.thresholds.version make another set."""
+    snapshots; other scorers, other settings or a higher web.quality.thresholds.version make another set."""
     from nemotron_assets.web.quality import versions
 
-    settings, models = recipe.quality.thresholds, versions.current(quality_scorers.scan().collect())
+    settings, models = recipe.web.quality.thresholds, versions.current(quality_scorers)
     rows = versions.all_thresholds(
         lake.read(QUALITY_THRESHOLDS).scan().collect(),
         quality_scores.scan(),
@@ -191,12 +183,12 @@ def quality_thresholds(
 
 @table_asset(
     QUALITY,
-    recipe=("quality.thresholds", "quality.lowest_bucket"),
+    recipe=("web.quality.thresholds", "web.quality.lowest_bucket"),
     kinds={"numpy"},
     ins={
-        "quality_scores": dg.AssetIn(QUALITY_SCORES.asset_key),
-        "quality_thresholds": dg.AssetIn(QUALITY_THRESHOLDS.asset_key),
-        "quality_scorers": dg.AssetIn(QUALITY_SCORERS.asset_key),
+        "quality_scores": QUALITY_SCORES,
+        "quality_thresholds": QUALITY_THRESHOLDS,
+        "quality_scorers": QUALITY_SCORERS,
     },
 )
 def quality(
@@ -209,8 +201,8 @@ def quality(
     (Nemotron-CC §2.2). Uses the cut points there are: a new snapshot does not move them."""
     from nemotron_assets.web.quality import versions
 
-    models = versions.current(quality_scorers.scan().collect())
-    return versions.quality_rows(quality_scores.scan(), quality_thresholds.scan().collect(), models, recipe.quality)
+    models = versions.current(quality_scorers)
+    return versions.quality_rows(quality_scores.scan(), quality_thresholds.scan().collect(), models, recipe.web.quality)
 
 
 # -- heuristics, perplexity, verdicts ----------------------------------------------------------------------------------
@@ -218,7 +210,7 @@ def quality(
 
 @table_asset(
     PERPLEXITY,
-    recipe=("perplexity", "quality.scorers.references", "quality.scorers.max_references"),
+    recipe=("web.perplexity", "web.quality.scorers.references", "web.quality.scorers.max_references"),
     kinds={"numpy"},
     retry_policy=RETRIES,
 )
@@ -227,21 +219,25 @@ def perplexity(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recip
     (Kneser-Ney). Held-out references must surprise it less than the same words shuffled."""
     import json
 
+    from nemotron_assets.models.registry import Identity, Registry
     from nemotron_assets.web.quality import versions
 
-    rows = versions.perplexity_rows(recipe.perplexity, recipe.quality.scorers, lake)
-    name, ngrams, metrics = rows.select("name", "ngrams", "metrics").row(0)
-    context.add_output_metadata({"model": name, "ngrams": ngrams or 0, **json.loads(metrics)})
-    return rows
+    registry = Registry(lake, PERPLEXITY, context.run_id, context.log.info)
+    make = versions.perplexity_model(recipe.web.perplexity, recipe.web.quality.scorers)
+    model = registry.want(Identity(recipe.web.perplexity.model, None), make)
+    context.add_output_metadata(
+        {"model": model["name"], "ngrams": model["ngrams"] or 0, **json.loads(model["metrics"])}
+    )
+    return registry.parts()
 
 
 @table_asset(
     MEASURES,
-    recipe=("measures", "heuristics.languages", "perplexity.characters", "perplexity.token_characters"),
+    recipe=("web.measures", "web.heuristics.languages", "web.perplexity.characters", "web.perplexity.token_characters"),
     kinds={"numba"},
     ins={
-        "unique_documents": dg.AssetIn(UNIQUE_DOCUMENTS.asset_key),
-        "perplexity": dg.AssetIn(PERPLEXITY.asset_key),
+        "unique_documents": UNIQUE_DOCUMENTS,
+        "perplexity": PERPLEXITY,
     },
 )
 def measures(
@@ -253,35 +249,36 @@ def measures(
     lake: dg.ResourceParam[Lakehouse],
 ):
     """Numbers of every text: those that the 28 rules decide by, in compiled passes over the bytes, and the perplexity
-    of English ones. What a number counts is written at its column and in web/quality/heuristics.py."""
+    of English ones. What a number counts is written at its column and in text/heuristics.py."""
     import functools
 
+    from nemotron_assets.models.registry import newest
     from nemotron_assets.web.quality import measuring
 
-    model = str(lake.get_weights(perplexity.scan().select("uri").collect().item()))
-    measuring.compile_passes(recipe.measures)  # once here, not in every worker at the same time
+    model = str(lake.get_weights(newest(perplexity)["uri"]))
+    measuring.compile_passes(recipe.web.measures)  # once here, not in every worker at the same time
     measure = functools.partial(
-        measuring.measure_rows, strings=recipe.measures, perplexity=recipe.perplexity, model=model
+        measuring.measure_rows, strings=recipe.web.measures, perplexity=recipe.web.perplexity, model=model
     )
     batches = measuring.wanted(
-        unique_documents.batches(measuring.READ, recipe.storage.batch_rows), recipe.heuristics.languages
+        unique_documents.batches(measuring.READ, recipe.storage.batch_rows), recipe.web.heuristics.languages
     )
-    reject = lake.rejects(MEASURES, context.partition_key).add
-    return compute.map(batches, measure, reject=reject, stage=MEASURES.full_name)
+    rejects = Rejects()
+    return Batches(compute.map(batches, measure, reject=rejects.add, stage=MEASURES.full_name), rejects)
 
 
 @table_asset(
     VERDICTS,
-    recipe="heuristics",
+    recipe="web.heuristics",
     kinds={"polars"},
-    ins={"measures": dg.AssetIn(MEASURES.asset_key), "quality": dg.AssetIn(QUALITY.asset_key)},
+    ins={"measures": MEASURES, "quality": QUALITY},
 )
 def verdicts(context: dg.AssetExecutionContext, measures: Reader, quality: Reader, recipe: dg.ResourceParam[Recipe]):
     """Whether a document is kept: the rules' bounds and the largest perplexity, for English documents of the lower
     levels; for other languages the rules that are not off (Nemotron-CC §2.3). Reads numbers, no text."""
     from nemotron_assets.web.quality import verdicts as rules
 
-    judged = rules.verdicts(measures.scan(), quality.scan(), recipe.heuristics)
+    judged = rules.verdicts(measures.scan(), quality.scan(), recipe.web.heuristics)
     kept = rules.funnel(judged)
     context.add_output_metadata(
         {
@@ -295,8 +292,8 @@ def verdicts(context: dg.AssetExecutionContext, measures: Reader, quality: Reade
 
 
 _KEPT = {
-    "unique_documents": dg.AssetIn(UNIQUE_DOCUMENTS.asset_key),
-    "verdicts": dg.AssetIn(VERDICTS.asset_key),
+    "unique_documents": UNIQUE_DOCUMENTS,
+    "verdicts": VERDICTS,
 }
 
 

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import snapshot_partitions
+from nemotron_assets.table.asset import table_check
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.quality.tables import (
     ANNOTATIONS,
@@ -20,7 +20,7 @@ from resources.lakehouse import QUARANTINE, Lakehouse
 # -- the ensemble of classifiers ---------------------------------------------------------------------------------------
 
 
-@dg.asset_check(asset=ANNOTATIONS.asset_key)
+@table_check(ANNOTATIONS)
 def annotators_know_good_text(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -31,7 +31,7 @@ def annotators_know_good_text(
     from nemotron_assets.plots import bars
     from nemotron_assets.web.quality.annotate import agreement, facts_table
 
-    settings, rows = recipe.quality.annotations, lake.read(ANNOTATIONS).scan().collect()
+    settings, rows = recipe.web.quality.annotations, lake.read(ANNOTATIONS).scan().collect()
     rejected = lake.read(QUARANTINE).scan().filter(pl.col("stage") == ANNOTATIONS.full_name).collect().height
     share, facts = rejected / max(1, rows.height + rejected), agreement(rows)
     weak = [name for name, found in facts.items() if found["over_shuffled"] < settings.min_over_shuffled]
@@ -50,7 +50,7 @@ def annotators_know_good_text(
     )
 
 
-@dg.asset_check(asset=QUALITY_SCORES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(QUALITY_SCORES, blocking=True)
 def scores_in_range(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Educational values lie in 0..5, probabilities in 0..1."""
     import polars as pl
@@ -62,7 +62,7 @@ def scores_in_range(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePar
     return dg.AssetCheckResult(passed=not any(counts[name] for name in most), metadata=counts)
 
 
-@dg.asset_check(asset=QUALITY_THRESHOLDS.asset_key, blocking=True)
+@table_check(QUALITY_THRESHOLDS, blocking=True)
 def cuts_ascend(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """Every set has one finite cut point per scorer and percentile, ascending with the percentile."""
     import polars as pl
@@ -78,7 +78,7 @@ def cuts_ascend(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Reci
     )
 
 
-@dg.asset_check(asset=QUALITY.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(QUALITY, blocking=True)
 def every_document_judged(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -92,7 +92,7 @@ def every_document_judged(
     mine = (pl.col("stage") == QUALITY_SCORES.full_name) & (pl.col("partition") == context.partition_key)
     rejected = lake.read(QUARANTINE).scan().filter(mine).select(id="row_id")
     judged = rows.select(id=pl.col("parents").list.first())
-    top = len(recipe.quality.thresholds.percentiles)
+    top = len(recipe.web.quality.thresholds.percentiles)
     wrong = (pl.col("bucket") != pl.max_horizontal(*BUCKETS)) | ~pl.col("bucket").is_between(0, top)
     facts = rows.select(
         rows=pl.len(),
@@ -109,7 +109,9 @@ def every_document_judged(
     return dg.AssetCheckResult(passed=not any(metadata[name] for name in problems), metadata=metadata)
 
 
-@dg.asset_check(asset=QUALITY.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    QUALITY,
+)
 def level_shares(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -120,11 +122,11 @@ def level_shares(
     from nemotron_assets.web.quality.ensemble import level_shares as shares
 
     rows = lake.read(QUALITY, context.partition_key).scan()
-    found, published = shares(rows), recipe.quality.published_shares
-    tolerance = recipe.quality.share_tolerance
+    found, published = shares(rows), recipe.web.quality.published_shares
+    tolerance = recipe.web.quality.share_tolerance
     outside = [level for level, share in found.items() if abs(share - published[level]) > tolerance]
     sizes = dict(rows.group_by("bucket").agg(pl.col("bytes").sum()).collect(engine="streaming").iter_rows())
-    integers = range(len(recipe.quality.thresholds.percentiles) + 1)
+    integers = range(len(recipe.web.quality.thresholds.percentiles) + 1)
     buckets = {str(integer): sizes.get(integer, 0) / 1e6 for integer in integers}
     table = ["| level | share | published |", "|---|--:|--:|"]
     table += [f"| {level} | {share:.2%} | {published[level]:.2%} |" for level, share in found.items()]
@@ -141,7 +143,9 @@ def level_shares(
     )
 
 
-@dg.asset_check(asset=QUALITY.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    QUALITY,
+)
 def scorers_tell_documents_apart(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
@@ -149,7 +153,8 @@ def scorers_tell_documents_apart(
     decide everything or nothing. Shows how much the scorers agree (rank correlation) and what each finds alone."""
     import polars as pl
 
-    from nemotron_assets.web.quality.ensemble import BUCKETS, SCORERS, SCORES, rank_correlation, sample
+    from nemotron_assets.scorers.statistics import rank_correlation
+    from nemotron_assets.web.quality.ensemble import BUCKETS, SCORERS, SCORES, sample
 
     rows = sample(lake.read(QUALITY, context.partition_key).scan(), 1.0, 1_000_000, also=BUCKETS)
     crowded = {
@@ -182,7 +187,7 @@ def scorers_tell_documents_apart(
 # -- heuristics, perplexity, verdicts ----------------------------------------------------------------------------------
 
 
-@dg.asset_check(asset=MEASURES.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(MEASURES, blocking=True)
 def numbers_are_possible(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -193,7 +198,7 @@ def numbers_are_possible(
     from nemotron_assets.web.quality.report import impossible
     from nemotron_assets.web.quality.verdicts import ENGLISH
 
-    languages = [ENGLISH, *recipe.heuristics.languages]
+    languages = [ENGLISH, *recipe.web.heuristics.languages]
     documents = lake.read(UNIQUE_DOCUMENTS, context.partition_key).scan().filter(pl.col("language").is_in(languages))
     rows = lake.read(MEASURES, context.partition_key).scan()
     mine = (pl.col("stage") == MEASURES.full_name) & (pl.col("partition") == context.partition_key)
@@ -203,7 +208,7 @@ def numbers_are_possible(
     return dg.AssetCheckResult(passed=not any(found.values()), metadata=found)
 
 
-@dg.asset_check(asset=VERDICTS.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(VERDICTS, blocking=True)
 def every_document_has_a_verdict(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
@@ -236,10 +241,9 @@ def every_document_has_a_verdict(
 def _kept_check(table, english: bool):
     """A check that a table of kept documents has exactly those whose verdict says so, each text once."""
 
-    @dg.asset_check(
-        asset=table.asset_key,
+    @table_check(
+        table,
         name="kept_as_judged",
-        partitions_def=snapshot_partitions,
         blocking=True,
         description="Exactly the documents whose verdict is that they are kept, with unique ids, and no text twice.",
     )
@@ -269,10 +273,9 @@ def _kept_check(table, english: bool):
 def _purity_check(table):
     """A check that a sample of a table is in the languages it stands under, by a detector that did not choose them."""
 
-    @dg.asset_check(
-        asset=table.asset_key,
+    @table_check(
+        table,
         name="language_purity",
-        partitions_def=snapshot_partitions,
         description="A second detector (CLD2) finds the language that the documents of a sample stand under.",
     )
     def language_purity(
@@ -282,15 +285,15 @@ def _purity_check(table):
         from nemotron_assets.web.quality.report import purity
 
         rows = lake.read(table, context.partition_key).scan()
-        found = purity(rows, recipe.heuristics.purity_sample, recipe.documents)
+        found = purity(rows, recipe.web.heuristics.purity_sample, recipe.web.documents)
         right, count = int(found["right"].sum()), int(found["documents"].sum())
         share = right / count if count else 1.0
         shares = {language: right / documents for language, documents, right in found.iter_rows()}
         return dg.AssetCheckResult(
-            passed=share >= recipe.heuristics.min_purity,
+            passed=share >= recipe.web.heuristics.min_purity,
             metadata={
                 "share": share,
-                "allowed": recipe.heuristics.min_purity,
+                "allowed": recipe.web.heuristics.min_purity,
                 "documents": count,
                 "languages": bars(shares, f"Share in the language it stands under, {context.partition_key}"),
             },

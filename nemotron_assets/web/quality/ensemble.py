@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from nemotron_assets.recipe.quality import LEVELS
+from nemotron_assets.recipe.web.quality import LEVELS
 
 LANGUAGE = "en"  # what the published scorers and the questions to annotators are made for
 SCORERS = ("edu_a", "edu_b", "reference")
@@ -57,24 +57,6 @@ def sample(scores: pl.LazyFrame, share: float, most: int, also: Sequence[str] = 
     if limit < 1:  # the first 60 bits of an id are uniform
         chosen = scores.filter(pl.col("id").str.slice(0, 15) < f"{int(limit * 16**15):015x}")
     return chosen.select("id", "snapshot", "bytes", *SCORES, *also).collect(engine="streaming").sort("id")
-
-
-def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's correlation; NaN when either is constant or shorter than three."""
-    from scipy.stats import rankdata
-
-    if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
-        return float("nan")
-    return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
-
-
-def wins(better: Sequence[float], worse: Sequence[float]) -> float:
-    """How often a value of the first is above one of the second, over all pairs, ties counting half (the AUC)."""
-    first, second = np.asarray(better, float), np.sort(np.asarray(worse, float))
-    if not (len(first) and len(second)):
-        return float("nan")
-    below = np.searchsorted(second, first, "left") + np.searchsorted(second, first, "right")
-    return float(below.mean() / (2 * len(second)))
 
 
 def level_shares(rows: pl.LazyFrame) -> dict[str, float]:

@@ -9,10 +9,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nemotron_assets.recipe.heuristics import Measures, Perplexity
-from nemotron_assets.table import row_id
+from nemotron_assets.recipe.web.heuristics import Measures, Perplexity
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.text.heuristics import NUMBERS, measure
 from nemotron_assets.web.quality import perplexity as models
-from nemotron_assets.web.quality.heuristics import NUMBERS, measure
 from nemotron_assets.web.quality.verdicts import ENGLISH
 
 #: What is read of a document.

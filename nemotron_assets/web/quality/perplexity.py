@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
-from nemotron_assets.recipe.heuristics import Perplexity
-from nemotron_assets.table import content_hash
+from nemotron_assets.recipe.web.heuristics import Perplexity
+from nemotron_assets.table.ids import content_hash
 
 KENLM, PIECES = "en.arpa.bin", "en.sp.model"
 SETTINGS, TABLES = "model.json", "ngrams.safetensors"
@@ -107,7 +107,7 @@ def train(texts: Sequence[str], order: int, min_count: int) -> NGrams:
     """Fit a model; each text begins anew. Raises `PerplexityError` without any text."""
     points = [found for found in map(_points, texts) if len(found)]
     if not points:
-        raise PerplexityError("there is no text to learn from: see quality.scorers.references")
+        raise PerplexityError("there is no text to learn from: see web.quality.scorers.references")
     alphabet = _alphabet(points, min_count)
     table = _symbol_table(alphabet)
     symbols = np.concatenate([part for p in points for part in (np.array([START], np.uint8), table[p])])
@@ -333,7 +333,7 @@ class KenLm:
         except ImportError:
             raise PerplexityError(
                 "a KenLM model needs the package kenlm, which compiles from source: pip install --no-deps kenlm==0.3.0 "
-                "(requirements/gpu.lock), or say perplexity.model: embedded"
+                "(requirements/gpu.lock), or say web.perplexity.model: embedded"
             ) from None
         from sentencepiece import SentencePieceProcessor
 
@@ -424,7 +424,7 @@ def _fetch(name: str) -> Path:
     parts = name.strip("/").split("/")
     if len(parts) < 2 or Path(name).is_absolute():
         raise PerplexityError(
-            f"perplexity.model {name!r} is neither 'embedded' nor a folder nor owner/repository/folder on Hugging Face"
+            f"web.perplexity.model {name!r} is neither 'embedded' nor a folder nor owner/repository/folder on Hugging Face"
         )
     repository, inside = "/".join(parts[:2]), "/".join(parts[2:])
     target = cache_dir("hub") / repository.replace("/", "--") / "main"
@@ -432,5 +432,5 @@ def _fetch(name: str) -> Path:
     try:
         snapshot_download(repository, allow_patterns=wanted, local_dir=target)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise PerplexityError(f"perplexity.model {name!r} could not be downloaded: {error}") from error
+        raise PerplexityError(f"web.perplexity.model {name!r} could not be downloaded: {error}") from error
     return target / inside

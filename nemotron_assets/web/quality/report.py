@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from nemotron_assets.recipe import Documents
-from nemotron_assets.web.language import hint
-from nemotron_assets.web.quality.heuristics import NUMBERS, WHOLE
+from nemotron_assets.recipe.web.documents import Documents
+from nemotron_assets.text.heuristics import NUMBERS, WHOLE
+from nemotron_assets.text.language import hint
 
 
 def impossible(measures: pl.LazyFrame) -> int:

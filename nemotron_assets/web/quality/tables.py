@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from nemotron_assets.table import CONTENT_HASH, ID, PARENTS, SNAPSHOT, Column, Table
-from nemotron_assets.web.columns import CHARACTERS, LANGUAGE, TEXT, URL
-from nemotron_assets.web.quality.heuristics import NUMBERS, WHOLE
+from nemotron_assets.models.columns import SCORER, metrics, model_table
+from nemotron_assets.table.columns import CHARACTERS, CONTENT_HASH, ID, LANGUAGE, PARENTS, SNAPSHOT, TEXT, URL
+from nemotron_assets.table.schema import Column, Table
+from nemotron_assets.text.heuristics import NUMBERS, WHOLE
 
 # -- the ensemble of classifiers ---------------------------------------------------------------------------------------
 
@@ -160,4 +161,36 @@ MULTILINGUAL = Table(
     parents=("web.unique_documents",),
 )
 
-TABLES = [ANNOTATIONS, QUALITY_SCORES, QUALITY_THRESHOLDS, QUALITY, MEASURES, VERDICTS, CURATED, MULTILINGUAL]
+# -- models ------------------------------------------------------------------------------------------------------------
+
+QUALITY_SCORERS = model_table(
+    "quality_scorers",
+    "The three scorers of the quality ensemble.",
+    named="place in the ensemble: edu_a, edu_b or reference",
+    own=SCORER,
+    example_input="web.annotations@2",
+)
+
+PERPLEXITY = model_table(
+    "perplexity",
+    "The n-gram model of good text whose perplexity is a filter.",
+    named="embedded, or where it came from",
+    own=(
+        Column("kind", "string", "characters (trained here), or kenlm"),
+        Column("ngrams", "int64", "n-grams it knows; null for KenLM", nullable=True),
+        metrics("number of texts it learnt from and how well it predicts others"),
+    ),
+)
+
+TABLES = [
+    QUALITY_SCORERS,
+    PERPLEXITY,
+    ANNOTATIONS,
+    QUALITY_SCORES,
+    QUALITY_THRESHOLDS,
+    QUALITY,
+    MEASURES,
+    VERDICTS,
+    CURATED,
+    MULTILINGUAL,
+]

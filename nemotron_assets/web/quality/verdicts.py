@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from nemotron_assets.recipe.heuristics import Heuristics, Rules
-from nemotron_assets.table import row_id
+from nemotron_assets.recipe.web.heuristics import Heuristics, Rules
+from nemotron_assets.table.ids import row_id
 
 ENGLISH = "en"
 PERPLEXITY, UNSCORED = "perplexity", "unscored"

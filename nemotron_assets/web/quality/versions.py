@@ -6,31 +6,33 @@ not from the crawl, so that an integer 0..19 means the same in every snapshot un
 
 from __future__ import annotations
 
+import functools
 import json
-import math
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from nemotron_assets.models import PERPLEXITY, QUALITY_SCORERS
-from nemotron_assets.recipe.heuristics import Perplexity
-from nemotron_assets.recipe.quality import Quality, Scorers, Thresholds
-from nemotron_assets.table import Reject, content_hash, row_id
-from nemotron_assets.web.quality import scorers as kinds
+from nemotron_assets.models.registry import Identity, Made, Registry, newest
+from nemotron_assets.recipe.web.heuristics import Perplexity
+from nemotron_assets.recipe.web.quality import Quality, Scorers, Thresholds
+from nemotron_assets.scorers import TRAINING_CODE, ScorerError
+from nemotron_assets.scorers.published import fetch_checkpoint
+from nemotron_assets.scorers.references import passages, references
+from nemotron_assets.scorers.training import train_ngrams, train_ridge
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Reject
 from nemotron_assets.web.quality.annotate import ANNOTATORS, facts_table
 from nemotron_assets.web.quality.ensemble import SCORERS, SCORES, cut_points, judged
 from nemotron_assets.web.quality.ensemble import sample as drawn
 from nemotron_assets.web.quality.perplexity import make as make_perplexity
-from nemotron_assets.web.quality.scorers import ScorerError
-from nemotron_assets.web.quality.tables import QUALITY, QUALITY_SCORES, QUALITY_THRESHOLDS
+from nemotron_assets.web.quality.scoring import crawl_sample
+from nemotron_assets.web.quality.tables import PERPLEXITY, QUALITY, QUALITY_SCORERS, QUALITY_SCORES, QUALITY_THRESHOLDS
 
 if TYPE_CHECKING:
-    from resources.lakehouse import Lakehouse
+    from resources.lakehouse import Reader
 
 # What of the recipe decides the weights of each kind; the rest says how they are used.
 _DECIDES = {
@@ -49,70 +51,52 @@ def identity(slot: str, recipe: Scorers, annotations: pl.DataFrame) -> tuple[str
     """
     name = getattr(recipe, slot)
     kind = "checkpoint" if name != "embedded" else "ridge" if slot in ANNOTATORS else "ngrams"
-    values = {"code": kinds.CODE, "slot": slot, "name": name} | {key: getattr(recipe, key) for key in _DECIDES[kind]}
+    values = {"code": TRAINING_CODE, "slot": slot, "name": name} | {key: getattr(recipe, key) for key in _DECIDES[kind]}
     recipe_hash = content_hash(json.dumps(values, sort_keys=True))[:16]
     learnt = ""
     if kind == "ridge":
         mine = annotations.filter(pl.col("annotator") == slot).sort("id")
         learnt = "\x1f".join(f"{id_}={score}" for id_, score in mine.select("id", "score").iter_rows())
     elif kind == "ngrams":
-        learnt = "\x1f".join(kinds.references(recipe))
+        learnt = "\x1f".join(references(recipe))
     return row_id(QUALITY_SCORERS.full_name, slot, recipe_hash, content_hash(learnt)), recipe_hash
 
 
-def scorer_rows(
-    rows: pl.DataFrame,
+def want_scorers(
+    registry: Registry,
     recipe: Scorers,
     annotations: pl.DataFrame,
     documents: pl.LazyFrame,
-    lake: Lakehouse,
-    inputs: list[str],
-    run_id: str,
+    inputs: tuple[str, ...],
     log: Callable[[str], None],
-) -> pl.DataFrame:
-    """All rows of models.quality_scorers, the wanted scorers the latest of their names; only missing ones are made."""
-    now = datetime.now(UTC)
+) -> list[dict[str, Any]]:
+    """The rows of the scorers that the recipe wants, in the ensemble's order; only missing ones are made."""
+    rows = []
     for slot in SCORERS:
         id_, recipe_hash = identity(slot, recipe, annotations)
-        mine = rows.filter(pl.col("name") == slot).sort("at")
-        if id_ in mine["id"]:
-            if mine["id"][-1] != id_:  # asked for again after another one: the latest is the current one
-                log(f"{slot}: version {mine.filter(pl.col('id') == id_)['version'][0]} is current again")
-                rows = again(rows, id_, now)
-            continue
-        log(f"{slot}: {'training' if getattr(recipe, slot) == 'embedded' else 'fetching ' + getattr(recipe, slot)}")
-        with tempfile.TemporaryDirectory() as scratch:
-            made = _make(slot, recipe, annotations, documents, Path(scratch, slot))
-            uri, sha256 = lake.put_weights(made.folder, f"quality_scorers/{slot}")
-        row = {
-            "id": id_, "name": slot, "version": str(mine.height + 1), "kind": made.kind,
-            "source": getattr(recipe, slot), "uri": uri, "sha256": sha256, "parameters": made.parameters,
-            "metrics": metrics_text(made), "recipe_hash": recipe_hash, "input_versions": inputs,
-            "run_id": run_id, "at": now,
-        }  # fmt: skip
-        rows = pl.concat([rows, pl.DataFrame([row], schema=rows.schema)])
+        if id_ not in registry:
+            source = getattr(recipe, slot)
+            log(f"{slot}: {'training' if source == 'embedded' else f'fetching {source}'}")
+        make = functools.partial(_make, slot, recipe, annotations, documents)
+        rows.append(registry.want(Identity(slot, id_, recipe_hash, inputs), make))
     return rows
 
 
-def _make(
-    slot: str, recipe: Scorers, annotations: pl.DataFrame, documents: pl.LazyFrame, folder: Path
-) -> kinds.Trained:
-    name = getattr(recipe, slot)
-    if name != "embedded":
-        return kinds.fetch_checkpoint(slot, name, recipe, folder)
+def _make(slot: str, recipe: Scorers, annotations: pl.DataFrame, documents: pl.LazyFrame, scratch: Path) -> Made:
+    source, folder = getattr(recipe, slot), scratch / slot
+    if source != "embedded":
+        return fetch_checkpoint(slot, source, recipe, folder).made(source)
     if slot == "reference":
-        crawl = kinds.crawl_sample(documents, recipe.crawl_documents)
-        return kinds.train_ngrams(kinds.references(recipe), crawl, recipe, folder)
-    mine = annotations.filter((pl.col("annotator") == slot) & (pl.col("source") == "crawl")).sort("id")
-    return kinds.train_ridge(mine["text"].to_list(), mine["score"].to_list(), kinds.passages(recipe), recipe, folder)
+        crawl = crawl_sample(documents, recipe.crawl_documents)
+        return train_ngrams(references(recipe), crawl, recipe, folder).made(source)
+    judged_here = annotations.filter((pl.col("annotator") == slot) & (pl.col("source") == "crawl")).sort("id")
+    texts, scores = judged_here["text"].to_list(), judged_here["score"].to_list()
+    return train_ridge(texts, scores, passages(recipe), recipe, folder).made(source)
 
 
-def current(rows: pl.DataFrame) -> list[dict[str, Any]]:
-    """The latest version of each scorer, in the ensemble's order. Raises `ScorerError` when one is missing."""
-    latest = {row["name"]: row for row in rows.sort("at").iter_rows(named=True)}
-    if missing := [slot for slot in SCORERS if slot not in latest]:
-        raise ScorerError(f"there is no scorer {', '.join(missing)}: materialise models/quality_scorers first")
-    return [latest[slot] for slot in SCORERS]
+def current(models: Reader) -> list[dict[str, Any]]:
+    """The scorers in use, in the ensemble's order. Raises `ModelError` when one is missing."""
+    return [newest(models, slot) for slot in SCORERS]
 
 
 def described(models: Sequence[dict[str, Any]]) -> tuple[str, str]:
@@ -120,18 +104,6 @@ def described(models: Sequence[dict[str, Any]]) -> tuple[str, str]:
     measured = [{k: float(v) for k, v in json.loads(m["metrics"]).items() if v is not None} for m in models]
     facts = dict(zip((m["name"] for m in models), measured, strict=True))
     return facts_table(facts), ", ".join(f"{m['name']} {m['version']} ({m['kind']}, {m['source']})" for m in models)
-
-
-def again(rows: pl.DataFrame, id_: str, now: datetime) -> pl.DataFrame:
-    """The rows with one of them the latest: it is asked for again after another one."""
-    at = pl.when(pl.col("id") == id_).then(pl.lit(now)).otherwise(pl.col("at"))
-    return rows.with_columns(at=at.cast(rows.schema["at"]))
-
-
-def metrics_text(made: kinds.Trained) -> str:
-    """What was measured, as a JSON object; what could not be is null."""
-    metrics = {key: None if math.isnan(value) else round(value, 6) for key, value in made.metrics.items()}
-    return json.dumps(metrics, sort_keys=True)
 
 
 def ensemble_hash(models: Sequence[dict[str, Any]]) -> str:
@@ -223,7 +195,7 @@ def cuts(rows: pl.DataFrame, name: str) -> dict[str, np.ndarray]:
     mine = rows.filter(pl.col("thresholds") == name).sort("percentile")
     if mine.is_empty():
         raise ScorerError(
-            "there are no cut points for these scorers and quality.thresholds: materialise web/quality_thresholds first"
+            "there are no cut points for these scorers and web.quality.thresholds: materialise web/quality_thresholds first"
         )
     return {slot: mine.filter(pl.col("scorer") == slot)["cut"].to_numpy() for slot in SCORERS}
 
@@ -246,12 +218,16 @@ def quality_rows(
         )
 
 
-def perplexity_rows(recipe: Perplexity, scorers: Scorers, lake: Lakehouse) -> pl.DataFrame:
-    """The row of models.perplexity: the model that the recipe names, put into the lake."""
-    with tempfile.TemporaryDirectory() as scratch:
-        references = kinds.references(scorers) if recipe.model == "embedded" else []
-        made = make_perplexity(recipe, references, Path(scratch))
-        uri, sha256 = lake.put_weights(made.folder, "perplexity")
-    row = {"id": row_id(PERPLEXITY.full_name, made.name, sha256), "name": made.name, "kind": made.kind, "uri": uri}
-    row |= {"sha256": sha256, "ngrams": made.ngrams, "metrics": json.dumps(made.metrics, sort_keys=True)}
-    return pl.DataFrame([row | {"at": datetime.now(UTC)}], schema_overrides={"ngrams": pl.Int64})
+def perplexity_model(recipe: Perplexity, scorers: Scorers) -> Callable[[Path], Made]:
+    """What makes the version of models.perplexity that the recipe names. The id follows from name and files."""
+
+    def make(scratch: Path) -> Made:
+        made = make_perplexity(recipe, references(scorers) if recipe.model == "embedded" else [], scratch)
+        return Made(
+            made.folder,
+            {"kind": made.kind, "ngrams": made.ngrams, "metrics": json.dumps(made.metrics, sort_keys=True)},
+            id=lambda sha256: row_id(PERPLEXITY.full_name, made.name, sha256),
+            name=made.name,
+        )
+
+    return make

@@ -3,8 +3,11 @@
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import Parts, table_asset
+from nemotron_assets.table.asset import table_asset
+from nemotron_assets.table.parts import Parts, Rejects
+from nemotron_assets.web.quality.tables import CURATED
 from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
+from nemotron_assets.web.synthetic.tables import DIVERSE_QA, REPHRASED, TRANSLATED_DIVERSE_QA
 from resources.lakehouse import Lakehouse, Reader
 from resources.warehouse import Warehouse
 
@@ -13,7 +16,12 @@ from resources.warehouse import Warehouse
     NEMOTRON_CC_V2,
     recipe="release.subsets",
     kinds={"duckdb", "polars"},
-    ins={name.split(".")[1]: dg.AssetIn(dg.AssetKey(name.split("."))) for name in NEMOTRON_CC_V2.parents},
+    ins={
+        "curated": CURATED,
+        "rephrased": REPHRASED,
+        "diverse_qa": DIVERSE_QA,
+        "translated_diverse_qa": TRANSLATED_DIVERSE_QA,
+    },
 )
 def nemotron_cc_v2(
     context: dg.AssetExecutionContext,
@@ -31,13 +39,13 @@ def nemotron_cc_v2(
     from nemotron_assets.web.release.subsets import Tally, parts
 
     readers = {r.table.full_name: r for r in (curated, rephrased, diverse_qa, translated_diverse_qa)}
-    tally, snapshot = Tally(), context.partition_key
+    tally, snapshot, rejects = Tally(), context.partition_key, Rejects()
     subsets = parts(
         recipe.release.subsets,
         {name: reader.batches for name, reader in readers.items()},
         {name: reader.content() for name, reader in readers.items()},
         recipe.release.memory_mb,
-        lake.rejects(NEMOTRON_CC_V2, snapshot).add,
+        rejects.add,
         tally,
     )
     return Parts(
@@ -47,6 +55,7 @@ def nemotron_cc_v2(
             **report.funnel(warehouse, snapshot),
             "left_out": dg.MetadataValue.json(dict(tally.left_out)),
         },
+        rejects=rejects,
     )
 
 

@@ -18,7 +18,8 @@ import polars as pl
 import pyarrow as pa
 
 from nemotron_assets.recipe.release import Subset
-from nemotron_assets.table import Part, Reject, row_id
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.parts import Part, Reject
 from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
 
 CURATED, QA = "web.curated", "web.diverse_qa"

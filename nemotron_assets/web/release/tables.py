@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import get_args
 
 from nemotron_assets.recipe.release import SubsetName
-from nemotron_assets.table import ID, PARENTS, SNAPSHOT, SOURCES, Column, Published, Table
-from nemotron_assets.web.columns import CHARACTERS, LANGUAGE
+from nemotron_assets.table.columns import CHARACTERS, ID, LANGUAGE, PARENTS, SNAPSHOT, SOURCES
+from nemotron_assets.table.schema import Column, Published, Table
 
 NEMOTRON_CC_V2 = Table(
     "web",

@@ -2,9 +2,10 @@
 
 import dagster as dg
 
-from nemotron_assets.models import GENERATOR
+from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import snapshot_partitions, table_asset
+from nemotron_assets.table.asset import RETRIES, materialized, table_asset, table_spec
+from nemotron_assets.table.parts import Batches, Rejects
 from nemotron_assets.web.quality.tables import CURATED
 from nemotron_assets.web.synthetic.tables import DIVERSE_QA, REPHRASED, TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
 from resources.gpu import POOL, Gpu
@@ -14,14 +15,14 @@ from resources.lakehouse import Lakehouse, Reader
 _WRITES = {
     "kinds": {"vllm"},
     "pool": POOL,
-    "retry_policy": dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL),
+    "retry_policy": RETRIES,
 }
 
 
 @table_asset(
     REPHRASED,
-    recipe="rephrased",
-    ins={"curated": dg.AssetIn(CURATED.asset_key), "generator": dg.AssetIn(GENERATOR.asset_key)},
+    recipe="web.rephrased",
+    ins={"curated": CURATED, "generator": GENERATOR},
     **_WRITES,
 )
 def rephrased(
@@ -34,39 +35,34 @@ def rephrased(
 ):
     """Documents in other words, by four prompts: as an encyclopedia has them, condensed, as the knowledge in them and
     as a list of it (Nemotron-CC §2.4). Generations that are in the ledger are not asked for again."""
-    from nemotron_assets.spool import spooled
+    from nemotron_assets.generation.asking import Tally
+    from nemotron_assets.generation.writing import Writer
     from nemotron_assets.web.synthetic import rephrase
-    from nemotron_assets.web.synthetic.asking import Tally, frames
-    from nemotron_assets.web.synthetic.passages import passages, room
-    from nemotron_assets.web.synthetic.writing import Writer
 
-    numbers, prompts = recipe.rephrased, recipe.rephrased.prompts()
-    writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
-    rooms = {
-        name: room(name, limits, writer.prompt_tokens(rephrase.request(name, numbers, "")))
-        for name, limits in prompts.items()
-    }
-    tallies = {name: Tally() for name in prompts}
-    with gpu.lock(context.log.info):
-        rows = rephrase.rows(
-            passages(curated.scan(), prompts, rooms, writer.count),
+    numbers, writer = recipe.web.rephrased, Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
+    tallies = {name: Tally() for name in numbers.prompts()}
+    chosen = rephrase.chosen(curated.scan(), numbers, writer)
+    written = writer.write(
+        REPHRASED,
+        lambda reject: rephrase.rows(
+            chosen,
             numbers,
             generator=writer.name,
             count=writer.count,
             generate=writer.ask,
-            reject=lake.rejects(REPHRASED, context.partition_key).add,
+            reject=reject,
             tallies=tallies,
-        )
-        written = spooled(frames(rows, REPHRASED))
+        ),
+    )
     context.add_output_metadata(writer.metadata(tallies))
     return written
 
 
 @table_asset(
     DIVERSE_QA,
-    recipe="diverse_qa",
+    recipe="web.diverse_qa",
     code="2",
-    ins={"curated": dg.AssetIn(CURATED.asset_key), "generator": dg.AssetIn(GENERATOR.asset_key)},
+    ins={"curated": CURATED, "generator": GENERATOR},
     **_WRITES,
 )
 def diverse_qa(
@@ -79,34 +75,27 @@ def diverse_qa(
 ):
     """Questions of several kinds and their answers about English documents, written by a language model and appended
     to the text they are about (Nemotron-CC §2.4). Generations that are in the ledger are not asked for again."""
-    from nemotron_assets.spool import spooled
+    from nemotron_assets.generation.asking import Tally
+    from nemotron_assets.generation.writing import Writer
     from nemotron_assets.web.synthetic import diverse_qa as qa
-    from nemotron_assets.web.synthetic.asking import Tally, frames
-    from nemotron_assets.web.synthetic.passages import passages, room
-    from nemotron_assets.web.synthetic.writing import Writer
 
-    numbers, name, tally = recipe.diverse_qa, qa.DIVERSE_QA.name, Tally()
+    numbers, tally = recipe.web.diverse_qa, Tally()
     writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
-    rooms = {name: room(name, numbers, writer.prompt_tokens(qa.request(numbers, "")))}
-    with gpu.lock(context.log.info):
-        rows = qa.rows(
-            passages(curated.scan(), {name: numbers}, rooms, writer.count),
-            numbers,
-            generator=writer.name,
-            count=writer.count,
-            generate=writer.ask,
-            reject=lake.rejects(DIVERSE_QA, context.partition_key).add,
-            tally=tally,
-        )
-        written = spooled(frames(rows, DIVERSE_QA))
-    context.add_output_metadata(writer.metadata({name: tally}))
+    chosen = qa.chosen(curated.scan(), numbers, writer)
+    written = writer.write(
+        DIVERSE_QA,
+        lambda reject: qa.rows(
+            chosen, numbers, generator=writer.name, count=writer.count, generate=writer.ask, reject=reject, tally=tally
+        ),
+    )
+    context.add_output_metadata(writer.metadata({qa.DIVERSE_QA.name: tally}))
     return written
 
 
 @table_asset(
     TRANSLATED_DIVERSE_QA,
-    recipe=("translation", "documents.language_model", "documents.language_characters"),
-    ins={"diverse_qa": dg.AssetIn(DIVERSE_QA.asset_key), "generator": dg.AssetIn(GENERATOR.asset_key)},
+    recipe=("web.translation", "web.documents.language_model", "web.documents.language_characters"),
+    ins={"diverse_qa": DIVERSE_QA, "generator": GENERATOR},
     **_WRITES,
 )
 def translated_diverse_qa(
@@ -120,36 +109,19 @@ def translated_diverse_qa(
     """Diverse QA in 15 languages, translated line by line (Nemotron Nano 2 §2.2.2): code, formulas, addresses and
     numbers are carried over untouched, language and completeness are verified, failures are asked for again, then
     rejected. What became of every sample in every language goes to web/translation_outcomes."""
+    from nemotron_assets.generation.writing import Writer
     from nemotron_assets.web.synthetic.translation_report import metadata
     from nemotron_assets.web.synthetic.translations import SnapshotTranslations
-    from nemotron_assets.web.synthetic.writing import Writer
 
-    writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
-    reject = lake.rejects(TRANSLATED_DIVERSE_QA, context.partition_key).add
-    with gpu.lock(context.log.info):
-        made = SnapshotTranslations(diverse_qa, recipe, writer, reject)
+    writer, rejects = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info), Rejects()
+    with writer.device():
+        made = SnapshotTranslations(diverse_qa, recipe, writer, rejects.add)
     lake.write(TRANSLATION_OUTCOMES, made.outcomes(), context.partition_key, run_id=context.run_id)
-    counts = {"dagster/partition_row_count": sum(tally.samples for tally in made.tallies.values())}
-    context.log_event(
-        dg.AssetMaterialization(TRANSLATION_OUTCOMES.asset_key, partition=context.partition_key, metadata=counts)
-    )
+    materialized(context, TRANSLATION_OUTCOMES, lake)
     context.add_output_metadata(metadata(made.tallies, context.partition_key))
-    return made.translations()
+    return Batches(made.translations(), rejects)
 
 
-translation_outcomes = dg.AssetSpec(
-    TRANSLATION_OUTCOMES.asset_key,
-    deps=[translated_diverse_qa],
-    description=f"{TRANSLATION_OUTCOMES.description} Written by web/translated_diverse_qa in the same pass.",
-    group_name=TRANSLATION_OUTCOMES.schema,
-    partitions_def=snapshot_partitions,
-    kinds={"delta"},
-    owners=["team:lakehouse"],
-    metadata={
-        "dagster/column_schema": TRANSLATION_OUTCOMES.column_schema(),
-        "dagster/table_name": TRANSLATION_OUTCOMES.full_name,
-    },
-)
-
+translation_outcomes = table_spec(TRANSLATION_OUTCOMES, made_by=translated_diverse_qa)
 
 ASSETS = [rephrased, diverse_qa, translated_diverse_qa, translation_outcomes]

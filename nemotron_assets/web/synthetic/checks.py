@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table import Table, snapshot_partitions
+from nemotron_assets.table.asset import table_check
+from nemotron_assets.table.schema import Table
 from nemotron_assets.web.quality.tables import CURATED
 from nemotron_assets.web.synthetic.tables import DIVERSE_QA, REPHRASED, TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
 from resources.lakehouse import QUARANTINE, Lakehouse
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-@dg.asset_check(asset=REPHRASED.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(REPHRASED, blocking=True)
 def rephrasings_are_whole(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -24,7 +25,7 @@ def rephrasings_are_whole(
 
     from nemotron_assets.web.synthetic.prompts import PROMPTS
 
-    prompts = recipe.rephrased.prompts()
+    prompts = recipe.web.rephrased.prompts()
     least = pl.col("prompt").replace_strict({name: p.min_tokens_after for name, p in prompts.items()}, default=None)
     marker = pl.col("prompt").replace_strict({name: PROMPTS[name].marker for name in prompts}, default=None)
     wrong = (
@@ -38,7 +39,7 @@ def rephrasings_are_whole(
     return dg.AssetCheckResult(passed=not any(metadata[name] for name in _FAULTS), metadata=metadata)
 
 
-@dg.asset_check(asset=DIVERSE_QA.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(DIVERSE_QA, blocking=True)
 def pairs_are_whole(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """Every sample ends with as many question/answer pairs as it says, about a document that exists; ids are unique."""
     import polars as pl
@@ -51,7 +52,7 @@ def pairs_are_whole(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePar
     return dg.AssetCheckResult(passed=not any(metadata[name] for name in _FAULTS), metadata=metadata)
 
 
-@dg.asset_check(asset=TRANSLATED_DIVERSE_QA.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(TRANSLATED_DIVERSE_QA, blocking=True)
 def every_language_attempted(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -63,12 +64,12 @@ def every_language_attempted(
         lake.read(DIVERSE_QA, context.partition_key).scan(),
         lake.read(TRANSLATION_OUTCOMES, context.partition_key).scan(),
         lake.read(TRANSLATED_DIVERSE_QA, context.partition_key).scan(),
-        recipe.translation,
+        recipe.web.translation,
     )
     return dg.AssetCheckResult(passed=not any(facts[name] for name in facts if name != "samples"), metadata=facts)
 
 
-@dg.asset_check(asset=TRANSLATED_DIVERSE_QA.asset_key, partitions_def=snapshot_partitions, blocking=True)
+@table_check(TRANSLATED_DIVERSE_QA, blocking=True)
 def translations_are_whole(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -82,7 +83,7 @@ def translations_are_whole(
         lake.read(TRANSLATED_DIVERSE_QA, context.partition_key).scan(),
         recipe,
     )
-    allowed = recipe.translation.max_wrong_language_share
+    allowed = recipe.web.translation.max_wrong_language_share
     return dg.AssetCheckResult(
         passed=not broken and len(other) <= allowed * judged,
         metadata={
@@ -94,7 +95,9 @@ def translations_are_whole(
     )
 
 
-@dg.asset_check(asset=TRANSLATED_DIVERSE_QA.asset_key, partitions_def=snapshot_partitions)
+@table_check(
+    TRANSLATED_DIVERSE_QA,
+)
 def translations_are_usable(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -105,7 +108,7 @@ def translations_are_usable(
     rejected = ((pl.col("outcome") != "accepted").sum() / pl.len()).round(4)
     outcomes = lake.read(TRANSLATION_OUTCOMES, context.partition_key).scan()
     shares = dict(outcomes.group_by("language").agg(rejected).sort("language").collect().iter_rows())
-    allowed = recipe.translation.max_reject_share
+    allowed = recipe.web.translation.max_reject_share
     above = [language for language, share in shares.items() if share > allowed]
     return dg.AssetCheckResult(
         passed=not above,
@@ -136,10 +139,9 @@ def _whole(lake: Lakehouse, table: Table, partition: str, wrong: "pl.Expr") -> d
 def _usable(table: Table, section: str, generations: str) -> dg.AssetChecksDefinition:
     """The check that the answers to a table's prompts are usable; `generations` is the column that names them."""
 
-    @dg.asset_check(
-        asset=table.asset_key,
+    @table_check(
+        table,
         name="answers_are_usable",
-        partitions_def=snapshot_partitions,
         description="The share of answers that are in no row (truncated, unparsable, too short) is within the recipe's "
         "limit; a small model may fail often, which the laptop recipe allows.",
     )
@@ -172,8 +174,8 @@ def _usable(table: Table, section: str, generations: str) -> dg.AssetChecksDefin
 CHECKS = [
     rephrasings_are_whole,
     pairs_are_whole,
-    _usable(REPHRASED, "rephrased", "generation_ids"),
-    _usable(DIVERSE_QA, "diverse_qa", "generation_id"),
+    _usable(REPHRASED, "web.rephrased", "generation_ids"),
+    _usable(DIVERSE_QA, "web.diverse_qa", "generation_id"),
     every_language_attempted,
     translations_are_whole,
     translations_are_usable,

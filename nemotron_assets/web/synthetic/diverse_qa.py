@@ -10,14 +10,21 @@ import random
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from nemotron_assets.recipe.synthetic import DiverseQa
-from nemotron_assets.table import Reject, row_id
-from nemotron_assets.web.synthetic.answers import ends_abruptly, line_pattern, literal_pattern, strip_markdown
-from nemotron_assets.web.synthetic.asking import CountTokens, Generate, Tally, answered, cut_off
-from nemotron_assets.web.synthetic.passages import Passages, Segment
+from nemotron_assets.generation.answers import ends_abruptly, line_pattern, literal_pattern, strip_markdown
+from nemotron_assets.generation.asking import CountTokens, Generate, Tally, answered, cut_off
+from nemotron_assets.recipe.web.synthetic import DiverseQa
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.parts import Reject
+from nemotron_assets.web.synthetic.passages import Passages, Segment, passages, room
 from nemotron_assets.web.synthetic.prompts import DIVERSE_QA
 from resources.generations import Completion, OutputFormat, Request, Sampling
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from nemotron_assets.generation.writing import Writer
 
 _QUESTION = re.compile(r"^[ \t]*(?:[-*•]|\d+[.)])?[ \t]*Question[ \t]*\d*[ \t]*:[ \t]*(.*)$", re.I)
 _ANSWER = re.compile(r"^[ \t]*(?:[-*•][ \t]*)?Answer[ \t]*\d*[ \t]*:[ \t]*(.*)$", re.I)
@@ -96,6 +103,13 @@ def sample(segment: Segment, completion: Completion, recipe: DiverseQa, count: C
     if tokens < recipe.min_tokens_after:
         return reject("too_short", f"{tokens} tokens of at least {recipe.min_tokens_after}")
     return Sample(text, len(kept), tokens)
+
+
+def chosen(curated: pl.LazyFrame, recipe: DiverseQa, writer: Writer) -> Iterator[Passages]:
+    """The passages of curated documents that are asked about, in the room that the prompt leaves."""
+    name = DIVERSE_QA.name
+    rooms = {name: room(name, recipe, writer.prompt_tokens(request(recipe, "")))}
+    return passages(curated, {name: recipe}, rooms, writer.count)
 
 
 def rows(

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from nemotron_assets.generation.asking import CountTokens
 from nemotron_assets.recipe.section import RecipeError
-from nemotron_assets.recipe.synthetic import PromptLimits
-from nemotron_assets.web.synthetic.asking import CountTokens
+from nemotron_assets.recipe.web.synthetic import PromptLimits
 
 COLUMNS = ("id", "snapshot", "language", "level", "text", "content_hash")
 

@@ -9,10 +9,9 @@ nothing is left or the joined text is too short, and then every one of its gener
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from nemotron_assets.recipe.synthetic import ProseLimits, Rephrased
-from nemotron_assets.table import Reject, row_id
-from nemotron_assets.web.synthetic.answers import (
+from nemotron_assets.generation.answers import (
     ends_abruptly,
     line_pattern,
     literal_pattern,
@@ -22,10 +21,18 @@ from nemotron_assets.web.synthetic.answers import (
     without_quotes,
     without_stray_labels,
 )
-from nemotron_assets.web.synthetic.asking import CountTokens, Generate, Tally, answered, cut_off
-from nemotron_assets.web.synthetic.passages import Passages
+from nemotron_assets.generation.asking import CountTokens, Generate, Tally, answered, cut_off
+from nemotron_assets.recipe.web.synthetic import ProseLimits, Rephrased
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.parts import Reject
+from nemotron_assets.web.synthetic.passages import Passages, passages, room
 from nemotron_assets.web.synthetic.prompts import PROMPTS
 from resources.generations import Completion, OutputFormat, Request, Sampling
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from nemotron_assets.generation.writing import Writer
 
 SEPARATOR = "\n"  # between the segments of a joined document (published)
 
@@ -63,6 +70,15 @@ def parse(name: str, answer: str, limits: ProseLimits) -> tuple[str, str]:
     if name == "knowledge_list":
         text = without_bullets(text)
     return text, "" if text else "unparsable"
+
+
+def chosen(curated: pl.LazyFrame, recipe: Rephrased, writer: Writer) -> Iterator[Passages]:
+    """The passages of curated documents that each prompt is asked about, in the room that the prompt leaves."""
+    prompts = recipe.prompts()
+    rooms = {
+        name: room(name, limits, writer.prompt_tokens(request(name, recipe, ""))) for name, limits in prompts.items()
+    }
+    return passages(curated, prompts, rooms, writer.count)
 
 
 def rows(

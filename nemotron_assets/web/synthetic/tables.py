@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nemotron_assets.table import ID, PARENTS, SNAPSHOT, Column, Table
-from nemotron_assets.web.columns import LANGUAGE
+from nemotron_assets.table.columns import ID, LANGUAGE, PARENTS, SNAPSHOT
+from nemotron_assets.table.schema import Column, Table
 
 REPHRASED = Table(
     "web",

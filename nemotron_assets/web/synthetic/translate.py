@@ -16,11 +16,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nemotron_assets.generation.asking import CountTokens, Generate, answered, cut_off, frames
 from nemotron_assets.recipe.section import RecipeError
-from nemotron_assets.recipe.translation import Translation
-from nemotron_assets.table import Reject, Table, row_id
+from nemotron_assets.recipe.web.translation import Translation
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.parts import Reject
+from nemotron_assets.table.schema import Table
 from nemotron_assets.web.synthetic import protect
-from nemotron_assets.web.synthetic.asking import CountTokens, Generate, answered, cut_off, frames
 from nemotron_assets.web.synthetic.protect import Protected, ProtectionError
 from nemotron_assets.web.synthetic.tables import TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
 from resources.generations import Completion, OutputFormat, Request, Sampling
@@ -170,7 +172,7 @@ def prompt_room(recipe: Translation, count_prompt: Callable[[Request], int]) -> 
     longest = max(count_prompt(request(recipe, language, empty)) for language in recipe.languages)
     if (room := recipe.max_input_tokens - longest - 2) < 1:
         raise RecipeError(
-            f"translation.max_input_tokens = {recipe.max_input_tokens} leaves no room for a line: the prompt alone has "
+            f"web.translation.max_input_tokens = {recipe.max_input_tokens} leaves no room for a line: the prompt alone has "
             f"{longest} tokens. Give at least {longest + 64}."
         )
     return room

@@ -9,11 +9,11 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from nemotron_assets.generation.asking import example_markdown
 from nemotron_assets.plots import new_figure, png_markdown
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.recipe.translation import Translation
-from nemotron_assets.web.language import detect
-from nemotron_assets.web.synthetic.asking import example_markdown
+from nemotron_assets.recipe.web.translation import Translation
+from nemotron_assets.text.language import detect
 from nemotron_assets.web.synthetic.translate import CAUSES, NAMES, UNASKED, Tally, choose, problems, words
 
 _COLOURS = ("#d1495b", "#edae49", "#00798c", "#8d6a9f", "#a8763e", "#5b8e7d", "#c44536", "#999999", "#555555")
@@ -100,7 +100,7 @@ def wrong_rows(
     samples: pl.LazyFrame, translated: pl.LazyFrame, recipe: Recipe
 ) -> tuple[int, dict[str, str], dict[str, str]]:
     """(rows judged, {id: what it lacks}, {id: the language found instead}) of the rows with the lowest ids."""
-    own, documents = recipe.translation, recipe.documents
+    own, documents = recipe.web.translation, recipe.web.documents
     rows = (
         translated.select("id", "language", "text", sample=pl.col("parents").list.first())
         .bottom_k(own.checked_rows, by="id")

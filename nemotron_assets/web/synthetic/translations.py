@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
+from nemotron_assets.generation.spool import Spool
+from nemotron_assets.generation.writing import Writer
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.spool import Spool
-from nemotron_assets.table import Reject
-from nemotron_assets.web.language import detect
+from nemotron_assets.table.parts import Reject
+from nemotron_assets.text.language import detect
 from nemotron_assets.web.synthetic.tables import TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
 from nemotron_assets.web.synthetic.translate import Draft, Tally, choose, prompt_room, rejected, rows, translate
-from nemotron_assets.web.synthetic.writing import Writer
 from resources.lakehouse import Reader
 
 
@@ -21,12 +21,12 @@ class SnapshotTranslations:
     """One pass over a snapshot's samples; it is done when the object is made. `tallies` by language."""
 
     def __init__(self, samples: Reader, recipe: Recipe, writer: Writer, reject: Callable[[Reject], None]) -> None:
-        own = recipe.translation
+        own = recipe.web.translation
         self.tallies = {language: Tally() for language in own.languages}
         self._reject = reject
         self._spools = {table.full_name: Spool() for table in (TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES)}
         judge = functools.partial(
-            detect, model=recipe.documents.language_model, characters=recipe.documents.language_characters
+            detect, model=recipe.web.documents.language_model, characters=recipe.web.documents.language_characters
         )
         chosen = choose(samples.scan(), own).collect_batches(chunk_size=own.batch_samples, engine="streaming")
         drafts = translate(

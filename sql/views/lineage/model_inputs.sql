@@ -13,8 +13,8 @@ from lineage.models m
 join lineage.version_edges e on e.child = m.id and e.child_table = m.model_table
 union all
 select
-    'models.base', id, name, version, split_part(source, '@', 1), split_part(source, '@', 2)::bigint, "at", false
-from (select *, unnest(source_versions) as source from models.base);
+    model_table, id, name, version, split_part(source, '@', 1), split_part(source, '@', 2)::bigint, "at", false
+from (select *, unnest(source_versions) as source from lineage.models);
 comment on view lineage.model_inputs is 'one line per model version and table it was made from';
 comment on column lineage.model_inputs.model_table is 'table of the model, as models.base';
 comment on column lineage.model_inputs.model_id is 'id of the model version';

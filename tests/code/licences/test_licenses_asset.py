@@ -9,8 +9,8 @@ from nemotron_assets.code.licences.rows import licence_parts
 from nemotron_assets.code.licences.tables import LICENSES, SCANS
 from nemotron_assets.code.licences.texts import speaks_of_licences
 from nemotron_assets.code.sources.tables import FILES
-from nemotron_assets.recipe.code_licences import CodeLicences
-from nemotron_assets.table import content_hash
+from nemotron_assets.recipe.code.licences import CodeLicences
+from nemotron_assets.table.ids import content_hash
 from resources.lakehouse import Lakehouse
 from tests.code.licences.test_traps import CODE, MIT
 

@@ -14,7 +14,7 @@ import pytest
 
 from nemotron_assets.code.licences.decide import decide
 from nemotron_assets.code.licences.excerpts import excerpt
-from nemotron_assets.recipe.code_licences import CodeLicences
+from nemotron_assets.recipe.code.licences import CodeLicences
 from tests.code.licences.test_traps import BSD3, BSD4, CODE, GPL, MIT, comment
 
 RECIPE = CodeLicences()

@@ -13,7 +13,7 @@ from nemotron_assets.code.licences.grants import DoubtKind
 from nemotron_assets.code.licences.library import Scan
 from nemotron_assets.code.licences.rules import RULES, Rule
 from nemotron_assets.code.licences.survey import survey
-from nemotron_assets.recipe.code_licences import CodeLicences
+from nemotron_assets.recipe.code.licences import CodeLicences
 from tests.code.licences.test_mixtures import BUNDLED, nearly, npm, text
 from tests.code.licences.test_traps import BSD3, BSD4, CODE, GPL, MIT, comment
 

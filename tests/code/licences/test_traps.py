@@ -6,7 +6,7 @@ import pytest
 
 from nemotron_assets.code.licences.decide import decide
 from nemotron_assets.code.licences.excerpts import excerpt
-from nemotron_assets.recipe.code_licences import CodeLicences
+from nemotron_assets.recipe.code.licences import CodeLicences
 
 RECIPE = CodeLicences()
 MIT = """MIT License

@@ -6,7 +6,7 @@ import pytest
 
 from nemotron_assets.code.qa.execution import Execution, Executor
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.recipe.code_qa import CodeExecution, CodeProgram
+from nemotron_assets.recipe.code.qa import CodeExecution, CodeProgram
 from resources import sandbox
 from tests.resources.test_sandbox import sandboxed
 
@@ -81,6 +81,6 @@ def test_a_program_that_is_not_there_is_an_error_of_the_recipe():
 
 
 def test_the_published_recipe_runs_nothing():
-    assert load_recipe("nano2").code_qa.execution.run == "off"
+    assert load_recipe("nano2").code.qa.execution.run == "off"
     assert CodeExecution.model_validate({"run": False}).run == "off"  # as YAML reads a bare off
     assert CodeExecution.model_validate({"run": True}).run == "on"

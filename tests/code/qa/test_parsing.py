@@ -13,11 +13,11 @@ from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.prompts import problem_grammar, small_grammar, solution_grammar
 from nemotron_assets.code.qa.snippets import cut
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.recipe.code_qa import LANGUAGES
+from nemotron_assets.recipe.code.qa import LANGUAGES
 from tests.code.qa.codes import CODES
 
-RECIPE = load_recipe("laptop").code_qa
-PUBLISHED = load_recipe("nano2").code_qa
+RECIPE = load_recipe("laptop").code.qa
+PUBLISHED = load_recipe("nano2").code.qa
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

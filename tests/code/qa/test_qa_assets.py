@@ -11,12 +11,13 @@ import pytest
 
 from nemotron_assets.code.qa import assets, checks
 from nemotron_assets.code.qa.parsing import FENCES
+from nemotron_assets.code.qa.partitions import PARTITIONS
 from nemotron_assets.code.qa.tables import QA, SNIPPETS
 from nemotron_assets.code.quality.tables import CURATED
-from nemotron_assets.evaluate.tables import BENCHMARKS
-from nemotron_assets.models import GENERATOR
+from nemotron_assets.evaluate.items.tables import BENCHMARKS
+from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table import all_tables, language_partitions
+from nemotron_assets.stages import all_tables
 from resources.compute import Compute
 from resources.generations import GENERATIONS
 from resources.gpu import Gpu
@@ -72,11 +73,11 @@ def done(tmp_path_factory, embedded_tokenizer):
 
 def _materialised(folder, tokenizer):
     recipe = load_recipe("laptop")
-    snippets = recipe.code_qa.snippets.model_copy(update={"per_file": None, "per_language": 3})
+    snippets = recipe.code.qa.snippets.model_copy(update={"per_file": None, "per_language": 3})
     # Answers of any form, as published; executed, as on a laptop.
-    update = {"snippets": snippets, "attempts": 2, "execution": recipe.code_qa.execution}
-    numbers = load_recipe("nano2").code_qa.model_copy(update=update)
-    recipe = recipe.model_copy(update={"code_qa": numbers})
+    update = {"snippets": snippets, "attempts": 2, "execution": recipe.code.qa.execution}
+    numbers = load_recipe("nano2").code.qa.model_copy(update=update)
+    recipe = recipe.with_sections({"code.qa": numbers})
     lake = Lakehouse(root=str(folder / "lake"), free_disk_mb=0)
     lake.write(CURATED, frame(CURATED, _files()))
     item = {"id": "i", "benchmark": "mbpp", "item": "Mbpp/7", "question": ITEM, "answer": "def f(n): return n"}
@@ -120,7 +121,7 @@ def test_a_snippet_per_function_and_none_of_other_languages(done):
 
 def test_every_language_is_a_partition_and_most_are_written(done):
     _, found, rows, *_ = done
-    assert set(language_partitions.get_partition_keys()) == set(CODES)
+    assert set(PARTITIONS["language"].get_partition_keys()) == set(CODES)
     assert set(rows["language"]) == set(CODES) - {"Go", "Java", "Rust"}
     for language in CODES:
         assert found[language]["every_solution_parses"].passed, found[language]

@@ -14,10 +14,10 @@ import nemotron_assets
 from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.snippets import cut
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.recipe.code_qa import LANGUAGES
+from nemotron_assets.recipe.code.qa import LANGUAGES
 from tests.code.qa.codes import CODES
 
-RECIPE = load_recipe("laptop").code_qa.snippets.model_copy(update={"min_characters": 1})
+RECIPE = load_recipe("laptop").code.qa.snippets.model_copy(update={"min_characters": 1})
 ENDINGS = {
     "Python": (".py",), "C": (".c", ".h"), "C++": (".cc", ".cpp", ".hpp"), "C#": (".cs",), "Java": (".java",),
     "JavaScript": (".js",), "TypeScript": (".ts",), "Go": (".go",), "Rust": (".rs",), "PHP": (".php",),

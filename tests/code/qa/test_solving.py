@@ -11,14 +11,14 @@ from nemotron_assets.code.decontamination import Items
 from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.execution import Executor
 from nemotron_assets.code.qa.solving import rows, text_of
+from nemotron_assets.generation.asking import Tally
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.recipe.code_qa import LANGUAGES
-from nemotron_assets.web.synthetic.asking import Tally
+from nemotron_assets.recipe.code.qa import LANGUAGES
 from resources.generations import Completion
 from tests.code.qa.codes import CODES
 from tests.resources.test_sandbox import sandboxed
 
-PUBLISHED = load_recipe("nano2").code_qa
+PUBLISHED = load_recipe("nano2").code.qa
 PROBLEM = "Two whole numbers are given.\n\n- Return their sum.\n- Negative numbers are allowed."
 ITEM = {
     "benchmark": "humaneval", "item": "HumanEval/999", "answer": "    return sorted(set(numbers))[-2]\n",

@@ -1,4 +1,4 @@
-"""The numbers of `code/quality/numbers.py` that come from the bytes, in plain Python, from their definitions."""
+"""The numbers of `recipe/code/numbers.py` that come from the bytes, in plain Python, from their definitions."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 
 from nemotron_assets.code.quality import signals
 from nemotron_assets.code.quality.generated import is_generated
-from nemotron_assets.recipe.code_quality import CodeQuality
+from nemotron_assets.recipe.code.quality import CodeQuality
 
 RECIPE = CodeQuality()
 APACHE = "".join(f"# {line}\n" for line in ("Copyright 2024 Someone", *["Licensed under the Apache License ..."] * 12))

@@ -8,7 +8,6 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from nemotron_assets import spool
 from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.quality import report
 from nemotron_assets.code.quality.assets import annotations, curated, dropped, screened
@@ -16,9 +15,10 @@ from nemotron_assets.code.quality.audit import forbidden, impossible, leaks, una
 from nemotron_assets.code.quality.checks import CHECKS
 from nemotron_assets.code.quality.tables import ANNOTATIONS, CURATED, DROPPED, SCREENED
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
-from nemotron_assets.evaluate.tables import BENCHMARKS
+from nemotron_assets.evaluate.items.tables import BENCHMARKS
+from nemotron_assets.generation import spool
 from nemotron_assets.recipe import current_recipe
-from nemotron_assets.table import content_hash
+from nemotron_assets.table.ids import content_hash
 from resources.compute import Compute
 from resources.lakehouse import Lakehouse
 from tests.code.quality.test_secrets import PLANTED, drawn
@@ -177,7 +177,7 @@ def test_checks_find_what_is_wrong(house):
     assert unaccounted(files, kept, gone.head(0))["without_fate"] == len(CASES) - 2
     assert unaccounted(files, pl.concat([kept, kept]), gone)["twice"] == 2
     licences, copies = lake.read(LICENSES).scan(), lake.read(DUPLICATES).scan()
-    recipe = current_recipe().code_quality
+    recipe = current_recipe().code.quality
     all_rejected = licences.with_columns(decision=pl.lit("rejected"))
     assert forbidden(kept, all_rejected, copies, numbers, recipe)["not_allowed"] == 2
     assert forbidden(kept, licences, copies, numbers.with_columns(lines=pl.lit(1)), recipe)["against_rules"] == 2

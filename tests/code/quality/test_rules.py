@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nemotron_assets.code.quality import rules
-from nemotron_assets.code.quality.numbers import NUMBERS, WHOLE
-from nemotron_assets.recipe.code_quality import CodeQuality
+from nemotron_assets.recipe.code.numbers import NUMBERS, WHOLE
+from nemotron_assets.recipe.code.quality import CodeQuality
 
 RECIPE = CodeQuality()
 FINE = {

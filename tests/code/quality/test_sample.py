@@ -12,7 +12,6 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from nemotron_assets import spool
 from nemotron_assets.code.licences.assets import licenses
 from nemotron_assets.code.quality.assets import ASSETS
 from nemotron_assets.code.quality.checks import CHECKS
@@ -20,8 +19,9 @@ from nemotron_assets.code.quality.tables import CURATED, DROPPED
 from nemotron_assets.code.sources import assets as sources
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
 from nemotron_assets.evaluate.assets import benchmarks
+from nemotron_assets.generation import spool
 from nemotron_assets.recipe import current_recipe
-from nemotron_assets.recipe.code import CodeSource
+from nemotron_assets.recipe.code.sources import CodeSource
 from resources.compute import Compute
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse
@@ -55,11 +55,11 @@ def planted() -> dict[str, str]:
     return {
         "own/free:LICENSE": mit,
         "own/free:src/leaking.py": leaking()[0],
-        "own/free:src/spool.py": CODE + "\nOWN = 1\n",
-        "own/free:vendor/x/spool.py": CODE + "\nOWN = 2 + 3\n",
+        "own/free:src/generation/spool.py": CODE + "\nOWN = 1\n",
+        "own/free:vendor/x/generation/spool.py": CODE + "\nOWN = 2 + 3\n",
         "own/free:src/made_pb2.py": CODE + "\nOWN = 4 * 5\n",
         "own/copy:LICENSE": mit,
-        "own/copy:spool.py": CODE + "\nOWN = 1\n",
+        "own/copy:generation/spool.py": CODE + "\nOWN = 1\n",
         "own/copy:near.py": renamed + "\nOWN = 1\n",
         "own/none:README.md": "A library.\n",
         "own/none:secret_sauce.py": CODE.upper().replace("DEF ", "def "),
@@ -75,9 +75,9 @@ def corpus(tmp_path_factory):
     ]
     pl.DataFrame(rows).write_parquet(folder / "files.parquet")
     recipe = current_recipe()
-    both = (*recipe.code_sources.sources, CodeSource(name="planted", kind="parquet", path=str(folder)))
-    recipe = recipe.model_copy(
-        update={"code_sources": recipe.code_sources.model_copy(update={"sources": both, "content_model": False})}
+    both = (*recipe.code.sources.sources, CodeSource(name="planted", kind="parquet", path=str(folder)))
+    recipe = recipe.with_sections(
+        {"code.sources": recipe.code.sources.model_copy(update={"sources": both, "content_model": False})}
     )
     lake = Lakehouse(root=str(tmp_path_factory.mktemp("lake")))
     compute = Compute(**{**recipe.compute.model_dump(), "workers": 1})
@@ -86,7 +86,7 @@ def corpus(tmp_path_factory):
         "io_manager": lake,
         "recipe": recipe,
         "compute": compute,
-        "crawl": Crawl.from_recipe(recipe.crawl),
+        "crawl": Crawl.from_recipe(recipe.snapshots.crawl),
     }
     chosen = [
         sources.repositories,
@@ -154,5 +154,7 @@ def test_what_was_planted(corpus):
     compile(clean, "leaking.py", "exec")
     assert {"licence_rejected", "licence_review", "no_licence"} & set(gone["own/none:secret_sauce.py"])
     assert not any(name.startswith("own/none:") for name in kept)
-    assert "vendored" in gone["own/free:vendor/x/spool.py"] and "generated" in gone["own/free:src/made_pb2.py"]
-    assert "duplicate" in gone["own/copy:spool.py"] and "duplicate" in gone["own/copy:near.py"]
+    assert (
+        "vendored" in gone["own/free:vendor/x/generation/spool.py"] and "generated" in gone["own/free:src/made_pb2.py"]
+    )
+    assert "duplicate" in gone["own/copy:generation/spool.py"] and "duplicate" in gone["own/copy:near.py"]

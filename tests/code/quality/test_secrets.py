@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.code.quality.secrets import Found, clean, entropy, secrets
-from nemotron_assets.recipe.code_quality import Secrets
+from nemotron_assets.recipe.code.quality import Secrets
 from tests.code.quality import credentials
 
 RECIPE = Secrets()

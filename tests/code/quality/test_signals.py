@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.code.quality import _passes, signals, syntax
-from nemotron_assets.code.quality.numbers import NUMBERS
-from nemotron_assets.recipe.code_quality import CodeQuality
-from nemotron_assets.recipe.heuristics import Bounds
+from nemotron_assets.recipe.code.numbers import NUMBERS
+from nemotron_assets.recipe.code.quality import CodeQuality
+from nemotron_assets.recipe.web.heuristics import Bounds
 from tests.code.quality.reference import numbers
 
 RECIPE = CodeQuality(unparsed=())

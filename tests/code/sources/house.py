@@ -19,8 +19,10 @@ from nemotron_assets.code.sources.tables import (
     REPOSITORIES,
 )
 from nemotron_assets.recipe import Recipe, current_recipe
-from nemotron_assets.recipe.code import CodeSources
-from nemotron_assets.table import Part, Parts, Table, table_asset
+from nemotron_assets.recipe.code.sources import CodeSources
+from nemotron_assets.table.asset import table_asset
+from nemotron_assets.table.parts import Part, Parts
+from nemotron_assets.table.schema import Table
 from resources.compute import Compute
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse, Reader
@@ -92,13 +94,13 @@ class House(NamedTuple):
         return self.lake.read(table).scan().collect().sort("id")
 
     def run(self, code_sources: CodeSources, *, raise_on_error: bool = True) -> dg.ExecuteInProcessResult:
-        recipe: Recipe = current_recipe().model_copy(update={"code_sources": code_sources})
+        recipe: Recipe = current_recipe().with_sections({"code.sources": code_sources})
         resources = {
             "lake": self.lake,
             "io_manager": self.lake,
             "recipe": recipe,
             "compute": self.compute,
-            "crawl": Crawl.from_recipe(recipe.crawl),
+            "crawl": Crawl.from_recipe(recipe.snapshots.crawl),
         }
         with dg.DagsterInstance.ephemeral() as instance:
             return dg.materialize(

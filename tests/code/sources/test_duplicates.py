@@ -15,7 +15,8 @@ from nemotron_assets.code.sources.duplicates import duplicates_of, licence_rank,
 from nemotron_assets.code.sources.files import file_id, repository_id
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES, REPOSITORIES
 from nemotron_assets.recipe import current_recipe
-from nemotron_assets.table import Part, Parts, content_hash
+from nemotron_assets.table.ids import content_hash
+from nemotron_assets.table.parts import Part, Parts
 from resources.lakehouse import Lakehouse
 
 COMMIT = "a" * 40
@@ -70,7 +71,7 @@ def lake_with(folder, files, repositories=()):
 
 def found(lake, licences=(), misplaced=None, **changes):
     """{(repo, path): row} of the duplicates."""
-    recipe = current_recipe().code_dedup.model_copy(update=changes)
+    recipe = current_recipe().code.dedup.model_copy(update=changes)
     batches = list(duplicates_of(lake.read(FILES), lake.read(REPOSITORIES), recipe, licences, misplaced))
     empty = DUPLICATES.empty()
     rows = pl.concat(
@@ -106,7 +107,7 @@ def test_a_copy_among_other_peoples_code_never_drives_out_the_original(tmp_path)
               "lib/lib": {"updated_at": datetime(2020, 1, 1, tzinfo=UTC)}}  # fmt: skip
     lake = lake_with(tmp_path, [("app/app", "vendor/lib/x.py", TEXT), ("lib/lib", "x.py", TEXT)], newest.items())
     assert set(found(lake)) == {("lib/lib", "x.py")}
-    misplaced = pl.any_horizontal(by_path(current_recipe().code_quality).values())
+    misplaced = pl.any_horizontal(by_path(current_recipe().code.quality).values())
     rows = found(lake, misplaced=misplaced)
     assert set(rows) == {("app/app", "vendor/lib/x.py")}
     assert rows["app/app", "vendor/lib/x.py"]["why"] == "place: x.py before vendor/lib/x.py"

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from nemotron_assets.code.sources.language import _TELLTALE, language_of
-from nemotron_assets.recipe.code import CARD_LANGUAGES
+from nemotron_assets.code.sources.language import language_of
+from nemotron_assets.recipe.code.languages import TELLTALE
+from nemotron_assets.recipe.code.sources import CARD_LANGUAGES
 
 #: A file for each of the card's languages: path, text, what tells it.
 CASES = {
@@ -130,7 +131,7 @@ def test_the_model_is_asked_where_nothing_else_tells():
 def test_text_made_to_be_searched_for_long_is_not():
     """Searches whose time grows with the square of a run of lines took 240 s for these, all together."""
     started = time.process_time()
-    for extension in _TELLTALE:
+    for extension in TELLTALE:
         for unit in ("\n", "\t\n", " ", ":=", "class a ", "function a:", "#if __cplusplus\n", "class\n", "node a:"):
             language_of(f"a.{extension}", unit * (50_000 // len(unit)), model=False)
     assert time.process_time() - started < 60

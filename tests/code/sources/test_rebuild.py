@@ -9,7 +9,7 @@ import pytest
 from nemotron_assets.code.sources.rebuild import OUTCOMES, Rebuilder, metadata_rows, source_at, write
 from nemotron_assets.code.sources.text import decode
 from nemotron_assets.recipe import current_recipe
-from nemotron_assets.table import content_hash
+from nemotron_assets.table.ids import content_hash
 from resources.crawl import Crawl
 from resources.repositories import SourceError
 from tests.conftest import SAMPLE
@@ -21,7 +21,7 @@ TEXTS = {"a.py": b"print(1)\n", "src/b.c": b"\xef\xbb\xbfint b;\n", "d/ü.txt": 
 
 
 def crawl() -> Crawl:
-    return Crawl.from_recipe(current_recipe().crawl)
+    return Crawl.from_recipe(current_recipe().snapshots.crawl)
 
 
 def rows(contents=TEXTS, repo="o/r", commit=COMMIT):
@@ -45,7 +45,7 @@ def test_the_sample_is_made_again_from_its_own_dump():
         for r, c, p, data in dump.select("repo", "commit_id", "rel_path", "content").iter_rows()
         if (text := decode(data, 0.02).text) is not None
     ]
-    of = current_recipe().code_sources
+    of = current_recipe().code.sources
     rebuilder = Rebuilder([source_at("sample", of, crawl())], of)
     for result, row in zip(rebuilder.rebuild(wanted), wanted, strict=True):
         assert content_hash(result.content) == row["content_hash"]

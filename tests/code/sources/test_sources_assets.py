@@ -37,7 +37,7 @@ COMMIT = "aaaaaaaaaabbbbbbbbbbccccccccccdddddddddd"
 def sample(tmp_path_factory):
     """The embedded sample, run once."""
     made = house(tmp_path_factory.mktemp("sample"))
-    result = made.run(current_recipe().code_sources)
+    result = made.run(current_recipe().code.sources)
     yield made, result
     made.compute.close()
 
@@ -101,7 +101,7 @@ def test_every_repository_brings_its_licence(sample):
 def test_running_again_changes_nothing(sample):
     made, _ = sample
     before = {t: made.lake.read(t).content() for t in (FILES, DUPLICATES, METADATA, ATTRIBUTIONS)}
-    again = made.run(current_recipe().code_sources)
+    again = made.run(current_recipe().code.sources)
     assert {t: made.lake.read(t).content() for t in before} == before
     (event,) = (e for e in again.get_asset_materialization_events() if e.asset_key == FILES.asset_key)
     metadata = event.materialization.metadata
@@ -306,7 +306,7 @@ def test_archives_of_a_server_are_fetched_politely_and_missing_ones_counted(tmp_
         hub = source("hub", "github", listed, url=server.url).model_dump()
         result = made.run(limits(sources=[hub], max_unreadable_share=0.5))
         assert failed(result) <= {"every_repository_is_attributed"}
-        assert {agent for _, _, agent, _ in server.requests} == {current_recipe().crawl.user_agent}
+        assert {agent for _, _, agent, _ in server.requests} == {current_recipe().snapshots.crawl.user_agent}
         asked = len(server.requests)
         made.run(limits(sources=[hub], max_unreadable_share=0.5))
         assert len(server.requests) == asked, "a commit that is in was fetched again"
@@ -343,7 +343,7 @@ def test_checks_find_what_is_wrong(shelf, tmp_path):
     made.run(sources_of(shelf))
 
     def outcome(check: dg.AssetChecksDefinition) -> bool:
-        recipe = current_recipe().model_copy(update={"code_sources": sources_of(shelf)})
+        recipe = current_recipe().model_copy(update={"code.sources": sources_of(shelf)})
         resources = {"lake": made.lake, "recipe": recipe}
         (name,) = (key.name for key in check.check_keys)
         arguments = check.node_def.compute_fn.decorated_fn.__annotations__

@@ -1,4 +1,4 @@
-"""From rendered pages to dialogues as Dagster runs them, with a local endpoint and canned answers."""
+"""The assets from rendered pages to dialogues, with a local endpoint that gives canned answers."""
 
 from __future__ import annotations
 
@@ -9,18 +9,27 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from nemotron_assets.evaluate.tables import BENCHMARKS
+from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.math import clean
 from nemotron_assets.math.corpus import assets, checks
 from nemotron_assets.math.corpus.mind import CONVERSATIONS
-from nemotron_assets.math.corpus.tables import CLEANED, CONTAMINATION, DUPLICATES, MIND, NEMOTRON_CC_MATH, QUALITY
+from nemotron_assets.math.corpus.tables import (
+    CLEANED,
+    CONTAMINATION,
+    DUPLICATES,
+    MATH_SCORERS,
+    MATH_WRITER,
+    MIND,
+    NEMOTRON_CC_MATH,
+    QUALITY,
+)
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
-from nemotron_assets.models import MATH_SCORERS, MATH_WRITER, QUALITY_SCORERS
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table import content_hash, row_id
+from nemotron_assets.scorers.training import train_ridge
+from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.web.dedup.tables import DUPLICATES as WEB_DUPLICATES
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
-from nemotron_assets.web.quality import scorers
+from nemotron_assets.web.quality.tables import QUALITY_SCORERS
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.compute import Compute
 from resources.generations import GENERATIONS
@@ -77,7 +86,7 @@ def _pages() -> list[dict]:
 
 
 def _answer(body: dict) -> str:
-    """What a good editor or writer would say; of one page it drops a formula."""
+    """The answer of a good model, except that it drops a formula of one page."""
     asked = body["messages"][-1]["content"]
     if asked.startswith("Turn the text below"):
         style = next(name for name, c in CONVERSATIONS.items() if c.setting in asked)
@@ -92,7 +101,7 @@ def _answer(body: dict) -> str:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, embedded_tokenizer):
-    """The whole room on twelve pages, and then once more."""
+    """All assets of the corpus, materialised twice on twelve pages."""
     folder = tmp_path_factory.mktemp("corpus")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEMOTRON_HOME", str(folder))
@@ -101,16 +110,13 @@ def done(tmp_path_factory, embedded_tokenizer):
 
 def _materialised(folder, tokenizer):
     recipe = load_recipe("laptop")
-    numbers = recipe.math_corpus
+    numbers = recipe.math.corpus
     cleaner = numbers.cleaner.model_copy(update={"max_pages": None, "max_chunks": None, "chunk_tokens": 400})
     release = numbers.release.model_copy(update={"lowest_score": {"3": 0, "4plus": 1}})
     pollution = numbers.contamination.model_copy(update={"max_share": 0.5})
     corpus = {"cleaner": cleaner, "release": release, "contamination": pollution}
-    recipe = recipe.model_copy(
-        update={
-            "math_corpus": numbers.model_copy(update=corpus),
-            "crawl": recipe.crawl.model_copy(update={"source": "elsewhere"}),
-        }
+    recipe = recipe.with_sections(
+        {"math.corpus": numbers.model_copy(update=corpus), "snapshots.crawl.source": "elsewhere"}
     )
     lake = Lakehouse(root=str(folder / "lake"), free_disk_mb=0)
     pages = _pages()
@@ -137,7 +143,7 @@ def _materialised(folder, tokenizer):
     uri, sha256 = lake.put_weights(tokenizer, "math_writer")
     writer = {"id": "w", "name": "editor", "uri": uri, "sha256": sha256, "at": datetime.now(UTC)}
     lake.write(MATH_WRITER, frame(MATH_WRITER, [writer]))
-    made = scorers.train_ridge([p["text"] for p in pages], list(range(12)), [], numbers.quality, folder / "edu")
+    made = train_ridge([p["text"] for p in pages], list(range(12)), [], numbers.quality, folder / "edu")
     uri, sha256 = lake.put_weights(made.folder, "edu")
     rows = [
         {
@@ -177,15 +183,15 @@ def _materialised(folder, tokenizer):
                 selection=chosen,
             )
 
-        def whole():
+        def run_all():
             results = [run([CLEANED.asset_key], SNAPSHOT), run([MATH_SCORERS.asset_key], None)]
             rest = [a.key for a in assets.ASSETS if a.key not in (CLEANED.asset_key, MATH_SCORERS.asset_key)]
             results.append(run(rest, SNAPSHOT))
             return {(e.asset_key.path[-1], e.check_name): e for r in results for e in r.get_asset_check_evaluations()}
 
-        first, asked = whole(), len(endpoint.bodies)
+        first, asked = run_all(), len(endpoint.bodies)
         before = {t: lake.read(t).scan().collect() for t in (CLEANED, QUALITY, NEMOTRON_CC_MATH, MIND)}
-        second = whole()
+        second = run_all()
         yield lake, pages, first, second, asked, len(endpoint.bodies), before
 
 

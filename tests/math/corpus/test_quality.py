@@ -36,7 +36,7 @@ def test_scores_that_are_no_numbers_are_rejected():
 
 
 def test_a_scorer_follows_from_the_recipe_alone():
-    recipe = load_recipe("laptop").math_corpus.quality
+    recipe = load_recipe("laptop").math.corpus.quality
     assert quality.identity(recipe) == quality.identity(recipe.model_copy(update={"batch_rows": 1}))
     assert quality.identity(recipe) != quality.identity(recipe.model_copy(update={"version": 2}))
 

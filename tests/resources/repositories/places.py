@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from nemotron_assets.recipe.code import CodeSource, CodeSources
+from nemotron_assets.recipe.code.sources import CodeSource, CodeSources
 
 LIMITS = CodeSources(max_file_mb=0.1, max_repository_mb=2, max_files=500, max_ratio=50, timeout_s=30)
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nemotron_assets.code.sources.files import as_rows, usable
-from nemotron_assets.recipe.code import CodeSource
+from nemotron_assets.recipe.code.sources import CodeSource
 from resources.crawl import Crawl
 from resources.repositories import GithubArchives, Repository, RepositoryError, SourceError
 from tests.resources.crawl_server import serving

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.table import content_hash
-from nemotron_assets.web.dedup.bitmap import Bitmap
-from nemotron_assets.web.dedup.candidates import COLUMNS, BandIndex
+from nemotron_assets.dedup.bitmap import Bitmap
+from nemotron_assets.dedup.candidates import COLUMNS, BandIndex
+from nemotron_assets.dedup.workspace import workspace
+from nemotron_assets.table.ids import content_hash
 from nemotron_assets.web.dedup.tables import SIGNATURES
-from nemotron_assets.web.dedup.workspace import workspace
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 

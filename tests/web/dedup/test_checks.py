@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from nemotron_assets.recipe import current_recipe, load_recipe
-from nemotron_assets.table import Part, Parts
+from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.web.dedup import checks
 from nemotron_assets.web.dedup.alike import kept_alike
 from nemotron_assets.web.dedup.tables import (
@@ -56,7 +56,7 @@ def lake(right, tmp_path) -> Lakehouse:
 def outcome(check: dg.AssetChecksDefinition, lake: Lakehouse, snapshot: str) -> bool:
     """Whether the check passes, asked without a run around it."""
     function = check.op.compute_fn.decorated_fn
-    recipe = current_recipe().model_copy(update={"dedup": RECIPE})
+    recipe = current_recipe().with_sections({"web.dedup": RECIPE})
     arguments = {"lake": lake, "recipe": recipe}
     wanted = function.__annotations__.keys() & arguments.keys()
     found = function(SimpleNamespace(partition_key=snapshot), **{name: arguments[name] for name in wanted})
@@ -131,7 +131,7 @@ def test_a_missed_pair_is_seen_by_the_sample(lake):
 
 def test_the_published_recipe_links_every_candidate_in_components(tmp_path):
     """Characters, 20 x 13, nothing verified; the similarity to what is kept is measured all the same."""
-    recipe = load_recipe("nano2").dedup.model_copy(update={"memory_mb": 128})
+    recipe = load_recipe("nano2").web.dedup.model_copy(update={"memory_mb": 128})
     lake = Lakehouse(root=str(tmp_path))
     chain = [("a1", "A-1", 0, text(0, 0), "en"), ("b1", "B-2", 0, text(0, 2), "en"), ("c1", "C-3", 0, text(0, 4), "en"),
              ("c2", "C-3", 1, text(0, 6), "en")]  # fmt: skip

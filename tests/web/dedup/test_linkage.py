@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.table import content_hash
-from nemotron_assets.web.dedup.linkage import _DOCUMENTS, _PAIRS, dropped_documents
+from nemotron_assets.dedup.linkage import _DOCUMENTS, _PAIRS, dropped_documents
+from nemotron_assets.table.ids import content_hash
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 SNAPSHOTS = ("A", "B", "C")

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nemotron_assets.similarity.jaccard import jaccard
-from nemotron_assets.similarity.shingles import Shingling, by_characters, shingle_sets
+from nemotron_assets.dedup.jaccard import jaccard
+from nemotron_assets.dedup.shingles import Shingling, by_characters, shingle_sets
 from nemotron_assets.web.dedup.tables import (
     DUPLICATES,
     NEAR_DUPLICATES,

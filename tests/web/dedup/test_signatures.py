@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
+from nemotron_assets.dedup.signatures import signature_parts, signed
 from nemotron_assets.recipe.dedup import Signatures
-from nemotron_assets.web.dedup.signatures import signature_parts, signed
 from nemotron_assets.web.dedup.tables import SIGNATURES
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse
@@ -27,7 +27,7 @@ ROWS = [
 
 def write(lake: Lakehouse, rows) -> tuple[int, int]:
     put(lake, rows, "S")
-    result = lake.write(SIGNATURES, signature_parts(lake.read(DOCUMENTS, "S"), RECIPE), "S")
+    result = lake.write(SIGNATURES, signature_parts(lake.read(DOCUMENTS, "S"), RECIPE, SIGNATURES), "S")
     return result.parts_written, result.parts_skipped
 
 
@@ -64,7 +64,7 @@ def test_a_file_whose_texts_are_all_elsewhere_has_no_part(tmp_path):
 
 def test_the_published_scheme():
     recipe = Signatures(unit="characters", permutations=260, bands=20, rows=13)
-    rows = pl.from_arrow(signed(documents(ROWS), recipe))
+    rows = pl.from_arrow(signed(documents(ROWS), recipe, SIGNATURES))
     assert set(rows["unit"]) == {"characters"}
     assert rows["bands"].bin.size().to_list() == [8 * 20] * 5  # dots and dashes are characters
     assert np.frombuffer(rows["signature"][0], "<u4").size == 260

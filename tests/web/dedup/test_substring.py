@@ -7,7 +7,7 @@ import itertools
 import polars as pl
 import pytest
 
-from nemotron_assets.table import content_hash
+from nemotron_assets.table.ids import content_hash
 from nemotron_assets.web.dedup.tables import REPEATED_SPANS, UNIQUE_DOCUMENTS
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from nemotron_assets.web.dedup.texts import Sets
+from nemotron_assets.dedup.texts import Sets
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse
 from resources.pointreads import values_at

@@ -15,7 +15,7 @@ from nemotron_assets.web.quality import annotate
 from nemotron_assets.web.quality.tables import ANNOTATIONS
 from resources.contract import checked
 
-RECIPE = load_recipe("laptop").quality
+RECIPE = load_recipe("laptop").web.quality
 SETTINGS = RECIPE.annotations.model_copy(update={"documents": 10, "controls": 3, "text_tokens": 20})
 PASSAGES = [f"Passage {n} explains how rain forms from vapour that cools and gathers around dust." for n in range(9)]
 
@@ -135,7 +135,7 @@ def test_the_request_depends_on_what_decides_the_answers():
 
 def test_only_scorers_trained_here_need_annotations():
     assert annotate.needed(RECIPE.scorers) == ["edu_a", "edu_b"]
-    assert annotate.needed(load_recipe("nano2").quality.scorers) == []
+    assert annotate.needed(load_recipe("nano2").web.quality.scorers) == []
 
 
 def test_agreement_says_whether_an_annotator_knows_good_text():

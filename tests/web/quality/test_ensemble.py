@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.recipe.quality import LEVELS
+from nemotron_assets.recipe.web.quality import LEVELS
+from nemotron_assets.scorers.statistics import rank_correlation, wins
 from nemotron_assets.web.quality.ensemble import (
     BUCKETS,
     SCORERS,
@@ -18,13 +19,11 @@ from nemotron_assets.web.quality.ensemble import (
     cut_points,
     judged,
     level_shares,
-    rank_correlation,
     sample,
-    wins,
 )
 
 PERCENTILES = tuple(range(5, 100, 5))
-LOWEST = load_recipe("nano2").quality.lowest_bucket
+LOWEST = load_recipe("nano2").web.quality.lowest_bucket
 
 scores_and_weights = st.lists(
     st.tuples(st.floats(0, 5, allow_nan=False), st.integers(1, 10_000)), min_size=1, max_size=60
@@ -124,7 +123,7 @@ def test_no_documents_have_no_cut_points():
 
 
 def test_the_sample_is_a_share_by_hash_and_bounded():
-    from nemotron_assets.table import row_id
+    from nemotron_assets.table.ids import row_id
 
     rows = pl.DataFrame({"id": [row_id("t", i) for i in range(4_000)], "snapshot": "S", "bytes": 5})
     rows = rows.with_columns(**dict.fromkeys(SCORES, pl.lit(1.0))).lazy()

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.recipe.heuristics import Perplexity
+from nemotron_assets.recipe.web.heuristics import Perplexity
+from nemotron_assets.scorers.references import references
 from nemotron_assets.web.quality import perplexity as models
 from nemotron_assets.web.quality.perplexity import CharacterModel, KenLm, PerplexityError, make, train
-from nemotron_assets.web.quality.scorers import references
 
 RECIPE = Perplexity(model="embedded")
 SMALL = [
@@ -31,7 +31,7 @@ SMALL = [
 
 @pytest.fixture(scope="module")
 def good_texts():
-    return references(load_recipe("laptop").quality.scorers)
+    return references(load_recipe("laptop").web.quality.scorers)
 
 
 class Textbook:

@@ -16,14 +16,16 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from nemotron_assets.models import GENERATOR, QUALITY_SCORERS, generator
+from nemotron_assets.models.assets import generator
+from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table import content_hash, row_id, snapshot_partitions
+from nemotron_assets.snapshots.partitions import snapshot_partitions
+from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.quality import assets as made
 from nemotron_assets.web.quality import checks
 from nemotron_assets.web.quality.ensemble import SCORERS
-from nemotron_assets.web.quality.tables import ANNOTATIONS, QUALITY, QUALITY_SCORES, QUALITY_THRESHOLDS
+from nemotron_assets.web.quality.tables import ANNOTATIONS, QUALITY, QUALITY_SCORERS, QUALITY_SCORES, QUALITY_THRESHOLDS
 from resources.compute import Compute
 from resources.generations import GENERATIONS
 from resources.gpu import Gpu
@@ -91,11 +93,11 @@ class House:
         recipe = load_recipe("laptop")
         llm = recipe.llm.model_copy(update={"engine": "openai", "base_url": base_url, "model": "canned"})
         sizes = {"documents": 20, "controls": 4, "text_tokens": 400, "min_over_shuffled": 0.5}
-        scorers = recipe.quality.scorers.model_copy(update={"crawl_documents": 40, "features_log2": 12})
-        quality = recipe.quality.model_copy(
-            update={"annotations": recipe.quality.annotations.model_copy(update=sizes), "scorers": scorers}
+        scorers = recipe.web.quality.scorers.model_copy(update={"crawl_documents": 40, "features_log2": 12})
+        quality = recipe.web.quality.model_copy(
+            update={"annotations": recipe.web.quality.annotations.model_copy(update=sizes), "scorers": scorers}
         )
-        self.recipe = recipe.model_copy(update={"llm": llm, "quality": quality})
+        self.recipe = recipe.with_sections({"llm": llm, "web.quality": quality})
         self.gpu = Gpu.from_recipe(llm)
         self.compute = Compute(workers=1)
 
@@ -228,8 +230,8 @@ def test_running_again_changes_nothing_and_asks_nobody(house, endpoint):
 
 def test_published_scorers_need_no_annotations(house, endpoint):
     recipe, asked = house.recipe, len(endpoint.bodies)
-    scorers = recipe.quality.scorers.model_copy(update={"edu_a": "a/b", "edu_b": "c/d"})
-    house.recipe = recipe.model_copy(update={"quality": recipe.quality.model_copy(update={"scorers": scorers})})
+    scorers = recipe.web.quality.scorers.model_copy(update={"edu_a": "a/b", "edu_b": "c/d"})
+    house.recipe = recipe.with_sections({"web.quality.scorers": scorers})
     try:
         house.run(made.annotations)
         assert house.rows(ANNOTATIONS).is_empty() and len(endpoint.bodies) == asked
@@ -261,8 +263,8 @@ def test_cut_points_are_computed_again_on_purpose(house):
     """Runs after the second snapshot is in, so the new set is from both, and the old one stays."""
     assert house.rows(QUALITY, SECOND).height, "the test above brings the second snapshot in"
     before, recipe = house.rows(QUALITY_THRESHOLDS), house.recipe
-    thresholds = recipe.quality.thresholds.model_copy(update={"version": 2})
-    house.recipe = recipe.model_copy(update={"quality": recipe.quality.model_copy(update={"thresholds": thresholds})})
+    thresholds = recipe.web.quality.thresholds.model_copy(update={"version": 2})
+    house.recipe = recipe.with_sections({"web.quality.thresholds": thresholds})
     try:
         house.run(made.quality_thresholds)
         after = house.rows(QUALITY_THRESHOLDS)
@@ -279,8 +281,8 @@ def test_cut_points_are_computed_again_on_purpose(house):
 
 def test_another_version_of_a_scorer_makes_earlier_scores_unusable_until_scored_again(house):
     recipe = house.recipe
-    scorers = recipe.quality.scorers.model_copy(update={"version": 2})
-    house.recipe = recipe.model_copy(update={"quality": recipe.quality.model_copy(update={"scorers": scorers})})
+    scorers = recipe.web.quality.scorers.model_copy(update={"version": 2})
+    house.recipe = recipe.with_sections({"web.quality.scorers": scorers})
     try:
         house.run(made.quality_scorers)
         assert house.rows(QUALITY_SCORERS).sort("name", "version")["version"].to_list() == ["1", "2"] * 3
@@ -350,11 +352,11 @@ def test_the_embedded_model_answers_with_marks(tmp_path, monkeypatch):
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
     with dg.DagsterInstance.ephemeral() as instance:
         house = House(tmp_path, instance, "http://unused")
-        quality = house.recipe.quality
+        quality = house.recipe.web.quality
         sizes = {"documents": 10, "controls": 1, "text_tokens": 40}
         annotations = quality.annotations.model_copy(update=sizes)
-        house.recipe = load_recipe("laptop").model_copy(
-            update={"quality": quality.model_copy(update={"annotations": annotations})}
+        house.recipe = load_recipe("laptop").with_sections(
+            {"web.quality": quality.model_copy(update={"annotations": annotations})}
         )
         house.gpu = Gpu.from_recipe(house.recipe.llm)
         house.add(FIRST, range(24))

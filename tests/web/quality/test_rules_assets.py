@@ -11,18 +11,18 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from nemotron_assets.models import PERPLEXITY
 from nemotron_assets.recipe import current_recipe
-from nemotron_assets.table import content_hash, row_id, snapshot_partitions
+from nemotron_assets.snapshots.partitions import snapshot_partitions
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.text.heuristics import NUMBERS
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.quality.assets import curated, measures, multilingual, perplexity, verdicts
 from nemotron_assets.web.quality.checks import CHECKS
-from nemotron_assets.web.quality.heuristics import NUMBERS
-from nemotron_assets.web.quality.tables import CURATED, MEASURES, MULTILINGUAL, QUALITY, VERDICTS
+from nemotron_assets.web.quality.tables import CURATED, MEASURES, MULTILINGUAL, PERPLEXITY, QUALITY, VERDICTS
 from resources.compute import Compute
 from resources.crawl import SAMPLE
 from resources.lakehouse import Lakehouse
-from tests.web.quality.reference import numbers
+from tests.text.reference import numbers
 
 SNAPSHOT = "CC-MAIN-2024-51"
 TABLES = (MEASURES, VERDICTS, CURATED, MULTILINGUAL)
@@ -144,7 +144,7 @@ def test_measures_are_those_of_the_text(house):
     lake, *_ = house
     rows = {row["document"]: row for row in rows_of(lake, MEASURES).iter_rows(named=True)}
     assert set(rows) == set(DOCUMENTS) - {"welsh"}
-    strings = current_recipe().measures
+    strings = current_recipe().web.measures
     for name, row in rows.items():
         language, text, *_ = DOCUMENTS[name]
         assert {number: row[number] for number in NUMBERS} == numbers(text, strings)
@@ -261,5 +261,5 @@ def test_a_changed_bound_reads_no_text():
     """The numbers do not depend on the bounds, only on the strings they are made with and on the languages."""
     sections = {a.key.path[-1]: a.metadata_by_key[a.key]["recipe_sections"].split(", ") for a in ASSETS}
     assert sections["verdicts"] == ["heuristics"]
-    assert "heuristics.languages" in sections["measures"]
-    assert not {"heuristics", "heuristics.rules", "heuristics.levels"} & set(sections["measures"])
+    assert "web.heuristics.languages" in sections["measures"]
+    assert not {"heuristics", "web.heuristics.rules", "web.heuristics.levels"} & set(sections["measures"])

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.recipe.heuristics import Bounds, Heuristics, Rules
-from nemotron_assets.recipe.quality import LEVELS
-from nemotron_assets.web.quality.heuristics import NUMBERS, WHOLE
+from nemotron_assets.recipe.web.heuristics import Bounds, Heuristics, Rules
+from nemotron_assets.recipe.web.quality import LEVELS
+from nemotron_assets.text.heuristics import NUMBERS, WHOLE
 from nemotron_assets.web.quality.verdicts import failed_rules, funnel, funnel_table, kept_rows, verdicts
 
 RECIPE = Heuristics()
@@ -92,7 +92,7 @@ def test_rules_of_a_language(language):
 
 
 def test_every_rule_switched_off_is_explained_by_the_recipe():
-    off = load_recipe("nano2").heuristics.switched_off
+    off = load_recipe("nano2").web.heuristics.switched_off
     assert set(off) == set(RECIPE.languages)
     for names in off.values():
         assert set(names) <= set(Rules.model_fields)

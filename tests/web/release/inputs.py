@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from nemotron_assets.table import content_hash, row_id
+from nemotron_assets.table.ids import content_hash, row_id
 
 LEVELS = ("high", "medium_high", "medium", "medium_low", "low")
 PROMPTS = ("wikipedia", "distill", "extract_knowledge", "knowledge_list")

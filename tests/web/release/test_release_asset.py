@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table import all_tables, content_hash, row_id, snapshot_partitions
+from nemotron_assets.snapshots.partitions import snapshot_partitions
+from nemotron_assets.stages import all_tables
+from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.release.assets import nemotron_cc_v2
 from nemotron_assets.web.release.checks import CHECKS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from nemotron_assets.table import content_hash, row_id
+from nemotron_assets.table.ids import content_hash, row_id
 
 SNAPSHOT = "CC-MAIN-2024-51"
 

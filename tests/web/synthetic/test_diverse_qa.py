@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nemotron_assets.generation.asking import Tally, frames
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.web.synthetic import diverse_qa
-from nemotron_assets.web.synthetic.asking import Tally, frames
 from nemotron_assets.web.synthetic.diverse_qa import keep, output_format, parse
 from nemotron_assets.web.synthetic.passages import Segment, passages, room
 from nemotron_assets.web.synthetic.prompts import DIVERSE_QA as PROMPT
@@ -22,7 +22,7 @@ from resources.lakehouse import Lakehouse
 from tests.resources.endpoint import Endpoint, completion
 from tests.web.synthetic.canned import animals, words
 
-RECIPE = load_recipe("nano2").diverse_qa
+RECIPE = load_recipe("nano2").web.diverse_qa
 SMALL = RECIPE.model_copy(
     update={"max_segments": 1, "max_questions": 3, "max_question_characters": 140, "max_answer_characters": 160}
 )

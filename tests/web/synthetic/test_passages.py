@@ -13,7 +13,7 @@ from nemotron_assets.recipe import RecipeError, load_recipe
 from nemotron_assets.web.synthetic.passages import passages, room, segments
 from tests.web.synthetic.canned import animals, words
 
-LIMITS = load_recipe("nano2").rephrased.wikipedia
+LIMITS = load_recipe("nano2").web.rephrased.wikipedia
 
 
 def _limits(**changes):

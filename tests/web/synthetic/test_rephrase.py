@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nemotron_assets.generation.asking import Tally, frames
 from nemotron_assets.recipe import RecipeError, load_recipe
-from nemotron_assets.table import row_id
+from nemotron_assets.table.ids import row_id
 from nemotron_assets.web.synthetic import rephrase
-from nemotron_assets.web.synthetic.asking import Tally, frames
 from nemotron_assets.web.synthetic.passages import passages, room
 from nemotron_assets.web.synthetic.prompts import PROMPTS
 from nemotron_assets.web.synthetic.tables import REPHRASED
@@ -22,7 +22,7 @@ from resources.lakehouse import Lakehouse
 from tests.resources.endpoint import Endpoint, completion
 from tests.web.synthetic.canned import animals
 
-NANO2, LAPTOP = load_recipe("nano2").rephrased, load_recipe("laptop").rephrased
+NANO2, LAPTOP = load_recipe("nano2").web.rephrased, load_recipe("laptop").web.rephrased
 NAMES = list(NANO2.prompts())
 # Short lines, so that Hypothesis gets from one end of the grammar to the other.
 TINY = {

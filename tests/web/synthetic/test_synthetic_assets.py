@@ -6,9 +6,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from nemotron_assets.models import GENERATOR, generator
+from nemotron_assets.models.assets import generator
+from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table import Reject
+from nemotron_assets.table.parts import Reject, Rejects
 from nemotron_assets.web.quality.tables import CURATED
 from nemotron_assets.web.synthetic.assets import diverse_qa, rephrased
 from nemotron_assets.web.synthetic.checks import CHECKS, pairs_are_whole, rephrasings_are_whole
@@ -50,11 +51,13 @@ def test_assets_write_with_the_embedded_model_and_repeat_nothing(tmp_path, monke
     recipe = load_recipe("laptop")
     lake, gpu = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0), Gpu.from_recipe(recipe.llm)
     short = {"max_output_tokens": 96, "min_tokens_after": 5}
-    prompts = {name: p.model_copy(update=short) for name, p in recipe.rephrased.prompts().items()}
-    recipe = recipe.model_copy(
-        update={
-            "rephrased": recipe.rephrased.model_copy(update=prompts),
-            "diverse_qa": recipe.diverse_qa.model_copy(update={"max_questions": 1, **short, "min_tokens_after": 50}),
+    prompts = {name: p.model_copy(update=short) for name, p in recipe.web.rephrased.prompts().items()}
+    recipe = recipe.with_sections(
+        {
+            "web.rephrased": recipe.web.rephrased.model_copy(update=prompts),
+            "web.diverse_qa": recipe.web.diverse_qa.model_copy(
+                update={"max_questions": 1, **short, "min_tokens_after": 50}
+            ),
         }
     )
     documents = pl.concat([animals("fox", "carp", lines=2), animals("toad", level="low", lines=2)])
@@ -138,7 +141,7 @@ def test_checks_find_rows_that_are_not_whole(tmp_path, changes, fault):
 
 def test_share_of_unusable_answers_is_judged_by_the_recipe(tmp_path):
     lake, recipe = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0), load_recipe("nano2")
-    rejects = lake.rejects(REPHRASED, SNAPSHOT)
+    rejects = Rejects()
     for n in range(2):
         rejects.add(Reject(f"bad{n}", "truncated", "distill"))
     rows = [_rephrasing("fox", generation_ids=["g1", "g2", "g3"]), _rephrasing("owl")]

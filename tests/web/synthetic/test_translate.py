@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.recipe import RecipeError, load_recipe
-from nemotron_assets.recipe.translation import LANGUAGES, Translation
-from nemotron_assets.web import language
+from nemotron_assets.recipe.web.translation import LANGUAGES, Translation
+from nemotron_assets.text import language
 from nemotron_assets.web.synthetic.protect import protect
 from nemotron_assets.web.synthetic.tables import TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
 from nemotron_assets.web.synthetic.translate import (
@@ -37,7 +37,7 @@ from nemotron_assets.web.synthetic.translate import (
 from resources.generations import Completion
 from tests.web.synthetic.owls import LINES, SAMPLE, TRANSLATIONS, asked, good_answer
 
-RECIPE = load_recipe("nano2").translation
+RECIPE = load_recipe("nano2").web.translation
 detect = functools.partial(language.detect, model="lite", characters=4_000)
 ROW = {"id": "owl", "snapshot": "S", "text": SAMPLE}
 URL = "https://owls.example/life?age=10"

@@ -13,8 +13,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from nemotron_assets.models import GENERATOR
-from nemotron_assets.table import table_asset
+from nemotron_assets.models.tables import GENERATOR
+from nemotron_assets.table.asset import table_asset
 from nemotron_assets.web.synthetic.assets import translated_diverse_qa
 from nemotron_assets.web.synthetic.checks import (
     every_language_attempted,

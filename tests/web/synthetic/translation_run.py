@@ -8,14 +8,16 @@ from pathlib import Path
 
 import polars as pl
 
-from nemotron_assets.models import GENERATOR
+from nemotron_assets.generation.writing import Writer
+from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import Recipe, load_recipe
-from nemotron_assets.table import row_id
-from nemotron_assets.web.synthetic.tables import DIVERSE_QA, TRANSLATED_DIVERSE_QA
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.parts import Rejects
+from nemotron_assets.web.synthetic.tables import DIVERSE_QA
 from nemotron_assets.web.synthetic.translations import SnapshotTranslations
-from nemotron_assets.web.synthetic.writing import Writer
 from resources.gpu import Gpu
 from resources.lakehouse import Lakehouse
+from tests.sql.lake import frame
 from tests.web.synthetic.owls import SAMPLE
 
 SNAPSHOT = "CC-MAIN-2024-51"
@@ -24,8 +26,8 @@ SNAPSHOT = "CC-MAIN-2024-51"
 def recipe(**update: object) -> Recipe:
     """The laptop's recipe with all lines of all samples; `update` changes its section `translation`."""
     laptop = load_recipe("laptop")
-    own = laptop.translation.model_copy(update={"max_samples": None, "max_lines": None} | update)
-    return laptop.model_copy(update={"translation": own})
+    own = laptop.web.translation.model_copy(update={"max_samples": None, "max_lines": None} | update)
+    return laptop.with_sections({"web.translation": own})
 
 
 def fill(lake: Lakehouse, tokenizer: Path, samples: int = 1) -> None:
@@ -51,9 +53,7 @@ def fill(lake: Lakehouse, tokenizer: Path, samples: int = 1) -> None:
     )
     uri, sha256 = lake.put_weights(tokenizer, "tokenizer")
     row = {"id": "model", "name": "canned", "uri": uri, "sha256": sha256, "parameters": None, "dtype": "bfloat16"}
-    schema = GENERATOR.empty().schema
-    frame = pl.DataFrame([row | {"at": None}], schema=schema).with_columns(at=pl.lit(0).cast(schema["at"]))
-    lake.write(GENERATOR, frame)
+    lake.write(GENERATOR, frame(GENERATOR, [row]))
 
 
 if __name__ == "__main__":
@@ -62,5 +62,4 @@ if __name__ == "__main__":
     writer = Writer(
         lake.read(GENERATOR), Gpu(backend="openai", base_url=url, concurrency=2), lake, run_id="killed", log=print
     )
-    reject = lake.rejects(TRANSLATED_DIVERSE_QA, SNAPSHOT).add
-    SnapshotTranslations(lake.read(DIVERSE_QA, SNAPSHOT), recipe(), writer, reject)
+    SnapshotTranslations(lake.read(DIVERSE_QA, SNAPSHOT), recipe(), writer, Rejects().add)

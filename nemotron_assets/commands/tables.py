@@ -1,0 +1,136 @@
+"""What is in the lake: every declared table with its size, version and age; one table with columns and history.
+
+Sizes come from the Delta logs, so that nothing is scanned.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from nemotron_assets.stages import all_tables
+from nemotron_assets.table.schema import Table
+from resources.warehouse import Warehouse, WarehouseError
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One table as its log describes it. `written` is the last commit's time."""
+
+    rows: int
+    bytes: int
+    files: int
+    version: int
+    partitions: int | None
+    written: datetime
+    history: list[dict[str, Any]]
+
+
+def facts(warehouse: Warehouse, table: Table, history: int = 1) -> Facts | None:
+    """Size, version and the last commits of a table; None if it is not in the lake."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from deltalake import DeltaTable
+
+    if not warehouse.exists(table):
+        return None
+    delta = DeltaTable(warehouse.table_path(table), storage_options=warehouse.storage_options or None)
+    actions = pa.table(delta.get_add_actions(flatten=True))
+    commits = delta.history(history)
+    column = f"partition.{table.partition_by}"
+    return Facts(
+        rows=pc.sum(actions["num_records"]).as_py() or 0,
+        bytes=pc.sum(actions["size_bytes"]).as_py() or 0,
+        files=actions.num_rows,
+        version=delta.version(),
+        partitions=pc.count_distinct(actions[column]).as_py() if column in actions.column_names else None,
+        written=datetime.fromtimestamp(commits[0]["timestamp"] / 1000, UTC),
+        history=commits,
+    )
+
+
+def all_facts(warehouse: Warehouse) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """Column names and one row per declared table, in the order of the graph."""
+    names = ("table", "rows", "bytes", "files", "version", "partitions", "last written (UTC)", "description")
+    lines = []
+    for name, table in all_tables().items():
+        found = facts(warehouse, table)
+        if found is None:
+            lines.append((name, None, None, None, None, None, "not written yet", table.description))
+        else:
+            lines.append(
+                (
+                    name,
+                    found.rows,
+                    found.bytes,
+                    found.files,
+                    found.version,
+                    found.partitions,
+                    found.written,
+                    table.description,
+                )
+            )
+    return names, lines
+
+
+def find(name: str) -> Table:
+    """A declared table by name, as web.documents or web/documents; WarehouseError names the nearest ones."""
+    tables = all_tables()
+    wanted = name.replace("/", ".")
+    if wanted not in tables:
+        near = difflib.get_close_matches(wanted, tables, 3, 0.4) or sorted(tables)
+        raise WarehouseError(f"there is no table {name!r}; perhaps {', '.join(near)}")
+    return tables[wanted]
+
+
+def print_table_facts(warehouse: Warehouse, table: Table, commits: int = 10) -> None:
+    """One table: what it is, its columns and what they mean, its last commits."""
+    from nemotron_assets.commands.sql import print_table
+
+    found = facts(warehouse, table, commits)
+    print(f"{table.full_name}: {table.description}")
+    print(f"{warehouse.table_path(table)}")
+    made_of = [f"key {', '.join(table.key)}"]
+    made_of += [f"partitioned by {table.partition_by}"] if table.partition_by else []
+    made_of += [f"written in parts by {table.part_by}"] if table.part_by else []
+    made_of += [f"made from {', '.join(table.parents)}"] if table.parents else []
+    print("; ".join(made_of))
+    if found:
+        print(f"{found.rows:,} rows, {found.bytes:,} bytes in {found.files:,} files, Delta version {found.version}")
+    else:
+        print("not written yet")
+    print()
+    print_table(
+        ("column", "type", "meaning"),
+        [(c.name, c.dtype + ("?" if c.nullable else ""), c.meaning) for c in table.columns],
+    )
+    if found:
+        print()
+        print_table(
+            ("version", "when (UTC)", "operation", "rows added", "rows removed", "run"),
+            list(map(_commit, found.history)),
+        )
+
+
+def _commit(commit: dict[str, Any]) -> tuple[Any, ...]:
+    metrics = commit.get("operationMetrics") or {}
+    return (
+        commit.get("version"),
+        datetime.fromtimestamp(commit["timestamp"] / 1000, UTC),
+        commit.get("operation"),
+        metrics.get("num_added_rows"),
+        metrics.get("num_deleted_rows", metrics.get("num_copied_rows")),
+        commit.get("dagster_run_id"),
+    )
+
+
+def print_tables(name: str | None) -> None:
+    """What `nemotron tables` does: one table in full, or all in brief, of the lake in use."""
+    from nemotron_assets.commands.sql import print_table
+
+    if name:
+        print_table_facts(Warehouse(), find(name))
+    else:
+        print_table(*all_facts(Warehouse()))

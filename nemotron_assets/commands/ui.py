@@ -1,0 +1,66 @@
+"""Starts Dagster's webserver and daemon for this project, on the loopback interface only.
+
+Both are children of this process: a signal ends all three, and when one of them ends the other is ended too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from nemotron_assets.commands.runner import PROJECT, instance
+from resources.processes import die_with_parent
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def main() -> int:
+    """Run both until one ends or a signal comes; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", choices=LOOPBACK)
+    parser.add_argument("--port", default="3000")
+    args = parser.parse_args()
+    instance().dispose()
+    workspace = ["-w", str(PROJECT / "workspace.yaml")]
+    programs = [
+        ["dagster-webserver", "-h", args.host, "-p", args.port, *workspace],
+        ["dagster-daemon", "run", *workspace],
+    ]
+    folder = Path(sys.executable).parent
+    children = [
+        subprocess.Popen([str(folder / program), *rest], cwd=PROJECT, preexec_fn=_begin) for program, *rest in programs
+    ]
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    print(f"Dagster: http://{args.host}:{args.port}  (Ctrl-C ends it)", flush=True)
+    try:
+        while all(child.poll() is None for child in children):
+            time.sleep(0.5)
+        return max(child.poll() or 0 for child in children)
+    finally:
+        for child in children:
+            child.terminate()
+        for child in children:
+            try:
+                child.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def _begin() -> None:
+    """In a child before its program starts: it ends with its parent, and is not told of the terminal's Ctrl-C."""
+    die_with_parent(by=signal.SIGTERM)
+    os.setpgrp()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Keeps `web.duplicates` right over all snapshots, in whatever order they arrive.
+
+A snapshot's duplicates depend on the documents and pairs of that and of earlier snapshots; where whole components are
+linked, of later ones as well. When a snapshot arrives or changes, the partitions of the others it may concern are
+looked at again, and those whose rows change are rewritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nemotron_assets.dedup.arrivals import Rewritten, taking_part
+from nemotron_assets.dedup.family import Family
+from nemotron_assets.dedup.linkage import DOCUMENT_COLUMNS, PAIR_COLUMNS, dropped_documents
+from nemotron_assets.dedup.texts import Sets
+from nemotron_assets.generation.spool import Spool
+from nemotron_assets.recipe.dedup import Dedup
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.schema import Table
+from resources.contract import ContentHash, checked
+from resources.lakehouse import Lakehouse
+
+
+def duplicates_of(
+    snapshot: str, lake: Lakehouse, recipe: Dedup, tables: Family, arriving: str | None = None
+) -> Iterator[pl.DataFrame]:
+    """The rows of one partition of `web.duplicates`, from the documents and pairs that are in the lake now.
+
+    `arriving` is the snapshot that is being made, if it is another one: it takes part although it is not in yet.
+    """
+    here = taking_part(lake, tables.duplicates, arriving or snapshot, tables.documents)
+    here = [other for other in here if other <= snapshot or recipe.linkage == "components"]
+    if snapshot not in here:  # it has no documents
+        return
+    documents, pairs = lake.read(tables.documents, here), lake.read(tables.near_duplicates, here)
+    frames = dropped_documents(
+        documents.within(snapshot).batches(DOCUMENT_COLUMNS, batch_size=65_536, keep_memory=True),
+        documents.scan().filter(pl.col("snapshot") != snapshot),
+        (_among(batch, here) for batch in pairs.batches(PAIR_COLUMNS, batch_size=65_536, keep_memory=True)),
+        linkage=recipe.linkage,
+        memory_mb=recipe.memory_mb,
+        measure=lambda missing: _measure(missing, lake, recipe, tables),
+    )
+    for frame in frames:
+        yield _rows(frame, snapshot, tables.duplicates)
+
+
+def rewrite_others(
+    snapshot: str,
+    lake: Lakehouse,
+    recipe: Dedup,
+    tables: Family,
+    *,
+    run_id: str = "",
+    code_version: str = "",
+    announce: Callable[[list[Rewritten]], None] = lambda rewritten: None,
+) -> list[Rewritten]:
+    """Bring the partitions of other snapshots up to date with `snapshot`, which arrived or changed; those changed."""
+    rewritten, table = [], tables.duplicates
+    for other in taking_part(lake, table, snapshot, tables.documents):
+        if other == snapshot or (other < snapshot and recipe.linkage == "direct"):
+            continue
+        # Looked at first and written only if different: an unchanged partition must not get a new version.
+        content, rows = ContentHash(table), Spool()
+        rows.add(table.empty())
+        made = checked(table, duplicates_of(other, lake, recipe, tables, arriving=snapshot), other)
+        for batch in content.counting(made):
+            rows.add(pl.from_arrow(batch))
+        if content.value == lake.marker(lake.open(table), "data", other, ""):
+            continue
+        result = lake.write(table, rows.batches(), other, run_id=run_id, code_version=code_version)
+        rewritten.append(Rewritten(other, result))
+    announce(rewritten)
+    return rewritten
+
+
+def _among(pairs: pa.RecordBatch, snapshots: list[str]) -> pa.RecordBatch:
+    return pairs.filter(pc.is_in(pairs.column("other_snapshot"), pa.array(snapshots, pa.large_string())))
+
+
+def _measure(pairs: pl.DataFrame, lake: Lakehouse, recipe: Dedup, tables: Family) -> pl.DataFrame:
+    """Similarities of pairs of documents, whose texts are looked up snapshot by snapshot."""
+    sets = Sets(recipe.signatures)
+    both = pl.concat(
+        [pairs.select("document", "snapshot"), pairs.select(document="other", snapshot="other_snapshot")]
+    ).unique()
+    for (snapshot,), documents in both.group_by("snapshot"):
+        sets.add(lake.read(tables.documents, snapshot), documents["document"])
+    return next(iter(sets.similarities([pairs], "document", "other")))
+
+
+def _rows(found: pl.DataFrame, snapshot: str, to: Table) -> pl.DataFrame:
+    return found.with_columns(
+        id=pl.Series([row_id(to.full_name, document) for document in found["id"]], dtype=pl.String),
+        parents=pl.concat_list("id"),
+        snapshot=pl.lit(snapshot),
+    ).select(to.column_names)

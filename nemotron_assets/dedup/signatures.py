@@ -1,0 +1,118 @@
+"""A snapshot's distinct texts as parts of `web.signatures`: who is signed, and with what.
+
+A text that is in a snapshot several times is signed once, at its earliest document by (fetched_at, id). The documents
+of a WARC file are one part; it is made again when the file's documents change, or which of them are the earliest.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nemotron_assets.dedup.minhash import NO_BAND, bands, sign
+from nemotron_assets.dedup.shingles import DEFINITION, Shingling
+from nemotron_assets.dedup.workspace import load, workspace
+from nemotron_assets.recipe.dedup import Dedup, Signatures
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Parts
+from nemotron_assets.table.schema import Table
+from resources.lakehouse import Reader
+
+_SEEN = pa.schema(
+    [
+        ("id", pa.large_string()),
+        ("warc_file", pa.large_string()),
+        ("fetched_at", pa.timestamp("us", tz="UTC")),
+        ("content_hash", pa.large_string()),
+    ]
+)
+_EARLIEST = """
+select earliest.warc_file, earliest.id from (
+    select min(struct_pack(fetched_at, id, warc_file)) as earliest from stream group by content_hash
+)
+order by all
+"""
+_SIGNED = ("id", "snapshot", "warc_file", "fetched_at", "content_hash", "language", "characters", "text")
+
+
+def scheme(recipe: Signatures) -> str:
+    """Everything two signatures must have in common to be compared, in words."""
+    return f"{DEFINITION}; {recipe.scheme}"
+
+
+def shingling(recipe: Signatures) -> Shingling:
+    """What the recipe says a shingle is."""
+    return Shingling(recipe.unit, recipe.word_shingle, recipe.character_shingle)
+
+
+def by_characters(languages: pl.Series, recipe: Signatures) -> np.ndarray:
+    """bool per text: whether its shingles are of characters, because of its language or for all."""
+    return (languages.is_in(recipe.character_languages) | (recipe.unit == "characters")).fill_null(False).to_numpy()
+
+
+def signed(documents: pl.DataFrame, recipe: Signatures, to: Table) -> pa.Table:
+    """Rows of `web.signatures`, or of a table like it, from rows of `web.documents`."""
+    mask = by_characters(documents["language"], recipe)
+    signatures = sign(documents["text"], shingling(recipe), mask, permutations=recipe.permutations, seed=recipe.seed)
+    of_bands = bands(signatures, recipe.bands, recipe.rows)
+    # A text without shingles has no bands, so that nothing can be joined with it.
+    some = of_bands[:, 0] != NO_BAND
+    rows = documents.select(
+        pl.Series("id", [row_id(to.full_name, document) for document in documents["id"]], dtype=pl.String),
+        pl.concat_list("id").alias("parents"),
+        "snapshot",
+        "warc_file",
+        "fetched_at",
+        "content_hash",
+        "language",
+        "characters",
+        pl.Series("unit", np.where(mask, "characters", "words"), dtype=pl.String),
+        pl.lit(scheme(recipe)).alias("scheme"),
+    )
+    table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+    table = table.append_column("signature", _bytes(signatures.astype("<u4"), np.full(len(rows), recipe.permutations)))
+    table = table.append_column("bands", _bytes(of_bands[some].astype("<i8"), np.where(some, recipe.bands, 0)))
+    return table.select(to.column_names)
+
+
+def _bytes(values: np.ndarray, counts: np.ndarray) -> pa.Array:
+    """The next counts[k] of the values as the bytes of row k."""
+    ends = np.concatenate([[0], np.cumsum(counts)]) * values.itemsize
+    buffers = [None, pa.py_buffer(ends.astype(np.int64)), pa.py_buffer(np.ascontiguousarray(values).reshape(-1))]
+    return pa.Array.from_buffers(pa.large_binary(), len(counts), buffers)
+
+
+def signature_parts(documents: Reader, recipe: Dedup, to: Table) -> Parts:
+    """The parts of a snapshot's partition of `web.signatures`, or of a table like it. Memory: the ids of one WARC
+    file's documents, a batch of their texts, and the join's `memory_mb`."""
+    return Parts(_parts(documents, recipe, to))
+
+
+def _parts(documents: Reader, recipe: Dedup, to: Table) -> Iterator[Part]:
+    with workspace(recipe.memory_mb) as connection:
+        load(
+            connection,
+            "earliest",
+            _SEEN,
+            documents.batches(_SEEN.names, batch_size=65_536, keep_memory=True),
+            _EARLIEST,
+        )
+        for file, content in documents.parts().items():
+            chosen = connection.execute("select id from earliest where warc_file = ? order by id", [file])
+            ids = chosen.to_arrow_table()["id"].combine_chunks()
+            if not len(ids):
+                continue
+            fingerprint = f"{content or documents.version}:{content_hash(''.join(ids.to_pylist()))}"
+            yield Part(file, fingerprint, functools.partial(_sign, documents.part(file), ids, recipe.signatures, to))
+
+
+def _sign(documents: Reader, ids: pa.Array, recipe: Signatures, to: Table) -> Iterator[pa.Table]:
+    for batch in documents.batches(_SIGNED, batch_size=recipe.batch_rows):
+        mine = batch.filter(pc.is_in(batch.column("id"), value_set=ids))
+        if mine.num_rows:
+            yield signed(pl.from_arrow(mine), recipe, to)

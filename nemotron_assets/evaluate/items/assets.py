@@ -1,0 +1,20 @@
+"""The asset of benchmark items."""
+
+import dagster as dg
+
+from nemotron_assets.evaluate.items.tables import BENCHMARKS
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.table.asset import table_asset
+from nemotron_assets.table.parts import Batches, Rejects
+
+
+@table_asset(BENCHMARKS, recipe="evaluate.benchmarks", kinds={"json"}, automation=dg.AutomationCondition.on_missing())
+def benchmarks(recipe: dg.ResourceParam[Recipe]):
+    """The items of the benchmark files: GSM8K, ARC-Challenge, MMLU, HumanEval, MBPP, as far as the folder has them."""
+    from nemotron_assets.evaluate.items.benchmarks import folder, read
+
+    rejects = Rejects()
+    return Batches(read(folder(recipe.evaluate.benchmarks), rejects.add), rejects)
+
+
+ASSETS = [benchmarks]

@@ -1,0 +1,116 @@
+"""Benchmark files (one JSON object per line) as rows of one shape, whatever the set calls its fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Reject
+
+TABLE = "evaluate.benchmarks"
+SAMPLE = Path(__file__).resolve().parents[2] / "sample" / "benchmarks"
+
+
+def _gsm8k(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "item": item["id"],
+        "question": item["question"],
+        "answer": item["answer"],
+        "final_answer": str(item["final_answer"]),
+    }
+
+
+def _choices(item: dict[str, Any]) -> dict[str, Any]:
+    index, choices = item["answer"], item["choices"]
+    if type(index) is not int or not 0 <= index < len(choices):
+        raise ValueError(f"answer {index!r} is not one of {len(choices)} choices")
+    return {
+        "item": item["id"],
+        "question": item["question"],
+        "choices": choices,
+        "answer_index": index,
+        "answer": choices[index],
+        "subject": item.get("subject"),
+    }
+
+
+def _humaneval(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "item": item["task_id"],
+        "question": item["prompt"],
+        "answer": item["canonical_solution"],
+        "entry_point": item["entry_point"],
+        "tests": [item["test"]],
+    }
+
+
+def _mbpp(item: dict[str, Any]) -> dict[str, Any]:
+    setup = [item["test_setup_code"]] if item.get("test_setup_code") else []
+    return {
+        "item": str(item["task_id"]),
+        "question": item["text"],
+        "answer": item["code"],
+        "tests": setup + item["test_list"] + item.get("challenge_test_list", []),
+    }
+
+
+SETS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "gsm8k": _gsm8k,
+    "mmlu": _choices,
+    "mmlu_dev": _choices,
+    "arc_challenge": _choices,
+    "humaneval": _humaneval,
+    "mbpp": _mbpp,
+}
+
+_SCHEMA = {
+    "id": pl.String, "benchmark": pl.String, "item": pl.String, "position": pl.Int64, "subject": pl.String,
+    "question": pl.String, "choices": pl.List(pl.String), "answer_index": pl.Int32, "answer": pl.String,
+    "final_answer": pl.String, "entry_point": pl.String, "tests": pl.List(pl.String), "content_hash": pl.String,
+}  # fmt: skip
+
+
+def folder(name: str) -> Path:
+    """The folder a recipe names: 'sample' for the embedded slices. Raises FileNotFoundError naming what is missing."""
+    path = SAMPLE if name == "sample" else Path(name)
+    if not any((path / f"{benchmark}.jsonl").is_file() for benchmark in SETS):
+        raise FileNotFoundError(f"no benchmark file in {path}: expected {', '.join(f'{name}.jsonl' for name in SETS)}")
+    return path
+
+
+def read(path: Path, reject: Callable[[Reject], None]) -> Iterator[pl.DataFrame]:
+    """One frame per benchmark file in the folder; a line that is no item of its set goes to `reject`."""
+    for benchmark, shape in SETS.items():
+        file = path / f"{benchmark}.jsonl"
+        if file.is_file():
+            yield pl.DataFrame(list(_rows(benchmark, shape, file, reject)), schema=_SCHEMA)
+
+
+def _rows(
+    benchmark: str, shape: Callable[[dict[str, Any]], dict[str, Any]], file: Path, reject: Callable[[Reject], None]
+) -> Iterator[dict[str, Any]]:
+    empty = {name: [] if dtype == pl.List(pl.String) else None for name, dtype in _SCHEMA.items()}
+    with file.open("rb") as lines:
+        for position, line in enumerate(lines):
+            id_ = row_id(TABLE, benchmark, position)
+            try:
+                item = shape(json.loads(line.decode("utf-8")))
+                _check_types(item)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                reject(Reject(id_, "broken_item", f"{file.name} line {position + 1}: {error!r}"))
+                continue
+            place = {"id": id_, "benchmark": benchmark, "position": position, "content_hash": content_hash(line)}
+            yield empty | item | place
+
+
+def _check_types(item: dict[str, Any]) -> None:
+    for name, value in item.items():
+        wanted = {"answer_index": int, "choices": list, "tests": list, "subject": str | None}.get(name, str)
+        texts = all(isinstance(text, str) for text in value) if isinstance(value, list) else True
+        if not (isinstance(value, wanted) and texts):
+            raise TypeError(f"{name} is {value!r}")

@@ -1,0 +1,25 @@
+"""The check of benchmark items: they can be scored."""
+
+import dagster as dg
+
+from nemotron_assets.evaluate.items.tables import BENCHMARKS
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.table.asset import table_check
+from resources.lakehouse import Lakehouse
+
+
+@table_check(BENCHMARKS, blocking=True)
+def items_can_be_scored(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
+    """No item stands twice, and the sets that are scored have more items than worked examples."""
+    import polars as pl
+
+    items = lake.read(BENCHMARKS).scan()
+    counts = dict(items.group_by("benchmark").len().sort("benchmark").collect().iter_rows())
+    doubled = items.group_by("benchmark", "content_hash").len().filter(pl.col("len") > 1).collect().height
+    short = [task.name for task in recipe.evaluate.tasks if counts.get(task.name, 0) <= task.shots]
+    return dg.AssetCheckResult(
+        passed=not doubled and not short, metadata={"items": counts, "doubled": doubled, "too_few_items": short}
+    )
+
+
+CHECKS = [items_can_be_scored]

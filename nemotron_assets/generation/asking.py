@@ -1,0 +1,153 @@
+"""What every text written by a language model goes through: jobs of several requests, asked in one stream, counted.
+
+A job is whatever a stage makes one or more rows of (a document's segments, a text's lines). All jobs of a partition go
+to the ledger as one stream of requests, so that the engine's batch is full from the first to the last of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from nemotron_assets.table.schema import Table
+from resources.generations import Completion, Request
+
+if TYPE_CHECKING:
+    import polars as pl
+
+CountTokens = Callable[[Sequence[str]], list[int]]
+Generate = Callable[[Iterable[Request]], Iterator[Completion]]
+Job = TypeVar("Job")
+
+#: Why an answer gives no text: cut at a limit; not in the form that was asked for; less text than the recipe wants.
+CAUSES = ("truncated", "unparsable", "too_short")
+
+_EXAMPLE_CHARACTERS = 4_000
+_FRAME_ROWS = 512
+
+
+def answered(
+    jobs: Iterable[tuple[Job, Sequence[Request]]], generate: Generate
+) -> Iterator[tuple[Job, list[Completion]]]:
+    """Ask for the requests of all jobs in one stream; yields every job with its completions, both in order.
+
+    `generate` answers requests in order, as `Ledger.generate` does. Jobs without requests are yielded as well.
+    """
+    waiting: deque[tuple[Job, int, list[Completion]]] = deque()
+
+    def ask() -> Iterator[Request]:
+        for job, requests in jobs:
+            waiting.append((job, len(requests), []))
+            yield from requests
+
+    def ready() -> Iterator[tuple[Job, list[Completion]]]:
+        while waiting and len(waiting[0][2]) == waiting[0][1]:
+            job, _, completions = waiting.popleft()
+            yield job, completions
+
+    for completion in generate(ask()):
+        yield from ready()  # jobs without requests that came before this one
+        waiting[0][2].append(completion)
+        yield from ready()
+    yield from ready()
+
+
+def cut_off(completion: Completion, max_output_tokens: int) -> str:
+    """Why an answer counts as truncated (published: more than the limit - 2 tokens), or "" when it ended by itself."""
+    if completion.finish_reason == "length" or completion.output_tokens > max_output_tokens - 2:
+        return f"{completion.output_tokens} tokens of at most {max_output_tokens - 2}"
+    return ""
+
+
+def frames(rows: Iterable[dict], table: Table, size: int = _FRAME_ROWS) -> Iterator[pl.DataFrame]:
+    """Rows as frames of at most `size` rows with the table's columns; at least one frame, which may be empty."""
+    import polars as pl
+
+    schema = table.empty().schema
+    collected: list[dict] = []
+    for row in rows:
+        collected.append(row)
+        if len(collected) == size:
+            yield pl.DataFrame(collected, schema=schema)
+            collected = []
+    yield pl.DataFrame(collected, schema=schema)
+
+
+@dataclass
+class Tally:
+    """What became of the answers to one prompt: counted while they come in.
+
+    `segments` were asked about, `accepted` of them are in a row, the others are in `rejected` by cause. `tokens` are
+    those of the rows' texts, `output_tokens` those the model wrote, `new` the generations this run paid for.
+    """
+
+    documents: int = 0
+    segments: int = 0
+    accepted: int = 0
+    rows: int = 0
+    tokens: int = 0
+    output_tokens: int = 0
+    new: int = 0
+    rejected: Counter = field(default_factory=Counter)
+    example: str = ""
+
+    def answers(self, completions: Iterable[Completion]) -> None:
+        """Count the answers to one document."""
+        self.documents += 1
+        for completion in completions:
+            self.segments += 1
+            self.output_tokens += completion.output_tokens
+            self.new += completion.new
+
+    def row(self, text: str, tokens: int, segments: int = 1) -> None:
+        """Count a row made from the answers to `segments` segments."""
+        self.rows += 1
+        self.accepted += segments
+        self.tokens += tokens
+        self.example = self.example or text
+
+
+def facts(tallies: Mapping[str, Tally]) -> dict[str, int]:
+    """The counts of all prompts together, as metadata of an asset."""
+    names = ("documents", "segments", "accepted", "rows", "tokens", "output_tokens")
+    sums = {name: sum(getattr(tally, name) for tally in tallies.values()) for name in names}
+    sums["new_generations"] = sum(tally.new for tally in tallies.values())
+    return sums | {cause: sum(tally.rejected[cause] for tally in tallies.values()) for cause in CAUSES}
+
+
+def facts_table(tallies: Mapping[str, Tally]) -> str:
+    """The counts of every prompt as a Markdown table."""
+    titles = ["prompt", "documents", "segments", "accepted", *CAUSES, "rows", "tokens", "written", "new"]
+    lines = ["| " + " | ".join(title.replace("_", " ") for title in titles) + " |", "|---" + "|--:" * (len(titles) - 1)]
+    for name, t in tallies.items():
+        causes = [t.rejected[cause] for cause in CAUSES]
+        counts = [t.documents, t.segments, t.accepted, *causes, t.rows, t.tokens, t.output_tokens, t.new]
+        lines.append(f"| {name} | " + " | ".join(f"{count:,}" for count in counts) + " |")
+    lines[1] += "|"
+    return "\n".join(lines)
+
+
+def example_markdown(text: str) -> str:
+    """A text as a Markdown code block, whatever is in it; long ones are cut."""
+    shown = text if len(text) <= _EXAMPLE_CHARACTERS else text[:_EXAMPLE_CHARACTERS] + " …"
+    fence = "```"
+    while fence in shown:
+        fence += "`"
+    return f"{fence}text\n{shown}\n{fence}"
+
+
+class Progress:
+    """Says how far the model is, at most every ten seconds; `rate` is the tokens it wrote per second."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        self._log, self._started, self._said, self.rate = log, time.monotonic(), time.monotonic(), 0.0
+
+    def __call__(self, finished: int, new: int, tokens: int) -> None:
+        now = time.monotonic()
+        self.rate = tokens / max(now - self._started, 1e-9)
+        if now - self._said >= 10:
+            self._said = now
+            self._log(f"{finished} requests answered, {new} of them now, {self.rate:.0f} tokens/s")

@@ -1,0 +1,71 @@
+"""The language model at work on one partition: counting tokens, asking through the ledger, saying how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from nemotron_assets.generation.asking import Progress, Tally, example_markdown, facts, facts_table, frames
+from nemotron_assets.generation.spool import on_disk
+from nemotron_assets.models.registry import newest
+from nemotron_assets.table.parts import Batches, Reject, Rejects
+from nemotron_assets.table.schema import Table
+from resources.generations import Completion, Ledger, Request
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from resources.gpu import Gpu
+    from resources.lakehouse import Lakehouse, Reader
+
+
+class Writer:
+    """The model of `models.generator` or a table like it: `count` counts tokens, `ask` answers requests in order."""
+
+    def __init__(
+        self, generator: Reader, gpu: Gpu, lake: Lakehouse, *, run_id: str, log: Callable[[str], None]
+    ) -> None:
+        model = newest(generator)
+        self.name: str = model["name"]
+        self._engine = gpu.engine(lake.get_weights(model["uri"]), self.name)
+        self.window: int = gpu.max_model_len  # tokens of a prompt and its answer together
+        self._ledger, self._progress = Ledger(lake, run_id=run_id), Progress(log)
+        self._gpu, self._log = gpu, log
+        self.count = self._engine.count_tokens
+
+    def prompt_tokens(self, request: Request) -> int:
+        """Tokens of a request with the chat template."""
+        return len(self._engine.prompt_ids(request))
+
+    def ask(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """One completion per request, in order; what is in the ledger is not asked for again."""
+        return self._ledger.generate(self._engine, requests, self._progress)
+
+    def device(self) -> AbstractContextManager:
+        """The device, held while the model writes."""
+        return self._gpu.lock(self._log)
+
+    def write(self, table: Table, rows: Callable[[Callable[[Reject], None]], Iterable[dict[str, Any]]]) -> Batches:
+        """The rows of a table that the model writes, and the rejected ones: `rows(reject)` makes them now, while the
+        device is held, and they wait on the disk until the lake takes them."""
+        return self.write_frames(lambda reject: frames(rows(reject), table))
+
+    def write_frames(self, made: Callable[[Callable[[Reject], None]], Iterable[pl.DataFrame]]) -> Batches:
+        """Like `write`, for rows that come as frames."""
+        rejects = Rejects()
+        with self.device():
+            return Batches(on_disk(made(rejects.add)), rejects)
+
+    def metadata(self, tallies: Mapping[str, Tally]) -> dict[str, Any]:
+        """What became of the answers to every prompt, as metadata of the asset: counts, a plot, examples."""
+        from nemotron_assets.plots import bars, markdown
+
+        shown = {f"example_{name}": markdown(example_markdown(t.example)) for name, t in tallies.items()}
+        return {
+            **facts(tallies),
+            "tokens_per_second": round(self._progress.rate, 1),
+            "prompts": markdown(facts_table(tallies)),
+            "tokens_per_prompt": bars({name: t.tokens for name, t in tallies.items()}, "tokens per prompt", "tokens"),
+            **shown,
+        }

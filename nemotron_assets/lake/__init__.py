@@ -1,0 +1,1 @@
+"""Lake: upkeep of the tables themselves, whatever stage they belong to."""

@@ -1,0 +1,24 @@
+"""The asset of the lake's upkeep: compaction, vacuum, sweep."""
+
+import dagster as dg
+
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.table.asset import OWNERS
+from resources.lakehouse import Lakehouse
+
+
+@dg.asset(
+    key=["lake", "maintenance"],
+    group_name="lake",
+    kinds={"delta"},
+    owners=list(OWNERS),
+    description="Compacts, vacuums and sweeps every table; keeps the versions that models and scores name as inputs.",
+)
+def maintenance(recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]) -> dg.MaterializeResult:
+    from nemotron_assets.lake.upkeep import maintain_all
+
+    done = list(maintain_all(lake, recipe.maintenance))
+    return dg.MaterializeResult(metadata={"tables": dg.MetadataValue.md("\n".join(f"- {result}" for result in done))})
+
+
+ASSETS = [maintenance]

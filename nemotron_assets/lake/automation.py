@@ -1,0 +1,14 @@
+"""When the lake's upkeep runs: once a week, on a schedule, never because of new data."""
+
+import dagster as dg
+
+from nemotron_assets.lake.assets import maintenance
+
+upkeep = dg.ScheduleDefinition(
+    name="weekly_maintenance",
+    job=dg.define_asset_job("maintain", selection=[maintenance], description="Compact, vacuum and sweep the lake."),
+    cron_schedule="0 5 * * 0",
+    description="Maintenance of all tables, every Sunday at 5:00 UTC.",
+)
+
+SCHEDULES = [upkeep]

@@ -1,0 +1,335 @@
+"""Follows one row, page, model or score through the lake: back to the bytes it came from, forward to all it touched.
+
+Both directions walk level by level along the links that the Table declarations give (see lineage/links.py), one query per
+link and level, so a step costs a scan of the id columns involved and never more memory than what is shown. What is
+shown is bounded: at most `limit` relatives of one row and `limit` new rows of one table per level are followed; how
+many there are beside them is counted, never silently dropped.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nemotron_assets.lineage.links import Link, links, parents_of
+from nemotron_assets.lineage.nodes import Node, NotFound, Origin, Trace
+from nemotron_assets.table.quoting import identifier, literal
+from nemotron_assets.table.schema import Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: Columns worth showing beside an id, in this order, from whichever table has them.
+FACTS = (
+    "url", "repo", "commit_id", "rel_path", "license", "location", "snapshot", "language", "title", "kind",
+    "duplicate_of", "name", "version", "uri", "model", "model_version", "task", "metric", "value",
+    "prompt", "generator", "part", "position", "sha256",
+    "warc_file", "warc_offset", "warc_length", "payload_digest", "mime",
+)  # fmt: skip
+_WIDEST = 120
+
+
+def trace(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Iterable[Table],
+    target: str,
+    *,
+    limit: int = 20,
+    backward: bool = True,
+    forward: bool = True,
+) -> Trace:
+    """Trace `target`: a row id, a URL, or a table version such as "blend.token_shards@12".
+
+    `connection` has the catalog in use (`Warehouse.connect`), `tables` are those it was made from. Raises `NotFound`.
+    """
+    walker = _Walker(connection, list(tables), limit)
+    result = Trace(target, walker.find(target))
+    if backward:
+        walker.walk(result, "above", walker.parents)
+    if forward:
+        walker.walk(result, "below", walker.children)
+    walker.describe(result)
+    result.notes += walker.notes
+    return result
+
+
+@dataclass
+class _Found:
+    """Relatives of a frontier: (node, relative) pairs in order, and how many more there are per node."""
+
+    pairs: list[tuple[Node, Node]] = field(default_factory=list)
+    more: dict[Node, int] = field(default_factory=dict)
+
+    def shown(self, node: Node) -> int:
+        """Relatives of a node that were found through other links."""
+        return sum(of == node for of, _ in self.pairs)
+
+    def add(self, pairs: Iterable[tuple[Node, Node]], totals: Mapping[Node, int] | None = None) -> None:
+        pairs = list(pairs)
+        self.pairs += pairs
+        shown: dict[Node, int] = defaultdict(int)
+        for node, _ in pairs:
+            shown[node] += 1
+        for node, total in (totals or {}).items():
+            if total > shown[node]:
+                self.more[node] = self.more.get(node, 0) + total - shown[node]
+
+
+class _Walker:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, tables: list[Table], limit: int) -> None:
+        self.connection, self.limit = connection, max(1, limit)
+        self.tables = {table.full_name: table for table in tables}
+        self.links = links(tables)
+        self.versioned = [t for t in tables if {"id", "input_versions"} <= set(t.column_names)]
+        self.paths = dict(connection.execute("select table_name, path from lineage.tables where in_lake").fetchall())
+        self.notes: list[str] = []
+
+    # -- where to start -----------------------------------------------------------------------------------------
+
+    def find(self, target: str) -> list[Node]:
+        table, at, version = target.partition("@")
+        if at and table in self.tables and version.isdecimal():
+            return [Node(table, f"@{int(version)}")]
+        if "://" in target:
+            return self._find_url(target)
+        found = self._rows("select distinct table_name, id from lineage.rows where id = ? order by all", [target])
+        if not found:
+            raise NotFound(
+                f"no row of the lake has the id {target!r}. Give a row id, a URL as it was fetched, or a table version "
+                "such as blend.token_shards@3"
+            )
+        return [Node(*row) for row in found]
+
+    def _find_url(self, url: str) -> list[Node]:
+        """Rows with this URL in the tables nearest to the crawl that have any."""
+        having = [t for t in self.tables.values() if {"id", "url"} <= set(t.column_names)]
+        for table in sorted(having, key=lambda t: len(self._ancestry(t))):
+            rows = self._rows(f"select distinct id from {_sql(table)} where url = ? order by id", [url])
+            if rows:
+                return [Node(table.full_name, row[0]) for row in rows]
+        raise NotFound(f"no page of the lake was fetched from {url!r}")
+
+    def _ancestry(self, table: Table) -> set[str]:
+        found: set[str] = set()
+        waiting = list(parents_of(table, self.tables.values()))
+        while waiting:
+            name = waiting.pop()
+            if name in self.tables and name not in found:
+                found.add(name)
+                waiting += parents_of(self.tables[name], self.tables.values())
+        return found
+
+    # -- walking ------------------------------------------------------------------------------------------------
+
+    def walk(self, result: Trace, direction: str, step) -> None:
+        """Level by level until nothing new turns up; every node is followed once, so cycles end too."""
+        edges: dict[Node, list[Node]] = getattr(result, direction)
+        seen, frontier = set(result.starts), list(result.starts)
+        while frontier:
+            by_table: dict[str, list[Node]] = defaultdict(list)
+            for node in frontier:
+                by_table[node.table].append(node)
+            found = _Found()
+            for table, nodes in by_table.items():
+                step(table, nodes, found)
+            for node, count in found.more.items():
+                result.more[node, direction] = count
+            fresh: dict[str, list[Node]] = defaultdict(list)
+            for node, other in dict.fromkeys(found.pairs):
+                edges.setdefault(node, []).append(other)
+                if other not in seen:
+                    seen.add(other)
+                    fresh[other.table].append(other)
+            frontier = []
+            for nodes in fresh.values():
+                frontier += nodes[: self.limit]
+                result.unfollowed |= {(node, direction) for node in nodes[self.limit :]}
+
+    def parents(self, table: str, nodes: list[Node], found: _Found) -> None:
+        """What rows or versions of one table were made from."""
+        declared = self.tables[table]
+        ids = [node.key for node in nodes if not node.is_version]
+        for version in (node for node in nodes if node.is_version):
+            self._members(version, found)
+        if not ids:
+            return
+        for link in (link for link in self.links if link.child is declared):
+            self._parent_rows(link, ids, found)
+        if declared in self.versioned:
+            self._input_versions(declared, ids, found)
+
+    def children(self, table: str, nodes: list[Node], found: _Found) -> None:
+        """What was made from rows or versions of one table."""
+        declared = self.tables[table]
+        ids = [node.key for node in nodes if not node.is_version]
+        for version in (node for node in nodes if node.is_version):
+            self._users(version, found)
+        if not ids:
+            return
+        for link in (link for link in self.links if table in link.parents):
+            self._child_rows(link, table, ids, found)
+        if not declared.is_model:
+            self._in_versions(declared, ids, found)
+
+    def _parent_rows(self, link: Link, ids: list[str], found: _Found) -> None:
+        """Parents by id, in the order in which the child lists them."""
+        child, column = link.child.full_name, identifier(link.column)
+        source = f", {identifier(link.sources)}" if link.sources else ""
+        rows = self._rows(f"select id, {column}{source} from {_sql(link.child)} where {_in('id', ids)}", _values(ids))
+        listed: dict[str, list[tuple[str, str]]] = {}
+        for row in rows:
+            parents = (row[1] if link.is_list else [row[1]]) or []
+            named = row[2] if link.sources else [link.parents[0] if len(link.parents) == 1 else ""] * len(parents)
+            pairs = [(p, s) for p, s in zip(parents, named, strict=True) if p is not None]
+            listed.setdefault(row[0], []).extend(pairs)
+        for id_, pairs in listed.items():
+            unique, node = list(dict.fromkeys(pairs)), Node(child, id_)
+            shown = unique[: max(0, self.limit - found.shown(node))]
+            tables = self._tables_of([p for p, s in shown if not s], link.parents)
+            above = [Node(s or tables.get(p, ""), p) for p, s in shown]
+            known = [node for node in above if node.table in self.tables]
+            for lost in set(above) - set(known):
+                self.notes.append(f"{child} {id_} names {lost.key}, which stands in none of {', '.join(link.parents)}")
+            found.add(((node, parent) for parent in known), {node: len(known) + len(unique) - len(shown)})
+
+    def _tables_of(self, ids: list[str], candidates: Iterable[str]) -> dict[str, str]:
+        """Which of several tables each id stands in."""
+        found: dict[str, str] = {}
+        for name in candidates if ids else ():
+            rest = [id_ for id_ in ids if id_ not in found]
+            if rest:
+                rows = self._rows(f"select id from {_sql(self.tables[name])} where {_in('id', rest)}", _values(rest))
+                found |= {row[0]: name for row in rows}
+        return found
+
+    def _child_rows(self, link: Link, parent: str, ids: list[str], found: _Found) -> None:
+        """Rows that name a parent, the first few of each by id, and how many there are."""
+        value = f"unnest({identifier(link.column)})" if link.is_list else identifier(link.column)
+        pairs = f"select distinct {value} as parent, id from {_sql(link.child)}"
+        if link.sources:
+            source = f"unnest({identifier(link.sources)})"
+            pairs = (
+                f"select distinct parent, id from (select id, {value} as parent, {source} as source "
+                f"from {_sql(link.child)}) where source = {literal(parent)}"
+            )
+        query = (
+            f"select parent, id, count(*) over (partition by parent) from ({pairs}) where {_in('parent', ids)} "
+            "qualify row_number() over (partition by parent order by id) <= ? order by parent, id"
+        )
+        rows = self._rows(query, [*_values(ids), self.limit])
+        totals = {Node(parent, row[0]): row[2] for row in rows}
+        found.add(((Node(parent, row[0]), Node(link.child.full_name, row[1])) for row in rows), totals)
+
+    # -- versions of whole tables, and models -------------------------------------------------------------------
+
+    def _inputs(self, where: str, parameters: list[Any]) -> list[tuple[str, str, str, int]]:
+        """Lines of lineage.version_edges: child table, child, parent table, its version."""
+        columns = "child_table, child, parent_table, parent_version"
+        query = f"select {columns} from lineage.version_edges where {where} order by all"
+        rows = []
+        for row in self._rows(query, parameters):
+            if row[2] in self.tables:
+                rows.append(row)
+            else:
+                self.notes.append(f"{row[0]} {row[1]} was made from {row[2]}@{row[3]}, which is not a declared table")
+        return rows
+
+    def _input_versions(self, table: Table, ids: list[str], found: _Found) -> None:
+        """Table versions that a model or score was made from. Models are left out: a model names its parents by their
+        rows, and a score its model (`model_id`), which are links like any other."""
+        for child_table, child, parent, version in self._inputs(
+            f"child_table = {literal(table.full_name)} and {_in('child', ids)}", _values(ids)
+        ):
+            if not self.tables[parent].is_model:
+                found.add([(Node(child_table, child), Node(parent, f"@{version}"))])
+
+    def _in_versions(self, table: Table, ids: list[str], found: _Found) -> None:
+        """Versions of the table that something was made from and that hold the rows."""
+        used = {row[3] for row in self._inputs(f"parent_table = {literal(table.full_name)}", [])}
+        for version in sorted(used):
+            rows = self._at_version(table.full_name, version, f"where {_in('id', ids)}", _values(ids))
+            found.add((Node(table.full_name, id_), Node(table.full_name, f"@{version}")) for id_ in rows)
+
+    def _members(self, version: Node, found: _Found) -> None:
+        """The first rows of a table version, by id, and how many there are."""
+        if "id" not in self.tables[version.table].column_names:
+            return
+        number = int(version.key[1:])
+        rows = self._at_version(version.table, number, f"order by id limit {self.limit + 1}", [])
+        total = len(rows)
+        if total > self.limit:
+            total = self._rows(
+                f"select count(*) from delta_scan({literal(self.paths[version.table])}, version := {number})", []
+            )[0][0]
+        found.add(((version, Node(version.table, id_)) for id_ in rows[: self.limit]), {version: total})
+
+    def _users(self, version: Node, found: _Found) -> None:
+        """Models and scores that were made from a table version."""
+        rows = self._inputs("parent_table = ? and parent_version = ?", [version.table, int(version.key[1:])])
+        shown = rows[: self.limit]
+        found.add(((version, Node(row[0], row[1])) for row in shown), {version: len(rows)})
+
+    def _at_version(self, table: str, version: int, rest: str, parameters: list[Any]) -> list[str]:
+        """Ids of a table as it was at a version; a version that is gone is noted, not guessed at."""
+        import duckdb
+
+        if table not in self.paths:
+            self.notes.append(f"{table}@{version} cannot be read: the table is not in the lake")
+            return []
+        source = f"delta_scan({literal(self.paths[table])}, version := {version})"
+        try:
+            return [row[0] for row in self._rows(f"select distinct id from {source} {rest}", parameters)]
+        except duckdb.IOException as error:
+            self.notes.append(f"{table}@{version} can no longer be read: {str(error).splitlines()[0]}")
+            return []
+
+    # -- what is shown beside the ids ---------------------------------------------------------------------------
+
+    def describe(self, result: Trace) -> None:
+        """Fetch the facts of every node found and the origins among them."""
+        by_table: dict[str, list[str]] = defaultdict(list)
+        for node in sorted({*result.starts, *result.reached("above"), *result.reached("below")}):
+            if not node.is_version:
+                by_table[node.table].append(node.key)
+        for name, ids in by_table.items():
+            table = self.tables[name]
+            columns = [column for column in FACTS if column in table.column_names]
+            selected = ", ".join(["id", *(_short(table, column) for column in columns)])
+            for row in self._rows(f"select {selected} from {_sql(table)} where {_in('id', ids)}", _values(ids)):
+                facts = {k: v for k, v in zip(columns, row[1:], strict=True) if v is not None}
+                result.facts[Node(name, row[0])] = facts
+                if {"warc_file", "warc_offset", "warc_length"} <= facts.keys():
+                    result.origins.append(self._origin(row[0], facts))
+
+    def _origin(self, page: str, facts: Mapping[str, Any]) -> Origin:
+        path = ""
+        if "snapshots.ingested" in self.tables:
+            query = "select path from snapshots.ingested where snapshot = ? and file = ?"
+            rows = self._rows(query, [facts["snapshot"], facts["warc_file"]])
+            path = rows[0][0] if rows else ""
+        return Origin(page, facts.get("url", ""), facts["warc_file"], facts["warc_offset"], facts["warc_length"], path)
+
+    def _rows(self, query: str, parameters: list[Any]) -> list[tuple]:
+        return self.connection.execute(query, parameters).fetchall()
+
+
+def _sql(table: Table) -> str:
+    return identifier(table.schema, table.name)
+
+
+def _in(column: str, ids: list[str]) -> str:
+    # One id as an equality: the only form for which Parquet bloom filters skip row groups.
+    return f"{column} = ?" if len(ids) == 1 else f"{column} in (select unnest(?::varchar[]))"
+
+
+def _values(ids: list[str]) -> list[Any]:
+    return [ids[0]] if len(ids) == 1 else [ids]
+
+
+def _short(table: Table, column: str) -> str:
+    name = identifier(column)
+    if table.column(column).dtype == "string" and column not in ("url", "uri", "warc_file"):
+        return f"case when length({name}) > {_WIDEST} then left({name}, {_WIDEST - 1}) || '…' else {name} end"
+    return name

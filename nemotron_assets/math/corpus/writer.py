@@ -1,0 +1,34 @@
+"""The language model for mathematics: the generator of the web data, or a model of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nemotron_assets.models.generator import fetch
+from nemotron_assets.models.registry import Identity, Made, Parent, Registry, newest
+from nemotron_assets.table.ids import row_id
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe.llm import Llm
+    from resources.lakehouse import Lakehouse, Reader
+
+
+def want_writer(registry: Registry, model: str, llm: Llm, generator: Reader, lake: Lakehouse) -> dict[str, Any]:
+    """The row of the model that `model` names: "generator" for the newest of `models.generator`, else its name."""
+    table = registry.table
+    if model != "generator":
+        return registry.want(Identity(model, None), fetch(model, llm, table))
+    parent = newest(generator)
+    columns = {"parameters": parent["parameters"], "dtype": parent["dtype"]}
+    identity = Identity(
+        parent["name"],
+        row_id(table.full_name, parent["name"], parent["sha256"]),
+        inputs=(generator.input_version,),
+        parents=(Parent(generator.table.full_name, parent["id"]),),
+    )
+
+    def make(scratch: Path) -> Made:
+        return Made(lake.get_weights(parent["uri"]), columns)
+
+    return registry.want(identity, make)

@@ -1,0 +1,32 @@
+"""Where documents lie in packed sequences: what keeps one document's tokens from seeing another's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where documents lie in a batch of packed sequences.
+
+    lengths: for every sequence the lengths of its documents in order, padding at the end counted as one more.
+    index: [batch, length] int32, the number of the document each token belongs to, from 0 in every sequence.
+    """
+
+    lengths: tuple[tuple[int, ...], ...]
+    index: torch.Tensor
+
+    @classmethod
+    def of(cls, lengths: Sequence[Sequence[int]], length: int, device: torch.device | str = "cpu") -> Packing:
+        """From the documents' lengths; what is missing to `length` tokens is padding."""
+        rows, index = [], torch.empty(len(lengths), length, dtype=torch.int32)
+        for row, pieces in enumerate(lengths):
+            if sum(pieces) > length or min(pieces, default=1) < 1:
+                raise ValueError(f"documents of {list(pieces)} tokens do not fit a sequence of {length}")
+            pieces = tuple(pieces) + ((length - sum(pieces),) if sum(pieces) < length else ())
+            index[row] = torch.repeat_interleave(torch.arange(len(pieces)), torch.tensor(pieces)).int()
+            rows.append(pieces)
+        return cls(tuple(rows), index.to(device))

@@ -1,0 +1,25 @@
+"""The asset of the language model that writes synthetic data."""
+
+import dagster as dg
+
+from nemotron_assets.models.tables import GENERATOR
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.table.asset import table_asset
+from resources.lakehouse import Lakehouse
+
+
+@table_asset(GENERATOR, recipe=("llm.engine", "llm.model", "llm.tokenizer"), code="2", kinds={"huggingface"})
+def generator(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
+    """The language model that writes synthetic data: embedded, a folder, or downloaded from Hugging Face once."""
+    from nemotron_assets.models.generator import fetch
+    from nemotron_assets.models.registry import Identity, Registry
+
+    registry = Registry(lake, GENERATOR, context.run_id, context.log.info)
+    model = registry.want(Identity(recipe.llm.model, None), fetch(recipe.llm.model, recipe.llm, GENERATOR))
+    context.add_output_metadata(
+        {"model": model["name"], "parameters": model["parameters"] or 0, "sha256": model["sha256"]}
+    )
+    return registry.parts()
+
+
+ASSETS = [generator]

@@ -1,0 +1,155 @@
+"""The languages of source files, as tables: by file name, extension, first line, content, and magika's labels.
+
+`code/sources/language.py` decides by these tables; the recipe reads the list of names. Languages are named as the
+release's card names them, and as GitHub's Linguist names all others.
+"""
+
+from __future__ import annotations
+
+#: What `identify` calls it -> what it is called here; the first tag of a file that is listed wins.
+BY_TAG = {
+    "jupyter": "JupyterNotebook", "system-verilog": "SystemVerilog", "verilog": "Verilog", "cuda": "Cuda",
+    "objective-c++": "Objective-C++", "objective-c": "Objective-C", "c#": "C#", "c#script": "C#", "f#": "F#",
+    "f#script": "F#", "c++": "C++", "c": "C", "cython": "Cython", "python": "Python", "pyi": "Python",
+    "javascript": "JavaScript", "jsx": "JavaScript", "ts": "TypeScript", "tsx": "TypeScript", "java": "Java",
+    "kotlin": "Kotlin", "scala": "Scala", "go": "Go", "rust": "Rust", "swift": "Swift", "ruby": "Ruby", "php": "PHP",
+    "perl": "Perl", "lua": "Lua", "luau": "Luau", "r": "R", "julia": "Julia", "haskell": "Haskell",
+    "literate-haskell": "Haskell", "dart": "Dart", "sql": "SQL", "bash": "Shell", "zsh": "Shell", "csh": "Shell",
+    "bats": "Shell", "shell": "Shell", "fish": "fish", "powershell": "PowerShell", "batch": "Batchfile",
+    "makefile": "Makefile", "cmake": "CMake", "dockerfile": "Dockerfile", "html": "HTML", "xhtml": "HTML",
+    "css": "CSS", "scss": "SCSS", "sass": "Sass", "less": "Less", "markdown": "Markdown", "mdx": "MDX",
+    "rst": "reStructuredText", "asciidoc": "AsciiDoc", "tex": "TeX", "bib": "BibTeX", "json": "JSON",
+    "json5": "JSON5", "jsonld": "JSON", "geojson": "JSON", "yaml": "YAML", "toml": "TOML", "svg": "SVG", "xml": "XML",
+    "xsd": "XML", "xsl": "XSLT", "wsdl": "XML", "pascal": "Pascal", "fortran": "Fortran", "vb": "VB.NET",
+    "vhdl": "VHDL", "asm": "Assembly", "clojure": "Clojure", "elixir": "Elixir", "erlang": "Erlang", "elm": "Elm",
+    "groovy": "Groovy", "ocaml": "OCaml", "nim": "Nim", "nix": "Nix", "vim": "Vim Script", "vue": "Vue",
+    "svelte": "Svelte", "zig": "Zig", "solidity": "Solidity", "scheme": "Scheme", "proto": "Protocol Buffer",
+    "graphql": "GraphQL", "twig": "Twig", "mustache": "Mustache", "handlebars": "Handlebars", "jinja": "Jinja",
+    "erb": "HTML+ERB", "ini": "INI", "java-properties": "Java Properties", "csv": "CSV", "tsv": "TSV", "diff": "Diff",
+    "pem": "PEM", "coffee": "CoffeeScript", "crystal": "Crystal", "purescript": "PureScript", "puppet": "Puppet",
+    "terraform": "HCL", "hcl": "HCL", "thrift": "Thrift", "vala": "Vala", "m4": "M4", "meson": "Meson",
+    "bazel": "Starlark", "gitignore": "Ignore List", "dtd": "XML", "plain-text": "Text", "tcl": "Tcl", "awk": "Awk",
+}  # fmt: skip
+#: Names and extensions that `identify` does not know or takes for another kind; extensions in lower case.
+NAMES = {
+    "makefile.am": "Makefile", "makefile.in": "Makefile", "gnumakefile": "Makefile", "kbuild": "Makefile",
+    "justfile": "Just", "copying": "Text", "licence": "Text", "license": "Text", "copyright": "Text", "readme": "Text",
+    "changelog": "Text", "authors": "Text", "install": "Text", "todo": "Text", "description": "Text",
+    "pkg-info": "Text", "changes": "Text", "history": "Text", "news": "Text", "notice": "Text", "thanks": "Text",
+    "rakefile": "Ruby", "gemfile": "Ruby", "guardfile": "Ruby", "podfile": "Ruby", ".emacs": "Emacs Lisp",
+    "cpanfile": "Perl", "composer.lock": "JSON", "package-lock.json": "JSON", "cmakelists.txt": "CMake",
+    "sconstruct": "Python", "sconscript": "Python", ".rprofile": "R", "bashrc": "Shell", "zshrc": "Shell",
+    "kshrc": "Shell", ".kshrc": "Shell", "makefile.pl": "Perl",
+}  # fmt: skip
+EXTENSIONS = {
+    "cu": "Cuda", "cuh": "Cuda", "vh": "Verilog", "sv": "SystemVerilog", "svh": "SystemVerilog", "wl": "Mathematica",
+    "wls": "Mathematica", "nb": "Mathematica", "mt": "Mathematica", "lisp": "CommonLisp", "lsp": "CommonLisp",
+    "cl": "CommonLisp", "asd": "CommonLisp", "el": "Emacs Lisp", "f": "Fortran", "for": "Fortran", "f77": "Fortran",
+    "f90": "Fortran", "f95": "Fortran", "f03": "Fortran", "f08": "Fortran", "pas": "Pascal", "dpr": "Pascal",
+    "lpr": "Pascal", "vhd": "VHDL", "vhdl": "VHDL", "s": "Assembly", "asm": "Assembly", "nasm": "Assembly",
+    "pm": "Perl", "psgi": "Perl", "ipynb": "JupyterNotebook", "psql": "SQL", "pgsql": "SQL", "plsql": "SQL",
+    "rmd": "RMarkdown",
+    "gemspec": "Ruby", "rake": "Ruby", "cabal": "Cabal", "rdoc": "RDoc", "phtml": "PHP", "ipp": "C++", "tpp": "C++",
+    "tcc": "C++", "hh": "C++", "hxx": "C++", "h++": "C++", "sty": "TeX", "ltx": "TeX", "mk": "Makefile",
+    "mak": "Makefile", "dockerfile": "Dockerfile", "sas": "SAS", "tcl": "Tcl", "awk": "Awk", "txt": "Text",
+    "text": "Text", "log": "Text", "map": "Source Map", "jl": "Julia", "ex": "Elixir", "hs": "Haskell",
+    "rkt": "Racket", "ml": "OCaml", "mli": "OCaml", "cjs": "JavaScript", "mjs": "JavaScript", "mts": "TypeScript",
+    "cts": "TypeScript", "pyx": "Cython", "po": "Gettext", "pot": "Gettext", "cfg": "INI", "conf": "INI",
+    "markdown": "Markdown", "sc": "Scala", "sbt": "Scala", "kts": "Kotlin", "vbs": "VBScript", "bas": "VBA",
+    "ksh": "Shell", "ebuild": "Shell", "eclass": "Shell", "jsonl": "JSON", "ndjson": "JSON", "perl": "Perl",
+    "rest": "reStructuredText", "rss": "XML", "xslt": "XSLT", "sage": "Python", "wlua": "Lua", "jsm": "JavaScript",
+    "rbw": "Ruby", "docker": "Dockerfile", "nbp": "Mathematica", "inl": "C++", "cppm": "C++", "ixx": "C++",
+    "mxx": "C++",
+}  # fmt: skip
+#: Extensions of several languages; the first is taken when nothing tells them apart.
+AMBIGUOUS = {
+    "h": ("C", "C++", "Objective-C"), "m": ("Objective-C", "MATLAB", "Mathematica"),
+    "v": ("Verilog", "Rocq Prover", "V"),
+    "pl": ("Perl", "Prolog"), "t": ("Perl", "Shell", "SQL"), "inc": ("PHP", "C++", "Pascal", "Assembly", "C"),
+    "cls": ("TeX", "VBA", "Apex"), "pp": ("Pascal", "Puppet"), "ts": ("TypeScript", "XML"),
+    "sql": ("SQL",), "d": ("D", "Makefile"), "fs": ("F#", "GLSL"), "r": ("R", "Rebol"), "cgi": ("Perl", "Shell"),
+    "in": ("Text", "Makefile", "C", "Shell"), "lib": ("Text", "Shell"), "st": ("Smalltalk",),
+}  # fmt: skip
+#: What only one of the candidates writes, as (language, pattern), in order; searched in the first 50 kB.
+TELLTALE = {
+    "h": (
+        ("Objective-C", r"^[ \t]*(?:@(?:interface|protocol|class|property|end)\b|#import\b)"),
+        ("C++", r"^[ \t]*(?:template\s*<|namespace\b|class\s+\w+[^;]*[{:]?$|using\s+\w)"
+                r"|^[ \t]*(?:public|private|protected)\s*:|\bstd::|\bconstexpr\b|\bnullptr\b"
+                r"|^[ \t]*#\s*include\s*<[a-z_]+(?:/[a-z_]+)*>"),
+    ),
+    "m": (
+        ("Objective-C", r"^[ \t]*(?:@(?:interface|implementation|import|end)\b|#import\b|#include\b)"),
+        ("Mathematica", r"^[ \t]*\(\*|\bBeginPackage\[|\bModule\[|:=.{0,200}\["),
+        ("MATLAB", r"^[ \t]*(?:%|function\b|classdef\b|end\s*$|clc\b|close all)"),
+    ),
+    "v": (
+        ("V", r"^(?:pub )?fn (?:\([^)\n]*\) )?\w+[(\[]|^import [a-z]+(?:\.[a-z]+)*$"),
+        ("Rocq Prover", r"^[ \t]*(?:Require|Theorem|Lemma|Proof|Qed|Definition|Inductive|Fixpoint|Section)\b"),
+        ("Verilog", r"^[ \t]*(?:module|endmodule|`timescale|`include|`define)\b"),
+    ),
+    "pl": (
+        ("Perl", r"^[ \t]*(?:use\s+(?:strict|warnings|v?\d)|my\s+[$@%]|sub\s+\w+|package\s+\w+|=pod|=head1)"),
+        ("Prolog", r"^[ \t]*:-|^\w+\(.*\)\s*:-"),
+    ),
+    "t": (
+        ("Perl", r"^[ \t]*(?:use\s+|my\s+[$@%]|sub\s+\w+|package\s+\w+|=pod)"),
+        ("SQL", r"(?i)^[ \t]*(?:BEGIN;|SELECT\s+(?:plan|\*|tap|has_)|\\unset\b|CREATE\s+(?:TABLE|FUNCTION|EXTENSION))"),
+    ),
+    "inc": (
+        ("PHP", r"<\?php"),
+        ("Pascal", r"(?i)^[ \t]*(?:\{\$|procedure\b|function\b.*:\s*\w+;|unit\b)"),
+        ("C++", r"^[ \t]*(?:template\s*<|namespace\b)|\bstd::"),
+        ("C", r"^[ \t]*#\s*(?:define|include|if|ifdef|ifndef)\b"),
+    ),
+    "cls": (
+        ("TeX", r"\\(?:ProvidesClass|NeedsTeXFormat|LoadClass|newcommand)\b"),
+        ("VBA", r"(?i)^VERSION \d|^Attribute VB_"),
+    ),
+    "pp": (
+        ("Puppet", r"^[ \t]*(?:class|define|node)\s+[\w:]+.{0,200}\{|=>"),
+        ("Pascal", r"(?i)^[ \t]*(?:unit|program|begin)\b"),
+    ),
+    "ts": (("XML", r"^[ \t]*<(?:\?xml|!DOCTYPE TS)"),),
+    "d": (("Makefile", r"^[\w./-]+\.o\s*:"),),
+    "fs": (("GLSL", r"^[ \t]*(?:#version|precision|uniform|varying)\b"),),
+    "r": (("Rebol", r"(?i)^[ \t]*rebol\b"),),
+}  # fmt: skip
+INTERPRETERS = {
+    "python": "Python", "pypy": "Python", "node": "JavaScript", "deno": "TypeScript", "ruby": "Ruby", "perl": "Perl",
+    "php": "PHP", "lua": "Lua", "sh": "Shell", "bash": "Shell", "dash": "Shell", "ksh": "Shell", "zsh": "Shell",
+    "bats": "Shell", "ash": "Shell", "fish": "fish", "rscript": "R", "julia": "Julia", "runhaskell": "Haskell",
+    "make": "Makefile", "tclsh": "Tcl", "wish": "Tcl", "awk": "Awk", "gawk": "Awk", "sbcl": "CommonLisp",
+    "clisp": "CommonLisp", "swift": "Swift", "scala": "Scala", "groovy": "Groovy", "pwsh": "PowerShell",
+    "escript": "Erlang", "elixir": "Elixir", "dart": "Dart", "csh": "Shell", "tcsh": "Shell", "luajit": "Lua",
+}  # fmt: skip
+#: magika's labels that are languages.
+BY_LABEL = {
+    "asm": "Assembly", "awk": "Awk", "batch": "Batchfile", "bazel": "Starlark", "bib": "BibTeX", "c": "C",
+    "clojure": "Clojure", "cmake": "CMake", "cobol": "COBOL", "coffeescript": "CoffeeScript", "cpp": "C++", "cs": "C#",
+    "css": "CSS", "csv": "CSV", "dart": "Dart", "diff": "Diff", "dockerfile": "Dockerfile", "elixir": "Elixir",
+    "erb": "HTML+ERB", "erlang": "Erlang", "fortran": "Fortran", "go": "Go", "groovy": "Groovy", "haskell": "Haskell",
+    "hcl": "HCL", "html": "HTML", "ini": "INI", "ipynb": "JupyterNotebook", "java": "Java",
+    "javascript": "JavaScript", "json": "JSON", "jsonl": "JSON", "julia": "Julia", "kotlin": "Kotlin", "latex": "TeX",
+    "lisp": "CommonLisp", "lua": "Lua", "m4": "M4", "makefile": "Makefile", "markdown": "Markdown",
+    "matlab": "MATLAB", "objectivec": "Objective-C", "ocaml": "OCaml", "pascal": "Pascal", "pem": "PEM",
+    "perl": "Perl", "php": "PHP", "powershell": "PowerShell", "prolog": "Prolog", "proto": "Protocol Buffer",
+    "python": "Python", "r": "R", "rst": "reStructuredText", "ruby": "Ruby", "rust": "Rust", "scala": "Scala",
+    "scss": "SCSS", "shell": "Shell", "solidity": "Solidity", "sql": "SQL", "svg": "SVG", "swift": "Swift",
+    "tcl": "Tcl", "toml": "TOML", "tsv": "TSV", "twig": "Twig", "txt": "Text", "typescript": "TypeScript",
+    "vba": "VBA", "verilog": "Verilog", "vhdl": "VHDL", "vue": "Vue", "xml": "XML", "yaml": "YAML", "zig": "Zig",
+}  # fmt: skip
+
+#: Every language that a file can be found to be in.
+LANGUAGES = frozenset(
+    (
+        *BY_TAG.values(),
+        *NAMES.values(),
+        *EXTENSIONS.values(),
+        *INTERPRETERS.values(),
+        *BY_LABEL.values(),
+        *(name for names in AMBIGUOUS.values() for name in names),
+        "Dockerfile",
+        "OmniversePython",
+    )
+)

@@ -1,0 +1,93 @@
+"""The whole recipe: its sections, looking one up by its dotted name, and the hashes that make assets stale."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+from pydantic_core import to_jsonable_python
+
+from nemotron_assets.recipe.blend import Blend
+from nemotron_assets.recipe.code import Code
+from nemotron_assets.recipe.evaluate import Evaluate
+from nemotron_assets.recipe.lake import Compute, Maintenance, Quarantine, Storage
+from nemotron_assets.recipe.llm import Llm
+from nemotron_assets.recipe.math import Math
+from nemotron_assets.recipe.model import Model
+from nemotron_assets.recipe.release import Release
+from nemotron_assets.recipe.section import Section
+from nemotron_assets.recipe.snapshots import Snapshots
+from nemotron_assets.recipe.tokenizer import Tokenizer
+from nemotron_assets.recipe.train import Train
+from nemotron_assets.recipe.web import Web
+
+
+class Recipe(Section):
+    """The whole recipe."""
+
+    name: str = Field(description="what this recipe is called")
+    executor: Literal["in_process", "multiprocess"] = Field(description="how Dagster runs the steps of a run")
+    storage: Storage
+    compute: Compute
+    quarantine: Quarantine
+    llm: Llm
+    snapshots: Snapshots
+    web: Web
+    math: Math
+    code: Code
+    release: Release
+    tokenizer: Tokenizer
+    blend: Blend
+    model: Model
+    train: Train
+    evaluate: Evaluate
+    maintenance: Maintenance
+
+    @model_validator(mode="after")
+    def _prompts_fit_the_context_window(self) -> Recipe:
+        window = self.llm.max_model_len
+        for name, prompt in {**self.web.rephrased.prompts(), "diverse_qa": self.web.diverse_qa}.items():
+            if self.llm.engine == "vllm" and prompt.max_input_tokens + prompt.max_output_tokens > window:
+                raise ValueError(
+                    f"prompt {name}: max_input_tokens {prompt.max_input_tokens} + max_output_tokens "
+                    f"{prompt.max_output_tokens} is more than llm.max_model_len {window}"
+                )
+        return self
+
+    def section(self, dotted: str) -> Any:
+        """A section or value by its dotted name. Raises `KeyError` naming the sections there are."""
+        value: Any = self
+        for name in dotted.split("."):
+            fields = type(value).model_fields if isinstance(value, Section) else ()
+            if name not in fields:
+                raise KeyError(f"the recipe has no {dotted!r}; {name!r} is not one of: {', '.join(fields) or 'none'}")
+            value = getattr(value, name)
+        return value
+
+    def with_sections(self, sections: Mapping[str, Any]) -> Recipe:
+        """A copy in which these sections or values, by their dotted names, are replaced. Values are not validated."""
+        changed = self
+        for dotted, value in sections.items():
+            *path, last = dotted.split(".")
+            parents = [changed.section(".".join(path[:depth])) if depth else changed for depth in range(len(path) + 1)]
+            for parent, name in zip(reversed(parents), (last, *reversed(path)), strict=True):
+                value = parent.model_copy(update={name: value})
+            changed = value
+        return changed
+
+    def section_hash(self, dotted: str) -> str:
+        """A short hash of a section's values; two recipes that say the same have the same hash, wherever the section
+        stands."""
+        return _hash(self.section(dotted))
+
+    def hash(self) -> str:
+        """A short hash of the whole recipe."""
+        return _hash(self)
+
+
+def _hash(value: Any) -> str:
+    data = json.dumps(to_jsonable_python(value), sort_keys=True)
+    return hashlib.sha256(data.encode()).hexdigest()[:16]

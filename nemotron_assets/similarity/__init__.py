@@ -1,1 +1,0 @@
-"""Near-duplicates: shingles, MinHash signatures, exact similarity, clusters (a library: no assets)."""

@@ -1,0 +1,3 @@
+"""What a table is (`schema`, `columns`), how its rows are named (`ids`), how it is written (`parts`), and how a function
+becomes the Dagster asset that writes it (`asset`). Only `asset` loads Dagster and the recipe.
+"""

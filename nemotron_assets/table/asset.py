@@ -1,0 +1,186 @@
+"""How a function from tables to a table becomes a Dagster asset with the conventions of this project.
+
+This is the only module of the package that knows Dagster and the recipe: worker processes, which import declarations
+and plain functions, load neither.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from nemotron_assets.dagster_private import input_tags
+from nemotron_assets.recipe import current_recipe
+from nemotron_assets.stages import partitions_of
+from nemotron_assets.table.ids import content_hash
+from nemotron_assets.table.parts import Batches
+from nemotron_assets.table.schema import Table
+
+# Checks of one partition are used on purpose; whether Dagster calls them a preview is pinned in the lock file.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+
+OWNERS = ("team:lakehouse",)
+
+#: For steps that ask a model or the network: what fails may work a little later, and what is done is kept.
+RETRIES = dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL)
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The columns of a table as Dagster's UI shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(c.name, c.dtype, c.meaning, constraints=dg.TableColumnConstraints(nullable=c.nullable))
+            for c in table.columns
+        ]
+    )
+
+
+def made_once(*inputs: Table) -> dg.AutomationCondition:
+    """Make the asset when it is missing, and again when the recipe or the content of `inputs` changed, but not because
+    a new snapshot arrived."""
+    condition = dg.AutomationCondition
+    wanted = (condition.any_deps_updated() & condition.missing()) | condition.code_version_changed()
+    if inputs:
+        changed = condition.any_deps_match(condition.data_version_changed())
+        wanted |= changed.allow(dg.AssetSelection.assets(*(table.asset_key for table in inputs)))
+    ready = ~condition.any_deps_missing() & ~condition.any_deps_in_progress() & ~condition.in_progress()
+    return wanted.since_last_handled() & ready
+
+
+def code_version(table: Table, sections: Iterable[str], code: str) -> str:
+    """The Dagster code version of an asset: it changes with the values of the recipe's `sections` (dotted names), with
+    the table's schema version, and with `code`."""
+    recipe = current_recipe()
+    return content_hash("\x1f".join([code, str(table.version), *map(recipe.section_hash, sections)]))[:16]
+
+
+def table_asset(
+    table: Table,
+    *,
+    recipe: str | Sequence[str],
+    code: str = "1",
+    ins: Mapping[str, Table] | None = None,
+    deps: Sequence[Table] = (),
+    kinds: Iterable[str] = (),
+    automation: dg.AutomationCondition | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Make an asset that writes `table` out of a function from tables to a table.
+
+    `recipe` names the dotted recipe sections the asset depends on; their hash and `code` (raise it when the logic
+    changes) are the asset's code version, so that a changed number shows up as a stale asset. `ins` names the tables
+    that the function receives as `Reader`s, `deps` the tables it opens itself. The function returns whatever
+    `Lakehouse.write` takes. Other `options` go to `dagster.asset`.
+    """
+    sections = (recipe,) if isinstance(recipe, str) else tuple(recipe)
+
+    def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        @functools.wraps(function)
+        def compute(*args: Any, **kwargs: Any) -> Any:
+            result = function(*args, **kwargs)
+            return Batches(result) if inspect.isgenerator(result) else result
+
+        return dg.asset(
+            key=table.asset_key,
+            ins={name: dg.AssetIn(key=source.asset_key) for name, source in (ins or {}).items()},
+            deps=[source.asset_key for source in deps],
+            group_name=table.schema,
+            description=inspect.getdoc(function) or table.description,
+            partitions_def=partitions_of(table),
+            code_version=code_version(table, sections, code),
+            kinds={"delta", *kinds},
+            owners=list(OWNERS),
+            automation_condition=automation or dg.AutomationCondition.eager(),
+            metadata={**_shown(table), "recipe_sections": ", ".join(sections), **(metadata or {})},
+            output_required=True,
+            **options,
+        )(compute)
+
+    return decorate
+
+
+def table_check(
+    table: Table, *, blocking: bool = False, reads: Sequence[Table] = (), **options: Any
+) -> Callable[[Callable[..., Any]], dg.AssetChecksDefinition]:
+    """Make a Dagster asset check of `table`: of one partition at a time, if the table has partitions.
+
+    `reads` names other tables that the check reads. A `blocking` check stops what is downstream when it fails.
+    """
+    return dg.asset_check(
+        asset=table.asset_key,
+        partitions_def=partitions_of(table),
+        blocking=blocking,
+        additional_deps=[other.asset_key for other in reads],
+        **options,
+    )
+
+
+def table_spec(table: Table, *, made_by: dg.AssetsDefinition) -> dg.AssetSpec:
+    """The asset of a table that another asset writes in the same pass (named in `Parts.beside`)."""
+    writer = made_by.key.to_user_string()
+    return dg.AssetSpec(
+        table.asset_key,
+        deps=[made_by],
+        description=f"{table.description} Written by {writer} in the same pass.",
+        group_name=table.schema,
+        partitions_def=partitions_of(table),
+        kinds={"delta"},
+        owners=list(OWNERS),
+        metadata=_shown(table),
+    )
+
+
+def materialized(context: dg.AssetExecutionContext, table: Table, lake: Any, **metadata: Any) -> None:
+    """Tell Dagster that this step has written `table` as well: the asset's partition, or all of it."""
+    partition = context.partition_key if table.partition_by and context.has_partition_key else None
+    rows = {("dagster/partition_row_count" if partition else "dagster/row_count"): lake.read(table, partition).rows}
+    context.log_event(dg.AssetMaterialization(table.asset_key, partition=partition, metadata=rows | metadata))
+
+
+def rewriting(context: dg.AssetExecutionContext, table: Table) -> dict[str, Any]:
+    """What a step needs to know of its run that also rewrites other partitions of `table`: run_id, code_version, and
+    `announce`, which tells Dagster about them, so that what was made from them, and only that, becomes stale."""
+    return {
+        "run_id": context.run_id,
+        "code_version": context.assets_def.get_asset_spec(table.asset_key).code_version or "",
+        "announce": lambda rewritten: _announce(context, table, rewritten),
+    }
+
+
+def _announce(context: dg.AssetExecutionContext, table: Table, rewritten: Iterable[Any]) -> None:
+    """`rewritten` are partitions (`snapshot`) with the result of their write (see dedup/arrivals.py)."""
+
+    def latest(key: dg.AssetKey, partition: str) -> dg.EventLogRecord | None:
+        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
+        return next(iter(context.instance.fetch_materializations(wanted, limit=1).records), None)
+
+    for change in rewritten:
+        # The code is that of the run that made the partition first; its inputs are now those that are in the lake.
+        known = latest(table.asset_key, change.snapshot)
+        tags = dict(known.asset_materialization.tags or {}) if known else {}
+        for key in context.assets_def.asset_deps[table.asset_key]:
+            if record := latest(key, change.snapshot):
+                tags |= input_tags(key, record)
+        context.log_event(
+            dg.AssetMaterialization(
+                table.asset_key,
+                description=f"Rewritten because {context.partition_key} arrived or changed.",
+                partition=change.snapshot,
+                metadata={
+                    "dagster/partition_row_count": change.result.rows,
+                    "delta_version": change.result.version,
+                    "rewritten_for": context.partition_key,
+                },
+                tags={**tags, "dagster/data_version": change.result.data_version},
+            )
+        )
+
+
+def _shown(table: Table) -> dict[str, Any]:
+    return {"dagster/column_schema": column_schema(table), "dagster/table_name": table.full_name}

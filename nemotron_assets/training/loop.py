@@ -1,0 +1,221 @@
+"""Training, top to bottom: from packed sequences to a Hugging Face directory of weights.
+
+Runs as it is in one process, or in every process of a torchrun (then weights, gradients and optimizer state are sharded
+with FSDP2). Everything that decides the result follows from the job: the initial weights from the seed and their names,
+the data from the seed and the position, so that a run that is killed and started again ends with the same weights.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.distributed.fsdp import FSDPModule, fully_shard
+
+from nemotron_assets.model.nemotron_h import empty_model
+from nemotron_assets.training import checkpoint
+from nemotron_assets.training.job import Job
+from nemotron_assets.training.schedule import learning_rate, total_steps
+from nemotron_assets.training.stream import Shards, as_batch, predictions, sequences
+
+#: Rows of metrics in a checkpoint: more than a receiver has unstored when it is killed.
+ROWS_KEPT = 1_000
+
+
+@dataclass(frozen=True)
+class Trained:
+    """`weights`: the Hugging Face directory; `tokens` seen, padding included; `final_loss` in nats per token."""
+
+    weights: Path
+    steps: int
+    tokens: int
+    parameters: int
+    final_loss: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as JSON has them."""
+        return self.__dict__ | {"weights": str(self.weights)}
+
+
+def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]) -> Trained:
+    """Train, or go on training, and return the weights. `emit` gets rows of metrics on rank 0.
+
+    A row: step, tokens, loss (nats per predicted token of that step), lr, grad_norm (before clipping),
+    tokens_per_second since the last row, at (UTC, ISO 8601). After a resume rows that have been sent come again with
+    the same steps. Raises ValueError for a job that cannot be run, FloatingPointError when it diverges.
+    """
+    if (job.folder / "result.json").exists():
+        return _finished(job.folder)
+    settings = job.settings
+    device = _join_ranks()
+    rank, world = checkpoint.rank_and_world()
+    own = settings.batch_sequences // world  # sequences of a batch that this rank reads
+    if settings.batch_sequences % (world * settings.micro_batch_sequences):
+        raise ValueError(
+            f"a batch of {settings.batch_sequences} sequences cannot be split over {world} devices in micro-batches of "
+            f"{settings.micro_batch_sequences}"
+        )
+
+    # The model without memory, sharded, then filled: no rank ever holds all of it.
+    config = job.start.config(job.sequence_length)
+    model = job.loss(empty_model(config)).train()
+    if settings.recompute:
+        model.student.gradient_checkpointing_enable()
+    if world > 1:
+        for layer in (*model.student.model.layers, model.student.lm_head, model):
+            fully_shard(layer)
+    model.to_empty(device=device)
+    parameters = dict(model.student.named_parameters())
+
+    # Decay weights, not what scales or shifts single channels.
+    matrices = [p for p in parameters.values() if p.ndim > 1]
+    vectors = [p for p in parameters.values() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+        lr=torch.tensor(settings.peak_lr),
+        betas=(settings.beta1, settings.beta2),
+        eps=settings.adam_eps,
+        fused=True,
+    )
+    state = _load(job, optimizer, parameters, config)
+    if rank == 0 and state["rows"]:
+        emit(state["rows"])
+
+    batch_tokens = settings.batch_sequences * job.sequence_length
+    steps = total_steps(settings, job.sequence_length)
+    data = sequences(shards, settings.seed, state["step"] * settings.batch_sequences, settings.mixed_shards)
+    clock, since = time.perf_counter(), state["step"]
+    for step in range(state["step"] + 1, steps + 1):
+        rows = [next(data) for _ in range(settings.batch_sequences)]
+        scale = 1 / max(1, predictions(rows))  # of the whole batch, on every rank
+        mine = rows[rank * own : (rank + 1) * own]
+        loss = torch.zeros((), device=device)
+        for first in range(0, own, settings.micro_batch_sequences):
+            batch = as_batch(mine[first : first + settings.micro_batch_sequences], job.sequence_length, device)
+            if isinstance(model, FSDPModule):  # gradients are exchanged once per step
+                model.set_requires_gradient_sync(first + settings.micro_batch_sequences >= own)
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+                part = model(batch) * scale
+            (part * world).backward()  # FSDP2 averages over ranks, the scale already does
+            loss += part.detach()
+        if world > 1:
+            dist.all_reduce(loss)
+        norm = checkpoint.whole(torch.nn.utils.clip_grad_norm_(parameters.values(), settings.grad_clip)).item()
+        loss = loss.item()
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise FloatingPointError(
+                f"training diverged at step {step}: loss {loss}, gradient norm {norm}; the checkpoints before it are "
+                f"in {job.folder}. Lower {job.section}.peak_lr ({settings.peak_lr}) or raise {job.section}.warmup_share"
+            )
+        lr = learning_rate(settings, step * batch_tokens)
+        for group in optimizer.param_groups:
+            group["lr"].fill_(lr)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+        state["step"], state["loss"] = step, loss
+        if step % settings.log_every == 0 or step == steps:
+            now = time.perf_counter()
+            row = {
+                "step": step,
+                "tokens": step * batch_tokens,
+                "loss": loss,
+                "lr": lr,
+                "grad_norm": norm,
+                "tokens_per_second": (step - since) * batch_tokens / (now - clock),
+                "at": datetime.now(UTC).isoformat(),
+            }
+            clock, since = now, step
+            state["rows"].append(row)
+            if rank == 0:
+                emit([row])
+        if step % settings.checkpoint_every == 0 and step < steps:
+            # The latest rows go with it: should the receiver be killed before it has stored them, they are sent again.
+            state["rows"] = state["rows"][-ROWS_KEPT:]
+            checkpoint.save(job.folder, step, _tensors(optimizer, parameters), state)
+
+    weights = {name: checkpoint.whole(parameter) for name, parameter in parameters.items()}
+    if rank == 0:
+        _finish(job, config, weights, state["loss"], steps)
+    checkpoint.barrier()
+    return _finished(job.folder)
+
+
+def _join_ranks() -> torch.device:
+    """The device of this process; under torchrun also joins the process group."""
+    cuda = torch.cuda.is_available()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        if cuda:
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        dist.init_process_group("nccl" if cuda else "gloo")
+    return torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")
+
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def _tensors(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """What a checkpoint holds: every parameter and its two moments."""
+    tensors = {f"weights/{name}": p for name, p in parameters.items()}
+    for moment in MOMENTS:
+        tensors |= {f"{moment}/{name}": optimizer.state[p][moment] for name, p in parameters.items()}
+    return tensors
+
+
+def _load(
+    job: Job, optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor], config: Any
+) -> dict[str, Any]:
+    """Fill the parameters from the latest checkpoint of this job, or else as the job starts; returns the step, the last
+    loss, the configuration, and rows to send again."""
+    found = checkpoint.latest(job.folder)
+    if found is None:
+        for name, value in job.start.weights(parameters, config, job.settings.seed):
+            checkpoint.put(parameters[name], value)
+        return {"step": 0, "loss": math.nan, "rows": [], "config": config.to_dict()}
+    state = checkpoint.read_state(found) | {"config": config.to_dict()}
+    for p in parameters.values():
+        moments = {moment: torch.zeros_like(p, requires_grad=False) for moment in MOMENTS}
+        optimizer.state[p] = {"step": torch.tensor(float(state["step"]), device=p.device), **moments}
+    for key, value in checkpoint.read_tensors(found):
+        kind, name = key.split("/", 1)
+        checkpoint.put(parameters[name] if kind == "weights" else optimizer.state[parameters[name]][kind], value)
+    return state
+
+
+def _finish(job: Job, config: Any, weights: dict[str, torch.Tensor], loss: float, steps: int) -> None:
+    """Write the weights as a Hugging Face directory and the result beside it, in that order."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # nobody watches it
+    partial, final = job.folder / "partial-weights", job.folder / "weights"
+    shutil.rmtree(partial, ignore_errors=True)
+    dtype = torch.bfloat16 if job.settings.precision == "bf16" else torch.float32
+    student = empty_model(config).to(dtype)
+    student.save_pretrained(partial, state_dict={name: value.to(dtype) for name, value in weights.items()})
+    shutil.rmtree(final, ignore_errors=True)
+    partial.rename(final)
+    result = {
+        "steps": steps,
+        "tokens": steps * job.settings.batch_sequences * job.sequence_length,
+        "parameters": sum(value.numel() for value in weights.values()),
+        "final_loss": loss,
+    }
+    temporary = job.folder / "partial-result.json"
+    temporary.write_text(json.dumps(result))
+    temporary.rename(job.folder / "result.json")
+    for old in job.folder.glob("step-*"):
+        shutil.rmtree(old)
+
+
+def _finished(folder: Path) -> Trained:
+    return Trained(weights=folder / "weights", **json.loads((folder / "result.json").read_text()))

@@ -1,0 +1,36 @@
+"""What a training minimises. A loss is a module that holds the student, so that sharding sees one module with one
+forward: `Loss(student)(batch)` is the summed loss over the positions that have a target.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint as recompute
+
+from nemotron_assets.model.nemotron_h import packed_hidden
+from nemotron_assets.training.stream import NO_TARGET, Batch
+
+#: Logits held at once, in numbers. A batch with more is scored in slices that are computed again in the backward pass.
+LOGITS_AT_ONCE = 1 << 27
+
+
+class NextToken(torch.nn.Module):
+    """Cross-entropy of the next token, the loss of pretraining."""
+
+    def __init__(self, student: torch.nn.Module):
+        super().__init__()
+        self.student = student
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Summed cross-entropy in nats over the positions that have a target."""
+        hidden = packed_hidden(self.student, batch.tokens, batch.packing).flatten(0, 1)
+        rows = max(1, LOGITS_AT_ONCE // self.student.config.vocab_size)
+        slices = list(zip(hidden.split(rows), batch.targets.flatten().split(rows), strict=True))
+        if len(slices) == 1:
+            return self._score(*slices[0])
+        return torch.stack([recompute(self._score, *piece, use_reentrant=False) for piece in slices]).sum()
+
+    def _score(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits = self.student.lm_head(hidden).float()
+        return F.cross_entropy(logits, targets, ignore_index=NO_TARGET, reduction="sum")

@@ -1,0 +1,83 @@
+"""What the GPU resource runs to train a model on packed token shards of the lake: builds the job, reads, trains.
+
+A stage with another loss writes an entry of its own, of a few lines: see `train_next_token`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nemotron_assets.recipe.model import Model
+from nemotron_assets.recipe.train import Training
+from nemotron_assets.training.job import Fresh, FromCheckpoint, FromFolder, Job, Start
+from nemotron_assets.training.loop import train
+from nemotron_assets.training.stream import PackedSequence
+
+Emit = Callable[[list[dict[str, Any]]], None]
+
+
+class LakeShards:
+    """The packed sequences of a table like `blend.token_shards` at one Delta version, one part of it at a time."""
+
+    def __init__(self, path: str, version: int, part_by: str, storage_options: dict[str, str]):
+        from deltalake import DeltaTable
+
+        delta = DeltaTable(path, version=version, storage_options=storage_options or None)
+        self._dataset, self._part = delta.to_pyarrow_dataset(as_large_types=True), part_by
+
+    def counts(self) -> list[tuple[str, int]]:
+        rows: Counter[str] = Counter()
+        for batch in self._dataset.scanner([self._part], use_threads=False).to_batches():
+            rows.update(batch.column(0).to_pylist())
+        return sorted(rows.items())
+
+    def read(self, shard: str) -> list[PackedSequence]:
+        import pyarrow.dataset as ds
+
+        columns, in_shard = ["position", "tokens", "piece_lengths"], ds.field(self._part) == shard
+        table = self._dataset.to_table(columns, filter=in_shard).sort_by("position")
+        return [
+            PackedSequence(tokens.values.to_numpy(), tuple(lengths.as_py()))
+            for tokens, lengths in zip(table["tokens"], table["piece_lengths"], strict=True)
+        ]
+
+
+def start_of(config: dict[str, Any]) -> Start:
+    """The starting weights that a plan's `config["start"]` names: fresh, a folder, or a checkpoint."""
+    match config:
+        case {"fresh": model, "vocabulary": vocabulary, "special": special}:
+            return Fresh(Model.model_validate(model), vocabulary, special)
+        case {"folder": folder}:
+            return FromFolder(Path(folder))
+        case {"checkpoint": folder}:
+            return FromCheckpoint(Path(folder))
+    raise ValueError(f"a training starts from fresh weights, a folder or a checkpoint, not from {sorted(config)}")
+
+
+def job_of(config: dict[str, Any], **options: Any) -> Job:
+    """The job that a plan's `config` describes; `options` are fields of `Job` that are not JSON, the loss say."""
+    return Job(
+        start=start_of(config["start"]),
+        settings=Training.model_validate(config["training"]),
+        sequence_length=config["sequence_length"],
+        folder=Path(config["folder"]),
+        section=config["section"],
+        **options,
+    )
+
+
+def shards_of(config: dict[str, Any]) -> LakeShards:
+    """The packed sequences that a plan's `config` names."""
+    return LakeShards(**config["shards"])
+
+
+def train_next_token(config: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Train for the next token, the loss of pretraining. Returns steps, tokens, parameters, final_loss, weights."""
+    return train(job_of(config), shards_of(config), emit).as_dict()
+
+
+#: How the GPU resource names it.
+NEXT_TOKEN = f"{__name__}:{train_next_token.__name__}"

@@ -1,0 +1,49 @@
+"""DuckDB's extensions, from their Python packages: loaded by path, and installed for the plain `duckdb` program."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from nemotron_assets.table.quoting import literal
+
+#: DuckDB draws a progress bar on the standard output, into whatever is written there, for anything slow.
+QUIET = "set enable_progress_bar = false"
+
+
+class WarehouseError(RuntimeError):
+    """The catalog or a query cannot do what was asked; the message says why and what to do."""
+
+
+def extension_file(name: str) -> Path:
+    """The file of a DuckDB extension inside its Python package. Raises `WarehouseError` if the package is missing."""
+    import duckdb
+
+    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+    version = f"v{duckdb.__version__}"
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder, "extensions", version, f"{name}.duckdb_extension")
+        if path.is_file():
+            return path
+    raise WarehouseError(
+        f"DuckDB {duckdb.__version__} needs the package duckdb-extension-{name} of the same version: "
+        f"pip install --no-deps duckdb-extension-{name}=={duckdb.__version__}"
+    )
+
+
+def install_extension(*names: str) -> list[str]:
+    """Install extensions (default: delta) into the user's DuckDB folder from their Python packages; no network.
+
+    Returns those that were not installed yet. Whatever the user installed for this DuckDB version is left alone.
+    """
+    import duckdb
+
+    installed = []
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(QUIET)
+        for name in names or ("delta",):
+            query = "select installed from duckdb_extensions() where extension_name = ?"
+            if not any(connection.execute(query, [name]).fetchone() or ()):
+                connection.execute(f"install {literal(str(extension_file(name)))}")
+                installed.append(name)
+    return installed

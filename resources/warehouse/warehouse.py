@@ -1,0 +1,222 @@
+"""DuckDB over the lake: one small catalog file with a view per table, for ad hoc questions in SQL.
+
+`cache/lake.duckdb` holds no data. Every declared table is a view over `delta_scan`, so a query always reads the last
+commit, with partitions and files pruned; tables that nobody wrote yet are empty views of the declared types, so that
+every query and report runs on any lake. Descriptions and column meanings are comments. The file is rebuilt beside the
+old one and moved into place: open readers keep the file they opened, and no reader ever blocks a run.
+
+The same file opens in the plain `duckdb -readonly` program once `install_extension` has put the Delta extension, which
+comes with the Python package `duckdb-extension-delta`, into the user's DuckDB folder. No step needs a network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from nemotron_assets.stages import all_tables
+from nemotron_assets.table.ids import content_hash
+from nemotron_assets.table.quoting import literal
+from nemotron_assets.table.schema import Table
+from resources.home import home, lake_root
+from resources.warehouse.catalog import Catalog, CatalogBuild
+from resources.warehouse.extensions import QUIET, WarehouseError, extension_file, install_extension
+
+if TYPE_CHECKING:
+    import duckdb
+
+logger = logging.getLogger(__name__)
+
+#: Views, macros and reports, written as plain SQL.
+SQL_FOLDER = Path(__file__).resolve().parents[2] / "sql"
+
+#: Name under which the catalog is attached; equal to the stem of its file, as in the `duckdb` program.
+CATALOG = "lake"
+
+
+class Warehouse(dg.ConfigurableResource):
+    """The DuckDB catalog over the lake under `root`, and read-only connections to it."""
+
+    root: str = Field(default="", description="folder or object-store URL of the lake; empty: the one in use")
+    storage_options: dict[str, str] = Field(
+        default_factory=dict, description="endpoint, region and the like; never credentials"
+    )
+    catalog: str = Field(default="", description="path of the catalog file; empty: cache/lake.duckdb below the home")
+
+    @property
+    def path(self) -> Path:
+        """The catalog file."""
+        return Path(self.catalog) if self.catalog else home() / "cache" / f"{CATALOG}.duckdb"
+
+    @property
+    def lake(self) -> str:
+        return (self.root or lake_root()).rstrip("/")
+
+    @property
+    def is_local(self) -> bool:
+        return "://" not in self.lake
+
+    def table_path(self, table: Table) -> str:
+        """Path or URL of a table, as in `Lakehouse.path`."""
+        return f"{self.lake}/{table.schema}/{table.name}"
+
+    def exists(self, table: Table) -> bool:
+        """Whether the lake holds the table."""
+        if self.is_local:
+            return os.path.isdir(os.path.join(self.table_path(table), "_delta_log"))
+        from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
+
+        try:
+            DeltaTable(self.table_path(table), storage_options=self.storage_options or None, without_files=True)
+        except TableNotFoundError:
+            return False
+        return True
+
+    # -- the catalog file ---------------------------------------------------------------------------------------
+
+    def refresh(self, tables: Iterable[Table] | None = None, sql_folder: Path | None = SQL_FOLDER) -> Catalog:
+        """Rebuild the catalog file and move it into place.
+
+        `tables` defaults to every declared one; `sql_folder` holds macros/ and views/ (None: only the tables).
+        A table that cannot be read becomes an empty view whose comment says why, and is reported.
+        """
+        tables = list(all_tables().values()) if tables is None else list(tables)
+        path = self.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._sweep(path)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            with self._session(str(temporary)) as connection:
+                catalog = CatalogBuild(self, connection, tables).run(path, sql_folder)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        for name, reason in catalog.unreadable.items():
+            logger.warning("%s cannot be read and is shown empty: %s", name, reason)
+        try:
+            install_extension(*self._extensions)
+        except Exception as error:  # the catalog is complete: only the separate duckdb program needs this
+            logger.warning("The plain duckdb program cannot open the catalog yet: %s", error)
+        return catalog
+
+    def current(self, tables: Iterable[Table] | None = None) -> bool:
+        """Whether the catalog file fits the declarations, the SQL files and the tables now in the lake."""
+        if not self.path.exists():
+            return False
+        import duckdb
+
+        tables = list(all_tables().values()) if tables is None else list(tables)
+        try:
+            with _attached(duckdb.connect(":memory:"), self.path) as connection:
+                stored = connection.execute("select signature from lineage.catalog").fetchone()
+        except duckdb.Error:
+            return False
+        return stored == (self.signature(tables),)
+
+    def signature(self, tables: list[Table]) -> str:
+        """A hash of everything the catalog file was made from."""
+        import duckdb
+
+        sources = [duckdb.__version__, self.lake, *(repr(table) for table in tables)]
+        sources += [table.full_name for table in tables if self.exists(table)]
+        for file in (*sorted(SQL_FOLDER.rglob("*.sql")), *sorted(Path(__file__).parent.glob("*.py"))):
+            if file.parent.name != "reports":
+                sources += [str(file.name), file.read_text(encoding="utf-8")]
+        return content_hash("\x1f".join(sources))
+
+    @staticmethod
+    def _sweep(path: Path, seconds: float = 3600) -> None:
+        """Delete what a killed rebuild left behind."""
+        for leftover in path.parent.glob(f"{path.name}.*.tmp*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - leftover.stat().st_mtime > seconds:
+                    leftover.unlink()
+
+    # -- connections --------------------------------------------------------------------------------------------
+
+    def connect(self, refresh: bool = True) -> duckdb.DuckDBPyConnection:
+        """A connection with the catalog attached read-only and in use, rebuilt before if it is out of date.
+
+        The catalog is attached to a database of its own in memory, so that a process which keeps an older catalog
+        open sees the new one in new connections. Spills go to the cache folder.
+        """
+        if refresh and not self.current():
+            self.refresh()
+        if not self.path.exists():
+            raise WarehouseError(f"There is no catalog at {self.path}: refresh() makes it")
+        connection = self._session(":memory:")
+        try:
+            return _attached(connection, self.path)
+        except BaseException:
+            connection.close()
+            raise
+
+    def sql(self, query: str, parameters: Any = None) -> list[tuple]:
+        """All rows of a query; for small results. Use `connect` for anything else."""
+        with self.connect() as connection:
+            return connection.execute(query, parameters).fetchall()
+
+    @property
+    def _extensions(self) -> tuple[str, ...]:
+        if self.is_local:
+            return ("delta",)
+        scheme = self.lake.split("://")[0]
+        if scheme in ("s3", "s3a", "gs", "gcs", "r2"):
+            return ("delta", "httpfs", "aws")
+        if scheme in ("az", "azure", "abfs", "abfss"):
+            return ("delta", "azure")
+        raise WarehouseError(f"DuckDB cannot read a lake at {scheme}://; use a folder, s3://, gs:// or az://")
+
+    def _session(self, database: str) -> duckdb.DuckDBPyConnection:
+        """A connection that can read the lake: extensions from their packages, a secret that lives in memory only."""
+        import duckdb
+
+        connection = duckdb.connect(
+            database, config={"autoinstall_known_extensions": False, "temp_directory": str(self.path.parent / "spill")}
+        )
+        try:
+            connection.execute(QUIET)
+            for name in self._extensions:
+                connection.execute(f"load {literal(str(extension_file(name)))}")
+            if not self.is_local:
+                connection.execute(self._secret())
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _secret(self) -> str:
+        """The statement that finds the store's credentials as every AWS or Azure program does, at run time."""
+        scheme = self.lake.split("://")[0]
+        options = {key.lower().removeprefix("aws_"): value for key, value in self.storage_options.items()}
+        if scheme.startswith(("az", "abfs")):
+            account = options.get("azure_storage_account_name") or options.get("account_name")
+            extra = f", account_name {literal(account)}" if account else ""
+            return f"create secret lake (type azure, provider credential_chain{extra})"
+        kind = "gcs" if scheme in ("gs", "gcs") else "r2" if scheme == "r2" else "s3"
+        extra = ""
+        region = options.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        endpoint = options.get("endpoint_url") or options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL")
+        if region:
+            extra += f", region {literal(region)}"
+        if endpoint:
+            protocol, _, host = endpoint.rpartition("://")
+            ssl = "false" if protocol == "http" else "true"
+            extra += f", endpoint {literal(host.rstrip('/'))}, url_style 'path', use_ssl {ssl}"
+        return f"create secret lake (type {kind}, provider credential_chain{extra})"
+
+
+def _attached(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyConnection:
+    connection.execute(f"attach {literal(str(path))} as {CATALOG} (read_only)")
+    connection.execute(f"use {CATALOG}")
+    return connection

@@ -1,0 +1,197 @@
+"""Training learns, resumes bit for bit, and says clearly what cannot be trained."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nemotron_assets.recipe import load_recipe
+from nemotron_assets.training import checkpoint, stream
+from nemotron_assets.training.job import Fresh, Job
+from nemotron_assets.training.loop import train
+
+
+class Memory:
+    """Shards of packed sequences that count upwards, so that a model can learn them."""
+
+    def __init__(self, shards=3, rows=7, length=48):
+        rng = np.random.default_rng(0)
+        self.content = {}
+        for shard in range(shards):
+            self.content[f"{shard:08d}"] = [
+                stream.PackedSequence(np.concatenate([self._document(rng, n) for n in pieces]), pieces)
+                for pieces in [(length // 3, length // 2), (length,), (1, length - 1)] * rows
+            ][:rows]
+
+    @staticmethod
+    def _document(rng, length):
+        return ((rng.integers(64) + np.arange(length)) % 64).astype(np.int32)
+
+    def counts(self):
+        return [(shard, len(rows)) for shard, rows in self.content.items()]
+
+    def read(self, shard):
+        return self.content[shard]
+
+
+SPECIAL = {"pad": 4, "bos": 1, "eos": 2}
+
+
+def job(small, folder, **pretrain) -> Job:
+    values = {
+        "tokens": 24 * 4 * 48, "batch_sequences": 4, "micro_batch_sequences": 2, "peak_lr": 1e-2,
+        "log_every": 1, "checkpoint_every": 5,
+    }  # fmt: skip
+    recipe = load_recipe("laptop").train.base.model_copy(update=values | pretrain)
+    return Job(Fresh(small.model_copy(update={"init_std": 0.02}), 64, SPECIAL), recipe, 48, Path(folder))
+
+
+def test_learns_and_saves_what_plain_transformers_loads(small, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    rows = []
+    trained = train(job(small, tmp_path / "run", tokens=80 * 4 * 48), Memory(), rows.extend)
+    assert [row["step"] for row in rows] == list(range(1, 81))
+    assert rows[0]["loss"] == pytest.approx(np.log(64), rel=0.05)
+    assert rows[-1]["loss"] < 0.7
+    assert trained.final_loss == rows[-1]["loss"]
+    assert trained.tokens == rows[-1]["tokens"] == 80 * 4 * 48
+    model = AutoModelForCausalLM.from_pretrained(trained.weights)
+    assert model.num_parameters() == trained.parameters
+    assert (model.config.pad_token_id, model.config.eos_token_id) == (4, 2)
+    document = torch.arange(40)[None] % 64
+    with torch.no_grad():
+        assert model(document, labels=document).loss < 0.7
+    again = []
+    assert train(job(small, tmp_path / "run", tokens=80 * 4 * 48), Memory(), again.extend) == trained
+    assert again == []  # finished work is not done again
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("at", [3, 12])
+def test_interrupted_and_resumed_equals_uninterrupted(small, tmp_path, at):
+    whole, parts = [], []
+    straight = train(job(small, tmp_path / "straight"), Memory(), whole.extend)
+
+    def emit(rows):
+        parts.extend(rows)
+        if rows[-1]["step"] == at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(job(small, tmp_path / "resumed"), Memory(), emit)
+    resumed = train(job(small, tmp_path / "resumed"), Memory(), parts.extend)
+    a, b = (load_file(run.weights / "model.safetensors") for run in (straight, resumed))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    losses = {row["step"]: row["loss"] for row in parts}
+    assert losses == {row["step"]: row["loss"] for row in whole}
+    assert not list((tmp_path / "resumed").glob("step-*"))
+
+
+@pytest.mark.faults
+def test_kill_9_in_the_middle_then_resume(small, tmp_path):
+    """The process dies at an arbitrary moment; the next one ends with the weights of an undisturbed run."""
+    straight = train(job(small, tmp_path / "straight"), Memory(), lambda rows: None)
+    script = (
+        "import sys, torch; torch.set_num_threads(1)\n"
+        "from tests.training.test_loop import Memory, job, train\n"
+        "from nemotron_assets.recipe.model import Model\n"
+        "import json, time\n"
+        "def emit(rows):\n"
+        "    print(rows[-1]['step'], flush=True)\n"
+        "    if rows[-1]['step'] >= 13: time.sleep(0.5)  # the signal takes a moment\n"
+        "train(job(Model.model_validate(json.loads(sys.argv[2])), sys.argv[1]), Memory(), emit)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "killed"), small.model_dump_json()]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+    for line in process.stdout:
+        if int(line) == 13:
+            process.send_signal(signal.SIGKILL)
+            break
+    assert process.wait() == -signal.SIGKILL
+    (tmp_path / "killed" / "writing-0000000099").mkdir()  # as if it had been writing a checkpoint
+    calls = []
+    resumed = train(job(small, tmp_path / "killed"), Memory(), calls.append)
+    assert len(calls[0]) in (10, 15, 20)  # it did not start again: these were in the checkpoint
+    assert not (tmp_path / "killed" / "writing-0000000099").exists()
+    a, b = (load_file(run.weights / "model.safetensors") for run in (straight, resumed))
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.slow
+def test_two_processes_train_the_same_model_and_one_resumes_it(small, tmp_path):
+    """FSDP2 over gloo: same losses as one process, and its sharded checkpoint resumes on a single one."""
+    script = tmp_path / "two.py"
+    script.write_text(
+        "import json, sys, torch; torch.set_num_threads(1)\n"
+        "from tests.training.test_loop import Killed, Memory, job, train\n"
+        "from nemotron_assets.recipe.model import Model\n"
+        "rows = []\n"
+        "def emit(new):\n"
+        "    rows.extend(new)\n"
+        "    open(sys.argv[1] + '/rows.json', 'w').write(json.dumps(rows))\n"
+        "import os\n"
+        "from nemotron_assets.training import checkpoint\n"
+        "save = checkpoint.save\n"
+        "def save_and_stop(folder, step, *more):\n"
+        "    save(folder, step, *more)\n"
+        "    if step == 10: os._exit(0)\n"
+        "checkpoint.save = save_and_stop\n"
+        "train(job(Model.model_validate(json.loads(sys.argv[2])), sys.argv[1] + '/run'), Memory(), emit)\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--standalone"]
+    subprocess.run(
+        [*command, str(script), str(tmp_path), small.model_dump_json()],
+        check=True,
+        timeout=240,
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
+    )
+    assert [len(list(p.glob("rank-*-of-00002.safetensors"))) for p in (tmp_path / "run").glob("step-*")] == [2, 2]
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    whole = []
+    straight = train(job(small, tmp_path / "one"), Memory(), whole.extend)
+    assert [r["loss"] for r in rows] == pytest.approx([r["loss"] for r in whole[:10]], rel=1e-4)
+    resumed = train(job(small, tmp_path / "run"), Memory(), rows.extend)
+    assert resumed.final_loss == pytest.approx(straight.final_loss, rel=1e-3)
+
+
+def test_bf16_trains(small, tmp_path):
+    rows = []
+    trained = train(job(small, tmp_path, precision="bf16", tokens=40 * 4 * 48), Memory(), rows.extend)
+    assert rows[-1]["loss"] < rows[0]["loss"] - 1
+    assert load_file(trained.weights / "model.safetensors")["lm_head.weight"].dtype == torch.bfloat16
+
+
+def test_slices_of_logits_and_recomputed_activations_change_nothing(small, tmp_path, monkeypatch):
+    whole, sliced = [], []
+    train(job(small, tmp_path / "whole", tokens=3 * 4 * 48), Memory(), whole.extend)
+    monkeypatch.setattr("nemotron_assets.training.losses.LOGITS_AT_ONCE", 64 * 20)
+    train(job(small, tmp_path / "sliced", tokens=3 * 4 * 48, recompute=True), Memory(), sliced.extend)
+    assert [r["loss"] for r in whole] == pytest.approx([r["loss"] for r in sliced], rel=1e-5)
+
+
+def test_divergence_stops_with_a_reason(small, tmp_path):
+    with pytest.raises(FloatingPointError, match=r"diverged at step \d+.*train.base.peak_lr"):
+        train(job(small, tmp_path, peak_lr=1e30, warmup_share=0.0), Memory(), lambda rows: None)
+
+
+def test_no_data_is_said(small, tmp_path):
+    with pytest.raises(ValueError, match="token shards are empty"):
+        train(job(small, tmp_path), Memory(shards=0), lambda rows: None)
+
+
+def test_an_incomplete_checkpoint_is_refused(tmp_path):
+    (tmp_path / "step-1").mkdir()
+    with pytest.raises(ValueError, match="0 of"):
+        list(checkpoint.read_tensors(tmp_path / "step-1"))
