@@ -1,8 +1,8 @@
-"""The generation ledger: what was asked of a model and what it answered, so that no answer is ever paid for twice.
+"""The generation ledger: stores every request to a language model with its answer, so that no answer is paid for twice.
 
-A finished completion is appended and fsynced to a local journal at once and folded into the Delta table
-`llm.generations` later. The key is a hash of everything that decides the answer: weights, chat template, sampling,
-output format, messages and sample number. A run that is killed and started again asks only for what is missing.
+A finished completion is appended to a local journal and fsynced at once. Later it is folded into the Delta table
+`llm.generations`. Its key is a hash of everything that decides the answer: weights, chat template, sampling, output
+format, messages and sample number. A run that is killed and started again requests only the missing answers.
 """
 
 from __future__ import annotations
@@ -32,37 +32,60 @@ if TYPE_CHECKING:
 GENERATIONS = Table(
     "llm",
     "generations",
-    "Every completion of a language model: the question, the settings, the answer and what it cost.",
+    "Every completion of a language model: the request, the settings, the answer, its tokens and its duration.",
     (
-        Column(ID.name, ID.dtype, "sha256 (32 hex digits) of model, chat template, sampling, format, messages, sample"),
+        Column(
+            ID.name,
+            ID.dtype,
+            "key of the request: first 32 hex digits of a sha256 over model, chat template, sampling, output format, "
+            "messages and sample",
+        ),
         Column(PARENTS.name, PARENTS.dtype, "ids of the rows that the first request with this key was made from"),
-        Column("model", "string", "name of the model"),
-        Column("model_sha256", "string", "sha256 over the files of the weights, or of the endpoint's model name"),
-        Column("template_sha256", "string", "sha256 of the chat template; of the empty text behind an endpoint"),
-        Column("prompt", "string", "name of the prompt, as diverse_qa"),
-        Column("messages", "string", "the chat messages, as JSON"),
-        Column("sampling", "string", "temperature, top_p, top_k if set, max_tokens and stop texts, as JSON"),
-        Column("output_format", "string", "kind and text of the output grammar, as JSON", nullable=True),
-        Column("sample", "int32", "number of the sample, where one question is asked several times"),
-        Column("text", "string", "the answer"),
-        Column("prompt_tokens", "int64", "tokens of the question with its chat template"),
-        Column("output_tokens", "int64", "tokens of the answer"),
-        Column("finish_reason", "string", "stop: ended by itself; length: cut at the limit"),
-        Column("seconds", "float64", "from handing over the request to its end, in seconds", volatile=True),
-        Column("run_id", "string", "Dagster run that paid for it", volatile=True),
-        Column("at", "timestamp", "when it was finished", volatile=True),
+        Column("model", "string", "name of the model, for example SmolLM2-135M-Instruct"),
+        Column(
+            "model_sha256", "string", "sha256 over the files of the weights; behind an endpoint, of the model's name"
+        ),
+        Column("template_sha256", "string", "sha256 of the chat template; behind an endpoint, of the empty text"),
+        Column("prompt", "string", "name of the prompt, for example diverse_qa"),
+        Column("messages", "string", "chat messages: a JSON list of objects with role and content"),
+        Column(
+            "sampling",
+            "string",
+            "sampling settings: a JSON object with temperature, top_p, max_tokens, stop and, if set, top_k",
+        ),
+        Column(
+            "output_format",
+            "string",
+            "grammar that the answer must match: a JSON object with kind (regex or json) and spec; null for free text",
+            nullable=True,
+        ),
+        Column(
+            "sample", "int32", "number of the sample, counted from 0, when a request is repeated to get other answers"
+        ),
+        Column("text", "string", "answer of the model"),
+        Column("prompt_tokens", "int64", "number of tokens of the request, with its chat template"),
+        Column("output_tokens", "int64", "number of tokens of the answer"),
+        Column("finish_reason", "string", "stop if the model ended the answer, length if it reached max_tokens"),
+        Column(
+            "seconds",
+            "float64",
+            "time from handing over the request until its answer was finished, in seconds",
+            volatile=True,
+        ),
+        Column("run_id", "string", "id of the Dagster run that generated the answer", volatile=True),
+        Column("at", "timestamp", "time when the answer was finished, UTC", volatile=True),
     ),
 )
 TABLES = [GENERATIONS]
 
-_WINDOW = 2_048  # requests looked up, run and put in order together; bounds memory
+_WINDOW = 2_048  # requests that are looked up, answered and yielded together; bounds memory
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn. `max_tokens` limits the answer; `top_k` None draws from all tokens."""
+    """How tokens are sampled. `max_tokens` limits the answer. With `top_k` None all tokens may be drawn."""
 
     temperature: float
     top_p: float
@@ -71,7 +94,8 @@ class Sampling:
     top_k: int | None = None
 
     def settings(self) -> dict[str, Any]:
-        """What is set, by name; what is asked of a model without `top_k` keeps the key it had before there was one."""
+        """The settings by name, without those that are None. So the keys of requests without `top_k` are those that
+        were used before `top_k` existed."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -85,7 +109,11 @@ class OutputFormat:
 
 @dataclass(frozen=True)
 class Request:
-    """One question. `messages` are (role, content) pairs; `parents` are the rows it was made from (not in the key)."""
+    """One request to a language model.
+
+    `messages` are (role, content) pairs. `parents` are the ids of the rows that it was made from; they are not part of
+    the key. `sample` tells repeated requests apart.
+    """
 
     prompt: str
     messages: tuple[tuple[str, str], ...]
@@ -95,13 +123,13 @@ class Request:
     parents: tuple[str, ...] = ()
 
     def chat(self) -> list[dict[str, str]]:
-        """The messages as chat templates and endpoints take them."""
+        """The messages in the form that chat templates and endpoints take."""
         return [{"role": role, "content": content} for role, content in self.messages]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an engine returns for one request."""
+    """The answer of an engine to one request."""
 
     text: str
     prompt_tokens: int
@@ -112,7 +140,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Completion:
-    """An answer in the ledger; `id` is its key and `new` tells whether this call paid for it."""
+    """An answer in the ledger. `id` is its key; `new` says whether this call generated it."""
 
     id: str
     request: Request = field(repr=False)
@@ -135,7 +163,7 @@ class Engine(Protocol):
 
 
 def generation_id(engine: Engine, request: Request) -> str:
-    """The key of a request: equal keys have equal answers. 32 hex digits of a sha256."""
+    """The key of a request: 32 hex digits of a sha256. Requests with equal keys have the same answer."""
     decides = [
         engine.sha256,
         engine.template_sha256,
@@ -148,10 +176,10 @@ def generation_id(engine: Engine, request: Request) -> str:
 
 
 class Ledger:
-    """Asks an engine only for what neither the Delta table nor a journal holds.
+    """Asks an engine only for answers that neither the Delta table nor a journal holds.
 
-    Several processes may use the ledger of one lake at once; each writes a journal of its own, and a journal whose
-    process died is folded in by the next ledger. `folder` is for the journals (default: the cache, one per lake).
+    Several processes may use the ledger of one lake at once. Each writes its own journal; the journal of a process that
+    died is folded in by the next ledger. `folder` holds the journals (default: a folder per lake in the cache).
     """
 
     def __init__(self, lake: Lakehouse, folder: Path | None = None, fold_every: int = 4_096, run_id: str = "") -> None:
@@ -165,8 +193,9 @@ class Ledger:
     ) -> Iterator[Completion]:
         """Yield one completion per request, in the order of the requests.
 
-        `progress(finished, new, new output tokens)` is called after every answer. Answers that are finished are kept
-        whatever happens to this process; those the engine was still writing are asked for again next time.
+        `progress(finished, new, new output tokens)` is called after every answer. Finished answers survive a kill of
+        this process; unfinished ones are requested again next time. Raises RuntimeError when the engine leaves requests
+        without an answer.
         """
         self.fold()
         finished = new = tokens = 0
@@ -188,7 +217,7 @@ class Ledger:
                     if progress:
                         progress(finished, new, tokens)
                 if lost := missing.keys() - made:
-                    raise RuntimeError(f"{engine.name} left {len(lost)} of {len(missing)} requests without an answer")
+                    raise RuntimeError(f"{engine.name} gave no answer to {len(lost)} of {len(missing)} requests")
                 for key, request in zip(keys, window, strict=True):
                     row = known[key]
                     values = (row["text"], row["prompt_tokens"], row["output_tokens"], row["finish_reason"])
@@ -203,14 +232,14 @@ class Ledger:
             self.fold()
 
     def fold(self) -> int:
-        """Move journals that nobody writes to any more into the Delta table; returns the number of new rows."""
+        """Move the journals that no process is writing into the Delta table; returns the number of new rows."""
         import pyarrow as pa
 
         with _fold_lock(self._folder), contextlib.ExitStack() as held:
             paths = [p for p in sorted(self._folder.glob("*.jsonl")) if held.enter_context(_unused(p))]
             rows = {row["id"]: row for path in reversed(paths) for row in _read(path)}
-            # A crash between the commit and the removal of a journal leaves rows that are already in.
-            folded = self._in_table(set(rows)) if rows else {}
+            # After a crash between the commit and the removal of a journal, the table has its rows already.
+            folded = self._in_table(set(rows))
             fresh = [row for key, row in rows.items() if key not in folded]
             if fresh:
                 self._lake.append(
@@ -221,18 +250,19 @@ class Ledger:
         return len(fresh)
 
     def _known(self, keys: set[str]) -> dict[str, dict[str, Any]]:
-        """The rows of these keys: in the table, or in the journal of a process that is still running."""
-        known = self._in_table(keys)
+        """The rows of these keys, from the table and from the journals of processes that are still running."""
+        known = {}
         for path in self._folder.glob("*.jsonl"):
-            with contextlib.suppress(FileNotFoundError):  # folded meanwhile by its owner; its answers are asked again
+            with contextlib.suppress(FileNotFoundError):  # it was folded meanwhile
                 known.update((row["id"], row) for row in _read(path) if row["id"] in keys)
-        return known
+        # The table is read last: a journal that is removed has its rows in the table.
+        return known | self._in_table(keys - known.keys())
 
     def _in_table(self, keys: set[str]) -> dict[str, dict[str, Any]]:
         import polars as pl
 
         reader = self._lake.read(GENERATIONS)
-        if not reader.exists:
+        if not keys or not reader.exists:
             return {}
         columns = ("id", "text", "prompt_tokens", "output_tokens", "finish_reason")
         rows = reader.scan().filter(pl.col("id").is_in(sorted(keys))).select(columns).collect(engine="streaming")
@@ -240,9 +270,9 @@ class Ledger:
 
 
 class _Journal:
-    """A file of finished answers, one JSON object per line, each on the disk before the next is asked for.
+    """A file of finished answers, one JSON object per line. Each line is on the disk before `append` returns.
 
-    The file is locked while its process lives; the kernel releases the lock however the process ends.
+    The file is locked while its process lives. The kernel releases the lock when the process ends, also by a kill.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -250,7 +280,7 @@ class _Journal:
 
     def append(self, row: dict[str, Any]) -> None:
         if self._file is None:
-            with _fold_lock(self._path.parent):  # else another process could fold and remove it before it is locked
+            with _fold_lock(self._path.parent):  # so that no other process folds and removes it before it is locked
                 self._file = self._path.open("ab", buffering=0)
                 fcntl.flock(self._file, fcntl.LOCK_EX)
             folder = os.open(self._path.parent, os.O_RDONLY)
@@ -274,7 +304,7 @@ def _fold_lock(folder: Path):
 
 @contextlib.contextmanager
 def _unused(path: Path) -> Iterator[bool]:
-    """Whether no living process writes this journal; if so it is locked meanwhile."""
+    """Whether no living process writes this journal. If so, the journal is locked while the context lasts."""
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -285,7 +315,7 @@ def _unused(path: Path) -> Iterator[bool]:
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a journal. A line torn by a crash is left out: its answer is asked for again."""
+    """The rows of a journal. A line that a crash cut off is skipped; its answer is generated again."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:

@@ -1,8 +1,8 @@
-"""The accelerator: which devices there are, who may use them now, training on them, and language models on them.
+"""The GPU resource: finds devices, locks them, trains models on them, and runs language models on them.
 
-The same calls run on a CPU and on CUDA devices. Steps that need a device use Dagster's pool "gpu"; because a pool slot
-is not a lock (a killed run leaves its process behind), an OS file lock per device is held too, which the kernel
-releases however its holder ends.
+The same calls work on a CPU and on CUDA devices. Steps that need a device use Dagster's pool "gpu". A slot of a pool is
+not a lock, because a killed run may leave its process behind. So a process also holds a file lock per device, which
+the kernel releases when the process ends, also by a kill.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ POOL = "gpu"
 
 Metrics = Callable[[list[dict[str, Any]]], None]
 
-_METRICS_EVERY_S = 2.0  # a call per row would be a commit per row
+_METRICS_EVERY_S = 2.0  # rows of metrics are passed on together, because every call is a commit
 
 
 class GpuError(RuntimeError):
-    """A device, a lock or a training run that failed; the message says which and what to do."""
+    """A device, a lock or a training failed. The message says which one and what to do."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """One device. `precisions` are those it computes natively: fp32, bf16, fp8."""
+    """One device. `precisions` are the number formats that it computes natively: fp32, bf16, fp8."""
 
     kind: Literal["cpu", "cuda"]
     index: int
@@ -54,37 +54,43 @@ class Device:
 
     @property
     def label(self) -> str:
-        """As torch names it: "cuda:0" or "cpu"."""
+        """The name of the device in torch: "cuda:0" or "cpu"."""
         return "cpu" if self.kind == "cpu" else f"cuda:{self.index}"
 
 
 class Gpu(dg.ConfigurableResource):
-    """Training and inference on whatever device there is. `Gpu.from_recipe` sets the fields from the recipe."""
+    """Training and inference on the devices of this machine. `Gpu.from_recipe` sets the fields from the recipe."""
 
-    backend: Literal["vllm", "openai"] = Field(default="vllm", description="vLLM in this process, or an endpoint")
-    base_url: str | None = Field(default=None, description="endpoint of the openai backend")
-    api_key_env: str | None = Field(default=None, description="environment variable that holds the endpoint's key")
-    structured_outputs: str = Field(default="vllm", description="how the endpoint is told an output grammar")
-    concurrency: int = Field(default=16, ge=1, description="requests in flight at the endpoint")
-    timeout_s: float = Field(default=300, gt=0, description="longest wait for one answer of the endpoint, seconds")
-    retries: int = Field(default=5, ge=0, description="attempts after the first for one request to the endpoint")
-    backoff_s: float = Field(default=1.0, ge=0, description="first wait before a retry, seconds")
-    dtype: str = Field(default="auto", description="precision of inference; auto: the best the device has natively")
+    backend: Literal["vllm", "openai"] = Field(
+        default="vllm", description="vllm: vLLM in this process; openai: an OpenAI-compatible endpoint"
+    )
+    base_url: str | None = Field(default=None, description="URL of the endpoint, for the openai backend")
+    api_key_env: str | None = Field(
+        default=None, description="name of the environment variable with the endpoint's API key; None for no key"
+    )
+    structured_outputs: str = Field(default="vllm", description="how a request gives the endpoint an output grammar")
+    concurrency: int = Field(default=16, ge=1, description="maximum number of open requests to the endpoint")
+    timeout_s: float = Field(default=300, gt=0, description="maximum wait for one answer of the endpoint, in seconds")
+    retries: int = Field(default=5, ge=0, description="retries of one request to the endpoint after it failed")
+    backoff_s: float = Field(default=1.0, ge=0, description="wait before the first retry, in seconds")
+    dtype: str = Field(
+        default="auto", description="precision of inference; auto: the best one that the device computes natively"
+    )
     max_model_len: int = Field(default=2048, ge=256, description="context window, in tokens")
-    max_num_seqs: int = Field(default=16, ge=1, description="sequences decoded together")
+    max_num_seqs: int = Field(default=16, ge=1, description="maximum number of sequences that are decoded together")
     kv_cache_gb: float = Field(default=0.5, gt=0, description="memory for the KV cache on a CPU, in GB")
-    gpu_memory_share: float = Field(default=0.9, gt=0, le=1, description="share of a GPU's memory vLLM may use")
+    gpu_memory_share: float = Field(default=0.9, gt=0, le=1, description="share of the GPU memory that vLLM may use")
     cpu_threads: int = Field(default=0, ge=0, description="threads of inference on a CPU; 0: one per usable core")
-    processes: int = Field(default=0, ge=0, description="training processes; 0: one per device")
-    lock_timeout_s: float = Field(default=86_400, gt=0, description="longest wait for a device, in seconds")
+    processes: int = Field(default=0, ge=0, description="number of training processes; 0: one per device")
+    lock_timeout_s: float = Field(default=86_400, gt=0, description="maximum wait for a device, in seconds")
 
     @classmethod
     def from_recipe(cls, llm: Llm) -> Gpu:
-        """The resource as the recipe's section `llm` describes it."""
+        """The resource with the values of the recipe section `llm`."""
         return cls(backend=llm.engine, **llm.model_dump(exclude={"engine", "model", "tokenizer"}))
 
     def devices(self) -> list[Device]:
-        """The CUDA devices this process may see, else the CPU."""
+        """The CUDA devices that this process may use, or the CPU if there are none."""
         import torch
 
         if torch.cuda.is_available():
@@ -93,7 +99,8 @@ class Gpu(dg.ConfigurableResource):
 
     @contextlib.contextmanager
     def lock(self, log: Callable[[str], None] = lambda message: None) -> Iterator[list[Device]]:
-        """Hold every device, waiting for others and saying through `log` who has them. Re-entrant in a process.
+        """Hold all devices. While another process holds one, wait and log which process it is. A process may enter the
+        lock again while it holds it.
 
         Raises `GpuError` when a device is not free within `lock_timeout_s`.
         """
@@ -104,8 +111,8 @@ class Gpu(dg.ConfigurableResource):
             yield devices
 
     def engine(self, weights: Path | str, name: str = "") -> VllmEngine | OpenAiEngine:
-        """The language model in a folder of weights (or, behind an endpoint, the model `name`; the folder then
-        holds a tokenizer to count with). One engine is kept per process and reused; it is loaded on first use.
+        """The language model in the folder `weights`. For an endpoint it is the model `name`, and the folder holds its
+        tokenizer, to count tokens. A process keeps one engine and reuses it; the engine is loaded on first use.
         """
         from resources import engines
 
@@ -139,19 +146,19 @@ class Gpu(dg.ConfigurableResource):
         return _KEPT["engine"]
 
     def release(self) -> None:
-        """Close the engine this process keeps, if any, and give its memory back."""
+        """Close the engine that this process keeps, if there is one, to free its memory."""
         if _KEPT:
             _KEPT["engine"].close()
             _KEPT.clear()
 
     def train(self, entry: str, config: dict[str, Any], on_metrics: Metrics, log=lambda message: None) -> dict:
-        """Run the training function "module:function" and return what it returns (JSON-able).
+        """Run the training function `entry` ("module:function") and return its result, which must be JSON-able.
 
-        It is called as `function(config, emit)`, where `emit(rows)` reports a list of dicts of metrics; `on_metrics`
-        gets them in batches, at least every two seconds while rows come, and the rest when the function ends or
-        fails. On one device it runs in this process; on several, as torchrun workers, which die with this process
-        and of which rank 0's metrics and result count. The devices' locks are held meanwhile. Raises `GpuError`
-        with the end of the workers' output when they fail.
+        The function is called as `function(config, emit)`, where `emit(rows)` reports metrics, a list of dicts.
+        `on_metrics` gets these rows in batches: about every two seconds while rows come, and the rest when the function
+        ends or fails. With one device the function runs in this process. With several devices it runs in torchrun
+        workers, which die with this process; the metrics and the result of rank 0 count. The devices are locked
+        meanwhile. Raises `GpuError` with the end of the workers' output when they fail.
         """
         from resources.train_worker import resolve
 
@@ -169,7 +176,7 @@ class Gpu(dg.ConfigurableResource):
                 metrics.flush()
 
 
-# One engine per process: a second copy of the weights would not fit beside it, and a start takes 15 s.
+# A process keeps one engine: two would not fit into memory, and starting one takes about 15 s.
 _KEPT: dict[str, Any] = {}
 _LOCKS: dict[str, FileLock] = {}
 
@@ -221,7 +228,7 @@ def _dtype(wanted: str, device: Device) -> str:
 
 
 class _Buffer:
-    """Collects rows of metrics and hands them on every few seconds."""
+    """Collects rows of metrics and passes them on every few seconds."""
 
     def __init__(self, on_metrics: Metrics) -> None:
         self._on_metrics, self._rows, self._last = on_metrics, [], time.monotonic()
@@ -278,7 +285,7 @@ def _torchrun(entry: str, config: dict[str, Any], metrics: _Buffer, processes: i
 
 
 def _stop(worker: subprocess.Popen) -> None:
-    """End the launcher; its workers die with it."""
+    """End the launcher process. Its workers die with it."""
     if worker.poll() is None:
         worker.send_signal(signal.SIGTERM)
         try:

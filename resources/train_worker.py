@@ -1,7 +1,7 @@
-"""What `Gpu.train` starts for training on several devices: torchrun's launcher, and the process of each device.
+"""The processes that `Gpu.train` starts for training on several devices: the launcher of torchrun, and one per device.
 
-Every process asks the kernel to be killed when its parent dies, so that a killed run leaves no trainer behind that
-would hold the devices. Rank 0 writes metrics as JSON lines and the result as a file, which the parent reads.
+Every process asks the kernel to kill it when its parent dies, so that a killed run leaves no process that holds the
+devices. Rank 0 writes metrics as JSON lines, and the result into a file; the parent process reads both.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from resources.processes import die_with_parent
 
 
 def resolve(entry: str) -> Callable[[dict[str, Any], Callable[..., None]], dict[str, Any] | None]:
-    """The function named "module:function"; raises `ValueError` if there is none."""
+    """The function named "module:function". Raises `ValueError` when the module has no such function."""
     module, _, name = entry.partition(":")
     function = getattr(importlib.import_module(module), name, None) if name else None
     if not callable(function):
-        raise ValueError(f"no training function {entry!r}: give it as module:function")
+        raise ValueError(f"there is no training function {entry!r}; expected module:function")
     return function
 
 
 def main(arguments: list[str]) -> None:
-    """`launch PARENT FOLDER PROCESSES`, or `work FOLDER` as torchrun runs it."""
+    """`launch PARENT FOLDER PROCESSES` starts torchrun, which starts `work FOLDER` in each process. PARENT is the id of
+    the process that called `Gpu.train`."""
     role, *rest = arguments
     if role == "launch":
         parent, folder, processes = rest

@@ -159,6 +159,24 @@ def test_journal_of_a_living_process_is_read_and_left_alone(lake, engine, tmp_pa
     assert sorted(_calls(engine)) == ["a", "b", "c"] and len(_rows(lake)) == 3
 
 
+def test_a_journal_that_is_folded_during_a_look_up_is_not_missed(lake, engine, monkeypatch):
+    first = Ledger(lake).generate(engine, [ask("a")])
+    next(first)
+    read, looked_up = Ledger._in_table, []
+
+    def read_then_fold(ledger, keys):
+        found = read(ledger, keys)
+        if ledger is second and keys and not looked_up:
+            looked_up.append(keys)
+            first.close()  # folds its journal
+        return found
+
+    second = Ledger(lake)
+    monkeypatch.setattr(Ledger, "_in_table", read_then_fold)
+    assert [c.new for c in second.generate(engine, [ask("a"), ask("b")])] == [False, True]
+    assert sorted(_calls(engine)) == ["a", "b"] and len(_rows(lake)) == 2
+
+
 def test_failed_engine_keeps_what_was_finished(lake, engine):
     class Failing(FakeEngine):
         def run(self, requests):
