@@ -31,7 +31,7 @@ def candidate_pages(
     crawl's index and fetched record by record (Nemotron-CC-Math §2.1)."""
     from nemotron_assets.math import report
     from nemotron_assets.math.pages import Candidates
-    from nemotron_assets.snapshots.pages import limits_of
+    from nemotron_assets.warc.pages import limits_of
 
     snapshot = context.partition_key
     rejects = Rejects()

@@ -17,8 +17,8 @@ from nemotron_assets.math.extractors import EXTRACTORS, extract
 from nemotron_assets.math.scoring import score_page
 from nemotron_assets.math.tables import EXTRACTION_EXAMPLES
 from nemotron_assets.recipe.math.pages import ExtractionExamples
-from nemotron_assets.snapshots.charset import decode
 from nemotron_assets.table.ids import row_id
+from nemotron_assets.warc.charset import decode
 
 OURS = "ours"
 

@@ -14,11 +14,11 @@ from nemotron_assets.math.candidates import detect_pages
 from nemotron_assets.math.lists import Pointer, Pointers
 from nemotron_assets.math.tables import CANDIDATE_PAGES
 from nemotron_assets.recipe.math.pages import MathCandidates
-from nemotron_assets.snapshots import warc
-from nemotron_assets.snapshots.pages import page_batch
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Reject
+from nemotron_assets.warc.pages import page_batch
+from nemotron_assets.warc.reader import Limits, NotWarc, Page, WarcFile
 from resources.compute import Compute
 from resources.crawl import Crawl, CrawlError, Unavailable
 from resources.lakehouse import Reader
@@ -36,7 +36,7 @@ class Candidates:
         self,
         pages: Reader,
         recipe: MathCandidates,
-        limits: warc.Limits,
+        limits: Limits,
         crawl: Crawl,
         compute: Compute,
         reject: Callable[[Reject], None],
@@ -80,7 +80,7 @@ class Candidates:
 
     def _fetched(self, file: str, pointers: list[Pointer]) -> Iterator[pa.RecordBatch]:
         """The pages at pointers into a file, each fetched by a ranged read of its record."""
-        found: list[warc.Page] = []
+        found: list[Page] = []
         for pointer in pointers:
             try:
                 found += self._fetch(file, pointer)
@@ -88,7 +88,7 @@ class Candidates:
                 if not self.crawl.alive():
                     raise  # the source does not answer at all: no record is rejected, and the next run goes on here
                 self._reject(file, pointer, "unavailable", "the source did not deliver the record")
-            except (CrawlError, warc.NotWarc) as problem:
+            except (CrawlError, NotWarc) as problem:
                 self._reject(file, pointer, "unreadable_record", str(problem))
             if len(found) >= self.recipe.batch_rows:
                 yield page_batch(found, self.snapshot, file).select(list(_COLUMNS))
@@ -96,10 +96,10 @@ class Candidates:
         if found:
             yield page_batch(found, self.snapshot, file).select(list(_COLUMNS))
 
-    def _fetch(self, file: str, pointer: Pointer) -> list[warc.Page]:
+    def _fetch(self, file: str, pointer: Pointer) -> list[Page]:
         """The page of one record, in a list; an empty list, and a rejected row, if the record has no usable page."""
         record = io.BytesIO(self.crawl.read_range(file, pointer.offset, pointer.length))
-        source = warc.WarcFile(record, self.limits)
+        source = WarcFile(record, self.limits)
         pages = list(source.pages())
         if len(pages) != 1:
             fates = ", ".join(sorted(fate for fate, number in source.counts.records.items() if number))

@@ -12,10 +12,10 @@ from nemotron_assets.math import tex
 from nemotron_assets.math.render import Rendered, RenderError, render_pages
 from nemotron_assets.math.tables import RENDERED
 from nemotron_assets.recipe.math.pages import MathRendering
-from nemotron_assets.snapshots.charset import decode
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Reject
 from nemotron_assets.text.language import detect
+from nemotron_assets.warc.charset import decode
 from resources.compute import Compute
 from resources.lakehouse import Reader
 from resources.lynx import Lynx

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from nemotron_assets.snapshots.catalog import register
 from nemotron_assets.snapshots.rows import BadColumn, check_column, columns_of
 from nemotron_assets.snapshots.tables import INGESTED, PAGES
-from nemotron_assets.snapshots.warc import Limits, NotWarc, WarcFile
 from nemotron_assets.table.ids import row_id
+from nemotron_assets.warc.reader import Limits, NotWarc, WarcFile
 from resources.crawl import SNAPSHOT_NAME, file_fingerprint
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nemotron_assets.lineage.nodes import Origin
-from nemotron_assets.snapshots.warc import Limits, WarcFile
+from nemotron_assets.warc.reader import Limits, WarcFile
 
 
 def read_back(origin: Origin, facts: Mapping[str, Any], crawl) -> tuple[bytes, bool]:
