@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -16,12 +17,14 @@ from nemotron_assets.math.tables import CANDIDATE_PAGES
 from nemotron_assets.recipe.math.pages import MathCandidates
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.ids import content_hash, row_id
-from nemotron_assets.table.parts import Part, Reject
+from nemotron_assets.table.parts import Part, Reject, Rejects
 from nemotron_assets.warc.pages import page_batch
 from nemotron_assets.warc.reader import Limits, NotWarc, Page, WarcFile
-from resources.compute import Compute
 from resources.crawl import Crawl, CrawlError, Unavailable
-from resources.lakehouse import Reader
+
+if TYPE_CHECKING:
+    from resources.compute import Compute
+    from resources.lakehouse import Reader
 
 _COLUMNS = (
     "id", "snapshot", "warc_file", "warc_offset", "warc_length", "url", "host", "fetched_at", "mime", "charset", "html",
@@ -39,11 +42,10 @@ class Candidates:
         limits: Limits,
         crawl: Crawl,
         compute: Compute,
-        reject: Callable[[Reject], None],
         log: Callable[[str], None],
     ) -> None:
         self.pages, self.recipe, self.limits, self.crawl, self.compute = pages, recipe, limits, crawl, compute
-        self.reject, self.log = reject, log
+        self.log, self.rejects = log, Rejects()
         self.snapshot = pages.partition
 
     def parts(self) -> Iterator[Part]:
@@ -65,7 +67,7 @@ class Candidates:
         stage = f"{CANDIDATE_PAGES.full_name} of {file}"
         if ingested:
             own = self.pages.part(file).batches(_COLUMNS, batch_size=self.recipe.batch_rows)
-            for frame in self.compute.map(own, detect, reject=self.reject, stage=stage):
+            for frame in self.compute.map(own, detect, reject=self.rejects.add, stage=stage):
                 wanted = pl.col("warc_offset").is_in(list(listed))
                 if self.recipe.detector:
                     wanted |= pl.col("score") >= self.recipe.min_score
@@ -75,7 +77,7 @@ class Candidates:
         else:
             rest = list(listed.values())
         if rest:
-            for frame in self.compute.map(self._fetched(file, rest), detect, reject=self.reject, stage=stage):
+            for frame in self.compute.map(self._fetched(file, rest), detect, reject=self.rejects.add, stage=stage):
                 yield _rows(frame, listed, fetched=True)
 
     def _fetched(self, file: str, pointers: list[Pointer]) -> Iterator[pa.RecordBatch]:
@@ -110,7 +112,7 @@ class Candidates:
 
     def _reject(self, file: str, pointer: Pointer, cause: str, detail: str) -> None:
         page = row_id(PAGES.full_name, self.snapshot, file, pointer.offset)
-        self.reject(Reject(page, cause, f"{file} at {pointer.offset}, {pointer.url}: {detail}"))
+        self.rejects.add(Reject(page, cause, f"{file} at {pointer.offset}, {pointer.url}: {detail}"))
 
 
 def _rows(pages: pl.DataFrame, listed: dict[int, Pointer], *, fetched: bool) -> pl.DataFrame:
