@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nemotron_assets.generation.asking import Tally, frames
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.web.synthetic import diverse_qa
-from nemotron_assets.web.synthetic.diverse_qa import keep, output_format, parse
+from nemotron_assets.web.synthetic.diverse_qa import choose_pairs, output_format, parse
 from nemotron_assets.web.synthetic.passages import Segment, passages, room
 from nemotron_assets.web.synthetic.prompts import DIVERSE_QA as PROMPT
 from nemotron_assets.web.synthetic.tables import DIVERSE_QA
@@ -110,15 +110,15 @@ def test_grammar_admits_what_is_asked_for_and_bounds_it():
 def test_kept_pairs_are_a_reproducible_choice(tokens, number, document):
     pairs = [(f"q{i}", f"a{i}") for i in range(number)]
     segment = Segment(document, 0, "text", tokens)
-    kept = keep(pairs, segment, RECIPE)
-    assert kept == keep(pairs, segment, RECIPE)
+    kept = choose_pairs(pairs, segment, RECIPE)
+    assert kept == choose_pairs(pairs, segment, RECIPE)
     assert len(set(kept)) == len(kept) and set(kept) <= set(pairs)
     assert bool(kept) == bool(pairs) and len(kept) <= max(1, 10 * tokens // 150)
 
 
-def test_keep_spreads_over_the_published_range():
+def test_choices_spread_over_the_published_range():
     pairs = [(f"q{i}", "a") for i in range(8)]
-    counts = {len(keep(pairs, Segment(str(i), 0, "", 60), RECIPE)) for i in range(200)}
+    counts = {len(choose_pairs(pairs, Segment(str(i), 0, "", 60), RECIPE)) for i in range(200)}
     assert counts == {1, 2, 3, 4}
 
 
@@ -136,7 +136,7 @@ def _completion(text, reason="stop", tokens=50):
     ],
 )
 def test_rejects_say_why(text, reason, tokens, cause):
-    made = diverse_qa.sample(Segment("doc", 3, "short", 40), _completion(text, reason, tokens), RECIPE, words)
+    made = diverse_qa.make_sample(Segment("doc", 3, "short", 40), _completion(text, reason, tokens), RECIPE, words)
     assert (made.row_id, made.cause) == ("g", cause) and "segment 3 of document doc" in made.detail
 
 

@@ -1,4 +1,4 @@
-"""A snapshot's samples in all languages: asked for, judged, counted, and kept on the disk until they are written."""
+"""Translates the samples of a snapshot into all languages. The rows wait on the disk until they are written."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.parts import Reject
 from nemotron_assets.text.language import detect
 from nemotron_assets.web.synthetic.tables import TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
-from nemotron_assets.web.synthetic.translate import Draft, Tally, choose, prompt_room, rejected, rows, translate
+from nemotron_assets.web.synthetic.translation.drafts import Draft, choose_samples, translate
+from nemotron_assets.web.synthetic.translation.outcomes import Tally, reject_of, rows
+from nemotron_assets.web.synthetic.translation.prompt import prompt_room
 from resources.lakehouse import Reader
 
 
 class SnapshotTranslations:
-    """One pass over a snapshot's samples; it is done when the object is made. `tallies` by language."""
+    """One pass over the samples of a snapshot. The constructor does all the work. `tallies` has the counts per
+    language."""
 
     def __init__(self, samples: Reader, recipe: Recipe, writer: Writer, reject: Callable[[Reject], None]) -> None:
         own = recipe.web.translation
@@ -28,7 +31,7 @@ class SnapshotTranslations:
         judge = functools.partial(
             detect, model=recipe.web.documents.language_model, characters=recipe.web.documents.language_characters
         )
-        chosen = choose(samples.scan(), own).collect_batches(chunk_size=own.batch_samples, engine="streaming")
+        chosen = choose_samples(samples.scan(), own).collect_batches(chunk_size=own.batch_samples, engine="streaming")
         drafts = translate(
             (row for frame in chosen for row in frame.iter_rows(named=True)),
             own,
@@ -37,19 +40,19 @@ class SnapshotTranslations:
             generate=writer.ask,
             detect=judge,
         )
-        for table, frame in rows(map(self._counted, drafts), writer.name, writer.count):
+        for table, frame in rows(map(self._count, drafts), writer.name, writer.count):
             self._spools[table.full_name].add(frame)
 
     def translations(self) -> Iterator[pa.RecordBatch]:
-        """The rows of web.translated_diverse_qa, once."""
+        """The rows of `web.translated_diverse_qa`. Can be called once."""
         return self._spools[TRANSLATED_DIVERSE_QA.full_name].batches()
 
     def outcomes(self) -> Iterator[pa.RecordBatch]:
-        """The rows of web.translation_outcomes, once."""
+        """The rows of `web.translation_outcomes`. Can be called once."""
         return self._spools[TRANSLATION_OUTCOMES.full_name].batches()
 
-    def _counted(self, draft: Draft) -> Draft:
+    def _count(self, draft: Draft) -> Draft:
         self.tallies[draft.language].add(draft)
         if not draft.accepted:
-            self._reject(rejected(draft))
+            self._reject(reject_of(draft))
         return draft

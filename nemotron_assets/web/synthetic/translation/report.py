@@ -1,5 +1,4 @@
-"""What people want to see of the translations: outcomes per language as a table and a plot, examples, and what is wrong
-with the rows when they are judged again."""
+"""Metadata of the translations (outcomes per language, examples), and what their checks count."""
 
 from __future__ import annotations
 
@@ -14,17 +13,21 @@ from nemotron_assets.plots import new_figure, png_markdown
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.web.translation import Translation
 from nemotron_assets.text.language import detect
-from nemotron_assets.web.synthetic.translate import CAUSES, NAMES, UNASKED, Tally, choose, problems, words
+from nemotron_assets.web.synthetic.translation.drafts import choose_samples
+from nemotron_assets.web.synthetic.translation.judging import CAUSES, UNASKED, problems
+from nemotron_assets.web.synthetic.translation.languages import NAMES
+from nemotron_assets.web.synthetic.translation.lines import translated_words
+from nemotron_assets.web.synthetic.translation.outcomes import Tally
 
 _COLOURS = ("#d1495b", "#edae49", "#00798c", "#8d6a9f", "#a8763e", "#5b8e7d", "#c44536", "#999999", "#555555")
 _EXAMPLES = 2
 
 
 def metadata(tallies: Mapping[str, Tally], snapshot: str) -> dict[str, Any]:
-    """The counts of all languages, the table and the plot of what became of them, and examples."""
+    """The metadata of `web.translated_diverse_qa`: counts over all languages, outcomes per language, and examples."""
     names = ("samples", "accepted", "lines", "generations", "output_tokens")
     facts = {name: sum(getattr(tally, name) for tally in tallies.values()) for name in names}
-    facts["translations"] = facts.pop("samples")  # sample x language
+    facts["translations"] = facts.pop("samples")  # one per sample and language
     facts["new_generations"] = sum(tally.new for tally in tallies.values())
     accepted = [f"{NAMES[k]}\n\n{example_markdown(t.example)}" for k, t in tallies.items() if t.example]
     return {
@@ -37,7 +40,8 @@ def metadata(tallies: Mapping[str, Tally], snapshot: str) -> dict[str, Any]:
 
 
 def outcomes_table(tallies: Mapping[str, Tally]) -> str:
-    """Per language: how many samples were accepted or rejected for which cause, and what was asked, in Markdown."""
+    """A Markdown table with a row per language: samples, accepted and rejected samples by cause, lines, generations,
+    tokens."""
     causes = [cause for cause in CAUSES if any(tally.rejected[cause] for tally in tallies.values())]
     titles = ["language", "samples", "accepted", *causes, "lines", "asked", "tokens written"]
     lines = ["| " + " | ".join(title.replace("_", " ") for title in titles) + " |", "|---" + "|--:" * (len(titles) - 1)]
@@ -49,14 +53,14 @@ def outcomes_table(tallies: Mapping[str, Tally]) -> str:
 
 
 def failures_table(tallies: Mapping[str, Tally]) -> str:
-    """The first failure of every language, in Markdown."""
+    """The first failure in every language, as a Markdown table."""
     failed = {language: tally.failure for language, tally in tallies.items() if tally.failure}
     shown = [f"| {k} | {v.replace('|', '¦').replace('`', chr(39)).replace('<', '&lt;')} |" for k, v in failed.items()]
     return "\n".join(["| language | first failure |", "|---|---|", *shown]) if failed else "Nothing was rejected."
 
 
 def outcomes_plot(tallies: Mapping[str, Tally], title: str) -> dg.MarkdownMetadataValue:
-    """A bar per language: accepted at the bottom, the causes of the rejects above it."""
+    """A bar per language: accepted samples at the bottom, rejected samples by cause above."""
     figure, axes = new_figure(title, y="samples")
     places, bottom = range(len(tallies)), [0] * len(tallies)
     layers = [("accepted", [tally.accepted for tally in tallies.values()], "#3d7a00")]
@@ -75,9 +79,16 @@ def outcomes_plot(tallies: Mapping[str, Tally], title: str) -> dg.MarkdownMetada
 def completeness(
     samples: pl.LazyFrame, outcomes: pl.LazyFrame, translated: pl.LazyFrame, recipe: Translation
 ) -> dict[str, int]:
-    """The number of `samples` that were to be translated, and how much is wrong with what is stored about them."""
+    """The number of `samples` that had to be translated, and a count of each fault in the rows about them.
+
+    Arguments: `web.diverse_qa`, `web.translation_outcomes` and `web.translated_diverse_qa` of a snapshot.
+    """
     pair = [pl.col("parents").list.first().alias("sample"), "language"]
-    wanted = choose(samples, recipe).select(sample="id").join(pl.LazyFrame({"language": recipe.languages}), how="cross")
+    wanted = (
+        choose_samples(samples, recipe)
+        .select(sample="id")
+        .join(pl.LazyFrame({"language": recipe.languages}), how="cross")
+    )
     stored, rows = outcomes.select(*pair, "outcome", "reason", "attempts"), translated.select("id", *pair)
     accepted = stored.filter(pl.col("outcome") == "accepted")
     never = (pl.col("attempts") == 0) & (pl.col("reason").is_null() | ~pl.col("reason").is_in(UNASKED))
@@ -99,7 +110,8 @@ def completeness(
 def wrong_rows(
     samples: pl.LazyFrame, translated: pl.LazyFrame, recipe: Recipe
 ) -> tuple[int, dict[str, str], dict[str, str]]:
-    """(rows judged, {id: what it lacks}, {id: the language found instead}) of the rows with the lowest ids."""
+    """(rows judged, {id: what is wrong}, {id: the language found instead}) of the rows with the lowest ids, which are
+    hashes."""
     own, documents = recipe.web.translation, recipe.web.documents
     rows = (
         translated.select("id", "language", "text", sample=pl.col("parents").list.first())
@@ -111,9 +123,9 @@ def wrong_rows(
     for frame in rows.collect_batches(chunk_size=512, engine="streaming"):
         for row, language, text, source in frame.iter_rows():
             judged += 1
-            if lacks := ["sample"] if source is None else problems(source, text, language, own):
-                broken[row] = f"wrong: {', '.join(lacks)}"
-            found, _ = detect(words(text, language), documents.language_model, documents.language_characters)
+            if wrong := ["sample"] if source is None else problems(source, text, language, own):
+                broken[row] = f"wrong: {', '.join(wrong)}"
+            found, _ = detect(translated_words(text, language), documents.language_model, documents.language_characters)
             if found != language:
                 other[row] = f"{found}, not {language}"
     return judged, broken, other

@@ -1,8 +1,9 @@
-"""What must not be translated: it is taken out of a line before and put back after, byte for byte.
+"""Protects the pieces of a line that must not be translated: placeholders stand for them while a model translates.
 
-Code, formulas, addresses, tags, placeholders and numbers are replaced by short names in braces, {A}, {B}, ... {AA}:
-language models carry those through a translation, and letters leave no digit in the line, so that every digit a model
-writes is its own. `restore` refuses a text in which a name is missing, doubled or invented.
+Code, formulas, addresses, tags, format strings and numbers are replaced by {A}, {B}, ... {Z}, {AA}: "It weighs 2 kg."
+becomes "It weighs {A}.". Language models copy such names into a translation. The names have letters, so a protected
+line has no digits, and every digit in an answer was invented by the model. `restore` puts the pieces back byte for
+byte. It refuses a text in which a placeholder is missing, doubled or invented.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Spans have an upper bound, so that an opening mark without its closing one costs no second look at the whole text.
+# All repetitions are bounded. Otherwise each opening mark without a closing one would be searched to the end of the
+# text.
 _LETTERED_UNITS = (
     r"[kKMGTPE]i?[Bb](?:/s|ps)?|[kMGT]?Hz|[nµμmck]m|km/h|m/s|[µμmk]g|[mcd][lL]|[nµμm]s|[kMG]?Wh|[kMG]W|[kM]V|mA|[kM]?Pa|px|"
     r"dpi|dB|fps|rpm"
@@ -23,7 +25,7 @@ _PIECES = {
     "display": r"\$\$[^$]{1,4000}\$\$|\\\[[\s\S]{1,4000}?\\\]",
     "environment": r"\\begin\{(?P<env>[A-Za-z]{1,20}\*?)\}[\s\S]{0,8000}?\\end\{(?P=env)\}",
     "code": r"``[^\n]{1,400}?``|`[^`\n]{1,400}`",
-    # Pandoc's rule: no blank inside the dollars, no digit after them; "$5 and $6" is money.
+    # Pandoc's rule: no blank next to the dollars inside, no digit after them. "$5 and $6" is money, not a formula.
     "formula": r"\$(?=[^\s$])[^$\n]{0,1000}?(?<=[^\s\\])\$(?!\d)|\\\([^\n]{1,1000}?\\\)",
     "command": r"\\[A-Za-z]{1,40}(?:\{[^{}\n]{0,200}\})*",
     "address": r"(?:[a-z][a-z0-9+.-]{1,20}://|mailto:|www\.)[^\s<>\"'`{}|\\^]{0,2000}[^\s<>\"'`{}|\\^.,;:!?)\]]",
@@ -37,13 +39,13 @@ _PIECES = {
     "number": r"(?:(?<!\w)[-+−±])?(?:[$€£¥₩₹][ ]?)?\d+(?:[.,:/×'’٫٬–-]\d+)*"
     rf"(?:[ ]?(?:%|‰|°[CF]?)|[ ]?(?:{_LETTERED_UNITS})(?!\w)|(?!(?:st|nd|rd|th|s)(?!\w))[A-Za-z]\w*)?(?:[ ]?[€₽₫])?",
     "numbered": r"(?<!\w)[A-Za-z_][A-Za-z_]{0,100}\d\w*(?:\.\d+)*",  # H2O, x86, v1.2.3
-    "mark": r"[{}<>]",  # no piece begins or ends here, but placeholders and the answer's wrapping use them
+    "mark": r"[{}<>]",  # protected even alone, because placeholders and <t></t> use them
 }
 _PIECE = re.compile("(?:" + "|".join(f"(?:{pattern})" for pattern in _PIECES.values()) + ")+")
 _PLACEHOLDER = re.compile(r"\{([A-Z]{1,4})\}")
 _BRACES = re.compile(r"[{}]")
 
-#: English words that a translation may write in digits.
+#: English words for numbers, which a translation may write in digits: "two" as "2".
 _SPELLED = {
     word: str(number)
     for number, words in enumerate(
@@ -79,19 +81,19 @@ _SPELLED = {
 
 
 class ProtectionError(ValueError):
-    """A text in which protected pieces are missing, doubled or invented; the message says which."""
+    """A text in which protected pieces are missing, doubled or invented; the message names them."""
 
 
 @dataclass(frozen=True)
 class Protected:
-    """A line with names in braces where its protected `pieces` stood; piece n is named `name(n)`."""
+    """A line with placeholders: `placeholder(n)` stands for `pieces[n]`."""
 
     text: str
     pieces: tuple[str, ...]
 
 
-def name(number: int) -> str:
-    """The placeholder of a piece: {A}, ... {Z}, {AA}, ..."""
+def placeholder(number: int) -> str:
+    """The placeholder of a piece by its number from 0: {A}, ... {Z}, {AA}, ..."""
     letters = ""
     number += 1
     while number:
@@ -100,8 +102,9 @@ def name(number: int) -> str:
     return f"{{{letters}}}"
 
 
-def lines(text: str) -> list[str]:
-    """The lines of a text. A line break inside a protected piece (fenced code, a displayed formula) ends none."""
+def split_lines(text: str) -> list[str]:
+    """The lines of a text. A line break inside a protected piece (fenced code, a displayed formula) does not end a
+    line."""
     found, start = [], 0
     inside = [match.span() for match in _PIECE.finditer(text) if "\n" in match[0]]
     for match in re.finditer("\n", text):
@@ -115,20 +118,20 @@ def lines(text: str) -> list[str]:
 
 
 def protect(line: str) -> Protected:
-    """Replace what must not be translated by names. `restore` of the result is the line."""
+    """Replace the pieces that must not be translated by placeholders. `restore` undoes it."""
     pieces: list[str] = []
 
     def take(match: re.Match[str]) -> str:
         pieces.append(match[0])
-        return name(len(pieces) - 1)
+        return placeholder(len(pieces) - 1)
 
     return Protected(_PIECE.sub(take, line), tuple(pieces))
 
 
 def restore(text: str, pieces: Sequence[str]) -> str:
-    """Put the pieces back. Raises `ProtectionError` unless the names in `text` stand for exactly these pieces, each as
-    often as it was there, and no other brace is left."""
-    numbers = {name(number): number for number in range(len(pieces))}
+    """Put the pieces back. Raises `ProtectionError` unless the placeholders in `text` stand for exactly these pieces,
+    each as often as in `pieces`, and no other brace is left."""
+    numbers = {placeholder(number): number for number in range(len(pieces))}
     used = Counter(_PLACEHOLDER.findall(text))
     invented = sorted(letters for letters in used if f"{{{letters}}}" not in numbers)
     found = Counter(pieces[numbers[f"{{{letters}}}"]] for letters in used.elements() if letters not in invented)
@@ -148,19 +151,19 @@ def restore(text: str, pieces: Sequence[str]) -> str:
     return _PLACEHOLDER.sub(lambda match: pieces[numbers[match[0]]], text)
 
 
-def bare(text: str) -> str:
-    """A text with names in braces, without them: what a model wrote itself."""
+def without_placeholders(text: str) -> str:
+    """The text without its placeholders."""
     return _PLACEHOLDER.sub("", text)
 
 
-def numbers(text: str) -> Counter[str]:
-    """How often each run of digits occurs, in any script's digits."""
+def count_numbers(text: str) -> Counter[str]:
+    """How often each number occurs. A number is a run of decimal digits of any script: "١٢" counts as "12"."""
     return Counter("".join(str(unicodedata.decimal(digit)) for digit in digits) for digits in re.findall(r"\d+", text))
 
 
-def numbers_kept(source: str, translation: str) -> bool:
-    """Whether a translation has the numbers of its English source and no other, except in digits what the source
-    says in words ("two")."""
-    before, after = numbers(source), numbers(translation)
+def same_numbers(source: str, translation: str) -> bool:
+    """Whether a translation has the numbers of its English source and no others. Numbers that the source writes as
+    words ("two") may be digits in the translation."""
+    before, after = count_numbers(source), count_numbers(translation)
     words = Counter(_SPELLED[word] for word in re.findall(r"[a-z]+", source.lower()) if word in _SPELLED)
     return not before - after and not (after - before) - words

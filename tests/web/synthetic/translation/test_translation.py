@@ -14,28 +14,16 @@ from hypothesis import strategies as st
 from nemotron_assets.recipe import RecipeError, load_recipe
 from nemotron_assets.recipe.web.translation import LANGUAGES, Translation
 from nemotron_assets.text import language
-from nemotron_assets.web.synthetic.protect import protect
 from nemotron_assets.web.synthetic.tables import TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
-from nemotron_assets.web.synthetic.translate import (
-    CAUSES,
-    LABELS,
-    NAMES,
-    Draft,
-    choose,
-    excerpt,
-    judge_line,
-    output_format,
-    parse,
-    problems,
-    prompt_room,
-    rejected,
-    request,
-    rows,
-    translate,
-    words,
-)
+from nemotron_assets.web.synthetic.translation.drafts import Draft, choose_samples, translate
+from nemotron_assets.web.synthetic.translation.judging import CAUSES, judge_line, problems
+from nemotron_assets.web.synthetic.translation.languages import LABELS, NAMES
+from nemotron_assets.web.synthetic.translation.lines import excerpt, parse, translated_words
+from nemotron_assets.web.synthetic.translation.outcomes import reject_of, rows
+from nemotron_assets.web.synthetic.translation.prompt import output_format, prompt_room, request
+from nemotron_assets.web.synthetic.translation.protect import protect
 from resources.generations import Completion
-from tests.web.synthetic.owls import LINES, SAMPLE, TRANSLATIONS, asked, good_answer
+from tests.web.synthetic.translation.owls import LINES, SAMPLE, TRANSLATIONS, asked, good_answer
 
 RECIPE = load_recipe("nano2").web.translation
 detect = functools.partial(language.detect, model="lite", characters=4_000)
@@ -86,7 +74,10 @@ def test_good_translations_are_accepted_in_all_languages():
         second = second.format(A="2 kg", B="10", C=URL)
         ask, reply = LABELS[name]
         assert draft.text() == f"{first}\n{second}\n\n{ask}{question}\n{reply}{answer}"
-        assert problems(SAMPLE, draft.text(), name, RECIPE) == [] and detect(words(draft.text(), name))[0] == name
+        assert (
+            problems(SAMPLE, draft.text(), name, RECIPE) == []
+            and detect(translated_words(draft.text(), name))[0] == name
+        )
     assert model.calls == RECIPE.attempts  # all languages are asked for together; afterwards nothing is left
     assert len(model.requests) == 15 * 4
     assert {one.parents for one in model.requests} == {("owl",)}
@@ -110,7 +101,7 @@ def test_rows_say_what_became_of_every_language():
     failed = outcomes.filter(language="fr").row(0, named=True)
     assert (failed["reason"], failed["attempts"], failed["failed_lines"], failed["lines"]) == ("unparsable", 3, 4, 5)
     assert len(failed["generation_ids"]) == 4 * RECIPE.attempts and failed["detected"] is None
-    rejects = [rejected(draft) for draft in drafts if not draft.accepted]
+    rejects = [reject_of(draft) for draft in drafts if not draft.accepted]
     assert {reject.row_id for reject in rejects} == set(outcomes.filter(outcome="rejected")["id"])
     assert any(reject.detail.startswith("fr, sample owl, 3 attempts") for reject in rejects)
 
@@ -134,7 +125,7 @@ def test_only_what_failed_is_asked_again_as_another_sample():
     draft = _translate(model, _recipe(languages=["de"]))["de"]
     assert draft.accepted and draft.attempts == 3 and len(draft.generations) == 6
     assert [one.sample for one in model.requests] == [0, 0, 0, 0, 1, 2]
-    assert [draft.kept[number] for number in sorted(draft.kept)] == ["g1", "g6", "g3", "g4"]
+    assert [draft.used_generations[number] for number in sorted(draft.used_generations)] == ["g1", "g6", "g3", "g4"]
     draft = _translate(Model(answer), _recipe(languages=["de"], attempts=2))["de"]
     assert draft.fault.cause == "pieces_differ" and "invented 'D'" in draft.fault.detail
 
@@ -147,7 +138,7 @@ def test_a_sample_in_another_language_is_rejected_and_its_lines_asked_again():
     assert draft.accepted and draft.attempts == 2 and draft.detected[0] == "de"
     draft = _translate(Model(answer), _recipe(languages=["de"], attempts=1))["de"]
     assert draft.fault.cause == "wrong_language" and draft.detected[0] == "nl"
-    assert draft.fault.detail.startswith("nl 0.") and len(draft.open) >= 3
+    assert draft.fault.detail.startswith("nl 0.") and len(draft.pending) >= 3
 
 
 def test_danish_is_not_taken_for_its_neighbours():
@@ -182,7 +173,7 @@ def test_a_line_that_stays_english_counts_as_a_copy():
 
     # The whole still looks Portuguese; the line does not.
     draft = _translate(Model(answer), _recipe(languages=["pt"], attempts=1))["pt"]
-    assert (draft.fault.cause, draft.copied, draft.detected[0]) == ("copied", 1, "pt") and draft.open == [4]
+    assert (draft.fault.cause, draft.copied, draft.detected[0]) == ("copied", 1, "pt") and draft.pending == [4]
     assert _translate(Model(answer), _recipe(languages=["pt"]))["pt"].accepted
 
 
@@ -235,7 +226,7 @@ def test_any_output_is_survived_and_nothing_incomplete_is_accepted(outputs, name
         assert problems(sample["text"], draft.text(), name, RECIPE) == []
         assert draft.detected[0] == name
     else:
-        assert draft.fault.cause in CAUSES and rejected(draft).cause == draft.fault.cause
+        assert draft.fault.cause in CAUSES and reject_of(draft).cause == draft.fault.cause
 
 
 blocks = st.lists(
@@ -246,7 +237,7 @@ blocks = st.lists(
 @given(blocks)
 def test_parsing_and_writing_in_english_is_identity(found):
     text = "\n".join(found)
-    assert "\n".join(line.written("en", line.text) for line in parse(text)) == text
+    assert "\n".join(line.render("en", line.text) for line in parse(text)) == text
 
 
 @given(blocks, st.integers(3, 12))
@@ -314,8 +305,8 @@ def test_batches_of_samples_keep_their_order():
 
 def test_choice_of_samples_is_the_same_every_time():
     frame = pl.LazyFrame({"id": list("dbca"), "snapshot": "s", "text": "t", "language": ["en", "en", "de", "en"]})
-    assert choose(frame, _recipe(max_samples=2)).collect()["id"].sort().to_list() == ["a", "b"]
-    assert choose(frame, RECIPE).collect()["id"].sort().to_list() == ["a", "b", "d"]
+    assert choose_samples(frame, _recipe(max_samples=2)).collect()["id"].sort().to_list() == ["a", "b"]
+    assert choose_samples(frame, RECIPE).collect()["id"].sort().to_list() == ["a", "b", "d"]
 
 
 def test_problems_find_what_a_stored_text_lacks():

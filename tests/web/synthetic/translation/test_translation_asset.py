@@ -26,10 +26,10 @@ from resources.generations import GENERATIONS
 from resources.gpu import Gpu
 from resources.lakehouse import QUARANTINE, Lakehouse
 from tests.resources.endpoint import Endpoint, completion
-from tests.web.synthetic.owls import LINES, asked, good_answer
-from tests.web.synthetic.translation_run import SNAPSHOT, fill, recipe
+from tests.web.synthetic.translation.owls import LINES, asked, good_answer
+from tests.web.synthetic.translation.translation_run import SNAPSHOT, fill, recipe
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 CHECKS = [every_language_attempted, translations_are_whole, translations_are_usable]
 
 
@@ -226,7 +226,7 @@ def test_killed_translation_goes_on_where_it_was(lake, tmp_path, embedded_tokeni
     endpoint = Endpoint(slow)
     with endpoint.serve() as url:
         run = subprocess.Popen(
-            [sys.executable, "-m", "tests.web.synthetic.translation_run", lake.root, url],
+            [sys.executable, "-m", "tests.web.synthetic.translation.translation_run", lake.root, url],
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=subprocess.DEVNULL,

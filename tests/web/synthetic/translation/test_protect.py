@@ -1,4 +1,4 @@
-"""What must not be translated comes through byte for byte, whatever the text and whatever the model writes."""
+"""Protected pieces come through byte for byte, whatever the text and whatever the model writes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nemotron_assets.web.synthetic.protect import (
+from nemotron_assets.web.synthetic.translation.protect import (
     ProtectionError,
-    bare,
-    lines,
-    name,
-    numbers,
-    numbers_kept,
+    count_numbers,
+    placeholder,
     protect,
     restore,
+    same_numbers,
+    split_lines,
+    without_placeholders,
 )
 
 # Text that is full of what patterns look for, beside plain Unicode.
@@ -36,12 +36,12 @@ def test_protecting_and_restoring_is_identity(text):
     assert restore(protected.text, protected.pieces) == text
     assert not re.search(r"\d", protected.text)
     assert not re.search(r"[<>]", protected.text)
-    assert not re.search(r"[{}]", bare(protected.text))
+    assert not re.search(r"[{}]", without_placeholders(protected.text))
 
 
 @given(texts)
 def test_lines_are_the_text(text):
-    found = lines(text)
+    found = split_lines(text)
     assert "\n".join(found) == text
     assert all("\n" not in line or any("\n" in piece for piece in protect(line).pieces) for line in found)
 
@@ -55,13 +55,13 @@ def test_whatever_is_written_loses_no_piece_silently(source, written):
         return
     counts = Counter(protected.pieces)
     assert all(whole.count(piece) >= number for piece, number in counts.items())
-    assert len(whole) == len(bare(written)) + sum(map(len, protected.pieces))
+    assert len(whole) == len(without_placeholders(written)) + sum(map(len, protected.pieces))
 
 
 @given(st.data(), texts)
-def test_a_translation_that_moves_the_names_is_restored(data, source):
+def test_a_translation_that_moves_the_placeholders_is_restored(data, source):
     protected = protect(source)
-    names = data.draw(st.permutations([name(number) for number in range(len(protected.pieces))]))
+    names = data.draw(st.permutations([placeholder(number) for number in range(len(protected.pieces))]))
     whole = restore(" ж ".join(names), protected.pieces)
     assert Counter(whole.split(" ж ")) == Counter(protected.pieces) or not names or " ж " in source
 
@@ -93,11 +93,11 @@ def test_pieces(line, pieces):
 
 def test_lines_keep_fenced_code_and_displayed_formulas_together():
     text = "one\n```py\na\n\nb\n```\ntwo\n$$\nx\n$$ three\n\nfour"
-    assert lines(text) == ["one", "```py\na\n\nb\n```", "two", "$$\nx\n$$ three", "", "four"]
+    assert split_lines(text) == ["one", "```py\na\n\nb\n```", "two", "$$\nx\n$$ three", "", "four"]
 
 
-def test_names_go_on_after_z():
-    assert [name(number) for number in (0, 25, 26, 51, 52, 701, 702)] == [
+def test_placeholders_go_on_after_z():
+    assert [placeholder(number) for number in (0, 25, 26, 51, 52, 701, 702)] == [
         "{A}",
         "{Z}",
         "{AA}",
@@ -146,11 +146,11 @@ def test_equal_pieces_may_change_places():
     ],
 )
 def test_numbers_are_kept(source, translation, kept):
-    assert numbers_kept(source, translation) is kept
+    assert same_numbers(source, translation) is kept
 
 
 def test_numbers_in_any_digits():
-    assert numbers("१२ ٣٤ 5６ x7y") == Counter(["12", "34", "56", "7"])
+    assert count_numbers("१२ ٣٤ 5６ x7y") == Counter(["12", "34", "56", "7"])
 
 
 @pytest.mark.parametrize(

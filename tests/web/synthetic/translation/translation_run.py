@@ -14,11 +14,11 @@ from nemotron_assets.recipe import Recipe, load_recipe
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Rejects
 from nemotron_assets.web.synthetic.tables import DIVERSE_QA
-from nemotron_assets.web.synthetic.translations import SnapshotTranslations
+from nemotron_assets.web.synthetic.translation.snapshot import SnapshotTranslations
 from resources.gpu import Gpu
 from resources.lakehouse import Lakehouse
 from tests.sql.lake import frame
-from tests.web.synthetic.owls import SAMPLE
+from tests.web.synthetic.translation.owls import SAMPLE
 
 SNAPSHOT = "CC-MAIN-2024-51"
 
