@@ -19,7 +19,8 @@ import yaml
 from click.testing import CliRunner
 
 from nemotron_assets.commands.cli import cli
-from nemotron_assets.export import ExportError, export, exportable, find
+from nemotron_assets.commands.tables import find
+from nemotron_assets.export import ExportError, export, exportable
 from nemotron_assets.export.card import CardError, size_category
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.table.columns import CONTENT_HASH, ID
@@ -367,7 +368,7 @@ def test_what_cannot_be_exported_says_why(lake, tmp_path):
         export(lake, NEMOTRON_CC_V2, tmp_path / "none", recipe())
     lake = Lakehouse(root=str(tmp_path / "lake2"), free_disk_mb=0)
     with pytest.raises(ExportError, match=r"web\.documents is not published as a dataset; .*web\.nemotron_cc_v2"):
-        find("web/documents")
+        export(lake, find("web/documents"), tmp_path / "out", recipe())
     with pytest.raises(Exception, match=r"there is no table 'web/nemotron'; perhaps web\.nemotron_cc_v2"):
         find("web/nemotron")
     with pytest.raises(ExportError, match=r"has not been written yet: `nemotron run \+web/nemotron_cc_v2`"):
@@ -423,7 +424,7 @@ def test_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
     monkeypatch.delenv("NEMOTRON_LAKE", raising=False)
     lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
-    monkeypatch.setattr("nemotron_assets.definitions.lake", lake)
+    monkeypatch.setattr("nemotron_assets.commands.export.lake", lake)
     fill(lake, COUNTS)
     run = CliRunner()
     arguments = ["export", "web/nemotron_cc_v2", str(tmp_path / "out")]
@@ -431,7 +432,7 @@ def test_the_command(tmp_path, monkeypatch):
     assert result.exit_code == 0
     assert "Translated-Diverse-QA" in result.output and "written in" in result.output
     assert "up to date, nothing to do" in run.invoke(cli, arguments, catch_exceptions=False).output
-    with pytest.raises(ExportError, match="these are"):
+    with pytest.raises(ExportError, match="the published tables are"):
         run.invoke(cli, ["export", "web/documents", str(tmp_path / "two")], catch_exceptions=False)
 
 

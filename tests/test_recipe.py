@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from nemotron_assets.commands.report import recipe_text
+from nemotron_assets.commands.recipe import recipe_text
 from nemotron_assets.recipe import BUILT_IN, Recipe, RecipeError, Section, load_recipe
 
 

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from nemotron_assets.commands.cli import cli
-from nemotron_assets.commands.sql import printable, read_only
+from nemotron_assets.commands.console import printable
+from nemotron_assets.commands.sql import read_only_statements
 from resources.lakehouse import Lakehouse
 from resources.warehouse import WarehouseError
 from tests.sql.lake import fill
@@ -104,7 +105,7 @@ def test_writes_are_refused(filled, query, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with filled[1].cursor() as connection:
         with pytest.raises(WarehouseError, match=r"refused|empty"):
-            read_only(connection, query)
+            read_only_statements(connection, query)
     assert not list(tmp_path.iterdir())
 
 
@@ -116,13 +117,13 @@ def test_writes_are_refused(filled, query, tmp_path, monkeypatch):
 )  # fmt: skip
 def test_questions_are_answered(filled, query):
     with filled[1].cursor() as connection:
-        for statement in read_only(connection, query):
+        for statement in read_only_statements(connection, query):
             assert connection.execute(statement).description
 
 
 def test_pivot_without_values_says_what_to_write(filled):
     with filled[1].cursor() as connection, pytest.raises(WarehouseError, match="PIVOT needs the values"):
-        read_only(connection, "pivot web.documents on language using count(*)")
+        read_only_statements(connection, "pivot web.documents on language using count(*)")
 
 
 def test_lineage_macros(filled):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from nemotron_assets.commands.sql import bind, reports, run
+from nemotron_assets.commands.sql import fetch, reports, set_parameters
 from nemotron_assets.stages import all_tables
 from resources.warehouse import SQL_FOLDER, WarehouseError
 
@@ -15,8 +15,8 @@ NAMES = sorted(reports())
 def answer(warehouse, name: str, **parameters: str) -> pl.DataFrame:
     report = reports()[name]
     with warehouse.cursor() as connection:
-        bind(connection, report, parameters)
-        result = run(connection, report.sql, None)
+        set_parameters(connection, report, parameters)
+        result = fetch(connection, report.sql, None)
     return pl.DataFrame(result.rows, schema=result.columns, orient="row", infer_schema_length=None)
 
 
