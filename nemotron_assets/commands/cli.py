@@ -139,8 +139,8 @@ def trace(target: str, limit: int, backward: bool | None, as_json: bool, read: b
 def export(table: str, directory: Path, partitions: tuple[str, ...], force: bool) -> None:
     """Write a table as a Hugging Face dataset.
 
-    DIRECTORY gets Parquet shards for every config of TABLE (web.nemotron_cc_v2), and a dataset card. It appears when the
-    export is complete. An interrupted export goes on where it stopped.
+    DIRECTORY gets Parquet shards for every config of TABLE (web.nemotron_cc_v2), and a dataset card. It appears when
+    the export is complete. An interrupted export goes on where it stopped.
     """
     from nemotron_assets.commands.export import export_command
 

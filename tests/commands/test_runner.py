@@ -44,7 +44,7 @@ def test_everything_is_the_graph_without_upkeep_in_order(runner):
         ("web/documentz", "Did you mean web/documents"),
         ("web/documents or web/documentz", "'web/documentz'"),
         ("group:wep", "group:web"),
-        ("((", "cannot read the selection"),
+        ("((", "cannot parse the selection"),
     ],
 )
 def test_a_selection_with_a_mistake_selects_nothing(runner, selection, hint):
@@ -71,7 +71,7 @@ def test_waves_respect_what_failed(runner):
 
 
 def test_unknown_snapshot(runner):
-    with pytest.raises(SelectionError, match="no snapshot 2031; there are: none yet"):
+    with pytest.raises(SelectionError, match="no snapshot 2031; there are: no snapshots yet"):
         runner.run(runner.select("web/documents"), ["2031"])
 
 
