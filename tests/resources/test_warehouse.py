@@ -13,9 +13,10 @@ import duckdb
 import pytest
 
 from nemotron_assets.table.columns import ID, PARENTS, SNAPSHOT
+from nemotron_assets.table.quoting import identifier, literal
 from nemotron_assets.table.schema import Column, Table
 from resources.lakehouse import Lakehouse
-from resources.warehouse import Warehouse, WarehouseError, extension_file, identifier, install_extension, literal
+from resources.warehouse import Warehouse, WarehouseError, extension_file, install_extension
 from tests.s3 import s3_server
 
 WORDS = Table(
