@@ -48,7 +48,7 @@ _EDGE_COLUMNS = {
     "parent": ("varchar", "id of the row that the child row was made from"),
     "parent_table": (
         "varchar",
-        "table of the parent row, as snapshots.pages; null if the parent row is in none of its possible tables",
+        "table of the parent row, as snapshots.pages; null if it could be in several tables and is in none of them",
     ),
 }
 _VERSION_EDGES = "One line per pair of a row (a model or a score, say) and a table version that it was made from."
