@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,7 +160,7 @@ def write_result(connection: duckdb.DuckDBPyConnection, query: str, target: str,
     if relation is None:
         raise WarehouseError("this statement has no result to write")
     if target == "-":
-        relation.write_csv("/dev/stdout", header=True)
+        _print_csv(relation)
         return
     temporary = f"{target}.{os.getpid()}.tmp"
     try:
@@ -165,6 +168,28 @@ def write_result(connection: duckdb.DuckDBPyConnection, query: str, target: str,
         os.replace(temporary, target)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _print_csv(relation: duckdb.DuckDBPyRelation) -> None:
+    """Stream a result to the standard output as CSV, through a pipe.
+
+    DuckDB opens files by name and truncates them. If it opened /dev/stdout, `nemotron sql --csv - … >> all.csv` would
+    lose the earlier content of the file.
+    """
+    reading, writing = os.pipe()
+    with ThreadPoolExecutor(1) as pool:
+        copied = pool.submit(_copy_to_standard_output, reading)
+        try:
+            relation.write_csv(f"/dev/fd/{writing}", header=True)
+        finally:
+            os.close(writing)
+            copied.result()  # raises what the copying raised, such as BrokenPipeError
+
+
+def _copy_to_standard_output(descriptor: int) -> None:
+    with os.fdopen(descriptor, "rb") as stream:
+        shutil.copyfileobj(stream, sys.stdout.buffer)
+    sys.stdout.buffer.flush()
 
 
 def print_result(result: Result) -> None:

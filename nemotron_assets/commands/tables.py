@@ -72,13 +72,14 @@ def all_facts(warehouse: Warehouse) -> tuple[tuple[str, ...], list[tuple[Any, ..
 def find(name: str) -> Table:
     """A declared table by name: web.documents or web/documents.
 
-    Raises `WarehouseError`, which names the most similar tables, for an unknown name.
+    Raises `WarehouseError`, which names similar tables, for an unknown name.
     """
     tables = all_tables()
     wanted = name.replace("/", ".")
     if wanted not in tables:
-        near = difflib.get_close_matches(wanted, tables, 3, 0.4) or sorted(tables)
-        raise WarehouseError(f"there is no table {name!r}; perhaps {', '.join(near)}")
+        near = difflib.get_close_matches(wanted, tables, 3, 0.4)
+        hint = f"perhaps {', '.join(near)}" if near else f"the tables are {', '.join(sorted(tables))}"
+        raise WarehouseError(f"there is no table {name!r}; {hint}")
     return tables[wanted]
 
 

@@ -72,6 +72,27 @@ def test_csv_and_parquet_have_all_rows(nemotron, home, tmp_path):
     assert len(list(tmp_path.iterdir())) == 2, "a failed query leaves no file"
 
 
+def test_csv_on_standard_output_is_appended_to_a_file(home, tmp_path):
+    file = tmp_path / "all.csv"
+    file.write_text("earlier content\n")
+    with file.open("a") as stream:
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "nemotron_assets.commands.cli",
+                "sql",
+                "--csv",
+                "-",
+                "select range as n from range(3)",
+            ],
+            stdout=stream,
+            check=True,
+            env={**os.environ, "NEMOTRON_HOME": str(home[0])},
+        )
+    assert file.read_text() == "earlier content\nn\n0\n1\n2\n"
+
+
 def test_the_real_command_writes_csv_to_standard_output(home):
     def run(*arguments: str):
         return subprocess.run(
