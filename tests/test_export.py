@@ -1,4 +1,4 @@
-"""An export: what `datasets` reads from it, that it goes on after a kill, and that it harms nobody's files."""
+"""An export: `datasets` can read it, it goes on after a kill, and files that no export wrote are never lost."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_datasets_reads_every_config_offline(lake, tmp_path, monkeypatch):
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr[-3000:]
     loaded, features, streamed = json.loads(result.stdout.splitlines()[-1])
-    assert set(loaded) == set(COUNTS), "a config without rows cannot be loaded, so it is not offered"
+    assert set(loaded) == set(COUNTS), "`datasets` cannot load a config without rows, so the card does not list it"
     for name, found in loaded.items():
         columns = ["id", "text"] + (["language"] if name == "Translated-Diverse-QA" else [])
         expected = table.filter(subset=name).select(columns).sort("id").to_dicts()
@@ -209,7 +209,7 @@ def test_a_second_export_does_nothing_and_a_changed_table_replaces(lake, tmp_pat
     (next((out / "data" / "Diverse-QA").iterdir())).write_bytes(b"damaged")
     assert export(lake, NEMOTRON_CC_V2, out, recipe()).written, "a damaged export is made again"
     assert len(read(out, "Diverse-QA")) == 8
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["lake", "out"], "nothing is left beside it"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["lake", "out"], "no other folder is left"
 
 
 def test_same_table_same_bytes(lake, tmp_path):
@@ -233,23 +233,25 @@ def test_partition(lake, tmp_path):
         export(lake, NEMOTRON_CC_V2, tmp_path / "out", recipe(), partitions=["S3"])
 
 
-@pytest.mark.parametrize("where", ["a file", "beside ours", "a folder", "a file in place of the folder"])
-def test_files_of_others_are_refused_and_moved_aside_by_force(lake, tmp_path, where):
+@pytest.mark.parametrize("where", ["a file", "in an export", "a folder", "a file in place of the folder"])
+def test_other_files_are_refused_and_moved_aside_by_force(lake, tmp_path, where):
     fill(lake, COUNTS)
     out = tmp_path / "out"
-    mine = out / "sub" / "notes.txt" if where == "a folder" else out / "notes.txt"
-    if where == "beside ours":
+    notes = out / "sub" / "notes.txt" if where == "a folder" else out / "notes.txt"
+    if where == "in an export":
         export(lake, NEMOTRON_CC_V2, out, recipe())
     if where == "a file in place of the folder":
-        mine = out
-    mine.parent.mkdir(parents=True, exist_ok=True)
-    mine.write_text("mine")
+        notes = out
+    notes.parent.mkdir(parents=True, exist_ok=True)
+    notes.write_text("my notes")
     with pytest.raises(ExportError, match="no export wrote"):
         export(lake, NEMOTRON_CC_V2, out, recipe())
-    assert mine.read_text() == "mine"
+    assert notes.read_text() == "my notes"
     done = export(lake, NEMOTRON_CC_V2, out, recipe(), force=True)
     assert (
-        (done.moved_aside / mine.relative_to(out)).read_text() == "mine" if mine != out else done.moved_aside.is_file()
+        (done.moved_aside / notes.relative_to(out)).read_text() == "my notes"
+        if notes != out
+        else done.moved_aside.is_file()
     )
     assert len(read(out, "High-Quality")) == 10
 
@@ -278,16 +280,16 @@ def test_it_goes_on_after_the_last_complete_shard(lake, tmp_path, after):
 
     with pytest.raises(Killed):
         export(lake, NEMOTRON_CC_V2, out, small, progress=die)
-    assert not out.exists(), "nothing is visible before everything is there"
+    assert not out.exists(), "the target appears only when the export is complete"
     work = tmp_path / "out.partial"
     with (work / "journal.jsonl").open("a") as journal:
-        journal.write('{"config": "High-Qu')  # torn by the kill
+        journal.write('{"config": "High-Qu')  # the kill cut this line
     (work / "data" / "High-Quality" / "train-00099.tmp").write_bytes(b"half")
     kept = {p: p.stat().st_mtime_ns for p in work.glob("data/*/*.parquet")}
     assert len(kept) == after
-    again = []
-    export(lake, NEMOTRON_CC_V2, out, small, progress=again.append)
-    assert again[0].startswith(f"going on after {after} shards")
+    lines = []
+    export(lake, NEMOTRON_CC_V2, out, small, progress=lines.append)
+    assert lines[0].startswith(f"going on after {after} shards")
     times = {p.stat().st_mtime_ns for p in out.glob("data/*/*.parquet")}
     assert set(kept.values()) <= times, "complete shards are not written again"
     reference = tmp_path / "reference"
@@ -315,7 +317,7 @@ def test_a_changed_table_is_not_mixed_with_an_interrupted_export(lake, tmp_path)
 
 @pytest.mark.faults
 def test_sigkill(lake, tmp_path):
-    """The real thing: a process that is killed while it writes, and another that finishes."""
+    """A process is killed by SIGKILL while it writes, and a second process finishes the export."""
     fill(lake, {"High-Quality": 4_000}, width=4_096)
     out = tmp_path / "out"
     script = (
@@ -349,7 +351,7 @@ def test_two_exports_into_one_folder(lake, tmp_path):
     assert refused
 
 
-def test_a_full_disk_says_so_and_keeps_what_is_complete(lake, tmp_path, monkeypatch):
+def test_a_full_disk_is_an_error_and_complete_shards_are_kept(lake, tmp_path, monkeypatch):
     fill(lake, {"High-Quality": 900}, width=4_096)
     small = recipe(shard_mb=1, row_group_mb=1)
     free = iter([10_000 << 20, 10_000 << 20])
@@ -362,7 +364,7 @@ def test_a_full_disk_says_so_and_keeps_what_is_complete(lake, tmp_path, monkeypa
     assert lines[0].startswith("going on after 2 shards")
 
 
-def test_what_cannot_be_exported_says_why(lake, tmp_path):
+def test_an_error_says_why_a_table_cannot_be_exported(lake, tmp_path):
     lake.write(NEMOTRON_CC_V2, Parts([]), "S1")
     with pytest.raises(ExportError, match="has no rows"):
         export(lake, NEMOTRON_CC_V2, tmp_path / "none", recipe())
@@ -376,7 +378,7 @@ def test_what_cannot_be_exported_says_why(lake, tmp_path):
     fill(lake, COUNTS)
     with pytest.raises(CardError, match=r"release\.licence_text: .*nowhere\.txt cannot be read"):
         export(lake, NEMOTRON_CC_V2, tmp_path / "out", recipe(licence_text=str(tmp_path / "nowhere.txt")))
-    assert not list(tmp_path.glob("out*")), "nothing was begun"
+    assert not list(tmp_path.glob("out*")), "no export was started"
 
 
 def test_a_config_cannot_leave_the_folder(lake, tmp_path):

@@ -1,4 +1,4 @@
-"""What a selection selects, which units are due, and what becomes of the runs of a killed process."""
+"""Which assets a selection selects, which units run together, and how runs of killed processes are ended."""
 
 import dagster as dg
 import pytest
@@ -32,7 +32,7 @@ def test_selection(runner, selection, keys):
     assert {key.to_user_string() for key in runner.select(selection)} == keys
 
 
-def test_everything_is_the_graph_without_upkeep_in_order(runner):
+def test_without_a_selection_all_assets_but_upkeep_run_in_order(runner):
     names = [key.to_user_string() for key in runner.select(None)]
     assert "lake/maintenance" not in names and len(names) > 10
     assert names.index("snapshots/pages") < names.index("web/documents") < names.index("models/base")

@@ -127,7 +127,7 @@ def test_views_may_use_views_of_later_files(lake, warehouse, tmp_path):
     assert ask(warehouse, "select * from web.a") == [(1,)]
 
 
-def test_what_a_killed_rebuild_left_is_swept(lake, warehouse):
+def test_temporary_files_of_killed_rebuilds_are_deleted(lake, warehouse):
     warehouse.path.parent.mkdir(parents=True)
     old, young = (warehouse.path.with_name(f"lake.duckdb.{n}.tmp") for n in (1, 2))
     old.touch()
@@ -146,7 +146,7 @@ def test_an_older_table_shows_a_new_column_as_null(lake, warehouse):
     assert ask(warehouse, "select n, note from web.counts order by n") == [(1, None), (2, "hello")]
 
 
-def test_an_unreadable_table_does_not_take_the_others_with_it(lake, warehouse, caplog):
+def test_an_unreadable_table_does_not_affect_other_tables(lake, warehouse, caplog):
     lake.write(COUNTS, counts(1))
     log = Path(lake.root, "web", "words", "_delta_log")
     log.mkdir(parents=True)

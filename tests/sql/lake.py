@@ -1,4 +1,4 @@
-"""A small lake with every table filled consistently, so that reports and traces can be checked by hand.
+"""A small lake with consistent rows in most tables, so that reports and traces can be checked by hand.
 
 Two snapshots of two WARC files of five pages each. The last page of a file gives no document; the first document of
 each file of S2 repeats the one of S1, and the second of the second file of S1 repeats the first file's. All unique
@@ -535,8 +535,8 @@ def write(lake: Lakehouse, rows: Mapping[str, list[dict[str, Any]]]) -> None:
         table = declared[name]
         partitions = sorted({row[table.partition_by] for row in content}) if table.partition_by else [None]
         for partition in partitions:
-            mine = [r for r in content if partition is None or r[table.partition_by] == partition]
-            lake.write(table, frame(table, mine), partition)
+            selected = [r for r in content if partition is None or r[table.partition_by] == partition]
+            lake.write(table, frame(table, selected), partition)
 
 
 def fill(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:

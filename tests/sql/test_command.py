@@ -1,4 +1,4 @@
-"""`nemotron sql` and `nemotron tables`: answers, files, limits, and what they refuse."""
+"""`nemotron sql` and `nemotron tables`: printed rows, files, limits, and statements that are refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def nemotron(home, monkeypatch):
     return run
 
 
-def test_a_query_is_a_table_with_a_note_on_what_is_left_out(nemotron, home):
+def test_a_query_prints_a_table_and_says_if_rows_are_left_out(nemotron, home):
     out = nemotron("sql", "select id, url from snapshots.pages order by id", "--limit", "3")
     first = sorted(p["id"] for p in home[1]["snapshots.pages"])[:4]
     assert all(id_ in out for id_ in first[:3]) and first[3] not in out
