@@ -127,7 +127,7 @@ def cleaned(texts: list[str], asked: int) -> tuple[list[str], Counter[str]]:
             cut = answer.finish_reason == "length"
             done[0] = clean.judge(parts[0], answer.text, truncated=cut, guard=guard)
         outcomes.update(piece.outcome for piece in done)
-        results.append(clean.whole(text, clean.merge([piece.text for piece in done])))
+        results.append(clean.lossless(text, clean.merge([piece.text for piece in done])))
     return results, outcomes
 
 

@@ -248,11 +248,8 @@ def test_other_files_are_refused_and_moved_aside_by_force(lake, tmp_path, where)
         export(lake, NEMOTRON_CC_V2, out, recipe())
     assert notes.read_text() == "my notes"
     done = export(lake, NEMOTRON_CC_V2, out, recipe(), force=True)
-    assert (
-        (done.moved_aside / notes.relative_to(out)).read_text() == "my notes"
-        if notes != out
-        else done.moved_aside.is_file()
-    )
+    moved = done.moved_aside if notes == out else done.moved_aside / notes.relative_to(out)
+    assert moved.read_text() == "my notes"
     assert len(read(out, "High-Quality")) == 10
 
 

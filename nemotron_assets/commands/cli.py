@@ -185,9 +185,10 @@ def recipe(section: str | None, explain: bool) -> None:
 
 
 @cli.command()
-@click.option("--set-aside", metavar="TABLE", help="Rename a table of an older schema version, to build it again.")
+@click.option("--set-aside", metavar="TABLE", help="Rename a table of another schema version, to build it again.")
+@click.option("--migrate", is_flag=True, help="Convert tables of an older schema version, in place.")
 @click.option("--dry-run", is_flag=True, help="Only print what would be done.")
-def maintain(set_aside: str | None, dry_run: bool) -> None:
+def maintain(set_aside: str | None, migrate: bool, dry_run: bool) -> None:
     """Compact the tables and delete old files.
 
     Small files are compacted. Versions that are older than the recipe's retention are deleted, unless a model or a
@@ -195,7 +196,7 @@ def maintain(set_aside: str | None, dry_run: bool) -> None:
     """
     from nemotron_assets.commands.maintain import maintain_command
 
-    maintain_command(set_aside, dry_run)
+    maintain_command(set_aside, migrate=migrate, dry_run=dry_run)
 
 
 @cli.command()

@@ -39,10 +39,11 @@ def named(rewritten: list[Rewritten]) -> str:
 
 
 class Arriving:
-    """A partition written in parts, whose arrival may add to or change the parts of later snapshots' partitions.
+    """A partition written in parts, whose arrival may add to or change the parts of other snapshots' partitions.
 
-    Subclasses say which parts a snapshot has. After the last part of the partition in hand is committed, the later
-    partitions are written with theirs, which skips what has not changed, and those with other rows are announced.
+    Subclasses say which parts a snapshot has. The earlier partitions are written before the first part of the
+    arriving one, and the later partitions after its last part: a partition may depend on earlier ones, never on later
+    ones. Writing skips parts that have not changed, and partitions whose rows changed are announced.
     """
 
     table: Table
@@ -64,6 +65,10 @@ class Arriving:
         """The parts of one snapshot's partition."""
         raise NotImplementedError
 
+    def earlier(self) -> list[str]:
+        """The earlier snapshots whose partitions the arrival may change; by default there are none."""
+        return []
+
     def later(self) -> list[str]:
         """The later snapshots whose partitions are made."""
         raise NotImplementedError
@@ -75,17 +80,22 @@ class Arriving:
         return {"rewritten_partitions": named(self.rewritten)}
 
     def _parts(self) -> Iterator[Part]:
+        self._rewrite(self.earlier())
         yield from self.parts_of(self.snapshot)
         # Here the partition is committed, but for parts that it no longer has.
-        for later in self.later():
-            before = self.lake.read(self.table, later).content()
+        self._rewrite(self.later())
+        self.announce(self.rewritten)
+
+    def _rewrite(self, snapshots: list[str]) -> None:
+        """Write the parts of other snapshots that changed, and remember the snapshots whose rows did."""
+        for snapshot in snapshots:
+            before = self.lake.read(self.table, snapshot).content()
             result = self.lake.write(
                 self.table,
-                Parts(self.parts_of(later)),
-                later,
+                Parts(self.parts_of(snapshot)),
+                snapshot,
                 run_id=self.run_id,
                 code_version=self.code_version,
             )
-            if self.lake.read(self.table, later).content() != before:
-                self.rewritten.append(Rewritten(later, result))
-        self.announce(self.rewritten)
+            if self.lake.read(self.table, snapshot).content() != before:
+                self.rewritten.append(Rewritten(snapshot, result))

@@ -1,1 +1,1 @@
-"""Nemotron-CC-Math: mathematics from the web, with no equation lost between the page and the corpus."""
+"""Builds Nemotron-CC-Math: a corpus of web pages on mathematics that keeps every formula of the pages."""

@@ -1,4 +1,4 @@
-"""AsciiMath to TeX, for pages that give MathJax its formulas in that notation."""
+"""Converts AsciiMath to TeX, for pages that write their formulas for MathJax in AsciiMath."""
 
 from __future__ import annotations
 
@@ -92,72 +92,83 @@ _SYMBOLS = {
 }
 _OPENING = {"(": "(", "[": "[", "{": r"\{", "(:": r"\langle", "<<": r"\langle", "{:": "."}
 _CLOSING = {")": ")", "]": "]", "}": r"\}", ":)": r"\rangle", ">>": r"\rangle", ":}": "."}
-_ONE = {
+#: {function of one argument: TeX command}; `_ENCLOSE` has the two sides of those that enclose their argument.
+_ONE_ARGUMENT = {
     "sqrt": r"\sqrt", "hat": r"\hat", "bar": r"\overline", "vec": r"\vec", "dot": r"\dot", "ddot": r"\ddot",
     "tilde": r"\tilde", "ul": r"\underline", "abs": "|", "norm": r"\|", "floor": r"\lfloor", "ceil": r"\lceil",
     "bb": r"\mathbf", "bbb": r"\mathbb", "cc": r"\mathcal", "tt": r"\mathtt", "fr": r"\mathfrak", "sf": r"\mathsf",
 }  # fmt: skip
-_AROUND = {
+_ENCLOSE = {
     "abs": ("|", "|"),
     "norm": (r"\|", r"\|"),
     "floor": (r"\lfloor ", r" \rfloor"),
     "ceil": (r"\lceil ", r" \rceil"),
 }
-_TWO = {"frac": r"\frac{%s}{%s}", "root": r"\sqrt[%s]{%s}", "stackrel": r"\overset{%s}{%s}",
+#: {function of two arguments: TeX with a place for each}.
+_TWO_ARGUMENTS = {"frac": r"\frac{%s}{%s}", "root": r"\sqrt[%s]{%s}", "stackrel": r"\overset{%s}{%s}",
         "overset": r"\overset{%s}{%s}", "underset": r"\underset{%s}{%s}"}  # fmt: skip
-_WORDS = sorted({*_SYMBOLS, *_OPENING, *_CLOSING, *_ONE, *_TWO, "text", "/", "_", "^"}, key=len, reverse=True)
+_KNOWN_TOKENS = sorted(
+    {*_SYMBOLS, *_OPENING, *_CLOSING, *_ONE_ARGUMENT, *_TWO_ARGUMENTS, "text", "/", "_", "^"}, key=len, reverse=True
+)
 _TOKEN = re.compile(
-    r'\s+|"[^"]*"|text\([^()]*\)|\d+(?:\.\d+)?|' + "|".join(map(re.escape, _WORDS)) + r"|\\[A-Za-z]+|.", re.DOTALL
+    r'\s+|"[^"]*"|text\([^()]*\)|\d+(?:\.\d+)?|' + "|".join(map(re.escape, _KNOWN_TOKENS)) + r"|\\[A-Za-z]+|.",
+    re.DOTALL,
 )
 _MAX_DEPTH = 60
 
 
 def asciimath_to_tex(source: str) -> str:
-    """The TeX of an AsciiMath formula; what it does not know stays as it is written."""
+    """The TeX of an AsciiMath formula: "sqrt x/2" becomes "\\frac{\\sqrt{x}}{2}". Unknown tokens stay as they are."""
     tokens = [token for token in _TOKEN.findall(source) if not token.isspace()]
     parser = _Parser(tokens)
     parts = []
-    while parser.at < len(tokens):
+    while parser.position < len(tokens):
         parts.append(parser.expression(0))
-        if parser.at < len(tokens):  # a closing bracket without its opening one
+        if parser.position < len(tokens):  # a closing bracket without its opening one
             parts.append(_CLOSING.get(parser.take(), ""))
     return " ".join(" ".join(parts).split())
 
 
 class _Parser:
+    """Parses the tokens of a formula from left to right; `position` is the next token."""
+
     def __init__(self, tokens: list[str]) -> None:
-        self.tokens, self.at = tokens, 0
+        self.tokens, self.position = tokens, 0
 
     def take(self) -> str:
-        self.at += 1
-        return self.tokens[self.at - 1]
+        """The next token, which is consumed."""
+        self.position += 1
+        return self.tokens[self.position - 1]
 
     def peek(self) -> str:
-        return self.tokens[self.at] if self.at < len(self.tokens) else ""
+        """The next token, which is not consumed; "" at the end."""
+        return self.tokens[self.position] if self.position < len(self.tokens) else ""
 
     def expression(self, depth: int) -> str:
+        """The TeX of all terms up to the next closing bracket, which is not consumed."""
         parts: list[str] = []
         while self.peek() and self.peek() not in _CLOSING:
-            above, plain = self._scripted(depth)
+            written, plain = self._scripted(depth)
             if self.peek() == "/":
                 self.take()
                 if self.peek():
-                    _, below = self._scripted(depth)
-                    parts.append(rf"\frac{{{plain}}}{{{below}}}")
+                    _, denominator = self._scripted(depth)
+                    parts.append(rf"\frac{{{plain}}}{{{denominator}}}")
                     continue
-            parts.append(above)
+            parts.append(written)
         return " ".join(parts)
 
     def _scripted(self, depth: int) -> tuple[str, str]:
-        """One term with its scripts: as written, and without the brackets that only group."""
+        """(TeX, TeX without the brackets that only group) of one term with its scripts: "(a+b)", "a+b"."""
         written, plain = self._simple(depth)
         scripts = ""
-        while self.peek() in ("_", "^") and self.at + 1 < len(self.tokens):
+        while self.peek() in ("_", "^") and self.position + 1 < len(self.tokens):
             sign = self.take()
             scripts += f"{sign}{{{self._simple(depth)[1]}}}"
         return written + scripts, (written + scripts) if scripts else plain
 
     def _simple(self, depth: int) -> tuple[str, str]:
+        """(TeX, TeX without the brackets that only group) of one term without its scripts."""
         token = self.take()
         if token[0] == '"' or (token.startswith("text(") and token.endswith(")")):
             text = token.strip('"').removeprefix("text(").removesuffix(")") if token[0] != '"' else token.strip('"')
@@ -168,14 +179,13 @@ class _Parser:
             inside = self.expression(depth + 1)
             closing = _CLOSING.get(self.take(), ")") if self.peek() in _CLOSING else "."
             return rf"\left{_OPENING[token]} {inside} \right{closing}", inside
-        if token in _ONE and self.peek():
+        if token in _ONE_ARGUMENT and self.peek():
             argument = self._simple(depth + 1)[1]
-            if token in _AROUND:
-                around = argument.join(_AROUND[token])
-                return around, around
-            return (f"{_ONE[token]}{{{argument}}}",) * 2
-        if token in _TWO and self.peek():
+            if token in _ENCLOSE:
+                return (argument.join(_ENCLOSE[token]),) * 2
+            return (f"{_ONE_ARGUMENT[token]}{{{argument}}}",) * 2
+        if token in _TWO_ARGUMENTS and self.peek():
             first = self._simple(depth + 1)[1]
             second = self._simple(depth + 1)[1] if self.peek() else ""
-            return (_TWO[token] % (first, second),) * 2
+            return (_TWO_ARGUMENTS[token] % (first, second),) * 2
         return (_SYMBOLS.get(token, token),) * 2

@@ -1,8 +1,8 @@
-"""Which pages write mathematics: evidence in their markup, found without parsing it.
+"""Detects pages with formulas from evidence in their markup, without parsing it.
 
-The published pipeline takes pages from URL lists alone. The detector finds them in any snapshot: it counts the traces
-that the systems for mathematics on the web leave (MathJax, KaTeX, MathML, images of formulas, TeX between delimiters).
-Loading MathJax is weak evidence: most pages of a site that loads it everywhere have no formula.
+The published pipeline takes pages from URL lists alone. The detector finds such pages in any snapshot: it counts what
+the ways of writing formulas leave in the markup (MathJax, KaTeX, MathML, images of formulas, TeX between delimiters).
+A page that only loads MathJax has weak evidence: sites often load it on every page, and most pages have no formula.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from nemotron_assets.math.images import shows_formula
 from nemotron_assets.recipe.math.pages import MathCandidates
 from nemotron_assets.snapshots.charset import decode
 
-_MOST = 8  # hits beyond this say nothing more
+_MAX_HITS = 8  # of one signal; more hits add no evidence
 
 _TAG = re.compile(r"<(/?)(script|style|noscript|pre|code|textarea)\b(?![^<>]{0,200}math/)", re.IGNORECASE)
 _SCRIPTS = frozenset(("script", "style", "noscript"))
 _CODE = frozenset(("pre", "code", "textarea"))
 _IMAGE = re.compile(r"<(?:img|amp-img)\b[^<>]{1,4000}", re.IGNORECASE)
 
-#: {signal: (pattern, weight)}. A weight is the evidence of many hits; one hit is three quarters of it.
+#: {signal: (pattern, weight)}. The weight is the evidence, 0 to 1, of many hits; one hit gives three quarters of it.
 SIGNALS: Mapping[str, tuple[re.Pattern[str], float]] = {
     "mathml": (re.compile(r"<(?:\w{1,8}:)?math[\s>]"), 1.0),
     "tex_script": (re.compile(r"<script[^<>]{0,200}?type\s*=\s*[\"']?math/(?:tex|mml|asciimath)", re.IGNORECASE), 1.0),
@@ -47,22 +47,26 @@ SIGNALS: Mapping[str, tuple[re.Pattern[str], float]] = {
     ),
     "symbols": (re.compile(r"[∑∫∏√∂∇≤≥≠≈∈∀∃∞⇒⊂⊆∪∩]|&(?:sum|int|prod|radic|part|nabla|forall|exist|isin|infin);"), 0.3),
 }
-#: These are looked for outside code, where they would be somebody's source.
+#: Signals that count only outside code: inside code they are usually source code.
 _IN_PROSE = frozenset(("tex", "dollars", "math_class", "symbols"))
+#: Signals that count also inside <script> and <style>.
 _IN_SCRIPTS = frozenset(("loads",))
 
 
 def detect(markup: str) -> tuple[float, list[str]]:
-    """(evidence from 0 to 1, signals by weight) of a decoded page. Several signals add up as independent ones do."""
-    read = _without(markup, _SCRIPTS)
-    prose = _without(read, _CODE)
+    """(evidence from 0 to 1, names of the signals found, the strongest first) of a decoded page.
+
+    Signals are combined as independent evidence: 0.5 and 0.5 give 0.75.
+    """
+    visible = _without_elements(markup, _SCRIPTS)
+    prose = _without_elements(visible, _CODE)
     found: dict[str, float] = {}
     for name, (pattern, weight) in SIGNALS.items():
-        text = prose if name in _IN_PROSE else markup if name in _IN_SCRIPTS else read
+        text = prose if name in _IN_PROSE else markup if name in _IN_SCRIPTS else visible
         matches = pattern.finditer(text)
         if name == "image":
             matches = (match for match in matches if shows_formula(match[0]))
-        if hits := sum(1 for _ in itertools.islice(matches, _MOST)):
+        if hits := sum(1 for _ in itertools.islice(matches, _MAX_HITS)):
             found[name] = weight * (1 - 0.25**hits)
     doubt = 1.0
     for evidence in found.values():
@@ -70,8 +74,8 @@ def detect(markup: str) -> tuple[float, list[str]]:
     return 1 - doubt, sorted(found, key=lambda name: (-found[name], name))
 
 
-def _without(markup: str, elements: frozenset[str]) -> str:
-    """The markup without these elements and what is in them; one that is not closed is left."""
+def _without_elements(markup: str, elements: frozenset[str]) -> str:
+    """The markup without the named elements and their content. An element that is not closed stays."""
     kept, start, inside = [], 0, ""
     opened = 0
     for tag in _TAG.finditer(markup):
@@ -88,7 +92,7 @@ def _without(markup: str, elements: frozenset[str]) -> str:
 
 
 def detect_pages(pages: pl.DataFrame, recipe: MathCandidates) -> pl.DataFrame:
-    """Rows of `snapshots.pages` (html, charset and whatever else) with score and signals."""
+    """Rows of `snapshots.pages` with the columns score and signals added; html and charset are read."""
     results = [
         detect(decode(html, charset)[: recipe.max_html_characters])
         for html, charset in pages.select("html", "charset").iter_rows()

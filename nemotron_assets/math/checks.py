@@ -1,4 +1,4 @@
-"""Checks of the mathematics: the detector where truth is known, every candidate accounted for, formulas whole."""
+"""Checks of candidate and rendered pages: the detector finds known pages, no candidate vanishes, formulas are whole."""
 
 import dagster as dg
 
@@ -14,8 +14,8 @@ from resources.lakehouse import QUARANTINE, Lakehouse
 def detector_finds_mathematics(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Precision and recall of the detector on a crawl whose pages with formulas are known (the embedded sample). On
-    any other crawl it passes and says that nothing is known."""
+    """The precision and recall of the detector reach the recipe's limits on the embedded sample, whose pages with
+    formulas are known. On any other crawl the check passes, and its metadata say that the formulas are not known."""
     from nemotron_assets.math.truth import detector_scores
     from nemotron_assets.snapshots.tables import PAGES
 
@@ -28,7 +28,7 @@ def detector_finds_mathematics(
         else None
     )
     if scores is None or not settings.detector:
-        return dg.AssetCheckResult(passed=True, metadata={"truth": "none for this crawl"})
+        return dg.AssetCheckResult(passed=True, metadata={"truth": "not known, or the detector is off"})
     return dg.AssetCheckResult(
         passed=scores.recall >= settings.min_recall and scores.precision >= settings.min_precision,
         severity=dg.AssetCheckSeverity.WARN,
@@ -47,15 +47,15 @@ def detector_finds_mathematics(
 def every_candidate_rendered(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every candidate page became one text or has a reason in the quarantine; ids are unique; no more pages failed
-    than the recipe allows."""
+    """Every candidate page became one text or stands in the quarantine with its reason. Ids are unique. The share of
+    pages that failed is within the recipe's limit; a page that is too short did not fail."""
     import polars as pl
 
     snapshot = context.partition_key
     candidates = lake.read(CANDIDATE_PAGES, snapshot).rows
     rows, distinct = lake.read(RENDERED, snapshot).scan().select(pl.len(), pl.col("id").n_unique()).collect().row(0)
-    mine = (pl.col("stage") == RENDERED.full_name) & (pl.col("partition") == snapshot)
-    rejects = lake.read(QUARANTINE).scan().filter(mine).group_by("cause").len().collect()
+    own = (pl.col("stage") == RENDERED.full_name) & (pl.col("partition") == snapshot)
+    rejects = lake.read(QUARANTINE).scan().filter(own).group_by("cause").len().collect()
     causes = dict(rejects.iter_rows())
     failed = sum(number for cause, number in causes.items() if cause != "too_short")
     share = failed / max(1, candidates)
@@ -64,7 +64,7 @@ def every_candidate_rendered(
         metadata={
             "candidates": candidates,
             "rendered": rows,
-            "doubled": rows - distinct,
+            "duplicate_ids": rows - distinct,
             "failed_share": share,
             "rejected": dg.MetadataValue.json(causes),
         },
@@ -75,26 +75,28 @@ def every_candidate_rendered(
 def formulas_stand_in_the_text(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
-    """Reading the texts again finds as many formulas between delimiters as were put there, and as many code blocks."""
+    """Each text, when it is parsed, has as many formulas between delimiters and as many code blocks as were written
+    into it. Over all texts, 1% may differ."""
     from nemotron_assets.math import tex
 
-    formulas = found = blocks = fenced = 0
+    formulas = formulas_found = blocks = blocks_found = 0
     wrong: list[str] = []
     rows = lake.read(RENDERED, context.partition_key).batches(
         ["url", "text", "formulas", "code_blocks"], batch_size=256
     )
     for url, text, number, code in (tuple(row.values()) for batch in rows for row in batch.to_pylist()):
         here, spans = sum(1 for _ in tex.find(text)), len(tex.code_spans(text))
-        formulas, found, blocks, fenced = formulas + number, found + here, blocks + code, fenced + spans
+        formulas, formulas_found = formulas + number, formulas_found + here
+        blocks, blocks_found = blocks + code, blocks_found + spans
         if (here, spans) != (number, code):
             wrong.append(f"{url}: {here} of {number} formulas, {spans} of {code} code blocks")
     return dg.AssetCheckResult(
-        passed=abs(found - formulas) <= 0.01 * formulas and abs(fenced - blocks) <= 0.01 * blocks,
+        passed=abs(formulas_found - formulas) <= 0.01 * formulas and abs(blocks_found - blocks) <= 0.01 * blocks,
         metadata={
             "formulas": formulas,
-            "found": found,
+            "formulas_found": formulas_found,
             "code_blocks": blocks,
-            "fenced": fenced,
+            "code_blocks_found": blocks_found,
             "pages_that_differ": dg.MetadataValue.json(wrong[:50]),
         },
     )

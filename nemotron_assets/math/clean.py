@@ -1,10 +1,10 @@
-"""Clean-up of rendered pages by a language model, and the guard that keeps it from damaging them.
+"""Cleans rendered pages with a language model, and guards against damage that the model does.
 
-A page is cut into chunks at blank lines; a model rewrites each chunk without navigation, with every formula in LaTeX
-(Nemotron-CC-Math §2). Its answer is then compared with the chunk: formulas and code blocks as multisets, words as
-shares. What was only written another way passes; what the model changed is put back; where something was dropped, or
-too much was invented or left out, the chunk keeps its own words, and only what reads like boilerplate is removed by
-rules. So the weakest model cannot lose an equation.
+A page is cut into chunks at blank lines. A model rewrites each chunk without navigation and with every formula in LaTeX
+(Nemotron-CC-Math §2). The guard then compares the answer with the chunk: formulas and code blocks as multisets, words
+by their share. A formula in another notation passes. A changed formula or code block is put back. If the answer lacks a
+formula or a code block, or has too many new words or too few of the chunk's words, the answer is discarded: then the
+chunk keeps its own text, from which rules remove navigation. So even a weak model cannot lose a formula.
 """
 
 from __future__ import annotations
@@ -49,24 +49,26 @@ Outcome = Literal[
     "rules",
 ]
 
-#: What may become of a chunk.
+#: {outcome of a chunk: what it means}.
 OUTCOMES: dict[str, str] = {
-    "kept": "the model's text, every formula and code block in it",
-    "restored": "the model's text, with formulas or code it had changed put back",
-    "empty": "the model found nothing worth reading, and there was neither formula nor code",
-    "rules_dropped": "rules instead: the model had dropped formulas or code",
-    "rules_invented": "rules instead: too many of its words, or a formula, are not the page's",
-    "rules_shortened": "rules instead: too much of the page's text was missing",
-    "rules_truncated": "rules instead: its answer was cut at the limit",
-    "rules_too_long": "rules only: the chunk leaves no room in the model's window",
-    "rules": "rules only: this chunk was not given to the model",
+    "kept": "the model's text is used; it has every formula and code block of the chunk",
+    "restored": "the model's text is used, with the formulas or code blocks that it had changed put back",
+    "empty": "the chunk is left out: the model found no content in it, and it has no formula or code block",
+    "rules_dropped": "rules cleaned the chunk: the model's answer lacks formulas or code blocks",
+    "rules_invented": "rules cleaned the chunk: the answer has too many words, or a formula, that the chunk lacks",
+    "rules_shortened": "rules cleaned the chunk: the answer lacks too much of the chunk's text",
+    "rules_truncated": "rules cleaned the chunk: the answer was cut off at the token limit",
+    "rules_too_long": "rules cleaned the chunk: it does not fit into the model's context window",
+    "rules": "rules cleaned the chunk: the recipe did not give it to the model",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Limits of the guard (default): shares of words, 0 to 1, and formulas that the model may write for what the page
-    has in plain letters, as a share of the page's formulas and two more."""
+    """Limits of the guard (default). `max_invented`: the largest share of the answer's words that the chunk lacks.
+    `min_kept`: the smallest share of the chunk's words that the answer must have. `max_added`: how many formulas the
+    model may add for mathematics in plain letters, such as "p + q", as a share of the chunk's formulas; two more are
+    always allowed."""
 
     max_invented: float = 0.2
     min_kept: float = 0.5
@@ -75,7 +77,8 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """A chunk after clean-up: its text, what became of it, how many formulas it had, and how many were put back."""
+    """A chunk after clean-up: its text, its outcome (see `OUTCOMES`), the number of its `formulas`, and how many
+    formulas and code blocks were put back (`restored`)."""
 
     text: str
     outcome: Outcome
@@ -95,8 +98,8 @@ _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 
 
 def chunks(text: str, count: Callable[[Sequence[str]], list[int]], limit: int) -> list[str]:
-    """Cut a text at blank lines into chunks of at most `limit` tokens; formulas and code blocks are never cut. A block
-    that is longer than `limit` is a chunk of its own."""
+    """Cut a text at blank lines into chunks of at most `limit` tokens; `count` counts the tokens of texts. Formulas and
+    code blocks are never cut. A block of more than `limit` tokens is a chunk of its own."""
     blocks = list(_blocks(text))
     found: list[tuple[list[str], int]] = []
     for block, size in zip(blocks, count(blocks), strict=True):
@@ -109,9 +112,9 @@ def chunks(text: str, count: Callable[[Sequence[str]], list[int]], limit: int) -
 
 
 def merge(pieces: Sequence[str], most: int | None = None) -> str:
-    """The texts of a page's chunks as one, empty ones left out, at most `most` characters: whole blocks, from the
-    start of the page. A blank line stands between chunks, as it did before: with less, a stray dollar at the end of one
-    could make a formula of the next one's start."""
+    """Join the texts of a page's chunks with blank lines; empty ones are left out. The result has at most `most`
+    characters: it is cut after the last block that fits. The blank lines are needed: otherwise a single dollar sign at
+    the end of a chunk could open a formula that ends in the next chunk."""
     text = SEPARATOR.join(piece for piece in pieces if piece.strip())
     if most is None or len(text) <= most:
         return text
@@ -125,7 +128,7 @@ def merge(pieces: Sequence[str], most: int | None = None) -> str:
 
 
 def _blocks(text: str) -> Iterator[str]:
-    """The parts of a text between blank lines that are in no formula and no code block, in order."""
+    """The blocks of a text, in order. Blank lines separate blocks, except inside formulas and code blocks."""
     spans, start = _spans(text), 0
     at = 0
     for gap in _GAP.finditer(text):
@@ -141,71 +144,73 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _spans(text: str) -> list[tuple[int, int]]:
-    """Where the formulas and code blocks of a text stand, in order."""
+    """(start, end) of the formulas and code blocks of a text, in order."""
     return sorted([*tex.code_spans(text), *((formula.start, formula.end) for formula in tex.find(text))])
 
 
 def code_blocks(text: str) -> list[str]:
-    """The contents of the fenced code blocks of a text, blanks behind lines aside."""
-    return [_code(text[start:end]) for start, end in tex.code_spans(text)]
+    """The code in the fenced blocks of a text, without blanks at the ends of lines."""
+    return [_code_inside(text[start:end]) for start, end in tex.code_spans(text)]
 
 
-def _code(block: str) -> str:
+def _code_inside(block: str) -> str:
+    """The lines of a fenced block between its fences."""
     return "\n".join(line.rstrip() for line in block.rstrip().split("\n")[1:-1])
 
 
 # -- the guard --------------------------------------------------------------------------------------------------------
 
 
-def contents(text: str) -> tuple[Counter[str], Counter[str]]:
-    """What must not get lost of a text: its formulas in normal form, and its code blocks, each with its number."""
+def formulas_and_code(text: str) -> tuple[Counter[str], Counter[str]]:
+    """How often each formula (in normal form) and each code block stands in a text; no chunk may lose any of them."""
     return Counter(tex.normal_form(formula.tex) for formula in tex.find(text)), Counter(code_blocks(text))
 
 
 def lost(before: str, after: str) -> int:
-    """How many formulas and code blocks of `before` are missing in `after`."""
-    return sum(sum((had - has).values()) for had, has in zip(contents(before), contents(after), strict=True))
+    """How many formulas and code blocks of the text `before` are missing in the text `after`."""
+    return sum(
+        sum((old - new).values()) for old, new in zip(formulas_and_code(before), formulas_and_code(after), strict=True)
+    )
 
 
 def judge(chunk: str, answer: str, *, truncated: bool, guard: Guard) -> Cleaned:
-    """What to make of a model's answer to a chunk; the text always has every formula and code block of the chunk."""
+    """The cleaned chunk, from a model's `answer` or by rules. Its text always has every formula and code block of the
+    chunk. `truncated` says that the answer was cut off at the token limit."""
     if truncated:
-        return _by_rules(chunk, "rules_truncated")
+        return by_rules(chunk, "rules_truncated")
     before, code = [formula.tex for formula in tex.find(chunk)], code_blocks(chunk)
-    answer = _bare(answer, code)
+    answer = _unwrapped(answer, code)
     if not answer or answer.strip(" .\"'*`").upper() == NO_CONTENT:
-        return _by_rules(chunk, "rules_dropped") if before or code else Cleaned("", "empty", 0, 0)
-    if (repaired := _restored(answer, before, code)) is None:
-        return _by_rules(chunk, "rules_dropped")
+        return by_rules(chunk, "rules_dropped") if before or code else Cleaned("", "empty", 0, 0)
+    if (repaired := _put_back(answer, before, code)) is None:
+        return by_rules(chunk, "rules_dropped")
     answer, restored = repaired
-    if _invented(chunk, answer, guard):
-        return _by_rules(chunk, "rules_invented")
+    if _is_invented(chunk, answer, guard):
+        return by_rules(chunk, "rules_invented")
     wanted, has = _words(without_boilerplate(chunk)), _words(answer)
     if wanted and sum((wanted & has).values()) / sum(wanted.values()) < guard.min_kept:
-        return _by_rules(chunk, "rules_shortened")
-    answer = _one_style(answer)
+        return by_rules(chunk, "rules_shortened")
+    answer = _with_dollar_signs(answer)
     return Cleaned(answer, "restored" if restored else "kept", len(before), restored)
 
 
-def by_rules(chunk: str, outcome: Literal["rules", "rules_too_long"] = "rules") -> Cleaned:
-    """A chunk that no model saw."""
-    return _by_rules(chunk, outcome)
+def by_rules(chunk: str, outcome: Outcome = "rules") -> Cleaned:
+    """A chunk cleaned by rules alone; `outcome` says why."""
+    return Cleaned(without_boilerplate(chunk), outcome, sum(1 for _ in tex.find(chunk)), 0)
 
 
-def whole(page: str, text: str) -> str:
-    """The cleaned text of a page, or its own text by rules, or as it is: the first of them that has lost nothing."""
+def lossless(page: str, text: str) -> str:
+    """The cleaned `text` of a page if it has every formula and code block of the page; else the page's own text cleaned
+    by rules; else the page's own text."""
     for candidate in (text, without_boilerplate(page)):
         if not lost(page, candidate):
             return candidate
     return page
 
 
-def _by_rules(chunk: str, outcome: Outcome) -> Cleaned:
-    return Cleaned(without_boilerplate(chunk), outcome, sum(1 for _ in tex.find(chunk)), 0)
-
-
-def _restored(answer: str, formulas: list[str], code: list[str]) -> tuple[str, int] | None:
-    """The answer with changed formulas and code put back, and how many; None if something was dropped."""
+def _put_back(answer: str, formulas: list[str], code: list[str]) -> tuple[str, int] | None:
+    """(the answer with the chunk's formulas and code blocks in place of changed ones, how many were put back); None if
+    the answer lacks one of them."""
     restored = 0
     if Counter(code) - Counter(code_blocks(answer)):
         places = tex.code_spans(answer)
@@ -213,7 +218,7 @@ def _restored(answer: str, formulas: list[str], code: list[str]) -> tuple[str, i
             return None
         for (start, end), original in reversed(list(zip(places, code, strict=True))):
             opening, _, _ = answer[start:end].partition("\n")
-            if _code(answer[start:end]) != original:
+            if _code_inside(answer[start:end]) != original:
                 fence = re.match(r"[`~]+", opening)[0]
                 answer = f"{answer[:start]}{opening}\n{original}\n{fence}{answer[end:]}"
                 restored += 1
@@ -233,21 +238,22 @@ def _restored(answer: str, formulas: list[str], code: list[str]) -> tuple[str, i
         place = found[j]
         fence = "$$" if place.display else "$"
         answer = f"{answer[: place.start]}{fence}{original}{fence}{answer[place.end :]}"
-    had, has = Counter(code), Counter(code_blocks(answer))
-    if Counter(old) - Counter(tex.normal_form(f.tex) for f in tex.find(answer)) or had - has:
+    if Counter(old) - Counter(tex.normal_form(f.tex) for f in tex.find(answer)):
+        return None
+    if Counter(code) - Counter(code_blocks(answer)):
         return None
     return answer, restored + len(edits)
 
 
-def _invented(chunk: str, answer: str, guard: Guard) -> bool:
-    """Whether too many of the answer's words are not the chunk's, or a formula or code block of it is made up.
+def _is_invented(chunk: str, answer: str, guard: Guard) -> bool:
+    """Whether the chunk lacks too many of the answer's words, or lacks a formula or code block of the answer.
 
-    A formula may be new where the page writes it in plain letters: then its letters and digits stand in the chunk.
+    A new formula is allowed where the chunk has its letters and digits as plain text: "$p$" for "p".
     """
-    had, has = _words(chunk), _words(answer)
-    if has and sum((has - had).values()) / sum(has.values()) > guard.max_invented:
+    old_words, new_words = _words(chunk), _words(answer)
+    if new_words and sum((new_words - old_words).values()) / sum(new_words.values()) > guard.max_invented:
         return True
-    (formulas, code), (new_formulas, new_code) = contents(chunk), contents(answer)
+    (formulas, code), (new_formulas, new_code) = formulas_and_code(chunk), formulas_and_code(answer)
     added = list((new_formulas - formulas).elements())
     if len(added) > guard.max_added * sum(formulas.values()) + 2:
         return True
@@ -257,29 +263,31 @@ def _invented(chunk: str, answer: str, guard: Guard) -> bool:
     return any(_LETTERS.sub("", block) not in letters for block in new_code - code)
 
 
-def _one_style(answer: str) -> str:
-    """The answer with every formula between dollar signs; as it is if that would change what is read of it."""
+def _with_dollar_signs(answer: str) -> str:
+    """The answer with $…$ and $$…$$ instead of \\(…\\) and \\[…\\]; unchanged if other formulas would be found in
+    it."""
     text = answer
     for place in reversed(list(tex.find(answer))):
         if text.startswith("\\", place.start):
             fence = "$$" if place.display else "$"
             text = f"{text[: place.start]}{fence}{place.tex}{fence}{text[place.end :]}"
-    return text if text == answer or contents(text) == contents(answer) else answer
+    return text if text == answer or formulas_and_code(text) == formulas_and_code(answer) else answer
 
 
-def _bare(answer: str, code: list[str]) -> str:
-    """Without a first line such as "Here is the cleaned text:" and without a fence around everything."""
+def _unwrapped(answer: str, code: list[str]) -> str:
+    """The answer without a first line such as "Here is the cleaned text:", and without a fence around the whole of
+    it."""
     answer = answer.strip()
     if (match := _PREAMBLE.match(answer)) and match.end() < len(answer):
         answer = answer[match.end() :].strip()
     wrapped = _WRAPPED.fullmatch(answer)
-    if wrapped and not (code and _code(answer) in code):
+    if wrapped and not (code and _code_inside(answer) in code):
         answer = wrapped[2].strip()
     return answer
 
 
 def _words(text: str) -> Counter[str]:
-    """The words outside formulas and code, folded; what a formula is made of is compared elsewhere."""
+    """How often each word, case-folded, stands in a text outside its formulas and code blocks."""
     parts, start = [], 0
     for low, high in _spans(text):
         parts.append(text[start:low])
@@ -301,7 +309,8 @@ _NAVIGATION = re.compile(
 
 
 def without_boilerplate(text: str) -> str:
-    """A rendered text without what reads like navigation. Formulas and code always stay."""
+    """A rendered text without blocks and lines that read like navigation: "Home", "Next", "Log in". Formulas, code and
+    headings of kept blocks stay."""
     blocks = [(block, bool(_spans(block)), _is_prose(block)) for block in _blocks(text)]
     result: list[str] = []
     for number, (block, has_spans, is_prose) in enumerate(blocks):
@@ -314,12 +323,12 @@ def without_boilerplate(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """The parts of a text that read like sentences."""
+    """The blocks of a text that read like sentences."""
     return SEPARATOR.join(block for block in _blocks(text) if _is_prose(block))
 
 
 def _without_navigation(block: str) -> str:
-    """The lines of a block, but for those that only lead elsewhere and are not in a formula or code block."""
+    """A block without the lines of navigation outside formulas and code blocks, such as "Next" or "© 2020 Somebody"."""
     spans, start, kept = _spans(block), 0, []
     for line in block.split("\n"):
         end = start + len(line)
@@ -330,20 +339,22 @@ def _without_navigation(block: str) -> str:
 
 
 def _is_heading(block: str) -> bool:
-    """Whether a block may be the heading of what follows it."""
+    """Whether a block can be the heading of the next block: one line of fewer than 120 characters."""
     return "\n" not in block and len(block) < 120 and not _NAVIGATION.match(block) and not _LIST_ITEM.match(block)
 
 
 def _is_prose(block: str) -> bool:
-    """Whether a block reads like sentences."""
+    """Whether a block reads like sentences. A single line needs 15 words, or 8 words and an end mark such as "." or
+    "?". Of several lines with 10 words in all, half must have 8 words or an end mark."""
     lines = [line for line in block.split("\n") if line.strip()]
-    long = [line for line in lines if _size(line) >= 8 or _SENTENCE_END.search(line.rstrip())]
-    words = _size(block)
+    long = [line for line in lines if _count_words(line) >= 8 or _SENTENCE_END.search(line.rstrip())]
+    words = _count_words(block)
     if len(lines) == 1:
         return (words >= 8 and bool(_SENTENCE_END.search(block.rstrip()))) or words >= 15
     return len(long) >= len(lines) / 2 and words >= 10
 
 
-def _size(text: str) -> int:
-    """Words of a text; where none are set apart by blanks, two characters count as one."""
+def _count_words(text: str) -> int:
+    """How many words a text has. In scripts without blanks between words, such as Chinese, two characters count as one
+    word."""
     return len(_WORD.findall(_UNSPACED.sub(" ", text))) + len(_UNSPACED.findall(text)) // 2

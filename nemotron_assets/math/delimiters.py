@@ -1,8 +1,9 @@
-"""Formulas between delimiters in running text: \\(…\\), \\[…\\], $…$, $$…$$ and environments.
+"""Finds formulas between delimiters in running text: \\(…\\), \\[…\\], $…$, $$…$$ and environments.
 
-What a browser with MathJax would typeset is a formula; a price, a shell variable or a regular expression is none. How
-sure one can be depends on the page: one that loads MathJax or KaTeX means its delimiters, elsewhere only what is
-written in TeX counts. Reading is linear in the text, whatever a page contains.
+A formula is what MathJax would typeset. A price, a shell variable or a regular expression is not a formula. The page
+decides what counts: if it loads MathJax or KaTeX, its delimiters are taken as delimiters; in any other page, text
+between delimiters must look like TeX (`\\alpha`, `x^2`). The time is linear in the length of the text, whatever a page
+contains.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-MAX_TEX = 20_000  # characters; longer "formulas" are text
+MAX_TEX = 20_000  # characters of a formula; a longer span between delimiters is text
 _MAX_DOLLARS = 5_000  # characters between single dollar signs
 
 Kind = Literal["parentheses", "brackets", "dollars", "dollars2", "environment"]
@@ -33,8 +34,8 @@ _CLOSING = {
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of text from one delimiter to the other; `inside` is what stands between them, or the whole of an
-    environment."""
+    """Text from an opening delimiter to its closing one. `inside` is the text between them; for an environment it
+    includes \\begin{…} and \\end{…}. `start` and `end` are offsets of the whole span in the text."""
 
     kind: Kind
     inside: str
@@ -43,8 +44,9 @@ class Span:
 
 
 def scan(text: str, accept: Callable[[Span], bool], start: int = 0, stop: int | None = None) -> Iterator[Span]:
-    """The stretches that `accept` takes, in order, none inside another. What it refuses is searched again behind its
-    opening delimiter. The next closing delimiter is remembered, so that many openings without one cost nothing."""
+    """Yield the spans of text[start:stop] that `accept` returns True for, in order, without overlaps. After a rejected
+    span the search goes on behind its opening delimiter. The position of the next closing delimiter is cached, so that
+    many opening delimiters without a closing one take linear time."""
     stop = len(text) if stop is None else stop
     closings: dict[str, tuple[int, int]] = {}
     while match := _OPENING.search(text, start, stop):
@@ -77,10 +79,11 @@ def _next_closing(text: str, kind: Kind, environment: str | None, start: int, st
 
 # -- what is a formula ------------------------------------------------------------------------------------------------
 
-#: Loads a renderer of delimited formulas, or marks them up for one.
-_LOADS = re.compile(
+#: A page that loads a renderer of delimited formulas, or that marks formulas up for one.
+_LOADS_RENDERER = re.compile(
     r"MathJax|mathjax|katex|jsMath|LaTeXMathML|tex2jax|texme|class=[\"'](?:[\w -]{0,80} )?math[ \"'-]", re.ASCII
 )
+#: A page whose settings make single dollar signs delimiters.
 _SETS_DOLLARS = re.compile(
     r"""inlineMath["']?\s{0,9}:\s{0,9}\[[^;]{0,200}?["']\$["']|left["']?\s{0,9}:\s{0,9}["']\$["']"""
     r"""|delimiters[^;]{0,200}?["']\$["']"""
@@ -90,11 +93,10 @@ _TEX = re.compile(
 )
 _COMMAND_WITH_TEXT = re.compile(r"\\[A-Za-z]+\{[^{}]*\}|\\[A-Za-z]+")
 _PROSE = re.compile(r"[^\W\d_]{2,},? [^\W\d_]{2,},? [^\W\d_]{2,}")
-#: What stands between two brackets that are shown, as in "use \( and \) for groups".
+#: Text between two brackets that a page writes about, as in "use \( and \) for groups".
 _CONNECTIVE = re.compile(r"[\s,.;:]*(?:and|or|to|then|with|und|et|ou|oder)?[\s,.;:]*")
-#: A formula without commands on a page that loads no renderer: letters stand alone there, unlike in a regular
-#: expression.
-_MODEST = re.compile(r"(?=.*[A-Za-z\d])(?:[A-Za-z](?![a-z])|[\d\s()=<>+/.,'!:;-])+")
+#: A formula without TeX commands: "f(x) = 2". Its letters stand alone, unlike those of a regular expression.
+_WITHOUT_COMMANDS = re.compile(r"(?=.*[A-Za-z\d])(?:[A-Za-z](?![a-z])|[\d\s()=<>+/.,'!:;-])+")
 _AMOUNT = re.compile(r"\s*\d[\d.,]*\s*(?:[kKmMbB]|bn|million|billion|thousand|USD|US)?(?:[\s,;:.)/-]|$)")
 _SYMBOLIC = re.compile(
     r"[A-Za-z](?:'{1,3}|_?\d)?|[-+]?[A-Za-z]\s?[=<>+*/|-]\s?[-+]?[A-Za-z\d.]{1,6}|[A-Za-z]\([A-Za-z]\)"
@@ -102,25 +104,26 @@ _SYMBOLIC = re.compile(
 
 
 def looks_like_tex(text: str) -> bool:
-    """Whether a text has what only TeX writes: commands, scripts."""
+    """Whether a text has a TeX command, such as \\alpha, or a script, such as x^2."""
     return bool(_TEX.search(text))
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
-    """How far a page's delimiters can be trusted: `renders` them at all, and single `dollars` among them."""
+class Conventions:
+    """How a page writes formulas: whether it `renders` text between delimiters, and whether its settings make single
+    `dollars` delimiters."""
 
     renders: bool = False
     dollars: bool = False
 
     @classmethod
-    def of(cls, page: str) -> Habits:
-        """The habits of a page's source."""
-        renders = bool(_LOADS.search(page))
+    def of(cls, page: str) -> Conventions:
+        """The conventions of a page, from its source."""
+        renders = bool(_LOADS_RENDERER.search(page))
         return cls(renders, renders and bool(_SETS_DOLLARS.search(page)))
 
     def accept(self, span: Span, text: str) -> bool:
-        """Whether a stretch of running text is a formula."""
+        """Whether a span of the running text `text` is a formula."""
         inside = span.inside
         if not inside.strip():
             return False
@@ -129,12 +132,12 @@ class Habits:
         if span.kind in ("parentheses", "brackets"):
             opening = "\\(" if span.kind == "parentheses" else "\\["
             if opening in inside.replace("\\\\", ""):
-                return False  # the first of them was prose
+                return False  # a second opening delimiter: the first one belonged to prose
             if looks_like_tex(inside):
                 return True
-            return not _CONNECTIVE.fullmatch(inside) if self.renders else bool(_MODEST.fullmatch(inside))
+            return not _CONNECTIVE.fullmatch(inside) if self.renders else bool(_WITHOUT_COMMANDS.fullmatch(inside))
         if span.kind == "dollars2":
-            return _braces_close(inside) and (self.renders or looks_like_tex(inside)) and not _is_prose(inside)
+            return _dollars_in_braces(inside) and (self.renders or looks_like_tex(inside)) and not _is_prose(inside)
         return self._accept_dollars(span, text)
 
     def _accept_dollars(self, span: Span, text: str) -> bool:
@@ -153,15 +156,15 @@ class Habits:
 
 
 def _is_prose(text: str, words: int = 3) -> bool:
-    """Whether so many words follow each other outside the arguments of commands."""
+    """Whether `words` words follow each other outside commands and their arguments: "of the sum" are three."""
     if text.count(" ") < words - 1:
         return False
     plain = _COMMAND_WITH_TEXT.sub(" 0 ", text)
     return bool(_PROSE.search(plain)) if words == 3 else bool(re.search(r"[^\W\d_]{3,},? [^\W\d_]{2,}", plain))
 
 
-def _braces_close(text: str) -> bool:
-    """Whether braces are balanced, so that a $ inside them belongs to a text within the formula."""
+def _dollars_in_braces(text: str) -> bool:
+    """Whether every $ stands inside balanced braces and so belongs to a text in the formula: \\text{if $x$}."""
     if "$" not in text:
         return True
     depth = 0

@@ -1,6 +1,6 @@
-"""The same pages read by several extractors, with the formulas each of them loses: rows, and an HTML report.
+"""Compares extractors on the same pages: which formulas each keeps and loses, as rows and as an HTML report.
 
-Everything in the report comes from strangers' pages and is escaped; it has no script and loads nothing.
+The report shows text from the web, so all of it is escaped. The report has no script and loads nothing.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ OURS = "ours"
 
 
 def choose(rendered: pl.LazyFrame, most: int) -> pl.DataFrame:
-    """(id, parents, url, text, encodings) of at most `most` pages: in turn one of each encoding, the rarest encoding
-    first, pages with most formulas first."""
+    """(id, parents, url, text, encodings) of at most `most` pages. Encodings take turns, the rarest one first; of each
+    encoding the pages with the most formulas come first."""
     pages = (
         rendered.filter(pl.col("formulas") > 0)
         .select("id", "parents", "url", "text", "encodings", "formulas", encoding=pl.col("encodings").list.first())
@@ -38,8 +38,9 @@ def choose(rendered: pl.LazyFrame, most: int) -> pl.DataFrame:
 def examples(
     pages: pl.DataFrame, truth: Mapping[str, Sequence[tuple[str, str]]], snapshot: str, recipe: ExtractionExamples
 ) -> pl.DataFrame:
-    """Rows of `math.extraction_examples` for pages with id, url, text, html and charset; `truth` has the formulas of
-    addresses where they are known."""
+    """Rows of `math.extraction_examples` for pages with parents, url, text, html and charset. `truth` is {url:
+    [(encoding, TeX)]} for pages whose formulas are known; for other pages the formulas of this pipeline's text are
+    expected."""
     rows = []
     for page in pages.iter_rows(named=True):
         known = truth.get(page["url"])
@@ -69,18 +70,19 @@ def examples(
 
 @dataclass(frozen=True)
 class Kept:
-    """Formulas of all pages that an extractor kept."""
+    """How many formulas an extractor kept (`kept`) of those that the pages have (`wanted`)."""
 
     wanted: int
     kept: int
 
     @property
     def share(self) -> float:
+        """The share of formulas kept; 1 if there are none to keep."""
         return self.kept / self.wanted if self.wanted else 1.0
 
 
 def kept(rows: pl.DataFrame) -> dict[str, Kept]:
-    """What every extractor kept, the best first."""
+    """{extractor: formulas it kept}, the best extractor first."""
     sums = (
         rows.group_by("extractor")
         .agg(pl.col("wanted", "kept").sum())
@@ -105,14 +107,14 @@ pre {{ white-space: pre-wrap; overflow-wrap: anywhere; max-height: 32rem; overfl
 mark {{ background: #d8efc2; }} .lost {{ background: #f7c9c3; }} li code {{ background: #f7c9c3; padding: 0 .2rem; }}
 </style></head><body>
 <h1>{title}</h1>
-<p>Strictly: a formula is kept if it stands in the text as TeX between delimiters, each occurrence once. Formulas that
-are the page's are <mark>green</mark>; a formula in the text that the page does not have is
-<mark class="lost">red</mark>, and under each text stand those that are lost.</p>
+<p>A formula counts as kept if the text has it as TeX between delimiters; every occurrence counts once. A
+<mark>green</mark> formula is a formula of the page. The page does not have a <mark class="lost">red</mark> formula.
+Under each text stand the formulas that it lost.</p>
 """
 
 
 def report(rows: pl.DataFrame, snapshot: str) -> str:
-    """The rows side by side as one HTML page."""
+    """An HTML page that shows the texts of the extractors side by side, page by page."""
     totals = kept(rows)
     names = sorted(totals, key=lambda name: (name != OURS, -totals[name].share, name))
     parts = [
@@ -123,7 +125,7 @@ def report(rows: pl.DataFrame, snapshot: str) -> str:
     parts.append("</table>")
     for (url,), page in rows.group_by("url", maintain_order=True):
         by_name = {row["extractor"]: row for row in page.iter_rows(named=True)}
-        known = "from the page's truth" if page["truth"][0] else "as ours found them"
+        known = "known for this page" if page["truth"][0] else f"as {OURS!r} found them"
         parts.append(f"<section><h2>{html.escape(url)}</h2><p>{page['wanted'][0]} formulas, {known}.</p>")
         parts.append('<div class="columns">')
         wanted = _wanted(by_name)
@@ -133,7 +135,7 @@ def report(rows: pl.DataFrame, snapshot: str) -> str:
 
 
 def _wanted(by_name: Mapping[str, dict]) -> Counter[str]:
-    """Normal forms of a page's formulas, as far as the shown texts and losses tell."""
+    """How often each formula (in normal form) stands in a page, from the text that is shown and the lost formulas."""
     ours = by_name.get(OURS)
     if ours is None:
         return Counter()
@@ -141,10 +143,11 @@ def _wanted(by_name: Mapping[str, dict]) -> Counter[str]:
 
 
 def _column(row: dict, wanted: Counter[str]) -> str:
+    """One extractor's text of a page as HTML, with its formulas marked and the lost ones listed."""
     lost = "".join(f"<li><code>{html.escape(formula)}</code></li>" for formula in row["lost"])
     more = row["wanted"] - row["kept"] - len(row["lost"])
     lost += f"<li>and {more} more</li>" if more > 0 else ""
-    losses = f"<p>Lost:</p><ul>{lost}</ul>" if lost else "<p>Nothing lost.</p>"
+    losses = f"<p>Lost:</p><ul>{lost}</ul>" if lost else "<p>No formula lost.</p>"
     return (
         f"<div><h3>{html.escape(row['extractor'])}: {row['kept']} of {row['wanted']}</h3>"
         f"<pre>{''.join(_marked(row['text'], wanted))}</pre>{losses}</div>"
@@ -152,6 +155,7 @@ def _column(row: dict, wanted: Counter[str]) -> str:
 
 
 def _marked(text: str, wanted: Counter[str]) -> Iterator[str]:
+    """Yield a text as escaped HTML in which formulas are marked: green if wanted, red if not."""
     rest, start = Counter(wanted), 0
     for formula in tex.find(text):
         form = tex.normal_form(formula.tex)

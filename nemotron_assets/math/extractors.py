@@ -1,4 +1,4 @@
-"""Other ways from a page to its text, as their own documentation uses them, to compare ours with."""
+"""Other extractors of text from web pages, called as their documentation shows, for comparison with this pipeline."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from resources.lynx import Lynx
 
 
 def trafilatura(page: str) -> str:
-    """trafilatura with favour on recall."""
+    """The text by trafilatura with favor_recall."""
     import trafilatura as library
 
     return library.extract(page, favor_recall=True, include_tables=True) or ""
 
 
 def resiliparse(page: str) -> str:
-    """resiliparse, all text with its layout."""
+    """The text by resiliparse: all of it, with its layout."""
     from resiliparse.extract.html2text import extract_plain_text
 
     return extract_plain_text(page, preserve_formatting=True, main_content=False)
 
 
 def justext(page: str) -> str:
-    """jusText with English stop words."""
+    """The text by jusText with English stop words, without boilerplate paragraphs."""
     import justext as library
 
     paragraphs = library.justext(page.encode("utf-8", "replace"), library.get_stoplist("English"), encoding="utf-8")
@@ -30,7 +30,8 @@ def justext(page: str) -> str:
 
 
 def lynx(page: str) -> str:
-    """Lynx on the page as it is, with the published flags; hostile pages are kept from doing anything by more."""
+    """The text by Lynx from the unchanged page, with the published flags and further ones that make hostile pages
+    harmless."""
     return Lynx().dump(page)
 
 
@@ -43,8 +44,8 @@ EXTRACTORS: dict[str, Callable[[str], str]] = {
 
 
 def extract(name: str, page: str) -> str:
-    """A page's text by one of `EXTRACTORS`; "" where it fails, as the published pipeline does."""
+    """A page's text by one of `EXTRACTORS`; "" if the extractor fails, as in the published pipeline."""
     try:
         return EXTRACTORS[name](page)
-    except Exception:  # a peer may fail in any way; the comparison goes on
+    except Exception:  # an extractor may fail in any way; the comparison goes on
         return ""

@@ -1,4 +1,4 @@
-"""What is carried from a page into its text unchanged: formulas as TeX, and code."""
+"""Formulas and code blocks: the two kinds of content that pass from a page into its text unchanged."""
 
 from __future__ import annotations
 
@@ -26,33 +26,34 @@ _DELIMITERS = (("$$", "$$", True), (r"\[", r"\]", True), (r"\(", r"\)", False), 
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A formula as TeX without delimiters; `encoding` says how the page carried it."""
+    """A formula as TeX without delimiters. `display`: it stands on a line of its own. `encoding`: how the page wrote
+    it, such as "mathml" or "dollars"."""
 
     tex: str
     display: bool
     encoding: Encoding
 
     def text(self) -> str:
-        """As it stands in the text: one style of delimiters, $…$ and $$…$$."""
+        """The formula as it is written into the text: $…$, or $$…$$ for a displayed one."""
         return f"$${self.tex}$$" if self.display else f"${self.tex}$"
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A code block with its own line breaks and indentation; `language` is "" where the page does not say."""
+    """A code block with its own line breaks and indentation; `language` is "" if the page names none."""
 
     text: str
     language: str
 
     def fenced(self) -> str:
-        """As a fenced block, behind a fence longer than any in the code."""
+        """The code as a fenced block. The fence has more backticks than any run of backticks in the code."""
         longest = max((len(run) for run in re.findall(r"`{3,}", self.text)), default=2)
         fence = "`" * (longest + 1)
         return f"{fence}{self.language}\n{self.text}\n{fence}"
 
 
 def undelimited(tex: str) -> tuple[str, bool]:
-    """A formula without its delimiters, and whether these were those of a displayed one."""
+    """(formula without its delimiters, whether they were those of a displayed formula): "$$x$$" gives ("x", True)."""
     tex = tex.strip()
     for opening, closing, display in _DELIMITERS:
         if len(tex) > len(opening) + len(closing) and tex.startswith(opening) and tex.endswith(closing):
@@ -61,11 +62,12 @@ def undelimited(tex: str) -> tuple[str, bool]:
 
 
 def formula(tex: str, display: bool, encoding: Encoding) -> Formula | None:
-    """A formula from TeX with or without delimiters; None where nothing is left, or more than `MAX_TEX` characters."""
+    """A formula from TeX with or without delimiters, without comments. None if the TeX is empty, has more than
+    `MAX_TEX` characters, or has a dollar sign that would end the formula."""
     if len(tex) > MAX_TEX + 100:
         return None
     tex, displayed = undelimited(tex)
-    # A formula inside a formula's text is written \(…\) there, which every TeX reads: delimiters stay unambiguous.
+    # A formula in a text within the formula becomes \(…\), so that a dollar sign is always an outer delimiter.
     tex = re.sub(r"(?<!\\)\$([^$]*)(?<!\\)\$", r"\\(\1\\)", tex)
     lines = (re.sub(r"(?<!\\)((?:\\\\)*)%.*", r"\1", line).strip() for line in tex.split("\n"))
     tex = " ".join(line for line in lines if line)

@@ -1,4 +1,5 @@
-"""Images of formulas: their TeX stands in an alternative text, or in the address of the service that drew them."""
+"""Reads images of formulas: the TeX stands in the alternative text, or in the URL of the service that drew the
+image."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ _RENDERERS = re.compile(
 _DISPLAY_CLASSES = ("dsp", "display", "block")
 _SOURCES = ("src", "data-src", "data-lazy-src", "data-original")
 _PARAMETERS = ("latex", "tex", "chl", "math", "eq", "formula", "from", "equation")
-#: What CodeCogs takes before a formula: resolution, background, font, size.
+#: Settings that CodeCogs takes before a formula: resolution, background, font, size.
 _PREFIXES = re.compile(
     r"(?:\s|\\(?:dpi|bg)(?:\{[^}]{0,40}\}|_\w{1,20})|\\fn_\w{1,10}|\\bg_\w{1,20}"
     r"|\\(?:inline|tiny|small|normal|large|huge|Large|LARGE|Huge)(?![A-Za-z]))+"
@@ -34,7 +35,7 @@ _CLASS = re.compile(r"""\bclass\s{0,9}=\s{0,9}["']([^"']*)""")
 
 
 def shows_formula(tag: str) -> bool:
-    """Whether the source of an <img> tag looks like a formula's."""
+    """Whether the markup of an <img> tag looks like an image of a formula."""
     classes = _CLASS.search(tag)
     if classes and not _CLASSES.isdisjoint(classes[1].casefold().split()):
         return True
@@ -42,32 +43,34 @@ def shows_formula(tag: str) -> bool:
 
 
 def image_formula(element: lxml.etree._Element) -> Formula | None:
-    """The formula an image shows; None for any other image."""
+    """The formula that an image shows; None for an image of something else."""
     sources = [element.get(name) for name in _SOURCES if element.get(name)]
     alt = (element.get("alt") or "").strip()
     classes = (element.get("class") or "").casefold()
     tex = element.get("data-tex") or element.get("data-latex") or element.get("data-formula") or ""
     if not tex and (source := next((s for s in sources if _RENDERERS.search(s)), None)):
-        tex = tex_of_address(source) or alt
+        tex = tex_of_url(source) or alt
     elif not tex:
-        known = not _CLASSES.isdisjoint(classes.split()) or _in_math(element)
-        known = known or _delimited(alt) or alt.startswith((r"\begin{", r"\displaystyle", r"{\displaystyle"))
-        tex = alt if known else ""
+        is_formula = not _CLASSES.isdisjoint(classes.split()) or _in_math(element)
+        is_formula = is_formula or _delimited(alt) or alt.startswith((r"\begin{", r"\displaystyle", r"{\displaystyle"))
+        tex = alt if is_formula else ""
     tex = tex.strip()
     if not tex or len(tex) > MAX_TEX:
         return None
-    display = any(word in classes for word in _DISPLAY_CLASSES) or r"\displaystyle" in tex[:40] or _alone(element)
+    display = any(word in classes for word in _DISPLAY_CLASSES) or r"\displaystyle" in tex[:40] or _fills_block(element)
     return formula(tex, display and not tex.startswith(r"{\displaystyle"), "image")
 
 
 def _delimited(alt: str) -> bool:
+    """Whether an alternative text is one formula between delimiters: $…$, \\[…\\] or \\(…\\)."""
     if len(alt) > 2 and alt[0] == "$" and alt[-1] == "$":
         return True
     return (alt.startswith(r"\[") and alt.endswith(r"\]")) or (alt.startswith(r"\(") and alt.endswith(r"\)"))
 
 
 def _in_math(element: lxml.etree._Element) -> bool:
-    """Whether the image stands in an element of class math (as Sphinx writes displayed formulas)."""
+    """Whether an image stands in an element of class "math", at most two levels up: so Sphinx writes displayed
+    formulas."""
     parent = element.getparent()
     for _ in range(2):
         if parent is None:
@@ -78,18 +81,19 @@ def _in_math(element: lxml.etree._Element) -> bool:
     return False
 
 
-def _alone(element: lxml.etree._Element) -> bool:
-    """Whether an image is the only thing in its block."""
+def _fills_block(element: lxml.etree._Element) -> bool:
+    """Whether an image is the only content of its block element."""
     parent = element.getparent()
     if parent is None or parent.tag not in ("p", "div", "td", "center") or len(parent) != 1:
         return False
     return not (parent.text or "").strip() and not (element.tail or "").strip()
 
 
-def tex_of_address(address: str) -> str:
-    """The TeX inside the address of a rendering service; "" if there is none."""
+def tex_of_url(url: str) -> str:
+    """The TeX in the URL of a rendering service; "" if it has none. For "https://latex.codecogs.com/gif.latex?x%5E2" it
+    is "x^2"."""
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(url)
     except ValueError:
         return ""
     query = parts.query
@@ -98,7 +102,7 @@ def tex_of_address(address: str) -> str:
         if name in fields and "\\" not in query.split("=", 1)[0] and (name != "chl" or fields.get("cht") == "tx"):
             return _without_prefixes(unquote_plus(fields[name]))
     if (query and "codecogs" in parts.netloc + parts.path) or "mimetex" in parts.path or "mathtex" in parts.path:
-        # A fragment sign in a formula ends the query in a careless address.
+        # An unescaped # in a formula ends the query of the URL: what follows it belongs to the formula.
         whole = unquote(query + (f"#{parts.fragment}" if parts.fragment else ""))
         return _without_prefixes(whole)
     for marker in ("/svg/", "/png/", "/gif/"):
@@ -108,5 +112,6 @@ def tex_of_address(address: str) -> str:
 
 
 def _without_prefixes(tex: str) -> str:
+    """TeX without the settings of CodeCogs before it."""
     prefixes = _PREFIXES.match(tex)
     return tex[prefixes.end() if prefixes else 0 :].strip()

@@ -1,22 +1,29 @@
-"""A web page made ready for the text browser: formulas and code become short placeholders, the rest plain markup.
+"""Prepares a web page for the text browser: formulas and code become placeholders, the rest becomes plain markup.
 
-Every way in which pages write mathematics is turned into TeX before layout, each formula once, whatever invisible
-copies accompany it (Nemotron-CC-Math §2 renders pages with Lynx; what a text browser cannot show, MathML and images
-above all, would be lost there). Code blocks travel as placeholders, too, so that not a blank of them changes. What is
-left is written anew with a small set of elements without attributes: nothing of the page's own markup, valid or
-hostile, reaches the browser.
+Every way in which pages write mathematics is turned into TeX before layout. Each formula is read once, although pages
+often carry invisible copies of it (Nemotron-CC-Math §2 renders pages with Lynx, which cannot show MathML and images).
+Code blocks become placeholders, too, so that none of their blanks changes. The rest of the page is written again with a
+small set of elements without attributes: none of the page's own markup, valid or hostile, reaches the browser.
 """
 
 from __future__ import annotations
 
-import html
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import lxml.etree
 
-from nemotron_assets.math.delimiters import Habits, Span, looks_like_tex, scan
+from nemotron_assets.math.browser_markup import (
+    BREAK,
+    EMPHASIS,
+    MARKS,
+    STRONG,
+    BrowserMarkup,
+    printable,
+)
+from nemotron_assets.math.code_blocks import doxygen_code, preformatted_code
+from nemotron_assets.math.delimiters import Conventions, looks_like_tex
 from nemotron_assets.math.formula import Code, Formula, formula, undelimited
 from nemotron_assets.math.images import image_formula
 from nemotron_assets.math.typeset import (
@@ -30,9 +37,10 @@ from nemotron_assets.math.typeset import (
 
 Element = lxml.etree._Element
 
-MAX_DEPTH = 200  # elements nested deeper are read as one row of text and formulas, without structure
+MAX_DEPTH = 200  # elements nested deeper are read as one line of text and formulas, without structure
 
-#: Elements written for the browser, all without attributes. Everything else is read through.
+#: Block elements that are written for the browser, without attributes. The content of other elements is read as if the
+#: element were not there.
 _BLOCKS = frozenset(
     ("address", "article", "aside", "blockquote", "body", "caption", "center", "dd", "details", "dir", "div", "dl",
      "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr",
@@ -44,27 +52,22 @@ _WRITTEN_AS = {
     "fieldset": "div", "figcaption": "p", "figure": "div", "footer": "div", "form": "div", "header": "div",
     "main": "div", "menu": "ul", "nav": "div", "section": "div", "summary": "p",
 }  # fmt: skip
-_UNREAD = frozenset(
+_IGNORED = frozenset(
     ("style", "noscript", "template", "head", "title", "svg", "object", "embed", "applet", "iframe", "frame",
      "frameset", "noframes", "audio", "video", "canvas", "map", "select", "textarea", "button", "input", "datalist",
      "base", "link", "meta", "param", "area", "source", "track", "marquee", "dialog", "mjx-assistive-mml")
 )  # fmt: skip
 _CODE = frozenset(("code", "kbd", "samp", "tt", "var"))
 _BLOCKS_OF_CODE = frozenset(("pre", "xmp", "listing", "plaintext"))
-#: Elements that hold one formula as their text, and whether it is a displayed one.
-_FORMULA_ELEMENTS = {"d-math": False, "dt-math": False, "tex": False, "tex-math": False, "math-renderer": False}
-_ALWAYS_SPECIAL = frozenset(("script", "math", "m:math", "mml:math", "img", "amp-img", *_FORMULA_ELEMENTS))
-
-# Marks inside running text, from a part of Unicode that no page may use (they are removed from the input).
-_BREAK, _EMPHASIS, _STRONG, _DOLLAR, _BACKSLASH, _HELD = "\uf8f0", "\uf8f1", "\uf8f2", "\uf8f3", "\uf8f4", "\uf8f5"
-_MARKS = re.compile("[\uf8f0-\uf8f7]")
-#: What no text has, and what a browser may do something else with: control characters.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x9f\u2028\u2029\ufffe\uffff]")
+#: Elements whose text is one formula.
+_FORMULA_ELEMENTS = frozenset(("d-math", "dt-math", "tex", "tex-math", "math-renderer"))
+#: Elements that may hold a formula even if they have no attributes.
+_MAY_HOLD_FORMULA = frozenset(("script", "math", "m:math", "mml:math", "img", "amp-img", *_FORMULA_ELEMENTS))
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A page for the browser: plain markup in which piece number i stands as `placeholder(salt, i)`."""
+    """A page for the browser: plain markup in which piece number i stands as `browser_markup.placeholder(salt, i)`."""
 
     title: str
     markup: str
@@ -72,24 +75,19 @@ class Prepared:
     salt: str
 
 
-def placeholder(salt: str, number: int) -> str:
-    """A word that a text browser carries through unchanged."""
-    return f"zq{salt}x{number}qz"
-
-
 def prepare(page: str, salt: str, *, scripts: Literal["unicode", "tex", "plain"] = "unicode") -> Prepared:
-    """Read a decoded page. `salt` (letters and digits) must not make words that the page has; `scripts` says how
-    superscripts and subscripts outside formulas are written."""
-    page = sound(page)
-    root, whole = _parsed(page)
-    if not whole:  # deeper than the parser goes: without the elements that only nest
-        root, _ = _parsed(_NESTING.sub("<br>", page))
+    """Prepare a decoded page. `salt` (letters and digits) must not make placeholders that are words of the page (see
+    `render.salt_for`). `scripts` says how superscripts and subscripts outside formulas are written: x², x^{2} or x2."""
+    page = printable(page)
+    root, complete = _parse(page)
+    if not complete:  # the page is nested deeper than the parser goes: parse it without elements that only nest
+        root, _ = _parse(_NESTING.sub("<br>", page))
     if root is None:
         return Prepared("", "", (), salt)
-    reader = _Reader(salt, scripts, Habits.of(page))
+    reader = _Reader(BrowserMarkup(salt, Conventions.of(page)), scripts)
     reader.read(root)
     title = next((" ".join("".join(t.itertext()).split()) for t in root.iter("title")), "")
-    return Prepared(_MARKS.sub("", title)[:500], reader.markup(), tuple(reader.pieces), salt)
+    return Prepared(MARKS.sub("", title)[:500], reader.out.finish(), tuple(reader.out.pieces), salt)
 
 
 _NESTING = re.compile(
@@ -99,8 +97,8 @@ _NESTING = re.compile(
 )
 
 
-def _parsed(page: str) -> tuple[Element | None, bool]:
-    """The root of a page, None for an empty one, and whether the parser read all of it."""
+def _parse(page: str) -> tuple[Element | None, bool]:
+    """(root element, or None for an empty page; whether the parser read the whole page)."""
     parser = lxml.etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
     try:
         root = lxml.etree.fromstring(page.encode("utf-8"), parser)
@@ -109,178 +107,157 @@ def _parsed(page: str) -> tuple[Element | None, bool]:
     return root, not any("depth" in error.message for error in parser.error_log)
 
 
-def sound(text: str) -> str:
-    """Text that can be encoded, without control characters and this module's own marks."""
-    return _CONTROL.sub("", _MARKS.sub("", text)).encode("utf-8", "replace").decode("utf-8")
-
-
 class _Reader:
-    """One walk over a page's elements. Running text is collected until its block ends, and only then searched for
-    delimiters, because a formula may be cut by emphasis, line breaks and links."""
+    """Walks over the elements of a page and writes them to `out`."""
 
-    def __init__(self, salt: str, scripts: str, habits: Habits) -> None:
-        self.salt, self.scripts, self.habits = salt, scripts, habits
-        self.pieces: list[Formula | Code] = []
-        self._out: list[str] = []
-        self._run: list[str] = []
-        self._shielded = 0  # inside inline code, where delimiters are none
-
-    def markup(self) -> str:
-        self._flush()
-        return "".join(self._out)
+    def __init__(self, out: BrowserMarkup, scripts: str) -> None:
+        self.out, self.scripts = out, scripts
 
     def read(self, element: Element, depth: int = 0) -> None:
-        """Read an element with everything in it, but not the text behind it."""
+        """Read an element and its content, but not the text behind it."""
         tag = element.tag
-        if not isinstance(tag, str) or self._taken(element, tag):
+        if not isinstance(tag, str) or self._read_special(element, tag):
             return
         if depth > MAX_DEPTH:
             self._read_flat(element)
         elif tag in ("sup", "sub"):
-            self._script(element, tag, depth)
+            self._read_script(element, tag, depth)
         elif tag in _BLOCKS:
-            self._block(element, tag, depth)
+            name = _WRITTEN_AS.get(tag, tag)
+            self.out.tag(f"<{name}>")
+            self._read_content(element, depth)
+            self.out.tag(f"</{name}>")
         else:
-            mark = _EMPHASIS if tag in ("em", "i") else _STRONG if tag in ("strong", "b") else ""
-            shield = tag in _CODE
-            self._shielded += shield
-            self._run.append(mark)
-            self._children(element, depth)
-            self._run.append(mark)
-            self._shielded -= shield
+            mark = EMPHASIS if tag in ("em", "i") else STRONG if tag in ("strong", "b") else ""
+            self.out.code_depth += tag in _CODE
+            self.out.mark(mark)
+            self._read_content(element, depth)
+            self.out.mark(mark)
+            self.out.code_depth -= tag in _CODE
 
-    def _taken(self, element: Element, tag: str) -> bool:
-        """Whether an element is done with: a formula, code, a line break, or nothing to read."""
-        if (element.attrib or tag in _ALWAYS_SPECIAL) and self._special(element, tag):
-            return True
-        if tag in _BLOCKS_OF_CODE:
-            self._code(element)
-        elif tag == "br":
-            self._run.append(_BREAK)
-        elif tag == "hr":
-            self._flush()
-            self._out.append("<hr>")
-        else:
-            return tag in _UNREAD or "hidden" in element.attrib
-        return True
-
-    def _block(self, element: Element, tag: str, depth: int) -> None:
-        name = _WRITTEN_AS.get(tag, tag)
-        self._flush()
-        self._out.append(f"<{name}>")
-        self._children(element, depth)
-        self._flush()
-        self._out.append(f"</{name}>")
-
-    def _children(self, element: Element, depth: int) -> None:
+    def _read_content(self, element: Element, depth: int) -> None:
         if element.text:
-            self._text(element.text)
+            self.out.text(element.text)
         for child in element:
             self.read(child, depth + 1)
             if child.tail:
-                self._text(child.tail)
+                self.out.text(child.tail)
 
     def _read_flat(self, element: Element) -> None:
-        """Read an element without recursion: its text and formulas in a row, a break where a block begins."""
+        """Read an element without recursion: its text and formulas on one line, a break where a block begins."""
         walk = lxml.etree.iterwalk(element, events=("start", "end"))
         for event, inner in walk:
             if event == "start":
-                if inner is not element and self._taken(inner, inner.tag):
+                if inner is not element and self._read_special(inner, inner.tag):
                     walk.skip_subtree()
                     continue
                 if inner.tag in _BLOCKS:
-                    self._run.append(_BREAK)
+                    self.out.mark(BREAK)
                 if inner.text:
-                    self._text(inner.text)
+                    self.out.text(inner.text)
             elif inner is not element and inner.tail:
-                self._text(inner.tail)
+                self.out.text(inner.tail)
 
-    # -- pieces ---------------------------------------------------------------------------------------------------
-
-    def _hold(self, piece: Formula | Code | None) -> bool:
-        """Put a placeholder for the piece at this place; whether there was one."""
-        if piece is None:
-            return False
-        if isinstance(piece, Code) or piece.display:
-            self._flush()
-            self._out.append(f"<p>{placeholder(self.salt, len(self.pieces))}</p>")
+    def _read_special(self, element: Element, tag: str) -> bool:
+        """Read a formula, a code block or a line break, or ignore the element; False if its content is to be read."""
+        if (element.attrib or tag in _MAY_HOLD_FORMULA) and self._read_formula(element, tag):
+            return True
+        if tag in _BLOCKS_OF_CODE:
+            code, formulas = preformatted_code(element)
+            for piece in (code, *formulas):
+                self.out.piece(piece)
+        elif tag == "br":
+            self.out.mark(BREAK)
+        elif tag == "hr":
+            self.out.tag("<hr>")
         else:
-            self._run.append(f"{_HELD}{len(self.pieces)}{_HELD}")
-        self.pieces.append(piece)
+            return tag in _IGNORED or "hidden" in element.attrib
         return True
 
-    def _special(self, element: Element, tag: str) -> bool:
-        """Formulas in elements of their own; whether this element is done with."""
+    def _read_script(self, element: Element, tag: str, depth: int) -> None:
+        """Read <sup> or <sub>."""
+        if any(isinstance(child.tag, str) for child in element):
+            self._read_content(element, depth)  # it holds an element: the link of a footnote, or a formula
+        else:
+            self.out.text(_script_text(element.text or "", tag, self.scripts))
+
+    # -- formulas -------------------------------------------------------------------------------------------------
+
+    def _read_formula(self, element: Element, tag: str) -> bool:
+        """Read the formula that an element holds. True if the element needs no more reading, also where it holds a
+        copy of another formula."""
         if tag == "script":
-            self._hold(script_formula(element))
+            self.out.piece(script_formula(element))
             return True
         if tag in ("math", "m:math", "mml:math"):
-            self._hold(mathml_formula(element, has_class(element.getparent(), "mwe-math-mathml-display")))
+            self.out.piece(mathml_formula(element, has_class(element.getparent(), "mwe-math-mathml-display")))
             return True
         classes = element.get("class") or ""
         if tag in ("img", "amp-img"):
-            self._image(element, classes)
+            self._read_image(element, classes)
             return True
         if tag in _FORMULA_ELEMENTS and not len(element):
             display = "block" in element.attrib or "display" in classes
-            return self._hold(formula(element.text or "", display, "attribute"))
+            return self.out.piece(formula(element.text or "", display, "attribute"))
         if tag == "mjx-container" or "mjx-container" in classes:
-            if not self._hold(mathjax_formula(element)):
-                self._text(f" {_visible(element)} ")
+            if not self.out.piece(mathjax_formula(element)):
+                self.out.text(f" {_visible(element)} ")
             return True
-        if self._by_attribute(element, tag, classes):
+        if self._read_attribute(element, tag, classes):
             return True
-        return bool(classes) and self._by_class(element, tag, classes.split())
+        return bool(classes) and self._read_by_class(element, tag, classes.split())
 
-    def _image(self, element: Element, classes: str) -> None:
-        if "mwe-math-fallback" in classes and _math_beside(element):
-            return
-        if mathml := element.get("data-mathml"):  # WIRIS writes its own brackets
+    def _read_image(self, element: Element, classes: str) -> None:
+        """Read an image: its formula, else its alternative text."""
+        if "mwe-math-fallback" in classes and _has_math_beside(element):
+            return  # the MathML beside it carries the formula
+        if mathml := element.get("data-mathml"):  # WIRIS writes «math» for <math>
             plain = mathml.translate({0xAB: "<", 0xBB: ">", 0xA8: '"', 0xA7: "&"})
-            if self._hold(mathml_formula(parsed_mathml(plain))):
+            if self.out.piece(mathml_formula(parsed_mathml(plain))):
                 return
-        if not self._hold(image_formula(element)) and (alt := " ".join((element.get("alt") or "").split())):
-            self._text(f" {alt[:200]} ")
+        if not self.out.piece(image_formula(element)) and (alt := " ".join((element.get("alt") or "").split())):
+            self.out.text(f" {alt[:200]} ")
 
-    def _by_attribute(self, element: Element, tag: str, classes: str) -> bool:
-        """Formulas whose TeX stands in an attribute."""
+    def _read_attribute(self, element: Element, tag: str, classes: str) -> bool:
+        """Read a formula whose TeX stands in an attribute, such as data-tex."""
         for name in ("data-tex", "data-latex", "data-formula", "data-value", "data-katex", "data-expr"):
             value = element.get(name)
             if value and (name in ("data-tex", "data-latex") or "formula" in classes or "math" in tag):
                 display = "block" in classes or "display" in classes or element.get("display") in ("true", "block")
-                return self._hold(formula(value, display, "attribute"))
+                return self.out.piece(formula(value, display, "attribute"))
         return False
 
-    def _by_class(self, element: Element, tag: str, classes: list[str]) -> bool:
+    def _read_by_class(self, element: Element, tag: str, classes: list[str]) -> bool:
+        """Read an element whose class says that it is a formula, a copy of one, a line number or Doxygen's code."""
         known = _SPECIAL_CLASSES.intersection(classes)
         if not known:
             return False
         if known & {"katex", "katex-display"}:
             display = "katex-display" in known or has_class(element.getparent(), "katex-display")
             if "katex-display" in known and len(element) != 1:
-                return False  # read the one inside, and what stands beside it
-            return self._hold(katex_formula(element, display))
+                return False  # its children are read: the formula and the text beside it, such as an equation number
+            return self.out.piece(katex_formula(element, display))
         if "katex-error" in known:
-            return self._hold(formula("".join(element.itertext()), False, "katex"))
+            return self.out.piece(formula("".join(element.itertext()), False, "katex"))
         if known & {"MathJax_Preview", "katex-html", "katex-mathml", "MJX_Assistive_MathML"}:
             return True
         if known & _MATHJAX2:
-            # The script behind carries the formula; without it, the frame's own copy or its boxes do.
-            if not _script_of(element) and not self._hold(mathjax_formula(element)):
-                self._text(f" {_visible(element)} ")
+            # The <script> behind it carries the formula. Without that script, read the rendered formula itself.
+            if not _has_script_behind(element) and not self.out.piece(mathjax_formula(element)):
+                self.out.text(f" {_visible(element)} ")
             return True
-        if known & _GUTTERS:
+        if known & _LINE_NUMBERS:
             return tag in ("td", "span", "div", "a")
         if "fragment" in known:
-            return tag == "div" and self._doxygen(element)
+            return tag == "div" and self.out.piece(doxygen_code(element))
         if len(element) or tag == "img":
             return False
-        return self._contained(element, tag, classes)
+        return self._read_container(element, tag, classes)
 
-    def _contained(self, element: Element, tag: str, classes: list[str]) -> bool:
-        """An element for mathematics whose text is a formula, with delimiters or without."""
+    def _read_container(self, element: Element, tag: str, classes: list[str]) -> bool:
+        """Read an element for mathematics whose text is a formula, with delimiters or without: <span class="math">."""
         if (tag in _CODE or tag in _BLOCKS_OF_CODE) and not {"math", "js-render-math"}.intersection(classes):
-            return False  # TeX shown as a source
+            return False  # the page shows TeX as source code
         text = (element.text or "").strip()
         inside, displayed = undelimited(text)
         bare = inside == text
@@ -288,88 +265,8 @@ class _Reader:
             return False
         display = displayed or "display" in classes or (bare and tag in ("div", "pre") and "inline" not in classes)
         display = display or element.get("data-math-style") == "display"
-        return self._hold(formula(text, display, "attribute" if bare else "dollars" if text[0] == "$" else "delimited"))
-
-    def _doxygen(self, element: Element) -> bool:
-        """Doxygen's code: a division with a division for every line."""
-        lines = [line for line in element.iter("div") if has_class(line, "line")]
-        for line in lines:
-            for number in [e for e in line.iter("span") if has_class(e, "lineno")]:
-                _empty(number)
-        return self._hold(code_block("\n".join("".join(line.itertext()) for line in lines), ""))
-
-    def _code(self, element: Element) -> None:
-        # Line numbers are no part of the code.
-        for gutter in element.xpath(
-            ".//*[contains(@class,'lineno') or contains(@class,'gutter') or contains(@class,'line-number')]"
-        ):
-            _empty(gutter)
-        for line_break in element.iter("br"):
-            line_break.tail = "\n" + (line_break.tail or "")
-        formulas = []
-        for script in list(element.iter("script")):
-            formulas.append(script_formula(script))
-            _empty(script)
-        self._hold(code_block("".join(element.itertext()), _language(element)))
-        for piece in formulas:
-            self._hold(piece)
-
-    def _script(self, element: Element, tag: str, depth: int) -> None:
-        if any(isinstance(child.tag, str) for child in element):
-            self._children(element, depth)  # a note's link, a formula
-        else:
-            self._text(_scripted(element.text or "", tag, self.scripts))
-
-    # -- running text ---------------------------------------------------------------------------------------------
-
-    def _text(self, text: str) -> None:
-        if self._shielded:
-            text = text.replace("$", _DOLLAR).replace("\\", _BACKSLASH)
-        self._run.append(text)
-
-    def _flush(self) -> None:
-        """Write the running text, its formulas taken out."""
-        text = "".join(self._run)
-        self._run = []
-        start = 0
-        if "$" in text or "\\" in text:
-            for span in scan(text, lambda span: self._accept(span, text)):
-                if found := delimited_formula(span, _as_tex(span.inside)):
-                    self._write(text[start : span.start])
-                    mark = placeholder(self.salt, len(self.pieces))
-                    self._out.append(f"<p>{mark}</p>" if found.display else mark)
-                    self.pieces.append(found)
-                    start = span.end
-        self._write(text[start:])
-
-    def _accept(self, span: Span, text: str) -> bool:
-        """Whether a stretch of running text is a formula: not with another one or with inline code in it."""
-        if any(mark in span.inside for mark in (_HELD, _DOLLAR, _BACKSLASH)):
-            return False
-        return self.habits.accept(replace(span, inside=_as_tex(span.inside)), text)
-
-    def _write(self, text: str) -> None:
-        if not text:
-            return
-        text = text.replace(_EMPHASIS, "").replace(_STRONG, "")
-        text = html.escape(text.replace(_DOLLAR, "$").replace(_BACKSLASH, "\\"), quote=False)
-        if _HELD in text:
-            text = re.sub(f"{_HELD}(\\d+){_HELD}", lambda m: placeholder(self.salt, int(m[1])), text)
-        self._out.append(text.replace(_BREAK, "<br>"))
-
-
-def delimited_formula(span: Span, tex: str) -> Formula | None:
-    """The formula in a stretch of running text, given what stands in it as TeX."""
-    if span.kind == "environment":
-        return formula(tex, True, "environment")
-    if span.kind in ("dollars", "dollars2"):
-        return formula(tex, span.kind == "dollars2", "dollars")
-    return formula(tex, span.kind == "brackets", "delimited")
-
-
-def _as_tex(text: str) -> str:
-    """A stretch of running text as the TeX its author typed: Markdown has made emphasis of underscores."""
-    return text.replace(_EMPHASIS, "_").replace(_STRONG, "__").replace(_BREAK, "\n").replace("\u00a0", " ")
+        encoding = "attribute" if bare else "dollars" if text[0] == "$" else "delimited"
+        return self.out.piece(formula(text, display, encoding))
 
 
 # -- classes ----------------------------------------------------------------------------------------------------------
@@ -379,10 +276,10 @@ _MATHJAX2 = frozenset(
      "MathJax_PlainSource", "MathJax_PlainSource_Display", "mjx-chtml", "MJXc-display", "MathJax_Processed",
      "MathJax_PHTML", "MathJax_PHTML_Display")
 )  # fmt: skip
-_GUTTERS = frozenset(("linenos", "lineno", "linenodiv", "gutter", "line-numbers-rows"))
+_LINE_NUMBERS = frozenset(("linenos", "lineno", "linenodiv", "gutter", "line-numbers-rows"))
 _SPECIAL_CLASSES = (
     _MATHJAX2
-    | _GUTTERS
+    | _LINE_NUMBERS
     | {
         "katex",
         "katex-display",
@@ -405,23 +302,17 @@ _SPECIAL_CLASSES = (
         "math-latex",
     }
 )
-#: A formula without anything that only TeX has: a letter, a number, a relation.
+#: A formula without anything that only TeX has: "x", "3.5", "a < b".
 _BARE = re.compile(r"[-+]?\w(?:'{1,3})?|[-+\d.,]+|[\w\s()|<>=+*/.,:;!?'\[\]-]{1,40}(?<![A-Za-z]{4})")
 
 
 def _visible(element: Element) -> str:
+    """The text of an element on one line."""
     return " ".join("".join(element.itertext()).split())
 
 
-def _empty(element: Element) -> None:
-    """Take out what is in an element; the text behind it stays."""
-    element.text = ""
-    for child in list(element):
-        element.remove(child)
-
-
-def _script_of(element: Element) -> bool:
-    """Whether the script a rendered frame was made from stands behind it (MathJax 2 leaves it there)."""
+def _has_script_behind(element: Element) -> bool:
+    """Whether the <script> from which MathJax 2 rendered an element follows it, at most three elements later."""
     following = element
     for _ in range(3):
         following = following.getnext()
@@ -431,62 +322,24 @@ def _script_of(element: Element) -> bool:
             return True
     parent = element.getparent()
     around = parent is not None and bool(_MATHJAX2.intersection((parent.get("class") or "").split()))
-    return around and _script_of(parent)
+    return around and _has_script_behind(parent)
 
 
-def _math_beside(element: Element) -> bool:
-    """Whether the formula of a fallback image stands beside it as MathML."""
+def _has_math_beside(element: Element) -> bool:
+    """Whether MathML stands in the same element as an image: MediaWiki writes the formula in both forms."""
     parent = element.getparent()
     return parent is not None and next(parent.iter("math"), None) is not None
 
 
-# -- code and scripts -------------------------------------------------------------------------------------------------
-
-_LANGUAGE_CLASS = re.compile(
-    r"(?:^|\s)(?:language-|lang-|highlight-source-|highlight-|brush:\s*|sourceCode\s+|src-)([\w+#.-]{1,20})"
-)
-_NO_LANGUAGES = frozenset(
-    ("default", "none", "text", "plain", "plaintext", "notranslate", "nohighlight", "output", "txt")
-)
-
-_LANGUAGE_NAMES = {"python3": "python", "py": "python", "ipython3": "python", "ipython": "python", "pycon": "python"}
-
-
-def _language(element: Element) -> str:
-    """The language a page names for a code block: on the block, inside it, or up to two elements around it."""
-    around: list[Element] = [element, *element.iter("code")]
-    parent = element.getparent()
-    for _ in range(2):
-        if parent is not None:
-            around.append(parent)
-            parent = parent.getparent()
-    for candidate in around:
-        named = candidate.get("data-lang") or candidate.get("data-language") or ""
-        found = _LANGUAGE_CLASS.search(candidate.get("class") or "")
-        name = (named or (found[1] if found else "")).casefold()
-        if name and re.fullmatch(r"[\w+#.-]{1,20}", name):
-            return "" if name in _NO_LANGUAGES else _LANGUAGE_NAMES.get(name, name)
-    return ""
-
-
-def code_block(text: str, language: str) -> Code | None:
-    """A code block without blank lines around it and blanks behind its lines."""
-    lines = [
-        line.rstrip() for line in text.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ").split("\n")
-    ]
-    while lines and not lines[0]:
-        lines.pop(0)
-    while lines and not lines[-1]:
-        lines.pop()
-    return Code("\n".join(lines), language) if lines else None
-
+# -- scripts ----------------------------------------------------------------------------------------------------------
 
 _SUPERSCRIPTS = dict(zip("0123456789+-=()ni", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱ", strict=True))
 _SUBSCRIPTS = dict(zip("0123456789+-=()aeoxhklmnpst", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₒₓₕₖₗₘₙₚₛₜ", strict=True))
 
 
-def _scripted(text: str, tag: str, how: str) -> str:
-    """Text of <sup> or <sub>: in Unicode's own characters where it has them, else behind ^ or _."""
+def _script_text(text: str, tag: str, how: str) -> str:
+    """The text of <sup> or <sub>. "unicode" writes ² and _(ij), "tex" writes ^2 and _{ij}, "plain" adds nothing. Texts
+    of more than 40 characters stay as they are."""
     text = text.strip()
     if how == "plain" or not text or len(text) > 40:
         return text

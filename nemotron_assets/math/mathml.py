@@ -1,7 +1,7 @@
-"""MathML to TeX, for pages whose formulas carry no TeX: presentation MathML, and the glyph elements of MathJax 3.
+"""Converts MathML to TeX, for pages whose formulas carry no TeX: presentation MathML, and MathJax 3's glyph elements.
 
-What a reader sees decides: structure, letters, operators and stretched fences are kept; spacing and sizes are left to
-TeX. Unknown elements are read through, so that no letter is lost whatever a page contains.
+The TeX keeps what a reader sees: structure, letters, operators and stretched brackets. Spacing and sizes are left to
+TeX. The content of unknown elements is read as if the element were not there, so that no letter is lost.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MAX_DEPTH = 100  # nested elements; deeper ones are read as text
 
 @dataclass(slots=True)
 class Node:
-    """One element of a formula; `text` holds the text of an element without children."""
+    """One element of a formula. `text` is the text of an element without children."""
 
     tag: str
     attributes: dict[str, str] = field(default_factory=dict)
@@ -48,13 +48,14 @@ def to_tex(node: Node) -> str:
 
 
 class _Converter:
-    """What `element_<name>` makes of an element of that name; the prefix keeps a page's names from other methods."""
+    """Converts elements. `element_<name>` converts elements of that name; the prefix makes sure that a name from a page
+    cannot call any other method."""
 
     def __init__(self) -> None:
         self.depth = 0
 
     def convert(self, node: Node) -> str:
-        """TeX of one element; braces are added by whoever needs them."""
+        """The TeX of one element. The caller adds braces where they are needed."""
         self.depth += 1
         try:
             if self.depth > MAX_DEPTH:
@@ -74,7 +75,7 @@ class _Converter:
             variant = VARIANTS.get(node.attributes.get("mathvariant", ""), r"\operatorname") or r"\mathit"
             return f"{variant}{{{text}}}"
         variant = VARIANTS.get(node.attributes.get("mathvariant", ""), "")
-        # An upright capital Greek letter is TeX's usual one; so is every symbol that is no letter.
+        # TeX sets capital Greek letters and symbols upright without \mathrm.
         if variant == r"\mathrm" and not (text.isascii() and text.isalpha()):
             variant = ""
         return f"{variant}{{{letters(text)}}}" if variant and text else letters(text)
@@ -242,7 +243,8 @@ class _Converter:
         return base + (f"_{{{below}}}" if below else "") + (f"^{{{above}}}" if above else "")
 
     def _row(self, children: list[Node]) -> str:
-        """A horizontal row: matrices with their fences, stretched fences in pairs, everything else as it comes."""
+        """The TeX of elements in a row: a matrix together with its brackets, stretched brackets in pairs, and all other
+        elements one by one."""
         children = _flattened(children)
         parts: list[str] = []
         stretched = _stretched_pairs(children)
@@ -276,26 +278,29 @@ class _Converter:
 
 
 def _flattened(children: list[Node]) -> list[Node]:
-    """Rows without rows that only group: a matrix and its fences, say, often stand in different ones."""
+    """The elements of a row, without nested rows that only group. A matrix and its brackets often stand in different
+    nested rows."""
     while len(children) == 1 and children[0].tag in ("mrow", "mstyle", "mpadded") and children[0].children:
         children = children[0].children
     return children
 
 
 def _inner(node: Node) -> Node:
+    """The element inside nested rows of one element."""
     while node.tag in ("mrow", "mstyle", "mpadded") and len(node.children) == 1:
         node = node.children[0]
     return node
 
 
 def _is_binomial(node: Node, row: list[Node], i: int) -> bool:
+    """Whether `node`, behind the opening bracket at index `i`, is a fraction without a line in brackets."""
     inner = _inner(node)
     closed = i + 2 < len(row) and row[i + 2].tag == "mo" and _text(row[i + 2]) == ")"
     return closed and inner.tag == "mfrac" and inner.attributes.get("linethickness") in ("0", "0px", "0em", "0pt")
 
 
 def _stretched_pairs(row: list[Node]) -> dict[int, str]:
-    """{position: "left" or "right"} of fences that stretch, in balanced pairs."""
+    """{index: "left" or "right"} of the brackets of a row that stretch; only balanced pairs."""
     found: dict[int, str] = {}
     open_at: list[int] = []
     for i, child in enumerate(row):
@@ -313,7 +318,7 @@ def _stretched_pairs(row: list[Node]) -> dict[int, str]:
 
 
 def _takes_limits(node: Node) -> bool:
-    """Whether the element's base is an operator with limits, as a sum or lim."""
+    """Whether the base of an element is an operator with limits above and below, such as a sum or lim."""
     base = node.children[0] if node.children else None
     while base is not None and len(base.children) == 1:
         base = base.children[0]
@@ -326,7 +331,7 @@ def _takes_limits(node: Node) -> bool:
 
 
 def _alignment(table: Node) -> str:
-    """The environment of a table without fences."""
+    """The TeX environment of a table without brackets."""
     columns = max((len(row.children) for row in table.children), default=0)
     align = table.attributes.get("columnalign", "").split()
     styles = " ".join(cell.attributes.get("style", "") for row in table.children for cell in row.children)
@@ -337,18 +342,22 @@ def _alignment(table: Node) -> str:
 
 
 def _fence(text: str) -> str:
+    """A bracket as TeX needs it after \\left or \\right; "." if there is no bracket."""
     return FENCES.get(text, text or ".")
 
 
 def _base_text(node: Node) -> str:
+    """The text of an element's first child."""
     return "".join(_all_text(node.children[0])).strip() if node.children else ""
 
 
 def _text(node: Node) -> str:
+    """The text of an element with its children, without invisible characters."""
     return "".join(_all_text(node)).translate(INVISIBLE).strip()
 
 
 def _all_text(node: Node) -> Iterator[str]:
+    """Yield the texts of an element and of all elements inside it, in order."""
     stack = [node]
     while stack:
         current = stack.pop()
@@ -357,16 +366,17 @@ def _all_text(node: Node) -> Iterator[str]:
 
 
 def _braced(tex: str) -> str:
-    """A base as TeX needs it before ^ and _: single symbols as they are."""
+    """A base as TeX needs it before ^ and _: in braces, unless it is one symbol, one command or in brackets."""
     simple = len(tex) == 1 or (tex.startswith("\\") and tex[1:].isalpha())
     complete = tex.startswith("\\") and tex.endswith("}") and _one_group(tex)
-    # TeX puts a script after a closing fence there, too; (x-a)^{2} reads better than {(x-a)}^{2}.
+    # A script may follow a closing bracket: (x-a)^{2} reads better than {(x-a)}^{2}.
     fenced = tex.startswith(r"\left") and tex.endswith((")", "]", "|", "}")) and tex.count(r"\left") == 1
     fenced = fenced or (tex[:1] == "(" and tex[-1:] == ")" and _balanced(tex[1:-1]))
     return tex if simple or complete or fenced or not tex else f"{{{tex}}}"
 
 
 def _balanced(tex: str) -> bool:
+    """Whether every parenthesis closes one that was opened before."""
     depth = 0
     for character in tex:
         depth += (character == "(") - (character == ")")
@@ -376,7 +386,7 @@ def _balanced(tex: str) -> bool:
 
 
 def _one_group(tex: str) -> bool:
-    """Whether tex is one command with its arguments, as \\mathbf{x} or \\frac{a}{b}."""
+    """Whether TeX is one command with its arguments, such as \\mathbf{x} or \\frac{a}{b}."""
     name = 1
     while name < len(tex) and tex[name].isalpha():
         name += 1

@@ -1,4 +1,5 @@
-"""A snapshot's candidate pages, WARC file by WARC file: detected among its pages, or listed and fetched."""
+"""Makes `math.candidate_pages` WARC file by WARC file: pages that the detector finds, and pages fetched for URL
+lists."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ _COLUMNS = (
 
 
 class Candidates:
-    """One run over a snapshot's pages and the records that lists name."""
+    """One run over the pages of a snapshot and over its records on the URL lists."""
 
     def __init__(
         self,
@@ -46,19 +47,20 @@ class Candidates:
         self.snapshot = pages.partition
 
     def parts(self) -> Iterator[Part]:
-        """A part for every file that has pages in the lake or records on a list."""
+        """One part per WARC file that has pages in the lake or records on a list."""
         version = content_hash(self.recipe.model_dump_json())[:16]
         contents = self.pages.parts() if self.pages.rows else {}
         with Pointers(self.recipe, self.crawl, self.snapshot) as pointers:
             if self.recipe.lists:
-                self.log(f"{self.snapshot}: {pointers.found} records for {pointers.listed} listed addresses")
-            named = pointers.files()
-            for file in sorted(contents.keys() | named.keys()):
-                state = f"{contents.get(file, '')}-{named.get(file, '')}-{version}"
+                self.log(f"{self.snapshot}: found {pointers.found} records for {pointers.listed} listed URLs")
+            listed = pointers.files()
+            for file in sorted(contents.keys() | listed.keys()):
+                state = f"{contents.get(file, '')}-{listed.get(file, '')}-{version}"
                 yield Part(file, state, functools.partial(self._make, file, file in contents, pointers))
 
     def _make(self, file: str, ingested: bool, pointers: Pointers) -> Iterator[pl.DataFrame]:
-        listed = {pointer.offset: pointer for pointer in pointers.of(file)}
+        """Rows of `math.candidate_pages` for one WARC file; `ingested`: its pages are in the lake."""
+        listed = {pointer.offset: pointer for pointer in pointers.in_file(file)}
         detect = functools.partial(detect_pages, recipe=self.recipe)
         stage = f"{CANDIDATE_PAGES.full_name} of {file}"
         if ingested:
@@ -77,15 +79,15 @@ class Candidates:
                 yield _rows(frame, listed, fetched=True)
 
     def _fetched(self, file: str, pointers: list[Pointer]) -> Iterator[pa.RecordBatch]:
-        """The pages behind pointers, each by a ranged read of its record."""
+        """The pages at pointers into a file, each fetched by a ranged read of its record."""
         found: list[warc.Page] = []
         for pointer in pointers:
             try:
                 found += self._fetch(file, pointer)
             except Unavailable:
                 if not self.crawl.alive():
-                    raise  # the source is gone, not the record: the next run goes on here
-                self._reject(file, pointer, "unavailable", "the source did not deliver it")
+                    raise  # the source does not answer at all: no record is rejected, and the next run goes on here
+                self._reject(file, pointer, "unavailable", "the source did not deliver the record")
             except (CrawlError, warc.NotWarc) as problem:
                 self._reject(file, pointer, "unreadable_record", str(problem))
             if len(found) >= self.recipe.batch_rows:
@@ -95,12 +97,13 @@ class Candidates:
             yield page_batch(found, self.snapshot, file).select(list(_COLUMNS))
 
     def _fetch(self, file: str, pointer: Pointer) -> list[warc.Page]:
+        """The page of one record, in a list; an empty list, and a rejected row, if the record has no usable page."""
         record = io.BytesIO(self.crawl.read_range(file, pointer.offset, pointer.length))
         source = warc.WarcFile(record, self.limits)
         pages = list(source.pages())
         if len(pages) != 1:
             fates = ", ".join(sorted(fate for fate, number in source.counts.records.items() if number))
-            self._reject(file, pointer, "no_page", f"the record is no usable page: {fates or 'empty'}")
+            self._reject(file, pointer, "no_page", f"the record holds no usable page: {fates or 'it is empty'}")
             return []
         pages[0].offset, pages[0].length = pointer.offset, pointer.length
         return pages
@@ -111,7 +114,7 @@ class Candidates:
 
 
 def _rows(pages: pl.DataFrame, listed: dict[int, Pointer], *, fetched: bool) -> pl.DataFrame:
-    """Rows of `math.candidate_pages`."""
+    """Rows of `math.candidate_pages`; `listed` is {offset: pointer} of the file."""
     names = [list(listed[offset].lists) if offset in listed else [] for offset in pages["warc_offset"]]
     ids = [row_id(CANDIDATE_PAGES.full_name, page) for page in pages["id"]]
     return pages.with_columns(

@@ -1,6 +1,7 @@
-"""Pages that need no browser: plain text, Markdown as it was written, and notebooks.
+"""Reads pages that need no browser: plain text, Markdown source and Jupyter notebooks.
 
-Their formulas get the one style of delimiters that rendered pages have; code in fences or indented stays as it is.
+Their formulas get the same delimiters as those of rendered pages: $…$ and $$…$$. Fenced and indented code stays as it
+is.
 """
 
 from __future__ import annotations
@@ -8,20 +9,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from nemotron_assets.math import tex
-from nemotron_assets.math.delimiters import Habits, scan
+from nemotron_assets.math.browser_markup import delimited_formula, printable
+from nemotron_assets.math.code_blocks import code_block
+from nemotron_assets.math.delimiters import Conventions, scan
 from nemotron_assets.math.formula import Code, Formula
-from nemotron_assets.math.markup import code_block, delimited_formula, sound
 
 _TAG = re.compile(r"<(?:!doctype|html|head|body|p|div|a|br|table|span|h[1-6]|ul|ol|li|img|script|math)\b", re.I)
 _INLINE_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)[^`\n]{1,500}\1(?!`)")
 _MAX_CELLS = 5_000
 
 
-def kind_of(page: str, mime: str) -> str:
-    """ "html", "plain" or "notebook", by the page's content before its media type."""
+def kind_of(page: str, mime: str) -> Literal["html", "plain", "notebook"]:
+    """What a decoded page is. Its content decides; `mime`, the media type, decides where the content does not."""
     start = page[:2_000].lstrip("\ufeff \t\r\n")
     if start.startswith("{") and '"nbformat"' in page and '"cells"' in page:
         return "notebook"
@@ -31,15 +33,15 @@ def kind_of(page: str, mime: str) -> str:
 
 
 def plain_text(page: str) -> tuple[str, tuple[Formula, ...], tuple[Code, ...]]:
-    """(text, formulas, code) of plain text or Markdown."""
-    page = sound(page.replace("\r\n", "\n").replace("\r", "\n"))
-    habits = Habits(renders=True, dollars=False)
+    """(text, its formulas, its code blocks) of plain text or Markdown."""
+    page = printable(page.replace("\r\n", "\n").replace("\r", "\n"))
+    conventions = Conventions(renders=True, dollars=False)
     parts: list[str] = []
     formulas: list[Formula] = []
     blocks: list[Code] = []
     start = 0
     for low, high in [*tex.code_spans(page), (len(page), len(page))]:
-        parts += _running(page[start:low], habits, formulas)
+        parts += _running_text(page[start:low], conventions, formulas)
         if low < high:
             parts.append(page[low:high])
             opening, _, inside = page[low:high].partition("\n")
@@ -50,13 +52,14 @@ def plain_text(page: str) -> tuple[str, tuple[Formula, ...], tuple[Code, ...]]:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n"), tuple(formulas), tuple(blocks)
 
 
-def _running(text: str, habits: Habits, formulas: list[Formula]) -> Iterator[str]:
-    """Running text with its formulas in one style of delimiters; inline code is no formula."""
+def _running_text(text: str, conventions: Conventions, formulas: list[Formula]) -> Iterator[str]:
+    """Yield running text with its formulas between $…$ and $$…$$, and append them to `formulas`. Inline code, such as
+    `$x$` between backticks, is not a formula."""
     start = 0
     for low, high in [*(match.span() for match in _INLINE_CODE.finditer(text)), (len(text), len(text))]:
         piece = text[start:low]
         at = 0
-        for span in scan(piece, lambda span, piece=piece: habits.accept(span, piece)):
+        for span in scan(piece, lambda span, piece=piece: conventions.accept(span, piece)):
             if found := delimited_formula(span, span.inside):
                 yield escaped(piece[at : span.start])
                 yield found.text()
@@ -68,7 +71,7 @@ def _running(text: str, habits: Habits, formulas: list[Formula]) -> Iterator[str
 
 
 def escaped(text: str) -> str:
-    """Text in which no dollar sign or bracket opens a formula."""
+    """Text with a backslash before every $, \\( and \\[ that would open a formula: "$5" becomes "\\$5"."""
     return re.sub(r"(?<!\\)(\\\\)*(\$|\\[(\[])", _with_backslash, text) if "$" in text or "\\" in text else text
 
 
@@ -77,8 +80,8 @@ def _with_backslash(match: re.Match[str]) -> str:
 
 
 def notebook_text(page: str, max_output: int) -> tuple[str, str, tuple[Formula, ...], tuple[Code, ...]] | None:
-    """(title, text, formulas, code) of a Jupyter notebook; None for JSON that is none. Outputs are cut at `max_output`
-    characters each; pictures are left out."""
+    """(title, text, formulas, code blocks) of a Jupyter notebook; None if the page is not one. The title is the first
+    heading. Every output is cut at `max_output` characters; pictures are left out."""
     try:
         notebook = json.loads(page)
         cells = notebook["cells"]
@@ -102,12 +105,12 @@ def notebook_text(page: str, max_output: int) -> tuple[str, str, tuple[Formula, 
             blocks += code
         elif cell.get("cell_type") == "code":
             outputs = [_output(output, max_output) for output in _list(cell.get("outputs"))]
-            for block in (code_block(sound(source), language), *(code_block(sound(o), "") for o in outputs)):
+            for block in (code_block(printable(source), language), *(code_block(printable(o), "") for o in outputs)):
                 if block:
                     texts.append(block.fenced())
                     blocks.append(block)
         elif source.strip():
-            texts.append(escaped(sound(source)))
+            texts.append(escaped(printable(source)))
     heading = next((m[1].strip() for text in texts if (m := re.search(r"^#{1,3} (.+)$", text, re.MULTILINE))), "")
     return heading[:500], "\n\n".join(text for text in texts if text), tuple(formulas), tuple(blocks)
 
@@ -122,7 +125,7 @@ def _output(output: Any, limit: int) -> str:
 
 
 def _joined(value: Any) -> str:
-    """A multi-line string of a notebook: a text, or a list of lines."""
+    """A multi-line string of a notebook, which is stored as one string or as a list of lines."""
     if isinstance(value, list):
         return "".join(part for part in value if isinstance(part, str))
     return value if isinstance(value, str) else ""

@@ -1,7 +1,8 @@
-"""Pages to text: markup made ready, laid out by Lynx in batches, formulas and code put back byte for byte.
+"""Renders pages as text: prepares their markup, lays them out with Lynx in batches, puts formulas and code back.
 
-Nothing may be lost on the way: every placeholder must come back exactly once, else the page is rendered alone, and a
-page that fails alone is an error of its own (Nemotron-CC-Math §2; the placeholders are those of markup.py).
+Formulas and code come back byte for byte. Every placeholder must come back from the browser exactly once; otherwise the
+page is rendered again, alone. If it fails again, the page gets an error, and the other pages of its batch do not
+(Nemotron-CC-Math §2; markup.py makes the placeholders).
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ _SALT_LETTERS = "abcdefghijk"
 
 
 class RenderError(RuntimeError):
-    """A page that cannot be laid out without losing something."""
+    """A page cannot be laid out without losing a formula or a code block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A page's text with its formulas between $…$ and $$…$$ and its code in fenced blocks; `layout` says what laid it
-    out: lynx, or plain or notebook, which need no browser."""
+    """A page as text, with formulas as $…$ and $$…$$ and code in fenced blocks. `layout` is "lynx" if the browser laid
+    the page out, "plain" for plain text and "notebook" for a Jupyter notebook."""
 
     title: str
     text: str
@@ -47,8 +48,9 @@ def render_pages(
     batch: int = 25,
     max_output: int = 2_000,
 ) -> list[Rendered | RenderError]:
-    """Text of decoded pages, in order, `batch` of them in one browser process; an error stands in a page's place.
-    `mimes` are their media types, `max_output` bounds the outputs of notebooks, in characters."""
+    """Render decoded pages, in order, `batch` of them in one browser process. A page that fails has a `RenderError` in
+    its place. `mimes` are the media types of the pages (text/html if not given). `scripts` says how superscripts and
+    subscripts outside formulas are written. Each output of a notebook is cut at `max_output` characters."""
     results: list[Rendered | RenderError | None] = [
         _without_browser(page, mime, max_output)
         for page, mime in zip(pages, mimes or ["text/html"] * len(pages), strict=True)
@@ -62,7 +64,7 @@ def render_pages(
 
 
 def _without_browser(page: str, mime: str, max_output: int) -> Rendered | None:
-    """A page of plain text or a notebook; None for one that the browser lays out."""
+    """The text of a plain-text page or a notebook; None for a page that needs the browser."""
     kind = kind_of(page, mime)
     if kind == "notebook" and (notebook := notebook_text(page, max_output)):
         return Rendered(*notebook, "notebook")
@@ -70,19 +72,20 @@ def _without_browser(page: str, mime: str, max_output: int) -> Rendered | None:
 
 
 def _render(pages: Sequence[str], lynx: Lynx, scripts: str) -> list[Rendered | RenderError]:
+    """Render pages of HTML in one browser process, and failed ones again in a process of their own."""
     prepared = [prepare(page, salt_for(page), scripts=scripts) for page in pages]
     done: list[Rendered | RenderError] = []
     for page, text in zip(prepared, lynx.render([p.markup for p in prepared]), strict=True):
-        whole = restore(page, text) if isinstance(text, str) else RenderError(str(text))
-        if isinstance(whole, RenderError) and len(pages) > 1:
+        result = restore(page, text) if isinstance(text, str) else RenderError(str(text))
+        if isinstance(result, RenderError) and len(pages) > 1:
             [text] = lynx.render([page.markup])
-            whole = restore(page, text) if isinstance(text, str) else RenderError(str(text))
-        done.append(whole)
+            result = restore(page, text) if isinstance(text, str) else RenderError(str(text))
+        done.append(result)
     return done
 
 
 def salt_for(page: str) -> str:
-    """Letters that make placeholders no word of the page."""
+    """Letters such that no placeholder made with them stands in the page."""
     salt = "a"
     while f"zq{salt}x" in page:
         salt += _SALT_LETTERS[len(salt) % len(_SALT_LETTERS)]
@@ -90,7 +93,7 @@ def salt_for(page: str) -> str:
 
 
 def restore(page: Prepared, text: str) -> Rendered | RenderError:
-    """Put formulas and code back into the laid-out text. An error if a placeholder is missing or doubled."""
+    """Put formulas and code back into the laid-out text; an error if a placeholder is missing or stands there twice."""
     pattern = re.compile(rf"zq{page.salt}x(\d+)qz")
     found = [int(number) for number in pattern.findall(text)]
     if sorted(found) != list(range(len(page.pieces))):
@@ -104,15 +107,15 @@ def restore(page: Prepared, text: str) -> Rendered | RenderError:
             lines += ["", piece.fenced(), ""] if isinstance(piece, Code) else [piece.text()]
         else:
             lines.append(_put_back(line, pattern, page.pieces))
-    whole = _tidied("\n".join(lines))
+    result = _with_single_blank_lines("\n".join(lines))
     pieces = [page.pieces[number] for number in found]
     formulas = tuple(piece for piece in pieces if isinstance(piece, Formula))
-    return Rendered(page.title, whole, formulas, tuple(piece for piece in pieces if isinstance(piece, Code)))
+    return Rendered(page.title, result, formulas, tuple(piece for piece in pieces if isinstance(piece, Code)))
 
 
 def _put_back(line: str, pattern: re.Pattern[str], pieces: Sequence[Formula | Code]) -> str:
-    """A line of running text with its formulas. A dollar sign or bracket of the text itself must open none, and two
-    formulas in a row, or one before a digit, keep their ends apart."""
+    """A line of running text with its formulas. The text's own dollar signs and brackets are escaped, so that they open
+    no formula. A blank is added between two formulas, and between a formula and a digit, so that both can be parsed."""
     parts, start = [], 0
     for match in pattern.finditer(line):
         if text := escaped(line[start : match.start()]):
@@ -120,15 +123,15 @@ def _put_back(line: str, pattern: re.Pattern[str], pieces: Sequence[Formula | Co
         elif parts:
             parts.append(" ")
         piece = pieces[int(match[1])]
-        # Code in the middle of a line (a table cell, a list item) gets lines of its own all the same.
+        # Code gets lines of its own, also in a table cell or list item.
         parts.append(f"\n{piece.fenced()}\n" if isinstance(piece, Code) else piece.text())
         start = match.end()
     text = escaped(line[start:])
     return "".join([*parts, f" {text}" if text[:1].isdigit() and parts else text])
 
 
-def _tidied(text: str) -> str:
-    """At most one blank line in a row outside code."""
+def _with_single_blank_lines(text: str) -> str:
+    """A text with at most one blank line in a row, except inside code."""
     parts, start = [], 0
     for low, high in [*code_spans(text), (len(text), len(text))]:
         parts += [re.sub(r"\n{3,}", "\n\n", text[start:low]), text[low:high]]

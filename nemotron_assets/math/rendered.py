@@ -1,4 +1,4 @@
-"""Candidate pages as rows of `math.rendered`: text with its formulas and code, and the language it is in."""
+"""Makes rows of `math.rendered` from candidate pages: the text with its formulas and code, and its language."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ _MADE = {
 
 
 def render_rows(pages: pl.DataFrame, recipe: MathRendering, model: str, characters: int) -> pl.DataFrame:
-    """Candidate pages with html, mime and charset replaced by the columns of `_MADE`. A page that cannot be laid out,
-    or has too little text, has `cause` and `detail`; languages are detected by `model` in the first `characters`."""
+    """Candidate pages with the columns of `_MADE` instead of html, mime and charset. A page that cannot be laid out, or
+    that is too short, has a `cause` and a `detail`. `model` detects the language in the first `characters`
+    characters."""
     lynx = Lynx(recipe.timeout_s, recipe.memory_mb)
     markup = [
         decode(html, charset)[: recipe.max_html_characters]
@@ -51,12 +52,14 @@ def render_rows(pages: pl.DataFrame, recipe: MathRendering, model: str, characte
 
 
 def _row(page: Rendered | RenderError, recipe: MathRendering, model: str, characters: int) -> tuple:
+    """The values of `_MADE` for a page."""
     if isinstance(page, RenderError):
         return (None, "", "und", 0.0, 0, 0, 0, 0, [], [], "", "not_laid_out", str(page))
     language, score = detect(prose(page.text), model, characters)
     counts = Counter(formula.encoding for formula in page.formulas).most_common()
-    short = len(page.text) < recipe.min_characters and not page.formulas
-    cause, detail = ("too_short", f"{len(page.text)} characters without a formula") if short else (None, None)
+    cause, detail = None, None
+    if len(page.text) < recipe.min_characters and not page.formulas:
+        cause, detail = "too_short", f"{len(page.text)} of at least {recipe.min_characters} characters, and no formula"
     return (
         page.title or None,
         page.text,
@@ -75,7 +78,7 @@ def _row(page: Rendered | RenderError, recipe: MathRendering, model: str, charac
 
 
 def prose(text: str) -> str:
-    """A text without formulas and code, whose letters belong to no language."""
+    """A text without its formulas and code, which would mislead the detector of languages."""
     parts, start = [], 0
     for formula in tex.find(text):
         parts.append(text[start : formula.start])
@@ -91,7 +94,7 @@ def render_part(
     compute: Compute,
     reject: Callable[[Reject], None],
 ) -> Iterator[pl.DataFrame]:
-    """One part of `math.candidate_pages` as rows of `math.rendered`."""
+    """Rows of `math.rendered` for one part of `math.candidate_pages`. Failed and too short pages go to `reject`."""
     render = functools.partial(render_rows, recipe=recipe, model=model, characters=characters)
     batches = pages.batches(_COLUMNS, batch_size=recipe.batch_rows)
     for frame in compute.map(batches, render, reject=reject, stage=RENDERED.full_name):

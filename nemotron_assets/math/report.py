@@ -1,4 +1,4 @@
-"""What people want to see of the mathematics: which pages were found and how they write their formulas."""
+"""Metadata of candidate and rendered pages: which pages were found, and how they write their formulas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIZES = {"0": (0, 0), "1-4": (1, 4), "5-19": (5, 19), "20-49": (20, 49), "50-99
 
 
 def candidates(pages: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
-    """Counts of `math.candidate_pages`: signals, lists, pages fetched."""
+    """Metadata of a partition of `math.candidate_pages`: pages per signal and per list, pages fetched and listed."""
     signals = _counts(pages, "signals")
     totals = pages.select(pl.col("fetched").sum(), listed=(pl.col("lists").list.len() > 0).sum()).collect().row(0)
     return {
@@ -26,7 +26,7 @@ def candidates(pages: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
 
 
 def rendered(texts: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
-    """Counts of `math.rendered`: formulas per page and per encoding, code blocks, languages."""
+    """Metadata of a partition of `math.rendered`: formulas per page and per encoding, code blocks, languages."""
     encodings = (
         texts.select("encodings", "encoding_counts")
         .explode("encodings", "encoding_counts")
@@ -52,7 +52,7 @@ def rendered(texts: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
 
 
 def _counts(rows: pl.LazyFrame, column: str) -> dict[str, int]:
-    """{value: rows} of a column, or of the elements of a list column; the most frequent first."""
+    """{value: rows} of a column, the most frequent value first; for a list column, of the elements of its lists."""
     if isinstance(rows.collect_schema()[column], pl.List):
         rows = rows.select(column).explode(column).drop_nulls()
     return dict(rows.group_by(column).len().sort("len", column, descending=[True, False]).collect().iter_rows())

@@ -1,7 +1,7 @@
-"""How much of a page's mathematics an extractor kept, strictly: a formula counts only as TeX between delimiters.
+"""Scores how many of a page's formulas an extractor kept. Only TeX between delimiters counts as a formula.
 
-Formulas are compared as multisets of normal forms (tex.py), so each occurrence counts once: a formula that stands
-twice in the output where the page has it once is half wrong.
+Formulas are compared as multisets of normal forms (tex.py), so each occurrence counts: if the page has a formula once
+and the output has it twice, one of the two is wrong.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ _WORD = re.compile(r"[^\W_]+")
 
 @dataclass
 class PageScore:
-    """One page: per encoding (wanted, found) formulas; output formulas and those of them that are the page's;
-    code blocks wanted and found verbatim; F1 of the words of the main text (None without a reference)."""
+    """The score of one page.
+
+    - `encodings`: {encoding: (formulas of the page, formulas found in the output)}
+    - `output`: formulas in the output; `right`: how many of them are formulas of the page
+    - `code`: (code blocks of the page, code blocks found verbatim)
+    - `text_f1`: F1 of the words of the main text; None without a reference
+    - `lost`: the formulas that are missing in the output, in normal form
+    """
 
     encodings: dict[str, tuple[int, int]] = field(default_factory=dict)
     output: int = 0
@@ -30,7 +36,7 @@ class PageScore:
 
     @property
     def dominant(self) -> str:
-        """The encoding most formulas of the page are written in; "" for a page without formulas."""
+        """The encoding of most formulas of the page; "" for a page without formulas."""
         return max(self.encodings, key=lambda name: self.encodings[name][0], default="")
 
 
@@ -39,11 +45,10 @@ def score_page(
 ) -> PageScore:
     """Score an extractor's `text` against a page's (encoding, TeX) pairs, its code blocks and its main text."""
     found = [formula.tex for formula in tex.find(text)]
-    got = Counter(map(tex.normal_form, found))
     wanted: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for encoding, formula in truth:
         wanted[encoding][tex.normal_form(formula)] += 1
-    rest, result = Counter(got), PageScore(output=len(found))
+    rest, result = Counter(map(tex.normal_form, found)), PageScore(output=len(found))
     for encoding, formulas in wanted.items():
         common = formulas & rest
         rest -= common
@@ -57,19 +62,20 @@ def score_page(
 
 
 def _verbatim(block: str, text: str) -> bool:
-    """Whether a code block stands in the text line for line, blanks behind lines and a common indentation aside."""
+    """Whether a code block stands in the text line for line; blanks at the ends of lines do not matter."""
     lines = [line.rstrip() for line in block.strip("\n").split("\n")]
     return "\n".join(lines) in "\n".join(line.rstrip() for line in text.split("\n"))
 
 
 def word_f1(text: str, reference: str) -> float:
-    """F1 of the words (multisets) of a text against a reference, formulas aside."""
-    have, want = _words(text), _words(reference)
-    common = sum((have & want).values())
-    return 2 * common / (sum(have.values()) + sum(want.values())) if common else 0.0
+    """F1 of the words of a text against those of a reference, as multisets and without formulas; 0 to 1."""
+    found, wanted = _words(text), _words(reference)
+    common = sum((found & wanted).values())
+    return 2 * common / (sum(found.values()) + sum(wanted.values())) if common else 0.0
 
 
 def _words(text: str) -> Counter[str]:
+    """How often each word, case-folded, stands in a text outside its formulas."""
     parts, start = [], 0
     for formula in tex.find(text):
         parts.append(text[start : formula.start])
@@ -79,7 +85,9 @@ def _words(text: str) -> Counter[str]:
 
 @dataclass(frozen=True)
 class Total:
-    """Sums over pages. `recall` by encoding, `precision` by the pages' dominant encoding."""
+    """The scores of many pages. `recall`: {encoding: (formulas of the pages, formulas found)}. `precision`: {dominant
+    encoding of a page: (formulas in the output, formulas of the pages among them)}. `code`: (code blocks of the pages,
+    code blocks found verbatim). `text_f1`: the mean over pages with a reference."""
 
     recall: Mapping[str, tuple[int, int]]
     precision: Mapping[str, tuple[int, int]]
@@ -88,7 +96,7 @@ class Total:
 
 
 def total(scores: Iterable[PageScore]) -> Total:
-    """Add up pages."""
+    """Add up the scores of pages."""
     recall: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     precision: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     code, f1 = [0, 0], []

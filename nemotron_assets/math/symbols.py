@@ -1,10 +1,10 @@
-"""Characters and names of mathematics, and what TeX calls them."""
+"""Tables of mathematical characters and names with their TeX commands."""
 
 from __future__ import annotations
 
 import unicodedata
 
-#: Functions that have a command of their own.
+#: Functions with a TeX command of their own: "sin" is \sin.
 FUNCTIONS = frozenset(
     ("arccos", "arcsin", "arctan", "arg", "cos", "cosh", "cot", "coth", "csc", "deg", "det", "dim", "exp", "gcd",
      "hom", "inf", "injlim", "ker", "lg", "lim", "liminf", "limsup", "ln", "log", "max", "min", "Pr", "projlim",
@@ -69,7 +69,7 @@ _GREEK = {
     }.items()
 }
 
-#: Characters and their TeX, beside the Greek alphabet.
+#: {character: TeX}, including the Greek alphabet.
 SYMBOLS = _GREEK | {
     "−": "-",
     "∗": "*",
@@ -238,8 +238,10 @@ SYMBOLS = _GREEK | {
     "⌣": r"\smile",
 }
 
+#: Characters that take no space and are removed; an argument for `str.translate`.
 INVISIBLE = dict.fromkeys(map(ord, "\u2061\u2062\u2063\u2064\u200b\u200c\u200d\ufe00\ufeff"))
 
+#: {character above a base: TeX command}.
 ACCENTS = {
     "^": r"\hat", "ˆ": r"\hat", "̂": r"\hat", "~": r"\tilde", "˜": r"\tilde", "∼": r"\tilde", "̃": r"\tilde",
     "¯": r"\bar", "ˉ": r"\bar", "‾": r"\overline", "̄": r"\bar", "―": r"\overline", "→": r"\vec", "⃗": r"\vec",
@@ -247,22 +249,29 @@ ACCENTS = {
     "`": r"\grave", "˘": r"\breve", "ˇ": r"\check", "˚": r"\mathring", "⏞": r"\overbrace", "︷": r"\overbrace",
     "_": r"\overline", "←": r"\overleftarrow", "↔": r"\overleftrightarrow", "⏜": r"\overparen",
 }  # fmt: skip
+#: {accent command: command for a base of several characters}.
 WIDE = {r"\hat": r"\widehat", r"\tilde": r"\widetilde", r"\bar": r"\overline", r"\vec": r"\overrightarrow"}
+#: {character below a base: TeX command}.
 BELOW = {"_": r"\underline", "̲": r"\underline", "¯": r"\underline", "―": r"\underline", "‾": r"\underline",
           "⏟": r"\underbrace", "︸": r"\underbrace"}  # fmt: skip
+#: {arrow: TeX command of the arrow with a text above it}.
 STRETCHED_ARROWS = {"→": r"\xrightarrow", "⟶": r"\xrightarrow", "←": r"\xleftarrow", "⟵": r"\xleftarrow"}
-#: Operators whose scripts stand above and below.
+#: Operators whose scripts stand above and below them.
 LIMITS = frozenset("∑∏∐⋃⋂⨁⨂⋁⋀⨆∫∬∭∮")
+#: Functions whose scripts stand above and below them.
 LIMIT_NAMES = frozenset(
     ["lim", "liminf", "limsup", "max", "min", "sup", "inf", "gcd", "det", "Pr", "injlim", "projlim", "argmax", "argmin"]
 )
+#: {fences around a table: TeX environment}.
 MATRICES = {"()": "pmatrix", "[]": "bmatrix", "{}": "Bmatrix", "||": "vmatrix", "‖‖": "Vmatrix", "∥∥": "Vmatrix"}
+#: {value of MathML's mathvariant: TeX command}.
 VARIANTS = {
     "normal": r"\mathrm", "bold": r"\mathbf", "double-struck": r"\mathbb", "script": r"\mathcal",
     "bold-script": r"\mathcal", "fraktur": r"\mathfrak", "bold-fraktur": r"\mathfrak", "monospace": r"\mathtt",
     "sans-serif": r"\mathsf", "bold-italic": r"\boldsymbol", "bold-sans-serif": r"\mathsf", "italic": "",
     "-tex-calligraphic": r"\mathcal", "-tex-mathit": r"\mathit",
 }  # fmt: skip
+#: (prefix of a character's Unicode name, TeX command): MATHEMATICAL BOLD CAPITAL A is \mathbf{A}.
 _UNICODE_VARIANTS = (
     ("MATHEMATICAL BOLD ITALIC", r"\boldsymbol"), ("MATHEMATICAL BOLD SCRIPT", r"\mathcal"),
     ("MATHEMATICAL BOLD FRAKTUR", r"\mathfrak"), ("MATHEMATICAL BOLD", r"\mathbf"), ("MATHEMATICAL ITALIC", ""),
@@ -270,19 +279,20 @@ _UNICODE_VARIANTS = (
     ("BLACK-LETTER", r"\mathfrak"), ("MATHEMATICAL DOUBLE-STRUCK", r"\mathbb"), ("DOUBLE-STRUCK", r"\mathbb"),
     ("MATHEMATICAL SANS-SERIF", r"\mathsf"), ("MATHEMATICAL MONOSPACE", r"\mathtt"),
 )  # fmt: skip
+#: {bracket: TeX after \left or \right}.
 FENCES = {"(": "(", ")": ")", "[": "[", "]": "]", "{": r"\{", "}": r"\}", "|": "|", "∣": "|", "‖": r"\|", "∥": r"\|",
            "⟨": r"\langle", "⟩": r"\rangle", "⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil",
            "/": "/", "": ".", "〈": r"\langle", "〉": r"\rangle"}  # fmt: skip
 OPENING = frozenset("([{⟨⌊⌈〈")
 CLOSING = frozenset(")]}⟩⌋⌉〉")
 
-
+#: {notation of MathML's menclose: TeX command}.
 ENCLOSED = {"box": r"\boxed", "diagonalstrike": r"\cancel", "radical": r"\sqrt", "top": r"\overline",
              "bottom": r"\underline", "horizontalstrike": r"\sout"}  # fmt: skip
 
 
 def letters(text: str) -> str:
-    """Characters as TeX: symbols by name, styled letters with their alphabet."""
+    """Text as TeX: symbols by their commands, styled letters with their alphabet, such as \\mathbf{A}."""
     parts = []
     for character in text.translate(INVISIBLE):
         if character in SYMBOLS:
@@ -295,6 +305,7 @@ def letters(text: str) -> str:
 
 
 def _styled(character: str) -> str:
+    """A character that is neither ASCII nor a known symbol, as TeX."""
     name = unicodedata.name(character, "")
     plain = unicodedata.normalize("NFKC", character)
     if plain == character or not name:
@@ -307,7 +318,7 @@ def _styled(character: str) -> str:
 
 
 def join(parts: list[str]) -> str:
-    """Concatenate, with a blank where a command's name would swallow the next letter."""
+    """Concatenate pieces of TeX, with a blank between a command and a letter: "\\alpha" and "x" give "\\alpha x"."""
     text = ""
     for part in parts:
         if not part:
@@ -319,6 +330,7 @@ def join(parts: list[str]) -> str:
 
 
 def _ends_in_command(text: str) -> bool:
+    """Whether TeX ends in a command without braces, such as "\\alpha"."""
     end = len(text)
     while end and text[end - 1].isalpha() and text[end - 1].isascii():
         end -= 1

@@ -1,4 +1,4 @@
-"""The first tables of the mathematics pipeline: pages with mathematics, their text, and what other extractors lose."""
+"""First tables of the mathematics pipeline: pages with formulas, their texts, a comparison with other extractors."""
 
 from __future__ import annotations
 
@@ -15,32 +15,46 @@ from nemotron_assets.table.columns import (
 )
 from nemotron_assets.table.schema import Column, Table
 
-WARC_FILE = Column("warc_file", "string", "file the page came in, as in snapshots.pages")
+WARC_FILE = Column("warc_file", "string", "path of the WARC file in the crawl, or short name of the ingested file")
 
 CANDIDATE_PAGES = Table(
     "math",
     "candidate_pages",
-    "Pages that write mathematics: found by their markup among the snapshot's pages, or named by a URL list and "
-    "fetched from the crawl (Nemotron-CC-Math §2).",
+    "Pages with formulas: detected by their markup among the snapshot's pages, or named by a URL list and fetched from "
+    "the crawl (Nemotron-CC-Math §2).",
     (
         ID,
         PARENTS,
         SNAPSHOT,
         WARC_FILE,
-        Column("warc_offset", "int64", "first byte of the record in the file, as in snapshots.pages"),
-        Column("warc_length", "int64", "bytes of the record in the file"),
+        Column(
+            "warc_offset",
+            "int64",
+            "offset of the record in the file, in bytes; for Parquet and JSON lines the row number, from 0",
+        ),
+        Column(
+            "warc_length", "int64", "length of the record in the file, in bytes; 0 for rows of Parquet and JSON lines"
+        ),
         URL,
         HOST,
         FETCHED_AT,
-        Column("mime", "string", "media type, as in snapshots.pages"),
-        Column("charset", "string", "encoding of the bytes, by its WHATWG name"),
         Column(
-            "score", "float64", "evidence of mathematics in the markup, 0 to 1; candidates.py says how it is counted"
+            "mime", "string", "media type, such as text/html; recognised from the bytes if the declared one is generic"
         ),
-        Column("signals", "list[string]", "kinds of markup found, the strongest first"),
-        Column("lists", "list[string]", "URL lists of the recipe that name the page"),
-        Column("fetched", "bool", "whether the page was fetched because of a list; else it stands in snapshots.pages"),
-        Column("html", "binary", "the body's bytes, not yet decoded to text"),
+        Column("charset", "string", "character encoding of the bytes by its WHATWG name, such as utf-8"),
+        Column("score", "float64", "evidence in the page's markup that it has formulas, 0 (none) to 1"),
+        Column(
+            "signals",
+            "list[string]",
+            "kinds of markup found that hint at formulas, such as mathml, katex or dollars, the strongest first",
+        ),
+        Column("lists", "list[string]", "names of the recipe's URL lists that have the page; empty if no list has it"),
+        Column(
+            "fetched",
+            "bool",
+            "true if the page was fetched from the crawl because a list has it; false if it is in snapshots.pages",
+        ),
+        Column("html", "binary", "body of the response, as bytes in the encoding of the column charset"),
         CONTENT_HASH,
     ),
     partition_by="snapshot",
@@ -51,7 +65,7 @@ CANDIDATE_PAGES = Table(
 RENDERED = Table(
     "math",
     "rendered",
-    "Candidate pages as text: formulas as TeX between $…$ and $$…$$, code in fenced blocks, laid out by Lynx "
+    "Pages with formulas as text laid out by Lynx, with formulas as TeX between $…$ or $$…$$ and code in fenced blocks "
     "(Nemotron-CC-Math §2).",
     (
         ID,
@@ -62,16 +76,25 @@ RENDERED = Table(
         HOST,
         FETCHED_AT,
         LANGUAGE,
-        Column("language_score", "float64", "the detector's confidence, 0 to 1"),
-        Column("title", "string", "the page's <title>, at most 500 characters", nullable=True),
-        Column("text", "string", "the page's text with $…$ and $$…$$ formulas and fenced code blocks"),
+        Column("language_score", "float64", "confidence of the language detector, 0 to 1"),
+        Column("title", "string", "the page's <title>, at most 500 characters; null if it has none", nullable=True),
+        Column("text", "string", "the page's text, with formulas as $…$ or $$…$$ and code in fenced blocks"),
         CHARACTERS,
-        Column("formulas", "int32", "formulas in the text"),
-        Column("display_formulas", "int32", "those of them that stand on lines of their own"),
-        Column("code_blocks", "int32", "fenced code blocks in the text"),
-        Column("encodings", "list[string]", "how the page wrote its formulas, the most frequent first; see markup.py"),
-        Column("encoding_counts", "list[int32]", "formulas in each of the encodings"),
-        Column("layout", "string", "what laid the page out: lynx, or plain or notebook, which need no browser"),
+        Column("formulas", "int32", "number of formulas in the text"),
+        Column("display_formulas", "int32", "number of formulas on a line of their own, written $$…$$"),
+        Column("code_blocks", "int32", "number of fenced code blocks in the text"),
+        Column(
+            "encodings",
+            "list[string]",
+            "how the page writes its formulas, the most frequent way first: delimited, dollars, environment, script, "
+            "mathml, annotation, image, katex, mathjax, attribute or asciimath",
+        ),
+        Column("encoding_counts", "list[int32]", "number of formulas written in each way, in the order of encodings"),
+        Column(
+            "layout",
+            "string",
+            "what laid the text out: lynx (the text browser), plain (plain text or Markdown) or notebook (Jupyter)",
+        ),
         CONTENT_HASH,
     ),
     partition_by="snapshot",
@@ -82,20 +105,32 @@ RENDERED = Table(
 EXTRACTION_EXAMPLES = Table(
     "math",
     "extraction_examples",
-    "The same pages read by several extractors, formula by formula. The HTML report of the asset shows them side by "
-    "side.",
+    "How many formulas of a page each of several extractors keeps: one row per page and extractor. The HTML report of "
+    "the asset shows the texts side by side.",
     (
         ID,
         PARENTS,
         SNAPSHOT,
         URL,
-        Column("extractor", "string", "ours, trafilatura, resiliparse, justext or lynx"),
-        Column("text", "string", "what it made of the page, cut at the recipe's max_characters"),
-        Column("wanted", "int32", "formulas of the page: the truth's where it is known, else ours"),
-        Column("kept", "int32", "those that stand in the whole text as TeX between delimiters, each once"),
-        Column("output", "int32", "formulas between delimiters in the whole text"),
-        Column("lost", "list[string]", "the formulas that are missing, normalised, at most the recipe's max_lost"),
-        Column("truth", "bool", "whether the page's formulas are known; else they are taken from ours"),
+        Column(
+            "extractor",
+            "string",
+            "extractor that read the page: ours (this pipeline), trafilatura, resiliparse, justext or lynx",
+        ),
+        Column("text", "string", "the extractor's text of the page, cut at math.examples.max_characters of the recipe"),
+        Column(
+            "wanted",
+            "int32",
+            "number of formulas of the page: the known ones if truth is true, else those in the text of ours",
+        ),
+        Column("kept", "int32", "number of the page's formulas that the whole text has as TeX between delimiters"),
+        Column("output", "int32", "number of formulas between delimiters in the whole text, right or wrong"),
+        Column(
+            "lost",
+            "list[string]",
+            "formulas of the page that the text lacks, as normalised TeX; at most math.examples.max_lost of the recipe",
+        ),
+        Column("truth", "bool", "true if the page's formulas are known; false if they are taken from the text of ours"),
     ),
     partition_by="snapshot",
     parents=("snapshots.pages",),

@@ -1,7 +1,8 @@
-"""TeX formulas as sequences of tokens: comparing them whatever their notation, and finding them in text.
+"""Finds TeX formulas in text and compares them independently of notation.
 
-Two formulas are *the same* when their normal forms are: spacing, sizes and grouping that a reader does not see are
-gone, synonyms have one name, scripts stand in one order. Nothing is executed or expanded.
+Two formulas are *the same* if their normal forms are equal. A normal form has no spacing, sizes and grouping that a
+reader does not see, one name for each synonym, and scripts in a fixed order. No macro is expanded and nothing is
+executed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from nemotron_assets.math.symbols import FUNCTIONS
 
 _TOKEN = re.compile(r"\\(?:[A-Za-z]+\*?|.)|[^\s\\]", re.DOTALL)
 
-#: Commands that only space, size or place.
+#: Commands that change only spacing, size or position.
 _SILENT = frozenset(
     (r"\,", r"\;", r"\:", r"\!", r"\>", r"\left", r"\right", r"\big", r"\Big", r"\bigg", r"\Bigg", r"\bigl",
      r"\bigr", r"\Bigl", r"\Bigr", r"\biggl", r"\biggr", r"\Biggl", r"\Biggr", r"\bigm", r"\Bigm", r"\middle",
@@ -25,6 +26,7 @@ _SILENT = frozenset(
      r"\mathrel", r"\mathbin", r"\mathop", r"\mathord", r"\mathopen", r"\mathclose", r"\mathpunct", r"\mathinner",
      r"\/", "~", "\\ ", "\\\n")
 )  # fmt: skip
+#: {command or character: the command with the same meaning that stands in normal forms}.
 _SYNONYMS = {
     r"\le": r"\leq", r"\ge": r"\geq", r"\ne": r"\neq", r"\rightarrow": r"\to", r"\gets": r"\leftarrow",
     r"\dots": r"\ldots", r"\cdots": r"\ldots", r"\dotsc": r"\ldots", r"\dotsb": r"\ldots", r"\dotsm": r"\ldots",
@@ -47,6 +49,7 @@ _SYNONYMS = {
     "−": "-", "–": "-", "×": r"\times", "·": r"\cdot", "≤": r"\leq", "≥": r"\geq", "≠": r"\neq", "∞": r"\infty",
     "→": r"\to", "’": "'", "′": "'", "…": r"\ldots", "∈": r"\in", "π": r"\pi", "α": r"\alpha", "β": r"\beta",
 }  # fmt: skip
+#: {environment: the environment with the same meaning that stands in normal forms}.
 _ENVIRONMENTS = {
     "align": "aligned", "align*": "aligned", "alignat": "aligned", "alignat*": "aligned", "aligned": "aligned",
     "split": "aligned", "gathered": "aligned", "gather": "aligned", "gather*": "aligned", "eqnarray": "aligned",
@@ -54,10 +57,10 @@ _ENVIRONMENTS = {
     "equation*": "aligned", "displaymath": "aligned", "math": "aligned", "array": "matrix", "smallmatrix": "matrix",
     "dcases": "cases", "matrix*": "matrix", "pmatrix*": "pmatrix", "bmatrix*": "bmatrix",
 }  # fmt: skip
-#: Environments a reader does not see.
-_UNSEEN = frozenset({"aligned", "matrix"})
+#: Environments that add nothing a reader sees, such as brackets; they are left out of normal forms.
+_INVISIBLE = frozenset({"aligned", "matrix"})
 
-#: Commands whose arguments are groups; braces after any other command only group.
+#: Commands that take arguments in braces. After any other command, braces only group.
 _WITH_ARGUMENTS = frozenset(
     (r"\frac", r"\sqrt", r"\binom", r"\overset", r"\underset", r"\stackrel", r"\overbrace", r"\underbrace",
      r"\hat", r"\tilde", r"\bar", r"\vec", r"\dot", r"\ddot", r"\acute", r"\grave", r"\breve", r"\check",
@@ -70,13 +73,14 @@ MAX_TOKENS = 20_000
 
 
 def tokens(tex: str) -> list[str]:
-    """The TeX tokens of a formula, without blanks and comments."""
+    """The TeX tokens of a formula, without blanks and comments; at most `MAX_TOKENS`."""
     without_comments = re.sub(r"(?<!\\)%[^\n]*\n?", "", tex)
     return _TOKEN.findall(without_comments)[:MAX_TOKENS]
 
 
 def normal_form(tex: str) -> str:
-    """The formula's normal form: its tokens joined by blanks. Equal for formulas that say the same."""
+    """The normal form of a formula: tokens joined by blanks. It is equal for formulas that a reader sees as the same:
+    "x^{2}_i" and "x_{i}^2"."""
     return " ".join(_normalised(tokens(undelimited(tex))))
 
 
@@ -90,6 +94,7 @@ def undelimited(tex: str) -> str:
 
 
 def _normalised(found: list[str]) -> list[str]:
+    """The tokens of the normal form, from the tokens of a formula."""
     words: list[str] = []
     i = 0
     while i < len(found):
@@ -100,25 +105,25 @@ def _normalised(found: list[str]) -> list[str]:
             i = after
             if token == r"\begin" and "".join(name) in ("array", "alignat", "alignat*", "alignedat", "tabular"):
                 _, i = _group(found, i)
-            if environment not in _UNSEEN:
+            if environment not in _INVISIBLE:
                 words.append(f"{token}{{{environment}}}")
             continue
         if token in (r"\label", r"\tag", r"\tag*", r"\hspace", r"\hspace*", r"\vspace", r"\kern", r"\color", r"\ref"):
             _, i = _group(found, i + 1)
             continue
         if token in _SILENT or token in ("&", "$", r"\(", r"\)"):
-            # A dot after \left or \right stands for no fence at all.
+            # A dot after \left or \right means that there is no bracket.
             i += 2 if token in (r"\left", r"\right") and found[i + 1 : i + 2] == ["."] else 1
             continue
         token = _SYNONYMS.get(token, token)
         if token:
             words.append(token)
         i += 1
-    return _scripts_in_order(_named(_without_groups(words)))
+    return _scripts_in_order(_with_named_functions(_without_groups(words)))
 
 
 def _group(found: list[str], start: int) -> tuple[list[str], int]:
-    """The tokens of the {…} that starts at `start`, and the place after it; nothing if there is none."""
+    """(tokens of the {…} that starts at `start`, index after it); ([], `start`) if no group starts there."""
     if start >= len(found) or found[start] != "{":
         return [], start
     depth = 0
@@ -130,9 +135,9 @@ def _group(found: list[str], start: int) -> tuple[list[str], int]:
 
 
 def _without_groups(words: list[str]) -> list[str]:
-    """Without braces, but with scripts and arguments of more than one token kept together by a mark.
+    """Tokens without braces, except around scripts and arguments of more than one token.
 
-    Braces around everything, around single tokens and around nothing disappear, so that {x}_{i} and x_i are one.
+    "{x}_{i}" becomes "x_i", while "x_{ij}" keeps its braces.
     """
     result: list[str] = []
     stack: list[int] = []
@@ -144,7 +149,7 @@ def _without_groups(words: list[str]) -> list[str]:
             start = stack.pop()
             inside = result[start + 1 :]
             before = result[start - 1] if start else ""
-            is_argument = before in ("^", "_", "}") or before in _WITH_ARGUMENTS or _second_argument(result, start)
+            is_argument = before in ("^", "_", "}") or before in _WITH_ARGUMENTS or _is_second_argument(result, start)
             if len(inside) <= 1 or not is_argument:
                 result[start:] = inside
             else:
@@ -154,13 +159,13 @@ def _without_groups(words: list[str]) -> list[str]:
     return [word for word in result if word not in ("\\\\",)]
 
 
-def _second_argument(words: list[str], start: int) -> bool:
-    """Whether a group follows a first argument of one token, as in \\frac 1 {2 x}."""
+def _is_second_argument(words: list[str], start: int) -> bool:
+    """Whether the group at `start` is a second argument after a first one of one token, as in \\frac 1 {2 x}."""
     return start >= 2 and words[start - 2] in (r"\frac", r"\binom", r"\overset", r"\underset", r"\stackrel")
 
 
-def _named(words: list[str]) -> list[str]:
-    """Operator names spelled out in upright letters as the commands they are; n \\choose k as \\binom."""
+def _with_named_functions(words: list[str]) -> list[str]:
+    """Tokens with commands for the functions that are spelled in upright letters: \\mathrm{sin} becomes \\sin."""
     result: list[str] = []
     i = 0
     while i < len(words):
@@ -176,7 +181,7 @@ def _named(words: list[str]) -> list[str]:
 
 
 def _scripts_in_order(words: list[str]) -> list[str]:
-    """x^{a}_{b} as x_{b}^{a}; primes behind scripts, ^{'} as '."""
+    """Tokens with scripts in a fixed order: x^{a}_{b} becomes x_{b}^{a}, f'_k becomes f_k', and f^{'} becomes f'."""
     result: list[str] = []
     i = 0
     while i < len(words):
@@ -184,7 +189,7 @@ def _scripts_in_order(words: list[str]) -> list[str]:
             after = i
             while after < len(words) and words[after] == "'":
                 after += 1
-            if words[after : after + 1] == ["_"]:  # f'_k is f_k'
+            if words[after : after + 1] == ["_"]:  # f'_k becomes f_k'
                 below, end = _script(words, after)
                 result += below + words[i:after]
                 i = end
@@ -211,6 +216,7 @@ def _scripts_in_order(words: list[str]) -> list[str]:
 
 
 def _script(words: list[str], start: int) -> tuple[list[str], int]:
+    """(tokens of the script whose ^ or _ stands at `start`, index after it)."""
     if words[start + 1 : start + 2] == ["{"]:
         inside, end = _group(words, start + 1)
         return [words[start], "{", *inside, "}"], end
@@ -219,7 +225,7 @@ def _script(words: list[str], start: int) -> tuple[list[str], int]:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A formula standing in a text between delimiters; `start` and `end` include them."""
+    """A formula in a text. `tex` is without delimiters; `start` and `end` are offsets in the text and include them."""
 
     tex: str
     display: bool
@@ -231,17 +237,17 @@ _FENCE = re.compile(r"^(`{3,}|~{3,})(.*)$", re.MULTILINE)
 
 
 def code_spans(text: str) -> list[tuple[int, int]]:
-    """The places of a text's fenced code blocks; one that is not closed is none."""
+    """(start, end) of the fenced code blocks of a text. A fence that is not closed starts no block."""
     spans, opened, fence = [], -1, ""
-    marks = list(_FENCE.finditer(text))
-    # Fences that are never closed must not hide what follows: the last line of each kind closes the last block.
-    last = {}
-    for mark in marks:
+    fences = list(_FENCE.finditer(text))
+    # An opening fence counts only if a closing fence of its kind follows: otherwise it would hide the rest of the text.
+    last_closing = {}
+    for mark in fences:
         if not mark[2].strip():
-            last[mark[1]] = mark.start()
-    for mark in marks:
+            last_closing[mark[1]] = mark.start()
+    for mark in fences:
         if not fence:
-            if last.get(mark[1], -1) > mark.start() and "`" not in mark[2]:
+            if last_closing.get(mark[1], -1) > mark.start() and "`" not in mark[2]:
                 opened, fence = mark.start(), mark[1]
         elif mark[1] == fence and not mark[2].strip():
             spans.append((opened, mark.end()))
@@ -259,11 +265,11 @@ def without_code(text: str) -> str:
 
 
 def find(text: str) -> Iterator[Found]:
-    """The delimited formulas of a text, in order; fenced code blocks are passed over."""
+    """Yield the formulas between delimiters in a text, in order; fenced code blocks are skipped."""
 
     def accept(span: Span) -> bool:
-        # A dollar opens before something that is no blank and closes after something that is none and before no
-        # digit, as Pandoc reads it: "costs $5 or $10" holds no formula.
+        # As in Pandoc, an opening dollar sign stands before a non-blank. A closing one stands behind a non-blank and
+        # not before a digit: "costs $5 or $10" has no formula.
         inside = span.inside
         if span.kind == "environment" or not inside.strip() or "\n\n" in inside.replace("\r", ""):
             return False

@@ -1,4 +1,4 @@
-"""What is known of the embedded sample: which pages have formulas, and which. For checks, examples and benchmarks."""
+"""Ground truth of the embedded sample: its pages with formulas, and the formulas. For checks, examples, benchmarks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from resources.crawl import SAMPLE
 
 @dataclass(frozen=True)
 class DetectorScores:
-    """How the detector did on pages whose formulas are known."""
+    """The detector on pages whose formulas are known. `true`: pages with formulas; `found`: candidates; `missed`: URLs
+    of pages with formulas that are not candidates; `wrong`: URLs of candidates without formulas."""
 
     true: int
     found: int
@@ -23,24 +24,27 @@ class DetectorScores:
 
     @property
     def recall(self) -> float:
+        """The share of the pages with formulas that are candidates."""
         return 1 - len(self.missed) / self.true if self.true else 1.0
 
     @property
     def precision(self) -> float:
+        """The share of the candidates that have formulas."""
         return 1 - len(self.wrong) / self.found if self.found else 1.0
 
 
 def pages_with_formulas() -> Iterator[dict]:
-    """The sample's pages with formulas: snapshot, url, also (other places of the same page), encodings, tex."""
+    """The sample's pages with formulas, with the keys snapshot, url, also ([snapshot, url] of copies of the page),
+    encodings ({encoding: formulas}) and tex ([encoding, TeX] of every formula)."""
     yield from _lines("math.jsonl.gz")
 
 
 def formulas_of(snapshot: str) -> dict[str, list[tuple[str, str]]]:
-    """{address: [(encoding, TeX)]} of a snapshot's pages in the sample."""
+    """{url: [(encoding, TeX)]} of the sample's pages with formulas in a snapshot."""
     found = {}
     for page in pages_with_formulas():
-        for place, url in [(page["snapshot"], page["url"]), *page["also"]]:
-            if place == snapshot:
+        for page_snapshot, url in [(page["snapshot"], page["url"]), *page["also"]]:
+            if page_snapshot == snapshot:
                 found[url] = [(encoding, tex) for encoding, tex in page["tex"]]
     return found
 
@@ -48,16 +52,17 @@ def formulas_of(snapshot: str) -> dict[str, list[tuple[str, str]]]:
 def detector_scores(
     snapshot: str, pages: pl.LazyFrame, candidates: pl.LazyFrame, min_score: float
 ) -> DetectorScores | None:
-    """Scores of the candidates (url, score) among a snapshot's pages (url); None for a snapshot nothing is known of."""
+    """Score the candidates (url, score) of a snapshot's pages (url). None if the sample does not have the snapshot."""
     known = {page["url"]: page["formulas"] > 0 for page in _lines("pages.jsonl.gz") if page["snapshot"] == snapshot}
     if not known:
         return None
-    there = set(pages.select("url").collect()["url"]) & known.keys()
-    true = {url for url in there if known[url]}
-    found = set(candidates.filter(pl.col("score") >= min_score).select("url").collect()["url"]) & there
+    present = set(pages.select("url").collect()["url"]) & known.keys()
+    true = {url for url in present if known[url]}
+    found = set(candidates.filter(pl.col("score") >= min_score).select("url").collect()["url"]) & present
     return DetectorScores(len(true), len(found), sorted(true - found), sorted(found - true))
 
 
 def _lines(name: str) -> Iterator[dict]:
+    """The objects of a file of JSON lines in the sample's truth folder."""
     with gzip.open(SAMPLE / "truth" / name, "rt", encoding="utf-8") as lines:
         yield from map(json.loads, lines)

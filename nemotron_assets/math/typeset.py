@@ -1,8 +1,8 @@
-"""Formulas as MathJax, KaTeX and MathML elements carry them: the TeX they keep, else what their layout shows.
+"""Reads formulas from elements of MathJax, KaTeX and MathML: the TeX that they keep, else what their layout shows.
 
-MathJax and KaTeX leave an invisible copy for screen readers, a script, or an attribute with the source; where a page
-keeps none of them (saved pages, output switched to glyphs only), the boxes of the layout are read back: they mirror
-MathML by their names, or by where they stand.
+MathJax and KaTeX leave the source of a formula in a script or an attribute, or an invisible copy for screen readers.
+Some pages have none of these: saved pages, or output with glyphs only. Then the boxes of the layout are converted back
+to MathML, by their names or by their positions.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _TOKENS = frozenset(("mi", "mn", "mo", "mtext", "ms"))
 
 
 def has_class(element: Element | None, name: str) -> bool:
-    """Whether an element has a class."""
+    """Whether an element has a class; False for None."""
     return element is not None and name in (element.get("class") or "").split()
 
 
 def script_formula(element: Element) -> Formula | None:
-    """The formula in a <script> for MathJax; None for any other script."""
+    """The formula in a <script type="math/…"> for MathJax; None for any other script."""
     kind = (element.get("type") or "").casefold().replace(" ", "")
     if not kind.startswith("math/"):
         return None
@@ -43,7 +43,7 @@ def script_formula(element: Element) -> Formula | None:
 
 
 def parsed_mathml(markup: str) -> Element | None:
-    """The <math> element of markup that stands in a script or an attribute."""
+    """The first <math> element of markup that stands in a script or an attribute; None if it has none."""
     parser = lxml.etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
     try:
         root = lxml.etree.fromstring(markup.encode("utf-8", "replace"), parser)
@@ -53,7 +53,7 @@ def parsed_mathml(markup: str) -> Element | None:
 
 
 def mathml_formula(element: Element | None, display: bool = False) -> Formula | None:
-    """A <math> element: its TeX annotation or alternative text, else converted."""
+    """The formula of a <math> element: its TeX annotation or alternative text, else its MathML converted to TeX."""
     if element is None:
         return None
     display = display or element.get("display") == "block" or element.get("mode") == "display"
@@ -68,6 +68,7 @@ def mathml_formula(element: Element | None, display: bool = False) -> Formula | 
 
 
 def _node(element: Element, depth: int = 0) -> Node:
+    """A MathML element as a `Node`."""
     tag = element.tag.rpartition(":")[2] if isinstance(element.tag, str) else ""
     if depth > MAX_DEPTH:
         return Node(tag, text="".join(element.itertext()))
@@ -81,8 +82,8 @@ def _node(element: Element, depth: int = 0) -> Node:
 
 
 def mathjax_formula(element: Element) -> Formula | None:
-    """Output of MathJax 3 and 4 (<mjx-container>), or of version 2 without its script: the TeX where it is kept, the
-    assistive MathML, else the boxes of the glyphs. None where only text can be read."""
+    """The formula in output of MathJax 3 and 4 (<mjx-container>), or of version 2 without its script: from TeX in an
+    attribute, else from MathML for screen readers, else from the boxes of the glyphs. None if there is none of them."""
     display = element.get("display") in ("true", "block") or "isplay" in (element.get("class") or "")
     for name in ("data-tex", "data-original", "data-latex"):
         holder = element if element.get(name) else None
@@ -104,12 +105,14 @@ def mathjax_formula(element: Element) -> Formula | None:
 
 
 def _attribute(element: Element, name: str) -> str:
+    """The attribute of an element, or of the first element inside that has it; "" if none has it."""
     holder = element if element.get(name) else element.find(f".//*[@{name}]")
     return "" if holder is None else holder.get(name)
 
 
 def _name(element: Element) -> str:
-    """What a box of MathJax's output stands for: the tag of version 3, the class of version 2, the attribute of SVG."""
+    """The MathML name of a box of MathJax's output, such as "mfrac"; "" if it has none. It stands in the tag (version
+    3), the class (version 2) or the attribute data-mml-node (SVG)."""
     tag = element.tag
     if not isinstance(tag, str):
         return ""
@@ -123,11 +126,14 @@ def _name(element: Element) -> str:
     return ""
 
 
+#: Boxes without content: lines, struts and copies.
 _SKIPPED = frozenset(
     ("surd", "spacer", "line", "strut", "nstrut", "dstrut", "tstrut", "mark", "assistive-mml", "vsize", "mspace",
      "none", "annotation", "stretchy-v", "delim-v")
 )  # fmt: skip
+#: Boxes that only place their content.
 _LAYOUT = frozenset(("row", "frac", "dbox", "dtable", "box", "itable", "table", "cell", "stack", "sqrt", ""))
+#: {name of a box: the role of its content}.
 _ROLES = {
     "sup": "above", "over": "above", "sub": "below", "under": "below", "num": "first", "numerator": "first",
     "den": "second", "denominator": "second", "script": "script", "base": "base", "op": "base", "root": "index",
@@ -136,7 +142,7 @@ _SCRIPTED = {"msup", "msub", "msubsup", "mover", "munder", "munderover"}
 
 
 def _glyph_node(element: Element, depth: int = 0) -> Node:
-    """Boxes of MathJax's HTML output as the MathML they mirror."""
+    """A box of MathJax's HTML output as MathML."""
     name = _name(element)
     if depth > MAX_DEPTH or name in _TOKENS or name in ("c", "char", "utext"):
         return Node(name if name in _TOKENS else "mtext" if depth > MAX_DEPTH else "mi", text=_glyphs(element))
@@ -172,7 +178,7 @@ def _glyph_node(element: Element, depth: int = 0) -> Node:
 
 
 def _find_roles(element: Element, name: str, roles: dict[str, list[Element]], depth: int) -> None:
-    """The boxes of an element by role, also those inside boxes that only place them."""
+    """Add the boxes of an element to `roles` by their role, also boxes inside boxes that only place their content."""
     for child in element:
         inner = _name(child)
         if role := _ROLES.get(inner):
@@ -182,7 +188,7 @@ def _find_roles(element: Element, name: str, roles: dict[str, list[Element]], de
 
 
 def _rows(nodes: Iterable[Node]) -> Iterator[Node]:
-    """The rows of a table, out of the boxes around them."""
+    """Yield the rows of a table; the boxes around them are left out."""
     for node in nodes:
         if node.tag in ("mtr", "mlabeledtr"):
             yield node
@@ -191,7 +197,7 @@ def _rows(nodes: Iterable[Node]) -> Iterator[Node]:
 
 
 def _glyphs(element: Element) -> str:
-    """The characters of a token: as text, or as code points in classes (mjx-c1D465) and attributes of glyphs."""
+    """The characters of a token. They stand there as text, or as code points in classes (mjx-c1D465) and attributes."""
     parts = []
     for part in element.iter():
         if not isinstance(part.tag, str) or part.tag in ("svg", "defs"):
@@ -204,6 +210,7 @@ def _glyphs(element: Element) -> str:
 
 
 def _character(code: str) -> str:
+    """The character of a hexadecimal code point; "" for an invalid one."""
     try:
         number = int(code, 16)
     except ValueError:
@@ -212,7 +219,8 @@ def _character(code: str) -> str:
 
 
 def _svg_node(element: Element, depth: int = 0) -> Node:
-    """Groups of MathJax's SVG output as MathML: what stands higher or lower tells scripts and fractions apart."""
+    """A group of MathJax's SVG output as MathML. The heights of its parts tell superscripts from subscripts, and
+    numerators from denominators."""
     name = _name(element)
     if depth > MAX_DEPTH or name in _TOKENS:
         return Node(name if name in _TOKENS else "mtext", text=_glyphs(element))
@@ -240,6 +248,7 @@ def _svg_node(element: Element, depth: int = 0) -> Node:
 
 
 def _height(group: Element) -> float:
+    """The vertical position of an SVG group, from its transform; 0 if it has none."""
     found = re.search(r"translate\(\s*-?[\d.]{1,20}[ ,]+(-?[\d.]{1,20})", group.get("transform") or "")
     try:
         return float(found[1]) if found else 0.0
@@ -251,7 +260,7 @@ def _height(group: Element) -> float:
 
 
 def katex_formula(element: Element, display: bool) -> Formula | None:
-    """KaTeX output: the TeX of its MathML, else the boxes of its HTML. None where there is neither."""
+    """The formula in output of KaTeX: from its MathML, else from the boxes of its HTML. None if it has neither."""
     math = next(element.iter("math"), None)
     found = mathml_formula(math, display)
     if found is None:
@@ -261,6 +270,7 @@ def katex_formula(element: Element, display: bool) -> Formula | None:
     return found and Formula(found.tex, found.display, "katex")
 
 
+#: Classes of boxes without content.
 _KATEX_SKIPPED = frozenset(
     ("strut", "pstrut", "mspace", "nulldelimiter", "vlist-s", "frac-line", "hide-tail", "overline-line",
      "underline-line", "arraycolsep", "vbox", "allowbreak", "newline", "katex-mathml", "tag", "eqn-num")
@@ -270,13 +280,15 @@ _KATEX_ALPHABETS = {
     "mathscr": "script", "mathfrak": "fraktur", "mathtt": "monospace", "mathsf": "sans-serif",
     "boldsymbol": "bold-italic", "textbf": "bold",
 }  # fmt: skip
-_PIECES = {
+#: {piece of a tall bracket: the bracket, or "" for a piece that adds nothing}.
+_BRACKET_PIECES = {
     "⎛": "(", "⎜": "", "⎝": "", "⎞": ")", "⎟": "", "⎠": "", "⎡": "[", "⎢": "", "⎣": "", "⎤": "]", "⎥": "", "⎦": "",
     "⎧": "{", "⎨": "", "⎩": "", "⎪": "", "⎫": "}", "⎬": "", "⎭": "",
 }  # fmt: skip
 
 
 def _katex_row(element: Element, depth: int) -> Node:
+    """The boxes in a box of KaTeX's HTML as a row."""
     if depth > MAX_DEPTH:
         return Node("mtext", text="".join(element.itertext()))
     nodes = [node for child in element if (node := _katex_node(child, depth + 1)) is not None]
@@ -284,7 +296,7 @@ def _katex_row(element: Element, depth: int) -> Node:
 
 
 def _katex_node(element: Element, depth: int) -> Node | None:
-    """One box of KaTeX's HTML; None for one that only takes up space."""
+    """A box of KaTeX's HTML as MathML; None for a box that only takes up space."""
     classes = set((element.get("class") or "").split())
     if element.tag != "span" or classes & _KATEX_SKIPPED:
         return None
@@ -309,7 +321,7 @@ def _katex_node(element: Element, depth: int) -> Node | None:
         return _katex_limits(element, depth)
     if "delimsizing" in classes:
         text = "".join(element.itertext()).replace("\u200b", "")
-        whole = "".join(_PIECES.get(character, character) for character in text)
+        whole = "".join(_BRACKET_PIECES.get(character, character) for character in text)
         return Node("mo", {"fence": "true"}, [], "".join(dict.fromkeys(whole.strip())))
     if "text" in classes:
         return Node("mtext", text="".join(element.itertext()))
@@ -319,6 +331,7 @@ def _katex_node(element: Element, depth: int) -> Node | None:
 
 
 def _katex_token(text: str, classes: set[str]) -> Node | None:
+    """A box of text: an identifier, a number or an operator; None for an empty one."""
     text = text.replace("\u200b", "")
     if not text.strip():
         return None
@@ -330,7 +343,8 @@ def _katex_token(text: str, classes: set[str]) -> Node | None:
 
 
 def _stack(element: Element) -> list[tuple[float, Element]]:
-    """(height above the base line, box) of the boxes stacked in the first vertical list of an element, top first."""
+    """(height above the base line in em, box) of the boxes in the first vertical list of an element, from top to
+    bottom."""
     column = next((e for e in element.iter("span") if (e.get("class") or "").split() == ["vlist"]), None)
     found = []
     for box in column if column is not None else ():
@@ -342,6 +356,7 @@ def _stack(element: Element) -> list[tuple[float, Element]]:
 
 
 def _style(element: Element, name: str) -> float:
+    """A length of an element's style, in em; 0 if it has none."""
     value = re.search(rf"(?:^|[;\s]){name}\s*:\s*(-?[\d.]{{1,12}})em", element.get("style") or "")
     try:
         return float(value[1]) if value else 0.0
@@ -350,11 +365,12 @@ def _style(element: Element, name: str) -> float:
 
 
 def _is_empty(box: Element) -> bool:
-    """Whether a box has a line or a drawing, but no character."""
+    """Whether a box has no characters: a line or a drawing."""
     return not "".join(box.itertext()).replace("\u200b", "").strip()
 
 
 def _katex_scripts(element: Element, scripts: Element, depth: int) -> Node:
+    """A base with its superscript and subscript."""
     boxes = [(height, _katex_row(box, depth)) for height, box in _stack(scripts) if not _is_empty(box)]
     nodes = [node for child in element if child is not scripts and (node := _katex_node(child, depth + 1))]
     base = Node("mrow", {}, nodes)
@@ -366,6 +382,7 @@ def _katex_scripts(element: Element, scripts: Element, depth: int) -> Node:
 
 
 def _katex_fraction(element: Element, fraction: Element, depth: int) -> Node:
+    """A fraction with the boxes around it; without a line it is a binomial."""
     boxes = _stack(fraction)
     lined = any(has_class(line, "frac-line") for _, box in boxes for line in box)
     parts = [_katex_row(box, depth) for _, box in boxes if not any(has_class(e, "frac-line") for e in box)]
@@ -376,6 +393,7 @@ def _katex_fraction(element: Element, fraction: Element, depth: int) -> Node:
 
 
 def _katex_table(element: Element, depth: int) -> Node:
+    """A table, which KaTeX writes column by column."""
     columns = [column for column in element if (column.get("class") or "").startswith("col-align")]
     cells = [[_katex_row(box, depth) for _, box in _stack(column)] for column in columns]
     rows = [
@@ -386,6 +404,7 @@ def _katex_table(element: Element, depth: int) -> Node:
 
 
 def _katex_accent(element: Element, classes: set[str], depth: int) -> Node:
+    """A base with an accent, or a line above or below it."""
     base, mark = Node("mrow"), "¯" if "overline" in classes else "_" if "underline" in classes else "^"
     for _, box in _stack(element):
         body = next((e for e in box.iter("span") if has_class(e, "accent-body")), None)
@@ -399,6 +418,7 @@ def _katex_accent(element: Element, classes: set[str], depth: int) -> Node:
 
 
 def _katex_limits(element: Element, depth: int) -> Node:
+    """An operator with limits above and below it."""
     boxes = [box for _, box in _stack(element)]
     at = next((i for i, box in enumerate(boxes) if any(has_class(e, "mop") for e in box.iter("span"))), 0)
     rows = [_katex_row(box, depth) for box in boxes]

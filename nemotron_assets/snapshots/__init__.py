@@ -1,1 +1,1 @@
-"""Common Crawl snapshots and own data, as pages: every WARC record gets a defined fate, every page its place."""
+"""Reads Common Crawl snapshots and own files into web pages: each page has its place, each WARC record its fate."""

@@ -1,8 +1,8 @@
-"""When snapshots are looked for: a sensor that notices new ones, a schedule for regular ingestion.
+"""Looks for new snapshots: a sensor that notices them, and a schedule for ingestion at fixed times.
 
-Both request the same two things: the catalogue, and the pages of every snapshot of the recipe's window that has none.
-The window and its limits are the recipe's, so that nothing ever starts downloading more.
-For a source on the network the sensor starts stopped: a person switches it on.
+Both request the same two things: the catalogue, and the pages of every snapshot in the recipe's window that has no
+pages yet. The recipe sets the window and its limits, so that no more than the window is ever downloaded. For a source
+on the network the sensor starts stopped: a person must switch it on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ fetch_pages = dg.define_asset_job(
 
 
 def _missing(instance: dg.DagsterInstance, offered: list[str]) -> list[str]:
-    """The offered snapshots that have no pages yet and that no run is fetching."""
+    """The offered snapshots that have no pages and whose pages no run is fetching now."""
     present = instance.get_materialized_partitions(PAGES.asset_key)
     return [snapshot for snapshot in offered if snapshot not in present and not _is_running(instance, snapshot)]
 
@@ -56,15 +56,15 @@ def _requests(new: list[str], state: str) -> list[dg.RunRequest]:
 def new_snapshots(
     context: dg.SensorEvaluationContext, crawl: dg.ResourceParam[Crawl]
 ) -> dg.SensorResult | dg.SkipReason:
-    """Finds snapshots of the recipe's window in collinfo.json that are not in the lake, and requests their pages."""
+    """Finds snapshots in the recipe's window that collinfo.json lists and the lake lacks, and requests their pages."""
     try:
         offered = [snapshot.id for snapshot in crawl.window()]
     except CrawlError as error:
-        return dg.SkipReason(f"the source cannot be read now: {error}")
+        return dg.SkipReason(f"the crawl's source cannot be read now: {error}")
     state = hashlib.sha256(json.dumps(offered).encode()).hexdigest()[:16]
     new = _missing(context.instance, offered)
     if not new and context.cursor == state:
-        return dg.SkipReason(f"nothing new among {len(offered)} snapshots of the window")
+        return dg.SkipReason(f"nothing new among the {len(offered)} snapshots in the recipe's window")
     return dg.SensorResult(
         run_requests=_requests(new, state),
         dynamic_partitions_requests=[snapshot_partitions.build_add_request(new)] if new else [],
@@ -76,11 +76,12 @@ def new_snapshots(
 def regular_ingestion(
     context: dg.ScheduleEvaluationContext, crawl: dg.ResourceParam[Crawl]
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """Refreshes the catalogue and fetches what is new, at the recipe's times; for those who prefer a clock."""
+    """Refreshes the catalogue and requests the pages of new snapshots, at the times that the recipe sets. Use it
+    instead of the sensor to ingest at fixed times."""
     try:
         offered = [snapshot.id for snapshot in crawl.window()]
     except CrawlError as error:
-        return dg.SkipReason(f"the source cannot be read now: {error}")
+        return dg.SkipReason(f"the crawl's source cannot be read now: {error}")
     new = _missing(context.instance, offered)
     register(context.instance, new)
     return _requests(new, context.scheduled_execution_time.isoformat())

@@ -1,4 +1,4 @@
-"""What the source offers as rows of `snapshots.catalog`, and which snapshots are partitions of the lake."""
+"""Lists the snapshots that the source offers (rows of `snapshots.catalog`) and makes them partitions of the lake."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def catalog_rows(crawl: Crawl, lake: Lakehouse) -> pa.Table:
-    """One row per snapshot of the source and per data set ingested by hand."""
+    """Rows of `snapshots.catalog`: one per snapshot of the source, and one per data set ingested by `nemotron
+    ingest`."""
     import polars as pl
     import pyarrow as pa
 
@@ -30,7 +31,7 @@ def catalog_rows(crawl: Crawl, lake: Lakehouse) -> pa.Table:
             "name": s.name,
             "from_date": s.from_date,
             "to_date": s.to_date,
-            "source": shown_source(crawl),
+            "source": source_without_credentials(crawl),
             "in_window": s.id in wanted,
             "warc_files": len(crawl.warc_paths(s.id)) if s.id in wanted else None,
         }
@@ -54,7 +55,7 @@ def catalog_rows(crawl: Crawl, lake: Lakehouse) -> pa.Table:
 
 
 def register(instance: dg.DagsterInstance, names: list[str]) -> list[str]:
-    """Make snapshots partitions of the lake; returns those that were none before."""
+    """Make snapshots partitions of the lake; returns the names of the partitions that are new."""
     known = set(instance.get_dynamic_partitions(snapshot_partitions.name))
     new = [name for name in names if name not in known]
     if new:
@@ -62,8 +63,8 @@ def register(instance: dg.DagsterInstance, names: list[str]) -> list[str]:
     return new
 
 
-def shown_source(crawl: Crawl) -> str:
-    """The source for tables and logs: without user, password or query."""
+def source_without_credentials(crawl: Crawl) -> str:
+    """The crawl's source for tables and logs: its URL without user, password and query, or a folder as it is."""
     from urllib.parse import urlsplit
 
     if "://" not in crawl.source:

@@ -1,8 +1,9 @@
-"""Which character encoding a page is really in.
+"""Finds out which character encoding a page is really in.
 
-The order of evidence is that of the WHATWG encoding standard (byte order mark, HTTP header, `<meta>`), but a
-declaration is believed only as long as the bytes do not contradict it: servers often declare a default that the page
-does not follow. What remains undeclared is UTF-8 when it is valid UTF-8, else detected from the bytes.
+Evidence is tried in the order of the WHATWG encoding standard: byte order mark, HTTP header, `<meta>`. A declared
+encoding is not used if the bytes contradict it, because servers often declare a default that the page does not follow.
+A page without a declared encoding is UTF-8 if its bytes are valid UTF-8; otherwise the encoding is detected from the
+bytes.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from dataclasses import dataclass
 import chardet
 from resiliparse.parse.encoding import map_encoding_to_html5
 
-#: Bytes of a page searched for `<meta charset>`; browsers look at 1,024, real pages often need more.
+#: Bytes of a page that are searched for `<meta charset>`. Browsers search 1,024; many real pages need more.
 META_WINDOW = 4096
-#: Bytes given to statistical detection.
+#: Bytes of a page from which its encoding is detected.
 DETECT_WINDOW = 65_536
-#: A declared multi-byte encoding is contradicted when more than this share of the non-ASCII text cannot be decoded.
+#: The bytes contradict a declared multi-byte encoding if more than this share of the non-ASCII text cannot be decoded.
 MAX_UNDECODABLE = 0.1
 
-#: Python codec that resiliparse maps a label to -> (WHATWG name, Python codec that decodes what browsers decode).
+#: {Python codec that resiliparse maps a label to: (WHATWG name, Python codec that decodes the bytes as browsers do)}.
 _NAMES = {
     "utf-8": ("utf-8", "utf-8"),
     "utf-16-le": ("utf-16le", "utf-16-le"),
@@ -55,8 +56,8 @@ _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16le"), (b"\xfe\xff", "u
 
 @dataclass(frozen=True, slots=True)
 class Charset:
-    """A decision: WHATWG `name`, the evidence that won (`source`: bom, header, meta, content or default) and whether
-    it goes against what the page or its server declared."""
+    """The encoding of a page: its WHATWG `name`, the evidence for it (`source`: bom, header, meta, content or default),
+    and whether it is `corrected`, that is, differs from what the page or its server declared."""
 
     name: str
     source: str
@@ -65,7 +66,7 @@ class Charset:
 
 @functools.lru_cache(maxsize=4096)
 def standard_name(label: str | None) -> str | None:
-    """The WHATWG name (lower case) of an encoding label such as "latin1" or "x-sjis"; None for one it does not know."""
+    """The WHATWG name (lower case) of an encoding label: "latin1" is "windows-1252". None for an unknown label."""
     if not label:
         return None
     label = label.strip(" \t\r\n\f\"';").lower()
@@ -74,7 +75,8 @@ def standard_name(label: str | None) -> str | None:
 
 
 def declared_in_markup(body: bytes) -> str | None:
-    """The label that `<meta>` or the XML declaration names in the first `META_WINDOW` bytes, comments left out."""
+    """The label that `<meta>` or the XML declaration names in the first `META_WINDOW` bytes, comments left out; or
+    None."""
     head = body[:META_WINDOW]
     if b"<!--" in head:
         head = _COMMENT.sub(b"", head)
@@ -91,12 +93,12 @@ def decide(body: bytes, header: str | None) -> Charset:
     declared, source = standard_name(header), "header"
     markup = None
     if declared is None or declared != "utf-8":
-        markup = _standard_markup(body)
+        markup = _standard_name_in_markup(body)
         if declared is None:
             declared, source = markup, "meta"
 
     if body.isascii():
-        # One byte is searched for first: far faster than two, and hardly any page has it.
+        # The search for one byte comes first: it is far faster than the search for two, and few pages have the byte.
         if declared != "iso-2022-jp" and b"\x1b" in body and b"\x1b$" in body and _undecodable(body, "iso2022_jp") == 0:
             return Charset("iso-2022-jp", "content", corrected=declared is not None)
         if declared in ("utf-16le", "utf-16be") and b"\0" not in body[:META_WINDOW]:
@@ -109,7 +111,7 @@ def decide(body: bytes, header: str | None) -> Charset:
     if valid_utf8:
         return Charset("utf-8", "content", corrected=declared is not None)
     if source == "header":
-        markup = markup or _standard_markup(body)
+        markup = markup or _standard_name_in_markup(body)
         if markup and markup != declared and _plausible(body, markup, valid_utf8):
             return Charset(markup, "meta", corrected=declared is not None)
     detected = standard_name(chardet.detect(body[:DETECT_WINDOW])["encoding"])
@@ -119,18 +121,19 @@ def decide(body: bytes, header: str | None) -> Charset:
 
 
 def decode(body: bytes, name: str) -> str:
-    """The text of a page in the encoding `decide` named; what cannot be decoded becomes U+FFFD, a BOM is dropped."""
+    """The text of a page in the encoding that `decide` named. Undecodable bytes become U+FFFD; a byte order mark is
+    removed."""
     return body.decode(_CODECS[name], "replace").removeprefix("\ufeff")
 
 
-def _standard_markup(body: bytes) -> str | None:
+def _standard_name_in_markup(body: bytes) -> str | None:
     name = standard_name(declared_in_markup(body))
-    # A label that could be read byte by byte cannot be UTF-16: the standard takes it for UTF-8.
+    # Markup that names UTF-16 was itself read byte by byte, so the page is not UTF-16: the standard says UTF-8.
     return "utf-8" if name in ("utf-16le", "utf-16be") else name
 
 
 def _is_utf8(body: bytes) -> bool:
-    """Whether the bytes are UTF-8; a character cut off at the very end is forgiven."""
+    """Whether the bytes are valid UTF-8; the last character may be cut off."""
     try:
         body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -146,12 +149,13 @@ def _plausible(body: bytes, name: str, valid_utf8: bool) -> bool:
         return not valid_utf8 and _undecodable(body, _CODECS[name]) <= MAX_UNDECODABLE and b"\0" in body[:META_WINDOW]
     if name in _MULTI_BYTE:
         return _undecodable(body, _CODECS[name]) <= (0 if valid_utf8 else MAX_UNDECODABLE)
-    # Every byte string is valid in a single-byte encoding, and hardly any such text is also valid UTF-8.
+    # Every byte string is valid in a single-byte encoding, and text in such an encoding is hardly ever valid UTF-8.
     return not valid_utf8
 
 
 def _undecodable(body: bytes, codec: str) -> float:
+    """The share of the non-ASCII characters in the first `DETECT_WINDOW` bytes that cannot be decoded."""
     text = body[:DETECT_WINDOW].decode(codec, "replace")
     foreign = sum(character > "\x7f" for character in text)
-    # One U+FFFD at the end is the window's cut.
+    # One U+FFFD at the end comes from a character that the window cuts in two.
     return (text.count("\ufffd") - text.endswith("\ufffd")) / foreign if foreign else 0.0

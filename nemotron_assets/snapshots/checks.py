@@ -1,4 +1,4 @@
-"""Checks of the pages: there are some, few records are broken, and no two rows have the same id."""
+"""Checks of a snapshot's pages: it has pages, no two pages share an id, and few records are broken."""
 
 import dagster as dg
 
@@ -22,7 +22,7 @@ def unique_page_ids(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePar
 
     ids = lake.read(PAGES, context.partition_key).scan().select("id")
     rows, distinct = ids.select(pl.len(), pl.col("id").n_unique().alias("distinct")).collect(engine="streaming").row(0)
-    return dg.AssetCheckResult(passed=rows == distinct, metadata={"pages": rows, "doubled": rows - distinct})
+    return dg.AssetCheckResult(passed=rows == distinct, metadata={"pages": rows, "duplicate_ids": rows - distinct})
 
 
 @table_check(
@@ -31,8 +31,8 @@ def unique_page_ids(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePar
 def broken_records(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """The share of malformed or damaged records and of broken files is within the recipe's limit; also shows the
-    fate of every record and the hosts with the most pages."""
+    """The share of broken records (malformed, damaged, or files that cannot be read) is within the recipe's limit. The
+    metadata also show how many records had each fate, and the hosts with the most pages."""
     from nemotron_assets.snapshots.report import broken_share, fates, fates_table, hosts_table
 
     counts = fates(lake.read(RECORDS, context.partition_key))

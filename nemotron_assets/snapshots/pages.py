@@ -1,7 +1,7 @@
-"""A snapshot's files as parts of `snapshots.pages`, each with the counts of its records' fates.
+"""Makes `snapshots.pages` file by file, and counts the fates of each file's records in `snapshots.records`.
 
-Every file is parsed once; its pages are one commit, its counts the next. A file whose counts are missing, because a run
-was killed between the two, is parsed again and replaces both.
+Every file is parsed once. Its pages are one commit, and its counts are the next. If a run is killed between the two
+commits, the counts are missing: then the next run parses the file again and replaces its pages and counts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _SCHEMA = PAGES.arrow_schema()
 
 
 def limits_of(recipe: PagesRecipe) -> warc.Limits:
-    """The recipe's `pages` section as the parser wants it."""
+    """The recipe's `pages` section as limits of the parser."""
     return warc.Limits(
         max_body=int(recipe.max_html_mb * (1 << 20)),
         mimes=tuple(recipe.mimes),
@@ -64,7 +64,7 @@ def page_batch(pages: list[warc.Page], snapshot: str, file: str) -> pa.RecordBat
 
 
 def _binary(values: list[bytes]) -> pa.LargeBinaryArray:
-    """Bodies as one array, copied once: `pa.array` grows its buffer step by step and copies it each time."""
+    """Bodies as one array. They are copied once, while `pa.array` copies its buffer each time the buffer grows."""
     ends = np.cumsum([0, *map(len, values)], dtype=np.int64)
     return pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), len(values), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))]
@@ -74,13 +74,14 @@ def _binary(values: list[bytes]) -> pa.LargeBinaryArray:
 def snapshot_parts(
     snapshot: str, recipe: PagesRecipe, crawl: Crawl, lake: Lakehouse, run_id: str, log: Callable[[str], None]
 ) -> Parts:
-    """The parts of one partition of `snapshots.pages`: the files named to `nemotron ingest`, or the crawl's."""
+    """The parts of one partition of `snapshots.pages`: one per file that `nemotron ingest` named, or per WARC file of
+    the crawl."""
     files = _SnapshotFiles(snapshot, recipe, crawl, lake, run_id, log)
     return Parts(files.parts(), beside=(RECORDS,), rejects=files.rejects)
 
 
 class _SnapshotFiles:
-    """One run over a snapshot's files."""
+    """One run over the files of a snapshot."""
 
     def __init__(self, snapshot, recipe, crawl, lake, run_id, log) -> None:
         self.snapshot, self.limits, self.crawl, self.lake = snapshot, limits_of(recipe), crawl, lake
@@ -90,28 +91,28 @@ class _SnapshotFiles:
 
     def parts(self) -> Iterator[Part]:
         files = self._files()
-        counted = self._counted()
+        counted = self._counted_states()
         for file, content, make in files:
             state = self._state(counted.get(file), content)
             yield Part(file, state, make)
-            # Here the part is committed. (Not inside `make`: delta-rs cannot write while it is pulling from it.)
+            # The part is committed now. `make` cannot store the counts: delta-rs does not write while it reads from it.
             if file in self.counts:
                 self._store_counts(file, state, self.counts.pop(file))
         for file in counted.keys() - {file for file, _, _ in files}:
             self._store_counts(file, "", warc.Counts())
 
     def _files(self) -> list[tuple[str, str, Callable[[], Iterator[pa.RecordBatch]]]]:
-        """(name, fingerprint, what makes its pages) of every file of the snapshot."""
+        """(name, fingerprint, function that yields its pages) of every file of the snapshot."""
         ingested = self.lake.read(INGESTED, self.snapshot).scan().sort("file").collect().to_dicts()
         if ingested:
             return [(row["file"], row["fingerprint"], lambda row=row: self._ingested(row)) for row in ingested]
         paths = self.crawl.warc_paths(self.snapshot)
         chosen = paths[: self.crawl.max_warc_files]
-        self.log(f"{self.snapshot}: {len(chosen)} of {len(paths)} WARC files")
+        self.log(f"{self.snapshot}: reading {len(chosen)} of {len(paths)} WARC files")
         return [(path, self._fingerprint(path), lambda path=path: self._crawled(path)) for path in chosen]
 
-    def _counted(self) -> dict[str, tuple[str, bool]]:
-        """{file: (the state it was counted in, whether it was broken)}."""
+    def _counted_states(self) -> dict[str, tuple[str, bool]]:
+        """{file: (its state when its records were counted, whether the file was broken)}."""
         import polars as pl
 
         broken = (pl.col("fate") == "broken_file").any()
@@ -120,9 +121,8 @@ class _SnapshotFiles:
         return {file: (state, is_broken) for file, state, is_broken in rows.iter_rows()}
 
     def _state(self, counted: tuple[str, bool] | None, content: str) -> str:
-        """The fingerprint of a part: the one it was counted with if nothing changed since, else a new one.
-
-        A file without counts (a run was killed between the two commits) and a file that was broken are read again.
+        """The fingerprint of a part, as "content#run id": the stored one if the file has counts, was not broken and has
+        not changed; else a new one, so that the file is read again.
         """
         if counted and not counted[1] and counted[0].rpartition("#")[0] == content:
             return counted[0]
@@ -137,10 +137,10 @@ class _SnapshotFiles:
     def _crawled(self, path: str) -> Iterator[pa.RecordBatch]:
         try:
             with self.crawl.open(path) as stream:
-                yield from self._parse(path, warc.WarcFile(stream, self.limits, self._reject_in(path)))
+                yield from self._parse(path, warc.WarcFile(stream, self.limits, self._broken_record_handler(path)))
         except Unavailable as problem:
             if not self.crawl.alive():
-                raise  # the source is gone, not the file: nothing is given up, the next run goes on here
+                raise  # the source does not answer at all: no file is marked as broken, and the next run goes on here
             self._broken_file(path, problem)
         except (Missing, Oversized, warc.NotWarc) as problem:
             self._broken_file(path, problem)
@@ -148,19 +148,19 @@ class _SnapshotFiles:
     def _ingested(self, row: dict) -> Iterator[pa.RecordBatch]:
         place, file = Path(row["path"]), row["file"]
         if file_fingerprint(place) != row["fingerprint"]:
-            raise CrawlError(f"{place} has changed since it was ingested: run `nemotron ingest` again")
+            raise CrawlError(f"{place} has changed since `nemotron ingest` named it: run `nemotron ingest` again")
         if row["format"] == "warc":
             try:
                 with place.open("rb") as stream:
-                    yield from self._parse(file, warc.WarcFile(stream, self.limits, self._reject_in(file)))
+                    yield from self._parse(file, warc.WarcFile(stream, self.limits, self._broken_record_handler(file)))
             except warc.NotWarc as problem:
                 self._broken_file(file, problem)
             return
-        source = RowFile(place, row, self.limits, self._reject_in(file))
+        source = RowFile(place, row, self.limits, self._broken_record_handler(file))
         try:
             yield from self._parse(file, source)
         except (OSError, EOFError, zlib.error, pa.ArrowException) as problem:
-            # What was read before the damage is kept; rows after it cannot be found.
+            # The rows before the damage are kept; the rows after it cannot be found.
             self._broken_file(file, problem, source.counts)
 
     def _parse(self, file: str, source: warc.WarcFile | RowFile) -> Iterator[pa.RecordBatch]:
@@ -168,7 +168,8 @@ class _SnapshotFiles:
             yield page_batch(pages, self.snapshot, file)
         self.counts[file] = source.counts
 
-    def _reject_in(self, file: str) -> warc.OnBroken:
+    def _broken_record_handler(self, file: str) -> warc.OnBroken:
+        """A function that puts a broken record of a file into the quarantine."""
         return lambda offset, fate, detail: self.rejects.add(
             Reject(row_id(PAGES.full_name, self.snapshot, file, offset), fate, f"{file} at {offset}: {detail}")
         )

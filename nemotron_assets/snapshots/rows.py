@@ -1,7 +1,7 @@
-"""Own data that is no WARC file: Parquet and JSON lines with a text or an HTML column, as pages.
+"""Reads Parquet and JSON-lines files with a column of text or HTML into pages.
 
-Text becomes a page of media type text/plain in UTF-8, so that every later step treats it like any other page. A row
-without usable content gets a fate like a WARC record does. Files are streamed; lines and rows are bounded.
+A row of text becomes a page of media type text/plain in UTF-8, which every later step treats like any other page. A row
+without usable content gets a fate, like a WARC record. Files are streamed, and the length of a line is bounded.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from typing import Any, BinaryIO
 from nemotron_assets.snapshots import charset
 from nemotron_assets.snapshots.warc import Counts, Limits, OnBroken, Page, host_of, sha1_digest
 
-#: A JSON line may be this much longer than the largest page (escapes, other columns).
+#: A JSON line may be this many times longer than the largest body: it has escapes and other columns.
 _LINE_FACTOR = 8
 _URL_COLUMNS = ("url", "uri", "link")
 _TIME_COLUMNS = ("fetched_at", "date", "timestamp", "crawl_date")
 
 
 class BadColumn(ValueError):
-    """A column that the file does not have, or that holds neither text nor bytes; the message lists what there is."""
+    """The file lacks the column, or the column holds neither text nor bytes; the message says what the file has."""
 
 
 def columns_of(path: Path, format_: str, max_line: int = 64 << 20) -> list[str]:
-    """The column names of a file: the Parquet schema, or the keys of the first JSON line."""
+    """The column names of a file: those of the Parquet schema, or the keys of the first JSON line. Raises `BadColumn`
+    for a file that cannot be read."""
     if format_ == "parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -36,24 +37,24 @@ def columns_of(path: Path, format_: str, max_line: int = 64 << 20) -> list[str]:
         try:
             return pq.read_schema(path).names
         except (pa.ArrowInvalid, OSError) as error:
-            raise BadColumn(f"{path} is no readable Parquet file: {str(error).splitlines()[0]}") from error
+            raise BadColumn(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from error
     try:
         with open_lines(path) as stream:
             first = json.loads(stream.readline(max_line))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise BadColumn(f"{path} is no readable gzip file: {error}") from error
+        raise BadColumn(f"{path} is not a readable gzip file: {error}") from error
     except (ValueError, RecursionError) as error:
-        raise BadColumn(f"{path}: its first line is no JSON: {error}") from error
+        raise BadColumn(f"{path}: its first line is not JSON: {error}") from error
     if not isinstance(first, dict):
         raise BadColumn(f"{path}: its first line is a JSON {type(first).__name__}, not an object")
     return list(first)
 
 
 def check_column(path: Path, format_: str, column: str) -> None:
-    """Raise `BadColumn` unless the file has the column, with text or bytes in it."""
+    """Raise `BadColumn` unless the file has the column and, in Parquet, the column holds text or bytes."""
     names = columns_of(path, format_)
     if column not in names:
-        raise BadColumn(f"{path} has no column {column!r}; it has {', '.join(map(repr, names)) or 'none'}")
+        raise BadColumn(f"{path} has no column {column!r}; it has {', '.join(map(repr, names)) or 'no columns'}")
     if format_ == "parquet":
         import pyarrow.parquet as pq
 
@@ -63,14 +64,13 @@ def check_column(path: Path, format_: str, column: str) -> None:
 
 
 def open_lines(path: Path) -> BinaryIO:
-    """A JSON-lines file, decompressed if its name ends in .gz."""
+    """Open a JSON-lines file; it is decompressed if its name ends in .gz."""
     return gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb")
 
 
 class RowFile:
-    """One Parquet or JSON-lines file as a stream of pages; `counts` is complete when `batches` has ended.
-
-    `spec` is a row of `snapshots.ingested`. The offset of a page is its row number.
+    """One Parquet or JSON-lines file as a stream of pages. `spec` is the file's row of `snapshots.ingested`. The offset
+    of a page is its row number, from 0. `counts` is complete when `batches` has ended.
     """
 
     def __init__(self, path: Path, spec: dict, limits: Limits, on_broken: OnBroken) -> None:
@@ -81,7 +81,7 @@ class RowFile:
         self.ingested_at = spec["at"] if spec["at"].tzinfo else spec["at"].replace(tzinfo=UTC)
 
     def batches(self) -> Iterator[list[Page]]:
-        """The pages in file order, in lists bounded in rows and in bytes."""
+        """The pages in file order, in lists bounded in rows and in bytes of bodies."""
         batch: list[Page] = []
         size = 0
         for number, row in enumerate(self._parquet() if self.spec["format"] == "parquet" else self._jsonl()):
@@ -97,7 +97,8 @@ class RowFile:
             yield batch
 
     def _page(self, number: int, row: dict[str, Any] | str) -> Page | None:
-        """The page of a row, or None; the row is counted. A string is what is wrong with the row."""
+        """The page of a row, or None if it is not usable; counts the row. A string instead of a row says why the row
+        could not be parsed."""
         value = row.get(self.column) if isinstance(row, dict) else None
         if isinstance(row, str) or not isinstance(value, str | bytes | None):
             detail = row if isinstance(row, str) else f"column {self.column!r} holds a {type(value).__name__}"
@@ -113,7 +114,7 @@ class RowFile:
             return None
         url = self._first(row, (self.spec["url_column"],) if self.spec["url_column"] else _URL_COLUMNS)
         url = url if isinstance(url, str) and url else f"ingest:{self.spec['snapshot']}/{self.spec['file']}#{number}"
-        # A str was UTF-8 in the file, whatever its markup says; bytes are judged like a page without a header.
+        # Text was UTF-8 in the file, whatever its markup says. Bytes are treated like a page without an HTTP header.
         decision = charset.Charset("utf-8", "default") if isinstance(value, str) else charset.decide(body, None)
         self.counts.add("page", len(body))
         return Page(
@@ -132,6 +133,7 @@ class RowFile:
 
     @staticmethod
     def _first(row: dict[str, Any], names: tuple[str, ...]) -> Any:
+        """The first value that is not null among the named columns, or None."""
         return next((row[name] for name in names if row.get(name) is not None), None)
 
     def _parquet(self) -> Iterator[dict[str, Any]]:
@@ -144,6 +146,7 @@ class RowFile:
                 yield from batch.to_pylist()
 
     def _jsonl(self) -> Iterator[dict[str, Any] | str]:
+        """The rows of a JSON-lines file; a string, which says what is wrong, in place of a row that is not usable."""
         longest = self.limits.max_body * _LINE_FACTOR
         with open_lines(self.path) as stream:
             while line := stream.readline(longest):
@@ -151,20 +154,20 @@ class RowFile:
                     while rest := stream.readline(longest):
                         if rest.endswith(b"\n"):
                             break
-                    yield f"a line of more than {longest} bytes"
+                    yield f"the line has more than {longest} bytes"
                     continue
                 if line.isspace():
                     continue
                 try:
                     row = json.loads(line)
                 except (ValueError, RecursionError) as error:
-                    yield f"no JSON: {error}"
+                    yield f"the line is not JSON: {error}"
                     continue
-                yield row if isinstance(row, dict) else f"a JSON {type(row).__name__}, not an object"
+                yield row if isinstance(row, dict) else f"the line is a JSON {type(row).__name__}, not an object"
 
 
 def _time(value: Any) -> datetime | None:
-    """A time of the row, UTC; None when it has none that can be read."""
+    """A time of a row as a datetime with a time zone, UTC if the row names none; None if it cannot be read."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)

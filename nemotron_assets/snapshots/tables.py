@@ -1,4 +1,4 @@
-"""The tables of the snapshots: what the crawl offers, what was ingested by hand, the pages, and every record's fate."""
+"""Tables of the snapshots: the snapshots on offer, the files ingested by hand, the pages, the fates of all records."""
 
 from __future__ import annotations
 
@@ -8,34 +8,46 @@ from nemotron_assets.table.schema import Column, Table
 CATALOG = Table(
     "snapshots",
     "catalog",
-    "The crawl snapshots the source offers, and the data sets ingested by hand.",
+    "The crawl snapshots that the source offers, and the data sets ingested with `nemotron ingest`.",
     (
         ID,
         SNAPSHOT,
-        Column("name", "string", "the source's own name of the snapshot"),
-        Column("from_date", "timestamp", "first fetch of the snapshot", nullable=True),
-        Column("to_date", "timestamp", "last fetch of the snapshot", nullable=True),
-        Column("source", "string", "where it comes from: the recipe's source, or 'ingest'"),
-        Column("warc_files", "int64", "files of the snapshot; null for a snapshot outside the window", nullable=True),
-        Column("in_window", "bool", "whether the recipe's window takes it"),
+        Column("name", "string", "title of the snapshot at its source, such as 'December 2024 Index'"),
+        Column("from_date", "timestamp", "when the crawl of the snapshot began; null if unknown", nullable=True),
+        Column("to_date", "timestamp", "when the crawl of the snapshot ended; null if unknown", nullable=True),
+        Column(
+            "source", "string", "where the snapshot comes from: a folder or URL, 'sample', or 'ingest' for own data"
+        ),
+        Column(
+            "warc_files",
+            "int64",
+            "number of files of the snapshot; null for a snapshot outside the recipe's window",
+            nullable=True,
+        ),
+        Column("in_window", "bool", "true if the snapshot is in the recipe's window, so that its pages are read"),
     ),
 )
 
 INGESTED = Table(
     "snapshots",
     "ingested",
-    "Files named to `nemotron ingest`, and how each is read; the pages of such a snapshot are made from them.",
+    "Files named to `nemotron ingest`, and how to read each. The pages of an ingested snapshot are made from them.",
     (
         ID,
         SNAPSHOT,
-        Column("file", "string", "what the file is called in snapshots.pages.warc_file"),
-        Column("path", "string", "where it was when it was named"),
-        Column("format", "string", "warc, parquet or jsonl"),
-        Column("text_column", "string", "column with plain text; null when HTML is read", nullable=True),
-        Column("html_column", "string", "column with HTML; null when text is read", nullable=True),
-        Column("url_column", "string", "column with addresses; null for made-up ones", nullable=True),
-        Column("fingerprint", "string", "size and hash of the file's two ends"),
-        Column("at", "timestamp", "when it was named", volatile=True),
+        Column("file", "string", "short name of the file, by which snapshots.pages.warc_file refers to it"),
+        Column("path", "string", "absolute path of the file when it was ingested"),
+        Column("format", "string", "format of the file: warc, parquet or jsonl"),
+        Column("text_column", "string", "column that holds the plain text; null if HTML is read", nullable=True),
+        Column("html_column", "string", "column that holds the HTML; null if plain text is read", nullable=True),
+        Column(
+            "url_column",
+            "string",
+            "column that holds a page's address; null to use the column url, uri or link, or a made-up address",
+            nullable=True,
+        ),
+        Column("fingerprint", "string", "size of the file, and a hash of its first and last 64 KiB"),
+        Column("at", "timestamp", "when `nemotron ingest` named the file", volatile=True),
     ),
     partition_by="snapshot",
 )
@@ -48,20 +60,32 @@ PAGES = Table(
         ID,
         PARENTS,
         SNAPSHOT,
-        Column("url", "string", "address that was fetched"),
-        Column("host", "string", "host name of the address, lower case, without port"),
-        Column("fetched_at", "timestamp", "when it was fetched"),
-        Column("status", "int32", "HTTP status"),
-        Column("mime", "string", "media type, from the bytes where the declared one says nothing"),
-        Column("charset", "string", "encoding of the bytes, by its WHATWG name"),
-        Column("charset_source", "string", "evidence that decided the encoding: bom, header, meta, content or default"),
-        Column("html", "binary", "the body's bytes, not yet decoded to text"),
-        Column("payload_digest", "string", "SHA-1 of the payload as the WARC file writes it (sha1:BASE32)"),
+        Column("url", "string", "address from which the page was fetched"),
+        Column("host", "string", "host name of the address, lower case, without port; empty if it has none"),
+        Column("fetched_at", "timestamp", "when the page was fetched"),
+        Column("status", "int32", "HTTP status of the response; always 200"),
+        Column(
+            "mime", "string", "media type, such as text/html; recognised from the bytes if the declared one is generic"
+        ),
+        Column("charset", "string", "character encoding of the bytes by its WHATWG name, such as utf-8"),
+        Column(
+            "charset_source",
+            "string",
+            "evidence for the encoding: bom, header (HTTP), meta (markup), content (detected in the bytes) or default",
+        ),
+        Column("html", "binary", "body of the response, as bytes in the encoding of the column charset"),
+        Column("payload_digest", "string", "SHA-1 of the payload as the WARC file writes it: sha1: and base32"),
         CONTENT_HASH,
-        Column("warc_file", "string", "path of the file in the crawl, or name of the ingested file"),
-        Column("warc_offset", "int64", "first byte of the record in the file; row number for Parquet and JSON lines"),
-        Column("warc_length", "int64", "bytes of the record in the file; 0 for Parquet and JSON lines"),
-        Column("fate", "string", "page, or charset_corrected where the declared encoding was wrong"),
+        Column("warc_file", "string", "path of the WARC file in the crawl, or short name of the ingested file"),
+        Column(
+            "warc_offset",
+            "int64",
+            "offset of the record in the file, in bytes; for Parquet and JSON lines the row number, from 0",
+        ),
+        Column(
+            "warc_length", "int64", "length of the record in the file, in bytes; 0 for rows of Parquet and JSON lines"
+        ),
+        Column("fate", "string", "page, or charset_corrected if the bytes contradict the declared encoding"),
     ),
     partition_by="snapshot",
     part_by="warc_file",
@@ -70,15 +94,29 @@ PAGES = Table(
 RECORDS = Table(
     "snapshots",
     "records",
-    "What became of every record of every WARC file: counts per fate. The fates are explained in snapshots/warc.py.",
+    "How many records of each WARC file became pages, and how many did not and why: one row per file and fate.",
     (
         ID,
         SNAPSHOT,
-        Column("warc_file", "string", "path of the file in the crawl, or name of the ingested file"),
-        Column("fate", "string", "the one fate of these records"),
-        Column("records", "int64", "records"),
-        Column("bytes", "int64", "bytes of their bodies; of the file, for bytes that are no record"),
-        Column("state", "string", "what the file was when it was counted, and by which run", volatile=True),
+        Column("warc_file", "string", "path of the WARC file in the crawl, or short name of the ingested file"),
+        Column(
+            "fate",
+            "string",
+            "what became of the records: page, charset_corrected (both kept), other_record, revisit, malformed, "
+            "redirect, not_200, too_large, empty, not_html, truncated, damaged or broken_file",
+        ),
+        Column("records", "int64", "number of records of the file with this fate"),
+        Column(
+            "bytes",
+            "int64",
+            "bytes of the bodies of these records, as declared if not read; for damaged data, bytes in the file",
+        ),
+        Column(
+            "state",
+            "string",
+            "fingerprint of the file when its records were counted, then # and the run's id",
+            volatile=True,
+        ),
     ),
     partition_by="snapshot",
 )

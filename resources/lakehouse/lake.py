@@ -60,8 +60,9 @@ class Lakehouse(dg.ConfigurableIOManager):
         """Path or URL of a table."""
         return f"{self.root.rstrip('/')}/{table.schema}/{table.name}"
 
-    def open(self, table: Table) -> DeltaTable | None:
-        """The Delta table, or None if nothing was written yet. Raises `LakeError` for an incompatible older table."""
+    def open(self, table: Table, check: bool = True) -> DeltaTable | None:
+        """The Delta table, or None if nothing was written yet. Raises `LakeError` for an incompatible older table,
+        unless `check` is off, for what brings such a table up to date."""
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
@@ -71,8 +72,14 @@ class Lakehouse(dg.ConfigurableIOManager):
             delta = DeltaTable(self.path(table), storage_options=self.storage_options or None)
         except TableNotFoundError:
             return None
-        self._check_stored_schema(table, delta)
+        if check:
+            self._check_stored_schema(table, delta)
         return delta
+
+    @staticmethod
+    def stored_version(delta: DeltaTable) -> str:
+        """The schema version with which a table was written."""
+        return delta.metadata().configuration.get("nemotron.version", "1")
 
     def _check_stored_schema(self, table: Table, delta: DeltaTable) -> list[Column]:
         """The declared columns the stored table lacks, all nullable; anything else needs a migration."""
@@ -88,14 +95,15 @@ class Lakehouse(dg.ConfigurableIOManager):
         ]
         missing = [table.column(n) for n in declared if n not in stored]
         problems += [f"column {c.name!r} is missing there and must not be null" for c in missing if not c.nullable]
-        written = delta.metadata().configuration.get("nemotron.version", "1")
+        written = self.stored_version(delta)
         if written != str(table.version):
             problems.append(f"it has schema version {written}, this program writes version {table.version}")
         if problems:
             raise LakeError(
                 f"{self.path(table)} was written by another version of the lakehouse: {'; '.join(problems)}. "
-                f"Run `nemotron maintain --set-aside {table.full_name}` (the old table is kept beside it) and "
-                f"materialise {table.schema}/{table.name} again, or open the lake with the version that wrote it."
+                "Run `nemotron maintain --migrate`, which brings tables up to date where that is possible; else "
+                f"`nemotron maintain --set-aside {table.full_name}` (the old table is kept beside it) and materialise "
+                f"{table.schema}/{table.name} again, or open the lake with the version that wrote it."
             )
         return missing
 

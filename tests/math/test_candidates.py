@@ -1,4 +1,4 @@
-"""Candidate pages, their texts and the comparison of extractors, as Dagster makes them; URL lists over the loopback."""
+"""The assets of candidate pages, their texts and the comparison of extractors; URL lists against a local server."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(lake: Lakehouse, recipe, crawl: Crawl, *assets) -> dg.ExecuteInProcessRe
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
+def materialized(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         home = tmp_path_factory.mktemp("home")
         patch.setenv("NEMOTRON_HOME", str(home))
@@ -53,16 +53,16 @@ def house(tmp_path_factory):
         yield lake, recipe, crawl, run(lake, recipe, crawl, pages, *ASSETS), home
 
 
-def test_detector_on_the_sample(house):
-    *_, result, _ = house
+def test_detector_on_the_sample(materialized):
+    *_, result, _ = materialized
     evaluations = {e.check_name: e for e in result.get_asset_check_evaluations()}
     assert all(e.passed for e in evaluations.values())
     found = {name: value.value for name, value in evaluations["detector_finds_mathematics"].metadata.items()}
     assert found["recall"] >= 0.98 and found["precision"] >= 0.97 and found["pages_with_formulas"] > 70
 
 
-def test_rendered_pages(house):
-    lake, *_ = house
+def test_rendered_pages(materialized):
+    lake, *_ = materialized
     rows = lake.read(RENDERED, SNAPSHOT).scan().collect()
     known = lake.read(PAGES, SNAPSHOT).scan().select("id").collect()["id"]
     assert rows["parents"].list.first().is_in(known.implode()).all()
@@ -73,8 +73,8 @@ def test_rendered_pages(house):
     assert math_report.rendered(rows.lazy(), SNAPSHOT)["formulas"] == rows["formulas"].sum()
 
 
-def test_examples_keep_more_than_others(house):
-    lake, *_, home = house
+def test_examples_keep_more_than_others(materialized):
+    lake, *_, home = materialized
     rows = lake.read(EXTRACTION_EXAMPLES, SNAPSHOT).scan().collect()
     assert rows.height == 15 and rows["truth"].all() and rows["text"].str.len_chars().max() <= 500
     sums = dict(rows.group_by("extractor").agg(pl.col("kept").sum()).iter_rows())
@@ -82,8 +82,8 @@ def test_examples_keep_more_than_others(house):
     assert (home / "cache" / "reports" / f"extraction_examples-{SNAPSHOT}.html").stat().st_size > 5_000
 
 
-def test_running_again_changes_nothing(house):
-    lake, recipe, crawl, *_ = house
+def test_running_again_changes_nothing(materialized):
+    lake, recipe, crawl, *_ = materialized
     versions = [lake.read(table, SNAPSHOT).content() for table in (CANDIDATE_PAGES, RENDERED, EXTRACTION_EXAMPLES)]
     run(lake, recipe, crawl, *ASSETS)
     assert versions == [lake.read(t, SNAPSHOT).content() for t in (CANDIDATE_PAGES, RENDERED, EXTRACTION_EXAMPLES)]
@@ -131,7 +131,7 @@ def test_listed_pages_are_fetched_by_range(server, tmp_path):
         tmp_path / "more.jsonl"
     )
     pointers.with_columns(
-        # one that points into another snapshot, and one at nothing
+        # The first pointer leads into another snapshot, the second one to no record.
         warc_filename=pl.when(pl.int_range(pl.len()) == 0)
         .then(pl.lit("crawl-data/OTHER/x.warc.gz"))
         .otherwise("warc_filename"),
@@ -174,9 +174,9 @@ def test_a_list_that_cannot_be_used_says_why(tmp_path):
         Pointers(MathCandidates(lists=(UrlList(name="mine", path=str(tmp_path / "none.csv")),)), crawl, SNAPSHOT),
     ):
         pass
-    with pytest.raises(ListError, match=r"a\.txt is none of"):
+    with pytest.raises(ListError, match=r"a\.txt must end in one of \.parquet"):
         read("a.txt", "x")
-    with pytest.raises(ListError, match=r"neither a column url .* it has b"):
+    with pytest.raises(ListError, match=r"needs a column url.* it has b"):
         read("b.csv", "b\n1\n")
     with pytest.raises(ListError, match="cannot be read"):
         read("c.parquet", "no parquet")

@@ -1,4 +1,4 @@
-"""The guard of the clean-up: whatever a model answers, no formula and no code block of a page gets lost."""
+"""The guard of the clean-up: no formula and no code block of a page is lost, whatever a model answers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from nemotron_assets.math.clean import (
     chunks,
     code_blocks,
     judge,
+    lossless,
     lost,
     merge,
-    whole,
     without_boilerplate,
 )
 
@@ -37,7 +37,7 @@ def index(g, h):
 
 Because the cosets of the subgroup all have the same size, they cut the group into equal parts."""
 
-# -- texts as they come from pages, and answers as they come from models -----------------------------------------------
+# -- random pages and answers -----------------------------------------------------------------------------------------
 
 _words = st.sampled_from(
     [
@@ -132,9 +132,9 @@ def test_whatever_a_model_answers_nothing_is_lost(pair, truncated):
 def test_chunks_and_rules_lose_nothing(page, limit):
     parts = chunks(page, lambda texts: [len(text.split()) for text in texts], limit)
     merged = merge([by_rules(part).text for part in parts])
-    assert lost(page, whole(page, merged)) == 0
+    assert lost(page, lossless(page, merged)) == 0
     assert lost(page, without_boilerplate(page)) == 0
-    # Nothing but blank lines goes when a page is cut.
+    # Cutting a page removes only white space between its chunks.
     assert "".join("".join(parts).split()) == "".join(page.split())
 
 
@@ -148,11 +148,11 @@ def test_a_cap_cuts_between_blocks(page, most):
 
 def test_a_page_that_was_damaged_between_its_chunks_keeps_its_own_text():
     page = "Sums are taken of $x$ here, and this sentence ends."
-    assert whole(page, "Sums are taken.") == page
-    assert whole(page, "Sums: $x$") == "Sums: $x$"
+    assert lossless(page, "Sums are taken.") == page
+    assert lossless(page, "Sums: $x$") == "Sums: $x$"
 
 
-# -- what passes, what is put back, what falls ------------------------------------------------------------------------
+# -- answers that are kept, repaired and discarded --------------------------------------------------------------------
 
 
 def _answer(**changes: str) -> str:
@@ -173,20 +173,20 @@ NOTATION = {
 
 
 @pytest.mark.parametrize("change", NOTATION.values(), ids=NOTATION)
-def test_what_is_only_notation_passes(change):
+def test_another_notation_is_kept(change):
     made = judge(CHUNK, _answer(change=change), truncated=False, guard=GUARD)
     assert (made.outcome, made.restored) == ("kept", 0)
     assert "\\(" not in made.text and lost(CHUNK, made.text) == 0
 
 
-def test_what_was_changed_is_put_back_where_it_stood():
+def test_changed_formulas_and_code_are_put_back():
     answer = _answer(a=("[G : H]\\,|H|", "[G : H] + |H|"), b=("len(g) // len(h)", "len(g) / len(h)"))
     made = judge(CHUNK, answer, truncated=False, guard=GUARD)
     assert (made.outcome, made.restored, made.formulas) == ("restored", 2, 3)
     assert made.text == CHUNK
 
 
-FALLS = {
+DISCARDED = {
     "rules_dropped": [("$$|G| = [G : H]\\,|H|$$\n\n", "")],
     "rules_invented": [("Lagrange's theorem", "Penguins breed every winter while leopard seals patrol icy coasts "
                         "nearby and orcas hunt larger whales offshore")],
@@ -196,16 +196,16 @@ FALLS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("outcome", FALLS)
-def test_what_damages_the_text_falls_back_to_rules(outcome):
+@pytest.mark.parametrize("outcome", DISCARDED)
+def test_damaging_answers_are_discarded(outcome):
     made = judge(
-        CHUNK, _answer(**{str(n): change for n, change in enumerate(FALLS[outcome])}), truncated=False, guard=GUARD
+        CHUNK, _answer(**{str(n): change for n, change in enumerate(DISCARDED[outcome])}), truncated=False, guard=GUARD
     )
     assert made.outcome == outcome
-    assert made.text == CHUNK  # it has no boilerplate
+    assert made.text == CHUNK  # the rules remove nothing, because it has no navigation
 
 
-def test_a_formula_that_the_page_does_not_have_is_not_let_in():
+def test_invented_formulas_are_discarded():
     made = judge(CHUNK, CHUNK + "\n\nHence $e^{i\\pi} = -1$.", truncated=False, guard=GUARD)
     assert made.outcome == "rules_invented" and "pi" not in made.text
     plain = CHUNK + "\n\nIn the same way the number p + q is even."
@@ -216,20 +216,20 @@ def test_a_formula_that_the_page_does_not_have_is_not_let_in():
 @pytest.mark.parametrize(
     "around", ["Here is the cleaned text:\n\n{}", "Sure! Here's the text:\n{}", "```markdown\n{}\n```"]
 )
-def test_what_a_model_says_around_its_answer_goes(around):
+def test_text_around_the_answer_is_removed(around):
     text = "A set is open if every point of $U$ has a ball inside it."
     made = judge(text, around.format(text), truncated=False, guard=GUARD)
     assert (made.outcome, made.text) == ("kept", text)
 
 
-def test_no_content_is_believed_only_without_formulas():
+def test_no_content_is_accepted_only_without_formulas():
     assert judge("Home | Next | Up", f" {clean.NO_CONTENT.title()}. ", truncated=False, guard=GUARD).outcome == "empty"
     made = judge(CHUNK, clean.NO_CONTENT, truncated=False, guard=GUARD)
     assert made.outcome == "rules_dropped" and made.text == CHUNK
     assert judge(CHUNK, CHUNK, truncated=True, guard=GUARD).outcome == "rules_truncated"
 
 
-def test_rules_remove_navigation_and_keep_what_reads_like_a_page():
+def test_rules_remove_navigation_and_keep_content():
     page = f"Home\nNext\n\n* Index\n* Modules\n\n{CHUNK}\n\n© 2020 Somebody\n\nHome | Up"
     assert without_boilerplate(page) == CHUNK
     chinese = "首页\n\n设群的阶为有限数,则子群的阶整除群的阶。这个结论称为拉格朗日定理,它的证明用到陪集的概念。"

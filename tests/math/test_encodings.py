@@ -1,4 +1,4 @@
-"""Every way in which real systems write formulas, in pages as these systems make them."""
+"""Formulas in the markup of real systems: each is found once, as TeX."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def formulas(page: str) -> list[str]:
     return [tex.normal_form(piece.tex) for piece in prepare(page, "ab").pieces if isinstance(piece, Formula)]
 
 
-def same(*wanted: str) -> list[str]:
+def normal_forms(*wanted: str) -> list[str]:
+    """Normal forms of TeX formulas."""
     return [tex.normal_form(formula) for formula in wanted]
 
 
@@ -224,7 +225,7 @@ PAGES = {
 @pytest.mark.parametrize("name", PAGES)
 def test_each_formula_comes_out_once(name):
     page, wanted = PAGES[name]
-    assert formulas(f"<html><body><h1>Title</h1>{page}<p>End.</p></body></html>") == same(*wanted)
+    assert formulas(f"<html><body><h1>Title</h1>{page}<p>End.</p></body></html>") == normal_forms(*wanted)
 
 
 @pytest.mark.parametrize(
@@ -243,5 +244,5 @@ def test_each_formula_comes_out_once(name):
         "<span class='tex'>T<sub>E</sub>X</span> is a program",
     ],
 )
-def test_prose_is_no_formula(prose):
+def test_prose_is_not_a_formula(prose):
     assert formulas(f"<p>{prose}</p>") == []

@@ -1,4 +1,4 @@
-"""MathML to TeX: whatever elements a page has, no letter is lost and nothing but TeX comes out."""
+"""MathML to TeX: no letter is lost, whatever elements a page has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nemotron_assets.math import mathml
 from nemotron_assets.math.mathml import Node, to_tex
 
-# The elements that are known, and names that a page may make up: those of the converter's own methods, say.
+# Known elements, and names that a page may invent, such as the names of the converter's own methods.
 KNOWN = [name.removeprefix("element_") for name in dir(mathml._Converter) if name.startswith("element_")]
 MADE_UP = [name.removeprefix("_") for name in dir(mathml._Converter) if name.startswith("_")] + ["convert", "depth", ""]
 TREES = st.recursive(
@@ -25,7 +25,7 @@ TREES = st.recursive(
 
 
 @pytest.mark.parametrize("tag", MADE_UP)
-def test_an_element_of_any_other_name_is_read_through(tag):
+def test_the_content_of_unknown_elements_is_read(tag):
     row = Node(
         "math", children=[Node(tag, children=[Node("mi", text="x"), Node("mo", text="+"), Node("mn", text="1")])]
     )
@@ -35,5 +35,5 @@ def test_an_element_of_any_other_name_is_read_through(tag):
 
 @settings(max_examples=300, deadline=None)
 @given(TREES)
-def test_any_tree_has_a_tex(tree):
+def test_any_tree_is_converted(tree):
     assert isinstance(to_tex(tree), str)

@@ -1,4 +1,4 @@
-"""Pages through Lynx: nothing is lost on the way, whatever a page contains, and nothing of it is executed or read."""
+"""Rendering with Lynx: no formula or code is lost, and no page makes the browser execute or read anything."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def render(page: str, **options) -> Rendered:
     return result
 
 
-# -- anything ---------------------------------------------------------------------------------------------------------
+# -- random pages -----------------------------------------------------------------------------------------------------
 
 _PIECES = st.sampled_from(
     ["<p>", "</p>", "<div>", "</div>", "<table>", "<tr>", "<td>", "</table>", "<pre>", "</pre>", "<code>", "<b>",
@@ -44,7 +44,7 @@ _PIECES = st.sampled_from(
 
 @SLOW
 @given(st.lists(st.lists(st.one_of(_PIECES, st.text(max_size=12)), max_size=30).map("".join), min_size=1, max_size=4))
-def test_any_page_is_laid_out_whole(pages):
+def test_any_page_is_rendered_completely(pages):
     for page, result in zip(pages, render_pages(pages, Lynx()), strict=True):
         assert isinstance(result, Rendered), (page, result)
         result.text.encode("utf-8")
@@ -76,7 +76,7 @@ _PLACES = st.sampled_from(
 
 @SLOW
 @given(_FORMULAS, st.sampled_from(sorted(_WRITTEN)), _PLACES, st.text("abc <>&\n", max_size=30))
-def test_a_formula_anywhere_comes_out(formula, how, place, noise):
+def test_a_formula_is_found_anywhere_in_a_page(formula, how, place, noise):
     page = f"<html><body><main>{html.escape(noise)}{place.format(_WRITTEN[how](formula))}</main></body></html>"
     result = render(page)
     assert [tex.normal_form(f.tex) for f in tex.find(result.text)] == [tex.normal_form(formula)]
@@ -134,7 +134,7 @@ def test_code_keeps_every_blank_and_its_language():
     assert render(page).text.startswith(f"````python\n{code}\n````\n")
 
 
-def test_line_numbers_are_no_code():
+def test_line_numbers_are_not_code():
     page = '<table><tr><td class="linenos"><pre>1\n2</pre></td><td><pre>a\n  b</pre></td></tr></table>'
     assert [block.text for block in render(page).code] == ["a\n  b"]
 
@@ -152,7 +152,7 @@ def test_scripts_outside_formulas():
     assert render(page, scripts="plain").text.strip() == "x2 and aij and e-t/2"
 
 
-def test_dollars_of_the_text_open_no_formula():
+def test_dollar_signs_of_the_text_open_no_formula():
     result = render(r"<p>It costs $5 or $10; in code <code>\(ab\)</code>, and \(\pi\)3.</p>")
     assert [f.tex for f in tex.find(result.text)] == [r"\pi"]
 
@@ -196,12 +196,12 @@ def test_hostile_pages_run_and_read_nothing(tmp_path):
     for page, result in zip(pages, render_pages(pages, Lynx()), strict=True):
         assert isinstance(result, Rendered), page[:80]
         assert SECRET not in result.text and "\x1b" not in result.text
-    for page in pages:  # as they are, for the comparison with plain Lynx
+    for page in pages:  # the unchanged pages, which the comparison of extractors gives to plain Lynx
         assert SECRET not in Lynx().dump(page)
     assert not made.exists()
 
 
-def test_nothing_of_a_pages_own_markup_reaches_the_browser():
+def test_no_markup_of_the_page_reaches_the_browser():
     for page in HOSTILE:
         tags = re.findall(r"<[^>]*>", prepare(page.format(secret="/s", file="/f") if "{" in page else page, "a").markup)
         assert all(re.fullmatch(r"</?[a-z0-9]+>", tag) for tag in tags)
@@ -221,7 +221,7 @@ def test_a_page_that_breaks_a_batch_costs_only_itself(monkeypatch):
     assert results[8].text.strip() == "page 8"
 
 
-def test_separators_in_a_page_confuse_nothing():
+def test_separators_in_a_page_are_harmless():
     results = render_pages(["<p>zqsepx0qz</p><p>a</p>", "<p>zqsepx1qz</p>", "<p>c zqax0qz \\(\\pi\\)</p>"], Lynx())
     assert [r.text.split()[-1] for r in results] == ["a", "zqsepx1qz", r"$\pi$"]
 

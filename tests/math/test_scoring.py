@@ -1,4 +1,4 @@
-"""Strict scoring: what counts as the same formula, each occurrence once; formulas found in text."""
+"""Scoring: which formulas are the same, how occurrences count, and which formulas are found in a text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_different_formulas_stay_different(one, other):
     assert tex.normal_form(one) != tex.normal_form(other)
 
 
-def test_each_occurrence_counts_once():
+def test_each_occurrence_counts():
     score = score_page("$a$ and $a$, \\(b\\) but c", [("x", "a"), ("x", "b"), ("y", "c")])
     assert (score.encodings, score.output, score.right, score.lost) == ({"x": (2, 2), "y": (1, 0)}, 3, 2, ["c"])
     assert score.dominant == "x"

@@ -1,4 +1,4 @@
-"""The sensor and the schedule: what is new in the window is requested once, and nothing else ever is."""
+"""The sensor and the schedule: they request each new snapshot of the window once, and no other snapshot."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_sensor_keeps_to_the_window():
         assert tick(instance, crawl(first="CC-MAIN-2030-01")).dynamic_partitions_requests == []
 
 
-def test_a_source_that_is_away_is_no_error(tmp_path):
+def test_an_unreachable_source_is_not_an_error(tmp_path):
     with dg.DagsterInstance.ephemeral() as instance:
         assert "cannot be read now" in tick(instance, Crawl(source=str(tmp_path))).skip_message
 
@@ -63,4 +63,4 @@ def test_schedule(tmp_path):
 def test_defaults():
     assert new_snapshots.default_status == dg.DefaultSensorStatus.RUNNING  # the laptop recipe reads a local folder
     assert regular_ingestion.default_status == dg.DefaultScheduleStatus.STOPPED
-    assert next(iter(pages.specs)).automation_condition is None  # nothing fetches pages just because time passes
+    assert next(iter(pages.specs)).automation_condition is None  # only a sensor, schedule or person starts it

@@ -1,4 +1,4 @@
-"""Encodings: the evidence that wins, and that declarations contradicted by the bytes lose."""
+"""Encodings: which evidence decides, and that declarations are ignored if the bytes contradict them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_decisions(body, header, expected):
     assert decide(body, header) == expected
 
 
-def test_a_few_bad_bytes_do_not_unseat_utf8():
+def test_a_few_invalid_bytes_do_not_rule_out_utf8():
     body = page(RUSSIAN, "utf-8") + b"\xff\xfe oops"
     assert decide(body, "utf-8") == Charset("utf-8", "header")
 

@@ -1,4 +1,4 @@
-"""Own files become a snapshot: WARC, Parquet and JSON lines, with clear refusals."""
+"""`nemotron ingest`: WARC, Parquet and JSON-lines files become a snapshot, and unusable files give clear errors."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def test_all_formats(tmp_path):
         version = lake.read(PAGES).version
         assert run(lake, instance, "mine").success and lake.read(PAGES).version == version
 
-        # The same name with other files: what is unchanged stays, the rest goes.
+        # The same snapshot with other files: unchanged files stay, the others are removed.
         (folder / "lines.jsonl.gz").unlink()
         ingest(lake, instance, "mine", describe([folder], "mine", text_column="body"))
         assert run(lake, instance, "mine").success
         assert set(lake.read(PAGES, "mine").parts()) == {"rows.parquet", "some.warc.gz"}
         assert set(lake.read(RECORDS, "mine").scan().collect()["warc_file"]) == {"rows.parquet", "some.warc.gz"}
 
-        # A file that changed behind the lake's back is not silently taken for the old one.
+        # A file that has changed since it was ingested is not taken for the old one.
         (folder / "rows.parquet").write_bytes(b"PAR1 changed")
         result = run(lake, instance, "mine")
         assert (
@@ -114,10 +114,10 @@ def test_html_columns_are_pages_of_html(tmp_path):
         ("a.parquet", {"x": ["t"]}, {}, "needs --text-column or --html-column; its columns are 'x'"),
         ("a.parquet", {"x": ["t"]}, {"text_column": "x", "html_column": "x"}, "not both"),
         ("a.parquet", {"x": ["t"]}, {"text_column": "x", "url_column": "u"}, "no column 'u'"),
-        ("a.parquet", b"no parquet", {"text_column": "x"}, "no readable Parquet"),
-        ("a.jsonl", b"{", {"text_column": "x"}, "first line is no JSON"),
+        ("a.parquet", b"no parquet", {"text_column": "x"}, "not a readable Parquet"),
+        ("a.jsonl", b"{", {"text_column": "x"}, "first line is not JSON"),
         ("a.jsonl", b"[1]", {"text_column": "x"}, "not an object"),
-        ("a.jsonl.gz", b"not gzip", {"text_column": "x"}, "no readable gzip"),
+        ("a.jsonl.gz", b"not gzip", {"text_column": "x"}, "not a readable gzip"),
         ("a.warc.gz", b"not warc", {}, "no usable WARC file"),
         ("a.docx", b"", {}, "is none of .warc"),
     ],

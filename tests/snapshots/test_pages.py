@@ -1,4 +1,4 @@
-"""The sample's WARC files become exactly the pages that the ground truth names, through the real assets and lake."""
+"""The assets make exactly the pages of the ground truth from the sample's WARC files."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_every_record_of_the_truth_has_its_fate(sample):
             assert row["warc_length"] == record["warc_record_length"]
             assert (row["url"], row["status"], row["mime"]) == (record["url"], 200, "text/html")
             assert hashlib.sha1(row["html"]).hexdigest() == record["sha1"]
-            # A page of ASCII reads the same in most encodings; every other one must be recognised.
+            # ASCII bytes are the same text in most encodings. For all other pages the encoding must be recognised.
             same_text = row["html"].isascii() and row["charset"] != "iso-2022-jp"
             assert same_text or row["charset"] == charset.standard_name(record["charset"]), record["url"]
         assert (row is not None) == (fate in ("page", "charset_corrected"))
@@ -131,7 +131,7 @@ def test_a_second_run_reads_nothing_again(sample, monkeypatch):
 
 
 def test_broken_files_are_counted_and_tried_again(tmp_path):
-    """A missing, an empty, a damaged and a foreign file beside a good one: the good pages are in, nothing stops."""
+    """A missing, an empty, a damaged and a foreign file beside a good one: all readable pages are stored."""
     listing = gzip.decompress((SAMPLE / "crawl-data" / SNAPSHOTS[0] / "warc.paths.gz").read_bytes()).decode().split()
     source = tmp_path / "source"
     folder = source / Path(listing[0]).parent
@@ -179,7 +179,8 @@ def test_broken_files_are_counted_and_tried_again(tmp_path):
 
 @pytest.mark.faults
 def test_ingestion_from_a_server_that_drops_connections(sample, tmp_path, monkeypatch):
-    """Dropped transfers are resumed, busy answers waited for, a file cut on the server gives what is left of it."""
+    """Dropped transfers are resumed, the client waits while the server is busy, and a file that is cut off on the
+    server gives the pages that are left."""
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path / "home"))
     good = sample[0]
     first, second = Crawl(source="sample").warc_paths(SNAPSHOTS[0])
@@ -204,7 +205,7 @@ def test_ingestion_from_a_server_that_drops_connections(sample, tmp_path, monkey
     assert not list((tmp_path / "home/cache/crawl").iterdir())
 
 
-def test_a_source_that_is_gone_stops_the_run_and_keeps_what_is_in(tmp_path):
+def test_an_unreachable_source_stops_the_run(tmp_path):
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions(snapshot_partitions.name, [SNAPSHOTS[0]])
         recipe = current_recipe()

@@ -1,4 +1,4 @@
-"""The parser alone: broken records are stepped over, bodies are decoded within limits, every fate is reachable."""
+"""The parser of WARC files: broken records are skipped, bodies are decoded within limits, every fate occurs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.snapshots import charset, warc
-from nemotron_assets.snapshots.warc import Limits, NotWarc, TooLarge, WarcFile, decode_body, parse_content_type
+from nemotron_assets.snapshots.http_body import TooLarge, decode_body, parse_content_type
+from nemotron_assets.snapshots.warc import Limits, NotWarc, WarcFile
 from resources.crawl import SAMPLE
 
 HTML = b"<!doctype html><html><body><p>A page with some text.</p></body></html>"
@@ -140,8 +141,8 @@ def test_a_broken_member_costs_only_itself(damage):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 20_000), st.binary(min_size=1, max_size=64)), max_size=4), st.booleans())
-def test_any_damage_ends_and_keeps_true_places(changes, cut):
-    """Whatever bytes are overwritten: the parser ends, and every page it gives can be read again at its place."""
+def test_offsets_are_right_after_any_damage(changes, cut):
+    """Whatever bytes are overwritten, the parser ends, and every page can be read again at its offset."""
     rng = random.Random(1)
     members = [member(good(n) + b"") for n in range(30)] + [member(record(body=HTML + rng.randbytes(3000)))]
     data = bytearray(b"".join(members))
@@ -165,7 +166,7 @@ def test_unusable_files_are_refused():
             WarcFile(io.BytesIO(data), Limits())
 
 
-def test_padding_after_the_last_record_is_no_damage():
+def test_padding_after_the_last_record_is_not_damage():
     pages, counts, broken = parse(member(good(1)) + b"\0" * 10_000)
     assert (len(pages), counts, broken) == (1, {"page": 1}, [])
 
@@ -181,7 +182,7 @@ def test_batches_are_bounded_in_rows_and_bytes():
 
 def brotli(data: bytes) -> bytes:
     class Kept(io.BytesIO):
-        def close(self) -> None:  # the writer closes what it writes to, and only then writes its end
+        def close(self) -> None:  # BrotliWriter closes its stream before it writes the end of the data
             pass
 
     out = Kept()

@@ -1,4 +1,4 @@
-"""What the checks of the mathematics corpus measure: losses between two tables, TeX that parses, planted items."""
+"""Measures for the checks of the mathematics corpus: lost formulas, TeX that parses, planted benchmark items found."""
 
 from __future__ import annotations
 
@@ -27,8 +27,14 @@ _TOKEN = re.compile(r"\\(begin|end)\s*\{([^{}]*)\}|\\(left|right)(?![A-Za-z])|\\
 
 @dataclass
 class Losses:
-    """`wanted` formulas and code blocks of rendered pages; `lost` of them, not counting those `cut` with a text's end.
-    `dropped` pages had none and are not in the cleaned table."""
+    """Formulas and code blocks that clean-up lost.
+
+    - `pages`: rendered pages; `dropped`: rendered pages that are not in the cleaned table
+    - `wanted`: formulas and code blocks of the rendered pages
+    - `lost`: formulas and code blocks that the cleaned texts lack, except those in `cut`
+    - `cut`: formulas and code blocks that were cut off with the end of a text over the recipe's longest length
+    - `first`: {url: number lost} of the first pages with losses
+    """
 
     pages: int = 0
     wanted: int = 0
@@ -39,7 +45,8 @@ class Losses:
 
 
 def losses(rendered: Reader, cleaned: Reader) -> Losses:
-    """Compares every rendered page with its cleaned text, part by part. Memory: the cleaned texts of one WARC file."""
+    """Compare every rendered page with its cleaned text, one WARC file at a time. The cleaned texts of one WARC file
+    must fit into memory."""
     found, parts = Losses(), cleaned.parts()
     for file in rendered.parts():
         after = {}
@@ -53,8 +60,9 @@ def losses(rendered: Reader, cleaned: Reader) -> Losses:
 
 
 def _compare(page: dict, cleaned: dict | None, found: Losses) -> None:
+    """Add one rendered page to `found`; `cleaned` is its row in the cleaned table, if it has one."""
     found.pages += 1
-    found.wanted += sum(counter.total() for counter in clean.contents(page["text"]))
+    found.wanted += sum(counter.total() for counter in clean.formulas_and_code(page["text"]))
     lost = clean.lost(page["text"], cleaned["text"] if cleaned else "")
     if cleaned is None:
         found.dropped += 1
@@ -70,8 +78,10 @@ def _compare(page: dict, cleaned: dict | None, found: Losses) -> None:
 
 
 @dataclass
-class Form:
-    """Formulas that `parse`, and `balanced` pages, in which no dollar sign is left over outside formulas and code."""
+class TexQuality:
+    """How well formed the TeX of pages is. `parse`: formulas whose TeX parses, of all `formulas`. `balanced`: pages
+    without a single delimiter outside formulas and code, of all `pages`. `first`: the first formulas that do not
+    parse."""
 
     pages: int = 0
     balanced: int = 0
@@ -80,9 +90,9 @@ class Form:
     first: list[str] = field(default_factory=list)
 
 
-def form(cleaned: Reader) -> Form:
-    """How well formed the formulas of a partition are."""
-    found = Form()
+def tex_quality(cleaned: Reader) -> TexQuality:
+    """How well formed the formulas of a partition of `math.cleaned` are."""
+    found = TexQuality()
     for text in _texts(cleaned):
         found.pages += 1
         formulas, rest, start = list(tex.find(text)), [], 0
@@ -95,14 +105,14 @@ def form(cleaned: Reader) -> Form:
                 found.first.append(formula.tex[:200])
         found.formulas += len(formulas)
         rest = tex.without_code(" ".join([*rest, text[start:]]))
-        # A price is no delimiter: "$5".
+        # The dollar sign of a price, such as "$5", is not a delimiter.
         found.balanced += not re.search(r"\$\$|(?<!\\)\$(?![\s\d,.]|$)", rest)
     return found
 
 
 def parses(formula: str) -> bool:
-    """Whether groups, environments and \\left \\right close in the right order, and no dollar sign stands outside the
-    text of a group."""
+    """Whether TeX parses: braces, environments and \\left … \\right close in the right order, a dollar sign stands only
+    inside braces, and no backslash stands at the end."""
     opened: list[str] = []
     for match in _TOKEN.finditer(formula):
         token = match[0]
@@ -118,6 +128,7 @@ def parses(formula: str) -> bool:
 
 
 def _texts(cleaned: Reader) -> Iterator[str]:
+    """Yield the texts of a partition."""
     for batch in cleaned.batches(("text",), batch_size=_BATCH):
         yield from batch.column("text").to_pylist()
 
@@ -126,12 +137,14 @@ def _texts(cleaned: Reader) -> Iterator[str]:
 
 
 def planted(removed: pl.DataFrame, snapshot: str) -> dict[str, list[str]]:
-    """The embedded sample's planted items of a snapshot: found, missed, and pages removed that must be kept."""
+    """What became of the benchmark items that are planted in the embedded sample's pages of a snapshot: {"found":
+    items, "missed": items, "wrongly_removed": urls of pages that must be kept}. `removed` has the columns url and
+    item."""
     truth = [json.loads(line) for line in _TRUTH.read_text().splitlines()]
     found = set(removed.select("url", "item").iter_rows())
-    mine = [row for row in truth if row["snapshot"] == snapshot]
-    wanted = [(row["url"], row["item"]) for row in mine if row["planted"]]
-    keep = {row["url"] for row in mine if not row["planted"]}
+    here = [row for row in truth if row["snapshot"] == snapshot]
+    wanted = [(row["url"], row["item"]) for row in here if row["planted"]]
+    keep = {row["url"] for row in here if not row["planted"]}
     return {
         "found": [item for url, item in wanted if (url, item) in found],
         "missed": [item for url, item in wanted if (url, item) not in found],

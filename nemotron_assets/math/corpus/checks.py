@@ -1,4 +1,4 @@
-"""Checks of the mathematics corpus: no formula lost, delimiters balanced, TeX that parses, no item left, ids unique."""
+"""Checks of the mathematics corpus: no formula is lost, TeX parses, no benchmark item is left, ids are unique."""
 
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def no_formula_is_lost(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every formula and code block of a rendered page stands in its cleaned text, each as often as before (normalised
-    TeX); texts that were cut at the longest length are counted apart."""
+    """Every formula (as normalised TeX) and code block of a rendered page stands in its cleaned text as often as
+    before. Losses in texts that were cut at the recipe's longest length are counted separately."""
     from nemotron_assets.math.corpus.audit import losses
 
     found = losses(lake.read(RENDERED, context.partition_key), lake.read(CLEANED, context.partition_key))
@@ -44,11 +44,11 @@ def no_formula_is_lost(
 def formulas_are_well_formed(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """The share of formulas whose TeX parses (groups, environments and fences close) reaches the recipe's limit, and
-    texts without a dollar sign that opens nothing are counted."""
-    from nemotron_assets.math.corpus.audit import form
+    """The share of formulas whose TeX parses (groups, environments and fences close) reaches the recipe's limit. The
+    metadata also give the share of texts in which every dollar sign belongs to a formula or a price."""
+    from nemotron_assets.math.corpus.audit import tex_quality
 
-    found = form(lake.read(CLEANED, context.partition_key))
+    found = tex_quality(lake.read(CLEANED, context.partition_key))
     share = found.parse / max(1, found.formulas)
     least = recipe.math.corpus.cleaner.min_parseable
     return dg.AssetCheckResult(
@@ -68,7 +68,7 @@ def formulas_are_well_formed(
 def every_page_is_scored(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
-    """Every cleaned page has one score from 0 to 5, and the rounded one belongs to it."""
+    """Every cleaned page has one score from 0 to 5, and int_score is that score rounded."""
     import polars as pl
 
     snapshot = context.partition_key
@@ -77,17 +77,18 @@ def every_page_is_scored(
     wrong = ~pl.col("score").is_between(0, 5) | ((pl.col("score") - pl.col("int_score")).abs() > 0.5)
     facts = {
         "pages": _count(pages),
-        "doubled": _count(scores) - _count(scores.select("page").unique()),
-        "wrong": _count(scores.filter(wrong)),
+        "scored_twice": _count(scores) - _count(scores.select("page").unique()),
+        "invalid_scores": _count(scores.filter(wrong)),
         "not_scored": _count(pages.join(scores, on="page", how="anti")) - _rejected(lake, QUALITY.full_name, snapshot),
-        "of_no_page": _count(scores.join(pages, on="page", how="anti")),
+        "scores_without_page": _count(scores.join(pages, on="page", how="anti")),
     }
     return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "pages"), metadata=facts)
 
 
 @table_check(DUPLICATES, blocking=True)
 def kept_pages_exist(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Every dropped page is one of this snapshot's, dropped once, for an earlier page that exists."""
+    """Every dropped page exists and is dropped once, as a duplicate of an existing page of this or an earlier
+    snapshot."""
     import polars as pl
 
     snapshot = context.partition_key
@@ -95,10 +96,10 @@ def kept_pages_exist(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePa
     pages = lake.read(CLEANED).scan().select(page="id")
     facts = {
         "dropped": _count(rows),
-        "doubled": _count(rows) - _count(rows.select("page").unique()),
-        "unknown": _count(rows.join(pages, on="page", how="anti")),
-        "kept_unknown": _count(rows.join(pages, left_on="duplicate_of", right_on="page", how="anti")),
-        "for_later_ones": _count(rows.filter(pl.col("duplicate_of_snapshot") > pl.col("snapshot"))),
+        "dropped_twice": _count(rows) - _count(rows.select("page").unique()),
+        "dropped_page_missing": _count(rows.join(pages, on="page", how="anti")),
+        "kept_page_missing": _count(rows.join(pages, left_on="duplicate_of", right_on="page", how="anti")),
+        "kept_page_is_later": _count(rows.filter(pl.col("duplicate_of_snapshot") > pl.col("snapshot"))),
     }
     return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "dropped"), metadata=facts)
 
@@ -109,16 +110,16 @@ def kept_pages_exist(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePa
 def removals_are_few(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """No more pages are removed for benchmark items than the recipe expects; where the planted items are known (the
-    embedded sample), all of them are found, and nothing is removed that must be kept."""
+    """The share of rendered pages removed for benchmark items is within the recipe's limit. In the embedded sample, all
+    planted items are found, and no page that must be kept is removed."""
     import polars as pl
 
     from nemotron_assets.math.corpus.audit import planted
 
     snapshot = context.partition_key
     rows = lake.read(CONTAMINATION, snapshot).scan().filter("removed").collect()
-    mine = rows.filter(pl.col("sources").list.first() == RENDERED.full_name)
-    removed, pages = mine["parents"].list.first().n_unique(), lake.read(RENDERED, snapshot).rows
+    rendered = rows.filter(pl.col("sources").list.first() == RENDERED.full_name)
+    removed, pages = rendered["parents"].list.first().n_unique(), lake.read(RENDERED, snapshot).rows
     share, allowed = removed / max(1, pages), recipe.math.corpus.contamination.max_share
     known = planted(rows, snapshot) if recipe.snapshots.crawl.source == "sample" else {}
     return dg.AssetCheckResult(
@@ -141,8 +142,8 @@ def removals_are_few(
 def published_pages_are_sound(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Ids are unique, subsets follow from the scores, no text is empty, and no duplicate or contaminated page is
-    published."""
+    """Ids are unique, every page is in the subset of its score, no text is empty, and no duplicate or contaminated page
+    is published."""
     import polars as pl
 
     from nemotron_assets.math.corpus.release import category
@@ -160,9 +161,9 @@ def published_pages_are_sound(
     )
     facts = {
         "pages": _count(rows),
-        "doubled": _count(rows) - _count(rows.select("id").unique()),
-        "wrong": _count(rows.filter(wrong)),
-        "unknown": _count(rows.join(cleaned, on="page", how="anti")),
+        "duplicate_ids": _count(rows) - _count(rows.select("id").unique()),
+        "invalid": _count(rows.filter(wrong)),
+        "without_cleaned_page": _count(rows.join(cleaned, on="page", how="anti")),
         "duplicates": _count(
             rows.join(lake.read(DUPLICATES, snapshot).scan().select(page=first), on="page", how="semi")
         ),
@@ -175,8 +176,8 @@ def published_pages_are_sound(
 def dialogues_are_whole(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every dialogue is long enough, has turns of at least two of its style's speakers and nothing else, and is about a
-    page that is published; ids are unique."""
+    """Every dialogue is long enough, consists of turns of at least two of its style's speakers, and is about a
+    published page. Ids are unique."""
     import polars as pl
 
     from nemotron_assets.math.corpus.mind import CONVERSATIONS, problem, turns
@@ -184,10 +185,10 @@ def dialogues_are_whole(
     numbers, snapshot = recipe.math.corpus.mind, context.partition_key
     rows = lake.read(MIND, snapshot).scan()
     pages = lake.read(NEMOTRON_CC_MATH, snapshot).scan().select(page="id")
-    broken = 0
+    invalid = 0
     for frame in rows.select("style", "text", "turns", "tokens").collect_batches(chunk_size=512, engine="streaming"):
         for style, text, number, tokens in frame.iter_rows():
-            broken += (
+            invalid += (
                 style not in CONVERSATIONS
                 or tokens < numbers.min_tokens
                 or bool(problem(style, text, numbers))
@@ -196,11 +197,12 @@ def dialogues_are_whole(
     facts = {
         "dialogues": _count(rows),
         "styles": ", ".join(sorted(rows.select(pl.col("style").unique()).collect()["style"])),
-        "doubled": _count(rows) - _count(rows.select("id").unique()),
-        "broken": broken,
-        "orphans": _count(rows.select(page=pl.col("parents").list.first()).join(pages, on="page", how="anti")),
+        "duplicate_ids": _count(rows) - _count(rows.select("id").unique()),
+        "invalid": invalid,
+        "without_page": _count(rows.select(page=pl.col("parents").list.first()).join(pages, on="page", how="anti")),
     }
-    return dg.AssetCheckResult(passed=not (facts["doubled"] or broken or facts["orphans"]), metadata=facts)
+    passed = not (facts["duplicate_ids"] or invalid or facts["without_page"])
+    return dg.AssetCheckResult(passed=passed, metadata=facts)
 
 
 @table_check(
@@ -209,8 +211,8 @@ def dialogues_are_whole(
 def dialogues_are_usable(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """The share of answers that are no dialogue is within the recipe's limit; a small model may fail often, which the
-    laptop recipe allows."""
+    """The share of answers that are not usable dialogues is within the recipe's limit. The laptop recipe allows many,
+    because a small model often fails."""
     snapshot = context.partition_key
     rejected, accepted = _rejected(lake, MIND.full_name, snapshot), lake.read(MIND, snapshot).rows
     share, allowed = rejected / max(1, rejected + accepted), recipe.math.corpus.mind.max_reject_share
@@ -222,16 +224,18 @@ def dialogues_are_usable(
 
 
 def _count(rows: "pl.LazyFrame") -> int:
+    """The number of rows."""
     import polars as pl
 
     return rows.select(pl.len()).collect(engine="streaming").item()
 
 
 def _rejected(lake: Lakehouse, stage: str, partition: str) -> int:
+    """The number of rows that a stage has put into the quarantine for a partition."""
     import polars as pl
 
-    mine = (pl.col("stage") == stage) & (pl.col("partition") == partition)
-    return _count(lake.read(QUARANTINE).scan().filter(mine))
+    own = (pl.col("stage") == stage) & (pl.col("partition") == partition)
+    return _count(lake.read(QUARANTINE).scan().filter(own))
 
 
 CHECKS = [

@@ -1,7 +1,7 @@
-"""Rendered pages as rows of `math.cleaned`: chunks for the model, verdicts of the guard, and a page again.
+"""Makes rows of `math.cleaned`: cuts pages into chunks, asks the model, lets the guard judge, joins the chunks.
 
-Pages that the recipe does not give to the model are cleaned by rules in the same pass. What the model has answered is
-in the ledger, so a run that is killed asks only for what is missing.
+Pages that the recipe does not give to the model are cleaned by rules in the same pass. The model's answers are in the
+ledger of generations, so the next run after a killed one asks only for the answers that are missing.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ _READ = ("id", "snapshot", "warc_file", "url", "host", "fetched_at", "language",
 
 
 def request(chunk: str, recipe: MathCleaner, parents: tuple[str, ...] = ()) -> Request:
-    """The question about one chunk."""
+    """The request to the model to clean one chunk."""
     task = clean.TASK.format(no_content=clean.NO_CONTENT, text=chunk)
     sampling = Sampling(recipe.temperature, recipe.top_p, recipe.max_output_tokens, top_k=recipe.top_k)
     return Request(PROMPT, (("system", clean.SYSTEM), ("user", task)), sampling, parents=parents)
 
 
-def chosen(rendered: pl.LazyFrame, recipe: MathCleaner) -> set[str] | None:
-    """The pages that the model gets to read; None for all of them."""
+def pages_for_model(rendered: pl.LazyFrame, recipe: MathCleaner) -> set[str] | None:
+    """The ids of the pages that are given to the model: pages with formulas, the lowest content hashes first. None
+    means all pages."""
     if recipe.max_pages is None:
         return None
     pages = rendered.filter(pl.col("formulas") > 0).select("id", "content_hash")
@@ -47,7 +48,7 @@ def chosen(rendered: pl.LazyFrame, recipe: MathCleaner) -> set[str] | None:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A part of a page: given to the model with `request`, or done by rules already."""
+    """A chunk of a page: it has a `request` to the model, or is already cleaned by rules (`done`)."""
 
     text: str
     request: Request | None = None
@@ -56,12 +57,15 @@ class _Chunk:
 
 @dataclass(frozen=True)
 class _Page:
+    """A row of `math.rendered` and its chunks."""
+
     row: dict[str, Any]
     chunks: list[_Chunk] = field(default_factory=list)
 
 
 class Cleaning:
-    """One partition's clean-up. `new` and `tokens` count what the model wrote in this run."""
+    """The clean-up of one partition. `new` and `tokens` count the answers, and their tokens, that the model wrote in
+    this run."""
 
     def __init__(
         self,
@@ -74,18 +78,19 @@ class Cleaning:
         self.new = self.tokens = 0
 
     def parts(self) -> Iterator[Part]:
-        """A part per WARC file; it is made again when its pages change, or which of them the model reads."""
-        pages = chosen(self.rendered.scan(), self.recipe)
+        """One part per WARC file. A part is made again if its pages change, or the choice of pages for the model."""
+        pages = pages_for_model(self.rendered.scan(), self.recipe)
         for file, content in self.rendered.parts().items():
             part = self.rendered.part(file)
-            mine = None
+            chosen = None
             if pages is not None:
                 ids = part.scan().select("id").collect(engine="streaming")["id"].to_list()
-                mine = sorted(pages.intersection(ids))
-            asked = "all" if mine is None else content_hash(" ".join(mine))
-            yield Part(file, f"{content}:{asked}", lambda part=part, mine=mine: self._part(part, mine))
+                chosen = sorted(pages.intersection(ids))
+            asked = "all" if chosen is None else content_hash(" ".join(chosen))
+            yield Part(file, f"{content}:{asked}", lambda part=part, chosen=chosen: self._part(part, chosen))
 
     def _part(self, part: Reader, chosen: Collection[str] | None) -> Iterator[Any]:
+        """The rows of one part; `chosen` are the ids of its pages for the model, None for all."""
         pages = self._pages(part, chosen)
         rows = clean_rows(pages, self._ask, self.recipe, self.guard, self.writer.name, self.rejects.add)
         if chosen is not None and not chosen:
@@ -98,12 +103,14 @@ class Cleaning:
         return {"new_generations": self.new, "output_tokens": self.tokens}
 
     def _ask(self, requests: Iterable[Request]) -> Iterator[Completion]:
+        """Yield the model's answers, and count the new ones."""
         for completion in self.writer.ask(requests):
             self.new += completion.new
             self.tokens += completion.output_tokens if completion.new else 0
             yield completion
 
     def _pages(self, part: Reader, chosen: Collection[str] | None) -> Iterator[_Page]:
+        """Yield the pages of a part with their chunks. A page that is not for the model is one chunk."""
         wanted = None if chosen is None else set(chosen)
         for batch in part.batches(_READ, batch_size=self.recipe.batch_rows):
             for row in batch.to_pylist():
@@ -113,6 +120,7 @@ class Cleaning:
                     yield _Page(row, [_Chunk(row["text"], done=clean.by_rules(row["text"]))])
 
     def _chunks(self, row: dict[str, Any]) -> list[_Chunk]:
+        """The chunks of a page for the model. Chunks beyond the recipe's number are joined and cleaned by rules."""
         parts = clean.chunks(row["text"], self.writer.count, self.recipe.chunk_tokens)
         most = len(parts) if self.recipe.max_chunks is None else self.recipe.max_chunks
         found = []
@@ -127,6 +135,7 @@ class Cleaning:
         return found
 
     def _fits(self, prompt_tokens: int) -> bool:
+        """Whether a prompt and its answer fit into the model's context window."""
         window = self.writer.window
         longest = min(self.recipe.max_prompt_share * window, window - self.recipe.max_output_tokens)
         return prompt_tokens <= longest
@@ -140,18 +149,18 @@ def clean_rows(
     generator: str,
     reject: Callable[[Reject], None],
 ) -> Iterator[dict]:
-    """Rows of `math.cleaned`; pages of which nothing is left go to `reject`."""
+    """Yield rows of `math.cleaned`. A page with an empty cleaned text goes to `reject`."""
     jobs = ((page, [chunk.request for chunk in page.chunks if chunk.request]) for page in pages)
     for page, completions in answered(jobs, ask):
         answers, row = iter(completions), page.row
         done = [
-            chunk.done or _judged(chunk.text, next(answers), recipe.max_output_tokens, guard) for chunk in page.chunks
+            chunk.done or _judge(chunk.text, next(answers), recipe.max_output_tokens, guard) for chunk in page.chunks
         ]
         merged = clean.merge([piece.text for piece in done])
-        text = clean.whole(row["text"], merged)
+        text = clean.lossless(row["text"], merged)
         kept = clean.merge([text], recipe.max_characters)
         if not kept.strip():
-            reject(Reject(row["id"], "no_content", f"nothing of {len(row['text'])} characters of {row['url']} is left"))
+            reject(Reject(row["id"], "no_content", f"clean-up left no text of {row['url']}"))
             continue
         yield {
             **{name: row[name] for name in _READ if name not in ("id", "text", "content_hash")},
@@ -171,6 +180,7 @@ def clean_rows(
         }
 
 
-def _judged(chunk: str, completion: Completion, max_output_tokens: int, guard: Guard) -> Cleaned:
+def _judge(chunk: str, completion: Completion, max_output_tokens: int, guard: Guard) -> Cleaned:
+    """The cleaned chunk, from the model's answer or by rules."""
     truncated = bool(cut_off(completion, max_output_tokens))
     return clean.judge(chunk, completion.text, truncated=truncated, guard=guard)

@@ -1,4 +1,4 @@
-"""The pages that are judged for contamination, batch by batch in worker processes."""
+"""Searches pages for benchmark items, batch by batch in worker processes."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def judged(
     compute: Compute,
     reject: Callable[[Reject], None],
 ) -> pl.DataFrame:
-    """Rows of `math.contamination`: of all rendered pages by every rule, and by words alone of the documents of the
-    web that are not among them."""
+    """Rows of `math.contamination`. All rendered pages are searched by all rules; web documents whose pages were not
+    rendered are searched by words alone, without embeddings."""
     with tempfile.TemporaryDirectory(prefix="nemotron-items-") as scratch:
         items = str(Path(scratch, "items.parquet"))
         benchmarks.scan().select(ITEMS).sort("id").collect().write_parquet(items)
@@ -38,7 +38,7 @@ def judged(
         frames = [CONTAMINATION.empty()]
         for reader, batches, folder in (
             (rendered, rendered.batches(READ, recipe.batch_rows), embedding),
-            (documents, _others(rendered, documents, recipe.batch_rows), None),
+            (documents, _not_rendered(rendered, documents, recipe.batch_rows), None),
         ):
             look = functools.partial(
                 contaminated, items=items, embedding=folder, recipe=recipe, source=reader.table.full_name
@@ -48,11 +48,11 @@ def judged(
         return pl.concat(frames)
 
 
-def _others(rendered: Reader, documents: Reader, batch_rows: int) -> Iterator[pa.RecordBatch]:
-    """Documents whose page is not rendered."""
+def _not_rendered(rendered: Reader, documents: Reader, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield the documents whose page is not in `math.rendered`."""
     pages = rendered.scan().select(pl.col("parents").list.first()).collect(engine="streaming")["parents"]
     known = pages.to_arrow(compat_level=pl.CompatLevel.oldest())
     for batch in documents.batches((*READ, "parents"), batch_size=batch_rows):
-        mine = batch.filter(pc.invert(pc.is_in(pc.list_element(batch.column("parents"), 0), value_set=known)))
-        if mine.num_rows:
-            yield mine.drop_columns(["parents"])
+        others = batch.filter(pc.invert(pc.is_in(pc.list_element(batch.column("parents"), 0), value_set=known)))
+        if others.num_rows:
+            yield others.drop_columns(["parents"])

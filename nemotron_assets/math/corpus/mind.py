@@ -1,8 +1,8 @@
-"""Dialogues about pages on mathematics in seven styles (MIND; the styles are those of Nemotron Nano 2 §2.2.1).
+"""Writes dialogues about pages on mathematics in seven styles (MIND; styles of Nemotron Nano 2 §2.2.1).
 
-A page of the best subset is cut into chunks, and about each chunk the model writes a conversation between people who
-know more or less of it: a difference in knowledge is what makes them explain. The grammar allows nothing but turns of
-the style's speakers; answers that are cut off, too short, or in which only one person speaks are dropped.
+A page of the best subset is cut into chunks. About each chunk the model writes a conversation between people who know
+more and people who know less about it: the difference in knowledge makes them explain. The grammar allows only turns of
+the style's speakers. Answers that are cut off, too short, or in which only one person speaks are rejected.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ _RULES = """\
 
 @dataclass(frozen=True)
 class Conversation:
-    """A kind of dialogue: who speaks, and what about the text they do."""
+    """A style of dialogue: its speakers, and a setting that says how they talk about the text."""
 
     speakers: tuple[str, ...]
     setting: str
 
     def messages(self, chunk: str) -> tuple[tuple[str, str], ...]:
-        """The chat messages about a chunk."""
+        """The chat messages (role, content) that ask for a dialogue about a chunk."""
         names = f"{', '.join(self.speakers[:-1])} and {self.speakers[-1]}"
         task = f"Turn the text below into a conversation between {names}. {self.setting}\n{_RULES}\n\nText:\n{chunk}"
         return ("system", _SYSTEM), ("user", task)
@@ -90,7 +90,7 @@ CONVERSATIONS: dict[Style, Conversation] = {
 
 
 def request(style: Style, chunk: str, recipe: Mind, parents: tuple[str, ...] = ()) -> Request:
-    """The question for a dialogue about a chunk."""
+    """The request to the model for a dialogue about a chunk."""
     sampling = Sampling(recipe.temperature, recipe.top_p, recipe.max_output_tokens)
     conversation = CONVERSATIONS[style]
     return Request(
@@ -103,16 +103,16 @@ def request(style: Style, chunk: str, recipe: Mind, parents: tuple[str, ...] = (
 
 
 def grammar(style: Style, recipe: Mind) -> str:
-    """The regular expression of an answer: turns of the style's speakers, one a line, the first two of different
-    ones."""
+    """The regular expression that an answer must match: turns of the style's speakers, one per line. The first two
+    turns are those of the first two speakers."""
     names = [literal_pattern(name) for name in CONVERSATIONS[style].speakers]
-    said = rf": [^\s][^\n]{{9,{recipe.max_turn_characters - 1}}}"
-    more = rf"(\n({'|'.join(names)}){said}){{{recipe.min_turns - 2},{recipe.max_turns - 2}}}"
-    return rf"{names[0]}{said}\n{names[1]}{said}{more}"
+    speech = rf": [^\s][^\n]{{9,{recipe.max_turn_characters - 1}}}"
+    more = rf"(\n({'|'.join(names)}){speech}){{{recipe.min_turns - 2},{recipe.max_turns - 2}}}"
+    return rf"{names[0]}{speech}\n{names[1]}{speech}{more}"
 
 
 def turns(style: Style, answer: str) -> list[tuple[str, str]]:
-    """(speaker, what is said) of every line; empty when a line is something else."""
+    """(speaker, speech) of every line of an answer; empty if any line is not a turn."""
     names = "|".join(re.escape(name) for name in CONVERSATIONS[style].speakers)
     found = []
     for line in filter(None, map(str.strip, answer.strip().split("\n"))):
@@ -124,35 +124,40 @@ def turns(style: Style, answer: str) -> list[tuple[str, str]]:
 
 
 def problem(style: Style, answer: str, recipe: Mind) -> str:
-    """Why an answer is no dialogue: unparsable, or ""."""
-    spoken = turns(style, answer)
-    if len(spoken) < recipe.min_turns or len({speaker for speaker, _ in spoken}) < 2:
+    """The cause, "unparsable", if an answer is not a dialogue: it has too few turns, only one speaker, or the same
+    speech twice. "" for a dialogue."""
+    found = turns(style, answer)
+    if len(found) < recipe.min_turns or len({speaker for speaker, _ in found}) < 2:
         return "unparsable"
-    return "unparsable" if len({said for _, said in spoken}) < len(spoken) else ""
+    return "unparsable" if len({speech for _, speech in found}) < len(found) else ""
 
 
 @dataclass(frozen=True)
 class _Job:
+    """Chunk number `chunk` of a page, and the styles in which dialogues about it are written."""
+
     page: Mapping[str, Any]
     chunk: int
     styles: list[Style]
 
 
 def chosen(pages: pl.LazyFrame, recipe: Mind) -> tuple[pl.LazyFrame, str]:
-    """The pages that are written about, and which these are, in words."""
+    """(the pages to write about, a description of the choice for the metadata)."""
     best = pages.filter(pl.col("category") == "4plus")
-    told = "the subset 4plus"
+    description = "the pages of the subset 4plus"
     if recipe.best_if_none and best.select(pl.len()).collect(engine="streaming").item() == 0:
-        best, told = pages, "the pages with the highest scores, as none is in 4plus"
+        best, description = pages, "the pages with the highest scores, because no page is in the subset 4plus"
     if recipe.max_pages is None:
-        return best.select(_READ), told
+        return best.select(_READ), description
     top = best.select("id", "finemath_scores").collect(engine="streaming")
     ids = top.sort("finemath_scores", "id", descending=[True, False]).head(recipe.max_pages)["id"]
-    return best.filter(pl.col("id").is_in(ids.implode())).select(_READ), f"{told}, the best {recipe.max_pages}"
+    best = best.filter(pl.col("id").is_in(ids.implode()))
+    return best.select(_READ), f"{description}; of these the best {recipe.max_pages}"
 
 
 def jobs(pages: pl.LazyFrame, recipe: Mind, writer: Writer) -> Iterator[tuple[_Job, list[Request]]]:
-    """What is asked about every chunk of the pages. Which styles a chunk gets follows from the page and its number."""
+    """Yield the requests for every chunk of the pages. The id of the page and the number of the chunk decide its
+    styles."""
     for frame in pages.collect_batches(chunk_size=256, maintain_order=True, engine="streaming"):
         for page in frame.iter_rows(named=True):
             parts = clean.chunks(page["text"], writer.count, recipe.chunk_tokens)
@@ -181,22 +186,22 @@ def rows(
     reject: Callable[[Reject], None],
     tallies: Mapping[str, Tally],
 ) -> Iterator[dict]:
-    """Rows of `math.mind`; `reject` takes the generations that are in none, `tallies` counts per style."""
+    """Yield rows of `math.mind`. Unusable answers go to `reject`; `tallies` has counts per style."""
     for job, completions in answered(asked, generate):
         for style, completion in zip(job.styles, completions, strict=True):
             tally = tallies[style]
             tally.answers([completion])
             spoken = turns(style, completion.text)
-            text = "\n".join(f"{speaker}: {said}" for speaker, said in spoken)
+            text = "\n".join(f"{speaker}: {speech}" for speaker, speech in spoken)
             tokens = count([text])[0] if text else 0
             detail = cut_off(completion, recipe.max_output_tokens)
             cause = "truncated" if detail else problem(style, completion.text, recipe)
             if not cause and tokens < recipe.min_tokens:
-                cause, detail = "too_short", f"{tokens} tokens of at least {recipe.min_tokens}"
+                cause, detail = "too_short", f"the dialogue has {tokens} of at least {recipe.min_tokens} tokens"
             if cause:
                 tally.rejected[cause] += 1
-                told = detail or repr(completion.text[:300])
-                reject(Reject(completion.id, cause, f"{style} of page {job.page['id']}: {told}"))
+                detail = detail or f"the answer begins {completion.text[:300]!r}"
+                reject(Reject(completion.id, cause, f"{style} of page {job.page['id']}: {detail}"))
                 continue
             tally.row(text, tokens)
             yield {

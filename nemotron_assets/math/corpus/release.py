@@ -1,8 +1,8 @@
-"""The published subsets: cleaned pages by score, without duplicates and contaminated pages, with their origin.
+"""Makes the published subsets: cleaned pages by score, without duplicates and contaminated pages, with their origin.
 
-A page on mathematics is often a document of the web as well, and one text must be on one side of the held-out split.
-So the hash that decides is that of the unique web document that the page is, or is a duplicate of; a page without one
-has its own.
+A page on mathematics is often a web document, too, and both must be on the same side of the held-out split. The split
+is decided by a hash, the origin: for a page that is a unique web document, or a duplicate of one, it is that document's
+content hash. Any other page has its own content hash.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _FIRST = pl.col("parents").list.first()
 
 
 def parts(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter[str]) -> Iterator[Part]:
-    """A part of `math.nemotron_cc_math` per subset; `left_out` counts why pages are in none. Memory: ids and scores of
-    a snapshot's cleaned pages."""
+    """One part of `math.nemotron_cc_math` per subset. `left_out` counts the pages that are in no subset, by reason. The
+    ids and scores of a snapshot's cleaned pages must fit into memory."""
     kept, content = _kept(lake, snapshot, recipe, left_out), lake.read(CLEANED, snapshot).content()
     for name in recipe.lowest_score:
-        mine = kept.filter(pl.col("category") == name).sort("cleaned")
-        told = pl.concat_str(["cleaned", "score", "edu_score", "warc_id", "origin"], separator=" ", ignore_nulls=True)
-        fingerprint = content_hash("\n".join([content, *mine.select(told).to_series()]))
-        if len(mine):
-            yield Part(name, fingerprint, functools.partial(_published, lake, snapshot, mine))
+        subset = kept.filter(pl.col("category") == name).sort("cleaned")
+        facts = pl.concat_str(["cleaned", "score", "edu_score", "warc_id", "origin"], separator=" ", ignore_nulls=True)
+        fingerprint = content_hash("\n".join([content, *subset.select(facts).to_series()]))
+        if len(subset):
+            yield Part(name, fingerprint, functools.partial(_published, lake, snapshot, subset))
 
 
 def _published(lake: Lakehouse, snapshot: str, kept: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Rows of `math.nemotron_cc_math` for what `_kept` tells of some pages."""
+    """Yield rows of `math.nemotron_cc_math` for the pages in `kept`, which has the columns of `_kept`."""
     columns = ("id", "snapshot", "warc_file", "url", "language", "text", "characters", "generator", "content_hash")
     for batch in lake.read(CLEANED, snapshot).batches(columns, batch_size=_BATCH):
         rows = pl.from_arrow(batch).rename({"id": "cleaned"}).join(kept, on="cleaned", maintain_order="left")
@@ -65,7 +65,7 @@ def _published(lake: Lakehouse, snapshot: str, kept: pl.DataFrame) -> Iterator[p
 
 
 def category(recipe: MathRelease, score: str = "int_score") -> pl.Expr:
-    """The subset that a page of this score is in; null for none."""
+    """The subset of a page, by its score; null if the score is too low for any subset."""
     expression = pl.lit(None, pl.String)
     for name, lowest in sorted(recipe.lowest_score.items(), key=lambda item: item[1]):
         expression = pl.when(pl.col(score) >= lowest).then(pl.lit(name)).otherwise(expression)
@@ -73,7 +73,8 @@ def category(recipe: MathRelease, score: str = "int_score") -> pl.Expr:
 
 
 def _kept(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter[str]) -> pl.DataFrame:
-    """What is published of a snapshot: cleaned, score, ..., category, warc_id, origin (null: it is no web document)."""
+    """The published pages of a snapshot, with the columns cleaned (id), score, int_score, edu_score, edu_int_score,
+    model_id, category, warc_id and origin. The origin is null for a page that is not a web document."""
     rendered = lake.read(RENDERED, snapshot).scan().select(rendered="id", page=_FIRST)
     pages = (
         lake.read(CLEANED, snapshot)
@@ -90,13 +91,13 @@ def _kept(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter
     )
     duplicates = lake.read(DUPLICATES, snapshot).scan().select(cleaned=_FIRST).collect()
     items = lake.read(CONTAMINATION, snapshot).scan().filter("removed").select(rendered=_FIRST).unique().collect()
-    for why, wanted in (
+    for reason, wanted in (
         ("contaminated", pages.join(items, on="rendered", how="anti")),
         ("duplicates", pages.join(duplicates, on="cleaned", how="anti")),
         ("not_scored", pages.filter(pl.col("score").is_not_null())),
         ("low_score", pages.filter(pl.col("category").is_not_null() | pl.col("score").is_null())),
     ):
-        left_out[why] += len(pages) - len(wanted)
+        left_out[reason] += len(pages) - len(wanted)
     left = pages.join(items, on="rendered", how="anti").join(duplicates, on="cleaned", how="anti")
     left = left.filter(pl.col("category").is_not_null())
     return (
@@ -107,13 +108,14 @@ def _kept(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter
 
 
 def _places(lake: Lakehouse, snapshot: str) -> pl.DataFrame:
-    """Where the record of every candidate page is: page, warc_id."""
+    """(page, warc_id) of every candidate page; warc_id is "offset:length" of its WARC record in bytes."""
     place = pl.format("{}:{}", "warc_offset", "warc_length")
     return lake.read(CANDIDATE_PAGES, snapshot).scan().select(page=_FIRST, warc_id=place).unique("page").collect()
 
 
 def _origins(lake: Lakehouse, snapshot: str, pages: pl.DataFrame) -> pl.DataFrame:
-    """The unique web document that each page is, or is a duplicate of: page, origin (its content_hash)."""
+    """(page, origin) of the pages that are web documents. The origin is the content_hash of the unique web document:
+    the page's own document, or the one that it duplicates."""
     documents = lake.read(DOCUMENTS, snapshot).scan().select(document="id", page=_FIRST)
     documents = documents.join(pages.lazy(), on="page", how="semi")
     dropped = lake.read(WEB_DUPLICATES, snapshot).scan().select(document=_FIRST, kept="duplicate_of")

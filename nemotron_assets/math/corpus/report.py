@@ -1,4 +1,4 @@
-"""What people want to see of the mathematics corpus: outcomes of the guard, scores, formulas per page, what went."""
+"""Metadata of the mathematics corpus: outcomes of the guard, formulas per page, scores, removed pages, subsets."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def cleaned(rows: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
     total = sum(counts.values()) or 1
     lines = ["| outcome | chunks | share | meaning |", "|---|--:|--:|---|"]
     lines += [
-        f"| {name} | {counts.get(name, 0):,} | {counts.get(name, 0) / total:.1%} | {told} |"
-        for name, told in OUTCOMES.items()
+        f"| {name} | {counts.get(name, 0):,} | {counts.get(name, 0) / total:.1%} | {meaning} |"
+        for name, meaning in OUTCOMES.items()
     ]
     facts = (
         rows.select(
@@ -48,13 +48,14 @@ def cleaned(rows: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
 
 
 def _binned(rows: pl.LazyFrame) -> dict[str, int]:
+    """{range of formulas: pages}."""
     formulas = rows.select("formulas").collect(engine="streaming")["formulas"]
     name = {(a, b): f"{a}+" if b is None else f"{a}" if a == b else f"{a}-{b}" for a, b in _BINS}
     return {name[a, b]: int(((formulas >= a) & (formulas <= (b or 2**31 - 1))).sum()) for a, b in _BINS}
 
 
 def scores(rows: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
-    """Metadata of a partition of `math.quality`: histograms of the score."""
+    """Metadata of a partition of `math.quality`: the mean score and histograms."""
     found = rows.select("score", "int_score").collect(engine="streaming")
     counts = dict(found.group_by("int_score").len().iter_rows())
     tenths = dict(found.group_by((pl.col("score") * 10 // 2).cast(pl.Int32).clip(0, 24)).len().iter_rows())
@@ -68,10 +69,10 @@ def scores(rows: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
 
 
 def contamination(rows: pl.LazyFrame) -> dict[str, Any]:
-    """Metadata of a partition of `math.contamination`: every removal for reading, then what is only alike."""
+    """Metadata of a partition of `math.contamination`: the first items found, removals before near misses."""
     found = rows.sort(["removed", "url", "item"], descending=[True, False, False]).collect(engine="streaming")
     removed = found.filter("removed")
-    in_math = removed.filter(pl.col("sources").list.first() == "math.rendered")
+    rendered = removed.filter(pl.col("sources").list.first() == "math.rendered")
     lines = ["| page | item | rule | matched | cosine | text of the page |", "|---|---|---|--:|--:|---|"]
     for row in found.head(_SHOWN).iter_rows(named=True):
         text = " ".join(row["page_text"][:160].split()).replace("|", "¦").replace("<", "&lt;").replace("`", "'")
@@ -80,22 +81,22 @@ def contamination(rows: pl.LazyFrame) -> dict[str, Any]:
         item = f"{row['benchmark']} {row['item']}"
         lines.append(f"| {row['url']} | {item} | {what} | {row['matched']}/{row['of']} | {cosine} | {text} |")
     return {
-        "pages_removed": in_math.select(pl.col("parents").list.first().n_unique()).item(),
-        "documents_of_the_web_found": len(removed) - len(in_math),
+        "pages_removed": rendered.select(pl.col("parents").list.first().n_unique()).item(),
+        "web_documents_with_items": len(removed) - len(rendered),
         "items_found": removed["item_id"].n_unique(),
         "near_misses_kept": len(found) - len(removed),
-        "items": dg.MetadataValue.md("\n".join(lines) if len(found) else "No page holds an item."),
+        "items": dg.MetadataValue.md("\n".join(lines) if len(found) else "No page has a benchmark item."),
     }
 
 
 def published(rows: pl.LazyFrame, left_out: Mapping[str, int], snapshot: str) -> dict[str, Any]:
-    """Metadata of a partition of `math.nemotron_cc_math`: pages and tokens per subset, and why others are not in it."""
+    """Metadata of a partition of `math.nemotron_cc_math`: pages and tokens per subset, and pages left out by reason."""
     counts = rows.group_by("category").agg(pl.len(), pl.col("characters").sum() // 4).sort("category").collect()
-    lines = ["| subset | pages | tokens, estimated |", "|---|--:|--:|"]
+    lines = ["| subset | pages | estimated tokens |", "|---|--:|--:|"]
     lines += [f"| {name} | {pages:,} | {tokens:,} |" for name, pages, tokens in counts.iter_rows()]
     return {
         "subsets": dg.MetadataValue.md("\n".join(lines)),
         "estimated_tokens": int(counts["characters"].sum()),
         "left_out": dg.MetadataValue.json(dict(left_out)),
-        "why_left_out": bars(left_out, f"Pages left out, {snapshot} (a page may have several causes)", "pages"),
+        "left_out_by_reason": bars(left_out, f"Pages left out, {snapshot} (a page may have several reasons)", "pages"),
     }

@@ -1,4 +1,4 @@
-"""Tables of the mathematics corpus: cleaned pages, scores, duplicates, contamination, and what is published."""
+"""Tables of the mathematics corpus: cleaned pages, scores, duplicates, contamination, published pages, dialogues."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from nemotron_assets.web.dedup import tables as dedup
 CLEANED = Table(
     "math",
     "cleaned",
-    "Rendered pages without navigation, by a language model or by rules; no formula and no code block is lost "
-    "(Nemotron-CC-Math §2.3; math/clean.py is the guard).",
+    "Rendered pages from which a language model or rules removed navigation. No formula and no code block of a page is "
+    "lost (Nemotron-CC-Math §2.3).",
     (
         ID,
         PARENTS,
@@ -36,16 +36,39 @@ CLEANED = Table(
         HOST,
         FETCHED_AT,
         LANGUAGE,
-        Column("text", "string", "the page's text with $…$ and $$…$$ formulas and fenced code blocks"),
+        Column("text", "string", "the page's cleaned text, with formulas as $…$ or $$…$$ and code in fenced blocks"),
         CHARACTERS,
-        Column("formulas", "int32", "formulas in the text"),
-        Column("code_blocks", "int32", "fenced code blocks in the text"),
-        Column("outcomes", "list[string]", "what became of each chunk, in order; math/clean.py explains them"),
-        Column("formulas_restored", "int32", "formulas and code blocks that the model had changed and were put back"),
-        Column("repaired", "bool", "whether the merged text had lost something, so that the page's own text stands"),
-        Column("cut_characters", "int64", "characters beyond the recipe's longest text, which are left out"),
-        Column("generator", "string", "model that cleaned it; null: by rules alone", nullable=True),
-        Column("generation_ids", "list[string]", "rows of llm.generations for its chunks, in their order"),
+        Column("formulas", "int32", "number of formulas in the text"),
+        Column("code_blocks", "int32", "number of fenced code blocks in the text"),
+        Column(
+            "outcomes",
+            "list[string]",
+            "what became of each chunk of the page, in order: kept (the model's text), restored (the model's text with "
+            "changed formulas put back), empty (left out), rules (not given to the model), or rules_ with the reason "
+            "why the model's text was not used",
+        ),
+        Column(
+            "formulas_restored",
+            "int32",
+            "number of formulas and code blocks that the model had changed and that were put back",
+        ),
+        Column(
+            "repaired",
+            "bool",
+            "true if the joined chunks lacked a formula or code block, so that the page was cleaned by rules instead",
+        ),
+        Column("cut_characters", "int64", "characters cut off the end of the text, beyond the recipe's longest length"),
+        Column(
+            "generator",
+            "string",
+            "name of the model that wrote at least one chunk of the text; null if rules alone cleaned the page",
+            nullable=True,
+        ),
+        Column(
+            "generation_ids",
+            "list[string]",
+            "ids of the model's answers in llm.generations, in the order of the chunks; empty if it was not asked",
+        ),
         CONTENT_HASH,
     ),
     partition_by="snapshot",
@@ -53,22 +76,23 @@ CLEANED = Table(
     parents=("math.rendered",),
 )
 
-SCORE = Column("score", "float64", "worth for learning mathematics, 0 to 5")
-INT_SCORE = Column("int_score", "int32", "the score, rounded")
+SCORE = Column("score", "float64", "how useful the page is for learning mathematics, 0 to 5, by a trained scorer")
+INT_SCORE = Column("int_score", "int32", "the column score, rounded to 0, 1, 2, 3, 4 or 5")
 
 QUALITY = Table(
     "math",
     "quality",
-    "The score of every cleaned page, 0 to 5 (Nemotron-CC-Math §2.4), and that of the web's first educational scorer.",
+    "Scores of every cleaned page: how useful it is for learning mathematics (Nemotron-CC-Math §2.4), and its "
+    "educational value by the first scorer of the web pipeline.",
     (
         ID,
         PARENTS,
         SNAPSHOT,
         SCORE,
         INT_SCORE,
-        Column("edu_score", "float64", "educational value by the scorer edu_a of the web's ensemble, 0 to 5"),
-        Column("edu_int_score", "int32", "that score, rounded"),
-        Column("model_id", "string", "row of models.math_scorers that gave the score"),
+        Column("edu_score", "float64", "educational value of the page, 0 to 5, by scorer edu_a of the web pipeline"),
+        Column("edu_int_score", "int32", "the column edu_score, rounded to 0, 1, 2, 3, 4 or 5"),
+        Column("model_id", "string", "id of the scorer that gave the column score, in models.math_scorers"),
     ),
     partition_by="snapshot",
     parents=("math.cleaned",),
@@ -76,61 +100,86 @@ QUALITY = Table(
 
 
 def _like(table: Table, description: str, **changes: object) -> Table:
+    """A table of the web's deduplication as a table of `math`, made from cleaned pages."""
     return replace(table, schema="math", description=description, parents=("math.cleaned",), **changes)
 
 
 SIGNATURES = _like(
-    dedup.SIGNATURES, "MinHash signature and LSH bands of every distinct cleaned page, as web.signatures has them."
+    dedup.SIGNATURES, "MinHash signature and LSH bands of every distinct cleaned page, in the form of web.signatures."
 )
 NEAR_DUPLICATES = _like(
-    dedup.NEAR_DUPLICATES, "Pairs of different cleaned pages that are alike, as web.near_duplicates has them."
+    dedup.NEAR_DUPLICATES, "Pairs of different cleaned pages with similar texts, in the form of web.near_duplicates."
 )
 DUPLICATES = _like(
     dedup.DUPLICATES,
-    "Cleaned pages that are dropped, because one that is kept has (nearly) the same text (Nemotron-CC-Math §2.5).",
+    "Cleaned pages that are dropped because a kept page has the same or nearly the same text (Nemotron-CC-Math §2.5).",
     version=1,
 )
 
 CONTAMINATION = Table(
     "math",
     "contamination",
-    "Benchmark items found in rendered pages, whatever their quality, and in the snapshot's other documents: what is "
-    "removed, and near misses that are kept (Nemotron-CC-Math §2.6; contamination.py says how they are found).",
+    "Benchmark items found in rendered pages of any quality and in the snapshot's other web documents: one row per "
+    "page and item. A page with removed = true is left out of the corpus; the other rows are near misses "
+    "(Nemotron-CC-Math §2.6).",
     (
         ID,
         PARENTS,
         SNAPSHOT,
         SOURCES,
         URL,
-        Column("removed", "bool", "whether the page is contaminated by it; else it is listed for reading only"),
-        Column("benchmark", "string", "set of the item, as in evaluate.benchmarks"),
-        Column("item", "string", "name of the item in its set"),
-        Column("item_id", "string", "id of its row in evaluate.benchmarks"),
-        Column("rule", "string", "overlap (n-grams), whole_question (a short one and its answer) or cosine"),
-        Column("field", "string", "what of the item was found: question, question_choices, answer"),
-        Column("matched", "int32", "n-grams of the item that the page has; words in a row for the other rules"),
-        Column("of", "int32", "n-grams of the item; words of a short question; words of the passage"),
-        Column("share", "float64", "matched over of"),
-        Column("cosine", "float64", "likeness of the nearest passage and the item, if measured", nullable=True),
-        Column("page_text", "string", "what stands in the page, at most 600 characters"),
-        Column("item_text", "string", "the item's text, at most 600 characters"),
+        Column("removed", "bool", "true if the page counts as contaminated by the item; false for a near miss"),
+        Column("benchmark", "string", "name of the item's benchmark in evaluate.benchmarks, such as gsm8k"),
+        Column("item", "string", "name of the item in its benchmark, such as gsm8k-test-17"),
+        Column("item_id", "string", "id of the item's row in evaluate.benchmarks"),
+        Column(
+            "rule",
+            "string",
+            "rule that found the item: overlap (common n-grams of words), whole_question (a short question with its "
+            "answer) or cosine (a passage with a similar embedding)",
+        ),
+        Column("field", "string", "part of the item that was found: question, question_choices or answer"),
+        Column(
+            "matched",
+            "int32",
+            "overlap: n-grams of the item that the page has; whole_question: words of the question; cosine: words in a "
+            "row that passage and item share, or 0",
+        ),
+        Column(
+            "of",
+            "int32",
+            "what matched is compared with: n-grams of the item (overlap), words of the question (whole_question), "
+            "words of the passage (cosine)",
+        ),
+        Column("share", "float64", "matched divided by of, 0 to 1"),
+        Column(
+            "cosine",
+            "float64",
+            "cosine similarity of the passage and the item; null for the rules overlap and whole_question",
+            nullable=True,
+        ),
+        Column("page_text", "string", "the text of the page in which the item was found, at most 600 characters"),
+        Column("item_text", "string", "the text of the item, at most 600 characters"),
     ),
     partition_by="snapshot",
     parents=("math.rendered", "web.documents"),
 )
 
 ORIGIN_HASH = Column(
-    "origin_hash", "string", "content_hash of the unique web document that the page is as well; else of its own text"
+    "origin_hash",
+    "string",
+    "content_hash of the unique web document that the page is or duplicates, else that of the page's own text; decides "
+    "whether the text is held out",
 )
 _METADATA = (
-    Column("category", "string", "config it is published in: 3, 4plus or 4plus_MIND"),
-    Column("finemath_int_scores", "int32", "score of the page, rounded"),
-    Column("finemath_scores", "float64", "score of the page, 0 to 5"),
-    Column("models_used", "list[string]", "language models that wrote in the text"),
-    Column("nemocurator_int_scores", "int32", "educational value of the page, rounded"),
+    Column("category", "string", "subset in which the row is published: 3, 4plus or 4plus_MIND"),
+    Column("finemath_int_scores", "int32", "usefulness of the page for learning mathematics, rounded, 0 to 5"),
+    Column("finemath_scores", "float64", "usefulness of the page for learning mathematics, 0 to 5"),
+    Column("models_used", "list[string]", "names of the language models that wrote in the text; empty if none did"),
+    Column("nemocurator_int_scores", "int32", "educational value of the page, rounded, 0 to 5"),
     Column("nemocurator_scores", "float64", "educational value of the page, 0 to 5"),
-    Column("warc_filename", "string", "file the page came in"),
-    Column("warc_id", "string", "the page's record in it, as offset:length in bytes"),
+    Column("warc_filename", "string", "path of the page's WARC file in the crawl, or short name of the ingested file"),
+    Column("warc_id", "string", "place of the page's record in its WARC file, as offset:length in bytes"),
 )
 _PUBLISHED = ("id", "text", *(column.name for column in _METADATA))
 _STRUCTS = {"metadata": tuple(column.name for column in _METADATA)}
@@ -138,14 +187,14 @@ _STRUCTS = {"metadata": tuple(column.name for column in _METADATA)}
 NEMOTRON_CC_MATH = Table(
     "math",
     "nemotron_cc_math",
-    "Nemotron-CC-Math as it is published: cleaned pages by score, without duplicates and contaminated pages.",
+    "Nemotron-CC-Math as published: cleaned pages with a high score, without duplicates and contaminated pages.",
     (
         ID,
         PARENTS,
         SNAPSHOT,
         URL,
         LANGUAGE,
-        Column("text", "string", "the page's text"),
+        Column("text", "string", "the page's cleaned text, with formulas as $…$ or $$…$$ and code in fenced blocks"),
         CHARACTERS,
         *_METADATA,
         ORIGIN_HASH,
@@ -173,14 +222,19 @@ MIND = Table(
         PARENTS,
         SNAPSHOT,
         LANGUAGE,
-        Column("text", "string", "the turns of the dialogue, one a line"),
-        Column("style", "string", "kind of dialogue, as teacher_student"),
-        Column("chunk", "int32", "number of the chunk"),
-        Column("turns", "int32", "turns of the dialogue"),
-        Column("tokens", "int64", "tokens of the text"),
-        Column("prompt", "string", "name of the prompt"),
-        Column("generator", "string", "model that wrote it"),
-        Column("generation_id", "string", "row of llm.generations it comes from"),
+        Column("text", "string", "the dialogue, one turn per line, each with the name of its speaker before a colon"),
+        Column(
+            "style",
+            "string",
+            "style of the dialogue: two_professors, teacher_student, two_students, interview, problem_solving, "
+            "layman_expert or debate",
+        ),
+        Column("chunk", "int32", "number of the chunk of the page that the dialogue is about, from 0"),
+        Column("turns", "int32", "number of turns of the dialogue"),
+        Column("tokens", "int64", "length of the text in tokens of the model that wrote it"),
+        Column("prompt", "string", "name of the prompt: mind_ and the style"),
+        Column("generator", "string", "name of the model that wrote the dialogue"),
+        Column("generation_id", "string", "id of the model's answer in llm.generations"),
         *_METADATA,
         ORIGIN_HASH,
     ),

@@ -86,7 +86,7 @@ def repeated_spans(
     from nemotron_assets.web.dedup.substring import ArrivingSpans
 
     run = rewriting(context, REPEATED_SPANS)
-    return ArrivingSpans(lake, context.partition_key, recipe.web.substring, recipe.web.dedup.memory_mb, **run).parts()
+    return ArrivingSpans(lake, context.partition_key, recipe.web.substring, recipe.web.dedup, **run).parts()
 
 
 @table_asset(

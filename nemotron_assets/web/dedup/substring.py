@@ -18,7 +18,7 @@ import xxhash
 
 from nemotron_assets.dedup.arrivals import Arriving, taking_part
 from nemotron_assets.dedup.workspace import load, workspace
-from nemotron_assets.recipe.dedup import Substring
+from nemotron_assets.recipe.dedup import Dedup, Substring
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part
 from nemotron_assets.web.dedup.spans import repeated_spans, shortened, without_spans
@@ -243,16 +243,27 @@ def unique_documents_of(
 
 
 class ArrivingSpans(Arriving):
-    """The asset's parts: those of its snapshot, and then those that change of later snapshots."""
+    """The asset's parts: those of its snapshot, and those of other snapshots that change with it.
+
+    With the linkage `components`, an arriving snapshot can also change the duplicates of an earlier one, and with them
+    the texts in which spans are looked for. Example: the texts x and z of A-1 are both kept, until B-2 brings a text
+    that is like both; then z is a duplicate of x, and the span that z repeats of x must go.
+    """
 
     table = REPEATED_SPANS
 
-    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Substring, memory_mb: int, **run: Any) -> None:
+    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Substring, dedup: Dedup, **run: Any) -> None:
         super().__init__(lake, snapshot, **run)
-        self.recipe, self.memory_mb = recipe, memory_mb
+        self.recipe, self.dedup = recipe, dedup
 
     def parts_of(self, snapshot: str) -> Iterator[Part]:
-        return SnapshotSpans(self.lake, snapshot, self.recipe, self.memory_mb, arriving=self.snapshot).parts()
+        spans = SnapshotSpans(self.lake, snapshot, self.recipe, self.dedup.memory_mb, arriving=self.snapshot)
+        return spans.parts()
+
+    def earlier(self) -> list[str]:
+        if self.dedup.linkage == "direct":  # a later snapshot never changes the duplicates of an earlier one
+            return []
+        return [s for s in taking_part(self.lake, self.table, self.snapshot, DOCUMENTS, REST) if s < self.snapshot]
 
     def later(self) -> list[str]:
         return [s for s in taking_part(self.lake, self.table, self.snapshot, DOCUMENTS, REST) if s > self.snapshot]

@@ -28,7 +28,7 @@ comment on column code.file_fates.rules is 'every reason why the file was droppe
 comment on column code.file_fates.tokens is 'number of tokens, estimated from the characters; null for a file that was not judged';
 comment on column code.file_fates.license is 'SPDX expression of the file''s licence, as MIT; null if no licence was found';
 comment on column code.file_fates.decision is 'what the recipe says about this licence: allowed, rejected, or review (a person must decide)';
-comment on column code.file_fates.licence_why is 'the accepted licences, or the reason why the file cannot be used';
+comment on column code.file_fates.licence_why is 'the rule that decided about the licence, a colon and its reason, such as repository_licence: MIT';
 comment on column code.file_fates.scope is 'where the deciding evidence was: file, folder (nearest licence upwards), repository, or none';
 comment on column code.file_fates.evidence_kind is 'kind of the deciding evidence, as header or licence_file; null if there is no evidence';
 comment on column code.file_fates.evidence_path is 'path of the file with the deciding evidence; null if there is no evidence';

@@ -1,4 +1,4 @@
-"""From rendered pages to dialogues as Dagster runs them, with a local endpoint and canned answers."""
+"""The assets from rendered pages to dialogues, with a local endpoint that gives canned answers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ from tests.sql.lake import frame
 
 SNAPSHOT, FILE = "CC-MAIN-2024-51", "a.warc.gz"
 QUESTION = "How many primes below one hundred end in the digit seven, if one counts the number seven itself as well?"
-GRAPH = [*assets.ASSETS, *checks.CHECKS]
+MADE_HERE = [asset for asset in assets.ASSETS if asset is not assets.math_writer]
+GRAPH = [*MADE_HERE, *checks.CHECKS]
 OUTSIDE = (
     RENDERED,
     CANDIDATE_PAGES,
@@ -86,7 +87,7 @@ def _pages() -> list[dict]:
 
 
 def _answer(body: dict) -> str:
-    """What a good editor or writer would say; of one page it drops a formula."""
+    """The answer of a good model, except that it drops a formula of one page."""
     asked = body["messages"][-1]["content"]
     if asked.startswith("Turn the text below"):
         style = next(name for name, c in CONVERSATIONS.items() if c.setting in asked)
@@ -101,7 +102,7 @@ def _answer(body: dict) -> str:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, embedded_tokenizer):
-    """The whole room on twelve pages, and then once more."""
+    """All assets of the corpus, materialised twice on twelve pages."""
     folder = tmp_path_factory.mktemp("corpus")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEMOTRON_HOME", str(folder))
@@ -183,15 +184,15 @@ def _materialised(folder, tokenizer):
                 selection=chosen,
             )
 
-        def whole():
+        def run_all():
             results = [run([CLEANED.asset_key], SNAPSHOT), run([MATH_SCORERS.asset_key], None)]
-            rest = [a.key for a in assets.ASSETS if a.key not in (CLEANED.asset_key, MATH_SCORERS.asset_key)]
+            rest = [a.key for a in MADE_HERE if a.key not in (CLEANED.asset_key, MATH_SCORERS.asset_key)]
             results.append(run(rest, SNAPSHOT))
             return {(e.asset_key.path[-1], e.check_name): e for r in results for e in r.get_asset_check_evaluations()}
 
-        first, asked = whole(), len(endpoint.bodies)
+        first, asked = run_all(), len(endpoint.bodies)
         before = {t: lake.read(t).scan().collect() for t in (CLEANED, QUALITY, NEMOTRON_CC_MATH, MIND)}
-        second = whole()
+        second = run_all()
         yield lake, pages, first, second, asked, len(endpoint.bodies), before
 
 

@@ -82,7 +82,7 @@ def deduplicate(
     lake.write(NEAR_DUPLICATES, pairs.parts(), snapshot)
     rewritten = rewrite_others(snapshot, lake, recipe, FAMILY)
     lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe, FAMILY), snapshot)
-    spans = ArrivingSpans(lake, snapshot, substring, recipe.memory_mb)
+    spans = ArrivingSpans(lake, snapshot, substring, recipe)
     lake.write(REPEATED_SPANS, spans.parts(), snapshot)
     changed = {"near_duplicates": pairs.rewritten, "duplicates": rewritten, "repeated_spans": spans.rewritten}
     return {name: [change.snapshot for change in changes] for name, changes in changed.items()}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from nemotron_assets.dedup.jaccard import jaccard
 from nemotron_assets.dedup.shingles import Shingling, shingle_sets
-from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES, UNIQUE_DOCUMENTS
+from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES, REPEATED_SPANS, UNIQUE_DOCUMENTS
 from resources.lakehouse import Lakehouse
 from tests.web.dedup.lake import RECIPE, deduplicate, finish, put, state
 
@@ -109,6 +109,29 @@ def test_every_order_of_three_snapshots(linkage, order, tmp_path):
         assert not any(deduplicate(lake, snapshot, recipe).values())
     assert state(lake) == before
     assert [lake.read(table).version for table in (NEAR_DUPLICATES,)] == versions
+
+
+def test_a_later_snapshot_that_links_two_earlier_texts_takes_their_spans_away(tmp_path_factory):
+    """a1 and a2 are too different to be a pair: both are kept, and a2 repeats a span of a1. b1 is like both of them, so
+    all three are one component, a2 becomes a duplicate of a1, and the span of a2 must go."""
+    recipe = RECIPE.model_copy(update={"linkage": "components"})
+    rows = [
+        ("a1", "A-1", 0, text(0, 0), "en"),
+        ("a2", "A-1", 1, text(0, 9), "en"),
+        ("b1", "B-2", 0, text(0, 6), "en"),
+    ]  # fmt: skip
+    straight, mixed = (Lakehouse(root=str(tmp_path_factory.mktemp("lake"))) for _ in range(2))
+    for lake, arrivals in ((straight, ["A-1", "B-2"]), (mixed, ["B-2", "A-1"])):
+        for snapshot in arrivals:
+            put(lake, rows, snapshot)
+            changed = deduplicate(lake, snapshot, recipe)
+            if lake is straight:
+                late = ["A-1"] if snapshot == "B-2" else []
+                assert (changed["duplicates"], changed["repeated_spans"]) == (late, late)
+                assert lake.read(REPEATED_SPANS).rows == (0 if late else 1)
+        finish(lake, arrivals)
+    assert state(mixed) == state(straight)
+    assert not any(deduplicate(straight, "A-1", recipe).values())
 
 
 def test_a_late_snapshot_changes_only_what_it_concerns(tmp_path):

@@ -1,0 +1,121 @@
+"""Builds the markup that the text browser lays out: plain elements, text, and placeholders for formulas and code.
+
+Running text is collected until its block ends and only then searched for delimiters, because emphasis, line breaks and
+links may cut a formula: `\\(a<em>1 + b</em>2\\)` is one formula, `a_1 + b_2`, whose underscores Markdown took for
+emphasis.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import replace
+
+from nemotron_assets.math.delimiters import Conventions, Span, scan
+from nemotron_assets.math.formula import Code, Formula, formula
+
+#: Marks inside running text. They are private-use characters, which are removed from every page before it is read.
+BREAK, EMPHASIS, STRONG, _DOLLAR, _BACKSLASH, _HELD = "\uf8f0", "\uf8f1", "\uf8f2", "\uf8f3", "\uf8f4", "\uf8f5"
+MARKS = re.compile("[\uf8f0-\uf8f7]")
+#: Control characters. They belong to no text, and a browser may act on them.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x9f\u2028\u2029\ufffe\uffff]")
+
+
+def placeholder(salt: str, number: int) -> str:
+    """The word that stands for piece `number`; a text browser carries it through unchanged."""
+    return f"zq{salt}x{number}qz"
+
+
+def printable(text: str) -> str:
+    """Text without control characters and without this module's marks; it can always be encoded as UTF-8."""
+    return _CONTROL.sub("", MARKS.sub("", text)).encode("utf-8", "replace").decode("utf-8")
+
+
+class BrowserMarkup:
+    """The markup of one page while it is built. `pieces` are its formulas and code blocks: piece number i stands in the
+    markup as `placeholder(salt, i)`. While `code_depth` is above 0, added text is inline code, in which dollar signs
+    and backslashes are not delimiters."""
+
+    def __init__(self, salt: str, conventions: Conventions) -> None:
+        self.salt, self.conventions = salt, conventions
+        self.pieces: list[Formula | Code] = []
+        self.code_depth = 0
+        self._out: list[str] = []
+        self._run: list[str] = []
+
+    def finish(self) -> str:
+        """The whole markup; call it after the last addition and before `pieces` is read."""
+        self._end_run()
+        return "".join(self._out)
+
+    def tag(self, tag: str) -> None:
+        """End the running text and write a tag, such as "<p>"."""
+        self._end_run()
+        self._out.append(tag)
+
+    def mark(self, mark: str) -> None:
+        """Add `BREAK`, `EMPHASIS` or `STRONG` to the running text."""
+        self._run.append(mark)
+
+    def text(self, text: str) -> None:
+        """Add text of the page to the running text."""
+        if self.code_depth:
+            text = text.replace("$", _DOLLAR).replace("\\", _BACKSLASH)
+        self._run.append(text)
+
+    def piece(self, piece: Formula | Code | None) -> bool:
+        """Add a placeholder for a formula or code block; False for None, which adds nothing. Code and displayed
+        formulas end the running text and get a paragraph of their own."""
+        if piece is None:
+            return False
+        if isinstance(piece, Code) or piece.display:
+            self.tag(f"<p>{placeholder(self.salt, len(self.pieces))}</p>")
+        else:
+            self._run.append(f"{_HELD}{len(self.pieces)}{_HELD}")
+        self.pieces.append(piece)
+        return True
+
+    def _end_run(self) -> None:
+        """Write the running text, with placeholders for the formulas between delimiters in it."""
+        text = "".join(self._run)
+        self._run = []
+        start = 0
+        if "$" in text or "\\" in text:
+            for span in scan(text, lambda span: self._accept(span, text)):
+                if found := delimited_formula(span, _as_tex(span.inside)):
+                    self._write(text[start : span.start])
+                    mark = placeholder(self.salt, len(self.pieces))
+                    self._out.append(f"<p>{mark}</p>" if found.display else mark)
+                    self.pieces.append(found)
+                    start = span.end
+        self._write(text[start:])
+
+    def _accept(self, span: Span, text: str) -> bool:
+        """Whether a span of running text is a formula. A span around another formula or around inline code is not."""
+        if any(mark in span.inside for mark in (_HELD, _DOLLAR, _BACKSLASH)):
+            return False
+        return self.conventions.accept(replace(span, inside=_as_tex(span.inside)), text)
+
+    def _write(self, text: str) -> None:
+        """Write running text without formulas: escaped, marks replaced by what they stand for."""
+        if not text:
+            return
+        text = text.replace(EMPHASIS, "").replace(STRONG, "")
+        text = html.escape(text.replace(_DOLLAR, "$").replace(_BACKSLASH, "\\"), quote=False)
+        if _HELD in text:
+            text = re.sub(f"{_HELD}(\\d+){_HELD}", lambda m: placeholder(self.salt, int(m[1])), text)
+        self._out.append(text.replace(BREAK, "<br>"))
+
+
+def delimited_formula(span: Span, tex: str) -> Formula | None:
+    """The formula in a span of running text, whose content is `tex`."""
+    if span.kind == "environment":
+        return formula(tex, True, "environment")
+    if span.kind in ("dollars", "dollars2"):
+        return formula(tex, span.kind == "dollars2", "dollars")
+    return formula(tex, span.kind == "brackets", "delimited")
+
+
+def _as_tex(text: str) -> str:
+    """A span of running text as the TeX that its author typed: Markdown made emphasis of underscores."""
+    return text.replace(EMPHASIS, "_").replace(STRONG, "__").replace(BREAK, "\n").replace("\u00a0", " ")
