@@ -12,7 +12,7 @@ from nemotron_assets.definitions import lake
 from nemotron_assets.snapshots.ingest import describe, ingest
 from nemotron_assets.snapshots.report import fates
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
-from nemotron_assets.snapshots.warc import FATES
+from nemotron_assets.warc.reader import FATES
 
 
 def ingest_command(paths: Sequence[Path], snapshot: str, **columns: str | None) -> bool:
