@@ -1,5 +1,6 @@
 """The recipe: both built-in recipes load, carry the published values, and mistakes are refused in words that help."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,15 @@ def test_own_recipe_extends_a_built_in_one(tmp_path):
     assert mine.train.base.beta2 == laptop.train.base.beta2
     assert mine.section_hash("train.base") != laptop.section_hash("train.base")
     assert mine.section_hash("model") == laptop.section_hash("model")
+
+
+def test_recipes_in_the_readme_can_be_used(tmp_path):
+    examples = re.findall(r"```yaml\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    assert len(examples) >= 2
+    for number, text in enumerate(examples):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        assert load_recipe(str(path)) != load_recipe("laptop")
 
 
 @pytest.mark.parametrize(
