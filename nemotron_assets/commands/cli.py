@@ -74,7 +74,7 @@ def ingest(paths: tuple[Path, ...], snapshot: str, **columns: str | None) -> Non
     The same name again replaces the snapshot's files; those that did not change are not read again.
     """
     from nemotron_assets.snapshots.ingest import ingest_and_run
-    from nemotron_assets.snapshots.warc import FATES
+    from nemotron_assets.warc.reader import FATES
 
     fine, fates = ingest_and_run(paths, snapshot, click.echo, **columns)
     for fate, (records, size) in fates.items():

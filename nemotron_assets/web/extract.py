@@ -20,9 +20,9 @@ from resiliparse.parse.html import HTMLTree
 
 from nemotron_assets.recipe.web.documents import Documents
 from nemotron_assets.recipe.web.privacy import Privacy
-from nemotron_assets.snapshots.charset import decode
 from nemotron_assets.text.language import detect, hint, stop_list
 from nemotron_assets.text.personal_data import scrub
+from nemotron_assets.warc.charset import decode
 from nemotron_assets.web.paragraphs import justext_text
 
 #: What may become of a page that is no error.

@@ -253,7 +253,7 @@ def test_random_graphs(levels, data):
 @pytest.fixture(scope="module")
 def sample_pages():
     """The first pages of the embedded sample's first WARC file, as rows of snapshots.pages."""
-    from nemotron_assets.snapshots.warc import Limits, WarcFile
+    from nemotron_assets.warc.reader import Limits, WarcFile
 
     crawl = Crawl(source="sample")
     snapshot = crawl.snapshots()[0].id

@@ -9,7 +9,7 @@ import pytest
 from nemotron_assets.math import checks
 from nemotron_assets.math import report as math_report
 from nemotron_assets.math.assets import ASSETS
-from nemotron_assets.math.examples import examples, report
+from nemotron_assets.math.examples import compare_extractors, html_report
 from nemotron_assets.math.lists import ListError, Pointers
 from nemotron_assets.math.tables import CANDIDATE_PAGES, EXTRACTION_EXAMPLES, RENDERED
 from nemotron_assets.recipe import current_recipe
@@ -100,8 +100,8 @@ def test_the_report_escapes_everything():
             "charset": ["utf-8"],
         }
     )
-    rows = examples(page, {}, "S", ExtractionExamples())
-    text = report(rows, f"S{bad}")
+    rows = compare_extractors(page, {}, "S", ExtractionExamples())
+    text = html_report(rows, f"S{bad}")
     assert "<script" not in text and "&lt;script&gt;" in text and "default-src 'none'" in text
 
 

@@ -11,8 +11,8 @@ from justext.core import ParagraphMaker, classify_paragraphs, preprocessor, revi
 from justext.utils import normalize_whitespace
 
 from nemotron_assets.recipe.web.documents import JusText
-from nemotron_assets.snapshots.charset import decide, decode
 from nemotron_assets.text.language import stop_list
+from nemotron_assets.warc.charset import decide, decode
 from nemotron_assets.web.paragraphs import justext_text, one_space
 
 
