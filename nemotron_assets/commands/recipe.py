@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import click
@@ -41,8 +42,9 @@ def _explained(section: Section, indent: str) -> list[str]:
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, Section):
-            doc = (type(value).__doc__ or "").strip().splitlines()[0]
-            lines += ["", f"{indent}# {doc}", f"{indent}{name}:", *_explained(value, indent + "  ")]
+            meaning = field.description or inspect.cleandoc(type(value).__doc__ or "")
+            lines += ["", *(f"{indent}# {line}" for line in meaning.splitlines() if line), f"{indent}{name}:"]
+            lines += _explained(value, indent + "  ")
         else:
             allowed = allowed_values(type(section), name)
             shown = yaml.safe_dump(plain[name], default_flow_style=True, width=1000).removesuffix("...\n").strip()
