@@ -158,7 +158,7 @@ def deduplicate(lake, snapshot: str, recipe) -> dict[str, float]:
     from nemotron_assets.dedup.near import SnapshotPairs
     from nemotron_assets.dedup.signatures import signature_parts
     from nemotron_assets.table.parts import Parts
-    from nemotron_assets.web.dedup.tables import DUPLICATES, FAMILY, NEAR_DUPLICATES, SIGNATURES
+    from nemotron_assets.web.dedup.tables import CORPUS, DUPLICATES, NEAR_DUPLICATES, SIGNATURES
     from nemotron_assets.web.tables import DOCUMENTS
 
     timed = Timed()
@@ -167,9 +167,9 @@ def deduplicate(lake, snapshot: str, recipe) -> dict[str, float]:
             SIGNATURES, signature_parts(lake.read(DOCUMENTS, snapshot), recipe, SIGNATURES), snapshot, force=True
         ),
         "near_duplicates": lambda: lake.write(
-            NEAR_DUPLICATES, Parts(SnapshotPairs(lake, snapshot, recipe, FAMILY).parts()), snapshot, force=True
+            NEAR_DUPLICATES, Parts(SnapshotPairs(lake, snapshot, recipe, CORPUS).parts()), snapshot, force=True
         ),
-        "duplicates": lambda: lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe, FAMILY), snapshot),
+        "duplicates": lambda: lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe, CORPUS), snapshot),
     }
     for stage in STAGES:
         timed(stage, work[stage])

@@ -186,7 +186,7 @@ class Stage:
 
     def run(self, name: str) -> Outcome:
         from nemotron_assets.generation.asking import Tally, frames
-        from nemotron_assets.generation.spool import on_disk
+        from nemotron_assets.table.spill import spill
         from nemotron_assets.web.synthetic import rephrase
         from nemotron_assets.web.synthetic.tables import REPHRASED
         from resources.generations import GENERATIONS, Ledger
@@ -205,7 +205,7 @@ class Stage:
                 reject=Rejects().add,
                 tallies=tallies,
             )
-            lake.write(REPHRASED, on_disk(frames(rows, REPHRASED)), SNAPSHOT)
+            lake.write(REPHRASED, spill(frames(rows, REPHRASED)), SNAPSHOT)
         outcome.cpu = time.process_time() - started
         ledger = lake.read(GENERATIONS).scan().collect()
         outcome.texts = dict(ledger.select("id", "text").iter_rows())

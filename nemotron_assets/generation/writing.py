@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.generation.asking import Progress, Tally, example_markdown, facts, facts_table, frames
-from nemotron_assets.generation.spool import on_disk
 from nemotron_assets.models.registry import newest
 from nemotron_assets.table.parts import Batches, Reject, Rejects
 from nemotron_assets.table.schema import Table
+from nemotron_assets.table.spill import spill
 from resources.generations import Completion, Ledger, Request
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Writer:
         """Like `write`, for rows that come as frames."""
         rejects = Rejects()
         with self.device():
-            return Batches(on_disk(made(rejects.add)), rejects)
+            return Batches(spill(made(rejects.add)), rejects)
 
     def metadata(self, tallies: Mapping[str, Tally]) -> dict[str, Any]:
         """What became of the answers to every prompt, as metadata of the asset: counts, a plot, examples."""

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from nemotron_assets.dedup.family import Family
+from nemotron_assets.dedup.corpus import CorpusTables
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.math.corpus import SCORER_CODE
 from nemotron_assets.math.corpus.tables import (
@@ -183,7 +183,7 @@ def quality(
 # -- near-duplicates ---------------------------------------------------------------------------------------------------
 
 
-_FAMILY = Family(CLEANED, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
+_CORPUS = CorpusTables(CLEANED, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
 
 
 @table_asset(
@@ -211,10 +211,10 @@ def near_duplicates(
 ):
     """Pairs of cleaned pages alike, of this snapshot with itself and with every earlier one, each verified by its exact
     Jaccard similarity where the recipe asks for it (Nemotron-CC-Math §2.5)."""
-    from nemotron_assets.dedup.near import ArrivingPairs
+    from nemotron_assets.dedup.near import CascadingPairs
 
     run = rewriting(context, NEAR_DUPLICATES)
-    return ArrivingPairs(lake, context.partition_key, recipe.math.corpus.dedup, _FAMILY, **run).parts()
+    return CascadingPairs(lake, context.partition_key, recipe.math.corpus.dedup, _CORPUS, **run).parts()
 
 
 @table_asset(
@@ -227,13 +227,13 @@ def near_duplicates(
 def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
     """Cleaned pages that are dropped because one that is kept has (nearly) the same text; the earliest over all
     snapshots is kept. When a snapshot arrives late, the rows of others that change are rewritten and announced."""
-    from nemotron_assets.dedup.arrivals import named
+    from nemotron_assets.dedup.arrivals import snapshot_names
     from nemotron_assets.dedup.duplicates import duplicates_of, rewrite_others
 
     numbers, snapshot = recipe.math.corpus.dedup, context.partition_key
-    rewritten = rewrite_others(snapshot, lake, numbers, _FAMILY, **rewriting(context, DUPLICATES))
-    context.add_output_metadata({"rewritten_partitions": named(rewritten)})
-    return duplicates_of(snapshot, lake, numbers, _FAMILY)
+    rewritten = rewrite_others(snapshot, lake, numbers, _CORPUS, **rewriting(context, DUPLICATES))
+    context.add_output_metadata({"rewritten_partitions": snapshot_names(rewritten)})
+    return duplicates_of(snapshot, lake, numbers, _CORPUS)
 
 
 # -- contamination -----------------------------------------------------------------------------------------------------
