@@ -1,1 +1,1 @@
-"""The outside world, one file or folder each: the lake, DuckDB, crawls, devices, worker processes."""
+"""Connections to the outside world, one file or folder each: the lake, DuckDB, crawls, GPUs, worker processes."""

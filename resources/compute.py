@@ -1,8 +1,8 @@
-"""Per-document work on every core: one function over a table's batches, on this machine or on a Ray cluster.
+"""Applies one function to all batches of a table, on all cores of this machine or on a Ray cluster.
 
-`Compute.map` keeps the order, holds a bounded number of batches, and loses only the rows that crash, hang or raise:
-those go to the quarantine. Both backends run the function in `resources/worker_pool.py`'s processes; on Ray each actor
-has one of its own, so a page that brings a parser down costs a worker process, never an actor or the job.
+`Compute.map` keeps the order of the batches and holds a bounded number of them. Rows that crash, hang or raise are
+rejected; all others are kept. Both backends run the function in the processes of `resources/worker_pool.py`. On Ray
+each actor has one such process, so a page that crashes a parser costs this process and not the actor or the job.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from nemotron_assets.table.parts import Reject
-from resources.compute_worker import Rejected
-from resources.worker_pool import Pool
+from resources.compute_worker import Rejected, frame_to_ipc
+from resources.worker_pool import Pool, batch_to_ipc
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class Compute(dg.ConfigurableResource):
-    """Maps functions over tables. The defaults are the laptop's; the definitions set them from the recipe."""
+    """Maps functions over tables. The defaults suit a laptop; the definitions set the values of the recipe."""
 
     backend: Literal["processes", "ray"] = Field(default="processes", description="local processes, or Ray Data")
     workers: int = Field(default=0, ge=0, description="worker processes; 0 means one per usable core")
-    row_timeout_s: float = Field(default=20.0, gt=0, description="longest time one row may take, in seconds")
-    memory_mb: int = Field(default=4096, ge=256, description="memory one worker may hold, in MiB")
+    row_timeout_s: float = Field(default=20.0, gt=0, description="longest time for one row, in seconds")
+    memory_mb: int = Field(default=4096, ge=256, description="most memory of one worker, in MiB")
     queue: int = Field(default=2, ge=1, description="batches in flight per worker")
 
     _pool: Pool | None = PrivateAttr(default=None)
@@ -45,25 +45,25 @@ class Compute(dg.ConfigurableResource):
         reject: Callable[[Reject], None],
         stage: str = "",
     ) -> Iterator[pl.DataFrame]:
-        """Apply `fn` to every batch and yield its results in the order of the batches.
+        """Apply `fn` to every batch and yield the results in the order of the batches.
 
         `fn` is a module-level function or a `functools.partial` of one. It must treat rows independently and always
-        return the same columns, because a batch is halved when a worker dies over it, takes longer than
-        `row_timeout_s`, grows past `memory_mb`, or raises, until the rows at fault are alone. Each of those is handed
-        to `reject` with its `key` column and a cause: worker_died, timeout, memory, or the exception's name in
-        snake_case. A batch's rejects come before its result; a batch that lost every row has none. At most
-        `workers * queue` batches are held at any time, results waiting for their turn included.
+        return the same columns: a batch is halved until the rows at fault are alone if its worker dies, if it takes
+        longer than `row_timeout_s`, if the worker uses more than `memory_mb`, or if `fn` raises. `reject` receives
+        each row at fault with the value of its `key` column and a cause: worker_died, timeout, memory, or the class of
+        the exception in snake_case. The rejects of a batch come before its result; a batch that lost all its rows has
+        no result. At most `workers * queue` batches are held at a time, including results that wait for their turn.
 
-        Raises `ComputeError`, naming `stage`, when the function cannot be used at all or workers do not start.
+        Raises `ComputeError`, with a note that names `stage`, if the function cannot be used or workers do not start.
         """
 
-        def rejected(row: Rejected) -> None:
+        def reject_row(row: Rejected) -> None:
             reject(Reject(*row))
 
         if self.backend == "ray":
-            results = self._map_on_ray(batches, fn, key, rejected)
+            results = self._map_on_ray(batches, fn, key, reject_row)
         else:
-            results = self._own_pool().map(batches, fn, key=key, reject=rejected)
+            results = self._own_pool().map(batches, fn, key=key, reject=reject_row)
         try:
             yield from results
         except RuntimeError as error:
@@ -74,15 +74,15 @@ class Compute(dg.ConfigurableResource):
             results.close()
 
     def worker_count(self) -> int:
-        """Processes this machine runs at once."""
+        """The number of worker processes on this machine."""
         return self.workers or len(os.sched_getaffinity(0))
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """End the idle workers with the run."""
+        """End the idle workers at the end of a run."""
         self.close()
 
     def close(self) -> None:
-        """End the idle workers; the resource can be used again."""
+        """End the idle workers. The resource can be used again afterwards."""
         if self._pool is not None:
             self._pool.close()
 
@@ -97,21 +97,19 @@ class Compute(dg.ConfigurableResource):
     def _map_on_ray(
         self, batches: Iterable[pa.RecordBatch], fn: Callable, key: str, reject: Callable[[Rejected], None]
     ) -> Iterator[pl.DataFrame]:
-        """The same map as Ray Data jobs, one per window of batches, so that the source is pulled as results go out.
+        """The same map as Ray Data jobs. Each job takes a window of batches, so the source is never read far ahead.
 
-        A batch travels as one opaque row: Ray may then neither split it nor look into its types.
+        A batch is sent as one row of bytes, so Ray can neither split it nor change its types.
         """
         import polars as pl
         import pyarrow as pa
         import ray
 
-        from resources.worker_pool import batch_to_ipc
-
         if not ray.is_initialized():
-            # RAY_ADDRESS names a cluster; without it this starts a private one on this machine.
-            # One core more than there are actors: Ray Data's own tasks need a slot too, or nothing moves.
-            private = {"num_cpus": self.worker_count() + 1, "include_dashboard": False}
-            ray.init(log_to_driver=False, **({} if os.environ.get("RAY_ADDRESS") else private))
+            # RAY_ADDRESS names a cluster; without it Ray starts a local one. The local cluster gets one core more than
+            # there are actors: Ray Data's own tasks need a core too, or the job never starts.
+            local = {"num_cpus": self.worker_count() + 1, "include_dashboard": False}
+            ray.init(log_to_driver=False, **({} if os.environ.get("RAY_ADDRESS") else local))
         numbered = enumerate(batch for batch in batches if batch.num_rows)
         while window := list(itertools.islice(numbered, self.worker_count() * self.queue)):
             done = ray.data.from_arrow(
@@ -131,15 +129,13 @@ class Compute(dg.ConfigurableResource):
 
 
 class RayMapper:
-    """What a Ray actor does with one batch: hand it to a worker process of its own."""
+    """A Ray actor: applies the function to one batch at a time in a worker process of its own."""
 
     def __init__(self, fn: Callable, key: str, limits: dict[str, Any]) -> None:
         self._fn, self._key, self._pool = fn, key, Pool(1, in_flight=1, **limits)
 
     def __call__(self, rows: pa.Table) -> dict[str, list]:
         import pyarrow as pa
-
-        from resources.compute_worker import frame_to_ipc
 
         answers: dict[str, list] = {"number": rows["number"].to_pylist(), "result": [], "rejected": []}
         for batch in rows["batch"].to_pylist():

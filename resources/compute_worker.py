@@ -1,9 +1,10 @@
-"""The process on the other end of `resources/worker_pool.py`: receives batches, applies a function, answers.
+"""A worker process of `resources/worker_pool.py`: receives batches, applies a function to them, answers.
 
-It runs as `python -m resources.compute_worker FD PARENT`, a fresh interpreter that shares nothing with the process
-that started it (no open Delta table, no loaded model) and imports neither Dagster nor the definitions. A task is the
-pickled function, the name of the key column and a batch; an answer is JSON and Arrow only, never a pickle, because a
-worker handles what strangers wrote and its parent must not have to trust it.
+It runs as `python -m resources.compute_worker FD PARENT`: FD is the descriptor of its connection and PARENT the id of
+the process that started it. It is a new interpreter that shares nothing with that process (no open Delta table, no
+loaded model). It imports polars and the module of the mapped function, neither Dagster nor the definitions. A task is
+the pickled function, the name of the key column and a batch. An answer is JSON and Arrow, never a pickle: a worker
+handles untrusted data, so its parent must not have to trust the worker.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ if TYPE_CHECKING:
     import polars as pl
 
 Rejected = tuple[str, str, str]
-"""(row id, cause, detail) of one row the function could not do."""
+"""(row id, cause, detail) of one row that the function failed on."""
 
 
 def cause_of(error: BaseException) -> str:
-    """The exception's kind as a quarantine cause: `UnicodeDecodeError` -> `unicode_decode_error`."""
+    """The class of an exception as a quarantine cause: `UnicodeDecodeError` becomes `unicode_decode_error`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(error).__name__).lower()
 
 
 def apply(fn: Callable, frame: pl.DataFrame, key: str) -> tuple[list[pl.DataFrame], list[Rejected]]:
-    """`fn(frame)`; where it raises, the frame is halved until the rows that raise are alone.
+    """Apply `fn` to a frame. If it raises, the frame is halved until the rows at which it raises are alone.
 
-    Returns the frames of the rows that went through, in order, and the rows that did not.
+    Returns the results for the other rows, in order, and the rejected rows.
     """
     try:
         return [fn(frame)], []
@@ -44,7 +45,7 @@ def apply(fn: Callable, frame: pl.DataFrame, key: str) -> tuple[list[pl.DataFram
         if frame.height == 1:
             detail = str(error)[:500].encode(errors="replace").decode()
             return [], [(str(frame[key][0]), cause_of(error), detail)]
-    # Outside the handler: the exception's traceback would keep the failed call's memory alive during the halves.
+    # Outside the handler, because the traceback would keep the memory of the failed call alive.
     middle = frame.height // 2
     left, left_rejected = apply(fn, frame[:middle], key)
     right, right_rejected = apply(fn, frame[middle:], key)
@@ -59,9 +60,9 @@ def frame_to_ipc(frame: pl.DataFrame) -> bytes:
 
 
 def main() -> None:
-    """Serve until the parent closes the connection."""
+    """Answer tasks until the parent closes the connection."""
     die_with_parent(int(sys.argv[2]))
-    # Ctrl-C is the parent's to handle: it stops its workers itself.
+    # The parent handles Ctrl-C: it stops its workers itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import polars as pl
 
@@ -74,19 +75,19 @@ def main() -> None:
             connection.send_bytes(frame)
 
     answer("ready")
-    known: tuple[bytes, Callable] | None = None
+    loaded: tuple[bytes, Callable] | None = None
     while True:
         try:
             pickled, key, batch = connection.recv_bytes(), connection.recv_bytes().decode(), connection.recv_bytes()
         except EOFError:
             return
-        if known is None or known[0] != pickled:
+        if loaded is None or loaded[0] != pickled:
             try:
-                known = (pickled, pickle.loads(pickled))  # noqa: S301 - written by our own parent a moment ago
+                loaded = (pickled, pickle.loads(pickled))  # noqa: S301 - comes from the parent process, which is trusted
             except Exception:
                 answer("broken", detail=traceback.format_exc(limit=-4))
                 return
-        frames, rejected = apply(known[1], pl.read_ipc_stream(batch), key)
+        frames, rejected = apply(loaded[1], pl.read_ipc_stream(batch), key)
         if wrong := [frame for frame in frames if not isinstance(frame, pl.DataFrame)]:
             answer("broken", detail=f"it returned {type(wrong[0]).__name__}, not a polars DataFrame")
             return

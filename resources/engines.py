@@ -1,7 +1,7 @@
 """Language models that answer requests: vLLM inside this process, or an OpenAI-compatible endpoint.
 
-Both take chat messages with an optional output grammar and hand back each answer as soon as it is finished, so that
-the ledger can put it on disk. `resources/gpu.py` makes them; the same code runs vLLM's CPU and CUDA builds.
+Both take chat messages with an optional output grammar. Both yield each answer as soon as it is finished, so that the
+ledger can write it to disk. `resources/gpu.py` makes the engines. The same code runs vLLM's CPU and CUDA builds.
 """
 
 from __future__ import annotations
@@ -23,23 +23,26 @@ from typing import Any, Literal
 from resources.generations import Answer, Request
 from resources.weights import folder_sha256
 
-# vLLM's own processes and thread binding would pin this process, which does other work afterwards; its grammars are
-# ours and may take long to compile on a busy machine; nothing is reported to anybody.
+# vLLM runs in this process and must not bind its threads to cores, because the process does other work afterwards.
+# Grammars come from this project and may take long to compile on a busy machine. No usage statistics are sent.
 _VLLM_ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_NO_USAGE_STATS": "1",
     "VLLM_DO_NOT_TRACK": "1", "VLLM_REGEX_COMPILATION_TIMEOUT_S": "300", "VLLM_LOGGING_LEVEL": "ERROR",
 }  # fmt: skip
 
-_FINISHED = ("stop", "length")  # anything else (error, abort) is no answer
+_FINISHED = ("stop", "length")  # other finish reasons (error, abort) do not give an answer
 
 
 class EngineError(RuntimeError):
-    """A model that cannot be loaded or reached, or an answer it could not finish; the message says which and why."""
+    """A model cannot be loaded or reached, or did not finish an answer. The message says which and why."""
 
 
 @dataclass(frozen=True)
 class EngineSettings:
-    """How vLLM runs: memory in bytes (CPU) or as a share (CUDA), `threads` for a CPU."""
+    """How vLLM runs.
+
+    `kv_cache_bytes` limits its memory on a CPU, `gpu_memory_share` (0 to 1) on CUDA. `threads` is for a CPU.
+    """
 
     device: Literal["cpu", "cuda"]
     dtype: str
@@ -50,8 +53,8 @@ class EngineSettings:
     threads: int
 
 
-class _Tokenizes:
-    """What both engines know of their model's tokenizer, read from a folder."""
+class _WithTokenizer:
+    """The tokenizer of an engine's model, read from a folder."""
 
     folder: Path
 
@@ -63,18 +66,18 @@ class _Tokenizes:
         return AutoTokenizer.from_pretrained(self.folder)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of each text, without special tokens."""
+        """The number of tokens of each text, without special tokens."""
         if not texts:
             return []
         return [len(ids) for ids in self.tokenizer(list(texts), add_special_tokens=False)["input_ids"]]
 
     def prompt_ids(self, request: Request) -> list[int]:
-        """The token ids of a request with its chat template, up to where the answer starts."""
+        """The token ids of a request in the model's chat template, up to where the answer begins."""
         return self.tokenizer.apply_chat_template(request.chat(), add_generation_prompt=True, return_dict=False)
 
 
-class VllmEngine(_Tokenizes):
-    """vLLM in this process, fed request by request so that every answer is handed over when it is finished."""
+class VllmEngine(_WithTokenizer):
+    """vLLM in this process. Requests are added one by one, and each answer is yielded as soon as it is finished."""
 
     def __init__(self, folder: Path, name: str, settings: EngineSettings) -> None:
         self.folder, self.name, self.settings = folder, name, settings
@@ -86,7 +89,10 @@ class VllmEngine(_Tokenizes):
         return hashlib.sha256((self.tokenizer.chat_template or "").encode()).hexdigest()
 
     def run(self, requests: Iterable[tuple[str, Request]]) -> Iterator[tuple[str, Answer]]:
-        """Answer (key, request) pairs; at most two batches of requests are in the engine at a time."""
+        """Yield (key, answer) for (key, request) pairs, in the order in which answers finish.
+
+        At most `2 * max_num_seqs` requests are in the engine at a time.
+        """
         source, started = iter(requests), {}
         with self._threads():
             try:
@@ -105,7 +111,7 @@ class VllmEngine(_Tokenizes):
                     self._llm.abort_request(list(started))
 
     def close(self) -> None:
-        """Give the model's memory back."""
+        """Free the memory of the model."""
         if self._llm is not None:
             import gc
 
@@ -118,7 +124,7 @@ class VllmEngine(_Tokenizes):
 
     @contextlib.contextmanager
     def _threads(self) -> Iterator[None]:
-        """Compute with the engine's number of threads, and leave the process with its own."""
+        """Use the engine's number of threads inside the context, and restore the process's number after it."""
         import torch
 
         threads = torch.get_num_threads()
@@ -133,7 +139,7 @@ class VllmEngine(_Tokenizes):
         try:
             return self._llm.step()
         except Exception as error:
-            self._llm = None  # in an unknown state: the next run starts another
+            self._llm = None  # its state is unknown: the next run starts a new one
             raise EngineError(f"{self.name}: vLLM failed: {type(error).__name__}: {error}") from error
 
     def _add(self, llm: Any, key: str, request: Request) -> None:
@@ -145,8 +151,8 @@ class VllmEngine(_Tokenizes):
         ids, sampling = self.prompt_ids(request), request.sampling
         if len(ids) + sampling.max_tokens > self.settings.max_model_len:
             raise EngineError(
-                f"prompt {request.prompt} has {len(ids)} tokens and asks for {sampling.max_tokens}: more than "
-                f"llm.max_model_len = {self.settings.max_model_len}"
+                f"prompt {request.prompt} has {len(ids)} tokens and asks for {sampling.max_tokens}, together more than "
+                f"llm.max_model_len = {self.settings.max_model_len}: raise it, or shorten the prompt"
             )
         parameters = SamplingParams(
             temperature=sampling.temperature,
@@ -182,7 +188,7 @@ class VllmEngine(_Tokenizes):
                 own = {
                     "distributed_executor_backend": "uni",
                     "kv_cache_memory_bytes": settings.kv_cache_bytes,
-                    # Discarding the draw of a prompt that is only partly read fails on CPU generators (vLLM 0.32).
+                    # vLLM 0.32 fails on a CPU if it reads a prompt in chunks and the request has a seed of its own.
                     "enable_chunked_prefill": False,
                     "max_num_batched_tokens": max(settings.max_model_len, settings.max_num_seqs),
                 }
@@ -205,14 +211,14 @@ class VllmEngine(_Tokenizes):
             except (ValueError, RuntimeError, OSError) as error:
                 raise EngineError(f"vLLM cannot load {self.name} from {self.folder}: {error}") from error
             finally:
-                # vLLM's CPU worker replaces this function by one that does nothing, and seeds the global generators.
+                # vLLM's CPU worker replaces this function with an empty one, and seeds the global generators.
                 torch.set_num_threads = set_num_threads
                 random.setstate(state)
         return self._llm
 
 
-class _OwnModules:
-    """Stands for `sys` in vLLM's search for its own kernels."""
+class _VllmModules:
+    """Replaces `sys` in vLLM's search for its kernels: only the modules of vLLM are found."""
 
     @property
     def modules(self) -> dict[str, Any]:
@@ -220,18 +226,22 @@ class _OwnModules:
 
 
 def _keep_to_own_modules() -> None:
-    """vLLM's CPU build replaces its GPU kernels wherever they were imported, and looks for them at every object of
-    every loaded module; llvmlite (numba) and Flask have some that break under that look (vLLM 0.32)."""
+    """Let vLLM search only its own modules for GPU kernels.
+
+    vLLM's CPU build (0.32) replaces its GPU kernels wherever they were imported. To find them it inspects every object
+    of every loaded module, and some objects of llvmlite (numba) and Flask raise when they are inspected.
+    """
     from vllm.triton_utils import dispatcher
 
-    dispatcher.sys = _OwnModules()
+    dispatcher.sys = _VllmModules()
 
 
-class OpenAiEngine(_Tokenizes):
-    """A model behind an OpenAI-compatible endpoint (`vllm serve`, SGLang, NIM); `folder` holds a tokenizer to count.
+class OpenAiEngine(_WithTokenizer):
+    """A model behind an OpenAI-compatible endpoint (`vllm serve`, SGLang, NIM). `folder` holds its tokenizer.
 
-    The key comes from the environment variable `api_key_env` and is sent nowhere but to `base_url`: redirects are
-    not followed. 408, 409, 429, 5xx and connection errors are retried with a doubling wait (or Retry-After).
+    The key comes from the environment variable `api_key_env` and is sent only to `base_url`: redirects are not
+    followed. The statuses 408, 409, 429 and 5xx and connection errors are retried, after a wait that doubles each time
+    or that the server sets (Retry-After). `timeout_s` and `backoff_s` are in seconds.
     """
 
     template_sha256 = hashlib.sha256(b"").hexdigest()
@@ -256,7 +266,7 @@ class OpenAiEngine(_Tokenizes):
         self._concurrency, self._timeout, self._retries, self._backoff = concurrency, timeout_s, retries, backoff_s
 
     def run(self, requests: Iterable[tuple[str, Request]]) -> Iterator[tuple[str, Answer]]:
-        """Answer (key, request) pairs with at most `concurrency` of them in flight."""
+        """Yield (key, answer) for (key, request) pairs, with at most `concurrency` requests in flight."""
         from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
         import httpx
@@ -275,7 +285,7 @@ class OpenAiEngine(_Tokenizes):
                         break
                     for future in wait(pending, return_when=FIRST_COMPLETED).done:
                         key = pending.pop(future)
-                        # After a failure no more is asked, but answers under way are paid for and kept.
+                        # After a failure no new request is sent, but answers in flight are paid for and kept.
                         if error := future.exception():
                             failure = failure or error
                         else:
@@ -286,14 +296,16 @@ class OpenAiEngine(_Tokenizes):
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """Nothing is held between runs."""
+        """Does nothing: an endpoint holds no memory in this process."""
 
     def _headers(self) -> dict[str, str]:
         if not self._key_env:
             return {}
         key = os.environ.get(self._key_env)
         if not key:
-            raise EngineError(f"environment variable {self._key_env} (llm.api_key_env) is not set")
+            raise EngineError(
+                f"{self._key_env} (llm.api_key_env) is not set: set this environment variable to the endpoint's key"
+            )
         return {"Authorization": f"Bearer {key}"}
 
     def _ask(self, client: Any, key: str, request: Request) -> Answer:
@@ -331,7 +343,7 @@ class OpenAiEngine(_Tokenizes):
         }
         if sampling.stop:
             body["stop"] = list(sampling.stop)
-        if sampling.top_k is not None:  # what vLLM, SGLang and NIM add to the protocol
+        if sampling.top_k is not None:  # vLLM, SGLang and NIM add this field to the protocol
             body["top_k"] = sampling.top_k
         output = request.output_format
         if output is not None and self._structured != "none":
@@ -355,11 +367,13 @@ class OpenAiEngine(_Tokenizes):
                 raise ValueError(f"finish_reason {reason!r}, content of type {type(text).__name__}")
             tokens = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise EngineError(f"{self._url} answered something else than a chat completion: {error}") from error
+            raise EngineError(f"{self._url} did not answer with a chat completion: {error}") from error
         return Answer(text, *tokens, reason, seconds)
 
 
 def _seed(key: str) -> int:
-    """The same request draws with the same random numbers, whatever is in the batch with it. Only where the sums of a
-    larger or smaller batch are rounded differently (bfloat16) may another token come out."""
+    """The seed of a request, from its key: the same request gets the same random numbers in any batch.
+
+    The answer can still differ where bfloat16 sums are rounded differently in a larger or smaller batch.
+    """
     return int(key[:8], 16) & 0x7FFFFFFF

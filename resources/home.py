@@ -1,7 +1,6 @@
-"""Where things live on this machine: one home folder with the lake, Dagster's own storage and caches.
+"""Where this machine keeps its files: one home folder with the lake, Dagster's own storage, and caches.
 
-Every path of the product is decided here, so that moving `NEMOTRON_HOME` (or only the lake, with `NEMOTRON_LAKE`)
-moves everything consistently.
+All paths of the product are decided here. `NEMOTRON_HOME` moves all of them, `NEMOTRON_LAKE` moves only the lake.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ def dagster_home() -> Path:
 
 
 def cache_dir(name: str) -> Path:
-    """A folder for things that can be made again (weights, the DuckDB catalog, locks, journals); created."""
+    """A folder for files that can be made again (weights, the DuckDB catalog, locks, journals). Creates it."""
     path = home() / "cache" / name
     path.mkdir(parents=True, exist_ok=True)
     return path

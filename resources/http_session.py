@@ -11,7 +11,7 @@ _SESSIONS = threading.local()
 
 
 def http_session():
-    """One HTTP session per thread, so that connections are kept open. Redirects and retries are handled here."""
+    """This thread's HTTP session, which keeps connections open. The caller handles redirects and retries."""
     import requests
     from requests.adapters import HTTPAdapter
 
@@ -26,26 +26,28 @@ def http_session():
 
 @functools.cache
 def _pools() -> dict[str, type]:
-    """Pools whose connections give a server the timeout for all of its headers. The timeout alone is that of one read,
-    and a server that sends a byte at a time would never exceed it."""
+    """Connection pools, by scheme, whose timeout is for all headers of an answer together.
+
+    The ordinary timeout is for one read: a server that sends its headers byte by byte would never exceed it.
+    """
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-    def hurried(pool: type) -> type:
+    def with_header_timeout(pool: type) -> type:
         def getresponse(self):
-            watch = threading.Timer(self.timeout, _hang_up, (self.sock,)) if self.timeout else None
-            if watch:
-                watch.daemon = True
-                watch.start()
+            timer = threading.Timer(self.timeout, _hang_up, (self.sock,)) if self.timeout else None
+            if timer:
+                timer.daemon = True
+                timer.start()
             try:
                 return pool.ConnectionCls.getresponse(self)
             finally:
-                if watch:
-                    watch.cancel()
+                if timer:
+                    timer.cancel()
 
-        connection = type("Hurried", (pool.ConnectionCls,), {"getresponse": getresponse})
-        return type("HurriedPool", (pool,), {"ConnectionCls": connection})
+        connection = type("TimedConnection", (pool.ConnectionCls,), {"getresponse": getresponse})
+        return type("TimedPool", (pool,), {"ConnectionCls": connection})
 
-    return {"http": hurried(HTTPConnectionPool), "https": hurried(HTTPSConnectionPool)}
+    return {"http": with_header_timeout(HTTPConnectionPool), "https": with_header_timeout(HTTPSConnectionPool)}
 
 
 def _hang_up(sock) -> None:

@@ -1,8 +1,8 @@
-"""The text browser Lynx, which lays pages out as text: many pages per process, under limits, without a network.
+"""Lays out pages as text with the text browser Lynx: many pages per process, under limits, without a network.
 
-Starting Lynx takes three quarters of the time of rendering a page, so pages share a process, with separators between
-them that are checked afterwards. What is rendered is markup that this project wrote (`nemotron_assets/math/markup.py`),
-never a page's own: Lynx sees no link, no form, no script and no address.
+Starting Lynx takes three quarters of the time of rendering one page, so pages share a process. They are divided by
+separators, which are checked afterwards. `render` receives markup that this project wrote
+(`nemotron_assets/math/markup.py`) and never the markup of a page itself: Lynx sees no links, forms or scripts.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-#: As published (NeMo Curator's lynx.py for Nemotron-CC-Math).
+#: The published flags (lynx.py of NeMo Curator, for Nemotron-CC-Math).
 PUBLISHED = (
     "-dump", "-stdin", "-nolist", "-width=10000", "-assume_charset=utf-8", "-display_charset=utf-8", "-localhost",
     "-force_html",
 )  # fmt: skip
-#: What keeps it from doing anything else; none of it changes the text.
+#: Flags that restrict Lynx to laying out text. They do not change the text.
 SAFE = ("-restrictions=all", "-noreferer", "-nobrowse", "-nopause", "-nolog")
 _CONFIG = """\
 PERSISTENT_COOKIES:FALSE
@@ -33,15 +33,15 @@ NO_PAUSE:TRUE
 LOCAL_EXECUTION_LINKS_ALWAYS_ON:FALSE
 LOCAL_EXECUTION_LINKS_ON_BUT_NOT_REMOTE:FALSE
 """
-_WRAPPED = 900  # columns; Lynx breaks lines near 1,010 whatever -width says
+_WRAPPED = 900  # a line of at least this many columns was broken by Lynx, which breaks near 1,010 despite -width
 
 
 class LynxError(RuntimeError):
-    """Lynx is missing, failed, took too long, or lost track of a page."""
+    """Lynx is missing, failed, took too long, or did not return every separator."""
 
 
 def find() -> str:
-    """The path of the program. Raises `LynxError` that says how to get it."""
+    """The path of the program. Raises `LynxError`, which says how to install it, if it is missing."""
     path = shutil.which("lynx")
     if path is None:
         raise LynxError("the text browser lynx is not installed: sudo apt-get install lynx")
@@ -49,14 +49,16 @@ def find() -> str:
 
 
 class Lynx:
-    """Renders markup to text. `timeout_s` and `memory_mb` (of address space) are for one process and all its
-    pages."""
+    """Renders markup to text.
+
+    `timeout_s` (seconds) and `memory_mb` (MiB of address space) limit one process with all its pages.
+    """
 
     def __init__(self, timeout_s: float = 20.0, memory_mb: int = 1_024) -> None:
         self.timeout_s, self.memory = timeout_s, memory_mb << 20
 
     def render(self, pages: Sequence[str]) -> list[str | LynxError]:
-        """The text of every page, in order; a page that Lynx cannot do is its error. Pages must be balanced markup."""
+        """The text of every page, in order, or the error of a page that Lynx cannot render. Tags must be balanced."""
         if not pages:
             return []
         try:
@@ -68,11 +70,12 @@ class Lynx:
             return self.render(pages[:middle]) + self.render(pages[middle:])
 
     def dump(self, page: str) -> str:
-        """A whole page of any kind as Lynx lays it out with the published flags. Raises `LynxError`."""
+        """Any whole page as Lynx lays it out with the published flags. Raises `LynxError`."""
         return self._run(page.replace("\x00", ""), margins=True)
 
     def _together(self, pages: Sequence[str]) -> list[str]:
-        word = "zqsep"  # made longer until it is no word of the pages
+        """The text of every page, rendered by one process."""
+        word = "zqsep"  # made longer until no page contains it
         while any(word in page for page in pages):
             word += "q"
         separated = "".join(f"<p>{word}x{i}qz</p>\n<div>{page}</div>\n" for i, page in enumerate(pages))
@@ -80,7 +83,7 @@ class Lynx:
         text = self._run(f"<html><head><title></title></head><body>{separated}{end}</body></html>")
         parts = re.split(rf"^[ \t]*{word}x(\d+)qz[ \t]*$", text, flags=re.MULTILINE)
         if parts[1::2] != [str(i) for i in range(len(pages) + 1)]:
-            raise LynxError(f"Lynx gave back {len(parts) // 2} of {len(pages) + 1} separators")
+            raise LynxError(f"Lynx returned {len(parts) // 2} of {len(pages) + 1} separators")
         return [_tidy(part) for part in parts[2:-1:2]]
 
     def _run(self, markup: str, *, margins: bool = False) -> str:
@@ -116,15 +119,17 @@ class Lynx:
 
 
 def _workplace() -> Path:
-    """This process's folder for Lynx, with its configuration; removed with the process. What a killed process has
-    left is swept when the next one begins."""
+    """The folder in which this process runs Lynx, with its configuration. It is removed when the process ends.
+
+    Folders of killed processes are removed by the next process.
+    """
     pid = os.getpid()
     if pid in _WORKPLACES and (_WORKPLACES[pid] / "lynx.cfg").exists():
         return _WORKPLACES[pid]
     around = Path(tempfile.gettempdir(), f"nemotron-lynx-{os.getuid()}")
     around.mkdir(mode=0o700, exist_ok=True)
     if around.is_symlink() or around.stat().st_uid != os.getuid():
-        raise LynxError(f"{around} belongs to somebody else; remove it or set TMPDIR")
+        raise LynxError(f"{around} belongs to another user: remove it or set TMPDIR")
     for left in around.iterdir():
         if left.name.isdigit() and not Path("/proc", left.name).exists():
             shutil.rmtree(left, ignore_errors=True)
@@ -140,7 +145,7 @@ _WORKPLACES: dict[int, Path] = {}
 
 
 def _tidy(text: str) -> str:
-    """A page's text without the browser's line breaks in long lines and without blank lines around it."""
+    """A page's text without the line breaks of Lynx in long lines, and without blank lines before and after it."""
     lines = [line.rstrip() for line in text.split("\n")]
     whole: list[str] = []
     wrapped = False

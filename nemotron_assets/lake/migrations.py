@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def migrate_all(lake: Lakehouse, run_id: str = "") -> Iterator[str]:
     """Migrate every table of an older schema version that has a migration; yields what was done, a line per table."""
-    frames = {name: frame for name, frame in _old_frames(lake)}
+    frames = dict(_old_frames(lake))
     for name, (table, delta, rows) in frames.items():
         new = _MIGRATIONS[name](table, rows, {other: found[2] for other, found in frames.items()})
         _rewrite(lake, table, delta, new, run_id)

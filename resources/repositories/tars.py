@@ -1,4 +1,4 @@
-"""Members of tar files, packed in any way."""
+"""Reads the members of tar files, compressed or not."""
 
 from __future__ import annotations
 
@@ -6,40 +6,42 @@ import tarfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from resources.repositories.common import Budget, Member, RepositoryError
+from resources.repositories.budget import Budget
 from resources.repositories.packing import Unpacked
+from resources.repositories.source import Member, RepositoryError
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.sources import CodeSources
 
-#: Longest header that stands before a member of a tar file (a long name, say).
+#: Most bytes of a header that precedes a member, such as one with a long name.
 _MAX_TAR_HEADER = 1 << 14
 
 
 def tar_members(stream: BinaryIO, limits: CodeSources, budget: Budget) -> Iterator[Member]:
+    """The members of a tar file, folders aside, in their order. Raises `RepositoryError` for a damaged file."""
     stream.seek(0)
     unpacked = Unpacked(stream, limits, budget)
     try:
         with tarfile.open(fileobj=unpacked, mode="r|", tarinfo=_TarInfo, errors="surrogateescape") as tar:
             count = 0
             for member in tar:
-                tar.members = []  # or every one would be kept
+                tar.members = []  # tarfile would keep every member
                 count += 1
                 if count > 2 * limits.max_files:
                     raise RepositoryError("too_many_files", f"more than {2 * limits.max_files:,} members")
                 if member.isdir():
                     continue
                 if member.issym():
-                    about = None, "symlink", f"to {member.linkname}"
+                    facts = None, "symlink", f"to {member.linkname}"
                 elif not member.isreg() or member.issparse():
-                    about = member.size, "special", _kind(member)
+                    facts = member.size, "special", _kind(member)
                 else:
-                    about = member.size, None, ""
-                yield member.name, about, lambda member=member: _all_of(tar.extractfile(member), member.size)
+                    facts = member.size, None, ""
+                yield Member(member.name, *facts, lambda member=member: _read(tar.extractfile(member), member.size))
         unpacked.drain()
     except RepositoryError:
         raise
-    except Exception as error:  # every decompressor has errors of its own; a broken file must not stop the others
+    except Exception as error:  # each decompressor raises its own errors, and one broken file must not end the run
         raise RepositoryError("damaged", f"{type(error).__name__}: {error}") from error
 
 
@@ -47,12 +49,13 @@ def _kind(member: tarfile.TarInfo) -> str:
     return "hard link" if member.islnk() else "sparse file" if member.issparse() else f"type {member.type!r}"
 
 
-def _all_of(file: BinaryIO | None, size: int) -> bytes:
+def _read(file: BinaryIO | None, size: int) -> bytes:
+    """The whole content of a member, which must have this size."""
     try:
         data = b"" if file is None else file.read(size + 1)
     except RepositoryError:
         raise
-    except Exception as error:  # whatever the decompressor raises
+    except Exception as error:  # each decompressor raises its own errors
         raise RepositoryError("damaged", f"{type(error).__name__}: {error}") from error
     if len(data) != size:
         raise RepositoryError("damaged", f"a member of {size} bytes has {len(data)}")
@@ -60,11 +63,11 @@ def _all_of(file: BinaryIO | None, size: int) -> bytes:
 
 
 class _TarInfo(tarfile.TarInfo):
-    """A header that costs little, whatever is in it."""
+    """A tar header whose parsing takes bounded time and memory, whatever the header says."""
 
     def _proc_member(self, tar):
-        # Headers before a member (long names, pax records) are read as a whole: they must be short. Paths of more than
-        # 16 kB do not exist, and Python 3.11's parser takes a time that grows with their square.
+        # tarfile reads headers before a member (long names, pax records) as a whole, so they must be short: a path is
+        # never longer than 16 kB, and the time of Python 3.11's pax parser grows with the square of their length.
         long = (
             tarfile.XHDTYPE,
             tarfile.XGLTYPE,
@@ -74,7 +77,7 @@ class _TarInfo(tarfile.TarInfo):
         )
         if self.type in long and not 0 <= self.size <= _MAX_TAR_HEADER:
             raise tarfile.ReadError(f"a header of {self.size} bytes")
-        if self.type == tarfile.XGLTYPE:  # what they say is copied for every member that follows
+        if self.type == tarfile.XGLTYPE:  # tarfile copies global headers for every member that follows
             tar.global_bytes = getattr(tar, "global_bytes", 0) + self.size
             if tar.global_bytes > _MAX_TAR_HEADER:
                 raise tarfile.ReadError(f"headers for all members of {tar.global_bytes} bytes")
@@ -83,7 +86,7 @@ class _TarInfo(tarfile.TarInfo):
         return super()._proc_member(tar)
 
     def _proc_sparse(self, tar):
-        # The places of a sparse file are gone over, not collected: there may be any number, and it is not read.
+        # Skip the map of a sparse file instead of collecting it: it may be of any length, and nobody reads the file.
         _, more, size = self._sparse_structs
         while more:
             block = tar.fileobj.read(tarfile.BLOCKSIZE)
@@ -94,4 +97,4 @@ class _TarInfo(tarfile.TarInfo):
         return self
 
     def _proc_gnusparse_10(self, next, pax_headers, tar):
-        next.sparse = []  # the places stand in front of the content, and are gone over with it
+        next.sparse = []  # this map is part of the content, and is skipped with it

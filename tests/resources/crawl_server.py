@@ -1,4 +1,4 @@
-"""A web server on the loopback interface that serves a crawl and misbehaves on request."""
+"""A web server on the loopback interface that serves a folder and misbehaves where a test asks for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from urllib.parse import unquote
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder; `faults` are (path ending, behaviour) taken one per matching request, in order."""
+    """Serves a folder and records its requests as (path, range, user agent, time).
+
+    `faults` are (path ending, behaviour): a request takes the first that matches its path. A behaviour is "drop" (half
+    of the body), "slow", "trickle" (headers byte by byte), or (status, headers).
+    """
 
     daemon_threads = True
 
@@ -87,7 +91,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serving(root: Path) -> Iterator[Server]:
-    """A running server over a folder."""
+    """A running server of a folder."""
     server = Server(root)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -10,7 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Endpoint:
-    """Answers chat completions with `answer(body)`: a text, or (status, headers, body) for anything else."""
+    """Answers chat completions with `answer(body)`: a text, or (status, headers, body) for any other answer.
+
+    `bodies` and `headers` record the requests, `most` the largest number of requests at a time.
+    """
 
     def __init__(self, answer: Callable[[dict], object]) -> None:
         self.answer, self.bodies, self.headers, self.in_flight, self.most = answer, [], [], 0, 0
@@ -39,7 +42,7 @@ class Endpoint:
                 for name, value in ({"Content-Length": str(len(data))} | headers).items():
                     self.send_header(name, value)
                 self.end_headers()
-                with contextlib.suppress(BrokenPipeError):  # the client has given up, as some tests want
+                with contextlib.suppress(BrokenPipeError):  # in some tests the client stops waiting
                     self.wfile.write(data)
 
             def log_message(self, *arguments):

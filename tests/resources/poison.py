@@ -1,6 +1,6 @@
-"""Functions that misbehave on purpose, importable by worker processes (see `test_compute.py`).
+"""Mapped functions that misbehave on purpose; worker processes import them (see `test_compute.py`).
 
-Rows have `id` and `behave`: what the row does to the process that handles it.
+Rows have an `id`, a `value`, and `behave`: what the row does to the worker process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import polars as pl
 
 
 def behave(frame: pl.DataFrame) -> pl.DataFrame:
-    """`id` and its doubled `value`; rows whose `behave` says so crash, hang, exit, raise or eat memory."""
+    """`id` and the doubled `value`. Rows with a `behave` crash, hang, exit, raise or use up the memory."""
     for how in frame["behave"]:
         if how == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
@@ -32,22 +32,22 @@ def behave(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def slow(frame: pl.DataFrame) -> pl.DataFrame:
-    """Sleeps `value` milliseconds per row."""
+    """Sleep `value` milliseconds per row."""
     time.sleep(frame["value"].sum() / 1000)
     return frame.select("id", "value")
 
 
 def scaled(frame: pl.DataFrame, factor: int) -> pl.DataFrame:
-    """For `functools.partial`."""
+    """`id` and `value` times `factor`, for use with `functools.partial`."""
     return frame.select("id", pl.col("value") * factor)
 
 
 def process(frame: pl.DataFrame) -> pl.DataFrame:
-    """The process each row was handled in, the modules it had loaded, and a child it started."""
+    """The id of the worker process, and which heavy modules it has loaded."""
     heavy = [name for name in ("dagster", "torch", "deltalake") if name in sys.modules]
     return frame.select("id", pid=pl.lit(os.getpid()), heavy=pl.lit(" ".join(heavy)))
 
 
 def wrong(frame: pl.DataFrame) -> list:
-    """Not a frame."""
+    """Returns a list, which is not a frame."""
     return frame["id"].to_list()

@@ -1,4 +1,4 @@
-"""`Compute.map`: order, bounds, and what happens to rows that crash, hang, raise or eat memory."""
+"""`Compute.map`: order, bounds, and what happens to rows that crash, hang, raise or use up the memory."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ def run(compute: Compute, source, fn=poison.behave) -> tuple[list[str], list[Rej
     return [row_id for frame in frames for row_id in frame["id"]], rejects
 
 
-def test_order_is_that_of_the_input_though_later_batches_finish_first(compute):
+def test_results_keep_the_order_of_the_input_when_later_batches_finish_first(compute):
     source = batches(12, 2, value=lambda n: 300 if n == 0 else 1)
     ids, rejects = run(compute, source, poison.slow)
     assert ids == [f"r{n}" for n in range(12)]
     assert rejects == []
 
 
-def test_partials_travel_and_values_come_back(compute):
+def test_partial_functions_are_mapped(compute):
     frames = list(compute.map(batches(5, 2), functools.partial(poison.scaled, factor=3), reject=pytest.fail))
     assert pl.concat(frames)["value"].to_list() == [0, 3, 6, 9, 12]
 
 
-def test_the_queue_is_bounded_even_when_the_consumer_stops_taking():
+def test_few_batches_are_read_ahead_of_a_slow_consumer():
     taken = 0
 
     def counting():
@@ -88,14 +88,14 @@ def test_the_queue_is_bounded_even_when_the_consumer_stops_taking():
         ("memory", "memory", "512 MiB allowed"),
     ],
 )
-def test_the_guilty_row_is_rejected_and_every_other_kept_once(compute, how, cause, detail):
+def test_the_row_at_fault_is_rejected_and_every_other_kept_once(compute, how, cause, detail):
     ids, rejects = run(compute, batches(30, 8, {11: how}))
     assert ids == [f"r{n}" for n in range(30) if n != 11]
     assert [(r.row_id, r.cause) for r in rejects] == [("r11", cause)]
     assert detail in rejects[0].detail
 
 
-def test_a_row_that_hangs_is_given_up_alone():
+def test_only_the_row_that_hangs_is_rejected():
     compute = Compute(workers=2, row_timeout_s=1.0)
     ids, rejects = run(compute, batches(8, 4, {5: "hang"}))
     compute.close()
@@ -113,13 +113,13 @@ def test_a_batch_slower_than_the_row_timeout_loses_nothing():
 
 @settings(max_examples=8, deadline=None)
 @given(st.dictionaries(st.integers(0, 23), st.sampled_from(["crash", "exit", "raise"]), max_size=3), st.integers(1, 9))
-def test_any_poison_rows_leave_exactly_the_others(compute, behave, size):
+def test_any_failing_rows_are_rejected_and_no_others(compute, behave, size):
     ids, rejects = run(compute, batches(24, size, behave))
     assert ids == [f"r{n}" for n in range(24) if n not in behave]
     assert [r.row_id for r in rejects] == [f"r{n}" for n in sorted(behave)]
 
 
-def test_workers_are_reused_and_inherit_nothing_heavy(compute):
+def test_workers_are_reused_and_load_no_heavy_modules(compute):
     def pids():
         return set(pl.concat(list(compute.map(batches(8, 1), poison.process, reject=pytest.fail)))["pid"])
 
@@ -127,6 +127,15 @@ def test_workers_are_reused_and_inherit_nothing_heavy(compute):
     frame = next(compute.map(batches(1, 1), poison.process, reject=pytest.fail))
     assert frame["heavy"].to_list() == [""]
     assert frame["pid"].item() != os.getpid()
+
+
+@pytest.mark.parametrize("name", ["compute_worker", "lynx", "pretrained", "repositories", "sandbox", "weights"])
+def test_resources_for_mapped_functions_load_without_dagster(name):
+    """A worker process imports the module of the mapped function and whatever that module imports."""
+    heavy = {"dagster", "deltalake", "polars", "pyarrow", "torch"}
+    code = f"import sys; import resources.{name}; print(*{heavy!r} & set(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded == "\n"
 
 
 def test_closing_the_results_early_leaves_no_worker():
@@ -142,14 +151,14 @@ def test_closing_the_results_early_leaves_no_worker():
     assert set(psutil.Process().children()) <= before
 
 
-def test_a_function_that_cannot_be_used_is_an_error_not_a_reject(compute):
+def test_a_function_that_cannot_be_used_is_an_error_and_not_a_reject(compute):
     with pytest.raises(ComputeError, match="not a polars DataFrame"):
         list(compute.map(batches(2, 1), poison.wrong, reject=pytest.fail))
     with pytest.raises(AttributeError):
         list(compute.map(batches(2, 1), lambda frame: frame, reject=pytest.fail))
 
 
-def test_losing_row_after_row_to_dead_workers_stops_the_map(compute, monkeypatch):
+def test_losing_too_many_rows_to_dead_workers_stops_the_map(compute, monkeypatch):
     monkeypatch.setattr(compute._own_pool(), "max_lost", 1)
     with pytest.raises(ComputeError, match="more than 1 rows were lost") as caught:
         run(compute, batches(4, 1, dict.fromkeys(range(4), "exit")))
@@ -157,7 +166,7 @@ def test_losing_row_after_row_to_dead_workers_stops_the_map(compute, monkeypatch
 
 
 @pytest.mark.faults
-def test_workers_die_with_their_parent_though_it_is_killed(tmp_path):
+def test_workers_die_with_a_parent_that_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(
         "from resources.compute import Compute\n"

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources import crawl as crawl_module
-from resources.crawl import SAMPLE, Crawl, CrawlError, Missing, Oversized, Unavailable, check_path, retry_after
+from resources.crawl import SAMPLE, Crawl, CrawlError, Missing, Oversized, Unavailable, check_path, layout, retry_after
 from tests.resources.crawl_server import serving
 from tests.s3 import s3_server
 
@@ -75,14 +74,14 @@ def test_window():
 def test_dropped_transfers_are_resumed(server):
     source = crawl(server.url)
     [path, _] = source.warc_paths(SNAPSHOT)
-    server.faults += [(path, "drop")] * 6  # more often than `retries`, but each time something new arrived
+    server.faults += [(path, "drop")] * 6  # more often than `retries`, but every attempt brings new bytes
     assert digest(source, path) == digest(Crawl(source="sample"), path)
     starts = [int(r.removeprefix("bytes=").partition("-")[0]) for p, r, *_ in server.requests if p.endswith(path) and r]
     assert len(starts) == 6 and starts == sorted(starts) and starts[0] > 0
 
 
 @pytest.mark.faults
-def test_without_ranges_a_transfer_begins_anew(server):
+def test_without_ranges_a_transfer_starts_again(server):
     source = crawl(server.url)
     [path, _] = source.warc_paths(SNAPSHOT)
     server.ranges = False
@@ -95,7 +94,7 @@ def test_without_ranges_a_transfer_begins_anew(server):
 
 
 @pytest.mark.faults
-def test_a_file_that_changes_meanwhile_is_not_mixed(server, monkeypatch):
+def test_versions_of_a_file_that_changes_are_not_mixed(server, monkeypatch):
     source = crawl(server.url, backoff_s=0.3)
     [path, _] = source.warc_paths(SNAPSHOT)
     server.faults.append((path, "drop"))
@@ -105,12 +104,12 @@ def test_a_file_that_changes_meanwhile_is_not_mixed(server, monkeypatch):
         (server.root / path).write_bytes(changed)
         server.etag = '"2"'
 
-    monkeypatch.setattr(crawl_module.time, "sleep", change)
+    monkeypatch.setattr(time, "sleep", change)
     assert digest(source, path) == hashlib.sha256(changed).hexdigest()
 
 
 @pytest.mark.faults
-def test_busy_servers_are_given_the_time_they_ask_for(server):
+def test_the_wait_that_a_busy_server_asks_for_is_observed(server):
     source = crawl(server.url)
     server.faults += [("collinfo.json", (503, {"Retry-After": "1"})), ("collinfo.json", (429, {}))]
     began = time.monotonic()
@@ -125,7 +124,7 @@ def test_busy_servers_are_given_the_time_they_ask_for(server):
 def test_limits(server):
     [path, _] = crawl(server.url).warc_paths(SNAPSHOT)
     for source in (server.url, str(server.root)):
-        with pytest.raises(Oversized, match="more than 1 MB"):
+        with pytest.raises(Oversized, match="more than the 1 MB allowed"):
             digest(crawl(source, max_warc_mb=1), path)
         with pytest.raises(Missing):
             digest(crawl(source), "crawl-data/none.warc.gz")
@@ -141,7 +140,7 @@ def test_limits(server):
 
 
 @pytest.mark.faults
-def test_a_server_that_sends_its_headers_byte_by_byte_is_left(server):
+def test_a_server_that_sends_its_headers_byte_by_byte_is_given_up(server):
     server.faults.append(("collinfo.json", "trickle"))
     began = time.monotonic()
     assert len(crawl(server.url, timeout_s=0.5).snapshots()) == 2  # the second attempt is answered
@@ -163,7 +162,7 @@ def test_redirects_stay_on_the_server(server):
         crawl(server.url).snapshots()
 
 
-def test_politeness(server):
+def test_requests_are_spaced_by_the_delay(server):
     source = crawl(server.url, delay_s=0.2)
     for _ in range(3):
         source.snapshots()
@@ -195,7 +194,7 @@ def test_accepted_paths_stay_below_the_root(path):
     assert Path("/root/of/crawl", path).resolve().is_relative_to("/root/of/crawl") and "://" not in path
 
 
-def test_links_do_not_lead_out(tmp_path):
+def test_symbolic_links_do_not_lead_out(tmp_path):
     (tmp_path / "crawl").mkdir()
     (tmp_path / "secret").write_text("secret")
     (tmp_path / "crawl" / "link").symlink_to(tmp_path / "secret")
@@ -204,16 +203,16 @@ def test_links_do_not_lead_out(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{", "{}", "[1, null]", '[{"id": 5}]', '[{"id": "../x"}]', "[" * 100_000])
-def test_hostile_collinfo(text, tmp_path):
+def test_hostile_collinfo_is_empty_or_an_error(text, tmp_path):
     (tmp_path / "collinfo.json").write_text(text)
     try:
         assert Crawl(source=str(tmp_path)).snapshots() == []
     except CrawlError as error:
-        assert "no list of snapshots" in str(error)
+        assert "is not a list of snapshots" in str(error)
 
 
-def test_listing_bombs_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(crawl_module, "_MAX_PATHS_MB", 1)
+def test_a_decompression_bomb_as_listing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "MAX_LISTING_MB", 1)
     listing = tmp_path / "crawl-data" / SNAPSHOT / "warc.paths.gz"
     listing.parent.mkdir(parents=True)
     listing.write_bytes(gzip.compress(b"a" * (2 << 20)))

@@ -1,4 +1,4 @@
-"""Engines: an OpenAI-compatible endpoint with all its moods, and real vLLM with a grammar on the embedded model."""
+"""Engines: an OpenAI-compatible endpoint that answers well and badly, and vLLM with the embedded model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_endpoint_gets_the_request_and_the_key_from_the_environment(tmp_path, mo
     assert endpoint.headers[0]["Authorization"] == "Bearer sesame"
 
 
-def test_missing_key_is_named_without_asking(tmp_path):
+def test_a_missing_key_is_named_before_any_request(tmp_path):
     endpoint = Endpoint(lambda body: "wet")
     with endpoint.serve() as url, pytest.raises(EngineError, match="NO_SUCH_KEY"):
         list(_engine(url, tmp_path, api_key_env="NO_SUCH_KEY").run([("0" * 32, REQUEST)]))
@@ -57,21 +57,21 @@ def test_missing_key_is_named_without_asking(tmp_path):
             "type": "json_schema", "json_schema": {"name": "test", "strict": True, "schema": {"type": "object"}}}}),
     ],
 )  # fmt: skip
-def test_endpoint_is_told_the_grammar(tmp_path, server, output, expected):
+def test_endpoint_gets_the_grammar(tmp_path, server, output, expected):
     endpoint = Endpoint(lambda body: "aaa")
     with endpoint.serve() as url:
         engine = _engine(url, tmp_path, structured_outputs=server)
         list(engine.run([("0" * 32, REQUEST), ("1" * 32, replace(REQUEST, output_format=output))]))
-    plain, told = sorted(endpoint.bodies, key=lambda body: body["seed"])
-    assert {name: value for name, value in told.items() if name not in plain} == expected
+    plain, constrained = sorted(endpoint.bodies, key=lambda body: body["seed"])
+    assert {name: value for name, value in constrained.items() if name not in plain} == expected
 
 
-def test_troubles_are_retried_and_in_flight_requests_bounded(tmp_path):
-    troubles = iter([(503, {}, b"busy"), (429, {"Retry-After": "0.02"}, b"slow down"), (500, {}, b"")])
+def test_temporary_errors_are_retried_and_requests_in_flight_are_bounded(tmp_path):
+    failures = iter([(503, {}, b"busy"), (429, {"Retry-After": "0.02"}, b"slow down"), (500, {}, b"")])
 
     def answer(body):
         time.sleep(0.02)
-        return next(troubles, None) or body["messages"][0]["content"]
+        return next(failures, None) or body["messages"][0]["content"]
 
     endpoint = Endpoint(answer)
     with endpoint.serve() as url:
@@ -80,7 +80,7 @@ def test_troubles_are_retried_and_in_flight_requests_bounded(tmp_path):
     assert len(endpoint.bodies) == 15 and endpoint.most <= 3
 
 
-def test_refusal_is_not_retried_and_never_shows_the_key(tmp_path, monkeypatch):
+def test_a_refusal_is_not_retried_and_does_not_show_the_key(tmp_path, monkeypatch):
     monkeypatch.setenv("TEST_KEY", "sesame")
     endpoint = Endpoint(lambda body: (401, {}, b"wrong key"))
     with endpoint.serve() as url, pytest.raises(EngineError, match="HTTP 401: wrong key") as error:
@@ -88,7 +88,7 @@ def test_refusal_is_not_retried_and_never_shows_the_key(tmp_path, monkeypatch):
     assert len(endpoint.bodies) == 1 and "sesame" not in str(error.value)
 
 
-def test_silent_endpoint_ends_in_a_clear_error(tmp_path):
+def test_an_endpoint_that_does_not_answer_is_a_clear_error(tmp_path):
     endpoint = Endpoint(lambda body: time.sleep(0.5))
     with endpoint.serve() as url, pytest.raises(EngineError, match="after 2 attempts; last: ReadTimeout"):
         list(_engine(url, tmp_path, timeout_s=0.1, retries=1).run([("0" * 32, REQUEST)]))
@@ -97,11 +97,11 @@ def test_silent_endpoint_ends_in_a_clear_error(tmp_path):
 @pytest.mark.parametrize("payload", [b"<html>", b"[]", b"{}", completion("x", "tool_calls"), {"choices": []}])
 def test_anything_but_a_completion_is_refused(tmp_path, payload):
     endpoint = Endpoint(lambda body: (200, {}, payload))
-    with endpoint.serve() as url, pytest.raises(EngineError, match="something else than a chat completion"):
+    with endpoint.serve() as url, pytest.raises(EngineError, match="did not answer with a chat completion"):
         list(_engine(url, tmp_path).run([("0" * 32, REQUEST)]))
 
 
-def test_answers_under_way_are_kept_when_one_request_fails(tmp_path):
+def test_answers_in_flight_are_kept_when_one_request_fails(tmp_path):
     def answer(body):
         if body["messages"][0]["content"] == "0":
             return 400, {}, b"no"
@@ -116,7 +116,7 @@ def test_answers_under_way_are_kept_when_one_request_fails(tmp_path):
     assert kept and set(kept) <= {f"{i:032x}" for i in range(1, 9)}
 
 
-def test_token_counts_come_from_the_tokenizer_beside_the_endpoint(embedded_tokenizer):
+def test_tokens_of_an_endpoint_are_counted_with_the_local_tokenizer(embedded_tokenizer):
     engine = Gpu(backend="openai", base_url="http://127.0.0.1:9/v1").engine(embedded_tokenizer, "canned")
     assert engine.count_tokens([]) == []
     short, long = engine.count_tokens(["water", "water is wet\nand so on"])
@@ -125,7 +125,7 @@ def test_token_counts_come_from_the_tokenizer_beside_the_endpoint(embedded_token
     assert not list(embedded_tokenizer.glob("*.safetensors"))
 
 
-def test_weights_hash_is_the_manifests(tmp_path):
+def test_the_hash_of_weights_is_that_of_their_manifest(tmp_path):
     from resources.lakehouse import Lakehouse
 
     folder = tmp_path / "model"
@@ -140,7 +140,7 @@ def test_weights_hash_is_the_manifests(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_vllm_answers_within_the_grammar(embedded_model):
-    """The real engine: every answer matches its grammar, the same seed gives the same answer, threads stay settable."""
+    """Every answer matches its grammar, the same seed gives the same answer, and threads can still be set."""
     import torch
 
     gpu = Gpu(max_model_len=384, max_num_seqs=4, kv_cache_gb=0.1, cpu_threads=1)
@@ -153,7 +153,7 @@ def test_vllm_answers_within_the_grammar(embedded_model):
         "1" * 32: replace(REQUEST, output_format=OutputFormat("regex", pattern)),
         "2" * 32: replace(REQUEST, output_format=OutputFormat("json", json.dumps(schema))),
         "3" * 32: replace(REQUEST, sampling=Sampling(0.5, 0.9, 5)),
-        # Prompts that do not fit into one step together, where a partly read one would fail (see engines.py).
+        # Prompts that do not fit into one step together: reading one in chunks would fail (see engines.py).
         **{
             c * 32: replace(REQUEST, messages=(("user", c + " wet" * 200),), sampling=Sampling(0.5, 0.9, 2))
             for c in "45"
@@ -169,8 +169,8 @@ def test_vllm_answers_within_the_grammar(embedded_model):
         abandoned = engine.run(asked.items())
         next(abandoned)
         abandoned.close()
-        ((_, again),) = engine.run([("1" * 32, asked["1" * 32])])
-        assert again.text == answers["1" * 32].text
+        ((_, repeated),) = engine.run([("1" * 32, asked["1" * 32])])
+        assert repeated.text == answers["1" * 32].text
         with pytest.raises(EngineError, match="max_model_len"):
             list(engine.run([("6" * 32, replace(REQUEST, sampling=Sampling(0.5, 0.9, 512)))]))
         assert torch.get_num_threads() == threads
@@ -181,8 +181,8 @@ def test_vllm_answers_within_the_grammar(embedded_model):
         gpu.release()
 
 
-def test_vllm_looks_for_its_kernels_among_its_own_modules():
-    # numba's modules hold objects that break when vLLM asks for their attributes.
+def test_vllm_searches_for_kernels_in_its_own_modules_only():
+    # Modules of numba hold objects that raise when vLLM reads their attributes.
     import llvmlite.binding.ffi as ffi
     from vllm.triton_utils import dispatcher
 

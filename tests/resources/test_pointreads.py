@@ -1,4 +1,4 @@
-"""Single values of Parquet columns against reading the whole column."""
+"""Reading single values of a Parquet column gives what reading the whole column gives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write(path, texts, nullable=False, **options) -> str:
     st.sampled_from(["zstd", "none"]),
     st.sampled_from([7, 1_000]),
 )
-def test_values_are_those_of_the_column(tmp_path_factory, texts, data, compression, group):
+def test_values_equal_those_of_the_whole_column(tmp_path_factory, texts, data, compression, group):
     path = write(tmp_path_factory.mktemp("p") / "f.parquet", texts, compression=compression, row_group_size=group)
     rows = sorted(data.draw(st.sets(st.integers(0, len(texts) - 1))))
     assert values_at(path, "text", rows) == [texts[row].encode() for row in rows]
@@ -56,7 +56,7 @@ def test_other_layouts_are_refused(tmp_path, options):
         values_at(path, "text", [1])
 
 
-def test_a_row_that_is_not_there(tmp_path):
+def test_a_missing_row_is_an_error(tmp_path):
     path = write(tmp_path / "f.parquet", ["a", "b"])
     with pytest.raises(IndexError, match="has 2 rows"):
         values_at(path, "text", [1, 2])

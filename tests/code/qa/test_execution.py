@@ -8,7 +8,7 @@ from nemotron_assets.code.qa.execution import Execution, Executor
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.code.qa import CodeExecution, CodeProgram
 from resources import sandbox
-from tests.resources.test_sandbox import sandboxed
+from tests.resources.sandbox.programs import sandboxed
 
 SHELL = ("/bin/sh", "-c", "gcc -o program main.c && ./program")
 RECIPE = CodeExecution(

@@ -24,7 +24,7 @@ from resources.gpu import Gpu
 from resources.lakehouse import QUARANTINE, Lakehouse
 from tests.code.qa.codes import CODES
 from tests.resources.endpoint import Endpoint
-from tests.resources.test_sandbox import sandboxed
+from tests.resources.sandbox.programs import sandboxed
 from tests.sql.lake import frame
 
 ITEM = "Write a function that returns the list of all divisors of a number which are also its prime factors."

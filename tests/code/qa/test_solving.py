@@ -16,7 +16,7 @@ from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.code.qa import LANGUAGES
 from resources.generations import Completion
 from tests.code.qa.codes import CODES
-from tests.resources.test_sandbox import sandboxed
+from tests.resources.sandbox.programs import sandboxed
 
 PUBLISHED = load_recipe("nano2").code.qa
 PROBLEM = "Two whole numbers are given.\n\n- Return their sum.\n- Negative numbers are allowed."

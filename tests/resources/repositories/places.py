@@ -1,4 +1,4 @@
-"""Sources made by the tests: archives with anything in them, git repositories, and limits that are quick to reach."""
+"""What the tests read: archives with any members, git repositories, and limits that are quick to reach."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def source(name: str, kind: str, path: Path, **more: Any) -> CodeSource:
 
 
 def tar(members: list[tuple[str, bytes | None, dict[str, Any]]], mode: str = "w:gz", **options: Any) -> bytes:
-    """A tar file of (name, content, header fields); None for members without content."""
+    """A tar file of (name, content, header fields). The content is None for members without content."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode=mode, **options) as archive:
         for name, content, fields in members:
@@ -50,7 +50,7 @@ def zipped(members: list[tuple[str | zipfile.ZipInfo, bytes]], comment: bytes = 
 
 
 def git(folder: Path, *arguments: str, **options: Any) -> str:
-    """git as a developer uses it, in a repository of the tests."""
+    """The output of a git command in a folder, run as a developer runs it."""
     environment = {
         "PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@x.example", "GIT_COMMITTER_NAME": "A",
@@ -62,7 +62,7 @@ def git(folder: Path, *arguments: str, **options: Any) -> str:
 
 
 def repository(folder: Path, contents: dict[str, bytes], *options: str) -> str:
-    """A git repository with one commit of these files; the commit."""
+    """Make a git repository with one commit of these files. Returns the commit's id."""
     folder.mkdir(parents=True)
     git(folder, "init", "-q", "-b", "main", *options)
     for path, content in contents.items():

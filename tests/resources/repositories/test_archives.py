@@ -54,7 +54,7 @@ def test_every_packing_gives_the_same_files_without_their_common_folder(pack):
     assert found == {"x.py": b"print(1)\n", "b/y.c": b"int y;\n"}
 
 
-def test_a_zip_gives_the_same_and_no_folder_is_cut_that_is_not_common():
+def test_a_zip_gives_the_same_files_and_only_a_common_folder_is_removed():
     assert {e.path: e.data for e in entries(zipped([("a/x.py", b"1"), ("a/b/y.c", b"2")]))} == {
         "x.py": b"1",
         "b/y.c": b"2",
@@ -63,7 +63,7 @@ def test_a_zip_gives_the_same_and_no_folder_is_cut_that_is_not_common():
     assert set(fates(tar(files(**{"README": b"1", "a/y.c": b"2"})))) == {"README", "a/y.c"}
 
 
-def test_what_is_no_file_is_never_read():
+def test_links_and_devices_of_a_tar_are_never_read():
     data = tar(
         [
             ("r/ok.py", b"1", {}),
@@ -85,7 +85,7 @@ def test_what_is_no_file_is_never_read():
     }
 
 
-def test_one_name_of_a_zip_that_is_not_utf_8_loses_no_other():
+def test_a_name_in_a_zip_that_is_not_utf_8_does_not_cost_other_files():
     data = zipped([("r/a.py", b"1"), ("r/\u00e9\u00e9.py", b"2"), ("r/z.py", b"3")])
     broken = data.replace("\u00e9\u00e9".encode(), b"\xff\xfe\xff\xfe")
     found = fates(broken)
@@ -110,8 +110,8 @@ def test_links_and_devices_of_a_zip_are_never_read():
     ["../../evil.py", "/etc/evil.py", "a/../../evil.py", "C:\\evil.py", "a\\..\\..\\evil.py", "a/.git/hooks/x", "a//b",
      "a/./b", "bad\nname.py", "\udcff.py", "x/" * 600 + "y", "n" * 300],
 )  # fmt: skip
-def test_paths_that_lead_elsewhere_are_refused(name, tmp_path, monkeypatch):
-    """They come out of the archive as they are, `unsafe` names the reason, and nothing appears on the disk."""
+def test_unsafe_paths_of_a_tar_are_recognised(name, tmp_path, monkeypatch):
+    """The archive yields such paths unchanged, `unsafe` names the reason, and nothing is written to the disk."""
     monkeypatch.chdir(tmp_path)
     for data in (tar([(name, b"1", {}), ("ok.py", b"1", {})], encoding="utf-8", errors="surrogateescape"),):
         found = fates(data)
@@ -121,7 +121,7 @@ def test_paths_that_lead_elsewhere_are_refused(name, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_paths_of_a_zip_that_lead_elsewhere_are_refused(tmp_path, monkeypatch):
+def test_unsafe_paths_of_a_zip_are_recognised(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = ["../../evil.py", "/etc/evil.py", "a/../../evil.py", "a\\..\\evil.py", "ok.py"]
     found = fates(zipped([(name, b"1") for name in names]))
@@ -130,13 +130,13 @@ def test_paths_of_a_zip_that_lead_elsewhere_are_refused(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_member_over_the_limit_is_left_and_the_rest_is_read():
+def test_a_member_over_the_limit_is_skipped_and_the_rest_is_read():
     data = tar([("r/big", b"1" * 200_000, {}), ("r/small", b"2", {})], mode="w")
     assert fates(data) == {"big": "too_large", "small": None}
     assert fates(zipped([("r/big", bytes(range(256)) * 800), ("r/small", b"2")])) == {"big": "too_large", "small": None}
 
 
-def test_a_repository_over_its_limit_loses_what_comes_after():
+def test_a_repository_over_its_limit_loses_its_last_files():
     data = tar([(f"r/{n}", bytes([65 + n]) * 90_000, {}) for n in range(30)], mode="w")
     found = list(fates(data).values())
     assert found.count("over_limit") == 7  # 2 MB are 23 of 90,000 bytes
@@ -144,7 +144,7 @@ def test_a_repository_over_its_limit_loses_what_comes_after():
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress], ids=["gz", "bz2", "xz"])
-def test_a_bomb_ends_where_the_ratio_is_passed(pack):
+def test_a_bomb_ends_at_the_ratio_limit(pack):
     member = tar([("r/zeros", bytes(60_000_000), {})], mode="w")
     bomb = pack(member)
     assert len(bomb) * 50 < len(member)
@@ -152,14 +152,14 @@ def test_a_bomb_ends_where_the_ratio_is_passed(pack):
         entries(bomb)
 
 
-def test_a_zip_bomb_ends_where_the_ratio_is_passed():
+def test_a_zip_bomb_ends_at_the_ratio_limit():
     of = limits(max_file_mb=20, max_repository_mb=100)
     with pytest.raises(RepositoryError, match="bomb"):
         entries(zipped([(f"r/{n}", bytes(10_000_000)) for n in range(20)]), of)
 
 
-def test_a_zip_whose_members_share_their_bytes_is_a_bomb_all_the_same():
-    """Many entries of the directory that point at one member: small in the file, large when read."""
+def test_a_zip_whose_members_share_their_bytes_is_a_bomb_too():
+    """Many directory entries that point at one member: the file is small, but its members are large."""
     data = zipped([("r/aa", bytes(90_000))])
     start = data.index(b"PK\1\2")
     end = data.index(b"PK\5\6")
@@ -186,8 +186,8 @@ def test_too_many_members_end_a_repository():
         entries(zipped([(f"r/{n}", b"1") for n in range(501)]))
 
 
-def test_a_header_that_is_a_bomb_is_refused_quickly():
-    """Python 3.11's parser of pax headers takes a time that grows with the square of a long run of digits."""
+def test_a_huge_header_is_refused_quickly():
+    """The time of Python 3.11's pax parser grows with the square of the length of a run of digits."""
     header = tarfile.TarInfo("pax")
     header.type, header.size = tarfile.XHDTYPE, 1_000_000
     data = header.tobuf() + b"1" * 1_000_448 + PLAIN
@@ -197,7 +197,7 @@ def test_a_header_that_is_a_bomb_is_refused_quickly():
     assert time.process_time() - started < 20
 
 
-def test_headers_that_never_end_are_damage():
+def test_endless_headers_are_damage():
     header = tarfile.TarInfo("././@LongLink")
     header.type, header.size = tarfile.GNUTYPE_LONGNAME, 10
     block = header.tobuf(tarfile.GNU_FORMAT) + b"longname\0".ljust(512, b"\0")
@@ -205,7 +205,7 @@ def test_headers_that_never_end_are_damage():
         entries(block * 5_000)
 
 
-def test_what_came_before_damage_stands():
+def test_entries_before_the_damage_are_kept():
     data = tar([(f"r/{n}", b"x" * 9_000, {}) for n in range(20)], mode="w")[: 9_728 * 10 + 600]
     found = []
     with pytest.raises(RepositoryError, match="damaged"):
@@ -219,18 +219,18 @@ def test_a_damaged_or_encrypted_member_of_a_zip_does_not_stop_the_others():
     at = data.index(b"r/a") + 3
     data[at + 2] ^= 0xFF
     record = data.index(b"PK\1\2", data.index(b"PK\1\2") + 1)
-    data[record + 8] |= 1  # encrypted
+    data[record + 8] |= 1  # the flag of an encrypted member
     assert fates(bytes(data)) == {"a": "unreadable", "b": "unreadable", "c": None}
 
 
-def test_a_zip_that_lies_about_a_size_is_unreadable():
+def test_a_member_of_a_zip_with_a_wrong_size_is_unreadable():
     data = bytearray(zipped([("r/a", b"first" * 50), ("r/b", b"2")]))
     record = data.index(b"PK\1\2")
     data[record + 24 : record + 28] = (10).to_bytes(4, "little")
     assert fates(bytes(data))["a"] == "unreadable"
 
 
-def test_the_commit_is_read_where_git_archive_writes_it():
+def test_the_commit_that_git_archive_writes_is_read():
     noted = tar(files(**{"r/x": b"1"}), format=tarfile.PAX_FORMAT, pax_headers={"comment": COMMIT})
     assert commit_of(io.BytesIO(noted)) == COMMIT
     assert commit_of(io.BytesIO(zipped([("r/x", b"1")], COMMIT.encode()))) == COMMIT
@@ -259,7 +259,7 @@ def test_names_of_archives_become_names_of_repositories():
     assert repo_name("s", "we ird;name.zip", [".zip"]) == "s/we-ird-name"
 
 
-def test_an_archive_that_is_gone_or_too_large_is_the_repositorys_error(tmp_path):
+def test_a_missing_or_too_large_archive_is_a_repository_error(tmp_path):
     archives = ArchiveFiles("shelf", tmp_path, limits(max_archive_mb=1))
     gone = Repository("shelf", "archive", "a/b", COMMIT, "b.tar", "")
     with pytest.raises(RepositoryError, match="missing"):

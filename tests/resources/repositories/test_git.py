@@ -1,4 +1,4 @@
-"""Git repositories and bundles are read as objects: nothing of theirs is run, followed or fetched."""
+"""Git repositories and bundles are read as objects: none of their programs, links or remotes is used."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 
 from resources.repositories import RepositoryError
-from resources.repositories.common import Budget
-from resources.repositories.git import GitRepositories, _Git
+from resources.repositories.budget import Budget
+from resources.repositories.git import GitRepositories
+from resources.repositories.git_objects import Git
 from tests.resources.repositories.places import LIMITS, git, limits, repository
 
 CONTENTS = {"src/a.py": b"print(1)\n", "naïve name.txt": "é\n".encode(), "README.md": b"# A\n"}
 
 
 def read(place: Path, of=LIMITS):
-    """{repository: {path: entry}} of everything there."""
+    """{repository: {path: entry}} of all repositories in a place."""
     source = GitRepositories("git", place, of)
     return {r.repo: {e.path: e for e in source.entries(r)} for r in source.repositories()}
 
@@ -40,7 +41,7 @@ def test_a_checkout_a_bare_repository_and_a_bundle_give_the_same_files(tmp_path,
         assert {e.path: e.data for e in source.entries(found[name])} == CONTENTS
 
 
-def test_links_and_submodules_are_told_and_not_followed(tmp_path):
+def test_links_and_submodules_are_reported_and_not_followed(tmp_path):
     repository(tmp_path / "inner", {"secret.py": b"1"})
     folder = tmp_path / "r"
     repository(folder, {"a.py": b"1", "big.bin": b"x" * 200_000})
@@ -58,8 +59,8 @@ def test_links_and_submodules_are_told_and_not_followed(tmp_path):
     }
 
 
-def test_neither_hooks_nor_configuration_of_the_repository_are_used(tmp_path):
-    """Each of these would make git run a program that leaves a file behind."""
+def test_hooks_and_configuration_of_the_repository_are_not_used(tmp_path):
+    """Each of these settings would make git run a program that creates a file."""
     folder, trap = tmp_path / "r", tmp_path / "sprung"
     repository(folder, {"a.py": b"1", ".gitattributes": b"* filter=evil diff=evil\n"})
     program = tmp_path / "trap.sh"
@@ -83,7 +84,7 @@ def test_neither_hooks_nor_configuration_of_the_repository_are_used(tmp_path):
     blob = git(tmp_path, "hash-object", "--stdin", input=b"1")
     assert set(read(folder)["git/r"]) == {"a.py", ".gitattributes"}
     assert not trap.exists()
-    # A promised object that is not there would be fetched by a git that believes the configuration.
+    # git would fetch a missing promised object if it used the configuration.
     (folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
     assert {path: entry.fate for path, entry in read(folder)["git/r"].items()} == {
         "a.py": "unreadable",
@@ -108,7 +109,7 @@ def test_objects_of_other_repositories_are_not_borrowed(tmp_path):
 @pytest.mark.parametrize(
     "head", ["ref: ../../../etc/passwd", "ref: refs/heads/../../config", "nonsense", "ref: refs/heads/none"]
 )
-def test_a_head_that_names_no_commit_is_the_repositorys_error(tmp_path, head):
+def test_a_head_that_names_no_commit_is_a_repository_error(tmp_path, head):
     repository(tmp_path / "r", {"a.py": b"1"})
     (tmp_path / "r" / ".git" / "HEAD").write_text(head)
     source = GitRepositories("git", tmp_path / "r", LIMITS)
@@ -117,7 +118,7 @@ def test_a_head_that_names_no_commit_is_the_repositorys_error(tmp_path, head):
         list(source.entries(found))
 
 
-def test_a_damaged_object_costs_its_file_and_a_damaged_tree_the_repository(tmp_path):
+def test_a_damaged_object_costs_its_file_and_a_damaged_tree_costs_the_repository(tmp_path):
     repository(tmp_path / "r", {"a.py": b"print(1)\n", "b.py": b"print(2)\n"})
     for name, check in (("HEAD:a.py", True), ("HEAD^{tree}", False)):
         found = git(tmp_path / "r", "rev-parse", name)
@@ -131,8 +132,8 @@ def test_a_damaged_object_costs_its_file_and_a_damaged_tree_the_repository(tmp_p
         read(tmp_path / "r")
 
 
-def test_paths_that_lead_elsewhere_come_as_they_are_and_touch_nothing(tmp_path):
-    """git itself refuses to check such trees out; a hostile server can make them."""
+def test_unsafe_paths_are_yielded_unchanged_and_nothing_is_written(tmp_path):
+    """git refuses to check out such trees, but a hostile server can make them."""
     folder = tmp_path / "r"
     repository(folder, {"a.py": b"1"})
     blob = git(folder, "rev-parse", "HEAD:a.py")
@@ -148,7 +149,7 @@ def test_paths_that_lead_elsewhere_come_as_they_are_and_touch_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("cut", [30, 200, -40])
-def test_a_damaged_bundle_is_the_repositorys_error(tmp_path, cut):
+def test_a_damaged_bundle_is_a_repository_error(tmp_path, cut):
     repository(tmp_path / "work", CONTENTS)
     git(tmp_path / "work", "bundle", "create", str(tmp_path / "x.bundle"), "HEAD")
     data = (tmp_path / "x.bundle").read_bytes()
@@ -165,8 +166,8 @@ def test_limits_end_a_repository(tmp_path):
         read(tmp_path / "r", limits(timeout_s=1e-9))
 
 
-def test_a_folder_whose_repository_stands_elsewhere_is_named_and_left(tmp_path):
-    """A linked worktree, a submodule's folder, or a trap: the file `.git` names a folder outside."""
+def test_a_folder_whose_repository_is_elsewhere_is_listed_but_not_read(tmp_path):
+    """In a linked worktree, a submodule or a trap, the file `.git` names a folder elsewhere."""
     repository(tmp_path / "private", {"secret.py": b"1"})
     shelf = tmp_path / "shelf"
     repository(shelf / "good", {"a.py": b"1"})
@@ -209,7 +210,7 @@ def test_objects_that_are_links_are_not_followed(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["HEAD", "refs/heads/main", "packed-refs"])
-def test_a_pipe_in_place_of_a_reference_is_not_waited_for(tmp_path, name):
+def test_a_pipe_in_place_of_a_reference_does_not_block(tmp_path, name):
     repository(tmp_path / "r", {"a.py": b"1"})
     if name == "packed-refs":
         (tmp_path / "r" / ".git" / "refs/heads/main").unlink()
@@ -239,8 +240,8 @@ def test_a_repository_without_commits_is_empty_and_no_error(tmp_path):
     assert read(tmp_path / "s") == {"git/r": {}}
 
 
-def test_references_kept_in_tables_are_named(tmp_path):
-    """git 3 keeps them so unless it is told otherwise."""
+def test_the_error_for_references_in_tables_says_what_to_do(tmp_path):
+    """Tables are the default of git 3."""
     repository(tmp_path / "r", {"a.py": b"1"})
     folder = tmp_path / "r" / ".git"
     (folder / "HEAD").write_text("ref: refs/heads/.invalid\n")
@@ -255,8 +256,8 @@ def loose(folder: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("options", [(), ("--object-format=sha256",)], ids=["sha1", "sha256"])
-def test_an_object_that_is_not_what_its_name_says_costs_its_file(tmp_path, options):
-    """git does not check that when it reads."""
+def test_an_object_with_a_wrong_id_costs_only_its_file(tmp_path, options):
+    """git does not check the id of an object when it reads it."""
     folder = tmp_path / "r"
     repository(folder, {"a.py": b"print(1)\n", "b.py": b"print(2)\n", "c.py": b"print(3)\n"}, *options)
     other = loose(folder, "HEAD:a.py")
@@ -266,7 +267,7 @@ def test_an_object_that_is_not_what_its_name_says_costs_its_file(tmp_path, optio
     assert {path: entry.fate for path, entry in found.items()} == {"a.py": "unreadable", "b.py": None, "c.py": None}
 
 
-def test_a_file_that_is_a_tree_costs_nothing_but_itself(tmp_path):
+def test_a_file_whose_object_is_a_tree_costs_only_itself(tmp_path):
     folder = tmp_path / "r"
     repository(folder, {"a.py": b"1", "d/b.py": b"2"})
     blob, tree = git(folder, "rev-parse", "HEAD:a.py"), git(folder, "rev-parse", "HEAD:d")
@@ -278,8 +279,8 @@ def test_a_file_that_is_a_tree_costs_nothing_but_itself(tmp_path):
     assert {path: entry.fate for path, entry in found.items()} == {"a.py": "unreadable", "b.py": None}
 
 
-def test_what_a_repository_says_of_its_history_changes_nothing(tmp_path):
-    """Replacements, grafts, a shallow history and a graph of commits that lies."""
+def test_replaced_and_grafted_history_is_ignored(tmp_path):
+    """Replaced commits, grafts, a shallow history and a wrong commit graph do not change what is read."""
     folder = tmp_path / "r"
     commit = repository(folder, {"a.py": b"1"})
     (folder / "a.py").write_bytes(b"evil")
@@ -298,7 +299,7 @@ def test_what_a_repository_says_of_its_history_changes_nothing(tmp_path):
     assert read(folder)["git/r"]["a.py"].data == b"1"
 
 
-def test_a_shallow_and_a_partial_clone_give_what_they_have(tmp_path):
+def test_shallow_and_partial_clones_give_the_objects_they_have(tmp_path):
     folder = tmp_path / "r"
     repository(folder, {"a.py": b"1"})
     (folder / "b.py").write_bytes(b"2")
@@ -316,7 +317,7 @@ def test_a_shallow_and_a_partial_clone_give_what_they_have(tmp_path):
     }
 
 
-def test_a_bundle_that_needs_another_says_so(tmp_path):
+def test_the_error_of_an_incomplete_bundle_names_its_prerequisite(tmp_path):
     folder = tmp_path / "r"
     first = repository(folder, {"a.py": b"1"})
     (folder / "a.py").write_bytes(b"2")
@@ -326,8 +327,8 @@ def test_a_bundle_that_needs_another_says_so(tmp_path):
         read(tmp_path / "x.bundle")
 
 
-def test_a_tree_of_trees_that_has_no_end_ends(tmp_path):
-    """Thirty folders of ten, each of ten, ...: none of it on the disk."""
+def test_an_enormous_tree_ends_at_the_file_limit(tmp_path):
+    """Twelve levels of ten folders each: 10**12 files out of a few small objects."""
     folder = tmp_path / "r"
     repository(folder, {"a.py": b"1"})
     below = git(folder, "rev-parse", "HEAD:a.py")
@@ -341,9 +342,9 @@ def test_a_tree_of_trees_that_has_no_end_ends(tmp_path):
         read(folder)
 
 
-def test_what_git_has_started_ends_with_it(tmp_path):
-    """Unpacking a bundle is a process of its own."""
-    git_ = _Git(tmp_path, limits(timeout_s=0.5), Budget(limits(timeout_s=0.5)))
+def test_processes_that_git_started_end_with_it(tmp_path):
+    """git unpacks a bundle in a process of its own."""
+    git_ = Git(tmp_path, limits(timeout_s=0.5), Budget(limits(timeout_s=0.5)))
     git_.output(["init", "-q", "--bare", "."])
     shell = f"sleep 60 >/dev/null 2>&1 & echo $! > {tmp_path}/child; wait"
     with pytest.raises(RepositoryError):
@@ -354,10 +355,10 @@ def test_what_git_has_started_ends_with_it(tmp_path):
             return
         time.sleep(0.05)
     os.kill(child, 9)
-    raise AssertionError("the child is still there")
+    raise AssertionError("the child process is still alive")
 
 
-def test_names_on_the_disk_that_are_no_text_are_names_of_nothing(tmp_path):
+def test_folder_names_that_are_not_utf_8_are_read(tmp_path):
     repository(tmp_path / "shelf" / "good", {"a.py": b"1"})
     shutil.copytree(tmp_path / "shelf" / "good", os.fsdecode(bytes(tmp_path / "shelf") + b"/bad\xff"))
     source = GitRepositories("git", tmp_path / "shelf", LIMITS)
@@ -367,19 +368,19 @@ def test_names_on_the_disk_that_are_no_text_are_names_of_nothing(tmp_path):
     assert {r.repo for r in source.repositories()} == {"git/bad-xff", "git/good"}
 
 
-def test_an_object_that_stops_git_costs_its_file(tmp_path):
+def test_an_object_at_which_git_ends_costs_only_its_file(tmp_path):
     folder = tmp_path / "r"
     repository(folder, {f"{n}.py": b"print(%d)\n" % n * 400 for n in range(6)})
     for n in (0, 2, 5):
         file = loose(folder, f"HEAD:{n}.py")
         file.chmod(0o644)
-        file.write_bytes(file.read_bytes()[:-6])  # its head can be read, and says its size
+        file.write_bytes(file.read_bytes()[:-6])  # its header can still be read
     found = read(folder)["git/r"]
     assert [entry.fate for entry in found.values()] == ["unreadable", None, "unreadable", None, None, "unreadable"]
     assert found["4.py"].data == b"print(4)\n" * 400
 
 
-def test_any_commit_that_is_there_can_be_read_by_its_first_digits(tmp_path):
+def test_any_commit_of_a_repository_can_be_named_by_its_first_digits(tmp_path):
     for options in ((), ("--object-format=sha256",)):
         folder = tmp_path / f"r{len(options)}"
         first = repository(folder, {"a.py": b"1"}, *options)

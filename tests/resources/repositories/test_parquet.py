@@ -1,4 +1,4 @@
-"""Parquet dumps with anything in their columns."""
+"""Parquet dumps with unusual, wrong and damaged content."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(source: ParquetDump) -> dict[tuple[str, str], list[tuple]]:
     return {(r.repo, r.commit_id): [(e.path, e.data, e.fate) for e in source.entries(r)] for r in source.repositories()}
 
 
-def test_rows_stand_in_any_order_and_commits_are_kept_apart(tmp_path):
+def test_rows_may_be_in_any_order_and_commits_are_kept_apart(tmp_path):
     rows = [("o/a", ONE, "x", b"1"), ("o/b", ONE, "x", b"2"), ("o/a", TWO, "x", b"3"), ("o/b", ONE, "y", b"4"),
             ("o/a", ONE, "x", b"5"), ("o/a", ONE, None, b"6"), ("o/a", ONE, "z", None)]  # fmt: skip
     assert read(dump(tmp_path, **columns(rows))) == {
@@ -50,22 +50,22 @@ def test_rows_stand_in_any_order_and_commits_are_kept_apart(tmp_path):
     [pa.string(), pa.large_string(), pa.binary(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())],
     ids=str,
 )
-def test_texts_of_any_kind_are_read(tmp_path, kind):
+def test_every_type_of_text_column_is_read(tmp_path, kind):
     made = columns([("o/a", ONE, "x", "1"), ("o/a", ONE, "y", "2")])
     source = dump(tmp_path, **{name: column.cast(kind) for name, column in made.items()})
     assert read(source) == {("o/a", ONE): [("x", b"1", None), ("y", b"2", None)]}
 
 
 @pytest.mark.parametrize("name", ["repo", "commit_id", "rel_path", "content"])
-def test_a_column_of_another_type_is_named(tmp_path, name):
+def test_the_error_names_a_column_of_a_wrong_type(tmp_path, name):
     made = columns([("o/a", ONE, "x", b"1")])
     source = dump(tmp_path, **{**made, name: pa.array([7])})
     with pytest.raises(SourceError, match=f"{name}.*int64"):
         list(source.repositories())
 
 
-def test_bytes_that_are_no_text_are_a_files_and_a_names_matter(tmp_path):
-    """Parquet's writers do not check that strings are UTF-8."""
+def test_bytes_that_are_not_utf_8_are_kept_in_contents_and_names(tmp_path):
+    """Writers of Parquet do not check that strings are UTF-8."""
 
     def text(*values: bytes) -> pa.Array:
         binary = pa.array(values, pa.binary())
@@ -99,7 +99,7 @@ def test_bytes_that_are_no_text_are_a_files_and_a_names_matter(tmp_path):
     ],
     ids=lambda extra: str(next(iter(extra.values())).type),
 )
-def test_what_a_dump_says_of_its_repositories_is_left_out_where_it_is_nonsense(tmp_path, extra):
+def test_invalid_metadata_of_a_repository_is_left_out(tmp_path, extra):
     from nemotron_assets.code.sources.files import as_rows
 
     dump(tmp_path, "repositories", repo=pa.array(["o/a"]), commit_id=pa.array([ONE]), **extra)
@@ -115,7 +115,7 @@ def test_empty_dumps_have_no_repositories(tmp_path):
     assert list(source.repositories()) == []
 
 
-def test_rows_of_nobody_are_a_repository_without_a_name(tmp_path):
+def test_rows_without_a_repository_form_a_repository_without_a_name(tmp_path):
     rows = columns([("o/a", ONE, "x", b"1"), ("o/a", ONE, "y", b"2")])
     rows["repo"] = pa.array([None, "o/a"], pa.string())
     assert read(dump(tmp_path, **rows)) == {(None, ONE): [("x", b"1", None)], ("o/a", ONE): [("y", b"2", None)]}
@@ -123,7 +123,7 @@ def test_rows_of_nobody_are_a_repository_without_a_name(tmp_path):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 255)), min_size=1, max_size=6), st.integers(0, 900))
-def test_a_damaged_dump_is_the_sources_or_the_repositorys_error(tmp_path_factory, changes, cut):
+def test_a_damaged_dump_is_a_source_error_or_a_repository_error(tmp_path_factory, changes, cut):
     folder = tmp_path_factory.mktemp("dump")
     dump(folder, **columns([("o/a", ONE, f"x{n}", b"%d" % n * 50) for n in range(8)]))
     data = bytearray((folder / "files.parquet").read_bytes())

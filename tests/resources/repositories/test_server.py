@@ -1,4 +1,4 @@
-"""Archives of a server that misbehaves, and lists with anything in them; all on the loopback interface."""
+"""Archives from a server that misbehaves, and lists with invalid rows; all on the loopback interface."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ def server(tmp_path):
         ((206, {"Content-Range": "bytes 5-4/3"}), "unavailable"),
     ],
 )
-def test_an_answer_that_is_no_archive_is_the_repositorys_error(server, answer, cause):
+def test_an_answer_that_is_not_an_archive_is_a_repository_error(server, answer, cause):
     server.faults += [(COMMIT, answer)] * 5
     with pytest.raises(RepositoryError, match=f"^{cause}: "):
         fetch(source(server.url))
     server.faults.clear()
-    assert fetch(source(server.url)) == ["a.py"], "the next one is read"
+    assert fetch(source(server.url)) == ["a.py"], "the next request succeeds"
 
 
-def test_a_redirect_on_the_same_server_is_followed_but_not_for_ever(server):
+def test_redirects_on_the_same_server_are_followed_up_to_a_limit(server):
     server.faults.append((COMMIT, (302, {"Location": f"/o/.github/tar.gz/{COMMIT}"})))
     assert fetch(source(server.url)) == ["a.py"]
     server.faults += [(COMMIT, (302, {"Location": f"/o/r/tar.gz/{COMMIT}"}))] * 20
@@ -74,33 +74,33 @@ def test_a_redirect_on_the_same_server_is_followed_but_not_for_ever(server):
         fetch(source(server.url))
 
 
-def test_waiting_as_long_as_the_server_asks_and_no_more(server):
+def test_the_wait_that_the_server_asks_for_is_observed(server):
     server.faults.append((COMMIT, (429, {"Retry-After": "1"})))
     assert fetch(source(server.url)) == ["a.py"]
     at = [when for _, _, _, when in server.requests]
     assert len(at) == 2 and at[1] - at[0] >= 1
 
 
-def test_a_page_in_place_of_an_archive_is_damage(server):
+def test_a_web_page_in_place_of_an_archive_is_damage(server):
     with pytest.raises(RepositoryError, match="damaged"):
         fetch(source(server.url), "o/html")
 
 
 def test_repositories_whose_names_begin_with_a_dot_are_fetched(server):
-    """`.github` is among the most frequent names there are."""
+    """`.github` is one of the most frequent names of repositories."""
     assert fetch(source(server.url), "o/.github") == ["a.py"]
 
 
-def test_names_that_lead_elsewhere_are_never_asked_for(server):
+def test_unsafe_repository_names_are_never_requested(server):
     for repo in ("../r", "o/..", "o/../../r", "o//r", "o/r?x=", "o/r#x", "o/r%2f..", "o/ r", "ö/r", "o/r\n"):
         with contextlib.suppress(RepositoryError):
             fetch(source(server.url), repo)
-    assert all(path.startswith("/o/r%25") for path, _, _, _ in server.requests), "a percent sign is a percent sign"
+    assert all(path.startswith("/o/r%25") for path, _, _, _ in server.requests), "a percent sign is quoted"
 
 
 @contextlib.contextmanager
 def speaking(head: bytes, chunk: bytes, pause: float = 0):
-    """A server that says this for ever."""
+    """The URL of a server that sends `head` and then `chunk` without end, with a pause after each."""
     listener = socket.create_server(("127.0.0.1", 0))
     stop = threading.Event()
 
@@ -134,14 +134,14 @@ def speaking(head: bytes, chunk: bytes, pause: float = 0):
     ],
     ids=["no length", "a length", "chunks"],
 )
-def test_a_body_without_end_ends_at_the_limit(head):
+def test_an_endless_body_ends_at_the_size_limit(head):
     chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n" if b"chunked" in head else bytes(1 << 16)
     with speaking(head, chunk) as url:
         with pytest.raises(RepositoryError, match="too_large"):
             fetch(source(url, of=limits(max_archive_mb=1)))
 
 
-def test_a_trickle_ends_in_time():
+def test_a_slow_body_ends_at_the_time_limit():
     with speaking(b"HTTP/1.1 200 OK\r\n\r\n", b"x", 0.02) as url:
         with pytest.raises(RepositoryError, match="unavailable"):
             fetch(source(url, of=limits(timeout_s=0.5), timeout_s=0.5))
@@ -160,7 +160,7 @@ LINES = [
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
-def test_rows_of_a_list_that_are_of_no_use_stop_no_others(tmp_path, kind):
+def test_invalid_rows_of_a_list_do_not_stop_the_others(tmp_path, kind):
     place = tmp_path / f"list.{kind}"
     if kind == "jsonl":
         place.write_bytes("\n".join(LINES).encode() + b"\n\xff\xfe\n")
@@ -182,19 +182,19 @@ def test_rows_of_a_list_that_are_of_no_use_stop_no_others(tmp_path, kind):
     found = list(source("http://127.0.0.1:1", place).repositories())
     good = [r for r in found if usable(r.repo, r.commit_id)]
     assert [(r.repo, r.stars) for r in good] == [("o/good", 7), ("o/cloned", 8), ("o/odd", None)]
-    assert len(found) > len(good), "what is of no use is counted"
+    assert len(found) > len(good), "unusable rows are counted"
     assert sum(batch.num_rows for batch in as_rows(good)) == 3
 
 
-def test_a_list_that_is_not_there_or_none_is_the_sources_error(tmp_path):
+def test_a_missing_or_invalid_list_is_a_source_error(tmp_path):
     (tmp_path / "list.parquet").write_text("{}")
     for place in (tmp_path / "list.parquet", tmp_path):
         with pytest.raises(SourceError, match="list"):
             list(source("http://127.0.0.1:1", place).repositories())
 
 
-def test_a_file_whose_content_changes_under_one_etag_is_caught_by_its_checksum(tmp_path):
-    """A transfer that breaks off is resumed where the server says that it is still the same file."""
+def test_a_file_that_changes_under_the_same_etag_is_caught_by_its_checksum(tmp_path):
+    """A broken transfer is resumed if the ETag is still the same, so only the checksum can notice the change."""
     place = tmp_path / "o/r/tar.gz" / COMMIT
     place.parent.mkdir(parents=True)
     content = [(f"r/{n}.py", json.dumps(list(range(n, n + 4_000))).encode(), {}) for n in range(9)]

@@ -1,0 +1,68 @@
+"""One request for bytes of an object in an S3 object store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from resources.crawl.errors import Interrupted, Missing
+from resources.crawl.transfer import ByteRange, Response
+
+_CHUNK = 8 << 20
+
+
+def request_s3(url: str, wanted: ByteRange, *, location: str, timeout_s: float) -> Response:
+    """Open an object (`s3://bucket/path`) at the first wanted byte.
+
+    Endpoint, region and credentials come from the environment, as they do for the lake. `location` names the object in
+    messages. Raises `Missing` or `Interrupted`.
+    """
+    try:
+        stream = _store(timeout_s).open_input_file(url.removeprefix("s3://"))
+        total = stream.size()
+    except FileNotFoundError as error:
+        raise Missing(f"{location} does not exist") from error
+    except PermissionError as error:
+        raise Missing(f"{location} cannot be read with the credentials in the environment") from error
+    except OSError as error:
+        if "ACCESS_DENIED" in str(error) or "HTTP status 403" in str(error):
+            raise Missing(f"{location}: access denied (set AWS_SKIP_SIGNATURE=true to read public buckets)") from error
+        raise Interrupted(f"the object cannot be opened ({type(error).__name__})") from error
+    if wanted.begin >= total and total:
+        raise Missing(f"{location} ends before byte {wanted.begin}")
+    return Response(wanted.begin, total, None, _chunks(stream, wanted.begin, min(wanted.end or total, total)))
+
+
+def _store(timeout_s: float) -> Any:
+    """The object store that the environment variables of AWS describe, as a pyarrow file system."""
+    from pyarrow.fs import S3FileSystem
+
+    options = {
+        "endpoint_override": os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+        "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+    }
+    options = {name: value for name, value in options.items() if value}
+    if options.get("endpoint_override", "").startswith("http://"):
+        options["scheme"] = "http"
+    return S3FileSystem(
+        connect_timeout=timeout_s,
+        request_timeout=timeout_s,
+        anonymous=os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in ("1", "true"),
+        **options,
+    )
+
+
+def _chunks(stream: Any, begin: int, end: int) -> Iterator[bytes]:
+    with stream:
+        stream.seek(begin)
+        left = end - begin
+        while left > 0:
+            try:
+                chunk = stream.read(min(_CHUNK, left))
+            except OSError as error:
+                raise Interrupted("reading the object failed") from error
+            if not chunk:
+                return
+            left -= len(chunk)
+            yield chunk
