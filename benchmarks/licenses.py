@@ -32,7 +32,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for when it i
 
 from benchmarks.harness import Claim, table, verdict
 from nemotron_assets.code.licences import texts
-from nemotron_assets.code.licences.decide import Decision, decide, excerpt
+from nemotron_assets.code.licences.decide import Decision, decide
+from nemotron_assets.code.licences.excerpts import excerpt
 from nemotron_assets.code.licences.library import Library, Scan
 from nemotron_assets.code.sources.text import decode
 from nemotron_assets.recipe import current_recipe
@@ -50,7 +51,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--truth",
         type=Path,
-        default=SAMPLE / "truth" / "code.licences.jsonl",
+        default=SAMPLE / "truth" / "code_licences.jsonl",
         metavar="FILE",
         help="the expected decisions",
     )

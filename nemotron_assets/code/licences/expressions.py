@@ -1,6 +1,6 @@
-"""Licence expressions: reading them, joining them, and what the recipe's list says about one.
+"""Read and join licence expressions ("MIT OR GPL-2.0-only"), and judge them by the recipe's list of accepted licences.
 
-An OR takes its accepted side, an AND needs all of its parts, WITH needs both the licence and the exception.
+An OR is accepted if one side is, an AND if all parts are, a WITH if the licence and the exception are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences
 
 ALLOWED, REJECTED, REVIEW = "allowed", "rejected", "review"
-#: What the library calls words that state no licence of their own: "see the file LICENSE", a disclaimer alone, Google's
+#: Names that the library gives to words that are not a licence: "see the file LICENSE", a disclaimer alone, Google's
 #: grant of patents in addition to a licence.
 NO_STATEMENT = frozenset(
     f"LicenseRef-scancode-{name}"
@@ -32,7 +32,7 @@ NO_STATEMENT = frozenset(
         "google-patent-license-webm",
     )
 )
-#: Words that somebody must read: the library has recognised that they are about a licence, but not which.
+#: Names that the library gives to words about a licence that it cannot name. Somebody must read them.
 _UNKNOWN = re.compile(
     r"(?i)^(LicenseRef-scancode-(unknown.*|free-unknown|other-permissive|public-domain.*|see-license|"
     r"proprietary-license-reference|undetected)|LicenseRef-(?!scancode-).*|NOASSERTION|UNKNOWN|.*-unknown)$"
@@ -41,7 +41,8 @@ _UNKNOWN = re.compile(
 
 @dataclass(frozen=True)
 class Verdict:
-    """`decision` is allowed, rejected or review; `why` names the licences that made it, in words."""
+    """`decision` is allowed, rejected or review; `why` names the licences that led to it ("GPL-2.0-only is not on the
+    list")."""
 
     decision: str
     why: str = ""
@@ -56,7 +57,7 @@ def _licensing():
 
 @functools.cache
 def parse(expression: str):
-    """The tree of an expression with SPDX ids in their spelling, or None where it is none."""
+    """The tree of an expression, its SPDX ids in their official spelling; None if it cannot be parsed."""
     from boolean.boolean import ParseError
     from license_expression import ExpressionError
 
@@ -67,13 +68,13 @@ def parse(expression: str):
 
 
 def is_spdx(expression: str) -> bool:
-    """Whether every id of an expression is on SPDX's list (LicenseRefs are not)."""
+    """Whether every id of an expression is on SPDX's list of licences. A LicenseRef is not."""
     tree = parse(expression)
     return tree is not None and not _licensing().unknown_license_keys(tree)
 
 
 def licences(expression: str) -> list[str]:
-    """The single licences (with their exceptions) that stand in an expression, in order, each once."""
+    """The licences of an expression in order, each once, an exception with its licence ("GPL-2.0-only WITH x")."""
     tree = parse(expression)
     if tree is None:
         return []
@@ -81,12 +82,12 @@ def licences(expression: str) -> list[str]:
 
 
 def join_all(expressions: Iterable[str]) -> str:
-    """The expression that needs all of `expressions`, without repetitions; empty if there are none."""
+    """The expression that needs all of `expressions`, each once: "MIT AND ISC" for MIT and ISC. Empty for none."""
     return _join(expressions, " AND ", " OR ")
 
 
 def join_any(expressions: Iterable[str]) -> str:
-    """The expression that leaves the choice between `expressions`."""
+    """The expression that leaves the choice between `expressions`, each once: "MIT OR ISC" for MIT and ISC."""
     return _join(expressions, " OR ", " AND ")
 
 
@@ -104,8 +105,16 @@ def _join(expressions: Iterable[str], word: str, other: str) -> str:
     return word.join(f"({part})" if (other in part or word in part) else part for part in parts)
 
 
-def statement(expression: str) -> str:
-    """An expression without what states no licence ("see the file LICENSE"); empty if nothing is left."""
+def required_parts(expression: str) -> list[str]:
+    """The parts of an expression that all apply: MIT and ISC for "MIT AND ISC", the whole for "MIT OR ISC"."""
+    tree = parse(expression)
+    if tree is None or getattr(tree, "operator", "").strip() != "AND":
+        return [expression]
+    return [str(argument) for argument in tree.args]
+
+
+def drop_non_licences(expression: str) -> str:
+    """An expression without names that are not licences ("see the file LICENSE"); empty if no licence is left."""
     tree = parse(expression)
     if tree is None:
         return expression
@@ -120,13 +129,13 @@ def _strip(tree) -> str:
 
 
 def judge(expression: str, recipe: CodeLicences) -> Verdict:
-    """What the recipe's list says about an expression. Words that state no licence are passed over."""
-    expression = statement(expression)
+    """What the recipe's list says about an expression. Names in it that are not licences do not count."""
+    expression = drop_non_licences(expression)
     if not expression:
         return Verdict(REVIEW, "no licence is stated")
     tree = parse(expression)
     if tree is None:
-        return Verdict(REVIEW, f"{expression[:120]!r} is no licence expression")
+        return Verdict(REVIEW, f"{expression[:120]!r} is not a licence expression")
     return _judge(tree, recipe)
 
 
@@ -173,8 +182,10 @@ def _categories() -> dict[str, str]:
 
 
 def category(name: str) -> str:
-    """ScanCode's kind of a licence (Permissive, Copyleft, Copyleft Limited, Source-available, Commercial ...), of a
-    licence with an exception that of the licence; empty for one it does not know."""
+    """ScanCode's category of a licence: Permissive, Copyleft, Copyleft Limited, Source-available, Commercial ...
+
+    An exception does not change the category of its licence. Empty for a licence that ScanCode does not know.
+    """
     return _categories().get(name.partition(" WITH ")[0], "")
 
 
@@ -183,9 +194,9 @@ def _known(name: str) -> bool:
 
 
 def binds_the_whole(expression: str, recipe: CodeLicences) -> bool:
-    """Whether an expression that is not allowed binds a work as a whole: it has a licence that is neither accepted nor
-    one that binds single files."""
-    for name in licences(statement(expression)):
+    """Whether an expression binds the whole work: it has a licence that is not accepted and does not only bind single
+    files. GPL-3.0-only binds the work, MPL-2.0 only the files under it."""
+    for name in licences(drop_non_licences(expression)):
         base = name.partition(" WITH ")[0]
         if base not in recipe.file_by_file and judge(name, recipe).decision == REJECTED:
             return True

@@ -1,4 +1,4 @@
-"""What the name of a file tells: licence text, notice, package manifest, README; whose copy a folder is."""
+"""Tell by its path whether a file is a licence text, notice, manifest or README, and which folder it speaks for."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ _LICENCE = re.compile(
     r"(?i)^(?:(?:[a-z0-9.]+[-_. ])?(?:un)?licen[sc]es?|copying(?:v?[0-9])?|copyright|patents|eula|legal)"
     r"(?:[-_. ]?[a-z0-9.+-]+)?$"
 )
+#: Endings of files that are not texts: LICENSE.png, license.py.
 _NO_TEXT = re.compile(
     r"(?i)\.(?!(?:txt|md|markdown|rst|adoc|html?|lesser|lib|gpl.*|lgpl.*|mit|bsd.*|apache.*|mpl.*|isc|asl|zlib|boost"
     r"|[0-9]+)$)[a-z][a-z0-9+-]*$"
@@ -18,15 +19,15 @@ _NOTICE = re.compile(
     r"(?i)^(?:notices?|(?:third|3rd)[-_ .]?part(?:y|ies)[-_ .a-z]*|authors|contributors)(?:\.[a-z]+)?$"
 )
 _README = re.compile(r"(?i)^readme(?:[-_.][a-z0-9.]+)?$")
-#: Folders that hold the licences of what they stand in.
+#: Names of folders that hold the licences of the folder above them.
 _LICENCE_FOLDERS = frozenset({"license", "licenses", "licence", "licences", "legal", "licensing", "copyright"})
 _DOC_FOLDERS = frozenset({"doc", "docs", "documentation"})
-#: Folders of other people's code; the repository's licence does not reach into them.
+#: Folders of third-party code. The licence of the repository does not hold in them.
 VENDORED = re.compile(
     r"(?i)(?:^|/)(?:third[-_]?party|3rd[-_]?party|3p|vendor|vendors|vendored|_vendor|node_modules|bower_components"
     r"|jspm_packages|externals?|extern|ext[-_]?libs?|pods|carthage|godeps|site-packages|thirdparties)/"
 )
-#: What pip knows of a package: pkg/_vendor/six-1.16.0.dist-info, which stands beside six.py or six/.
+#: The folder in which pip describes an installed package: _vendor/six-1.16.0.dist-info, beside six.py or six/.
 _INSTALLED = re.compile(r"((?:.*/)?)([^/-]+)-[^/]+\.(?:dist|egg)-info$")
 _MANIFESTS = {
     "package.json": "npm", "bower.json": "npm", "composer.json": "composer", "cargo.toml": "cargo",
@@ -44,12 +45,12 @@ def is_licence(path: str) -> bool:
     if is_readme(path):
         return False
     if not _LICENCE.match(name) or _NO_TEXT.search(name) or is_debian(path):
-        # A text in a folder of licences is one whatever it is called: LICENSES/MIT.txt.
+        # In a folder of licences every text is a licence text: LICENSES/MIT.txt.
         return basename(dirname(path)).lower() in _LICENCE_FOLDERS and not _NO_TEXT.search(name) and not is_notice(path)
     return True
 
 
-#: Names that nothing but a licence has; "create-license-form.txt" is one only if a licence stands in it.
+#: Names that only licence texts have. "create-license-form.txt" may be anything, and counts only if a licence is in it.
 _PLAIN = re.compile(
     r"(?i)^(?:(?:un)?licen[sc]es?|copying(?:v?[0-9])?|copyright|eula"
     r"|(?:mit|bsd|apache|gpl|lgpl|mpl|isc|zlib)[-_. ]licen[sc]e)"
@@ -59,7 +60,7 @@ _BUNDLED = re.compile(
     r"(?i)(third|3rd)[-_. ]?part(y|ies)|bundled|external|vendored|dependenc|components|^licen[sc]es\b"
     r"|[-_. ]cc[-_. ]?by\b"
 )
-#: LICENSE-docs, image_LICENSE, MODEL_LICENSE: not of the code, but of what the word names.
+#: Words that say of which part a text is the licence: LICENSE-docs, image_LICENSE, MODEL_LICENSE.
 _PARTS = (
     "docs?|documentation|examples?|data|datasets?|models?|weights|images?|icons?|logos?|fonts?|assets?|media|art|artwork"
     "|sounds?|music"
@@ -69,33 +70,34 @@ _PART_IN_WORDS = re.compile(rf"(?i)\b(?:{_PARTS})\b")
 
 
 def is_plain_licence(path: str) -> bool:
-    """Whether a file's name is that of a licence and nothing else, so that what it says must be known."""
+    """Whether only a licence text can have the file's name (LICENSE, COPYING.txt). A person must read it if the library
+    does not know it."""
     return bool(_PLAIN.match(basename(path)))
 
 
 def names_a_licence(path: str) -> bool:
-    """Whether the name of a licence text says which licence it is: OFL-License.txt, LICENSE.MIT."""
+    """Whether the name of a licence text names the licence: OFL-License.txt, LICENSE.MIT."""
     return bool(
         re.sub(r"(?i)(?:un)?licen[sc]es?|copying|copyright|\.(?:txt|md|markdown|rst|html?)$|\W|_", "", basename(path))
     )
 
 
 def is_bundled_licence(path: str) -> bool:
-    """Whether a licence text is by its name that of somebody else's work, of which parts are included: one in a folder
-    of licences, LICENSE.third-party, LICENSES beside a LICENSE, or that of a part (LICENSE-docs)."""
+    """Whether a licence text is, by its path, that of a bundled work or of a part: LICENSES/other.txt,
+    LICENSE.third-party, LICENSE-docs."""
     if dirname(path) != scope(path) and not is_debian(path):
         return True
     return bool(_BUNDLED.search(basename(path)) or _PART.search(basename(path)))
 
 
 def names_a_part(line: str) -> bool:
-    """Whether a line speaks of the logo, the documentation or the like."""
+    """Whether a line is about a part such as the logo or the documentation."""
     return bool(_PART_IN_WORDS.search(line))
 
 
 def part_folders(path: str) -> list[str]:
-    """The folders that a licence text of a part speaks for, where they exist: LICENSE-docs for doc/ and docs/ beside
-    it. None for other texts."""
+    """The folders that the licence text of a part speaks for, whether they exist or not: doc, docs and documentation
+    beside LICENSE-docs. Empty for other texts."""
     match = _PART.search(basename(path))
     if not match:
         return []
@@ -105,23 +107,24 @@ def part_folders(path: str) -> list[str]:
 
 
 def is_notice(path: str) -> bool:
-    """Whether a file names others whose work is included (NOTICE): to be passed on, but no licence."""
+    """Whether a file credits the authors of included work (NOTICE). It must be passed on, and grants nothing."""
     return bool(_NOTICE.match(basename(path)))
 
 
 def is_readme(path: str) -> bool:
+    """Whether a file is a README, whatever its ending: README, readme.rst, README.de.md."""
     return bool(_README.match(basename(path)))
 
 
 def is_debian(path: str) -> bool:
-    """Whether a file is a Debian copyright file, or one that REUSE writes the same way."""
+    """Whether a file is debian/copyright or REUSE's .reuse/dep5, which has the same format."""
     return path.endswith(("debian/copyright", ".reuse/dep5")) and path.removesuffix("debian/copyright").removesuffix(
         ".reuse/dep5"
     ).endswith(("", "/"))
 
 
 def manifest_kind(path: str) -> str | None:
-    """Which package manifest a file is, by its name; None for other files."""
+    """The kind of package manifest that a file is, by its name: "npm" for package.json; None for other files."""
     name = basename(path).lower()
     if name in _MANIFESTS:
         return _MANIFESTS[name]
@@ -129,26 +132,29 @@ def manifest_kind(path: str) -> str | None:
 
 
 def scope(path: str) -> str:
-    """The folder that a licence text, manifest or README at `path` speaks for, "" for the root: the one it stands in,
-    or the one above where that is a folder of licences or debian/."""
+    """The folder that a licence text, manifest or README at `path` speaks for; "" for the root.
+
+    It is the folder of the file. For a file in LICENSES/ or debian/ it is the folder above.
+    """
     folder = dirname(path)
     while folder and basename(folder).lower() in _LICENCE_FOLDERS | {"debian", ".reuse"}:
         folder = dirname(folder)
     return folder
 
 
-def installed(folder: str) -> str | None:
-    """The folder or module that pip's notes on a package (six-1.16.0.dist-info) are about; None for other folders."""
+def installed_package(folder: str) -> str | None:
+    """The package that pip describes in `folder`: "lib/six" for lib/six-1.16.0.dist-info; None for other folders."""
     match = _INSTALLED.match(folder)
     return (f"{match[1]}{match[2]}" if match[1] else "") if match else None
 
 
 def in_docs(path: str) -> bool:
+    """Whether a file stands in a folder of documentation."""
     return any(part.lower() in _DOC_FOLDERS for part in dirname(path).split("/"))
 
 
 def folders(path: str) -> list[str]:
-    """The folders a file is in, the nearest first, the root ("") last."""
+    """The folders above a file, the nearest first, the root ("") last."""
     found, folder = [], dirname(path)
     while folder:
         found.append(folder)
@@ -157,6 +163,6 @@ def folders(path: str) -> list[str]:
 
 
 def vendored_root(path: str) -> str | None:
-    """The innermost folder of other people's code that a file is in ("third_party"), or None."""
+    """The innermost folder of third-party code above a file ("third_party"); None if there is none."""
     matches = list(VENDORED.finditer(path))
     return path[: matches[-1].end() - 1] if matches else None

@@ -1,4 +1,7 @@
-"""Texts of licences as ScanCode has them by SPDX id, and whether somebody's text is the whole of one."""
+"""Get the text of a licence by its SPDX id, and tell whether a text contains the whole of a licence.
+
+The texts come with ScanCode.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,18 @@ Pairs = frozenset[tuple[str, str]]
 
 
 def text(name: str) -> str | None:
-    """The text of a licence or exception, None where it has none of its own (NOASSERTION, unknown LicenseRefs)."""
+    """The text of a licence or exception; None if it has none (NOASSERTION) or ScanCode does not know it."""
     key = _keys().get(name)
     if key is None:
         return None
-    # Facts between two lines of dashes, then the text; behind the second there is nothing where a licence has none.
+    # The file has facts between two lines of dashes, and then the text, which may be empty.
     _, _, content = re.split(r"(?m)^---$", (_folder() / f"{key}.LICENSE").read_text(encoding="utf-8"), maxsplit=2)
     return content.strip() + "\n" if content.strip() else None
 
 
 def carried(names: Iterable[str], content: str, share: float) -> set[str]:
-    """Those of some licences whose whole text is in somebody's text, which then has a `share` of the pairs of words
-    that follow each other there. A licence without a text of its own is carried by any text."""
+    """The licences among `names` whose whole text is in `content`: at least a `share` of the licence's pairs of
+    adjacent words is there. A licence without a text of its own is in every text that has a pair of words."""
     found = pairs(content)
     return {name for name in names if _carries(found, _pairs_of(name), share)}
 
@@ -38,13 +41,15 @@ def _carries(found: Pairs, own: Pairs, share: float) -> bool:
 
 
 def licences(expression: str) -> set[str]:
-    """All licences and exceptions that an expression names."""
+    """All licences and exceptions of an expression. Of an OR all sides."""
     return lacking(expression, lambda _: False)
 
 
 def lacking(expression: str, carried: Callable[[str], bool]) -> set[str]:
-    """The licences and exceptions of an expression whose texts are still to be added: all of an AND and a WITH; of an
-    OR none, if one side has its texts."""
+    """The licences and exceptions of an expression whose texts must still be added; `carried` says which are there.
+
+    An AND and a WITH need the texts of all their parts, an OR those of one side.
+    """
     tree = parse(expression)
     if tree is None:
         return set() if carried(expression) else {expression}
@@ -52,8 +57,10 @@ def lacking(expression: str, carried: Callable[[str], bool]) -> set[str]:
 
 
 def pairs(content: str) -> Pairs:
-    """The different pairs of words that follow each other in a text, in lower case; signs and lines do not count.
-    Words alone would not do: MIT-0 has nearly all of MIT's, long texts those of any short licence."""
+    """The distinct pairs of adjacent words of a text, in lower case, without punctuation and line breaks.
+
+    Single words cannot tell licences apart: MIT-0 has nearly all words of MIT, and a long text those of any short one.
+    """
     return frozenset(itertools.pairwise(_WORD.findall(content.lower())))
 
 
@@ -75,7 +82,7 @@ def _pairs_of(name: str) -> Pairs:
 
 @functools.cache
 def _keys() -> dict[str, str]:
-    """{SPDX id: name of the file}; a licence's own id before those it had."""
+    """{SPDX id: name of ScanCode's file}. The present id of a licence wins over a former id of another licence."""
     index = Path(find_spec("license_expression").origin).parent / "data" / "scancode-licensedb-index.json"
     rows = json.loads(index.read_text())
     former = {name: row["license_key"] for row in rows for name in row["other_spdx_license_keys"]}

@@ -1,7 +1,7 @@
-"""What of a file is examined, and the cheap look that spares most files the library.
+"""Choose the pieces of a file that the licence library must scan, and skip files without a word about licences.
 
-A file without any licence-like word in what is examined states nothing: the library is not asked. The words are
-chosen so that nothing the library finds gets lost (measured in benchmarks/licenses.py).
+Scanning is slow (2 to 7 files/s per core), and most files name no licence. The words are chosen so that no licence
+which the library would find is missed (benchmarks/licenses.py --missed measures it).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences
 
-#: In the lower-cased text. Parts of words on purpose: "licens" is in "licensed", "sublicensable" and "unlicense".
+#: Parts of words, looked for in the text in lower case: "licens" finds "licensed", "sublicensable" and "unlicense".
 _WORDS = (
     "licens", "licenc", "licenz", "licenç", "lizenz", "lizenc", "лиценз", "许可", "許可", "ライセンス", "라이선스",
     "spdx", "copyleft", "redistribut", "warrant", "permission", "permitted", "proprietary", "confidential", "copying",
@@ -20,7 +20,7 @@ _WORDS = (
     "freely", "copyright notice", "agreement", "same terms", "tous droits", "alle rechte", "todos los derechos",
     "版权所有", "все права", "wszelkie prawa", "著作権",
 )  # fmt: skip
-#: Pieces that other words have as well ("commit", "openssl"), with what they must be part of.
+#: Parts of words that other words have, too ("mit" is in "commit"), each with a pattern that must match as well.
 _IN_CONTEXT = tuple(
     (piece, re.compile(pattern, re.DOTALL))
     for piece, pattern in (
@@ -57,7 +57,7 @@ _IN_CONTEXT = tuple(
         ),
     )
 )
-#: Lines of a leading comment, in most languages. What comes behind is code, and differs in every file.
+#: Beginnings of comment lines in most languages.
 _COMMENT = re.compile(
     r"^\s*(?:#|//|/\*|\*|--|;|%|\"\"\"|'''|r?\"\"\"|<!--|\(\*|\{-|dnl\b|rem\b|'|!|\.\\\\\"|<\?|@)", re.IGNORECASE
 )
@@ -66,23 +66,23 @@ _OPENS = (("/*", "*/"), ('"""', '"""'), ("'''", "'''"), ("<!--", "-->"), ("{-", 
 
 
 def speaks_of_licences(text: str) -> bool:
-    """Whether a text has a word that a licence statement would have."""
+    """Whether a text has a word about licences, such as "licensed", "GPL" or "permission"."""
     lowered = text.lower()
-    # Finding fixed pieces is fifty times faster than a pattern with all of them.
+    # Looking for fixed strings is fifty times faster than one pattern with all of them.
     if any(word in lowered for word in _WORDS):
         return True
     return any(piece in lowered and pattern.search(lowered) is not None for piece, pattern in _IN_CONTEXT)
 
 
-def examined(content: str, recipe: CodeLicences) -> list[tuple[str, int]]:
-    """The pieces of a file to ask the library about, each with the number of lines before it; none for most files."""
+def pieces_to_examine(content: str, recipe: CodeLicences) -> list[tuple[str, int]]:
+    """The pieces of a file that the library must scan, as (text, number of lines before it); empty for most files."""
     pieces = []
     head = content[: recipe.head_characters]
     comment = leading_comment(head)
-    if len(comment) == len(head) < len(content):  # the comment goes on, and some have their licence at its end
+    if len(comment) == len(head) < len(content):  # the comment is longer; its licence may stand at its end
         head = comment = leading_comment(content[: _LONGEST_COMMENT * recipe.head_characters])
     if speaks_of_licences(head):
-        # Files that share their header share the library's answer, if the code below says nothing of licences.
+        # Only the comment, if the code below has no word about licences: files with the same comment are scanned once.
         pieces.append((comment if comment and not speaks_of_licences(head[len(comment) :]) else head, 0))
     rest = content[len(head) :]
     if recipe.tail_characters and rest:
@@ -94,11 +94,11 @@ def examined(content: str, recipe: CodeLicences) -> list[tuple[str, int]]:
     return pieces
 
 
-#: How much of a comment at the beginning is examined, in sizes of a head.
+#: How much of a comment at the beginning is examined, as a multiple of `head_characters`.
 _LONGEST_COMMENT = 5
 _STRONG_PIECES = ("spdx-license", "permission ", "redistribution and", "licensed under", "under the", "general public",
                   "provided ", "released ")  # fmt: skip
-#: Words of an actual grant or notice, for the end of files, where code and prose mention licences in passing.
+#: Words of a grant or a notice. The end of a file needs one of them: code and prose there often mention licences.
 _STRONG = re.compile(
     r"(?i)spdx-license-identifier|permission is hereby granted|permission to use, copy|licensed under|"
     r"redistribution and use in source|under the terms of|general public license|provided .as.is. without|"
@@ -107,7 +107,7 @@ _STRONG = re.compile(
 
 
 def leading_comment(head: str) -> str:
-    """The comment that a file begins with (blank lines and a shebang included), up to the first line of code."""
+    """The comment at the beginning of a file, with blank lines and a shebang, up to the first line of code."""
     end, closing = 0, ""
     for line in head.splitlines(keepends=True):
         text = line.strip()
@@ -128,7 +128,7 @@ def leading_comment(head: str) -> str:
     return head[:end]
 
 
-#: A licence section of a README, from its heading to the next.
+#: The heading of a section about the licence in a README, and any heading.
 _HEADING = re.compile(
     r"(?im)^(?:#{1,6}[ \t]*|=+[ \t]*)?(?:[0-9.]+[ \t]*)?(?:\W{0,3})"
     r"(?:licen[sc](?:e|es|ing)|copyright(?: (?:and|&) licen[sc]e)?|legal)\W{0,3}$"
@@ -137,7 +137,8 @@ _ANY_HEADING = re.compile(r"(?m)^(?:#{1,6}[ \t]*\S.*|[^\n]{2,60}\n[=~^-]{3,})$")
 
 
 def licence_section(readme: str, limit: int = 3_000) -> tuple[str, int]:
-    """What a README says under a heading "License", with the number of lines before it; empty if it has none."""
+    """The section "License" of a README and the number of lines before it; ("", 0) if there is none. At most `limit`
+    characters."""
     match = _HEADING.search(readme)
     if not match:
         return "", 0

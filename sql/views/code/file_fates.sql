@@ -28,7 +28,7 @@ comment on column code.file_fates.rules is 'every reason why it is dropped, as i
 comment on column code.file_fates.tokens is 'estimate of tokens, from the characters';
 comment on column code.file_fates.license is 'SPDX expression the file is under; null: none found';
 comment on column code.file_fates.decision is 'what the recipe says of that licence: allowed, rejected or review';
-comment on column code.file_fates.licence_why is 'the accepted licences, or what stands against the file';
+comment on column code.file_fates.licence_why is 'the rule that decided about the licence, a colon and its reason, such as repository_licence: MIT';
 comment on column code.file_fates.scope is 'what decided: file, folder, repository or none';
 comment on column code.file_fates.evidence_kind is 'kind of the deciding evidence';
 comment on column code.file_fates.evidence_path is 'file the deciding evidence stands in';

@@ -118,7 +118,7 @@ def test_every_file_is_kept_or_dropped_and_the_checks_say_so(corpus):
 def test_the_truth_about_odd_files(corpus):
     _, _, kept, gone = corpus
     looked = 0
-    for line in (SAMPLE / "truth" / "code.licences.jsonl").read_text().splitlines():
+    for line in (SAMPLE / "truth" / "code_licences.jsonl").read_text().splitlines():
         repository = json.loads(line)
         for path, kinds in repository["odd_files"]:
             for kind in set(kinds) & RULES.keys():
@@ -131,7 +131,7 @@ def test_the_truth_about_odd_files(corpus):
 def test_the_truth_about_repositories(corpus):
     _, _, kept, _ = corpus
     repositories = {name.partition(":")[0] for name in kept}
-    truth = [json.loads(line) for line in (SAMPLE / "truth" / "code.licences.jsonl").read_text().splitlines()]
+    truth = [json.loads(line) for line in (SAMPLE / "truth" / "code_licences.jsonl").read_text().splitlines()]
     expected = {kind: {r["repo"] for r in truth if r["expected"] == kind} for kind in ("accept", "reject")}
     assert not repositories & expected["reject"]
     assert expected["accept"] <= repositories, expected["accept"] - repositories
