@@ -133,8 +133,8 @@ def quality_scores(
     lake: dg.ResourceParam[Lakehouse],
 ):
     """Three scores of every English document: on the accelerator if a scorer is a transformer, else on every core."""
-    from nemotron_assets.generation.spool import on_disk
     from nemotron_assets.scorers.running import scored
+    from nemotron_assets.table.spill import spill
     from nemotron_assets.web.quality import scoring, versions
 
     numbers, rejects = recipe.web.quality, Rejects()
@@ -143,7 +143,7 @@ def quality_scores(
     batches = scoring.english(unique_documents.batches(scoring.READ, numbers.batch_rows))
     accelerated, log = numbers.scorers.want_accelerator, context.log.info
     with scored(batches, score, QUALITY_SCORES, accelerated, gpu, compute, rejects.add, log) as scores:
-        rows = on_disk(versions.score_rows(scores, versions.ensemble_hash(models), rejects.add))
+        rows = spill(versions.score_rows(scores, versions.ensemble_hash(models), rejects.add))
     return Batches(rows, rejects)
 
 
