@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nemotron_assets.commands.report import recipe_text
+from nemotron_assets.commands.recipe import recipe_text
 from nemotron_assets.recipe import BUILT_IN, Recipe, RecipeError, Section, load_recipe
 from nemotron_assets.recipe.blend import SOURCES
 from nemotron_assets.recipe.load import MOVED
