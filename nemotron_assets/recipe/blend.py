@@ -71,6 +71,8 @@ class Blend(Section):
         known = source_names()
         for name in weights:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 3, 0.6) or known[:12]
+                table = name.partition("/")[0]
+                names = [n for n in known if "/" not in n or n.startswith((f"{table}/", *_BY_SUBSET_ONLY))]
+                near = difflib.get_close_matches(name, names, 3, 0.6) or names
                 raise ValueError(f"{name!r} is not a source of the blend; there are {', '.join(near)}")
         return weights

@@ -18,7 +18,7 @@ from nemotron_assets.code.quality.checks import CHECKS
 from nemotron_assets.code.quality.tables import CURATED, DROPPED
 from nemotron_assets.code.sources import assets as sources
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
-from nemotron_assets.evaluate.assets import benchmarks
+from nemotron_assets.evaluate.items.assets import benchmarks
 from nemotron_assets.generation import spool
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.recipe.code.sources import CodeSource
@@ -51,15 +51,15 @@ def planted() -> dict[str, str]:
         (pl.col("repo") == "python-attrs/attrs") & (pl.col("rel_path") == "LICENSE")
     )
     mit = licence["content"].item().decode()
-    renamed = CODE.replace("path", "place", 3)
+    renamed = CODE.replace("batches", "pieces", 3)
     return {
         "own/free:LICENSE": mit,
         "own/free:src/leaking.py": leaking()[0],
-        "own/free:src/generation/spool.py": CODE + "\nOWN = 1\n",
-        "own/free:vendor/x/generation/spool.py": CODE + "\nOWN = 2 + 3\n",
+        "own/free:src/spool.py": CODE + "\nOWN = 1\n",
+        "own/free:vendor/x/spool.py": CODE + "\nOWN = 2 + 3\n",
         "own/free:src/made_pb2.py": CODE + "\nOWN = 4 * 5\n",
         "own/copy:LICENSE": mit,
-        "own/copy:generation/spool.py": CODE + "\nOWN = 1\n",
+        "own/copy:spool.py": CODE + "\nOWN = 1\n",
         "own/copy:near.py": renamed + "\nOWN = 1\n",
         "own/none:README.md": "A library.\n",
         "own/none:secret_sauce.py": CODE.upper().replace("DEF ", "def "),
@@ -118,7 +118,7 @@ def test_every_file_is_kept_or_dropped_and_the_checks_say_so(corpus):
 def test_the_truth_about_odd_files(corpus):
     _, _, kept, gone = corpus
     looked = 0
-    for line in (SAMPLE / "truth" / "code.licences.jsonl").read_text().splitlines():
+    for line in (SAMPLE / "truth" / "code_licences.jsonl").read_text().splitlines():
         repository = json.loads(line)
         for path, kinds in repository["odd_files"]:
             for kind in set(kinds) & RULES.keys():
@@ -131,7 +131,7 @@ def test_the_truth_about_odd_files(corpus):
 def test_the_truth_about_repositories(corpus):
     _, _, kept, _ = corpus
     repositories = {name.partition(":")[0] for name in kept}
-    truth = [json.loads(line) for line in (SAMPLE / "truth" / "code.licences.jsonl").read_text().splitlines()]
+    truth = [json.loads(line) for line in (SAMPLE / "truth" / "code_licences.jsonl").read_text().splitlines()]
     expected = {kind: {r["repo"] for r in truth if r["expected"] == kind} for kind in ("accept", "reject")}
     assert not repositories & expected["reject"]
     assert expected["accept"] <= repositories, expected["accept"] - repositories
@@ -154,7 +154,5 @@ def test_what_was_planted(corpus):
     compile(clean, "leaking.py", "exec")
     assert {"licence_rejected", "licence_review", "no_licence"} & set(gone["own/none:secret_sauce.py"])
     assert not any(name.startswith("own/none:") for name in kept)
-    assert (
-        "vendored" in gone["own/free:vendor/x/generation/spool.py"] and "generated" in gone["own/free:src/made_pb2.py"]
-    )
-    assert "duplicate" in gone["own/copy:generation/spool.py"] and "duplicate" in gone["own/copy:near.py"]
+    assert "vendored" in gone["own/free:vendor/x/spool.py"] and "generated" in gone["own/free:src/made_pb2.py"]
+    assert "duplicate" in gone["own/copy:spool.py"] and "duplicate" in gone["own/copy:near.py"]

@@ -31,7 +31,7 @@ _TABLES = (REPOSITORIES, FILES, REJECTED_FILES, CONTENTS, DUPLICATES, METADATA, 
 ROOM = [asset for asset in assets.ASSETS if asset.key in {table.asset_key for table in _TABLES}]
 
 
-@table_asset(LICENSES, recipe=(), ins={"files": dg.AssetIn(FILES.asset_key)})
+@table_asset(LICENSES, recipe=(), ins={"files": FILES})
 def licenses(files: Reader):
     """Stands for the next room: everything is under MIT, but what `gnu/` has, which may not be used."""
     rows = files.scan().select(
@@ -64,9 +64,9 @@ def licenses(files: Reader):
     CURATED,
     recipe=(),
     ins={
-        "files": dg.AssetIn(FILES.asset_key),
-        "licences": dg.AssetIn(LICENSES.asset_key),
-        "duplicates": dg.AssetIn(DUPLICATES.asset_key),
+        "files": FILES,
+        "licences": LICENSES,
+        "duplicates": DUPLICATES,
     },
 )
 def curated(files: Reader, licences: Reader, duplicates: Reader):

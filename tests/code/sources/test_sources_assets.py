@@ -343,7 +343,7 @@ def test_checks_find_what_is_wrong(shelf, tmp_path):
     made.run(sources_of(shelf))
 
     def outcome(check: dg.AssetChecksDefinition) -> bool:
-        recipe = current_recipe().model_copy(update={"code.sources": sources_of(shelf)})
+        recipe = current_recipe().with_sections({"code.sources": sources_of(shelf)})
         resources = {"lake": made.lake, "recipe": recipe}
         (name,) = (key.name for key in check.check_keys)
         arguments = check.node_def.compute_fn.decorated_fn.__annotations__
