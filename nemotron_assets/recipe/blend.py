@@ -49,6 +49,12 @@ def source_names() -> list[str]:
     return [*tables, *(f"{name}/{subset}" for name, source in SOURCES.items() for subset in sorted(source.subsets))]
 
 
+def _named_like(name: str, known: list[str]) -> list[str]:
+    """The names to suggest instead of `name`: all tables, and the subsets of the table that it names."""
+    table = name.partition("/")[0]
+    return [other for other in known if "/" not in other or other.startswith((f"{table}/", *_BY_SUBSET_ONLY))]
+
+
 class Blend(Section):
     """What the model is trained on."""
 
@@ -71,8 +77,7 @@ class Blend(Section):
         known = source_names()
         for name in weights:
             if name not in known:
-                table = name.partition("/")[0]
-                names = [n for n in known if "/" not in n or n.startswith((f"{table}/", *_BY_SUBSET_ONLY))]
-                near = difflib.get_close_matches(name, names, 3, 0.6) or names
+                known = _named_like(name, known)
+                near = difflib.get_close_matches(name, known, 3, 0.6) or known[:12]
                 raise ValueError(f"{name!r} is not a source of the blend; there are {', '.join(near)}")
         return weights

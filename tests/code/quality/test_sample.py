@@ -51,7 +51,7 @@ def planted() -> dict[str, str]:
         (pl.col("repo") == "python-attrs/attrs") & (pl.col("rel_path") == "LICENSE")
     )
     mit = licence["content"].item().decode()
-    renamed = CODE.replace("batches", "pieces", 3)
+    renamed = CODE.replace("batches", "pieces", 1)
     return {
         "own/free:LICENSE": mit,
         "own/free:src/leaking.py": leaking()[0],
