@@ -11,12 +11,12 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from nemotron_assets.code.path_rules import DATA_DUMP, GENERATED, MINIFIED, VENDORED, by_path
 from nemotron_assets.recipe.code.numbers import NUMBERS
 from nemotron_assets.recipe.code.quality import CodeQuality
 from nemotron_assets.recipe.web.heuristics import Bounds
 
 #: Reasons that are no bounds, in the order they are given.
-VENDORED, GENERATED, MINIFIED, DATA_DUMP = "vendored", "generated", "minified", "data_dump"
 UNKNOWN, GO_TEST, NO_LOGIC = "unknown_language", "go_test", "no_logic"
 
 _UNKNOWN_LANGUAGE = "unknown"
@@ -56,21 +56,6 @@ def rules_of(language: str, recipe: CodeQuality) -> dict[str, Bounds]:
 def special_languages(recipe: CodeQuality) -> list[str]:
     """Languages with rules that are not those of code in general."""
     return sorted({*recipe.html, *recipe.data, *recipe.text, *recipe.extras, _UNKNOWN_LANGUAGE})
-
-
-def by_path(recipe: CodeQuality) -> dict[str, pl.Expr]:
-    """{reason: whether `repo` and `rel_path` alone give it}; `numbers.BY_PATH` names the parts of the recipe."""
-    path = pl.col("rel_path").str.to_lowercase()
-
-    def any_of(patterns: tuple[str, ...]) -> pl.Expr:
-        return path.str.contains("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else pl.lit(False)
-
-    return {
-        VENDORED: any_of(recipe.vendored) & ~pl.col("repo").is_in(recipe.vendored_except),
-        GENERATED: any_of(recipe.generated_paths if recipe.generated_files == "drop" else ()),
-        MINIFIED: any_of(recipe.minified),
-        DATA_DUMP: any_of(recipe.data_dump),
-    }
 
 
 def _flags(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:

@@ -38,17 +38,17 @@ def licenses(files: Reader):
         pl.concat_list("id").alias("parents"), pl.col("id").alias("file"), "repo", "commit_id", "rel_path"
     )
     gnu = pl.col("repo").str.starts_with("gnu/")
-    told = rows.collect().with_columns(
+    decided = rows.collect().with_columns(
         id=pl.col("file"),
         license=pl.when(gnu).then(pl.lit("GPL-3.0-only")).otherwise(pl.lit("MIT")),
         decision=pl.when(gnu).then(pl.lit("rejected")).otherwise(pl.lit("allowed")),
     )
-    parts = told.partition_by("repo", as_dict=True)
+    parts = decided.partition_by("repo", as_dict=True)
     schema = LICENSES.empty().schema
     unknown = [
         pl.lit("" if dtype == pl.String else None, dtype=dtype).alias(name)
         for name, dtype in schema.items()
-        if name not in told.columns
+        if name not in decided.columns
     ]
     return Parts(
         Part(
