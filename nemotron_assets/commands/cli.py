@@ -168,7 +168,7 @@ def rebuild(metadata: str, sources: tuple[str, ...], out: Path | None) -> None:
     METADATA is a Parquet file, a folder of them as `nemotron export` writes it, or code.metadata for the lake's own
     table. Without --source the recipe's sources are read. Fails when a text could not be made again.
     """
-    from nemotron_assets.code.sources.rebuild import rebuild_command
+    from nemotron_assets.commands.rebuild import rebuild_command
 
     if not rebuild_command(metadata, sources, out):
         sys.exit(1)

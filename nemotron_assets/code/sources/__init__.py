@@ -1,1 +1,1 @@
-"""Where code comes from: repositories, their files, which of them are copies, and how to fetch them again."""
+"""Repositories and their files: which there are, what is in them, which files are copies, how to fetch them again."""

@@ -163,7 +163,7 @@ def test_the_report_counts(house):
     lake, _, _ = house
     dropped_rows = lake.read(DROPPED).scan()
     steps = report.funnel(len(CASES), dropped_rows)
-    assert steps == {"files": 12, "licence": 8, "no copy": 7, "own code": 5, "rules": 3, "closer look": 2}
+    assert steps == {"files": 12, "licence": 8, "duplicates": 7, "own code": 5, "rules": 3, "screening": 2}
     reasons = report.reasons(dropped_rows)
     assert dict(reasons.select("rule", "files").iter_rows())["licence_rejected"] == 2
     assert "| vendored | 1 | 1 |" in report.reasons_table(reasons)
@@ -174,11 +174,11 @@ def test_checks_find_what_is_wrong(house):
     files, kept, gone = (lake.read(table).scan() for table in (FILES, CURATED, DROPPED))
     numbers = lake.read(ANNOTATIONS).scan()
     assert impossible(numbers.with_columns(digit_share=pl.lit(1.5)))["impossible"] == len(CASES)
-    assert unaccounted(files, kept, gone.head(0))["without_fate"] == len(CASES) - 2
-    assert unaccounted(files, pl.concat([kept, kept]), gone)["twice"] == 2
+    assert unaccounted(files, kept, gone.head(0))["neither_kept_nor_dropped"] == len(CASES) - 2
+    assert unaccounted(files, pl.concat([kept, kept]), gone)["files_with_two_rows"] == 2
     licences, copies = lake.read(LICENSES).scan(), lake.read(DUPLICATES).scan()
     recipe = current_recipe().code.quality
     all_rejected = licences.with_columns(decision=pl.lit("rejected"))
-    assert forbidden(kept, all_rejected, copies, numbers, recipe)["not_allowed"] == 2
+    assert forbidden(kept, all_rejected, copies, numbers, recipe)["licence_not_allowed"] == 2
     assert forbidden(kept, licences, copies, numbers.with_columns(lines=pl.lit(1)), recipe)["against_rules"] == 2
     assert leaks(lake.read(FILES).batches(["content"]), recipe) == 1

@@ -18,7 +18,7 @@ from nemotron_assets.code.quality.checks import CHECKS
 from nemotron_assets.code.quality.tables import CURATED, DROPPED
 from nemotron_assets.code.sources import assets as sources
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
-from nemotron_assets.evaluate.assets import benchmarks
+from nemotron_assets.evaluate.items.assets import benchmarks
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.recipe.code.sources import CodeSource
 from nemotron_assets.table import spill
@@ -51,15 +51,15 @@ def planted() -> dict[str, str]:
         (pl.col("repo") == "python-attrs/attrs") & (pl.col("rel_path") == "LICENSE")
     )
     mit = licence["content"].item().decode()
-    renamed = CODE.replace("path", "place", 3)
+    renamed = CODE.replace("batches", "pieces", 1)
     return {
         "own/free:LICENSE": mit,
         "own/free:src/leaking.py": leaking()[0],
-        "own/free:src/generation/spool.py": CODE + "\nOWN = 1\n",
-        "own/free:vendor/x/generation/spool.py": CODE + "\nOWN = 2 + 3\n",
+        "own/free:src/spool.py": CODE + "\nOWN = 1\n",
+        "own/free:vendor/x/spool.py": CODE + "\nOWN = 2 + 3\n",
         "own/free:src/made_pb2.py": CODE + "\nOWN = 4 * 5\n",
         "own/copy:LICENSE": mit,
-        "own/copy:generation/spool.py": CODE + "\nOWN = 1\n",
+        "own/copy:spool.py": CODE + "\nOWN = 1\n",
         "own/copy:near.py": renamed + "\nOWN = 1\n",
         "own/none:README.md": "A library.\n",
         "own/none:secret_sauce.py": CODE.upper().replace("DEF ", "def "),
@@ -154,7 +154,5 @@ def test_what_was_planted(corpus):
     compile(clean, "leaking.py", "exec")
     assert {"licence_rejected", "licence_review", "no_licence"} & set(gone["own/none:secret_sauce.py"])
     assert not any(name.startswith("own/none:") for name in kept)
-    assert (
-        "vendored" in gone["own/free:vendor/x/generation/spool.py"] and "generated" in gone["own/free:src/made_pb2.py"]
-    )
-    assert "duplicate" in gone["own/copy:generation/spool.py"] and "duplicate" in gone["own/copy:near.py"]
+    assert "vendored" in gone["own/free:vendor/x/spool.py"] and "generated" in gone["own/free:src/made_pb2.py"]
+    assert "duplicate" in gone["own/copy:spool.py"] and "duplicate" in gone["own/copy:near.py"]
