@@ -31,11 +31,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for when it is run as a file
 
 from benchmarks.harness import Claim, table, verdict
-from nemotron_assets.code.licences import texts
 from nemotron_assets.code.licences.decide import Decision, decide
 from nemotron_assets.code.licences.excerpts import excerpt
 from nemotron_assets.code.licences.library import Library, Scan
 from nemotron_assets.code.sources.text import decode
+from nemotron_assets.code.terms import texts
 from nemotron_assets.recipe import current_recipe
 
 EXPECTED = ("accept", "reject", "review")
