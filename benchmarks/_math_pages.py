@@ -28,7 +28,7 @@ def sample_pages() -> list[Page]:
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     from nemotron_assets.math.truth import pages_with_formulas
-    from nemotron_assets.snapshots.charset import decide, decode
+    from nemotron_assets.warc.charset import decide, decode
     from resources.crawl import SAMPLE
 
     truth = {(page["snapshot"], page["url"]): page for page in pages_with_formulas()}
@@ -48,7 +48,7 @@ def sample_pages() -> list[Page]:
 
 def folder_pages(folder: Path, truth: Path) -> list[Page]:
     """The pages of a folder that a truth file names."""
-    from nemotron_assets.snapshots.charset import decide, decode
+    from nemotron_assets.warc.charset import decide, decode
 
     found = []
     for number, line in enumerate(truth.read_text(encoding="utf-8").splitlines(), 1):

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from benchmarks.harness import Claim, alternate, measure, ratio, table, verdict
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.snapshots.warc import sha1_digest
+from nemotron_assets.warc.reader import sha1_digest
 
 MB = 1_000_000
 SNAPSHOT = "CC-MAIN-2000-01"

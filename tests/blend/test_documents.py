@@ -155,7 +155,7 @@ def test_weights_are_named_by_what_there_is(name, near):
     def weigh(name: str):
         return type(BLEND).model_validate({**BLEND.model_dump(), "weights": {name: 1.0}})
 
-    with pytest.raises(ValueError, match=f"'{name}' is no source of the blend.*{near}"):
+    with pytest.raises(ValueError, match=f"'{name}' is not a source of the blend.*{near}"):
         weigh(name)
     assert weigh("code.curated/Kotlin").weights == {"code.curated/Kotlin": 1.0}
 

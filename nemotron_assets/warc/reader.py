@@ -19,8 +19,8 @@ from typing import BinaryIO
 
 from fastwarc import ArchiveIterator, WarcRecord, WarcRecordType
 
-from nemotron_assets.snapshots import charset
-from nemotron_assets.snapshots.http_body import TooLarge, decode_body, parse_content_type, sniff_mime
+from nemotron_assets.warc import charset
+from nemotron_assets.warc.http_body import TooLarge, decode_body, parse_content_type, sniff_mime
 
 #: {fate: what it means}, in the order in which the fates are tested. Records with the first two fates become pages.
 FATES = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemotron_assets.snapshots import charset
-from nemotron_assets.snapshots.charset import Charset, decide, declared_in_markup, decode, standard_name
+from nemotron_assets.warc import charset
+from nemotron_assets.warc.charset import Charset, decide, declared_in_markup, decode, standard_name
 
 RUSSIAN = "<p>Съешь ещё этих мягких французских булок, да выпей же чаю.</p>" * 5
 JAPANESE = "<p>いろはにほへと ちりぬるを わかよたれそ つねならむ</p>" * 5
