@@ -69,9 +69,10 @@ def main(argv: list[str]) -> int:
 
     recipe = load_recipe("nano2").code.quality
     rows = files(options.input).sort("id")  # as good as a random order
-    ours, theirs, rounds = (rows.head(400), rows.head(150), 1) if options.quick else (rows, rows, 2)
-    size = {name: frame["bytes"].sum() / 1e6 for name, frame in (("ours", ours), ("theirs", theirs))}
-    print(f"{len(ours):,} files, {size['ours']:.2f} MB; {len(theirs):,} of them, {size['theirs']:.2f} MB, for the peer")
+    ours, for_peer, rounds = (rows.head(400), rows.head(150), 1) if options.quick else (rows, rows, 2)
+    size = {name: frame["bytes"].sum() / 1e6 for name, frame in (("ours", ours), ("for_peer", for_peer))}
+    few = f"{len(for_peer):,} of them, {size['for_peer']:.2f} MB, for the peer"
+    print(f"{len(ours):,} files, {size['ours']:.2f} MB; {few}")
     everything = recipe.model_copy(update={"unparsed": ()})
 
     def judged(settings: CodeQuality) -> pl.DataFrame:
@@ -79,10 +80,10 @@ def main(argv: list[str]) -> int:
         return numbers.with_columns(rules=rules.failures(settings))
 
     peer = {
-        "files": theirs.select("rel_path", "language", "bytes", "content").rows(),
+        "files": for_peer.select("rel_path", "language", "bytes", "content").rows(),
         "bounds": {
             language: {name: (b.min, b.max) for name, b in rules.rules_of(language, recipe).items()}
-            for language in theirs["language"].unique()
+            for language in for_peer["language"].unique()
         },
         "unparsed": recipe.unparsed,
         "grammars": syntax.GRAMMARS,
@@ -90,7 +91,7 @@ def main(argv: list[str]) -> int:
 
     def plain(run: str) -> float:
         program = [python, str(FOLDER / "_code_peer.py"), str(source), run]
-        return size["theirs"] / json.loads(measure(program).output.splitlines()[-1])["seconds"]
+        return size["for_peer"] / json.loads(measure(program).output.splitlines()[-1])["seconds"]
 
     def rate(work: Callable[[], object], amount: float) -> float:
         started = time.process_time()
@@ -126,9 +127,9 @@ def main(argv: list[str]) -> int:
         "left": ("ours: numbers and rules", len(ours) / size["ours"]),
         "all": ("ours: with the syntax of every file", len(ours) / size["ours"]),
         "bytes": ("ours: numbers without syntax", len(ours) / size["ours"]),
-        "plain_left": ("plain Python with Pygments: numbers and rules", len(theirs) / size["theirs"]),
-        "plain_all": ("plain Python with Pygments: with the syntax of every file", len(theirs) / size["theirs"]),
-        "plain_bytes": ("plain Python: numbers without syntax, rules", len(theirs) / size["theirs"]),
+        "plain_left": ("plain Python with Pygments: numbers and rules", len(for_peer) / size["for_peer"]),
+        "plain_all": ("plain Python with Pygments: with the syntax of every file", len(for_peer) / size["for_peer"]),
+        "plain_bytes": ("plain Python: numbers without syntax, rules", len(for_peer) / size["for_peer"]),
         "complexity": ("complexity (lizard), kept files", len(kept) / kept_mb),
         "secrets": ("secrets and personal data, kept files", len(kept) / kept_mb),
     }

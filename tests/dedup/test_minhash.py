@@ -1,4 +1,4 @@
-"""Signatures bit for bit as datasketch computes them, and the bands made of them."""
+"""Signatures equal those of datasketch bit for bit; the bands of signatures."""
 
 import numpy as np
 import pytest
