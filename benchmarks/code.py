@@ -1,12 +1,12 @@
 """Numbers and rules about code files, with syntax and without, are at least 10 times as fast as plain Python's.
 
-CPU time on one core, texts in memory on both sides. The files are those of the embedded sample, or those of a folder.
-The peer (benchmarks/_code_peer.py) works as BigCode's preprocessing and datatrove's filters do: regular expressions,
-datatrove's own functions for repetition, Pygments for comments and string literals, parsers for what must parse; ours
-are compiled passes and tree-sitter, whose parsing takes over half the time. Both measure the syntax of the same files:
-not of those that a rule of `unparsed` drops anyway; measuring it of all is timed, too. Numbers that need no parser are
-compared by themselves as well. Complexity (lizard) and the search for secrets run on kept files only and are timed
-apart.
+CPU time on one core is compared, with texts in memory on both sides. The files are those of the embedded sample or of a
+folder. The peer (benchmarks/_code_peer.py) works like BigCode's preprocessing and datatrove's filters: regular
+expressions, datatrove's own functions for repetition, Pygments for comments and string literals, and parsers to check
+the syntax. Ours are compiled passes and tree-sitter, whose parsing takes over half the time. Both measure the syntax of
+the same files: of all files except those that a rule of `unparsed` drops anyway. Measuring the syntax of every file is
+timed too, and numbers that need no parser are also compared alone. Complexity (lizard) and the search for secrets run
+on kept files only and are timed separately.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LARGEST = 1 << 20
 
 
 def files(folder: Path | None):
-    """Files as rows of code.files with the columns that numbers are made of."""
+    """The files as rows of code.files, with the columns that the numbers are computed from."""
     import polars as pl
 
     from nemotron_assets.code.sources.files import file_id
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
     from nemotron_assets.recipe import load_recipe
 
     recipe = load_recipe("nano2").code.quality
-    rows = files(options.input).sort("id")  # as good as by chance
+    rows = files(options.input).sort("id")  # as good as a random order
     ours, theirs, rounds = (rows.head(400), rows.head(150), 1) if options.quick else (rows, rows, 2)
     size = {name: frame["bytes"].sum() / 1e6 for name, frame in (("ours", ours), ("theirs", theirs))}
     print(f"{len(ours):,} files, {size['ours']:.2f} MB; {len(theirs):,} of them, {size['theirs']:.2f} MB, for the peer")

@@ -1,7 +1,8 @@
-"""The project as a whole: loading it is cheap, nothing heavy comes with it, its pieces are in order."""
+"""The project as a whole: loading it is cheap, nothing heavy comes with it, its rooms import each other in order."""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-PROJECT = Path(__file__).resolve().parent.parent
+from nemotron_assets.stages import STAGES
+from tests.imports import PROJECT, circles, graph, modules
 
 # CPU time, because a test machine is busy and a wall clock would measure its other work.
 LOADING = """
@@ -111,8 +113,6 @@ def test_every_benchmark_states_its_claim():
 
 
 def test_every_module_says_what_it_is_for():
-    import ast
-
     silent = [
         str(path.relative_to(PROJECT))
         for folder in ("nemotron_assets", "resources", "benchmarks", "tests")
@@ -120,3 +120,141 @@ def test_every_module_says_what_it_is_for():
         if ".data" not in path.parts and path.read_text().strip() and not ast.get_docstring(ast.parse(path.read_text()))
     ]
     assert not silent
+
+
+# -- which room may import which, and how large things are -------------------------------------------------------------
+
+#: From the ground up: a room imports only rooms of the lines above its own, and of its own line itself alone.
+LAYERS = (
+    ("table", "recipe", "stages", "dagster_private"),
+    ("lineage", "plots", "logs", "held_out"),
+    ("resources",),
+    ("models",),
+    ("text", "warc"),
+    ("generation", "dedup", "scorers", "contamination"),
+    ("model",),
+    ("training",),
+    ("snapshots", "web", "math", "code", "blend", "pretrain", "evaluate", "lake"),
+    ("definitions",),
+    ("export", "commands"),
+)  # fmt: skip
+#: Neighbours on a line that may import each other in this direction.
+NEIGHBOURS = {
+    "table": {"recipe", "stages", "dagster_private"},  # table/asset.py alone, see below
+    "commands": {"export"},
+}
+#: What a stage may import of another one.
+PARTS = {"tables", "partitions"}
+
+
+def room(module: str) -> str:
+    """The room of a module: "web" for nemotron_assets.web.dedup.tables."""
+    package, _, rest = module.partition(".")
+    return "resources" if package == "resources" else rest.partition(".")[0] or "root"
+
+
+def stage(module: str) -> str:
+    """The stage of a module, the longest in the list that it is in, "" if it is in none."""
+    inside = module.removeprefix("nemotron_assets.")
+    return max((s for s in STAGES if inside == s or inside.startswith(f"{s}.")), key=len, default="")
+
+
+@pytest.fixture(scope="module")
+def edges() -> dict[str, set[str]]:
+    return graph()
+
+
+def test_every_room_has_a_layer():
+    rooms = {room(name) for name in modules()} - {"root"}
+    assert rooms == {name for layer in LAYERS for name in layer}
+
+
+def test_rooms_import_only_rooms_below_them(edges):
+    height = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+    wrong = []
+    for name, others in edges.items():
+        here = room(name)
+        for other in others:
+            there = room(other)
+            if here == there or "root" in (here, there) or there in NEIGHBOURS.get(here, ()):
+                continue
+            only_tables = stage(other) and other.rpartition(".")[2] in PARTS and height[here] >= height["models"]
+            if height[there] >= height[here] and not only_tables:
+                wrong.append(f"{name} imports {other}")
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_a_stage_imports_of_another_stage_only_its_tables(edges):
+    wrong = []
+    for name, others in edges.items():
+        for other in others:
+            here, there = stage(name), stage(other)
+            shares = there == here.partition(".")[0] or here == there.partition(".")[0]  # a stage and its own rooms
+            library = there == "models"  # the registry of models is a library, beside being a stage
+            tables = other.rpartition(".")[2] in PARTS
+            if here and there and here != there and not (shares or library or tables):
+                wrong.append(f"{name} imports {other}")
+    assert not wrong, "\n".join(sorted(wrong))
+
+
+def test_nothing_imports_in_a_circle(edges):
+    assert not circles(edges)
+
+
+def test_only_one_module_of_tables_knows_dagster_and_the_recipe(edges):
+    for name, others in edges.items():
+        if room(name) == "table" and not name.endswith(".asset"):
+            assert not {room(other) for other in others} - {"table"}, name
+
+
+def test_dagsters_private_modules_are_imported_in_one_place():
+    private = [
+        str(path.relative_to(PROJECT))
+        for path in modules().values()
+        if any(word in path.read_text() for word in ("dagster._", "dagster_shared._"))
+    ]
+    assert private == ["nemotron_assets/dagster_private.py"]
+
+
+def test_asset_bodies_are_short():
+    """At most 15 lines after the docstring: what is longer is domain logic and belongs in a module."""
+    long = []
+    for name, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and any("table_asset" in ast.unparse(d) for d in node.decorator_list):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = body[-1].end_lineno - body[0].lineno + 1
+                if lines > 15:
+                    long.append(f"{name}.{node.name}: {lines} lines")
+    assert not long, "\n".join(long)
+
+
+def test_files_have_one_subject():
+    """At most 450 lines, compiled kernels aside: numba's cache does not follow calls into other files."""
+    long = {
+        name: lines
+        for name, path in modules().items()
+        if (lines := path.read_text().count("\n")) > 450 and "from numba import" not in path.read_text()
+    }
+    assert not long
+
+
+#: Functions that worker processes apply, by stage; each is loaded in a process of its own.
+MAPPED = (
+    "nemotron_assets.web.extract", "nemotron_assets.web.quality.measuring", "nemotron_assets.web.quality.scoring",
+    "nemotron_assets.math.candidates", "nemotron_assets.math.rendered", "nemotron_assets.math.corpus.contamination",
+    "nemotron_assets.math.corpus.quality", "nemotron_assets.code.quality.signals",
+    "nemotron_assets.code.quality.screen",
+    "nemotron_assets.code.qa.snippets", "nemotron_assets.dedup.minhash", "nemotron_assets.text.personal_data",
+)  # fmt: skip
+
+
+def test_worker_processes_load_neither_dagster_nor_delta():
+    script = "import sys, importlib; importlib.import_module(sys.argv[1]); import resources.compute_worker; "
+    script += "import json; print(json.dumps(sorted({m.partition('.')[0] for m in sys.modules})))"
+    for module in MAPPED:
+        done = subprocess.run(
+            [sys.executable, "-c", script, module], cwd=PROJECT, env=os.environ, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert not {"dagster", "deltalake"} & set(json.loads(done.stdout.splitlines()[-1])), module

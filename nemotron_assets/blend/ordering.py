@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
-from nemotron_assets.generation.spool import Spool
+from nemotron_assets.table.spill import SpillFile
 
 #: Columns that the order comes from; `place` is a hash as hex digits.
 SNAPSHOT, PLACE, ID = "snapshot", "place", "id"
@@ -42,13 +42,13 @@ def _in_order(frames: Iterable[pl.DataFrame], most: int, digit: int) -> Iterator
         yield pl.concat(held).sort(SNAPSHOT, PLACE, ID)
 
 
-def _dealt(frames: Iterable[pl.DataFrame], most: int, digit: int) -> list[Spool]:
+def _dealt(frames: Iterable[pl.DataFrame], most: int, digit: int) -> list[SpillFile]:
     """Rows in a file per snapshot or digit, the files in order."""
-    piles: dict[str, Spool] = {}
+    piles: dict[str, SpillFile] = {}
     key = pl.col(SNAPSHOT) if digit < 0 else pl.col(PLACE).str.slice(digit, 1)
     for frame in _gathered(frames, most // 4):
         for (name,), rows in frame.group_by(key.alias("pile"), maintain_order=True):
-            piles.setdefault(name, Spool()).add(rows)
+            piles.setdefault(name, SpillFile()).add(rows)
     return [piles[name] for name in sorted(piles)]
 
 

@@ -11,7 +11,7 @@ import torch
 
 from nemotron_assets.model.nemotron_h import fresh_weights, model_config
 from nemotron_assets.recipe.model import Model
-from nemotron_assets.recipe.train import Training
+from nemotron_assets.recipe.train import TrainingRun
 from nemotron_assets.training import checkpoint
 from nemotron_assets.training.losses import NextToken
 
@@ -38,7 +38,7 @@ class Fresh:
 
 @dataclass(frozen=True)
 class FromFolder:
-    """Start from the weights of a Hugging Face folder, whatever the shape of its NemotronH model (a pruned one, say)."""
+    """Start from the weights of a Hugging Face folder of any NemotronH shape (a pruned model, say)."""
 
     folder: Path
 
@@ -55,7 +55,12 @@ class FromFolder:
         self, parameters: Mapping[str, torch.Tensor], config: NemotronHConfig, seed: int
     ) -> Iterator[tuple[str, torch.Tensor]]:
         """Raises `ValueError` when the folder has other weights than the model of its configuration."""
-        yield from _checked(checkpoint.folder_tensors(self.folder), parameters, self.folder)
+        # transformers calls the backbone "model" in memory and "backbone" in files.
+        found = (
+            (f"model.{name.removeprefix('backbone.')}" if name.startswith("backbone.") else name, value)
+            for name, value in checkpoint.folder_tensors(self.folder)
+        )
+        yield from _checked(found, parameters, self.folder)
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ class Job:
     """
 
     start: Start
-    settings: Training
+    settings: TrainingRun
     sequence_length: int
     folder: Path
     loss: Callable[[torch.nn.Module], torch.nn.Module] = NextToken

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from nemotron_assets.table.parts import Batches, Part, Parts, Rejects
 from nemotron_assets.table.schema import Table
@@ -151,18 +152,19 @@ class Writer:
 
         table, partition, removed = self.table, self.partition, []
         for action in self._files(delta):
+            path = unquote(action["path"])  # the log quotes paths, and so does RemoveAction
             low, high = (action.get(f"{end}.{table.part_by}") for end in ("min", "max"))
             if part and not (low == high == part):
                 if low is not None and high is not None and not low <= part <= high:
                     continue
                 folder = store_at(self.lake.path(table))
-                dataset = ds.dataset(action["path"], filesystem=folder, format="parquet")
+                dataset = ds.dataset(path, filesystem=folder, format="parquet")
                 if not dataset.count_rows(filter=ds.field(table.part_by) == part):
                     continue
                 self._keep_other_parts(dataset, part, files)
             values = {} if partition is None else {table.partition_by: partition}
             now = int(time.time() * 1000)
-            removed.append(RemoveAction(action["path"], True, now, action["size_bytes"], values))
+            removed.append(RemoveAction(path, True, now, action["size_bytes"], values))
         return removed
 
     def _keep_other_parts(self, dataset: Any, part: str, files: DataFiles) -> None:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from nemotron_assets.contamination import items as c
 from nemotron_assets.contamination.words import runs, words
 from nemotron_assets.evaluate.items import benchmarks
-from nemotron_assets.math.corpus import contamination
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.scorers import embeddings
 from resources.crawl import SAMPLE
@@ -154,10 +153,3 @@ def test_planted_items_of_the_sample_are_found_and_the_one_alike_is_kept(tmp_pat
         "subtraction, yet they train the habit of naming every quantity before computing with it."
     )
     assert not any(match.removed for match in ready.find(alike))
-
-
-def test_rows_name_the_page_the_item_and_the_text():
-    pages = pl.DataFrame({"id": ["p"], "snapshot": ["S"], "url": ["u"], "text": [f"x {QUESTION}"]})
-    (row,) = contamination.found(pages, items(ITEM), "math.rendered").to_dicts()
-    assert row["parents"] == ["p"] and row["sources"] == ["math.rendered"] and row["item"] == "gsm8k-0"
-    assert row["removed"] and row["share"] == 1.0 and row["page_text"].startswith("A baker")

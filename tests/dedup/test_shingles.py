@@ -16,8 +16,8 @@ from nemotron_assets.dedup.shingles import (
     ShingleSets,
     Shingling,
     by_characters,
+    lookup_tables,
     shingle_sets,
-    tables,
 )
 from tests.dedup import reference
 
@@ -81,7 +81,7 @@ def test_texts_longer_than_the_buffer_and_their_repetitions():
 
 
 def test_every_code_point_is_what_unicodedata_says():
-    table, _, _ = tables()
+    table, _, _ = lookup_tables()
     for point in range(0x110000):
         character, entry = chr(point), int(table[point])
         if unicodedata.category(character) in ("Cn", "Co"):

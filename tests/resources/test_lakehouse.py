@@ -164,6 +164,15 @@ def test_an_error_in_the_stream_is_the_callers_and_leaves_nothing(lake):
     assert (data_files(lake, DOCS), numbers(lake)) == (files, [7])
 
 
+@pytest.mark.parametrize("name", ["C#", "C++", "a b", "50%", "ü/x", "a%23b", "q?=&"])
+def test_a_partition_whose_name_needs_quoting_is_replaced_not_doubled(lake, name):
+    table = Table("code", "named", "", (ID, Column("language", "string", "")), partition_by="language")
+    for number in range(3):
+        rows = pl.DataFrame({"id": [f"row {number}"], "language": [name]})
+        assert lake.write(table, rows, name).rows == 1
+        assert lake.read(table, name).scan().collect()["id"].to_list() == [f"row {number}"]
+
+
 def test_empty_results_make_an_empty_table(lake):
     assert lake.write(DOCS, docs("A", "f", [1]).clear(), "A").rows == 0
     assert lake.write(DOCS, Parts([]), "B").rows == 0

@@ -286,14 +286,6 @@ def test_a_kind_there_is_not_is_refused(tmp_path):
         kinds.load("bayes", tmp_path, RECIPE)
 
 
-def test_workers_do_not_load_dagster():
-    import subprocess
-    import sys
-
-    code = "import sys, nemotron_assets.web.quality.scorers; print('dagster' in sys.modules, 'torch' in sys.modules)"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "False"]
-
-
 # -- scoring a table ---------------------------------------------------------------------------------------------------
 
 

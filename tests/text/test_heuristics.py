@@ -176,7 +176,7 @@ def test_bytes_that_are_no_utf8_do_no_harm():
 )
 def test_what_is_wrong_in_a_recipe_is_said(tmp_path, text, words):
     path = tmp_path / "mine.yaml"
-    path.write_text(f"extends: laptop\n{text}\n")
+    path.write_text(f"extends: laptop\nweb: {{{text}}}\n")
     with pytest.raises(RecipeError) as error:
         load_recipe(str(path))
     assert [word for word in words if word not in str(error.value)] == []

@@ -228,11 +228,12 @@ def test_a_bad_list_stops_the_run_before_anything_is_written(house, tmp_path):
 def test_the_lists_content_makes_the_asset_stale(tmp_path):
     """Two processes that load the definitions with different lists see different code versions."""
     (tmp_path / "own.yaml").write_text(
-        f"extends: laptop\nname: own\ndocuments: {{opt_outs: {{files: [{json.dumps(str(tmp_path / 'list.txt'))}]}}}}\n"
+        f"extends: laptop\nname: own\nweb: {{documents: {{opt_outs: "
+        f"{{files: [{json.dumps(str(tmp_path / 'list.txt'))}]}}}}}}\n"
     )
     program = (
         "from nemotron_assets.web.assets import documents as d; print(d.code_versions_by_key[d.key]);"
-        "from nemotron_assets.recipe import current_recipe; print(current_recipe().section_hash('documents'))"
+        "from nemotron_assets.recipe import current_recipe; print(current_recipe().section_hash('web.documents'))"
     )
     versions = []
     for content in ("a.example\n", "b.example\n", None):

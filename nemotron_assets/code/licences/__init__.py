@@ -1,1 +1,5 @@
-"""Which licence every file is under, whether the recipe allows it, and the evidence."""
+"""Decide under which licence every code file is and whether the recipe accepts it, and keep the evidence.
+
+The way of a repository: `excerpts` cuts its files, `library` scans the pieces, `survey` reads what holds for folders,
+`case` gathers the facts about each file, and `rules` decides.
+"""

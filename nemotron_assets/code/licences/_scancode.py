@@ -1,8 +1,9 @@
-"""The process that holds ScanCode's licence index (1.1 GB, 3 CPU seconds): texts in, findings out, as JSON lines.
+"""The process that holds ScanCode's licence index (1.1 GB, loaded in 3 CPU seconds) and scans texts.
 
-Runs as a program of its own (`library.Library` starts it), because the index is too large for every worker to hold and
-because it must be possible to kill. Dies with its parent; its memory is capped. Request: {"text": ..., "seconds": ...}.
-Answer: {"findings": [...], "beside": {line: words}, "late": whether the deadline cut it short} or {"error": ...}.
+`library.Library` starts it as a program of its own, because the index is too large for every worker to hold, and
+because a text that takes too long must be stopped by killing the process. It dies with its parent, and its memory is
+limited. It reads requests and writes answers as JSON lines. Request: {"text": ..., "seconds": ...}. Answer:
+{"findings": [...], "beside": {line: words}, "late": whether the deadline has passed} or {"error": ...}.
 """
 
 import ctypes
@@ -17,12 +18,12 @@ import types
 
 
 def stand_alone() -> None:
-    """Lets `licensedcode` be imported without the packages that only open files (libmagic, PDF and archive readers,
-    plugin loading): texts arrive here decoded, so none of that is ever called, and one of them refuses pluggy 1.7."""
+    """Replace modules that `licensedcode` imports only to open files (libmagic, PDF and archive readers, plugins) with
+    empty ones. This process gets decoded texts and never calls them, and one of them does not work with pluggy 1.7."""
     import textcode
 
     def refuse(*args, **kwargs):
-        raise RuntimeError("this process examines texts, not files")
+        raise RuntimeError("this process scans texts and cannot open files")
 
     names = {
         "textcode.analysis": ("numbered_text_lines",),
@@ -38,10 +39,10 @@ def stand_alone() -> None:
 
 
 def load():
-    """The index that comes with the package, and the licences by key."""
+    """ScanCode's index of rules and its licences by key, as they come with the package."""
     from licensedcode import cache
 
-    gc.disable()  # collecting while millions of objects are made doubles the time
+    gc.disable()  # garbage collection doubles the time, because loading makes millions of objects
     loaded = cache.get_cache()
     gc.freeze()
     gc.enable()
@@ -49,9 +50,12 @@ def load():
 
 
 def speed_up(index) -> None:
-    """Makes the search for similar rules start from those that can be similar at all, counted for all 36,000 rules at
-    once, instead of comparing sets one by one: 0.3 s less per text, the same candidates (the library's own conditions
-    are computed, and it looks at the rest as before)."""
+    """Let the library compare a text only with the rules that can be similar to it: 0.3 s less per text.
+
+    Two sparse matrix products count, for all 36,000 rules at once, the words that a text shares with each rule. Rules
+    that fail the library's own conditions on these counts are dropped; it compares the rest as before, so that the
+    candidates are the same.
+    """
     import numpy as np
     from licensedcode import match_set
     from scipy.sparse import csr_matrix
@@ -62,7 +66,7 @@ def speed_up(index) -> None:
     tokens = np.fromiter((token for one in sets for token in one), np.int32, sizes.sum())
     starts = np.concatenate([[0], np.cumsum(sizes)])
     shape = (len(rules), int(tokens.max(initial=0)) + 1)
-    # Two matrices of rules by tokens: words of licences, and all words.
+    # Two matrices of rules by tokens: one with all words, one with the words of legal texts only.
     of_rule = csr_matrix((np.ones(len(tokens), np.int32), tokens, starts), shape)
     of_rule_legalese = csr_matrix(((tokens < index.len_legalese).astype(np.int32), tokens, starts), shape, copy=True)
     of_rule_legalese.eliminate_zeros()
@@ -87,8 +91,10 @@ def speed_up(index) -> None:
 
 
 def findings(text: str, loaded, deadline: float) -> tuple[list[dict], dict[int, str]]:
-    """Detections in a text, in the order of their lines; and for every line that a match touches, what of it no match
-    takes in: "MIT License, for research only" is a match and a restriction."""
+    """The detections in a text, in the order of their lines; and for every line with words of a match, its other words.
+
+    Example: the line "MIT License, for research only" has a match, and the other words "for research only".
+    """
     from licensedcode.cache import build_spdx_license_expression
     from licensedcode.detection import detect_licenses
     from licensedcode.match import tokenize_matched_text
@@ -97,7 +103,7 @@ def findings(text: str, loaded, deadline: float) -> tuple[list[dict], dict[int, 
     if not detections:
         return [], {}
     tokens = tokenize_matched_text(None, text, loaded.index.dictionary)
-    # Clues ("commercial license") are no statement of a licence: their words stay visible.
+    # A clue ("commercial license") states no licence. Its words count as other words of the line.
     stated = [detection for detection in detections if detection.license_expression]
     taken = {position for detection in stated for match in detection.matches for position in match.qspan}
     found = []
@@ -123,7 +129,7 @@ def findings(text: str, loaded, deadline: float) -> tuple[list[dict], dict[int, 
 
 
 def beside(tokens: list, taken: set[int]) -> dict[int, str]:
-    """By line, from 1, what no match takes in, for the lines of which a match takes something."""
+    """{line, from 1: its words outside of matches}, for the lines with words of a match."""
     lines: dict[int, list[str]] = {}
     touched = set()
     for token in tokens:
@@ -134,7 +140,8 @@ def beside(tokens: list, taken: set[int]) -> dict[int, str]:
 
 
 def extra(match, tokens: list, taken: set[int]) -> str:
-    """The words between a match's first and last that no match takes in: what somebody has put into a licence."""
+    """The words inside a match that belong to no match: what somebody has put into the text of a licence. At most 2,000
+    characters."""
     if match.matcher in ("1-hash", "2-aho", "1-spdx-id"):
         return ""
     places = [place for place, token in enumerate(tokens) if token.pos in (match.qstart, match.qend)]
@@ -143,7 +150,7 @@ def extra(match, tokens: list, taken: set[int]) -> str:
 
 
 def kind(rule) -> str:
-    """What a rule is made from: text, notice, reference, tag, intro or clue."""
+    """The kind of a rule: text, notice, reference, tag, intro, clue or other."""
     names = ("text", "notice", "reference", "tag", "intro", "clue")
     return next((name for name in names if getattr(rule, f"is_license_{name}")), "other")
 
@@ -155,7 +162,7 @@ def main(memory_mb: int, parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever the library prints is no answer
+    os.dup2(2, 1)  # what the library prints goes to stderr, so that stdout has answers only
     stand_alone()
     loaded = load()
     speed_up(loaded.index)

@@ -1,4 +1,4 @@
-"""The asset of licences: which licence every file is under, and whether it may be used."""
+"""The asset `code.licenses`: which licence every file is under, and whether the recipe accepts it."""
 
 import dagster as dg
 
@@ -12,7 +12,7 @@ from resources.lakehouse import Lakehouse, Reader
 @table_asset(
     LICENSES,
     recipe="code.licences",
-    code="2",
+    code="3",
     kinds={"python"},
     ins={"files": FILES},
     retry_policy=dg.RetryPolicy(max_retries=1, delay=15),
@@ -23,9 +23,9 @@ def licenses(
     recipe: dg.ResourceParam[Recipe],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Licences by file headers, licence texts, manifests and debian/copyright, read with ScanCode's licensedcode
-    (Nemotron Nano 2 §2.2.1: only code under a permissive licence is used). Texts once read are never read again."""
-    from nemotron_assets.code.licences.judged import licence_parts
+    """The licence of every file, from headers, licence texts, manifests and debian/copyright, read with ScanCode's
+    licensedcode (Nemotron Nano 2 §2.2.1: only code under a permissive licence is used). No text is scanned twice."""
+    from nemotron_assets.code.licences.rows import licence_parts
     from resources.home import cache_dir
 
     return licence_parts(files, recipe.code.licences, lake, cache_dir("scancode"), context.run_id)

@@ -1,4 +1,4 @@
-"""Licence checks: every file is decided, decisions follow from the recipe's list, and little is left for a person."""
+"""Checks of `code.licenses`: every file has a decision, the recipe allows it, and few files are left to a person."""
 
 import dagster as dg
 
@@ -11,7 +11,7 @@ from resources.lakehouse import Lakehouse
 
 @table_check(LICENSES, blocking=True)
 def every_file_has_a_licence_decision(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Every file of code.files has one decision, and no decision is about a file that is not there."""
+    """Every file of code.files has exactly one decision, and every decision is about a file of code.files."""
     import polars as pl
 
     files = lake.read(FILES).scan().select(file="id")
@@ -28,10 +28,10 @@ def every_file_has_a_licence_decision(lake: dg.ResourceParam[Lakehouse]) -> dg.A
 
 @table_check(LICENSES, blocking=True)
 def allowed_by_the_list(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
-    """What is allowed has evidence, and a licence that the recipe's list accepts when it is judged again."""
+    """Every allowed file has evidence, and its licence is accepted when it is compared with the recipe's list again."""
     import polars as pl
 
-    from nemotron_assets.code.licences.expressions import ALLOWED, judge
+    from nemotron_assets.code.terms.expressions import ALLOWED, judge
 
     rows = lake.read(LICENSES).scan().filter(pl.col("decision") == ALLOWED)
     bare = rows.filter(pl.col("license").is_null() | pl.col("evidence_path").is_null()).select(pl.len())
@@ -50,8 +50,8 @@ def allowed_by_the_list(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourcePa
 def little_is_left_to_review(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """The share of files that a person must look at stays under the recipe's limit. Shows the mix of licences, what was
-    decided by what, and the repositories with most undecided files."""
+    """The share of files that a person must look at is at most the recipe's `max_review_share`. Shows the number of
+    files per licence, per scope and evidence, and the repositories with the most undecided files."""
     import polars as pl
 
     from nemotron_assets.code.licences.report import decisions_table, licence_mix, undecided_table

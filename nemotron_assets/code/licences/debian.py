@@ -1,16 +1,16 @@
-"""`debian/copyright` by its stanzas: which licence holds for which files (copyright-format 1.0; REUSE's dep5 too).
+"""Parse debian/copyright: its stanzas say which files are under which licence (copyright-format 1.0, REUSE's dep5).
 
-Also turns Debian's short names of licences ("Expat", "GPL-2+ or Artistic") into SPDX expressions.
+Also translates Debian's short names of licences ("Expat", "GPL-2+ or Artistic") into SPDX expressions.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from nemotron_assets.code.licences.expressions import is_spdx, join_all, join_any, parse
+from nemotron_assets.code.terms.expressions import is_spdx, join_all, join_any, parse
 
 MAX_STANZAS = 2_000
 _FIELD = re.compile(r"^([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*)$")
@@ -36,48 +36,50 @@ _VERSIONED = re.compile(
 
 @dataclass(frozen=True)
 class Stanza:
-    """One stanza about files: patterns, the name of the licence, its text if given, lines of the file it stands in."""
+    """One stanza about files: `patterns` of paths, the `name` and `text` of the licence (either may be empty), and the
+    lines `start` to `end` of debian/copyright. `texts` are the licence texts of all stanzas by name in lower case."""
 
     patterns: tuple[str, ...]
     name: str
     text: str
     start: int
     end: int
-    texts: dict[str, str] = field(default_factory=dict, hash=False, repr=False)  # by name in lower case, of all stanzas
+    texts: dict[str, str] = field(default_factory=dict, hash=False, repr=False)
 
     def matches(self, path: str) -> bool:
+        """Whether the stanza is about the file at `path` (relative to the folder above debian/)."""
         return any(_glob(pattern).fullmatch(path) for pattern in self.patterns)
 
     @property
     def everything(self) -> bool:
-        """Whether it is about the whole repository."""
+        """Whether the stanza is about all files ("Files: *")."""
         return "*" in self.patterns or "./*" in self.patterns
 
 
 @functools.lru_cache(4_096)
 def _glob(pattern: str) -> re.Pattern[str]:
-    """`*` also matches slashes, as the format says; a folder stands for what is in it."""
+    """A pattern as a regular expression. `*` also matches slashes, as the format says; a folder matches its files."""
     pattern = pattern.removeprefix("./")
     pieces = {"*": ".*", "?": "."}
     text = re.sub(r"(?:\.\*){2,}", ".*", "".join(pieces.get(c, re.escape(c)) for c in pattern.replace("\\", "")))
     return re.compile(text + ("(?:/.*)?" if not pattern.endswith("*") else ""), re.DOTALL)
 
 
-def stanzas(text: str) -> list[Stanza] | None:
-    """The stanzas about files of a machine-readable copyright file; None for one in free form."""
-    sections = list(_sections(text))
-    header = next((fields for fields, _, _ in sections[:1]), {})
-    if not any("files" in fields for fields, _, _ in sections) or not (
+def parse_stanzas(text: str) -> list[Stanza] | None:
+    """The stanzas about files of a machine-readable copyright file; None for a file in free form."""
+    paragraphs = list(_paragraphs(text))
+    header = next((fields for fields, _, _ in paragraphs[:1]), {})
+    if not any("files" in fields for fields, _, _ in paragraphs) or not (
         {"format", "format-specification"} & set(header) or "files" in header
     ):
         return None
     texts = {}
-    for fields, _, _ in sections:
+    for fields, _, _ in paragraphs:
         name, _, body = fields.get("license", "").partition("\n")
         if body.strip():
             texts.setdefault(name.strip().lower(), body)
     found = []
-    for fields, start, end in sections[:MAX_STANZAS]:
+    for fields, start, end in paragraphs[:MAX_STANZAS]:
         if "files" not in fields:
             continue
         name, _, body = fields.get("license", "").partition("\n")
@@ -95,8 +97,8 @@ def stanzas(text: str) -> list[Stanza] | None:
     return found
 
 
-def _sections(text: str) -> Iterator[tuple[dict[str, str], int, int]]:
-    """Paragraphs as fields (names in lower case) with the lines they stand on."""
+def _paragraphs(text: str) -> Iterator[tuple[dict[str, str], int, int]]:
+    """The paragraphs of the file: fields by name in lower case, first line, last line."""
     fields: dict[str, str] = {}
     name, start, number = "", 1, 0
     for number, line in enumerate(text.splitlines(), 1):
@@ -119,19 +121,21 @@ def _sections(text: str) -> Iterator[tuple[dict[str, str], int, int]]:
         yield fields, start, number
 
 
-def of_file(found: list[Stanza], path: str) -> Stanza | None:
-    """The stanza a file falls under: the last one that matches it."""
-    return next((stanza for stanza in reversed(found) if stanza.matches(path)), None)
+def find_stanza(stanzas: Iterable[Stanza], path: str) -> Stanza | None:
+    """The stanza that holds for a file: the last that matches its path, as the format says."""
+    return next((stanza for stanza in reversed(list(stanzas)) if stanza.matches(path)), None)
 
 
-def expression(name: str, unknown: Callable[[str], str] = lambda name: "") -> str:
-    """The SPDX expression of Debian's name of a licence ("GPL-2+ or Artistic"); empty when it does not tell. What a
-    single name that is not in use everywhere means is asked from `unknown` (the file may have its text)."""
+def to_spdx(name: str, unknown: Callable[[str], str] = lambda name: "") -> str:
+    """The SPDX expression of a Debian licence name ("GPL-2+ or Artistic"); empty if the name is not known.
+
+    `unknown` is asked for the expression of a single name that only this file defines, perhaps by a text.
+    """
     name = " ".join(name.split())
     if not name or len(name) > 300:
         return ""
     if re.search(r"(?i)\sor\s", name) or re.search(r"(?i)(,|\s)and\s", name):
-        # "and" binds closer than "or", except behind a comma: "A or B, and C".
+        # "and" binds closer than "or", unless a comma stands before it: "A or B, and C" is (A or B) and C.
         for splitter, join in (
             (r"(?i),\s*and\s+", join_all),
             (r"(?i),?\s+or\s+", join_any),
@@ -139,7 +143,7 @@ def expression(name: str, unknown: Callable[[str], str] = lambda name: "") -> st
         ):
             pieces = re.split(splitter, name)
             if len(pieces) > 1:
-                parts = [expression(piece.strip(" ,"), unknown) for piece in pieces]
+                parts = [to_spdx(piece.strip(" ,"), unknown) for piece in pieces]
                 return join(parts) if all(parts) else ""
     lowered = name.lower()
     if lowered in _SPDX:
@@ -158,15 +162,15 @@ def expression(name: str, unknown: Callable[[str], str] = lambda name: "") -> st
     return str(tree) if tree is not None else unknown(name)
 
 
-#: How free-form files speak of the packaging, whose licence is not that of the files.
+#: Words about the packaging in a copyright file in free form. Its licence is not that of the packaged files.
 _PACKAGING = re.compile(
     r"(?i)\b(debian packag|packaging is|packaging files|files in debian/|debian/\*|this package was debianized)"
 )
 _POINTER = re.compile(r"(?i)/usr/share/common-licenses|on debian systems|on debian gnu")
 
 
-def free_form(text: str) -> str:
-    """The part of a free-form copyright file that is about the files, without the licence of the packaging."""
+def without_packaging(text: str) -> str:
+    """A copyright file in free form without the paragraphs about the licence of the packaging."""
     paragraphs, kept, skipping = re.split(r"\n[ \t]*\n", text), [], False
     for paragraph in paragraphs:
         if _PACKAGING.search(paragraph) and re.search(r"(?i)licen[sc]|gpl|copyright", paragraph):

@@ -1,158 +1,214 @@
-"""What the licence texts, manifests and notices of one folder say together."""
+"""Gather the facts about one folder that `folder_rules` combines: licence texts, manifests and debian/copyright."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import paths
-from nemotron_assets.code.licences.expressions import ALLOWED, category, join_all, judge, licences, statement
-from nemotron_assets.code.licences.grants import MENTION, PUBLIC_DOMAIN, Grant, all_evidence, families, first_doubt, kin
+from nemotron_assets.code.licences.grants import (
+    MENTION,
+    PUBLIC_DOMAIN,
+    Doubt,
+    Evidence,
+    Grant,
+    all_evidence,
+    families,
+    first_doubt,
+    without_version,
+)
+from nemotron_assets.code.terms import paths
+from nemotron_assets.code.terms.expressions import (
+    ALLOWED,
+    category,
+    drop_non_licences,
+    join_all,
+    judge,
+    licences,
+)
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences
 
-#: Score from which terms that are only nearly a licence's are that licence's, when a manifest names it.
+#: Score from which terms count as those of a licence that a manifest names, although words of them are missing.
 _CONFIRMED = 70
-#: Kinds of licences (ScanCode's) that parts of a work may be under without a doubt about the rest of it. Full copyleft
-#: terms are not among them: who puts the GPL's text behind another licence's may mean the whole work.
+#: Categories of licences that parts of a work may have without a doubt about the rest of the work. Copyleft is not one
+#: of them: an author who puts the GPL's text behind another licence may mean the whole work.
 _PERMISSIVE = frozenset({"Permissive", "Public Domain"})
 _OF_PARTS = _PERMISSIVE | {"Copyleft Limited"}
 
 
 @dataclass
 class Folder:
-    """What speaks for one folder."""
+    """What was found in one folder that speaks for all files in it."""
 
     texts: list[Grant] = field(default_factory=list)
-    bundled: list[Grant] = field(default_factory=list)  # texts of other people's licences, for parts
-    declared: list[Grant] = field(default_factory=list)  # manifests
-    general: list[Grant] = field(default_factory=list)  # debian/copyright about all files
-    choices: list[str] = field(default_factory=list)  # choices between licences that a README states
+    #: Licence texts of bundled works and of parts: LICENSES/other.txt, LICENSE-docs.
+    bundled: list[Grant] = field(default_factory=list)
+    #: Licences that manifests declare.
+    declared: list[Grant] = field(default_factory=list)
+    #: What debian/copyright says about all files.
+    general: list[Grant] = field(default_factory=list)
+    #: Choices between licences that the README states: "MIT OR GPL-2.0-only".
+    choices: list[str] = field(default_factory=list)
 
 
-def combine(folder: Folder, recipe: CodeLicences) -> Grant | None:
-    """What the texts, manifests and debian/copyright of one folder say together."""
-    own = _terms(folder.texts) or folder.bundled
-    bundled = folder.bundled if folder.texts else []
-    read = [grant for grant in own if grant.expression]
-    unread = [grant for grant in own if not grant.expression]
-    named = [grant for grant in [*folder.declared, *folder.general] if grant.expression]
-    said = [statement(grant.expression) for grant in named]
-    if not read and not unread:
-        if not named:
-            rest = [*folder.declared, *folder.general]
-            return rest[0] if rest else None
-        if not folder.general and not recipe.manifests_decide:
-            return Grant(join_all(said), all_evidence(named), "only a manifest names the licence")
-        return Grant(join_all(said), all_evidence(named), first_doubt(named))
-    evidence = all_evidence([*read, *unread, *bundled, *named])
-    if unread and not read:
-        return Grant(join_all(said), evidence, first_doubt(unread))
-    readable = [grant for grant in bundled if grant.expression]
-    expression, doubt = join_all(grant.expression for grant in [*read, *readable]), first_doubt([*read, *unread])
-    doubt = doubt or first_doubt(readable)
-    # A manifest that names the licences of the texts says how they go together: "MIT OR Apache-2.0".
-    stated = [grant.expression for grant in read if " OR " in grant.expression and not grant.doubt]
-    chooses = next(
-        (e for e in [*said, *stated, *folder.choices] if " OR " in e and _of_the_choice(expression, read, e)), ""
-    )
-    if chooses and not any(_contradicts(e, chooses, recipe) for e in said):
-        return Grant(chooses, evidence, doubt)
-    if (doubt or judge(expression, recipe).decision != ALLOWED) and not unread:
-        main = _main_licence(read, bundled, named, recipe)
-        if main is not None:
-            return replace(main, evidence=evidence)
-    claimed = ""
-    if judge(expression, recipe).decision == ALLOWED:
-        against = [g for g in named if judge(g.expression, recipe).decision != ALLOWED]
-        against = [g for g in against if not set(licences(g.expression)) <= PUBLIC_DOMAIN]
-        if against:
-            other = against[0]
-            doubt = doubt or f"{other.evidence[0].path} says {other.expression}, the licence text {expression}"
-            claimed = other.expression
-    return Grant(expression, evidence, doubt, claimed=claimed, main=read[0].main if len(read) == 1 else "")
+@dataclass(frozen=True)
+class FolderCase:
+    """The facts about one folder that the rules look at."""
+
+    folder: Folder
+    recipe: CodeLicences
+
+    @cached_property
+    def texts(self) -> list[Grant]:
+        """The licence texts of the folder itself; if it has none, those of bundled works."""
+        return _without_mentions(self.folder.texts) or self.folder.bundled
+
+    @cached_property
+    def bundled(self) -> list[Grant]:
+        """The licence texts of bundled works beside those of the folder itself."""
+        return self.folder.bundled if self.folder.texts else []
+
+    @cached_property
+    def known(self) -> list[Grant]:
+        return [grant for grant in self.texts if grant.expression]
+
+    @cached_property
+    def unknown(self) -> list[Grant]:
+        return [grant for grant in self.texts if not grant.expression]
+
+    @cached_property
+    def declared(self) -> list[Grant]:
+        """The known licences that manifests and debian/copyright declare."""
+        return [grant for grant in [*self.folder.declared, *self.folder.general] if grant.expression]
+
+    @cached_property
+    def declared_expressions(self) -> list[str]:
+        return [drop_non_licences(grant.expression) for grant in self.declared]
+
+    @cached_property
+    def evidence(self) -> tuple[Evidence, ...]:
+        return all_evidence([*self.known, *self.unknown, *self.bundled, *self.declared])
+
+    @cached_property
+    def expression(self) -> str:
+        """The licences of all texts together."""
+        bundled = [grant for grant in self.bundled if grant.expression]
+        return join_all(grant.expression for grant in [*self.known, *bundled])
+
+    @cached_property
+    def doubt(self) -> Doubt | None:
+        """The first doubt about a text."""
+        bundled = [grant for grant in self.bundled if grant.expression]
+        return first_doubt([*self.known, *self.unknown]) or first_doubt(bundled)
+
+    @cached_property
+    def accepted(self) -> bool:
+        """Whether the recipe accepts the licences of all texts together."""
+        return judge(self.expression, self.recipe).decision == ALLOWED
+
+    @cached_property
+    def choice(self) -> str:
+        """The choice whose sides are the licences of the texts, as a manifest, a text or the README states it; empty if
+        nothing states one."""
+        in_texts = [grant.expression for grant in self.known if " OR " in grant.expression and not grant.doubt]
+        stated = [*self.declared_expressions, *in_texts, *self.folder.choices]
+        choices = (one for one in stated if " OR " in one and _offers(one, self.expression, self.known))
+        return next(choices, "")
+
+    @cached_property
+    def opposing(self) -> Grant | None:
+        """A declared licence that is not accepted, though the texts are. "Public domain" opposes nothing."""
+        opposing = [one for one in self.declared if judge(one.expression, self.recipe).decision != ALLOWED]
+        opposing = [one for one in opposing if not set(licences(one.expression)) <= PUBLIC_DOMAIN]
+        return opposing[0] if opposing and self.accepted else None
+
+    @cached_property
+    def main_licence(self) -> Grant | None:
+        """The licence of the work, if the texts also have those of bundled parts; None if all of them may apply to all.
+
+        A manifest must name it, every text must begin with its terms, and parts must be allowed to have the other
+        licences. Without a manifest the text itself must announce the parts, and their licences must be permissive.
+        """
+        if not self.recipe.bundled_in_texts or first_doubt(self.declared):
+            return None
+        main, categories = join_all(self.declared_expressions), _OF_PARTS
+        if not self.declared:
+            main, categories = (self.known[0].first_terms if self.known else ""), _PERMISSIVE
+            announced = all(grant.announces_parts for grant in self.known)
+            if not main or any(grant.doubt for grant in self.bundled) or not announced:
+                return None
+        if judge(main, self.recipe).decision != ALLOWED:
+            return None
+        others = [grant for grant in self.known if not _begins_with(grant, main)]
+        if others and (len(others) == len(self.known) or not all(map(_is_of_a_named_part, others))):
+            return None
+        texts = [grant for grant in [*self.known, *self.bundled] if grant not in others]
+        parts = [found for grant in texts for found in grant.licences_found if not _same_licence(found[0], main)]
+        if not all(_may_be_of_a_part(expression, length, categories) for expression, length in parts):
+            return None
+        own_words = "\n".join(grant.own_words for grant in [*self.known, *self.bundled]) if parts else ""
+        return Grant(main, self.evidence, own_words=own_words)
+
+    def grant_of_declarations(self) -> Grant:
+        return Grant(join_all(self.declared_expressions), all_evidence(self.declared), first_doubt(self.declared))
+
+    def grant_of_texts(self) -> Grant:
+        first_terms = self.known[0].first_terms if len(self.known) == 1 else ""
+        return Grant(self.expression, self.evidence, self.doubt, first_terms=first_terms)
 
 
-def _terms(read: list[Grant]) -> list[Grant]:
-    """Licence texts without those that only mention, nearly, the licence whose terms are another's: COPYRIGHT beside
-    LICENSE."""
-    stated = {name for grant in read if grant.main and not grant.doubt for name in families(grant.main)}
+def _without_mentions(texts: list[Grant]) -> list[Grant]:
+    """Licence texts without those that only mention a licence whose terms another text has: a COPYRIGHT that says
+    "released under the BSD license, see LICENSE"."""
+    stated = {name for grant in texts if grant.first_terms and not grant.doubt for name in families(grant.first_terms)}
 
-    def mentions(grant: Grant) -> bool:
-        short = all(length <= MENTION for _, length in grant.found)
-        return grant.faint and short and families(grant.expression) <= stated
+    def only_mentions(grant: Grant) -> bool:
+        short = all(length <= MENTION for _, length in grant.licences_found)
+        weak = grant.doubt is not None and grant.doubt.weak_match
+        return weak and short and families(grant.expression) <= stated
 
-    return [grant for grant in read if not mentions(grant)]
-
-
-def _contradicts(declared: str, choice: str, recipe: CodeLicences) -> bool:
-    """Whether a manifest does not leave a choice that a text leaves. A list of both sides, as classifiers are, does."""
-    names = set(licences(declared))
-    return judge(declared, recipe).decision != ALLOWED and not (
-        len(names) > 1 and {kin(name) for name in names} <= {kin(name) for name in licences(choice)}
-    )
+    return [grant for grant in texts if not only_mentions(grant)]
 
 
-def _of_the_choice(expression: str, read: list[Grant], choice: str) -> bool:
-    """Whether licence texts are those of a choice. A mention may get the version wrong, terms may not."""
+def _offers(choice: str, expression: str, texts: list[Grant]) -> bool:
+    """Whether a choice offers all licences of the texts. A mention may get the version wrong, terms may not."""
     offered = families(choice)
     if families(expression) <= offered:
         return True
-    terms = {name for grant in read for said, length in grant.found if length > MENTION for name in families(said)}
-    return bool(terms) and terms <= offered and {kin(name) for name in families(expression)} <= set(map(kin, offered))
+    terms = {
+        name for grant in texts for said, length in grant.licences_found if length > MENTION for name in families(said)
+    }
+    named = {without_version(name) for name in families(expression)}
+    return bool(terms) and terms <= offered and named <= {without_version(name) for name in offered}
 
 
-def _main_licence(read: list[Grant], bundled: list[Grant], named: list[Grant], recipe: CodeLicences) -> Grant | None:
-    """The licence of the work itself, where the licence text also has those of what is bundled with it: the manifests
-    name it, every text begins with its terms, and what follows are licences that parts may have. Without a manifest the
-    text itself must speak of parts, and their licences be permissive. None elsewhere."""
-    if not recipe.bundled_in_texts or first_doubt(named):
-        return None
-    declared = join_all(statement(grant.expression) for grant in named)
-    kinds = _OF_PARTS
-    if not named:
-        declared = read[0].main if read else ""
-        kinds = _PERMISSIVE
-        if not declared or any(grant.doubt for grant in bundled) or not all(g.lists for g in read):
-            return None
-    if judge(declared, recipe).decision != ALLOWED:
-        return None
-    others = [grant for grant in read if not _confirms(grant, declared)]
-    if others and (len(others) == len(read) or not all(map(_of_a_named_part, others))):
-        return None
-    parts = [
-        found
-        for grant in [*read, *bundled]
-        for found in (() if grant in others else grant.found)
-        if not _same(found[0], declared)
-    ]
-    if not all(_of_a_part(expression, length, kinds) for expression, length in parts):
-        return None
-    return Grant(declared, (), about="\n".join(grant.about for grant in [*read, *bundled]) if parts else "")
+def _begins_with(text: Grant, declared: str) -> bool:
+    """Whether a licence text begins with the terms of a declared licence, of which some words may be missing."""
+    if not _same_licence(text.first_terms, declared):
+        return False
+    return not text.doubt or (text.doubt.weak_match and text.first_terms_score >= _CONFIRMED)
 
 
-def _confirms(grant: Grant, declared: str) -> bool:
-    """Whether a licence text begins with what a manifest declares; nearly its terms will do."""
-    return _same(grant.main, declared) and (not grant.doubt or (grant.faint and grant.near >= _CONFIRMED))
+def _is_of_a_named_part(text: Grant) -> bool:
+    """Whether the name of a text names its licence, and the licence is permissive or one of fonts: OFL-License.txt."""
+    if text.doubt or not paths.names_a_licence(text.evidence[0].path):
+        return False
+    fonts = text.first_terms.startswith(("OFL-", "Ubuntu-font-"))
+    return fonts or all(_may_be_of_a_part(said, length, _PERMISSIVE) for said, length in text.licences_found)
 
 
-def _of_a_named_part(grant: Grant) -> bool:
-    """Whether a text beside that of the work is called after its licence, a permissive one or one of fonts:
-    OFL-License.txt."""
-    fonts = grant.main.startswith(("OFL-", "Ubuntu-font-"))
-    named = paths.names_a_licence(grant.evidence[0].path) and not grant.doubt
-    return named and (fonts or all(_of_a_part(said, length, _PERMISSIVE) for said, length in grant.found))
-
-
-def _same(main: str, declared: str) -> bool:
-    """Whether a manifest names the licence that a text has. "BSD" of a classifier leaves open which of two it is, and
-    the PSF's licence is the last of those that Python's text has."""
+def _same_licence(terms: str, declared: str) -> bool:
+    """Whether a declared licence is the licence of some terms. The classifier "BSD License" stands for either BSD
+    licence, and PSF-2.0 for Python's licence, whose last part it is."""
     names = {"Python-2.0": "PSF-2.0", "Python-2.0.1": "PSF-2.0", "BSD-2-Clause": "BSD-3-Clause"}
-    mine, theirs = ({names.get(name, name) for name in families(e)} for e in (main, declared))
-    return bool(mine) and mine <= theirs
+    of_terms, of_declared = ({names.get(name, name) for name in families(e)} for e in (terms, declared))
+    return bool(of_terms) and of_terms <= of_declared
 
 
-def _of_a_part(expression: str, length: int, accepted: frozenset[str]) -> bool:
-    kinds = {category(name) for name in licences(expression)}
-    return kinds <= accepted or (accepted == _OF_PARTS and kinds <= {*accepted, "Copyleft"} and length <= MENTION)
+def _may_be_of_a_part(expression: str, length: int, categories: frozenset[str]) -> bool:
+    """Whether a licence found in a text may be that of a part: its category is one of `categories`, or, beside a
+    manifest, it is a mention of a copyleft licence."""
+    found = {category(name) for name in licences(expression)}
+    return found <= categories or (categories == _OF_PARTS and found <= {*categories, "Copyleft"} and length <= MENTION)

@@ -1,6 +1,6 @@
-"""The licence library as a function from a text to findings: one process with ScanCode's index, started when needed.
+"""Ask the licence library (ScanCode) about a text. Its index lives in one process of its own, started when needed.
 
-Findings are remembered by the hash of the text, so that a header that a thousand files share is examined once.
+Answers are cached by the hash of the text: a header that a thousand files share is scanned once.
 """
 
 from __future__ import annotations
@@ -21,42 +21,55 @@ from nemotron_assets.table.ids import content_hash
 
 PROGRAM = Path(__file__).with_name("_scancode.py")
 START_S = 300.0
-#: Changes when what is kept of the library's answer does, so that older answers are not taken for new ones.
+#: Version of the answers' format. A new version makes stored answers of older versions unused.
 ANSWERS = 3
 
 
 def library_version() -> str:
-    """What findings depend on beside the text."""
+    """The version of the library and of the answers' format: an answer depends on it and on the text alone."""
     return f"scancode-toolkit-mini {version('scancode-toolkit-mini')}, answers {ANSWERS}"
 
 
 class LibraryDied(RuntimeError):
-    """The process ended or did not answer in time; the text it had is the likely cause."""
+    """The library's process ended or did not answer in time, probably because of the text that it was scanning."""
 
 
 @dataclass
 class Scan:
-    """What the library says about one text. `findings` are detections: expression and the matches it rests on;
-    `beside` is what no match takes in of the lines (from 1) that a match touches; `problem` is empty, or says why there
-    is no complete answer (then nothing may be allowed because of it)."""
+    """The library's answer about one text.
+
+    `findings` are detections: an expression and the matches it was made from (see `_scancode.findings`). `beside` has,
+    for each line (from 1) on which a match has words, the other words of that line. `problem` says why the answer is
+    incomplete, and is empty if it is complete; an incomplete answer allows nothing.
+    """
 
     findings: list[dict[str, Any]] = field(default_factory=list)
     problem: str = ""
     beside: dict[int, str] = field(default_factory=dict)
 
     def rest(self, text: str) -> str:
-        """The text without what the library has recognised, line by line."""
+        """The text without the words that the library has recognised, line by line."""
         lines = text.splitlines()
         for number, words in self.beside.items():
             lines[number - 1 : number] = [words]
         return "\n".join(lines)
 
 
-class Library:
-    """The process with the index. Use as `with Library(...) as library: library.scan(text)`.
+#: A function that asks the library about a text.
+Scanner = Callable[[str], Scan]
 
-    `folder` is where ScanCode may keep files; `seconds` the time one text may take, `memory_mb` the address space of
-    the process; `known` and `learned` are a cache: hash of a text -> scan, and what to do with a new one.
+
+def text_key(text: str) -> str:
+    """The hash of a text under which its answer is cached (xxh3-128 hex)."""
+    return content_hash(text.encode("utf-8", "surrogatepass"))
+
+
+class Library:
+    """The process with ScanCode's index. Use it as `with Library(...) as library: library.scan(text)`.
+
+    `folder` is where ScanCode may keep files, `seconds` the time limit for one text, `memory_mb` the limit of the
+    process's address space in MiB. `known` is the cache {hash of a text: answer}; `learned` is called with each new
+    answer.
     """
 
     def __init__(
@@ -80,7 +93,7 @@ class Library:
         self.close()
 
     def close(self) -> None:
-        """End the process, if there is one."""
+        """Kill the process if it runs."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -89,8 +102,9 @@ class Library:
             process.stdout.close()
 
     def scan(self, text: str) -> Scan:
-        """What the library says about a text, from the cache or by asking. Never raises because of the text."""
-        key = content_hash(text.encode("utf-8", "surrogatepass"))
+        """The answer about a text, from the cache or from the process. No text raises an error: a text that ends the
+        process gets an answer with a `problem`."""
+        key = text_key(text)
         if key not in self.known:
             self.examined += 1
             scan = self._examine(text)
@@ -117,7 +131,7 @@ class Library:
             self._process.stdin.flush()
         except BrokenPipeError:
             raise LibraryDied("the licence library ended") from None
-        # The library looks at its clock between steps only; a text that it never comes back from ends it.
+        # The library checks its deadline only between steps. A text that keeps it busy for too long ends the process.
         return self._answer(3 * request["seconds"] + 10)
 
     def _start(self) -> None:
@@ -136,8 +150,9 @@ class Library:
         except LibraryDied as error:
             self.close()
             raise RuntimeError(
-                f"the licence library did not start ({error}): it needs {self.memory_mb} MB of address space "
-                "(code.licences.memory_mb) and the package scancode-toolkit-mini with what requirements/ lists"
+                f"the licence library did not start ({error}). It may use {self.memory_mb} MiB of address space: raise "
+                "code.licences.memory_mb in the recipe if that is too little. It also needs the package "
+                "scancode-toolkit-mini and the other packages in requirements/: run make to install them"
             ) from None
 
     def _answer(self, seconds: float) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""What package manifests say about the licence. Their text is read, never executed; broken ones say nothing.
+"""Read the licence field of package manifests (package.json, setup.py, DESCRIPTION ...). Manifests are never executed.
 
-The answer is an SPDX expression where the manifest has one, else the words it uses, which the library then reads.
+The answer is an SPDX expression, or the words of the field if they are not one; the licence library then reads them. A
+manifest that cannot be parsed counts as one without a licence.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nemotron_assets.code.licences.debian import expression as by_short_name
-from nemotron_assets.code.licences.expressions import is_spdx, join_all, join_any, parse
+from nemotron_assets.code.licences.debian import to_spdx as debian_name_to_spdx
+from nemotron_assets.code.terms.expressions import is_spdx, join_all, join_any, parse
 
 MAX_CHARACTERS = 400_000
-#: Manifests that hold nothing but data: what they say of licences is what they declare. Others may have a header.
+#: Kinds of manifests that are only data. The other kinds are programs, and may have a licence header of their own.
 ONLY_DATA = frozenset({
     "npm", "composer", "cargo", "pyproject", "setup.cfg", "pkg-info", "cran", "pom", "cpan", "cpan-yaml", "hpack",
     "cabal", "nuspec", "reuse",
@@ -25,8 +26,10 @@ ONLY_DATA = frozenset({
 
 @dataclass(frozen=True)
 class Declared:
-    """What a manifest declares: `expression` in SPDX ids, or `words` to be read; `line` (from 1) it stands on.
-    `closed` is set where the manifest says that there is no licence for anybody (npm's UNLICENSED)."""
+    """The licence that a manifest declares: an SPDX `expression`, or the `words` of the field; `line` is where, from 1.
+
+    `closed` is set if the manifest says that nobody has a licence (npm's "UNLICENSED").
+    """
 
     expression: str = ""
     words: str = ""
@@ -35,7 +38,7 @@ class Declared:
 
 
 def read(kind: str, text: str) -> Declared | None:
-    """What a manifest of a kind (see `paths.manifest_kind`) declares; None when it says nothing about a licence."""
+    """What a manifest declares; None if it names no licence. `kind` is that of `paths.manifest_kind`."""
     text = text[:MAX_CHARACTERS]
     try:
         found = _READERS[kind](text) if kind in _READERS else None
@@ -43,16 +46,16 @@ def read(kind: str, text: str) -> Declared | None:
         return None
     if not found:
         return None
-    return _declared(found, _line(text))
+    return _declared(found, _licence_line(text))
 
 
-def _line(text: str) -> int:
+def _licence_line(text: str) -> int:
     match = re.search(r"(?i)licen[sc]e", text)
     return text.count("\n", 0, match.start()) + 1 if match else 1
 
 
 def _declared(value: str | tuple[str, ...], line: int) -> Declared | None:
-    """From one name or expression, or several that leave the choice."""
+    """What the value of a licence field declares. Several names leave the choice between them."""
     names = (value,) if isinstance(value, str) else value
     names = tuple(" ".join(str(name).split()) for name in names)
     if any(name.upper() in ("UNLICENSED", "PROPRIETARY", "NONE", "ALL RIGHTS RESERVED") for name in names):
@@ -71,14 +74,14 @@ def _declared(value: str | tuple[str, ...], line: int) -> Declared | None:
 
 
 def _spdx(name: str) -> str:
-    """A name or expression in SPDX ids; empty when it is none. "A/B" is Cargo's old way to write OR."""
+    """A licence name or expression as SPDX; empty if it is not known. Cargo's old form "MIT/Apache-2.0" means OR."""
     if len(name) > 1_000:
         return ""
     candidate = re.sub(r"\s*/\s*", " OR ", name) if re.fullmatch(r"[\w.+-]+(\s*/\s*[\w.+-]+)+", name) else name
     if is_spdx(candidate):
         return str(parse(candidate))
     spelled = _CLASSIFIERS.get(name) or _SPELLED.get(re.sub(r"[^a-z0-9]+", "", name.lower()))
-    return spelled or by_short_name(name)
+    return spelled or debian_name_to_spdx(name)
 
 
 #: Names that manifests use, without spaces and signs; "BSD" and "GPL" alone name no version.
@@ -116,7 +119,8 @@ _CLASSIFIERS = {
 
 
 def _classifiers(text: str) -> tuple[str, ...]:
-    """SPDX ids of Python's licence classifiers. Two leave the version open and are read as ScanCode reads them."""
+    """The SPDX ids of Python's licence classifiers. "BSD License" and "Apache Software License" name no version and are
+    read as ScanCode reads them."""
     names = re.findall(r"License :: (?:OSI Approved :: )?([^\"'\n\r\]]+?)\s*(?=[\"'\n\r\]]|$)", text)
     return tuple(dict.fromkeys(filter(None, (_CLASSIFIERS.get(name.strip(), "") for name in names))))
 
@@ -179,7 +183,7 @@ def _pkg_info(text: str):
 
 
 def _cran(text: str):
-    """R's DESCRIPTION: "GPL (>= 2) | MIT + file LICENSE"."""
+    """The licence field of R's DESCRIPTION: "GPL (>= 2) | MIT + file LICENSE"."""
     if not re.search(r"(?m)^Package:", text):
         return None
     match = re.search(r"(?m)^License:[ \t]*(.+(?:\n[ \t]+.+)*)", text)
@@ -195,7 +199,7 @@ def _cran(text: str):
         plus = re.fullmatch(r"(A?L?GPL) ?\((>=|==) ?([0-9.]+)\)", choice)
         name = f"{plus[1]}-{plus[3]}{'+' if plus[2] == '>=' else ''}" if plus else names.get(choice, choice)
         if name and not name.startswith("file "):
-            found.append(by_short_name(name) or name)
+            found.append(debian_name_to_spdx(name) or name)
     return tuple(found)
 
 
@@ -273,8 +277,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
 }  # fmt: skip
 
 
-def reuse(text: str) -> list[tuple[tuple[str, ...], str, bool]]:
-    """Annotations of a REUSE.toml: path patterns, expression, and whether it overrides what files say."""
+def read_reuse(text: str) -> list[tuple[tuple[str, ...], str, bool]]:
+    """The annotations of a REUSE.toml: path patterns, SPDX expression, and whether it overrides the files' headers."""
     try:
         annotations = tomllib.loads(text[:MAX_CHARACTERS]).get("annotations", [])
         found = []

@@ -1,4 +1,4 @@
-"""What licence decisions look like from afar: the mix of licences, what decided, what is left to a person."""
+"""Summaries of licence decisions for the check's metadata: files per licence, per scope, and files left to a person."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import polars as pl
 
 
 def licence_mix(rows: pl.LazyFrame, most: int = 20) -> dict[str, int]:
-    """Files per licence with its decision, the most frequent first; the rest is summed up."""
+    """{"MIT (allowed)": number of files}, the `most` frequent licences first and all other licences together."""
     name = pl.col("license").fill_null("none found") + pl.lit(" (") + pl.col("decision") + pl.lit(")")
     counts = rows.group_by(name=name).len().collect(engine="streaming").sort("len", "name", descending=[True, False])
     mix = dict(counts.head(most).iter_rows())
@@ -16,7 +16,7 @@ def licence_mix(rows: pl.LazyFrame, most: int = 20) -> dict[str, int]:
 
 
 def decisions_table(rows: pl.LazyFrame) -> str:
-    """A Markdown table: files per scope and kind of evidence, for each decision."""
+    """A Markdown table of the number of files per scope, kind of evidence and decision."""
     counts = (
         rows.group_by("scope", kind=pl.col("evidence_kind").fill_null("-"))
         .agg(*((pl.col("decision") == name).sum().alias(name) for name in ("allowed", "rejected", "review")))
@@ -28,7 +28,7 @@ def decisions_table(rows: pl.LazyFrame) -> str:
 
 
 def undecided_table(rows: pl.LazyFrame, most: int = 30) -> str:
-    """A Markdown table: what a person must look at, by repository and reason, the most files first."""
+    """A Markdown table of the files that a person must look at, by repository and reason, the most files first."""
     counts = (
         rows.filter(pl.col("decision") == "review")
         .group_by("repo", "why")

@@ -1,106 +1,135 @@
-"""What a repository says about licences beside the headers of its files: licence texts, manifests, debian/copyright,
-REUSE, READMEs.
+"""Survey a repository: read its licence texts, manifests, debian/copyright, REUSE.toml and READMEs.
+
+The result says which licence holds for each folder, and for files that one of them names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import debian, manifests, paths, texts, wording
-from nemotron_assets.code.licences.expressions import ALLOWED, REJECTED, judge, licences
-from nemotron_assets.code.licences.folders import Folder, combine
-from nemotron_assets.code.licences.grants import Evidence, Grant, chosen, families, granted, kin, licence_file
-from nemotron_assets.code.licences.library import Scan
+from nemotron_assets.code.licences import debian, declarations, readmes, wording
+from nemotron_assets.code.licences.declarations import Annotation
+from nemotron_assets.code.licences.excerpts import Excerpt
+from nemotron_assets.code.licences.folder_rules import combine
+from nemotron_assets.code.licences.folders import Folder
+from nemotron_assets.code.licences.grants import Doubt, DoubtKind, Grant
+from nemotron_assets.code.licences.library import Scanner
+from nemotron_assets.code.licences.licence_texts import read_licence_text
+from nemotron_assets.code.terms import paths
+from nemotron_assets.code.terms.expressions import REJECTED, judge, licences
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences
 
 
-@dataclass(frozen=True)
-class Excerpt:
-    """What is needed of one file: `pieces` (with lines before them) are examined for a header of its own, `whole` is
-    set for files that speak for others (licence texts, manifests, READMEs)."""
-
-    id: str
-    path: str
-    pieces: tuple[tuple[str, int], ...] = ()
-    whole: str | None = None
-
-
 @dataclass
 class Repository:
-    """What a repository says about licences beside the headers of its files."""
+    """What a repository says about licences, apart from the headers of its files. Folders are paths, "" is the root."""
 
+    #: {folder: the grant for all files in it that no nearer folder has a grant for}
     folders: dict[str, Grant] = field(default_factory=dict)
-    stanzas: list[tuple[str, list[debian.Stanza]]] = field(default_factory=list)  # path of the file, its stanzas
-    named: list[tuple[str, str, bool, Grant]] = field(default_factory=list)  # REUSE: folder, pattern, override, grant
-    weak: Grant | None = None  # what only a README says
-    others: dict[str, Grant] = field(default_factory=dict)  # licence texts that are not those of the files, by path
-    parts: dict[str, frozenset[str]] = field(default_factory=dict)  # folder -> paths that its licence text excepts
+    #: (folder, {stanza: its grant}) for each debian/copyright with stanzas
+    stanzas: list[tuple[str, dict[debian.Stanza, Grant]]] = field(default_factory=list)
+    #: annotations of REUSE.toml
+    annotations: list[Annotation] = field(default_factory=list)
+    #: the licence that only the README at the root names
+    readme: Grant | None = None
+    #: {path: grant} of licence texts that are those of a part, or have another licence than the accepted one
+    part_texts: dict[str, Grant] = field(default_factory=dict)
+    #: {folder: paths that its licence text names among parts under other licences}, in lower case
+    named_parts: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
-def survey(files: list[Excerpt], scan: Callable[[str], Scan], recipe: CodeLicences) -> Repository:
-    """Read licence texts, manifests, debian/copyright, REUSE and READMEs."""
-    repository, folders = Repository(), {}
-    readmes: dict[str, Excerpt] = {}
+def survey(files: list[Excerpt], scan: Scanner, recipe: CodeLicences) -> Repository:
+    """Read everything in a repository that speaks for other files; `scan` asks the licence library about a text."""
+    reading = _Reading(scan, recipe)
     for file in files:
-        if file.whole is None:
-            continue
-        where = paths.scope(file.path)
-        folder = folders.setdefault(where, Folder())
-        if paths.is_debian(file.path):
-            _read_debian(file, where, folder, repository, scan, recipe)
-        elif paths.is_licence(file.path):
-            bundled = paths.is_bundled_licence(file.path)
-            named = paths.is_plain_licence(file.path)
-            grant = licence_file(file.path, file.whole, scan, recipe, named=named or bundled)
-            if grant is not None and (bundled or _of_another(grant, recipe)):
-                repository.others[file.path] = grant
-            if grant is not None and (grant.expression or (named and not paths.in_docs(file.path))):
-                for part in paths.part_folders(file.path):
-                    folders.setdefault(part, Folder()).texts.append(grant)
-                (folder.bundled if bundled else folder.texts).append(grant)
-        elif kind := paths.manifest_kind(file.path):
-            if kind == "reuse":
-                _read_reuse(file, where, repository)
-            elif grant := _manifest(kind, file, scan, recipe):
-                folder.declared.append(grant)
-        elif paths.is_readme(file.path) and (where not in readmes or len(file.path) < len(readmes[where].path)):
-            readmes[where] = file
-    _leave_out_pages(folders)
-    for where, file in readmes.items():
-        folders[where].choices = _choices(file, scan, recipe)
+        if file.whole is not None:
+            reading.read(file)
+    repository, folders = reading.repository, reading.folders
+    _drop_pages_about_the_licence(folders)
+    for where, file in reading.readmes.items():
+        folders[where].choices = readmes.find_choices(file, scan, recipe)
     for where, folder in sorted(folders.items()):
         grant = combine(folder, recipe)
-        if grant is None or (where and _repeats_a_choice(grant, repository.folders.get(""))):
+        if grant is None or (where and _has_both_sides(grant, repository.folders.get(""))):
             continue
         repository.folders[where] = grant
-        if grant.about:
-            repository.parts[where] = wording.named_files(grant.about)
-    for where, grant in list(repository.folders.items()):
-        if (package := paths.installed(where)) is not None:
-            for place in (package, f"{package}.py") if package else ("",):
-                repository.folders.setdefault(place, grant)
-    for where in sorted(readmes):
-        _weigh_readme(where, readmes[where], repository, scan, recipe)
+        if grant.own_words:
+            repository.named_parts[where] = wording.find_paths(grant.own_words)
+    _add_installed_packages(repository)
+    for where in sorted(reading.readmes):
+        _add_readme(where, reading.readmes[where], repository, scan, recipe)
     return repository
 
 
-def _of_another(grant: Grant, recipe: CodeLicences) -> bool:
-    """Whether a licence text has no accepted licence's terms: the GPL's beside those of the licence that is chosen."""
-    return judge(grant.main, recipe).decision == REJECTED and " OR " not in grant.expression
+class _Reading:
+    """Reads the files of one repository, in any order, and sorts what they say by folder."""
+
+    def __init__(self, scan: Scanner, recipe: CodeLicences) -> None:
+        self.scan, self.recipe = scan, recipe
+        self.repository = Repository()
+        self.folders: dict[str, Folder] = {}
+        self.readmes: dict[str, Excerpt] = {}
+
+    def read(self, file: Excerpt) -> None:
+        where = paths.scope(file.path)
+        folder = self.folders.setdefault(where, Folder())
+        if paths.is_debian(file.path):
+            self._read_debian(file, where, folder)
+        elif paths.is_licence(file.path):
+            self._read_licence_text(file, folder)
+        elif kind := paths.manifest_kind(file.path):
+            if kind == "reuse":
+                self.repository.annotations += declarations.read_annotations(file, where)
+            elif grant := declarations.read_manifest(kind, file, self.scan, self.recipe):
+                folder.declared.append(grant)
+        elif paths.is_readme(file.path):
+            # Of several READMEs in a folder the one with the shortest name counts: README before README.de.
+            self.readmes[where] = min(self.readmes.get(where, file), file, key=lambda readme: len(readme.path))
+
+    def _read_licence_text(self, file: Excerpt, folder: Folder) -> None:
+        bundled, plain = paths.is_bundled_licence(file.path), paths.is_plain_licence(file.path)
+        grant = read_licence_text(file.path, file.whole, self.scan, self.recipe, must_be_known=plain or bundled)
+        if grant is None:
+            return
+        if bundled or _of_another_licence(grant, self.recipe):
+            self.repository.part_texts[file.path] = grant
+        if grant.expression or (plain and not paths.in_docs(file.path)):
+            for part in paths.part_folders(file.path):
+                self.folders.setdefault(part, Folder()).texts.append(grant)
+            (folder.bundled if bundled else folder.texts).append(grant)
+
+    def _read_debian(self, file: Excerpt, where: str, folder: Folder) -> None:
+        stanzas = debian.parse_stanzas(file.whole or "")
+        if stanzas is None:
+            grant = declarations.read_free_form(file, self.scan, self.recipe)
+            if grant.expression:
+                folder.general.append(grant)
+            return
+        grants = {one: declarations.read_stanza(file.path, one, self.scan, self.recipe) for one in stanzas}
+        self.repository.stanzas.append((where, grants))
+        for stanza, grant in grants.items():
+            if stanza.everything:
+                folder.general = [grant]
 
 
-def _repeats_a_choice(grant: Grant, root: Grant | None) -> bool:
-    """Whether a folder's text says "under A and B" where the repository leaves the choice between A and B."""
+def _of_another_licence(grant: Grant, recipe: CodeLicences) -> bool:
+    """Whether a licence text begins with a licence that is not accepted, and leaves no choice: COPYING with the GPL
+    beside the LICENSE that a program chose."""
+    return judge(grant.first_terms, recipe).decision == REJECTED and " OR " not in grant.expression
+
+
+def _has_both_sides(grant: Grant, root: Grant | None) -> bool:
+    """Whether a folder only has the texts of both sides of the choice that the repository leaves."""
     same = root is not None and set(licences(grant.expression)) == set(licences(root.expression))
     return same and not grant.doubt and " OR " in root.expression
 
 
-def _leave_out_pages(folders: dict[str, Folder]) -> None:
-    """A page of the manual about the repository's licence is not the licence of the manual's folder."""
+def _drop_pages_about_the_licence(folders: dict[str, Folder]) -> None:
+    """Drop licence texts in folders of documentation that only repeat licences of the root: docs/license.rst is a page
+    of the manual, not the licence of the manual."""
     root = {name for grant in folders.get("", Folder()).texts for name in licences(grant.expression)}
     if root:
         for where, folder in folders.items():
@@ -108,125 +137,23 @@ def _leave_out_pages(folders: dict[str, Folder]) -> None:
                 folder.texts = [grant for grant in folder.texts if not set(licences(grant.expression)) <= root]
 
 
-# -- manifests, debian/copyright, REUSE --------------------------------------------------------------------------------
+def _add_installed_packages(repository: Repository) -> None:
+    """Make the licence in six-1.16.0.dist-info hold for six.py or six/ beside it."""
+    for where, grant in list(repository.folders.items()):
+        if (package := paths.installed_package(where)) is not None:
+            for place in (package, f"{package}.py") if package else ("",):
+                repository.folders.setdefault(place, grant)
 
 
-def _manifest(kind: str, file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -> Grant | None:
-    declared = manifests.read(kind, file.whole or "")
-    if declared is None:
-        return None
-    line = Evidence("manifest", file.path, declared.line, declared.line, declared.expression or declared.words)
-    if declared.closed:
-        return Grant("LicenseRef-scancode-proprietary-license", (replace(line, expression=declared.words),))
-    if declared.expression:
-        return Grant(declared.expression, (line,))
-    scanned = scan(declared.words)
-    read = granted("manifest", file.path, scanned, declared.line - 1, recipe)
-    if not read.expression:
-        return Grant("", (line,), f"the manifest's licence is not known: {declared.words[:100]!r}")
-    if not read.doubt and (words := wording.restriction(scanned.rest(declared.words))):
-        return replace(read, doubt=f"the manifest's licence has words of its own: {words!r}")
-    return read
-
-
-def _read_debian(
-    file: Excerpt,
-    where: str,
-    folder: Folder,
-    repository: Repository,
-    scan: Callable[[str], Scan],
-    recipe: CodeLicences,
-) -> None:
-    text = file.whole or ""
-    stanzas = debian.stanzas(text)
-    if stanzas is None:
-        grant = granted("debian_copyright", file.path, scan(debian.free_form(text)), 0, recipe)
-        if grant.expression:
-            folder.general.append(grant)
-        return
-    repository.stanzas.append((where, stanzas))
-    for stanza in stanzas:
-        grant = _stanza_grant(file.path, stanza, scan, recipe)
-        if stanza.everything:
-            folder.general = [grant]
-        else:
-            for pattern in stanza.patterns:
-                repository.named.append((where, pattern, False, grant))
-
-
-def _stanza_grant(path: str, stanza: debian.Stanza, scan: Callable[[str], Scan], recipe: CodeLicences) -> Grant:
-    """What a stanza says: by its short names, and for names that are not in use everywhere, by their text."""
-    doubts: list[str] = []
-
-    def read(name: str) -> str:
-        text = stanza.texts.get(name.lower()) or (stanza.text if name.lower() == stanza.name.lower() else "")
-        read = granted("debian_copyright", path, scan(text), stanza.start - 1, recipe) if text.strip() else None
-        if read is None or not read.expression:
-            doubts.append(f"the licence {name!r} is not known")
-            return ""
-        doubts.extend(filter(None, (read.doubt,)))
-        return read.expression
-
-    expression = debian.expression(stanza.name, read)
-    # Words of the licence itself (the Unlicense's "commercial or non-commercial") are none of the author's.
-    if stanza.text.strip() and not doubts and wording.restriction(stanza.text):
-        words = wording.restriction(scan(stanza.text).rest(stanza.text))
-        doubts.extend([f"the licence text has words of its own: {words!r}"] if words else [])
-    line = Evidence("debian_copyright", path, stanza.start, stanza.end, expression or stanza.name)
-    return Grant(expression, (line,), "; ".join(doubts) or ("" if expression else "the licence is not named"))
-
-
-def _read_reuse(file: Excerpt, where: str, repository: Repository) -> None:
-    for patterns, expression, override in manifests.reuse(file.whole or ""):
-        line = Evidence("reuse", file.path, 1, (file.whole or "").count("\n") + 1, expression)
-        for pattern in patterns:
-            repository.named.append((where, pattern, override, Grant(expression, (line,))))
-
-
-# -- READMEs -----------------------------------------------------------------------------------------------------------
-
-
-def _choices(file: Excerpt, scan: Callable[[str], Scan], recipe: CodeLicences) -> list[str]:
-    """The choices between licences that a README states at its beginning or under a heading "License"."""
-    section, _ = texts.licence_section(file.whole or "")
-    found = []
-    for piece in (section, *(piece for piece, _ in file.pieces)):
-        if piece and texts.speaks_of_licences(piece):
-            scanned = scan(piece)
-            grant = chosen(granted("readme", file.path, scanned, 0, recipe), piece, scanned)
-            if " OR " in grant.expression and not grant.doubt and not wording.restriction(scanned.rest(piece)):
-                found.append(grant.expression)
-    return found
-
-
-def _weigh_readme(
-    where: str, file: Excerpt, repository: Repository, scan: Callable[[str], Scan], recipe: CodeLicences
-) -> None:
-    """A README alone allows nothing; one that contradicts what holds for its folder makes a case for a person."""
-    around = next((f for f in paths.folders(file.path) if f in repository.folders), None)
-    section, before = texts.licence_section(file.whole or "")
-    if around is None and not section and file.pieces:  # "This is free software ..." somewhere at its beginning
-        section, before = file.pieces[0]
-    if not section or not texts.speaks_of_licences(section):
-        return
-    scanned = scan(section)
-    grant = granted("readme", file.path, scanned, before, recipe)
-    restricts = wording.restriction(scanned.rest(section))
+def _add_readme(where: str, file: Excerpt, repository: Repository, scan: Scanner, recipe: CodeLicences) -> None:
+    """Add what the README of a folder says: nothing but a hint without a licence around it, a doubt if it contradicts
+    the licence around it."""
+    around = next((folder for folder in paths.folders(file.path) if folder in repository.folders), None)
     if around is None:
+        grant = readmes.read_licence(file, scan, recipe)
         if grant.expression and not where:
-            repository.weak = replace(grant, doubt="only a README names the licence")
+            repository.readme = replace(grant, doubt=Doubt(DoubtKind.README_ALONE, "only a README names the licence"))
         return
-    root = repository.folders[around]
-    if root.doubt or root.verdict(recipe).decision != ALLOWED:
-        return
-    strong = [e for e in grant.evidence if e.score >= recipe.min_score]
-    lines = section.splitlines()
-    strong = [e for e in strong if not paths.names_a_part(lines[e.start - before - 1])]  # "Logo: CC-BY-SA"
-    against = [e for e in strong if judge(e.expression, recipe).decision == REJECTED]
-    of_root = {kin(name) for name in families(root.expression)}
-    agrees = any({kin(name) for name in families(e.expression)} & of_root for e in grant.evidence)
-    if restricts or (against and len(against) == len(strong) and not agrees):
-        said = repr(restricts) if restricts else against[0].expression
-        repository.folders[where] = replace(
-            root, doubt=f"{file.path} says {said}", evidence=(*root.evidence, *grant.evidence)
-        )
+    contradicted = readmes.contradict(file, repository.folders[around], scan, recipe)
+    if contradicted is not None:
+        repository.folders[where] = contradicted

@@ -1,6 +1,7 @@
-"""What the words of licence texts and headers say beside the licences in them: restrictions, conditions, choices and
-parts. The library knows licences, and not what somebody has put beside them. These are patterns of words, most of them
-seen in real packages; a condition in words that nobody thought of passes.
+"""Find restrictions, conditions, choices and names of parts in the words that stand beside a licence.
+
+The library recognises licences, but not what an author adds to them ("MIT, for academic use only"). These patterns were
+mostly seen in real packages. A condition in words that no pattern has is missed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import functools
 import re
 
 _WHERE = r"\b(?:academic|research|educational|evaluation|personal|internal|private|student|hobby|university)\b"
-#: What takes back what a permissive licence grants, wherever it stands.
+#: Words that take back what a permissive licence grants, wherever they stand: "non-commercial".
 _RESTRICTS = re.compile(
     "(?i)"
     + "|".join(
@@ -45,7 +46,7 @@ _RESTRICTS = re.compile(
         )
     )
 )
-#: What does so in a notice, but which documentation also says of objects and servers.
+#: Words that restrict use in a notice only. Documentation says the same of objects and servers ("must not be shared").
 _RESTRICTS_IN_NOTICES = re.compile(
     "(?i)"
     + "|".join(
@@ -65,13 +66,13 @@ _RESTRICTS_IN_NOTICES = re.compile(
         )
     )
 )
-#: Words that, put into the text of a licence, change what it says.
+#: Words that change a licence if somebody puts them into its text: "not", "only", "fee".
 _CHANGES = re.compile(
     r"(?i)\b(?:not|no|non|only|except|excluding|unless|must|shall|prohibit\w*|forbid\w*|restrict\w*|commercial\w*|"
     r"require[sd]?|fee|royalt\w*|consent|approval|evil|military|government|companies|employees?|compet\w+|sell|"
     r"sale|saas|hosted|service|revoke|terminat\w*|notify|academic|research|personal|private|internal|educational)\b"
 )
-#: What an added paragraph of a licence file says when it is a condition.
+#: Words that make an added paragraph of a licence text a condition: "provided that", "you must".
 _CONDITIONS = re.compile(
     r"(?i)\b(?:may|must|shall|can) not\b|\bnot (?:permitted|allowed|granted)|prohibit|forbid|restrict|provided that|"
     r"subject to(?! the same| ?\.| (?:its|their) |"
@@ -81,12 +82,12 @@ _CONDITIONS = re.compile(
     r"except (?:that|for|where|when)"
     r"(?! (?:[\w-]+ ){0,4}(?:stated|noted|specified|outlined|listed|described|indicated|below))|"
     r"does not (?:apply|cover|extend|include)|is not (?:licensed|covered)|different licen|separate licen|commercial|"
-    # A sentence that speaks of use and sets a bound to it.
+    # A sentence about use, copying or sale with a limit: "use by companies requires an agreement".
     r"\b(?:us(?:e|es|ed|ing|age)|(?:re)?distribut\w*|offer\w*|cop(?:y|ies)|sell\w*|modif\w*|permission)\b[^.]{0,160}"
     r"\b(?:only|not|requires?|pay|fees?|agreements?|compan(?:y|ies)|employees|evil|military|government|academic|research|"
     r"personal|evaluation|hosted|hosting|saas|compet\w+|approval|consent|revo\w+|terminat\w+)\b|"
     r"\b(?:no (?:person|one|company|body)|nobody|anyone|whoever|users?)\b[^.]{0,80}\b(?:may|must|shall|will)\b|"
-    # Words of a grant, a duty or an end, which titles and names of holders do not have.
+    # Words of grants and duties. Titles and names of copyright holders do not have them.
     r"\b(?:(?:is|are) granted|this grant|must(?! be applied according to section)|ha(?:s|ve) to|"
     r"needs? (?:to|an?|the|prior|written|permission|approval|consent)|excluded?|denied|expires?|evaluat\w+|students?|"
     r"government|revenue|approval|redistributed|agree|please cite|cite (?:our|the|this))\b|(?<!rights )\breserved\b"
@@ -94,29 +95,31 @@ _CONDITIONS = re.compile(
 
 
 @functools.lru_cache(4_096)
-def restriction(text: str, notice: str | None = None) -> str:
-    """Words that take back a permissive licence; empty if there are none. `notice` is the part of a text that is a
-    notice, if not all of it."""
+def find_restriction(text: str, notice: str | None = None) -> str:
+    """The first words that take back a permissive licence, at most 80 characters; empty if there are none.
+
+    `notice` is the part of the text that is a notice (the comment at the top); without it, the whole text is one.
+    """
     match = _RESTRICTS.search(_flat(text)) or _RESTRICTS_IN_NOTICES.search(_flat(text if notice is None else notice))
     return match[0][:80] if match else ""
 
 
 def _flat(text: str) -> str:
-    """A text on one line, without the signs that comments begin their lines with."""
+    """A text on one line, without the signs at the beginning of comment lines."""
     return " ".join(re.sub(r"(?m)^[\s*#/;%!-]+", " ", text).split())
 
 
-def change(inserted: str) -> str:
-    """Among words that somebody put into a licence's text, the first that may change it."""
+def find_change(inserted: str) -> str:
+    """The first of the words inserted into a licence's text that may change its meaning; empty if there is none."""
     match = _CHANGES.search(_DISCLAIMER.sub(" ", inserted))
     return match[0] if match else ""
 
 
-#: With a name put before it, still the disclaimer that it was: "THE AUTHORS MAKE NO REPRESENTATIONS". And what is
-#: otherwise indicated is found where it is.
+#: Inserted words that change nothing: the disclaimer with a name in it ("THE AUTHORS MAKE NO REPRESENTATIONS"), and
+#: "except where otherwise indicated": the file with the other licence says so itself.
 _DISCLAIMER = re.compile(r"\bMAKES? NO\b|(?i:\bexcept where (?:otherwise )?(?:indicated|noted|stated|specified)\b)")
-#: Words that leave a choice. "One of" alone does not: each file may be under another. Nor does the GPL's "(at your
-#: option) any later version".
+#: Words that leave a choice: "under either", "dual-licensed". "One of" alone is not a choice, because each file may be
+#: under a different licence; nor is the GPL's "(at your option) any later version".
 _NAME = r"(?:L?GPL|GNU|MIT|Expat|BSD|Apache|Artistic|MPL|Mozilla|ISC|zlib)"
 _CHOICE = re.compile(
     r"(?i)\b(?:under|terms of|conditions of) (?:the (?:terms|conditions) of )?(?:either\b|any (?:one )?of\b)|"
@@ -129,18 +132,21 @@ _CHOICE = re.compile(
     r"(?-i:\b[A-Z][\w.]*-[\w.+-]+ OR [A-Z][\w.]*-[\w.+-]+)|"
     rf"\b{_NAME}[\w.+-]*(?: public)?(?: licen[sc]e)?(?:,? (?:version |v)?[0-9][0-9.]*\+?)?,? or (?:the |under )?{_NAME}"
 )
-#: What makes of a choice a list of which part is under what.
+#: Words that show that a sentence says which part is under which licence, and leaves no choice.
 _OF_PARTS = re.compile(
     r"(?i)\b(?:files|parts?|portions?|components?|modules?|depend\w*|documentation|docs|respective(?:ly)?|each|headers?|"
     r"libraries|except|commercial)\b"
 )
+#: "The licenses below", and the beginning of an item of a list.
 _BELOW = re.compile(r"(?i)\blicen[sc]es (?:listed |given )?below\b")
 _LIST = re.compile(r"\s*(?:[-*•]|\(?[0-9a-z][.)])\s")
 
 
-def choice(text: str) -> tuple[int, int] | None:
-    """The lines (from 1, both included) of the paragraph in which a text leaves the choice between licences, with the
-    list that follows it, or with all that follows if it speaks of the licenses below; None if none does."""
+def find_choice(text: str) -> tuple[int, int] | None:
+    """The first and last line (from 1) of the paragraph that leaves a choice between licences; None if there is none.
+
+    A list behind the paragraph belongs to it. If the paragraph says "the licenses below", the rest of the text does.
+    """
     start, paragraphs = 1, []
     for paragraph in re.split(r"\n[ \t*#/;%!-]*\n", text):
         end = start + paragraph.count("\n")
@@ -159,7 +165,7 @@ def choice(text: str) -> tuple[int, int] | None:
     return None
 
 
-#: Words by which a licence text says that what follows is of a part of the work, or of somebody else's.
+#: Words by which a licence text says that the next terms are those of a part of the work: "bundled", "lib/thread.c".
 _PART_FOLLOWS = re.compile(
     r"(?i)\b(?:third[- ]part(?:y|ies)|bundl\w+|includ(?:es|ed|ing)|incorporat\w+|contains?|derived|based on|taken|"
     r"adapted|originat\w+|external(?:ly)?|parts?|portions?|components?|documentation|docs|subdirectory|directory|folder|"
@@ -167,14 +173,14 @@ _PART_FOLLOWS = re.compile(
 )
 
 
-def speaks_of_parts(rest: str) -> bool:
-    """Whether the words of a licence text that belong to no licence say that some of it is about parts."""
+def mentions_parts(rest: str) -> bool:
+    """Whether words between licences mention a part of the work, such as a file, a folder or a bundled library."""
     return bool(_PART_FOLLOWS.search(rest))
 
 
-def added_condition(rest: str) -> str:
-    """The first condition in what no match takes in of a licence file; empty if there is none."""
-    # Names of holders are no conditions: "Copyright 2020 Personal Use Software".
+def find_condition(rest: str) -> str:
+    """The first condition in the words of a licence text that belong to no licence; empty if there is none."""
+    # The name of a copyright holder is not a condition: "Copyright 2020 Personal Use Software".
     lines = (line if _FORBIDS.search(line) else _HOLDER.sub("", line) for line in rest.splitlines())
     match = _CONDITIONS.search(" ".join(" ".join(lines).split()))
     return match[0][:80] if match else ""
@@ -186,8 +192,8 @@ _FORBIDS = re.compile(
 _HOLDER = re.compile(r"(?i)^\W*(?:portions )?(?:copyright|\(c\)|©)[^.\n]*")
 
 
-#: The history before Python's licences speaks of the GPL ("GPL-compatible") and states no terms; nor does the remark on
-#: what is part of the interpreter.
+#: Passages of Python's licence that state no terms: the history, which mentions the GPL ("GPL-compatible"), and the
+#: remark on software that is part of the interpreter.
 _HISTORY = re.compile(
     r"A\. HISTORY OF THE SOFTWARE.*?(?=B\. TERMS AND CONDITIONS FOR ACCESSING)|"
     r"Some software incorporated into Python is under different licenses\.\s+The licenses are listed with code falling "
@@ -196,46 +202,47 @@ _HISTORY = re.compile(
 )
 
 
-#: What somebody may have put into the history.
+#: Conditions that somebody may have put into those passages.
 _BINDS = re.compile(
     r"(?i)\b(?:may|must|shall) (?:not|only)\b|\bno (?:person|one|company)\b|\brequires? an?\b|prohibited|forbidden"
 )
 
 
-def without_history(text: str) -> str:
-    """A licence text without the history that stands before its terms; lines keep their numbers."""
+def drop_history(text: str) -> str:
+    """A licence text without the history before Python's terms; all other lines keep their numbers."""
     return _HISTORY.sub(lambda match: match[0] if _BINDS.search(match[0]) else "\n" * match[0].count("\n"), text)
 
 
-def named_files(text: str) -> frozenset[str]:
-    """What in a text looks like a path: words with a slash, a folder's at their end too, or with a dot inside and an
-    ending of letters."""
+def find_paths(text: str) -> frozenset[str]:
+    """The words of a text that look like paths, in lower case: src/a.c, docs/, thread.c, the "docs" directory."""
     words = (word.strip("`'\"()[]<>{},;:.*").removeprefix("./").rstrip("*").lower() for word in text.split())
     folders = (match[1].lower().strip("/") for match in _FOLDER.finditer(text))
     paths = (word.rstrip("/") for word in words if _PATH.fullmatch(word) and "//" not in word)
     return frozenset(folders).union(paths) - {""}
 
 
-#: The "docs" directory, the directory docs/.
+#: A folder in quotes: `the "docs" directory`.
 _FOLDER = re.compile(r"""(?i)["'`]([\w./-]{2,60})["'`]\s+(?:sub)?(?:director(?:y|ies)|folders?)\b""")
+#: A whole word that looks like a path.
 _PATH = re.compile(r"[\w.+@-]+(?:/[\w.+@-]+)+/?|[\w.+@-]{2,}/|[\w+@-]+(?:\.[\w+@-]+)*\.[a-z]\w{0,5}")
 
 
-def points_elsewhere(text: str) -> bool:
-    """Whether a licence text is only the name of another file: "See COPYING", "../LICENSE"."""
+def is_pointer(text: str) -> bool:
+    """Whether a licence text only names another file: "See COPYING", "../LICENSE"."""
     return len(text) < 200 and bool(_POINTER.match(text))
 
 
+#: A text that is only the name of a licence file, perhaps with "see" before it.
 _POINTER = re.compile(
     r"(?i)\W*(?:(?:please )?(?:see|refer to|read)\b[\w ]{0,40}?)?[\w./-]{0,80}(?:copying|licen[sc]e|copyright)"
     r"[\w.-]{0,20}(?: file| for details| for more information)?\W*\Z"
 )
 
 
-def is_template(text: str) -> bool:
-    """Whether a text is R's LICENSE of a package under MIT or BSD, a form that names year and holder: DESCRIPTION names
-    the licence."""
-    return bool(_TEMPLATE.match(text)) and not _CONDITIONS.search(text)
+def is_r_form(text: str) -> bool:
+    """Whether a text is the LICENSE of an R package under MIT or BSD: a form with year and copyright holder ("YEAR:
+    2019"). The file DESCRIPTION names the licence."""
+    return bool(_R_FORM.match(text)) and not _CONDITIONS.search(text)
 
 
-_TEMPLATE = re.compile(r"(?i)\A\s*(?:(?:year|copyright holder|organization|initialyear|cran.*)\s*:[^\n]*\n?\s*){2,5}\Z")
+_R_FORM = re.compile(r"(?i)\A\s*(?:(?:year|copyright holder|organization|initialyear|cran.*)\s*:[^\n]*\n?\s*){2,5}\Z")

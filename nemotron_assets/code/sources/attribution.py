@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 import polars as pl
 import pyarrow as pa
 
-from nemotron_assets.code.licences import standard
-from nemotron_assets.code.licences.paths import folders, is_debian, is_licence, is_notice, manifest_kind, scope
-from nemotron_assets.code.licences.texts import leading_comment, speaks_of_licences
 from nemotron_assets.code.sources.files import file_id
 from nemotron_assets.code.sources.tables import ATTRIBUTIONS
+from nemotron_assets.code.terms import standard
+from nemotron_assets.code.terms.paths import folders, is_debian, is_licence, is_notice, manifest_kind, scope
+from nemotron_assets.code.terms.texts import leading_comment, speaks_of_licences
 from nemotron_assets.table.ids import content_hash, row_id
 from resources.lakehouse import Reader
 

@@ -18,10 +18,10 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from nemotron_assets.code.licences.paths import is_debian, is_licence, is_notice
 from nemotron_assets.code.sources.language import language_of
 from nemotron_assets.code.sources.tables import CONTENTS, FILES, REJECTED_FILES, REPOSITORIES
 from nemotron_assets.code.sources.text import decode, printable, unsafe
+from nemotron_assets.code.terms.paths import is_debian, is_licence, is_notice
 from nemotron_assets.recipe.code.sources import CodeSources
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects

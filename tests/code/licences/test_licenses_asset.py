@@ -1,14 +1,14 @@
-"""The asset over a small lake: decisions per file, the planted repository without a licence, and texts asked once."""
+"""The asset on a small lake: a decision per file, a planted repository without a licence, and no text scanned twice."""
 
 from __future__ import annotations
 
 import polars as pl
 
-from nemotron_assets.code.licences.judged import licence_parts
 from nemotron_assets.code.licences.library import Library
+from nemotron_assets.code.licences.rows import licence_parts
 from nemotron_assets.code.licences.tables import LICENSES, SCANS
-from nemotron_assets.code.licences.texts import speaks_of_licences
 from nemotron_assets.code.sources.tables import FILES
+from nemotron_assets.code.terms.texts import speaks_of_licences
 from nemotron_assets.recipe.code.licences import CodeLicences
 from nemotron_assets.table.ids import content_hash
 from resources.lakehouse import Lakehouse

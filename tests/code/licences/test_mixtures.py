@@ -1,6 +1,6 @@
-"""Licences that do not stand alone: bundled ones, choices, words beside a match, and what speaks for whom.
+"""Repositories with several licences: bundled parts, choices, words beside a licence, statements at different places.
 
-The texts are ScanCode's own, put together here; each class was first seen in a real package.
+The texts are those of ScanCode. Every case was first seen in a real package.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from nemotron_assets.code.licences.decide import decide, excerpt
+from nemotron_assets.code.licences.decide import decide
+from nemotron_assets.code.licences.excerpts import excerpt
 from nemotron_assets.recipe.code.licences import CodeLicences
 from tests.code.licences.test_traps import BSD3, BSD4, CODE, GPL, MIT, comment
 

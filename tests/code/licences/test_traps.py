@@ -1,10 +1,11 @@
-"""Repositories made to deceive: what must not be kept, and what must not be lost."""
+"""Small repositories with one difficulty each: files that must not be kept, and files that must not be lost."""
 
 from __future__ import annotations
 
 import pytest
 
-from nemotron_assets.code.licences.decide import decide, excerpt
+from nemotron_assets.code.licences.decide import decide
+from nemotron_assets.code.licences.excerpts import excerpt
 from nemotron_assets.recipe.code.licences import CodeLicences
 
 RECIPE = CodeLicences()

@@ -1,12 +1,13 @@
-"""Words beside licences: restrictions, conditions, choices, the names of parts; and what is no such thing."""
+"""Words beside licences: restrictions, conditions, choices and names of parts are found, harmless words are not."""
 
 from __future__ import annotations
 
 import pytest
 
-from nemotron_assets.code.licences import texts, wording
-from nemotron_assets.code.licences.grants import licence_file
+from nemotron_assets.code.licences import wording
 from nemotron_assets.code.licences.library import Scan
+from nemotron_assets.code.licences.licence_texts import read_licence_text
+from nemotron_assets.code.terms import texts
 from tests.code.licences.test_mixtures import PYTHON, RECIPE, decided, npm, text
 from tests.code.licences.test_traps import CODE, MIT
 
@@ -72,21 +73,21 @@ def test_names_and_titles_around_a_licence_are_no_conditions(key, library):
 
 def test_notices_restrict_and_code_that_says_the_same_of_objects_does_not():
     notice = "# This file must not be copied.\n"
-    assert wording.restriction(notice, notice)
+    assert wording.find_restriction(notice, notice)
     docs = 'def f():\n    """Objects of this class may not be shared between threads."""\n'
-    assert not wording.restriction(docs, texts.leading_comment(docs))
+    assert not wording.find_restriction(docs, texts.leading_comment(docs))
 
 
 def test_what_is_said_of_functions_is_no_restriction():
     for said in ("For internal use only.", "The server does not allow empty names."):
-        assert not wording.restriction(f'"""{said}"""', f'"""{said}"""')
+        assert not wording.find_restriction(f'"""{said}"""', f'"""{said}"""')
     for said in ("For academic use only.", "The license does not allow copying."):
-        assert wording.restriction(f"# {said}", f"# {said}")
+        assert wording.find_restriction(f"# {said}", f"# {said}")
 
 
 def test_names_before_a_disclaimer_change_nothing():
-    assert not wording.change("THE TOOL HOLDERS MAKE NO AND DISCLAIM")
-    assert wording.change("MAKES NO EXCEPTIONS FOR commercial use")
+    assert not wording.find_change("THE TOOL HOLDERS MAKE NO AND DISCLAIM")
+    assert wording.find_change("MAKES NO EXCEPTIONS FOR commercial use")
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_names_before_a_disclaimer_change_nothing():
     ],
 )
 def test_words_that_leave_a_choice(words, chosen):
-    assert wording.choice(words) == chosen
+    assert wording.find_choice(words) == chosen
 
 
 def test_terms_that_are_only_nearly_found_among_others_are_looked_at_alone():
@@ -127,14 +128,14 @@ def test_terms_that_are_only_nearly_found_among_others_are_looked_at_alone():
             [{"expression": "BSD-3-Clause", "matches": [found], "log": []}], "", {1: "beside", 2: ""} if alone else {}
         )
 
-    grant = licence_file("LICENSE", "one\ntwo\nthree\nfour\n", scan, RECIPE)
+    grant = read_licence_text("LICENSE", "one\ntwo\nthree\nfour\n", scan, RECIPE)
     assert grant.expression == "BSD-3-Clause" and not grant.doubt
     assert (grant.evidence[0].start, grant.evidence[0].end) == (3, 4)
-    assert grant.about == "one\ntwo\nbeside\n"
+    assert grant.own_words == "one\ntwo\nbeside\n"
 
 
 def test_paths_in_a_licence_text():
-    found = wording.named_files(
+    found = wording.find_paths(
         'Files "src/a.c" and lib/b/, all in docs/, see README.md; (c) 2020 A. Body, v1.0, https://x.org/y, e.g. it.'
     )
     assert {"src/a.c", "lib/b", "docs", "readme.md"} <= found

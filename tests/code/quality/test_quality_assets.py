@@ -16,8 +16,8 @@ from nemotron_assets.code.quality.checks import CHECKS
 from nemotron_assets.code.quality.tables import ANNOTATIONS, CURATED, DROPPED, SCREENED
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
-from nemotron_assets.generation import spool
 from nemotron_assets.recipe import current_recipe
+from nemotron_assets.table import spill
 from nemotron_assets.table.ids import content_hash
 from resources.compute import Compute
 from resources.lakehouse import Lakehouse
@@ -28,7 +28,7 @@ ASSETS = [annotations, screened, curated, dropped]
 
 
 #: Any file of real code.
-GOOD = Path(spool.__file__).read_text()
+GOOD = Path(spill.__file__).read_text()
 ITEM = {
     "benchmark": "humaneval", "item": "HumanEval/0", "position": 0,
     "question": 'def overtake(cars):\n    """Count how often one of the cars passes another one on the way down"""',

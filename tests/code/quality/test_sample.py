@@ -19,9 +19,9 @@ from nemotron_assets.code.quality.tables import CURATED, DROPPED
 from nemotron_assets.code.sources import assets as sources
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
 from nemotron_assets.evaluate.items.assets import benchmarks
-from nemotron_assets.generation import spool
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.recipe.code.sources import CodeSource
+from nemotron_assets.table import spill
 from resources.compute import Compute
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse
@@ -29,7 +29,7 @@ from tests.code.quality import credentials
 from tests.conftest import SAMPLE
 
 COMMIT = "0123456789012345678901234567890123456789"
-CODE = Path(spool.__file__).read_text()
+CODE = Path(spill.__file__).read_text()
 #: What the truth calls odd files, and the rule that must be among their reasons.
 RULES = {"vendored": "vendored", "minified": "minified", "generated": "generated", "data": "data_dump"}
 

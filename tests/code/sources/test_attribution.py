@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from nemotron_assets.code.licences import standard
 from nemotron_assets.code.sources.attribution import attributions_of, missing_texts
 from nemotron_assets.code.sources.files import file_id
 from nemotron_assets.code.sources.tables import ATTRIBUTIONS, FILES, METADATA
+from nemotron_assets.code.terms import standard
 from resources.lakehouse import Lakehouse
 
 FULL = 0.9

@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from nemotron_assets.dedup.duplicates import duplicates_of, rewrite_others
-from nemotron_assets.dedup.near import ArrivingPairs
+from nemotron_assets.dedup.near import CascadingPairs
 from nemotron_assets.dedup.signatures import signature_parts
 from nemotron_assets.recipe.dedup import Dedup, Signatures, Substring
 from nemotron_assets.table.ids import content_hash
 from nemotron_assets.table.parts import Part, Parts
-from nemotron_assets.web.dedup.substring import ArrivingSpans, unique_documents_of
+from nemotron_assets.web.dedup.substring import CascadingSpans, unique_documents_of
 from nemotron_assets.web.dedup.tables import (
+    CORPUS,
     DUPLICATES,
-    FAMILY,
     NEAR_DUPLICATES,
     REPEATED_SPANS,
     SIGNATURES,
@@ -78,11 +78,11 @@ def deduplicate(
     """What the assets do for one snapshot; the partitions of other snapshots that changed, by table."""
     signed = signature_parts(lake.read(DOCUMENTS, snapshot), recipe, SIGNATURES)
     lake.write(SIGNATURES, signed, snapshot, code_version=recipe.signatures.scheme)
-    pairs = ArrivingPairs(lake, snapshot, recipe, FAMILY)
+    pairs = CascadingPairs(lake, snapshot, recipe, CORPUS)
     lake.write(NEAR_DUPLICATES, pairs.parts(), snapshot)
-    rewritten = rewrite_others(snapshot, lake, recipe, FAMILY)
-    lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe, FAMILY), snapshot)
-    spans = ArrivingSpans(lake, snapshot, substring, recipe)
+    rewritten = rewrite_others(snapshot, lake, recipe, CORPUS)
+    lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe, CORPUS), snapshot)
+    spans = CascadingSpans(lake, snapshot, substring, recipe)
     lake.write(REPEATED_SPANS, spans.parts(), snapshot)
     changed = {"near_duplicates": pairs.rewritten, "duplicates": rewritten, "repeated_spans": spans.rewritten}
     return {name: [change.snapshot for change in changes] for name, changes in changed.items()}

@@ -13,7 +13,7 @@ import pytest
 from nemotron_assets.recipe import current_recipe, load_recipe
 from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.web.dedup import checks
-from nemotron_assets.web.dedup.alike import kept_alike
+from nemotron_assets.web.dedup.missed_pairs import missed_pairs
 from nemotron_assets.web.dedup.tables import (
     DUPLICATES,
     NEAR_DUPLICATES,
@@ -121,10 +121,10 @@ def test_spans_are_checked(right_spans, tmp_path, change):
 
 
 def test_a_missed_pair_is_seen_by_the_sample(lake):
-    looked_at, pairs = kept_alike(lake, "C-3", RECIPE)
+    looked_at, pairs = missed_pairs(lake, "C-3", RECIPE)
     assert (looked_at, pairs.height) == (1, 0)
     rewrite(lake, DUPLICATES, "C-3", lambda rows: rows.filter(pl.col("parents").list.first() != "c1"))
-    looked_at, pairs = kept_alike(lake, "C-3", RECIPE)
+    looked_at, pairs = missed_pairs(lake, "C-3", RECIPE)
     assert looked_at == 2
     assert set(pairs["document"]) == {"c1"} and set(pairs["other"]) == {"a1"}
 

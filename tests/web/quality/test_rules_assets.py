@@ -260,6 +260,6 @@ def test_checks_fail_on_what_is_wrong(house, table, name, change, drop):
 def test_a_changed_bound_reads_no_text():
     """The numbers do not depend on the bounds, only on the strings they are made with and on the languages."""
     sections = {a.key.path[-1]: a.metadata_by_key[a.key]["recipe_sections"].split(", ") for a in ASSETS}
-    assert sections["verdicts"] == ["heuristics"]
+    assert sections["verdicts"] == ["web.heuristics"]
     assert "web.heuristics.languages" in sections["measures"]
-    assert not {"heuristics", "web.heuristics.rules", "web.heuristics.levels"} & set(sections["measures"])
+    assert not {"web.heuristics", "web.heuristics.rules", "web.heuristics.levels"} & set(sections["measures"])

@@ -1,4 +1,4 @@
-"""Which text is published where, against a plain computation; what cannot be traced is not published."""
+"""The texts of every subset, compared with a plain computation. Texts that cannot be traced are not published."""
 
 from __future__ import annotations
 
@@ -157,10 +157,10 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("fault", DAMAGE)
-def test_audit_finds_unsound_rows(fault):
+def test_audit_finds_invalid_rows(fault):
     good = everything()
-    assert not any(audit.unsound(good.lazy(), SUBSETS).values())
-    found = audit.unsound(pl.concat([good[3:], good[:3].with_columns(DAMAGE[fault])]).lazy(), SUBSETS)
+    assert not any(audit.invalid_rows(good.lazy(), SUBSETS).values())
+    found = audit.invalid_rows(pl.concat([good[3:], good[:3].with_columns(DAMAGE[fault])]).lazy(), SUBSETS)
     assert found[fault] == (2 if fault == "doubled" else 3)
 
 
@@ -173,20 +173,20 @@ def test_audit_finds_unsound_rows(fault):
         ("unknown_origin", pl.lit("0" * 32).alias("origin_hash")),
     ],
 )
-def test_audit_finds_strangers(fault, damage):
+def test_audit_finds_untraceable_rows(fault, damage):
     frames, good = tables(), everything()
 
-    def strangers(release: pl.DataFrame) -> dict[str, int]:
+    def faults(release: pl.DataFrame) -> dict[str, int]:
         read = reads(frames)
-        return audit.strangers(
+        return audit.untraceable_rows(
             release.select("parents", "sources", "origin_hash").to_arrow().to_batches(max_chunksize=5),
             {name: read[name](["id"]) for name in frames},
             read["web.curated"](["content_hash"]),
             128,
         )
 
-    assert not any(strangers(good).values())
-    assert strangers(pl.concat([good[3:], good[:3].with_columns(damage)]))[fault] == 3
+    assert not any(faults(good).values())
+    assert faults(pl.concat([good[3:], good[:3].with_columns(damage)]))[fault] == 3
 
 
 def test_a_recipe_that_asks_for_prompts_of_pages_is_refused():

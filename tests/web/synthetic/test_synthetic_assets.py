@@ -9,7 +9,7 @@ import pytest
 from nemotron_assets.models.assets import generator
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table.parts import Reject, Rejects
+from nemotron_assets.table.parts import Batches, Reject, Rejects
 from nemotron_assets.web.quality.tables import CURATED
 from nemotron_assets.web.synthetic.assets import diverse_qa, rephrased
 from nemotron_assets.web.synthetic.checks import CHECKS, pairs_are_whole, rephrasings_are_whole
@@ -112,12 +112,13 @@ def _rephrasing(document: str, **changes):
     return text | changes
 
 
-def _check(lake, check, rows: list[dict], recipe):
-    """The result of a check of web.rephrased that holds these rows."""
+def _check(lake, check, rows: list[dict], recipe, rejects: Rejects | None = None):
+    """The result of a check of web.rephrased that holds these rows and has rejected these."""
 
     @dg.asset(key=REPHRASED.asset_key, partitions_def=rephrased.partitions_def)
     def given():
-        return pl.DataFrame(rows, schema_overrides={"generation_ids": pl.List(pl.String)})
+        frame = pl.DataFrame(rows, schema_overrides={"generation_ids": pl.List(pl.String)})
+        return Batches([frame], rejects or Rejects())
 
     (result,) = _run(lake, [given, check], recipe=recipe)[1].values()
     return result
@@ -145,7 +146,7 @@ def test_share_of_unusable_answers_is_judged_by_the_recipe(tmp_path):
     for n in range(2):
         rejects.add(Reject(f"bad{n}", "truncated", "distill"))
     rows = [_rephrasing("fox", generation_ids=["g1", "g2", "g3"]), _rephrasing("owl")]
-    check = _check(lake, USABLE[0], rows, recipe)
+    check = _check(lake, USABLE[0], rows, recipe, rejects)
     facts = {name: value.value for name, value in check.metadata.items()}
     assert not check.passed and check.severity == dg.AssetCheckSeverity.WARN
     assert facts == {"accepted": 4, "rejected_share": pytest.approx(1 / 3), "allowed": 0.25, "truncated": 2}

@@ -181,7 +181,7 @@ def test_checks_notice_rows_that_are_wrong(lake):
     rows, outcomes = _rows(lake, TRANSLATED_DIVERSE_QA), _rows(lake, TRANSLATION_OUTCOMES)
 
     def judge(rows, outcomes):
-        @table_asset(TRANSLATED_DIVERSE_QA, recipe="translation")
+        @table_asset(TRANSLATED_DIVERSE_QA, recipe="web.translation")
         def given():
             lake.write(TRANSLATION_OUTCOMES, outcomes, SNAPSHOT)
             return rows

@@ -1,0 +1,148 @@
+"""Lakes of an older program: opening one says what to do; migrating keeps rows, history, and versions others name."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
+from nemotron_assets.lake import migrations
+from nemotron_assets.lake.migrations import migrate_all
+from nemotron_assets.math.corpus.tables import MATH_WRITER
+from nemotron_assets.models.registry import Identity, Made, Registry, newest
+from nemotron_assets.models.tables import GENERATOR
+from nemotron_assets.pretrain.tables import BASE
+from nemotron_assets.table.columns import ID
+from nemotron_assets.table.schema import Column, Table
+from resources.contract import LakeError
+from resources.lakehouse import Lakehouse
+from tests.sql.lake import frame
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+_INPUTS = Column("input_versions", "list[string]", "", volatile=True)
+_STORED = (Column("uri", "string", ""), Column("sha256", "string", ""))
+
+#: The tables as schema version 1 declared them.
+OLD_BASE = Table(
+    "models",
+    "base",
+    "",
+    (
+        ID,
+        Column("name", "string", ""),
+        Column("version", "string", ""),
+        *_STORED,
+        Column("parameters", "int64", ""),
+        Column("tokens_seen", "int64", ""),
+        Column("steps", "int64", ""),
+        Column("final_loss", "float64", ""),
+        Column("parent_version", "string", "", nullable=True),
+        Column("recipe_hash", "string", ""),
+        _INPUTS,
+        Column("run_id", "string", "", volatile=True),
+        Column("at", "timestamp", ""),
+        Column("source_versions", "list[string]", "", nullable=True, volatile=True),
+    ),
+)
+_LANGUAGE_MODEL = (
+    ID,
+    Column("name", "string", ""),
+    *_STORED,
+    Column("parameters", "int64", "", nullable=True),
+    Column("dtype", "string", ""),
+    Column("at", "timestamp", "", volatile=True),
+)
+OLD_GENERATOR = Table("models", "generator", "", _LANGUAGE_MODEL)
+OLD_WRITER = Table("models", "math_writer", "", _LANGUAGE_MODEL)
+OLD_SCORES = Table("evaluate", "benchmark_scores", "", BENCHMARK_SCORES.columns)
+
+
+@pytest.fixture
+def lake(tmp_path) -> Lakehouse:
+    """A lake of schema version 1: two base models, the second trained on from the first, and their scores."""
+    lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
+    first = {"id": "b1", "name": "tiny-base", "version": "1", "input_versions": ["blend.token_shards@4"], "at": START}
+    second = {
+        **first, "id": "b2", "version": "2", "parent_version": "1", "source_versions": ["code.curated@3"],
+        "input_versions": ["blend.token_shards@5", "models.base@0"], "at": START + timedelta(days=1),
+    }  # fmt: skip
+    lake.write(OLD_BASE, frame(OLD_BASE, [first]))
+    lake.write(OLD_BASE, frame(OLD_BASE, [first, second]))
+    model = {"name": "smol", "sha256": "abc", "dtype": "bfloat16", "at": START}
+    lake.write(OLD_GENERATOR, frame(OLD_GENERATOR, [{**model, "id": "g"}]))
+    lake.write(OLD_WRITER, frame(OLD_WRITER, [{**model, "id": "w"}]))
+    scores = [{"id": f"s{n}", "model_id": f"b{n}", "model_version": str(n), "value": 0.5, "at": START} for n in (1, 2)]
+    lake.write(OLD_SCORES, frame(OLD_SCORES, scores))
+    return lake
+
+
+def test_opening_an_old_lake_says_what_to_do(lake):
+    with pytest.raises(LakeError, match=r"parent_version.*nemotron maintain --migrate"):
+        lake.read(BASE)
+
+
+def test_models_get_parents_and_keep_everything_else(lake):
+    done = list(migrate_all(lake))
+    assert any("models.base: 2 rows" in line for line in done) and len(done) == 4
+    first, second = lake.read(BASE).scan().sort("at").collect().to_dicts()
+    assert (first["parents"], first["sources"], first["source_versions"]) == ([], [], [])
+    assert (second["parents"], second["sources"]) == (["b1"], ["models.base"])
+    assert (second["source_versions"], second["version"]) == (["code.curated@3"], "2")
+    writer = newest(lake.read(MATH_WRITER))
+    assert (writer["parents"], writer["sources"], writer["version"]) == (["g"], ["models.generator"], "1")
+    assert newest(lake.read(GENERATOR))["input_versions"] == []
+    assert set(lake.read(BASE).parts()) == {"b1", "b2"} and all(lake.read(BASE).parts().values())
+    assert set(lake.read(BENCHMARK_SCORES).parts()) == {"b1", "b2"}
+    assert list(migrate_all(lake)) == [], "once"
+
+
+def test_versions_that_others_name_can_still_be_read(lake):
+
+    before = lake.open(OLD_BASE).version()
+    list(migrate_all(lake))
+    delta = lake.open(BASE)
+    assert delta.version() > before
+    delta.load_as_version(1)  # 0 is the empty table
+    assert pl.from_arrow(delta.to_pyarrow_dataset().to_table())["id"].to_list() == ["b1"]
+
+
+def test_a_migrated_table_takes_further_models(lake, tmp_path):
+    list(migrate_all(lake))
+
+    def make(scratch):
+        (scratch / "w").write_text("x")
+        columns = {"parameters": 1, "tokens_seen": 1, "steps": 1, "final_loss": 1.0, "source_versions": []}
+        return Made(scratch, columns)
+
+    registry = Registry(lake, BASE, "run")
+    registry.want(Identity("tiny-base", "b3"), make)
+    lake.write(BASE, registry.parts())
+    rows = lake.read(BASE).scan().sort("at").collect()
+    assert rows["id"].to_list() == ["b1", "b2", "b3"] and rows["version"].to_list() == ["1", "2", "3"]
+
+
+def test_a_migration_that_is_killed_is_done_again(lake, monkeypatch):
+    """Between its two commits the table has the new columns and says that it is old."""
+    opened = Lakehouse.open
+
+    def killed(self, table, check=True):
+        if migrating and table is BASE and not check and len(migrating) > 1:
+            raise KeyboardInterrupt
+        if table is BASE and not check:
+            migrating.append(table)
+        return opened(self, table, check)
+
+    migrating: list = []
+    monkeypatch.setattr(migrations, "_MIGRATIONS", {"models.base": migrations._MIGRATIONS["models.base"]})
+    monkeypatch.setattr(Lakehouse, "open", killed)
+    migrating.append(None)
+    with pytest.raises(KeyboardInterrupt):
+        list(migrate_all(lake))
+    monkeypatch.setattr(Lakehouse, "open", opened)
+    with pytest.raises(LakeError, match="schema version 1"):
+        lake.read(BASE)
+    list(migrate_all(lake))
+    rows = lake.read(BASE).scan().sort("at").collect()
+    assert rows["parents"].to_list() == [[], ["b1"]] and isinstance(rows, pl.DataFrame)

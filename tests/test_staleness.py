@@ -1,0 +1,105 @@
+"""Raising the code version of a trainer makes its asset stale and no other; once that asset is made anew and differs,
+what is made from it is stale and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.imports import PROJECT
+
+#: Loads the definitions with some constants raised. The task is "versions" (print the code versions), "make" (note in
+#: the instance that everything was made), the name of one asset (it was made anew), or "stale" (print what is stale).
+SCRIPT = """
+import importlib, json, os, sys
+raised, task = json.loads(sys.argv[1]), sys.argv[2]
+for name in raised:
+    module, _, constant = name.partition(":")
+    module = importlib.import_module(module)
+    setattr(module, constant, getattr(module, constant) + "-raised")
+import dagster as dg
+from nemotron_assets.dagster_private import input_tags, staleness
+from nemotron_assets.definitions import defs
+
+graph = defs.get_repository_def().asset_graph
+keys = [key for key in graph.toposorted_asset_keys if key in graph.executable_asset_keys]
+versions = {key.to_user_string(): graph.get(key).code_version for key in keys}
+if task == "versions":
+    print(json.dumps(versions))
+else:
+    with dg.DagsterInstance.get() as instance:
+        if task == "make":
+            instance.add_dynamic_partitions("snapshot", ["S"])
+        resolver = staleness(instance, graph)
+        stale = []
+        for key in keys:
+            definition = graph.get(key).partitions_def
+            partition = None
+            if definition is not None:
+                of_snapshots = isinstance(definition, dg.DynamicPartitionsDefinition)
+                partition = "S" if of_snapshots else definition.get_partition_keys()[0]
+            if task == "make" or key.to_user_string() == task:
+                version = versions[key.to_user_string()]
+                tags = {"dagster/data_version": task} | ({"dagster/code_version": version} if version else {})
+                for parent in graph.get(key).parent_keys:
+                    wanted = dg.AssetRecordsFilter(asset_key=parent)
+                    for record in instance.fetch_materializations(wanted, limit=1).records:
+                        tags |= input_tags(parent, record)
+                instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition, tags=tags))
+            elif resolver.get_status(key, partition).value != "FRESH":
+                stale.append(key.to_user_string())
+        print(json.dumps(stale))
+"""
+
+
+def ask(task: str, *raised: str, home=None):
+    env = os.environ | {"PYTHONWARNINGS": "ignore"} | ({"DAGSTER_HOME": str(home)} if home else {})
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps(raised), task], cwd=PROJECT, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def versions() -> dict[str, str]:
+    return ask("versions")
+
+
+@pytest.mark.parametrize(
+    ("constant", "asset"),
+    [
+        ("nemotron_assets.pretrain:CODE", "models/base"),
+        ("nemotron_assets.scorers:TRAINING_CODE", "models/quality_scorers"),
+        ("nemotron_assets.math.corpus:SCORER_CODE", "models/math_scorers"),
+        ("nemotron_assets.web.quality:ANNOTATION_CODE", "web/annotations"),
+    ],
+)
+def test_raising_the_code_of_a_trainer_changes_the_version_of_its_asset_alone(versions, constant, asset):
+    raised = ask("versions", constant)
+    assert {name for name in versions if raised[name] != versions[name]} == {asset}
+
+
+@pytest.mark.parametrize(
+    ("constant", "asset", "below"),
+    [
+        ("nemotron_assets.pretrain:CODE", "models/base", {"evaluate/benchmark_scores"}),
+        (
+            "nemotron_assets.scorers:TRAINING_CODE",
+            "models/quality_scorers",
+            {"web/quality_scores", "web/quality_thresholds", "web/quality", "math/quality"},
+        ),
+    ],
+)
+def test_what_is_made_from_a_model_is_stale_once_the_model_is_another(tmp_path, constant, asset, below):
+    (tmp_path / "dagster.yaml").touch()
+    ask("make", home=tmp_path)
+    before = set(ask("stale", home=tmp_path))
+    assert set(ask("stale", constant, home=tmp_path)) - before == {asset}
+    ask(asset, constant, home=tmp_path)  # made anew, with other content
+    assert set(ask("stale", constant, home=tmp_path)) - before == below
