@@ -25,7 +25,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Packed:
-    """One packed sequence: its tokens, and of each piece the length, the offset in its document, document and source."""
+    """One packed sequence: its tokens, and of each piece the length, the offset in its document, document, source."""
 
     tokens: np.ndarray
     piece_lengths: list[int]
