@@ -33,8 +33,8 @@ TOKEN_SHARDS = Table(
         Column(
             "part",
             "string",
-            "shard, that is documents that were packed together, as snapshot/number (CC-MAIN-2024-51/000003); documents "
-            "without a snapshot have the snapshot -",
+            "shard (documents that were packed together) as snapshot/number, for example CC-MAIN-2024-51/000003; the "
+            "snapshot is - for documents without one",
         ),
         Column("shard", "int32", "number of the shard in its snapshot, from 0"),
         Column("position", "int64", "number of the sequence in the shard, from 0"),

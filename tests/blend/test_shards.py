@@ -1,4 +1,4 @@
-"""Token shards in a lake: traceable ids, texts that come back, shards kept or dropped, faults found by the audit."""
+"""Token shards in a lake: ids can be traced, texts restored, unchanged shards are kept, the audit finds errors."""
 
 from __future__ import annotations
 
