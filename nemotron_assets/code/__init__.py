@@ -2,5 +2,6 @@
 
 Its rooms are `sources` (repositories, their files, duplicate files, metadata), `licences` (the licence that each file
 may be used under), `quality` (measurements of files, and which files are kept) and `qa` (snippets, and problems with
-solutions that a language model writes about them). The modules directly in this folder are shared by the rooms.
+solutions that a language model writes about them). The modules directly in this folder and in `terms` (files and
+texts about licences) are shared by the rooms.
 """

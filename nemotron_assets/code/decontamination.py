@@ -4,8 +4,8 @@ Texts are compared by n-grams, that is by runs of n consecutive words (nemotron_
 rules are stricter than those for web pages, because it costs little to drop one file or sample too many:
 
 - A text contains an item if it has one n-gram of the item's question. At least half of the words of this n-gram must
-  begin with a letter, because tables of numbers ("0 1 2 3 ...") are alike as well. A question of fewer than n words
-  must be in the text as a whole; questions of fewer words than the recipe's `min_words` are not searched for.
+  begin with a letter, because the numbers of tables ("0 1 2 3 ...") occur in many texts. A question of fewer than n
+  words must be in the text as a whole; questions of fewer words than the recipe's `min_words` are not searched for.
 - A text also contains an item if it has all n-grams of the item's reference code. Single n-grams of code, such as
   "for i in range n", are common.
 """

@@ -19,7 +19,7 @@ from nemotron_assets.code.sources.rebuild import (
 )
 from nemotron_assets.code.sources.tables import METADATA
 from nemotron_assets.code.sources.text import printable
-from nemotron_assets.commands.sql import print_table
+from nemotron_assets.commands.console import print_table
 from nemotron_assets.recipe import current_recipe
 from resources.crawl import Crawl
 from resources.repositories import open_source

@@ -1,4 +1,4 @@
-"""Which documents are blended: none held out, none written from one, as often as asked, in an order of their own."""
+"""The documents of the blend: without held-out ones and texts written from them, as often as weighted, in order."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Repositories and their files: which there are, what is in them, which files are copies, how to fetch them again."""
+"""Repositories and their files: reading them, finding duplicates, and the metadata to fetch the files again."""

@@ -25,7 +25,7 @@ REPOSITORIES = Table(
         COMMIT_ID,
         Column("source", "string", "name of the recipe's source (code.sources) that offers the repository"),
         Column("kind", "string", "how the source stores it: parquet, git, bundle, archive or url"),
-        Column("location", "string", "where it is: a path inside the source, or an address"),
+        Column("location", "string", "path of the repository inside the source, or its address"),
         Column(
             "version", "string", "version of the release, for example 2.1.0; null: the source has none", nullable=True
         ),

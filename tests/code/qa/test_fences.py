@@ -1,4 +1,4 @@
-"""Code out of answers that were not written to be read by a program, with markdown-it-py as a reference."""
+"""Code is extracted from the fenced blocks of free answers, with markdown-it-py as a reference."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_blocks_are_those_of_a_markdown_parser(lines):
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES, max_size=10), st.lists(PIECES, max_size=10))
 def test_the_code_of_an_answer_is_that_of_the_text_it_becomes(problem, answer):
-    """What the check of code.qa looks at again."""
+    """The check of code.qa relies on this."""
     problem, answer = "\n".join(problem).strip(), "\n".join(answer).strip()
     if not parsing.has_fence(problem):
         assert parsing.extract_code(text_of(problem, answer), "Python") == parsing.extract_code(answer, "Python")

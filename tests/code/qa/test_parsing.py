@@ -1,4 +1,4 @@
-"""Fences, syntax and grammars against codes known to be right or wrong."""
+"""Syntax checks, grammars and snippets, tested with codes that are known to be right or wrong."""
 
 from __future__ import annotations
 

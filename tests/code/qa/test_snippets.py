@@ -1,4 +1,4 @@
-"""Every snippet is a whole piece of its language: it parses alone, or as the member of a class that it was."""
+"""Every snippet is whole: it parses alone, or as a member of a class."""
 
 from __future__ import annotations
 

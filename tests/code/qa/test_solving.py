@@ -1,4 +1,4 @@
-"""What becomes of good, careless and hostile answers when code may take any form, as in the published recipe."""
+"""Good, careless and hostile answers become rows or rejects; code may have any form, as in the published recipe."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ITEM = {
 
 
 class Canned:
-    """A writer that says the same to every question of a kind."""
+    """A writer that gives the same answer to every request of a kind."""
 
     name, window = "canned", 8_192
 
@@ -66,7 +66,7 @@ def solved(language, solution, problem=PROBLEM, recipe=PUBLISHED, snippets=1, **
     twice = recipe.model_copy(update={"attempts": 2})
     questions = QuestionWriter(language, Canned(problem, solution, **canned), twice, items, executor)
     made = list(questions.rows(frame, rejects.append))
-    for row in made:  # what the check of the table looks at
+    for row in made:  # as the check of the table does
         assert parsing.extract_code(row["text"], language) == row["code"] and not parsing.syntax_problem(
             row["code"], language
         )

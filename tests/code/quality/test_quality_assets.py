@@ -1,4 +1,4 @@
-"""From files to the corpus through the real assets, checks and lake: what must go goes with its reason."""
+"""From files to the corpus, through the real assets, checks and lake: each file is dropped by the expected rules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ITEM = {
     "question": 'def overtake(cars):\n    """Count how often one of the cars passes another one on the way down"""',
     "answer": "return sum(a < b for a, b in zip(cars, cars[1:]))",
 }  # fmt: skip
-# path: (language, text, decision, rules it must fail)
+# path: (language, text, decision, rules that must drop it)
 CASES = {
     "src/good.py": ("Python", GOOD, "allowed", []),
     "src/secret.py": (

@@ -1,6 +1,7 @@
-"""The sample and planted repositories from their bytes to the corpus, through the real assets and checks.
+"""The sample and some planted repositories, from their bytes to the corpus, through the real assets and checks.
 
-What the truth names is dropped for its reason, planted credentials are gone, nothing without a licence is kept.
+Files that the truth lists are dropped for the listed reason, planted credentials are replaced, and no file without a
+licence is kept.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from tests.conftest import SAMPLE
 
 COMMIT = "0123456789012345678901234567890123456789"
 CODE = Path(spill.__file__).read_text()
-#: What the truth calls odd files, and the rule that must be among their reasons.
+#: {kind of odd file in the truth: rule that must drop such a file}
 RULES = {"vendored": "vendored", "minified": "minified", "generated": "generated", "data": "data_dump"}
 
 

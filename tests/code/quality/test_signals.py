@@ -1,4 +1,4 @@
-"""Numbers about files: the compiled pass against the written definitions, and syntax trees."""
+"""Numbers of files: the compiled pass is compared with plain Python (reference.py), and syntax trees are measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lake, and the first room's assets run over the sources a test names."""
+"""Runs the assets of code/sources over the sources that a test names, in a lake of its own."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +33,7 @@ ROOM = [asset for asset in assets.ASSETS if asset.key in {table.asset_key for ta
 
 @table_asset(LICENSES, recipe=(), ins={"files": FILES})
 def licenses(files: Reader):
-    """Stands for the next room: everything is under MIT, but what `gnu/` has, which may not be used."""
+    """Replaces the room of licences: all files are under MIT, except those of `gnu/`, which are rejected."""
     rows = files.scan().select(
         pl.concat_list("id").alias("parents"), pl.col("id").alias("file"), "repo", "commit_id", "rel_path"
     )
@@ -70,7 +70,7 @@ def licenses(files: Reader):
     },
 )
 def curated(files: Reader, licences: Reader, duplicates: Reader):
-    """Stands for the room of quality: all that may be used and is no copy."""
+    """Replaces the room of quality: keeps all files that are allowed and are not duplicates."""
     allowed = licences.scan().filter(pl.col("decision") == "allowed").select("license", id="file")
     copies = duplicates.scan().select(id=pl.col("parents").list.first())
     rows = files.scan().join(allowed, on="id").join(copies, on="id", how="anti")

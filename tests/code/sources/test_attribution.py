@@ -1,4 +1,4 @@
-"""With every kept file goes the whole text of its licence: the repository's own, or the licence's own."""
+"""The whole licence text of every kept file is passed on: the repository's own text, or the general one."""
 
 from __future__ import annotations
 

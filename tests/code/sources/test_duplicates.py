@@ -1,4 +1,4 @@
-"""Which copy wins and why; near-duplicates against a plain comparison of every pair."""
+"""Which of several copies is kept and why; near duplicates are compared with a plain comparison of every pair."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts made again from metadata are proven by their hashes, whatever has become of the repositories."""
+"""Texts are fetched again by their metadata and checked by their hashes, even if the repositories have changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first room as Dagster runs it: every kind of source, every fate, re-runs that read only what has changed."""
+"""The assets of code/sources as Dagster runs them: every kind of source, every fate, and runs that change nothing."""
 
 from __future__ import annotations
 

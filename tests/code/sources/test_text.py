@@ -1,4 +1,4 @@
-"""Bytes of files become text or a fate; paths are safe or refused."""
+"""Bytes of files are decoded or get a fate; unsafe paths are found."""
 
 from __future__ import annotations
 
