@@ -35,7 +35,9 @@ def better_than_guessing(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResu
         metadata={
             "bits_per_byte": newest["value"],
             "uniform_tokens": newest["random_baseline"],
-            "models_that_guess": ", ".join(f"{m} {v}" for m, v in guessing.select("model", "model_version").iter_rows()),
+            "models_that_guess": ", ".join(
+                f"{m} {v}" for m, v in guessing.select("model", "model_version").iter_rows()
+            ),
         },
     )
 

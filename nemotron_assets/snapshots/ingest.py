@@ -7,7 +7,7 @@ and every later asset sees an ordinary new partition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,23 +92,6 @@ def ingest(lake: Lakehouse, instance, snapshot: str, rows: list[dict]) -> None:
             raise IngestError(f"{snapshot!r} is a snapshot of the crawl and cannot be replaced; choose another name")
     lake.write(INGESTED, pa.Table.from_pylist(rows, INGESTED.arrow_schema()), partition=snapshot)
     register(instance, [snapshot])
-
-
-def ingest_and_run(
-    paths: Iterable[Path], snapshot: str, progress: Callable[[str], None], **columns: str | None
-) -> tuple[bool, dict[str, tuple[int, int]]]:
-    """The whole command: (whether all went well, {fate: (records, bytes)} of the snapshot)."""
-    from nemotron_assets.commands.runner import Runner, Unit
-    from nemotron_assets.definitions import lake
-    from nemotron_assets.snapshots.report import fates
-    from nemotron_assets.snapshots.tables import RECORDS
-
-    rows = describe(paths, snapshot, **columns)
-    progress(f"{len(rows)} files for snapshot {snapshot}")
-    runner = Runner(progress=progress)
-    ingest(lake, runner.instance, snapshot, rows)
-    fine = runner.refresh([Unit(PAGES.asset_key, snapshot)])
-    return fine, fates(lake.read(RECORDS, snapshot))
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:

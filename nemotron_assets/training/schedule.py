@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.train import Training
+    from nemotron_assets.recipe.train import TrainingRun
 
 #: How much of the way from the peak to the minimum is left when a share x of the decay has passed.
 SHAPES = {
@@ -19,17 +19,17 @@ SHAPES = {
 }
 
 
-def warmup_end(recipe: Training) -> int:
+def warmup_end(recipe: TrainingRun) -> int:
     """Tokens seen when the learning rate reaches its peak."""
     return round(recipe.tokens * recipe.warmup_share)
 
 
-def decay_start(recipe: Training) -> int:
+def decay_start(recipe: TrainingRun) -> int:
     """Tokens seen when the learning rate begins to fall."""
     return round(recipe.tokens * (1 - recipe.decay_share))
 
 
-def learning_rate(recipe: Training, tokens: int) -> float:
+def learning_rate(recipe: TrainingRun, tokens: int) -> float:
     """The learning rate of the step that ends with `tokens` tokens seen."""
     lowest = recipe.peak_lr * recipe.min_lr_ratio
     if tokens < warmup_end(recipe):
@@ -40,6 +40,6 @@ def learning_rate(recipe: Training, tokens: int) -> float:
     return lowest + (recipe.peak_lr - lowest) * SHAPES[recipe.decay_shape](passed)
 
 
-def total_steps(recipe: Training, sequence_length: int) -> int:
+def total_steps(recipe: TrainingRun, sequence_length: int) -> int:
     """Optimizer steps that fit the horizon, at least one."""
     return max(1, recipe.tokens // (recipe.batch_sequences * sequence_length))

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from nemotron_assets.dedup.family import Family
+from nemotron_assets.dedup.corpus import CorpusTables
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.math.corpus import SCORER_CODE
 from nemotron_assets.math.corpus.tables import (
@@ -37,7 +37,7 @@ EDU_SCORER = "edu_a"
 _WRITES = {"kinds": {"vllm"}, "pool": POOL, "retry_policy": RETRIES}
 # One step at a time: a step also rewrites the partitions of other snapshots.
 _DUPLICATES_POOL = "math_duplicates"
-_FAMILY = Family(CLEANED, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
+_CORPUS = CorpusTables(CLEANED, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
 
 
 def _writer(context: dg.AssetExecutionContext, model: Reader, recipe: Recipe, gpu: Gpu, lake: Lakehouse):
@@ -208,10 +208,10 @@ def near_duplicates(
     """Pairs of cleaned pages with nearly the same text: two pages of this snapshot, or one of this and one of an
     earlier snapshot (Nemotron-CC-Math §2.5). If the recipe asks for it, each pair is verified by its exact Jaccard
     similarity."""
-    from nemotron_assets.dedup.near import ArrivingPairs
+    from nemotron_assets.dedup.near import CascadingPairs
 
     run = rewriting(context, NEAR_DUPLICATES)
-    return ArrivingPairs(lake, context.partition_key, recipe.math.corpus.dedup, _FAMILY, **run).parts()
+    return CascadingPairs(lake, context.partition_key, recipe.math.corpus.dedup, _CORPUS, **run).parts()
 
 
 @table_asset(
@@ -225,13 +225,13 @@ def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recip
     """Cleaned pages that are dropped because another page has the same or nearly the same text. Of such pages the
     earliest one of all snapshots is kept. If a snapshot arrives late, the rows of other snapshots that change are
     rewritten, and Dagster is told."""
-    from nemotron_assets.dedup.arrivals import named
+    from nemotron_assets.dedup.arrivals import snapshot_names
     from nemotron_assets.dedup.duplicates import duplicates_of, rewrite_others
 
     numbers, snapshot = recipe.math.corpus.dedup, context.partition_key
-    rewritten = rewrite_others(snapshot, lake, numbers, _FAMILY, **rewriting(context, DUPLICATES))
-    context.add_output_metadata({"rewritten_partitions": named(rewritten)})
-    return duplicates_of(snapshot, lake, numbers, _FAMILY)
+    rewritten = rewrite_others(snapshot, lake, numbers, _CORPUS, **rewriting(context, DUPLICATES))
+    context.add_output_metadata({"rewritten_partitions": snapshot_names(rewritten)})
+    return duplicates_of(snapshot, lake, numbers, _CORPUS)
 
 
 # -- contamination -----------------------------------------------------------------------------------------------------

@@ -124,8 +124,8 @@ def quality_scores(
 ):
     """Three scores of every English document. Runs on the accelerator if a scorer is a transformer, else on every
     core."""
-    from nemotron_assets.generation.spool import on_disk
     from nemotron_assets.scorers.running import scored
+    from nemotron_assets.table.spill import spill
     from nemotron_assets.web.quality import scoring, versions
 
     numbers, rejects = recipe.web.quality, Rejects()
@@ -134,7 +134,7 @@ def quality_scores(
     batches = scoring.english_documents(unique_documents.batches(scoring.DOCUMENT_COLUMNS, numbers.batch_rows))
     accelerated, log = numbers.scorers.want_accelerator, context.log.info
     with scored(batches, score, QUALITY_SCORES, accelerated, gpu, compute, rejects.add, log) as scores:
-        rows = on_disk(scoring.score_rows(scores, versions.ensemble_hash(models), rejects.add))
+        rows = spill(scoring.score_rows(scores, versions.ensemble_hash(models), rejects.add))
     return Batches(rows, rejects)
 
 

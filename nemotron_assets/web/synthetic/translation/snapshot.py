@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
-from nemotron_assets.generation.spool import Spool
 from nemotron_assets.generation.writing import Writer
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.parts import Reject
+from nemotron_assets.table.spill import SpillFile
 from nemotron_assets.text.language import detect
 from nemotron_assets.web.synthetic.tables import TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
 from nemotron_assets.web.synthetic.translation.drafts import Draft, choose_samples, translate
@@ -27,7 +27,7 @@ class SnapshotTranslations:
         own = recipe.web.translation
         self.tallies = {language: Tally() for language in own.languages}
         self._reject = reject
-        self._spools = {table.full_name: Spool() for table in (TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES)}
+        self._files = {table.full_name: SpillFile() for table in (TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES)}
         judge = functools.partial(
             detect, model=recipe.web.documents.language_model, characters=recipe.web.documents.language_characters
         )
@@ -41,15 +41,15 @@ class SnapshotTranslations:
             detect=judge,
         )
         for table, frame in rows(map(self._count, drafts), writer.name, writer.count):
-            self._spools[table.full_name].add(frame)
+            self._files[table.full_name].add(frame)
 
     def translations(self) -> Iterator[pa.RecordBatch]:
         """The rows of `web.translated_diverse_qa`. Can be called once."""
-        return self._spools[TRANSLATED_DIVERSE_QA.full_name].batches()
+        return self._files[TRANSLATED_DIVERSE_QA.full_name].batches()
 
     def outcomes(self) -> Iterator[pa.RecordBatch]:
         """The rows of `web.translation_outcomes`. Can be called once."""
-        return self._spools[TRANSLATION_OUTCOMES.full_name].batches()
+        return self._files[TRANSLATION_OUTCOMES.full_name].batches()
 
     def _count(self, draft: Draft) -> Draft:
         self.tallies[draft.language].add(draft)

@@ -1,4 +1,4 @@
-"""Texts looked up by id, wherever they are stored, and the similarities of pairs of them."""
+"""Similarities of pairs of documents that are looked up by id in files of every kind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from deltalake import DeltaTable
 
-from nemotron_assets.dedup.texts import Sets
+from nemotron_assets.dedup.shingle_store import ShingleStore
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse
 from resources.pointreads import values_at
@@ -17,10 +17,10 @@ MORE = [(f"x{k}", "A-1", k, text(7 + k, 0), "en") for k in range(300)]
 
 
 def similarities(lake: Lakehouse, pairs) -> dict[tuple[str, str], float]:
-    sets = Sets(SIGNED)
-    sets.add(lake.read(DOCUMENTS), pl.Series([i for pair in pairs for i in pair], dtype=pl.String).unique())
+    store = ShingleStore(SIGNED)
+    store.add(lake.read(DOCUMENTS), pl.Series([i for pair in pairs for i in pair], dtype=pl.String).unique())
     frame = pl.DataFrame(pairs, schema={"one": pl.String, "other": pl.String}, orient="row")
-    found = pl.concat(sets.similarities([frame], "one", "other"))
+    found = pl.concat(store.similarities([frame], "one", "other"))
     return {(one, other): similarity for one, other, similarity in found.iter_rows()}
 
 

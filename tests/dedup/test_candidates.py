@@ -1,4 +1,4 @@
-"""Candidates are the pairs with a band in common, however many texts share it; the bitmap in front loses none."""
+"""Candidates are the pairs of texts with a common band; large buckets are limited; the Bloom filter loses no band."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.dedup.bitmap import Bitmap
+from nemotron_assets.dedup.bloom import BloomFilter
 from nemotron_assets.dedup.candidates import COLUMNS, BandIndex
 from nemotron_assets.dedup.workspace import workspace
 from nemotron_assets.table.ids import content_hash
@@ -22,7 +22,7 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def frames(texts: list[tuple[str, int, str, list[int]]], size: int = 3) -> list[pl.DataFrame]:
-    """(document, hours after START, text, bands) as what is read of `web.signatures`."""
+    """Rows (document, hours after START, text, bands) as frames of the columns that are read of `web.signatures`."""
     schema = pa.schema([SIGNATURES.arrow_schema().field(name) for name in COLUMNS])
     rows = [
         {
@@ -36,21 +36,22 @@ def frames(texts: list[tuple[str, int, str, list[int]]], size: int = 3) -> list[
     return [pl.from_arrow(pa.Table.from_pylist(rows[k : k + size], schema)) for k in range(0, len(rows), size)]
 
 
-def candidates(mine, theirs=None, most=32) -> set[tuple[str, str]]:
+def candidates(own, others=None, most=32) -> set[tuple[str, str]]:
+    """The pairs of documents that the index finds, inside `own` or between `own` and `others`."""
     with workspace(128) as connection:
-        index = BandIndex(connection, frames(mine), 4 * len(mine), most)
-        if theirs is None:
-            index.within()
+        index = BandIndex(connection, frames(own), 4 * len(own), most)
+        if others is None:
+            index.join_itself()
         else:
-            index.between(frames(theirs))
+            index.join_with(frames(others))
         rows = connection.execute("select document, other, content_hash, other_content_hash from candidates").fetchall()
-        named = {document: content_hash(text) for document, _, text, _ in [*mine, *(theirs or [])]}
+        named = {document: content_hash(text) for document, _, text, _ in [*own, *(others or [])]}
         assert len(rows) == len(set(rows))
         assert all(named[one] == a and named[other] == b for one, other, a, b in rows)
         return {row[:2] for row in rows}
 
 
-# Bands are as good as random in life; a few values here make some of them meet.
+# Real bands are as good as random. A few values to choose from make some of them equal here.
 VALUES = [int(value) for value in np.random.default_rng(1).integers(-(2**63), 2**63, 12)]
 signed = st.lists(
     st.tuples(st.integers(0, 3), st.integers(0, 8), st.lists(st.sampled_from(VALUES), max_size=4)), max_size=10
@@ -58,7 +59,7 @@ signed = st.lists(
 
 
 def named(prefix: str, rows) -> list[tuple[str, int, str, list[int]]]:
-    """One row per text; a text has the same bands wherever it is."""
+    """One row per text. A text has the same bands in every document that has it."""
     texts = {text: (hour, bands) for hour, text, bands in rows}
     return [(f"{prefix}{k}", hour, str(text), bands) for k, (text, (hour, bands)) in enumerate(texts.items())]
 
@@ -66,54 +67,54 @@ def named(prefix: str, rows) -> list[tuple[str, int, str, list[int]]]:
 @settings(max_examples=15, deadline=None)
 @given(signed)
 def test_within_a_snapshot(rows):
-    mine = named("m", rows)
+    own = named("m", rows)
     expected = set()
-    for one, other in itertools.combinations(sorted(mine, key=lambda row: (row[1], row[0])), 2):
+    for one, other in itertools.combinations(sorted(own, key=lambda row: (row[1], row[0])), 2):
         if set(one[3]) & set(other[3]):
             expected.add((other[0], one[0]))
-    assert candidates(mine) == expected
+    assert candidates(own) == expected
 
 
 @settings(max_examples=15, deadline=None)
 @given(signed, signed, st.booleans())
 def test_between_snapshots(rows, other_rows, alone):
-    mine, theirs = named("m", rows), named("t", other_rows)
-    bands = {text: bands for _, _, text, bands in mine}
-    theirs = [(name, hour, text, bands.get(text, those)) for name, hour, text, those in theirs]
-    common = {row[2] for row in mine if row[3]} & {row[2] for row in theirs}
+    own, others = named("m", rows), named("t", other_rows)
+    bands = {text: bands for _, _, text, bands in own}
+    others = [(name, hour, text, bands.get(text, drawn)) for name, hour, text, drawn in others]
+    common = {row[2] for row in own if row[3]} & {row[2] for row in others}
     expected = {
         (one[0], other[0])
-        for one, other in itertools.product(mine, theirs)
+        for one, other in itertools.product(own, others)
         if set(one[3]) & set(other[3]) and one[2] not in common and other[2] not in common
     }
-    assert candidates(mine, theirs) == expected
+    assert candidates(own, others) == expected
 
 
-def test_a_band_that_many_share_gives_no_square_of_pairs():
-    mine = [(f"m{k:03}", k, str(k), [VALUES[0], 1000 + k]) for k in range(100)]
-    theirs = [(f"t{k:03}", k, f"t{k}", [VALUES[0]]) for k in range(100)]
-    found = candidates(mine, most=3)
+def test_pairs_of_a_large_bucket_grow_with_its_texts_only():
+    own = [(f"m{k:03}", k, str(k), [VALUES[0], 1000 + k]) for k in range(100)]
+    others = [(f"t{k:03}", k, f"t{k}", [VALUES[0]]) for k in range(100)]
+    found = candidates(own, most=3)
     assert found == {
         (f"m{late:03}", f"m{early:03}") for late in range(100) for early in range(late) if early < 3 or late - early < 4
     }
-    assert candidates(mine, theirs, most=3) == {
+    assert candidates(own, others, most=3) == {
         (f"m{k:03}", f"t{other:03}") for k in range(100) for other in (0, 1, 2, 97, 98, 99)
     }
 
 
-def test_texts_without_bands_are_nobodys_candidates():
+def test_texts_without_bands_are_in_no_pair():
     assert candidates([("a", 0, "x", []), ("b", 1, "y", [])], [("c", 0, "z", [])]) == set()
     assert candidates([], [("c", 0, "z", [VALUES[0]])]) == set()
 
 
 @pytest.mark.parametrize("most_mb", [1, 1_024])
-def test_the_bitmap_loses_nothing_and_lets_few_pass(most_mb):
+def test_the_bloom_filter_finds_all_added_values_and_few_others(most_mb):
     chance = np.random.default_rng(2)
     here, elsewhere = chance.integers(-(2**63), 2**63, (2, 100_000))
-    bitmap = Bitmap(len(here), most_mb)
-    bitmap.add(here)
-    assert (bitmap.passing(here) == np.arange(len(here))).all()
-    assert len(bitmap.passing(elsewhere)) < 0.005 * len(elsewhere)
-    assert len(bitmap.repeated(here)) < 0.005 * len(here)
-    bitmap.add(here[:100])
-    assert set(bitmap.repeated(here)) >= set(range(100))
+    bloom = BloomFilter(len(here), most_mb)
+    bloom.add(here)
+    assert (bloom.find(here) == np.arange(len(here))).all()
+    assert len(bloom.find(elsewhere)) < 0.005 * len(elsewhere)
+    assert len(bloom.find_repeated(here)) < 0.005 * len(here)
+    bloom.add(here[:100])
+    assert set(bloom.find_repeated(here)) >= set(range(100))

@@ -1,4 +1,4 @@
-"""The pipeline in memory against all pairs of real string sets."""
+"""Near-duplicates in memory, compared with all pairs of sets of strings."""
 
 import itertools
 import random
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.dedup.in_memory import candidates, doubtless, find
+from nemotron_assets.dedup.in_memory import candidates, find, lowest_agreement
 from nemotron_assets.dedup.minhash import NO_BAND
 from nemotron_assets.dedup.shingles import Shingling
 from tests.dedup import reference
@@ -21,7 +21,7 @@ def changed(words: list[str], share: float, chance: random.Random) -> list[str]:
 
 @pytest.fixture(scope="module")
 def corpus() -> list[str]:
-    """Families of texts changed more or less, in random order, with texts of two words and without any between them."""
+    """Groups of texts with more or fewer changes, in random order, and texts of two words or no words between them."""
     chance = random.Random(4)
     texts = ["", "?!", "two words", "Two  words!", "..."]
     for family in range(30):
@@ -75,7 +75,7 @@ def test_texts_without_shingles_are_all_kept():
     assert found.duplicate_of.tolist() == [-1, -1, -1, -1, -1, 3]
 
 
-def test_batches_and_masks_change_nothing_else():
+def test_batches_and_masks_do_not_change_the_result():
     texts = [
         "我们的祖国是花园，花园里花朵真鲜艳，和暖的阳光照耀着我们，每个人脸上都笑开颜。",
         "Once upon a time there was",
@@ -87,7 +87,7 @@ def test_batches_and_masks_change_nothing_else():
     assert find([]).duplicate_of.tolist() == []
 
 
-def test_a_source_that_changes_between_the_readings():
+def test_a_source_that_changes_when_it_is_read_again():
     class Changing:
         def __init__(self):
             self.batches = [["a b c", "a b c"], ["a b c"]]
@@ -95,11 +95,11 @@ def test_a_source_that_changes_between_the_readings():
         def __iter__(self):
             return iter([pa.array(self.batches.pop(0))])
 
-    with pytest.raises(RuntimeError, match="reading the texts again gave 1 of them, not 2"):
+    with pytest.raises(RuntimeError, match="the source gave 1 texts when it was read again, but 2 the first time"):
         find(Changing())
 
 
-#: Keys as they are: without structure.
+#: Keys without structure, like real ones.
 KEYS = [*np.random.default_rng(6).integers(-(2**63), 2**63, 5).tolist(), NO_BAND]
 
 
@@ -119,18 +119,18 @@ def test_candidates_are_the_window_and_the_first_of_each_bucket(rows, window):
             members = buckets.setdefault(key, [])
             expected |= {(other, text) for other in {*members[:1], *(members[-window:] if window else [])}}
             members.append(text)
-    left, right, crowded = candidates(keys, window)
+    left, right, limited = candidates(keys, window)
     assert list(zip(left.tolist(), right.tolist(), strict=True)) == sorted(expected)
     for band in range(3):
         for key in set(keys[:, band].tolist()) - {NO_BAND}:
             members = np.flatnonzero(keys[:, band] == key)
-            assert len(members) <= window + 2 or crowded[members].all()
+            assert len(members) <= window + 2 or limited[members].all()
             every = set(itertools.combinations(members.tolist(), 2))
-            assert every <= expected or crowded[members].all()
+            assert every <= expected or limited[members].all()
 
 
-def test_a_crowd_stays_linear_and_hides_no_pair():
-    """3,000 pages of one template, alike by 0.65 or so, and among them, far apart, pairs alike by 0.8 and more."""
+def test_a_large_bucket_stays_linear_and_hides_no_pair():
+    """3,000 pages of one template with similarities of about 0.65, and among them, far apart, pairs of 0.8 and more."""
     chance = random.Random(5)
     template = [f"t{k}" for k in range(240)]
 
@@ -155,6 +155,6 @@ def test_a_crowd_stays_linear_and_hides_no_pair():
     assert len(pairs) < 200
 
 
-def test_pairs_are_dropped_without_a_look_only_far_below_the_threshold():
-    assert doubtless(0.8, 256) == pytest.approx(0.65)
-    assert doubtless(0.8, 64) < doubtless(0.8, 260) < 0.8
+def test_pairs_are_dropped_unchecked_only_far_below_the_threshold():
+    assert lowest_agreement(0.8, 256) == pytest.approx(0.65)
+    assert lowest_agreement(0.8, 64) < lowest_agreement(0.8, 260) < 0.8

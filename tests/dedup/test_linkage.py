@@ -1,4 +1,4 @@
-"""Who is dropped for whom, against the two rules written naively."""
+"""Which documents are dropped, and for which kept one, against a naive version of the two linkages."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def frame_of(documents) -> pl.DataFrame:
 
 
 def pairs_of(documents, edges) -> list[pa.RecordBatch]:
-    """What the parts of all snapshots say: a pair of texts stands where both are, but not where one is in both."""
+    """The rows of all parts: pairs are listed where both texts are, except between snapshots that share one of them."""
     texts = {s: {text for _, other, _, text in documents if other == s} for s in SNAPSHOTS}
     rows = []
     for (one, other), similarity in edges.items():
@@ -53,7 +53,7 @@ def pairs_of(documents, edges) -> list[pa.RecordBatch]:
 
 
 def reference(documents, edges, snapshot: str, linkage: str) -> dict[str, tuple]:
-    """Document: (duplicate_of, kind, cluster)."""
+    """Dropped document -> (duplicate_of, kind, cluster)."""
     order = sorted(documents, key=lambda row: (row[1], row[2], row[0]))
     if linkage == "direct":
         order = [row for row in order if row[1] <= snapshot]

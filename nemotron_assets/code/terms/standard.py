@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from nemotron_assets.code.licences.expressions import parse
+from nemotron_assets.code.terms.expressions import parse
 
 _WORD = re.compile(r"\w+")
 Pairs = frozenset[tuple[str, str]]

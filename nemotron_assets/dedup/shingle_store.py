@@ -1,7 +1,7 @@
-"""The shingle sets of chosen documents: their texts are looked up by id, each once, and the sets kept in a file.
+"""The shingle sets of chosen documents: each text is looked up by its id once, and its set is kept in a file.
 
-Most documents of a partition are not asked for: their ids are read, but of the texts only the pages of the Parquet file
-with one that is wanted (`resources/pointreads.py`), or what polars skips of the others.
+Most documents of a partition are not wanted. Their ids are read, but only those pages of the Parquet files that hold a
+wanted text (`resources/pointreads.py`). Where that is not possible, polars reads the texts and skips what it can.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -17,24 +18,29 @@ from nemotron_assets.dedup.jaccard import jaccard
 from nemotron_assets.dedup.shingles import ShingleSets, shingle_sets
 from nemotron_assets.dedup.signatures import by_characters, shingling
 from nemotron_assets.recipe.dedup import Signatures
-from resources.lakehouse import Reader
 from resources.pointreads import NotIndexed, values_at
+
+if TYPE_CHECKING:
+    from resources.lakehouse import Reader
 
 _AT_ONCE = 4_096
 
 
-class Sets:
-    """Shingle sets by document id. The hashes (8 bytes per shingle) are in a file without a name, mapped into memory,
-    so that the system may drop them when it is short; in memory stay the ids."""
+class ShingleStore:
+    """Shingle sets by document id.
+
+    The hashes (8 bytes per shingle) are in an unnamed temporary file that is mapped into memory, so the operating
+    system may drop them when memory is short. The ids stay in memory.
+    """
 
     def __init__(self, recipe: Signatures) -> None:
         self._recipe = recipe
-        self._file = tempfile.TemporaryFile(prefix="nemotron-shingles-")  # noqa: SIM115 (gone with this object)
+        self._file = tempfile.TemporaryFile(prefix="nemotron-shingles-")  # noqa: SIM115 (deleted with this object)
         self._sizes: list[np.ndarray] = [np.zeros(1, np.int64)]
         self._ids: list[pl.Series] = [pl.Series(dtype=pl.String)]
 
     def add(self, documents: Reader, ids: pl.Series) -> None:
-        """Those of the documents whose id is in `ids`."""
+        """Add the sets of the documents whose id is in `ids`."""
         if len(ids):
             for frame in _look_up(documents, ids):
                 if not frame.is_empty():
@@ -48,7 +54,10 @@ class Sets:
         self._ids.append(frame["id"])
 
     def similarities(self, pairs: Iterable[pl.DataFrame], left: str, right: str) -> Iterable[pl.DataFrame]:
-        """Frames of pairs of ids with their exact Jaccard similarity, without pairs of which a text is not there."""
+        """The frames of pairs with the column similarity (exact Jaccard), one frame per given frame.
+
+        `left` and `right` name the columns with the two ids. Pairs with a document that was not found are left out.
+        """
         self._file.flush()
         offsets = np.cumsum(np.concatenate(self._sizes))
         hashes = np.zeros(0, np.uint64)
@@ -64,7 +73,7 @@ class Sets:
 
 
 def _look_up(documents: Reader, ids: pl.Series) -> Iterator[pl.DataFrame]:
-    """id, language and text of the documents with these ids, a few thousand at a time."""
+    """Frames of id, language and text of the documents with these ids, a few thousand rows each."""
     wanted = pl.col("id").is_in(ids.implode())
     paths = documents.files()
     if not paths or not all(map(os.path.isfile, paths)):
@@ -78,6 +87,6 @@ def _look_up(documents: Reader, ids: pl.Series) -> Iterator[pl.DataFrame]:
             for some in rows.iter_slices(_AT_ONCE):
                 texts = [value.decode() for value in values_at(path, "text", some["row"].to_numpy())]
                 yield some.select("id", "language", text=pl.Series(texts, dtype=pl.String))
-        except NotIndexed:  # a file that compaction has written, say
+        except NotIndexed:  # for example a file that compaction has written
             found = file.filter(wanted).select("id", "language", "text")
             yield from found.collect_batches(chunk_size=_AT_ONCE, engine="streaming")

@@ -1,42 +1,48 @@
-"""A sample of kept documents looked at without the bands: does any of them resemble another one that is kept?
+"""Pairs of similar documents that are both kept, because the bands of their signatures missed them; found in a sample.
 
-The bands may miss a pair. So signatures are compared position by position, which estimates the similarity of every
-pair of the sample and the rest, and pairs that may be alike are measured exactly on their texts.
+Whole signatures are compared position by position, without bands. That estimates the similarity of every document of
+the sample to every other document. Pairs that may be similar enough are then measured exactly on their texts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numba import njit
 
+from nemotron_assets.dedup.shingle_store import ShingleStore
 from nemotron_assets.dedup.signatures import scheme
-from nemotron_assets.dedup.texts import Sets
 from nemotron_assets.recipe.dedup import Dedup
 from nemotron_assets.web.dedup.tables import DUPLICATES, SIGNATURES
 from nemotron_assets.web.tables import DOCUMENTS
-from resources.lakehouse import Lakehouse
 
-#: An estimate may fall short of the similarity by this many of its standard deviations.
+if TYPE_CHECKING:
+    from resources.lakehouse import Lakehouse
+
+#: A pair is measured if its estimate is at most this many standard deviations below the wanted similarity.
 _DEVIATIONS = 4
 
 
-def kept_alike(lake: Lakehouse, snapshot: str, recipe: Dedup) -> tuple[int, pl.DataFrame]:
-    """How many kept documents of a snapshot were looked at, and the pairs of them with kept documents of the same or
-    earlier snapshots that are at least min_similarity alike (document, other, other_snapshot, similarity)."""
+def missed_pairs(lake: Lakehouse, snapshot: str, recipe: Dedup) -> tuple[int, pl.DataFrame]:
+    """(number of documents in the sample, the missed pairs as a frame of document, other, other_snapshot, similarity).
+
+    The sample is drawn from a snapshot's kept documents. The pairs have at least the recipe's `min_similarity`; their
+    other document is kept too, in the same or an earlier snapshot.
+    """
     permutations = recipe.signatures.permutations
     sample = next(iter(_kept(lake, [snapshot], recipe, recipe.check_documents, lowest=True)), None)
     if sample is None:
         return 0, _no_pairs()
-    mine = _signatures(sample, permutations)
+    signatures = _signatures(sample, permutations)
     deviation = (recipe.min_similarity * (1 - recipe.min_similarity) / permutations) ** 0.5
     least = (recipe.min_similarity - _DEVIATIONS * deviation) * permutations
     earlier = [other for other in lake.read(SIGNATURES).snapshots() if other <= snapshot]
     found = []
     for frame in _kept(lake, earlier[::-1], recipe, recipe.check_against):
-        left, right = np.nonzero(_agreeing(mine, _signatures(frame, permutations)) >= least)
+        left, right = np.nonzero(_agreements(signatures, _signatures(frame, permutations)) >= least)
         pairs = pl.concat(
             [
                 sample[left].select("document", "content_hash"),
@@ -46,7 +52,7 @@ def kept_alike(lake: Lakehouse, snapshot: str, recipe: Dedup) -> tuple[int, pl.D
         )
         found.append(pairs.filter(pl.col("content_hash") != pl.col("other_hash")))
     pairs = pl.concat(found).select("document", "other", "other_snapshot")
-    sets = Sets(recipe.signatures)
+    store = ShingleStore(recipe.signatures)
     sides = pl.concat(
         [
             pairs.select("document", other_snapshot=pl.lit(snapshot)),
@@ -54,16 +60,19 @@ def kept_alike(lake: Lakehouse, snapshot: str, recipe: Dedup) -> tuple[int, pl.D
         ]
     ).unique()
     for (of,), documents in sides.group_by("other_snapshot"):
-        sets.add(lake.read(DOCUMENTS, of), documents["document"])
-    measured = next(iter(sets.similarities([pairs], "document", "other")))
+        store.add(lake.read(DOCUMENTS, of), documents["document"])
+    measured = next(iter(store.similarities([pairs], "document", "other")))
     return len(sample), measured.filter(pl.col("similarity") >= recipe.min_similarity)
 
 
 def _kept(
     lake: Lakehouse, snapshots: Iterable[str], recipe: Dedup, most: int, lowest: bool = False
 ) -> Iterator[pl.DataFrame]:
-    """Signatures of documents that were not dropped, at most about `most`; those with the lowest content_hash, which
-    are as good as drawn by lot, in one frame if so wished."""
+    """Frames of the signatures of kept documents, about `most` in all.
+
+    With `lowest`, a single frame per snapshot with the documents of the lowest content_hash, which is as good as a
+    random sample and always the same.
+    """
     for snapshot in snapshots:
         dropped = lake.read(DUPLICATES, snapshot).scan().select(document=pl.col("parents").list.first())
         kept = (
@@ -87,6 +96,7 @@ def _kept(
 
 
 def _signatures(frame: pl.DataFrame, permutations: int) -> np.ndarray:
+    """uint32[documents, permutations]."""
     return np.frombuffer(b"".join(frame["signature"]), "<u4").reshape(-1, permutations)
 
 
@@ -97,8 +107,8 @@ def _no_pairs() -> pl.DataFrame:
 
 
 @njit(cache=True, nogil=True)
-def _agreeing(left, right):
-    """int32[left, right]: in how many positions two signatures agree."""
+def _agreements(left, right):
+    """int32[left, right]: the number of positions in which two signatures agree."""
     out = np.zeros((left.shape[0], right.shape[0]), np.int32)
     for i in range(left.shape[0]):
         for j in range(right.shape[0]):
