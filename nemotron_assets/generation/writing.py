@@ -14,8 +14,6 @@ from nemotron_assets.table.spill import spill
 from resources.generations import Completion, Ledger, Request
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from resources.gpu import Gpu
     from resources.lakehouse import Lakehouse, Reader
 
@@ -56,13 +54,9 @@ class Writer:
         `rows(reject)` is consumed now, while this process holds the device; the rows wait in a temporary file until the
         lake reads them. It hands rows that fail to `reject`.
         """
-        return self.write_frames(lambda reject: frames(rows(reject), table))
-
-    def write_frames(self, made: Callable[[Callable[[Reject], None]], Iterable[pl.DataFrame]]) -> Batches:
-        """Like `write`, for rows that come as frames."""
         rejects = Rejects()
         with self.device():
-            return Batches(spill(made(rejects.add)), rejects)
+            return Batches(spill(frames(rows(rejects.add), table)), rejects)
 
     def metadata(self, tallies: Mapping[str, Tally]) -> dict[str, Any]:
         """Metadata of the asset about the answers to every prompt: counts, a plot, an example per prompt."""

@@ -144,7 +144,7 @@ def test_halves_of_characters_never_reach_the_text(half):
 
 
 def test_a_page_of_many_short_paragraphs_takes_linear_time():
-    # jusText itself looks for neighbours of each one through all of them: 10^10 steps here.
+    # jusText's own search for neighbours would take 10^10 steps here.
     found = text_of("<h2>Short</h2>" * 100_000 + page(PROSE, PROSE))
     assert found.fate == "document"
 

@@ -1,4 +1,4 @@
-"""Opt-out lists: what an entry covers, spellings that must not get around it, mistakes in lists, long lists."""
+"""Opt-out lists: what an entry covers, other spellings of an address, mistakes in lists, long lists."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from nemotron_assets.web.paragraphs import justext_text, normalise_white_space
 
 
 def reference(markup: str, stop_words: frozenset[str], limits: JusText) -> str:
-    """What the library keeps, given the same parser."""
+    """The text that the library keeps, with the same parser."""
     parser = lxml.html.HTMLParser(encoding="utf-8", huge_tree=True)
     try:
         dom = lxml.html.document_fromstring(markup.encode("utf-8", "replace"), parser=parser)

@@ -109,7 +109,7 @@ def test_what_counts_as_the_same():
     assert model.log_likelihood(" The\n\nCAT\t1 ") == model.log_likelihood("the cat 7")
     assert model.perplexity("") is None
     assert model.perplexity(" \n") is None
-    for point in range(sys.maxunicode + 1):  # also those beyond the table that is made one by one
+    for point in range(sys.maxunicode + 1):  # also code points above CASED
         if ngrams._normalised_code_points()[point] == point:
             continue
         character = chr(point)
@@ -194,7 +194,7 @@ def test_download_from_hugging_face_asks_for_two_files(tmp_path, monkeypatch):
 
 
 def arpa(model: ngrams.NGrams) -> str:
-    """A model as KenLM reads it; symbols are written as numbers."""
+    """The model in the ARPA format of KenLM, with symbols written as numbers."""
     lines, ten = ["\\data\\"], math.log(10)
     by_length = defaultdict(list)
     for key, log, weight in zip(model.keys.tolist(), model.log_probability, model.log_backoff, strict=True):
@@ -211,7 +211,7 @@ def arpa(model: ngrams.NGrams) -> str:
 
 
 def test_kenlm_reads_the_same_probabilities(good_texts, tmp_path):
-    """KenLM, where it is installed, gives every text the likelihood that our own reading of the tables gives it."""
+    """KenLM, where it is installed, gives every text the same likelihood as CharacterModel."""
     kenlm = pytest.importorskip("kenlm")
     trained = train(good_texts[:60], 5, 3)
     (tmp_path / "model.arpa").write_text(arpa(trained))
@@ -236,10 +236,10 @@ def test_a_kenlm_model_judges_texts(good_texts, tmp_path):
     total = sum(counts.values()) + 1
     rows = [f"{math.log10(c / total):.6f}\t{p}" for p, c in counts.items() if p != "<unk>"]
     unigrams = [f"{math.log10(1 / total):.6f}\t<unk>", "-99\t<s>", f"{math.log10(1 / total):.6f}\t</s>", *rows]
-    bigram = "-1\t<s> </s>"  # KenLM wants one
+    bigram = "-1\t<s> </s>"  # KenLM refuses a model without bigrams
     lines = ["\\data\\", f"ngram 1={len(unigrams)}", "ngram 2=1", "", "\\1-grams:", *unigrams, "", "\\2-grams:", bigram]
     text = "\n".join([*lines, "", "\\end\\", ""])
-    (tmp_path / "en.arpa.bin").write_text(text)  # KenLM tells text from its binary format by itself
+    (tmp_path / "en.arpa.bin").write_text(text)  # KenLM reads its text format as well
     made = make(Perplexity(model=str(tmp_path)), [], tmp_path / "scratch")
     assert (made.kind, made.ngrams, made.folder) == ("kenlm", None, tmp_path)
     model = models.load(tmp_path, 4.0)

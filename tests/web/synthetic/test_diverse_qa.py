@@ -1,4 +1,5 @@
-"""Diverse QA: the grammar, the parser, the choice of pairs, and a whole pass against canned answers."""
+"""Diverse QA: the grammar, the parser, the choice of pairs, and a whole pass against an endpoint with canned
+answers."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ def _answer(*pairs):
     return PROMPT.marker + "".join(f"\n- Question: {q}\n  Answer: {a}" for q, a in pairs)
 
 
-# Without the signs of Markdown, whose removal the tests of the post-filters are about.
+# Without Markdown, because the parser removes it; the tests of generation/answers.py cover that.
 sentence = st.text(
     st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"], blacklist_characters="*_~`#[]"),
     min_size=1,
@@ -55,7 +56,7 @@ def test_parser_finds_every_well_formed_pair(pairs):
     clean = {}
     for question, answer in pairs:
         question, answer = question.strip(), answer.strip()
-        # A text that itself looks like a label reads as one.
+        # A text that looks like a label would be parsed as one.
         if question and answer and not re.search(r"question|answer", question + answer, re.I):
             clean.setdefault(question.casefold(), (question, answer))
     found, cause = parse(_answer(*clean.values()), RECIPE)
@@ -141,7 +142,8 @@ def test_rejects_say_why(text, reason, tokens, cause):
 
 
 def test_samples_from_documents_through_an_endpoint(tmp_path, monkeypatch, embedded_tokenizer):
-    """Documents -> requests -> endpoint -> ledger -> rows; a second pass asks nothing and gives the same rows."""
+    """From documents to rows through the endpoint and the ledger. A second pass asks for nothing and gives the same
+    rows."""
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
     documents = pl.concat([animals("fox", "owl", "carp", lines=6), animals("hare", level="low")])
     ids = dict(zip(documents["url"].str.split("/").list.last(), documents["id"], strict=True))

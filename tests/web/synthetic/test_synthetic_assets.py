@@ -78,18 +78,18 @@ def test_assets_write_with_the_embedded_model_and_repeat_nothing(tmp_path, monke
         used = [*rows["generation_ids"].explode(), *pairs["generation_id"]]
         assert sorted([*used, *rejects.get_column("row_id", default=pl.Series([]))]) == sorted(generations)
         assert {g["prompt"] for g in generations.values()} == set(PROMPTS)
-        # Whatever ended by itself is in the form that was asked for.
+        # The grammar enforces the form of every answer that was not cut.
         for reject in rejects.iter_rows(named=True):
             assert reject["cause"] in ("truncated", "too_short"), reject
         assert used, "the embedded model manages some"
         assert "| wikipedia | 3 | 3 |" in facts["prompts"].value
         assert "data:image/png" in facts["tokens_per_prompt"].value
-        # Again: nothing is asked, nothing changes.
+        # A second run asks for nothing and changes nothing.
         made, _, success = _run(lake, [rephrased, diverse_qa], **resources)
         assert success and made[REPHRASED.asset_key]["new_generations"].value == 0
         for table, before in ((REPHRASED, rows), (DIVERSE_QA, pairs)):
             assert lake.read(table, SNAPSHOT).scan().collect().equals(before)
-        # The same model again is the same row, and nothing downstream is stale.
+        # Fetching the same model again leaves the row as it is.
         before = lake.read(GENERATOR).scan().drop("at").collect()
         _run(lake, [generator], None, **resources)
         assert lake.read(GENERATOR).scan().drop("at").collect().equals(before)

@@ -1,4 +1,4 @@
-"""A sample of Diverse QA and its translations into all languages, as a model that translates well answers."""
+"""A sample of Diverse QA, and the answers of a good translator for every line and language."""
 
 from __future__ import annotations
 
@@ -123,5 +123,5 @@ def asked(messages: list[dict]) -> tuple[str, str]:
 
 
 def good_answer(language: str, line: str) -> str:
-    """What a model that translates well answers."""
+    """The answer of a good translator."""
     return f"<t>{TRANSLATIONS[language][LINES.index(line)]}</t>"

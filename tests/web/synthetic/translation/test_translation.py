@@ -1,4 +1,4 @@
-"""Translation line by line: taking a sample apart, the grammar, judging answers, attempts, and any model's nonsense."""
+"""Translation line by line: parsing samples, the grammar, judging answers, attempts, and nonsense from a model."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ URL = "https://owls.example/life?age=10"
 
 
 def count(texts):
-    """A token is a word, for these tests."""
+    """Count words as tokens."""
     return [len(text.split()) for text in texts]
 
 
 class Model:
-    """A ledger over a model that answers with `answer(language, line, sample)`; keeps the requests."""
+    """Stands for ledger and model: answers with `answer(language, line, sample)` and keeps the requests."""
 
     def __init__(self, answer) -> None:
         self.answer, self.requests, self.calls = answer, [], 0
@@ -78,7 +78,7 @@ def test_good_translations_are_accepted_in_all_languages():
             problems(SAMPLE, draft.text(), name, RECIPE) == []
             and detect(translated_words(draft.text(), name))[0] == name
         )
-    assert model.calls == RECIPE.attempts  # all languages are asked for together; afterwards nothing is left
+    assert model.calls == RECIPE.attempts  # one call per attempt, for all languages together
     assert len(model.requests) == 15 * 4
     assert {one.parents for one in model.requests} == {("owl",)}
 
@@ -171,7 +171,7 @@ def test_a_line_that_stays_english_counts_as_a_copy():
         reworded = "<t>They hunt the mice and many other of the small animals that live there.</t>"
         return reworded if line == LINES[3] and sample < 1 else good_answer(name, line)
 
-    # The whole still looks Portuguese; the line does not.
+    # The text as a whole looks Portuguese, although one line is English.
     draft = _translate(Model(answer), _recipe(languages=["pt"], attempts=1))["pt"]
     assert (draft.fault.cause, draft.copied, draft.detected[0]) == ("copied", 1, "pt") and draft.pending == [4]
     assert _translate(Model(answer), _recipe(languages=["pt"]))["pt"].accepted

@@ -46,7 +46,7 @@ def _good(body):
 
 
 class _Run:
-    """What a materialisation left behind."""
+    """Materialisations and check results of a run."""
 
     def __init__(self, result: dg.ExecuteInProcessResult) -> None:
         self.success = result.success
@@ -109,7 +109,7 @@ def test_all_languages_are_translated_once(lake):
     assert (run.facts["accepted"].value, run.facts["new_generations"].value) == (15, 60)
     assert "| zh | 1 | 1 |" in run.facts["outcomes"].value and "data:image/png" in run.facts["outcomes_plot"].value
     assert run.made[TRANSLATION_OUTCOMES.asset_key].metadata["dagster/partition_row_count"].value == 15
-    # The same again: nothing is asked, nothing changes.
+    # A second run asks for nothing and changes nothing.
     again = _materialise(lake, endpoint)
     assert len(endpoint.bodies) == 60 and again.facts["new_generations"].value == 0
     assert again.data_version == run.data_version
@@ -242,10 +242,10 @@ def test_killed_translation_goes_on_where_it_was(lake, tmp_path, embedded_tokeni
     assert not lake.read(TRANSLATED_DIVERSE_QA, SNAPSHOT).exists
     assert _materialise(lake, endpoint).success
     questions = Counter(str((body["messages"], body["seed"])) for body in endpoint.bodies)
-    # What was under way when the process died is asked for again, nothing else: it had two requests at a time.
+    # Only requests that were unanswered when the process died are asked for again. It had two requests at a time.
     assert len(questions) == len(endpoint.bodies) - sum(count - 1 for count in questions.values())
     assert sum(count - 1 for count in questions.values()) <= 3
     rows = _rows(lake, TRANSLATED_DIVERSE_QA)
     assert rows.height == 3 * 14 and _rows(lake, TRANSLATION_OUTCOMES).height == 3 * 15
-    # The samples differ in a number only, which the model does not see: their questions are the same.
+    # The samples differ in a protected number only, so the requests for them are the same.
     assert len(questions) == 15 * len(LINES) + 4  # French fails: its four lines are asked for twice

@@ -1,5 +1,5 @@
-"""A lake with samples to translate, and a process that translates them, for the test that kills it. Arguments: lake
-folder, URL of the endpoint."""
+"""Fills a lake with samples to translate. As a program it translates them, for a test that kills it; the arguments are
+the folder of the lake and the URL of the endpoint."""
 
 from __future__ import annotations
 
