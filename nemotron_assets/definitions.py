@@ -1,4 +1,4 @@
-"""The one place where assets, checks, jobs, schedules, sensors and resources meet. Loading it must stay cheap."""
+"""The Dagster definitions: all assets, checks, jobs, schedules, sensors and resources. Loading them must stay cheap."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ lake = Lakehouse(
     free_disk_mb=recipe.storage.free_disk_mb,
 )
 
-# Everything downstream of a new snapshot follows by itself; upkeep is scheduled, not triggered by data.
+# All assets follow new data automatically, except the maintenance of the lake, which has a schedule.
 follow = dg.AutomationConditionSensorDefinition(
     name="follow_new_data",
     target=dg.AssetSelection.all() - dg.AssetSelection.groups("lake"),
@@ -36,7 +36,7 @@ follow = dg.AutomationConditionSensorDefinition(
 @dg.run_status_sensor(
     run_status=dg.DagsterRunStatus.SUCCESS,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Lets plain DuckDB clients see tables that a run has made for the first time.",
+    description="Adds tables that a run wrote for the first time to the DuckDB catalog, for plain DuckDB clients.",
 )
 def refresh_catalog(context: dg.RunStatusSensorContext, warehouse: dg.ResourceParam[Warehouse]) -> None:
     if not warehouse.current():

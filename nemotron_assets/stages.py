@@ -1,7 +1,7 @@
-"""The list of stages. Everything that needs to know them all derives from it: definitions, tables, partitions.
+"""The list of stages, from which the definitions, the list of tables and the partitions follow.
 
-A stage is a package with `assets`, `checks`, `tables`, `automation` or `partitions` modules; a large one has rooms,
-which are packages of the same form. Names only: a stage is imported when somebody asks for what it offers.
+A stage is a package with modules named `assets`, `checks`, `tables`, `automation` or `partitions`. A large stage has
+subpackages of the same form. This module holds names only; it imports a stage when a function below needs it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from nemotron_assets.table.schema import Table
 
-#: In the order of the data: from the crawl to the scores.
+#: The stages in the order of the data, from the crawl to the scores.
 STAGES = (
     "snapshots", "models",
     "web", "web.dedup", "web.quality", "web.synthetic", "web.release",
@@ -25,30 +25,36 @@ STAGES = (
     "blend", "pretrain", "evaluate.items", "evaluate", "lake",
 )  # fmt: skip
 
-#: Modules that declare tables without being a stage: the generation ledger and the quarantine are written by all.
+#: Modules that declare tables but belong to no stage: all stages write the generation ledger and the quarantine.
 SHARED_TABLES = ("resources.generations", "resources.lakehouse.quarantine")
 
 
 def offered(name: str, module: str) -> list[Any]:
-    """What all stages offer as the list `name` in their module `module`: offered("ASSETS", "assets")."""
+    """The items of the list `name` in the module `module` of all stages: offered("ASSETS", "assets") are the assets."""
     return [item for found in _modules(module) for item in getattr(found, name, ())]
 
 
 def all_tables() -> dict[str, Table]:
-    """Every declared table by full name."""
+    """Every declared table by its full name ("web.documents")."""
     shared = [table for module in SHARED_TABLES for table in import_module(module).TABLES]
     return {table.full_name: table for table in (*offered("TABLES", "tables"), *shared)}
 
 
 def partitions_of(table: Table) -> dg.PartitionsDefinition | None:
-    """How a table is partitioned in Dagster; the stage that makes the partitions says so in its `partitions` module.
-    Raises `ValueError` for a partition column that no stage has partitions for."""
+    """The Dagster partitions of a table, or None for a table without partitions.
+
+    They are declared in the `partitions` module of a stage, as PARTITIONS = {partition column: definition}. Raises
+    `ValueError` for a partition column that no stage declares.
+    """
     if table.partition_by is None:
         return None
-    known = {name: made for found in _modules("partitions") for name, made in found.PARTITIONS.items()}
-    if table.partition_by not in known:
-        raise ValueError(f"{table.full_name} is partitioned by {table.partition_by!r}; stages have {sorted(known)}")
-    return known[table.partition_by]
+    declared = {column: defined for module in _modules("partitions") for column, defined in module.PARTITIONS.items()}
+    if table.partition_by not in declared:
+        raise ValueError(
+            f"{table.full_name} is partitioned by {table.partition_by!r}, but stages declare partitions only for "
+            f"{', '.join(sorted(declared))}: add it to PARTITIONS in the `partitions` module of a stage"
+        )
+    return declared[table.partition_by]
 
 
 def _modules(name: str) -> Iterator[Any]:

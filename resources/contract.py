@@ -1,6 +1,6 @@
-"""The write contract of a table: whatever a stage returns becomes record batches with exactly the declared columns.
+"""Checks the write contract of a table: what a stage returns becomes record batches with exactly the declared columns.
 
-Also the order-independent hash of what was written, and the preview shown beside it.
+Also computes the order-independent hash of the written rows, and the preview that Dagster shows.
 """
 
 from __future__ import annotations
@@ -16,19 +16,23 @@ if TYPE_CHECKING:
 
 
 class LakeError(RuntimeError):
-    """The lake cannot do what was asked; the message names the table, the reason and the way out."""
+    """The lake cannot do what it was asked to do. The message names the table, the reason and how to go on."""
 
 
 class ContractError(LakeError):
-    """Data that does not have the columns its table declares. Nothing was committed."""
+    """The data does not have the columns that its table declares. Nothing was committed."""
 
 
 class CommitConflict(LakeError):
-    """Another writer committed to the same partition meanwhile; the whole write has to be done again."""
+    """Another writer committed to the same partition meanwhile. The whole write has to run again."""
 
 
-def checked(table: Table, data: Any, partition: str | None, part: str = "") -> Iterator[pa.RecordBatch]:
-    """Record batches of `data` with exactly the declared schema, or a `ContractError` that says what is wrong."""
+def checked(table: Table, data: Any, partition: str | None, part: str | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield `data` as record batches with exactly the declared schema.
+
+    With `partition` or `part`, all rows must have that value in the partition or part column. Raises `ContractError`,
+    which names every problem of the first wrong batch.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -46,7 +50,7 @@ def checked(table: Table, data: Any, partition: str | None, part: str = "") -> I
             else:
                 arrays[name] = array.cast(wanted.type)
         for column, value in ((table.partition_by, partition), (table.part_by, part)):
-            if column in arrays and value and not problems:
+            if column in arrays and value is not None and not problems:
                 other = pc.filter(arrays[column], pc.not_equal(arrays[column], value))
                 if len(other):
                     problems.append(f"column {column!r} holds {other[0].as_py()!r} in the partition or part {value!r}")
@@ -56,7 +60,7 @@ def checked(table: Table, data: Any, partition: str | None, part: str = "") -> I
 
 
 def _batches(data: Any) -> Iterator[pa.RecordBatch]:
-    """Whatever a stage returns, as record batches."""
+    """Yield what a stage returns as record batches."""
     import polars as pl
     import pyarrow as pa
 
@@ -75,11 +79,13 @@ def _batches(data: Any) -> Iterator[pa.RecordBatch]:
         for item in data:
             yield from _batches(item)
     else:
-        raise LakeError(f"cannot store a {type(data).__name__}: return a frame, a reader, or an iterable of them")
+        raise LakeError(
+            f"cannot store a {type(data).__name__}: return a frame, a record batch reader, or an iterable of frames"
+        )
 
 
 def _same_type(actual: pa.DataType, declared: pa.DataType) -> bool:
-    """Equal but for the width of offsets and views, which Delta does not know."""
+    """Whether two types differ at most in the width of their offsets (string, large_string), which Delta ignores."""
     import pyarrow as pa
     import pyarrow.types as t
 
@@ -96,13 +102,15 @@ def _same_type(actual: pa.DataType, declared: pa.DataType) -> bool:
 
 
 class ContentHash:
-    """Order-independent hash of rows: the wrapping sum of a hash per row over all columns that are not volatile."""
+    """An order-independent hash of rows: the sum, modulo 2^64, of a hash per row over all columns except volatile
+    ones."""
 
     def __init__(self, table: Table) -> None:
         self._columns = [column.name for column in table.columns if not column.volatile]
         self._sum = self._rows = 0
 
     def counting(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Pass batches on unchanged and add their rows to the hash."""
         import polars as pl
 
         for batch in batches:
@@ -113,15 +121,17 @@ class ContentHash:
 
     @property
     def value(self) -> int:
+        """The hash of the rows so far, 63 bits."""
         return hash63(str(self._sum), str(self._rows))
 
 
 def hash63(*parts: str) -> int:
+    """The first 63 bits of a sha256 over texts: a number that fits a signed 64-bit mark of the Delta log."""
     return int.from_bytes(hashlib.sha256("\x1f".join(parts).encode()).digest()[:8]) >> 1
 
 
 def preview(batch: pa.RecordBatch, rows: int = 5, width: int = 80) -> str:
-    """The first rows as a Markdown table; long values are cut, bytes are counted."""
+    """The first rows as a Markdown table. Long values are cut; bytes are shown as their number: <12 bytes>."""
 
     def cell(value: Any) -> str:
         text = f"<{len(value)} bytes>" if isinstance(value, bytes) else str(value)

@@ -1,1 +1,1 @@
-"""Evaluate: the scores of every model on benchmarks and on held-out texts. The benchmark items are in the room `items`."""
+"""Evaluation: scores every model on benchmarks and on held-out texts. The folder `items` has the benchmark items."""

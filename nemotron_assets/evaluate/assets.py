@@ -1,4 +1,4 @@
-"""The asset of the evaluation: the scores of the models in use."""
+"""Declares the asset of the evaluation: the scores of the models in use."""
 
 import dagster as dg
 
@@ -13,7 +13,7 @@ from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
 
-#: The tables of models that are scored: of each, the newest version of every name. One more is one more entry.
+#: The tables of models that are scored. Of each table the newest version of every model name is scored.
 SCORED = (BASE,)
 
 
@@ -42,9 +42,9 @@ def benchmark_scores(
     benchmarks: Reader,
     **models: Reader,
 ):
-    """Scores of the models in use: bits per byte on held-out documents and held-out code, and
-    lm-evaluation-harness on our items. A model whose inputs did not change is not scored again; scores of earlier
-    versions stay."""
+    """Scores of the models in use: bits per byte on held-out documents and held-out code, and the benchmarks of
+    lm-evaluation-harness. A model whose inputs did not change is not scored again. The scores of earlier versions stay
+    in the table."""
     from nemotron_assets.evaluate.scoring import Inputs, Scoring
 
     inputs = Inputs(benchmarks, tokenizer, unique_documents, curated_code)

@@ -1,8 +1,8 @@
-"""Bits per byte of held-out documents: how many bits the model needs per byte of UTF-8, whatever its vocabulary.
+"""Measures bits per byte: how many bits a model needs per byte of UTF-8 of held-out documents, whatever its vocabulary.
 
-Every token of a document is scored exactly once, the first one after EOS, which is what separates documents in
-training. A long document is read in windows that overlap, so that a token has context; documents are never joined, and
-windows shorter than their batch are padded on the right, where a causal model cannot see it.
+Every token of a document is scored exactly once. The first token follows EOS, which separates documents in training. A
+long document is read in windows that overlap, so that every token has context. Documents are never joined. Windows that
+are shorter than the longest of their batch are padded on the right, where a causal model does not see the padding.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedModel
 
-_GROUP = 256  # documents tokenised at once
-_LOGIT_ROWS = 1_024
+_GROUP = 256  # documents that are tokenised together
+_LOGIT_ROWS = 1_024  # positions whose logits are in memory together
 
 
 @dataclass(frozen=True)
 class Window:
-    """`inputs` are read by the model; the last `scored` of `targets` (inputs shifted by one) count for `document`."""
+    """A piece of a document. The model reads `inputs`; `targets` are the inputs shifted by one token, and the last
+    `scored` of them count for the document number `document`."""
 
     document: int
     inputs: list[int]
@@ -36,7 +37,7 @@ class Window:
 
 
 def windows(document: int, ids: Sequence[int], size: int, overlap: int) -> Iterator[Window]:
-    """Windows of at most `size` inputs, each carrying `overlap` tokens of context from the one before."""
+    """Windows of at most `size` inputs. Each begins with the last `overlap` tokens of the window before, as context."""
     text = [EOS, *ids]
     done = 0  # tokens of the document scored so far
     while done < len(ids):
@@ -55,10 +56,11 @@ def measure(
     batch_size: int,
     task: str = "held_out_documents",
 ) -> Score:
-    """Bits per byte over `texts`, as the score of `task`: negative log-likelihoods / ln 2 / bytes of UTF-8, in float64.
+    """The bits per byte of `texts` as the score of `task`: the sum of negative log-likelihoods / ln 2 / bytes of UTF-8,
+    in float64.
 
-    The standard error is that of a ratio of sums over documents. Raises ValueError when there is no text, or when the
-    text does not survive encoding and decoding (bits per byte would then count the wrong bytes).
+    The standard error is that of a ratio of sums over documents. Raises ValueError when there is no text, and when a
+    text changes by encoding and decoding, because bits per byte would then count the wrong bytes.
     """
     import torch
 
@@ -71,18 +73,21 @@ def measure(
             for number, text in group:
                 ids = encode(tokenizer, text)
                 if decode(tokenizer, ids) != text:
-                    raise ValueError(f"held-out document {number} does not decode to itself")
+                    raise ValueError(
+                        f"{task}: the tokenizer does not decode text {number} to itself; materialise blend/tokenizer "
+                        "with a tokenizer that does"
+                    )
                 bits.append(0.0)
                 sizes.append(len(text.encode()))
                 tokens += len(ids)
                 jobs.extend(windows(number, ids, size, overlap))
-            jobs.sort(key=lambda job: len(job.inputs))  # alike lengths together: little padding
+            jobs.sort(key=lambda job: len(job.inputs))  # windows of similar length need little padding
             for first in range(0, len(jobs), batch_size):
                 batch = jobs[first : first + batch_size]
                 for job, nll in zip(batch, _negative_log_likelihoods(model, batch), strict=True):
                     bits[job.document] += nll / math.log(2)
     if not tokens:
-        raise ValueError("no held-out text to measure bits per byte on: raise blend.held_out_share or bring more data")
+        raise ValueError(f"{task}: no text is held out: raise blend.held_out_share or bring more data")
     value = sum(bits) / sum(sizes)
     return Score(
         task=task,
@@ -96,7 +101,7 @@ def measure(
 
 
 def _negative_log_likelihoods(model: PreTrainedModel, batch: Sequence[Window]) -> Iterator[float]:
-    """Summed over the scored tokens of each window, in nats."""
+    """The negative log-likelihood of each window, in nats, summed over its scored tokens."""
     import torch
 
     longest = max(len(job.inputs) for job in batch)
@@ -106,7 +111,7 @@ def _negative_log_likelihoods(model: PreTrainedModel, batch: Sequence[Window]) -
     for row, job in enumerate(batch):
         end, total = len(job.inputs), 0.0
         targets = torch.tensor(job.targets, device=hidden.device)
-        # Only scored positions meet the vocabulary, some at a time: logits are the largest tensor here.
+        # Logits are the largest tensor here, so they are computed for scored positions only, some at a time.
         for first in range(end - job.scored, end, _LOGIT_ROWS):
             part = slice(first, min(first + _LOGIT_ROWS, end))
             losses = torch.nn.functional.cross_entropy(head(hidden[row, part]).float(), targets[part], reduction="none")
@@ -115,7 +120,7 @@ def _negative_log_likelihoods(model: PreTrainedModel, batch: Sequence[Window]) -
 
 
 def _hidden(model: PreTrainedModel, inputs: torch.Tensor, lengths: list[int]) -> torch.Tensor:
-    """Last hidden states of right-padded rows; NemotronH through our own scan, which is the faster one."""
+    """The last hidden states of right-padded rows. A NemotronH model uses the scan of this project, which is faster."""
     from transformers import NemotronHForCausalLM
 
     if isinstance(model, NemotronHForCausalLM):
@@ -128,7 +133,7 @@ def _hidden(model: PreTrainedModel, inputs: torch.Tensor, lengths: list[int]) ->
 
 
 def _ratio_stderr(bits: Sequence[float], sizes: Sequence[int]) -> float | None:
-    """Standard error of sum(bits) / sum(sizes) over documents (delta method); None for a single document."""
+    """The standard error of sum(bits) / sum(sizes) over documents (delta method); None for a single document."""
     count, ratio = len(sizes), sum(bits) / sum(sizes)
     if count < 2:
         return None

@@ -1,6 +1,6 @@
-"""lm-evaluation-harness on our own items: task files beside this module, documents from a frame, no network.
+"""Runs lm-evaluation-harness on benchmark items from a frame, with the task files beside this module, without network.
 
-The last items of a slice serve as worked examples and are never scored, because the slices carry no training split.
+The last items of a benchmark serve as worked examples and are never scored, because its files have no training split.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ TASKS = Path(__file__).with_name("tasks")
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one task. `metric` carries the harness's filter where there is one: exact_match,strict-match."""
+    """One metric of one task. `metric` includes the answer filter of the harness if there is one:
+    "exact_match,strict-match"."""
 
     task: str
     metric: str
@@ -35,15 +36,22 @@ class Score:
 
 
 def split(items: pl.DataFrame, shots: int, max_items: int | None) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """(items to score, worked examples): the first at most `max_items` of the slice, and its last `shots`."""
+    """Split the items of one benchmark into (items to score, worked examples).
+
+    The last `shots` items are the examples. Of the other items the first `max_items` are scored, or all if it is None.
+    Raises ValueError when no item is left to score.
+    """
     items = items.sort("position")
     if shots >= len(items):
-        raise ValueError(f"{shots} worked examples leave nothing to score of {len(items)} items")
+        raise ValueError(
+            f"{shots} worked examples leave nothing to score of {len(items)} items: lower evaluate.tasks.shots or "
+            "bring more items"
+        )
     return items.head(len(items) - shots).head(max_items or len(items)), items.tail(shots)
 
 
 def task_config(name: str, scored: pl.DataFrame, shots: pl.DataFrame, max_output_tokens: int) -> dict[str, Any]:
-    """The task file `name` as the harness's configuration, bound to these documents."""
+    """The task file `name` as a configuration of the harness that uses these items."""
     import datasets
 
     config = yaml.safe_load((TASKS / f"{name}.yaml").read_text("utf-8"))
@@ -60,15 +68,17 @@ def task_config(name: str, scored: pl.DataFrame, shots: pl.DataFrame, max_output
 
 
 def evaluate(lm: LM, configs: list[dict[str, Any]], log_samples: bool = False) -> dict[str, Any]:
-    """The harness's results for these tasks. `simple_evaluate` would seed everything global, and spend seconds on
-    listing the machine and its packages; greedy answers and fixed examples need no seed.
+    """The results of the harness for these tasks.
+
+    This does not call `simple_evaluate`, which seeds all global random generators and spends seconds on listing the
+    machine and its packages. Greedy answers and fixed examples need no seed.
     """
     import lm_eval
 
     return lm_eval.evaluate(
         lm,
         lm_eval.tasks.TaskManager(include_defaults=False).load(configs),
-        bootstrap_iters=1_000,  # only for metrics without a closed formula; ours are means
+        bootstrap_iters=1_000,  # used only for metrics whose standard error has no closed formula
         log_samples=log_samples,
         verbosity="ERROR",
     )
@@ -84,15 +94,15 @@ def run(
     batch_size: int,
     log_samples: bool = False,
 ) -> tuple[list[Score], dict[str, list[dict[str, Any]]]]:
-    """Score the tasks named in `shots` (task -> worked examples) on their items; deterministic.
+    """Score the tasks in `shots` (task name: number of worked examples) on their items. The result is deterministic.
 
-    Returns the scores and, with `log_samples`, the harness's record of every item per task.
+    Returns the scores and, with `log_samples`, the records of the harness for every item by task.
     """
     from lm_eval.models.huggingface import HFLM
 
     parts = {name: split(items.filter(pl.col("benchmark") == name), count, max_items) for name, count in shots.items()}
     configs = [task_config(name, *part, max_output_tokens) for name, part in parts.items()]
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns about every choice that was made on purpose
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns about settings that are intended here
     lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, add_bos_token=False)
     for method in ("loglikelihood", "generate_until"):
         setattr(lm, method, functools.partial(getattr(lm, method), disable_tqdm=True))
@@ -110,7 +120,7 @@ def run(
                         metric=metric if filter_ == "none" else key,
                         value=float(value),
                         stderr=float(stderr) if isinstance(stderr, int | float) else None,
-                        random_baseline=_guessing(scored),
+                        random_baseline=_score_of_guessing(scored),
                         samples=len(scored),
                         shots=len(examples),
                     )
@@ -118,7 +128,7 @@ def run(
     return scores, results.get("samples", {})
 
 
-def _guessing(scored: pl.DataFrame) -> float:
-    """Expected share of right answers when guessing: 1/choices, and none for free answers."""
+def _score_of_guessing(scored: pl.DataFrame) -> float:
+    """The expected share of right answers when guessing: 1/choices, and 0 for free answers."""
     choices = scored["choices"].list.len()
     return float(choices.map_elements(lambda n: 1 / n if n else 0.0, return_dtype=pl.Float64).mean())

@@ -1,4 +1,4 @@
-"""Models through all measurements, as rows of the score table, one part per model version."""
+"""Scores models on all benchmarks and held-out texts, and makes the rows of the score table, one part per model."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ if TYPE_CHECKING:
     from resources.gpu import Gpu
     from resources.lakehouse import Lakehouse, Reader
 
-#: The tasks of bits per byte: what is held out of the web, and of source code.
+#: The tasks that are measured in bits per byte: texts held out of the web documents, and of the source code.
 DOCUMENTS, CODE = "held_out_documents", "held_out_code"
 
 
 def held_out_texts(documents: pl.LazyFrame, share: float, limit: int | None, text: str = "text") -> Iterable[str]:
-    """Texts (column `text`) of held-out rows; with a limit those of the lowest content hash, else all, streamed.
+    """The texts of held-out rows, from the column named `text`. With a limit, the texts with the lowest content hashes;
+    without one, all texts, streamed.
 
-    Of the web they are taken from the unique documents, not from the curated ones: so they stay the same when curation
-    changes, and scores of models trained on different cuts compare. Of code from the corpus: only there licences allow
-    it and secrets are gone. The blend holds out whatever was written from them.
+    Web texts are held out of the unique documents, not of the curated ones. So they stay the same when curation
+    changes, and the scores of models trained on different selections can be compared. Code is held out of the curated
+    corpus, because only there the licences allow its use and secrets are removed. The blend leaves out everything that
+    was written from held-out texts.
     """
     held_out = documents.filter(is_held_out(share)).select("content_hash", text=text)
     if limit is not None:
@@ -46,14 +48,14 @@ def held_out_texts(documents: pl.LazyFrame, share: float, limit: int | None, tex
 
 
 def any_held_out(documents: pl.LazyFrame, share: float) -> bool:
-    """Whether there is anything held out to measure on: a lake may be without code."""
+    """Whether any row is held out. A lake may have no code, for example."""
     held_out = documents.filter(is_held_out(share)).select("content_hash").head(1)
     return held_out.collect(engine="streaming").height > 0
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The tables that a score depends on, besides the model."""
+    """The tables that a score depends on, in addition to the model."""
 
     benchmarks: Reader
     tokenizer: Reader
@@ -61,12 +63,12 @@ class Inputs:
     code: Reader
 
     def versions(self) -> list[str]:
-        """Their Delta versions, as "web.unique_documents@3"."""
+        """The tables with their Delta versions: "web.unique_documents@3"."""
         return [reader.input_version for reader in (self.tokenizer, self.documents, self.code, self.benchmarks)]
 
 
 class Scoring:
-    """One run of the evaluation over several models."""
+    """Scores the models in use in one run of the evaluation."""
 
     def __init__(
         self, inputs: Inputs, recipe: Recipe, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]
@@ -75,25 +77,22 @@ class Scoring:
         self.scored: dict[str, list[Score]] = {}
 
     def parts(self, tables: Sequence[Reader]) -> Parts:
-        """The scores of the newest version of every model name in these tables, one part per model id; the scores of
-        all other models stay."""
-        wanted = {model["id"]: (model, reader) for reader in tables for model in newest_of_each_name(reader)}
-        known = set(self.lake.read(BENCHMARK_SCORES).scan().select("model_id").unique().collect()["model_id"])
-        return Parts(
-            (self._part(model, reader) for model, reader in wanted.values()),
-            kept=known - wanted.keys(),
-            metadata=self._metadata,
-        )
+        """The scores of the newest version of every model name in these tables, one part per model. The stored scores
+        of all other models stay in the table."""
+        models = [(model, reader) for reader in tables for model in newest_of_each_name(reader)]
+        return Parts([self._part(*model) for model in models], metadata=self._metadata, complete=False)
 
     def _part(self, model: dict[str, Any], reader: Reader) -> Part:
         versions = [reader.input_version, *self.inputs.versions()]
-        decides = content_hash("\x1f".join([model["sha256"], *self.inputs.versions()]))
-        return Part(model["id"], decides, lambda: self._rows(model, versions))
+        fingerprint = content_hash("\x1f".join([model["sha256"], *self.inputs.versions()]))
+        return Part(model["id"], fingerprint, lambda: self._rows(model, versions))
 
     def _rows(self, model: dict[str, Any], versions: list[str]) -> pl.DataFrame:
         self.log(f"scoring {model['name']} {model['version']}")
         vocabulary = self.inputs.tokenizer.scan().collect().row(0, named=True)
         with self.gpu.lock(self.log) as devices:
+            if devices[0].kind == "cuda":
+                self.gpu.release()  # a language model that this process keeps leaves no memory for another model
             scores = score(
                 self.lake.get_weights(model["uri"]),
                 self.lake.get_weights(vocabulary["uri"]),
@@ -107,17 +106,17 @@ class Scoring:
 
     def _texts(self) -> dict[str, Iterable[str]]:
         """The held-out texts by task. A lake without code has no held-out code."""
-        share, most = self.recipe.blend.held_out_share, self.recipe.evaluate.max_held_out_documents
-        texts = {DOCUMENTS: held_out_texts(self.inputs.documents.scan(), share, most)}
+        share, limit = self.recipe.blend.held_out_share, self.recipe.evaluate.max_held_out_documents
+        texts = {DOCUMENTS: held_out_texts(self.inputs.documents.scan(), share, limit)}
         if any_held_out(self.inputs.code.scan(), share):
-            texts[CODE] = held_out_texts(self.inputs.code.scan(), share, most, "content")
+            texts[CODE] = held_out_texts(self.inputs.code.scan(), share, limit, "content")
         return texts
 
     def _metadata(self) -> dict[str, Any]:
         from nemotron_assets.plots import markdown
 
         tables = "\n\n".join(f"**{model}**\n\n{as_markdown(scores)}" for model, scores in self.scored.items())
-        shown = tables or "No model was scored: the scores of all models in use are in the lake already."
+        shown = tables or "No model was scored: the lake holds the scores of all models in use."
         return {"scores": markdown(shown), "models": ", ".join(self.scored) or "none"}
 
 
@@ -129,8 +128,8 @@ def score(
     recipe: Evaluate,
     device: str,
 ) -> list[Score]:
-    """Every score of the Hugging Face model in `weights`, bits per byte of the held-out `texts` by task. Deterministic
-    on one device: nothing is sampled."""
+    """Score the Hugging Face model in the folder `weights` on the benchmark `items`, and in bits per byte on the
+    held-out `texts` of every task. Nothing is sampled, so the scores are deterministic on one device."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(weights, dtype="auto").to(device)
@@ -145,11 +144,11 @@ def score(
         recipe.batch_size,
     )
     sizes = recipe.window, recipe.window_overlap, recipe.batch_size
-    return scores + [measure(model, load(tokenizer), held, *sizes, task) for task, held in texts.items()]
+    return scores + [measure(model, load(tokenizer), held_out, *sizes, task) for task, held_out in texts.items()]
 
 
 def frame(scores: list[Score], model: dict, input_versions: list[str], run_id: str, at) -> pl.DataFrame:
-    """Rows of `evaluate.benchmark_scores` for one row of a models table."""
+    """The rows of `evaluate.benchmark_scores` for one model, which is a row of a table of models."""
     rows = [
         {
             "id": row_id(BENCHMARK_SCORES.full_name, model["id"], s.task, s.metric),
@@ -173,7 +172,7 @@ def frame(scores: list[Score], model: dict, input_versions: list[str], run_id: s
 
 
 def as_markdown(scores: list[Score]) -> str:
-    """The scores as a table for the UI, what guessing scores beside each."""
+    """The scores as a Markdown table for the UI, with the score of guessing beside each."""
 
     def number(value: float | None) -> str:
         return "" if value is None else f"{value:.4f}"

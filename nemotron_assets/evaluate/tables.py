@@ -1,4 +1,4 @@
-"""The table of scores of model versions."""
+"""Declares the table of scores of model versions."""
 
 from __future__ import annotations
 
@@ -8,24 +8,41 @@ from nemotron_assets.table.schema import Column, Table
 BENCHMARK_SCORES = Table(
     schema="evaluate",
     name="benchmark_scores",
-    description="What each model version scored on benchmarks (lm-evaluation-harness) and in bits per byte.",
+    description="Scores of model versions on benchmarks (lm-evaluation-harness) and in bits per byte of text.",
     columns=(
         ID,
-        Column("model", "string", "name of the model"),
-        Column("model_id", "string", "id of the model version's row in its models table"),
-        Column("model_version", "string", "version of the model"),
-        Column("task", "string", "benchmark, held_out_documents or held_out_code"),
-        Column("metric", "string", "exact_match,strict-match / acc / acc_norm / bits_per_byte, ..."),
-        Column("value", "float64", "the score"),
-        Column("stderr", "float64", "standard error of the score over the samples", nullable=True),
-        Column("random_baseline", "float64", "what guessing scores: 1/choices, 0, or uniform tokens", nullable=True),
-        Column("samples", "int64", "items or documents scored"),
-        Column("shots", "int32", "worked examples in the prompt"),
+        Column("model", "string", "name of the model, for example laptop-base"),
+        Column("model_id", "string", "id of the model version, in a table of models such as models.base"),
+        Column("model_version", "string", "number of the model version among the models with this name: 1, 2, ..."),
+        Column("task", "string", "name of the benchmark, for example gsm8k, or held_out_documents or held_out_code"),
         Column(
-            "input_versions", "list[string]", "tables the score was made from, as schema.name@version", volatile=True
+            "metric",
+            "string",
+            "what is measured: acc, acc_norm, exact_match with the name of an answer filter, or bits_per_byte",
         ),
-        Column("run_id", "string", "Dagster run that scored it", volatile=True),
-        Column("at", "timestamp", "when it was scored", volatile=True),
+        Column("value", "float64", "score: a share of right answers from 0 to 1, or bits per byte of UTF-8"),
+        Column(
+            "stderr",
+            "float64",
+            "standard error of the score over the samples; null if it cannot be estimated (one sample)",
+            nullable=True,
+        ),
+        Column(
+            "random_baseline",
+            "float64",
+            "score of guessing: 1/choices, 0 for free answers, or the bits of equally likely tokens; null if unknown",
+            nullable=True,
+        ),
+        Column("samples", "int64", "number of benchmark items or documents that were scored"),
+        Column("shots", "int32", "number of worked examples in the prompt"),
+        Column(
+            "input_versions",
+            "list[string]",
+            "tables that the score was computed from, each with its Delta version, for example models.base@3",
+            volatile=True,
+        ),
+        Column("run_id", "string", "id of the Dagster run that computed the score", volatile=True),
+        Column("at", "timestamp", "time when the score was computed, UTC", volatile=True),
     ),
     part_by="model_id",
     version=2,

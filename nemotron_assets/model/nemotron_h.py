@@ -1,9 +1,9 @@
-"""The student: transformers' NemotronHForCausalLM from the recipe's numbers, taught to read packed documents.
+"""Builds the hybrid model: transformers' NemotronHForCausalLM with the recipe's sizes, which can read packed documents.
 
-Config, weight names and cache are transformers' own, so vLLM, TRL and lm-evaluation-harness load what we save as it
-is. From outside, `attach` replaces the forward of the Mamba-2 and attention mixers for calls that bring a `Packing`:
-then no token sees another document, and the scan is the fast one. Calls without one (generation, evaluation) run
-transformers' code.
+Configuration, weight names and cache are those of transformers, so vLLM, TRL and lm-evaluation-harness load the saved
+folder as it is. `attach` replaces the forward function of the Mamba-2 and attention mixers. A call with a `Packing`
+then uses the faster scan, and no token sees another document. A call without one (generation, for example) runs the
+code of transformers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LAYER_KINDS = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
 
 
 def parameter_count(recipe: Model, vocabulary: int) -> int:
-    """Exact number of parameters of the recipe's model with `vocabulary` entries, embeddings and output untied."""
+    """The exact number of parameters of the recipe's model with `vocabulary` tokens and untied embeddings."""
     h, f = recipe.hidden_size, recipe.ffn_size
     inner = recipe.mamba_heads * recipe.mamba_head_dim
     conv = inner + 2 * recipe.mamba_groups * recipe.mamba_state
@@ -50,7 +50,8 @@ def parameter_count(recipe: Model, vocabulary: int) -> int:
 def model_config(
     recipe: Model, vocabulary: int, context: int, special: dict[str, int] | None = None
 ) -> NemotronHConfig:
-    """transformers' configuration. `context` is the training length in tokens; `special` may set pad, bos, eos ids."""
+    """The configuration for transformers. `context` is the training length in tokens; `special` may give the token ids
+    of "pad", "bos" and "eos"."""
     from transformers import NemotronHConfig
 
     return NemotronHConfig(
@@ -72,13 +73,13 @@ def model_config(
         max_position_embeddings=context,
         mlp_hidden_act="relu2",
         tie_word_embeddings=False,
-        rescale_prenorm_residual=False,  # our own initialisation does it (fresh_weights)
+        rescale_prenorm_residual=False,  # fresh_weights does this
         **{f"{name}_token_id": index for name, index in (special or {}).items()},
     )
 
 
 def empty_model(config: NemotronHConfig) -> NemotronHForCausalLM:
-    """The model without memory for its weights (meta device), already attached."""
+    """The model with weights on the meta device, which take no memory. It is attached already."""
     from transformers import NemotronHForCausalLM
 
     with torch.device("meta"):
@@ -89,11 +90,13 @@ def empty_model(config: NemotronHConfig) -> NemotronHForCausalLM:
 def fresh_weights(
     parameters: Mapping[str, torch.Tensor], config: NemotronHConfig, seed: int
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """Initial values of every parameter (named as in the model, only their shapes count), one float32 tensor at a time.
+    """The initial values of all parameters by name, one float32 tensor at a time. Only the names and shapes of
+    `parameters` are used.
 
-    Each depends only on the seed and the parameter's name, so they do not depend on devices or ranks. Normal with
-    `init_std`, output projections scaled by 1/sqrt(2 layers) as in Megatron; Mamba-2: A uniform in 1..16 and dt
-    log-uniform in 0.001..0.1, at least 1e-4 (Mamba-2 defaults; Nemotron Nano 2 publishes only the deviation).
+    A value depends on the seed and the parameter's name, but not on devices or ranks. Weights are normal with the
+    recipe's `init_std`; output projections are scaled by 1/sqrt(2 layers), as in Megatron. Mamba-2: A is uniform in
+    1..16, and dt is log-uniform in 0.001..0.1 and at least 1e-4. These are the defaults of Mamba-2; Nemotron Nano 2
+    publishes only the standard deviation.
     """
     depth = math.sqrt(2 * config.num_hidden_layers)
     for name, parameter in parameters.items():
@@ -106,7 +109,7 @@ def fresh_weights(
             low, high = math.log(config.time_step_min), math.log(config.time_step_max)
             dt = torch.empty(shape).uniform_(low, high, generator=generator).exp().clamp(min=config.time_step_floor)
             value = dt + torch.log(-torch.expm1(-dt))  # the inverse of softplus
-        elif kind.startswith("conv1d."):  # the default of a convolution that sees `conv_kernel` values
+        elif kind.startswith("conv1d."):  # PyTorch's default for a convolution over `conv_kernel` values
             bound = config.conv_kernel**-0.5
             value = torch.empty(shape).uniform_(-bound, bound, generator=generator)
         elif kind == "D" or "norm" in name:
@@ -119,7 +122,7 @@ def fresh_weights(
 
 
 def attach(model: NemotronHForCausalLM) -> NemotronHForCausalLM:
-    """Teach a model to take `packing=`; without it everything is as transformers does it. Returns the model."""
+    """Make a model accept the argument `packing=`. Calls without it run the code of transformers. Returns the model."""
     from transformers.models.nemotron_h.modeling_nemotron_h import NemotronHAttention, NemotronHMamba2Mixer
 
     for module in model.modules():
@@ -131,8 +134,9 @@ def attach(model: NemotronHForCausalLM) -> NemotronHForCausalLM:
 
 
 def packed_hidden(model: NemotronHForCausalLM, tokens: torch.Tensor, packing: Packing) -> torch.Tensor:
-    """The last hidden states [batch, length, hidden] of packed sequences, every document as if it were alone."""
-    no_masks = {"full_attention": None, "linear_attention": None}  # the mixers see to it, see attach
+    """The last hidden states [batch, length, hidden] of packed sequences. Every document gives the same states as it
+    would alone."""
+    no_masks = {"full_attention": None, "linear_attention": None}  # the attached mixers separate the documents
     return model.model(tokens, attention_mask=no_masks, use_cache=False, packing=packing).last_hidden_state
 
 
@@ -168,7 +172,7 @@ def _attention_forward(self, hidden_states, *args, packing: Packing | None = Non
         return projected.view(batch, length, -1, self.head_dim).transpose(1, 2)
 
     q, k, v = (heads(projection(hidden_states)) for projection in (self.q_proj, self.k_proj, self.v_proj))
-    # One causal product per document: no mask of length x length, and the cost is that of the documents alone.
+    # One causal attention per document: it needs no mask of length x length, and costs only what the documents cost.
     rows = []
     for row, lengths in enumerate(packing.lengths):
         pieces = zip(*(t[row : row + 1].split(lengths, dim=2) for t in (q, k, v)), strict=True)
@@ -182,11 +186,12 @@ def _attention_forward(self, hidden_states, *args, packing: Packing | None = Non
 
 
 def load_report(folder: Path) -> tuple[int, list[str]]:
-    """Load a saved model with plain transformers: its parameters, and the names of weights missing or not expected."""
+    """Load a saved model with plain transformers. Returns the number of its parameters, and the weights that are
+    missing, unexpected or of the wrong shape ("missing_keys lm_head.weight")."""
     from transformers import AutoModelForCausalLM
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # nobody watches it
+    disable_progress_bar()  # its output would end up in log files
     model, report = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, local_files_only=True)
     kinds = ("missing_keys", "unexpected_keys", "mismatched_keys")
     problems = [f"{kind} {name}" for kind in kinds for name in report[kind]]

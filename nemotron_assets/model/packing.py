@@ -1,4 +1,4 @@
-"""Where documents lie in packed sequences: what keeps one document's tokens from seeing another's."""
+"""Describes where documents lie in packed sequences, so that the tokens of one document never see another document."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 class Packing:
     """Where documents lie in a batch of packed sequences.
 
-    lengths: for every sequence the lengths of its documents in order, padding at the end counted as one more.
-    index: [batch, length] int32, the number of the document each token belongs to, from 0 in every sequence.
+    lengths: for every sequence the lengths of its documents in order; padding at the end counts as one more document.
+    index: [batch, length] int32, the number of the document that each token belongs to, from 0 in every sequence.
     """
 
     lengths: tuple[tuple[int, ...], ...]
@@ -21,11 +21,15 @@ class Packing:
 
     @classmethod
     def of(cls, lengths: Sequence[Sequence[int]], length: int, device: torch.device | str = "cpu") -> Packing:
-        """From the documents' lengths; what is missing to `length` tokens is padding."""
+        """The packing of sequences whose documents have these lengths. Each sequence is padded to `length` tokens.
+        Raises ValueError when documents do not fit, or when one has no tokens."""
         rows, index = [], torch.empty(len(lengths), length, dtype=torch.int32)
         for row, pieces in enumerate(lengths):
             if sum(pieces) > length or min(pieces, default=1) < 1:
-                raise ValueError(f"documents of {list(pieces)} tokens do not fit a sequence of {length}")
+                raise ValueError(
+                    f"documents of {list(pieces)} tokens do not fit a sequence of {length}: they need at least 1 token "
+                    "each and no more in all"
+                )
             pieces = tuple(pieces) + ((length - sum(pieces),) if sum(pieces) < length else ())
             index[row] = torch.repeat_interleave(torch.arange(len(pieces)), torch.tensor(pieces)).int()
             rows.append(pieces)

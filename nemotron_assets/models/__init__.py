@@ -1,5 +1,5 @@
-"""Models as tables: one row per version, with its weights in the lake and the models and tables it was made from.
+"""Models as tables: one row per model version, with its weights in the lake and the models and tables it was made from.
 
-`registry` finds, makes and stores versions, `columns` declares the tables, `generator` fetches language models that
-others trained. A stage declares the tables of the models it makes.
+`registry` finds, makes and stores versions, `columns` declares tables of models, and `generator` fetches language
+models that others trained. A stage declares the tables of the models that it makes.
 """

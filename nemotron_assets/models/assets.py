@@ -1,4 +1,4 @@
-"""The asset of the language model that writes synthetic data."""
+"""Declares the asset of the language model that writes synthetic data."""
 
 import dagster as dg
 
@@ -10,7 +10,8 @@ from resources.lakehouse import Lakehouse
 
 @table_asset(GENERATOR, recipe=("llm.engine", "llm.model", "llm.tokenizer"), code="2", kinds={"huggingface"})
 def generator(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
-    """The language model that writes synthetic data: embedded, a folder, or downloaded from Hugging Face once."""
+    """The language model that writes synthetic data. It comes from an installed package ("embedded"), from a folder, or
+    from Hugging Face, where it is downloaded once."""
     from nemotron_assets.models.generator import fetch
     from nemotron_assets.models.registry import Identity, Registry
 

@@ -1,4 +1,4 @@
-"""How a table of models is declared, so that every model can be found, traced and evaluated in the same way."""
+"""Declares tables of models, so that every model can be found, traced and evaluated in the same way."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ def model_table(
     *,
     named: str,
     own: Iterable[Column] = (),
-    weights: str = "folder with the model's files in the lake",
+    weights: str = "URI of the folder with the model's files in the lake",
     example_input: str = "blend.token_shards@12",
 ) -> Table:
-    """The table `models.<name>`, one row per version of a model; each row is a part of its own.
+    """The table `models.<name>`, one row per version of a model. Each row is a part of its own.
 
-    `named` says what the column `name` holds, `own` are the columns that only this kind of model has.
+    `named` is the meaning of the column `name`, `weights` that of the column `uri`. `own` are the columns that only
+    this kind of model has. `example_input` is an example value of the column `input_versions`.
     """
     return Table(
         schema="models",
@@ -28,22 +29,28 @@ def model_table(
         columns=(
             ID,
             Column("name", "string", named),
-            Column("version", "string", "1, 2, ...: counts the versions of this name"),
+            Column("version", "string", "number of the version among the models with this name: 1, 2, ..."),
             Column("uri", "string", weights),
-            Column("sha256", "string", "sha256 over the names and contents of the model's files"),
+            Column("sha256", "string", "sha256 over the names and contents of the model's files, hex"),
             *own,
             Column(
                 "parents", "list[string]",
-                "ids of the models this one was made from (a base and a teacher, say); empty for a model from scratch",
+                "ids of the models that this model was made from, for example a base and a teacher; empty if none",
             ),
             SOURCES,
-            Column("recipe_hash", "string", "hash of the recipe values that decide the weights; empty if none does"),
             Column(
-                "input_versions", "list[string]", f"tables it was made from, each with its Delta version: {example_input}",
+                "recipe_hash", "string", "hash of the recipe values that decide the weights; empty if no value does"
+            ),
+            Column(
+                "input_versions", "list[string]",
+                f"tables that the model was made from, each with its Delta version, for example {example_input}",
                 volatile=True,
             ),
-            Column("run_id", "string", "Dagster run that stored it", volatile=True),
-            Column("at", "timestamp", "when it was made, or last asked for again after another version was in use"),
+            Column("run_id", "string", "id of the Dagster run that stored the model", volatile=True),
+            Column(
+                "at", "timestamp",
+                "time when the model was made, or when it replaced a newer model as the one in use, UTC",
+            ),
         ),
         part_by="id",
         version=2,
@@ -51,30 +58,32 @@ def model_table(
     )  # fmt: skip
 
 
-#: What a model that was trained here has besides.
+#: Further columns of models that were trained here.
 TRAINED = (
     Column("parameters", "int64", "number of parameters"),
-    Column("tokens_seen", "int64", "tokens trained on in all, padding included"),
-    Column("steps", "int64", "optimizer steps of its last training"),
+    Column("tokens_seen", "int64", "number of tokens that the model was trained on, padding included"),
+    Column("steps", "int64", "number of optimizer steps of its last training"),
     Column("final_loss", "float64", "training loss of the last step, in nats per predicted token"),
     Column(
         "source_versions",
         "list[string]",
-        "tables that its training sequences were packed from, each with its Delta version: code.curated@3",
+        "tables that its training sequences were packed from, each with its Delta version, for example code.curated@3",
         volatile=True,
     ),
 )
 
 
 def metrics(what: str) -> Column:
-    """The column of what was measured when the model was made."""
-    return Column("metrics", "string", f"{what}, as a JSON object of numbers")
+    """The column with the measurements that were taken when the model was made; `what` says what was measured."""
+    return Column("metrics", "string", f"{what}: a JSON object of numbers by name")
 
 
-#: What a model has besides that scores texts.
+#: Further columns of models that score texts.
 SCORER = (
-    Column("kind", "string", "ridge or ngrams (trained here), classifier or fasttext (a published checkpoint)"),
-    Column("source", "string", "embedded for a scorer trained here, else the checkpoint's name"),
-    Column("parameters", "int64", "weights that are not zero; null for fastText", nullable=True),
-    metrics("what was measured on texts left out of the training"),
+    Column(
+        "kind", "string", "ridge or ngrams for a scorer trained here, classifier or fasttext for a published checkpoint"
+    ),
+    Column("source", "string", "embedded for a scorer trained here, else the name of the published checkpoint"),
+    Column("parameters", "int64", "number of weights that are not zero; null for fastText", nullable=True),
+    metrics("measurements on texts that were left out of the training"),
 )

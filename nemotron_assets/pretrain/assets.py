@@ -1,4 +1,4 @@
-"""Assets of the pretraining: the base model, and the table of metrics that fills while a model is trained."""
+"""Declares the assets of the pretraining: the base model, and the metrics of all trainings."""
 
 import dagster as dg
 
@@ -9,14 +9,14 @@ from nemotron_assets.pretrain.tables import BASE
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import materialized, table_asset, table_spec
 from resources.gpu import POOL, Gpu
-from resources.lakehouse import Lakehouse, Reader
+from resources.lakehouse import Lakehouse
 
 
 @table_asset(
     BASE,
     recipe=("model", "train.base", "tokenizer.vocabulary", "blend.sequence_length"),
     code=CODE,
-    ins={"tokenizer": TOKENIZER, "token_shards": TOKEN_SHARDS},
+    deps=[TOKENIZER, TOKEN_SHARDS],
     kinds={"pytorch", "huggingface"},
     pool=POOL,
 )
@@ -25,21 +25,18 @@ def base(
     recipe: dg.ResourceParam[Recipe],
     lake: dg.ResourceParam[Lakehouse],
     gpu: dg.ResourceParam[Gpu],
-    tokenizer: Reader,
-    token_shards: Reader,
 ):
-    """The hybrid model of the recipe, pretrained on the packed shards. A killed training goes on where it was; a model
-    with the same inputs and recipe is not trained again."""
+    """The hybrid model of the recipe, pretrained on the packed token shards. A killed training continues from its last
+    checkpoint. A model with the same inputs and recipe is not trained again."""
     from nemotron_assets.pretrain.training import plan
     from nemotron_assets.training import metrics
     from nemotron_assets.training.plan import train
 
-    registry = train(plan(recipe, lake), lake, gpu, context.run_id, context.log.info)
-    model = registry.newest()
+    model, parts = train(plan(recipe, lake), lake, gpu, context.run_id, context.log.info)
     curve = metrics.stored(lake, model["id"])
     materialized(context, TRAINING_METRICS, lake, steps=curve.height)
     context.add_output_metadata(metrics.facts(model, curve))
-    return registry.parts()
+    return parts
 
 
 training_metrics = table_spec(TRAINING_METRICS, made_by=base)

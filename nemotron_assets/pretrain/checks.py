@@ -1,4 +1,4 @@
-"""Checks of the base model: its loss went down, and plain transformers can load what was saved."""
+"""Checks of the base model: its training loss went down, and plain transformers can load its weights."""
 
 import dagster as dg
 
@@ -9,7 +9,8 @@ from resources.lakehouse import Lakehouse
 
 @table_check(BASE)
 def loss_decreased(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Every loss of the newest model's training is finite, and the last tenth of the steps is below the first tenth."""
+    """Every stored loss of the newest model's training is finite, and the mean loss of the last tenth of the steps is
+    lower than that of the first tenth."""
     from nemotron_assets.models.registry import newest
     from nemotron_assets.training.metrics import stored
 
@@ -24,8 +25,8 @@ def loss_decreased(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
 
 @table_check(BASE, blocking=True)
 def loads_with_transformers(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """The newest weights load with plain transformers: no weight is missing or left over, and there are as many as the
-    row says."""
+    """The newest weights load with plain transformers: no weight is missing or unexpected, and the number of parameters
+    is the one in the model's row."""
     from nemotron_assets.model.nemotron_h import load_report
     from nemotron_assets.models.registry import newest
 

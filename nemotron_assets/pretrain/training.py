@@ -1,4 +1,4 @@
-"""From token shards to a version of the base model: what decides its identity, and what the training is given."""
+"""Plans the training of the base model: computes the model's identity and the configuration of the training."""
 
 from __future__ import annotations
 
@@ -18,37 +18,38 @@ from nemotron_assets.training.worker import NEXT_TOKEN
 if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse
 
-#: Numbers of the training that do not decide the weights.
+#: Recipe values of the training that do not change the weights.
 _DO_NOT_DECIDE = {"log_every", "checkpoint_every"}
 
 
 def plan(recipe: Recipe, lake: Lakehouse) -> Plan:
-    """What to train now. Raises `TrainingError` when inputs are missing or do not fit the recipe."""
+    """The base model that the recipe and the token shards ask for now. Raises `TrainingError` when inputs are missing
+    or do not fit the recipe."""
     import polars as pl
 
-    vocabularies, shards = lake.read(TOKENIZER), lake.open(TOKEN_SHARDS)
-    if not vocabularies.exists or shards is None:
+    tokenizer, shards = lake.read(TOKENIZER), lake.read(TOKEN_SHARDS)
+    if not tokenizer.exists or not shards.exists:
         raise TrainingError("there is nothing to train on: materialise blend/tokenizer and blend/token_shards first")
-    vocabulary = vocabularies.scan().collect().row(0, named=True)
+    vocabulary = tokenizer.scan().collect().row(0, named=True)
     if vocabulary["vocabulary"] > recipe.tokenizer.vocabulary:
         raise TrainingError(
-            f"the tokenizer has {vocabulary['vocabulary']} entries, tokenizer.vocabulary says "
-            f"{recipe.tokenizer.vocabulary}: materialise blend/tokenizer and what follows again"
+            f"the tokenizer has {vocabulary['vocabulary']} entries, but tokenizer.vocabulary is "
+            f"{recipe.tokenizer.vocabulary}: materialise blend/tokenizer and its downstream assets again"
         )
-    part = TOKEN_SHARDS.part_by
-    parts = lake.read(TOKEN_SHARDS).scan().group_by(part).agg(pl.col("read_versions").first()).sort(part)
-    parts = parts.collect(engine="streaming")
-    # The content of the shards decides, not their Delta version: an identical rewrite trains nothing.
-    contents = [f"{key}={lake.marker(shards, 'data', None, key)}" for key in parts[part]]
+    # The id depends on the content of the shards, not on their Delta version: after an identical rewrite the same model
+    # is found.
+    contents = [f"{key}={content}" for key, content in shards.parts().items()]
     recipe_hash = _recipe_hash(recipe)
     id_ = row_id(BASE.full_name, recipe_hash, vocabulary["sha256"], *contents)
+    sources = shards.scan().group_by(TOKEN_SHARDS.part_by).agg(pl.col("read_versions").first())
+    sources = sources.collect(engine="streaming")["read_versions"].explode().drop_nulls().unique().sort()
     return Plan(
         table=BASE,
         identity=Identity(
             name=f"{recipe.name}-base",
             id=id_,
             recipe_hash=recipe_hash,
-            inputs=(vocabularies.input_version, f"{TOKEN_SHARDS.full_name}@{shards.version()}"),
+            inputs=(tokenizer.input_version, shards.input_version),
         ),
         entry=NEXT_TOKEN,
         config={
@@ -63,19 +64,19 @@ def plan(recipe: Recipe, lake: Lakehouse) -> Plan:
             "folder": working_folder(id_),
             "shards": {
                 "path": lake.path(TOKEN_SHARDS),
-                "version": shards.version(),
-                "part_by": part,
+                "version": shards.version,
+                "part_by": TOKEN_SHARDS.part_by,
                 "storage_options": lake.storage_options,
             },
         },
         steps=total_steps(recipe.train.base, recipe.blend.sequence_length),
         tokenizer=lake.get_weights(vocabulary["uri"]),
-        source_versions=tuple(parts["read_versions"].explode().drop_nulls().unique().sort()),
+        source_versions=tuple(sources),
     )
 
 
 def _recipe_hash(recipe: Recipe) -> str:
-    """A hash of the values that decide the weights. The names here are part of it: they must not change."""
+    """A hash of the recipe values that decide the weights. The names below are hashed too, so they must not change."""
     values = {
         "code": CODE,
         "model": recipe.model.model_dump(),

@@ -1,5 +1,4 @@
-"""What a table is (`schema`, `columns`), how its rows are named (`ids`), how it is written (`parts`), where slowly made
-rows wait to be written (`spill`), and how a function becomes the Dagster asset that writes it (`asset`).
-
-Only `asset` loads Dagster and the recipe.
+"""Declares tables (`schema`, `columns`), names their rows (`ids`), describes what assets return (`parts`), keeps rows
+on the disk until they are written (`spill`), quotes SQL (`quoting`), and turns a function into the Dagster asset that
+writes a table (`asset`). Only `asset` loads Dagster and the recipe.
 """

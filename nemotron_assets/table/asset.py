@@ -1,7 +1,7 @@
-"""How a function from tables to a table becomes a Dagster asset with the conventions of this project.
+"""Makes Dagster assets and checks of tables, with the conventions of this project.
 
-This is the only module of the package that knows Dagster and the recipe: worker processes, which import declarations
-and plain functions, load neither.
+This is the only module of the package that imports Dagster and the recipe. Worker processes import declarations and
+plain functions, and load neither.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from nemotron_assets.table.ids import content_hash
 from nemotron_assets.table.parts import Batches
 from nemotron_assets.table.schema import Table
 
-# Checks of one partition are used on purpose; whether Dagster calls them a preview is pinned in the lock file.
+# Dagster warns that checks of single partitions are a preview. They work in the Dagster version of the lock file.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 OWNERS = ("team:lakehouse",)
 
-#: For steps that ask a model or the network: what fails may work a little later, and what is done is kept.
+#: For steps that call a language model or the network: a failed call may succeed later, and finished work is kept.
 RETRIES = dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL)
 
 
@@ -41,8 +41,8 @@ def column_schema(table: Table) -> dg.TableSchema:
 
 
 def made_once(*inputs: Table) -> dg.AutomationCondition:
-    """Make the asset when it is missing, and again when the recipe or the content of `inputs` changed, but not because
-    a new snapshot arrived."""
+    """A condition that requests the asset when it is missing, when its code version changed, or when the content of one
+    of `inputs` changed. A new snapshot alone does not request it."""
     condition = dg.AutomationCondition
     wanted = (condition.any_deps_updated() & condition.missing()) | condition.code_version_changed()
     if inputs:
@@ -53,7 +53,7 @@ def made_once(*inputs: Table) -> dg.AutomationCondition:
 
 
 def code_version(table: Table, sections: Iterable[str], code: str) -> str:
-    """The Dagster code version of an asset: it changes with the values of the recipe's `sections` (dotted names), with
+    """The Dagster code version of an asset. It changes with the values in the recipe's `sections` ("web.quality"), with
     the table's schema version, and with `code`."""
     recipe = current_recipe()
     return content_hash("\x1f".join([code, str(table.version), *map(recipe.section_hash, sections)]))[:16]
@@ -71,12 +71,15 @@ def table_asset(
     metadata: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """Make an asset that writes `table` out of a function from tables to a table.
+    """Turn a function that returns the rows of a table into the Dagster asset of that table.
 
-    `recipe` names the dotted recipe sections the asset depends on; their hash and `code` (raise it when the logic
-    changes) are the asset's code version, so that a changed number shows up as a stale asset. `ins` names the tables
-    that the function receives as `Reader`s, `deps` the tables it opens itself. The function returns whatever
-    `Lakehouse.write` takes. Other `options` go to `dagster.asset`.
+    - `recipe`: the recipe sections ("web.quality") that the asset depends on. Their values and `code` form the code
+      version, so that a changed number makes the asset stale. Raise `code` when the logic changes.
+    - `ins`: the tables that the function receives as `Reader`s, by argument name.
+    - `deps`: further tables that the function reads, and opens itself.
+    - `options`: passed on to `dagster.asset`.
+
+    The function returns anything that `Lakehouse.write` takes, or is a generator of frames.
     """
     sections = (recipe,) if isinstance(recipe, str) else tuple(recipe)
 
@@ -97,7 +100,7 @@ def table_asset(
             kinds={"delta", *kinds},
             owners=list(OWNERS),
             automation_condition=automation or dg.AutomationCondition.eager(),
-            metadata={**_shown(table), "recipe_sections": ", ".join(sections), **(metadata or {})},
+            metadata={**_table_metadata(table), "recipe_sections": ", ".join(sections), **(metadata or {})},
             output_required=True,
             **options,
         )(compute)
@@ -108,9 +111,9 @@ def table_asset(
 def table_check(
     table: Table, *, blocking: bool = False, reads: Sequence[Table] = (), **options: Any
 ) -> Callable[[Callable[..., Any]], dg.AssetChecksDefinition]:
-    """Make a Dagster asset check of `table`: of one partition at a time, if the table has partitions.
+    """Turn a function into a Dagster asset check of `table`. If the table has partitions, the check runs per partition.
 
-    `reads` names other tables that the check reads. A `blocking` check stops what is downstream when it fails.
+    `reads` names other tables that the check reads. When a `blocking` check fails, downstream assets do not run.
     """
     return dg.asset_check(
         asset=table.asset_key,
@@ -122,7 +125,7 @@ def table_check(
 
 
 def table_spec(table: Table, *, made_by: dg.AssetsDefinition) -> dg.AssetSpec:
-    """The asset of a table that another asset writes in the same pass (named in `Parts.beside`)."""
+    """The asset of a table that the asset `made_by` writes in the same pass, beside its own table."""
     writer = made_by.key.to_user_string()
     return dg.AssetSpec(
         table.asset_key,
@@ -132,20 +135,23 @@ def table_spec(table: Table, *, made_by: dg.AssetsDefinition) -> dg.AssetSpec:
         partitions_def=partitions_of(table),
         kinds={"delta"},
         owners=list(OWNERS),
-        metadata=_shown(table),
+        metadata=_table_metadata(table),
     )
 
 
 def materialized(context: dg.AssetExecutionContext, table: Table, lake: Any, **metadata: Any) -> None:
-    """Tell Dagster that this step has written `table` as well: the asset's partition, or all of it."""
+    """Tell Dagster that this step has also written `table`: the step's partition of it, or the whole table."""
     partition = context.partition_key if table.partition_by and context.has_partition_key else None
     rows = {("dagster/partition_row_count" if partition else "dagster/row_count"): lake.read(table, partition).rows}
     context.log_event(dg.AssetMaterialization(table.asset_key, partition=partition, metadata=rows | metadata))
 
 
 def rewriting(context: dg.AssetExecutionContext, table: Table) -> dict[str, Any]:
-    """What a step needs to know of its run that also rewrites other partitions of `table`: run_id, code_version, and
-    `announce`, which tells Dagster about them, so that what was made from them, and only that, becomes stale."""
+    """The arguments for a step that also rewrites other partitions of `table`: `run_id`, `code_version` and `announce`.
+
+    `announce(rewritten)` tells Dagster which partitions were rewritten, so that exactly the assets made from these
+    partitions become stale.
+    """
     return {
         "run_id": context.run_id,
         "code_version": context.assets_def.get_asset_spec(table.asset_key).code_version or "",
@@ -154,16 +160,17 @@ def rewriting(context: dg.AssetExecutionContext, table: Table) -> dict[str, Any]
 
 
 def _announce(context: dg.AssetExecutionContext, table: Table, rewritten: Iterable[Any]) -> None:
-    """`rewritten` are partitions (`snapshot`) with the result of their write (see dedup/arrivals.py)."""
+    """Log a materialisation for each rewritten partition. An item of `rewritten` has the fields `snapshot` (the
+    partition) and `result` (of its write); see dedup/arrivals.py."""
 
     def latest(key: dg.AssetKey, partition: str) -> dg.EventLogRecord | None:
         wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
         return next(iter(context.instance.fetch_materializations(wanted, limit=1).records), None)
 
     for change in rewritten:
-        # The code is that of the run that made the partition first; its inputs are now those that are in the lake.
-        known = latest(table.asset_key, change.snapshot)
-        tags = dict(known.asset_materialization.tags or {}) if known else {}
+        # Tags of the last materialisation stay (code version, for example), but the inputs are now the newest ones.
+        before = latest(table.asset_key, change.snapshot)
+        tags = dict(before.asset_materialization.tags or {}) if before else {}
         for key in context.assets_def.asset_deps[table.asset_key]:
             if record := latest(key, change.snapshot):
                 tags |= input_tags(key, record)
@@ -182,5 +189,5 @@ def _announce(context: dg.AssetExecutionContext, table: Table, rewritten: Iterab
         )
 
 
-def _shown(table: Table) -> dict[str, Any]:
+def _table_metadata(table: Table) -> dict[str, Any]:
     return {"dagster/column_schema": column_schema(table), "dagster/table_name": table.full_name}

@@ -1,4 +1,4 @@
-"""Ids and content hashes: how a row is named, and how equal contents are found."""
+"""Computes the id of a row from its natural key, and the hash by which equal contents are found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import xxhash
 
 
 def row_id(table_name: str, *natural_key: object) -> str:
-    """The id of a row: xxh3-128 hex of the table's full name and the row's natural key."""
+    """The id of a row: xxh3-128 hex of the table's full name ("web.documents") and the row's natural key."""
     return content_hash("\x1f".join([table_name, *map(str, natural_key)]))
 
 

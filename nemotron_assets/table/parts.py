@@ -1,4 +1,4 @@
-"""What an asset hands to the lake: rows as a stream, or part by part, together with the rows that it had to reject."""
+"""What an asset returns to the lake: the rows of a table as one stream or in parts, with the rows it had to reject."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from nemotron_assets.table.schema import Table
 
 @dataclass(frozen=True)
 class Reject:
-    """One row that a stage could not process. `cause` is a short snake_case kind, `detail` says more."""
+    """A row that a stage could not process.
+
+    `cause` is a short name of the failure in snake_case ("broken_item"); `detail` describes it in a sentence.
+    """
 
     row_id: str
     cause: str
@@ -19,8 +22,8 @@ class Reject:
 
 
 class Rejects:
-    """The rejected rows of a part while it is made. The lake takes them when it commits the part, into
-    `quarantine.rows`."""
+    """Collects the rejected rows of a part while the part is made. The lake takes them when it commits the part, and
+    stores them in `quarantine.rows`."""
 
     def __init__(self) -> None:
         self.rows: list[Reject] = []
@@ -29,17 +32,18 @@ class Rejects:
         self.rows.append(reject)
 
     def take(self) -> list[Reject]:
-        """The rejects since the last call."""
+        """Return the rejects that were added since the last call, and forget them."""
         rows, self.rows = self.rows, []
         return rows
 
 
 @dataclass(frozen=True)
 class Part:
-    """One unit of work inside a partition, written as one commit.
+    """One piece of a partition, written as one commit: the pages of one WARC file, for example.
 
-    `fingerprint` names everything the part depends on; `make` is called only when the lake does not hold the part
-    with this fingerprint, and may be called again after a write conflict.
+    `key` is the value of the table's part column in all rows of the part. `fingerprint` changes when anything that the
+    part depends on changes. `make` returns the rows; the lake calls it only when it does not hold the part with this
+    fingerprint. After a write conflict the whole step runs again, so `make` must be safe to call twice.
     """
 
     key: str
@@ -49,26 +53,29 @@ class Part:
 
 @dataclass(frozen=True)
 class Parts:
-    """A partition as a stream of parts. The lake removes every other part of the partition at the end, except those
-    that `kept` names: they stay as they are and cost nothing.
+    """A partition as a stream of parts.
 
-    `beside` names tables that are written in the same pass, so that Dagster shows them as materialised too.
-    `metadata` is called after the last part, for facts about the whole table. `rejects` collects the rows that a part
-    could not process, while that part is made.
+    When `complete` is true, the parts are the whole partition: after the last part the lake deletes every stored part
+    that was not named. When it is false, the parts that are not named stay as they are.
+
+    `beside` names the tables that the same pass writes, so that Dagster shows them as materialised too. `metadata` is
+    called after the last part and returns facts about the whole table. `rejects` collects the rejected rows of the part
+    that is being made.
     """
 
     parts: Iterable[Part]
     beside: tuple[Table, ...] = ()
     metadata: Callable[[], Mapping[str, Any]] = dict
     rejects: Rejects = field(default_factory=Rejects)
-    kept: Iterable[str] = ()
+    complete: bool = True
 
 
 @dataclass(frozen=True)
 class Batches:
-    """A stream of frames or record batches, with the rows that were rejected while it was made.
+    """A stream of frames or record batches, with the rows that were rejected while the stream was made.
 
-    Dagster would take a bare generator for a stream of events. `rejects` may still grow while the batches are read.
+    An asset returns `Batches` instead of a generator, because Dagster would take a generator for a stream of events.
+    `rejects` may grow while the batches are read.
     """
 
     batches: Iterable[Any]

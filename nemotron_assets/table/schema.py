@@ -1,8 +1,8 @@
-"""What a table is: its columns with their meanings, its key, its partitions, what it is made from.
+"""Declares tables: the columns with their meanings, the key, the partitions, and the tables that the rows come from.
 
-A `Table` declares a Delta table once. The same declaration is the write contract, the column schema in the Dagster UI,
-the comments in DuckDB and the edges of the lineage graph. Worker processes import declarations, so this module loads
-neither Dagster nor the recipe.
+A `Table` declares a Delta table once. The declaration is used as the write contract, the column schema in the Dagster
+UI, the comments in DuckDB and the edges of the lineage graph. Worker processes import declarations, so this module
+loads neither Dagster nor the recipe.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ SQL_TYPES = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `dtype` is one of `DTYPES`; timestamps are UTC microseconds.
+    """One column. `dtype` is one of `DTYPES`; timestamps are UTC in microseconds.
 
-    `volatile` columns (timings, run ids) are left out of a partition's content-based data version, so that doing the
-    same work again does not make everything downstream stale.
+    The content hash of a partition ignores `volatile` columns (timings, run ids), so that doing the same work again
+    does not make downstream assets stale.
     """
 
     name: str
@@ -53,18 +53,18 @@ class Column:
         return SQL_TYPES[self.dtype]
 
 
-#: What every table of models has: which model it is, where its weights are, and the models it was made from.
+#: Columns that every table of models has: which model it is, where its weights are, and what it was made from.
 MODEL_COLUMNS = ("id", "name", "version", "uri", "sha256", "parents", "sources", "input_versions", "run_id", "at")
 
 
 @dataclass(frozen=True)
 class Published:
-    """How a table is laid out as a Hugging Face dataset by `nemotron export` (nemotron_assets/export).
+    """The layout of a table as a Hugging Face dataset, for `nemotron export` (nemotron_assets/export).
 
-    `columns` are those of every config, `more` those that a config has beside them. The configs are the values of the
-    column `configs_by`, those of `configs` first and even when they have no rows; without it there is one, "default".
-    `structs` names columns of which the dataset makes one with fields, as {"metadata": ("category", ...)}.
-    `histograms` are (table, column) of what the card counts beside: the quality buckets of the documents, say.
+    Every config has the columns `columns`; `more` gives further columns by config. The configs are the values of the
+    column `configs_by`. Those in `configs` come first, and exist even without rows. Without `configs_by` there is one
+    config, "default". `structs` joins columns into one column with fields: {"metadata": ("category", ...)}.
+    `histograms` names (table, column) pairs whose values the dataset card counts, such as the quality of documents.
     """
 
     title: str
@@ -78,14 +78,18 @@ class Published:
 
 @dataclass(frozen=True)
 class Table:
-    """A Delta table `<lake>/<schema>/<name>`, which is also asset key `schema/name` and DuckDB `schema.name`.
+    """A Delta table `<lake>/<schema>/<name>`, which is also the asset `schema/name` and `schema.name` in DuckDB.
 
-    `partition_by` is one of `PARTITIONS`. `part_by` names a column whose values are units of work inside a partition
-    (a WARC file): each is one commit, and a re-run skips those that are in. `parents` names the tables (as
-    "web.documents") whose ids stand in the `parents` column. `version` grows with an incompatible schema change.
-    `published` is its layout when it is exported. `point_reads` says that single rows are looked up: long values are
-    stored a few rows to a page, so that readers which skip pages decompress little for one, at the price of some size.
-    `uncompressed` names columns of random bytes or digits that are scanned again and again.
+    - `partition_by`: a column that a stage declares partitions for (in its `partitions` module).
+    - `part_by`: a column whose values are units of work inside a partition, such as WARC files. Each part is one
+      commit, and a re-run skips the parts that are stored.
+    - `parents`: the tables ("web.documents") whose ids are in the column `parents`.
+    - `version`: raised with every incompatible schema change.
+    - `published`: the layout of its export.
+    - `point_reads`: single rows are looked up. A Parquet page then holds few long values, so that a reader decompresses
+      little for one row; the files become a little larger.
+    - `uncompressed`: columns of random bytes or digits that are scanned often.
+    - `kind`: "model" for a table in which every row is one version of a model.
     """
 
     schema: str
@@ -110,7 +114,13 @@ class Table:
             raise ValueError(f"table {self.full_name} declares a column twice")
         for name in (*self.key, *filter(None, (self.partition_by, self.part_by)), *self.uncompressed):
             if name not in by_name:
-                raise ValueError(f"table {self.full_name} has no column {name!r} to use as key, partition or part")
+                raise ValueError(
+                    f"table {self.full_name} names the column {name!r} as key, partition, part or uncompressed, "
+                    f"but declares only {', '.join(by_name)}"
+                )
+        for name in filter(None, (self.partition_by, self.part_by)):
+            if by_name[name].nullable:
+                raise ValueError(f"table {self.full_name} is divided by {name!r}, so that column must not be nullable")
         if out := self.published:
             groups = (out.columns, *out.more.values(), *out.structs.values(), filter(None, (out.configs_by,)))
             for name in itertools.chain(*groups):
@@ -126,7 +136,7 @@ class Table:
 
     @property
     def asset_key(self) -> dg.AssetKey:
-        """The Dagster asset that writes this table. Dagster is loaded here, for who asks, and not with the module."""
+        """The key of the Dagster asset that writes this table. Dagster is imported only when this is called."""
         import dagster as dg
 
         return dg.AssetKey([self.schema, self.name])
@@ -141,10 +151,11 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     def column(self, name: str) -> Column:
+        """The column of this name. Raises `KeyError` for an undeclared name."""
         return self._by_name[name]
 
     def arrow_schema(self):
-        """The pyarrow schema every written batch must have, column for column."""
+        """The pyarrow schema that every written batch must have."""
         import pyarrow as pa
 
         scalar = {
@@ -159,7 +170,7 @@ class Table:
         return pa.schema([pa.field(c.name, arrow_type(c.dtype), nullable=c.nullable) for c in self.columns])
 
     def empty(self) -> pl.DataFrame:
-        """A frame without rows, with the columns as they are read."""
+        """A frame without rows that has the columns and types of a frame read from the table."""
         import polars as pl
 
         return pl.from_arrow(self.arrow_schema().empty_table())

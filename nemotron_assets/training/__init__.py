@@ -1,6 +1,10 @@
-"""How any model is trained: a library, without assets.
+"""Trains any kind of model: a library without assets.
 
-`job` says what to train and from which weights, `loop` trains, `losses` are what it minimises, `stream` is the order of
-the data, `schedule` the learning rate, `checkpoint` what survives a kill, `metrics` what is stored of its progress and
-`plan` what decides the identity of the model. A stage adds a loss and a data stream, not a loop.
+- `plan` finds or trains the model that a stage asks for.
+- `worker` runs in the training process: it builds the job and reads the token shards.
+- `job` describes one training: the starting weights, the settings and the loss.
+- `loop` trains, `losses` has the losses, `stream` the order of the data, `schedule` the learning rate.
+- `checkpoint` writes and reads checkpoints, `metrics` stores the progress in the lake.
+
+A stage adds a loss and a data stream, but not a training loop.
 """

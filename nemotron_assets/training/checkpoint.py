@@ -1,8 +1,9 @@
-"""Checkpoints that survive a kill at any moment: plain safetensors and JSON, never pickle.
+"""Writes and reads checkpoints that survive a kill at any moment. They are plain safetensors and JSON, never pickle.
 
-`<folder>/step-00000050/` holds `rank-00000-of-00002.safetensors` (each rank's slices of weights and optimizer moments)
-and `state.json`. It is written under another name, synced and renamed, so a folder of that name is always whole. Slices
-are along the first axis, as FSDP2 cuts: a run may resume on another number of devices than it was written by.
+`<folder>/step-0000000050/` holds `rank-00000-of-00002.safetensors` (each rank's slices of weights and optimizer
+moments) and `state.json`. The folder is written under another name, synced and renamed, so a folder with this name is
+always complete. Tensors are cut along the first axis, as FSDP2 does, so a training may resume on another number of
+devices.
 """
 
 from __future__ import annotations
@@ -21,17 +22,18 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 def rank_and_world() -> tuple[int, int]:
-    """This process's rank and their number; (0, 1) when training is not distributed."""
+    """The rank of this process and the number of ranks; (0, 1) when the training is not distributed."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 def barrier() -> None:
+    """Wait until every rank is here."""
     if dist.is_initialized():
         dist.barrier()
 
 
 def put(parameter: torch.Tensor, value: torch.Tensor) -> None:
-    """Copy a whole tensor into a tensor that may be sharded."""
+    """Copy a full tensor into a parameter that may be sharded over ranks."""
     with torch.no_grad():
         if isinstance(parameter, DTensor):
             value = distribute_tensor(
@@ -41,13 +43,13 @@ def put(parameter: torch.Tensor, value: torch.Tensor) -> None:
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:
-    """A tensor on the CPU in full, gathered from all ranks where it is sharded."""
+    """The full tensor on the CPU. A sharded tensor is gathered from all ranks."""
     tensor = tensor.detach()
     return (tensor.full_tensor() if isinstance(tensor, DTensor) else tensor).cpu()
 
 
 def save(folder: Path, step: int, tensors: dict[str, torch.Tensor], state: dict, keep: int = 2) -> None:
-    """Write the checkpoint of `step` and drop all but the newest `keep`. Called by every rank."""
+    """Write the checkpoint of `step`, then delete all but the newest `keep` checkpoints. Every rank must call this."""
     rank, world = rank_and_world()
     final, partial = folder / f"step-{step:010d}", folder / f"writing-{step:010d}"
     if rank == 0:
@@ -68,33 +70,38 @@ def save(folder: Path, step: int, tensors: dict[str, torch.Tensor], state: dict,
         _sync(folder)
         for old in sorted(folder.glob("step-*"))[:-keep]:
             shutil.rmtree(old)
-        for left in folder.glob("writing-*"):  # of a process that was killed while writing
-            shutil.rmtree(left)
+        for unfinished in folder.glob("writing-*"):  # by a process that was killed while writing
+            shutil.rmtree(unfinished)
     barrier()
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest whole checkpoint, or None."""
+    """The folder of the newest complete checkpoint, or None."""
     return max(folder.glob("step-*"), default=None)
 
 
 def read_state(checkpoint: Path) -> dict:
+    """The state that `save` wrote, with its "step"."""
     return json.loads((checkpoint / "state.json").read_text())
 
 
 def read_tensors(checkpoint: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every tensor of a checkpoint in full, one at a time. Raises ValueError when a rank's file is missing."""
+    """The full tensors of a checkpoint by name, one at a time. Raises ValueError when the file of a rank is missing."""
     paths = sorted(checkpoint.glob("rank-*.safetensors"))
     world = int(paths[0].stem.rsplit("-", 1)[-1]) if paths else 0
     if not paths or len(paths) != world:
-        raise ValueError(f"{checkpoint} has files of {len(paths)} of {world or '?'} ranks; remove it to start earlier")
+        raise ValueError(
+            f"{checkpoint} has the files of {len(paths)} of {world or '?'} ranks; delete the folder to resume from an "
+            "earlier checkpoint"
+        )
     files = [safe_open(path, "pt") for path in paths]
     for name in files[0].keys():  # noqa: SIM118 - a safetensors file is not a mapping
         yield name, torch.cat([file.get_tensor(name) for file in files]) if world > 1 else files[0].get_tensor(name)
 
 
 def folder_tensors(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every tensor of a Hugging Face folder of safetensors as float32, one at a time. Raises ValueError without any."""
+    """The tensors of a Hugging Face folder by name, as float32, one at a time. Raises ValueError when the folder has no
+    safetensors files."""
     paths = sorted(folder.glob("*.safetensors"))
     if not paths:
         raise ValueError(f"{folder} has no safetensors files to start from")

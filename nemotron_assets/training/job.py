@@ -1,4 +1,4 @@
-"""What to train: the starting weights, the numbers of the training, the loss, and the folder it works in."""
+"""Describes one training: the starting weights, the recipe's settings, the loss, and the working folder."""
 
 from __future__ import annotations
 
@@ -21,29 +21,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fresh:
-    """Start from random weights of the recipe's architecture. `special` gives the ids of "pad", "bos" and "eos"."""
+    """Start from random weights of the recipe's architecture.
+
+    `vocabulary` is the number of tokens, `special` gives the token ids of "pad", "bos" and "eos".
+    """
 
     model: Model
     vocabulary: int
     special: Mapping[str, int]
 
     def config(self, length: int) -> NemotronHConfig:
+        """The configuration of the model for a context of `length` tokens."""
         return model_config(self.model, self.vocabulary, length, dict(self.special))
 
     def weights(
         self, parameters: Mapping[str, torch.Tensor], config: NemotronHConfig, seed: int
     ) -> Iterator[tuple[str, torch.Tensor]]:
+        """The starting values of `parameters` by name. Only `Fresh` uses the seed."""
         yield from fresh_weights(parameters, config, seed)
 
 
 @dataclass(frozen=True)
 class FromFolder:
-    """Start from the weights of a Hugging Face folder of any NemotronH shape (a pruned model, say)."""
+    """Start from the weights of a Hugging Face folder with a NemotronH model of any shape, for example a pruned one."""
 
     folder: Path
 
     def config(self, length: int) -> NemotronHConfig:
-        """The folder's configuration; its context grows to `length` tokens if it was shorter."""
+        """The folder's configuration. A context shorter than `length` tokens is extended to it."""
         from transformers import NemotronHConfig
 
         config = NemotronHConfig.from_pretrained(self.folder, local_files_only=True)
@@ -54,8 +59,8 @@ class FromFolder:
     def weights(
         self, parameters: Mapping[str, torch.Tensor], config: NemotronHConfig, seed: int
     ) -> Iterator[tuple[str, torch.Tensor]]:
-        """Raises `ValueError` when the folder has other weights than the model of its configuration."""
-        # transformers calls the backbone "model" in memory and "backbone" in files.
+        """Raises `ValueError` when the weights in the folder do not fit its configuration."""
+        # The names of weights begin with "model." in memory and with "backbone." in files.
         found = (
             (f"model.{name.removeprefix('backbone.')}" if name.startswith("backbone.") else name, value)
             for name, value in checkpoint.folder_tensors(self.folder)
@@ -65,8 +70,8 @@ class FromFolder:
 
 @dataclass(frozen=True)
 class FromCheckpoint:
-    """Start from the weights of a checkpoint of another training. Its optimizer state is left behind: the new training
-    has a learning-rate schedule of its own."""
+    """Start from the weights of a checkpoint of another training. Its optimizer state is not used, because the new
+    training has its own learning-rate schedule."""
 
     folder: Path
 
@@ -94,10 +99,11 @@ Start = Fresh | FromFolder | FromCheckpoint
 
 @dataclass(frozen=True)
 class Job:
-    """One training. `folder` holds its checkpoints and the finished weights; it belongs to this job alone.
+    """One training.
 
-    `loss` makes, of the student, the module that is trained (see `losses`). `section` names the recipe's section of
-    `settings`, for messages.
+    - `folder` is for its checkpoints and finished weights. No other job may use it.
+    - `loss` wraps the model into the module that is trained (see `losses`).
+    - `section` is the recipe section of `settings`, for error messages.
     """
 
     start: Start
@@ -111,13 +117,18 @@ class Job:
 def _checked(
     found: Iterator[tuple[str, torch.Tensor]], parameters: Mapping[str, torch.Tensor], folder: Path
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """Every parameter exactly once and in its shape, or a `ValueError` that names what differs."""
+    """Yield the weights in `found`. Raises `ValueError` unless every parameter is there once, in its shape."""
     missing = set(parameters)
     for name, value in found:
-        if name not in missing or value.shape != parameters[name].shape:
-            expected = tuple(parameters[name].shape) if name in parameters else "no such weight"
-            raise ValueError(f"{folder} has {name} of shape {tuple(value.shape)}; its configuration says {expected}")
+        if name not in parameters:
+            raise ValueError(f"{folder} has the weight {name}, which the model of its configuration does not have")
+        if name not in missing:
+            raise ValueError(f"{folder} has the weight {name} in two files")
+        if value.shape != parameters[name].shape:
+            shapes = tuple(value.shape), tuple(parameters[name].shape)
+            raise ValueError(f"{folder} has {name} of shape {shapes[0]}; its configuration expects {shapes[1]}")
         missing.discard(name)
         yield name, value
     if missing:
-        raise ValueError(f"{folder} lacks the weights {', '.join(sorted(missing)[:5])}")
+        names = ", ".join(sorted(missing)[:5])
+        raise ValueError(f"{folder} lacks weights that its configuration expects: {names} ({len(missing)} in all)")

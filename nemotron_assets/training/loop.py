@@ -1,8 +1,8 @@
-"""Training, top to bottom: from packed sequences to a Hugging Face directory of weights.
+"""The training loop, to be read from top to bottom: from packed sequences to a Hugging Face folder of weights.
 
-Runs as it is in one process, or in every process of a torchrun (then weights, gradients and optimizer state are sharded
-with FSDP2). Everything that decides the result follows from the job: the initial weights from the seed and their names,
-the data from the seed and the position, so that a run that is killed and started again ends with the same weights.
+The same code runs in one process, or in every process of a torchrun; then weights, gradients and optimizer state are
+sharded with FSDP2. The job decides the whole result: initial weights follow from the seed and their names, the data
+from the seed and the position. So a training that is killed and started again ends with the same weights.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ from nemotron_assets.training.job import Job
 from nemotron_assets.training.schedule import learning_rate, total_steps
 from nemotron_assets.training.stream import Shards, as_batch, predictions, sequences
 
-#: Rows of metrics in a checkpoint: more than a receiver has unstored when it is killed.
+#: Number of rows of metrics in a checkpoint. It is larger than the number of rows that can be lost when the process
+#: that stores them is killed.
 ROWS_KEPT = 1_000
 
 
 @dataclass(frozen=True)
 class Trained:
-    """`weights`: the Hugging Face directory; `tokens` seen, padding included; `final_loss` in nats per token."""
+    """A finished training. `weights` is the Hugging Face folder, `tokens` the number of tokens seen (padding included),
+    `final_loss` the loss of the last step in nats per predicted token."""
 
     weights: Path
     steps: int
@@ -43,16 +45,16 @@ class Trained:
     final_loss: float
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields as JSON has them."""
+        """The fields as JSON values."""
         return self.__dict__ | {"weights": str(self.weights)}
 
 
 def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]) -> Trained:
-    """Train, or go on training, and return the weights. `emit` gets rows of metrics on rank 0.
+    """Train, or continue a training that was interrupted, and return the result. `emit` gets rows of metrics on rank 0.
 
-    A row: step, tokens, loss (nats per predicted token of that step), lr, grad_norm (before clipping),
-    tokens_per_second since the last row, at (UTC, ISO 8601). After a resume rows that have been sent come again with
-    the same steps. Raises ValueError for a job that cannot be run, FloatingPointError when it diverges.
+    A row has step, tokens, loss (of that step, in nats per predicted token), lr, grad_norm (before clipping),
+    tokens_per_second (since the last row) and at (UTC, ISO 8601). After a resume, rows of earlier steps are sent again.
+    Raises ValueError for a job that cannot run, and FloatingPointError when the training diverges.
     """
     if (job.folder / "result.json").exists():
         return _finished(job.folder)
@@ -63,10 +65,11 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
     if settings.batch_sequences % (world * settings.micro_batch_sequences):
         raise ValueError(
             f"a batch of {settings.batch_sequences} sequences cannot be split over {world} devices in micro-batches of "
-            f"{settings.micro_batch_sequences}"
+            f"{settings.micro_batch_sequences}: make {job.section}.batch_sequences a multiple of "
+            f"{world * settings.micro_batch_sequences}"
         )
 
-    # The model without memory, sharded, then filled: no rank ever holds all of it.
+    # The model is created without memory, sharded, and only then filled, so that no rank ever holds all of it.
     config = job.start.config(job.sequence_length)
     model = job.loss(empty_model(config)).train()
     if settings.recompute:
@@ -77,7 +80,7 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
     model.to_empty(device=device)
     parameters = dict(model.student.named_parameters())
 
-    # Decay weights, not what scales or shifts single channels.
+    # Weight decay is for matrices, not for vectors, which scale or shift single channels.
     matrices = [p for p in parameters.values() if p.ndim > 1]
     vectors = [p for p in parameters.values() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
@@ -97,16 +100,16 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
     clock, since = time.perf_counter(), state["step"]
     for step in range(state["step"] + 1, steps + 1):
         rows = [next(data) for _ in range(settings.batch_sequences)]
-        scale = 1 / max(1, predictions(rows))  # of the whole batch, on every rank
-        mine = rows[rank * own : (rank + 1) * own]
+        scale = 1 / max(1, predictions(rows))  # every rank divides by the predictions of the whole batch
+        rank_rows = rows[rank * own : (rank + 1) * own]
         loss = torch.zeros((), device=device)
         for first in range(0, own, settings.micro_batch_sequences):
-            batch = as_batch(mine[first : first + settings.micro_batch_sequences], job.sequence_length, device)
+            batch = as_batch(rank_rows[first : first + settings.micro_batch_sequences], job.sequence_length, device)
             if isinstance(model, FSDPModule):  # gradients are exchanged once per step
                 model.set_requires_gradient_sync(first + settings.micro_batch_sequences >= own)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
                 part = model(batch) * scale
-            (part * world).backward()  # FSDP2 averages over ranks, the scale already does
+            (part * world).backward()  # FSDP2 divides gradients by the number of ranks, but `scale` did so already
             loss += part.detach()
         if world > 1:
             dist.all_reduce(loss)
@@ -114,8 +117,8 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
         loss = loss.item()
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise FloatingPointError(
-                f"training diverged at step {step}: loss {loss}, gradient norm {norm}; the checkpoints before it are "
-                f"in {job.folder}. Lower {job.section}.peak_lr ({settings.peak_lr}) or raise {job.section}.warmup_share"
+                f"training diverged at step {step}: loss {loss}, gradient norm {norm}. Lower {job.section}.peak_lr "
+                f"({settings.peak_lr}) or raise {job.section}.warmup_share. Earlier checkpoints are in {job.folder}"
             )
         lr = learning_rate(settings, step * batch_tokens)
         for group in optimizer.param_groups:
@@ -140,7 +143,8 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
             if rank == 0:
                 emit([row])
         if step % settings.checkpoint_every == 0 and step < steps:
-            # The latest rows go with it: should the receiver be killed before it has stored them, they are sent again.
+            # The checkpoint holds the latest rows. If the process that stores them is killed first, a resume sends them
+            # again.
             state["rows"] = state["rows"][-ROWS_KEPT:]
             checkpoint.save(job.folder, step, _tensors(optimizer, parameters), state)
 
@@ -152,7 +156,7 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
 
 
 def _join_ranks() -> torch.device:
-    """The device of this process; under torchrun also joins the process group."""
+    """Return the device of this process. Under torchrun, also join the process group."""
     cuda = torch.cuda.is_available()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         if cuda:
@@ -165,7 +169,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 def _tensors(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What a checkpoint holds: every parameter and its two moments."""
+    """The tensors of a checkpoint: every parameter and its two optimizer moments."""
     tensors = {f"weights/{name}": p for name, p in parameters.items()}
     for moment in MOMENTS:
         tensors |= {f"{moment}/{name}": optimizer.state[p][moment] for name, p in parameters.items()}
@@ -175,8 +179,10 @@ def _tensors(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tenso
 def _load(
     job: Job, optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor], config: Any
 ) -> dict[str, Any]:
-    """Fill the parameters from the latest checkpoint of this job, or else as the job starts; returns the step, the last
-    loss, the configuration, and rows to send again."""
+    """Fill the parameters from the latest checkpoint of this job, or with the starting weights of the job.
+
+    Returns the state of the training: the last step, its loss, the configuration, and rows of metrics to send again.
+    """
     found = checkpoint.latest(job.folder)
     if found is None:
         for name, value in job.start.weights(parameters, config, job.settings.seed):
@@ -193,15 +199,15 @@ def _load(
 
 
 def _finish(job: Job, config: Any, weights: dict[str, torch.Tensor], loss: float, steps: int) -> None:
-    """Write the weights as a Hugging Face directory and the result beside it, in that order."""
+    """Write the weights as a Hugging Face folder, and then the result beside it."""
     from transformers.utils.logging import disable_progress_bar
 
-    disable_progress_bar()  # nobody watches it
+    disable_progress_bar()  # its output would end up in log files
     partial, final = job.folder / "partial-weights", job.folder / "weights"
     shutil.rmtree(partial, ignore_errors=True)
     dtype = torch.bfloat16 if job.settings.precision == "bf16" else torch.float32
-    student = empty_model(config).to(dtype)
-    student.save_pretrained(partial, state_dict={name: value.to(dtype) for name, value in weights.items()})
+    model = empty_model(config).to(dtype)
+    model.save_pretrained(partial, state_dict={name: value.to(dtype) for name, value in weights.items()})
     shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
     result = {

@@ -1,5 +1,7 @@
-"""What a training minimises. A loss is a module that holds the student, so that sharding sees one module with one
-forward: `Loss(student)(batch)` is the summed loss over the positions that have a target.
+"""Losses: what a training minimises.
+
+A loss is a module that wraps the model in training (the student), so that FSDP2 shards one module with one forward.
+`Loss(student)(batch)` returns the loss summed over all positions that have a target.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from torch.utils.checkpoint import checkpoint as recompute
 from nemotron_assets.model.nemotron_h import packed_hidden
 from nemotron_assets.training.stream import NO_TARGET, Batch
 
-#: Logits held at once, in numbers. A batch with more is scored in slices that are computed again in the backward pass.
+#: Maximum number of logits in memory. A batch with more is processed in slices, whose logits are computed again in the
+#: backward pass.
 LOGITS_AT_ONCE = 1 << 27
 
 
@@ -23,7 +26,7 @@ class NextToken(torch.nn.Module):
         self.student = student
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Summed cross-entropy in nats over the positions that have a target."""
+        """The cross-entropy in nats, summed over the positions that have a target."""
         hidden = packed_hidden(self.student, batch.tokens, batch.packing).flatten(0, 1)
         rows = max(1, LOGITS_AT_ONCE // self.student.config.vocab_size)
         slices = list(zip(hidden.split(rows), batch.targets.flatten().split(rows), strict=True))

@@ -1,4 +1,4 @@
-"""The metrics of a training: stored row by row while it runs, read again, and drawn."""
+"""Stores the metrics of a training while it runs, reads them, and shows them in the Dagster UI."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ if TYPE_CHECKING:
 
     from resources.lakehouse import Lakehouse
 
-#: Seconds between two lines in the log.
+#: Minimum number of seconds between two lines in the log.
 _LOG_EVERY_S = 10
 
 
 def stored(lake: Lakehouse, model_id: str) -> pl.DataFrame:
-    """The stored metrics of one model's training, in the order of steps."""
+    """The stored metrics of one model's training, sorted by step."""
     import polars as pl
 
     return lake.read(TRAINING_METRICS).scan().filter(pl.col("model_id") == model_id).sort("step").collect()
 
 
-def store(
+def appender(
     lake: Lakehouse, name: str, model_id: str, run_id: str, steps: int, log: Callable[[str], None]
 ) -> Callable[[list[dict[str, Any]]], None]:
-    """A function that appends rows of metrics to `models.training_metrics` and logs how far the training is.
+    """A function that appends rows of metrics to `models.training_metrics` and logs the progress of the training.
 
-    A resumed training sends some steps again; rows of steps that are stored already are left out.
+    `steps` is the number of steps of the whole training. A resumed training sends some steps again; rows of steps that
+    are stored already are left out. Only one process may train the model meanwhile.
     """
     import polars as pl
 
@@ -58,7 +59,7 @@ def store(
 
 
 def loss_plot(rows: pl.DataFrame) -> dg.MarkdownMetadataValue:
-    """Loss and learning rate over tokens, for the UI."""
+    """A plot of loss and learning rate over tokens, for the UI."""
     from nemotron_assets.plots import new_figure, png_markdown
 
     figure, axes = new_figure(x="tokens", y="loss, nats per token")
@@ -70,7 +71,7 @@ def loss_plot(rows: pl.DataFrame) -> dg.MarkdownMetadataValue:
 
 
 def facts(model: dict[str, Any], curve: pl.DataFrame) -> dict[str, Any]:
-    """What a person wants to see of a trained model: its row and its metrics, as metadata of the asset."""
+    """The metadata of a trained model for the UI, from its row and its metrics."""
     return {
         "loss": loss_plot(curve),
         "final_loss": model["final_loss"],
@@ -79,5 +80,5 @@ def facts(model: dict[str, Any], curve: pl.DataFrame) -> dict[str, Any]:
         "tokens_per_second": curve["tokens_per_second"].median(),
         "weights": model["uri"],
         "inputs": ", ".join(model["input_versions"]),
-        "sources": ", ".join(model["source_versions"]) or "not noted",
+        "sources": ", ".join(model["source_versions"]) or "not recorded",
     }

@@ -1,6 +1,7 @@
-"""A model to be trained: what decides its identity, what the training process needs, and the row that remains.
+"""Trains the model of a plan, unless the lake holds it already: finds it, goes on with it, or starts it.
 
-The same plan finds the finished model, or the checkpoints of an interrupted training, instead of starting over.
+A `Plan` says what decides the identity of the model and what the training process needs. The same plan always finds
+the finished model, or the checkpoints of an interrupted training.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.models.registry import Identity, Made, Registry
+from nemotron_assets.table.parts import Parts
 from nemotron_assets.table.schema import Table
 from nemotron_assets.training import metrics
 from resources.home import cache_dir
@@ -20,20 +22,25 @@ if TYPE_CHECKING:
     from resources.gpu import Gpu
     from resources.lakehouse import Lakehouse
 
-#: Files of a tokenizer's folder that belong beside the weights of a model.
+#: Beginnings of the names of the files that are copied from the tokenizer's folder to the weights.
 _TOKENIZER_FILES = ("tokenizer", "special_tokens", "chat_template")
 
 
 class TrainingError(RuntimeError):
-    """A model that cannot be trained; the message says what is missing."""
+    """A model cannot be trained. The message says what is missing."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A training to be. `table` is where its model goes; `entry` ("module:function") is run by the GPU resource with
-    `config`, which is JSON-able and must return steps, tokens, parameters, final_loss and the path of the weights.
+    """A model to train.
 
-    `steps` is how many optimizer steps it takes; `source_versions` are the tables its sequences were packed from.
+    - `table`: the table that the model is stored in.
+    - `identity`: what decides the model; it must have an id.
+    - `entry`: the function that trains it, as "module:function". The GPU resource calls it with `config` (JSON-able).
+      It returns steps, tokens, parameters, final_loss and weights (the path of the folder).
+    - `steps`: the number of optimizer steps of the training.
+    - `tokenizer`: the folder of the tokenizer, whose files are stored with the weights.
+    - `source_versions`: the tables that its training sequences were packed from ("code.curated@3").
     """
 
     table: Table
@@ -46,38 +53,45 @@ class Plan:
 
     @property
     def id(self) -> str:
+        """The id of the model."""
         return self.identity.id
 
 
 def working_folder(model_id: str) -> str:
-    """Where checkpoints and the finished weights of a model lie until they are in the lake."""
+    """The folder that holds the checkpoints and the finished weights of a model until they are in the lake."""
     return str(cache_dir("training") / model_id)
 
 
-def train(plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]) -> Registry:
-    """The registry of the plan's table with the planned model as the newest, trained if it is not among them."""
-    registry = Registry(lake, plan.table, run_id, log)
-    for folder in cache_dir("training").iterdir():  # of models that have reached the table
-        if folder.name in registry:
-            shutil.rmtree(folder)
+def train(
+    plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]
+) -> tuple[dict[str, Any], Parts]:
+    """The row of the planned model and the parts to write to its table. The model is trained if it is missing.
 
-    def make(scratch: Path) -> Made:
-        store = metrics.store(lake, plan.identity.name, plan.id, run_id, plan.steps, log)
-        trained = gpu.train(plan.entry, plan.config, store, log)
-        weights = Path(trained["weights"])
-        for file in plan.tokenizer.iterdir():
-            if file.name.startswith(_TOKENIZER_FILES):
-                shutil.copyfile(file, weights / file.name)
-        return Made(
-            weights,
-            {
-                "parameters": trained["parameters"],
-                "tokens_seen": trained["tokens"],
-                "steps": trained["steps"],
-                "final_loss": trained["final_loss"],
-                "source_versions": list(plan.source_versions),
-            },
-        )
+    The device is held all the time, so no other training on this machine uses the working folders meanwhile.
+    """
+    with gpu.lock(log):
+        registry = Registry(lake, plan.table, run_id, log)
+        for folder in cache_dir("training").iterdir():
+            if folder.name in registry:  # the finished weights are in the lake
+                shutil.rmtree(folder)
+        model = registry.want(plan.identity, lambda scratch: _make(plan, lake, gpu, run_id, log))
+    return model, registry.parts()
 
-    registry.want(plan.identity, make)
-    return registry
+
+def _make(plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]) -> Made:
+    append = metrics.appender(lake, plan.identity.name, plan.id, run_id, plan.steps, log)
+    trained = gpu.train(plan.entry, plan.config, append, log)
+    weights = Path(trained["weights"])
+    for file in plan.tokenizer.iterdir():
+        if file.name.startswith(_TOKENIZER_FILES):
+            shutil.copyfile(file, weights / file.name)
+    return Made(
+        weights,
+        {
+            "parameters": trained["parameters"],
+            "tokens_seen": trained["tokens"],
+            "steps": trained["steps"],
+            "final_loss": trained["final_loss"],
+            "source_versions": list(plan.source_versions),
+        },
+    )

@@ -1,6 +1,7 @@
-"""Warmup-Stable-Decay: the learning rate as a function of the tokens seen (Nemotron Nano 2 §2.5).
+"""The Warmup-Stable-Decay schedule: the learning rate as a function of the tokens seen (Nemotron Nano 2 §2.5).
 
-At 20T tokens the published shares mean: warmed up after 8B, stable at 4.5e-4, decaying from 16.4T to 4.5e-6.
+At 20T tokens the published shares mean: the warm-up ends after 8B tokens, the rate stays at 4.5e-4 until 16.4T, and
+then decays to 4.5e-6.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nemotron_assets.recipe.train import TrainingRun
 
-#: How much of the way from the peak to the minimum is left when a share x of the decay has passed.
+#: The share of the way from the minimum up to the peak that is left when a share x of the decay has passed: 1 at x = 0
+#: and 0 at x = 1.
 SHAPES = {
     "linear": lambda x: 1 - x,
     "cosine": lambda x: (1 + math.cos(math.pi * x)) / 2,
@@ -20,17 +22,17 @@ SHAPES = {
 
 
 def warmup_end(recipe: TrainingRun) -> int:
-    """Tokens seen when the learning rate reaches its peak."""
+    """The number of tokens seen when the learning rate reaches its peak."""
     return round(recipe.tokens * recipe.warmup_share)
 
 
 def decay_start(recipe: TrainingRun) -> int:
-    """Tokens seen when the learning rate begins to fall."""
+    """The number of tokens seen when the learning rate begins to fall."""
     return round(recipe.tokens * (1 - recipe.decay_share))
 
 
 def learning_rate(recipe: TrainingRun, tokens: int) -> float:
-    """The learning rate of the step that ends with `tokens` tokens seen."""
+    """The learning rate of the step after which `tokens` tokens have been seen."""
     lowest = recipe.peak_lr * recipe.min_lr_ratio
     if tokens < warmup_end(recipe):
         return recipe.peak_lr * tokens / warmup_end(recipe)
@@ -41,5 +43,5 @@ def learning_rate(recipe: TrainingRun, tokens: int) -> float:
 
 
 def total_steps(recipe: TrainingRun, sequence_length: int) -> int:
-    """Optimizer steps that fit the horizon, at least one."""
+    """The number of optimizer steps that the recipe's tokens are enough for, at least one."""
     return max(1, recipe.tokens // (recipe.batch_sequences * sequence_length))

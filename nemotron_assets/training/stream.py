@@ -1,9 +1,11 @@
-"""The order of the training data: packed sequences, shuffled, endless, and the same again from any position.
+"""The order of the training data: an endless, shuffled stream of packed sequences that can start at any position.
 
-One epoch goes through the shards in an order drawn from (seed, epoch), some at a time, and through the sequences of
-these in an order drawn from (seed, epoch, the place of the first). A shard may be of one kind of text, source code say;
-mixed with others it does not fill whole batches. No more shards than these are in memory, and the sequence at any
-position follows from the seed alone, so a resumed run reads on exactly where the killed one would have.
+An epoch goes through the shards in an order drawn from (seed, epoch). It takes a few shards at a time and shuffles
+their sequences together, in an order drawn from (seed, epoch, index of the first of these shards). A shard may hold one
+kind of text only, such as source code; mixing shards keeps that text from filling whole batches.
+
+Only these few shards are in memory. The sequence at a position follows from the seed alone, so a resumed training reads
+exactly what the killed one would have read.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import torch
 
 from nemotron_assets.model.packing import Packing
 
-#: Target of a position whose next token is of another document or padding (cross_entropy's ignore_index).
+#: The target of a position whose next token belongs to another document or is padding (ignore_index of cross_entropy).
 NO_TARGET = -100
 
 
@@ -30,18 +32,18 @@ class PackedSequence:
 
 
 class Shards(Protocol):
-    """Where packed sequences come from: named shards of known length, each small enough for memory."""
+    """The source of packed sequences: named shards of known length, each small enough for memory."""
 
     def counts(self) -> Sequence[tuple[str, int]]:
-        """(shard, sequences in it), always in the same order."""
+        """The name of every shard with the number of its sequences, always in the same order."""
 
     def read(self, shard: str) -> list[PackedSequence]:
-        """The sequences of a shard in the order of their position."""
+        """The sequences of a shard, always in the same order."""
 
 
 def sequences(shards: Shards, seed: int, start: int = 0, mixed: int = 1) -> Iterator[PackedSequence]:
-    """Packed sequences from position `start` of the endless order, `mixed` shards shuffled together. Raises ValueError
-    when there are none."""
+    """The packed sequences from position `start` of the endless stream, with `mixed` shards shuffled together. Raises
+    ValueError when the shards are empty."""
     counts = shards.counts()
     per_epoch = sum(rows for _, rows in counts)
     if not per_epoch:
@@ -65,7 +67,8 @@ def sequences(shards: Shards, seed: int, start: int = 0, mixed: int = 1) -> Iter
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences as tensors: tokens and targets [batch, length] int64; NO_TARGET stands where nothing is predicted."""
+    """Sequences as tensors. `tokens` and `targets` are [batch, length] int64; a target is NO_TARGET where no token is
+    predicted."""
 
     tokens: torch.Tensor
     targets: torch.Tensor
@@ -73,17 +76,20 @@ class Batch:
 
 
 def predictions(rows: Sequence[PackedSequence]) -> int:
-    """How many next tokens are predicted in these sequences: all but each document's first."""
+    """The number of tokens that are predicted in these sequences: all tokens except the first of every document."""
     return sum(sum(row.lengths) - len(row.lengths) for row in rows)
 
 
 def as_batch(rows: Sequence[PackedSequence], length: int, device: torch.device | str = "cpu") -> Batch:
-    """Pad sequences to `length` (with token 0, which nothing sees and nothing predicts) and line up the targets."""
+    """Pad sequences to `length` and align the targets. The padding is token 0; no document sees it and it is never a
+    target. Raises ValueError for a sequence that is too long, or whose document lengths do not add up."""
     tokens = np.zeros((len(rows), length), np.int64)
     targets = np.full((len(rows), length), NO_TARGET, np.int64)
     for index, row in enumerate(rows):
         if len(row.tokens) != sum(row.lengths):
-            raise ValueError(f"a sequence of {len(row.tokens)} tokens says it has documents of {list(row.lengths)}")
+            raise ValueError(
+                f"a packed sequence has {len(row.tokens)} tokens, but its documents have {list(row.lengths)} tokens"
+            )
         if len(row.tokens) > length:
             raise ValueError(f"a packed sequence has {len(row.tokens)} tokens, more than the {length} of the recipe")
         tokens[index, : len(row.tokens)] = row.tokens

@@ -1,6 +1,6 @@
-"""What the GPU resource runs to train a model on packed token shards of the lake: builds the job, reads, trains.
+"""Runs in the training process: builds the job from a plan's config, reads packed token shards from the lake, trains.
 
-A stage with another loss writes an entry of its own, of a few lines: see `train_next_token`.
+The GPU resource calls `train_next_token`. A stage with another loss writes such a function of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Emit = Callable[[list[dict[str, Any]]], None]
 
 
 class LakeShards:
-    """The packed sequences of a table like `blend.token_shards` at one Delta version, one part of it at a time."""
+    """The packed sequences of a table like `blend.token_shards` at one Delta version. Each part is a shard."""
 
     def __init__(self, path: str, version: int, part_by: str, storage_options: dict[str, str]):
         from deltalake import DeltaTable
@@ -46,7 +46,7 @@ class LakeShards:
 
 
 def start_of(config: dict[str, Any]) -> Start:
-    """The starting weights that a plan's `config["start"]` names: fresh, a folder, or a checkpoint."""
+    """The starting weights that `config["start"]` of a plan describes. Raises ValueError for an unknown description."""
     match config:
         case {"fresh": model, "vocabulary": vocabulary, "special": special}:
             return Fresh(Model.model_validate(model), vocabulary, special)
@@ -54,11 +54,13 @@ def start_of(config: dict[str, Any]) -> Start:
             return FromFolder(Path(folder))
         case {"checkpoint": folder}:
             return FromCheckpoint(Path(folder))
-    raise ValueError(f"a training starts from fresh weights, a folder or a checkpoint, not from {sorted(config)}")
+    raise ValueError(
+        f"config['start'] has the keys {sorted(config)}; it needs fresh, vocabulary, special, or folder, or checkpoint"
+    )
 
 
 def job_of(config: dict[str, Any], **options: Any) -> Job:
-    """The job that a plan's `config` describes; `options` are fields of `Job` that are not JSON, the loss say."""
+    """The job that a plan's `config` describes. `options` are fields of `Job` that JSON cannot hold, such as `loss`."""
     return Job(
         start=start_of(config["start"]),
         settings=TrainingRun.model_validate(config["training"]),
@@ -70,14 +72,14 @@ def job_of(config: dict[str, Any], **options: Any) -> Job:
 
 
 def shards_of(config: dict[str, Any]) -> LakeShards:
-    """The packed sequences that a plan's `config` names."""
+    """The packed sequences that a plan's `config["shards"]` describes."""
     return LakeShards(**config["shards"])
 
 
 def train_next_token(config: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Train for the next token, the loss of pretraining. Returns steps, tokens, parameters, final_loss, weights."""
+    """Train with the loss of pretraining (next token). Returns steps, tokens, parameters, final_loss and weights."""
     return train(job_of(config), shards_of(config), emit).as_dict()
 
 
-#: How the GPU resource names it.
+#: Its name for the GPU resource, "module:function".
 NEXT_TOKEN = f"{__name__}:{train_next_token.__name__}"

@@ -1,14 +1,15 @@
 """The lake: Delta tables under one root, and the IO manager through which every asset reads and writes them.
 
-A write is checked against the `Table` declaration before anything reaches the disk (delta-rs casts silently), streams
-record batches, and ends in one atomic commit per partition or per part of it. The commit also marks the part with the
-fingerprint of what it was made from and the hash of what is in it, as Delta application transactions: they survive
-checkpoints and log clean-up, so that a re-run can skip what is in and an identical rewrite does not make everything
-downstream stale.
+A write streams record batches. Each batch is checked against the `Table` declaration before it reaches the disk,
+because delta-rs casts types silently. The write ends in one atomic commit per partition, or per part of a partition.
 
-Local folders and object-store URLs are used alike; credentials come from the environment and are never configured.
+The commit also stores two marks of the part: a fingerprint of its inputs and a hash of its content. With the first, a
+re-run skips finished parts; with the second, an identical rewrite does not make downstream assets stale. Marks are
+Delta application transactions, which survive checkpoints and log clean-up.
 
-The files: `lake` (where tables are, small commits, Dagster), `reader`, `writer` (a partition, part by part),
+Local folders and object-store URLs work alike. Credentials come from the environment and are never configured.
+
+The files: `lake` (where tables are, small commits, Dagster), `reader`, `writer` (writes a partition part by part),
 `datafiles` (the Parquet files of a write), `quarantine` (rows that could not be processed) and `commits`.
 """
 

@@ -1,4 +1,4 @@
-"""What all commits have in common: what they note, how they choose rows, and what becomes of their failures."""
+"""What all commits share: the notes they carry, the predicates that choose rows, and how their failures are handled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def properties(run_id: str, code_version: str = "", marks: list[Transaction] | None = None) -> CommitProperties:
-    """What a commit notes in the log: the run and the code that made it, and the marks of the part it wrote."""
+    """The notes of a commit in the Delta log: the run and the code version that made it, and the marks of its part."""
     from deltalake import CommitProperties
 
     noted = {"dagster_run_id": run_id, "code_version": code_version}
@@ -25,13 +25,13 @@ def properties(run_id: str, code_version: str = "", marks: list[Transaction] | N
 
 
 def mark(kind: str, partition: str | None, part: str) -> str:
-    """The name of a part's mark: `kind` is "made" (its fingerprint) or "data" (its content)."""
+    """The name of a part's mark. `kind` is "made" for the mark of its fingerprint, "data" for that of its content."""
     return f"{kind}:{partition or ''}:{part}"
 
 
 def rows_with(wanted: Mapping[str | None, str | Sequence[str] | None]) -> str | None:
-    """The SQL predicate of rows with these values by column, each one value or one of several; columns whose value is
-    None are left out. None for all rows."""
+    """An SQL predicate from values by column: {"snapshot": "S1", "file": ["a", "b"]} matches the rows of S1 whose file
+    is a or b. A column with the value None is left out; without any other column the predicate is None (all rows)."""
     terms = [
         f"{column} = {literal(value)}" if isinstance(value, str) else f"{column} IN ({', '.join(map(literal, value))})"
         for column, value in wanted.items()
@@ -41,7 +41,8 @@ def rows_with(wanted: Mapping[str | None, str | Sequence[str] | None]) -> str | 
 
 
 def attempts(table: Table, most: int = 10) -> Iterator[int]:
-    """Attempts at a commit that others may race for; the last conflict becomes an error."""
+    """Count the attempts at a commit that meets concurrent writers, with growing waits between them. Raises
+    `CommitConflict` after the last attempt."""
     for attempt in range(most):
         yield attempt
         time.sleep(0.05 * 2**attempt)
@@ -50,7 +51,7 @@ def attempts(table: Table, most: int = 10) -> Iterator[int]:
 
 @contextlib.contextmanager
 def conflicts() -> Iterator[None]:
-    """Swallow a commit conflict, so that the caller's next attempt sees the newer table."""
+    """Suppress a commit conflict, so that the caller's next attempt sees the newer table."""
     from deltalake.exceptions import CommitFailedError
 
     with contextlib.suppress(CommitFailedError):
@@ -58,11 +59,11 @@ def conflicts() -> Iterator[None]:
 
 
 def explained(error: BaseException, root: str) -> LakeError | None:
-    """The error in the lake's words, where it has any: another writer was faster, the disk is full."""
+    """The `LakeError` that says what an error means: a concurrent writer, or a full disk. None for any other error."""
     from deltalake.exceptions import CommitFailedError
 
     if isinstance(error, CommitFailedError):
-        return CommitConflict(f"another writer committed to the same partition: {error}")
+        return CommitConflict(f"another writer committed to the same partition first; run the step again: {error}")
     if "No space left on device" in str(error) or "os error 28" in str(error):
         return LakeError(f"the disk of {root} is full; nothing of this write was kept. Free some space and run again.")
     return None

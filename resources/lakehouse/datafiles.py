@@ -1,9 +1,9 @@
-"""Parquet files of one write, before the commit that makes them part of a table.
+"""Writes the Parquet files of one write, before a commit makes them part of a table.
 
-delta-rs gathers record batches by thousands of rows before it writes them, which costs two copies and, with whole web
-pages as rows, gigabytes of memory. Here a row group is closed when it has enough rows OR bytes, and goes straight to
-the disk; the files are then handed to one atomic Delta commit. A writer that is killed leaves files no version knows,
-which the maintenance vacuums; one that fails deletes its own.
+delta-rs gathers thousands of rows before it writes them. That costs two copies and, when each row is a whole web page,
+gigabytes of memory. Here a row group is closed and written when it has enough rows OR enough bytes; the files then go
+into one atomic Delta commit. A writer that is killed leaves files that no version names; the maintenance asset vacuums
+them. A writer that fails deletes its own files.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake.transaction import AddAction
 
-#: A file is closed at this size and another begun, so that readers and vacuums have pieces to work with.
+#: A file is closed at this size and the next one begins, so that readers and vacuums can work piece by piece.
 FILE_BYTES = 1 << 30
 
 
 class DataFiles:
-    """Writes record batches of one partition into Parquet files below the table's folder at `root`."""
+    """Writes record batches of one partition into Parquet files below the table's folder `root`.
+
+    A row group has at most `rows` rows and about `mb` MB before compression.
+    """
 
     def __init__(
         self, root: str, table: Table, partition: str | None, *, rows: int, mb: int, compression_level: int
@@ -42,9 +45,9 @@ class DataFiles:
         self.closed: list[_File] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Add rows; they are on the disk at the latest when the row group is full."""
+        """Add rows. They wait in memory until their row group is full."""
         if self._table.partition_by in batch.schema.names:
-            batch = batch.drop_columns([self._table.partition_by])  # its value stands in the folder's name
+            batch = batch.drop_columns([self._table.partition_by])  # the folder's name holds the value
         step = min(self._rows, max(1, self._bytes * batch.num_rows // max(batch.nbytes, 1)))
         for start in range(0, batch.num_rows, step):
             piece = batch.slice(start, step)
@@ -55,14 +58,14 @@ class DataFiles:
             self._waiting_bytes += piece.nbytes
 
     def close(self) -> list[AddAction]:
-        """Finish the last file; the actions that add all files to the table."""
+        """Finish the last file and return the Delta actions that add all files to the table."""
         self._flush()
         if self._file is not None:
             self._finish()
         return [file.action(self._table, self._partition) for file in self.closed]
 
     def discard(self) -> None:
-        """Delete everything written: the write has failed."""
+        """Delete all files after a failed write."""
         files = [*self.closed, *filter(None, [self._file])]
         for file in files:
             with contextlib.suppress(Exception):  # closing a file on a full disk fails again
@@ -93,7 +96,7 @@ class DataFiles:
 
 
 class _File:
-    """One Parquet file with the statistics the Delta log keeps of it."""
+    """One Parquet file, with the statistics of it that the Delta log keeps."""
 
     def __init__(self, store: Any, path: str, schema: pa.Schema, table: Table, level: int, rows: int) -> None:
         import pyarrow.parquet as pq
@@ -105,10 +108,10 @@ class _File:
             self._numbers.append(table.part_by)
         self._rows, self._nulls, self._ranges = 0, Counter(), {}
         wide = {c.name for c in table.columns if c.dtype == "binary"}
-        # A Bloom filter makes the look-up of one row by its id, which `nemotron trace` does, about ten times faster.
-        # Ids, hashes and bodies are all different: a dictionary of them would only be thrown away.
+        # A Bloom filter makes looking up one row by its id (`nemotron trace`) about ten times faster.
+        # Nearly all ids, hashes and texts differ, so Parquet would build a dictionary of them and throw it away.
         plain = {*wide, "id", "content_hash", "parents", "text", "html"}
-        # A page ends after the batch in which it is full; of short values it holds thousands all the same.
+        # A page is full at 32 KiB, checked every 16 rows. A page of short values still holds thousands of rows.
         pages = {"data_page_size": 1 << 15, "write_batch_size": 16, "write_page_index": True}
         self._writer = pq.ParquetWriter(
             self._stream,
@@ -125,7 +128,7 @@ class _File:
         return self._stream.tell()
 
     def write(self, rows: pa.Table) -> None:
-        """One row group."""
+        """Write one row group."""
         import pyarrow.compute as pc
 
         self._writer.write_table(rows, row_group_size=rows.num_rows)
@@ -145,7 +148,7 @@ class _File:
         self._stream.close()
 
     def action(self, table: Table, partition: str | None) -> AddAction:
-        """What adds this file to the table."""
+        """The Delta action that adds this file to the table."""
         from deltalake.transaction import AddAction
 
         scalars = [c.name for c in table.columns if not c.dtype.startswith("list[") and c.name in self._schema.names]
@@ -160,7 +163,7 @@ class _File:
 
 
 def _compression(schema: pa.Schema, table: Table, level: int) -> dict[str, Any]:
-    """How the writer compresses each column."""
+    """The arguments of ParquetWriter that set the compression of every column."""
     import pyarrow.types as t
 
     if not table.uncompressed:

@@ -1,5 +1,5 @@
-"""The lake itself: where its tables are, whether they are what this program declares, small commits, weights, and
-what Dagster asks of an IO manager."""
+"""The lake itself: finds and creates tables, checks stored schemas, makes small commits, stores weights, and serves
+Dagster as its IO manager."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _SECRETS = ("secret", "password", "token", "credential", "account_key", "sas", "
 
 
 class Lakehouse(dg.ConfigurableIOManager):
-    """Delta tables under `root`. Used as Dagster's IO manager and directly."""
+    """Delta tables under `root`. Dagster uses it as IO manager; assets and commands also use it directly."""
 
     root: str = Field(description="folder or object-store URL (s3://, gs://) of the lake")
     storage_options: dict[str, str] = Field(
         default_factory=dict, description="endpoint, region and the like; never credentials"
     )
-    row_group_rows: int = Field(default=65_536, description="most rows in a Parquet row group")
-    row_group_mb: int = Field(default=128, description="most MB in a row group before compression")
-    compression_level: int = Field(default=3, description="ZSTD level")
-    free_disk_mb: int = Field(default=512, description="refuse to write with less free disk than this")
+    row_group_rows: int = Field(default=65_536, description="maximum number of rows in a Parquet row group")
+    row_group_mb: int = Field(default=128, description="maximum size of a row group before compression, in MB")
+    compression_level: int = Field(default=3, description="ZSTD compression level")
+    free_disk_mb: int = Field(default=512, description="a write is refused when less disk than this is free, in MB")
 
     @field_validator("storage_options")
     @classmethod
@@ -45,7 +45,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         secret = [key for key in options if any(word in key.lower() for word in _SECRETS)]
         if secret:
             raise ValueError(
-                f"{', '.join(secret)} must not stand in storage_options, which Dagster shows and stores: "
+                f"storage_options must not contain {', '.join(secret)}, because Dagster shows and stores the options: "
                 "set the provider's environment variables instead (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...)"
             )
         return options
@@ -57,12 +57,15 @@ class Lakehouse(dg.ConfigurableIOManager):
         return "://" not in self.root
 
     def path(self, table: Table) -> str:
-        """Path or URL of a table."""
+        """Path or URL of the table's folder."""
         return f"{self.root.rstrip('/')}/{table.schema}/{table.name}"
 
     def open(self, table: Table, check: bool = True) -> DeltaTable | None:
-        """The Delta table, or None if nothing was written yet. Raises `LakeError` for an incompatible older table,
-        unless `check` is off, for what brings such a table up to date."""
+        """The Delta table, or None if it was never written.
+
+        Raises `LakeError` when another version of the program wrote the table with an incompatible schema. Migrations
+        turn `check` off to open such a table.
+        """
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
@@ -78,32 +81,32 @@ class Lakehouse(dg.ConfigurableIOManager):
 
     @staticmethod
     def stored_version(delta: DeltaTable) -> str:
-        """The schema version with which a table was written."""
+        """The schema version that a stored table notes: "1" for a table that notes none."""
         return delta.metadata().configuration.get("nemotron.version", "1")
 
     def _check_stored_schema(self, table: Table, delta: DeltaTable) -> list[Column]:
-        """The declared columns the stored table lacks, all nullable; anything else needs a migration."""
+        """The declared nullable columns that the stored table lacks. Raises `LakeError` for any other difference."""
         from deltalake import Schema
 
         declared = {f.name: f for f in Schema.from_arrow(table.arrow_schema()).fields}
         stored = {f.name: f for f in delta.schema().fields}
         problems = [f"column {n!r} is no longer declared" for n in stored if n not in declared]
         problems += [
-            f"column {n!r} is {stored[n].type} there and {f.type} here"
+            f"column {n!r} is stored as {stored[n].type} and declared as {f.type}"
             for n, f in declared.items()
             if n in stored and stored[n].type != f.type
         ]
         missing = [table.column(n) for n in declared if n not in stored]
-        problems += [f"column {c.name!r} is missing there and must not be null" for c in missing if not c.nullable]
+        problems += [f"column {c.name!r} is not stored and must not be null" for c in missing if not c.nullable]
         written = self.stored_version(delta)
         if written != str(table.version):
             problems.append(f"it has schema version {written}, this program writes version {table.version}")
         if problems:
             raise LakeError(
                 f"{self.path(table)} was written by another version of the lakehouse: {'; '.join(problems)}. "
-                "Run `nemotron maintain --migrate`, which brings tables up to date where that is possible; else "
-                f"`nemotron maintain --set-aside {table.full_name}` (the old table is kept beside it) and materialise "
-                f"{table.schema}/{table.name} again, or open the lake with the version that wrote it."
+                "Run `nemotron maintain --migrate`, which migrates tables where a migration exists. Otherwise run "
+                f"`nemotron maintain --set-aside {table.full_name}`, which keeps the old table under another name, and "
+                f"materialise {table.schema}/{table.name} again; or use the version of the program that wrote the lake."
             )
         return missing
 
@@ -115,7 +118,8 @@ class Lakehouse(dg.ConfigurableIOManager):
 
     @staticmethod
     def marker(delta: DeltaTable | None, kind: str, partition: str | None, part: str) -> int | None:
-        """What the last finished write of a part noted: "made" (its fingerprint) or "data" (its content)."""
+        """A mark that the last finished write of a part stored: "made" (its fingerprint) or "data" (its content).
+        None without such a mark."""
         return None if delta is None else delta.transaction_version(commits.mark(kind, partition, part))
 
     # -- writing ------------------------------------------------------------------------------------------------
@@ -131,21 +135,23 @@ class Lakehouse(dg.ConfigurableIOManager):
         force: bool = False,
         log=lambda message: None,
     ) -> WriteResult:
-        """Replace a table or partition by `data`: a frame, a reader, an iterable of frames or batches, or `Batches` or
-        `Parts`, whose rejected rows go into the quarantine.
+        """Replace a table or partition by `data`: a frame, a reader, an iterable of frames or batches, `Batches` or
+        `Parts`. Rejected rows of the last two go into the quarantine.
 
-        Parts already in the lake with the same fingerprint and code version are skipped unless `force`. Raises
-        `ContractError` when the data does not have the declared columns, `LakeError` when the disk is too full.
+        Parts that the lake holds with the same fingerprint and code version are skipped, unless `force` is set. Raises
+        `ContractError` when the data does not have the declared columns, and `LakeError` when there is too little free
+        disk.
         """
         writer = Writer(self, table, partition, run_id=run_id, code_version=code_version)
         return writer.write(data, force=force, log=log)
 
     def append(self, table: Table, data: Any, *, run_id: str = "") -> int:
-        """Add rows to a ledger-like table in one commit; returns the Delta version. Retries on conflicts."""
+        """Add rows to a table in one commit, which is tried again after a conflict; returns the Delta version."""
         return self._commit(table, data, run_id, mode="append")
 
     def replace(self, table: Table, data: Any, predicate: str, *, run_id: str = "") -> int:
-        """Replace the rows that match an SQL predicate, in one commit tried repeatedly; returns the Delta version."""
+        """Replace the rows that match an SQL predicate by `data`, in one commit, which is tried again after a conflict;
+        returns the Delta version."""
         return self._commit(table, data, run_id, mode="overwrite", predicate=predicate)
 
     def _commit(self, table: Table, data: Any, run_id: str, **how: Any) -> int:
@@ -168,7 +174,10 @@ class Lakehouse(dg.ConfigurableIOManager):
         raise AssertionError("unreachable")
 
     def create(self, table: Table) -> None:
-        """Make the Delta table, or the columns it lacks (a first predicate-write would leave out the partitioning)."""
+        """Create the Delta table if it is missing, or add declared nullable columns that it lacks.
+
+        `write_deltalake` with a predicate would create the table too, but without its partition column.
+        """
         from deltalake import DeltaTable, Schema
 
         delta = self.open(table)
@@ -191,7 +200,7 @@ class Lakehouse(dg.ConfigurableIOManager):
             delta.alter.add_columns(fields)
 
     def writer_properties(self) -> WriterProperties:
-        """How delta-rs writes the small tables (`append`, `replace`) and compacts all."""
+        """Parquet settings for files that delta-rs writes: in `append`, `replace` and compaction."""
         from deltalake import BloomFilterProperties, ColumnProperties, WriterProperties
 
         ids = ColumnProperties(
@@ -208,13 +217,15 @@ class Lakehouse(dg.ConfigurableIOManager):
     # -- weights ------------------------------------------------------------------------------------------------
 
     def put_weights(self, folder: str | Path, name: str) -> tuple[str, str]:
-        """Copy a folder of weights into the lake; returns its URI and the sha256 over its files. Idempotent."""
+        """Copy a folder of weights into the lake; returns its URI and the sha256 over its files. Weights that are
+        stored already are not copied again."""
         from resources.weights import put
 
         return put(Path(folder), f"{self.root.rstrip('/')}/models/weights/{name}")
 
     def get_weights(self, uri: str) -> Path:
-        """A local folder with the weights stored under `uri`: the lake's own for a local lake, else a cached copy."""
+        """A local folder with the weights stored under `uri`: the lake's own folder if it is local, else a cached
+        copy."""
         from resources.weights import get
 
         return get(uri, cache_dir("weights"))
@@ -240,14 +251,15 @@ class Lakehouse(dg.ConfigurableIOManager):
         except CommitConflict as error:
             raise dg.RetryRequested(max_retries=3, seconds_to_wait=5) from error
         step.set_data_version(context.asset_key, dg.DataVersion(result.data_version))
+        row_count = "dagster/partition_row_count" if partition else "dagster/row_count"
         context.add_output_metadata(
             {
-                ("dagster/partition_row_count" if partition else "dagster/row_count"): result.rows,
+                row_count: result.rows,
                 "bytes": result.bytes,
                 "delta_version": result.version,
                 "seconds": round(time.perf_counter() - started, 2),
                 "rejected": dg.MetadataValue.json(result.rejected),
-                "preview": dg.MetadataValue.md(result.preview or "Nothing was written: everything was in."),
+                "preview": dg.MetadataValue.md(result.preview or "Nothing was written: the lake held every part."),
             }
         )
         if table.part_by:
@@ -255,7 +267,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         if isinstance(obj, Parts):
             context.add_output_metadata(dict(obj.metadata()))
         for other in obj.beside if isinstance(obj, Parts) else ():
-            metadata = {"dagster/partition_row_count": self.read(other, partition).rows}
+            metadata = {row_count: self.read(other, partition).rows}
             context.log_event(dg.AssetMaterialization(other.asset_key, partition=partition, metadata=metadata))
 
     def load_input(self, context: dg.InputContext) -> Reader:

@@ -1,6 +1,7 @@
-"""The quarantine: rows that a stage could not process, stored when the part they were meant for is committed.
+"""The quarantine table: rows that a stage could not process, stored when the part they belong to is committed.
 
-Rejects travel with the data (`Parts.rejects`, `Batches.rejects`). Making a part again replaces its rejects.
+Rejects travel with the data (`Parts.rejects`, `Batches.rejects`). When a part is made again, its new rejects replace
+the old ones.
 """
 
 from __future__ import annotations
@@ -20,24 +21,36 @@ if TYPE_CHECKING:
 QUARANTINE = Table(
     "quarantine",
     "rows",
-    "Rows that a stage could not process, with the stage, the cause and the row's id.",
+    "Rows that a stage could not process, each with the stage, the cause and the id of the row.",
     (
-        Column("id", "string", "xxh3-128 hex of stage, partition, part, row and cause"),
-        Column("stage", "string", "table whose asset rejected the row, as web.documents"),
-        Column("partition", "string", "partition that was being written; empty for tables without partitions"),
-        Column("part", "string", "part that was being written; empty for partitions written whole"),
-        Column("row_id", "string", "id of the rejected row, in a parent table of the stage"),
-        Column("cause", "string", "kind of the failure, in snake_case"),
-        Column("detail", "string", "the failure in words, at most 500 characters"),
-        Column("run_id", "string", "Dagster run that rejected it", volatile=True),
-        Column("at", "timestamp", "when it was rejected", volatile=True),
+        Column("id", "string", "xxh3-128 hex of stage, partition, part, row_id and cause"),
+        Column("stage", "string", "table whose asset rejected the row, for example web.documents"),
+        Column(
+            "partition",
+            "string",
+            "partition of that table that was being written, for example CC-MAIN-2024-51; empty if it has none",
+        ),
+        Column(
+            "part",
+            "string",
+            "part of the partition that was being written, for example a WARC file; empty if it was written whole",
+        ),
+        Column(
+            "row_id",
+            "string",
+            "id of what was rejected: a row that the stage read, an answer in llm.generations, or the missing row",
+        ),
+        Column("cause", "string", "kind of failure in snake_case, for example broken_item"),
+        Column("detail", "string", "description of the failure, at most 500 characters; may be empty"),
+        Column("run_id", "string", "id of the Dagster run that rejected the row", volatile=True),
+        Column("at", "timestamp", "time of the rejection, UTC", volatile=True),
     ),
 )
 TABLES = [QUARANTINE]
 
 
 def store(lake: Lakehouse, table: Table, partition: str | None, part: str, rejects: list[Reject], run_id: str) -> None:
-    """Replace the rejects of a part by these."""
+    """Replace the stored rejects of a part by `rejects`. A row that was rejected twice for one cause is stored once."""
     import pyarrow as pa
 
     if not rejects and not counts(lake, table, partition, part):
@@ -60,13 +73,13 @@ def store(lake: Lakehouse, table: Table, partition: str | None, part: str, rejec
 
 
 def counts(lake: Lakehouse, table: Table, partition: str | None, part: str | None = None) -> dict[str, int]:
-    """Quarantined rows of a table's partition, or of one part of it, by cause."""
+    """Count the quarantined rows of a table's partition, or of one part of the partition, by cause."""
     import polars as pl
 
     rows = lake.read(QUARANTINE)
     if not rows.exists:
         return {}
-    mine = (pl.col("stage") == table.full_name) & (pl.col("partition") == (partition or ""))
+    wanted = (pl.col("stage") == table.full_name) & (pl.col("partition") == (partition or ""))
     if part is not None:
-        mine &= pl.col("part") == part
-    return dict(Counter(rows.scan().filter(mine).select("cause").collect()["cause"]))
+        wanted &= pl.col("part") == part
+    return dict(Counter(rows.scan().filter(wanted).select("cause").collect()["cause"]))

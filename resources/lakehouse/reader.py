@@ -1,6 +1,6 @@
-"""Reading a table, or some of its partitions, or one part of it: lazily, in batches, or by what the log says of it.
+"""Reads a table, some of its partitions or one part of it: as a lazy frame, in batches, or from the Delta log alone.
 
-Whatever is read is the version that was current when the reader was opened, even while others write.
+A reader always reads the version that was current when it was opened, even while others write.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """A table, or some partitions or one part of it, at the version that was current when it was opened."""
+    """A table, some partitions or one part of it, at the version that was current when the reader was opened."""
 
     def __init__(
         self, lake: Lakehouse, table: Table, partitions: list[str] | None = None, part: str | None = None
@@ -34,7 +34,7 @@ class Reader:
 
     @property
     def exists(self) -> bool:
-        """Whether the table has been written at all."""
+        """Whether the table was ever written."""
         return self._delta is not None
 
     @property
@@ -44,7 +44,7 @@ class Reader:
 
     @property
     def version(self) -> int:
-        """The Delta version read; -1 for a table that does not exist yet."""
+        """The Delta version that is read; -1 for a table that does not exist yet."""
         return -1 if self._delta is None else self._delta.version()
 
     @property
@@ -53,26 +53,26 @@ class Reader:
         return f"{self.table.full_name}@{self.version}"
 
     def commit(self) -> dict[str, Any]:
-        """What the log says about the last write up to the version read (upkeep aside): timestamp in ms,
-        dagster_run_id, code_version, ..."""
-        # A table as it is now: one that was opened earlier numbers the commits made since wrongly.
+        """The log entry of the last write up to the version that is read: timestamp in ms, dagster_run_id,
+        code_version, and more. Compaction and vacuum are not writes. {} for a table that does not exist."""
+        # The table is opened again: `history` of a table that was opened earlier numbers later commits wrongly.
         newest = self.lake.open(self.table) if self.exists else None
         commits = [c for c in newest.history() if c["version"] <= self.version] if newest else []
         return next((c for c in commits if c.get("code_version")), commits[0] if commits else {})
 
     def snapshots(self) -> list[str]:
-        """The partitions that hold rows, of those this reader is restricted to, in the order of their names."""
+        """The names of the partitions that hold rows and that this reader reads, sorted."""
         if self._delta is None:
             return []
         names = {partition[self.table.partition_by] for partition in self._delta.partitions()}
         return sorted(names if self.partitions is None else names.intersection(self.partitions))
 
     def files(self) -> list[str]:
-        """Paths of the data files of the partitions read, on this machine; none for an object store."""
+        """Local paths of the data files of the partitions that are read; empty for a lake in an object store."""
         if self._delta is None or not self.lake.is_local:
             return []
         chosen = None if self.partitions is None else [(self.table.partition_by, "in", self.partitions)]
-        paths = self._delta.file_uris(chosen)  # as URLs where the lake's path has a space, say
+        paths = self._delta.file_uris(chosen)  # Delta gives URLs when the lake's path has a space, for example
         return sorted(path if os.path.exists(path) else unquote(path) for path in paths)
 
     @property
@@ -88,7 +88,7 @@ class Reader:
         if self._delta is None:
             return self.table.empty().lazy()
         if self.lake.is_local and quote(self.lake.root, safe="/") != self.lake.root:
-            # polars takes the URL of a Delta table for its path, which differ when the path has a space, say.
+            # polars uses the URL of a Delta table as its path. They differ when the path has a space, for example.
             frame = pl.scan_pyarrow_dataset(self._delta.to_pyarrow_dataset(as_large_types=True))
         else:
             frame = pl.scan_delta(self._delta)
@@ -110,10 +110,11 @@ class Reader:
         where: tuple[str, str] | None = None,
         keep_memory: bool = False,
     ) -> Iterator[pa.RecordBatch]:
-        """Stream the rows as record batches of at most `batch_size` rows, a few in memory at a time.
+        """Stream the rows as record batches of at most `batch_size` rows, with a few batches in memory at a time.
 
-        `where` is a column and the value it must have; files whose statistics exclude it are not read. `keep_memory`
-        keeps what a batch took for the next one, instead of giving it back: faster for short columns.
+        `where` is a column and the value that rows must have in it; files whose statistics exclude the value are not
+        read. With `keep_memory` the memory of a batch is used for the next one instead of being returned to the system,
+        which is faster for short columns.
         """
         import pyarrow as pa
         import pyarrow.dataset as ds
@@ -124,7 +125,8 @@ class Reader:
         schema = pa.schema([self.table.arrow_schema().field(name) for name in names])
         dataset = self._delta.to_pyarrow_dataset(as_large_types=True)
         wanted = None if self.partitions is None else ds.field(self.table.partition_by).isin(self.partitions)
-        equal = [pair for pair in (self._part and (self.table.part_by, self._part), where) if pair]
+        equal = [] if self._part is None else [(self.table.part_by, self._part)]
+        equal += [where] if where else []
         files = self._files(dataset, equal)
         for column, value in equal:
             this = ds.field(column) == value
@@ -140,7 +142,7 @@ class Reader:
             fragment_readahead=1,
             fragment_scan_options=options,
             use_threads=False,
-            # The system's pool gives freed pages back, the default one does not.
+            # The system's pool returns freed memory to the system; the default pool does not.
             memory_pool=pa.default_memory_pool() if keep_memory else pa.system_memory_pool(),
         )
         for batch in scanner.to_batches():
@@ -150,11 +152,12 @@ class Reader:
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def _files(self, dataset: Any, equal: Iterable[tuple[str, str]]) -> list[Any]:
-        """The data files that may hold rows of these partitions with these values, by name, so that a version of the
-        table is always read in the same order.
+        """The data files that may hold rows with these values in the partitions that are read, sorted by name, so that
+        a version of the table is always read in the same order.
 
-        delta-rs describes a file without statistics of a column by a comparison with null, which excludes every row:
-        so the files are chosen here, and described by their partition alone.
+        For a file without statistics of a column, delta-rs writes a comparison with null into the dataset, which
+        excludes every row of the file. So this function chooses the files itself and describes them by their partition
+        alone.
         """
         import pyarrow as pa
         import pyarrow.dataset as ds
@@ -174,32 +177,42 @@ class Reader:
         return sorted(files, key=lambda file: file.path)
 
     def parts(self) -> dict[str, str]:
-        """The parts that hold rows (of one partition, if the table has any), each with the hash of its content."""
-        if not (self.exists and self.table.part_by) or (self.table.partition_by and not self.partition):
-            raise LakeError(f"{self.table.full_name}: parts are read one partition at a time, of a table that has them")
+        """The parts that hold rows, each with the hash of its content. The hash is "" for a part without a mark.
+
+        A table with partitions must be read one partition at a time. Raises `LakeError` for a reader of several
+        partitions, and for a table that has no parts or was never written.
+        """
+        name = self.table.full_name
+        if not self.table.part_by:
+            raise LakeError(f"{name} has no parts: it declares no part column (part_by)")
+        if not self.exists:
+            raise LakeError(f"{name} was never written: materialise {self.table.schema}/{self.table.name} first")
+        if self.table.partition_by and not self.partition:
+            raise LakeError(f"{name} has parts in each partition: read one partition, not {self.partitions or 'all'}")
         column = self.table.part_by
         keys = self.scan().select(column).unique().collect(engine="streaming")[column].sort()
         return {key: str(self.lake.marker(self._delta, "data", self.partition, key) or "") for key in keys}
 
     def content(self) -> str:
-        """A hash of what this partition, or a table without any, holds, as `write` noted it: it changes with the rows
-        only. For tables that are not written by `write`, their version."""
+        """A hash of the rows of this partition, or of the whole table if it has no partitions. `Lakehouse.write` stored
+        it, so it changes only when the rows change. Rows that were stored in another way have no hash; then the result
+        is "version:12", from the Delta version. "" for a table that does not exist."""
         if not self.exists:
             return ""
         if self.table.part_by:
             contents = self.parts()
         else:
             contents = {"": str(self.lake.marker(self._delta, "data", self.partition, "") or "")}
-        if not all(contents.values()):  # written by something that leaves no marks
+        if not all(contents.values()):
             return f"version:{self.version}"
         return f"{hash63(*itertools.chain(*sorted(contents.items()))):016x}"
 
     def part(self, key: str) -> Reader:
-        """One part of this partition."""
+        """A reader of one part of this partition."""
         return self._with(_part=key)
 
     def within(self, partition: str | None) -> Reader:
-        """One partition of what this reader reads (None: everything), at the same version."""
+        """A reader of one partition at the same version; with None this reader itself."""
         return self if partition is None else self._with(partitions=[partition])
 
     def _with(self, **changes: Any) -> Reader:
@@ -208,7 +221,8 @@ class Reader:
         return reader
 
     def map_parts(self, fn) -> Parts:
-        """Parts made by applying `fn(reader of one part)`; a part whose input did not change is not made again."""
+        """One part per part of this reader, made by `fn(reader of that part)`. A part whose input did not change is
+        not made again."""
 
         def parts() -> Iterator[Part]:
             for key, content in self.parts().items():
@@ -218,5 +232,5 @@ class Reader:
 
 
 def _as(array: pa.Array, wanted: pa.DataType) -> pa.Array:
-    """The array with the declared type; a cast to the type it has would copy lists."""
+    """The array cast to the declared type, if it has another one. Casting a list to its own type would copy it."""
     return array if array.type == wanted else array.cast(wanted)

@@ -1,7 +1,8 @@
-"""Replacing a table or one of its partitions, part by part, each part by one atomic commit.
+"""Writes a table, or one of its partitions, part by part: each part is one atomic commit.
 
-Parts that are in with the same fingerprint and code version are skipped. A commit adds the part's new data files and
-removes its old ones, and marks the part with its fingerprint ("made") and the hash of its content ("data").
+A part is skipped when the lake holds it with the same fingerprint and code version. The commit of a part adds its new
+data files and removes its old ones. It also stores two marks: "made" is a hash of the fingerprint and the code version,
+"data" is a hash of the content.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import itertools
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class WriteResult:
-    """What a write did: totals of the partition, the Delta version, the content-based data version."""
+    """What a write did.
+
+    `rows` and `bytes` are those of the whole partition afterwards, `version` is the Delta version, and `data_version`
+    is a hash of the content. `rejected` counts the quarantined rows of the partition by cause.
+    """
 
     rows: int = 0
     bytes: int = 0
@@ -47,50 +52,53 @@ class WriteResult:
 
 
 class Writer:
-    """One write of a table or, if it has any, of one of its partitions."""
+    """One write of a table or, if the table has partitions, of one of its partitions."""
 
     def __init__(
         self, lake: Lakehouse, table: Table, partition: str | None, *, run_id: str = "", code_version: str = ""
     ) -> None:
         if (table.partition_by is None) != (partition is None):
+            expected = f"one value of {table.partition_by!r}" if table.partition_by else "None"
             raise LakeError(
-                f"{table.full_name} is {'' if table.partition_by else 'not '}partitioned: partition={partition!r}"
+                f"{table.full_name} is {'' if table.partition_by else 'not '}partitioned: partition={partition!r}, "
+                f"expected {expected}"
             )
         self.lake, self.table, self.partition = lake, table, partition
         self.run_id, self.code_version = run_id, code_version
         self._result = WriteResult()
 
     def write(self, data: Any, *, force: bool = False, log: Callable[[str], Any] = lambda message: None) -> WriteResult:
-        """Replace what is there by `data`: a frame, a reader, an iterable of frames or batches, or `Parts`.
+        """Replace the partition by `data`: a frame, a reader, an iterable of frames or batches, `Batches` or `Parts`.
 
-        Parts are skipped if they are in, unless `force`. Raises `ContractError` when the data does not have the
-        declared columns, `LakeError` when the disk is too full.
+        With `force`, parts that the lake holds already are made again. Raises `ContractError` when the data does not
+        have the declared columns, and `LakeError` when there is too little free disk.
         """
         lake, table, partition, result = self.lake, self.table, self.partition, self._result
         in_parts = isinstance(data, Parts)
         rejects = data.rejects if isinstance(data, Parts | Batches) else Rejects()
         if in_parts and not table.part_by:
-            raise LakeError(f"{table.full_name} has no part column to write in parts")
+            raise LakeError(f"{table.full_name} declares no part column (part_by), so it cannot be written in parts")
+        rows = data.batches if isinstance(data, Batches) else data
         contents: dict[str, int] = {}
-        for part in (
-            data.parts if in_parts else [Part("", "", lambda: data.batches if isinstance(data, Batches) else data)]
-        ):
+        for part in data.parts if in_parts else [Part("", "", lambda: rows)]:
             made = hash63(part.fingerprint, self.code_version)
             delta = lake.open(table)
-            known = lake.marker(delta, "data", partition, part.key)
-            is_in = known is not None and lake.marker(delta, "made", partition, part.key) == made
-            if in_parts and is_in and not force:
-                contents[part.key] = known
+            content = lake.marker(delta, "data", partition, part.key)
+            is_stored = content is not None and lake.marker(delta, "made", partition, part.key) == made
+            if in_parts and is_stored and not force:
+                contents[part.key] = content
                 result.parts_skipped += 1
                 continue
-            with self._turn():
-                contents[part.key] = self._write_part(part, made, rejects)
+            with self._lock():
+                contents[part.key] = self._write_part(part, made, rejects, whole=not in_parts)
             result.parts_written += 1
-            if part.key:
-                log(f"part {len(contents)} is in: {part.key}")
-        if in_parts:
-            contents |= self._kept(data.kept)
+            if in_parts:
+                log(f"part {len(contents)} is stored: {part.key}")
+        if in_parts and data.complete:
             self._drop_other_parts(contents)
+        elif in_parts:
+            lake.create(table)
+            contents = {**lake.read(table, partition).parts(), **contents}
         delta = lake.open(table)
         result.version = delta.version()
         result.rows, result.bytes = self._size(delta)
@@ -98,19 +106,13 @@ class Writer:
         result.rejected = quarantine.counts(lake, table, partition)
         return result
 
-    def _write_part(self, part: Part, made: int, rejects: Rejects) -> int:
-        """Write one part, its rejects and its marks; returns the hash of its content."""
+    def _write_part(self, part: Part, made: int, rejects: Rejects, whole: bool) -> int:
+        """Write one part, or the `whole` partition, with its rejects and its marks; returns the hash of its content."""
         from deltalake import Transaction
 
         lake, table, partition = self.lake, self.table, self.partition
+        key = None if whole else part.key
         content = ContentHash(table)
-        stream = checked(table, part.make(), partition, part.key)
-        # The first batch is made and checked before the table is touched: a schema mistake leaves no trace.
-        first = next(stream, None)
-        if not self._result.preview and first is not None:
-            self._result.preview = preview(first)
-        self._check_free_disk()
-        lake.create(table)
         files = DataFiles(
             lake.path(table),
             table,
@@ -120,10 +122,17 @@ class Writer:
             compression_level=lake.compression_level,
         )
         try:
+            stream = checked(table, part.make(), partition, key)
+            # The first batch is made and checked before the table is created: wrong columns leave no trace.
+            first = next(stream, None)
+            if not self._result.preview and first is not None:
+                self._result.preview = preview(first)
+            self._check_free_disk()
+            lake.create(table)
             for batch in content.counting(stream if first is None else itertools.chain([first], stream)):
                 files.write(batch)
             delta = lake.open(table)
-            removed = self._replace_files(delta, part.key, files)
+            removed = self._replace_files(delta, key, files)
             added = files.close()
             quarantine.store(lake, table, partition, part.key, rejects.take(), self.run_id)
             notes = {"made": made, "data": content.value}
@@ -138,15 +147,21 @@ class Writer:
         except BaseException as error:
             if not self._is_committed(files):
                 files.discard()
-                raise commits.explained(error, lake.root) or error from None
+                rejects.take()  # whoever makes the part again collects them again
+                if explained := commits.explained(error, lake.root):
+                    raise explained from error
+                raise
             if not isinstance(error, Exception):
                 raise
-            # What failed came after the commit (a checkpoint of the log, say); the next commit makes up for it.
+            # The error came after the commit (while Delta wrote a checkpoint of its log, say), so the rows are stored.
         return content.value
 
-    def _replace_files(self, delta: DeltaTable, part: str, files: DataFiles) -> list[RemoveAction]:
-        """Remove the data files of a part. One that holds other parts as well (compaction joins small files) is
-        replaced by its other rows."""
+    def _replace_files(self, delta: DeltaTable, part: str | None, files: DataFiles) -> list[RemoveAction]:
+        """Actions that remove the data files of a part, or with None those of the whole partition.
+
+        A file may hold rows of several parts, because compaction joins small files. The rows of the other parts are
+        then written again, into `files`.
+        """
         import pyarrow.dataset as ds
         from deltalake.transaction import RemoveAction
 
@@ -154,64 +169,55 @@ class Writer:
         for action in self._files(delta):
             path = unquote(action["path"])  # the log quotes paths, and so does RemoveAction
             low, high = (action.get(f"{end}.{table.part_by}") for end in ("min", "max"))
-            if part and not (low == high == part):
+            if part is not None and not (low == high == part):
                 if low is not None and high is not None and not low <= part <= high:
                     continue
                 folder = store_at(self.lake.path(table))
                 dataset = ds.dataset(path, filesystem=folder, format="parquet")
                 if not dataset.count_rows(filter=ds.field(table.part_by) == part):
                     continue
-                self._keep_other_parts(dataset, part, files)
+                self._copy_other_parts(dataset, part, files)
             values = {} if partition is None else {table.partition_by: partition}
             now = int(time.time() * 1000)
             removed.append(RemoveAction(path, True, now, action["size_bytes"], values))
         return removed
 
-    def _keep_other_parts(self, dataset: Any, part: str, files: DataFiles) -> None:
+    def _copy_other_parts(self, dataset: Any, part: str, files: DataFiles) -> None:
         import pyarrow as pa
         import pyarrow.dataset as ds
 
-        kept = pa.schema([f for f in self.table.arrow_schema() if f.name in dataset.schema.names])
+        schema = pa.schema([f for f in self.table.arrow_schema() if f.name in dataset.schema.names])
         for batch in dataset.to_batches(filter=ds.field(self.table.part_by) != part, batch_size=1_024):
-            files.write(batch.cast(kept))
+            files.write(batch.cast(schema))
 
-    def _kept(self, keys: Iterable[str]) -> dict[str, int]:
-        """The parts that stay as they are, with the hashes of their contents. Raises `LakeError` for one that is not
-        there."""
-        delta = self.lake.open(self.table)
-        known = {key: self.lake.marker(delta, "data", self.partition, key) for key in keys}
-        if missing := sorted(key for key, content in known.items() if content is None):
-            raise LakeError(f"{self.table.full_name} has no part {', '.join(missing)} to keep")
-        self._result.parts_skipped += len(known)
-        return known
-
-    def _drop_other_parts(self, keep: dict[str, int]) -> None:
-        """Remove rows of parts that no longer belong to the partition, and their marks: one that comes back is new."""
+    def _drop_other_parts(self, named: Mapping[str, int]) -> None:
+        """Delete the stored parts that were not named, with their rejects. Their fingerprints go too, so that a part
+        that comes back is made again."""
         from deltalake import Transaction
+        from deltalake.exceptions import CommitFailedError
 
         lake, table, partition = self.lake, self.table, self.partition
-        reader = lake.read(table, partition)
-        if not reader.exists:
-            lake.create(table)
-            return
-        for key in reader.parts():
-            if key in keep:
-                continue
-            unmade = Transaction(commits.mark("made", partition, key), 0)  # no fingerprint is 0
-            lake.open(table).delete(
-                commits.rows_with({table.partition_by: partition, table.part_by: key or None}),
-                commit_properties=commits.properties(self.run_id, marks=[unmade]),
-            )
-            quarantine.store(lake, table, partition, key, [], self.run_id)
+        lake.create(table)
+        with self._lock():
+            for key in sorted(lake.read(table, partition).parts().keys() - named.keys()):
+                no_fingerprint = Transaction(commits.mark("made", partition, key), 0)
+                try:
+                    lake.open(table).delete(
+                        commits.rows_with({table.partition_by: partition, table.part_by: key}),
+                        commit_properties=commits.properties(self.run_id, marks=[no_fingerprint]),
+                    )
+                except CommitFailedError as error:
+                    raise commits.explained(error, lake.root) from error
+                quarantine.store(lake, table, partition, key, [], self.run_id)
 
     def _is_committed(self, files: DataFiles) -> bool:
-        """Whether a commit that raised an error went through all the same."""
+        """Whether the commit of these files succeeded although it raised an error."""
         delta = self.lake.open(self.table) if files.closed else None
         live = {os.path.basename(uri) for uri in delta.file_uris()} if delta else set()
         return any(os.path.basename(file.path) in live for file in files.closed)
 
     def _files(self, delta: DeltaTable) -> list[dict[str, Any]]:
-        """What the log says of the data files of the partition, or of the whole table."""
+        """The log's entries of the data files of the partition, or of the whole table."""
         import pyarrow as pa
 
         actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
@@ -224,8 +230,11 @@ class Writer:
         return sum(file["num_records"] for file in files), sum(file["size_bytes"] for file in files)
 
     @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Two writers of one partition on one machine take turns; elsewhere Delta refuses the second commit."""
+    def _lock(self) -> Iterator[None]:
+        """Hold the partition's lock file, so that two writers on one machine wait for each other.
+
+        Writers on different machines have no common lock; there Delta refuses the second commit.
+        """
         if not self.lake.is_local:
             yield
             return

@@ -81,5 +81,5 @@ def test_any_bytes(tmp_path_factory, data):
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"expected gsm8k\.jsonl"):
+    with pytest.raises(FileNotFoundError, match=r"expected one or more of gsm8k\.jsonl"):
         benchmarks.folder(str(tmp_path / "nowhere"))

@@ -113,5 +113,5 @@ def test_standard_error(llama, vocabulary):
 
 
 def test_nothing_to_measure(llama, vocabulary):
-    with pytest.raises(ValueError, match="no held-out text"):
+    with pytest.raises(ValueError, match="held_out_documents: no text is held out"):
         measure(llama, vocabulary, [], size=64, overlap=0, batch_size=2)

@@ -99,7 +99,6 @@ def test_models_get_parents_and_keep_everything_else(lake):
 
 
 def test_versions_that_others_name_can_still_be_read(lake):
-
     before = lake.open(OLD_BASE).version()
     list(migrate_all(lake))
     delta = lake.open(BASE)
@@ -121,6 +120,22 @@ def test_a_migrated_table_takes_further_models(lake, tmp_path):
     lake.write(BASE, registry.parts())
     rows = lake.read(BASE).scan().sort("at").collect()
     assert rows["id"].to_list() == ["b1", "b2", "b3"] and rows["version"].to_list() == ["1", "2", "3"]
+
+
+def test_parents_are_found_in_tables_that_were_migrated_earlier(lake):
+    """The program is killed after it has migrated the first table."""
+    lines = migrate_all(lake)
+    assert next(lines).startswith("models.generator: 1 rows")
+    lines.close()
+    assert len(list(migrate_all(lake))) == 3
+    assert newest(lake.read(MATH_WRITER))["parents"] == ["g"]
+
+
+def test_a_table_without_rows_is_migrated(tmp_path):
+    lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
+    lake.create(OLD_BASE)
+    assert list(migrate_all(lake)) == ["models.base: 0 rows migrated to schema version 2"]
+    assert lake.read(BASE).rows == 0 and lake.read(BASE).parts() == {}
 
 
 def test_a_migration_that_is_killed_is_done_again(lake, monkeypatch):

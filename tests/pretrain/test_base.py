@@ -202,5 +202,5 @@ def test_a_tokenizer_that_does_not_fit_is_said(lake):
 
     recipe = small_recipe()
     recipe = recipe.model_copy(update={"tokenizer": recipe.tokenizer.model_copy(update={"vocabulary": 288})})
-    with pytest.raises(TrainingError, match=r"the tokenizer has \d+ entries, tokenizer.vocabulary says 288"):
+    with pytest.raises(TrainingError, match=r"the tokenizer has \d+ entries, but tokenizer.vocabulary is 288"):
         plan(recipe, lake)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nemotron_assets.table.columns import ID, PARENTS, SNAPSHOT
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
 from nemotron_assets.table.schema import Column, Table
-from resources.contract import ContentHash, ContractError, LakeError, checked
+from resources.contract import CommitConflict, ContentHash, ContractError, LakeError, checked
 from resources.lakehouse import QUARANTINE, Lakehouse
 from resources.weights import WeightsError
 from tests.s3 import s3_server
@@ -104,6 +104,48 @@ def test_finished_parts_are_skipped_and_others_made(lake):
     assert calls[-2:] == ["x", "x"]
 
 
+def test_incomplete_parts_leave_the_other_parts_alone(lake):
+    calls = []
+    whole = lake.write(DOCS, parts("A", calls, x=[1], y=[2]), "A")
+    version = lake.read(DOCS).version
+    none = lake.write(DOCS, Parts([], complete=False), "A")
+    assert (none.data_version, none.rows, lake.read(DOCS).version) == (whole.data_version, 2, version)
+    some = Parts(parts("A", calls, y=[5], z=[3]).parts, complete=False)
+    assert lake.write(DOCS, some, "A").rows == 3 and numbers(lake) == [1, 3, 5]
+    again = lake.write(DOCS, Parts([], complete=False), "A")
+    assert again.data_version == lake.write(DOCS, parts("A", calls, x=[1], y=[5], z=[3]), "A").data_version
+    assert calls == ["x", "y", "y", "z"]
+    assert lake.write(DOCS, Parts([], complete=False), "B").rows == 0, "also in a partition without rows"
+
+
+def test_incomplete_parts_may_be_the_first_rows_of_a_table(lake):
+    assert lake.write(DOCS, Parts([], complete=False), "A").rows == 0 and lake.read(DOCS).exists
+
+
+def test_a_part_may_have_an_empty_name(lake):
+    """A data set may have rows without the name of a repository, for example."""
+    named = {"": [1], "x": [2], "y": [3]}
+    calls = []
+    lake.write(DOCS, parts("A", calls, **named), "A")
+    lake.write(DOCS, parts("A", calls, **named | {"": [4, 5]}), "A")
+    assert calls == ["", "x", "y", ""] and numbers(lake) == [2, 3, 4, 5], "only this part was replaced"
+    assert [b.num_rows for b in lake.read(DOCS, "A").part("").batches(["n"])] == [2]
+    lake.write(DOCS, parts("A", calls, x=[2], y=[3]), "A")
+    assert numbers(lake) == [2, 3], "only this part was deleted"
+
+
+def test_a_concurrent_writer_while_parts_are_deleted_is_a_conflict(lake, monkeypatch):
+    from deltalake.exceptions import CommitFailedError
+
+    def fail(self, *args, **kwargs):
+        raise CommitFailedError("a concurrent transaction deleted the same data")
+
+    lake.write(DOCS, parts("A", [], x=[1], y=[2]), "A")
+    monkeypatch.setattr(DeltaTable, "delete", fail)
+    with pytest.raises(CommitConflict, match="run the step again"):
+        lake.write(DOCS, parts("A", [], x=[1]), "A")
+
+
 def test_data_version_is_the_content(lake):
     from datetime import UTC, datetime
 
@@ -178,6 +220,7 @@ def test_empty_results_make_an_empty_table(lake):
     assert lake.write(DOCS, Parts([]), "B").rows == 0
     reader = lake.read(DOCS)
     assert reader.exists and reader.rows == 0
+    assert lake.read(DOCS, "A").parts() == {}
     assert reader.scan().collect().columns == list(DOCS.column_names)
     never = lake.read(PLAIN)
     assert not never.exists and never.scan().collect().is_empty() and list(never.batches()) == []
@@ -199,6 +242,36 @@ def test_rejects_follow_their_part(lake):
     assert lake.write(DOCS, docs("A", "f", [1]), "B".replace("B", "A")).rejected == {"too_odd": 1}
     clean = lake.write(DOCS, Parts([Part("f", "2", lambda: docs("A", "f", [1]))]), "A")
     assert clean.rejected == {}, "a part made again without rejects clears the old ones"
+
+
+def test_rejects_of_a_part_that_failed_do_not_reach_another_part(lake):
+    def make(file):
+        rejects.add(Reject(f"row of {file}", "too_odd"))
+        if fails:
+            raise ZeroDivisionError("mine")
+        return docs("A", file, [1])
+
+    rejects = Rejects()
+    todo = [Part(file, "1", lambda file=file: make(file)) for file in ("x", "y")]
+    fails = True
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        lake.write(DOCS, Parts(todo, rejects=rejects), "A")
+    fails = False
+    lake.write(DOCS, Parts(todo[1:] + todo[:1], rejects=rejects), "A")
+    found = lake.read(QUARANTINE).scan().sort("part").select("part", "row_id").collect().rows()
+    assert found == [("x", "row of x"), ("y", "row of y")]
+
+
+def test_an_error_keeps_its_cause(lake):
+    def make():
+        try:
+            {}["key"]
+        except KeyError as error:
+            raise ValueError("no such key") from error
+
+    with pytest.raises(ValueError, match="no such key") as raised:
+        lake.write(DOCS, Parts([Part("x", "1", make)]), "A")
+    assert isinstance(raised.value.__cause__, KeyError)
 
 
 def test_commits_carry_the_run_id(lake):
@@ -257,7 +330,7 @@ class TestOlderLake:
         [
             ((ID, Column("n", "string", "")), 1, "column 'n' is"),
             ((ID,), 1, "column 'n' is no longer declared"),
-            ((*PLAIN.columns, Column("more", "string", "")), 1, "'more' is missing there and must not be null"),
+            ((*PLAIN.columns, Column("more", "string", "")), 1, "'more' is not stored and must not be null"),
             (PLAIN.columns, 2, "schema version 1, this program writes version 2"),
         ],
     )
@@ -419,6 +492,17 @@ def test_rows_are_read_in_the_same_order_and_filtered(lake):
     assert sorted(found) == ["s2/f3/103", "s2/f3/3"]
     assert list(whole.batches(["id"], where=("file", "f9"))) == []
     assert whole.within(None) is whole and whole.within("s1").version == whole.version
+
+
+def test_parts_are_read_of_one_partition(lake):
+    with pytest.raises(LakeError, match=r"web.docs was never written: materialise web/docs first"):
+        lake.read(DOCS, "s1").parts()
+    lake.write(DOCS, parts("s1", [], a=[1]), "s1")
+    with pytest.raises(LakeError, match="read one partition, not all"):
+        lake.read(DOCS).parts()
+    lake.write(PLAIN, pl.DataFrame({"id": ["a"], "n": [1]}))
+    with pytest.raises(LakeError, match=r"web.plain has no parts"):
+        lake.read(PLAIN).parts()
 
 
 def test_the_last_write_is_not_upkeep(lake):

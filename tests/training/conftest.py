@@ -1,41 +1,5 @@
-"""A model of a few thousand parameters that has every kind of layer."""
+"""Fixtures of the tests of the training."""
 
-import pytest
-import torch
+from tests.small_model import one_thread, small
 
-from nemotron_assets.recipe import load_recipe
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def small():
-    """The laptop's architecture, narrower, with a chunk that does not divide the tests' lengths."""
-    return load_recipe("laptop").model.model_copy(
-        update={
-            "pattern": "M-MM*-M-",
-            "hidden_size": 32,
-            "ffn_size": 64,
-            "head_dim": 8,
-            "mamba_heads": 4,
-            "mamba_head_dim": 16,
-            "mamba_groups": 2,
-            "mamba_state": 8,
-            "chunk_size": 16,
-            "init_std": 0.2,
-        }
-    )
-
-
-@pytest.fixture
-def student(small):
-    """A freshly initialised small model with 64 vocabulary entries, on the CPU in float32."""
-    from nemotron_assets.model.nemotron_h import empty_model, fresh_weights, model_config
-
-    config = model_config(small, 64, 128)
-    model = empty_model(config).to_empty(device="cpu").eval()
-    model.load_state_dict(dict(fresh_weights(dict(model.named_parameters()), config, seed=1)))
-    return model
+__all__ = ["one_thread", "small"]

@@ -14,7 +14,7 @@ from nemotron_assets.models.tables import TRAINING_METRICS
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.training.job import FromCheckpoint
 from nemotron_assets.training.loop import train as train_loop
-from nemotron_assets.training.plan import train
+from nemotron_assets.training.plan import Plan, train
 from resources.gpu import Gpu
 from resources.lakehouse import Lakehouse
 from tests.training import calm_stage
@@ -34,35 +34,65 @@ def narrower(small):
 
 @pytest.fixture
 def base(small, tmp_path):
-    """The finished weights of a small training, as a folder and as a model row would name it."""
+    """A row of a model, with the finished weights of a small training."""
     weights = train_loop(
         job(narrower(small), tmp_path / "base", tokens=8 * 4 * 48), Memory(), lambda rows: None
     ).weights
     return {"id": "base-1", "sha256": "0123456789", "folder": str(weights)}
 
 
-def test_another_kind_of_model_from_a_folder_of_another_shape(base, tmp_path, monkeypatch):
+@pytest.fixture
+def lake(tmp_path, monkeypatch) -> Lakehouse:
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
-    lake, folder = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0), tmp_path / "tokenizer"
+    return Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
+
+
+@pytest.fixture
+def calm(base, lake, tmp_path) -> Plan:
+    """The plan of six steps from the weights of `base`."""
+    folder = tmp_path / "tokenizer"
     folder.mkdir()
     (folder / "tokenizer.json").write_text("{}")
     values = {"tokens": 6 * 4 * 48, "batch_sequences": 4, "micro_batch_sequences": 2, "log_every": 1}
-    settings = load_recipe("laptop").train.base.model_copy(update=values)
+    return plan(base, folder, load_recipe("laptop").train.base.model_copy(update=values))
+
+
+def trained(calm: Plan, lake: Lakehouse):
+    return train(calm, lake, Gpu(), "run", lambda line: None)
+
+
+def steps(lake: Lakehouse, model_id: str) -> list[int]:
+    return sorted(lake.read(TRAINING_METRICS).scan().filter(pl.col("model_id") == model_id).collect()["step"])
+
+
+def test_another_kind_of_model_from_a_folder_of_another_shape(base, calm, lake):
     before = {p.name: p.stat().st_mtime_ns for p in Path(base["folder"]).iterdir()}
 
-    registry = train(plan(base, folder, settings), lake, Gpu(), "run", lambda line: None)
-    lake.write(CALM, registry.parts())
+    made, parts = trained(calm, lake)
+    lake.write(CALM, parts)
 
-    row = by_id(lake.read(CALM), plan(base, folder, settings).id)
+    row = by_id(lake.read(CALM), calm.id)
+    assert row == made
     assert (row["parents"], row["sources"]) == (["base-1"], ["models.base"])
-    metrics = lake.read(TRAINING_METRICS).scan().filter(pl.col("model_id") == row["id"]).sort("step").collect()
-    assert metrics["step"].to_list() == [1, 2, 3, 4, 5, 6] and row["steps"] == 6
+    assert steps(lake, row["id"]) == [1, 2, 3, 4, 5, 6] and row["steps"] == 6
     weights = lake.get_weights(row["uri"])
     assert json.loads((weights / "config.json").read_text())["hidden_size"] == 24
     assert load_report(weights) == (row["parameters"], [])
     assert {p.name: p.stat().st_mtime_ns for p in Path(base["folder"]).iterdir()} == before, "the parent is untouched"
-    again = train(plan(base, folder, settings), lake, Gpu(), "run", lambda line: None)
-    assert again.newest()["at"] == row["at"], "found, not trained"
+    again, _ = trained(calm, lake)
+    assert again == row, "found, not trained"
+
+
+def test_two_runs_that_want_the_same_model_train_it_once(calm, lake):
+    """The second run gets the device before the lake has the row of the first one."""
+    first, second = trained(calm, lake), trained(calm, lake)
+    for _, parts in (first, second):
+        lake.write(CALM, parts)
+    assert lake.read(CALM).rows == 1
+    assert first[0]["sha256"] == second[0]["sha256"] and steps(lake, calm.id) == [1, 2, 3, 4, 5, 6]
+    assert Path(calm.config["folder"]).exists()
+    trained(calm, lake)
+    assert not Path(calm.config["folder"]).exists(), "the weights are in the lake"
 
 
 def test_training_goes_on_from_the_folders_weights(base, small, tmp_path):
@@ -115,7 +145,7 @@ def test_a_folder_that_does_not_fit_its_configuration_is_refused(base, small, tm
     path.unlink()
     if damage != "empty":
         save_file(tensors, path)
-    words = {"missing": "lacks the weights", "shape": "has model.* of shape", "empty": "no safetensors files"}
+    words = {"missing": "lacks weights", "shape": "has model.* of shape", "empty": "no safetensors files"}
     bad = dataclasses.replace(job(narrower(small), tmp_path / "bad"), start=FromFolder(Path(base["folder"])))
     with pytest.raises(ValueError, match=words[damage]):
         train_loop(bad, Memory(), lambda rows: None)

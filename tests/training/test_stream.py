@@ -79,7 +79,7 @@ def test_targets_are_next_tokens_of_the_same_document(rows):
 
 
 def test_wrong_lengths_are_refused():
-    with pytest.raises(ValueError, match="says it has documents"):
+    with pytest.raises(ValueError, match="but its documents have"):
         as_batch([PackedSequence(np.arange(5, dtype=np.int32), (3,))], 8)
     with pytest.raises(ValueError, match="more than the 4"):
         as_batch([PackedSequence(np.arange(5, dtype=np.int32), (5,))], 4)

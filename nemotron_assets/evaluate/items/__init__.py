@@ -1,1 +1,1 @@
-"""Benchmark items as a table: what models are scored on, and what must not be in what they are trained on."""
+"""Benchmark items as a table: models are scored on them, and training data must not contain them."""

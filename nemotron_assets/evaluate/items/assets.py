@@ -1,4 +1,4 @@
-"""The asset of benchmark items."""
+"""Declares the asset of benchmark items."""
 
 import dagster as dg
 
@@ -10,7 +10,7 @@ from nemotron_assets.table.parts import Batches, Rejects
 
 @table_asset(BENCHMARKS, recipe="evaluate.benchmarks", kinds={"json"}, automation=dg.AutomationCondition.on_missing())
 def benchmarks(recipe: dg.ResourceParam[Recipe]):
-    """The items of the benchmark files: GSM8K, ARC-Challenge, MMLU, HumanEval, MBPP, as far as the folder has them."""
+    """The items of the benchmark files that the folder has: GSM8K, ARC-Challenge, MMLU, HumanEval and MBPP."""
     from nemotron_assets.evaluate.items.benchmarks import folder, read
 
     rejects = Rejects()

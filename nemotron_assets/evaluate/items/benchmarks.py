@@ -1,4 +1,4 @@
-"""Benchmark files (one JSON object per line) as rows of one shape, whatever the set calls its fields."""
+"""Reads benchmark files (one JSON object per line) into rows with the same columns, whatever names the fields have."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _gsm8k(item: dict[str, Any]) -> dict[str, Any]:
 def _choices(item: dict[str, Any]) -> dict[str, Any]:
     index, choices = item["answer"], item["choices"]
     if type(index) is not int or not 0 <= index < len(choices):
-        raise ValueError(f"answer {index!r} is not one of {len(choices)} choices")
+        raise ValueError(f"answer {index!r} is not the index of one of {len(choices)} choices")
     return {
         "item": item["id"],
         "question": item["question"],
@@ -76,15 +76,17 @@ _SCHEMA = {
 
 
 def folder(name: str) -> Path:
-    """The folder a recipe names: 'sample' for the embedded slices. Raises FileNotFoundError naming what is missing."""
+    """The folder that the recipe's `evaluate.benchmarks` names; "sample" is the embedded sample. Raises
+    FileNotFoundError for a folder without any benchmark file."""
     path = SAMPLE if name == "sample" else Path(name)
     if not any((path / f"{benchmark}.jsonl").is_file() for benchmark in SETS):
-        raise FileNotFoundError(f"no benchmark file in {path}: expected {', '.join(f'{name}.jsonl' for name in SETS)}")
+        names = ", ".join(f"{benchmark}.jsonl" for benchmark in SETS)
+        raise FileNotFoundError(f"no benchmark file in {path} (evaluate.benchmarks): expected one or more of {names}")
     return path
 
 
 def read(path: Path, reject: Callable[[Reject], None]) -> Iterator[pl.DataFrame]:
-    """One frame per benchmark file in the folder; a line that is no item of its set goes to `reject`."""
+    """One frame per benchmark file in the folder. A line that is not an item of the benchmark goes to `reject`."""
     for benchmark, shape in SETS.items():
         file = path / f"{benchmark}.jsonl"
         if file.is_file():
@@ -113,4 +115,4 @@ def _check_types(item: dict[str, Any]) -> None:
         wanted = {"answer_index": int, "choices": list, "tests": list, "subject": str | None}.get(name, str)
         texts = all(isinstance(text, str) for text in value) if isinstance(value, list) else True
         if not (isinstance(value, wanted) and texts):
-            raise TypeError(f"{name} is {value!r}")
+            raise TypeError(f"{name} has the wrong type: {value!r}")

@@ -1,4 +1,4 @@
-"""The check of benchmark items: they can be scored."""
+"""Checks that benchmark items can be scored."""
 
 import dagster as dg
 
@@ -10,7 +10,7 @@ from resources.lakehouse import Lakehouse
 
 @table_check(BENCHMARKS, blocking=True)
 def items_can_be_scored(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
-    """No item stands twice, and the sets that are scored have more items than worked examples."""
+    """No benchmark has an item twice, and every benchmark that is scored has more items than worked examples."""
     import polars as pl
 
     items = lake.read(BENCHMARKS).scan()

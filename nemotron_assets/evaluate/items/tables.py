@@ -1,4 +1,4 @@
-"""The table of benchmark items, which the mathematics and code stages also read to keep them out of their corpora."""
+"""Declares the table of benchmark items. The mathematics and code stages read it, to keep items out of their data."""
 
 from __future__ import annotations
 
@@ -8,20 +8,40 @@ from nemotron_assets.table.schema import Column, Table
 BENCHMARKS = Table(
     schema="evaluate",
     name="benchmarks",
-    description="Items of the benchmark files, all sets in one shape.",
+    description="Items of the benchmark files. Items of all benchmarks have the same columns.",
     columns=(
         ID,
-        Column("benchmark", "string", "set the item belongs to: the file's name"),
-        Column("item", "string", "the item's name in its set"),
-        Column("position", "int64", "place in the file, from 0"),
-        Column("subject", "string", "subject of an MMLU item", nullable=True),
+        Column("benchmark", "string", "benchmark of the item and name of its file: gsm8k, mmlu, humaneval, ..."),
+        Column("item", "string", "name of the item in its benchmark, for example HumanEval/0"),
+        Column("position", "int64", "line of the item in its file, counted from 0"),
+        Column(
+            "subject",
+            "string",
+            "subject of an MMLU item, for example anatomy; null for items of other benchmarks",
+            nullable=True,
+        ),
         Column("question", "string", "question, task text or code prompt"),
         Column("choices", "list[string]", "answers to choose from; empty when the answer is free"),
-        Column("answer_index", "int32", "right one of the choices, from 0", nullable=True),
+        Column(
+            "answer_index",
+            "int32",
+            "index of the right answer in choices, counted from 0; null when the answer is free",
+            nullable=True,
+        ),
         Column("answer", "string", "right choice, worked answer or reference code"),
-        Column("final_answer", "string", "result of a worked answer", nullable=True),
-        Column("entry_point", "string", "function that the tests call", nullable=True),
-        Column("tests", "list[string]", "test code of a programming task"),
+        Column(
+            "final_answer",
+            "string",
+            "result of the worked answer of a GSM8K item, for example 72; null for other items",
+            nullable=True,
+        ),
+        Column(
+            "entry_point",
+            "string",
+            "name of the function that the tests of a HumanEval item call; null for other items",
+            nullable=True,
+        ),
+        Column("tests", "list[string]", "test code of a programming task; empty for other items"),
         CONTENT_HASH,
     ),
 )
