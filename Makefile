@@ -1,11 +1,11 @@
-# The front door: everything a person or a machine runs in this repository. `make` alone lists the targets.
-# `run`, `test`, `ui`, `bench` and `lint` set the project up first (scripts/setup.sh); the second time that is instant.
+# Everything that a person or a machine runs in this repository. `make` alone lists the targets.
+# `run`, `test`, `ui`, `bench` and `lint` set the project up first (scripts/setup.sh); the second time this takes no time.
 #
-#   LOCK=cpu|gpu            which lock file; gpu where nvidia-smi finds a device
+#   LOCK=cpu|gpu            the lock file; without it, gpu where nvidia-smi finds a device, else cpu
 #   PYTHON=/path/python3.11 the interpreter, if it is not on the PATH
-#   TORCH_INDEX=URL         PyTorch's CPU wheel index or a mirror, asked only if pip's own configuration has no CPU build
-#   CHROMIUM=/path          the browser of the tests
-#   JOBS=2                  test processes; each may need a core and 4 GB
+#   TORCH_INDEX=URL         PyTorch's CPU wheel index or a mirror, used only if pip's own configuration has no CPU build
+#   CHROMIUM=/path          the browser that the tests use
+#   JOBS=2                  number of test processes; each may need a core and 4 GB
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup run test ui bench lint clean
@@ -15,9 +15,9 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 JOBS ?= 2
 BIN := .venv/bin
 export PYTHON TORCH_INDEX CHROMIUM
-# Byte code of what is in .venv is kept there: without it every process compiles Dagster, torch and the rest anew.
+# Python stores byte code in .venv: without it every process would compile Dagster, torch and the rest again.
 unexport PYTHONDONTWRITEBYTECODE
-# No telemetry from any library, wherever it is started.
+# No library sends telemetry.
 export DO_NOT_TRACK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export VLLM_NO_USAGE_STATS := 1
@@ -26,10 +26,10 @@ export RAY_USAGE_STATS_ENABLED := 0
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /\1|/' | awk -F'|' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-setup: ## build .venv from the lock file (the others do it themselves)
+setup: ## build .venv from the lock file (the other targets do it themselves)
 	@scripts/setup.sh $(LOCK)
 
-run: setup ## materialise the whole graph on the sample, or ARGS="SELECTION --options"
+run: setup ## bring the whole graph up to date on the sample, or ARGS="SELECTION --options"
 	@$(BIN)/nemotron run $(ARGS)
 
 test: ## run all tests, or ARGS="tests/web -k dedup"

@@ -1,11 +1,12 @@
-"""Numbers of code files and OpenCoder's thresholds in Python, a file at a time; run in the environment of the peers.
+"""Numbers of code files and OpenCoder's thresholds in plain Python, one file at a time.
 
     python benchmarks/_code_peer.py files.json RUN
 
-Written the way BigCode's preprocessing and datatrove's filters work: strings, regular expressions, counters, Pygments
-for comments and string literals; repetition is counted by datatrove's own functions, over words between white space.
-RUN: bytes (what needs no lexer), left (syntax, too, but not of files that an `unparsed` rule drops) or all (syntax of
-every file). Prints the CPU seconds and the files kept, as JSON.
+It runs in the environment of the peers, and works like BigCode's preprocessing and datatrove's filters: with strings,
+regular expressions, counters, and Pygments for comments and string literals. Repetition is counted by datatrove's own
+functions, over words between white space. RUN is bytes (numbers that need no lexer), left (also syntax, except of files
+that an `unparsed` rule drops) or all (also syntax of every file). It prints the CPU seconds and the number of kept
+files as JSON.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ ZERO = re.compile(r"= ?(?:0|null|false);\s*$", re.M)
 
 
 def of_text(text: str, language: str) -> dict[str, float]:
-    """What needs no parser."""
+    """The numbers that need no parser."""
     from datatrove.pipeline.filters.gopher_repetition_filter import find_all_duplicate, find_top_duplicate, get_n_grams
 
     size, lines, words = max(1, len(text)), text.split("\n"), text.split()
@@ -82,7 +83,8 @@ def of_text(text: str, language: str) -> dict[str, float]:
 
 
 def of_syntax(text: str, path: str, language: str, grammar: str | None) -> dict[str, float]:
-    """What takes a lexer (Pygments, as BigCode does) or a parser: Python's own, tree-sitter for other languages."""
+    """The numbers that need a lexer (Pygments, as in BigCode) or a parser: Python's own, or tree-sitter for other
+    languages."""
     from pygments.lexers import get_lexer_for_filename
     from pygments.token import Token
     from pygments.util import ClassNotFound
@@ -95,7 +97,7 @@ def of_syntax(text: str, path: str, language: str, grammar: str | None) -> dict[
     }
     if language == "Python":
         found |= _of_python(text, count)
-    elif grammar:  # there is no parser in Python for most languages, so it is ours, too
+    elif grammar:  # most languages have no parser in Python, so the peer uses the same parser as ours
         found["syntax_ok"] = int(not _parser(grammar).parse(text.encode()).root_node.has_error)
     try:
         tokens = list(get_lexer_for_filename(path).get_tokens(text))
@@ -135,7 +137,7 @@ def _parser(grammar: str):
 
 
 def failed(numbers: dict[str, float], bounds: dict[str, tuple[float | None, float | None]]) -> list[str]:
-    """The rules a file fails."""
+    """The rules that a file fails."""
     names = []
     for name, (low, high) in bounds.items():
         value = numbers.get(name)

@@ -1,10 +1,12 @@
-"""The corpus of the deduplication benchmark: pieces of this machine's documentation and sources, some of them copied
-with changes, and the truth about it: every pair of documents with a Jaccard similarity of at least 0.8.
+"""The corpus of the deduplication benchmark and the truth about it.
 
-The truth owes nothing to the code it judges. Words come from a regular expression, shingles are hashed by tabulation
-(five tables of random numbers, one per place), and the pairs are found by prefix filtering (Bayardo et al. 2007), which
-is exact: if two sets are similar enough, they share one of their rarest shingles. So natural near-duplicates, of which
-software documentation has plenty, are in the truth as well as planted ones.
+The documents are pieces of this machine's documentation and sources, some of them copied with changes. The truth is
+every pair of documents with a Jaccard similarity of at least 0.8.
+
+The truth is computed without the code that it judges. Words come from a regular expression, shingles are hashed by
+tabulation (five tables of random numbers, one per position), and pairs are found by prefix filtering (Bayardo et al.
+2007), which is exact: if two sets are similar enough, they share one of their rarest shingles. So the truth has the
+planted near-duplicates and the natural ones, of which software documentation has many.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from benchmarks.ingest import texts
 
 THRESHOLD = 0.8
 SHINGLE = 5
-#: Of all documents.
+#: Share of the documents that are planted copies.
 PLANTED_SHARE = 0.15
 PLANTED_SIMILARITY = (0.6, 0.95)
 MEDIAN_CHARACTERS, SPREAD = 2650, 0.6
@@ -30,7 +32,7 @@ VERSION = 1
 
 
 def corpus(folder: Path, documents: int, seed: int = 1) -> Path:
-    """The folder with documents.parquet (id, text) and truth.parquet (left < right, similarity), made if missing."""
+    """The folder with documents.parquet (id, text) and truth.parquet (left < right, similarity); made if missing."""
     place = folder / f"dedup-{documents}-v{VERSION}"
     if not place.is_dir():
         started = place.with_suffix(".unfinished")
@@ -67,7 +69,7 @@ def _make(place: Path, documents: int, seed: int) -> None:
 
 
 def _pieces(chance: random.Random) -> Iterator[str]:
-    """Different pieces of whole lines, of log-normal length, from files in random order."""
+    """Different pieces of files in random order: whole lines, of log-normal length."""
     files = list(texts())
     files.sort()
     chance.shuffle(files)
@@ -84,18 +86,18 @@ def _pieces(chance: random.Random) -> Iterator[str]:
             if size > 20 * MEDIAN_CHARACTERS or hash(piece) in seen or len(_split(piece)) < MIN_WORDS:
                 continue
             if not piece.isascii() and any(unicodedata.category(character) == "Cn" for character in set(piece)):
-                continue  # newer than this Python's Unicode: others know what it is
+                continue  # the peers may know these characters, this Python does not
             seen.add(hash(piece))
             yield piece
 
 
 def _changed(text: str, words: list[str], chance: random.Random) -> str:
-    """A copy whose similarity to the text is about a random one of the wanted range.
+    """A copy whose similarity to the text is about a random number of the wanted range.
 
-    Either single words all over it are replaced, or a passage is cut out and another put in elsewhere.
+    Either single words everywhere are replaced, or a passage is cut out and another one is inserted elsewhere.
     """
     wanted = chance.uniform(*PLANTED_SIMILARITY)
-    share = (1 - wanted) / (1 + wanted)  # of the shingles of either side that the other one lacks
+    share = (1 - wanted) / (1 + wanted)  # of the shingles of each text that the other text lacks
     if chance.random() < 0.7:
         each = 1 - (1 - share) ** (1 / SHINGLE)
         return _pattern().sub(lambda word: chance.choice(words) if chance.random() < each else word[0], text)
@@ -114,7 +116,7 @@ def _pattern():
 
 
 def _split(text: str) -> list[str]:
-    """Words in lower case, code point by code point (see nemotron_assets/dedup/shingles.py)."""
+    """The words of a text, lower-cased code point by code point (see nemotron_assets/dedup/shingles.py)."""
     if "Σ" in text or "İ" in text:
         lowered = "".join(character.lower()[0] for character in text)
     else:
@@ -123,7 +125,7 @@ def _split(text: str) -> list[str]:
 
 
 def truth(documents: list[str], random_numbers):
-    """Every pair with a similarity of at least THRESHOLD: arrays left < right (int64) and similarity (float64)."""
+    """Every pair with a similarity of at least THRESHOLD, as arrays left < right (int64) and similarity (float64)."""
     import numpy as np
 
     numbers: dict[str, int] = defaultdict(itertools.count().__next__)
@@ -145,7 +147,8 @@ def truth(documents: list[str], random_numbers):
     shared = counts[inverse] > 1
     owner, token = owner[shared], inverse[shared]
     del inverse, shared
-    # Rarest first within a document; what only it has comes before all others and can match nothing.
+    # The rarest shingles of a document come first. Shingles of a single document would come before all others, but they
+    # were left out, because they cannot match.
     order = np.lexsort((token, counts[token], owner))
     owner, token = owner[order], token[order]
     start = np.searchsorted(owner, np.arange(len(sets) + 1))

@@ -1,8 +1,10 @@
-"""The assets' own path in the deduplication benchmark: documents in a Delta table, signatures, pairs and duplicates in
-others, joined in DuckDB; incremental by snapshot and killable at any moment, which costs more than a pass in memory.
+"""The code of the assets as a contender of the deduplication benchmark.
 
-python -m benchmarks._dedup_delta documents.parquet lake          make the lake with the documents, outside the race
-python -m benchmarks._dedup_delta documents.parquet out.parquet   the three assets, and the result as others write it
+Documents, signatures, pairs and duplicates are Delta tables, joined in DuckDB. That code works snapshot by snapshot and
+may be killed at any moment, which costs more than one pass in memory.
+
+python -m benchmarks._dedup_delta documents.parquet lake          write the documents to the lake; not measured
+python -m benchmarks._dedup_delta documents.parquet out.parquet   run the three assets and write the common result
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ def _lake(source: str):
 
 
 def prepare(source: str) -> None:
-    """`web.documents` of the texts, in their order."""
+    """Write the texts as `web.documents`, in their order."""
     import pyarrow.parquet as pq
 
     from benchmarks._incremental import documents

@@ -1,4 +1,4 @@
-"""Ours in the deduplication benchmark: Parquet in, Parquet out, with the library that web, math and code share.
+"""Our contender of the deduplication benchmark: the library in memory, from Parquet to Parquet.
 
 python -m benchmarks._dedup_ours documents.parquet out.parquet
 """
@@ -10,7 +10,7 @@ import sys
 
 
 class Texts:
-    """The texts of a Parquet file, read anew by every iteration."""
+    """The texts of a Parquet file; each iteration reads the file again."""
 
     def __init__(self, source: str):
         self.source = source
@@ -24,7 +24,7 @@ class Texts:
 
 
 def column(values, present=None):
-    """A numpy array as an arrow array; `pa.array` would do (as `to_numpy` the other way), but both import pandas."""
+    """A numpy array as an arrow array. `pa.array` does the same, but it imports pandas, and so does `to_numpy`."""
     import numpy as np
     import pyarrow as pa
 
@@ -61,6 +61,6 @@ def main(source: str, target: str) -> None:
 
 
 if __name__ == "__main__":
-    gc.disable()  # as in the peers: most of what it would go through are numba's types
+    gc.disable()  # as for the peers: the collector would mostly visit numba's types
     main(*sys.argv[1:])
     gc.freeze()

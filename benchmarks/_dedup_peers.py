@@ -1,11 +1,11 @@
-"""The peers of the deduplication benchmark, each as its own documentation uses it; run in an environment of their own.
+"""The peers of the deduplication benchmark, used as their documentation says; they run in an environment of their own.
 
     python benchmarks/_dedup_peers.py NAME documents.parquet out.parquet
 
-Word 5-grams in lower case, 260 permutations in 20 bands of 13 rows for all. Each reads (id, text) from Parquet and
-writes (id, cluster, removed) to Parquet: cluster is the smallest id of the group, and all others of it are removed.
-Where a library leaves shingles to its caller, it gets their set, made in the quickest way Python has; where it has a
-faster way in for many documents, that one is taken.
+All peers use lower-case 5-grams of words and 260 permutations in 20 bands of 13 rows. Each reads (id, text) from
+Parquet and writes (id, cluster, removed) to Parquet: cluster is the smallest id of a group, and all other documents of
+the group are removed. A library that takes shingles from its caller gets their set, made in the fastest way that Python
+has. If a library has a faster function for many documents, that function is used.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def rensa(source: str, target: str) -> None:
 def gaoya(source: str, target: str) -> None:
     from gaoya.minhash import MinHashStringIndex
 
-    # Its threshold filters by the estimate from the signature; 0.5 lets through what the bands find, as the others do.
+    # The threshold applies to the estimate from the signature. With 0.5 all pairs that the bands find pass, as in the
+    # other libraries.
     index = MinHashStringIndex(32, 0.5, BANDS, ROWS, None, "word", True, (SHINGLE, SHINGLE), "vec")
     every, groups = [], Groups()
     for ids, texts in batches(source):
@@ -190,7 +191,7 @@ def text_dedup(source: str, target: str) -> None:
         program.main(arguments, standalone_mode=False)
     import pyarrow.parquet as pq
 
-    ids = pq.read_table(source, columns=["id"])["id"].to_pylist()  # its own numbers are positions
+    ids = pq.read_table(source, columns=["id"])["id"].to_pylist()  # its own ids are positions
     roots = [program.uf.find(position) for position in range(len(ids))]
     first: dict[int, int] = {}
     write(target, ids, [first.setdefault(root, id) for id, root in zip(ids, roots, strict=True)])
@@ -205,9 +206,9 @@ PEERS = {
 }
 
 if __name__ == "__main__":
-    gc.disable()  # as in ours: there are no cycles to be found among so many objects
+    gc.disable()  # as for ours: the collector would visit many objects and find no cycles
     name, source, target = sys.argv[1:]
-    # This folder has modules named like others' packages; nothing of it is needed here.
+    # Modules of this folder have the names of other modules, such as code; none of them is needed here.
     sys.path.pop(0)
     PEERS[name](source, target)
     gc.freeze()

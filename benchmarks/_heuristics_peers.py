@@ -1,11 +1,11 @@
-"""datatrove's Gopher quality, Gopher repetition, FineWeb and C4 filters, as its documentation chains them; run in the
-environment of the peers.
+"""datatrove's Gopher quality, Gopher repetition, FineWeb and C4 filters, in the order of its documentation.
 
     python benchmarks/_heuristics_peers.py texts.json WORDS RUN
 
-WORDS: spacy (as it comes), split (words between white space) or split-all (sentences by a regular expression, too).
-RUN: chain (a document that fails a filter is not shown to the next) or every (each filter sees every document).
-Prints the CPU seconds of the filters alone, the documents and those kept, as JSON.
+It runs in the environment of the peers. WORDS is spacy (the default), split (words between white space) or split-all
+(also sentences by a regular expression). RUN is chain (a document that fails a filter is not shown to the next one) or
+every (each filter sees every document). It prints the CPU seconds of the filters alone, the number of documents, and
+the number of kept documents as JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 def splitter(kind: str):
-    """A tokenizer of datatrove's, whose words, and if wanted sentences, are found more cheaply."""
+    """A tokenizer of datatrove with a cheaper way to find words, and for split-all also sentences."""
     from datatrove.utils.word_tokenizers import SpaCyTokenizer
 
     class Split(SpaCyTokenizer):

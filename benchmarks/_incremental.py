@@ -1,15 +1,15 @@
 """Adding 10,000 documents costs the same whether 10,000, 100,000 or 300,000 are already in the lake.
 
-The assets' own code over Delta tables: signatures, verified pairs with the new snapshot itself and with the old one,
-and duplicates, for new snapshots of one size beside old ones of several. The old ones are deduplicated first, which
-gives what they cost. Of the new snapshot two kinds of cost are told apart: scanning what there is of the old ones
-(their bands, and the hashes and ids of their documents), which can only grow with them; and everything else.
-What the same scan costs beside 200 old documents (opening tables) is no scan and counts as everything else. CPU time
-of the whole process, in which nothing else runs; medians over rounds in which the sizes take turns.
+The benchmark runs the code of the assets over Delta tables: signatures, verified pairs within the new snapshot and with
+the old one, and duplicates. New snapshots of one size are added to old snapshots of several sizes. The old snapshots
+are deduplicated first, which gives their cost. The cost of the new snapshot has two parts: the scan of the old
+documents (their bands, hashes and ids), which must grow with their number; and everything else. What the same scan
+costs over 200 old documents is the time to open tables; it counts as everything else. All times are CPU times of the
+whole process, in which nothing else runs, as medians over rounds in which the sizes take turns.
 
-Texts are pieces of this machine's documentation, about 3 kB each, with every third word replaced, so that any number
-can be made of which none are alike. Of the new ones, 12% are changed copies of old ones (Jaccard similarity 0.6 to
-0.95), 6% of each other, and 2% exact copies, whatever the number of old ones.
+Texts are pieces of this machine's documentation, about 3 kB each, with every third word replaced, so that any number of
+texts can be made that are not similar. Of the new texts, 12% are changed copies of old texts (Jaccard similarity 0.6 to
+0.95), 6% are changed copies of each other, and 2% are exact copies, whatever the number of old texts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ STAGES = ("signatures", "near_duplicates", "duplicates")
 
 
 def pieces(most: int, seed: int) -> list[list[str]]:
-    """The words of pieces of whole lines, of log-normal length, of the documentation and sources on this machine."""
+    """Pieces of the documentation and sources on this machine: whole lines, of log-normal length, split into words."""
     chance, found = random.Random(seed), []
     files = sorted(texts())
     chance.shuffle(files)
@@ -55,12 +55,12 @@ def pieces(most: int, seed: int) -> list[list[str]]:
         if len(found) >= most:
             return found[:most]
     if len(found) < most // 20:
-        raise SystemExit("This machine has too little documentation to make texts from.")
+        raise SystemExit("this machine has too little documentation to make texts from; install more in /usr/share/doc")
     return found
 
 
 def fresh(chance: random.Random, pool: list[list[str]]) -> str:
-    """A piece with so many other words in it that it resembles nothing else made of the same one."""
+    """A piece with so many words replaced that it is not similar to other texts made from the same piece."""
     words, others = pool[int(chance.random() * len(pool))], pool[int(chance.random() * len(pool))]
     return " ".join(
         [others[int(chance.random() * len(others))] if chance.random() < REPLACED else word for word in words]
@@ -68,7 +68,7 @@ def fresh(chance: random.Random, pool: list[list[str]]) -> str:
 
 
 def changed(text: str, chance: random.Random) -> str:
-    """A copy with single words replaced, whose similarity is about a random one between 0.6 and 0.95."""
+    """A copy with single words replaced; its similarity to the text is about a random number between 0.6 and 0.95."""
     share = 1 - 2 / (1 + 1 / chance.uniform(0.6, 0.95))
     each = 1 - (1 - share) ** (1 / 5)
     words = [f"word{chance.randrange(10**6)}" if chance.random() < each else word for word in text.split(" ")]
@@ -81,7 +81,7 @@ def old_texts(count: int, pool: list[list[str]]) -> Iterator[str]:
 
 
 def new_texts(count: int, olds: list[str], pool: list[list[str]]) -> list[str]:
-    """Texts of the new snapshot; `olds` are some of the old ones, chosen evenly from all."""
+    """The texts of the new snapshot; `olds` are a random sample of the old texts."""
     chance, made = random.Random(4), list[str]()
     for number in range(count):
         draw = number / count
@@ -98,7 +98,7 @@ def new_texts(count: int, olds: list[str], pool: list[list[str]]) -> list[str]:
 
 
 def documents(snapshot: str, made: Iterator[str]):
-    """The texts as parts of `web.documents`, one per WARC file."""
+    """The texts as parts of `web.documents`, one part per WARC file."""
     import polars as pl
 
     from nemotron_assets.table.ids import content_hash, row_id
@@ -153,12 +153,12 @@ class Timed:
 
 
 def deduplicate(lake, snapshot: str, recipe) -> dict[str, float]:
-    """CPU seconds of each stage of one snapshot, made even if it is in."""
+    """CPU seconds of each stage of one snapshot; every stage is run, even if its result is in the lake."""
     from nemotron_assets.dedup.duplicates import duplicates_of
     from nemotron_assets.dedup.near import SnapshotPairs
     from nemotron_assets.dedup.signatures import signature_parts
     from nemotron_assets.table.parts import Parts
-    from nemotron_assets.web.dedup.tables import DUPLICATES, FAMILY, NEAR_DUPLICATES, SIGNATURES
+    from nemotron_assets.web.dedup.tables import CORPUS, DUPLICATES, NEAR_DUPLICATES, SIGNATURES
     from nemotron_assets.web.tables import DOCUMENTS
 
     timed = Timed()
@@ -167,9 +167,9 @@ def deduplicate(lake, snapshot: str, recipe) -> dict[str, float]:
             SIGNATURES, signature_parts(lake.read(DOCUMENTS, snapshot), recipe, SIGNATURES), snapshot, force=True
         ),
         "near_duplicates": lambda: lake.write(
-            NEAR_DUPLICATES, Parts(SnapshotPairs(lake, snapshot, recipe, FAMILY).parts()), snapshot, force=True
+            NEAR_DUPLICATES, Parts(SnapshotPairs(lake, snapshot, recipe, CORPUS).parts()), snapshot, force=True
         ),
-        "duplicates": lambda: lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe, FAMILY), snapshot),
+        "duplicates": lambda: lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe, CORPUS), snapshot),
     }
     for stage in STAGES:
         timed(stage, work[stage])
@@ -177,7 +177,7 @@ def deduplicate(lake, snapshot: str, recipe) -> dict[str, float]:
 
 
 def scans(lake, recipe) -> dict[str, float]:
-    """CPU seconds of reading what is read of all old documents for the new snapshot."""
+    """CPU seconds of each scan of the old documents that a new snapshot needs."""
     import polars as pl
 
     from nemotron_assets.dedup import candidates
@@ -189,17 +189,17 @@ def scans(lake, recipe) -> dict[str, float]:
     timed = Timed()
     signatures, documents = lake.read(SIGNATURES), lake.read(DOCUMENTS)
     with workspace(recipe.memory_mb) as connection:
-        mine = signatures.within(NEW)
+        new = signatures.within(NEW)
         index = candidates.BandIndex(
             connection,
-            candidates.frames(mine.scan()),
-            mine.rows * recipe.signatures.bands,
+            candidates.frames(new.scan()),
+            new.rows * recipe.signatures.bands,
             recipe.max_bucket,
         )
 
         def bands() -> int:
-            theirs = candidates.frames(signatures.within(OLD).scan())
-            return sum(batch.num_rows for batch in index.passing(theirs, []))
+            old = candidates.frames(signatures.within(OLD).scan())
+            return sum(batch.num_rows for batch in index.matching_bands(old, []))
 
         timed("bands", bands)
     hashes = documents.within(NEW).scan().select("content_hash").collect()["content_hash"]
@@ -226,7 +226,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def fill(folder: Path, new: int, old: int, pool: list[list[str]], recipe) -> tuple[object, dict[str, float]]:
-    """A lake with `old` documents, deduplicated, and `new` ones beside them; CPU seconds of deduplicating the old."""
+    """(a lake with `old` and `new` deduplicated documents, CPU seconds per stage of deduplicating the old ones)."""
     from nemotron_assets.web.dedup.tables import DUPLICATES
     from nemotron_assets.web.tables import DOCUMENTS
     from resources.lakehouse import Lakehouse
@@ -256,7 +256,8 @@ def compare(folder: Path, new: int, olds: Sequence[int], rounds: int) -> int:
 
     recipe = load_recipe("laptop").web.dedup
     pool = pieces(20_000 if new > 5_000 else 6_000, seed=1)
-    few, _ = fill(folder / "few", new, min(200, new), pool, recipe)  # compiled and loaded before anything is measured
+    # Filling a small lake also compiles and loads everything before it is measured.
+    few, _ = fill(folder / "few", new, min(200, new), pool, recipe)
     lakes, costs = {}, {}
     for old in olds:
         lakes[old], costs[old] = fill(folder, new, old, pool, recipe)

@@ -1,4 +1,4 @@
-"""Pages whose formulas are known, for the extraction benchmark: the sample's, or those of a folder."""
+"""Pages with known formulas for the extraction benchmark: those of the sample or of a folder."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Page:
 
 
 def sample_pages() -> list[Page]:
-    """The sample's pages with formulas, each once."""
+    """The pages of the sample that have formulas, each once."""
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
     from nemotron_assets.math.truth import pages_with_formulas
-    from nemotron_assets.snapshots.charset import decide, decode
+    from nemotron_assets.warc.charset import decide, decode
     from resources.crawl import SAMPLE
 
     truth = {(page["snapshot"], page["url"]): page for page in pages_with_formulas()}
@@ -47,8 +47,8 @@ def sample_pages() -> list[Page]:
 
 
 def folder_pages(folder: Path, truth: Path) -> list[Page]:
-    """Pages of a folder, by a truth file."""
-    from nemotron_assets.snapshots.charset import decide, decode
+    """The pages of a folder that a truth file names."""
+    from nemotron_assets.warc.charset import decide, decode
 
     found = []
     for number, line in enumerate(truth.read_text(encoding="utf-8").splitlines(), 1):
@@ -56,7 +56,7 @@ def folder_pages(folder: Path, truth: Path) -> list[Page]:
             continue
         known = json.loads(line)
         if not (known.get("file") or known.get("url")):
-            raise SystemExit(f"{truth}, line {number}: neither file nor url")
+            raise SystemExit(f"{truth}, line {number}: it has neither file nor url")
         names = [known["file"]] if known.get("file") else names_of(known["url"])
         place = next((folder / name for name in names if (folder / name).is_file()), None)
         if place is None:
@@ -67,13 +67,13 @@ def folder_pages(folder: Path, truth: Path) -> list[Page]:
 
 
 def names_of(url: str) -> list[str]:
-    """Names that the file of a page may have."""
+    """The names that the file of a page may have."""
     last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
     return [name + end for name in (quote(url, safe=""), last) if name for end in ("", ".html")]
 
 
 def page_of(name: str, html: str, known: dict) -> Page:
-    """A page with what is known of it, completed from the page itself."""
+    """A page with its truth; what the truth does not name is taken from the page itself."""
     tex = [(encoding.partition(":")[0], formula) for encoding, formula in known["tex"]]
     tree = parsed(html)
     if any(encoding == "img-alt-sphinx" for encoding, _ in tex):
@@ -91,13 +91,13 @@ def parsed(html: str):
 
 
 def displayed_images(html: str) -> list[str]:
-    """TeX of the images that Sphinx puts into divisions of class math, which its truth does not name."""
+    """The TeX of the images that Sphinx puts into div elements of class math; the truth does not name them."""
     images = parsed(html).xpath("//div[contains(concat(' ', @class, ' '), ' math ')]//img[@alt]")
     return [image.get("alt") for image in images if "math" not in (image.get("class") or "").split()]
 
 
 def code_blocks(tree) -> list[str]:
-    """Texts of <pre> elements with at least two lines, line numbers left out."""
+    """The texts of <pre> elements with at least two lines, without line numbers."""
     found = []
     for block in tree.iter("pre"):
         if block.xpath("ancestor-or-self::*[contains(@class, 'linenodiv') or contains(@class, 'linenos')]"):
@@ -110,7 +110,7 @@ def code_blocks(tree) -> list[str]:
 
 
 def text_pieces(element, left_out: set):
-    """The text of an element without some of those in it."""
+    """The text of an element, without the elements `left_out`."""
     if element.text:
         yield element.text
     for child in element:
@@ -153,7 +153,7 @@ _ANNOTATED = ("katex", "wikipedia", "temml_mathml_annotation", "ar5iv", "mathjax
 
 
 def without_annotations(page: Page) -> Page | None:
-    """The page with its MathML as it is without TeX; None for one whose MathML has none or that has other formulas."""
+    """The page with its MathML stripped of TeX; None for a page without TeX in MathML, or with other formulas."""
     if not page.tex or not {encoding for encoding, _ in page.tex} <= set(_ANNOTATED) or "<annotation" not in page.html:
         return None
     html = re.sub(r"<annotation\b[^>]*>.*?</annotation>", "", page.html, flags=re.DOTALL)

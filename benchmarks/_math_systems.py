@@ -1,9 +1,9 @@
-"""One system of the extraction benchmark over all pages, in a process of its own; prints its CPU seconds.
+"""Runs one system of the extraction benchmark over all pages, in a process of its own, and prints its CPU seconds.
 
     python benchmarks/_math_systems.py NAME pages.jsonl out.jsonl [BATCH]
 
-Pages are lines {"page": decoded HTML}; the output has a line {"text": …} for each. Loading libraries and a first page
-are not counted; everything that the system starts is.
+Each line of the input is {"page": decoded HTML}; the output has a line {"text": …} for each. The time to load libraries
+and to read a first page is not counted; the time of all processes that the system starts is counted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def html2text(page: str) -> str:
 
 
 def cpu() -> float:
-    """User and system seconds of this process and of those it has waited for."""
+    """User and system seconds of this process and of the processes that it has waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 

@@ -1,4 +1,4 @@
-"""The environment of the peers that benchmarks compare with: made from requirements/bench.lock when it is missing."""
+"""The virtual environment of the peers that benchmarks compare with; made from requirements/bench.lock if missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ LOCK = FOLDER.parent / "requirements" / "bench.lock"
 
 
 def peers_python() -> str:
-    """The interpreter of benchmarks/.data/peers, whose packages are those of the lock file. One process makes it."""
+    """The Python of benchmarks/.data/peers, whose packages are those of the lock file.
+
+    A file lock makes sure that only one process creates the environment.
+    """
     from filelock import FileLock
 
     place = FOLDER / ".data" / "peers"

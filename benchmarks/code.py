@@ -1,12 +1,12 @@
 """Numbers and rules about code files, with syntax and without, are at least 10 times as fast as plain Python's.
 
-CPU time on one core, texts in memory on both sides. The files are those of the embedded sample, or those of a folder.
-The peer (benchmarks/_code_peer.py) works as BigCode's preprocessing and datatrove's filters do: regular expressions,
-datatrove's own functions for repetition, Pygments for comments and string literals, parsers for what must parse; ours
-are compiled passes and tree-sitter, whose parsing takes over half the time. Both measure the syntax of the same files:
-not of those that a rule of `unparsed` drops anyway; measuring it of all is timed, too. Numbers that need no parser are
-compared by themselves as well. Complexity (lizard) and the search for secrets run on kept files only and are timed
-apart.
+CPU time on one core is compared, with texts in memory on both sides. The files are those of the embedded sample or of a
+folder. The peer (benchmarks/_code_peer.py) works like BigCode's preprocessing and datatrove's filters: regular
+expressions, datatrove's own functions for repetition, Pygments for comments and string literals, and parsers to check
+the syntax. Ours are compiled passes and tree-sitter, whose parsing takes over half the time. Both measure the syntax of
+the same files: of all files except those that a rule of `unparsed` drops anyway. Measuring the syntax of every file is
+timed too, and numbers that need no parser are also compared alone. Complexity (lizard) and the search for secrets run
+on kept files only and are timed separately.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LARGEST = 1 << 20
 
 
 def files(folder: Path | None):
-    """Files as rows of code.files with the columns that numbers are made of."""
+    """The files as rows of code.files, with the columns that the numbers are computed from."""
     import polars as pl
 
     from nemotron_assets.code.sources.files import file_id
@@ -68,10 +68,11 @@ def main(argv: list[str]) -> int:
     from nemotron_assets.recipe import load_recipe
 
     recipe = load_recipe("nano2").code.quality
-    rows = files(options.input).sort("id")  # as good as by chance
-    ours, theirs, rounds = (rows.head(400), rows.head(150), 1) if options.quick else (rows, rows, 2)
-    size = {name: frame["bytes"].sum() / 1e6 for name, frame in (("ours", ours), ("theirs", theirs))}
-    print(f"{len(ours):,} files, {size['ours']:.2f} MB; {len(theirs):,} of them, {size['theirs']:.2f} MB, for the peer")
+    rows = files(options.input).sort("id")  # as good as a random order
+    ours, for_peer, rounds = (rows.head(400), rows.head(150), 1) if options.quick else (rows, rows, 2)
+    size = {name: frame["bytes"].sum() / 1e6 for name, frame in (("ours", ours), ("for_peer", for_peer))}
+    few = f"{len(for_peer):,} of them, {size['for_peer']:.2f} MB, for the peer"
+    print(f"{len(ours):,} files, {size['ours']:.2f} MB; {few}")
     everything = recipe.model_copy(update={"unparsed": ()})
 
     def judged(settings: CodeQuality) -> pl.DataFrame:
@@ -79,10 +80,10 @@ def main(argv: list[str]) -> int:
         return numbers.with_columns(rules=rules.failures(settings))
 
     peer = {
-        "files": theirs.select("rel_path", "language", "bytes", "content").rows(),
+        "files": for_peer.select("rel_path", "language", "bytes", "content").rows(),
         "bounds": {
             language: {name: (b.min, b.max) for name, b in rules.rules_of(language, recipe).items()}
-            for language in theirs["language"].unique()
+            for language in for_peer["language"].unique()
         },
         "unparsed": recipe.unparsed,
         "grammars": syntax.GRAMMARS,
@@ -90,7 +91,7 @@ def main(argv: list[str]) -> int:
 
     def plain(run: str) -> float:
         program = [python, str(FOLDER / "_code_peer.py"), str(source), run]
-        return size["theirs"] / json.loads(measure(program).output.splitlines()[-1])["seconds"]
+        return size["for_peer"] / json.loads(measure(program).output.splitlines()[-1])["seconds"]
 
     def rate(work: Callable[[], object], amount: float) -> float:
         started = time.process_time()
@@ -126,9 +127,9 @@ def main(argv: list[str]) -> int:
         "left": ("ours: numbers and rules", len(ours) / size["ours"]),
         "all": ("ours: with the syntax of every file", len(ours) / size["ours"]),
         "bytes": ("ours: numbers without syntax", len(ours) / size["ours"]),
-        "plain_left": ("plain Python with Pygments: numbers and rules", len(theirs) / size["theirs"]),
-        "plain_all": ("plain Python with Pygments: with the syntax of every file", len(theirs) / size["theirs"]),
-        "plain_bytes": ("plain Python: numbers without syntax, rules", len(theirs) / size["theirs"]),
+        "plain_left": ("plain Python with Pygments: numbers and rules", len(for_peer) / size["for_peer"]),
+        "plain_all": ("plain Python with Pygments: with the syntax of every file", len(for_peer) / size["for_peer"]),
+        "plain_bytes": ("plain Python: numbers without syntax, rules", len(for_peer) / size["for_peer"]),
         "complexity": ("complexity (lizard), kept files", len(kept) / kept_mb),
         "secrets": ("secrets and personal data, kept files", len(kept) / kept_mb),
     }

@@ -1,14 +1,15 @@
 """Near-duplicates cost a hundredth of datatrove's and an eighth of rensa's CPU time, and what is found is right.
 
-100,000 documents (300 MB) of this machine's documentation and sources, of which 15% are copies with changes. Ours and
-five peers take turns, each a process of its own with Parquet in and out, and the CPU time of its whole process tree
-counts, start-up included. All take word 5-grams; the peers 20 bands of 13 rows as Nemotron-CC publishes, ours its
-default, 32 bands of 8 rows with an exact check of what they find. Beside them, without a claim, the assets' own path
-over Delta tables and DuckDB ("delta"), which keeps what it made for later snapshots.
+The corpus has 100,000 documents (300 MB) of this machine's documentation and sources; 15% of them are copies with
+changes. Ours and five peers take turns. Each runs in a process of its own that reads and writes Parquet, and the CPU
+time of its whole process tree counts, including start-up. All use 5-grams of words. The peers use 20 bands of 13 rows,
+as Nemotron-CC publishes; ours uses its default, 32 bands of 8 rows with an exact check of the candidates. The code of
+the assets over Delta tables and DuckDB ("delta"), which stores its results for later snapshots, runs without a claim.
 
-Truth is every pair with a similarity of at least 0.8 (see _dedup_corpus.py). Recall is the share of true pairs that end
-in one cluster; precision the share of removed documents that are in a true pair with another one of their cluster. Of
-ours it is also asked that every removed document names a kept one, in a true pair of exactly the similarity it says.
+The truth is every pair with a similarity of at least 0.8 (see _dedup_corpus.py). Recall is the share of true pairs
+whose documents end up in one cluster. Precision is the share of removed documents that form a true pair with another
+document of their cluster. For ours, every removed document must also name a kept document, and the two must be a true
+pair with exactly the stated similarity.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from benchmarks.harness import FOLDER, Claim, Measurement, measure, ratio, table
 DATA = FOLDER / ".data"
 MB = 1_000_000
 PEERS = ("datatrove", "text-dedup", "datasketch", "gaoya", "rensa")
-#: The same for all: byte code is kept, nothing is fetched or reported, one core and one allocator.
+#: The same for all contenders: byte code is cached, nothing is downloaded or reported, one core and one allocator.
 ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "", "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "DO_NOT_TRACK": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1",
@@ -35,7 +36,7 @@ ENVIRONMENT = {
 
 
 def commands(names: Sequence[str]) -> dict[str, list[str]]:
-    """How each contender is started; source and target are appended."""
+    """The command that starts each contender; the source and the target are appended."""
     python = str(peers_python()) if set(names) & set(PEERS) else ""
     script = str(FOLDER / "_dedup_peers.py")
     ours = {
@@ -46,7 +47,10 @@ def commands(names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def accuracy(place: Path, result: Path) -> tuple[float, float, int, str]:
-    """(precision, recall, documents removed, what is wrong with a result that names what it duplicates)."""
+    """(precision, recall, number of removed documents, an error).
+
+    The error is "" or says what is wrong with a result that names the duplicate of each removed document.
+    """
     import pyarrow.parquet as pq
 
     found = pq.read_table(result).to_pydict()
@@ -55,7 +59,7 @@ def accuracy(place: Path, result: Path) -> tuple[float, float, int, str]:
     cluster = dict(zip(found["id"], found["cluster"], strict=True))
     removed = {id for id, gone in zip(found["id"], found["removed"], strict=True) if gone}
     if len(cluster) != pq.ParquetFile(place / "documents.parquet").metadata.num_rows:
-        return 0.0, 0.0, 0, "there is not one row per document"
+        return 0.0, 0.0, 0, "the result does not have one row per document"
     together = [pair for pair in pairs if cluster[pair[0]] == cluster[pair[1]]]
     right = removed & {id for pair in together for id in pair}
     wrong = ""
@@ -66,7 +70,7 @@ def accuracy(place: Path, result: Path) -> tuple[float, float, int, str]:
         elif other is not None and (
             other in removed or abs(pairs.get((min(id, other), max(id, other)), -1) - similarity) > 1e-12
         ):
-            wrong = f"document {id} does not have the similarity of {similarity} with {other}, or that one is gone"
+            wrong = f"document {id} does not have the similarity {similarity} to {other}, or {other} is removed too"
     return len(right) / len(removed) if removed else 1.0, len(together) / len(pairs), len(removed), wrong
 
 
@@ -108,7 +112,7 @@ def main(argv: list[str]) -> int:
     for corpus_place in (small, place):
         if not (corpus_place / "lake").exists():
             measure([*how["delta"], str(corpus_place / "documents.parquet"), "lake"], env=ENVIRONMENT)
-    for name in names:  # once, so that byte code and compiled kernels are there: they are made once per machine
+    for name in names:  # makes byte code and compiled kernels, which are made once per machine
         run(name, small)
     with tempfile.TemporaryDirectory() as empty:
         command = [*how["ours"], str(small / "documents.parquet"), f"{empty}/out.parquet"]
@@ -117,7 +121,8 @@ def main(argv: list[str]) -> int:
 
     measured: dict[str, list[Measurement]] = {name: [] for name in names}
     for number in range(rounds):
-        slow = [] if number else [name for name in names if name in ("datatrove", "text-dedup")]  # minutes: once
+        # The slow ones take minutes, so they run once.
+        slow = [] if number else [name for name in names if name in ("datatrove", "text-dedup")]
         order = slow + [name for name in names if name not in ("datatrove", "text-dedup")]
         for name in order if number % 2 == 0 else reversed(order):
             measured[name].append(run(name))
@@ -148,7 +153,7 @@ def main(argv: list[str]) -> int:
         Claim("recall of ours at J >= 0.8", recall, at_least=0.99),
         Claim("peak memory of ours", max(one.peak_rss for one in measured["ours"]) / 1e9, "GB", at_most=1.5),
     ]
-    # A small corpus measures how long Python takes to start: no claim about times then.
+    # With a small corpus, the start of Python takes most of the time, so there is no claim about times.
     for peer, times in (("datatrove", 100), ("rensa", 8)) if documents >= 50_000 else ():
         if peer in names:
             value = ratio({name: cpu[name][: len(cpu[peer])] for name in (peer, "ours")}, peer, "ours")

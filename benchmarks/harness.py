@@ -1,4 +1,4 @@
-"""What every benchmark shares: measuring a child process, comparing with peers in one run, judging a claim.
+"""Shared by all benchmarks: measure a child process, compare systems within one run, judge a claim.
 
 A benchmark is a file `benchmarks/NAME.py` whose docstring's first line is its claim and whose `main(argv)` measures,
 prints a table and returns 0 only if the claim held. `python -m benchmarks.harness` lists them, `… NAME` runs one.
@@ -38,12 +38,12 @@ class Measurement:
 
 
 def measure(command: Sequence[str], *, env: dict[str, str] | None = None, timeout: float = 3600) -> Measurement:
-    """Runs `command` and measures its process tree.
+    """Run `command` and measure its process tree.
 
-    `cpu_seconds` is user + system time of the child and every descendant it waited for; `peak_rss` is the highest sum
-    of resident memory over the living tree (sampled every 20 ms), or the kernel's own peak of the child if higher (its
-    VmHWM; `ru_maxrss` would count this process, too, whose memory the child has until it starts its program).
-    Raises RuntimeError with the end of its output if it fails or takes longer than `timeout` seconds.
+    `cpu_seconds` is user + system time of the child and of every descendant it waited for. `peak_rss` is the highest
+    sum of resident memory over the living tree (sampled every 20 ms), or the child's own peak from the kernel if that
+    is higher (VmHWM; `ru_maxrss` would also count the memory of this process, which the child has until it starts its
+    program). Raises RuntimeError with the end of the output if the command fails or runs longer than `timeout` seconds.
     """
     started = time.perf_counter()
     with tempfile.TemporaryFile() as output:
@@ -73,7 +73,7 @@ def measure(command: Sequence[str], *, env: dict[str, str] | None = None, timeou
 
 
 def _watch(pid: int, done: threading.Event, peak: list[int], timeout: float) -> None:
-    """Keeps the highest resident memory of the tree under `pid` in `peak`; kills the tree after `timeout` seconds."""
+    """Keep the highest resident memory of the tree under `pid` in `peak`, and kill the tree after `timeout` seconds."""
     import psutil
 
     deadline = time.monotonic() + timeout
@@ -83,7 +83,7 @@ def _watch(pid: int, done: threading.Event, peak: list[int], timeout: float) -> 
             tree = [root, *root.children(recursive=True)]
         except psutil.NoSuchProcess:
             return
-        with contextlib.suppress(OSError):  # it may have ended meanwhile
+        with contextlib.suppress(OSError):  # the process may have ended meanwhile
             highest = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
             peak[0] = max(peak[0], int(highest[1]) * 1024 if highest else 0)
         total = 0
@@ -99,9 +99,9 @@ def _watch(pid: int, done: threading.Event, peak: list[int], timeout: float) -> 
 
 
 def alternate(rounds: int, **systems: Callable[[], float]) -> dict[str, list[float]]:
-    """Calls every system once per round, in turn, so that a slow moment of the machine hits all of them.
+    """Call every system once per round, in turn, so that a slow moment of the machine affects all of them.
 
-    Each call returns its own figure (seconds, rows per second …); the result maps names to the figures per round.
+    Each call returns a figure (seconds, rows per second …). The result maps names to their figures, one per round.
     """
     figures: dict[str, list[float]] = {name: [] for name in systems}
     for number in range(rounds):
@@ -118,7 +118,7 @@ def ratio(figures: dict[str, list[float]], of: str, to: str) -> float:
 
 @dataclass(frozen=True)
 class Claim:
-    """A measured value with the bound that was promised for it."""
+    """A measured value with the bounds that are promised for it."""
 
     what: str
     value: float
@@ -141,7 +141,7 @@ class Claim:
 
 
 def verdict(claims: Sequence[Claim]) -> int:
-    """Prints the claims; the exit code is 0 only if all hold."""
+    """Print the claims; the exit code is 0 only if all of them hold."""
     print()
     for claim in claims:
         print(claim)
@@ -156,7 +156,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def machine() -> str:
-    """The machine in one line, because no figure means anything without it."""
+    """The machine in one line, because figures mean nothing without it."""
     import psutil
 
     model = platform.processor() or platform.machine()
@@ -170,7 +170,7 @@ def machine() -> str:
 
 
 def benchmarks() -> dict[str, str]:
-    """The benchmarks by name, with their claims; nothing is imported."""
+    """Name of each benchmark -> its claim; no benchmark is imported."""
     found = {}
     for path in sorted(FOLDER.glob("*.py")):
         if path.stem not in NOT_BENCHMARKS and not path.stem.startswith("_"):
@@ -180,7 +180,7 @@ def benchmarks() -> dict[str, str]:
 
 def main(argv: Sequence[str]) -> int:
     known = benchmarks()
-    if not argv:
+    if not argv or argv[0] in ("-h", "--help"):
         width = max(map(len, known), default=0)
         for name, claim in known.items():
             print(f"  {name:<{width}}  {claim}")
@@ -188,7 +188,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     name, *rest = argv
     if name not in known:
-        print(f"There is no benchmark {name!r}; there are: {', '.join(known)}", file=sys.stderr)
+        print(f"there is no benchmark {name!r}; known benchmarks are {', '.join(known)}", file=sys.stderr)
         return 2
     print(machine(), flush=True)
     return runpy.run_module(f"benchmarks.{name}")["main"](rest)

@@ -1,12 +1,13 @@
 """The 28 rules run at least 40 times as fast as datatrove's filters, 8 times if it gets cheap words, and as written.
 
-CPU time on one core, texts in memory on both sides: ours from Arrow strings to verdicts, datatrove's from Document
-objects through its Gopher quality, Gopher repetition, FineWeb and C4 filters. Documents are paragraphs of the
-documentation on this machine, 3 kB at the median. datatrove is measured as it comes (spaCy's words), with str.split for
-words, and with a regular expression for C4's sentences as well; as a chain, which a document leaves with the first
-filter it fails, and with every filter on every document, as ours does it. What is promised is about the chain.
+CPU time on one core is compared, with texts in memory on both sides: ours from Arrow strings to verdicts, datatrove's
+from Document objects through its Gopher quality, Gopher repetition, FineWeb and C4 filters. Documents are paragraphs of
+the documentation on this machine, 3 kB at the median. datatrove is measured with its defaults (spaCy's words), with
+str.split for words, and also with a regular expression for C4's sentences. Each is measured as a chain, which a
+document leaves at the first filter that it fails, and with every filter on every document, as ours does it. The claims
+are about the chain.
 
-Decisions, per document and per rule, are compared with the plain Python version of the written rules in the tests.
+The decisions, per document and per rule, are compared with the plain Python version of the written rules in the tests.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ MARKS = {"#", "*", "//", "/*", "*/", "..", "--"}
 
 
 def articles(chance: random.Random) -> Iterator[str]:
-    """Running text as extraction leaves it, a paragraph per line, of log-normal length."""
+    """Running text like extracted pages, a paragraph per line, of log-normal length."""
     for _, text in texts():
         size, wanted, chosen = 0, chance.lognormvariate(0, SPREAD) * MEDIAN_CHARACTERS, []
         for paragraph in BLANK_LINES.split(text):
@@ -48,12 +49,12 @@ def articles(chance: random.Random) -> Iterator[str]:
 
 
 def raw_pieces(chance: random.Random) -> Iterator[str]:
-    """Pieces of files as they are, code among them, of log-normal length."""
+    """Unchanged pieces of files, including code, of log-normal length."""
     for _, text in texts():
         start = 0
         while start < len(text):
             end = start + round(chance.lognormvariate(0, SPREAD) * MEDIAN_CHARACTERS)
-            if chance.random() < 0.1:  # from many files
+            if chance.random() < 0.1:  # few pieces per file, so that they come from many files
                 yield text[start:end]
             start = end
 
@@ -63,7 +64,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer documents, one round; under a minute")
     parser.add_argument("--peers", type=Path, help="python with datatrove (default: one made from bench.lock)")
     options = parser.parse_args(argv)
-    ours, theirs, checked, rounds = (1_000, 100, 200, 1) if options.quick else (6_000, 500, 1_500, 3)
+    ours, peers, checked, rounds = (1_000, 100, 200, 1) if options.quick else (6_000, 500, 1_500, 3)
     python = options.peers or Path(peers_python())
 
     import polars as pl
@@ -77,7 +78,7 @@ def main(argv: list[str]) -> int:
     corpus = list(itertools.islice(articles(random.Random(1)), ours))
     sizes = [len(text) for text in corpus]
     print(
-        f"{len(corpus):,} documents, {statistics.median(sizes):,.0f} characters at the median; {theirs:,} for datatrove"
+        f"{len(corpus):,} documents, {statistics.median(sizes):,.0f} characters at the median; {peers:,} for datatrove"
     )
     recipe = load_recipe("nano2")
     rules = recipe.web.heuristics.model_copy(update={"max_perplexity": None})
@@ -95,7 +96,7 @@ def main(argv: list[str]) -> int:
     kept: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "texts.json")
-        source.write_text(json.dumps(corpus[:theirs]))
+        source.write_text(json.dumps(corpus[:peers]))
 
         def rate(words: str, run: str) -> float:
             program = FOLDER / "_heuristics_peers.py"
@@ -116,7 +117,7 @@ def main(argv: list[str]) -> int:
             **systems,
         )
 
-    # Half of the texts that decisions are compared on are as the files have them: much of that is dropped.
+    # Half of the texts for which decisions are compared are unchanged pieces of files: many of them are dropped.
     mixed = corpus[: checked // 2] + list(itertools.islice(raw_pieces(random.Random(2)), checked - checked // 2))
     verdicts = judged(pa.array(mixed, pa.large_string()))
     same_rules = same_kept = 0
@@ -159,7 +160,7 @@ def main(argv: list[str]) -> int:
 
 
 def outside(value: float, bounds) -> bool:
-    """Whether a number is beyond its bounds, in plain Python."""
+    """Whether a number is outside its bounds, in plain Python."""
     return (bounds.min is not None and value < bounds.min) or (bounds.max is not None and value > bounds.max)
 
 

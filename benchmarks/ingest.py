@@ -1,10 +1,11 @@
 """Storing a WARC file's pages in the lake keeps 0.25 of the rate of reading it and 0.6 of that of a plain Parquet file.
 
-The file is made from installed documentation and sources as HTML pages, laid out as Common Crawl lays out its own (one
-gzip member per record; request, response and metadata records). Three contenders take turns, each in a process of its
-own, and their CPU time for the work alone is compared: fastwarc iterating over the responses and reading their bodies;
-the same with the pages written to one ZSTD Parquet file; and the asset's own code, which also decides every record's
-fate and encoding, hashes, finds each record's length, checks the table's contract and commits to Delta.
+The WARC file is made of HTML pages from installed documentation and sources, in the layout of Common Crawl (one gzip
+member per record; request, response and metadata records). Three contenders take turns, each in a process of its own,
+and the CPU time of the work alone is compared. "read" iterates over the responses with fastwarc and reads their bodies.
+"parquet" also writes the pages to one Parquet file with ZSTD. "store" is the code of the asset: it also decides the
+fate and the encoding of every record, hashes, finds the length of each record, checks the table's contract and commits
+to Delta.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from pathlib import Path
 
 from benchmarks.harness import Claim, alternate, measure, ratio, table, verdict
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.snapshots.warc import sha1_digest
+from nemotron_assets.warc.reader import sha1_digest
 
 MB = 1_000_000
 SNAPSHOT = "CC-MAIN-2000-01"
@@ -48,7 +49,7 @@ def texts() -> Iterator[tuple[str, str]]:
 
 
 def page(title: str, text: str) -> bytes:
-    """A plain page around a text; what is HTML already stays as it is."""
+    """A plain HTML page around a text; a text that is HTML already stays as it is."""
     if text.lstrip()[:15].lower().startswith(("<!doctype html", "<html")):
         return text.encode()
     paragraphs = "\n".join(f"<p>{html.escape(part)}</p>" for part in text.split("\n\n"))
@@ -57,9 +58,9 @@ def page(title: str, text: str) -> bytes:
 
 
 def make(root: Path, size: int) -> tuple[int, int]:
-    """Write a crawl with one WARC file of at least `size` compressed bytes; (pages, bytes of their HTML).
+    """Write a crawl with one WARC file of at least `size` compressed bytes; (number of pages, bytes of their HTML).
 
-    The texts are gone through again, under other addresses, when there are not enough of them.
+    If there are too few texts, they are used again under other addresses.
     """
     place = root / FILE
     place.parent.mkdir(parents=True)
@@ -101,12 +102,12 @@ def make(root: Path, size: int) -> tuple[int, int]:
                     break
             turn += 1
             if not pages:
-                raise SystemExit("This machine has no documentation to make pages from.")
+                raise SystemExit("this machine has no documentation to make pages from; install some in /usr/share/doc")
     return pages, raw
 
 
 def read(root: Path, lake: Path) -> int:
-    """fastwarc alone: every response's body."""
+    """Read the body of every response with fastwarc."""
     from fastwarc import ArchiveIterator, WarcRecordType
 
     pages = 0
@@ -117,7 +118,7 @@ def read(root: Path, lake: Path) -> int:
 
 
 def parquet(root: Path, lake: Path) -> int:
-    """fastwarc, and the pages in one Parquet file with the lake's compression and row groups."""
+    """Read the pages with fastwarc and write them to one Parquet file with the lake's compression."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from fastwarc import ArchiveIterator, WarcRecordType
@@ -156,7 +157,7 @@ def parquet(root: Path, lake: Path) -> int:
 
 
 def store(root: Path, lake: Path) -> int:
-    """What the asset snapshots/pages does."""
+    """Run the code of the asset snapshots/pages."""
     from nemotron_assets.snapshots.pages import snapshot_parts
     from nemotron_assets.snapshots.tables import PAGES
     from resources.crawl import Crawl
@@ -187,7 +188,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.child:
         contender, root, lake = options.child
-        # Loading libraries is no part of the rate: a real WARC file is much larger.
+        # Loading libraries is not part of the rate, because a real WARC file is much larger.
         for name in (
             "deltalake",
             "fastwarc",

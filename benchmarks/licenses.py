@@ -10,10 +10,10 @@
   occurs twice; files: {path: accept, reject or review} where a file differs from its repository.
 Without them: the sample.
 
-A repository is kept when any of its files is. Precision: of the files (repositories) kept, those that the truth does
-not reject; files of `review` repositories count only if their own evidence allows them, which the run shows. Recall: of
-the repositories expected to be accepted, those kept, and of their files, those kept. Files that are no text or larger
-than the recipe's limit are left out, as when code is read into the lake.
+A repository is kept if any of its files is kept. Precision is the share of the kept files (repositories) that the truth
+does not reject; files of `review` repositories count only if their own evidence allows them, which the run shows.
+Recall is the share of the repositories with `accept` that are kept, and the share of their files that are kept. Files
+that are not text or exceed the recipe's limit are left out, as when code is read into the lake.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where it is run as a file
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # for when it is run as a file
 
 from benchmarks.harness import Claim, table, verdict
-from nemotron_assets.code.licences import texts
 from nemotron_assets.code.licences.decide import Decision, decide
 from nemotron_assets.code.licences.excerpts import excerpt
 from nemotron_assets.code.licences.library import Library, Scan
 from nemotron_assets.code.sources.text import decode
+from nemotron_assets.code.terms import texts
 from nemotron_assets.recipe import current_recipe
 
 EXPECTED = ("accept", "reject", "review")
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
         type=Path,
         default=SAMPLE / "truth" / "code_licences.jsonl",
         metavar="FILE",
-        help="what is expected of them",
+        help="the expected decisions",
     )
     parser.add_argument("--quick", action="store_true", help="every fourth repository only")
     parser.add_argument(
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
         type=int,
         default=0,
         metavar="N",
-        help="ask the library about N files that the prefilter spares it, and count what it would have found",
+        help="also show the library N files that the prefilter drops, and count the licences it finds in them",
     )
     options = parser.parse_args(argv)
     try:
@@ -110,7 +110,10 @@ def main(argv: list[str]) -> int:
 
 
 def read_truth(file: Path) -> dict[tuple[str, str], dict]:
-    """Expectations by repository and commit ("" where none is named). ValueError names what is wrong with a row."""
+    """The rows of the truth by (repository, commit); the commit is "" if a row names none.
+
+    Raises ValueError that names the wrong row.
+    """
     content = file.read_text()
     try:
         if content.lstrip().startswith("["):
@@ -124,7 +127,7 @@ def read_truth(file: Path) -> dict[tuple[str, str], dict]:
         words = [row.get("expected"), *(row.get("files") or {}).values()] if isinstance(row, dict) else [row]
         wrong = [word for word in words if word not in EXPECTED]
         if wrong or not row.get("repo"):
-            raise ValueError(f"{file}, row {number}: needs repo, and expected as one of {EXPECTED}, not {wrong}")
+            raise ValueError(f"{file}, row {number}: it needs repo, and expected as one of {EXPECTED}, but has {wrong}")
         found[row["repo"], row.get("commit_id") or ""] = row
     if not found:
         raise ValueError(f"{file} is empty")
@@ -132,7 +135,7 @@ def read_truth(file: Path) -> dict[tuple[str, str], dict]:
 
 
 def expectation(truth: dict, repo: str, commit: str) -> dict | None:
-    """The truth about a repository: that of its commit, or without one."""
+    """The row of the truth about a commit of a repository, or the only row about the repository; else None."""
     if (repo, commit) in truth:
         return truth[repo, commit]
     named = [row for (name, _), row in truth.items() if name == repo]
@@ -140,8 +143,10 @@ def expectation(truth: dict, repo: str, commit: str) -> dict | None:
 
 
 def read(place: Path, truth: dict) -> Iterator[Repository]:
-    """The repositories that the truth is about, with the texts of their files; says which are not there. ValueError if
-    none is, or if `place` has no form that is known."""
+    """The repositories that the truth names, with the texts of their files. Prints which repositories are missing.
+
+    Raises ValueError if all are missing, or if `place` has none of the known forms.
+    """
     if place.is_file() or (place / "files.parquet").exists():
         found = {
             (repo, commit): files for repo, commit, files in read_parquet(place) if expectation(truth, repo, commit)
@@ -170,7 +175,7 @@ def read(place: Path, truth: dict) -> Iterator[Repository]:
 
 
 def repository_folder(place: Path, repo: str, commit: str) -> Path | None:
-    """The folder of a repository; None if there is none. Names that lead out of `place` are none."""
+    """The folder of a repository, or None. A name that leads out of `place` gives None."""
     parts = repo.split("/")
     if any(part in ("", ".", "..") for part in parts):
         return None
@@ -191,7 +196,7 @@ def read_folder(repo: Path) -> Iterator[tuple[str, str]]:
 
 
 def read_parquet(place: Path) -> Iterator[Repository]:
-    """The sample's form, or one file of it."""
+    """The repositories in files.parquet, with licence files from repositories.parquet beside it."""
     import polars as pl
 
     rows = pl.read_parquet(place if place.is_file() else place / "files.parquet")
@@ -216,7 +221,7 @@ def read_parquet(place: Path) -> Iterator[Repository]:
 
 
 def text(content: bytes | None) -> str | None:
-    """A file's text as the lake would have it; None for what is none, or too large."""
+    """A file's text as the lake would store it; None if the file is not text or too large."""
     recipe = current_recipe().code.sources
     if not content or len(content) > recipe.max_file_mb * 1e6:
         return None
@@ -231,7 +236,7 @@ def judged(repositories: list[Repository], library: Library, recipe) -> dict[tup
 
 
 def cpu(library: Library) -> float:
-    """CPU seconds of this process and the library's."""
+    """CPU seconds of this process and of the library's process."""
     import psutil
 
     own = time.process_time()
@@ -242,20 +247,20 @@ def cpu(library: Library) -> float:
 
 
 def report(decisions: dict, repositories: list[Repository], truth: dict) -> dict[str, float]:
-    """Print what was decided about what; returns precision and recall."""
+    """Print the decisions next to the expected ones; return precision and recall."""
     confusion, kept, accepted, wrong = Counter(), Counter(), Counter(), []
     files_kept, files_accepted = Counter(), Counter()
     for repo, commit, _ in repositories:
         row = expectation(truth, repo, commit)
         expected, of_file = row["expected"], row.get("files", {})
-        mine = decisions[repo, commit]
-        counts = Counter(d.decision for d in mine)
+        own = decisions[repo, commit]
+        counts = Counter(d.decision for d in own)
         confusion[expected, "allowed" if counts["allowed"] else "review" if counts["review"] else "rejected"] += 1
         accepted["all"] += expected == "accept"
         accepted["kept"] += expected == "accept" and counts["allowed"] > 0
         kept["all"] += counts["allowed"] > 0
         kept["right"] += counts["allowed"] > 0 and expected != "reject"
-        for one in mine:
+        for one in own:
             wanted = of_file.get(one.path, expected)
             files_accepted["all"] += wanted == "accept"
             files_accepted["kept"] += wanted == "accept" and one.decision == "allowed"
@@ -280,7 +285,7 @@ def report(decisions: dict, repositories: list[Repository], truth: dict) -> dict
 
 
 def false_negatives(repositories: list[Repository], library: Library, recipe, count: int) -> list[str]:
-    """Among files that are not shown to the library, those in whose head it finds a licence after all."""
+    """A sample of the files that the prefilter drops, of which the library finds a licence in the head of the file."""
     spared = [
         (repo, path, content[: recipe.head_characters])
         for repo, _, files in repositories

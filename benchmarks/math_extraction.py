@@ -1,29 +1,29 @@
 """No formula is lost between a web page and its text, whatever the encoding; every peer loses more.
 
-Strict: a formula counts only if it stands in the output as TeX between delimiters ($…$, $$…$$, \\(…\\), \\[…\\]),
-each occurrence once. Two formulas are the same if their normal forms are (nemotron_assets/math/tex.py): equal tokens
-after spacing, sizes (\\left, \\big, \\displaystyle), alignment (&, \\\\, aligned environments), grouping braces, labels
-and comments are dropped; synonyms are one (\\le and \\leq, \\to and \\rightarrow, \\text and \\mathrm, \\hat and
-\\widehat, \\bar and \\overline, Unicode letters and signs and their commands); scripts stand in one order. The same
+The rule is strict: a formula counts only if it is in the output as TeX between delimiters ($…$, $$…$$, \\(…\\),
+\\[…\\]), each occurrence once. Two formulas are the same if their normal forms are (nemotron_assets/math/tex.py). The
+normal form drops spacing, sizes (\\left, \\big, \\displaystyle), alignment (&, \\\\, aligned environments), grouping
+braces, labels and comments; it unifies synonyms (\\le and \\leq, \\to and \\rightarrow, \\text and \\mathrm, \\hat and
+\\widehat, \\bar and \\overline, Unicode letters and signs and their commands) and the order of scripts. The same rule
 holds for every system.
 
-- recall: share of the page's formulas found, per encoding. precision: share of the output's formulas that are the
-  page's, over pages whose formulas are mostly in that encoding.
-- mathml-stripped: the sample's annotated MathML with annotation, alternative text and fallback image taken out.
-- The truth of pages with Sphinx's images names the inline ones; their displayed formulas, images in elements of class
-  math with TeX in alt, are added to it here.
-- code: share of <pre> blocks (of two lines or more) that stand in the output line for line, with their indentation.
+- recall: the share of the page's formulas that are in the output, per encoding. precision: the share of the output's
+  formulas that are in the page, over pages whose formulas are mostly in that encoding.
+- mathml-stripped: the sample's annotated MathML without annotation, alternative text and fallback image.
+- The truth of pages with Sphinx's images names only inline formulas. Displayed formulas, which are images with TeX in
+  alt inside elements of class math, are added here.
+- code: the share of <pre> blocks (of two lines or more) that are in the output line for line, with their indentation.
 - main text F1: words (as multisets) of the visible text of <main>, <article>, an element with role main, or else the
   body, without navigation, scripts and formulas.
-- cleaned: our texts after clean-up by rules and, on the first chunks of `--llm` pages, by the embedded language model
-  behind the guard of nemotron_assets/math/clean.py.
-- pages/s/core: over the CPU time of the system and of all it starts; libraries are loaded before.
+- cleaned: our texts after clean-up by rules. On the first chunks of `--llm` pages the embedded language model cleans
+  up, and the guard of nemotron_assets/math/clean.py checks its answer.
+- pages/s/core: over the CPU time of the system and of all processes that it starts, after libraries are loaded.
 
     make bench NAME=math_extraction ARGS="--input FOLDER --truth FILE.jsonl"
 
-measures any folder of pages. Each line of the truth is {"file": name in the folder, "tex": [[encoding, TeX], …]};
-"url" may stand for "file" (the file is then its percent-encoded address, or the address's last part, with or without
-.html). "code": [blocks] and "text": main text are taken as given where they are there.
+measures any folder of pages. Each line of the truth is {"file": name in the folder, "tex": [[encoding, TeX], …]}.
+Instead of "file" it may have "url"; the name of the file is then the percent-encoded address, or the last part of the
+address, with or without .html. If a line has "code": [blocks] or "text": main text, they are used.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ from benchmarks.harness import FOLDER, Claim, measure, table, verdict
 
 SYSTEMS = ("ours", "trafilatura", "resiliparse", "justext", "html2text", "lynx")
 CLEANED = "cleaned"
-LEAST = 50  # formulas of a row that is judged
+LEAST = 50  # an encoding with fewer formulas is shown, but not judged
 
 
 def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="math_extraction", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--input", type=Path, help="a folder of HTML pages instead of the sample")
-    parser.add_argument("--truth", type=Path, help="their formulas, JSON lines")
+    parser.add_argument("--truth", type=Path, help="the formulas of the pages, as JSON lines")
     parser.add_argument("--quick", action="store_true", help="every third page, one round")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, for the rate (default 3)")
     parser.add_argument("--llm", type=int, help="pages of which the model reads a chunk (default 12; none if quick)")
-    parser.add_argument("--lost", type=int, default=0, help="show so many of our lost formulas per encoding")
+    parser.add_argument("--lost", type=int, default=0, help="show up to this many lost formulas of ours per encoding")
     options = parser.parse_args(argv)
     if bool(options.input) != bool(options.truth):
-        parser.error("--input and --truth go together")
+        parser.error("--input and --truth must be given together")
     pages = folder_pages(options.input, options.truth) if options.input else sample_pages()
     if options.quick:
         pages = pages[::3]
@@ -77,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run(pages: list[Page], rounds: int) -> tuple[dict[str, list[str]], dict[str, float]]:
-    """Every system's texts, and its pages per CPU second (median of the rounds, systems taking turns)."""
+    """(texts, pages per CPU second) by system; rates are medians over rounds in which the systems take turns."""
     outputs: dict[str, list[str]] = {}
     used: defaultdict[str, list[float]] = defaultdict(list)
     peers = peers_python()
@@ -97,8 +97,11 @@ def run(pages: list[Page], rounds: int) -> tuple[dict[str, list[str]], dict[str,
 
 
 def cleaned(texts: list[str], asked: int) -> tuple[list[str], Counter[str]]:
-    """The texts after clean-up, and what became of their chunks. The model reads the first chunk of `asked` pages with
-    formulas, spread over all of them; everything else is done by rules."""
+    """(the texts after clean-up, the number of chunks by outcome).
+
+    The model cleans the first chunk of `asked` pages with formulas, chosen evenly from all of them. Rules clean the
+    rest.
+    """
     from nemotron_assets.math import clean, tex
     from nemotron_assets.math.corpus.cleaning import request
     from nemotron_assets.recipe import load_recipe
@@ -132,7 +135,7 @@ def cleaned(texts: list[str], asked: int) -> tuple[list[str], Counter[str]]:
 
 
 def score(pages: list[Page], texts: list[str]):
-    """The totals of a system."""
+    """The total scores of a system."""
     from nemotron_assets.math.scoring import score_page, total
 
     return total(
@@ -142,12 +145,12 @@ def score(pages: list[Page], texts: list[str]):
 
 
 def share(pair: tuple[int, int]) -> float:
-    """(of, found) as a share."""
+    """The share found / all of a pair (all, found); 1.0 if there are none."""
     return pair[1] / pair[0] if pair[0] else 1.0
 
 
 def report(scores: dict, rates: dict[str, float]) -> None:
-    """The tables."""
+    """Print the tables of recall, precision and rates."""
     ours, systems = scores["ours"], ("ours", CLEANED, *SYSTEMS[1:])
     names = sorted(ours.recall, key=lambda name: (-ours.recall[name][0], name))
     print("\nrecall\n")
@@ -182,7 +185,7 @@ def _sum(pairs) -> tuple[int, int]:
 
 
 def claims(scores: dict, rates: dict[str, float]) -> list[Claim]:
-    """What is promised."""
+    """The claims of the benchmark with the measured values."""
     ours, peers = scores["ours"], [scores[name] for name in SYSTEMS[1:]]
     found = [Claim("recall after clean-up, all", share(_sum(scores[CLEANED].recall)), at_least=0.98)]
     for name, (wanted, kept) in sorted(ours.recall.items()):
@@ -201,7 +204,7 @@ def claims(scores: dict, rates: dict[str, float]) -> list[Claim]:
 
 
 def show_lost(pages: list[Page], texts: list[str], most: int) -> None:
-    """Our lost formulas, for whoever wants to do better."""
+    """Print formulas that ours lost, up to `most` per encoding."""
     from nemotron_assets.math.scoring import score_page
 
     shown: Counter[str] = Counter()

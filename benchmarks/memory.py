@@ -1,8 +1,8 @@
 """A 4 GB partition is filtered and rewritten through the IO manager in less than 1.5 GB of memory.
 
-The partition (web-page-like rows, 4 GB of raw text in memory, written in pieces) is read as batches, filtered with
-polars, and written to a second table as one partition by one commit. Memory is the peak resident set of the rewriting
-process and everything it starts; making the input happens in another process and is not counted.
+The partition has rows like web pages, 4 GB of raw text, and is written in pieces. It is read as batches, filtered with
+polars, and written to a second table as one partition in one commit. Memory is the peak resident set of the process
+that rewrites it, and of everything this process starts. The input is made in another process, which is not counted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nemotron_assets.table.columns import ID, SNAPSHOT
 from nemotron_assets.table.schema import Column, Table
 
 GB = 1_000_000_000
-PAGE_CHARACTERS = 20_000  # the size of a middling web page
+PAGE_CHARACTERS = 20_000  # the size of an average web page
 BATCH_ROWS = 512
 
 
@@ -32,7 +32,7 @@ RAW, KEPT = _pages("raw"), _pages("kept")
 
 
 def make(root: str, size: int) -> None:
-    """Writes the partition "big" of RAW with `size` bytes of text, as a stream; no two rows are alike."""
+    """Write the partition "big" of RAW with `size` bytes of text, as a stream; all rows are different."""
     import random
 
     import polars as pl
@@ -53,7 +53,7 @@ def make(root: str, size: int) -> None:
 
 
 def rewrite(root: str) -> None:
-    """Keeps two rows of three of the partition and prints how many there were and are."""
+    """Keep two of three rows of the partition, and print the number of rows and bytes written."""
     import polars as pl
 
     from resources.lakehouse import Lakehouse
@@ -80,7 +80,7 @@ def main(argv: list[str]) -> int:
 
     folder = Path(tempfile.mkdtemp(prefix="nemotron-memory-", dir=options.folder))
     command = [sys.executable, "-m", "benchmarks.memory", *(["--quick"] if options.quick else [])]
-    # Home and lake are both in the folder: nothing of the benchmark may touch a lake of the user's.
+    # Home and lake are both in the folder, so that the benchmark cannot touch a lake of the user.
     env = {"NEMOTRON_HOME": str(folder / "home"), "NEMOTRON_LAKE": str(folder / "lake")}
     try:
         made = measure([*command, "--child", "make", str(folder / "lake")], env=env)

@@ -1,9 +1,10 @@
 """Training with our packing-aware scan is at least as fast as with transformers' reference scan, and leaks nothing.
 
-One step is forward and backward of the recipe's model over packed sequences of its length: the same model and tokens
-for all. Rounds alternate and CPU seconds are counted, so that other work on the machine does not decide. Ours also
-keeps documents apart (four per sequence), which the reference cannot; it is measured with one document as well. The
-leak is how far the first document's neighbour moves the logits of the second.
+A step is one forward and backward pass of the recipe's model over packed sequences of the recipe's length; the model
+and the tokens are the same for all. The systems alternate in rounds and CPU seconds are counted, so that other work on
+the machine does not decide. Ours also keeps documents apart (four per sequence), which the reference cannot do, so ours
+is measured with one document too. The leak is the largest change of a document's logits when the document before it in
+the sequence is replaced.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from benchmarks.harness import Claim, alternate, ratio, table, verdict
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="scan", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two rounds of two sequences")
-    parser.add_argument("--recipe", default="laptop", help="whose model (default: laptop)")
+    parser.add_argument("--recipe", default="laptop", help="the recipe whose model is measured (default: laptop)")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(argv)
     rounds, sequences = (2, 2) if options.quick else (6, 4)

@@ -1,6 +1,6 @@
-"""What a run prints: which asset starts, what it says, what it made; one line each.
+"""The logger of a run on the console: one line per asset that starts, per message, and per table that was made.
 
-Dagster's full event stream is in the event log and the web UI.
+Dagster's full stream of events is in the event log and the web UI.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from nemotron_assets.stages import all_tables
 
 
 class _Lines(logging.Handler):
+    """Prints messages of assets, and the events that `_of_event` has a line for."""
+
     def emit(self, record: logging.LogRecord) -> None:
         meta = getattr(record, "dagster_meta", {}) or {}
         event = meta.get("dagster_event")
@@ -29,8 +31,8 @@ class _Lines(logging.Handler):
 
 
 def _of_event(event: dg.DagsterEvent, step: str) -> str:
-    """A line for the events a person waits for; empty for the others."""
-    if event.event_type_value == "STEP_START" and step.replace("/", ".") in all_tables():  # a check is a step, too
+    """The line for an event that a person waits for; empty for all other events."""
+    if event.event_type_value == "STEP_START" and step.replace("/", ".") in all_tables():  # steps of checks have none
         return f"start   {step}"
     if event.event_type_value == "STEP_RESTARTED":
         return f"again   {step}"

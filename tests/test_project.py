@@ -141,8 +141,6 @@ LAYERS = (
 #: Neighbours on a line that may import each other in this direction.
 NEIGHBOURS = {
     "table": {"recipe", "stages", "dagster_private"},  # table/asset.py alone, see below
-    "dedup": {"generation"},
-    "scorers": {"generation"},
     "commands": {"export"},
 }
 #: What a stage may import of another one.

@@ -1,10 +1,36 @@
-"""The recipe: both built-in ones load, say what they should, and refuse what is wrong in words that help."""
+"""The recipe: both built-in recipes load, carry the published values, and mistakes are refused in words that help."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
 
-from nemotron_assets.commands.report import recipe_text
+from nemotron_assets.commands.recipe import recipe_text
 from nemotron_assets.recipe import BUILT_IN, Recipe, RecipeError, Section, load_recipe
+from nemotron_assets.recipe.blend import SOURCES
+from nemotron_assets.recipe.load import MOVED
+from nemotron_assets.stages import all_tables
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def refused(tmp_path: Path, text: str) -> str:
+    """The message by which a recipe file is refused."""
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError) as error:
+        load_recipe(str(path))
+    return str(error.value)
+
+
+def nested(dotted: str, value: object) -> dict:
+    """{"train": {"base": value}} for "train.base"."""
+    for name in reversed(dotted.split(".")):
+        value = {name: value}
+    return value
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -29,15 +55,16 @@ def test_nano2_carries_the_published_values():
     assert (recipe.web.diverse_qa.temperature, recipe.web.diverse_qa.top_p) == (0.5, 0.9)
 
 
-def test_every_value_has_a_meaning():
-    def fields(section: type[Section], where: str):
+def test_every_value_and_section_has_a_meaning():
+    def meanings(section: type[Section], where: str):
+        yield where, section.__doc__
         for name, field in section.model_fields.items():
             if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
-                yield from fields(field.annotation, f"{where}{name}.")
+                yield from meanings(field.annotation, f"{where}{name}.")
             else:
                 yield f"{where}{name}", field.description
 
-    assert [name for name, meaning in fields(Recipe, "") if not meaning] == []
+    assert [name for name, meaning in meanings(Recipe, "") if not meaning] == []
 
 
 def test_own_recipe_extends_a_built_in_one(tmp_path):
@@ -50,14 +77,24 @@ def test_own_recipe_extends_a_built_in_one(tmp_path):
     assert mine.section_hash("model") == laptop.section_hash("model")
 
 
+def test_recipes_in_the_readme_can_be_used(tmp_path):
+    examples = re.findall(r"```yaml\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    assert len(examples) >= 2
+    for number, text in enumerate(examples):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        assert load_recipe(str(path)) != load_recipe("laptop")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("extends: laptop\ntrain: {base: {peak_lr: 3}}", ["train.base.peak_lr = 3", "less than 1"]),
         ("extends: laptop\ntrain: {base: {peek_lr: 3}}", ["train.base.peek_lr: unknown key", "peak_lr"]),
+        ("extends: laptop\ntrain.base: {peak_lr: 3}", ["train.base", "write `train: {base: ...}`"]),
         ("extends: laptop\nllm: {engine: magic}", ["llm.engine", "vllm", "openai"]),
         ("extends: laptop\nmodel: {kv_heads: 3}", ["kv_heads 3 does not divide attention_heads"]),
-        ("extends: laptop\ntrain: {base: {warmup_share: 0.9}}", ["add up to more than 1"]),
+        ("extends: laptop\ntrain: {base: {warmup_share: 0.9}}", ["warmup_share 0.9", "add up to more than 1"]),
         ("extends: laptop\nname: [1", ["not valid YAML"]),
         ("extends: desktop", ["desktop", "laptop", "nano2"]),
         ("name: bare", ["storage", "missing"]),
@@ -65,12 +102,28 @@ def test_own_recipe_extends_a_built_in_one(tmp_path):
     ],
 )
 def test_mistakes_are_refused_with_what_is_allowed(tmp_path, text, words):
-    path = tmp_path / "bad.yaml"
-    path.write_text(text)
-    with pytest.raises(RecipeError) as error:
-        load_recipe(str(path))
-    for word in words:
-        assert word in str(error.value)
+    message = refused(tmp_path, text)
+    assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize("old", MOVED)
+def test_an_old_key_is_refused_with_its_new_name(tmp_path, old):
+    message = refused(tmp_path, yaml.safe_dump({"extends": "laptop", **nested(old, 1)}))
+    assert f"{old} is now called {MOVED[old]}: write `" in message
+
+
+def test_old_keys_are_refused_in_a_sentence(tmp_path):
+    message = refused(tmp_path, "extends: laptop\npretrain: {peak_lr: 1}\nmath: {candidates: {min_score: 1}}\n")
+    assert "pretrain is now called train.base: write `train: {base: ...}`" in message
+    assert "math.candidates is now called math.pages.candidates: write `math: {pages: {candidates: ...}}`" in message
+
+
+def test_moved_keys_lead_to_keys_that_exist():
+    recipe = load_recipe("laptop")
+    for old, new in MOVED.items():
+        recipe.section(new)
+        with pytest.raises(KeyError):
+            recipe.section(old)
 
 
 def test_recipe_that_extends_itself(tmp_path):
@@ -80,8 +133,57 @@ def test_recipe_that_extends_itself(tmp_path):
         load_recipe(str(path))
 
 
-def test_explained_recipe_names_ranges():
-    text = recipe_text(load_recipe("laptop"), "train.base", explain=True)
-    assert "peak_lr: 0.002  # learning rate of the stable part (more than 0, less than 1, number)" in text
+def test_sections_and_values_are_replaced_in_a_copy():
+    laptop, nano2 = load_recipe("laptop"), load_recipe("nano2")
+    before = laptop.hash()
+    changed = laptop.with_sections(
+        {"web.quality.thresholds.version": 7, "train.base": nano2.train.base, "name": "changed"}
+    )
+    assert (changed.web.quality.thresholds.version, changed.train.base, changed.name) == (
+        7,
+        nano2.train.base,
+        "changed",
+    )
+    assert changed.web.quality.scorers is laptop.web.quality.scorers
+    assert changed.section_hash("train.base") == nano2.section_hash("train.base")
+    assert laptop.hash() == before != changed.hash()
+    assert laptop.with_sections({}) == laptop
+    with pytest.raises(KeyError, match=r"no 'train\.bass'"):
+        laptop.with_sections({"train.bass": nano2.train.base})
+
+
+def test_sections_of_one_parent_are_replaced_together():
+    laptop, nano2 = load_recipe("laptop"), load_recipe("nano2")
+    changed = laptop.with_sections({"web.dedup": nano2.web.dedup, "web.dedup.memory_mb": 99})
+    assert changed.web.dedup == nano2.web.dedup.model_copy(update={"memory_mb": 99})
+    assert nano2.web.dedup.memory_mb != 99
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_sources_of_the_blend_are_tables_with_these_columns(name):
+    table, layout = all_tables()[name], SOURCES[name]
+    columns = [layout.text, layout.origin, *filter(None, (layout.subset, layout.snapshot))]
+    assert {column: table.column(column).dtype for column in columns} == dict.fromkeys(columns, "string")
+    assert (table.partition_by == "snapshot") == (layout.snapshot is not None)
+    assert (layout.subset is None) == (not layout.subsets)
+
+
+def test_explained_recipe_says_meanings_and_ranges():
+    text = recipe_text(load_recipe("laptop"), "train", explain=True)
+    assert "# pretraining of models.base\nbase:\n" in text
+    assert (
+        "  peak_lr: 0.002  # highest learning rate: after the warm-up, until the decay (more than 0, less than 1, "
+        in text
+    )
+    rule = recipe_text(load_recipe("laptop"), "web.heuristics.rules", explain=True)
+    assert "# share of the characters that are digits (published: at most 0.15)\ndigit_share:\n" in rule
     with pytest.raises(KeyError, match=r"no 'train\.base\.foo'"):
         load_recipe("laptop").section("train.base.foo")
+
+
+def test_the_recipe_imports_nothing_of_the_project_but_itself():
+    """Worker processes, libraries and resources read the recipe: it must not bring stages or heavy packages with it."""
+    code = "import sys, nemotron_assets.recipe; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    loaded = {name for name in done.stdout.split() if name.split(".")[0] in ("nemotron_assets", "resources", "dagster")}
+    assert {name for name in loaded if not name.startswith("nemotron_assets.recipe")} == {"nemotron_assets"}

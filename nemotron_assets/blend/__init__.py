@@ -1,1 +1,1 @@
-"""Blend: the tokenizer, the held-out split, and documents packed into sequences of token ids."""
+"""The blend: the tokenizer, and the documents that the model is trained on, packed into sequences of token ids."""

@@ -1,5 +1,7 @@
-"""What the checks of the blend look for: sequences that are laid out wrongly, parents that should not be there, and
-documents that do not come back from their tokens. Bounded memory: aggregates are streamed, id joins may spill to disk.
+"""Counts the errors that the checks of the blend look for.
+
+These are inconsistent sequences, parents that do not exist or are held out, and documents whose tokens do not decode to
+their text. Memory is bounded: aggregates are streamed, and joins of ids can spill to the disk.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ from nemotron_assets.blend.shards import restore
 from nemotron_assets.held_out import is_held_out
 from nemotron_assets.text.tokenizer import decode
 
-_SIDES = pa.schema([("id", pa.large_string()), ("held_out", pa.bool_())])
+_ORIGINS = pa.schema([("id", pa.large_string()), ("held_out", pa.bool_())])
 
 
 def layout(shards: pl.LazyFrame, length: int) -> dict[str, int | float]:
-    """Of all sequences: how many, their tokens, fill (share of `length` in use), and how many are laid out wrongly."""
+    """The number of sequences, their tokens, `fill` (tokens per token of room, at most 1), and `broken`: the number of
+    sequences that are longer than `length`, or whose pieces do not match their tokens."""
     used = pl.col("tokens").list.len().cast(pl.Int64)
     pieces = pl.col("piece_lengths").list.len()
     right = (
@@ -35,7 +38,7 @@ def layout(shards: pl.LazyFrame, length: int) -> dict[str, int | float]:
 
 
 def tokens_by_source(shards: pl.LazyFrame) -> dict[str, int]:
-    """Tokens of each source table."""
+    """{source table: number of its tokens}."""
     counted = (
         shards.select("sources", "piece_lengths")
         .explode("sources", "piece_lengths")
@@ -45,16 +48,17 @@ def tokens_by_source(shards: pl.LazyFrame) -> dict[str, int]:
     return dict(sorted(counted.collect(engine="streaming").iter_rows()))
 
 
-def strangers(
+def wrong_parents(
     shards: Iterable[pa.RecordBatch],
     sources: Mapping[str, tuple[str, Iterable[pa.RecordBatch]]],
     held_out_share: float,
     memory_mb: int,
 ) -> tuple[int, int]:
-    """(parents that their source table does not have, parents that are held out or written from a held-out document).
+    """(number of parents that are not in their source table, number of parents that are held out or were written from a
+    held-out document).
 
-    `shards` carries parents and sources; `sources` gives, per table, its column of origin hashes and a stream of id and
-    that column.
+    `shards` are batches with the columns parents and sources. `sources` is {table: (column of the origin's hash,
+    batches with the columns id and that one)}.
     """
     with (
         tempfile.TemporaryDirectory(prefix="nemotron-audit-") as spill,
@@ -69,8 +73,8 @@ def strangers(
         connection.unregister("stream")
         connection.execute("create temp table known (id varchar, source varchar, held_out boolean)")
         for table, (origin, batches) in sources.items():
-            marked = (_with_side(batch, held_out_share, origin) for batch in batches)
-            connection.register("stream", pa.RecordBatchReader.from_batches(_SIDES, marked))
+            marked = (_mark_held_out(batch, held_out_share, origin) for batch in batches)
+            connection.register("stream", pa.RecordBatchReader.from_batches(_ORIGINS, marked))
             connection.execute("insert into known select id, ?, held_out from stream", [table])
             connection.unregister("stream")
 
@@ -80,11 +84,12 @@ def strangers(
         return count("anti join known"), count("semi join (from known where held_out)")
 
 
-def _with_side(batch: pa.RecordBatch, held_out_share: float, origin: str) -> pa.RecordBatch:
+def _mark_held_out(batch: pa.RecordBatch, held_out_share: float, origin: str) -> pa.RecordBatch:
+    """Ids with the column `held_out`, from ids and hashes of origins."""
     frame = pl.DataFrame(pl.from_arrow(batch)).select("id", held_out=is_held_out(held_out_share, origin))
-    return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_SIDES).combine_chunks().to_batches()[0]
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_ORIGINS).combine_chunks().to_batches()[0]
 
 
 def not_restored(shard: pl.DataFrame, texts: dict[str, str], tokenizer: Tokenizer) -> list[str]:
-    """Of the documents in `texts` (id -> text), those whose pieces in the shard do not decode to their text."""
+    """The documents in `texts` ({id: text}) whose pieces in the shard do not decode to their text."""
     return [document for document, text in texts.items() if decode(tokenizer, restore(shard, document)[:-1]) != text]

@@ -1,4 +1,4 @@
-"""Checks of the blend: nothing may be trained on that is laid out wrongly, unknown, held out or not the text it was."""
+"""Checks of the blend: sequences are consistent, no document is unknown or held out, and tokens decode to the texts."""
 
 import dagster as dg
 
@@ -11,7 +11,8 @@ from resources.lakehouse import Lakehouse
 
 @table_check(TOKENIZER, blocking=True)
 def tokenizer_round_trip(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
-    """The saved directory loads, has the special ids where the model expects them, and gives every text back."""
+    """The stored tokenizer loads, its special tokens have the ids that the model expects, and encoded texts decode to
+    themselves."""
     from nemotron_assets.text import tokenizer as bpe
 
     row = lake.read(TOKENIZER).scan().collect().row(0, named=True)
@@ -34,7 +35,7 @@ def tokenizer_round_trip(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceP
 
 @table_check(TOKEN_SHARDS, blocking=True)
 def sequences_are_whole(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
-    """Every sequence holds its pieces and no more tokens than a sequence has room for."""
+    """Every sequence has exactly the tokens of its pieces, and at most the recipe's number of tokens."""
     from nemotron_assets.blend import audit
 
     shards = lake.read(TOKEN_SHARDS).scan()
@@ -54,11 +55,11 @@ def sequences_are_whole(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourcePa
 def only_known_training_documents(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every parent is in the source table named, and none is held out or was written from a held-out document."""
+    """Every parent is in its source table. No parent is held out or was written from a held-out document."""
     from nemotron_assets.blend import audit
 
     tables = source_tables()
-    unknown, leaked = audit.strangers(
+    unknown, leaked = audit.wrong_parents(
         lake.read(TOKEN_SHARDS).batches(["parents", "sources"]),
         {
             name: (layout.origin, lake.read(tables[name]).batches(["id", layout.origin]))
@@ -74,7 +75,7 @@ def only_known_training_documents(
 
 @table_check(TOKEN_SHARDS, reads=[TOKENIZER, *source_tables().values()])
 def text_comes_back(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Documents of the first and the last shard, put together from pieces and decoded, are the texts they were."""
+    """Documents of the first and the last shard, joined from their pieces and decoded, are equal to their texts."""
     import polars as pl
 
     from nemotron_assets.blend import audit

@@ -1,10 +1,12 @@
-"""Which documents go into the blend, and in which order.
+"""Selects the documents of the blend and puts them in order.
 
-Both the tokenizer and the token shards are made from the published tables, without held-out documents and without
-anything written from a held-out document or source file: every row says which one it is or comes from. Each subset is
-taken as often as its number of passes says. Snapshots come one after the other, so that a new one adds shards and
-leaves the old ones as they are; what is in no snapshot, source code, stands where one more would. Within a snapshot the
-order is that of a hash, which mixes the sources and does not depend on how the tables are stored.
+The tokenizer and the token shards are made from the published tables. Held-out documents are left out, and so is every
+text that was written from a held-out document or source file: each row has the hash of the document that it is, or was
+written from. Each subset of a table is taken as often as its number of passes says.
+
+The snapshots follow one another, so that a new snapshot adds shards and does not change earlier ones. Documents without
+a snapshot, such as source code, are a group of their own. Within a snapshot the documents are sorted by a hash: this
+mixes the sources, and the order does not depend on how the tables are stored.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import polars as pl
 import polars_hash  # noqa: F401  the .nchash namespace
@@ -20,24 +23,28 @@ import pyarrow as pa
 from nemotron_assets.blend.ordering import in_order
 from nemotron_assets.held_out import is_held_out
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.recipe.blend import Blend, Layout
+from nemotron_assets.recipe.blend import SOURCES, Blend, Layout
 
-_WHOLE_PASS = "g"  # above every hex digit
-#: Where documents of no snapshot go; no snapshot can have this name.
+if TYPE_CHECKING:
+    from resources.lakehouse import Reader
+
+_WHOLE_PASS = "g"  # sorts after every hex digit
+#: The snapshot of documents without one; a real snapshot cannot have this name.
 NO_SNAPSHOT = "-"
 _STREAM = ("snapshot", "source", "id", "text")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A table the model is trained on: `read` gives a fresh stream of the named columns."""
+    """A table that the model is trained on. `read(columns)` returns a new stream of batches with these columns."""
 
     table: str
     read: Callable[[list[str]], Iterable[pa.RecordBatch]]
     layout: Layout = field(default_factory=Layout)
 
     def passes(self, weights: Mapping[str, float]) -> dict[str, float]:
-        """{subset: passes} by the recipe's weights, named table/subset; "" stands for all that is not named."""
+        """{subset: number of passes} by the recipe's weights, which are named table or table/subset. The key "" stands
+        for all subsets that are not named."""
         named = {"": weights.get(self.table, 0.0)}
         if self.layout.subset is not None:
             prefix = f"{self.table}/"
@@ -45,17 +52,23 @@ class Source:
         return named
 
 
+def sources_of(readers: Iterable[Reader]) -> list[Source]:
+    """The sources of the blend, in the order of the recipe. `readers` are those of their tables, in any order."""
+    by_name = {reader.table.full_name: reader for reader in readers}
+    return [Source(name, by_name[name].batches, layout) for name, layout in SOURCES.items()]
+
+
 def ordered_stream(sources: Sequence[Source], recipe: Blend) -> Iterator[pa.RecordBatch]:
-    """What the model is trained on, in order: batches with the columns snapshot, source (the table), id, text."""
-    selects = [(source, source.passes(recipe.weights)) for source in sources]
-    for frame in in_order(_chosen(selects, recipe, share=1.0), recipe.sort_memory_mb):
+    """The documents that the model is trained on, in order, with the columns snapshot, source (table), id and text."""
+    chosen = [(source, source.passes(recipe.weights)) for source in sources]
+    for frame in in_order(_chosen(chosen, recipe, share=1.0), recipe.sort_memory_mb):
         yield from frame.select(_STREAM).to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches(max_chunksize=1_024)
 
 
 def text_sample(sources: Sequence[Source], recipe: Recipe, megabytes: int) -> Iterator[list[str]]:
-    """About `megabytes` of text (everything if there is less) for the tokenizer, chosen by hash, as lists of texts.
+    """About `megabytes` of text for the tokenizer, chosen by hash, as lists of texts; all texts if there are fewer.
 
-    Every subset counts once, whatever its weight, so that trying out weights does not change the vocabulary.
+    Every subset is taken once, whatever its weight, so that other weights do not change the vocabulary.
     """
     total = sum(
         int(pl.DataFrame(pl.from_arrow(batch))[source.layout.text].str.len_bytes().cast(pl.Int64).sum())
@@ -70,8 +83,11 @@ def text_sample(sources: Sequence[Source], recipe: Recipe, megabytes: int) -> It
 def _chosen(
     sources: Sequence[tuple[Source, Mapping[str, float] | None]], recipe: Blend, share: float
 ) -> Iterator[pl.DataFrame]:
-    """The documents of all passes (None: of one over everything); of a part of a pass, and of a `share` below 1, those
-    whose hash is low enough. `place` is the hash that puts them in order."""
+    """The documents of all passes, with the columns of `_STREAM` and `place`, the hash by which they are sorted.
+
+    Passes of None stand for one pass over all subsets. Of a partial pass, and of a `share` below 1, the documents with
+    the lowest hashes are taken.
+    """
     for source, passes in sources:
         rounds = 1 if passes is None else math.ceil(max(passes.values(), default=0.0))
         for number in range(rounds):
@@ -86,24 +102,26 @@ def _chosen(
 
 
 def _cut(share: float) -> str:
-    """The 32-bit hash, as hex digits, below which the first `share` of all hashes lies."""
+    """The 32-bit hash, as hex digits, below which a `share` of all hashes lies: "80000000" for 0.5."""
     return _WHOLE_PASS if share >= 1 else f"{round(share * 16**8):08x}"
 
 
 def _cuts(passes: Mapping[str, float] | None, number: int) -> dict[str, str | None] | None:
-    """{subset: cut} of what is left of each subset for pass `number`, None for nothing: of 2.5 passes 1.0, 1.0, 0.5."""
+    """{subset: `_cut` of its share in pass `number`}; None for a subset that is not in this pass. The shares of 2.5
+    passes are 1.0, 1.0 and 0.5."""
     if passes is None:
         return None
     return {subset: _cut(weight - number) if weight > number else None for subset, weight in passes.items()}
 
 
 def _hash(key: str) -> pl.Expr:
-    """Hex digits that depend on the row's id and `key`."""
+    """A hash of the row's id and `key`, as hex digits."""
     return pl.concat_str(pl.lit(f"{key}:"), "id").nchash.md5()
 
 
 def _trained_on(source: Source, cuts: Mapping[str, str | None] | None, held_out_share: float) -> Iterator[pl.DataFrame]:
-    """The rows that are not held out and whose subset has a `cut`, which becomes a column."""
+    """The documents of a source that are not held out and whose subset is in the pass. The column `cut` has the cut of
+    the subset."""
     layout = source.layout
     columns = ["id", layout.text, layout.origin, *filter(None, (layout.snapshot, layout.subset))]
     if cuts is None:

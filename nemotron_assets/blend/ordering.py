@@ -1,8 +1,8 @@
-"""Documents in the order of a hash, a bounded number of bytes of them in memory: a distribution sort.
+"""Sorts documents by a hash with a bounded number of bytes in memory (a distribution sort).
 
-While they fit they are sorted where they are. If not, they are dealt out, first by snapshot, then by the next digit of
-their hash, to files that are put in order one after the other, and dealt out again where one is too large. (DuckDB's
-sort holds on to long texts: 1.2 GB of them use up 512 MB and fail.)
+Documents that fit into memory are sorted there. If they do not fit, they are distributed to temporary files: first by
+snapshot, then by the next digit of their hash. Each file is sorted on its own, and distributed again if it is still too
+large. (DuckDB's sort is not used: it keeps long texts in memory, and fails on 1.2 GB of them with a limit of 512 MB.)
 """
 
 from __future__ import annotations
@@ -12,48 +12,51 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
-from nemotron_assets.generation.spool import Spool
+from nemotron_assets.table.spill import SpillFile
 
-#: Columns that the order comes from; `place` is a hash as hex digits.
+#: Columns to sort by; `place` is a hash as hex digits.
 SNAPSHOT, PLACE, ID = "snapshot", "place", "id"
-_DIGITS = 32  # of md5
-# Rows that are sorted are there twice, and the sort has its own lists.
+_DIGITS = 32  # of an md5 hash
+#: Memory that sorting takes, as a multiple of the rows: the rows, their sorted copy, and the lists of the sort.
 _PEAK = 3
 
 
 def in_order(frames: Iterable[pl.DataFrame], memory_mb: int) -> Iterator[pl.DataFrame]:
-    """The rows of all frames by snapshot, place and id. About `memory_mb` MiB are held, and at least one frame."""
+    """The rows of all frames, sorted by snapshot, place and id.
+
+    Takes about `memory_mb` MiB of memory, and never less than one frame does.
+    """
     return _in_order(frames, (memory_mb << 20) // _PEAK, digit=-1)
 
 
-def _in_order(frames: Iterable[pl.DataFrame], most: int, digit: int) -> Iterator[pl.DataFrame]:
-    """`digit`: the one that rows are dealt out by if they do not fit; -1: their snapshot."""
-    held, size, left = [], 0, iter(frames)
-    for frame in left:
+def _in_order(frames: Iterable[pl.DataFrame], max_bytes: int, digit: int) -> Iterator[pl.DataFrame]:
+    """Rows of more than `max_bytes` are distributed by this digit of `place`, or by snapshot if `digit` is -1."""
+    held, size, rest = [], 0, iter(frames)
+    for frame in rest:
         held.append(frame)
         size += frame.estimated_size()
-        if size > most and digit < _DIGITS:
-            piles = _dealt(itertools.chain(held, left), most, digit)
+        if size > max_bytes and digit < _DIGITS:
+            buckets = _distribute(itertools.chain(held, rest), max_bytes, digit)
             held = []
-            for pile in piles:
-                yield from _in_order(map(pl.DataFrame, pile.batches()), most, digit + 1)
+            for bucket in buckets:
+                yield from _in_order(map(pl.DataFrame, bucket.batches()), max_bytes, digit + 1)
             return
     if held:
         yield pl.concat(held).sort(SNAPSHOT, PLACE, ID)
 
 
-def _dealt(frames: Iterable[pl.DataFrame], most: int, digit: int) -> list[Spool]:
-    """Rows in a file per snapshot or digit, the files in order."""
-    piles: dict[str, Spool] = {}
+def _distribute(frames: Iterable[pl.DataFrame], max_bytes: int, digit: int) -> list[SpillFile]:
+    """One file with the rows of each snapshot or digit, in ascending order."""
+    buckets: dict[str, SpillFile] = {}
     key = pl.col(SNAPSHOT) if digit < 0 else pl.col(PLACE).str.slice(digit, 1)
-    for frame in _gathered(frames, most // 4):
-        for (name,), rows in frame.group_by(key.alias("pile"), maintain_order=True):
-            piles.setdefault(name, Spool()).add(rows)
-    return [piles[name] for name in sorted(piles)]
+    for frame in _gather(frames, max_bytes // 4):
+        for (name,), rows in frame.group_by(key.alias("bucket"), maintain_order=True):
+            buckets.setdefault(name, SpillFile()).add(rows)
+    return [buckets[name] for name in sorted(buckets)]
 
 
-def _gathered(frames: Iterable[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
-    """Frames of about `size` bytes each, so that what a pile is given at a time is not tiny."""
+def _gather(frames: Iterable[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
+    """Frames of about `size` bytes each, so that a bucket does not get many tiny pieces."""
     held, total = [], 0
     for frame in frames:
         held.append(frame)

@@ -1,8 +1,8 @@
-"""Packing: documents, as token ids, into sequences of at most a given length with as little waste as possible.
+"""Packs documents, as token ids, into sequences of at most a given length, with as little unused room as possible.
 
-Best-fit decreasing over pieces ("Fewer Truncations Improve Language Modeling", Ding et al. 2024): a document longer
-than a sequence is cut into full pieces and a rest, every other document stays whole, and each piece goes, longest
-first, into the sequence whose free room it fits best.
+The algorithm is best-fit decreasing ("Fewer Truncations Improve Language Modeling", Ding et al. 2024). A document that
+is longer than a sequence is cut into full pieces and a rest; every other document is one piece. The pieces are placed
+from the longest to the shortest, each into the sequence with the least room in which it fits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Document:
-    """One document's token ids (int32, its closing EOS included), with the id it is traced by and its source table."""
+    """The token ids of one document (int32, the EOS at its end included), its id, and its source table."""
 
     id: str
     source: str
@@ -25,7 +25,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Packed:
-    """One packed sequence: the tokens, and for each piece its length, document, offset in the document and source."""
+    """One packed sequence: its tokens, and of each piece the length, the offset in its document, document, source."""
 
     tokens: np.ndarray
     piece_lengths: list[int]
@@ -35,11 +35,12 @@ class Packed:
 
 
 def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Bins of indices into `lengths`, none over `capacity`; deterministic (equal lengths in the order given).
+    """Distribute pieces to bins: lists of indices into `lengths` with a sum of lengths of at most `capacity`.
 
-    The bins with r tokens of room stand on one list per r, and bit r of an integer says whether that list is empty, so
-    the tightest bin that still fits is the lowest set bit at or above a piece's length: a few big-integer operations
-    per piece. Raises ValueError on a length outside 1..capacity.
+    Deterministic: pieces of equal length are placed in the given order. There is one list of bins per free room r, and
+    bit r of the integer `rooms` is set if this list is not empty. The lowest set bit at or above the length of a piece
+    is the tightest bin in which it fits: a few operations on a large integer per piece. Raises `ValueError` for a
+    length outside 1..capacity.
     """
     if any(not 1 <= length <= capacity for length in lengths):
         raise ValueError(f"every length must be within 1 and {capacity}, got {min(lengths)}..{max(lengths)}")
@@ -66,9 +67,9 @@ def best_fit(lengths: Sequence[int], capacity: int) -> list[list[int]]:
 
 
 def pack(documents: Sequence[Document], length: int, seed: int) -> list[Packed]:
-    """Sequences of at most `length` tokens holding every token of every document exactly once.
+    """Sequences of at most `length` tokens that contain every token of every document exactly once, without padding.
 
-    Sequences are not padded. Their order is shuffled with `seed`, because best-fit puts all long documents first.
+    Their order is shuffled with `seed`, because best-fit places all long documents first.
     """
     pieces = [
         (document, start, min(length, len(document.tokens) - start))

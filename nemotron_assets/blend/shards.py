@@ -1,15 +1,17 @@
-"""Token shards: the stream of documents cut into groups, each tokenised and packed on its own.
+"""Token shards: the stream of documents is cut into groups, and each group is tokenised and packed on its own.
 
-A group is what fits in memory: its number of bytes is what the wanted number of sequences takes on average. Groups
-never span two snapshots and are numbered in each, so that what comes or changes in one snapshot leaves the shards of
-the others alone. The fingerprint of a group covers everything its shard is made from, so a shard that is in the lake
-already is neither tokenised nor packed again.
+A group has about as many bytes of text as the recipe's number of sequences takes, so that it fits into memory. A group
+has documents of one snapshot only, and groups are numbered within their snapshot: new documents in one snapshot do not
+change the shards of other snapshots. The fingerprint of a group covers everything that its shard is made from, so that
+a shard which is in the lake already is not made again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,7 +20,9 @@ import xxhash
 
 from nemotron_assets.blend.encoder import Encoder
 from nemotron_assets.blend.packing import Document, pack
+from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.parts import Part
 from nemotron_assets.text.tokenizer import EOS
 
 TABLE = "blend.token_shards"
@@ -27,7 +31,7 @@ _ENCODE_ROWS = 256  # documents handed to the tokenizer at once
 
 @dataclass(frozen=True)
 class Group:
-    """The documents of one shard (columns source, id, text), its number in the snapshot, and a hash of all that."""
+    """The documents of one shard (columns source, id, text), the shard's number in its snapshot, and a hash of both."""
 
     part: str
     shard: int
@@ -36,7 +40,10 @@ class Group:
 
 
 def groups(batches: Iterable[pa.RecordBatch], group_bytes: int) -> Iterator[Group]:
-    """Cut the stream where a group reaches `group_bytes` of UTF-8 text, or where a new snapshot begins."""
+    """Cut the stream into groups: after `group_bytes` of UTF-8 text, and where a new snapshot begins.
+
+    The batches have the columns snapshot, source, id and text and are sorted by snapshot.
+    """
     shard, snapshot = 0, None
     held: list[pl.DataFrame] = []
     size = 0
@@ -55,7 +62,9 @@ def groups(batches: Iterable[pa.RecordBatch], group_bytes: int) -> Iterator[Grou
                 snapshot, shard = run["snapshot"][0], 0
             while len(run):
                 reached = size + run["text"].str.len_bytes().cast(pl.Int64).cum_sum()
-                taken = int((reached < group_bytes).sum()) + 1  # the document that reaches the limit is in
+                taken = (
+                    int((reached < group_bytes).sum()) + 1
+                )  # the document that reaches the limit belongs to the group
                 held.append(run[:taken])
                 size = int(reached[min(taken, len(run)) - 1])
                 run = run[taken:]
@@ -76,12 +85,26 @@ def _group(part: str, shard: int, frames: list[pl.DataFrame]) -> Group:
     return Group(part, shard, documents, digest.hexdigest())
 
 
+def shard_parts(
+    stream: Iterable[pa.RecordBatch],
+    encoder: Encoder,
+    recipe: Blend,
+    tokenizer: Mapping[str, Any],
+    versions: Sequence[str],
+) -> Iterator[Part]:
+    """The parts of `blend.token_shards`, one per group of the stream. `tokenizer` is the row of `blend.tokenizer`."""
+    length = recipe.sequence_length
+    for group in groups(stream, int(recipe.sequences_per_shard * length * tokenizer["bytes_per_token"])):
+        make = functools.partial(shard_frame, group, encoder, length, recipe.seed, versions)
+        yield Part(group.part, f"{group.fingerprint}:{tokenizer['sha256']}", make)
+
+
 def shard_frame(
     group: Group, encoder: Encoder, length: int, seed: int, versions: Sequence[str] | None = None
 ) -> pl.DataFrame:
-    """Rows of `blend.token_shards` made from a group: sequences of at most `length` tokens, EOS after each document.
+    """Rows of `blend.token_shards` for a group: sequences of at most `length` tokens, with EOS after each document.
 
-    `versions` of the sources, as code.curated@3, are noted.
+    `versions` of the source tables (code.curated@3) are stored in the column read_versions.
     """
     documents = []
     for rows in group.documents.iter_slices(_ENCODE_ROWS):
@@ -108,10 +131,16 @@ def shard_frame(
     )
 
 
-def restore(rows: pl.DataFrame, document: str) -> list[int]:
-    """The token ids of one document, put together from the pieces in `rows`, with the closing EOS.
+def count_tokens(shards: pl.LazyFrame) -> int:
+    """The number of tokens in all sequences of `blend.token_shards`."""
+    lengths = pl.col("piece_lengths").list.sum().cast(pl.Int64)
+    return shards.select(lengths.sum()).collect(engine="streaming").item()
 
-    A document that the blend takes twice is there twice; one copy is returned. Raises ValueError for a missing piece.
+
+def restore(rows: pl.DataFrame, document: str) -> list[int]:
+    """The token ids of one document, joined from its pieces in `rows`, with the EOS at its end.
+
+    If the blend takes the document several times, one copy is returned. Raises `ValueError` if a piece is missing.
     """
     pieces: dict[int, list[int]] = {}
     for tokens, lengths, offsets, parents in rows.select(
@@ -125,8 +154,8 @@ def restore(rows: pl.DataFrame, document: str) -> list[int]:
     ids: list[int] = []
     for offset, piece in sorted(pieces.items()):
         if offset != len(ids):
-            raise ValueError(f"document {document}: tokens {len(ids)} to {offset} are in no piece")
+            raise ValueError(f"document {document}: no piece has its tokens {len(ids)} to {offset}")
         ids.extend(piece)
     if not ids or ids[-1] != EOS:
-        raise ValueError(f"document {document}: the end is in no piece")
+        raise ValueError(f"document {document}: no piece has its end")
     return ids

@@ -1,4 +1,4 @@
-"""The tables the blend is made from, as the recipe lists them (`nemotron_assets/recipe/blend.py`)."""
+"""The tables that the blend is made from: those that the recipe lists (`nemotron_assets/recipe/blend.py`)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["SOURCES", "asset_inputs", "source_tables"]
 
 
 def source_tables() -> dict[str, Table]:
-    """The declarations of the sources, by full name."""
+    """{full name: declaration} of the source tables."""
     tables = all_tables()
     return {name: tables[name] for name in SOURCES}
 
 
 def asset_inputs() -> dict[str, Table]:
-    """The sources as inputs of an asset, named like the tables without their schema."""
+    """The source tables as inputs of an asset. The name of an input is that of its table without the schema."""
     return {table.name: table for table in source_tables().values()}

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from nemotron_assets.table.schema import Column
 
-REPO = Column("repo", "string", "repository as owner/name; names are not unique over time, with the commit they are")
-COMMIT_ID = Column("commit_id", "string", "commit the file is of, in hex; a hash of the content where there is none")
-REL_PATH = Column("rel_path", "string", "path inside the repository, with forward slashes")
+REPO = Column(
+    "repo",
+    "string",
+    "repository as owner/name, for example numpy/numpy. A name can be given to another repository later: only repo and "
+    "commit_id together are unique",
+)
+COMMIT_ID = Column(
+    "commit_id",
+    "string",
+    "commit that was read, as hex digits; a hash of the content if the source does not know the commit",
+)
+REL_PATH = Column("rel_path", "string", "path of the file inside its repository, for example src/main.c")
 LANGUAGE = Column(
     "language",
     "string",
-    "as the release's card names it (Python, C++, JupyterNotebook); others as Linguist names "
-    "them; unknown where nothing tells",
+    "programming or markup language: the name on the dataset card of Nemotron-Pretraining-Code (Python, C++, "
+    "JupyterNotebook), else the name that GitHub's Linguist uses (Kotlin); unknown if neither the file's name nor its "
+    "content shows the language",
 )
-CONTENT = Column("content", "string", "the file's text, decoded and without a byte order mark, otherwise unchanged")
-BYTES = Column("bytes", "int64", "size of the file as it is in the repository, in bytes")
+CONTENT = Column("content", "string", "text of the file: decoded, without a byte order mark, otherwise unchanged")
+BYTES = Column("bytes", "int64", "size of the file in its repository, in bytes")

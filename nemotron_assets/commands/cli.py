@@ -1,28 +1,27 @@
-"""The `nemotron` command: run the graph, look into the lake, trace a row, keep the tables in shape.
+"""The `nemotron` command group: every subcommand with its options and its help text.
 
-Every command imports what it needs when it is called, so that `nemotron --help` is instant. Errors are one sentence;
-`--debug` shows the traceback.
+A subcommand imports its body (nemotron_assets/commands/<subcommand>.py) when it is called, so that `nemotron --help`
+is instant. An error is printed as one sentence; `--debug` shows the traceback.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import warnings
 from pathlib import Path
 
 import click
 
 
 class _Commands(click.Group):
-    """Commands in the order a newcomer needs them, not in the alphabet's."""
+    """Lists the subcommands in the order of this file, in which a newcomer needs them, instead of by name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.option("--debug", is_flag=True, help="Show tracebacks, and the progress bars and warnings of libraries.")
 @click.option("--recipe", metavar="NAME|FILE", help="Recipe to use: laptop, nano2 or a YAML file (NEMOTRON_RECIPE).")
 def cli(debug: bool, recipe: str | None) -> None:
     """The data and model pipeline of Nemotron Nano 2 as one graph on Delta tables."""
@@ -33,65 +32,46 @@ def cli(debug: bool, recipe: str | None) -> None:
 @cli.command()
 @click.argument("selection", required=False)
 @click.option("--partition", "partitions", multiple=True, metavar="SNAPSHOT", help="Only this snapshot; repeatable.")
-@click.option("--force", is_flag=True, help="Run what is up to date as well, and redo finished parts.")
-def run(selection: str | None, partitions: tuple[str, ...], force: bool) -> None:
+@click.option("--force", is_flag=True, help="Also run assets that are up to date, and redo finished parts.")
+@click.pass_context
+def run(context: click.Context, selection: str | None, partitions: tuple[str, ...], force: bool) -> None:
     """Bring the graph, or a SELECTION of it, up to date.
 
-    SELECTION is Dagster's syntax: an asset (web/documents), with everything above it (+web/documents), a group
-    (group:web). Only what is missing or stale runs.
+    SELECTION is Dagster's syntax: an asset (web/documents), an asset and everything it is made from
+    (+web/documents), a group (group:web), or several joined by "or". Only missing and stale assets run.
     """
-    from nemotron_assets.commands.report import next_steps, run_table
-    from nemotron_assets.commands.runner import Runner
-    from nemotron_assets.definitions import lake
-    from resources.warehouse import Warehouse
+    from nemotron_assets.commands.run import run_command
 
-    # Libraries draw their own bars and warnings over ours; `--debug` lets them.
-    if not click.get_current_context().parent.params["debug"]:
-        for name, value in {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore"}.items():
-            os.environ.setdefault(name, value)
-        warnings.simplefilter("ignore")
-    runner = Runner(progress=lambda line: click.echo(line), force=force)
-    fine = runner.run(runner.select(selection), partitions or None)
-    warehouse = Warehouse(root=lake.root, storage_options=lake.storage_options)
-    if not warehouse.current():
-        warehouse.refresh()  # plain DuckDB clients see tables that were made for the first time
-    click.echo()
-    run_table(runner.outcomes.values())
-    if not fine:
+    if not run_command(selection, partitions, force=force, quiet=not context.parent.params["debug"]):
         sys.exit(1)
-    next_steps()
 
 
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--snapshot", required=True, metavar="NAME", help="Name of the snapshot the files become.")
+@click.option("--snapshot", required=True, metavar="NAME", help="Name of the snapshot that the files become.")
 @click.option("--text-column", metavar="COLUMN", help="Column with plain text (Parquet, JSON lines).")
 @click.option("--html-column", metavar="COLUMN", help="Column with HTML (Parquet, JSON lines).")
-@click.option("--url-column", metavar="COLUMN", help="Column with addresses; without it url, uri or link is used.")
+@click.option("--url-column", metavar="COLUMN", help="Column with addresses (default: url, uri or link).")
 def ingest(paths: tuple[Path, ...], snapshot: str, **columns: str | None) -> None:
-    """Bring own data in: WARC, Parquet and JSON-lines files or folders of them become a snapshot.
+    """Store files of your own as a snapshot.
 
-    The same name again replaces the snapshot's files; those that did not change are not read again.
+    PATHS are WARC, Parquet and JSON-lines files, or folders that are searched for them. If the snapshot exists already,
+    its files are replaced; files that did not change are not read again.
     """
-    from nemotron_assets.snapshots.ingest import ingest_and_run
-    from nemotron_assets.snapshots.warc import FATES
+    from nemotron_assets.commands.ingest import ingest_command
 
-    fine, fates = ingest_and_run(paths, snapshot, click.echo, **columns)
-    for fate, (records, size) in fates.items():
-        click.echo(f"{records:>12,} records {size / 1e6:>10,.1f} MB  {fate:18} {FATES[fate]}")
-    if not fine:
+    if not ingest_command(paths, snapshot, **columns):
         sys.exit(1)
-    click.echo(f"snapshot {snapshot} is in; `nemotron run --partition {snapshot}` takes it through the graph")
 
 
 @cli.command()
 @click.argument("query", required=False)
 @click.option("--report", metavar="NAME", help="Run a report of sql/reports instead of a QUERY.")
 @click.option("--reports", "list_reports", is_flag=True, help="List the reports and their parameters.")
-@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A report's parameter; repeatable.")
+@click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Parameter of the report; repeatable.")
 @click.option("--csv", "csv", metavar="FILE|-", help="Write all rows as CSV instead of printing them.")
 @click.option("--parquet", metavar="FILE", help="Write all rows as Parquet instead of printing them.")
-@click.option("--limit", default=100, show_default=True, help="Most rows printed; 0 for all.")
+@click.option("--limit", default=100, show_default=True, help="Print at most this number of rows; 0 for all.")
 def sql(
     query: str | None,
     report: str | None,
@@ -101,11 +81,13 @@ def sql(
     parquet: str | None,
     limit: int,
 ) -> None:
-    """Ask the lake in SQL (DuckDB, read only): a QUERY, "-" for one on standard input, or a report.
+    """Query the lake in SQL, read only.
 
-    Every table is there under its name, as web.documents; lineage.edges says which row was made from which.
+    QUERY is in DuckDB's SQL; "-" reads it from standard input. --report runs a prepared query instead. Every table has
+    the name of its asset (web.documents for web/documents). The view lineage.edges lists, for every row, the rows it
+    was made from.
     """
-    from nemotron_assets.commands.sql import answer, print_reports
+    from nemotron_assets.commands.sql import print_reports, sql_command
 
     if list_reports:
         print_reports()
@@ -113,29 +95,39 @@ def sql(
     if (query is None) == (report is None):
         raise click.UsageError('give one of a QUERY, as "select * from web.documents", or --report NAME')
     text = sys.stdin.read() if query == "-" else query
-    answer(text, report, params, csv=csv, parquet=parquet, limit=limit)
+    sql_command(text, report, params, csv=csv, parquet=parquet, limit=limit)
 
 
 @cli.command()
 @click.argument("name", required=False)
 def tables(name: str | None) -> None:
-    """List the tables with rows, bytes and versions; or show one table's columns and history."""
-    from nemotron_assets.commands.tables import print_tables
+    """List the tables of the lake, or describe one.
 
-    print_tables(name)
+    The list has rows, bytes and versions. For the table NAME (web.documents), the columns with their meanings and the
+    last commits are printed.
+    """
+    from nemotron_assets.commands.tables import tables_command
+
+    tables_command(name)
 
 
 @cli.command()
 @click.argument("target")
-@click.option("--limit", default=20, show_default=True, help="Most relatives of one row that are shown.")
-@click.option("--backward/--forward", "backward", default=None, help="Only what it was made from / was made from it.")
+@click.option("--limit", default=20, show_default=True, help="Show at most this number of relatives of a row.")
+@click.option(
+    "--backward/--forward", default=None, help="Only the rows TARGET was made from / only the rows made from it."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--read", is_flag=True, help="Read the WARC records again and compare them with the pages.")
 def trace(target: str, limit: int, backward: bool | None, as_json: bool, read: bool) -> None:
-    """Follow a row id, URL or table version (blend.token_shards@3) back to its WARC records and forward to models."""
-    from nemotron_assets.commands.trace import show
+    """Follow a row back to its sources and forward to models.
 
-    if not show(target, limit=limit, backward=backward, as_json=as_json, read=read):
+    TARGET is a row id, the URL of a page, or a table version (blend.token_shards@3). The sources of a row are WARC
+    records, or files of code repositories.
+    """
+    from nemotron_assets.commands.trace import trace_command
+
+    if not trace_command(target, limit=limit, backward=backward, as_json=as_json, read=read):
         sys.exit(1)
 
 
@@ -143,13 +135,14 @@ def trace(target: str, limit: int, backward: bool | None, as_json: bool, read: b
 @click.argument("table")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--partition", "partitions", multiple=True, metavar="SNAPSHOT", help="Only this snapshot; repeatable.")
-@click.option("--force", is_flag=True, help="Write anew; what others put into DIRECTORY is moved aside.")
+@click.option("--force", is_flag=True, help="Write again, and move other files in DIRECTORY aside.")
 def export(table: str, directory: Path, partitions: tuple[str, ...], force: bool) -> None:
-    """Write TABLE into DIRECTORY as a Hugging Face dataset: Parquet shards per config and a dataset card.
+    """Write a table as a Hugging Face dataset.
 
-    Goes on where an interrupted export stopped; nothing is visible in DIRECTORY before everything is there.
+    DIRECTORY gets Parquet shards for every config of TABLE (web.nemotron_cc_v2), and a dataset card. It appears when
+    the export is complete. An interrupted export goes on where it stopped.
     """
-    from nemotron_assets.export import export_command
+    from nemotron_assets.commands.export import export_command
 
     export_command(table, directory, partitions, force)
 
@@ -175,65 +168,48 @@ def rebuild(metadata: str, sources: tuple[str, ...], out: Path | None) -> None:
     METADATA is a Parquet file, a folder of them as `nemotron export` writes it, or code.metadata for the lake's own
     table. Without --source the recipe's sources are read. Fails when a text could not be made again.
     """
-    from nemotron_assets.code.sources.rebuild import rebuild_command
+    from nemotron_assets.commands.rebuild import rebuild_command
 
     if not rebuild_command(metadata, sources, out):
         sys.exit(1)
 
 
 @cli.command()
-@click.option("--explain", is_flag=True, help="Also say what each value means and what is allowed.")
+@click.option("--explain", is_flag=True, help="Also print what each value means and which values are allowed.")
 @click.argument("section", required=False)
 def recipe(section: str | None, explain: bool) -> None:
-    """Print the recipe in force, or one SECTION of it."""
-    from nemotron_assets.commands.report import recipe_text
-    from nemotron_assets.recipe import RecipeError, current_recipe
+    """Print the recipe in force, or one SECTION of it (web.quality)."""
+    from nemotron_assets.commands.recipe import recipe_command
 
-    try:
-        click.echo(recipe_text(current_recipe(), section, explain))
-    except KeyError as error:
-        raise RecipeError(error.args[0]) from None
+    recipe_command(section, explain)
 
 
 @cli.command()
-@click.option("--set-aside", metavar="TABLE", help="Move a table of another schema version aside, to build it anew.")
-@click.option("--migrate", is_flag=True, help="Bring tables of an older schema version up to date, in place.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--set-aside", metavar="TABLE", help="Rename a table of another schema version, to build it again.")
+@click.option("--migrate", is_flag=True, help="Convert tables of an older schema version, in place.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 def maintain(set_aside: str | None, migrate: bool, dry_run: bool) -> None:
-    """Compact small files, vacuum old versions, sweep what killed writers left behind."""
-    from nemotron_assets.definitions import lake
-    from nemotron_assets.lake.upkeep import maintain_all
-    from nemotron_assets.lake.upkeep import set_aside as move
-    from nemotron_assets.recipe import current_recipe
+    """Compact the tables and delete old files.
 
-    if migrate:
-        from nemotron_assets.lake.migrations import migrate_all
+    Small files are compacted. Versions that are older than the recipe's retention are deleted, unless a model or a
+    score names them, and so are files that killed writers left behind.
+    """
+    from nemotron_assets.commands.maintain import maintain_command
 
-        for line in migrate_all(lake):
-            click.echo(line)
-        return
-    if set_aside:
-        click.echo(move(lake, set_aside))
-        return
-    for result in maintain_all(lake, current_recipe().maintenance, dry_run=dry_run):
-        click.echo(str(result))
+    maintain_command(set_aside, migrate=migrate, dry_run=dry_run)
 
 
 @cli.command()
 @click.option("--port", default=3000, show_default=True, help="Port of the web UI on 127.0.0.1.")
 def ui(port: int) -> None:
     """Start the Dagster web UI and its daemon on this lake."""
-    from nemotron_assets.commands.runner import PROJECT, instance
+    from nemotron_assets.commands.ui import ui_command
 
-    instance().dispose()
-    # exec, so that signals reach Dagster itself and nothing is left behind when the terminal closes.
-    arguments = ["-m", "nemotron_assets.commands.ui", "--host", "127.0.0.1", "--port", str(port)]
-    os.chdir(PROJECT)
-    os.execv(sys.executable, [sys.executable, *arguments])
+    ui_command(port)
 
 
 def main() -> None:
-    """Entry point: run a command; turn an exception into one sentence unless `--debug` is given."""
+    """Entry point: run a command; print an exception as one sentence unless `--debug` is given."""
     debug = "--debug" in sys.argv
     try:
         cli.main(standalone_mode=False)
@@ -241,7 +217,7 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; what was finished is in the lake, run again to go on", err=True)
+        click.echo("stopped; finished work is in the lake: run the same command again to go on", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(0)
@@ -249,7 +225,7 @@ def main() -> None:
         if debug:
             raise
         text = " ".join(str(error).split()) if len(str(error)) < 200 else str(error)
-        click.echo(f"nemotron: {text or type(error).__name__}  (--debug shows where)", err=True)
+        click.echo(f"nemotron: {text or type(error).__name__}  (--debug shows the traceback)", err=True)
         sys.exit(1)
 
 

@@ -1,8 +1,9 @@
-"""Runs a selection of the graph from the command line: only what is missing or stale, in waves, with progress.
+"""Runs a selection of assets from the command line: those that are missing or stale, in several Dagster runs.
 
-Dagster runs hold either partitioned or unpartitioned assets, so a selection becomes a sequence of runs: everything
-that can run together, snapshot by snapshot in order of time. Staleness is Dagster's own (code version and data version
-of every input), asked anew before each wave; the runs are ordinary ones, which the web UI shows.
+A Dagster run holds one partition, or assets without partitions. A selection is therefore run in waves: each wave is
+one Dagster run with all assets that can run together, one snapshot after the other in the order of their names. Whether
+an asset is stale is decided by Dagster (from the code version, and the data version of every input) before each wave.
+The web UI shows these runs like all others.
 """
 
 from __future__ import annotations
@@ -25,15 +26,15 @@ from resources.home import dagster_home
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-#: Assets that look at the outside world: run each time, because only they can tell whether something is new.
-LOOKS_OUTSIDE = {dg.AssetKey(["snapshots", "catalog"])}
+#: Assets that run every time: only they can tell whether the source of the crawl has something new.
+ALWAYS_DUE = {dg.AssetKey(["snapshots", "catalog"])}
 
-#: Run tag that says which process works on a run, so that the run of a killed one can be told from one at work.
+#: Run tag with the process that executes a run, by which the runs of killed processes are found.
 PROCESS_TAG = "nemotron/process"
 
 
 class SelectionError(ValueError):
-    """A selection that names nothing; the message says what comes close."""
+    """A selection or a partition that does not exist; the message names similar ones."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,12 @@ class Unit:
 
 @dataclass
 class Outcome:
-    """What happened to a unit: "done", "fresh" (nothing to do), "failed" or "skipped" (something above it failed)."""
+    """What happened to a unit.
+
+    `status` is "done", "fresh" (it was up to date), "failed", or "skipped" (an asset it depends on failed). `rows` and
+    `tokens` are those of its last materialisation, `seconds` is the time of this run, `note` the error or a failed
+    check.
+    """
 
     unit: Unit
     status: str
@@ -60,19 +66,22 @@ class Outcome:
 
 
 def instance() -> dg.DagsterInstance:
-    """The Dagster instance of this home, with the project's `dagster.yaml`; made on first use."""
+    """The Dagster instance of the home folder. On first use, the folder gets a copy of the project's `dagster.yaml`."""
     home = dagster_home()
     home.mkdir(parents=True, exist_ok=True)
-    config = home / "dagster.yaml"
-    ours = PROJECT / "dagster.yaml"
-    if ours.is_file() and not config.exists():
-        shutil.copyfile(ours, config)
+    template, config = PROJECT / "dagster.yaml", home / "dagster.yaml"
+    if template.is_file() and not config.exists():
+        shutil.copyfile(template, config)
     os.environ["DAGSTER_HOME"] = str(home)
     return dg.DagsterInstance.get()
 
 
 class Runner:
-    """Runs units of the graph and keeps what became of each in `outcomes`."""
+    """Runs units of the graph, and keeps the outcome of each unit in `outcomes`.
+
+    `progress` gets one line per wave, and one per unit that failed or was skipped. With `force`, units that are up to
+    date are run as well.
+    """
 
     def __init__(self, progress: Callable[[str], None], force: bool = False) -> None:
         self.instance = instance()
@@ -85,41 +94,47 @@ class Runner:
         self._runs: Counter[Unit] = Counter()
 
     def _end_dead_runs(self) -> None:
-        """Mark runs of killed `nemotron run` processes as failed, and give back the pool slots they still hold."""
-        going = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-        for run in self.instance.get_runs(going):
+        """Mark runs of killed `nemotron run` processes as failed, and free the pool slots that they still hold."""
+        unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+        for run in self.instance.get_runs(unfinished):
             process = run.tags.get(PROCESS_TAG)
-            if process and _is_dead(process):
-                self.instance.report_run_failed(run, "its process was killed; the next run goes on where it stopped")
+            if process and _has_ended(process):
+                self.instance.report_run_failed(
+                    run, "its process was killed; the next run goes on where this one stopped"
+                )
                 self.instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
 
     # -- selection ----------------------------------------------------------------------------------------------
 
     def select(self, selection: str | None) -> list[dg.AssetKey]:
-        """The asset keys of a selection in Dagster's syntax, in topological order. Raises `SelectionError`."""
-        every = self.graph.executable_asset_keys
+        """The asset keys of a selection in Dagster's syntax, in topological order.
+
+        Without a selection: all assets but the upkeep of the lake. Raises `SelectionError`.
+        """
+        executable = self.graph.executable_asset_keys
         if not selection:
-            # Upkeep is asked for by name; the graph itself is everything else.
-            chosen = {key for key in every if key.path[0] != "lake"}
+            chosen = {key for key in executable if key.path[0] != "lake"}
         else:
-            # Bare asset names may be combined like everything else: `web/documents or group:blend`.
+            # Dagster's syntax wants key:"web/documents"; here the bare name works in combinations too.
             names = re.compile(r'(?<![\w*/:"])(\w+/\w+)(?![\w*/"])')
             try:
                 text = names.sub(r'key:"\1"', selection)
-                chosen = dg.AssetSelection.from_string(text).resolve(self.graph) & every
+                chosen = dg.AssetSelection.from_string(text).resolve(self.graph) & executable
             except Exception as error:
                 raise SelectionError(
-                    f"cannot read the selection {selection!r} (joined as in `web/documents or group:blend`): {error}"
+                    f"cannot parse the selection {selection!r}; join names by `or` (web/documents or group:blend): "
+                    f"{error}"
                 ) from None
-            # A name that is not there must not pass because another one of the same selection is.
-            known = {key.to_user_string() for key in every}
+            # An unknown name is an error even if other names of the same selection exist.
+            known = {key.to_user_string() for key in executable}
             unknown = [name for name in names.findall(selection) if name not in known]
             if unknown or not chosen:
                 word = unknown[0] if unknown else selection
-                raise SelectionError(f"nothing is selected by {word!r}. {self._suggest(word)}")
+                raise SelectionError(f"no asset is selected by {word!r}. {self._suggest(word)}")
         return [key for key in self.graph.toposorted_asset_keys if key in chosen]
 
     def _suggest(self, selection: str) -> str:
+        """A hint with names similar to the one that does not exist, and all groups and assets."""
         names = [key.to_user_string() for key in self.graph.executable_asset_keys]
         groups = sorted({self.graph.get(key).group_name for key in self.graph.executable_asset_keys})
         word = selection.removeprefix("group:").strip("+*\"' ")
@@ -130,7 +145,7 @@ class Runner:
     # -- running ------------------------------------------------------------------------------------------------
 
     def run(self, keys: Sequence[dg.AssetKey], partitions: Sequence[str] | None = None) -> bool:
-        """Bring the assets up to date, only in `partitions` if given; True when nothing failed."""
+        """Bring the assets up to date, in the given snapshots or in all; True when no unit failed or was skipped."""
         while True:
             units = self._units(keys, partitions)
             status = self._status(units)
@@ -141,22 +156,25 @@ class Runner:
             self._execute(wave)
         for unit in units:
             if unit in todo:
-                self._record(Outcome(unit, "skipped", note="something it depends on failed"))
+                self._record(Outcome(unit, "skipped", note="an asset it depends on failed"))
             elif unit not in self.outcomes:
                 self.outcomes[unit] = self._fresh(unit)
         return all(outcome.status in ("done", "fresh") for outcome in self.outcomes.values())
 
     def refresh(self, units: Sequence[Unit]) -> bool:
-        """Run units of one partition now, stale or not; parts already in the lake are still skipped."""
+        """Run units of one partition, even if they are up to date; True when all succeeded. Parts that are in the lake
+        already are skipped."""
         self._execute(list(units))
         return all(self.outcomes[unit].status == "done" for unit in units)
 
     def _units(self, keys: Sequence[dg.AssetKey], partitions: Sequence[str] | None) -> list[Unit]:
-        """Every unit there is now; materialising the catalogue may have added partitions."""
+        """All units of the assets. The list changes during a run, because `snapshots/catalog` may add snapshots."""
         known = sorted(self.instance.get_dynamic_partitions("snapshot"))
         unknown = sorted(set(partitions or ()) - set(known))
-        if unknown and not any(key in LOOKS_OUTSIDE and self._runs[Unit(key)] == 0 for key in keys):
-            raise SelectionError(f"no snapshot {', '.join(unknown)}; there are: {', '.join(known) or 'none yet'}")
+        if unknown and not any(key in ALWAYS_DUE and self._runs[Unit(key)] == 0 for key in keys):
+            raise SelectionError(
+                f"no snapshot {', '.join(unknown)}; there are: {', '.join(known) or 'no snapshots yet'}"
+            )
         wanted = [p for p in known if partitions is None or p in partitions]
         units: list[Unit] = []
         for key in keys:
@@ -164,7 +182,8 @@ class Runner:
         return units
 
     def _partitions(self, key: dg.AssetKey, snapshots: Sequence[str]) -> Sequence[str | None]:
-        """The partitions of an asset: the snapshots asked for, or all of what is not divided by snapshot."""
+        """The partitions of an asset: `snapshots` if it is partitioned by snapshot, else all its partitions; [None] for
+        an asset without partitions."""
         partitions = self.graph.get(key).partitions_def
         if partitions is None:
             return [None]
@@ -173,26 +192,31 @@ class Runner:
         return partitions.get_partition_keys()
 
     def _status(self, units: Sequence[Unit]) -> dict[Unit, Any]:
+        """Dagster's status of every unit: an enum with the values FRESH, STALE and MISSING."""
         resolver = staleness(self.instance, self.graph)
         return {unit: resolver.get_status(unit.key, unit.partition) for unit in units}
 
     def _is_due(self, unit: Unit, status: Any) -> bool:
-        """Whether to run a unit. One that was made stale again (a late snapshot) may run twice, never for ever."""
+        """Whether to run a unit now.
+
+        A unit runs at most twice: the second time when a later wave made it stale again, as a late snapshot does with
+        the duplicates of earlier ones.
+        """
         if unit in self.outcomes and self.outcomes[unit].status != "done":
             return False
-        if self.force or unit.key in LOOKS_OUTSIDE:
+        if self.force or unit.key in ALWAYS_DUE:
             return self._runs[unit] == 0
         return status.value != "FRESH" and self._runs[unit] < 2
 
     def _next_wave(self, todo: set[Unit], status: dict[Unit, Any]) -> list[Unit]:
-        """Units of one partition (or of none) that can run together now.
+        """The units of the next wave, in topological order: all of one partition, or all without partitions.
 
-        A unit joins when nothing it depends on is still to be done outside the wave. Behind a unit of the same wave
-        it joins only if it is missing: a merely stale one may turn out fresh once its input was made again.
+        A unit joins the wave when every unit it depends on is up to date or in the wave. If it depends on a unit in the
+        wave, it joins only if it is missing: a stale unit may become fresh once its input has been made again.
         """
         order = {key: index for index, key in enumerate(self.graph.toposorted_asset_keys)}
-        if outside := [unit for unit in todo if unit.key in LOOKS_OUTSIDE]:
-            return outside  # alone: only afterwards is it known which partitions there are
+        if catalog := [unit for unit in todo if unit.key in ALWAYS_DUE]:
+            return catalog  # alone, because it may add partitions
         failed = {unit for unit, outcome in self.outcomes.items() if outcome.status in ("failed", "skipped")}
         for partition in (None, *sorted({u.partition for u in todo if u.partition})):
             wave: set[Unit] = set()
@@ -205,10 +229,12 @@ class Runner:
         return []
 
     def _feeds(self, upstream: Unit, unit: Unit) -> bool:
-        same = unit.partition is None or upstream.partition in (None, unit.partition)
-        return same and upstream.key in self.graph.get(unit.key).parent_keys
+        """Whether a unit depends on another unit directly."""
+        matches = unit.partition is None or upstream.partition in (None, unit.partition)
+        return matches and upstream.key in self.graph.get(unit.key).parent_keys
 
     def _execute(self, wave: list[Unit]) -> None:
+        """Run a wave as one Dagster run, and record the outcome of every unit from the events of the run."""
         partition = wave[0].partition
         tags = {PROCESS_TAG: _process()} | ({PARTITION_TAG: partition} if partition else {})
         if self.force:
@@ -229,17 +255,17 @@ class Runner:
         errors = {e.step_key: e.step_failure_data.error for e in events if e.is_step_failure}
         checks = [e.asset_check_evaluation_data for e in events if e.event_type_value == "ASSET_CHECK_EVALUATION"]
         for unit in wave:
-            bad = [f"check {c.check_name} failed" for c in checks if c.asset_key == unit.key and not c.passed]
+            failed = [f"check {c.check_name} failed" for c in checks if c.asset_key == unit.key and not c.passed]
             if unit.key in made:
-                took = seconds.get(step.get(unit.key))
-                self._record(_outcome(unit, "done", made[unit.key].materialization, took, "; ".join(bad)))
+                duration = seconds.get(step.get(unit.key))
+                self._record(_outcome(unit, "done", made[unit.key].materialization, duration, "; ".join(failed)))
             elif error := errors.get(step.get(unit.key)):
                 self._record(Outcome(unit, "failed", note=f"{_root_message(error)} (run {result.run_id})"))
             else:
-                self._record(Outcome(unit, "skipped", note=f"run {result.run_id} ended before it"))
+                self._record(Outcome(unit, "skipped", note=f"run {result.run_id} ended before this asset"))
 
     def _fresh(self, unit: Unit) -> Outcome:
-        """What the last materialisation of an up-to-date unit said."""
+        """The outcome of a unit that was up to date, with the counts of its last materialisation."""
         partitions = [unit.partition] if unit.partition else None
         records = self.instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=unit.key, asset_partitions=partitions), limit=1
@@ -248,19 +274,20 @@ class Runner:
 
     def _record(self, outcome: Outcome) -> None:
         self.outcomes[outcome.unit] = outcome
-        # What went well was said when it happened (nemotron_assets/logs.py).
+        # Successful assets have been logged already (nemotron_assets/logs.py).
         if outcome.status != "done" or outcome.note:
             self.progress(f"{outcome.status:8}{outcome.unit}: {outcome.note}")
 
 
 def _process() -> str:
-    """This process, as nothing else that ever runs: host, process id and start time."""
+    """An identifier of this process that no other process has: host, process id and start time."""
     import psutil
 
     return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time()}"
 
 
-def _is_dead(process: str) -> bool:
+def _has_ended(process: str) -> bool:
+    """Whether a process (as `_process` names it) of this host has ended; False for a process of another host."""
     import psutil
 
     host, pid, started = process.rsplit(":", 2)
@@ -286,7 +313,7 @@ def _outcome(
 
 
 def _root_message(error: Any) -> str:
-    """The innermost cause of a failed step in one line."""
+    """The message of the innermost cause of an error, in one line."""
     while error.cause:
         error = error.cause
     return " ".join(error.message.split())

@@ -1,20 +1,23 @@
-"""Questions in SQL: ad hoc queries and the reports in sql/reports, printed as a table or written as CSV or Parquet.
+"""`nemotron sql`: runs a query or a report on the lake, and prints the result or writes it as CSV or Parquet.
 
-A report is a plain SQL file that also runs in the `duckdb` program. Its first comment is the question it answers; a
-comment line `-- $name = default: meaning` declares a parameter, which the query reads with `getvariable('name')`.
+A report is a plain SQL file in sql/reports, which also runs in the `duckdb` program. Its first comment is the question
+it answers. A comment line `-- $name = default: meaning` declares a parameter; the query reads it with
+`getvariable('name')`.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import unicodedata
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nemotron_assets.commands.console import print_table
 from resources.warehouse import SQL_FOLDER, Warehouse, WarehouseError
 
 if TYPE_CHECKING:
@@ -22,18 +25,18 @@ if TYPE_CHECKING:
 
 _PARAMETER = re.compile(r"--\s*\$(\w+)\s*=\s*(.*?):\s+(.+)")
 _EXPLAIN = re.compile(r"\s*explain\s+(?:analyze\s+)?(?:\([^)]*\)\s*)?", re.IGNORECASE)
-_WIDEST = 240
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A value a report takes; an empty default stands for "all". Numbers are given as numbers."""
+    """A value that a report takes. If `default` is a number, the value must be one; an empty default means "all"."""
 
     name: str
     default: str
     meaning: str
 
     def value(self, text: str) -> int | float | str:
+        """The value of a text given on the command line. Raises `WarehouseError` for a text that is not a number."""
         for number in (int, float):
             try:
                 number(self.default)
@@ -76,28 +79,33 @@ def _report(file: Path) -> Report:
 
 
 def find_report(name: str) -> Report:
-    """A report by name; WarehouseError names what there is."""
+    """A report by name. Raises `WarehouseError`, which lists the reports, for an unknown name."""
     known = reports()
     if name not in known:
         raise WarehouseError(f"there is no report {name!r}; there are {', '.join(known)}")
     return known[name]
 
 
-def bind(connection: duckdb.DuckDBPyConnection, report: Report | None, given: Mapping[str, str]) -> None:
-    """Set a report's parameters, or any variables for an ad hoc query, as DuckDB variables."""
+def set_parameters(connection: duckdb.DuckDBPyConnection, report: Report | None, given: Mapping[str, str]) -> None:
+    """Set the parameters of a report as DuckDB variables. Without a report, `given` are the variables of a query.
+
+    Raises `WarehouseError` for a parameter that the report does not have.
+    """
     declared = {p.name: p for p in report.parameters} if report else {}
     for name, text in given.items():
         if report and name not in declared:
             raise WarehouseError(
-                f"report {report.name} has no parameter {name!r}; it takes {', '.join(declared) or 'none'}"
+                f"report {report.name} has no parameter {name!r}; it takes {', '.join(declared) or 'no parameters'}"
             )
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
-            raise WarehouseError(f"{name!r} is no parameter name")
+            raise WarehouseError(
+                f"{name!r} is not a parameter name: use letters, digits and '_', and do not begin with a digit"
+            )
         connection.execute(f'set variable "{name}" = ?', [declared[name].value(text) if report else text])
 
 
-def read_only(connection: duckdb.DuckDBPyConnection, query: str) -> list[duckdb.Statement]:
-    """The statements of a query, all of which only read; WarehouseError for any other."""
+def read_only_statements(connection: duckdb.DuckDBPyConnection, query: str) -> list[duckdb.Statement]:
+    """The statements of a query. Raises `WarehouseError` unless every statement only reads."""
     import duckdb
 
     statements = connection.extract_statements(query)
@@ -110,26 +118,26 @@ def read_only(connection: duckdb.DuckDBPyConnection, query: str) -> list[duckdb.
         if kind == duckdb.StatementType.EXPLAIN:
             prefix = _EXPLAIN.match(statement.query)
             if not prefix:
-                raise WarehouseError("EXPLAIN is refused after a comment: put it first")
-            read_only(connection, statement.query[prefix.end() :])
+                raise WarehouseError("EXPLAIN after a comment is refused: put EXPLAIN first")
+            read_only_statements(connection, statement.query[prefix.end() :])
         elif kind != duckdb.StatementType.SELECT:
             hint = " (--csv and --parquet write results to files)" if kind == duckdb.StatementType.COPY else ""
-            raise WarehouseError(f"{kind.name} is refused: nemotron sql only reads, assets write{hint}")
+            raise WarehouseError(f"{kind.name} is refused: nemotron sql only reads, and only assets write{hint}")
     return statements
 
 
 @dataclass
 class Result:
-    """Column names and the first rows of an answer; `more` when there are further rows."""
+    """Column names and the first rows of a result. `more` says whether there are further rows."""
 
     columns: list[str]
     rows: list[tuple]
     more: bool
 
 
-def run(connection: duckdb.DuckDBPyConnection, query: str, limit: int | None) -> Result:
-    """Run a query and fetch at most `limit` rows of its last statement (None: all)."""
-    for statement in read_only(connection, query):
+def fetch(connection: duckdb.DuckDBPyConnection, query: str, limit: int | None) -> Result:
+    """Run a query and fetch at most `limit` rows (None: all) of its last statement."""
+    for statement in read_only_statements(connection, query):
         cursor = connection.execute(statement)
     columns = [column[0] for column in cursor.description]
     rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
@@ -137,71 +145,55 @@ def run(connection: duckdb.DuckDBPyConnection, query: str, limit: int | None) ->
     return Result(columns, rows[:limit], more)
 
 
-def export(connection: duckdb.DuckDBPyConnection, query: str, target: str, form: str) -> None:
-    """Write the whole answer to a file as "csv" or "parquet", streaming; "-" is the standard output (CSV only)."""
-    statements = read_only(connection, query)
+def write_result(connection: duckdb.DuckDBPyConnection, query: str, target: str, file_format: str) -> None:
+    """Stream the whole result of a query into a file; `file_format` is "csv" or "parquet".
+
+    The target "-" is the standard output, for CSV only. The file appears when it is complete; a query that fails
+    leaves no file.
+    """
+    statements = read_only_statements(connection, query)
     if len(statements) > 1:
-        raise WarehouseError("write the result of one statement, not of several")
-    if target == "-" and form == "parquet":
+        raise WarehouseError(f"only the result of one statement can be written, and the query has {len(statements)}")
+    if target == "-" and file_format == "parquet":
         raise WarehouseError("Parquet needs a file name; only CSV can go to the standard output")
     relation = connection.sql(statements[0])
     if relation is None:
         raise WarehouseError("this statement has no result to write")
     if target == "-":
-        relation.write_csv("/dev/stdout", header=True)
+        _print_csv(relation)
         return
-    # Beside the target first, so that a failing query leaves no half file behind.
     temporary = f"{target}.{os.getpid()}.tmp"
     try:
-        getattr(relation, f"write_{form}")(temporary)
+        getattr(relation, f"write_{file_format}")(temporary)
         os.replace(temporary, target)
     finally:
         Path(temporary).unlink(missing_ok=True)
 
 
-def printable(value: Any) -> str:
-    """A value as one line of text that cannot change the terminal: bytes counted, control characters shown as '?'."""
-    if value is None:
-        return ""
-    if isinstance(value, bytes):
-        return f"<{len(value):,} bytes>"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
-    if isinstance(value, list | tuple):
-        value = ", ".join("" if item is None else str(item) for item in value[:_WIDEST])
-    text = str(value)
-    if len(text) > _WIDEST:
-        text = text[: _WIDEST - 1] + "…"
-    return "".join("?" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in " ".join(text.split()))
+def _print_csv(relation: duckdb.DuckDBPyRelation) -> None:
+    """Stream a result to the standard output as CSV, through a pipe.
+
+    DuckDB opens files by name and truncates them. If it opened /dev/stdout, `nemotron sql --csv - … >> all.csv` would
+    lose the earlier content of the file.
+    """
+    reading, writing = os.pipe()
+    with ThreadPoolExecutor(1) as pool:
+        copied = pool.submit(_copy_to_standard_output, reading)
+        try:
+            relation.write_csv(f"/dev/fd/{writing}", header=True)
+        finally:
+            os.close(writing)
+            copied.result()  # raises what the copying raised, such as BrokenPipeError
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A plain aligned table; numbers stand right."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for index, name in enumerate(columns):
-        values = [row[index] for row in rows if row[index] is not None]
-        numeric = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-        table.add_column(Text(printable(name)), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(value)) for value in row))
-    console().print(table)
-
-
-def console() -> Any:
-    """Where tables are printed: as wide as the terminal, and wide enough for a table when there is none."""
-    from rich.console import Console
-
-    plain = Console(highlight=False)
-    return plain if plain.is_terminal else Console(highlight=False, width=200, soft_wrap=False)
+def _copy_to_standard_output(descriptor: int) -> None:
+    with os.fdopen(descriptor, "rb") as stream:
+        shutil.copyfileobj(stream, sys.stdout.buffer)
+    sys.stdout.buffer.flush()
 
 
 def print_result(result: Result) -> None:
-    """An answer with a note on what is not shown."""
+    """Print a result, and a note when there are more rows than are printed."""
     print_table(result.columns, result.rows)
     if result.more:
         print(f"first {len(result.rows)} rows; there are more: --limit N (0: all), or --csv FILE / --parquet FILE")
@@ -210,7 +202,7 @@ def print_result(result: Result) -> None:
 
 
 def print_reports() -> None:
-    """The reports with their questions and parameters."""
+    """Print all reports with their questions and parameters."""
     rows = []
     for report in reports().values():
         takes = ", ".join(f"{p.name}={p.default}" for p in report.parameters)
@@ -218,17 +210,20 @@ def print_reports() -> None:
     print_table(("report", "question", "parameters"), rows)
 
 
-def answer(
+def sql_command(
     query: str | None, report: str | None, params: Sequence[str], *, csv: str | None, parquet: str | None, limit: int
 ) -> None:
-    """What `nemotron sql` does: run a query or report on the lake in use and print or write its answer."""
+    """Run a query or a report; print its result, or write it to the files `csv` and `parquet`.
+
+    `params` are texts such as "rows=20". `limit` is the largest number of rows that are printed; 0 prints all.
+    """
     found = find_report(report) if report else None
     given = dict(param.partition("=")[::2] for param in params)
     with Warehouse().connect() as connection:
-        bind(connection, found, given)
+        set_parameters(connection, found, given)
         text = found.sql if found else query
-        for target, form in ((csv, "csv"), (parquet, "parquet")):
+        for target, file_format in ((csv, "csv"), (parquet, "parquet")):
             if target:
-                export(connection, text, target, form)
+                write_result(connection, text, target, file_format)
         if not csv and not parquet:
-            print_result(run(connection, text, limit or None))
+            print_result(fetch(connection, text, limit or None))

@@ -1,6 +1,6 @@
-"""What is in the lake: every declared table with its size, version and age; one table with columns and history.
+"""`nemotron tables`: lists the tables of the lake with their sizes, or shows the columns and history of one table.
 
-Sizes come from the Delta logs, so that nothing is scanned.
+Sizes come from the Delta logs; no data file is read.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from nemotron_assets.commands.console import print_table
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.schema import Table
 from resources.warehouse import Warehouse, WarehouseError
@@ -17,7 +18,11 @@ from resources.warehouse import Warehouse, WarehouseError
 
 @dataclass(frozen=True)
 class Facts:
-    """One table as its log describes it. `written` is the last commit's time."""
+    """What the Delta log says about a table.
+
+    `partitions` is None for a table without partitions; `written` is the time of the last commit; `history` holds the
+    last commits, newest first, as delta-rs describes them.
+    """
 
     rows: int
     bytes: int
@@ -29,7 +34,7 @@ class Facts:
 
 
 def facts(warehouse: Warehouse, table: Table, history: int = 1) -> Facts | None:
-    """Size, version and the last commits of a table; None if it is not in the lake."""
+    """Size, version and the last `history` commits of a table; None if the table is not in the lake."""
     import pyarrow as pa
     import pyarrow.compute as pc
     from deltalake import DeltaTable
@@ -52,51 +57,42 @@ def facts(warehouse: Warehouse, table: Table, history: int = 1) -> Facts | None:
 
 
 def all_facts(warehouse: Warehouse) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
-    """Column names and one row per declared table, in the order of the graph."""
+    """Column names, and one row per declared table in the order of the graph."""
     names = ("table", "rows", "bytes", "files", "version", "partitions", "last written (UTC)", "description")
     lines = []
     for name, table in all_tables().items():
-        found = facts(warehouse, table)
-        if found is None:
-            lines.append((name, None, None, None, None, None, "not written yet", table.description))
+        if found := facts(warehouse, table):
+            sizes = (found.rows, found.bytes, found.files, found.version, found.partitions, found.written)
         else:
-            lines.append(
-                (
-                    name,
-                    found.rows,
-                    found.bytes,
-                    found.files,
-                    found.version,
-                    found.partitions,
-                    found.written,
-                    table.description,
-                )
-            )
+            sizes = (None, None, None, None, None, "not written yet")
+        lines.append((name, *sizes, table.description))
     return names, lines
 
 
 def find(name: str) -> Table:
-    """A declared table by name, as web.documents or web/documents; WarehouseError names the nearest ones."""
+    """A declared table by name: web.documents or web/documents.
+
+    Raises `WarehouseError`, which names similar tables, for an unknown name.
+    """
     tables = all_tables()
     wanted = name.replace("/", ".")
     if wanted not in tables:
-        near = difflib.get_close_matches(wanted, tables, 3, 0.4) or sorted(tables)
-        raise WarehouseError(f"there is no table {name!r}; perhaps {', '.join(near)}")
+        near = difflib.get_close_matches(wanted, tables, 3, 0.4)
+        hint = f"perhaps {', '.join(near)}" if near else f"the tables are {', '.join(sorted(tables))}"
+        raise WarehouseError(f"there is no table {name!r}; {hint}")
     return tables[wanted]
 
 
 def print_table_facts(warehouse: Warehouse, table: Table, commits: int = 10) -> None:
-    """One table: what it is, its columns and what they mean, its last commits."""
-    from nemotron_assets.commands.sql import print_table
-
+    """Print what a table holds, its columns with their meanings, and its last commits."""
     found = facts(warehouse, table, commits)
     print(f"{table.full_name}: {table.description}")
     print(f"{warehouse.table_path(table)}")
-    made_of = [f"key {', '.join(table.key)}"]
-    made_of += [f"partitioned by {table.partition_by}"] if table.partition_by else []
-    made_of += [f"written in parts by {table.part_by}"] if table.part_by else []
-    made_of += [f"made from {', '.join(table.parents)}"] if table.parents else []
-    print("; ".join(made_of))
+    layout = [f"key {', '.join(table.key)}"]
+    layout += [f"partitioned by {table.partition_by}"] if table.partition_by else []
+    layout += [f"written in parts by {table.part_by}"] if table.part_by else []
+    layout += [f"made from {', '.join(table.parents)}"] if table.parents else []
+    print("; ".join(layout))
     if found:
         print(f"{found.rows:,} rows, {found.bytes:,} bytes in {found.files:,} files, Delta version {found.version}")
     else:
@@ -126,10 +122,8 @@ def _commit(commit: dict[str, Any]) -> tuple[Any, ...]:
     )
 
 
-def print_tables(name: str | None) -> None:
-    """What `nemotron tables` does: one table in full, or all in brief, of the lake in use."""
-    from nemotron_assets.commands.sql import print_table
-
+def tables_command(name: str | None) -> None:
+    """Print one table in full, or one line per table of the lake."""
     if name:
         print_table_facts(Warehouse(), find(name))
     else:

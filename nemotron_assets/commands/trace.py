@@ -1,4 +1,7 @@
-"""A trace as a reader sees it: where it comes from as a tree, the bytes it goes back to, and what was made from it."""
+"""`nemotron trace`: shows which rows a row was made from, which rows were made from it, and where its pages are stored.
+
+The result is printed as a tree, or as JSON. `--read` reads the WARC records again and compares them with the pages.
+"""
 
 from __future__ import annotations
 
@@ -6,130 +9,26 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from nemotron_assets.commands.sql import console, printable
-from nemotron_assets.lineage.nodes import Node, Trace
-from nemotron_assets.lineage.walk import trace as follow
+from nemotron_assets.commands.console import console, printable
+from nemotron_assets.lineage.nodes import Node, Origin, Trace
+from nemotron_assets.lineage.walk import trace
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.snapshots.read_back import read_back
 from nemotron_assets.stages import all_tables
 from resources.crawl import Crawl, CrawlError
 from resources.warehouse import Warehouse
 
-#: Facts that are said elsewhere or say nothing to a reader.
-_UNSHOWN = ("warc_file", "warc_offset", "warc_length", "payload_digest", "mime", "sha256")
+#: Facts that are not printed beside an id: some are printed with the origin, and some mean nothing to a reader.
+_HIDDEN = ("warc_file", "warc_offset", "warc_length", "payload_digest", "mime", "sha256")
 
 
-def print_trace(trace: Trace, directions: tuple[str, ...] = ("above", "below")) -> None:
-    """Print the trees of both directions, the origins, and what was left out."""
-    from rich.text import Text
+def trace_command(target: str, *, limit: int, backward: bool | None, as_json: bool, read: bool) -> bool:
+    """Print the trace of a target; False if a record that was read again does not hold the same page.
 
-    out = console()
-    for direction, title, nothing in (
-        ("above", "made from", "made from nothing else in the lake"),
-        ("below", "used by", "nothing was made from it yet"),
-    ):
-        if direction not in directions:
-            continue
-        for start in trace.starts:
-            tree = _tree(trace, start, direction, title)
-            if not getattr(trace, direction).get(start):
-                tree.add(Text(nothing, style="dim"))
-            out.print(tree)
-        counts = ", ".join(f"{count:,} in {table}" for table, count in trace.counts(direction).items())
-        print(f"{title}: {counts or 'nothing'}\n")
-    if trace.origins:
-        print("ranged reads that give the records back:")
-        for origin in trace.origins:
-            print(f"  {printable(origin.url)}\n    {printable(str(origin))}")
-    if trace.unfollowed:
-        print(f"shown but not followed further: {len(trace.unfollowed):,}; --limit N follows more")
-    for note in dict.fromkeys(trace.notes):
-        print(f"note: {printable(note)}")
-
-
-def read_again(trace: Trace, crawl: Any) -> Iterator[tuple[str, bool | None, str]]:
-    """Read every origin's bytes again: (page id, whether they hold the same page, words).
-
-    None stands for a row of a file, which has no byte range; bytes that cannot be read count as another page.
+    `backward` is True or False to follow only one direction, None for both.
     """
-    for origin in trace.origins:
-        facts = trace.facts[Node("snapshots.pages", origin.page)]
-        if not origin.length:
-            yield origin.page, None, f"not read: {origin} has no byte range"
-            continue
-        try:
-            html, same = read_back(origin, facts, crawl)
-        except (CrawlError, ValueError, OSError) as error:  # the others can still be read
-            yield origin.page, False, f"not read: {error}"
-            continue
-        yield (
-            origin.page,
-            same,
-            (
-                f"read {origin.length:,} bytes at {origin.offset:,} of {origin.path or origin.file}: "
-                f"{'the same page' if same else 'ANOTHER page'}, {len(html):,} bytes of body, {facts['payload_digest']}"
-            ),
-        )
-
-
-def print_read_back(trace: Trace, crawl: Any) -> bool:
-    """Say for every origin whether its bytes hold the same page; False if any does not."""
-    fine = True
-    for _, same, said in read_again(trace, crawl):
-        print(printable(said))
-        fine &= same is not False
-    if not trace.origins:
-        print("there is no page among what was found to read again")
-    return fine
-
-
-def _tree(trace: Trace, start: Node, direction: str, title: str) -> Any:
-    """A node and its relatives; a node met again is named but not unfolded again."""
-    from rich.text import Text
-    from rich.tree import Tree
-
-    edges = getattr(trace, direction)
-    root = Tree(Text.assemble(_line(trace, start), (f"  {title}", "dim")))
-    shown = {start}
-    waiting = [(root, start)]
-    while waiting:
-        branch, node = waiting.pop()
-        for other in edges.get(node, []):
-            again = other in shown
-            line = _line(trace, other)
-            if again and edges.get(other):
-                line.append("  (unfolded elsewhere)", style="dim")
-            elif (other, direction) in trace.unfollowed:
-                line.append("  (not followed)", style="dim")
-            leaf = branch.add(line)
-            if not again:
-                shown.add(other)
-                waiting.append((leaf, other))
-        if (node, direction) in trace.more:
-            branch.add(Text(f"… and {trace.more[node, direction]:,} more", style="dim"))
-    return root
-
-
-def _line(trace: Trace, node: Node) -> Any:
-    from rich.text import Text
-
-    facts = trace.facts.get(node, {})
-    line = Text.assemble(
-        (node.table, "cyan"), (node.key if node.is_version else f" {node.key}", "bold" if node.is_version else "")
-    )
-    words = "  ".join(f"{name}={printable(value)}" for name, value in facts.items() if name not in _UNSHOWN)
-    if words:
-        line.append(f"  {words}", style="dim")
-    origin = next((o for o in trace.origins if o.page == node.key), None)
-    if origin and "warc_file" in facts:
-        line.append(f"\n{printable(str(origin))}", style="green")
-    return line
-
-
-def show(target: str, *, limit: int, backward: bool | None, as_json: bool, read: bool) -> bool:
-    """What `nemotron trace` does, on the lake in use; False if a record read again is not the same page."""
     with Warehouse().connect() as connection:
-        found = follow(
+        found = trace(
             connection,
             all_tables().values(),
             target,
@@ -141,8 +40,116 @@ def show(target: str, *, limit: int, backward: bool | None, as_json: bool, read:
     if as_json:
         document = found.as_json()
         if read:
-            document["read"] = {page: {"same": same, "said": said} for page, same, said in read_again(found, crawl)}
+            document["read"] = {page: {"same": same, "said": text} for page, same, text in read_origins(found, crawl)}
         print(json.dumps(document, indent=2, ensure_ascii=False))
         return all(entry["same"] is not False for entry in document.get("read", {}).values())
     print_trace(found, {True: ("above",), False: ("below",), None: ("above", "below")}[backward])
-    return print_read_back(found, crawl) if read else True
+    return print_read_origins(found, crawl) if read else True
+
+
+def print_trace(found: Trace, directions: tuple[str, ...] = ("above", "below")) -> None:
+    """Print one tree per start and direction, the origins of the pages, and what was left out."""
+    from rich.text import Text
+
+    out = console()
+    for direction, title, empty in (
+        ("above", "made from", "made from no other row of the lake"),
+        ("below", "used by", "no row was made from it yet"),
+    ):
+        if direction not in directions:
+            continue
+        for start in found.starts:
+            tree = _tree(found, start, direction, title)
+            if not getattr(found, direction).get(start):
+                tree.add(Text(empty, style="dim"))
+            out.print(tree)
+        counts = ", ".join(f"{count:,} in {table}" for table, count in found.counts(direction).items())
+        print(f"{title}: {counts or 'no rows'}\n")
+    if found.origins:
+        print("records of the pages, with the byte range to read:")
+        for origin in found.origins:
+            print(f"  {printable(origin.url)}\n    {printable(str(origin))}")
+    if found.unfollowed:
+        print(f"{len(found.unfollowed):,} rows are shown but not followed further; --limit N follows more rows")
+    for note in dict.fromkeys(found.notes):
+        print(f"note: {printable(note)}")
+
+
+def read_origins(found: Trace, crawl: Crawl) -> Iterator[tuple[str, bool | None, str]]:
+    """Read the record of every origin again: (page id, whether it holds the same page, a sentence about it).
+
+    The second value is None for a row of a Parquet or JSON-lines file, which has no byte range, and False for bytes
+    that cannot be read.
+    """
+    for origin in found.origins:
+        if not origin.length:
+            yield origin.page, None, f"not read: {origin} has no byte range"
+            continue
+        try:
+            yield origin.page, *_compare(origin, found.facts[Node("snapshots.pages", origin.page)], crawl)
+        except (CrawlError, ValueError, OSError) as error:  # the other origins can still be read
+            yield origin.page, False, f"not read: {error}"
+
+
+def _compare(origin: Origin, facts: dict[str, Any], crawl: Crawl) -> tuple[bool, str]:
+    """Read one record: whether it holds the page with these facts, and a sentence about it."""
+    html, same = read_back(origin, facts, crawl)
+    return same, (
+        f"read {origin.length:,} bytes at {origin.offset:,} of {origin.path or origin.file}: "
+        f"{'the same page' if same else 'ANOTHER page'}, {len(html):,} bytes of body, {facts['payload_digest']}"
+    )
+
+
+def print_read_origins(found: Trace, crawl: Crawl) -> bool:
+    """Print for every origin whether its record holds the same page; False if any record does not."""
+    all_same = True
+    for _, same, text in read_origins(found, crawl):
+        print(printable(text))
+        all_same &= same is not False
+    if not found.origins:
+        print("the trace has no page whose record could be read again")
+    return all_same
+
+
+def _tree(found: Trace, start: Node, direction: str, title: str) -> Any:
+    """A node and its relatives as a rich tree. A node that appears twice is expanded only the first time."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    edges = getattr(found, direction)
+    root = Tree(Text.assemble(_line(found, start), (f"  {title}", "dim")))
+    shown = {start}
+    waiting = [(root, start)]
+    while waiting:
+        branch, node = waiting.pop()
+        for other in edges.get(node, []):
+            repeated = other in shown
+            line = _line(found, other)
+            if repeated and edges.get(other):
+                line.append("  (expanded elsewhere)", style="dim")
+            elif (other, direction) in found.unfollowed:
+                line.append("  (not followed)", style="dim")
+            leaf = branch.add(line)
+            if not repeated:
+                shown.add(other)
+                waiting.append((leaf, other))
+        if (node, direction) in found.more:
+            branch.add(Text(f"… and {found.more[node, direction]:,} more", style="dim"))
+    return root
+
+
+def _line(found: Trace, node: Node) -> Any:
+    """A node with its facts, and for a page the place of its record, as rich text."""
+    from rich.text import Text
+
+    facts = found.facts.get(node, {})
+    line = Text.assemble(
+        (node.table, "cyan"), (node.key if node.is_version else f" {node.key}", "bold" if node.is_version else "")
+    )
+    words = "  ".join(f"{name}={printable(value)}" for name, value in facts.items() if name not in _HIDDEN)
+    if words:
+        line.append(f"  {words}", style="dim")
+    origin = next((o for o in found.origins if o.page == node.key), None)
+    if origin and "warc_file" in facts:
+        line.append(f"\n{printable(str(origin))}", style="green")
+    return line

@@ -1,6 +1,7 @@
-"""Starts Dagster's webserver and daemon for this project, on the loopback interface only.
+"""`nemotron ui`: Dagster's webserver and daemon for this project, on the loopback interface only.
 
-Both are children of this process: a signal ends all three, and when one of them ends the other is ended too.
+`ui_command` replaces the `nemotron` process with this module run as a program. The program starts the webserver and
+the daemon as its children: a signal ends all three, and when one child ends, the other is ended too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from nemotron_assets.commands.runner import PROJECT, instance
 from resources.processes import die_with_parent
@@ -19,9 +21,20 @@ from resources.processes import die_with_parent
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
+def ui_command(port: int) -> NoReturn:
+    """Start the web UI on a port of 127.0.0.1, in place of this process.
+
+    The process is replaced (exec), so that signals reach the program itself and nothing survives a closed terminal.
+    """
+    instance().dispose()
+    os.chdir(PROJECT)
+    program = [sys.executable, "-m", "nemotron_assets.commands.ui", "--host", "127.0.0.1", "--port", str(port)]
+    os.execv(sys.executable, program)
+
+
 def main() -> int:
-    """Run both until one ends or a signal comes; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Run the webserver and the daemon until one of them ends or a signal comes; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Run Dagster's webserver and daemon for this project.")
     parser.add_argument("--host", default="127.0.0.1", choices=LOOPBACK)
     parser.add_argument("--port", default="3000")
     args = parser.parse_args()
@@ -57,7 +70,7 @@ def main() -> int:
 
 
 def _begin() -> None:
-    """In a child before its program starts: it ends with its parent, and is not told of the terminal's Ctrl-C."""
+    """Prepare a child process: it ends when its parent ends, and does not receive the terminal's Ctrl-C."""
     die_with_parent(by=signal.SIGTERM)
     os.setpgrp()
 

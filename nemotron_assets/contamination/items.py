@@ -1,18 +1,19 @@
-"""Benchmark items in pages: found by the words they share, and by the likeness of passages (Nemotron-CC-Math §2.6).
+"""Finds benchmark items in pages by common words and by similar passages (Nemotron-CC-Math §2.6).
 
-Words are runs of letters or of digits, folded, super- and subscripts as digits, so that notation does not hide an item:
-x^2, x² and $x^{2}$ are the same two words. Three rules find an item in a page:
+A word is a run of letters or of digits; notation does not matter (see `words`). Three rules find an item in a page:
 
-- overlap: the page has n-grams of the item, at least one and the recipe's share of them. Of an item are looked for its
-  question, its question with the choices, and a worked answer (not code, whose n-grams are anybody's).
-- whole_question: a question shorter than an n-gram stands there word for word, and behind it its choices or its answer.
-- cosine: a passage of a rendered page has an embedding nearer to the item's than the recipe's bar. Where the embedding
-  is weak the recipe asks for support, a run of words in common; what has none is listed and kept.
+- overlap: the page has n-grams of the item, at least one and at least the recipe's share of them. The n-grams are those
+  of the question, of the question with its choices, and of a worked answer. Code is not a worked answer, because its
+  n-grams are too common: "for i in range(len(x))".
+- whole_question: a question shorter than an n-gram occurs word for word, followed by its choices or its answer.
+- cosine: the embedding of a passage of a rendered page is more similar to that of the item than the recipe's threshold.
+  If the embedding is weak, the recipe also asks for support, a run of words that both have. A passage without support
+  is reported, but the page is kept.
 
-All rendered pages are judged, before any cut, and so are the snapshot's other documents: an item in plain words stands
-in a page that shows no mathematics, and whoever trains on the web wants to know.
+All rendered pages are judged before any filter, and so are the other documents of the snapshot: an item in plain words
+may be in a page without mathematics, and the report is useful to everybody who trains on the web.
 
-Precision comes first: a page that is like an item, but in other words and numbers, is kept.
+Precision comes first: a page with a problem similar to an item, but in other words and numbers, is kept.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nemotron_assets.contamination.words import SHOWN, Words, runs, words
+from nemotron_assets.contamination.words import MAX_EXCERPT, Words, runs, words
 from nemotron_assets.recipe.math.corpus import MathContamination
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 
-#: What is read of `evaluate.benchmarks`.
+#: The columns of `evaluate.benchmarks` that are read.
 ITEMS = ("id", "benchmark", "item", "question", "choices", "answer", "entry_point", "tests")
 
-_CALCULATION = re.compile(r"<<[^<>\n]{0,200}>>|####")  # GSM8K's notes for a calculator
+_CALCULATION = re.compile(r"<<[^<>\n]{0,200}>>|####")  # GSM8K's annotations for a calculator: <<24*2=48>>
 
 
 @dataclass(frozen=True)
 class Field:
-    """A text of an item that is looked for."""
+    """A text of an item that is searched for; `item` is the number of the item."""
 
     item: int
     name: str
@@ -46,7 +47,13 @@ class Field:
 
 @dataclass(frozen=True)
 class Match:
-    """An item in a page. `first` and `last`: the page's words from the first that match to behind the last."""
+    """An item found in a page; `removed` says whether the page counts as contaminated.
+
+    `matched` of the `of` n-grams of the item's text `field` are in the page. For the rule whole_question they count
+    words, and for the rule cosine `matched` is the support and `of` the number of words of the passage. `page_text` and
+    `item_text` are excerpts of both texts as evidence. `cosine` is the similarity of the embeddings, None for other
+    rules.
+    """
 
     item: int
     removed: bool
@@ -60,11 +67,16 @@ class Match:
 
     @property
     def share(self) -> float:
+        """The matched share of the item's text, 0 to 1."""
         return self.matched / self.of if self.of else 0.0
 
 
 class Items:
-    """The benchmarks' items, made ready to be looked for. `embed` is only called when there are passages."""
+    """An index of benchmark items. `find` searches a page for them.
+
+    `rows` have the columns `ITEMS`. `embed` gives texts' embeddings for the rule cosine; without it the rule is off.
+    `too_short` counts the items whose question has fewer words than the recipe's `min_words`.
+    """
 
     def __init__(self, rows: Iterable[dict], recipe: MathContamination, embed: Embed | None = None) -> None:
         self.recipe, self.embed = recipe, embed
@@ -83,34 +95,34 @@ class Items:
         n, question = self.recipe.ngram, words(row["question"])
         choices = row["choices"] or []
         if len(question) >= n:
-            self._field(Field(number, "question", question))
+            self._add_field(Field(number, "question", question))
         elif len(question) >= self.recipe.min_words:
-            behind = [words(choice).hashes for choice in choices] or [words(_worked(row)).hashes]
-            if behind := [hashes for hashes in behind if len(hashes)]:
+            answers = [words(choice).hashes for choice in choices] or [words(_worked_answer(row)).hashes]
+            if answers := [hashes for hashes in answers if len(hashes)]:
                 (whole,) = runs(question.hashes, len(question))
-                self._short[len(question)][int(whole)].append((number, behind))
+                self._short[len(question)][int(whole)].append((number, answers))
         else:
             self.too_short += 1
         if choices and len(question) < n:
             joined = words("\n".join([row["question"], *choices]))
             if len(joined) >= n:
-                self._field(Field(number, "question_choices", joined))
+                self._add_field(Field(number, "question_choices", joined))
         if not (choices or row["entry_point"] or row["tests"]):
-            answer = words(_worked(row))
+            answer = words(_worked_answer(row))
             if len(answer) >= n:
-                self._field(Field(number, "answer", answer))
+                self._add_field(Field(number, "answer", answer))
 
-    def _field(self, field: Field) -> None:
+    def _add_field(self, field: Field) -> None:
         grams = set(runs(field.words.hashes, self.recipe.ngram).tolist())
         for gram in grams:
             self._grams[gram].append(len(self.fields))
         self.fields.append(field)
         self._sizes.append(len(grams))
 
-    # -- looking -------------------------------------------------------------------------------------------------------
+    # -- search --------------------------------------------------------------------------------------------------------
 
     def find(self, text: str) -> list[Match]:
-        """The items in a page's text, one match per item: removals first, then what is only alike."""
+        """The items in a page's text, one match per item: those that remove the page first, then near misses."""
         page = words(text)
         found: dict[int, Match] = {}
         for match in (*self._overlaps(page), *self._whole_questions(page)):
@@ -118,7 +130,7 @@ class Items:
             if known is None or (match.removed, match.share) > (known.removed, known.share):
                 found[match.item] = match
         if self.embed is not None:
-            for match in self._alike(page):
+            for match in self._similar_passages(page):
                 known = found.get(match.item)
                 if known is None or (match.removed and not known.removed):
                     found[match.item] = match
@@ -127,7 +139,7 @@ class Items:
     def _overlaps(self, page: Words) -> Iterator[Match]:
         n = self.recipe.ngram
         grams = runs(page.hashes, n)
-        places = _places(grams, self._known)
+        places = _positions(grams, self._known)
         hits: dict[int, dict[int, int]] = defaultdict(dict)
         for place in places.tolist():
             gram = int(grams[place])
@@ -143,18 +155,18 @@ class Items:
                 field.name,
                 matched,
                 of,
-                page.shown(first, max(where.values()) + n),
-                field.words.text[:SHOWN],
+                page.excerpt(first, max(where.values()) + n),
+                field.words.text[:MAX_EXCERPT],
             )
 
     def _whole_questions(self, page: Words) -> Iterator[Match]:
         for length, questions in self._short.items():
             here = runs(page.hashes, length)
-            for place in _places(here, np.sort(np.fromiter(questions, np.uint64, len(questions)))).tolist():
-                for number, behind in questions[int(here[place])]:
+            for place in _positions(here, np.sort(np.fromiter(questions, np.uint64, len(questions)))).tolist():
+                for number, answers in questions[int(here[place])]:
                     last = min(len(page), place + length + self.recipe.answer_words)
                     rest = page.hashes[place + length : last]
-                    if all(_stands_in(answer, rest) for answer in behind):
+                    if all(_contains(rest, answer) for answer in answers):
                         yield Match(
                             number,
                             True,
@@ -162,12 +174,12 @@ class Items:
                             "question",
                             length,
                             length,
-                            page.shown(place, last),
-                            self.rows[number]["question"][:SHOWN],
+                            page.excerpt(place, last),
+                            self.rows[number]["question"][:MAX_EXCERPT],
                         )
 
-    def _alike(self, page: Words) -> Iterator[Match]:
-        """The best passage for every item whose likeness reaches the bar."""
+    def _similar_passages(self, page: Words) -> Iterator[Match]:
+        """The best passage of the page for every item with a cosine above the recipe's threshold."""
         recipe = self.recipe
         if not len(page) or not self.rows:
             return
@@ -192,45 +204,50 @@ class Items:
                 "question",
                 support,
                 last - first,
-                page.shown(first, last),
-                self.rows[item]["question"][:SHOWN],
+                page.excerpt(first, last),
+                self.rows[item]["question"][:MAX_EXCERPT],
                 round(cosine, 6),
             )
 
     def _support(self, page: Words, bounds: tuple[int, int], item: int) -> int:
-        """Words in a row that a passage and an item's question or answer share: the recipe's number, or 0."""
+        """The recipe's number of consecutive words if a passage shares so many with an item's question or answer, else
+        0."""
         length = self.recipe.support
         if not length:
             return 0
         passage = runs(page.hashes[bounds[0] : bounds[1]], length)
         row = self.rows[item]
-        mine = np.concatenate([runs(words(text).hashes, length) for text in (row["question"], _worked(row))])
-        return length if np.isin(passage, mine).any() else 0
+        of_item = np.concatenate([runs(words(text).hashes, length) for text in (row["question"], _worked_answer(row))])
+        return length if np.isin(passage, of_item).any() else 0
 
     def _embedded(self) -> tuple[np.ndarray, list[int]]:
-        """A vector per text of every item, and the items: the question, and with what answers it."""
+        """(a vector per text of every item, the item of each vector). The texts of an item are its question, and its
+        question with the choices or the answer."""
         if self._vectors is None:
             texts, owners = [], []
             for number, row in enumerate(self.rows):
-                # Two or three words are like a thousand others.
+                # A question of two or three words would be similar to very many passages.
                 if len(words(row["question"])) >= self.recipe.min_words:
-                    texts += [row["question"], "\n".join([row["question"], *(row["choices"] or [_worked(row)])])]
+                    answers = row["choices"] or [_worked_answer(row)]
+                    texts += [row["question"], "\n".join([row["question"], *answers])]
                     owners += [number, number]
             self._vectors = self.embed(texts), owners
         return self._vectors
 
 
-def _places(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Where the hashes are that are in `known`, which is sorted."""
+def _positions(hashes: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """The positions in `hashes` of the hashes that are in `known`, which must be sorted."""
     if not len(known):
         return np.zeros(0, np.int64)
     return np.flatnonzero(known[np.searchsorted(known, hashes).clip(max=len(known) - 1)] == hashes)
 
 
-def _worked(row: dict) -> str:
+def _worked_answer(row: dict) -> str:
+    """The answer of an item without annotations for a calculator."""
     return _CALCULATION.sub(" ", row["answer"])
 
 
-def _stands_in(run: np.ndarray, text: np.ndarray) -> bool:
+def _contains(text: np.ndarray, run: np.ndarray) -> bool:
+    """Whether the words of `run` occur in `text` one after the other; both are hashes of words."""
     (wanted,) = runs(run, len(run))
     return bool((runs(text, len(run)) == wanted).any())

@@ -1,17 +1,18 @@
-"""The compiled part: UTF-8 bytes to unit hashes, to shingle hashes, to MinHash signatures and sorted sets.
+"""The compiled kernels of deduplication: from UTF-8 bytes to hashes of shingles, and to MinHash signatures and sets.
 
-Everything compiled that calls each other is in this one file, because numba's on-disk cache notices only changes of the
-file that a function is in. Nothing here allocates per text; all functions release the GIL.
+A unit is a word or a character. All compiled functions that call each other are in this one file, because numba's
+on-disk cache only notices changes of the file that a function is in. Functions do not allocate memory per text, and all
+of them release the GIL.
 
-Where the time goes, and what is done about it:
+What makes the kernels fast:
 
-* Words are found 64 bytes at a time: a vector comparison gives one bit per byte, and the words are runs of ones. There
-  is no branch per byte, and a word of up to 16 bytes is hashed with one 128-bit multiplication. Blocks with bytes
-  beyond ASCII are read code point by code point.
+* Words are found 64 bytes at a time: a vector comparison gives one bit per byte, and words are runs of ones. There is
+  no branch per byte, and a word of up to 16 bytes is hashed with one 128-bit multiplication. Blocks with bytes beyond
+  ASCII are read code point by code point.
 * A permutation costs a multiplication, an addition and a minimum per shingle, and nothing else: 64 permutations at a
   time stay in vector registers with their minima while all shingles of a buffer pass.
-* Texts go through buffers of a few thousand units, so that everything stays in the first caches and a huge text costs
-  no memory.
+* Texts go through buffers of a few thousand units, so the data stays in the fastest caches and a huge text needs no
+  more memory than a small one.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 U64 = np.uint64
-#: Units hashed per turn: 32 kB of unit hashes and 16 kB of shingle hashes.
+#: Units hashed per round: 32 kB of unit hashes and 16 kB of shingle hashes.
 CHUNK = 4096
 #: Shingles of up to this many units are hashed term by term.
 SHORT = 8
-#: Permutations that are computed at once, and those in one vector register of the widest kind.
+#: Permutations that are computed at once, and the number of them in one vector register of the widest kind.
 BLOCK, LANES = 64, 16
 
 # Odd 64-bit numbers without structure (the fractional parts of the square roots of 2, 3, 5, 7 and 11).
@@ -38,12 +39,12 @@ BASE = U64(0x3C6EF372FE94F82B)
 _MIX_1 = U64(0xA54FF53A5F1D36F1)
 _MIX_2 = U64(0x510E527FADE682D1)
 
-#: Bits of an entry of the code-point table, above the 21 bits to XOR a code point with to lower-case it.
+#: Flags of an entry of the code-point table. Its lower 21 bits, XORed with the code point, give the lower case.
 IS_WORD = np.uint32(1 << 24)
 IS_SPACE = np.uint32(1 << 25)
 _CODE_POINT = np.uint32((1 << 21) - 1)
 
-#: By length 0..16: the bits of a word's first and second 8 bytes that belong to it.
+#: Masks for a word's first and second 8 bytes by its length, 0 to 16: the bits that belong to the word.
 MASKS = np.array(
     [[(1 << 8 * min(n, 8)) - 1 for n in range(17)], [(1 << 8 * max(n - 8, 0)) - 1 for n in range(17)]], dtype=np.uint64
 )
@@ -56,7 +57,7 @@ def _address(context, builder, array_type, array, index):
 
 @intrinsic
 def _load_8(typing_context, data, index):
-    """The 8 bytes from `index`, little-endian; the caller sees to it that they exist."""
+    """The 8 bytes from `index`, little-endian; the caller makes sure that they exist."""
 
     def generate(context, builder, signature, arguments):
         pointer = _address(context, builder, signature.args[0], *arguments)
@@ -67,7 +68,7 @@ def _load_8(typing_context, data, index):
 
 @intrinsic
 def _classify_64(typing_context, data, index):
-    """(ASCII letters and digits, bytes beyond ASCII) among the 64 bytes from `index`, one bit each."""
+    """(which are ASCII letters or digits, which are beyond ASCII) of the 64 bytes from `index`, one bit per byte."""
 
     def generate(context, builder, signature, arguments):
         byte, vector = ir.IntType(8), ir.VectorType(ir.IntType(8), 64)
@@ -90,7 +91,7 @@ def _classify_64(typing_context, data, index):
 
 @intrinsic
 def _fold(typing_context, left, right):
-    """High XOR low half of the 128-bit product of two uint64."""
+    """The high half XOR the low half of the 128-bit product of two uint64."""
 
     def generate(context, builder, signature, arguments):
         wide = ir.IntType(128)
@@ -103,7 +104,7 @@ def _fold(typing_context, left, right):
 
 @intrinsic
 def _lowest(typing_context, bits):
-    """The position of the lowest set bit of a uint64, 64 for zero."""
+    """The position of the lowest set bit of a uint64; 64 if no bit is set."""
 
     def generate(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
@@ -113,7 +114,7 @@ def _lowest(typing_context, bits):
 
 @njit(cache=True, nogil=True)
 def _decode(data, place, end):
-    """(code point, its length in bytes) at `place`; a sequence cut off by the end counts as U+FFFD."""
+    """(code point, its length in bytes) at `place`; a sequence that is cut off by the end is U+FFFD."""
     first = np.uint32(data[place])
     if first < 0x80:
         return first, 1
@@ -135,9 +136,9 @@ def _decode(data, place, end):
 
 @njit(cache=True, nogil=True)
 def _one_word(data, place, end, table):
-    """(hash of the first word from `place`, place after it, whether there is one), code point by code point.
+    """(hash of the first word from `place`, place after it, whether there is a word), read code point by code point.
 
-    The bytes of a word, each code point lower-cased, are taken 16 at a time, the last ones padded with zeros.
+    Each code point is lower-cased. The bytes of the word are hashed 16 at a time, the last ones padded with zeros.
     """
     value = U64(0)
     low, high, filled = U64(0), U64(0), 0
@@ -153,7 +154,7 @@ def _one_word(data, place, end, table):
         inside = True
         place += length
         point ^= entry & _CODE_POINT
-        # UTF-8 again: the lower case of a code point may have another length.
+        # Back to UTF-8: the lower case of a code point may have another length.
         if point < 0x80:
             encoded, length = U64(point), 1
         elif point < 0x800:
@@ -181,15 +182,15 @@ def _one_word(data, place, end, table):
 
 @njit(cache=True, nogil=True)
 def _words(data, place, end, table, masks, units, filled):
-    """Appends hashes of words from `place` (never inside a word) to `units`; (place reached, units filled)."""
+    """Append the hashes of the words from `place` (never inside a word) to `units`; (place reached, units filled)."""
     capacity = units.size
     letters = U64(0x4040404040404040)
     one, all_bits = U64(1), ~U64(0)
     while place < end and filled < capacity:
-        if place + 80 <= data.size:  # a block, and 16 bytes from any place in it
+        if place + 80 <= data.size:  # room for a block, and for 16 bytes from any place in it
             word, beyond = _classify_64(data, place)
             inside = all_bits if end - place >= 64 else (one << U64(end - place)) - one
-            stop = _lowest(beyond & inside)  # words that end before it are plain ASCII
+            stop = _lowest(beyond & inside)  # words that end before `stop` are plain ASCII
             word &= inside
             starts = word & ~(word << one)
             ends = ~word & (word << one)
@@ -214,14 +215,14 @@ def _words(data, place, end, table, masks, units, filled):
                     length -= 16
                 low = _load_8(data, place + first) & masks[0, length]
                 high = _load_8(data, place + first + 8) & masks[1, length]
-                low |= (low & letters) >> one  # ASCII capitals, because there are but letters and digits
+                low |= (low & letters) >> one  # makes capitals lower case: all bytes are ASCII letters or digits
                 high |= (high & letters) >> one
                 units[filled] = _fold(low ^ _LEFT ^ value, high ^ _RIGHT)
                 filled += 1
                 reached = after
-            if ends:  # full
+            if ends:  # `units` is full
                 return place + reached, filled
-            # On to the word that does not end in this part, or past everything that is no word.
+            # Move on to the word that does not end in this block, or past the characters between words.
             rest = starts if stop == 64 else starts & ((one << U64(stop)) - one)
             step = _lowest(rest) if rest else stop
             if step:
@@ -229,7 +230,7 @@ def _words(data, place, end, table, masks, units, filled):
                 continue
             if filled == capacity:
                 return place, filled
-        # What the block cannot do: a few words code point by code point.
+        # What the block above cannot read: a few words, code point by code point.
         until = place + 32
         while place < min(until, end) and filled < capacity:
             value, place, found = _one_word(data, place, end, table)
@@ -249,13 +250,14 @@ def _point_hash(point):
 
 @njit(cache=True, nogil=True)
 def _characters(data, place, end, table, plain, units, filled, pending):
-    """Appends hashes of the normalised text's code points; (place reached, units filled, pending).
+    """Append the hashes of the normalised text's code points; (place reached, units filled, pending).
 
-    `pending` is 0 before the first character, 1 after one, 2 where white space was passed since: it is written as one
-    blank only when another character follows. `plain` has the hashes of the lower-cased ASCII characters.
+    `pending` is 0 before the first character, 1 after a character, and 2 after white space that follows a character.
+    That white space becomes one space only when another character follows. `plain` has the hashes of the lower-cased
+    ASCII characters.
     """
     capacity = units.size
-    while place < end and filled < capacity - 1:  # room for a blank and a character
+    while place < end and filled < capacity - 1:  # room for a space and a character
         point, length = _decode(data, place, end)
         place += length
         entry = np.uint32(0) if point >= table.size else table[point]
@@ -277,9 +279,9 @@ def _characters(data, place, end, table, plain, units, filled, pending):
 
 @njit(cache=True, nogil=True)
 def _roll(units, filled, size, out, at):
-    """Appends the hash of every run of `size` units to `out` from `at`: the polynomial of their hashes mod 2^64."""
+    """Append the hash of every run of `size` units to `out` from `at`: the polynomial of the unit hashes mod 2^64."""
     count = filled - size + 1
-    if size <= SHORT:  # every term by itself, for all runs at once: vectors instead of a chain of multiplications
+    if size <= SHORT:  # term by term for all runs at once: vector instructions instead of a chain
         part = out[at : at + count]
         for run in range(count):
             part[run] = units[run + size - 1]
@@ -303,9 +305,9 @@ def _roll(units, filled, size, out, at):
 
 @njit(cache=True, nogil=True)
 def _shingles(data, start, end, size, as_characters, table, masks, plain, units, out, at):
-    """Appends the hashes of all shingles of one text (with repetitions) to `out`; the new length.
+    """Append the hashes of all shingles of one text, with repetitions, to `out`, and return the new length.
 
-    `out` has room for them.
+    The caller makes sure that `out` has room for them.
     """
     place, filled, pending, made = start, 0, 0, False
     while True:
@@ -340,8 +342,8 @@ def _mix_32(value):
 def _minima_block(typing_context, hashes, count, a, b, out, first):
     """out[k] = min(out[k], min over `count` hashes of a[k] * hash + b[k] mod 2^32) for BLOCK permutations from `first`.
 
-    Written out as vectors, because the compiler will not keep the coefficients and minima of a block in registers while
-    it goes through the hashes, nor use the widest registers by itself.
+    Written with explicit vectors, because the compiler does not keep the coefficients and minima of a block in
+    registers while it goes through the hashes, and does not use the widest registers.
     """
 
     def generate(context, builder, signature, arguments):
@@ -377,7 +379,7 @@ def _minima_block(typing_context, hashes, count, a, b, out, first):
 
 @njit(cache=True, nogil=True)
 def sign(data, offsets, as_characters, words, characters, table, masks, plain, a, b, out):
-    """Signatures of all texts into out: uint32[texts, permutations], all ones on entry, a multiple of BLOCK wide."""
+    """Write the signatures of all texts to `out`: uint32[texts, a multiple of BLOCK], all ones on entry."""
     longest = max(words, characters)
     units = np.empty(CHUNK + longest, np.uint64)
     hashes = np.empty(CHUNK + longest, np.uint64)
@@ -413,10 +415,11 @@ def sign(data, offsets, as_characters, words, characters, table, masks, plain, a
 
 @njit(cache=True, nogil=True)
 def _sort(values, spare, counts):
-    """Sorts uniformly distributed uint64 in place.
+    """Sort uniformly distributed uint64 in place.
 
-    By their leading bits into four times as many buckets, which leaves few out of order; those are moved into place. A
-    full bucket (a shingle repeated over and over, or chosen hashes) is left to a sort that does not care.
+    The values are put into four times as many buckets by their leading bits. Few values are out of order after that,
+    and they are moved into place. If a bucket is full (because one shingle is repeated often, or because somebody chose
+    a text for its hashes), numpy's sort is used, whose time does not depend on the values.
     """
     size = values.size
     bits = 2
@@ -448,9 +451,10 @@ def _sort(values, spare, counts):
 
 @njit(cache=True, nogil=True)
 def sets(data, offsets, as_characters, only, words, characters, table, masks, plain, out, bounds):
-    """Sorted unique shingle hashes of all texts, one after the other, into out; bounds[row] is where a row begins.
+    """Write the sorted unique shingle hashes of all texts to `out`, one text after the other; return their number.
 
-    Returns how many there are. `out` has room for all shingles of all texts, with repetitions.
+    bounds[row] is where the hashes of a row begin. `only` says which rows are wanted; the others get empty sets. `out`
+    must have room for all shingles of all wanted texts, with repetitions.
     """
     longest = 0
     for row in range(bounds.size - 1):
@@ -484,7 +488,7 @@ def sets(data, offsets, as_characters, only, words, characters, table, masks, pl
 
 @njit(cache=True, nogil=True)
 def bands(signatures, rows, nothing, out):
-    """out[text, band] = hash of the band's number and its `rows` minima; `nothing` for texts without a shingle."""
+    """out[text, band] = hash of the band's number and its `rows` minima; `nothing` for texts without shingles."""
     full = np.uint32(0xFFFFFFFF)
     for text in range(out.shape[0]):
         some, k = False, 0
@@ -517,13 +521,13 @@ def hash_points(points):
 
 @njit(cache=True, nogil=True)
 def jaccard(offsets, hashes, other_offsets, other_hashes, left, right, out):
-    """out[k] = shared / all hashes of row left[k] of the first and row right[k] of the other sets."""
+    """out[k] = shared hashes / all hashes of row left[k] of the first sets and row right[k] of the other sets."""
     for pair in range(left.size):
         i, i_end = offsets[left[pair]], offsets[left[pair] + 1]
         j, j_end = other_offsets[right[pair]], other_offsets[right[pair] + 1]
         total = (i_end - i) + (j_end - j)
         shared = 0
-        while i < i_end and j < j_end:  # without a branch: which hash is smaller cannot be predicted
+        while i < i_end and j < j_end:  # no branch, because which hash is smaller cannot be predicted
             x, y = hashes[i], other_hashes[j]
             shared += np.int64(x == y)
             i += np.int64(x <= y)

@@ -1,45 +1,54 @@
-"""Snapshots arrive in any order: which of them take part, and how those that another one changes are kept right.
+"""Snapshots arrive in any order. This file says which snapshots take part, and updates partitions of other snapshots.
 
-A snapshot takes part in a table of this room once its own partition is made, or while it is being made. So at any
-time the partitions agree with each other, and once all snapshots are in they are what they would be in any order.
+A snapshot takes part in a table from the moment its own partition of the table is made, or while it is being made. So
+the partitions agree with each other at any time, and once all snapshots have arrived their rows are the same whatever
+the order of arrival was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.table.schema import Table
-from resources.lakehouse import Lakehouse, WriteResult
+
+if TYPE_CHECKING:
+    from resources.lakehouse import Lakehouse, WriteResult
 
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A partition that another snapshot's arrival changed."""
+    """A partition whose rows changed because another snapshot arrived."""
 
     snapshot: str
     result: WriteResult
 
 
-def taking_part(lake: Lakehouse, table: Table, snapshot: str, documents: Table, part: str = "") -> list[str]:
-    """Snapshots with `documents` whose partition of `table` is made (its part `part`; "{}" there is the snapshot), and
-    `snapshot`, in the order in which texts are kept."""
+def participating_snapshots(
+    lake: Lakehouse, table: Table, snapshot: str, documents: Table, part: str = ""
+) -> list[str]:
+    """The snapshots with `documents` that take part in `table`, in the order of precedence, earliest first.
+
+    These are `snapshot`, which is being made, and those whose partition of `table` is made. A partition counts as made
+    once its part `part` is committed.
+    """
     delta = lake.open(table)
 
     def is_made(other: str) -> bool:
-        return lake.marker(delta, "data", other, part.format(other)) is not None
+        return lake.marker(delta, "data", other, part) is not None
 
     return [other for other in lake.read(documents).snapshots() if other == snapshot or is_made(other)]
 
 
-def named(rewritten: list[Rewritten]) -> str:
-    """The rewritten partitions, for metadata."""
+def snapshot_names(rewritten: list[Rewritten]) -> str:
+    """The snapshots of the rewritten partitions as text for an asset's metadata: "A, B", or "none"."""
     return ", ".join(change.snapshot for change in rewritten) or "none"
 
 
-class Arriving:
-    """A partition written in parts, whose arrival may add to or change the parts of other snapshots' partitions.
+class CascadingParts:
+    """The parts of a snapshot's partition; writing them also updates the partitions of other snapshots.
 
     Subclasses say which parts a snapshot has. The earlier partitions are written before the first part of the
     arriving one, and the later partitions after its last part: a partition may depend on earlier ones, never on later
@@ -57,6 +66,7 @@ class Arriving:
         code_version: str = "",
         announce: Callable[[list[Rewritten]], None] = lambda rewritten: None,
     ) -> None:
+        """`announce` is called once, with all rewritten partitions, after the last one is written."""
         self.lake, self.snapshot = lake, snapshot
         self.run_id, self.code_version, self.announce = run_id, code_version, announce
         self.rewritten: list[Rewritten] = []
@@ -74,15 +84,18 @@ class Arriving:
         raise NotImplementedError
 
     def parts(self) -> Parts:
+        """What the asset hands to the lake: its own parts, and the rewritten partitions as metadata."""
         return Parts(self._parts(), metadata=self.metadata)
 
     def metadata(self) -> dict[str, str]:
-        return {"rewritten_partitions": named(self.rewritten)}
+        """Facts for the asset's metadata; called after the last part."""
+        return {"rewritten_partitions": snapshot_names(self.rewritten)}
 
     def _parts(self) -> Iterator[Part]:
         self._rewrite(self.earlier())
         yield from self.parts_of(self.snapshot)
-        # Here the partition is committed, but for parts that it no longer has.
+        # The lake asks for more only after it has committed the last part, so the partition is complete here, except
+        # that parts it no longer has are removed later.
         self._rewrite(self.later())
         self.announce(self.rewritten)
 

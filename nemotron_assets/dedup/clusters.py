@@ -1,6 +1,6 @@
-"""From verified pairs to groups: connected components, and which item is a duplicate of which kept one.
+"""From verified pairs to groups: connected components, and which kept item each dropped item duplicates.
 
-Items are numbers 0 .. count - 1, and their order is the order of precedence: 0 is the earliest.
+Items are the numbers 0 .. count - 1. A lower number takes precedence: item 0 is the earliest.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ from numba import njit
 
 
 def components(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """int64[count]: the earliest item that each item is connected to, itself if it is alone; by union-find.
+    """int64[count]: the earliest item of each item's connected component; an item without pairs is its own component.
 
-    The result depends on the pairs alone, not on their order.
+    Computed by union-find. The order of the pairs does not change the result.
     """
     return _components(count, *_pairs(count, left, right))
 
 
 def direct(count: int, left: np.ndarray, right: np.ndarray, similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which kept item each item duplicates: (int64[count], -1 for what is kept; float64[count], NaN for those).
+    """Which kept item each item duplicates, and how similar the two are: (int64[count], float64[count]).
 
-    In order of precedence, an item is a duplicate exactly if it is paired with an earlier item that is itself kept; it
-    then names the earliest such item, with the similarity of that pair (the highest, where the pair is given twice).
-    So nothing is removed for the sake of something that is removed itself: there are no chains.
+    Kept items have -1 and NaN. Items are decided in order of precedence: an item is a duplicate exactly if it is paired
+    with an earlier item that is kept. It then names the earliest such item, with the similarity of the pair (the
+    highest one if the pair is given twice). So an item is never dropped because of an item that is dropped itself:
+    there are no chains.
     """
     left, right = _pairs(count, left, right)
     similarity = np.ascontiguousarray(similarity, np.float64)
@@ -54,19 +55,19 @@ def _components(count, left, right):
         while parent[b] != b:
             parent[b] = parent[parent[b]]
             b = parent[b]
-        # The earlier root stays one, so a root is always the earliest of its component.
+        # The earlier root stays the root, so a root is always the earliest item of its component.
         if a < b:
             parent[b] = a
         else:
             parent[a] = b
     for item in range(count):
-        parent[item] = parent[parent[item]]  # parents are earlier, hence final
+        parent[item] = parent[parent[item]]  # parents come earlier, so theirs are final
     return parent
 
 
 @njit(cache=True, nogil=True)
 def _direct(count, early, late, similarity):
-    """Pairs sorted by their later item, then by the earlier one, then by falling similarity."""
+    """The pairs are sorted by their later item, then by the earlier item, then by falling similarity."""
     kept = np.full(count, -1, np.int64)
     similarities = np.full(count, np.nan)
     for pair in range(late.size):

@@ -1,38 +1,42 @@
-"""Keeps `web.duplicates` right over all snapshots, in whatever order they arrive.
+"""Keeps `web.duplicates`, or a table like it, correct over all snapshots, in whatever order they arrive.
 
-A snapshot's duplicates depend on the documents and pairs of that and of earlier snapshots; where whole components are
-linked, of later ones as well. When a snapshot arrives or changes, the partitions of the others it may concern are
-looked at again, and those whose rows change are rewritten.
+The duplicates of a snapshot depend on the documents and pairs of that snapshot and of earlier ones; with the linkage
+`components` also on later ones. When a snapshot arrives or changes, the partitions of other snapshots that it may
+affect are computed again, and those whose rows change are rewritten.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nemotron_assets.dedup.arrivals import Rewritten, taking_part
-from nemotron_assets.dedup.family import Family
+from nemotron_assets.dedup.arrivals import Rewritten, participating_snapshots
+from nemotron_assets.dedup.corpus import CorpusTables
 from nemotron_assets.dedup.linkage import DOCUMENT_COLUMNS, PAIR_COLUMNS, dropped_documents
-from nemotron_assets.dedup.texts import Sets
-from nemotron_assets.generation.spool import Spool
+from nemotron_assets.dedup.shingle_store import ShingleStore
 from nemotron_assets.recipe.dedup import Dedup
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.schema import Table
+from nemotron_assets.table.spill import SpillFile
 from resources.contract import ContentHash, checked
-from resources.lakehouse import Lakehouse
+
+if TYPE_CHECKING:
+    from resources.lakehouse import Lakehouse
 
 
 def duplicates_of(
-    snapshot: str, lake: Lakehouse, recipe: Dedup, tables: Family, arriving: str | None = None
+    snapshot: str, lake: Lakehouse, recipe: Dedup, tables: CorpusTables, arriving: str | None = None
 ) -> Iterator[pl.DataFrame]:
-    """The rows of one partition of `web.duplicates`, from the documents and pairs that are in the lake now.
+    """The rows of one partition of `web.duplicates`, from the documents and pairs that the lake holds now.
 
-    `arriving` is the snapshot that is being made, if it is another one: it takes part although it is not in yet.
+    `arriving` is the snapshot that is being made, if it is not `snapshot`: it takes part already, although its own
+    partition is not finished.
     """
-    here = taking_part(lake, tables.duplicates, arriving or snapshot, tables.documents)
+    here = participating_snapshots(lake, tables.duplicates, arriving or snapshot, tables.documents)
     here = [other for other in here if other <= snapshot or recipe.linkage == "components"]
     if snapshot not in here:  # it has no documents
         return
@@ -53,19 +57,22 @@ def rewrite_others(
     snapshot: str,
     lake: Lakehouse,
     recipe: Dedup,
-    tables: Family,
+    tables: CorpusTables,
     *,
     run_id: str = "",
     code_version: str = "",
     announce: Callable[[list[Rewritten]], None] = lambda rewritten: None,
 ) -> list[Rewritten]:
-    """Bring the partitions of other snapshots up to date with `snapshot`, which arrived or changed; those changed."""
+    """Bring the partitions of other snapshots up to date with `snapshot`, which arrived or changed.
+
+    Returns the partitions whose rows changed; `announce` is called with them.
+    """
     rewritten, table = [], tables.duplicates
-    for other in taking_part(lake, table, snapshot, tables.documents):
+    for other in participating_snapshots(lake, table, snapshot, tables.documents):
         if other == snapshot or (other < snapshot and recipe.linkage == "direct"):
             continue
-        # Looked at first and written only if different: an unchanged partition must not get a new version.
-        content, rows = ContentHash(table), Spool()
+        # Rows are compared first and written only if they differ: an unchanged partition must not get a new version.
+        content, rows = ContentHash(table), SpillFile()
         rows.add(table.empty())
         made = checked(table, duplicates_of(other, lake, recipe, tables, arriving=snapshot), other)
         for batch in content.counting(made):
@@ -79,18 +86,19 @@ def rewrite_others(
 
 
 def _among(pairs: pa.RecordBatch, snapshots: list[str]) -> pa.RecordBatch:
+    """The pairs whose second document is in one of the snapshots."""
     return pairs.filter(pc.is_in(pairs.column("other_snapshot"), pa.array(snapshots, pa.large_string())))
 
 
-def _measure(pairs: pl.DataFrame, lake: Lakehouse, recipe: Dedup, tables: Family) -> pl.DataFrame:
-    """Similarities of pairs of documents, whose texts are looked up snapshot by snapshot."""
-    sets = Sets(recipe.signatures)
+def _measure(pairs: pl.DataFrame, lake: Lakehouse, recipe: Dedup, tables: CorpusTables) -> pl.DataFrame:
+    """Pairs of documents with their similarity; the texts are looked up snapshot by snapshot."""
+    store = ShingleStore(recipe.signatures)
     both = pl.concat(
         [pairs.select("document", "snapshot"), pairs.select(document="other", snapshot="other_snapshot")]
     ).unique()
     for (snapshot,), documents in both.group_by("snapshot"):
-        sets.add(lake.read(tables.documents, snapshot), documents["document"])
-    return next(iter(sets.similarities([pairs], "document", "other")))
+        store.add(lake.read(tables.documents, snapshot), documents["document"])
+    return next(iter(store.similarities([pairs], "document", "other")))
 
 
 def _rows(found: pl.DataFrame, snapshot: str, to: Table) -> pl.DataFrame:

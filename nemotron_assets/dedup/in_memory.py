@@ -1,8 +1,8 @@
 """Near-duplicates among one set of texts, in memory: signatures, bands, candidates, exact check, clusters.
 
-For sets that grow snapshot by snapshot, the bands belong into a table and candidates come from a join; the pieces are
-the same. Of a text are kept 8 bytes per band and one byte of each minimum. The bytes say which candidates cannot reach
-the threshold; the texts of all others are read once more, and their shingle sets compared (8 bytes per shingle).
+For a set that grows snapshot by snapshot, the same steps work on tables (see `near`). Here, 8 bytes per band and one
+byte of each minimum of a signature stay in memory per text. The bytes show which candidates cannot reach the threshold.
+The texts of the other candidates are read once more and their shingle sets compared (8 bytes per shingle).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Verified pairs, ascending by (left, right) with left < right, and what follows from them for every text.
+    """The verified pairs of a set of texts, and the decision about every text.
 
-    left, right int64 and similarity float64 per pair; duplicate_of int64 per text (-1: kept) with duplicate_similarity
-    (NaN: kept); cluster int64 per text, the earliest text it is connected to by pairs; candidates, the number of pairs
-    that were checked.
+    Per pair, ascending by (left, right) with left < right: `left` and `right` (int64), `similarity` (float64).
+    Per text: `duplicate_of` (int64, -1 for a kept text), `duplicate_similarity` (float64, NaN for a kept text) and
+    `cluster` (int64, the earliest text of the connected component). `candidates` is the number of pairs checked.
     """
 
     left: np.ndarray
@@ -52,9 +52,11 @@ def find(
 ) -> NearDuplicates:
     """All near-duplicates among the texts of all batches; earlier texts take precedence.
 
-    texts yields arrow arrays of strings, or pairs of such an array and the mask of the texts that take characters. It
-    is iterated twice (it is a list, or an object that reads a file anew each time), unless all texts together have at
-    most keep_mb MB and are kept in memory. Deterministic.
+    `texts` yields arrow arrays of strings, or pairs (array, mask), where the mask (bool per text) says which texts have
+    shingles of characters. It is iterated twice, so it must be a list or an object that reads its source again each
+    time; if all texts together have at most `keep_mb` MB, they are kept in memory and read once. Pairs with at least
+    the similarity `threshold` are near-duplicates. `window` limits the pairs of a bucket (see `candidates`). The result
+    is deterministic.
     """
     kept, size, scratch = [], 0, np.empty((0, 0), np.uint32)
     keys, sketches = [np.empty((bands_by_rows[0], 0), np.int64)], [np.empty((0, permutations), np.uint8)]
@@ -71,11 +73,11 @@ def find(
         else:
             kept.clear()
     sketches = np.concatenate(sketches)
-    left, right, crowded = candidates(np.concatenate(keys, axis=1).T, window)
+    left, right, limited = candidates(np.concatenate(keys, axis=1).T, window)
     del keys
-    left, right = _second_look(left, right, crowded, sketches, bands_by_rows, window)
+    left, right = _with_candidates_of_limited(left, right, limited, sketches, bands_by_rows, window)
     count, checked = len(sketches), len(left)
-    likely = _agreement(sketches, left, right) >= doubtless(threshold, permutations)
+    likely = _agreement(sketches, left, right) >= lowest_agreement(threshold, permutations)
     left, right = left[likely], right[likely]
     del sketches
     similarity = similarities(kept or texts, count, left, right, shingling)
@@ -86,16 +88,20 @@ def find(
     return NearDuplicates(left, right, similarity, duplicate_of, duplicate_similarity, cluster, checked)
 
 
-def doubtless(threshold: float, permutations: int) -> float:
-    """The share of minima below which a pair is certainly under the threshold: six standard deviations less than it.
+def lowest_agreement(threshold: float, permutations: int) -> float:
+    """The share of equal minima below which a pair is taken to be under the threshold without an exact comparison.
 
-    Of pairs just at the threshold, one in a billion is lost by that.
+    It is six standard deviations below the threshold: 0.65 for 0.8 and 256 permutations. One in a billion of the pairs
+    that are just at the threshold is lost.
     """
     return threshold - 6 * (threshold * (1 - threshold) / permutations) ** 0.5
 
 
 def similarities(texts: Iterable, count: int, left: np.ndarray, right: np.ndarray, shingling: Shingling) -> np.ndarray:
-    """Exact similarity of pairs of texts, which are read once more; only those in pairs are shingled."""
+    """Exact similarity (float64) of pairs of texts. All texts are read once more, and only texts in pairs are shingled.
+
+    Raises RuntimeError if the source does not give `count` texts.
+    """
     wanted = np.zeros(count, np.bool_)
     wanted[left] = wanted[right] = True
     parts, at = [], 0
@@ -103,34 +109,42 @@ def similarities(texts: Iterable, count: int, left: np.ndarray, right: np.ndarra
         parts.append(shingle_sets(batch, shingling, mask, only=wanted[at : at + len(batch)]))
         at += len(batch)
     if at != count:
-        raise RuntimeError(f"reading the texts again gave {at} of them, not {count}")
+        raise RuntimeError(
+            f"the source gave {at} texts when it was read again, but {count} the first time; `texts` must give the "
+            "same texts each time it is iterated"
+        )
     return jaccard(ShingleSets.concatenate(parts), left, right)
 
 
 def candidates(keys: np.ndarray, window: int = 32) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs (left < right, ascending, each once) of texts that share a band, and which texts were in a crowd.
+    """Pairs of texts that share a band, and which texts are in a limited bucket: (left, right, limited).
 
-    keys is int64[texts, bands]; the results are int64, int64 and bool per text. A text is paired with the first text of
-    its bucket and with the `window` latest before it, so the work is bounded by texts x bands x (window + 1) however
-    large a bucket grows: a template that ten thousand pages share gives some hundred thousand pairs, not fifty million.
-    A crowd is a bucket in which that leaves pairs out.
+    `keys` is int64[texts, bands]. `left` and `right` are int64 per pair with left < right, ascending, each pair once;
+    `limited` is bool per text. The texts with the same key in a band are a bucket. In it, a text is paired with the
+    first text and with the `window` texts just before it, so the work is at most texts x bands x (window + 1) however
+    large a bucket is: a template that ten thousand pages share gives a few hundred thousand pairs, not fifty million.
+    A bucket is limited if pairs are left out by that.
     """
     if len(keys) >= 2**31:
-        raise ValueError(f"{len(keys):,} texts are too many for one set in memory; keep their bands in a table")
-    pairs, crowded = _candidates(np.ascontiguousarray(keys.T, np.int64), window, np.int64(NO_BAND))
+        raise ValueError(
+            f"{len(keys):,} texts are too many for one set in memory, which takes at most {2**31 - 1:,}; keep their "
+            "bands in a table and join them as nemotron_assets/dedup/near.py does"
+        )
+    pairs, limited = _candidates(np.ascontiguousarray(keys.T, np.int64), window, np.int64(NO_BAND))
     pairs.sort()
-    return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64), crowded
+    return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64), limited
 
 
-def _second_look(left, right, crowded, sketches, bands_by_rows, window):
-    """More candidates for texts that were in a crowd, from the same minima in bands of other rows.
+def _with_candidates_of_limited(left, right, limited, sketches, bands_by_rows, window):
+    """The pairs, and more candidates for the texts in limited buckets, from bands of the same minima in other orders.
 
-    Two pages of one template that are near-duplicates of each other are found by a band that has something of what only
-    they share; bands of nothing but template are lost in the crowd. So pages of a large template have fewer bands to be
-    found by: at 32 x 8, of pairs of similarity 0.82 in a crowd of 0.65, one in fifty would be missed. Three further
-    arrangements make that one in a million, and cost three times the bands of those texts alone.
+    Two near-duplicate pages of one template are found by a band that contains something only they share. A band of
+    nothing but template is in a limited bucket and may leave their pair out. So pages of a large template have fewer
+    bands to be found by: with 32 bands of 8 rows, one in fifty pairs of similarity 0.82 would be missed among pages of
+    similarity 0.65. Three more orders of the minima reduce that to one in a million. They cost three times the bands
+    of these texts only.
     """
-    members = np.flatnonzero(crowded)
+    members = np.flatnonzero(limited)
     if not len(members):
         return left, right
     lefts, rights = [left], [right]
@@ -151,7 +165,7 @@ def _masked(texts: Iterable) -> Iterable[tuple]:
 
 @njit(cache=True, nogil=True)
 def _agreement(sketches, left, right):
-    """The share of equal bytes of pairs of rows (by chance, one in 256 agrees of those whose minima differ)."""
+    """The share of equal bytes of pairs of rows; of minima that differ, one in 256 has an equal byte by chance."""
     out = np.empty(left.size)
     for pair in range(left.size):
         one, other = sketches[left[pair]], sketches[right[pair]]
@@ -164,10 +178,11 @@ def _agreement(sketches, left, right):
 
 @njit(cache=True, nogil=True)
 def _candidates(keys, window, nothing):
-    """Pairs as left << 32 | right, each once, and whether a text was in a crowd; keys is int64[bands, texts].
+    """Pairs as left << 32 | right, each once, and whether a text is in a limited bucket; keys is int64[bands, texts].
 
-    Per band, a hash table from the key to the bucket's first and latest text. It holds half of the key besides the
-    place it hashes to; two keys that are taken for one by that only make a pair that is found unlike later.
+    Per band there is a hash table from the key to the first and the latest text of the bucket. It stores half of the
+    key; the lowest bits decide the slot. Two keys may be confused in rare cases, which only adds candidates that the
+    exact comparison drops.
     """
     count = keys.shape[1]
     size = 16
@@ -175,10 +190,10 @@ def _candidates(keys, window, nothing):
         size *= 2
     held, first, latest = np.empty(size, np.int32), np.empty(size, np.int32), np.empty(size, np.int32)
     members = np.empty(size, np.int32)
-    crowded = np.zeros(count, np.bool_)
+    limited = np.zeros(count, np.bool_)
     before = np.empty(count, np.int32)  # the text before this one in its bucket
     pairs, filled = np.empty(1024, np.uint64), 0
-    seen = np.zeros(4096, np.uint64)  # 0: free, for right > 0
+    seen = np.zeros(4096, np.uint64)  # 0 is a free slot: no pair is 0, because right > 0
     for band in range(keys.shape[0]):
         latest[:] = -1
         for text in range(count):
@@ -194,14 +209,14 @@ def _candidates(keys, window, nothing):
                 held[slot], first[slot], members[slot] = half, text, 1
                 continue
             before[text] = other
-            crowd = members[slot] > window  # from here on, all whom the walk meets
+            full = members[slot] > window  # from here on, all texts that the walk below meets are in a limited bucket
             members[slot] += 1
-            crowded[text] |= crowd
+            limited[text] |= full
             left = window
             while True:
                 if left <= 0:
                     other = first[slot]
-                crowded[other] |= crowd
+                limited[other] |= full
                 pair = np.uint64(other) << np.uint64(32) | np.uint64(text)
                 place = np.int64((pair * _SPREAD) >> np.uint64(32)) & (seen.size - 1)
                 while seen[place] != 0 and seen[place] != pair:
@@ -224,4 +239,4 @@ def _candidates(keys, window, nothing):
                 if other == first[slot]:
                     break
                 other, left = before[other], left - 1
-    return pairs[:filled], crowded
+    return pairs[:filled], limited

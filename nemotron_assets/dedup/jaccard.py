@@ -1,4 +1,4 @@
-"""Exact Jaccard similarity of pairs of texts: shared shingles over all shingles."""
+"""Exact Jaccard similarity of pairs of texts: the number of shingles they share, over the number of all they have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from nemotron_assets.dedup.shingles import ShingleSets
 def jaccard(sets: ShingleSets, left: np.ndarray, right: np.ndarray, other: ShingleSets | None = None) -> np.ndarray:
     """float64 per pair: the similarity of row left[k] of `sets` and row right[k] of `other` (by default of `sets`).
 
-    A text without shingles resembles nothing, not even another such text: 0.0.
+    A text without shingles has the similarity 0.0 to every text, also to another one without shingles. Raises
+    IndexError for a row that does not exist, and ValueError if `left` and `right` differ in length.
     """
     other = other or sets
     left, right = np.ascontiguousarray(left, np.int64), np.ascontiguousarray(right, np.int64)

@@ -1,12 +1,15 @@
-"""Which documents of a snapshot are dropped, and for which one that is kept: exact copies and near-duplicates at once.
+"""Which documents of a snapshot are dropped as duplicates, and which kept document each of them duplicates.
 
-What is decided about are texts, each at its earliest document over all snapshots by (snapshot, fetched_at, id); all
-other documents with that text share its fate. Verified pairs of texts are the edges of a graph, of which only the
-connected components that reach into the snapshot are looked at. `direct` drops a text that is paired with an earlier
-one that is kept, so nothing is dropped for the sake of something dropped, and what is decided about a snapshot never
-changes with later ones. `components` keeps the earliest text of every component (Nemotron-CC §2.1).
+The decision is made per text, and exact copies and near-duplicates are decided together. A text stands for all
+documents that have it; its place in the order of precedence is that of its earliest document over all snapshots, by
+(snapshot, fetched_at, id). Verified pairs of texts are the edges of a graph. Only the connected components with a text
+of the snapshot are loaded.
 
-Memory: 24 bytes per pair and 16 per text with a pair, over all snapshots looked at; the rest is DuckDB's.
+- `direct` drops a text that is paired with an earlier text that is kept. So a text is never dropped because of a text
+  that is dropped itself, and later snapshots never change the decisions about a snapshot.
+- `components` keeps only the earliest text of every component (Nemotron-CC §2.1).
+
+Memory: 24 bytes per pair and 16 bytes per text with a pair, over all snapshots that are read; the rest is in DuckDB.
 """
 
 from __future__ import annotations
@@ -21,11 +24,11 @@ import pyarrow as pa
 from nemotron_assets.dedup.clusters import components, direct
 from nemotron_assets.dedup.workspace import load, workspace
 
-#: What is read of `web.documents` and of `web.near_duplicates`.
+#: The columns of `web.documents` and of `web.near_duplicates` that are read.
 DOCUMENT_COLUMNS = ("id", "snapshot", "fetched_at", "content_hash")
 PAIR_COLUMNS = ("snapshot", "other_snapshot", "content_hash", "other_content_hash", "similarity")
 
-#: Hashes of texts looked for in one pass over those of the other documents.
+#: How many hashes of texts are looked up in one pass over the hashes of the other documents.
 _HASHES_AT_ONCE = 2_000_000
 
 _DOCUMENTS = pa.schema(
@@ -46,25 +49,27 @@ _PAIRS = pa.schema(
     ]
 )
 
-# Texts of the snapshot, and those of the components that reach into it.
+# The texts of the snapshot, and all texts of the components that have a text of the snapshot.
 _RELEVANT = """
 create table members as
-with touched as (select distinct component from labels semi join mine using (content_hash))
+with touched as (select distinct component from labels semi join documents using (content_hash))
 select content_hash, component from labels semi join touched using (component);
-create table relevant as select content_hash from members union select content_hash from mine
+create table relevant as select content_hash from members union select content_hash from documents
 """
 
-# The same in the order of precedence.
+# The relevant texts at their earliest documents; `place` numbers those with pairs in the order of precedence.
 _TEXTS = """
 create table texts as
 with
-    theirs as (
-        select * from others semi join relevant using (content_hash)
+    relevant_documents as (
+        select * from other_documents semi join relevant using (content_hash)
         union all
-        select * from mine
+        select * from documents
     ),
     earliest as (
-        select content_hash, min(struct_pack(snapshot, fetched_at, id)) as document from theirs group by content_hash
+        select content_hash, min(struct_pack(snapshot, fetched_at, id)) as document
+        from relevant_documents
+        group by content_hash
     )
 select
     content_hash, document.id as id, document.snapshot as snapshot, component,
@@ -74,8 +79,8 @@ select
 from earliest left join members using (content_hash)
 """
 
-# Pairs as places, the later one first. With `direct`, what was decided about a text in its own snapshot must not be
-# decided anew with pairs that a later snapshot finds between old texts.
+# The pairs as places, the later text first. With `direct`, only the pairs count that were found when the later text's
+# snapshot was compared: a pair that a later snapshot finds between old texts must not change an old decision.
 _EDGES = """
 select late.place as late, early.place as early, max(similarity) as similarity
 from pairs
@@ -84,68 +89,69 @@ join texts as other on other.content_hash = pairs.other_content_hash
 cross join lateral (select greatest(one.place, other.place) as place) as late
 cross join lateral (select least(one.place, other.place) as place) as early
 where one.place <> other.place
-  and (not $own or pairs.snapshot = case when one.place > other.place then one.snapshot else other.snapshot end)
+  and (not $direct or pairs.snapshot = case when one.place > other.place then one.snapshot else other.snapshot end)
 group by all
 """
 
+# The dropped documents. `text` is the earliest document with the same text, which pairs were compared at.
 _DROPPED = """
 select
-    mine.id, kept.id as duplicate_of, kept.snapshot as duplicate_of_snapshot,
-    case when kept.content_hash = mine.content_hash then 'exact' else 'near' end as kind,
-    case when kept.content_hash = mine.content_hash then 1.0 else decided.similarity end as similarity,
+    documents.id, kept.id as duplicate_of, kept.snapshot as duplicate_of_snapshot,
+    case when kept.content_hash = documents.content_hash then 'exact' else 'near' end as kind,
+    case when kept.content_hash = documents.content_hash then 1.0 else decided.similarity end as similarity,
     coalesce(root.id, kept.id) as cluster,
     text.id as text_document, text.snapshot as text_snapshot
-from mine
+from documents
 join texts as text using (content_hash)
 left join decided on decided.place = text.place
-join texts as kept on kept.content_hash = coalesce(decided.kept_hash, mine.content_hash)
+join texts as kept on kept.content_hash = coalesce(decided.kept_hash, documents.content_hash)
 left join texts as root on root.content_hash = decided.root_hash
-where mine.id <> kept.id
-order by mine.id
+where documents.id <> kept.id
+order by documents.id
 """
 
 
 def dropped_documents(
-    mine: Iterable[pa.RecordBatch],
-    others: pl.LazyFrame,
+    documents: Iterable[pa.RecordBatch],
+    other_documents: pl.LazyFrame,
     pairs: Iterable[pa.RecordBatch],
     *,
     linkage: str,
     memory_mb: int,
     measure: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> Iterator[pl.DataFrame]:
-    """Documents of one snapshot that are dropped: frames of id, duplicate_of, duplicate_of_snapshot, kind, similarity
-    and cluster, by id.
+    """The dropped documents of one snapshot: frames of id, duplicate_of, duplicate_of_snapshot, kind, similarity and
+    cluster, ordered by id.
 
-    `mine` are the snapshot's documents, `others` (lazy) those of all other snapshots that take part (with `direct`,
-    of the earlier ones), both with `DOCUMENT_COLUMNS`; `pairs` are the pairs of all of them with `PAIR_COLUMNS`.
-    `measure` adds the similarity to frames of (document, snapshot, other, other_snapshot): in a component, a text need
-    not have been compared with the one that is kept.
+    `documents` are the snapshot's documents. `other_documents` are those of all other snapshots that take part; with
+    the linkage `direct` only earlier ones do. Both have `DOCUMENT_COLUMNS`. `pairs` are the pairs of all these
+    snapshots with `PAIR_COLUMNS`. `measure` adds the column similarity to frames of (document, snapshot, other,
+    other_snapshot). It is needed where a text was never compared with the kept text of its component.
     """
     with workspace(memory_mb) as connection:
-        load(connection, "mine", _DOCUMENTS, mine)
+        load(connection, "documents", _DOCUMENTS, documents)
         load(connection, "pairs", _PAIRS, pairs)
         _label(connection)
         connection.execute(_RELEVANT)
-        load(connection, "others", _DOCUMENTS, _relevant(connection, others))
+        load(connection, "other_documents", _DOCUMENTS, _relevant(connection, other_documents))
         connection.execute(_TEXTS)
         _decide(connection, linkage)
         for batch in connection.execute(_DROPPED).to_arrow_reader(65_536):
             yield _measured(pl.from_arrow(batch), measure).drop("text_document", "text_snapshot")
 
 
-def _relevant(connection: duckdb.DuckDBPyConnection, others: pl.LazyFrame) -> Iterator[pa.RecordBatch]:
-    """The other documents with a text that is relevant: few of very many, whose hashes alone are read."""
+def _relevant(connection: duckdb.DuckDBPyConnection, other_documents: pl.LazyFrame) -> Iterator[pa.RecordBatch]:
+    """The documents of other snapshots with a relevant text: a few of very many. Of the rest only hashes are read."""
     with connection.cursor() as cursor:
         for batch in cursor.execute("from relevant").to_arrow_reader(_HASHES_AT_ONCE):
             hashes = pl.Series(batch.column("content_hash"))
-            found = others.filter(pl.col("content_hash").is_in(hashes.implode())).select(DOCUMENT_COLUMNS)
+            found = other_documents.filter(pl.col("content_hash").is_in(hashes.implode())).select(DOCUMENT_COLUMNS)
             for frame in found.collect_batches(chunk_size=65_536, engine="streaming"):
                 yield from frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_DOCUMENTS).to_batches()
 
 
 def _label(connection: duckdb.DuckDBPyConnection) -> None:
-    """The table `labels`: the component of every text that has a pair."""
+    """Make the table `labels`: the component of every text that has a pair."""
     connection.execute("""
         create table nodes as
         select content_hash, row_number() over () - 1 as node
@@ -166,9 +172,10 @@ def _label(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _decide(connection: duckdb.DuckDBPyConnection, linkage: str) -> None:
-    """The table `decided`: for every text with a pair, which one is kept for it and its component's earliest."""
+    """Make the table `decided`: for every text with a pair, the kept text (itself, or the one that it duplicates) and
+    the earliest text of its component."""
     count = connection.execute("select count(place) from texts").fetchone()[0]
-    edges = connection.execute(_EDGES, {"own": linkage == "direct"}).fetchnumpy()
+    edges = connection.execute(_EDGES, {"direct": linkage == "direct"}).fetchnumpy()
     late, early, similarity = (np.asarray(edges[name]) for name in ("late", "early", "similarity"))
     places = np.arange(count)
     roots = connection.execute(
@@ -201,7 +208,7 @@ def _decide(connection: duckdb.DuckDBPyConnection, linkage: str) -> None:
 
 
 def _measured(dropped: pl.DataFrame, measure: Callable[[pl.DataFrame], pl.DataFrame]) -> pl.DataFrame:
-    """The same rows with the similarities that are still missing."""
+    """The same rows, with the missing similarities filled in by `measure`."""
     if not dropped["similarity"].null_count():
         return dropped
     missing = dropped.filter(pl.col("similarity").is_null()).select(

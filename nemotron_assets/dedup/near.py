@@ -1,95 +1,100 @@
-"""The verified near-duplicates of a snapshot as parts of `web.near_duplicates`, one per snapshot it is joined with.
+"""The verified near-duplicates of a snapshot as parts of `web.near_duplicates`, or of a table like it.
 
-A part depends on the signatures of its two snapshots alone. So a snapshot that is new adds its own parts; one that
-arrives late adds to the partitions of later snapshots the part they lack; and nothing is ever joined twice. Snapshots
-whose signatures were made by another recipe cannot be compared and are left out until they are made again.
+A snapshot has one part per snapshot that it is compared with: itself and every earlier one. A part depends only on the
+signatures of its two snapshots. So a new snapshot adds its own parts, a snapshot that arrives late adds the missing
+part to each later partition, and no two snapshots are ever joined twice. Snapshots whose signatures were made with
+another recipe cannot be compared; they are left out until their signatures are made again.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from nemotron_assets.dedup import candidates
-from nemotron_assets.dedup.arrivals import Arriving
-from nemotron_assets.dedup.family import Family
+from nemotron_assets.dedup.arrivals import CascadingParts
+from nemotron_assets.dedup.corpus import CorpusTables
+from nemotron_assets.dedup.shingle_store import ShingleStore
 from nemotron_assets.dedup.signatures import scheme
-from nemotron_assets.dedup.texts import Sets
 from nemotron_assets.dedup.workspace import workspace
 from nemotron_assets.recipe.dedup import Dedup
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Part
 from nemotron_assets.table.schema import Table
 from resources.contract import hash63
-from resources.lakehouse import Lakehouse, Reader
+
+if TYPE_CHECKING:
+    from resources.lakehouse import Lakehouse, Reader
 
 _PAIRS_AT_ONCE = 1 << 18
 
 
 class SnapshotPairs:
-    """One snapshot's near-duplicates in itself and in earlier snapshots."""
+    """One snapshot's near-duplicates within itself and in earlier snapshots."""
 
-    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Dedup, tables: Family) -> None:
+    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Dedup, tables: CorpusTables) -> None:
         self.lake, self.snapshot, self.recipe, self.tables = lake, snapshot, recipe, tables
         self.left_out: list[str] = []
 
     def parts(self) -> Iterator[Part]:
-        """A part per snapshot that can be compared, this one included; earlier ones first."""
+        """A part per snapshot that can be compared, from the earliest to this one. Snapshots that cannot be compared
+        are added to `left_out`."""
         signatures = self.lake.read(self.tables.signatures)
         if self.snapshot not in signatures.snapshots():
             return
-        mine = signatures.within(self.snapshot)
-        content = mine.content()
-        index = _LazyIndex(mine, self.recipe)
+        own = signatures.within(self.snapshot)
+        content = own.content()
+        index = _LazyIndex(own, self.recipe)
         try:
-            for other in signatures.snapshots():
-                if other > self.snapshot:
+            for snapshot in signatures.snapshots():
+                if snapshot > self.snapshot:
                     break
-                theirs = signatures.within(other)
-                if schemes(theirs) != [scheme(self.recipe.signatures)]:
-                    self.left_out.append(other)
+                other = signatures.within(snapshot)
+                if schemes(other) != [scheme(self.recipe.signatures)]:
+                    self.left_out.append(snapshot)
                     continue
-                yield Part(other, f"{content}:{theirs.content()}", functools.partial(self._pairs, index, theirs))
+                yield Part(snapshot, f"{content}:{other.content()}", functools.partial(self._pairs, index, other))
         finally:
             index.close()
 
-    def _pairs(self, index: _LazyIndex, theirs: Reader) -> Iterator[pl.DataFrame]:
-        """The rows of one part."""
+    def _pairs(self, index: _LazyIndex, other: Reader) -> Iterator[pl.DataFrame]:
+        """The rows of the part for the snapshot whose signatures are `other`."""
         connection, bands = index.open()
-        within = theirs.partition == self.snapshot
-        if within:
-            bands.within()
+        same_snapshot = other.partition == self.snapshot
+        if same_snapshot:
+            bands.join_itself()
         else:
-            bands.between(candidates.frames(theirs.scan()))
-        sets = Sets(self.recipe.signatures)
-        sides = (
+            bands.join_with(candidates.frames(other.scan()))
+        store = ShingleStore(self.recipe.signatures)
+        id_columns = (
             {self.snapshot: ["document", "other"]}
-            if within
-            else {self.snapshot: ["document"], theirs.partition: ["other"]}
+            if same_snapshot
+            else {self.snapshot: ["document"], other.partition: ["other"]}
         )
-        for snapshot, columns in sides.items():
+        for snapshot, columns in id_columns.items():
             query = " union ".join(f"select {column} as id from candidates" for column in columns)
             ids = pl.from_arrow(connection.execute(query).to_arrow_table())["id"]
-            sets.add(self.lake.read(self.tables.documents, snapshot), ids)
+            store.add(self.lake.read(self.tables.documents, snapshot), ids)
         found = (
             pl.from_arrow(batch) for batch in connection.execute("from candidates").to_arrow_reader(_PAIRS_AT_ONCE)
         )
-        for frame in sets.similarities(found, "document", "other"):
+        for frame in store.similarities(found, "document", "other"):
             if self.recipe.verify:
                 frame = frame.filter(pl.col("similarity") >= self.recipe.min_similarity)
-            yield _rows(frame, self.snapshot, theirs.partition, self.tables.near_duplicates)
+            yield _rows(frame, self.snapshot, other.partition, self.tables.near_duplicates)
 
 
 def schemes(signatures: Reader) -> list[str]:
-    """How the texts of a partition were signed; more than one after a run that a changed recipe cut short."""
+    """How the texts of a partition were signed. There are several schemes only if the recipe changed and the run that
+    signs the texts again was stopped half-way."""
     return signatures.scan().select("scheme").unique().collect()["scheme"].to_list()
 
 
 class _LazyIndex:
-    """The index over a snapshot's bands, made when the first part needs it and shared by all of them."""
+    """The index of a snapshot's bands. It is built when the first part needs it, and all parts share it."""
 
     def __init__(self, signatures: Reader, recipe: Dedup) -> None:
         self._signatures, self._recipe = signatures, recipe
@@ -104,7 +109,7 @@ class _LazyIndex:
                 candidates.frames(self._signatures.scan()),
                 self._signatures.rows * self._recipe.signatures.bands,
                 self._recipe.max_bucket,
-                bitmap_mb=self._recipe.memory_mb,
+                filter_mb=self._recipe.memory_mb,
             )
             self._opened = connection, index
         return self._opened
@@ -114,10 +119,10 @@ class _LazyIndex:
             self._workspace.__exit__(None, None, None)
 
 
-class ArrivingPairs(Arriving):
-    """The asset's parts: those of its snapshot, and then the parts that later snapshots have with it."""
+class CascadingPairs(CascadingParts):
+    """The parts of the asset's snapshot, followed by the parts that later snapshots have with it."""
 
-    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Dedup, tables: Family, **run: Any) -> None:
+    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Dedup, tables: CorpusTables, **run: Any) -> None:
         super().__init__(lake, snapshot, **run)
         self.recipe, self.tables, self.table = recipe, tables, tables.near_duplicates
         self.left_out: list[str] = []
@@ -129,7 +134,8 @@ class ArrivingPairs(Arriving):
             self.left_out = pairs.left_out
 
     def later(self) -> list[str]:
-        """Those whose own pairs were made of the signatures they have now; others will be made in their turn."""
+        """The later snapshots whose own pairs were made from their present signatures. Dagster will make the pairs of
+        the others again, because their signatures changed."""
         delta, signatures = self.lake.open(self.table), self.lake.read(self.tables.signatures)
 
         def is_current(other: str) -> bool:

@@ -1,24 +1,27 @@
-"""Shingles: the small pieces whose sets say how alike two texts are. This file is the written definition.
+"""Shingles: the short pieces of a text by which two texts are compared. This docstring is their definition.
 
-**Input** is text whose Unicode was repaired and composed before (NFC, ftfy); nothing is composed here.
+**Input** is text whose Unicode was repaired and composed before (ftfy, NFC); nothing is composed here.
 
-**Lower case**: every code point is replaced by its own lower case (`str.lower` of that one character; of the only one
-that becomes two, U+0130, the first, "i"). The neighbours play no part: a final sigma is written as any other.
+**Lower case**: every code point is replaced by its own lower case, `str.lower` of that one character. Only U+0130
+becomes two characters; the first one, "i", is taken. Neighbouring characters do not matter: "Σ" becomes "σ" at the end
+of a word, too.
 
-**White space** is what Unicode's property White_Space says (tab to carriage return, blank, U+0085, U+00A0, U+1680,
-U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F, U+3000). A run of it counts as one blank, at either end of a text as
-nothing.
+**White space** is every character with Unicode's property White_Space (tab to carriage return, space, U+0085, U+00A0,
+U+1680, U+2000 to U+200A, U+2028, U+2029, U+202F, U+205F, U+3000). A run of white space counts as one space; at the
+start and the end of a text it does not count.
 
-**A word** is a longest run of code points of the general categories L (letters), M (marks) and N (numbers), in lower
-case. All else separates words and is not looked at: `don't` is two words, `snake_case` is two.
+**A word** is a maximal run of code points of the general categories L (letters), M (marks) and N (numbers), in lower
+case. All other characters separate words and are ignored: `don't` has two words, `snake_case` has two.
 
 **Shingles** of a text are its runs of `words` consecutive words, or its runs of `characters` consecutive code points
-(not bytes, not graphemes) of the normalised text. A text with fewer words (characters), but at least one, has a single
-shingle: all of it. A text with none has none. Languages written without spaces always take characters.
+(not bytes, not graphemes) of the normalised text. With 5 words per shingle, a text of 7 words has 3 shingles. A text
+that is shorter than one shingle, but not empty, has a single shingle: the whole text. A text without words (characters)
+has no shingles. Texts in languages written without spaces always have shingles of characters.
 
-The set of a text's shingles is kept as sorted 64-bit hashes; the leading 32 bits of a hash are what MinHash sees.
-Categories and lower case are those of Python's `unicodedata`, so hashes of two Unicode versions may differ in newly
-assigned characters: `DEFINITION` names both this definition and the version, and belongs to whatever stores hashes.
+A text's set of shingles is stored as sorted 64-bit hashes. MinHash uses the leading 32 bits of each hash. Categories
+and lower case come from Python's `unicodedata`, so hashes made with two Unicode versions may differ where a text has
+characters that only one of the versions knows. `DEFINITION` names this definition and the Unicode version; whatever
+stores hashes must store it with them.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ import pyarrow as pa
 
 from nemotron_assets.dedup import _kernels
 
-#: Hashes made under different definitions must not meet.
+#: Hashes that were made under different definitions must not be compared.
 DEFINITION = f"shingles 1, Unicode {unicodedata.unidata_version}"
 
 WHITE_SPACE = frozenset(
@@ -47,9 +50,10 @@ UNSPACED = frozenset({"zh", "ja", "th", "lo", "km", "my", "bo", "dz"})
 
 @dataclass(frozen=True)
 class Shingling:
-    """What a shingle is: of which unit, and how many of them make one.
+    """What a shingle is: its unit, and how many units it has.
 
-    `unit` "words" takes words except where a row's mask says characters; "characters" always takes characters.
+    With the unit "words", shingles are made of words, except for texts whose mask says characters. With the unit
+    "characters", shingles of all texts are made of characters.
     """
 
     unit: Literal["words", "characters"] = "words"
@@ -58,17 +62,17 @@ class Shingling:
 
     def __post_init__(self):
         if self.unit not in ("words", "characters"):
-            raise ValueError(f"a shingle is made of words or characters, not of {self.unit!r}")
+            raise ValueError(f"the unit of shingles is {self.unit!r}, but must be 'words' or 'characters'")
         for name in ("words", "characters"):
             if not 1 <= getattr(self, name) <= 1024:
-                raise ValueError(f"a shingle has 1 to 1024 {name}, not {getattr(self, name)}")
+                raise ValueError(f"a shingle has {getattr(self, name)} {name}, but must have 1 to 1024")
 
 
 @dataclass(frozen=True)
 class ShingleSets:
-    """The shingle sets of texts: row k's hashes are `hashes[offsets[k] : offsets[k + 1]]`, ascending, no two equal.
+    """The shingle sets of texts: the hashes of text k are `hashes[offsets[k] : offsets[k + 1]]`, ascending and unique.
 
-    offsets int64[texts + 1], hashes uint64.
+    `offsets` is int64[texts + 1], `hashes` is uint64.
     """
 
     offsets: np.ndarray
@@ -82,10 +86,12 @@ class ShingleSets:
 
     @property
     def sizes(self) -> np.ndarray:
+        """int64 per text: the number of its shingles."""
         return np.diff(self.offsets)
 
     @classmethod
     def concatenate(cls, parts: Iterable[ShingleSets]) -> ShingleSets:
+        """The sets of all parts, in order."""
         parts = list(parts)
         sizes = [part.sizes for part in parts]
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([*sizes, np.zeros(0, np.int64)]))])
@@ -93,7 +99,7 @@ class ShingleSets:
 
 
 def by_characters(languages: Iterable[str | None]) -> np.ndarray:
-    """The mask for `shingle_sets` and `sign`: which rows are in a language without spaces."""
+    """The mask for `shingle_sets` and `sign`, bool per language: whether it is written without spaces."""
     return np.fromiter((language in UNSPACED for language in languages), np.bool_)
 
 
@@ -106,24 +112,26 @@ def shingle_sets(
 ) -> ShingleSets:
     """The set of shingles of every text, exact up to collisions of 64-bit hashes.
 
-    texts is an arrow array, chunked array or polars series of strings; a null has no shingles. by_characters, bool per
-    text, says which texts take characters although `shingling` says words; only, bool per text, which texts are wanted
-    (the others get empty sets). Needs about 8 bytes per shingle.
+    `texts` is an arrow array, chunked array or polars series of strings; a null has no shingles. `by_characters`, bool
+    per text, says which texts have shingles of characters although `shingling` says words. `only`, bool per text, says
+    which texts are wanted; the others get empty sets. Needs about 8 bytes of memory per shingle.
     """
-    data, offsets, mask = arguments(texts, shingling, by_characters)
+    data, offsets, mask = kernel_arguments(texts, shingling, by_characters)
     only = np.ones(len(mask), np.bool_) if only is None else np.ascontiguousarray(only, np.bool_)
     if only.shape != mask.shape:
         raise ValueError(f"only has the shape {only.shape}, but there are {len(mask)} texts")
-    # A text has at most as many characters as bytes, and of words half as many and one.
+    # A text has at most as many characters as bytes, and at most half as many words as bytes, plus one.
     room = np.where(mask, np.diff(offsets), np.diff(offsets) // 2 + 1)
     hashes = np.empty(int(room.sum(where=only)), np.uint64)
     bounds = np.empty(len(offsets), np.int64)
-    size = _kernels.sets(data, offsets, mask, only, shingling.words, shingling.characters, *tables(), hashes, bounds)
+    sizes = shingling.words, shingling.characters
+    size = _kernels.sets(data, offsets, mask, only, *sizes, *lookup_tables(), hashes, bounds)
     return ShingleSets(bounds, hashes[:size] if 2 * size > len(hashes) else hashes[:size].copy())
 
 
-def arguments(texts, shingling: Shingling, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Texts as the kernels take them: UTF-8 bytes, int64 offsets of the texts in them, and which take characters."""
+def kernel_arguments(texts, shingling: Shingling, mask: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Texts in the form that the kernels take: UTF-8 bytes, int64[texts + 1] offsets into them, and bool per text
+    whether its shingles are made of characters. Raises ValueError for a mask of another length."""
     if hasattr(texts, "to_arrow"):
         texts = texts.to_arrow()
     if isinstance(texts, pa.ChunkedArray):
@@ -148,11 +156,12 @@ def arguments(texts, shingling: Shingling, mask: np.ndarray | None) -> tuple[np.
     else:
         offsets = np.zeros(count + 1, np.int64)
     data = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
-    data.flags.writeable = offsets.flags.writeable = False  # always, so that the kernels are compiled for one kind only
+    data.flags.writeable = offsets.flags.writeable = False  # always, so that kernels are compiled for one type only
     return data, offsets, mask
 
 
-#: Blocks of nothing but letters without case, too many to ask for one by one; and what else is assigned at all.
+#: Ranges of code points: blocks that hold only letters without case, too many to look up one by one; and all others
+#: that Unicode has assigned.
 _IDEOGRAPHS = ((0x3400, 0x4DC0), (0x4E00, 0x9FFD), (0xAC00, 0xD7A4), (0x17000, 0x187F8), (0x20000, 0x2A6DE))
 _ASSIGNED = (
     (0, 0x3400), (0x4DC0, 0x4E00), (0x9FFD, 0xAC00), (0xD7A4, 0xD800), (0xF900, 0x17000), (0x187F8, 0x20000),
@@ -161,13 +170,14 @@ _ASSIGNED = (
 
 
 @cache
-def tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What the kernels look up: code points, masks by word length, hashes of ASCII characters in lower case."""
-    table = np.zeros(0x110000, np.uint32)  # zero: no word, no space, its own lower case
+def lookup_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The tables of the kernels: what each code point is, masks by word length, hashes of lower-cased ASCII."""
+    table = np.zeros(0x110000, np.uint32)  # 0 means: not in a word, not white space, its own lower case
     for first, last in _ASSIGNED:
         characters = "".join(map(chr, range(first, last)))
         major = np.frombuffer("".join(map(unicodedata.category, characters)).encode(), "S1")[::2]
-        # All at once gives the same as one by one, but for the two that become two letters or depend on neighbours.
+        # Lower-casing all characters at once gives the same as one by one, except for two: U+0130 becomes two
+        # characters, and U+03A3 depends on its neighbours.
         lower = characters.replace("\u0130", "i").replace("\u03a3", "\u03c3").lower()
         lower = np.frombuffer(lower.encode("utf-32-le"), np.uint32)
         is_word = np.where(np.isin(major, [b"L", b"M", b"N"]), _kernels.IS_WORD, np.uint32(0))

@@ -1,13 +1,15 @@
-"""A snapshot's distinct texts as parts of `web.signatures`: who is signed, and with what.
+"""Signatures of a snapshot's distinct texts as parts of `web.signatures`, or of a table like it.
 
-A text that is in a snapshot several times is signed once, at its earliest document by (fetched_at, id). The documents
-of a WARC file are one part; it is made again when the file's documents change, or which of them are the earliest.
+A text that a snapshot has several times is signed once, at its earliest document by (fetched_at, id). The documents of
+a WARC file are one part. A part is made again when the documents of the file change, or when other documents of the
+file become the earliest of their text.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -21,7 +23,9 @@ from nemotron_assets.recipe.dedup import Dedup, Signatures
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.table.schema import Table
-from resources.lakehouse import Reader
+
+if TYPE_CHECKING:
+    from resources.lakehouse import Reader
 
 _SEEN = pa.schema(
     [
@@ -41,27 +45,28 @@ _SIGNED = ("id", "snapshot", "warc_file", "fetched_at", "content_hash", "languag
 
 
 def scheme(recipe: Signatures) -> str:
-    """Everything two signatures must have in common to be compared, in words."""
+    """Everything that two signatures must have in common to be comparable, as text."""
     return f"{DEFINITION}; {recipe.scheme}"
 
 
 def shingling(recipe: Signatures) -> Shingling:
-    """What the recipe says a shingle is."""
+    """The recipe's definition of a shingle."""
     return Shingling(recipe.unit, recipe.word_shingle, recipe.character_shingle)
 
 
 def by_characters(languages: pl.Series, recipe: Signatures) -> np.ndarray:
-    """bool per text: whether its shingles are of characters, because of its language or for all."""
+    """bool per text: whether its shingles are made of characters, because of its language or because of the recipe's
+    unit."""
     return (languages.is_in(recipe.character_languages) | (recipe.unit == "characters")).fill_null(False).to_numpy()
 
 
 def signed(documents: pl.DataFrame, recipe: Signatures, to: Table) -> pa.Table:
-    """Rows of `web.signatures`, or of a table like it, from rows of `web.documents`."""
+    """Rows of `web.signatures`, or of the table like it that `to` is, from rows of `web.documents`."""
     mask = by_characters(documents["language"], recipe)
     signatures = sign(documents["text"], shingling(recipe), mask, permutations=recipe.permutations, seed=recipe.seed)
     of_bands = bands(signatures, recipe.bands, recipe.rows)
-    # A text without shingles has no bands, so that nothing can be joined with it.
-    some = of_bands[:, 0] != NO_BAND
+    # A text without shingles gets no bands, so that no join finds it.
+    has_bands = of_bands[:, 0] != NO_BAND
     rows = documents.select(
         pl.Series("id", [row_id(to.full_name, document) for document in documents["id"]], dtype=pl.String),
         pl.concat_list("id").alias("parents"),
@@ -76,20 +81,23 @@ def signed(documents: pl.DataFrame, recipe: Signatures, to: Table) -> pa.Table:
     )
     table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
     table = table.append_column("signature", _bytes(signatures.astype("<u4"), np.full(len(rows), recipe.permutations)))
-    table = table.append_column("bands", _bytes(of_bands[some].astype("<i8"), np.where(some, recipe.bands, 0)))
+    counts = np.where(has_bands, recipe.bands, 0)
+    table = table.append_column("bands", _bytes(of_bands[has_bands].astype("<i8"), counts))
     return table.select(to.column_names)
 
 
 def _bytes(values: np.ndarray, counts: np.ndarray) -> pa.Array:
-    """The next counts[k] of the values as the bytes of row k."""
+    """A binary array whose row k holds the bytes of the next counts[k] values."""
     ends = np.concatenate([[0], np.cumsum(counts)]) * values.itemsize
     buffers = [None, pa.py_buffer(ends.astype(np.int64)), pa.py_buffer(np.ascontiguousarray(values).reshape(-1))]
     return pa.Array.from_buffers(pa.large_binary(), len(counts), buffers)
 
 
 def signature_parts(documents: Reader, recipe: Dedup, to: Table) -> Parts:
-    """The parts of a snapshot's partition of `web.signatures`, or of a table like it. Memory: the ids of one WARC
-    file's documents, a batch of their texts, and the join's `memory_mb`."""
+    """The parts of a snapshot's partition of `web.signatures`, or of the table like it that `to` is.
+
+    Memory: the ids of one WARC file's documents, a batch of their texts, and the recipe's `memory_mb` for the join.
+    """
     return Parts(_parts(documents, recipe, to))
 
 
@@ -113,6 +121,6 @@ def _parts(documents: Reader, recipe: Dedup, to: Table) -> Iterator[Part]:
 
 def _sign(documents: Reader, ids: pa.Array, recipe: Signatures, to: Table) -> Iterator[pa.Table]:
     for batch in documents.batches(_SIGNED, batch_size=recipe.batch_rows):
-        mine = batch.filter(pc.is_in(batch.column("id"), value_set=ids))
-        if mine.num_rows:
-            yield signed(pl.from_arrow(mine), recipe, to)
+        chosen = batch.filter(pc.is_in(batch.column("id"), value_set=ids))
+        if chosen.num_rows:
+            yield signed(pl.from_arrow(chosen), recipe, to)

@@ -1,4 +1,4 @@
-"""DuckDB for the joins of deduplication: bounded memory, what is more spills to a folder that is gone afterwards."""
+"""DuckDB for the joins of deduplication: its memory is bounded, and it spills to a temporary folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 @contextlib.contextmanager
 def workspace(memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An empty in-memory database that holds at most `memory_mb` MB before it spills."""
+    """An empty in-memory database that holds at most `memory_mb` MB before it spills to the disk."""
     with tempfile.TemporaryDirectory(prefix="nemotron-dedup-") as spill, duckdb.connect() as connection:
         connection.execute(f"set memory_limit = '{memory_mb}MB'; set temp_directory = '{spill}'")
         connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
@@ -26,7 +26,7 @@ def load(
     batches: Iterable[pa.RecordBatch],
     query: str = "from stream",
 ) -> None:
-    """Create the table `name` from `query` over the batches, which are its relation `stream`."""
+    """Create the table `name` as the result of `query`, in which the batches are the relation `stream`."""
     connection.register("stream", pa.RecordBatchReader.from_batches(schema, iter(batches)))
     connection.execute(f"create or replace table {name} as {query}")
     connection.unregister("stream")

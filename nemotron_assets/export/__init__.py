@@ -6,25 +6,25 @@
     data/<config>/train-00000-of-0000N.parquet    the published columns, nothing else; no folder for a config
                                                   without rows, which `datasets` could not load
 
-Which columns and configs is the table's own declaration (`Published`). Everything is written into `DIR.partial` beside
-the target, shard by shard, each noted in a journal when it is complete; a run that is killed goes on after the last
-complete shard. When all is there the folder gets its name in one step: a reader never sees half a dataset.
+The table declares its published columns and its configs (`Published`). Everything is written into `DIR.partial` beside
+the target, shard by shard; a journal lists the complete shards. An export that was killed goes on after its last
+complete shard. When every shard is written, the folder is renamed to `DIR` in one step, so that a reader never sees
+half a dataset.
 
-The files: `job` (what is read, which shards are there already), `shards` (Parquet), `folder` (the target), `card`
-(README.md) and `written` (what was written, counted).
+The modules: `job` (what is read, and which shards exist already), `shards` (Parquet files), `folder` (the target
+folder), `card` (README.md) and `written` (counts of what was written).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.export.card import facts, licence_text, render
-from nemotron_assets.export.folder import FACTS, locked, look, put_in_place, write
+from nemotron_assets.export.folder import FACTS, FOREIGN, export_in, locked, put_in_place, write
 from nemotron_assets.export.job import JOURNAL, Job, name_shards
 from nemotron_assets.export.written import Counts, Exported, ExportError
 from nemotron_assets.recipe import Recipe
@@ -40,19 +40,6 @@ def exportable() -> dict[str, Table]:
     return {name: table for name, table in all_tables().items() if table.published}
 
 
-def find(name: str) -> Table:
-    """A published table by name, as web.nemotron_cc_v2 or web/nemotron_cc_v2."""
-    from nemotron_assets.commands.tables import find as find_table
-
-    return _published(find_table(name))
-
-
-def _published(table: Table) -> Table:
-    if not table.published:
-        raise ExportError(f"{table.full_name} is not published as a dataset; these are: {', '.join(exportable())}")
-    return table
-
-
 def export(
     lake: Lakehouse,
     table: Table,
@@ -63,21 +50,26 @@ def export(
     force: bool = False,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Exported:
-    """Write `table`, or some partitions of it, as it stands now, into `directory`.
+    """Write the current version of `table`, or some partitions of it, into `directory`.
 
-    An export of ours is replaced when the table has changed. Raises `ExportError` for a directory with other files in
-    it unless `force`; then that directory is moved aside, never deleted.
+    An earlier export in `directory` is replaced if the table has changed since. Raises `ExportError` for a table that
+    is not published, and for a directory with files that no export wrote unless `force` is given; then the directory
+    is moved aside, never deleted. `progress` gets one line per shard.
     """
+    if not table.published:
+        raise ExportError(
+            f"{table.full_name} is not published as a dataset; the published tables are {', '.join(exportable())}"
+        )
     directory = Path(os.path.abspath(directory))
     licence = licence_text(recipe.release)
-    job = Job(lake, _published(table), recipe, partitions, licence)
-    there = look(directory)
-    if there is not None and not force:
-        if there == "foreign":
+    job = Job(lake, table, recipe, partitions, licence)
+    present = export_in(directory)
+    if present is not None and not force:
+        if present == FOREIGN:
             raise ExportError(
-                f"{directory} holds files that no export wrote: name another folder, or --force to move it aside"
+                f"{directory} holds files that no export wrote: name another folder, or use --force to move it aside"
             )
-        if there == job.identity:
+        if present == job.identity:
             old = json.loads((directory / FACTS).read_text("utf-8"))
             configs = {name: Counts.from_json(counts) for name, counts in old["configs"].items()}
             return Exported(directory, configs, written=False)
@@ -107,21 +99,3 @@ def _as_json(job: Job, configs: dict[str, Counts], described: dict[str, Any], fi
         "files": files,
     }
     return json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n"
-
-
-def export_command(name: str, directory: Path, partitions: Sequence[str], force: bool) -> None:
-    """What `nemotron export` does."""
-    from nemotron_assets.commands.sql import print_table
-    from nemotron_assets.definitions import lake
-    from nemotron_assets.recipe import current_recipe
-
-    table, started = find(name), time.perf_counter()
-    done = export(lake, table, directory, current_recipe(), partitions=partitions, force=force, progress=print)
-    print_table(
-        ("config", "rows", "tokens (estimated)", "MB", "languages"),
-        [(c, n.rows, n.tokens, round(n.file_bytes / 1e6, 1), len(n.languages)) for c, n in done.configs.items()],
-    )
-    if done.moved_aside:
-        print(f"what was in {directory} is now in {done.moved_aside}")
-    seconds = time.perf_counter() - started
-    print(f"{done.directory}: {f'written in {seconds:.1f} s' if done.written else 'up to date, nothing to do'}")

@@ -1,4 +1,4 @@
-"""The dataset card of an export: front matter for the Hugging Face Hub, and what a reader wants to know in words."""
+"""The dataset card of an export (README.md): front matter for the Hugging Face Hub, and tables for a human reader."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _BAR = 30  # characters of the longest bar of a histogram
 
 
 class CardError(ValueError):
-    """A card that cannot be written; the message names the value of the recipe and the fix."""
+    """The card cannot be written; the message names the value of the recipe and the fix."""
 
 
 def licence_text(release: Release) -> str:
-    """The text of the data's licence by the recipe's `licence_text`; "" if it names none."""
+    """The text of the data's licence, from the file that `release.licence_text` names; "" if it is null."""
     if release.licence_text is None:
         return ""
     path = _SAMPLE_NOTICE if release.licence_text == "sample" else Path(release.licence_text).expanduser()
@@ -43,7 +43,7 @@ def licence_text(release: Release) -> str:
 
 
 def facts(reader: Reader, partitions: Sequence[str] | None, recipe: Recipe) -> dict[str, Any]:
-    """Where the data comes from: versions, recipe, code, generators, and the histograms the table declares."""
+    """Where the data comes from: versions, recipe, code and generators, and the histograms that the table declares."""
     lake, table = reader.lake, reader.table
     commit = reader.commit()
     tables = all_tables()
@@ -51,7 +51,7 @@ def facts(reader: Reader, partitions: Sequence[str] | None, recipe: Recipe) -> d
     inputs = {}
 
     def read(name: str) -> Reader:
-        """A table, of one that is partitioned in the same way only what is exported."""
+        """A table of the lake. If it has the same partitions as the exported table, only the exported ones."""
         return lake.read(tables[name], partitions if tables[name].partition_by == table.partition_by else None)
 
     if "generator" in table.column_names:
@@ -85,6 +85,7 @@ def facts(reader: Reader, partitions: Sequence[str] | None, recipe: Recipe) -> d
 
 
 def _counts(reader: Reader, column: str) -> dict[Any, int]:
+    """Rows per value of a column, without nulls, in the order of the values."""
     import polars as pl
 
     counted = reader.scan().group_by(column).agg(rows=pl.len()).sort(column).collect(engine="streaming")
@@ -94,7 +95,7 @@ def _counts(reader: Reader, column: str) -> dict[Any, int]:
 def render(
     table: Table, configs: Mapping[str, Counts], described: Mapping[str, Any], release: Release, has_licence: bool
 ) -> str:
-    """README.md: front matter and text."""
+    """The text of README.md: front matter and body."""
     total = Counts.total(configs.values())
     written = {name: counts for name, counts in configs.items() if counts.rows}
     matter = front_matter(table, written, total, release, has_licence)
@@ -105,7 +106,7 @@ def render(
 def front_matter(
     table: Table, configs: Mapping[str, Counts], total: Counts, release: Release, has_licence: bool
 ) -> dict[str, Any]:
-    """What the Hub and `datasets` read: licence, languages, size, configs with their files, features and counts."""
+    """What the Hub and `datasets` read: licence, languages and size; files, features and counts of every config."""
     out = table.published
     licence = {"license": release.licence}
     if release.licence == "other":
@@ -136,7 +137,7 @@ def front_matter(
 
 
 def _hub_language(name: str) -> str:
-    """The Hub takes ISO 639 codes of languages, and "code" for programming languages."""
+    """A language as the Hub names it: an ISO 639 code, or "code" for a programming language."""
     return name if name.islower() and len(name) <= 3 else "code"
 
 
@@ -151,7 +152,7 @@ def size_category(rows: int) -> str:
 
 
 def _features(table: Table, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """The columns as `datasets` describes them, those of a struct where its first one stands."""
+    """The columns as `datasets` describes them. A struct takes the place of its first column."""
     features: dict[str, dict[str, Any]] = {}
     for name in columns:
         struct, _, field = _shown(table, name).rpartition(".")
@@ -163,6 +164,7 @@ def _features(table: Table, columns: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _feature(column: Column) -> dict[str, str]:
+    """One column as `datasets` describes it: {"name": "text", "dtype": "string"}."""
     dtype = column.dtype.removeprefix("list[").removesuffix("]")
     dtype = {"timestamp": "timestamp[us, tz=UTC]"}.get(dtype, dtype)
     return {"name": column.name, ("list" if column.dtype.startswith("list[") else "dtype"): dtype}
@@ -203,7 +205,7 @@ def _text(
         + _markdown(
             ("column", "type", "meaning", "configs"),
             [
-                (_shown(table, c), table.column(c).dtype, table.column(c).meaning, _holders(table, configs, c))
+                (_shown(table, c), table.column(c).dtype, table.column(c).meaning, _configs_with(table, configs, c))
                 for c in columns
             ],
         ),
@@ -221,18 +223,19 @@ def _text(
     return "\n\n".join(sections) + "\n"
 
 
-def _holders(table: Table, configs: Mapping[str, Counts], column: str) -> str:
+def _configs_with(table: Table, configs: Mapping[str, Counts], column: str) -> str:
+    """The configs that have a column, separated by commas; "all" for a column of every config."""
     out = table.published
     return "all" if column in out.columns else ", ".join(c for c in configs if column in out.more.get(c, ()))
 
 
 def _shown(table: Table, column: str) -> str:
-    """A column under the name it is published with."""
+    """The published name of a column: "metadata.category" for a column of the struct "metadata"."""
     return next((f"{struct}.{column}" for struct, names in table.published.structs.items() if column in names), column)
 
 
 def _title(name: str) -> str:
-    """ "web.quality.bucket" -> its table's and column's meaning."""
+    """The heading of a histogram: "web.quality.bucket" becomes "Documents by bucket (web.quality)"."""
     table, _, column = name.rpartition(".")
     declared = all_tables()[table]
     return f"Documents by {column} ({declared.full_name})"
@@ -244,7 +247,7 @@ def _provenance(described: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = [
         ("table", f"{described['table']}, Delta version {described['delta_version']}"),
         ("written", f"{described['written']} by run {described['run'] or 'unknown'}"),
-        ("made from", inputs or "nothing else"),
+        ("made from", inputs or "no other table"),
         (f"{described['partitioned_by'] or 'snapshot'}s", ", ".join(described["partitions"] or []) or "none"),
         ("recipe", f"{described['recipe']}, hash {described['recipe_hash']}"),
         ("code", f"{described['package']}, asset version {described['code_version'] or 'unknown'}"),
@@ -255,7 +258,7 @@ def _provenance(described: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _licence(release: Release, has_licence: bool) -> str:
     name = release.licence_name if release.licence == "other" else release.licence
-    where = " Its text, and what applies to which part, is in [LICENSE.md](LICENSE.md)." if has_licence else ""
+    where = " Its text, and which licence applies to which part, is in [LICENSE.md](LICENSE.md)." if has_licence else ""
     return f"## Licence\n\n{name[0].upper()}{name[1:]}.{where}"
 
 

@@ -1,4 +1,4 @@
-"""The folder that an export becomes: what is there already, who is writing it, and how it gets its name in one step."""
+"""The target folder of an export: what it holds already, the lock on it, and the rename that completes it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,23 @@ from typing import Any
 
 from nemotron_assets.export.written import ExportError
 
+#: The file that describes an export for programs: its identity, its counts, and every file with its size in bytes.
 FACTS = "export.json"
 
+#: What `export_in` returns for a folder with files that no export wrote.
+FOREIGN = "foreign"
 
-def look(directory: Path) -> dict[str, Any] | str | None:
-    """What a target folder holds: nothing (None), "foreign" files, or an export, by its identity."""
+
+def export_in(directory: Path) -> dict[str, Any] | str | None:
+    """Which export a folder holds: its identity, or None for an empty or missing folder.
+
+    The result is `FOREIGN` when there are files that no export wrote, and {} when files of the export are missing or
+    have another size.
+    """
     if not directory.exists():
         return None
     if not directory.is_dir():
-        return "foreign"
+        return FOREIGN
     present = {str(file.relative_to(directory)): file for file in directory.rglob("*") if not file.is_dir()}
     if not present:
         return None
@@ -30,20 +38,24 @@ def look(directory: Path) -> dict[str, Any] | str | None:
         stored = json.loads((directory / FACTS).read_text("utf-8"))
         listed = {**stored["files"], FACTS: None}
         if present.keys() - listed.keys():
-            return "foreign"  # something was put beside our files
+            return FOREIGN
         whole = all(name in present and size in (None, present[name].stat().st_size) for name, size in listed.items())
         return stored["identity"] if whole else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "foreign"
+        return FOREIGN
 
 
 def put_in_place(work: Path, directory: Path) -> Path | None:
-    """Give the finished folder its name. What was there is deleted if an export wrote it, else moved aside."""
+    """Rename the finished folder `work` to `directory`.
+
+    An earlier export in `directory` is deleted. Files that no export wrote are moved into a folder beside it, whose
+    path is returned.
+    """
     moved, old = None, None
     if directory.exists():
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         old = directory.with_name(f"{directory.name}.replaced-{stamp}")
-        if look(directory) == "foreign":
+        if export_in(directory) == FOREIGN:
             moved = old
         os.replace(directory, old)
     os.replace(work, directory)
@@ -54,7 +66,10 @@ def put_in_place(work: Path, directory: Path) -> Path | None:
 
 @contextlib.contextmanager
 def locked(work: Path) -> Iterator[None]:
-    """One export at a time per target. The lock is on the folder itself, so it leaves no file and ends with us."""
+    """Hold the lock of a target folder, so that one export at a time writes it. Raises `ExportError` if it is held.
+
+    The lock is on the folder itself: it leaves no file behind, and it ends with the process.
+    """
     work.mkdir(parents=True, exist_ok=True)
     handle = os.open(work, os.O_RDONLY)
     try:
@@ -68,7 +83,7 @@ def locked(work: Path) -> Iterator[None]:
 
 
 def write(path: Path, text: str) -> None:
-    """A small file, whole or not at all."""
+    """Write a small text file in one step: after a crash it is either complete or absent."""
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)

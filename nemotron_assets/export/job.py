@@ -1,6 +1,6 @@
-"""One export at work: which configs and partitions it has, and its shards, of which those of a killed run are kept.
+"""One export: which configs and partitions it has, and writing its shards.
 
-Every complete shard is noted in a journal in the folder that is being written.
+A journal in the folder that is being written lists the complete shards, so that an export that was killed can go on.
 """
 
 from __future__ import annotations
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 
     from resources.lakehouse import Lakehouse
 
-FORMAT = 2  # of export.json and the journal
+#: Version of the format of export.json and of the journal.
+FORMAT = 2
 JOURNAL = "journal.jsonl"
 _CONFIG_NAME = re.compile(r"\w[\w.+-]{0,99}")
 
 
 class Job:
-    """One export: what it reads, and which configs it has. `identity` names everything that is in the files."""
+    """What an export reads, and which configs it has.
+
+    `identity` decides what is written: exports with equal identities hold the same rows in the same layout.
+    """
 
     def __init__(self, lake: Lakehouse, table: Table, recipe: Recipe, partitions: Sequence[str], licence: str) -> None:
         self.table, self.recipe, self.layout = table, recipe, table.published
@@ -41,23 +45,25 @@ class Job:
             raise ExportError(f"{table.full_name} has not been written yet: `nemotron run +{asset}` makes it")
         self.partitions = self._partitions(partitions)
         self.configs = self._configs()
-        every = self.partitions if self.partitions is not None else [None]
         self.identity = {
             "format": FORMAT,
             "table": table.full_name,
-            "content": {partition or "": self.reader.within(partition).content() for partition in every},
+            "content": {name or "": self.reader.within(name).content() for name in self._each_partition()},
             "columns": {config: list(self.columns(config)) for config in self.configs},
             **({"structs": {k: list(v) for k, v in self.layout.structs.items()}} if self.layout.structs else {}),
             "release": recipe.release.model_dump(mode="json", exclude={"subsets", "memory_mb"}),
             "licence": content_hash(licence),
         }
-        #: What shards of an interrupted export can be continued: compaction puts the rows into another order.
+        #: An interrupted export is continued only if this is unchanged. It includes the Delta version, because
+        #: compaction changes the order of the rows.
         self.resumable = {**self.identity, "version": self.reader.version, "rows": recipe.storage.row_group_rows}
 
     def columns(self, config: str) -> tuple[str, ...]:
+        """The published columns of a config."""
         return (*self.layout.columns, *self.layout.more.get(config, ()))
 
     def _partitions(self, wanted: Sequence[str]) -> list[str] | None:
+        """The wanted partitions, or all of them if none is named; None for a table without partitions."""
         column = self.table.partition_by
         if column is None:
             if wanted:
@@ -70,7 +76,12 @@ class Job:
             )
         return sorted(set(wanted) or found)
 
+    def _each_partition(self) -> Sequence[str | None]:
+        """The partitions to read, one after the other; [None] for a table without partitions."""
+        return self.partitions if self.partitions is not None else [None]
+
     def _configs(self) -> list[str]:
+        """The names of the configs: the declared ones first, then the other values of the column `configs_by`."""
         if not self.layout.configs_by:
             return list(self.layout.configs)
         column = self.layout.configs_by
@@ -82,7 +93,8 @@ class Job:
         return names
 
     def write(self, work: Path, progress: Callable[[str], None]) -> list[Shard]:
-        """All shards: those the journal names, if it is this job's, and the rest."""
+        """Write all shards that are missing; returns all shards. Shards of an interrupted export are kept if its
+        journal belongs to the same job."""
         done = self._journalled(work)
         if done is None:
             for entry in work.iterdir():
@@ -91,27 +103,27 @@ class Job:
             done = []
         if done:
             progress(f"going on after {len(done)} shards, {sum(s.counts.rows for s in done):,} rows")
-        known = {s.path() for s in done} | {s.path(_count(done, s.config)) for s in done}
+        complete = {s.path() for s in done} | {s.path(_count(done, s.config)) for s in done}
         for file in sorted(work.glob("data/*/*")):
-            if str(file.relative_to(work)) not in known:
-                file.unlink()  # not complete
+            if str(file.relative_to(work)) not in complete:
+                file.unlink()
         shards = []
         for config in self.configs:
-            mine = [shard for shard in done if shard.config == config]
-            shards += mine
-            for shard in self._write_config(work, config, mine):
+            done_before = [shard for shard in done if shard.config == config]
+            shards += done_before
+            for shard in self._write_config(work, config, done_before):
                 with (work / JOURNAL).open("a") as journal:
                     line = {"config": config, "number": shard.number, "counts": shard.counts.as_json()}
                     journal.write(json.dumps(line) + "\n")
                     journal.flush()
                     os.fsync(journal.fileno())
                 shards.append(shard)
-                c = shard.counts
-                progress(f"{config}: shard {shard.number}, {c.rows:,} rows, {c.file_bytes / 1e6:,.1f} MB")
+                counts = shard.counts
+                progress(f"{config}: shard {shard.number}, {counts.rows:,} rows, {counts.file_bytes / 1e6:,.1f} MB")
         return shards
 
     def _journalled(self, work: Path) -> list[Shard] | None:
-        """The complete shards of an earlier run of the same export; None if there was no such run."""
+        """The complete shards that an interrupted run of this export left; None if there was no such run."""
         try:
             first, *lines = (work / JOURNAL).read_text("utf-8").splitlines()
             if json.loads(first) != self.resumable:
@@ -124,7 +136,7 @@ class Job:
                 entry = json.loads(line)
                 shard = Shard(entry["config"], entry["number"], Counts.from_json(entry["counts"]))
             except (ValueError, KeyError, TypeError):
-                break  # the torn last line of a killed run
+                break  # the last line, which a killed run wrote only in part
             shards.append(shard)
         for shard in shards:
             names = (shard.path(), shard.path(_count(shards, shard.config)))
@@ -134,6 +146,7 @@ class Job:
         return shards
 
     def _write_config(self, work: Path, config: str, done: list[Shard]) -> Iterator[Shard]:
+        """Write the shards of a config that come after those in `done`."""
         schema = plain_schema(self.table, self.columns(config))
         structs = self.layout.structs
         skip = sum(shard.counts.rows for shard in done)
@@ -147,11 +160,14 @@ class Job:
         yield from writer.close()
 
     def _batches(self, config: str) -> Iterator[pa.RecordBatch]:
-        """The rows of a config with the published columns and those that are counted, in an order that stays."""
+        """The rows of a config, with the published columns and the columns that `Counts` needs.
+
+        The order is the same for every run on the same Delta version.
+        """
         extra = [c for c in ("language", "characters", "snapshot") if c in self.table.column_names]
         names = list(dict.fromkeys([*self.columns(config), *extra]))
         where = (self.layout.configs_by, config) if self.layout.configs_by else None
-        for partition in self.partitions if self.partitions is not None else [None]:
+        for partition in self._each_partition():
             yield from self.reader.within(partition).batches(names, where=where)
 
 
@@ -160,7 +176,10 @@ def _count(shards: Sequence[Shard], config: str) -> int:
 
 
 def name_shards(work: Path, shards: Sequence[Shard]) -> list[str]:
-    """Give every shard the name that says how many there are; the files' names. May be called again after a kill."""
+    """Rename every shard to the final name, which has the number of shards; returns the final names.
+
+    Shards that have their final name already are left alone, so this can be repeated after a kill.
+    """
     names = []
     for shard in shards:
         name = shard.path(_count(shards, shard.config))

@@ -1,4 +1,4 @@
-"""The Parquet files of an export: the published columns, cut into files and row groups of bounded size."""
+"""Writes the Parquet files of an export: only the published columns, in files and row groups of bounded size."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class ShardWriter:
-    """Cuts a stream of batches into Parquet files of at most the recipe's `shard_mb`.
+    """Writes a stream of batches as Parquet files of at most `release.shard_mb` each.
 
-    A row group is closed by rows or bytes in memory. A file is closed before a group that might not fit: what is
-    compressed is smaller, so only a single row larger than a file makes one that is too large.
+    A row group ends at a number of rows or of bytes in memory. A file ends before a row group whose uncompressed size
+    might not fit. Compression makes groups smaller, so a file is larger than the limit only if a single row is.
     """
 
     def __init__(
@@ -46,6 +46,7 @@ class ShardWriter:
         self.stream = self.writer = None
 
     def add(self, batch: pa.RecordBatch) -> Iterator[Shard]:
+        """Write a batch; yields the shards that it completed."""
         step = min(self.group_rows, max(1, self.group_bytes * batch.num_rows // max(batch.nbytes, 1)))
         for start in range(0, batch.num_rows, step):
             piece = batch.slice(start, step)
@@ -57,7 +58,7 @@ class ShardWriter:
             self.waiting_bytes += piece.nbytes
 
     def close(self) -> Iterator[Shard]:
-        """The last shard."""
+        """Write what is left; yields the last shard, if there is one."""
         if self.waiting:
             yield from self._flush()
         if self.writer is not None:
@@ -88,7 +89,7 @@ class ShardWriter:
         if free < self.free_mb:
             raise ExportError(
                 f"{self.work} has {free} MB of free disk, and {self.free_mb} MB must stay free (storage.free_disk_mb). "
-                "What is complete is kept: make room and run the same command again."
+                "Complete shards are kept: make room and run the same command again."
             )
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self.stream = self._path.with_suffix(".tmp").open("wb")
@@ -115,7 +116,10 @@ class ShardWriter:
 
 
 def plain_schema(table: Table, columns: Sequence[str]) -> pa.Schema:
-    """The published columns with the short offsets every reader knows: a row group is far below their 2 GB."""
+    """The Arrow schema of the published columns, with 32-bit offsets (string, not large_string).
+
+    Every reader knows these types. They hold at most 2 GB per column chunk, and row groups are far smaller.
+    """
     import pyarrow as pa
     import pyarrow.types as t
 
@@ -129,7 +133,7 @@ def plain_schema(table: Table, columns: Sequence[str]) -> pa.Schema:
 
 
 def nested_schema(columns: pa.Schema, structs: Mapping[str, Sequence[str]]) -> pa.Schema:
-    """The schema with the columns of every struct as its fields, where the first of them stood."""
+    """The schema in which the columns of every struct are its fields. A struct takes the place of its first column."""
     import pyarrow as pa
 
     owner = {name: struct for struct, names in structs.items() for name in names}
@@ -145,6 +149,7 @@ def nested_schema(columns: pa.Schema, structs: Mapping[str, Sequence[str]]) -> p
 
 
 def nested(rows: pa.Table, schema: pa.Schema, structs: Mapping[str, Sequence[str]]) -> pa.Table:
+    """Rows of flat columns in the schema that `nested_schema` returned."""
     import pyarrow as pa
 
     def column(field: pa.Field) -> Any:
@@ -178,5 +183,5 @@ def _full_disk(work: Path) -> Iterator[None]:
         if error.errno != errno.ENOSPC:
             raise
         raise ExportError(
-            f"the disk of {work} is full. What is complete is kept: make room and run the same command again."
+            f"the disk of {work} is full. Complete shards are kept: make room and run the same command again."
         ) from error

@@ -1,4 +1,4 @@
-"""What an export has written, counted: a shard, a config, the whole."""
+"""Counts of what an export has written: per shard, per config and in total."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-CHARACTERS_PER_TOKEN = 4  # the usual estimate for English
+#: For estimating tokens from characters; about right for English.
+CHARACTERS_PER_TOKEN = 4
 
 
 class ExportError(RuntimeError):
-    """A table that cannot be exported as asked; the message says what to do."""
+    """A table cannot be exported as asked; the message says why and what to do."""
 
 
 @dataclass
 class Counts:
-    """What was written: of a shard, a config, or everything. `bytes` are those of the columns in memory."""
+    """Counts of a shard, a config or a whole export.
+
+    `bytes` is the size of the columns in memory, `file_bytes` that of the Parquet files. `languages` and `snapshots`
+    count rows.
+    """
 
     rows: int = 0
     characters: int = 0
@@ -28,7 +33,7 @@ class Counts:
 
     @property
     def tokens(self) -> int:
-        """Estimated from the characters."""
+        """The number of tokens, estimated from the characters."""
         return self.characters // CHARACTERS_PER_TOKEN
 
     def add(self, other: Counts) -> None:
@@ -55,21 +60,25 @@ class Counts:
 
 @dataclass(frozen=True)
 class Shard:
-    """One Parquet file: `number` counts within its config."""
+    """One Parquet file. `number` is its place among the files of its config, from 0."""
 
     config: str
     number: int
     counts: Counts
 
     def path(self, of: int | None = None) -> str:
-        """Below the export's folder; without `of`, while the number of shards is not known yet."""
+        """The path inside the export's folder. `of` is the number of shards of the config; it is missing from the name
+        until all shards are written."""
         end = "" if of is None else f"-of-{of:05d}"
         return f"data/{self.config}/train-{self.number:05d}{end}.parquet"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export holds. `written` is False when it was there already."""
+    """A finished export. `written` is False if the folder was up to date and nothing was written.
+
+    `moved_aside` is the folder that now holds the files that no export wrote, None if there were no such files.
+    """
 
     directory: Path
     configs: dict[str, Counts]

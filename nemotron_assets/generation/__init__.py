@@ -1,5 +1,5 @@
-"""Text written by language models: a library for every stage that asks one.
+"""Text written by language models: a library for every stage that asks a model.
 
-`writing` asks a model for a table's rows through the ledger, `asking` puts jobs of several requests into one stream and
-counts what became of them, `answers` turns what a model wrote into plain text, `spool` keeps rows on the disk.
+`writing` asks a model for the rows of a table through the ledger, `asking` sends jobs of several requests as one stream
+and counts the answers, and `answers` turns what a model wrote into plain text.
 """

@@ -1,10 +1,10 @@
-"""From what a model wrote to plain text: the published post-filters, and the grammar of a line that survives them."""
+"""Turns a model's answer into plain text with the published post-filters, and gives the grammar of a line they keep."""
 
 from __future__ import annotations
 
 import re
 
-# No Markdown is left of a line that starts with one of these, so that there is something to say after it is stripped.
+# The first character of a line: none that starts Markdown, so that text is left when Markdown is stripped.
 _START = r"[^\s\x00-\x1f*_~`#!\[{more}]"
 _ENDS = (".", "!", "?", ")", '"', "'", "”", "’", "%", "]", ":", ";")
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»"}
@@ -17,7 +17,7 @@ _HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+", re.M)
 _LINK = re.compile(r"!?\[([^\[\]\n]+)\]\([^()\s]*\)")
 _SPANS = (
     re.compile(r"\*\*(?=\S)([^\n]+?)(?<=\S)\*\*"),
-    re.compile(r"(?<!\w)__(?=\S)(?!\w+__(?!\w))([^\n]+?)(?<=\S)__(?!\w)"),  # not the dunder names of programs
+    re.compile(r"(?<!\w)__(?=\S)(?!\w+__(?!\w))([^\n]+?)(?<=\S)__(?!\w)"),  # except names like __init__
     re.compile(r"~~(?=\S)([^\n]+?)(?<=\S)~~"),
     re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]+)(?<=\S)\*(?![\w*])"),
     re.compile(r"(?<![\w_])_(?=[^\s_])([^_\n]+)(?<=\S)_(?![\w_])"),
@@ -28,18 +28,21 @@ _ITEM = re.compile(r"^[ \t]*[-*•–][ \t]+")
 
 
 def line_pattern(shortest: int, longest: int, not_first: str = "") -> str:
-    """The regular expression of a line of `shortest` to `longest` characters that starts with none of `not_first`, a
-    blank, or a sign of Markdown's."""
+    """The regular expression of a line of `shortest` to `longest` characters. The line must not start with white space,
+    a sign of Markdown such as "#", or a character of `not_first`."""
     return rf"{_START.format(more=not_first)}[^\n]{{{shortest - 1},{longest - 1}}}"
 
 
 def literal_pattern(text: str) -> str:
-    """A regular expression for exactly this text, without the escapes that only Python knows."""
+    """A regular expression for exactly this text, without escapes that only Python understands: "1+1" is "1\\\\+1"."""
     return re.sub(r"([.^$*+?{}\[\]\\|()])", r"\\\1", text)
 
 
 def strip_markdown(text: str) -> str:
-    """Plain text: no bold, italic, code, links, headings, rules and fences. Lists stay, they are read as plain text."""
+    """The text without the Markdown of bold, italic, code, links, headings, rules and fences: "**a** [b](c)" is "a b".
+
+    Lists stay, because they read well as plain text.
+    """
     text = _RULE.sub("", _FENCE.sub("", text.replace("\r\n", "\n")))
     text = _LINK.sub(r"\1", _HEADING.sub("", text))
     for span in _SPANS:
@@ -48,12 +51,12 @@ def strip_markdown(text: str) -> str:
 
 
 def without_marker(text: str, marker: str) -> str | None:
-    """The text after its marker, or None when it does not begin with it."""
+    """The text after the marker, or None if the text does not begin with the marker."""
     return text[len(marker) :].strip() if text.startswith(marker) else None
 
 
 def without_quotes(text: str) -> str:
-    """The text without the pair of quotes that surrounds it; two quotations in a row are none."""
+    """The text without the pair of quotes around it. '"Wet" is not "cold"' stays: its quotes are not such a pair."""
     closing = _QUOTES.get(text[:1])
     if closing is None or len(text) < 2 or text[-1] != closing:
         return text
@@ -62,12 +65,12 @@ def without_quotes(text: str) -> str:
 
 
 def without_stray_labels(text: str) -> str:
-    """The text without lines that say nothing but "Passage:" or "Passage 2:"."""
+    """The text without lines that consist of "Passage:" or "Passage 2:"."""
     return _STRAY.sub("", text).strip()
 
 
 def without_bullets(text: str) -> str:
-    """The items of a list as lines. A first line that is no item introduces the list and is dropped."""
+    """The items of a list as lines. If the first line is not an item, it introduces the list and is dropped."""
     lines = [line for line in text.split("\n") if line.strip()]
     if lines and not _ITEM.match(lines[0]):
         del lines[0]
@@ -75,5 +78,6 @@ def without_bullets(text: str) -> str:
 
 
 def ends_abruptly(line: str, longest: int) -> bool:
-    """Whether the grammar's limit ended this line rather than the model."""
+    """Whether the grammar's limit of `longest` characters ended this line, not the model: it has reached the limit and
+    does not end in punctuation."""
     return len(line) >= longest - 1 and not line.endswith(_ENDS)

@@ -1,7 +1,7 @@
-"""What every text written by a language model goes through: jobs of several requests, asked in one stream, counted.
+"""Asks a language model for jobs of several requests, in one stream, and counts the answers.
 
-A job is whatever a stage makes one or more rows of (a document's segments, a text's lines). All jobs of a partition go
-to the ledger as one stream of requests, so that the engine's batch is full from the first to the last of them.
+A job is what a stage makes one or more rows from, such as the segments of a document or the lines of a text. All jobs
+of a partition go to the ledger as one stream of requests, so that the engine's batches are full.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 Generate = Callable[[Iterable[Request]], Iterator[Completion]]
 Job = TypeVar("Job")
 
-#: Why an answer gives no text: cut at a limit; not in the form that was asked for; less text than the recipe wants.
+#: Why an answer is rejected: it was cut at the token limit; it does not have the requested form; it has less text than
+#: the recipe wants.
 CAUSES = ("truncated", "unparsable", "too_short")
 
 _EXAMPLE_CHARACTERS = 4_000
@@ -32,9 +33,9 @@ _FRAME_ROWS = 512
 def answered(
     jobs: Iterable[tuple[Job, Sequence[Request]]], generate: Generate
 ) -> Iterator[tuple[Job, list[Completion]]]:
-    """Ask for the requests of all jobs in one stream; yields every job with its completions, both in order.
+    """Ask for the requests of all jobs in one stream, and yield every job with its completions, both in order.
 
-    `generate` answers requests in order, as `Ledger.generate` does. Jobs without requests are yielded as well.
+    `generate` must answer requests in order, as `Ledger.generate` does. Jobs without requests are yielded too.
     """
     waiting: deque[tuple[Job, int, list[Completion]]] = deque()
 
@@ -49,14 +50,17 @@ def answered(
             yield job, completions
 
     for completion in generate(ask()):
-        yield from ready()  # jobs without requests that came before this one
+        yield from ready()  # jobs without requests that came before the job of this completion
         waiting[0][2].append(completion)
         yield from ready()
     yield from ready()
 
 
 def cut_off(completion: Completion, max_output_tokens: int) -> str:
-    """Why an answer counts as truncated (published: more than the limit - 2 tokens), or "" when it ended by itself."""
+    """The detail of a truncated answer, such as "599 tokens of at most 598"; "" if the model ended it by itself.
+
+    An answer counts as truncated if it has more than the limit - 2 tokens (as published).
+    """
     if completion.finish_reason == "length" or completion.output_tokens > max_output_tokens - 2:
         return f"{completion.output_tokens} tokens of at most {max_output_tokens - 2}"
     return ""
@@ -78,10 +82,11 @@ def frames(rows: Iterable[dict], table: Table, size: int = _FRAME_ROWS) -> Itera
 
 @dataclass
 class Tally:
-    """What became of the answers to one prompt: counted while they come in.
+    """Counts of the answers to one prompt, updated while they come in.
 
-    `segments` were asked about, `accepted` of them are in a row, the others are in `rejected` by cause. `tokens` are
-    those of the rows' texts, `output_tokens` those the model wrote, `new` the generations this run paid for.
+    The model was asked about `segments` segments of `documents` documents. `accepted` segments are part of one of the
+    `rows`; `rejected` counts the others by cause. `tokens` counts the tokens of the rows' texts, `output_tokens` the
+    tokens that the model wrote, and `new` the generations that were not in the ledger yet. `example` is the first text.
     """
 
     documents: int = 0
@@ -111,7 +116,7 @@ class Tally:
 
 
 def facts(tallies: Mapping[str, Tally]) -> dict[str, int]:
-    """The counts of all prompts together, as metadata of an asset."""
+    """The sums of the counts over all prompts, as metadata of an asset."""
     names = ("documents", "segments", "accepted", "rows", "tokens", "output_tokens")
     sums = {name: sum(getattr(tally, name) for tally in tallies.values()) for name in names}
     sums["new_generations"] = sum(tally.new for tally in tallies.values())
@@ -119,7 +124,7 @@ def facts(tallies: Mapping[str, Tally]) -> dict[str, int]:
 
 
 def facts_table(tallies: Mapping[str, Tally]) -> str:
-    """The counts of every prompt as a Markdown table."""
+    """A Markdown table with the counts of every prompt, one row per prompt."""
     titles = ["prompt", "documents", "segments", "accepted", *CAUSES, "rows", "tokens", "written", "new"]
     lines = ["| " + " | ".join(title.replace("_", " ") for title in titles) + " |", "|---" + "|--:" * (len(titles) - 1)]
     for name, t in tallies.items():
@@ -131,7 +136,7 @@ def facts_table(tallies: Mapping[str, Tally]) -> str:
 
 
 def example_markdown(text: str) -> str:
-    """A text as a Markdown code block, whatever is in it; long ones are cut."""
+    """A text as a Markdown code block, also if the text contains code fences. A long text is cut."""
     shown = text if len(text) <= _EXAMPLE_CHARACTERS else text[:_EXAMPLE_CHARACTERS] + " …"
     fence = "```"
     while fence in shown:
@@ -140,14 +145,14 @@ def example_markdown(text: str) -> str:
 
 
 class Progress:
-    """Says how far the model is, at most every ten seconds; `rate` is the tokens it wrote per second."""
+    """Logs how many requests are answered, at most every ten seconds; `rate` is the tokens written per second."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
-        self._log, self._started, self._said, self.rate = log, time.monotonic(), time.monotonic(), 0.0
+        self._log, self._started, self._logged, self.rate = log, time.monotonic(), time.monotonic(), 0.0
 
     def __call__(self, finished: int, new: int, tokens: int) -> None:
         now = time.monotonic()
         self.rate = tokens / max(now - self._started, 1e-9)
-        if now - self._said >= 10:
-            self._said = now
-            self._log(f"{finished} requests answered, {new} of them now, {self.rate:.0f} tokens/s")
+        if now - self._logged >= 10:
+            self._logged = now
+            self._log(f"{finished} requests answered, {new} of them in this run, {self.rate:.0f} tokens/s")

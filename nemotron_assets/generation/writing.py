@@ -1,4 +1,4 @@
-"""The language model at work on one partition: counting tokens, asking through the ledger, saying how far it is."""
+"""A language model that writes rows of a partition: it counts tokens, asks through the ledger, and logs progress."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.generation.asking import Progress, Tally, example_markdown, facts, facts_table, frames
-from nemotron_assets.generation.spool import on_disk
 from nemotron_assets.models.registry import newest
 from nemotron_assets.table.parts import Batches, Reject, Rejects
 from nemotron_assets.table.schema import Table
+from nemotron_assets.table.spill import spill
 from resources.generations import Completion, Ledger, Request
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from resources.gpu import Gpu
     from resources.lakehouse import Lakehouse, Reader
 
 
 class Writer:
-    """The model of `models.generator` or a table like it: `count` counts tokens, `ask` answers requests in order."""
+    """The model in use of `models.generator`, or of a table like it.
+
+    `name` is the model's name, `window` the number of tokens that a prompt and its answer may have together, and
+    `count(texts)` gives the number of tokens of each text.
+    """
 
     def __init__(
         self, generator: Reader, gpu: Gpu, lake: Lakehouse, *, run_id: str, log: Callable[[str], None]
@@ -29,36 +31,35 @@ class Writer:
         model = newest(generator)
         self.name: str = model["name"]
         self._engine = gpu.engine(lake.get_weights(model["uri"]), self.name)
-        self.window: int = gpu.max_model_len  # tokens of a prompt and its answer together
+        self.window: int = gpu.max_model_len
         self._ledger, self._progress = Ledger(lake, run_id=run_id), Progress(log)
         self._gpu, self._log = gpu, log
         self.count = self._engine.count_tokens
 
     def prompt_tokens(self, request: Request) -> int:
-        """Tokens of a request with the chat template."""
+        """The number of tokens of a request with its chat template."""
         return len(self._engine.prompt_ids(request))
 
     def ask(self, requests: Iterable[Request]) -> Iterator[Completion]:
-        """One completion per request, in order; what is in the ledger is not asked for again."""
+        """One completion per request, in order. Completions that are in the ledger are not asked for again."""
         return self._ledger.generate(self._engine, requests, self._progress)
 
     def device(self) -> AbstractContextManager:
-        """The device, held while the model writes."""
+        """A context in which this process holds the device."""
         return self._gpu.lock(self._log)
 
     def write(self, table: Table, rows: Callable[[Callable[[Reject], None]], Iterable[dict[str, Any]]]) -> Batches:
-        """The rows of a table that the model writes, and the rejected ones: `rows(reject)` makes them now, while the
-        device is held, and they wait on the disk until the lake takes them."""
-        return self.write_frames(lambda reject: frames(rows(reject), table))
+        """The rows of a table that the model writes, and the rejected rows.
 
-    def write_frames(self, made: Callable[[Callable[[Reject], None]], Iterable[pl.DataFrame]]) -> Batches:
-        """Like `write`, for rows that come as frames."""
+        `rows(reject)` is consumed now, while this process holds the device; the rows wait in a temporary file until the
+        lake reads them. It hands rows that fail to `reject`.
+        """
         rejects = Rejects()
         with self.device():
-            return Batches(on_disk(made(rejects.add)), rejects)
+            return Batches(spill(frames(rows(rejects.add), table)), rejects)
 
     def metadata(self, tallies: Mapping[str, Tally]) -> dict[str, Any]:
-        """What became of the answers to every prompt, as metadata of the asset: counts, a plot, examples."""
+        """Metadata of the asset about the answers to every prompt: counts, a plot, an example per prompt."""
         from nemotron_assets.plots import bars, markdown
 
         shown = {f"example_{name}": markdown(example_markdown(t.example)) for name, t in tallies.items()}

@@ -1,1 +1,1 @@
-"""Lake: upkeep of the tables themselves, whatever stage they belong to."""
+"""Lake: upkeep of the tables of all stages (compaction, deletion of old versions)."""

@@ -1,4 +1,4 @@
-"""The asset of the lake's upkeep: compaction, vacuum, sweep."""
+"""The asset that maintains all tables of the lake."""
 
 import dagster as dg
 
@@ -12,7 +12,7 @@ from resources.lakehouse import Lakehouse
     group_name="lake",
     kinds={"delta"},
     owners=list(OWNERS),
-    description="Compacts, vacuums and sweeps every table; keeps the versions that models and scores name as inputs.",
+    description="Compacts all tables and deletes old files; versions that models and scores were made from are kept.",
 )
 def maintenance(recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]) -> dg.MaterializeResult:
     from nemotron_assets.lake.upkeep import maintain_all

@@ -1,4 +1,4 @@
-"""When the lake's upkeep runs: once a week, on a schedule, never because of new data."""
+"""The schedule of the lake's upkeep: once a week. New data does not start it."""
 
 import dagster as dg
 
@@ -6,7 +6,7 @@ from nemotron_assets.lake.assets import maintenance
 
 upkeep = dg.ScheduleDefinition(
     name="weekly_maintenance",
-    job=dg.define_asset_job("maintain", selection=[maintenance], description="Compact, vacuum and sweep the lake."),
+    job=dg.define_asset_job("maintain", selection=[maintenance], description="Maintain all tables of the lake."),
     cron_schedule="0 5 * * 0",
     description="Maintenance of all tables, every Sunday at 5:00 UTC.",
 )

@@ -1,7 +1,7 @@
-"""Upkeep of the lake: compaction, vacuum, and the sweep of files that killed writers left behind.
+"""Upkeep of the lake: compacts small files, deletes old versions, and deletes files that killed writers left behind.
 
-Versions that a model or a score names as its input are kept, however old: what a score was computed from must stay
-readable.
+A version that a model or a score names in `input_versions` is kept, however old it is, so that the data behind a score
+can still be read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Upkeep:
-    """What was done to one table (or would be, in a dry run)."""
+    """What was done to one table. In a dry run: what would be deleted.
+
+    `files_compacted` small files became `files_written` files. `files_vacuumed` counts files of old versions and of
+    killed writers, `temporary_files` files that were never finished. `versions_kept` are the Delta versions that models
+    and scores were made from.
+    """
 
     table: str
     files_compacted: int
@@ -37,15 +42,15 @@ class Upkeep:
 
     def __str__(self) -> str:
         versions = ", ".join(map(str, self.versions_kept))
-        kept = f", kept versions {versions} named as inputs" if versions else ""
+        kept = f"; versions {versions} are kept because models or scores were made from them" if versions else ""
         return (
             f"{self.table}: {self.files_compacted} files compacted into {self.files_written}, "
-            f"{self.files_vacuumed} vacuumed, {self.temporary_files} temporary files swept{kept}"
+            f"{self.files_vacuumed} old files and {self.temporary_files} temporary files deleted{kept}"
         )
 
 
 def maintain_all(lake: Lakehouse, recipe: Maintenance, dry_run: bool = False) -> Iterator[Upkeep]:
-    """Maintain every table of the lake, one after the other."""
+    """Maintain every table of the lake, one after the other. A dry run deletes and compacts nothing."""
     named = named_versions(lake)
     for table in all_tables().values():
         delta = lake.open(table)
@@ -56,7 +61,10 @@ def maintain_all(lake: Lakehouse, recipe: Maintenance, dry_run: bool = False) ->
 def maintain_table(
     lake: Lakehouse, table: Table, delta: DeltaTable, recipe: Maintenance, keep: tuple[int, ...], dry_run: bool
 ) -> Upkeep:
-    """Compact partitions of many small files, vacuum what is old enough, sweep temporary files."""
+    """Compact partitions of `min_files` files or more, and delete files that are older than the retention.
+
+    `keep` are the Delta versions whose files stay.
+    """
     compacted = written = 0
     for filters, files in _partitions(delta, table):
         if files >= recipe.min_files and not dry_run:
@@ -67,7 +75,8 @@ def maintain_table(
             )
             compacted += metrics["numFilesRemoved"]
             written += metrics["numFilesAdded"]
-    # full: also files no version knows, which a killed writer leaves; the retention protects writers at work.
+    # full=True also deletes files that belong to no version, which a killed writer left. The retention protects the
+    # files of writers that are still running.
     vacuumed = delta.vacuum(
         recipe.retention_hours,
         dry_run=dry_run,
@@ -80,7 +89,7 @@ def maintain_table(
 
 
 def named_versions(lake: Lakehouse) -> dict[str, tuple[int, ...]]:
-    """Versions that models and scores name in `input_versions`, by table."""
+    """The Delta versions that models and scores name in `input_versions`, by full name of the table."""
     named: dict[str, set[int]] = {}
     for table in all_tables().values():
         if "input_versions" in table.column_names and lake.open(table) is not None:
@@ -93,24 +102,27 @@ def named_versions(lake: Lakehouse) -> dict[str, tuple[int, ...]]:
 
 
 def set_aside(lake: Lakehouse, full_name: str) -> str:
-    """Rename a table's folder, so that it can be materialised anew; returns what was done, in a sentence."""
+    """Rename the folder of a table, so that the table can be built again; returns a sentence about what was done.
+
+    Raises `LakeError` for an unknown table, a table that was not written, and a lake in an object store.
+    """
     table = all_tables().get(full_name.replace("/", "."))
     if table is None:
-        raise LakeError(f"no table {full_name!r}; there are: {', '.join(sorted(all_tables()))}")
+        raise LakeError(f"there is no table {full_name!r}; the tables are {', '.join(sorted(all_tables()))}")
     path = Path(lake.path(table))
     if not lake.is_local:
         raise LakeError(
             f"{lake.path(table)} is in an object store: move its objects to another prefix with your own tools"
         )
     if not (path / "_delta_log").is_dir():
-        raise LakeError(f"{path} holds no table to set aside")
+        raise LakeError(f"{path} is not a Delta table, so there is nothing to set aside")
     target = path.with_name(f"{path.name}.{datetime.now(UTC):%Y%m%dT%H%M%S}")
     path.rename(target)
-    return f"{full_name} is kept in {target}; `nemotron run --force {table.schema}/{table.name}` builds it anew"
+    return f"{full_name} is kept in {target}; `nemotron run --force {table.schema}/{table.name}` builds it again"
 
 
 def _partitions(delta: DeltaTable, table: Table) -> Iterator[tuple[list[tuple[str, str, str]] | None, int]]:
-    """Partition filters with the number of files each holds."""
+    """A filter per partition (None for a table without partitions), with the number of files in it."""
     import pyarrow as pa
 
     actions = pa.table(delta.get_add_actions(flatten=True))
@@ -123,7 +135,7 @@ def _partitions(delta: DeltaTable, table: Table) -> Iterator[tuple[list[tuple[st
 
 
 def _sweep(folder: Path, retention_hours: int, dry_run: bool) -> int:
-    """Delete temporary files (`*.parquet#1` and the log's) that are older than the retention."""
+    """Delete unfinished files older than the retention (`*.parquet#1`, `*.tmp`); returns their number."""
     old = time.time() - retention_hours * 3600
     leftovers = [p for p in folder.rglob("*") if re.search(r"#\d+$|\.tmp$", p.name) and p.is_file()]
     leftovers = [p for p in leftovers if p.stat().st_mtime < old]

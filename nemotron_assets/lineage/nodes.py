@@ -1,4 +1,4 @@
-"""What following a row through the lake finds: nodes, the edges between them, and the places pages came from."""
+"""The result of a trace: nodes (rows and table versions), the edges between them, and the origins of pages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any
 
 
 class NotFound(LookupError):
-    """Nothing in the lake has this id, URL or version."""
+    """No row of the lake has the id or URL that was to be traced."""
 
 
 @dataclass(frozen=True, order=True)
 class Node:
-    """A row (`key` is its id) or a version of a whole table (`key` is "@" and the Delta version)."""
+    """A row, or a version of a whole table.
+
+    `table` is the full name of the table. `key` is the id of the row, or "@" and the Delta version: "@3".
+    """
 
     table: str
     key: str
@@ -29,10 +32,11 @@ class Node:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a page's record stands: the arguments of the ranged read that gives it back.
+    """Where the record of a page is stored: the file and the bytes to read to get it again.
 
-    `length` is 0 for a row of a Parquet or JSON-lines file, whose `offset` is the row number. `path` is where a file
-    ingested by hand was when it was named, else empty: then `file` is a path in the crawl.
+    `page` is the id of the page's row. `file` is the path of the WARC file in the crawl, `offset` and `length` are in
+    bytes. For a row of a Parquet or JSON-lines file, `length` is 0 and `offset` is the row number. For a file that was
+    ingested with `nemotron ingest`, `path` is its path at that time; for a file of the crawl it is empty.
     """
 
     page: str
@@ -44,6 +48,7 @@ class Origin:
 
     @property
     def http_range(self) -> str:
+        """The HTTP Range header for the record ("bytes=1000-1899"); empty for a row of a file."""
         return f"bytes={self.offset}-{self.offset + self.length - 1}" if self.length else ""
 
     def __str__(self) -> str:
@@ -55,9 +60,12 @@ class Origin:
 
 @dataclass
 class Trace:
-    """What was found. `above` gives the nodes a node was made from, `below` those made from it.
+    """What was found from the nodes in `starts`.
 
-    `more` counts relatives that are not shown, by (node, direction); `unfollowed` are shown, but not their relatives.
+    `above` maps a node to the nodes it was made from, `below` to the nodes that were made from it. A direction is the
+    name of one of the two. `facts` are columns of the rows. `more` counts, by (node, direction), the relatives that
+    were left out. `unfollowed` are the nodes, with the direction, whose relatives were not looked up. `notes` are
+    sentences about links that could not be followed.
     """
 
     target: str
@@ -71,19 +79,19 @@ class Trace:
     notes: list[str] = field(default_factory=list)
 
     def reached(self, direction: str) -> list[Node]:
-        """Every node found "above" or "below" the starts, without them."""
+        """All nodes found in a direction ("above" or "below"), without the starts."""
         found = {node for nodes in getattr(self, direction).values() for node in nodes}
         return sorted(found - set(self.starts))
 
     def counts(self, direction: str) -> dict[str, int]:
-        """Rows found per table, above or below."""
+        """The number of rows found in a direction, by table."""
         counted: dict[str, int] = defaultdict(int)
         for node in self.reached(direction):
             counted[node.table] += not node.is_version
         return {table: count for table, count in counted.items() if count}
 
     def as_json(self) -> dict[str, Any]:
-        """Everything as plain lists and dictionaries; edges point from what was made to what it was made from."""
+        """The trace as dictionaries, lists, strings and numbers. Every edge names a child and one of its parents."""
 
         def edges(direction: str) -> Iterator[dict[str, Any]]:
             for node, others in getattr(self, direction).items():

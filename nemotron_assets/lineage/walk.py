@@ -1,9 +1,8 @@
-"""Follows one row, page, model or score through the lake: back to the bytes it came from, forward to all it touched.
+"""Traces one row, page, model or score: back to the records it was made from, forward to everything made from it.
 
-Both directions walk level by level along the links that the Table declarations give (see lineage/links.py), one query per
-link and level, so a step costs a scan of the id columns involved and never more memory than what is shown. What is
-shown is bounded: at most `limit` relatives of one row and `limit` new rows of one table per level are followed; how
-many there are beside them is counted, never silently dropped.
+Both directions go level by level along the links of lineage/links.py, with one query per link and level. A query scans
+only the id columns of the link. Memory is bounded: at most `limit` relatives of a row are kept, and at most `limit` new
+rows of a table are followed per level. Relatives beyond the limit are counted.
 """
 
 from __future__ import annotations
@@ -21,14 +20,16 @@ from nemotron_assets.table.schema import Table
 if TYPE_CHECKING:
     import duckdb
 
-#: Columns worth showing beside an id, in this order, from whichever table has them.
+#: Columns that are shown beside an id, in this order, if the table has them.
 FACTS = (
     "url", "repo", "commit_id", "rel_path", "license", "location", "snapshot", "language", "title", "kind",
     "duplicate_of", "name", "version", "uri", "model", "model_version", "task", "metric", "value",
     "prompt", "generator", "part", "position", "sha256",
     "warc_file", "warc_offset", "warc_length", "payload_digest", "mime",
 )  # fmt: skip
-_WIDEST = 120
+
+#: Longer values of these columns are cut to this number of characters.
+_MAX_CHARACTERS = 120
 
 
 def trace(
@@ -42,7 +43,8 @@ def trace(
 ) -> Trace:
     """Trace `target`: a row id, a URL, or a table version such as "blend.token_shards@12".
 
-    `connection` has the catalog in use (`Warehouse.connect`), `tables` are those it was made from. Raises `NotFound`.
+    `connection` comes from `Warehouse.connect`, and `tables` are the tables of its catalog. `limit` bounds the
+    relatives of one row, and the rows of one table that are followed per level. Raises `NotFound`.
     """
     walker = _Walker(connection, list(tables), limit)
     result = Trace(target, walker.find(target))
@@ -57,16 +59,17 @@ def trace(
 
 @dataclass
 class _Found:
-    """Relatives of a frontier: (node, relative) pairs in order, and how many more there are per node."""
+    """Relatives of the nodes of one level: (node, relative) pairs in order, and per node how many were left out."""
 
     pairs: list[tuple[Node, Node]] = field(default_factory=list)
     more: dict[Node, int] = field(default_factory=dict)
 
     def shown(self, node: Node) -> int:
-        """Relatives of a node that were found through other links."""
+        """The number of relatives of a node that were found so far, through other links."""
         return sum(of == node for of, _ in self.pairs)
 
     def add(self, pairs: Iterable[tuple[Node, Node]], totals: Mapping[Node, int] | None = None) -> None:
+        """Add pairs. `totals` gives the number of relatives a node has, of which only some are in `pairs`."""
         pairs = list(pairs)
         self.pairs += pairs
         shown: dict[Node, int] = defaultdict(int)
@@ -78,6 +81,8 @@ class _Found:
 
 
 class _Walker:
+    """Follows the links of all tables with queries on one connection. `notes` collects what could not be followed."""
+
     def __init__(self, connection: duckdb.DuckDBPyConnection, tables: list[Table], limit: int) -> None:
         self.connection, self.limit = connection, max(1, limit)
         self.tables = {table.full_name: table for table in tables}
@@ -89,6 +94,7 @@ class _Walker:
     # -- where to start -----------------------------------------------------------------------------------------
 
     def find(self, target: str) -> list[Node]:
+        """The nodes that a target names. Raises `NotFound`."""
         table, at, version = target.partition("@")
         if at and table in self.tables and version.isdecimal():
             return [Node(table, f"@{int(version)}")]
@@ -97,13 +103,13 @@ class _Walker:
         found = self._rows("select distinct table_name, id from lineage.rows where id = ? order by all", [target])
         if not found:
             raise NotFound(
-                f"no row of the lake has the id {target!r}. Give a row id, a URL as it was fetched, or a table version "
-                "such as blend.token_shards@3"
+                f"no row of the lake has the id {target!r}. Give a row id, the URL that a page was fetched from, or a "
+                "table version such as blend.token_shards@3"
             )
         return [Node(*row) for row in found]
 
     def _find_url(self, url: str) -> list[Node]:
-        """Rows with this URL in the tables nearest to the crawl that have any."""
+        """The rows with a URL, in the first table that has any. Tables with the fewest ancestors are searched first."""
         having = [t for t in self.tables.values() if {"id", "url"} <= set(t.column_names)]
         for table in sorted(having, key=lambda t: len(self._ancestry(t))):
             rows = self._rows(f"select distinct id from {_sql(table)} where url = ? order by id", [url])
@@ -112,6 +118,7 @@ class _Walker:
         raise NotFound(f"no page of the lake was fetched from {url!r}")
 
     def _ancestry(self, table: Table) -> set[str]:
+        """The full names of all tables that a table is made from, directly or through other tables."""
         found: set[str] = set()
         waiting = list(parents_of(table, self.tables.values()))
         while waiting:
@@ -124,7 +131,11 @@ class _Walker:
     # -- walking ------------------------------------------------------------------------------------------------
 
     def walk(self, result: Trace, direction: str, step) -> None:
-        """Level by level until nothing new turns up; every node is followed once, so cycles end too."""
+        """Follow a direction level by level until a level has no new nodes.
+
+        `step(table, nodes, found)` looks up the relatives of nodes of one table. Every node is followed once, so the
+        walk ends even if the links form a cycle.
+        """
         edges: dict[Node, list[Node]] = getattr(result, direction)
         seen, frontier = set(result.starts), list(result.starts)
         while frontier:
@@ -148,7 +159,7 @@ class _Walker:
                 result.unfollowed |= {(node, direction) for node in nodes[self.limit :]}
 
     def parents(self, table: str, nodes: list[Node], found: _Found) -> None:
-        """What rows or versions of one table were made from."""
+        """Look up the nodes that rows or versions of one table were made from."""
         declared = self.tables[table]
         ids = [node.key for node in nodes if not node.is_version]
         for version in (node for node in nodes if node.is_version):
@@ -161,7 +172,7 @@ class _Walker:
             self._input_versions(declared, ids, found)
 
     def children(self, table: str, nodes: list[Node], found: _Found) -> None:
-        """What was made from rows or versions of one table."""
+        """Look up the nodes that were made from rows or versions of one table."""
         declared = self.tables[table]
         ids = [node.key for node in nodes if not node.is_version]
         for version in (node for node in nodes if node.is_version):
@@ -174,7 +185,7 @@ class _Walker:
             self._in_versions(declared, ids, found)
 
     def _parent_rows(self, link: Link, ids: list[str], found: _Found) -> None:
-        """Parents by id, in the order in which the child lists them."""
+        """Look up the parents of rows through one link, in the order of the row's list."""
         child, column = link.child.full_name, identifier(link.column)
         source = f", {identifier(link.sources)}" if link.sources else ""
         rows = self._rows(f"select id, {column}{source} from {_sql(link.child)} where {_in('id', ids)}", _values(ids))
@@ -191,11 +202,13 @@ class _Walker:
             above = [Node(s or tables.get(p, ""), p) for p, s in shown]
             known = [node for node in above if node.table in self.tables]
             for lost in set(above) - set(known):
-                self.notes.append(f"{child} {id_} names {lost.key}, which stands in none of {', '.join(link.parents)}")
+                self.notes.append(
+                    f"{child} {id_} has the parent {lost.key}, which is missing in {', '.join(link.parents)}"
+                )
             found.add(((node, parent) for parent in known), {node: len(known) + len(unique) - len(shown)})
 
     def _tables_of(self, ids: list[str], candidates: Iterable[str]) -> dict[str, str]:
-        """Which of several tables each id stands in."""
+        """The table of each id, of several candidates; an id that is in no candidate is left out."""
         found: dict[str, str] = {}
         for name in candidates if ids else ():
             rest = [id_ for id_ in ids if id_ not in found]
@@ -205,7 +218,10 @@ class _Walker:
         return found
 
     def _child_rows(self, link: Link, parent: str, ids: list[str], found: _Found) -> None:
-        """Rows that name a parent, the first few of each by id, and how many there are."""
+        """Look up the rows that refer to rows of the table `parent` through one link.
+
+        Of the children of each row, the first ones by id are found, and all are counted.
+        """
         value = f"unnest({identifier(link.column)})" if link.is_list else identifier(link.column)
         pairs = f"select distinct {value} as parent, id from {_sql(link.child)}"
         if link.sources:
@@ -225,7 +241,7 @@ class _Walker:
     # -- versions of whole tables, and models -------------------------------------------------------------------
 
     def _inputs(self, where: str, parameters: list[Any]) -> list[tuple[str, str, str, int]]:
-        """Lines of lineage.version_edges: child table, child, parent table, its version."""
+        """Rows of lineage.version_edges: child table, child id, parent table, Delta version of the parent table."""
         columns = "child_table, child, parent_table, parent_version"
         query = f"select {columns} from lineage.version_edges where {where} order by all"
         rows = []
@@ -237,8 +253,11 @@ class _Walker:
         return rows
 
     def _input_versions(self, table: Table, ids: list[str], found: _Found) -> None:
-        """Table versions that a model or score was made from. Models are left out: a model names its parents by their
-        rows, and a score its model (`model_id`), which are links like any other."""
+        """Look up the table versions that models or scores were made from.
+
+        Versions of model tables are left out, because other links name the rows: `parents` of a model, and `model_id`
+        of a score.
+        """
         for child_table, child, parent, version in self._inputs(
             f"child_table = {literal(table.full_name)} and {_in('child', ids)}", _values(ids)
         ):
@@ -246,14 +265,14 @@ class _Walker:
                 found.add([(Node(child_table, child), Node(parent, f"@{version}"))])
 
     def _in_versions(self, table: Table, ids: list[str], found: _Found) -> None:
-        """Versions of the table that something was made from and that hold the rows."""
+        """Look up the versions of a table that hold the rows and that a model or score was made from."""
         used = {row[3] for row in self._inputs(f"parent_table = {literal(table.full_name)}", [])}
         for version in sorted(used):
             rows = self._at_version(table.full_name, version, f"where {_in('id', ids)}", _values(ids))
             found.add((Node(table.full_name, id_), Node(table.full_name, f"@{version}")) for id_ in rows)
 
     def _members(self, version: Node, found: _Found) -> None:
-        """The first rows of a table version, by id, and how many there are."""
+        """Look up the first rows of a table version by id, and count all of them."""
         if "id" not in self.tables[version.table].column_names:
             return
         number = int(version.key[1:])
@@ -266,13 +285,13 @@ class _Walker:
         found.add(((version, Node(version.table, id_)) for id_ in rows[: self.limit]), {version: total})
 
     def _users(self, version: Node, found: _Found) -> None:
-        """Models and scores that were made from a table version."""
+        """Look up the models and scores that were made from a table version."""
         rows = self._inputs("parent_table = ? and parent_version = ?", [version.table, int(version.key[1:])])
         shown = rows[: self.limit]
         found.add(((version, Node(row[0], row[1])) for row in shown), {version: len(rows)})
 
     def _at_version(self, table: str, version: int, rest: str, parameters: list[Any]) -> list[str]:
-        """Ids of a table as it was at a version; a version that is gone is noted, not guessed at."""
+        """Ids of a table at a version; no ids, and a note, if the version has been deleted."""
         import duckdb
 
         if table not in self.paths:
@@ -288,7 +307,7 @@ class _Walker:
     # -- what is shown beside the ids ---------------------------------------------------------------------------
 
     def describe(self, result: Trace) -> None:
-        """Fetch the facts of every node found and the origins among them."""
+        """Fetch the facts of all rows that were found, and the origins of those that are pages."""
         by_table: dict[str, list[str]] = defaultdict(list)
         for node in sorted({*result.starts, *result.reached("above"), *result.reached("below")}):
             if not node.is_version:
@@ -320,7 +339,8 @@ def _sql(table: Table) -> str:
 
 
 def _in(column: str, ids: list[str]) -> str:
-    # One id as an equality: the only form for which Parquet bloom filters skip row groups.
+    """A condition for a column to hold one of the ids, which `_values` gives as the parameter."""
+    # For one id it is an equality, because only an equality lets Parquet bloom filters skip row groups.
     return f"{column} = ?" if len(ids) == 1 else f"{column} in (select unnest(?::varchar[]))"
 
 
@@ -329,7 +349,9 @@ def _values(ids: list[str]) -> list[Any]:
 
 
 def _short(table: Table, column: str) -> str:
+    """A SQL expression for a column, in which long texts are cut."""
     name = identifier(column)
     if table.column(column).dtype == "string" and column not in ("url", "uri", "warc_file"):
-        return f"case when length({name}) > {_WIDEST} then left({name}, {_WIDEST - 1}) || '…' else {name} end"
+        limit = _MAX_CHARACTERS
+        return f"case when length({name}) > {limit} then left({name}, {limit - 1}) || '…' else {name} end"
     return name

@@ -1,4 +1,4 @@
-"""Mathematics, first room: candidate pages, their text, and how other extractors read them."""
+"""Assets of pages with formulas: candidate pages, their text with formulas as TeX, and a comparison of extractors."""
 
 import dagster as dg
 
@@ -27,27 +27,18 @@ def candidate_pages(
     compute: dg.ResourceParam[Compute],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Pages that write mathematics: those whose markup says so, and those on URL lists, which are looked up in the
-    crawl's index and fetched record by record (Nemotron-CC-Math §2.1)."""
+    """Pages with formulas. A detector finds them by the markup of the snapshot's pages. Pages on URL lists are looked
+    up in the crawl's index and fetched record by record (Nemotron-CC-Math §2.1)."""
     from nemotron_assets.math import report
     from nemotron_assets.math.pages import Candidates
-    from nemotron_assets.snapshots.pages import limits_of
+    from nemotron_assets.warc.pages import limits_of
 
-    snapshot = context.partition_key
-    rejects = Rejects()
-    candidates = Candidates(
-        pages,
-        recipe.math.pages.candidates,
-        limits_of(recipe.snapshots.pages),
-        crawl,
-        compute,
-        rejects.add,
-        context.log.info,
-    )
+    snapshot, limits = context.partition_key, limits_of(recipe.snapshots.pages)
+    candidates = Candidates(pages, recipe.math.pages.candidates, limits, crawl, compute, context.log.info)
     return Parts(
         candidates.parts(),
         metadata=lambda: report.candidates(lake.read(CANDIDATE_PAGES, snapshot).scan(), snapshot),
-        rejects=rejects,
+        rejects=candidates.rejects,
     )
 
 
@@ -64,20 +55,18 @@ def rendered(
     compute: dg.ResourceParam[Compute],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Candidate pages as text with every formula as TeX and every code block as it was: the page's markup is made
-    plain, laid out by Lynx, and formulas and code are put back byte for byte (Nemotron-CC-Math §2.2)."""
+    """Candidate pages as text, with every formula as TeX and every code block unchanged. The text browser Lynx lays out
+    a simplified copy of the page's markup; formulas and code blocks pass through it as placeholders and are then put
+    back byte for byte (Nemotron-CC-Math §2.2)."""
     from nemotron_assets.math import report
     from nemotron_assets.math.rendered import render_part
     from resources.lynx import find
 
     find()  # without the browser, every page would be rejected
-    snapshot = context.partition_key
-    rejects = Rejects()
-    documents = recipe.web.documents
-    settings = (recipe.math.pages.rendering, documents.language_model, documents.language_characters)
-    made = pages.map_parts(lambda part: render_part(part, *settings, compute, rejects.add))
+    snapshot, rejects, documents = context.partition_key, Rejects(), recipe.web.documents
+    numbers = recipe.math.pages.rendering, documents.language_model, documents.language_characters
     return Parts(
-        made.parts,
+        pages.map_parts(lambda part: render_part(part, *numbers, compute, rejects.add)).parts,
         metadata=lambda: report.rendered(lake.read(RENDERED, snapshot).scan(), snapshot),
         rejects=rejects,
     )
@@ -92,34 +81,19 @@ def rendered(
 def extraction_examples(
     context: dg.AssetExecutionContext, texts: Reader, pages: Reader, recipe: dg.ResourceParam[Recipe]
 ):
-    """Some pages side by side as ours, trafilatura, resiliparse, jusText and plain Lynx read them, formula by formula:
-    against the page's truth where it is known. The report in the metadata marks what each of them loses."""
-    import polars as pl
-
-    from nemotron_assets.math import examples
+    """A few pages as five extractors read them: this pipeline ("ours"), trafilatura, resiliparse, jusText and plain
+    Lynx. Each row counts the formulas that an extractor keeps. In the embedded sample the formulas of a page are known;
+    elsewhere the formulas in the text of "ours" are expected. The metadata link to an HTML report that marks the
+    formulas that each extractor loses."""
+    from nemotron_assets.math import report
+    from nemotron_assets.math.examples import choose_pages, compare_extractors
     from nemotron_assets.math.truth import formulas_of
-    from nemotron_assets.plots import bars
-    from resources.home import cache_dir
 
-    snapshot, settings = context.partition_key, recipe.math.pages.examples
-    chosen = examples.choose(texts.scan(), settings.pages)
-    ids = chosen["parents"].list.first().to_list()
-    sources = pages.scan().filter(pl.col("parents").list.first().is_in(ids))
-    bodies = sources.select("html", "charset", page=pl.col("parents").list.first()).collect()
-    chosen = chosen.with_columns(page=pl.col("parents").list.first()).join(bodies, on="page", maintain_order="left")
+    snapshot, numbers = context.partition_key, recipe.math.pages.examples
     truth = formulas_of(snapshot) if recipe.snapshots.crawl.source == "sample" else {}
-    rows = examples.examples(chosen, truth, snapshot, settings)
-    path = cache_dir("reports") / f"extraction_examples-{snapshot}.html"
-    path.write_text(examples.report(rows, snapshot), encoding="utf-8")
-    totals = examples.kept(rows)
-    context.add_output_metadata(
-        {
-            "report": dg.MetadataValue.path(path),
-            "open": dg.MetadataValue.url(path.as_uri()),
-            "kept": dg.MetadataValue.json({name: f"{k.kept} of {k.wanted}" for name, k in totals.items()}),
-            "plot": bars({name: k.share for name, k in totals.items()}, f"Formulas kept, {snapshot}", "share"),
-        }
-    )
+    chosen = choose_pages(texts.scan(), pages.scan(), numbers.pages)
+    rows = compare_extractors(chosen, truth, snapshot, numbers)
+    context.add_output_metadata(report.extraction_examples(rows, snapshot))
     return rows
 
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from nemotron_assets.math.images import shows_formula
 from nemotron_assets.recipe.math.pages import MathCandidates
-from nemotron_assets.snapshots.charset import decode
+from nemotron_assets.warc.charset import decode
 
 _MAX_HITS = 8  # of one signal; more hits add no evidence
 

@@ -17,25 +17,30 @@ from nemotron_assets.math.extractors import EXTRACTORS, extract
 from nemotron_assets.math.scoring import score_page
 from nemotron_assets.math.tables import EXTRACTION_EXAMPLES
 from nemotron_assets.recipe.math.pages import ExtractionExamples
-from nemotron_assets.snapshots.charset import decode
 from nemotron_assets.table.ids import row_id
+from nemotron_assets.warc.charset import decode
 
 OURS = "ours"
 
 
-def choose(rendered: pl.LazyFrame, most: int) -> pl.DataFrame:
-    """(id, parents, url, text, encodings) of at most `most` pages. Encodings take turns, the rarest one first; of each
-    encoding the pages with the most formulas come first."""
-    pages = (
+def choose_pages(rendered: pl.LazyFrame, candidates: pl.LazyFrame, most: int) -> pl.DataFrame:
+    """(parents, url, text, page, html, charset) of at most `most` pages that have formulas. The encodings of formulas
+    take turns, the rarest one first; of each encoding the pages with the most formulas come first. `rendered` and
+    `candidates` are rows of `math.rendered` and `math.candidate_pages`."""
+    page = pl.col("parents").list.first()
+    ranked = (
         rendered.filter(pl.col("formulas") > 0)
-        .select("id", "parents", "url", "text", "encodings", "formulas", encoding=pl.col("encodings").list.first())
+        .select("id", "parents", "url", "text", "formulas", page=page, encoding=pl.col("encodings").list.first())
         .with_columns(rank=pl.struct(-pl.col("formulas"), "id").rank("ordinal").over("encoding"))
         .with_columns(pages=pl.len().over("encoding"))
     )
-    return pages.sort("rank", "pages", "encoding").head(most).drop("rank", "pages", "encoding", "formulas").collect()
+    columns = ("parents", "url", "text", "page")
+    chosen = ranked.sort("rank", "pages", "encoding").head(most).select(columns).collect()
+    sources = candidates.filter(page.is_in(chosen["page"].to_list()))
+    return chosen.join(sources.select("html", "charset", page=page).collect(), on="page", maintain_order="left")
 
 
-def examples(
+def compare_extractors(
     pages: pl.DataFrame, truth: Mapping[str, Sequence[tuple[str, str]]], snapshot: str, recipe: ExtractionExamples
 ) -> pl.DataFrame:
     """Rows of `math.extraction_examples` for pages with parents, url, text, html and charset. `truth` is {url:
@@ -64,8 +69,7 @@ def examples(
                     "truth": known is not None,
                 }
             )
-    schema = EXTRACTION_EXAMPLES.empty().schema
-    return pl.DataFrame(rows, schema=schema)
+    return pl.DataFrame(rows, schema=EXTRACTION_EXAMPLES.empty().schema)
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ class Kept:
         return self.kept / self.wanted if self.wanted else 1.0
 
 
-def kept(rows: pl.DataFrame) -> dict[str, Kept]:
+def formulas_kept(rows: pl.DataFrame) -> dict[str, Kept]:
     """{extractor: formulas it kept}, the best extractor first."""
     sums = (
         rows.group_by("extractor")
@@ -113,9 +117,9 @@ Under each text stand the formulas that it lost.</p>
 """
 
 
-def report(rows: pl.DataFrame, snapshot: str) -> str:
+def html_report(rows: pl.DataFrame, snapshot: str) -> str:
     """An HTML page that shows the texts of the extractors side by side, page by page."""
-    totals = kept(rows)
+    totals = formulas_kept(rows)
     names = sorted(totals, key=lambda name: (name != OURS, -totals[name].share, name))
     parts = [
         _HEAD.format(title=html.escape(f"Extraction examples, {snapshot}")),

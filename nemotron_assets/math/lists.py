@@ -47,7 +47,7 @@ def files_of(urls: UrlList) -> list[str]:
     """The files of a list. Raises `ListError` if there is no file, or a file whose ending is not known."""
     files = sorted(glob.glob(os.path.expanduser(urls.path)))
     if not files:
-        raise ListError(f"URL list {urls.name}: there is no file {urls.path}; correct math.candidates.lists")
+        raise ListError(f"URL list {urls.name}: there is no file {urls.path}; correct math.pages.candidates.lists")
     for file in files:
         if not file.endswith(tuple(_READERS)):
             raise ListError(f"URL list {urls.name}: {file} must end in one of {', '.join(_READERS)}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -14,14 +15,16 @@ from nemotron_assets.math.candidates import detect_pages
 from nemotron_assets.math.lists import Pointer, Pointers
 from nemotron_assets.math.tables import CANDIDATE_PAGES
 from nemotron_assets.recipe.math.pages import MathCandidates
-from nemotron_assets.snapshots import warc
-from nemotron_assets.snapshots.pages import page_batch
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.ids import content_hash, row_id
-from nemotron_assets.table.parts import Part, Reject
-from resources.compute import Compute
+from nemotron_assets.table.parts import Part, Reject, Rejects
+from nemotron_assets.warc.pages import page_batch
+from nemotron_assets.warc.reader import Limits, NotWarc, Page, WarcFile
 from resources.crawl import Crawl, CrawlError, Unavailable
-from resources.lakehouse import Reader
+
+if TYPE_CHECKING:
+    from resources.compute import Compute
+    from resources.lakehouse import Reader
 
 _COLUMNS = (
     "id", "snapshot", "warc_file", "warc_offset", "warc_length", "url", "host", "fetched_at", "mime", "charset", "html",
@@ -36,14 +39,13 @@ class Candidates:
         self,
         pages: Reader,
         recipe: MathCandidates,
-        limits: warc.Limits,
+        limits: Limits,
         crawl: Crawl,
         compute: Compute,
-        reject: Callable[[Reject], None],
         log: Callable[[str], None],
     ) -> None:
         self.pages, self.recipe, self.limits, self.crawl, self.compute = pages, recipe, limits, crawl, compute
-        self.reject, self.log = reject, log
+        self.log, self.rejects = log, Rejects()
         self.snapshot = pages.partition
 
     def parts(self) -> Iterator[Part]:
@@ -65,7 +67,7 @@ class Candidates:
         stage = f"{CANDIDATE_PAGES.full_name} of {file}"
         if ingested:
             own = self.pages.part(file).batches(_COLUMNS, batch_size=self.recipe.batch_rows)
-            for frame in self.compute.map(own, detect, reject=self.reject, stage=stage):
+            for frame in self.compute.map(own, detect, reject=self.rejects.add, stage=stage):
                 wanted = pl.col("warc_offset").is_in(list(listed))
                 if self.recipe.detector:
                     wanted |= pl.col("score") >= self.recipe.min_score
@@ -75,12 +77,12 @@ class Candidates:
         else:
             rest = list(listed.values())
         if rest:
-            for frame in self.compute.map(self._fetched(file, rest), detect, reject=self.reject, stage=stage):
+            for frame in self.compute.map(self._fetched(file, rest), detect, reject=self.rejects.add, stage=stage):
                 yield _rows(frame, listed, fetched=True)
 
     def _fetched(self, file: str, pointers: list[Pointer]) -> Iterator[pa.RecordBatch]:
         """The pages at pointers into a file, each fetched by a ranged read of its record."""
-        found: list[warc.Page] = []
+        found: list[Page] = []
         for pointer in pointers:
             try:
                 found += self._fetch(file, pointer)
@@ -88,7 +90,7 @@ class Candidates:
                 if not self.crawl.alive():
                     raise  # the source does not answer at all: no record is rejected, and the next run goes on here
                 self._reject(file, pointer, "unavailable", "the source did not deliver the record")
-            except (CrawlError, warc.NotWarc) as problem:
+            except (CrawlError, NotWarc) as problem:
                 self._reject(file, pointer, "unreadable_record", str(problem))
             if len(found) >= self.recipe.batch_rows:
                 yield page_batch(found, self.snapshot, file).select(list(_COLUMNS))
@@ -96,10 +98,10 @@ class Candidates:
         if found:
             yield page_batch(found, self.snapshot, file).select(list(_COLUMNS))
 
-    def _fetch(self, file: str, pointer: Pointer) -> list[warc.Page]:
+    def _fetch(self, file: str, pointer: Pointer) -> list[Page]:
         """The page of one record, in a list; an empty list, and a rejected row, if the record has no usable page."""
         record = io.BytesIO(self.crawl.read_range(file, pointer.offset, pointer.length))
-        source = warc.WarcFile(record, self.limits)
+        source = WarcFile(record, self.limits)
         pages = list(source.pages())
         if len(pages) != 1:
             fates = ", ".join(sorted(fate for fate, number in source.counts.records.items() if number))
@@ -110,7 +112,7 @@ class Candidates:
 
     def _reject(self, file: str, pointer: Pointer, cause: str, detail: str) -> None:
         page = row_id(PAGES.full_name, self.snapshot, file, pointer.offset)
-        self.reject(Reject(page, cause, f"{file} at {pointer.offset}, {pointer.url}: {detail}"))
+        self.rejects.add(Reject(page, cause, f"{file} at {pointer.offset}, {pointer.url}: {detail}"))
 
 
 def _rows(pages: pl.DataFrame, listed: dict[int, Pointer], *, fetched: bool) -> pl.DataFrame:

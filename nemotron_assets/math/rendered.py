@@ -1,10 +1,14 @@
-"""Makes rows of `math.rendered` from candidate pages: the text with its formulas and code, and its language."""
+"""Makes rows of `math.rendered` from candidate pages: the text with its formulas and code, and its language.
+
+Worker processes use this module: it does not load Dagster.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -12,13 +16,15 @@ from nemotron_assets.math import tex
 from nemotron_assets.math.render import Rendered, RenderError, render_pages
 from nemotron_assets.math.tables import RENDERED
 from nemotron_assets.recipe.math.pages import MathRendering
-from nemotron_assets.snapshots.charset import decode
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Reject
 from nemotron_assets.text.language import detect
-from resources.compute import Compute
-from resources.lakehouse import Reader
+from nemotron_assets.warc.charset import decode
 from resources.lynx import Lynx
+
+if TYPE_CHECKING:
+    from resources.compute import Compute
+    from resources.lakehouse import Reader
 
 _KEPT = ("snapshot", "warc_file", "url", "host", "fetched_at")
 _COLUMNS = ("id", "parents", *_KEPT, "mime", "charset", "html")

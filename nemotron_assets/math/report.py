@@ -1,4 +1,4 @@
-"""Metadata of candidate and rendered pages: which pages were found, and how they write their formulas."""
+"""Metadata of candidate pages, rendered pages and the comparison of extractors, as Dagster's UI shows it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from nemotron_assets.math.examples import formulas_kept, html_report
 from nemotron_assets.plots import bars
+from resources.home import cache_dir
 
 _SIZES = {"0": (0, 0), "1-4": (1, 4), "5-19": (5, 19), "20-49": (20, 49), "50-99": (50, 99), "100-499": (100, 499),
           "500+": (500, 1 << 40)}  # fmt: skip
@@ -48,6 +50,21 @@ def rendered(texts: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
         "formulas_per_page": bars(per_page, f"Pages by number of formulas, {snapshot}", "pages"),
         "encodings": bars(dict(encodings.iter_rows()), f"Formulas by encoding, {snapshot}", "formulas"),
         "languages": dg.MetadataValue.json(_counts(texts, "language")),
+    }
+
+
+def extraction_examples(rows: pl.DataFrame, snapshot: str) -> dict[str, Any]:
+    """Metadata of a partition of `math.extraction_examples`: formulas kept per extractor, and where the HTML report is.
+    Writes the report into the cache directory."""
+    path = cache_dir("reports") / f"extraction_examples-{snapshot}.html"
+    path.write_text(html_report(rows, snapshot), encoding="utf-8")
+    totals = formulas_kept(rows)
+    shares = {name: kept.share for name, kept in totals.items()}
+    return {
+        "report": dg.MetadataValue.path(path),
+        "open": dg.MetadataValue.url(path.as_uri()),
+        "kept": dg.MetadataValue.json({name: f"{kept.kept} of {kept.wanted}" for name, kept in totals.items()}),
+        "plot": bars(shares, f"Formulas kept, {snapshot}", "share"),
     }
 
 

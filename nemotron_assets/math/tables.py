@@ -117,7 +117,7 @@ EXTRACTION_EXAMPLES = Table(
             "string",
             "extractor that read the page: ours (this pipeline), trafilatura, resiliparse, justext or lynx",
         ),
-        Column("text", "string", "the extractor's text of the page, cut at math.examples.max_characters of the recipe"),
+        Column("text", "string", "start of the extractor's text (recipe: math.pages.examples.max_characters)"),
         Column(
             "wanted",
             "int32",
@@ -128,7 +128,7 @@ EXTRACTION_EXAMPLES = Table(
         Column(
             "lost",
             "list[string]",
-            "formulas of the page that the text lacks, as normalised TeX; at most math.examples.max_lost of the recipe",
+            "first formulas of the page that the text lacks, as normalised TeX (recipe: math.pages.examples.max_lost)",
         ),
         Column("truth", "bool", "true if the page's formulas are known; false if they are taken from the text of ours"),
     ),

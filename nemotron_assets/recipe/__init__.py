@@ -1,9 +1,10 @@
-"""Every number of the recipe, typed: its meaning, unit, allowed range and where it was published.
+"""The recipe: every number of the pipeline, with its type, meaning, unit, allowed range and source.
 
-`recipes/laptop.yaml` runs the whole graph on two cores, `recipes/nano2.yaml` is the published recipe of Nemotron
-Nano 2. A recipe of your own may start with `extends: laptop` and name only what differs. Where a source is given as
-"default", the value was not published. The modules of this package mirror the stages: `recipe.web.dedup` holds the
-numbers of the stage `web/dedup`.
+`recipes/laptop.yaml` runs the whole graph on two cores. `recipes/nano2.yaml` is the published recipe of Nemotron
+Nano 2. A recipe file of your own may begin with `extends: laptop` and then names only the values that differ. In the
+descriptions "published" marks a value from a paper, a model card or published code, and "default" a value that was not
+published, so that this project chose it. The modules mirror the stages: `recipe/web` holds the numbers of `web`, and
+`recipe.web.dedup` those of the stage `web/dedup`.
 """
 
 from nemotron_assets.recipe.load import BUILT_IN, current_recipe, load_recipe

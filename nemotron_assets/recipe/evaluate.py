@@ -1,4 +1,4 @@
-"""Numbers of the evaluation: which benchmarks, how many worked examples, how much text."""
+"""Numbers of the evaluation: which benchmarks, how many worked examples, how much held-out text."""
 
 from __future__ import annotations
 
@@ -12,21 +12,34 @@ from nemotron_assets.recipe.section import Section
 class Task(Section):
     """One benchmark that models are scored on."""
 
-    name: Literal["arc_challenge", "gsm8k"] = Field(description="a task file in evaluate/tasks, and its benchmark")
-    shots: int = Field(ge=0, le=64, description="worked examples before each question")
+    name: Literal["arc_challenge", "gsm8k"] = Field(
+        description="name of the benchmark, and of its task file in nemotron_assets/evaluate/tasks"
+    )
+    shots: int = Field(ge=0, le=64, description="worked examples that stand before each question")
 
 
 class Evaluate(Section):
-    """Benchmarks (shots of the Nano 2 base model's published settings and its successor's)."""
+    """Benchmarks and held-out text that score models (shots: settings of the Nano 2 base model and its successor)."""
 
-    benchmarks: str = Field(description="'sample', or a folder with the benchmark files")
-    tasks: tuple[Task, ...] = Field(min_length=1, description="benchmarks that models are scored on, each named once")
-    max_items: int | None = Field(ge=1, description="most items per benchmark; null for all")
-    max_output_tokens: int = Field(ge=1, le=32_768, description="longest generated answer, in tokens")
-    max_held_out_documents: int | None = Field(ge=1, description="documents for bits per byte; null for all")
-    window: int = Field(ge=16, le=1_048_576, description="tokens the model sees at once for bits per byte")
-    window_overlap: int = Field(ge=0, description="tokens of context carried into the next window of a long document")
-    batch_size: int = Field(ge=1, description="sequences per forward pass")
+    benchmarks: str = Field(description="'sample' (the embedded items), or a folder with the benchmark files")
+    tasks: tuple[Task, ...] = Field(
+        min_length=1,
+        description="benchmarks that models are scored on, each named once, as {name: gsm8k, shots: 8}",
+    )
+    max_items: int | None = Field(ge=1, description="most items scored per benchmark, the first ones; null for all")
+    max_output_tokens: int = Field(ge=1, le=32_768, description="longest answer that a model may generate, in tokens")
+    max_held_out_documents: int | None = Field(
+        ge=1, description="most held-out documents that bits per byte are measured on; null for all"
+    )
+    window: int = Field(
+        ge=16, le=1_048_576, description="tokens that the model sees at once when bits per byte are measured"
+    )
+    window_overlap: int = Field(
+        ge=0,
+        description="tokens of a window that repeat the end of the one before, as context for a long document; fewer "
+        "are faster and raise the bits per byte",
+    )
+    batch_size: int = Field(ge=1, description="sequences per forward pass; more are faster and need more memory")
 
     @field_validator("tasks")
     @classmethod

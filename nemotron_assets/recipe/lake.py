@@ -1,4 +1,4 @@
-"""Numbers of the lake itself: how tables are written, worker processes, quarantine, upkeep."""
+"""Numbers of the lake itself: how tables are written, worker processes, rejected rows, upkeep."""
 
 from __future__ import annotations
 
@@ -10,34 +10,58 @@ from nemotron_assets.recipe.section import Section
 
 
 class Storage(Section):
-    """How tables are written (default; measured for 4 GB partitions under 1.5 GB of memory)."""
+    """How tables are written (default; measured: partitions of 4 GB need less than 1.5 GB of memory)."""
 
-    row_group_rows: int = Field(65_536, ge=1_024, le=1_048_576, description="most rows in one Parquet row group")
-    row_group_mb: int = Field(128, ge=1, le=1_024, description="most MB in one row group, before compression")
-    batch_rows: int = Field(1_024, ge=1, le=65_536, description="rows in one batch handed to a stage")
-    compression_level: int = Field(3, ge=1, le=22, description="ZSTD level")
-    free_disk_mb: int = Field(512, ge=0, description="refuse to start a write with less free disk than this, in MB")
+    row_group_rows: int = Field(
+        65_536, ge=1_024, le=1_048_576, description="most rows in one Parquet row group; more need more memory"
+    )
+    row_group_mb: int = Field(
+        128,
+        ge=1,
+        le=1_024,
+        description="most MiB in one Parquet row group, before compression; a group ends at the limit that it reaches "
+        "first",
+    )
+    batch_rows: int = Field(
+        1_024, ge=1, le=65_536, description="rows in one batch of a stage that has no batch_rows of its own"
+    )
+    compression_level: int = Field(
+        3, ge=1, le=22, description="ZSTD level: 1 writes fastest, 22 makes the smallest files"
+    )
+    free_disk_mb: int = Field(
+        512, ge=0, description="a write is refused when less than this is free on the disk of the lake, in MiB"
+    )
 
 
 class Compute(Section):
-    """Worker processes for per-document work (default)."""
+    """Worker processes for work on single rows, such as extracting the text of a page (default)."""
 
-    backend: Literal["processes", "ray"] = Field(description="local worker processes, or Ray Data on a cluster")
-    workers: int = Field(ge=0, le=1_024, description="worker processes; 0 means one per core")
-    row_timeout_s: float = Field(gt=0, le=3_600, description="longest time one row may take, in seconds")
-    memory_mb: int = Field(ge=256, description="resident memory one worker may hold, in MiB")
-    queue: int = Field(ge=1, le=64, description="batches in flight per worker")
+    backend: Literal["processes", "ray"] = Field(
+        description="processes: worker processes on this machine; ray: Ray Data on a cluster"
+    )
+    workers: int = Field(ge=0, le=1_024, description="number of worker processes; 0 means one per core")
+    row_timeout_s: float = Field(
+        gt=0, le=3_600, description="longest time for one row, in seconds; a row that takes longer is quarantined"
+    )
+    memory_mb: int = Field(
+        ge=256, description="most resident memory of one worker, in MiB; a row that needs more is quarantined"
+    )
+    queue: int = Field(ge=1, le=64, description="batches in flight per worker; more need more memory")
 
 
 class Quarantine(Section):
-    """When rejected rows make a check fail (default)."""
+    """How many rejected rows make a check fail (default)."""
 
-    max_share: float = Field(ge=0, le=1, description="largest share of rejected rows in a partition")
+    max_share: float = Field(ge=0, le=1, description="largest share of a partition's rows that may be rejected")
 
 
 class Maintenance(Section):
-    """Upkeep of the tables (default)."""
+    """What `nemotron maintain` compacts and how long it keeps old files (default)."""
 
-    target_file_mb: int = Field(ge=1, le=4_096, description="size of a compacted file, in MB")
-    min_files: int = Field(ge=2, description="compact a partition with at least this many files")
-    retention_hours: int = Field(ge=1, description="keep removed files this long for readers and running writers")
+    target_file_mb: int = Field(ge=1, le=4_096, description="size that compaction gives to files, in MiB")
+    min_files: int = Field(ge=2, description="a partition is compacted when it has at least this many files")
+    retention_hours: int = Field(
+        ge=1,
+        description="hours that a file is kept after no current version of its table needs it; runs and readers that "
+        "take longer lose files they still use",
+    )

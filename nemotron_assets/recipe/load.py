@@ -1,4 +1,4 @@
-"""Reading recipes: built-in ones, own files that extend them, and errors that name the key and what is allowed."""
+"""Reads recipes: built-in ones, files of your own that extend them; errors name the key and what is allowed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from nemotron_assets.recipe.math.pages import Math as MathPages
+from nemotron_assets.recipe.math.pages import MathPages
 from nemotron_assets.recipe.root import Recipe
 from nemotron_assets.recipe.section import RecipeError, Section
 
 BUILT_IN = ("laptop", "nano2")
 
-#: Sections that used to stand elsewhere, by the name that an older recipe file gives them.
+#: {key that older recipe files have: the key that replaced it}, both with dots. An old key is refused by its new name.
 MOVED = {
     "crawl": "snapshots.crawl", "pages": "snapshots.pages", "documents": "web.documents", "dedup": "web.dedup",
     "substring": "web.substring", "quality": "web.quality", "measures": "web.measures", "heuristics": "web.heuristics",
@@ -40,11 +40,12 @@ def load_recipe(name_or_path: str) -> Recipe:
 
 @functools.lru_cache(maxsize=1)
 def current_recipe() -> Recipe:
-    """The recipe named by `NEMOTRON_RECIPE` (default: laptop), read once per process."""
+    """The recipe that the environment variable `NEMOTRON_RECIPE` names (default: laptop), read once per process."""
     return load_recipe(os.environ.get("NEMOTRON_RECIPE") or "laptop")
 
 
 def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
+    """The values of a recipe file, merged over those of the recipe that it extends. `seen`: the files on the way."""
     if name_or_path in seen:
         raise RecipeError(f"recipe {name_or_path} extends itself: {' -> '.join((*seen, name_or_path))}")
     if name_or_path in BUILT_IN:
@@ -52,14 +53,18 @@ def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     else:
         path = Path(name_or_path)
         if not path.is_file():
-            raise RecipeError(f"no recipe {name_or_path!r}: it is neither {' nor '.join(BUILT_IN)} nor a file")
+            raise RecipeError(
+                f"there is no recipe {name_or_path!r}: give {' or '.join(BUILT_IN)}, or the path of a YAML file"
+            )
         text = path.read_text()
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise RecipeError(f"recipe {name_or_path} is not valid YAML: {error}") from None
     if not isinstance(data, dict):
-        raise RecipeError(f"recipe {name_or_path} is not a mapping of sections")
+        raise RecipeError(
+            f"recipe {name_or_path} is not a mapping: it needs sections with values, as `model: {{hidden_size: 128}}`"
+        )
     parent = data.pop("extends", None)
     return _merge(_read(str(parent), (*seen, name_or_path)), data) if parent else data
 
@@ -73,22 +78,35 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _problem(error: Any) -> str:
-    """One validation error as: key, what is wrong, the value, and what is allowed."""
+    """One validation error as text: the key, its value, what is wrong, and what is allowed."""
     where = ".".join(str(part) for part in error["loc"])
     if not where:  # between sections
         return error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        if where in MOVED:
-            return f"{where} is now {MOVED[where]}: write it there"
-        parent = _section_class(error["loc"][:-1])
-        return f"{where}: unknown key; this section knows: {', '.join(parent.model_fields) if parent else 'none'}"
+        return _unknown_key(where, error["loc"])
     if error["type"] == "missing":
-        return f"{where}: missing"
+        return f"{where}: this value is missing"
     allowed = _allowed(error["loc"])
     return f"{where} = {error['input']!r}: {error['msg']}" + (f" (allowed: {allowed})" if allowed else "")
 
 
+def _unknown_key(where: str, loc: tuple[Any, ...]) -> str:
+    if where in MOVED:
+        return f"{where} is now called {MOVED[where]}: write `{_nested(MOVED[where])}`"
+    if "." in str(loc[-1]):
+        return f"{where}: a key has no dots; write `{_nested(where)}`"
+    section = _section_class(loc[:-1])
+    return f"{where}: unknown key; this section has: {', '.join(section.model_fields) if section else 'no keys'}"
+
+
+def _nested(dotted: str) -> str:
+    """A dotted key as YAML: "train.base" is "train: {base: ...}"."""
+    *outer, last = dotted.split(".")
+    return "".join(f"{name}: {{" for name in outer) + f"{last}: ..." + "}" * len(outer)
+
+
 def _section_class(loc: tuple[Any, ...]) -> type[Section] | None:
+    """The class of the section at a place in the recipe; None if something else stands there."""
     current: Any = Recipe
     for name in loc:
         field = current.model_fields.get(name)
@@ -99,12 +117,12 @@ def _section_class(loc: tuple[Any, ...]) -> type[Section] | None:
 
 
 def _allowed(loc: tuple[Any, ...]) -> str:
-    parent = _section_class(loc[:-1])
-    return allowed_values(parent, loc[-1]) if parent and loc[-1] in parent.model_fields else ""
+    section = _section_class(loc[:-1])
+    return allowed_values(section, loc[-1]) if section and loc[-1] in section.model_fields else ""
 
 
 def allowed_values(section: type[Section], name: str) -> str:
-    """The allowed range of a section's field in words, from its schema."""
+    """The range of values that a section's field may have, in words: "more than 0, less than 1, number"."""
     schema = section.model_json_schema()["properties"][name]
     options = [schema, *schema.get("anyOf", [])]
     bounds = {

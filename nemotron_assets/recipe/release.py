@@ -1,4 +1,4 @@
-"""Numbers and words of what is published: which rows make which subset, how large files are, under which licence."""
+"""What is published: which rows make which subset, how large files are, under which licence."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from nemotron_assets.recipe.section import Section
+from nemotron_assets.recipe.web.quality import Level
 
-Level = Literal["high", "medium_high", "medium", "medium_low", "low"]
 Prompt = Literal["wikipedia", "distill", "extract_knowledge", "knowledge_list", "diverse_qa"]
 SubsetName = Literal[
     "High-Quality",
@@ -21,14 +21,16 @@ SubsetName = Literal[
 
 
 class Subset(Section):
-    """One subset of Nemotron-CC-v2: the table its texts stand in and which of them it takes."""
+    """One subset of Nemotron-CC-v2: the table that holds its texts, and which of them it takes."""
 
     table: Literal["web.curated", "web.rephrased", "web.diverse_qa", "web.translated_diverse_qa"] = Field(
-        description="where the texts stand"
+        description="table that holds the texts"
     )
-    levels: tuple[Level, ...] = Field(min_length=1, description="quality levels of the web document behind a text")
+    levels: tuple[Level, ...] = Field(
+        min_length=1, description="quality levels; a synthetic text has the level of the web page it was written from"
+    )
     prompts: tuple[Prompt, ...] | None = Field(
-        None, min_length=1, description="prompts that wrote the texts; null for all of the table"
+        None, min_length=1, description="prompts whose answers the subset takes; null for all texts of the table"
     )
 
     @model_validator(mode="after")
@@ -51,20 +53,32 @@ _PUBLISHED = {
 
 
 class Release(Section):
-    """What is published and how (subsets and columns of the card nvidia/Nemotron-CC-v2; file sizes default)."""
+    """What is published, and how (subsets and columns as on the card nvidia/Nemotron-CC-v2; file sizes default)."""
 
     subsets: dict[SubsetName, Subset] = Field(
         _PUBLISHED,
         min_length=1,
-        description="subset of Nemotron-CC-v2: its source. v2 rephrased high-quality pages only (Nano 2 card); whether "
-        "it has paraphrases of low-quality pages as v1 had was not published, so they stay in web.rephrased",
+        description="the subsets of Nemotron-CC-v2: table, levels and prompts of each. Only high-quality pages were "
+        "rephrased for v2 (Nano 2 card). Whether v2 has paraphrases of low-quality pages, as v1 had, was not "
+        "published: they stay in web.rephrased",
     )
-    memory_mb: int = Field(ge=64, description="memory of a join before it spills to disk, in MB (default)")
-    shard_mb: int = Field(ge=1, le=16_384, description="largest Parquet file of an export, in MB on the disk (default)")
-    row_group_mb: int = Field(64, ge=1, le=1_024, description="most MB in one row group of an export (default)")
-    compression_level: int = Field(3, ge=1, le=22, description="ZSTD level of an export (default)")
-    licence: str = Field(min_length=1, description="licence as Hugging Face names it: other, cc-by-4.0, odc-by, ...")
-    licence_name: str = Field(min_length=1, description="name of the licence, for one that Hugging Face does not know")
+    memory_mb: int = Field(
+        ge=64, description="memory of a join, in MB; what does not fit goes to temporary files on the disk (default)"
+    )
+    shard_mb: int = Field(
+        ge=1, le=16_384, description="largest Parquet file that an export writes, in MiB on the disk (default)"
+    )
+    row_group_mb: int = Field(
+        64, ge=1, le=1_024, description="most MiB in one row group of an export, before compression (default)"
+    )
+    compression_level: int = Field(
+        3, ge=1, le=22, description="ZSTD level of an export: 1 writes fastest, 22 makes the smallest files (default)"
+    )
+    licence: str = Field(
+        min_length=1, description="licence of the data as Hugging Face names it: other, cc-by-4.0, odc-by, ..."
+    )
+    licence_name: str = Field(min_length=1, description="name of the licence in words, where `licence` is other")
     licence_text: str | None = Field(
-        description="'sample' (notice of the embedded sample), a text file that becomes LICENSE.md, or null for none"
+        description="text that becomes LICENSE.md: 'sample' (the notice of the embedded sample) or a text file; null "
+        "for no such file"
     )

@@ -1,4 +1,4 @@
-"""The whole recipe: its sections, looking one up by its dotted name, and the hashes that make assets stale."""
+"""The whole recipe: all sections, access to one by its dotted name, and the hashes that make assets stale."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ from nemotron_assets.recipe.web import Web
 class Recipe(Section):
     """The whole recipe."""
 
-    name: str = Field(description="what this recipe is called")
-    executor: Literal["in_process", "multiprocess"] = Field(description="how Dagster runs the steps of a run")
+    name: str = Field(description="name of this recipe; dataset cards show it")
+    executor: Literal["in_process", "multiprocess"] = Field(
+        description="in_process: Dagster runs the steps of a run one after the other, in one process; multiprocess: "
+        "side by side, each in a process of its own"
+    )
     storage: Storage
     compute: Compute
     quarantine: Quarantine
@@ -58,7 +61,8 @@ class Recipe(Section):
         return self
 
     def section(self, dotted: str) -> Any:
-        """A section or value by its dotted name. Raises `KeyError` naming the sections there are."""
+        """The section or value with a dotted name, such as "train.base". Raises `KeyError` for an unknown name; the
+        message lists the names that are known."""
         value: Any = self
         for name in dotted.split("."):
             fields = type(value).model_fields if isinstance(value, Section) else ()
@@ -68,10 +72,14 @@ class Recipe(Section):
         return value
 
     def with_sections(self, sections: Mapping[str, Any]) -> Recipe:
-        """A copy in which these sections or values, by their dotted names, are replaced. Values are not validated."""
+        """A copy of the recipe in which some sections or values, given by their dotted names, are replaced.
+
+        The new values are not validated. Raises `KeyError` for an unknown name.
+        """
         changed = self
         for dotted, value in sections.items():
             *path, last = dotted.split(".")
+            changed.section(dotted)
             parents = [changed.section(".".join(path[:depth])) if depth else changed for depth in range(len(path) + 1)]
             for parent, name in zip(reversed(parents), (last, *reversed(path)), strict=True):
                 value = parent.model_copy(update={name: value})
@@ -79,12 +87,12 @@ class Recipe(Section):
         return changed
 
     def section_hash(self, dotted: str) -> str:
-        """A short hash of a section's values; two recipes that say the same have the same hash, wherever the section
-        stands."""
+        """A short hash of the values of a section, or of one value. Equal values have the same hash in every recipe and
+        in every place."""
         return _hash(self.section(dotted))
 
     def hash(self) -> str:
-        """A short hash of the whole recipe."""
+        """A short hash of all values of the recipe."""
         return _hash(self)
 
 

@@ -1,4 +1,4 @@
-"""What a section of the recipe is; the sections of the stages stand in the modules beside this one."""
+"""The base class of every section of the recipe, and the error for a recipe that cannot be used."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class RecipeError(ValueError):
-    """A recipe that cannot be used; the message names the key, the value and what is allowed."""
+    """A recipe that cannot be used. The message names the key, its value and what is allowed."""
 
 
 class Section(BaseModel):
-    """A part of the recipe: frozen, and a key it does not know is an error."""
+    """A part of the recipe. It cannot be changed once it is made, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())

@@ -1,13 +1,14 @@
-"""Scorers: what gives texts numbers. Trained here, or published checkpoints (a library, without assets).
+"""Scorers: models that give each text a number, such as its quality from 0 to 5 (a library, without assets).
 
-`kinds` are the scorers themselves, `embeddings` what some of them read, `training` fits them, `published` fetches
-checkpoints, `references` are the good texts they learn from, `running` applies one on every core or on the accelerator.
+`kinds` has the scorers, `embeddings` the vectors that some of them use, `training` trains them, `published` fetches
+published checkpoints, `references` reads the good texts they learn from, `statistics` compares scores, and `running`
+scores a table on all cores or on the accelerator.
 """
 
-#: The version of the training in this package: raise it when training changes, so that embedded scorers are trained
-#: again. It is part of a trained scorer's identity and of the code version of the assets that train.
+#: The version of the training code in this package. Raise it when training changes, so that scorers are trained again.
+#: It is part of a trained scorer's identity and of the code version of the assets that train.
 TRAINING_CODE = "1"
 
 
 class ScorerError(RuntimeError):
-    """A scorer that cannot be trained, found or used; the message says why and what to do."""
+    """A scorer cannot be trained, found or used; the message says why and what to do."""

@@ -1,4 +1,4 @@
-"""Embeddings: texts as vectors of length one, by a static table or by a transformer."""
+"""Embeddings: texts as vectors of length one, computed from a table of token vectors or by a transformer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _STATIC, _VOCABULARY = "static.safetensors", "tokenizer.json"
 
 
 class StaticEmbedding:
-    """Mean of the vectors of a text's tokens, of length one: no network runs (1,200 texts/s/core, wordllama)."""
+    """The mean of the vectors of a text's tokens, scaled to length one. No neural network runs, so it is fast: 1,200
+    texts/s/core with wordllama."""
 
     def __init__(self, folder: Path, tokens: int) -> None:
         from safetensors.numpy import load_file
@@ -28,10 +29,10 @@ class StaticEmbedding:
         self._tokenizer = Tokenizer.from_file(str(folder / _VOCABULARY))
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(tokens)
-        self._characters = 16 * tokens  # of a long text, the tokenizer would read the rest for nothing
+        self._characters = 16 * tokens  # the tokenizer would read the rest of a long text in vain
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """(texts, width) float32; the zero vector for a text without tokens."""
+        """float32[texts, width]; a text without tokens has the zero vector."""
         cropped = [text[: self._characters] for text in texts]
         vectors = np.zeros((len(texts), self._vectors.shape[1]), np.float32)
         for row, encoded in enumerate(self._tokenizer.encode_batch(cropped, add_special_tokens=False)):
@@ -41,7 +42,8 @@ class StaticEmbedding:
 
 
 class SentenceEmbedding:
-    """A sentence-transformers model: an encoder whose states are averaged, or whose first state is taken."""
+    """A sentence-transformers model: an encoder whose states are averaged, or whose first state is used, as the model's
+    folder says."""
 
     def __init__(self, folder: Path, tokens: int, batch: int = 64) -> None:
         from transformers import AutoModel
@@ -51,7 +53,7 @@ class SentenceEmbedding:
         self._run = Encoder(folder, AutoModel, tokens, batch)
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
-        """(texts, width) float32."""
+        """float32[texts, width]."""
 
         def pooled(output: Any, mask: Any) -> Any:
             states = output.last_hidden_state.float()
@@ -64,12 +66,16 @@ class SentenceEmbedding:
 
 
 def embedding(folder: Path, tokens: int) -> StaticEmbedding | SentenceEmbedding:
-    """The embedding in a folder made by `fetch_embedding`."""
+    """The embedding in a folder that `fetch_embedding` made; it reads the first `tokens` tokens of a text."""
     return StaticEmbedding(folder, tokens) if (folder / _STATIC).is_file() else SentenceEmbedding(folder, tokens)
 
 
 def fetch_embedding(name: str, target: Path) -> Path:
-    """Copy the embedding the recipe names to `target`: wordllama's vectors from its package, else a model."""
+    """Copy the embedding with this name from the recipe to `target`, and return `target`.
+
+    "wordllama" is copied from its Python package; any other name is a folder or a Hugging Face model. Raises
+    `ScorerError` if the package wordllama is not installed.
+    """
     from resources import pretrained
 
     if name != "wordllama":
@@ -78,10 +84,10 @@ def fetch_embedding(name: str, target: Path) -> Path:
     spec = importlib.util.find_spec("wordllama")
     if spec is None or not spec.origin:
         raise ScorerError(
-            "the embedding 'wordllama' is missing: install the package wordllama (requirements/), or name a folder or "
-            "a Hugging Face model in web.quality.scorers.embedding"
+            "the package wordllama, which holds the embedding 'wordllama', is not installed: install it from "
+            "requirements/, or name a folder or a Hugging Face model in web.quality.scorers.embedding"
         )
-    source = Path(spec.origin).parent  # the package itself is not imported: it needs more than its files
+    source = Path(spec.origin).parent  # not imported, because it needs more packages than its files do
     target.mkdir(parents=True)
     shutil.copyfile(source / "weights" / "l2_supercat_256.safetensors", target / _STATIC)
     shutil.copyfile(source / "tokenizers" / "l2_supercat_tokenizer_config.json", target / _VOCABULARY)
@@ -89,7 +95,7 @@ def fetch_embedding(name: str, target: Path) -> Path:
 
 
 class Encoder:
-    """Runs a transformer over texts in batches of similar length, on the accelerator if there is one."""
+    """Runs a transformer over texts in batches of similar length, on the GPU if there is one."""
 
     def __init__(self, folder: Path, kind: Any, tokens: int, batch: int) -> None:
         import torch
@@ -103,6 +109,7 @@ class Encoder:
         self._tokens, self._batch = min(tokens, most), batch
 
     def __call__(self, texts: Sequence[str], read: Callable[[Any, Any], Any]) -> np.ndarray:
+        """float32[texts, width]: what `read(output, attention_mask)` gives for each batch, in the order of `texts`."""
         import torch
 
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
@@ -127,5 +134,5 @@ def _normalised(vectors: np.ndarray) -> np.ndarray:
 
 
 def without_caches(folder: str, names: list[str]) -> list[str]:
-    """The names in a folder of weights that are not copied: hidden folders of caches, and the lake's manifest."""
+    """The names in a folder of weights that `shutil.copytree` skips: hidden cache folders and the lake's manifest."""
     return [name for name in names if name.startswith(".") or name == "manifest.json"]

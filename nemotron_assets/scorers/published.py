@@ -1,4 +1,4 @@
-"""Published scorers: checkpoints from Hugging Face or a folder, tried on a text before they are stored."""
+"""Published scorers: checkpoints from Hugging Face or a folder, tested on one text before they are stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 def fetch_checkpoint(slot: str, name: str, recipe: Scorers, folder: Path) -> Trained:
-    """Copy a published scorer to `folder` and try it on a text. Raises `ScorerError` when it does not fit its slot."""
+    """Copy the published scorer with this name to `folder` and test it on one text.
+
+    The slot "reference" takes a fastText model, the other slots take a classifier. Raises `ScorerError` if the scorer
+    does not fit its slot or gives no finite score.
+    """
     from resources import pretrained
 
     if slot == "reference":
@@ -29,11 +33,15 @@ def fetch_checkpoint(slot: str, name: str, recipe: Scorers, folder: Path) -> Tra
         made = Trained("classifier", folder, pretrained.parameters(folder), {})
     (score,) = load(made.kind, folder, recipe).score(["Plants turn light, water and air into sugar."])
     if not np.isfinite(score):
-        raise ScorerError(f"{name} scores a plain sentence {score}: its weights are damaged or of another architecture")
+        raise ScorerError(
+            f"{name} gives a plain sentence the score {score}: its weights are damaged or belong to another "
+            f"architecture; name another model in web.quality.scorers.{slot}"
+        )
     return made
 
 
 def _fasttext_file(name: str) -> Path:
+    """The file of a fastText model: a local file, or a file of a Hugging Face repository (owner/repository/file)."""
     if Path(name).is_file():
         return Path(name)
     from huggingface_hub import hf_hub_download

@@ -1,4 +1,4 @@
-"""The good texts that scorers learn from: the sample's seed passages and questions, or JSONL files of your own."""
+"""The good texts that scorers learn from: the sample's seed passages and questions, or the user's JSONL files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _SEEDS = Path(__file__).resolve().parents[1] / "sample" / "seeds"
 
 
 def references(recipe: Scorers) -> list[str]:
-    """The good texts: `text`, or `question` and `answer`, of every line of the JSONL files."""
+    """The good texts: the field `text`, or `question` and `answer`, of every line of the JSONL files that the recipe
+    names, at most `max_references` of them. Raises `ScorerError` for a file or line that cannot be read."""
     folder = _SEEDS if recipe.references == "sample" else Path(recipe.references)
     files = sorted(folder.glob("*.jsonl")) if folder.is_dir() else [folder]
     texts = []
@@ -29,7 +30,8 @@ def references(recipe: Scorers) -> list[str]:
                     texts.append(row.get("text") or f"{row['question']}\n{row['answer']}")
                 except (ValueError, KeyError, AttributeError) as error:
                     raise ScorerError(
-                        f"{file} line {number} has neither text nor question and answer: {type(error).__name__} {error}"
+                        f"{file} line {number} has neither text nor question and answer ({type(error).__name__} "
+                        f'{error}): write one JSON object per line, such as {{"text": "..."}}'
                     ) from None
                 if len(texts) == recipe.max_references:
                     return texts
@@ -37,5 +39,5 @@ def references(recipe: Scorers) -> list[str]:
 
 
 def passages(recipe: Scorers) -> list[str]:
-    """The references that are passages: the longest ones of the sample; those with most words come first."""
+    """The references with at least 100 words, the longest first."""
     return sorted((text for text in references(recipe) if len(text.split()) >= 100), key=lambda t: (-len(t), t))

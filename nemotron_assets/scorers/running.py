@@ -1,4 +1,4 @@
-"""A scorer at work: on the accelerator, which is held meanwhile, or in worker processes on every core."""
+"""Runs a scorer over a table: on the accelerator, or in worker processes on every core."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ def scored(
     reject: Callable[[Reject], None],
     log: Callable[[str], None],
 ) -> Iterator[Iterator[pl.DataFrame]]:
-    """The scores of batches, for rows of `table`: on the accelerator, which this process has to itself meanwhile, or in
-    worker processes on every core, whose poison rows go to `reject`."""
+    """A context that gives the scores of batches as frames, for the rows of `table`.
+
+    If `accelerated`, this process scores them on the accelerator and holds it alone until the context ends. Otherwise
+    worker processes score them on every core, and rows that crash or hang a worker go to `reject`.
+    """
     if not accelerated:
         yield compute.map(batches, score, reject=reject, stage=table.full_name)
         return
     with gpu.lock(log):
-        gpu.release()  # a language model this process keeps leaves no room beside it
+        gpu.release()  # a language model that this process has loaded would leave no memory for the scorer
         yield (score(pl.from_arrow(batch)) for batch in batches if batch.num_rows)

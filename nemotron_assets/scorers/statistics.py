@@ -1,4 +1,4 @@
-"""How well two sets of scores agree: rank correlation, and how often one set wins over the other."""
+"""Statistics that compare two sets of scores: rank correlation, and how often one set wins over the other."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's correlation; NaN when either is constant or shorter than three."""
+    """Spearman's rank correlation; NaN if one of the sets is constant or there are fewer than three values."""
     from scipy.stats import rankdata
 
     if len(first) < 3 or np.ptp(first) == 0 or np.ptp(second) == 0:
@@ -17,7 +17,8 @@ def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def wins(better: Sequence[float], worse: Sequence[float]) -> float:
-    """How often a value of the first is above one of the second, over all pairs, ties counting half (the AUC)."""
+    """The share of pairs in which the value of `better` is above that of `worse`; ties count half (the AUC). NaN if one
+    of them is empty."""
     first, second = np.asarray(better, float), np.sort(np.asarray(worse, float))
     if not (len(first) and len(second)):
         return float("nan")

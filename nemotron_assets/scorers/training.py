@@ -1,4 +1,4 @@
-"""Training of embedded scorers: ridge regression on an embedding, and logistic regression on word n-grams."""
+"""Training of scorers on the user's machine: ridge regression on an embedding, logistic regression on word n-grams."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _FOLDS = 5
 def train_ridge(
     texts: Sequence[str], labels: Sequence[int], passages: Sequence[str], recipe: Scorers, folder: Path
 ) -> Trained:
-    """Fit an annotator's scores (0 to 5) of documents; the penalty is chosen by leave-one-out error.
+    """Train ridge regression on an annotator's scores (0 to 5) of documents; leave-one-out error chooses the penalty.
 
-    Metrics: `r2` and `rank_correlation` of predictions for documents left out (five folds), and `passages_over_crawl`,
-    how often a passage known to be good scores above a document. Raises `ScorerError` for fewer than ten documents, or
-    when all have the same label.
+    Metrics: `documents`, `alpha` (the penalty), `r2` and `rank_correlation` of predictions for left-out documents (five
+    folds), and `passages_over_crawl`, the share of pairs in which a passage known to be good scores above a document.
+    Raises `ScorerError` for fewer than ten documents, or if all have the same score.
     """
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import KFold, cross_val_predict
@@ -36,8 +36,8 @@ def train_ridge(
     if len(y) < 10 or np.ptp(y) == 0:
         said = f"all scored {y[0]:.0f}" if len(y) and np.ptp(y) == 0 else "too few"
         raise ScorerError(
-            f"nothing can be learned from {len(y)} judged documents ({said}): raise web.quality.annotations.documents or "
-            "temperature, name another llm.model, or name a published scorer in web.quality.scorers"
+            f"a scorer cannot learn from {len(y)} judged documents ({said}): raise web.quality.annotations.documents "
+            "or temperature, name another llm.model, or name a published scorer in web.quality.scorers"
         )
     embed = embedding(fetch_embedding(recipe.embedding, folder / EMBEDDING), recipe.embedding_tokens)
     x, alphas = embed(texts).astype(np.float64), np.logspace(-2, 3, 11)
@@ -55,9 +55,10 @@ def train_ridge(
 
 
 def train_ngrams(references: Sequence[str], crawl: Sequence[str], recipe: Scorers, folder: Path) -> Trained:
-    """Tell reference text from documents of the crawl; both classes weigh the same.
+    """Train logistic regression to tell reference texts from documents of the crawl; both classes have equal weight.
 
-    Metrics: `auc` of texts left out (five folds). Raises `ScorerError` for fewer than ten texts of either.
+    Metrics: `references` and `crawl` (numbers of texts), `auc` on left-out texts (five folds). Raises `ScorerError` for
+    fewer than ten texts of a class.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
@@ -70,8 +71,8 @@ def train_ngrams(references: Sequence[str], crawl: Sequence[str], recipe: Scorer
         )
     settings = {"ngrams": recipe.ngrams, "features_log2": recipe.features_log2, "characters": recipe.characters}
     x, y = hashed([*references, *crawl], **settings), np.repeat([1, 0], [len(references), len(crawl)])
-    # The dual problem has one variable per text instead of one per n-gram: forty times faster here. Without a constant
-    # a text of unknown words scores 0.5, as in fastText; with one, short texts of any kind would count as reference.
+    # The dual problem has one variable per text instead of one per n-gram, which is forty times faster here. Without an
+    # intercept a text of unknown words scores 0.5, as in fastText. With one, any short text would count as reference.
     model = LogisticRegression(
         C=recipe.regularisation,
         class_weight="balanced",

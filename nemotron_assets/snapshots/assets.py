@@ -1,4 +1,4 @@
-"""The assets of the snapshots: the catalogue, the pages and, in the same parse, the fate of every record."""
+"""Assets of the snapshots: the catalogue, the pages of each snapshot, and the fates of its WARC records."""
 
 from datetime import timedelta
 
@@ -15,7 +15,8 @@ _REMOTE = "://" in current_recipe().snapshots.crawl.source
 
 
 def _on_request(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    """An asset that only the sensor, the schedule or a person starts: it costs somebody else's bandwidth."""
+    """The asset without an automation condition: only the sensor, the schedule or a person starts it, because it uses
+    the bandwidth of the crawl's source."""
     return asset.map_asset_specs(lambda spec: spec.replace_attributes(automation_condition=None))
 
 
@@ -29,7 +30,8 @@ def _on_request(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
     ),
 )
 def catalog(context: dg.AssetExecutionContext, crawl: dg.ResourceParam[Crawl], lake: dg.ResourceParam[Lakehouse]):
-    """The snapshots the source offers. Those in the recipe's window become partitions of the lake."""
+    """The snapshots that the crawl's source offers, and the data sets ingested with `nemotron ingest`. Snapshots in the
+    recipe's window become partitions of the lake."""
     from nemotron_assets.snapshots.catalog import catalog_rows, register
 
     rows = catalog_rows(crawl, lake)
@@ -54,8 +56,8 @@ def pages(
     crawl: dg.ResourceParam[Crawl],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Web pages of a snapshot, WARC file by WARC file; redirects, errors, other media types and broken records are
-    counted in snapshots.records, broken ones also named in quarantine.rows."""
+    """Web pages of a snapshot, read WARC file by WARC file. Records that do not become pages, such as redirects, errors
+    and other media types, are counted in snapshots.records. Broken records are also listed in quarantine.rows."""
     from nemotron_assets.snapshots.pages import snapshot_parts
 
     return snapshot_parts(context.partition_key, recipe.snapshots.pages, crawl, lake, context.run_id, context.log.info)

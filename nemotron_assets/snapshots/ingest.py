@@ -1,13 +1,13 @@
-"""`nemotron ingest`: own WARC, Parquet and JSON-lines files become a named snapshot of the lake.
+"""Makes WARC, Parquet and JSON-lines files of one's own a named snapshot of the lake (`nemotron ingest`).
 
-Naming the files stores how each is to be read in `snapshots.ingested`; the asset `snapshots/pages` then makes the
-snapshot from them like from a crawl, file by file, so that an interrupted ingestion goes on where it stopped and
-everything downstream sees an ordinary new partition.
+The command only stores in `snapshots.ingested` which files there are and how to read each. The asset `snapshots/pages`
+then makes the snapshot file by file, like a snapshot of a crawl: an interrupted ingestion continues where it stopped,
+and every later asset sees an ordinary new partition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from nemotron_assets.snapshots.catalog import register
 from nemotron_assets.snapshots.rows import BadColumn, check_column, columns_of
 from nemotron_assets.snapshots.tables import INGESTED, PAGES
-from nemotron_assets.snapshots.warc import Limits, NotWarc, WarcFile
 from nemotron_assets.table.ids import row_id
+from nemotron_assets.warc.reader import Limits, NotWarc, WarcFile
 from resources.crawl import SNAPSHOT_NAME, file_fingerprint
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ FORMATS = {".warc": "warc", ".warc.gz": "warc", ".parquet": "parquet", ".jsonl":
 
 
 class IngestError(ValueError):
-    """Something named to `nemotron ingest` cannot be used; the message says what and why."""
+    """A file, column or name given to `nemotron ingest` cannot be used; the message says which one and why."""
 
 
 def describe(
@@ -38,14 +38,15 @@ def describe(
     html_column: str | None = None,
     url_column: str | None = None,
 ) -> list[dict]:
-    """The rows of `snapshots.ingested` for files and folders (searched for the known endings). Raises `IngestError`.
+    """Rows of `snapshots.ingested` for files and folders; in folders, all files with a known ending are found.
 
-    Every file is opened and its columns are checked, so that a mistake is found before anything is written.
+    Opens every file and checks its columns, so that a mistake is found before anything is written. Raises
+    `IngestError`.
     """
     if not SNAPSHOT_NAME.fullmatch(snapshot):
-        raise IngestError(f"{snapshot!r} is no name for a snapshot: letters, digits, '.', '_' and '-', at most 100")
+        raise IngestError(f"{snapshot!r} cannot name a snapshot: use at most 100 letters, digits, '.', '_' and '-'")
     if text_column and html_column:
-        raise IngestError("name either --text-column or --html-column, not both")
+        raise IngestError("give either --text-column or --html-column, not both")
     files = _files(paths)
     names = _names(files)
     now = datetime.now(UTC)
@@ -58,7 +59,7 @@ def describe(
                 with path.open("rb") as stream:
                     WarcFile(stream, Limits())
             except NotWarc as error:
-                raise IngestError(f"{path} is no usable WARC file: {error}") from None
+                raise IngestError(f"{path} cannot be used as a WARC file: {error}") from None
         else:
             columns = (text_column, html_column, url_column)
             _check_columns(path, format_, *columns)
@@ -80,7 +81,8 @@ def describe(
 
 
 def ingest(lake: Lakehouse, instance, snapshot: str, rows: list[dict]) -> None:
-    """Store what a snapshot is made of and make it a partition; `snapshots/pages` does the rest."""
+    """Store which files a snapshot is made of (`rows` from `describe`), and make the snapshot a partition of the lake.
+    Raises `IngestError` if the crawl has a snapshot of that name."""
     import polars as pl
     import pyarrow as pa
 
@@ -90,23 +92,6 @@ def ingest(lake: Lakehouse, instance, snapshot: str, rows: list[dict]) -> None:
             raise IngestError(f"{snapshot!r} is a snapshot of the crawl and cannot be replaced; choose another name")
     lake.write(INGESTED, pa.Table.from_pylist(rows, INGESTED.arrow_schema()), partition=snapshot)
     register(instance, [snapshot])
-
-
-def ingest_and_run(
-    paths: Iterable[Path], snapshot: str, progress: Callable[[str], None], **columns: str | None
-) -> tuple[bool, dict[str, tuple[int, int]]]:
-    """The whole command: (whether all went well, {fate: (records, bytes)} of the snapshot)."""
-    from nemotron_assets.commands.runner import Runner, Unit
-    from nemotron_assets.definitions import lake
-    from nemotron_assets.snapshots.report import fates
-    from nemotron_assets.snapshots.tables import RECORDS
-
-    rows = describe(paths, snapshot, **columns)
-    progress(f"{len(rows)} files for snapshot {snapshot}")
-    runner = Runner(progress=progress)
-    ingest(lake, runner.instance, snapshot, rows)
-    fine = runner.refresh([Unit(PAGES.asset_key, snapshot)])
-    return fine, fates(lake.read(RECORDS, snapshot))
 
 
 def _files(paths: Iterable[Path]) -> list[Path]:
@@ -120,7 +105,7 @@ def _files(paths: Iterable[Path]) -> list[Path]:
         elif not path.is_file():
             raise IngestError(f"{path} does not exist")
         elif not _format(path):
-            raise IngestError(f"{path} is none of {', '.join(FORMATS)}")
+            raise IngestError(f"{path}: the file's name must end in one of {', '.join(FORMATS)}")
         else:
             found.append(path)
     return list(dict.fromkeys(path.resolve() for path in found))
@@ -132,7 +117,7 @@ def _format(path: Path) -> str | None:
 
 
 def _names(files: list[Path]) -> dict[Path, str]:
-    """A short name for every file: its own, with as many folders before it as it takes to tell it from the others."""
+    """{file: its short name}: the file's name, with as many folders before it as make all names different."""
     for depth in range(1, max(len(path.parts) for path in files) + 1):
         names = {path: "/".join(path.parts[-depth:]) for path in files}
         if len(set(names.values())) == len(files):

@@ -11,64 +11,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
-from nemotron_assets.snapshots import warc
 from nemotron_assets.snapshots.rows import RowFile
 from nemotron_assets.snapshots.tables import INGESTED, PAGES, RECORDS
-from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
+from nemotron_assets.warc.pages import limits_of, page_batch
+from nemotron_assets.warc.reader import Counts, NotWarc, OnBroken, WarcFile
 from resources.crawl import Crawl, CrawlError, Missing, Oversized, Unavailable, file_fingerprint
 from resources.lakehouse import rows_with
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.snapshots import Pages as PagesRecipe
     from resources.lakehouse import Lakehouse
-
-_SCHEMA = PAGES.arrow_schema()
-
-
-def limits_of(recipe: PagesRecipe) -> warc.Limits:
-    """The recipe's `pages` section as limits of the parser."""
-    return warc.Limits(
-        max_body=int(recipe.max_html_mb * (1 << 20)),
-        mimes=tuple(recipe.mimes),
-        keep_truncated=recipe.keep_truncated,
-        batch_rows=recipe.batch_rows,
-        batch_bytes=recipe.batch_mb << 20,
-    )
-
-
-def page_batch(pages: list[warc.Page], snapshot: str, file: str) -> pa.RecordBatch:
-    """Pages of one file as rows of `snapshots.pages`."""
-    n = len(pages)
-    prefix = (PAGES.full_name, snapshot, file)
-    columns = {
-        "id": [row_id(*prefix, page.offset) for page in pages],
-        "parents": [[]] * n,
-        "snapshot": [snapshot] * n,
-        "content_hash": [content_hash(page.html) for page in pages],
-        "warc_file": [file] * n,
-        "warc_offset": [page.offset for page in pages],
-        "warc_length": [page.length for page in pages],
-        "html": _binary([page.html for page in pages]),
-    }
-    for name in _SCHEMA.names:
-        if name not in columns:
-            columns[name] = [getattr(page, name) for page in pages]
-    return pa.RecordBatch.from_arrays(
-        [c if isinstance(c := columns[field.name], pa.Array) else pa.array(c, field.type) for field in _SCHEMA],
-        schema=_SCHEMA,
-    )
-
-
-def _binary(values: list[bytes]) -> pa.LargeBinaryArray:
-    """Bodies as one array. They are copied once, while `pa.array` copies its buffer each time the buffer grows."""
-    ends = np.cumsum([0, *map(len, values)], dtype=np.int64)
-    return pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), len(values), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))]
-    )
 
 
 def snapshot_parts(
@@ -87,7 +43,7 @@ class _SnapshotFiles:
         self.snapshot, self.limits, self.crawl, self.lake = snapshot, limits_of(recipe), crawl, lake
         self.run_id, self.log = run_id, log
         self.rejects = Rejects()
-        self.counts: dict[str, warc.Counts] = {}
+        self.counts: dict[str, Counts] = {}
 
     def parts(self) -> Iterator[Part]:
         files = self._files()
@@ -99,7 +55,7 @@ class _SnapshotFiles:
             if file in self.counts:
                 self._store_counts(file, state, self.counts.pop(file))
         for file in counted.keys() - {file for file, _, _ in files}:
-            self._store_counts(file, "", warc.Counts())
+            self._store_counts(file, "", Counts())
 
     def _files(self) -> list[tuple[str, str, Callable[[], Iterator[pa.RecordBatch]]]]:
         """(name, fingerprint, function that yields its pages) of every file of the snapshot."""
@@ -137,12 +93,12 @@ class _SnapshotFiles:
     def _crawled(self, path: str) -> Iterator[pa.RecordBatch]:
         try:
             with self.crawl.open(path) as stream:
-                yield from self._parse(path, warc.WarcFile(stream, self.limits, self._broken_record_handler(path)))
+                yield from self._parse(path, WarcFile(stream, self.limits, self._broken_record_handler(path)))
         except Unavailable as problem:
             if not self.crawl.alive():
                 raise  # the source does not answer at all: no file is marked as broken, and the next run goes on here
             self._broken_file(path, problem)
-        except (Missing, Oversized, warc.NotWarc) as problem:
+        except (Missing, Oversized, NotWarc) as problem:
             self._broken_file(path, problem)
 
     def _ingested(self, row: dict) -> Iterator[pa.RecordBatch]:
@@ -152,8 +108,8 @@ class _SnapshotFiles:
         if row["format"] == "warc":
             try:
                 with place.open("rb") as stream:
-                    yield from self._parse(file, warc.WarcFile(stream, self.limits, self._broken_record_handler(file)))
-            except warc.NotWarc as problem:
+                    yield from self._parse(file, WarcFile(stream, self.limits, self._broken_record_handler(file)))
+            except NotWarc as problem:
                 self._broken_file(file, problem)
             return
         source = RowFile(place, row, self.limits, self._broken_record_handler(file))
@@ -163,25 +119,25 @@ class _SnapshotFiles:
             # The rows before the damage are kept; the rows after it cannot be found.
             self._broken_file(file, problem, source.counts)
 
-    def _parse(self, file: str, source: warc.WarcFile | RowFile) -> Iterator[pa.RecordBatch]:
+    def _parse(self, file: str, source: WarcFile | RowFile) -> Iterator[pa.RecordBatch]:
         for pages in source.batches():
             yield page_batch(pages, self.snapshot, file)
         self.counts[file] = source.counts
 
-    def _broken_record_handler(self, file: str) -> warc.OnBroken:
+    def _broken_record_handler(self, file: str) -> OnBroken:
         """A function that puts a broken record of a file into the quarantine."""
         return lambda offset, fate, detail: self.rejects.add(
             Reject(row_id(PAGES.full_name, self.snapshot, file, offset), fate, f"{file} at {offset}: {detail}")
         )
 
-    def _broken_file(self, file: str, problem: Exception, counts: warc.Counts | None = None) -> None:
+    def _broken_file(self, file: str, problem: Exception, counts: Counts | None = None) -> None:
         self.log(f"{file} is broken: {problem}")
         self.rejects.add(Reject(row_id(PAGES.full_name, self.snapshot, file), "broken_file", f"{file}: {problem}"))
-        counts = counts or warc.Counts()
+        counts = counts or Counts()
         counts.add("broken_file", 0)
         self.counts[file] = counts
 
-    def _store_counts(self, file: str, state: str, counts: warc.Counts) -> None:
+    def _store_counts(self, file: str, state: str, counts: Counts) -> None:
         rows = [
             {
                 "id": row_id(RECORDS.full_name, self.snapshot, file, fate),

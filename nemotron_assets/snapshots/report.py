@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from nemotron_assets.snapshots.warc import BROKEN, FATES
+from nemotron_assets.warc.reader import BROKEN, FATES
 from resources.lakehouse import Reader
 
 

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from nemotron_assets.snapshots import charset
-from nemotron_assets.snapshots.warc import Counts, Limits, OnBroken, Page, host_of, sha1_digest
+from nemotron_assets.warc import charset
+from nemotron_assets.warc.reader import Counts, Limits, OnBroken, Page, host_of, sha1_digest
 
 #: A JSON line may be this many times longer than the largest body: it has escapes and other columns.
 _LINE_FACTOR = 8

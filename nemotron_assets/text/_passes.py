@@ -1,18 +1,20 @@
-"""The compiled part of the heuristics: one pass over a text's bytes, one over its words per n-gram length.
+"""The compiled kernels of the heuristics: one pass over a text's bytes, and one over its words per length of n-grams.
 
-Everything compiled that calls each other is in this one file, because numba's on-disk cache notices only changes of the
-file that a function is in. All functions release the GIL; buffers are allocated once per batch, by its longest text.
+All compiled functions that call each other are in this one file, because numba's on-disk cache only notices changes of
+the file that a function is in. All functions release the GIL. Buffers are allocated once per batch, for its longest
+text.
 
-Where the time goes, and what is done about it:
+What makes the kernels fast:
 
-* Every byte is looked at once. Inside a word of plain ASCII characters there are two look-ups, three counters in one
-  word of 64 bits, and the word's hash; everything else happens at the ends of words and lines. The hash of a line is
-  made of the hashes of its words and the white space between them.
-* Boilerplate is searched for (by an Aho-Corasick automaton) only in texts that hold four bytes in a row of some string
-  of it, which vector instructions tell at 6 GB/s.
-* A sequence of n words occurs twice only if its first n - 1 and its last n - 1 words do. So each length looks only at
-  the places where the length before found repetition; of ordinary text few are left after two words. Two sequences of
-  n - 1 words, numbered, are the exact key of one of n words: only words are compared by hash (64 bits).
+* Every byte is read once. Inside a word of ASCII characters there are only two look-ups, three counters in one 64-bit
+  integer, and the word's hash; everything else happens at the ends of words and lines. The hash of a line is made of
+  the hashes of its words and of the white space between them.
+* An Aho-Corasick automaton searches for boilerplate, but only in texts that contain four consecutive bytes of one of
+  the boilerplate strings, which vector instructions check at 6 GB/s.
+* A sequence of n words occurs twice only if its first n - 1 words and its last n - 1 words do. So each length only
+  checks the places where the length before found repetition; in ordinary text few places are left after two words. The
+  numbers of two sequences of n - 1 words are an exact key of a sequence of n words: only single words are compared by
+  their 64-bit hashes.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from numba import njit
 
 U64 = np.uint64
 
-# What a character is, one bit each.
+# Properties of a character, one bit each.
 TEXT, LETTER, DIGIT, SPACE, PARENTHESIS, TERMINAL, BULLET, HASH, COLON, URL_END = (np.uint32(1 << n) for n in range(10))
 _RARE = np.uint32(HASH | COLON | URL_END)
 _NOT_PLAIN = np.uint32(_RARE | SPACE)
@@ -32,7 +34,7 @@ COMMON, ELLIPSIS = 1, 2
 # Kinds of boilerplate, one bit each.
 BOILERPLATE, PLACEHOLDER = 1, 2
 
-#: What a text is counted in, in the order of the columns of `counts`.
+#: Names of the counts of a text, in the order of the columns of `counts`.
 COUNTS = (
     "characters", "text_characters", "digits", "spaces", "parentheses", "url_characters",
     "words", "word_characters", "longest_word", "alphabetic_words", "symbol_words", "common_words",
@@ -89,7 +91,7 @@ _SEED = U64(0x5BE0CD19137E2179)
 _MIX_1 = U64(0xCBBB9D5DC1059ED9)
 _MIX_2 = U64(0x629A292A367CD507)
 
-# Three counters of 21 bits in one word; they are taken out before one can run over.
+# Three counters of 21 bits in one integer. They are read out after each block, before one of them can overflow.
 _BLOCK = 1 << 20
 _FIELD = U64((1 << 21) - 1)
 
@@ -103,7 +105,7 @@ def _mix(value):
 
 @njit(cache=True, nogil=True)
 def hash_word(data, start, end):
-    """The hash by which words are compared."""
+    """The hash by which words are compared: never 0."""
     value = _SEED
     for place in range(start, end):
         value = (value ^ U64(data[place])) * _WORD
@@ -112,7 +114,7 @@ def hash_word(data, start, end):
 
 @njit(cache=True, nogil=True)
 def _decode(data, place, end):
-    """(code point, its length in bytes) of the multi-byte sequence at `place`; U+FFFD for what is none."""
+    """(code point, its length in bytes) of the multi-byte sequence at `place`; U+FFFD for an invalid sequence."""
     first = np.int64(data[place])
     length = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
     if place + length > end:
@@ -125,7 +127,8 @@ def _decode(data, place, end):
 
 @njit(cache=True, nogil=True)
 def _ends_with_any(data, start, end, strings, offsets):
-    """Whether the bytes from `start` to `end` end with one of the strings; ASCII letters of any case are alike."""
+    """Whether the bytes from `start` to `end` end with one of the lower-case strings; the case of ASCII letters in the
+    text does not matter."""
     for k in range(offsets.size - 1):
         low, high = offsets[k], offsets[k + 1]
         if high - low > end - start:
@@ -145,13 +148,13 @@ def _ends_with_any(data, start, end, strings, offsets):
 
 @njit(cache=True, nogil=True)
 def _holds_any(text, windows, masks):
-    """Whether a text may hold one of the windows of four bytes, bits of `masks` being set in both. Says so of all
-    that are shorter than a window."""
+    """Whether a text contains one of the windows of four bytes, after the bits of `masks` are set in the text. A text
+    that is shorter than a window counts as containing it."""
     for w in range(windows.shape[0]):
         first, second, third, fourth = windows[w, 0], windows[w, 1], windows[w, 2], windows[w, 3]
         mask_1, mask_2, mask_3, mask_4 = masks[w, 0], masks[w, 1], masks[w, 2], masks[w, 3]
         found = text.size < 4
-        for i in range(text.size - 3):  # no way out in the middle, so that it is done many bytes at a time
+        for i in range(text.size - 3):  # no early exit, so that the compiler compares many bytes at a time
             found = found | (
                 ((text[i] | mask_1) == first)
                 & ((text[i + 1] | mask_2) == second)
@@ -165,7 +168,8 @@ def _holds_any(text, windows, masks):
 
 @njit(cache=True, nogil=True)
 def _url_start(data, place, start):
-    """Bytes before the colon at `place` that begin a URL ("http" or "https", of the word from `start`); 0 if none."""
+    """The number of bytes before the colon at `place` that begin a URL ("http" or "https"), within the word that begins
+    at `start`; 0 if they do not."""
     if place - 5 >= start and data[place - 1] == 115:  # s
         length = 5
     elif place - 4 >= start:
@@ -188,7 +192,7 @@ def _table_size(entries):
 
 @njit(cache=True, nogil=True)
 def _unique(hashes, lengths, count, keys):
-    """(number, summed length) of the different ones among `count` hashes; `keys` is room for a hash table."""
+    """(number, summed length) of the different hashes among the first `count`; `keys` is room for a hash table."""
     size = _table_size(count)
     keys[:size] = U64(0)
     mask = U64(size - 1)
@@ -207,9 +211,10 @@ def _unique(hashes, lengths, count, keys):
 
 @njit(cache=True, nogil=True)
 def _repetition(row, words, word_hashes, before, keys, seen, group, place, next_group):
-    """Fill in the n-gram columns of `row`. `before[i]`: characters of the words before word i.
+    """Fill in the n-gram columns of `row`. before[i] is the number of characters of the words before word i.
 
-    `group[k]` numbers the repeated n-gram that begins at word `place[k]`; places ascend.
+    The other arrays are room for a hash table and for the repeated n-grams: group[k] is the number of the n-gram that
+    begins at word place[k], and places ascend.
     """
     size = _table_size(words)
     mask = U64(size - 1)
@@ -224,7 +229,7 @@ def _repetition(row, words, word_hashes, before, keys, seen, group, place, next_
         seen[slot] += 1
         group[i] = slot
     left = 0
-    for i in range(words):  # without a branch: whether a word is found again cannot be predicted
+    for i in range(words):  # no branch, because whether a word is repeated cannot be predicted
         slot = group[i]
         group[left], place[left] = slot, i
         left += seen[slot] > 1
@@ -247,7 +252,7 @@ def _repetition(row, words, word_hashes, before, keys, seen, group, place, next_
                 slot = (slot + U64(1)) & mask
             keys[slot] = key
             seen[slot] += 1
-            # Written behind the place that is read: at most one n-gram begins where an (n-1)-gram did.
+            # Writing never overtakes reading: at most one n-gram begins where an (n-1)-gram begins.
             next_group[found] = slot
             place[found] = i
             found += 1
@@ -296,11 +301,14 @@ def count_texts(
     cut_off,
     cut_off_offsets,
 ):
-    """Fill `counts` (texts x COUNTS, zeros) for the texts data[offsets[t]:offsets[t + 1]] in UTF-8.
+    """Fill `counts` (int64[texts, COUNTS], zeros) for the UTF-8 texts data[offsets[t] : offsets[t + 1]].
 
-    `windows`, `window_masks`: what a text must hold to be searched for boilerplate. `ascii_flags` and `packed`: by
-    byte; `pages` and `page_flags`: by code point >> 8 and below. `moves`, `byte_class`, `classes`: the automaton; its
-    states from `matching` on are matches of `match_kind`. `special`: hashes of words. `cut_off`: ends of lines.
+    A text is searched for boilerplate if it contains one of `windows` (with `window_masks`). `ascii_flags` has the
+    properties of ASCII characters, and `packed` the same as increments of the three counters. The properties of other
+    characters are in `page_flags`, which `pages` gives the page of for code point >> 8. `moves`, `byte_class` and
+    `classes` are the automaton; its states from `matching` on are matches of the kinds `match_kind`. `special` has the
+    hashes of common words and ellipses, with `special_kind` and the filter `special_mask`. `cut_off` has the ends of
+    lines that are cut off, at `cut_off_offsets`.
     """
     longest = 0
     for t in range(offsets.size - 1):
@@ -330,7 +338,7 @@ def count_texts(
             block_end = min(end, i + _BLOCK)
             fields = U64(0)
             while i < block_end or i == end:
-                if i == end:  # the text ends as if by a line break, which is not counted
+                if i == end:  # the end of the text is treated like a line break, but not counted
                     byte, flags, width = 10, SPACE | URL_END, 1
                 else:
                     byte, width = data[i], 1
@@ -458,7 +466,7 @@ def count_texts(
             row[_PLACEHOLDERS] += (part_kind & PLACEHOLDER) != 0
             row[_PARAGRAPH_CHARACTERS] += part_length
         row[_CHARACTERS], row[_TEXT], row[_DIGITS] = characters, text, digits
-        row[_SPACES], row[_PARENTHESES] = spaces - 1, parentheses  # one of them is the end
+        row[_SPACES], row[_PARENTHESES] = spaces - 1, parentheses  # the end of the text was counted as one
         row[_WORDS], row[_WORD_CHARACTERS] = words, before[words]
         row[_LINES], row[_PARAGRAPHS] = lines, parts
         row[_UNIQUE_LINES], row[_UNIQUE_LINE_CHARACTERS] = _unique(line_hashes, line_lengths, lines, keys)

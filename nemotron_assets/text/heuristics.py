@@ -1,19 +1,21 @@
-"""Numbers about texts that the 28 rules decide by (Nemotron-CC §2.3; NeMo Curator's English rules).
+"""The numbers of a text that the 28 heuristic rules decide by (Nemotron-CC §2.3; NeMo Curator's English rules).
 
-What is counted, exactly (tests hold a plain Python version of these sentences against the compiled passes):
+What the numbers count (tests compare a plain Python version of these sentences with the compiled passes):
 
-* A *character* is a Unicode code point. Letters are those of category L, digits Nd; white space is what Python's
-  `str.isspace` says.
+* A *character* is a Unicode code point. Letters have the category L, digits the category Nd. White space is what
+  Python's `str.isspace` accepts.
 * A *word* is a run of characters between white space, as it is written: "(See," is one word of five characters.
-* A *line* is what stands between line breaks (LF), without white space at its ends; empty ones do not count.
-* A *paragraph* is a run of lines between empty ones. Its characters are those of its lines and one per line break
-  inside; two are equal if their lines are.
-* An *n-gram* is n words in a row, over line breaks too. Its characters are those of its words and one per blank.
-* A share of nothing is 0, except that of different lines or paragraphs, which is 1: no rule that only asks for
-  little of something drops a text for being short (`words` does).
+* A *line* is the text between line breaks (LF), without white space at its ends. Empty lines do not count.
+* A *paragraph* is a run of lines between empty lines. Its characters are those of its lines, plus one per line break
+  inside it. Two paragraphs are equal if their lines are equal.
+* An *n-gram* is n consecutive words; it may cross line breaks. Its characters are those of its words, plus one per
+  space between them.
+* A share of nothing is 0, for example the share of digits in an empty text. Only the shares of different lines and
+  paragraphs are 1 for a text without any: a rule against repetition must not drop a text for being short, because the
+  rule on `words` does that.
 
-Texts are judged as they are and never changed: the published filter has a switch that is to strip boilerplate at the
-top or bottom of a text, which its own score ignores.
+Texts are judged as they are and never changed. The published filter has an option to strip boilerplate at the top and
+bottom of a text, but its score ignores that option.
 """
 
 from __future__ import annotations
@@ -32,51 +34,56 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-#: The numbers, by the rule that decides by them, and what they are.
+#: Name of a rule -> what the number that it decides by counts. Names and meanings are columns of tables, too.
 NUMBERS = {
-    "non_alphanumeric_share": "share of characters that are neither letters, marks, numbers (Unicode L, M, N), line "
-    "breaks nor one of ? ! , . (blanks are among them, as published)",
-    "symbol_word_share": "share of words that are an ellipsis or more than half hash signs",
-    "digit_share": "share of characters that are decimal digits",
-    "url_share": "share of characters in URLs: from http:// or https:// to white space, < > or a double quote",
-    "whitespace_share": "share of characters that are white space",
-    "parenthesis_share": "share of characters that are parentheses, brackets or braces",
-    "boilerplate_share": "share of paragraphs with a line that holds a boilerplate string, ASCII letters of any case; "
-    "1 if any holds placeholder text",
-    "unique_line_share": "different lines, per line",
-    "unique_paragraph_share": "different paragraphs, per paragraph",
-    "unique_line_character_share": "characters of the different lines, per character of all lines",
-    "unique_paragraph_character_share": "characters of the different paragraphs, per character of all paragraphs",
-    "words": "number of words",
-    "unended_line_share": "share of lines whose last character is no terminal punctuation",
-    "alphabetic_word_share": "share of words with at least one letter",
-    "common_words": "number of words that are frequent English ones, exactly as listed (lower case, alone)",
-    "mean_word_characters": "characters per word",
-    "longest_word_characters": "characters of the longest word",
-    "cut_off_line_share": "share of lines that end in an ellipsis or the like, ASCII letters of any case",
-    "top_2gram_share": "characters of the most frequent 2-gram (the longest of several) times its count, per character "
-    "of the text, at most 1; 0 if none occurs twice",
-    "top_3gram_share": "the same for 3-grams",
-    "top_4gram_share": "the same for 4-grams",
-    "repeated_5gram_share": "characters of words that are in a 5-gram which occurred before, and of the blanks inside "
-    "those 5-grams, each once, per character of the text",
-    "repeated_6gram_share": "the same for 6-grams",
-    "repeated_7gram_share": "the same for 7-grams",
-    "repeated_8gram_share": "the same for 8-grams",
-    "repeated_9gram_share": "the same for 9-grams",
-    "repeated_10gram_share": "the same for 10-grams",
-    "bullet_line_share": "share of lines that start with a bullet",
+    "non_alphanumeric_share": "share of characters, 0 to 1, that are not letters, marks or numbers (Unicode L, M, N), "
+    "line breaks, or one of ? ! , . (spaces count as non-alphanumeric, as published)",
+    "symbol_word_share": "share of words, 0 to 1, that are an ellipsis or more than half hash signs, such as ##a",
+    "digit_share": "share of characters, 0 to 1, that are decimal digits",
+    "url_share": "share of characters, 0 to 1, that are part of a URL: from http:// or https:// up to white space, < > "
+    "or a double quote",
+    "whitespace_share": "share of characters, 0 to 1, that are white space",
+    "parenthesis_share": "share of characters, 0 to 1, that are parentheses, brackets or braces",
+    "boilerplate_share": "share of paragraphs, 0 to 1, with a line that contains a boilerplate string, such as privacy "
+    "policy (ASCII letters in upper or lower case); 1 if the text contains placeholder text, such as lorem ipsum",
+    "unique_line_share": "number of different lines divided by the number of lines, 0 to 1; 1 if no line is repeated",
+    "unique_paragraph_share": "number of different paragraphs divided by the number of paragraphs, 0 to 1; 1 if no "
+    "paragraph is repeated",
+    "unique_line_character_share": "characters of the different lines divided by characters of all lines, 0 to 1",
+    "unique_paragraph_character_share": "characters of the different paragraphs divided by characters of all "
+    "paragraphs, 0 to 1",
+    "words": "number of words; a word is a run of characters between white space",
+    "unended_line_share": "share of lines, 0 to 1, that do not end in terminal punctuation such as . or !",
+    "alphabetic_word_share": "share of words, 0 to 1, with at least one letter",
+    "common_words": "number of words that are one of the recipe's frequent English words, such as the; a word with "
+    "capitals or punctuation does not count",
+    "mean_word_characters": "mean length of the words, in characters",
+    "longest_word_characters": "length of the longest word, in characters",
+    "cut_off_line_share": "share of lines, 0 to 1, that end in an ellipsis or in words such as read more (ASCII "
+    "letters in upper or lower case)",
+    "top_2gram_share": "number of occurrences of the most frequent 2-gram (two consecutive words; of several the "
+    "longest) times its characters, divided by the characters of the text, at most 1; 0 if no 2-gram occurs twice",
+    "top_3gram_share": "the same as top_2gram_share for three consecutive words",
+    "top_4gram_share": "the same as top_2gram_share for four consecutive words",
+    "repeated_5gram_share": "characters of all 5-grams (five consecutive words) that occurred before in the text, each "
+    "word and each space inside a 5-gram counted once, divided by the characters of the text, 0 to 1",
+    "repeated_6gram_share": "the same as repeated_5gram_share for six consecutive words",
+    "repeated_7gram_share": "the same as repeated_5gram_share for seven consecutive words",
+    "repeated_8gram_share": "the same as repeated_5gram_share for eight consecutive words",
+    "repeated_9gram_share": "the same as repeated_5gram_share for nine consecutive words",
+    "repeated_10gram_share": "the same as repeated_5gram_share for ten consecutive words",
+    "bullet_line_share": "share of lines, 0 to 1, that start with a bullet",
 }
-#: Those that are whole numbers.
+#: The numbers that are integers.
 WHOLE = ("words", "common_words", "longest_word_characters")
 
-# Beyond these, no code point is a letter, mark, number or white space (a test looks at all of them).
+# No code point beyond these is a letter, mark, number or white space (a test checks all of them).
 _ASSIGNED, _SELECTORS = 0x33480, range(0xE0100, 0xE01F0)
 
 _PLAIN_PUNCTUATION = "\n?!,."
 _URL_END = '<>"'
 
-# number: (counted, per what, share of nothing)
+# Name of a number -> (numerator, denominator, value if the denominator is 0); both are names of `_passes.COUNTS`.
 _QUOTIENTS = {
     "symbol_word_share": ("symbol_words", "words", 0.0),
     "digit_share": ("digits", "characters", 0.0),
@@ -98,7 +105,10 @@ _QUOTIENTS = {
 
 
 def measure(texts: pa.Array, strings: Measures) -> pl.DataFrame:
-    """The numbers of each text: a column per name of `NUMBERS`, float64 or int64. `texts` are strings without nulls."""
+    """A frame with a row per text and a column per name of `NUMBERS`: int64 for `WHOLE`, else float64.
+
+    `texts` is an array of strings without nulls. `strings` are the recipe's lists of words and characters.
+    """
     import numpy as np
     import polars as pl
 
@@ -118,18 +128,21 @@ def measure(texts: pa.Array, strings: Measures) -> pl.DataFrame:
             count["placeholders"] > 0, 1.0, _share(count["boilerplate_paragraphs"], count["paragraphs"], 0.0)
         ),
     }
-    for name, (what, per, of_nothing) in _QUOTIENTS.items():
-        found[name] = _share(count[what], count[per], of_nothing)
+    for name, (part, whole, of_nothing) in _QUOTIENTS.items():
+        found[name] = _share(count[part], count[whole], of_nothing)
     return pl.DataFrame({name: found[name] for name in NUMBERS})
 
 
 def utf8(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """(bytes, offsets) of an array of strings without nulls, without a copy of large strings."""
+    """(uint8 bytes, int64[texts + 1] offsets) of an array of strings; large strings are not copied.
+
+    Raises ValueError if a text is null.
+    """
     import numpy as np
     import pyarrow as pa
 
     if texts.null_count:
-        raise ValueError(f"{texts.null_count} of the {len(texts)} texts are null; texts must be there")
+        raise ValueError(f"{texts.null_count} of the {len(texts)} texts are null: fill or drop nulls first")
     texts = texts.cast(pa.large_string())
     _, offsets, data = texts.buffers()
     if not len(texts) or data is None:
@@ -138,32 +151,36 @@ def utf8(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return np.frombuffer(data, np.uint8), places
 
 
-def _share(what: np.ndarray, per: np.ndarray, of_nothing: float) -> np.ndarray:
+def _share(part: np.ndarray, whole: np.ndarray, of_nothing: float) -> np.ndarray:
+    """part / whole per text; `of_nothing` where the whole is 0."""
     import numpy as np
 
-    return np.divide(what, per, out=np.full(len(per), of_nothing), where=per > 0)
+    return np.divide(part, whole, out=np.full(len(whole), of_nothing), where=whole > 0)
 
 
 @dataclass(frozen=True)
 class _Automaton:
-    """Aho-Corasick: finds any of some strings in one walk over bytes. States from `matching` on have found one."""
+    """An Aho-Corasick automaton: finds any of several strings in one pass over bytes.
 
-    moves: np.ndarray  # state x class of the byte -> state
-    byte_class: np.ndarray
+    States from number `matching` on have found a string.
+    """
+
+    moves: np.ndarray  # (state, class of the next byte) -> next state, flattened
+    byte_class: np.ndarray  # byte -> class
     classes: int
     matching: int
-    kind: np.ndarray  # state -> bits of the strings that end there
+    kind: np.ndarray  # state -> bits of the kinds of strings that end there
 
 
 @functools.lru_cache(maxsize=4)
 def _tables(strings: Measures) -> tuple:
-    """What `count_texts` looks things up in, from the recipe's strings."""
+    """The lookup tables of `count_texts`, made from the recipe's strings, in the order of its arguments."""
     import numpy as np
 
     from nemotron_assets.text import _passes as p
 
     flags = _character_flags(strings)
-    # Pages of 256 code points; most are equal, so that each different one is kept once.
+    # Pages of 256 code points. Most pages are equal, so each different page is stored once.
     page_flags, pages = np.unique(flags.reshape(-1, 256), axis=0, return_inverse=True)
     ascii_flags = flags[:128]
     fields = [(ascii_flags & bit) > 0 for bit in (p.TEXT, p.DIGIT, p.PARENTHESIS)]
@@ -200,8 +217,11 @@ def _tables(strings: Measures) -> tuple:
 
 
 def _windows(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """Few windows of four bytes of which each of the (lower-case) strings has one, and the bits to set in a text before
-    comparing: that which makes an ASCII letter lower case. With a shorter string, a window that every text has."""
+    """(windows, masks), uint8[n, 4] each: few windows of four bytes, such that every string contains one of them.
+
+    The strings are lower case. The masks are the bits to set in a text before it is compared, which makes ASCII letters
+    lower case. If a string is shorter than four bytes, there is a window that every text contains.
+    """
     import numpy as np
 
     anything = b"\xff" * 4
@@ -216,13 +236,13 @@ def _windows(strings: list[bytes]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rarity(window: bytes) -> int:
-    """The sum of the places of its letters in a list of the most frequent ones in English."""
+    """How rare the letters of a window are in English: the sum of their ranks by frequency."""
     places = (b" etaoinsrhldcumfpgwybvkxjqz".find(byte) for byte in window)
     return sum(place if place >= 0 else 27 for place in places)
 
 
 def _character_flags(strings: Measures) -> np.ndarray:
-    """What each code point is, as the bits of `_passes`."""
+    """uint32 per code point: its properties, as bits that `_passes` defines."""
     import numpy as np
 
     from nemotron_assets.text import _passes as p
@@ -257,7 +277,7 @@ def _character_flags(strings: Measures) -> np.ndarray:
 
 
 def _automaton(kinds: dict[str, int]) -> _Automaton:
-    """The automaton of lower-case strings, each with its bits; ASCII letters of the text count in any case."""
+    """The automaton of lower-case strings and their bits of kinds; it ignores the case of ASCII letters in texts."""
     import numpy as np
 
     used = sorted({byte for string in kinds for byte in string.encode()})
@@ -294,7 +314,7 @@ def _automaton(kinds: dict[str, int]) -> _Automaton:
                 waiting.append(child)
             else:
                 moves[state, number] = other
-    # Matching states come last, so that one comparison tells them.
+    # Matching states come last, so that one comparison recognises them.
     order = sorted(range(len(children)), key=lambda state: (kind[state] > 0, state))
     rank = np.empty(len(children), np.int64)
     rank[order] = np.arange(len(children))

@@ -11,7 +11,7 @@ import torch
 
 from nemotron_assets.model.nemotron_h import fresh_weights, model_config
 from nemotron_assets.recipe.model import Model
-from nemotron_assets.recipe.train import Training
+from nemotron_assets.recipe.train import TrainingRun
 from nemotron_assets.training import checkpoint
 from nemotron_assets.training.losses import NextToken
 
@@ -107,7 +107,7 @@ class Job:
     """
 
     start: Start
-    settings: Training
+    settings: TrainingRun
     sequence_length: int
     folder: Path
     loss: Callable[[torch.nn.Module], torch.nn.Module] = NextToken

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nemotron_assets.recipe.train import Training
+    from nemotron_assets.recipe.train import TrainingRun
 
 #: The share of the way from the minimum up to the peak that is left when a share x of the decay has passed: 1 at x = 0
 #: and 0 at x = 1.
@@ -21,17 +21,17 @@ SHAPES = {
 }
 
 
-def warmup_end(recipe: Training) -> int:
+def warmup_end(recipe: TrainingRun) -> int:
     """The number of tokens seen when the learning rate reaches its peak."""
     return round(recipe.tokens * recipe.warmup_share)
 
 
-def decay_start(recipe: Training) -> int:
+def decay_start(recipe: TrainingRun) -> int:
     """The number of tokens seen when the learning rate begins to fall."""
     return round(recipe.tokens * (1 - recipe.decay_share))
 
 
-def learning_rate(recipe: Training, tokens: int) -> float:
+def learning_rate(recipe: TrainingRun, tokens: int) -> float:
     """The learning rate of the step after which `tokens` tokens have been seen."""
     lowest = recipe.peak_lr * recipe.min_lr_ratio
     if tokens < warmup_end(recipe):
@@ -42,6 +42,6 @@ def learning_rate(recipe: Training, tokens: int) -> float:
     return lowest + (recipe.peak_lr - lowest) * SHAPES[recipe.decay_shape](passed)
 
 
-def total_steps(recipe: Training, sequence_length: int) -> int:
+def total_steps(recipe: TrainingRun, sequence_length: int) -> int:
     """The number of optimizer steps that the recipe's tokens are enough for, at least one."""
     return max(1, recipe.tokens // (recipe.batch_sequences * sequence_length))

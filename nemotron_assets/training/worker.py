@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nemotron_assets.recipe.model import Model
-from nemotron_assets.recipe.train import Training
+from nemotron_assets.recipe.train import TrainingRun
 from nemotron_assets.training.job import Fresh, FromCheckpoint, FromFolder, Job, Start
 from nemotron_assets.training.loop import train
 from nemotron_assets.training.stream import PackedSequence
@@ -63,7 +63,7 @@ def job_of(config: dict[str, Any], **options: Any) -> Job:
     """The job that a plan's `config` describes. `options` are fields of `Job` that JSON cannot hold, such as `loss`."""
     return Job(
         start=start_of(config["start"]),
-        settings=Training.model_validate(config["training"]),
+        settings=TrainingRun.model_validate(config["training"]),
         sequence_length=config["sequence_length"],
         folder=Path(config["folder"]),
         section=config["section"],

@@ -1,4 +1,6 @@
-"""Nemotron-CC-v2: web pages become documents, are deduplicated over all snapshots, judged and rephrased.
+"""The stage that turns web pages into Nemotron-CC-v2.
 
-The rooms: here extraction; then `dedup`, `quality`, `synthetic` (what language models write) and `release`.
+This package extracts the text of pages. Its rooms follow in this order: `dedup` removes duplicates over all snapshots,
+`quality` scores and filters documents, `synthetic` has a language model rephrase and translate them, and `release`
+assembles the published data set.
 """

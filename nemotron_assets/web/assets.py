@@ -1,4 +1,4 @@
-"""Documents: the readable text of web pages. The packages beside this file go on from there."""
+"""The asset that extracts the text of web pages, and the two tables of counts that it writes in the same pass."""
 
 import dagster as dg
 
@@ -10,7 +10,8 @@ from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
 from resources.compute import Compute
 from resources.lakehouse import Lakehouse, Reader
 
-#: Raised when the logic changes; what the opt-out lists say is part of it.
+#: The code version: raise the number when the logic changes. The hash of the opt-out lists is part of it, so that an
+#: edited list makes the asset stale.
 CODE = f"2 {lists_version(current_recipe().web.documents.opt_outs)}"
 
 
@@ -28,9 +29,10 @@ def documents(
     compute: dg.ResourceParam[Compute],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Readable text of web pages with its language, WARC file by WARC file: jusText with the stop words of the page's
-    language, resiliparse where jusText has none, fastText's language at 0.3 or more, ftfy (Nemotron-CC §2.1). Pages
-    whose owners opted out are left out, personal data is replaced."""
+    """Readable text of web pages and its language, one WARC file at a time (Nemotron-CC §2.1). jusText removes
+    boilerplate with the stop words of the page's language; resiliparse reads languages for which jusText has no stop
+    words. fastText must recognise the language with a minimum score (published: 0.3), and ftfy repairs the Unicode.
+    Pages on an opt-out list are left out. Personal data is replaced."""
     from nemotron_assets.web.documents import SnapshotDocuments
 
     return SnapshotDocuments(pages, recipe.web.documents, compute, lake, context.run_id, CODE).parts()

@@ -1,4 +1,4 @@
-"""Checks of web documents: ids are unique, nothing was lost without a reason, no personal data is left."""
+"""Checks of web documents: every page is accounted for, few pages failed, and no personal data is left."""
 
 import dagster as dg
 
@@ -13,20 +13,20 @@ from resources.lakehouse import Lakehouse
 def every_page_accounted_for(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every page of the snapshot became one document or has a reason why not, ids are unique, and no document comes
-    from a page that is on an opt-out list."""
+    """Every page of the snapshot became one document or is counted with the reason why it did not. Ids are unique, and
+    no document comes from a page on an opt-out list."""
     import polars as pl
 
     from nemotron_assets.plots import bars
     from nemotron_assets.web.opt_outs import load
     from nemotron_assets.web.report import fates, fates_table
 
+    documents = lake.read(DOCUMENTS, context.partition_key)
     counts = fates(lake.read(EXTRACTION, context.partition_key).scan())
     pages = lake.read(PAGES, context.partition_key).rows
-    ids = lake.read(DOCUMENTS, context.partition_key).scan().select(pl.len(), pl.col("id").n_unique().alias("ids"))
+    ids = documents.scan().select(pl.len(), pl.col("id").n_unique().alias("ids"))
     rows, distinct = ids.collect(engine="streaming").row(0)
-    opt_outs = load(recipe.web.documents.opt_outs)
-    urls = lake.read(DOCUMENTS, context.partition_key).batches(["url"], batch_size=8_192)
+    opt_outs, urls = load(recipe.web.documents.opt_outs), documents.batches(["url"], batch_size=8_192)
     opted_out = sum(reason is not None for batch in urls for reason in opt_outs.reasons(batch["url"].to_pylist()))
     return dg.AssetCheckResult(
         passed=rows == distinct == counts.get("document", 0) and sum(counts.values()) == pages and not opted_out,
@@ -41,9 +41,7 @@ def every_page_accounted_for(
     )
 
 
-@table_check(
-    DOCUMENTS,
-)
+@table_check(DOCUMENTS)
 def extraction_failures(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -58,12 +56,10 @@ def extraction_failures(
     )
 
 
-@table_check(
-    DOCUMENTS,
-)
+@table_check(DOCUMENTS)
 def languages(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Shows the language mix and the sizes of the texts. Fails when the language of a page with text could mostly not
-    be determined, as happens when pages are decoded wrongly."""
+    """Shows the languages and the sizes of the texts. Warns when more pages were left out because their language is
+    unsure than were kept, as happens when pages are decoded with the wrong character encoding."""
     from nemotron_assets.plots import bars
     from nemotron_assets.web.report import fates, language_mix, text_sizes
 
@@ -87,8 +83,8 @@ def languages(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lak
 def no_personal_data_left(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Scanning documents again finds no personal data that the recipe does not keep. Documents are taken in the order
-    of their ids, which is as good as by chance."""
+    """A second scan of a sample of documents finds no personal data except kinds that the recipe keeps. The sample is
+    the documents with the lowest ids; ids are hashes, so it is random."""
     import polars as pl
 
     from nemotron_assets.plots import bars

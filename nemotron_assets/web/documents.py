@@ -1,7 +1,8 @@
-"""A snapshot's pages as parts of `web.documents`, each with the counts of what became of its pages.
+"""Turns the pages of a snapshot into parts of `web.documents`, and counts what became of every page.
 
-Each WARC file's documents are one commit, the counts of personal data the next, the pages' fates the last. A file
-whose fates are missing, because a run was killed in between, is extracted again and replaces all of them.
+A WARC file takes three commits: its documents, its counts of personal data (`web.privacy`), and last its counts of
+pages (`web.extraction`). When a run is killed in between, the counts of pages are missing. The next run then extracts
+the file again and replaces all three.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pyarrow as pa
 from nemotron_assets.recipe.web.documents import Documents
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
-from nemotron_assets.web.extract import FOUND, extract_pages
+from nemotron_assets.web.extract import MATCH_COLUMNS, extract_pages
 from nemotron_assets.web.opt_outs import OptOutList, load
 from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
 from resources.compute import Compute
@@ -25,8 +26,8 @@ from resources.lakehouse import Lakehouse, Reader, rows_with
 _COLUMNS = ("id", "snapshot", "warc_file", "url", "host", "fetched_at", "html", "charset", "mime")
 
 
-def as_documents(extracted: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `web.documents` from the kept rows of `extract_pages`."""
+def document_rows(extracted: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `web.documents` from the rows of `extract_pages` with the fate "document"."""
     kept = extracted.filter(pl.col("fate") == "document")
     return kept.with_columns(
         id=pl.Series([row_id(DOCUMENTS.full_name, page) for page in kept["id"]], dtype=pl.String),
@@ -36,7 +37,10 @@ def as_documents(extracted: pl.DataFrame) -> pl.DataFrame:
 
 
 class SnapshotDocuments:
-    """One run over a snapshot's pages. `version` stands for everything but the pages that documents depend on."""
+    """One run over the pages of a snapshot. `version` is the asset's code version.
+
+    A WARC file is extracted again when its pages, the code version, the recipe or the opt-out lists have changed.
+    """
 
     def __init__(
         self, pages: Reader, recipe: Documents, compute: Compute, lake: Lakehouse, run_id: str, version: str = ""
@@ -46,6 +50,7 @@ class SnapshotDocuments:
         self.rejects = Rejects()
         self.opt_outs = load(recipe.opt_outs)
         self.version = content_hash("\x1f".join([version, recipe.model_dump_json(), self.opt_outs.version]))[:16]
+        #: By WARC file: {("pages" or "characters", fate) or ("documents" or "matches", rule): number}.
         self.counts: dict[str, Counter[tuple[str, str]]] = {}
 
     def parts(self) -> Parts:
@@ -54,21 +59,22 @@ class SnapshotDocuments:
 
     def _parts(self) -> Iterator[Part]:
         pages = self.pages.parts()
-        counted = dict(self._counted())
+        stored_states = dict(self._stored_states())
         for file, content in pages.items():
             made_from = f"{content}-{self.version}"
-            state = counted.get(file, "")
+            state = stored_states.get(file, "")
             if state.rpartition("#")[0] != made_from:
                 state = f"{made_from}#{self.run_id}"
             yield Part(file, state, functools.partial(self._extract, file))
-            # Here the part is committed; the lake cannot be written to while it pulls from `_extract`.
+            # The lake asks for the next part when it has committed this one. The counts can only be written now: the
+            # lake cannot take another write while it pulls rows from `_extract`.
             if file in self.counts:
                 self._store_counts(file, state, self.counts.pop(file))
-        for file in counted.keys() - pages.keys():
+        for file in stored_states.keys() - pages.keys():
             self._store_counts(file, "", Counter())
 
-    def _counted(self) -> Iterator[tuple[str, str]]:
-        """(file, state it was counted in) of every file with counts."""
+    def _stored_states(self) -> Iterator[tuple[str, str]]:
+        """(WARC file, state) of every file whose pages are counted in `web.extraction`."""
         rows = self.lake.read(EXTRACTION, self.snapshot).scan().select("warc_file", "state").unique().collect()
         return rows.iter_rows()
 
@@ -80,19 +86,12 @@ class SnapshotDocuments:
             self.rejects.add(row)
 
         batches = self.pages.part(file).batches(_COLUMNS, batch_size=self.recipe.batch_rows)
-        # The lists would be sent along with every batch: what they block is left out here.
-        allowed = (rest for batch in batches if (rest := _without_blocked(batch, self.opt_outs, counts)).num_rows)
+        # Opt-outs are applied in this process, because the lists would be sent to the workers with every batch.
+        allowed = (rest for batch in batches if (rest := _remove_blocked(batch, self.opt_outs, counts)).num_rows)
         extract = functools.partial(extract_pages, recipe=self.recipe)
         for extracted in self.compute.map(allowed, extract, reject=reject, stage=f"{DOCUMENTS.full_name} of {file}"):
-            for fate, pages, characters in (
-                extracted.group_by("fate").agg(pl.len(), pl.col("characters").sum()).iter_rows()
-            ):
-                counts["pages", fate] += pages
-                counts["characters", fate] += characters
-            for name, rule in FOUND.items():
-                counts["documents", rule] += extracted.select((pl.col(name) > 0).sum()).item()
-                counts["matches", rule] += extracted[name].sum()
-            yield as_documents(extracted)
+            _count(extracted, counts)
+            yield document_rows(extracted)
         self.counts[file] = counts
 
     def _store_counts(self, file: str, state: str, counts: Counter[tuple[str, str]]) -> None:
@@ -124,13 +123,24 @@ class SnapshotDocuments:
             if what == "matches" and matches
         ]
         earlier = rows_with({"snapshot": self.snapshot, "warc_file": file})
-        # The fates last: they say that everything of the file is in.
+        # The counts of pages come last: they show that everything else of the file has been written.
         for table, rows in ((PRIVACY, rule_rows), (EXTRACTION, fate_rows)):
             self.lake.replace(table, pa.Table.from_pylist(rows, table.arrow_schema()), earlier, run_id=self.run_id)
 
 
-def _without_blocked(batch: pa.RecordBatch, opt_outs: OptOutList, counts: Counter[tuple[str, str]]) -> pa.RecordBatch:
-    """The pages of a batch that are on no opt-out list; the others are counted."""
+def _count(extracted: pl.DataFrame, counts: Counter[tuple[str, str]]) -> None:
+    """Add the rows of `extract_pages` to the counts of pages and of personal data."""
+    by_fate = extracted.group_by("fate").agg(pl.len(), pl.col("characters").sum())
+    for fate, pages, characters in by_fate.iter_rows():
+        counts["pages", fate] += pages
+        counts["characters", fate] += characters
+    for name, rule in MATCH_COLUMNS.items():
+        counts["documents", rule] += extracted.select((pl.col(name) > 0).sum()).item()
+        counts["matches", rule] += extracted[name].sum()
+
+
+def _remove_blocked(batch: pa.RecordBatch, opt_outs: OptOutList, counts: Counter[tuple[str, str]]) -> pa.RecordBatch:
+    """The pages of a batch whose addresses are on no opt-out list. The blocked pages are added to the counts."""
     reasons = opt_outs.reasons(batch.column("url").to_pylist())
     blocked = Counter(reason for reason in reasons if reason)
     if not blocked:

@@ -1,9 +1,13 @@
-"""From a page's bytes to readable text and its language (Nemotron-CC §2.1 and its open recipe).
+"""Extracts readable text, title and language from the bytes of a page (Nemotron-CC §2.1 and its open recipe).
 
-The order is that of the published pipeline: a quick look at all visible text finds the language and with it jusText's
-stop list; jusText keeps the paragraphs that read like prose of that language; the language of what is left decides
-whether the document stays; then ftfy repairs its Unicode. Last, personal data is replaced. Languages without a usable
-stop list are read by resiliparse.
+The steps are those of the published pipeline:
+
+1. Guess the language from all visible text. The guess selects jusText's stop words.
+2. jusText keeps the paragraphs that read like prose in that language. Languages without a usable list of stop words
+   are read by resiliparse instead.
+3. Detect the language of the remaining text. A document whose score is too low is left out.
+4. ftfy repairs the Unicode of the text.
+5. Personal data is replaced, or the document is dropped.
 """
 
 from __future__ import annotations
@@ -20,25 +24,25 @@ from resiliparse.parse.html import HTMLTree
 
 from nemotron_assets.recipe.web.documents import Documents
 from nemotron_assets.recipe.web.privacy import Privacy
-from nemotron_assets.snapshots.charset import decode
 from nemotron_assets.text.language import detect, hint, stop_list
 from nemotron_assets.text.personal_data import scrub
+from nemotron_assets.warc.charset import decode
 from nemotron_assets.web.paragraphs import justext_text
 
-#: What may become of a page that is no error.
+#: What may become of a page that could be parsed, and what it means. A page that fails is rejected instead.
 FATES = {
     "document": "kept",
     "blocked_host": "its host, or a domain above it, is on an opt-out list",
-    "blocked_url": "its address is on an opt-out list, or like a pattern there",
-    "no_text": "nothing in it reads like prose: lists of links, forms, empty pages",
-    "too_short": "less text than the recipe's min_characters",
-    "language_unsure": "the language scores less than the recipe's language_min_score",
-    "personal_data": "holds personal data that the recipe drops documents for",
+    "blocked_url": "its address, or a pattern that matches it, is on an opt-out list",
+    "no_text": "nothing in it reads like prose, as in an empty page, a form or a list of links",
+    "too_short": "it has less text than the recipe's min_characters",
+    "language_unsure": "the score of its language is below the recipe's language_min_score",
+    "personal_data": "it contains personal data of a kind for which the recipe drops documents",
 }
 
 TITLE_CHARACTERS = 500
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
-_SUSPICIOUS = re.compile(r"[&\x00-\x08\x0b-\x1f\x7f]")
+_NOT_PLAIN = re.compile(r"[&\x00-\x08\x0b-\x1f\x7f]")
 _SCHEMA = {
     "title": pl.String,
     "language": pl.String,
@@ -47,14 +51,14 @@ _SCHEMA = {
     "characters": pl.Int64,
     "fate": pl.String,
 }
-#: Columns of `extract_pages` with the matches of each rule for personal data.
-FOUND = {f"found_{rule}": rule for rule in Privacy().rules()}
+#: Columns of `extract_pages` that count personal data, and the rule each belongs to: {"found_email": "email", ...}.
+MATCH_COLUMNS = {f"found_{rule}": rule for rule in Privacy().rules()}
 
 
 @dataclass(frozen=True, slots=True)
 class Extracted:
-    """Text of one page. `fate` is a key of `FATES`; `language` is "und" where it was not determined; `personal` has
-    the matches of the rules for personal data in text and title."""
+    """The text of one page. `fate` is a key of `FATES`. `language` is "und" for a page without text. `personal` counts
+    the matches in text and title by rule for personal data; the recipe's replacements are already made."""
 
     title: str | None
     language: str
@@ -66,33 +70,35 @@ class Extracted:
 
 
 def extract_pages(pages: pl.DataFrame, recipe: Documents) -> pl.DataFrame:
-    """Rows of `snapshots.pages` (html, charset, mime and whatever else) with html, charset and mime replaced by
-    title, language, language_score, text, characters and fate, and the columns `FOUND` names. Raises for pages that
-    cannot be parsed."""
+    """Extract the text of pages (rows of `snapshots.pages` with at least html, charset and mime).
+
+    The columns html, charset and mime are replaced by title, language, language_score, text, characters, fate and
+    `MATCH_COLUMNS`; all other columns stay. Raises `NestedTooDeeply` for a page that cannot be parsed.
+    """
     results = [extract(*page, recipe) for page in pages.select("html", "charset", "mime").iter_rows()]
     columns = {name: pl.Series(name, [getattr(r, name) for r in results], dtype) for name, dtype in _SCHEMA.items()}
-    for name, rule in FOUND.items():
+    for name, rule in MATCH_COLUMNS.items():
         columns[name] = pl.Series(name, [r.personal.get(rule, 0) for r in results], pl.Int64)
     return pages.drop("html", "charset", "mime").with_columns(**columns)
 
 
 def extract(html: bytes, charset: str, mime: str, recipe: Documents) -> Extracted:
-    """Text, title and language of one page given as bytes, the encoding they are in and their media type."""
+    """Text, title and language of one page. `charset` is the encoding of the bytes, `mime` their media type."""
     markup = decode(html, charset)[: recipe.max_html_characters]
     title = None
     if mime == "text/plain":
         text = "\n".join(line.rstrip() for line in markup.splitlines())
     else:
         tree = HTMLTree.parse(markup)
-        title = " ".join(_sound(tree.title or "").split())[:TITLE_CHARACTERS] or None
+        title = " ".join(_encodable(tree.title or "").split())[:TITLE_CHARACTERS] or None
         language = hint(
-            _sound(extract_plain_text(tree, preserve_formatting=False)),
+            _encodable(extract_plain_text(tree, preserve_formatting=False)),
             recipe.language_hint,
             recipe.language_model,
             recipe.language_characters,
         )
         text = _main_text(markup, tree, language, recipe)
-    text = _sound(text).strip()
+    text = _encodable(text).strip()
     if not text:
         return Extracted(title, "und", 0.0, "", 0, "no_text")
     language, score = detect(text, recipe.language_model, recipe.language_characters)
@@ -120,19 +126,21 @@ def _main_text(markup: str, tree: HTMLTree, language: str, recipe: Documents) ->
 
 
 def repair(text: str) -> str:
-    """What `ftfy.fix_text` makes of a text, line by line as it does, without asking it about the lines that it would
-    give back as they are: ASCII without references and control characters."""
-    if text.isascii() and not _SUSPICIOUS.search(text):
+    """The result of `ftfy.fix_text`, faster: plain ASCII lines ("a line of prose") are not handed to ftfy.
+
+    ftfy works line by line and returns a line unchanged when it is ASCII and has neither `&` nor control characters.
+    """
+    if text.isascii() and not _NOT_PLAIN.search(text):
         return text
     config, lines = ftfy.TextFixerConfig(explain=False), []
     for line in _LINE.findall(text):
-        clean = line.isascii() and not _SUSPICIOUS.search(line)
+        clean = line.isascii() and not _NOT_PLAIN.search(line)
         lines.append(line if clean else ftfy.fix_text(line, config))
         if config.unescape_html == "auto" and "<" in line:
-            config = config._replace(unescape_html=False)  # from here on, it takes the text for markup
+            config = config._replace(unescape_html=False)  # as ftfy does: after a "<" it takes the text for HTML
     return "".join(lines)
 
 
-def _sound(text: str) -> str:
-    """Text that can be encoded: character references may name halves of surrogate pairs."""
+def _encodable(text: str) -> str:
+    """Replace half surrogate pairs, which cannot be encoded. A page can contain one as a reference: "&#xD83D;"."""
     return text.encode("utf-8", "replace").decode("utf-8")

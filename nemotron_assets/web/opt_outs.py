@@ -1,17 +1,17 @@
-"""Pages whose owners opted out: lists of hosts, addresses and patterns, and whether an address is on one.
+"""Opt-out lists: which pages are left out because their owners asked for it.
 
-One entry a line, `#` begins a comment:
+A list has one entry per line; `#` begins a comment:
 
     example.com                        the host and all its subdomains
     *.example.com                      its subdomains only; *.com for a whole top-level domain
-    https://example.com/about          this address, whatever its scheme, port, user or fragment
-    https://example.com/people/*       every address that begins like this
-    example.com/*/private/*.html       * stands for anything, in the path and query
+    https://example.com/about          this address, with any scheme, port, user and fragment
+    https://example.com/people/*       every address that begins with this
+    example.com/*/private/*.html       * stands for any text in the path and query
     https://*.example.com/people/*     the same on every subdomain
 
-Addresses of pages and of lists are written in one way before they are compared, so that upper case, a trailing dot,
-user names, ports, percent signs, other alphabets (punycode), `..` and odd spellings of IP addresses make no
-difference. A list of millions of hosts is held as 8 bytes a host, their sorted xxh3-64 hashes.
+Addresses of pages and entries of lists are brought into one canonical form before they are compared. Upper case, a
+trailing dot, user names, ports, percent escapes, other alphabets (punycode), `..` and odd spellings of IP addresses
+make no difference. A list of millions of hosts takes 8 bytes per host in memory: the sorted xxh3-64 hashes.
 """
 
 from __future__ import annotations
@@ -28,23 +28,26 @@ import xxhash
 
 from nemotron_assets.recipe.web.privacy import OptOuts
 
+#: Longest entry of a list, in characters.
 MAX_ENTRY = 2_048
 
 
 class OptOutError(ValueError):
-    """A list that cannot be used; names the file, the line and what is wrong with it."""
+    """An opt-out list that cannot be used; the message names the file, the line and the mistake."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A page's address in the one way of writing. `host` is lower case and ASCII; `path` begins with a slash and
-    holds the query; scheme, user, port and fragment are gone."""
+    """The canonical form of an address: "https://A.example:80/x?y#z" has host "a.example" and path "/x?y".
+
+    `host` is lower-case ASCII. `path` begins with a slash and includes the query.
+    """
 
     host: str
     path: str
 
 
-# -- one way of writing ----------------------------------------------------------------------------------------------
+# -- canonical form --------------------------------------------------------------------------------------------------
 
 _SIMPLE_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:(?=[/\\])")
@@ -55,8 +58,8 @@ _ODD_PATH = re.compile(r"[^!$&-;=?@A-Z_a-z~*]|//|/\.")
 _NUMBERS = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+)){0,3}")
 
 
-def address(url: str) -> Address | None:
-    """The address in the one way of writing; None when it has no host that a page could be on."""
+def parse_address(url: str) -> Address | None:
+    """The canonical form of a URL; None if it has no valid host name."""
     url = url.strip().translate({9: None, 10: None, 13: None})  # as browsers do
     scheme = _SCHEME.match(url)
     rest = url[scheme.end() if scheme else 0 :]
@@ -68,8 +71,11 @@ def address(url: str) -> Address | None:
 
 
 def canonical_host(name: str) -> str | None:
-    """A host name, perhaps with a port, in lower-case ASCII (punycode) without trailing dot; IPv4 addresses in four
-    decimal numbers. None if it is no host name."""
+    """The canonical form of a host name; None if the name is not valid.
+
+    The form is lower-case ASCII (punycode) without port and trailing dot: "Bücher.example.:80" is
+    "xn--bcher-kva.example". An IPv4 address has four decimal numbers: "0xC0.0.0x2.21" is "192.0.2.21".
+    """
     name = name.lower()
     if name.startswith("["):  # IPv6
         import ipaddress
@@ -107,31 +113,33 @@ def _ascii_host(name: str) -> str:
 
 
 def canonical_path(path: str) -> str:
-    """Path and query with escapes only where they are needed, without fragment, `.`, `..` and doubled slashes."""
+    """The canonical form of path and query, without fragment: "/a/../b//c?x#y" is "/b/c?x". Escapes stay only where
+    they are needed: "/%61" is "/a"."""
     path = path.partition("#")[0]
     if not _ODD_PATH.search(path):
         path = path if path.startswith("/") else f"/{path}"
         return path.removesuffix("?")
     path, _, query = path.replace("\\", "/").partition("?")
     segments: list[str] = []
-    parts = _escaped(path).split("/")
+    parts = _canonical_escapes(path).split("/")
     for part in parts:
         if part == "..":
             del segments[-1:]
         elif part not in (".", ""):
             segments.append(part)
     end = "/" if segments and parts[-1] in ("", ".", "..") else ""
-    return "/" + "/".join(segments) + end + (f"?{_escaped(query)}" if query else "")
+    return "/" + "/".join(segments) + end + (f"?{_canonical_escapes(query)}" if query else "")
 
 
-def _escaped(text: str) -> str:
-    """Escapes of plain characters undone, all others in upper case, and everything that is not ASCII escaped."""
+def _canonical_escapes(text: str) -> str:
+    """Undo escapes of unreserved characters, write other escapes in upper case, escape all that is not ASCII: "%61%2fé"
+    is "a%2F%C3%A9"."""
 
-    def plain(match: re.Match[str]) -> str:
+    def unescape(match: re.Match[str]) -> str:
         character = chr(int(match[1], 16))
         return character if character in _UNRESERVED else match[0].upper()
 
-    text = _ESCAPE.sub(plain, text)
+    text = _ESCAPE.sub(unescape, text)
     return _UNPRINTABLE.sub(lambda part: "".join(f"%{b:02X}" for b in part[0].encode("utf-8", "replace")), text)
 
 
@@ -140,7 +148,7 @@ def _escaped(text: str) -> str:
 
 @dataclass
 class OptOutList:
-    """The entries of all lists. `version` is the hash of their content."""
+    """The entries of all lists. `version` is the hash of the lists' content, `hosts` and `addresses` count entries."""
 
     version: str = ""
     hosts: int = 0
@@ -151,29 +159,29 @@ class OptOutList:
     _patterns: dict[str, list[list[str]]] = field(default_factory=dict)
 
     def reasons(self, urls: Sequence[str]) -> list[str | None]:
-        """For each address the fate its page meets: blocked_host, blocked_url, or None. An address without a host
-        cannot be on a list."""
+        """For each address: "blocked_host", "blocked_url", or None if it is on no list. An address without a valid host
+        is on no list."""
         if not (self.hosts or self.addresses):
             return [None] * len(urls)
         found: list[str | None] = [None] * len(urls)
-        where, keys, kinds = [], [], []
+        places, keys, kinds = [], [], []
         for i, url in enumerate(urls):
-            page = address(url)
+            page = parse_address(url)
             if page is None:
                 continue
             for key in _host_keys(page.host):
-                where.append(i)
+                places.append(i)
                 keys.append(key)
                 kinds.append("blocked_host")
             if self.addresses:
                 if self._matches_pattern(page):
                     found[i] = "blocked_url"
                 for key in self._address_keys(page):
-                    where.append(i)
+                    places.append(i)
                     keys.append(key)
                     kinds.append("blocked_url")
         hosts, addresses = _contained(keys, self._hosts), _contained(keys, self._addresses)
-        for i, kind, is_host, is_address in zip(where, kinds, hosts, addresses, strict=True):
+        for i, kind, is_host, is_address in zip(places, kinds, hosts, addresses, strict=True):
             if is_host if kind == "blocked_host" else is_address:
                 found[i] = "blocked_host" if kind == "blocked_host" else found[i] or kind
         return found
@@ -195,7 +203,7 @@ class OptOutList:
 
 
 def _parents(host: str) -> Iterator[str]:
-    """The domains above a host: b.example.com -> example.com, com."""
+    """The domains above a host: "b.example.com" has "example.com" and "com"."""
     while "." in host and not host.startswith("["):
         host = host.partition(".")[2]
         yield host
@@ -203,7 +211,7 @@ def _parents(host: str) -> Iterator[str]:
 
 def _host_keys(host: str) -> Iterator[int]:
     yield _key("", host)
-    if host.startswith("[") or host.rpartition(".")[2].isdigit():  # an IP address has no domain
+    if host.startswith("[") or host.rpartition(".")[2].isdigit():  # an IP address is below no domain
         return
     for name in _parents(host):
         yield _key("", name)
@@ -215,8 +223,11 @@ def _key(kind: str, value: str) -> int:
 
 
 def _matches(path: str, pattern: list[str]) -> bool:
-    """Whether a path is the pattern's pieces with anything between them; the first and the last piece are its ends.
-    Each piece is looked for where the one before ended, which is enough and takes linear time per piece."""
+    """Whether a path matches a pattern that was split at its `*`: "/a*b*c" is ["/a", "b", "c"].
+
+    The path must begin with the first piece and end with the last one. The pieces between are searched from left to
+    right, each behind the one before, which takes linear time per piece.
+    """
     first, *middle, last = pattern
     if not (path.startswith(first) and path.endswith(last) and len(path) >= len(first) + len(last)):
         return False
@@ -239,11 +250,12 @@ def _contained(keys: list[int], hashes) -> list[bool]:
     return (hashes[places] == wanted).tolist()
 
 
-# -- reading them ----------------------------------------------------------------------------------------------------
+# -- reading lists ---------------------------------------------------------------------------------------------------
 
 
 def lists_version(recipe: OptOuts) -> str:
-    """The hash of what all lists say, in 16 hex digits; files that cannot be read count as missing, not as an error."""
+    """The hash of the content of all lists, in 16 hex digits. A file that cannot be read counts as missing; `load`
+    raises an error for it."""
     digest = xxhash.xxh3_64("\n".join(recipe.lines).encode())
     for name in recipe.files:
         digest.update(f"\0{name}\0".encode())
@@ -277,7 +289,7 @@ def load(recipe: OptOuts) -> OptOutList:
     for name, lines in sources:
         others: list[int] = []
         for number, line in lines:
-            entry = _uncommented(line)
+            entry = _strip_comment(line)
             if not entry:
                 continue
             try:
@@ -293,8 +305,8 @@ def load(recipe: OptOuts) -> OptOutList:
     return entries
 
 
-def _uncommented(line: str) -> str:
-    """A comment stands at the beginning of a line or behind a blank: an address may hold a #."""
+def _strip_comment(line: str) -> str:
+    """A `#` begins a comment at the start of a line or after white space: "a.example/#x" has no comment."""
     return "" if line.lstrip().startswith("#") else re.split(r"\s#", line, maxsplit=1)[0].strip()
 
 
@@ -303,12 +315,13 @@ def _lines_of(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
 
 
 def _lines_of_file(name: str, hosts: list) -> Iterator[tuple[int, str]]:
-    """(number, line) of the lines of a file that are no plain host; the hashes of those go to `hosts` together."""
+    """(number, line) of the lines of a file that need parsing. Lines with just a plain host ("a.example") are not
+    yielded; their hashes are added to `hosts`."""
     import numpy as np
     import polars as pl
     import polars_hash  # noqa: F401  the .nchash namespace
 
-    # Plain hosts are nearly all of a long list: they are hashed a block at a time, without a Python object each.
+    # Nearly all lines of a long list are plain hosts. They are hashed in blocks, without a Python object per line.
     plain = r"^[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)*\.[a-z][a-z0-9-]*[a-z0-9]$"
     number = 0
     try:
@@ -318,7 +331,7 @@ def _lines_of_file(name: str, hosts: list) -> Iterator[tuple[int, str]]:
                     text = b"".join(block).decode("utf-8-sig" if number == 0 else "utf-8")
                 except UnicodeDecodeError:
                     bad = next(n for n, line in enumerate(block, number + 1) if not _is_utf8(line))
-                    raise OptOutError(f"{name}, line {bad}: it is not UTF-8 text") from None
+                    raise OptOutError(f"{name}, line {bad}: it is not UTF-8 text; save the file as UTF-8") from None
                 lines = pl.Series("line", text.split("\n")[: len(block)]).str.strip_chars()
                 is_plain = lines.str.contains(plain) & (lines.str.len_bytes() <= 253)
                 hashed = lines.filter(is_plain).to_frame().select(pl.col("line").nchash.xxh3_64())
@@ -327,7 +340,9 @@ def _lines_of_file(name: str, hosts: list) -> Iterator[tuple[int, str]]:
                     yield number + place + 1, lines[place]
                 number += len(block)
     except OSError as error:
-        raise OptOutError(f"{name}: {error.strerror}; web.documents.opt_outs.files names it") from None
+        raise OptOutError(
+            f"{name}: {error.strerror}; correct the path in the recipe's web.documents.opt_outs.files"
+        ) from None
 
 
 def _is_utf8(line: bytes) -> bool:
@@ -339,30 +354,30 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _add(entry: str, entries: OptOutList, hosts: list[int], addresses: list[int], lengths: set[int]) -> None:
-    """Add one entry. Raises ValueError saying what is wrong with it."""
+    """Add one entry. Raises `ValueError` with the mistake in it."""
     if len(entry) > MAX_ENTRY:
-        raise ValueError(f"longer than {MAX_ENTRY:,} characters")
+        raise ValueError(f"the entry has {len(entry):,} characters; an entry is not longer than {MAX_ENTRY:,}")
     if re.search(r"\s", entry):
-        raise ValueError("one entry a line, without blanks; a comment begins with #")
+        raise ValueError("one entry a line, without white space inside; a comment begins with #")
     scheme = _SCHEME.match(entry)
     if scheme and scheme[0].lower() not in ("http:", "https:"):
-        raise ValueError("only http:// and https:// addresses are crawled")
+        raise ValueError("only http:// and https:// addresses are crawled; remove the entry")
     rest = entry[scheme.end() :].lstrip("/") if scheme else entry
     name, slash, _ = rest.partition("/")
     if "?" in name or "\\" in name:
-        raise ValueError("an address is a host, a slash and a path: example.com/path?query")
+        raise ValueError("write an address as a host, a slash and a path: example.com/path?query")
     below = name.startswith("*.")
     host = canonical_host(name.removeprefix("*.").rpartition("@")[2])
     if host is None:
         wildcard = "*" in name.removeprefix("*.")
         raise ValueError(
-            "* may stand for a whole host's subdomains (*.example.com) or in a path"
+            "* may stand for all subdomains of a host (*.example.com), or in a path (example.com/a/*)"
             if wildcard
-            else f"{name[:80]!r} is no host name"
+            else f"{name[:80]!r} is not a valid host name"
         )
     if not slash:
         if not below and "." not in host and not host.startswith("["):
-            raise ValueError(f"a whole top-level domain; write *.{host} if that is meant")
+            raise ValueError(f"{host!r} is a whole top-level domain; write *.{host} to block all hosts below it")
         hosts.append(_key("*." if below else "", host))
         return
     path = canonical_path(rest[len(name) :])
@@ -372,4 +387,4 @@ def _add(entry: str, entries: OptOutList, hosts: list[int], addresses: list[int]
         addresses.append(_key("<", host + path[:-1]))
         lengths.add(len(host + path) - 1)
     else:
-        entries._patterns.setdefault(f"*.{host}" if below else host, []).append((path).split("*"))
+        entries._patterns.setdefault(f"*.{host}" if below else host, []).append(path.split("*"))

@@ -1,9 +1,9 @@
-"""jusText's choice of paragraphs, made in one walk over the page and in linear time.
+"""Selects the paragraphs of a page that are content, as the jusText library (3.0.2) does, in linear time.
 
-What is kept is what the jusText library (3.0.2) keeps, paragraph for paragraph; the tests hold the two against each
-other on every page of the sample. The library walks a page through SAX callbacks and normalises every text several
-times, and its search for neighbours is quadratic in the number of short paragraphs, which one hostile page is enough
-to exploit. Here each text is normalised once and every neighbour is known from two sweeps.
+The tests compare the result with the library's, paragraph by paragraph, on every page of the sample. Two things are
+done otherwise. The library walks a page through SAX callbacks and normalises a text several times; here one walk
+normalises each text once. The library's search for neighbouring paragraphs is quadratic in the number of short
+paragraphs, so that one hostile page could block a worker; here two sweeps find all neighbours.
 """
 
 from __future__ import annotations
@@ -16,58 +16,60 @@ from justext.core import PARAGRAPH_TAGS
 
 from nemotron_assets.recipe.web.documents import JusText
 
-# What jusText's preprocessor cuts out with all that is in it, and what it opens, so that its content stays.
-_CUT = ("script", "style", "head", "applet", "button", "input", "select", "textarea", lxml.etree.Comment)
-_OPENED = ("form", "iframe", "embed", "layer", "object", "param")
+# jusText's preprocessor removes these elements with their content ...
+_REMOVED = ("script", "style", "head", "applet", "button", "input", "select", "textarea", lxml.etree.Comment)
+# ... and these without their content, which stays.
+_UNWRAPPED = ("form", "iframe", "embed", "layer", "object", "param")
 _HEADING = re.compile(r"\bh\d\b")
 
 
 class NestedTooDeeply(ValueError):
-    """Elements nested deeper than the parser follows (2,048): it would silently lose what is inside."""
+    """Elements are nested deeper than the parser follows (2,048). It would silently lose the text inside."""
 
 
 class Paragraph:
-    """A block of text. `links` counts its characters inside links; `heading` and `selection` say whether the element
-    it began in is or is inside a heading or a `<select>`."""
+    """A block of text. `length` and `links` count its characters and those of them inside links. `heading` and
+    `selection` say whether it began inside a heading or a `<select>`."""
 
     __slots__ = ("heading", "length", "links", "selection", "text")
 
     def __init__(self, nodes: list[str], links: int, heading: bool, selection: bool) -> None:
-        self.text = nodes[0].strip() if len(nodes) == 1 else one_space("".join(nodes).strip())
+        self.text = nodes[0].strip() if len(nodes) == 1 else normalise_white_space("".join(nodes).strip())
         self.length, self.links, self.heading, self.selection = len(self.text), links, heading, selection
 
 
 def justext_text(markup: str, stop_words: frozenset[str], limits: JusText) -> str:
-    """The paragraphs jusText takes for content, separated by blank lines. `stop_words` are lower case.
+    """The paragraphs of a page that are content, separated by blank lines. `stop_words` are lower case.
     Raises `NestedTooDeeply`."""
     dom = parse(markup)
     if dom is None:
         return ""
     found = paragraphs(dom)
-    good = choose(found, stop_words, limits)
+    good = select_content(found, stop_words, limits)
     return "\n\n".join(paragraph.text for paragraph, kept in zip(found, good, strict=True) if kept)
 
 
 def parse(markup: str) -> lxml.etree._Element | None:
-    """The page's tree without what is no text; None for a page without elements. Raises `NestedTooDeeply`."""
-    # jusText's own entry point trusts an encoding declared inside the markup, which is decoded already; and the
-    # parser's ordinary limit drops everything that is nested deeper than 256 elements without a word.
+    """The tree of a page without scripts, styles and the like; None for a page without elements.
+    Raises `NestedTooDeeply`."""
+    # jusText's own entry point is not used: it trusts an encoding declared inside the markup, although the markup is
+    # decoded already. `huge_tree` lifts a limit at which the parser silently drops text (256 nested elements).
     parser = lxml.etree.HTMLParser(encoding="utf-8", huge_tree=True)
     try:
         dom = lxml.etree.fromstring(markup.encode("utf-8", "replace"), parser)
-    except lxml.etree.XMLSyntaxError:  # nothing but blanks or a comment
+    except lxml.etree.XMLSyntaxError:  # the page is only white space or a comment
         return None
     if dom is None:
         return None
     if any(entry.type == lxml.etree.ErrorTypes.ERR_RESOURCE_LIMIT for entry in parser.error_log):
         raise NestedTooDeeply("elements are nested more than 2,048 deep")
-    lxml.etree.strip_elements(dom, *_CUT, with_tail=False)
-    lxml.etree.strip_tags(dom, *_OPENED)
+    lxml.etree.strip_elements(dom, *_REMOVED, with_tail=False)
+    lxml.etree.strip_tags(dom, *_UNWRAPPED)
     return dom
 
 
-def one_space(text: str) -> str:
-    """The text with each run of white space made one line break, if there is one in it, or else one blank."""
+def normalise_white_space(text: str) -> str:
+    """Replace each run of white space by one line break if the run contains one, else by one blank."""
     if "\n" not in text and "\r" not in text:
         words = " ".join(text.split())
         return f"{' ' * text[:1].isspace()}{words}{' ' * (bool(words) and text[-1:].isspace())}"
@@ -81,8 +83,8 @@ def one_space(text: str) -> str:
 
 
 def paragraphs(dom: lxml.etree._Element) -> list[Paragraph]:
-    """The page's blocks of text, in order. A block ends where a block-level element begins or ends and at two
-    `<br>` in a row; text nodes of white space alone do not count."""
+    """The blocks of text of a page, in order. A block ends where a block-level element begins or ends, and at two
+    `<br>` in a row. Text nodes of white space alone are ignored."""
     found: list[Paragraph] = []
     nodes: list[str] = []
     links = headings = selections = 0
@@ -95,7 +97,7 @@ def paragraphs(dom: lxml.etree._Element) -> list[Paragraph]:
     for event, element in lxml.etree.iterwalk(dom, events=("start", "end", "pi")):
         name = element.tag
         if event == "start":
-            # A paragraph belongs to the elements that are open when it begins.
+            # `heading` and `selection` of a paragraph are those of the elements that are open when it begins.
             headings += _is_heading(name)
             selections += "select" in name
             if name in PARAGRAPH_TAGS or (name == "br" and after_break):
@@ -119,7 +121,7 @@ def paragraphs(dom: lxml.etree._Element) -> list[Paragraph]:
                     in_link = False
             text = element.tail
         if text and not text.isspace():
-            text = one_space(text)
+            text = normalise_white_space(text)
             nodes.append(text)
             links += len(text) * in_link
             after_break = False
@@ -134,18 +136,25 @@ def _is_heading(name: str) -> bool:
     known = _HEADING_TAGS.get(name)
     if known is None:
         known = bool(_HEADING.search(name))
-        if len(_HEADING_TAGS) < 1_000:  # pages invent tags without end
+        if len(_HEADING_TAGS) < 1_000:  # bounded, because pages invent tags
             _HEADING_TAGS[name] = known
     return known
 
 
-def choose(found: list[Paragraph], stop_words: frozenset[str], limits: JusText) -> list[bool]:
-    """Which paragraphs are content: first each by itself, then the undecided ones by their neighbours."""
-    alone = [_class_alone(paragraph, stop_words, limits) for paragraph in found]
-    # Short ones join good neighbours, or near-good ones on the side where everything else is bad.
-    before, after = _neighbours(alone, ("good", "bad")), _neighbours(alone[::-1], ("good", "bad"))[::-1]
-    near_before = _neighbours(alone, ("good", "bad", "neargood"))
-    near_after = _neighbours(alone[::-1], ("good", "bad", "neargood"))[::-1]
+def select_content(found: list[Paragraph], stop_words: frozenset[str], limits: JusText) -> list[bool]:
+    """Whether each paragraph is content. Paragraphs that cannot be judged alone are judged by their neighbours."""
+    alone = [_classify_alone(paragraph, stop_words, limits) for paragraph in found]
+    classes = _decide_near_good(_decide_short(alone))
+    lifted = _lift_headings(found, alone, classes, limits.max_heading_distance) if limits.headings else classes
+    return [kind == "good" for kind in lifted]
+
+
+def _decide_short(alone: list[str]) -> list[str]:
+    """The classes with every "short" made good or bad. A short paragraph takes the class of its neighbours when both
+    agree. When they differ, it is good if the nearest paragraph on the bad side is near-good."""
+    before, after = _nearest_before(alone, ("good", "bad")), _nearest_before(alone[::-1], ("good", "bad"))[::-1]
+    near_before = _nearest_before(alone, ("good", "bad", "neargood"))
+    near_after = _nearest_before(alone[::-1], ("good", "bad", "neargood"))[::-1]
     classes = list(alone)
     for i, kind in enumerate(alone):
         if kind != "short":
@@ -157,29 +166,39 @@ def choose(found: list[Paragraph], stop_words: frozenset[str], limits: JusText) 
                 after[i] == "bad" and near_after[i] == "neargood"
             )
             classes[i] = "good" if near else "bad"
-    # Near-good ones are content unless both sides are bad; what comes before is decided by then.
-    after = _neighbours(classes[::-1], ("good", "bad"))[::-1]
-    last = "bad"
+    return classes
+
+
+def _decide_near_good(undecided: list[str]) -> list[str]:
+    """The classes with every "neargood" made good, or bad where both neighbours are bad."""
+    classes, last = list(undecided), "bad"
+    after = _nearest_before(classes[::-1], ("good", "bad"))[::-1]
     for i, kind in enumerate(classes):
         if kind == "neargood":
             classes[i] = "bad" if last == after[i] == "bad" else "good"
         last = classes[i]
-    # A heading close before content is content, unless it was bad by itself. (jusText also has a step that is to
-    # lift short headings before their neighbours are judged; it looks at classes that are not set yet: no effect.)
-    lifted = [False] * len(found)
-    if limits.headings:
-        end = [0, *accumulate(paragraph.length for paragraph in found)]
-        next_good = None
-        for i in range(len(found) - 1, -1, -1):
-            if classes[i] == "good":
-                next_good = i
-            elif found[i].heading and alone[i] != "bad" and next_good is not None:
-                lifted[i] = end[next_good] - end[i + 1] <= limits.max_heading_distance
-    return [kind == "good" or up for kind, up in zip(classes, lifted, strict=True)]
+    return classes
 
 
-def _class_alone(paragraph: Paragraph, stop_words: frozenset[str], limits: JusText) -> str:
-    """good, neargood, short or bad, judged by the paragraph alone."""
+def _lift_headings(found: list[Paragraph], alone: list[str], classes: list[str], distance: int) -> list[str]:
+    """The classes with every heading made good that is at most `distance` characters before a good paragraph, unless
+    it was bad by itself.
+
+    jusText has another step that is meant to lift short headings before their neighbours are judged. It looks at
+    classes that are not set yet, so it has no effect and is left out here.
+    """
+    lifted, next_good = list(classes), None
+    end = [0, *accumulate(paragraph.length for paragraph in found)]
+    for i in range(len(found) - 1, -1, -1):
+        if classes[i] == "good":
+            next_good = i
+        elif found[i].heading and alone[i] != "bad" and next_good is not None:
+            lifted[i] = "good" if end[next_good] - end[i + 1] <= distance else classes[i]
+    return lifted
+
+
+def _classify_alone(paragraph: Paragraph, stop_words: frozenset[str], limits: JusText) -> str:
+    """The class of a paragraph without its neighbours: "good", "neargood", "short" or "bad"."""
     length = paragraph.length
     if length and paragraph.links / length > limits.max_link_density:
         return "bad"
@@ -194,8 +213,8 @@ def _class_alone(paragraph: Paragraph, stop_words: frozenset[str], limits: JusTe
     return "neargood" if density >= limits.stopwords_low else "bad"
 
 
-def _neighbours(classes: list[str], wanted: tuple[str, ...]) -> list[str]:
-    """For each place, the nearest class among `wanted` before it; bad where there is none."""
+def _nearest_before(classes: list[str], wanted: tuple[str, ...]) -> list[str]:
+    """For each paragraph, the class of the nearest paragraph before it that is among `wanted`; "bad" if none is."""
     last, found = "bad", []
     for kind in classes:
         found.append(last)

@@ -1,4 +1,4 @@
-"""What people want to see of web documents: their languages, sizes and fates."""
+"""Facts about web documents for checks and metadata: languages, sizes, fates of pages, personal data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def language_mix(documents: pl.LazyFrame) -> dict[str, int]:
 
 
 def text_sizes(documents: pl.LazyFrame) -> dict[str, int]:
-    """Totals and quantiles of the text lengths, in characters, and what they come to in tokens of four characters."""
+    """Sum, median, 90th percentile and maximum of the text lengths in characters, and the estimated tokens (a token is
+    taken to have four characters)."""
     characters = pl.col("characters")
     row = (
         documents.select(
@@ -48,13 +49,16 @@ def personal_data(privacy: pl.LazyFrame) -> pl.DataFrame:
 
 
 def personal_data_table(counts: pl.DataFrame) -> str:
-    """The counts as Markdown."""
+    """The counts of `personal_data` as a Markdown table."""
     lines = ["| rule | action | documents | matches |", "|---|---|--:|--:|"]
     return "\n".join(lines + [f"| {rule} | {action} | {n:,} | {m:,} |" for rule, action, n, m in counts.iter_rows()])
 
 
 def personal_data_left(texts: Iterable[tuple[str | None, ...]], recipe: Privacy) -> tuple[int, Counter[str]]:
-    """(documents scanned, matches per rule in their texts and titles) by the rules that leave nothing."""
+    """(documents scanned, {rule: matches in their texts and titles}); rules whose action is `keep` are not applied.
+
+    `texts` are rows of (text, title). Nothing should be found in documents after extraction.
+    """
     rules = {name for name, rule in recipe.rules().items() if rule.action != "keep"}
     scanned, left = 0, Counter()
     for row in texts:
@@ -64,7 +68,7 @@ def personal_data_left(texts: Iterable[tuple[str | None, ...]], recipe: Privacy)
 
 
 def fates_table(counts: Mapping[str, int]) -> str:
-    """The fates as Markdown, with what each means."""
-    meanings = {**FATES, "rejected": "failed; named in quarantine.rows"}
+    """The counts of `fates` as a Markdown table with the meaning of each fate."""
+    meanings = {**FATES, "rejected": "it failed; quarantine.rows has the error"}
     lines = ["| fate | pages | meaning |", "|---|--:|---|"]
     return "\n".join(lines + [f"| {fate} | {pages:,} | {meanings[fate]} |" for fate, pages in counts.items()])

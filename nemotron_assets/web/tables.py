@@ -1,4 +1,4 @@
-"""The first tables of the web pipeline: documents and the fate of every page."""
+"""Tables of the text extraction: documents, how many pages became one, and how much personal data was found."""
 
 from __future__ import annotations
 
@@ -24,13 +24,18 @@ DOCUMENTS = Table(
         ID,
         PARENTS,
         SNAPSHOT,
-        Column("warc_file", "string", "file the page came in, as in snapshots.pages"),
+        Column("warc_file", "string", "path of the WARC file in the crawl, or short name of the ingested file"),
         URL,
         HOST,
         FETCHED_AT,
         LANGUAGE,
-        Column("language_score", "float64", "the detector's confidence, 0 to 1"),
-        Column("title", "string", "the page's <title>, at most 500 characters", nullable=True),
+        Column("language_score", "float64", "confidence of the language detector in `language`, 0 to 1"),
+        Column(
+            "title",
+            "string",
+            "text of the page's <title> element, cut at 500 characters; null if the page has no title",
+            nullable=True,
+        ),
         TEXT,
         CHARACTERS,
         CONTENT_HASH,
@@ -44,20 +49,32 @@ DOCUMENTS = Table(
 EXTRACTION = Table(
     "web",
     "extraction",
-    "What became of the pages of every WARC file: documents, or the reason why not. The reasons are in web/extract.py.",
+    "How many pages of every WARC file became documents, and how many did not for which reason. One row per WARC file "
+    "and fate.",
     (
         ID,
         SNAPSHOT,
-        Column("warc_file", "string", "file the pages came in"),
+        Column("warc_file", "string", "path of the WARC file in the crawl, or short name of the ingested file"),
         Column(
             "fate",
             "string",
-            "document, blocked_host, blocked_url, no_text, too_short, language_unsure, personal_data or rejected (see "
-            "quarantine.rows)",
+            "what became of the pages: document (kept), blocked_host or blocked_url (on an opt-out list), no_text "
+            "(nothing reads like prose), too_short, language_unsure (the detector's score is too low), personal_data "
+            "(the recipe drops such documents) or rejected (failed; see quarantine.rows)",
         ),
-        Column("pages", "int64", "pages with this fate"),
-        Column("characters", "int64", "characters of text they had"),
-        Column("state", "string", "what the counts were made from", volatile=True),
+        Column("pages", "int64", "number of pages with this fate"),
+        Column(
+            "characters",
+            "int64",
+            "characters of text that was extracted from these pages; 0 for pages that were blocked or rejected",
+        ),
+        Column(
+            "state",
+            "string",
+            "what the counts were made from: hash of the file's pages, hash of code, recipe and opt-out lists, then # "
+            "and the Dagster run; the file is extracted again when one of the hashes has changed",
+            volatile=True,
+        ),
     ),
     partition_by="snapshot",
 )
@@ -65,15 +82,16 @@ EXTRACTION = Table(
 PRIVACY = Table(
     "web",
     "privacy",
-    "Personal data found in the texts and titles of every WARC file's documents, per rule of the recipe.",
+    "How much personal data was found in the texts and titles of documents. One row per WARC file and rule that found "
+    "something.",
     (
         ID,
         SNAPSHOT,
-        Column("warc_file", "string", "file the pages came in"),
-        Column("rule", "string", "email, phone, ip, payment_card or iban"),
-        Column("action", "string", "what the recipe does about it: keep, replace, or drop the document"),
-        Column("documents", "int64", "documents in which the rule found something, dropped ones included"),
-        Column("matches", "int64", "what it found in them"),
+        Column("warc_file", "string", "path of the WARC file in the crawl, or short name of the ingested file"),
+        Column("rule", "string", "kind of personal data: email, phone, ip, payment_card or iban"),
+        Column("action", "string", "what the recipe does about a match: keep it, replace it, or drop the document"),
+        Column("documents", "int64", "number of documents with at least one match, dropped documents included"),
+        Column("matches", "int64", "number of matches in the texts and titles of these documents"),
     ),
     partition_by="snapshot",
 )

@@ -1,10 +1,9 @@
-"""DuckDB over the lake: the catalog file with a view per table, and read-only connections to it.
+"""DuckDB over the lake: the catalog file with one view per table, and read-only connections to it.
 
-The files: `warehouse` (the resource), `catalog` (a rebuild of the file), `lineage_views` (who was made from whom) and
-`extensions` (DuckDB's Delta extension without a network).
+The modules: `warehouse` (the Dagster resource), `catalog` (writes the catalog file), `lineage_views` (the views of the
+schema lineage) and `extensions` (DuckDB extensions from their Python packages, without a network).
 """
 
-from nemotron_assets.table.quoting import identifier, literal
 from resources.warehouse.catalog import Catalog, table_view
 from resources.warehouse.extensions import WarehouseError, extension_file, install_extension
 from resources.warehouse.warehouse import SQL_FOLDER, Warehouse
@@ -15,8 +14,6 @@ __all__ = [
     "Warehouse",
     "WarehouseError",
     "extension_file",
-    "identifier",
     "install_extension",
-    "literal",
     "table_view",
 ]

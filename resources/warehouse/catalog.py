@@ -1,4 +1,4 @@
-"""One rebuild of the catalog file: a view per table with its comments, the lineage schema, and the SQL of the project."""
+"""Writes the catalog: a view with comments per table, the schema lineage, and the macros and views of sql/."""
 
 from __future__ import annotations
 
@@ -21,9 +21,29 @@ if TYPE_CHECKING:
     from resources.warehouse.warehouse import Warehouse
 
 
+_CATALOG_MEANINGS = {
+    "signature": "hash of everything this file was made from; the file is rebuilt when the hash changes",
+    "lake": "folder or object-store URL of the lake",
+    "duckdb": "DuckDB version that wrote this file, as 1.5.5",
+    "built_at": "when this file was written",
+}
+_TABLES_MEANINGS = {
+    "table_name": "schema and name of the table, as web.documents",
+    "description": "what a row of the table is",
+    "partition_by": "column the table is partitioned by; null for a table without partitions",
+    "parents": "tables whose row ids are in the column parents of this table",
+    "path": "folder or URL of the Delta table",
+    "in_lake": "whether the table was in the lake, and readable, when this file was written",
+}
+
+
 @dataclass(frozen=True)
 class Catalog:
-    """What a rebuild found: tables in the lake, declared tables not written yet, tables that cannot be read (why)."""
+    """The result of a rebuild.
+
+    `present` are the full names of the tables in the lake, `missing` those of declared tables that were not written
+    yet. `unreadable` maps the tables that cannot be read to the reason.
+    """
 
     path: Path
     present: list[str] = field(default_factory=list)
@@ -32,7 +52,7 @@ class Catalog:
 
 
 class CatalogBuild:
-    """One rebuild: writes the catalog into an open, empty database."""
+    """Writes the catalog of `tables` into an open, empty database."""
 
     def __init__(self, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, tables: list[Table]) -> None:
         self.warehouse, self.connection, self.tables = warehouse, connection, tables
@@ -42,7 +62,7 @@ class CatalogBuild:
         return [table for table in self.tables if self.warehouse.exists(table)]
 
     def run(self, path: Path, sql_folder: Path | None) -> Catalog:
-
+        """Write everything. `path` is the catalog file that the database becomes; `sql_folder` None leaves sql/ out."""
         with self._transaction():
             for schema in sorted({table.schema for table in self.tables} | {"lineage"}):
                 self.connection.execute(f"create schema {identifier(schema)}")
@@ -60,7 +80,7 @@ class CatalogBuild:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All or nothing; also spares a disk flush per statement."""
+        """Run the statements of a block as one transaction, which also saves a disk flush per statement."""
         self.connection.begin()
         try:
             yield
@@ -70,7 +90,7 @@ class CatalogBuild:
         self.connection.commit()
 
     def _tables(self) -> Iterator[tuple[str, str]]:
-        """Make the view of every table; yields the tables that cannot be read, and why."""
+        """Create the view of every table; yields the tables that cannot be read, with the reason."""
         import duckdb
 
         for table in self.tables:
@@ -85,7 +105,7 @@ class CatalogBuild:
                 yield table.full_name, reason
 
     def _table(self, table: Table, path: str | None, note: str = "") -> None:
-        """The view of one table with its comments; empty without a path."""
+        """Create the view of one table with its comments. Without a path the view has no rows."""
         name = identifier(table.schema, table.name)
         with self._transaction():
             self.connection.execute(f"create view {name} as {table_view(table, path)}")
@@ -96,13 +116,13 @@ class CatalogBuild:
                 )
 
     def _facts(self, paths: Mapping[str, str]) -> None:
-        """What the catalog knows about itself: `lineage.catalog` and `lineage.tables`."""
+        """Create lineage.catalog (about the file itself) and lineage.tables (about the tables)."""
         import duckdb
 
         self.connection.execute(
             "create table lineage.catalog (signature varchar, lake varchar, duckdb varchar, built_at timestamptz)"
         )
-        self.connection.execute("comment on table lineage.catalog is 'what this catalog file was made from, and when'")
+        self._comment("lineage.catalog", "About this catalog file, in one row.", _CATALOG_MEANINGS)
         self.connection.execute(
             "insert into lineage.catalog values (?, ?, ?, ?)",
             [self.warehouse.signature(self.tables), self.warehouse.lake, duckdb.__version__, datetime.now(UTC)],
@@ -111,7 +131,7 @@ class CatalogBuild:
             "create table lineage.tables (table_name varchar, description varchar, partition_by varchar, "
             "parents varchar[], path varchar, in_lake boolean)"
         )
-        self.connection.execute("comment on table lineage.tables is 'every declared table and where it lies'")
+        self._comment("lineage.tables", "One row per declared table of the project.", _TABLES_MEANINGS)
         for table in self.tables:
             self.connection.execute(
                 "insert into lineage.tables values (?, ?, ?, ?, ?, ?)",
@@ -125,8 +145,14 @@ class CatalogBuild:
                 ],
             )
 
+    def _comment(self, name: str, comment: str, meanings: Mapping[str, str]) -> None:
+        """Set the comment of a table and of its columns."""
+        self.connection.execute(f"comment on table {name} is {literal(comment)}")
+        for column, meaning in meanings.items():
+            self.connection.execute(f"comment on column {name}.{identifier(column)} is {literal(meaning)}")
+
     def _files(self, folder: Path) -> None:
-        """Run the SQL of macros, then of views; a view may use views of any other file."""
+        """Run the SQL files of macros/ and views/. Files that use views of later files are tried again after them."""
         import duckdb
 
         waiting = [*sorted(folder.glob("macros/*.sql")), *sorted(folder.glob("views/*/*.sql"))]
@@ -138,7 +164,7 @@ class CatalogBuild:
                         if file.parent.name != "macros":
                             self.connection.execute(f"create schema if not exists {identifier(file.parent.name)}")
                         self.connection.execute(file.read_text(encoding="utf-8"))
-                except duckdb.CatalogException as error:  # perhaps it uses what a later file makes
+                except duckdb.CatalogException as error:  # it may use a view of a later file
                     failures[file] = error
                 except duckdb.Error as error:
                     raise WarehouseError(f"{file}: {error}") from error
@@ -151,8 +177,8 @@ class CatalogBuild:
 def table_view(table: Table, path: str | None) -> str:
     """The query behind a table's view: exactly the declared columns, in order, with their types.
 
-    The empty second branch supplies columns that a table written before they were declared does not have; the
-    optimizer removes it. Without a path the whole view is empty.
+    The query is a union with an empty relation of all declared columns, so that a column which the stored table does
+    not have yet is null. DuckDB's optimizer removes the empty relation. Without a path the view has no rows.
     """
     columns = ", ".join(f"cast(null as {c.sql_type}) as {identifier(c.name)}" for c in table.columns)
     empty = f"select {columns} where false"

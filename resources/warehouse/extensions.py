@@ -1,4 +1,4 @@
-"""DuckDB's extensions, from their Python packages: loaded by path, and installed for the plain `duckdb` program."""
+"""DuckDB extensions from their Python packages: the file to load, and its installation for the `duckdb` program."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from nemotron_assets.table.quoting import literal
 
-#: DuckDB draws a progress bar on the standard output, into whatever is written there, for anything slow.
+#: For slow queries DuckDB draws a progress bar on the standard output, where it would be mixed with results.
 QUIET = "set enable_progress_bar = false"
 
 
 class WarehouseError(RuntimeError):
-    """The catalog or a query cannot do what was asked; the message says why and what to do."""
+    """A query, a name or the catalog cannot be used; the message says why and what to do."""
 
 
 def extension_file(name: str) -> Path:
@@ -32,9 +32,10 @@ def extension_file(name: str) -> Path:
 
 
 def install_extension(*names: str) -> list[str]:
-    """Install extensions (default: delta) into the user's DuckDB folder from their Python packages; no network.
+    """Install extensions (default: delta) from their Python packages into the user's DuckDB folder, without a network.
 
-    Returns those that were not installed yet. Whatever the user installed for this DuckDB version is left alone.
+    Returns the extensions that were not installed before. Extensions that are installed already for this version of
+    DuckDB are left alone.
     """
     import duckdb
 

@@ -1,10 +1,10 @@
-"""The lineage schema: which row was made from which, over all tables, as views that cost nothing until they are read.
+"""The views of the schema lineage, over all tables. A view costs nothing until it is queried.
 
-- `lineage.edges`: a row and a row it was made from: its `parents`, the generations its text came from, the model it
-  is a score of.
-- `lineage.version_edges`: a model, score or catalog row and a version of a table it was made from (`input_versions`).
-- `lineage.rows`: every id and the table it stands in. `lineage.models`: every version of every model.
-- `lineage.files`: every Parquet file in the lake, with the rows and bytes in it, and whether the last version uses it.
+- `lineage.edges`: pairs of a row and a row it was made from (its `parents`, its generations, the model of a score).
+- `lineage.version_edges`: pairs of a row and a table version it was made from (`input_versions`).
+- `lineage.rows`: every row id with its table.
+- `lineage.models`: every version of every model.
+- `lineage.files`: every Parquet file in the lake with its rows and bytes.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from nemotron_assets.table.schema import Table
 
 
 def views(tables: Iterable[Table], paths: Mapping[str, str]) -> list[str]:
-    """The statements that make the lineage schema's views; `paths` are the tables in the lake and where they lie."""
+    """The SQL statements that create the views with their comments.
+
+    `tables` are all declared tables; `paths` maps the full names of those in the lake to their folders or URLs.
+    """
     tables = list(tables)
     statements = []
     for name, comment, columns, query in (
-        ("edges", "one line per row and row it was made from", _EDGE_COLUMNS, _edges(tables)),
-        ("version_edges", "one line per row and table version it was made from", _VERSION_COLUMNS, _versions(tables)),
-        ("rows", "every row id of every table", _ROW_COLUMNS, _rows(tables)),
-        ("models", "one line per version of every trained model", _MODEL_COLUMNS, _models(tables)),
-        ("files", "every Parquet file in the lake", _FILE_COLUMNS, _files(paths)),
+        ("edges", _EDGES, _EDGE_COLUMNS, _edges(tables)),
+        ("version_edges", _VERSION_EDGES, _VERSION_COLUMNS, _versions(tables)),
+        ("rows", "One line per row of every table that has ids.", _ROW_COLUMNS, _rows(tables)),
+        ("models", "One line per version of every model.", _MODEL_COLUMNS, _models(tables)),
+        ("files", "One line per Parquet file in the lake.", _FILE_COLUMNS, _files(paths)),
     ):
         view = f"lineage.{name}"
         statements.append(f"create view {view} as {query}")
@@ -38,53 +41,73 @@ def views(tables: Iterable[Table], paths: Mapping[str, str]) -> list[str]:
     return statements
 
 
+_EDGES = "One line per pair of a row (child) and a row it was made from (parent), over all tables."
 _EDGE_COLUMNS = {
-    "child": ("varchar", "id of the row that was made"),
-    "child_table": ("varchar", "table it stands in"),
-    "parent": ("varchar", "id of a row it was made from"),
-    "parent_table": ("varchar", "table that one stands in; null if none of the declared parent tables has it"),
+    "child": ("varchar", "id of the row that was made from the parent row"),
+    "child_table": ("varchar", "table of the child row, as web.documents"),
+    "parent": ("varchar", "id of the row that the child row was made from"),
+    "parent_table": (
+        "varchar",
+        "table of the parent row, as snapshots.pages; null if it could be in several tables and is in none of them",
+    ),
 }
+_VERSION_EDGES = "One line per pair of a row (a model or a score, say) and a table version that it was made from."
 _VERSION_COLUMNS = {
-    "child": ("varchar", "id of the row that was made, a model or a score"),
-    "child_table": ("varchar", "table it stands in"),
-    "parent_table": ("varchar", "table it was made from"),
-    "parent_version": ("bigint", "Delta version of that table"),
+    "child": ("varchar", "id of the row that was made from the table version, of a model or a score, say"),
+    "child_table": ("varchar", "table of the child row, as models.base"),
+    "parent_table": ("varchar", "table that was read to make the child row, as blend.token_shards"),
+    "parent_version": ("bigint", "Delta version of parent_table that was read"),
 }
 _ROW_COLUMNS = {
     "id": ("varchar", "id of the row"),
-    "table_name": ("varchar", "table it stands in"),
+    "table_name": ("varchar", "table of the row, as web.documents"),
 }
 _MODEL_COLUMNS = {
     "model_table": ("varchar", "table of the model, as models.base"),
     "id": ("varchar", "id of the model version"),
     "name": ("varchar", "name of the model"),
-    "version": ("varchar", "version of the model"),
-    "parents": ("varchar[]", "ids of the models it was made from: base and teacher, say; empty for one from scratch"),
-    "uri": ("varchar", "where its weights lie"),
-    "sha256": ("varchar", "over its weights"),
-    "parameters": ("bigint", "number of parameters"),
-    "tokens_seen": ("bigint", "training tokens so far"),
-    "steps": ("bigint", "training steps so far"),
-    "final_loss": ("double", "training loss at the end, nats per token"),
-    "source_versions": ("varchar[]", "tables that its training sequences were packed from, as code.curated@3"),
-    "at": ("timestamp with time zone", "when it was stored"),
+    "version": ("varchar", "version of the model: 1, 2, ... counts the versions of a name"),
+    "parents": (
+        "varchar[]",
+        "ids of the models this model was made from, such as a base and a teacher; empty for a model from scratch",
+    ),
+    "uri": ("varchar", "folder or URL of the weights"),
+    "sha256": ("varchar", "sha256 over the names and contents of the model's files"),
+    "parameters": ("bigint", "number of parameters; null if it is unknown"),
+    "tokens_seen": ("bigint", "number of training tokens in all; null for a model that was not trained here"),
+    "steps": ("bigint", "number of optimizer steps of its last training; null for a model that was not trained here"),
+    "final_loss": (
+        "double",
+        "training loss of the last step, in nats per token; null for a model that was not trained here",
+    ),
+    "source_versions": (
+        "varchar[]",
+        "tables that the training sequences were packed from, each with its Delta version, as code.curated@3; null "
+        "for a model that was not trained here",
+    ),
+    "at": ("timestamp with time zone", "when the model version was stored, or last came into use again"),
 }
 _FILE_COLUMNS = {
-    "table_name": ("varchar", "table the file belongs to"),
-    "file": ("varchar", "path or URL"),
-    "bytes": ("bigint", "size of the file"),
-    "rows": ("bigint", "rows in it; null for a file that the last version does not use"),
-    "live": ("boolean", "whether the last version uses it; others are older versions or leftovers"),
+    "table_name": ("varchar", "table the file belongs to, as web.documents"),
+    "file": ("varchar", "path or URL of the file"),
+    "bytes": ("bigint", "size of the file in bytes"),
+    "rows": ("bigint", "number of rows in the file; null for a file that the newest version does not use"),
+    "live": (
+        "boolean",
+        "true if the newest version of the table uses the file; false for files of older versions and leftovers of "
+        "killed writers",
+    ),
 }
 
 
 def _union(selects: list[str], columns: Mapping[str, tuple[str, str]]) -> str:
-    """The selects one below the other with the given columns; an empty relation of their types if there are none."""
+    """The union of several queries with the given columns; without queries, a relation of these types without rows."""
     empty = ", ".join(f"null::{dtype} as {identifier(name)}" for name, (dtype, _) in columns.items())
     return " union all ".join([*selects, f"select {empty} where false"])
 
 
 def _name(full_name: str) -> str:
+    """The quoted name of a table: web.documents becomes "web"."documents"."""
     return identifier(*full_name.split("."))
 
 
@@ -94,13 +117,8 @@ def _edges(tables: list[Table]) -> str:
         child, column = _name(link.child.full_name), identifier(link.column)
         parent = f"unnest({column})" if link.is_list else column
         name = literal(link.child.full_name)
-        if link.sources:
-            table = f"unnest({identifier(link.sources)})"
-            selects.append(
-                f"select id as child, {name} as child_table, {parent} as parent, {table} as parent_table from {child}"
-            )
-        elif len(link.parents) == 1:
-            table = literal(link.parents[0])
+        if link.sources or len(link.parents) == 1:
+            table = f"unnest({identifier(link.sources)})" if link.sources else literal(link.parents[0])
             selects.append(
                 f"select id as child, {name} as child_table, {parent} as parent, {table} as parent_table from {child}"
             )
@@ -151,7 +169,8 @@ def _models(tables: list[Table]) -> str:
 def _files(paths: Mapping[str, str]) -> str:
     selects = []
     for name, path in paths.items():
-        # The log's own files make the pattern match even a table without data; they are filtered out again.
+        # read_blob fails if a pattern matches no file. The files of the Delta log are always there; they are removed
+        # from the result again.
         folder = path if "://" in path else glob.escape(path)
         patterns = ", ".join(literal(f"{folder}/{pattern}") for pattern in ("**/*.parquet", "_delta_log/*.json"))
         selects.append(

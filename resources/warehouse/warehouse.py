@@ -1,12 +1,12 @@
-"""DuckDB over the lake: one small catalog file with a view per table, for ad hoc questions in SQL.
+"""DuckDB over the lake: one small catalog file with a view per table, for queries in SQL.
 
-`cache/lake.duckdb` holds no data. Every declared table is a view over `delta_scan`, so a query always reads the last
-commit, with partitions and files pruned; tables that nobody wrote yet are empty views of the declared types, so that
-every query and report runs on any lake. Descriptions and column meanings are comments. The file is rebuilt beside the
-old one and moved into place: open readers keep the file they opened, and no reader ever blocks a run.
+The catalog file `cache/lake.duckdb` holds no data. Every declared table is a view over `delta_scan`, so that a query
+reads the last commit, and only the partitions and files it needs. A table that was not written yet is a view without
+rows, so that every query and report runs on any lake. Descriptions and column meanings are comments of the views. A
+rebuild writes a new file and renames it to the old name: open readers keep the old file, and never block a run.
 
-The same file opens in the plain `duckdb -readonly` program once `install_extension` has put the Delta extension, which
-comes with the Python package `duckdb-extension-delta`, into the user's DuckDB folder. No step needs a network.
+The plain `duckdb -readonly` program opens the same file after `install_extension` has put the Delta extension (from the
+Python package `duckdb-extension-delta`) into the user's DuckDB folder. No step needs a network.
 """
 
 from __future__ import annotations
@@ -30,25 +30,26 @@ from nemotron_assets.table.schema import Table
 from resources.home import home, lake_root
 from resources.warehouse.catalog import Catalog, CatalogBuild
 from resources.warehouse.extensions import QUIET, WarehouseError, extension_file, install_extension
+from resources.warehouse.lineage_views import views as lineage_views
 
 if TYPE_CHECKING:
     import duckdb
 
 logger = logging.getLogger(__name__)
 
-#: Views, macros and reports, written as plain SQL.
+#: The folder with views, macros and reports as SQL files.
 SQL_FOLDER = Path(__file__).resolve().parents[2] / "sql"
 
-#: Name under which the catalog is attached; equal to the stem of its file, as in the `duckdb` program.
+#: Name under which the catalog is attached. It is the stem of the file name, as in the `duckdb` program.
 CATALOG = "lake"
 
 
 class Warehouse(dg.ConfigurableResource):
-    """The DuckDB catalog over the lake under `root`, and read-only connections to it."""
+    """The DuckDB catalog of the lake under `root`, and read-only connections to it."""
 
-    root: str = Field(default="", description="folder or object-store URL of the lake; empty: the one in use")
+    root: str = Field(default="", description="folder or object-store URL of the lake; empty: as NEMOTRON_LAKE says")
     storage_options: dict[str, str] = Field(
-        default_factory=dict, description="endpoint, region and the like; never credentials"
+        default_factory=dict, description="options of the object store, such as endpoint and region; never credentials"
     )
     catalog: str = Field(default="", description="path of the catalog file; empty: cache/lake.duckdb below the home")
 
@@ -59,6 +60,7 @@ class Warehouse(dg.ConfigurableResource):
 
     @property
     def lake(self) -> str:
+        """The folder or URL of the lake, without a slash at the end."""
         return (self.root or lake_root()).rstrip("/")
 
     @property
@@ -66,7 +68,7 @@ class Warehouse(dg.ConfigurableResource):
         return "://" not in self.lake
 
     def table_path(self, table: Table) -> str:
-        """Path or URL of a table, as in `Lakehouse.path`."""
+        """Path or URL of a table, the same as `Lakehouse.path`."""
         return f"{self.lake}/{table.schema}/{table.name}"
 
     def exists(self, table: Table) -> bool:
@@ -87,8 +89,9 @@ class Warehouse(dg.ConfigurableResource):
     def refresh(self, tables: Iterable[Table] | None = None, sql_folder: Path | None = SQL_FOLDER) -> Catalog:
         """Rebuild the catalog file and move it into place.
 
-        `tables` defaults to every declared one; `sql_folder` holds macros/ and views/ (None: only the tables).
-        A table that cannot be read becomes an empty view whose comment says why, and is reported.
+        `tables` defaults to all declared tables. `sql_folder` has the folders macros/ and views/; with None only the
+        tables get views. A table that cannot be read becomes a view without rows, whose comment gives the reason; it
+        is logged, and named in the result.
         """
         tables = list(all_tables().values()) if tables is None else list(tables)
         path = self.path
@@ -102,15 +105,15 @@ class Warehouse(dg.ConfigurableResource):
         finally:
             temporary.unlink(missing_ok=True)
         for name, reason in catalog.unreadable.items():
-            logger.warning("%s cannot be read and is shown empty: %s", name, reason)
+            logger.warning("%s cannot be read, so its view has no rows: %s", name, reason)
         try:
             install_extension(*self._extensions)
-        except Exception as error:  # the catalog is complete: only the separate duckdb program needs this
-            logger.warning("The plain duckdb program cannot open the catalog yet: %s", error)
+        except Exception as error:  # the catalog is complete, and only the separate duckdb program needs this
+            logger.warning("The plain duckdb program cannot open the catalog: no extension was installed: %s", error)
         return catalog
 
     def current(self, tables: Iterable[Table] | None = None) -> bool:
-        """Whether the catalog file fits the declarations, the SQL files and the tables now in the lake."""
+        """Whether the catalog file was made from the current declarations, SQL files and tables in the lake."""
         if not self.path.exists():
             return False
         import duckdb
@@ -124,11 +127,12 @@ class Warehouse(dg.ConfigurableResource):
         return stored == (self.signature(tables),)
 
     def signature(self, tables: list[Table]) -> str:
-        """A hash of everything the catalog file was made from."""
+        """A hash of everything the catalog file is made from: declarations, SQL files, this package, tables present."""
         import duckdb
 
         sources = [duckdb.__version__, self.lake, *(repr(table) for table in tables)]
         sources += [table.full_name for table in tables if self.exists(table)]
+        sources += lineage_views(tables, {})
         for file in (*sorted(SQL_FOLDER.rglob("*.sql")), *sorted(Path(__file__).parent.glob("*.py"))):
             if file.parent.name != "reports":
                 sources += [str(file.name), file.read_text(encoding="utf-8")]
@@ -136,7 +140,7 @@ class Warehouse(dg.ConfigurableResource):
 
     @staticmethod
     def _sweep(path: Path, seconds: float = 3600) -> None:
-        """Delete what a killed rebuild left behind."""
+        """Delete temporary files of killed rebuilds that are older than `seconds`."""
         for leftover in path.parent.glob(f"{path.name}.*.tmp*"):
             with contextlib.suppress(FileNotFoundError):
                 if time.time() - leftover.stat().st_mtime > seconds:
@@ -145,15 +149,16 @@ class Warehouse(dg.ConfigurableResource):
     # -- connections --------------------------------------------------------------------------------------------
 
     def connect(self, refresh: bool = True) -> duckdb.DuckDBPyConnection:
-        """A connection with the catalog attached read-only and in use, rebuilt before if it is out of date.
+        """A connection on which the catalog is attached read-only and in use.
 
-        The catalog is attached to a database of its own in memory, so that a process which keeps an older catalog
-        open sees the new one in new connections. Spills go to the cache folder.
+        With `refresh`, the catalog is rebuilt first if it is out of date. Each connection has its own database in
+        memory, to which the file is attached: a new connection sees a new catalog even if an older one is still open.
+        Queries that need more memory than there is spill to the cache folder.
         """
         if refresh and not self.current():
             self.refresh()
         if not self.path.exists():
-            raise WarehouseError(f"There is no catalog at {self.path}: refresh() makes it")
+            raise WarehouseError(f"there is no catalog at {self.path}: `nemotron sql` and Warehouse.refresh() make it")
         connection = self._session(":memory:")
         try:
             return _attached(connection, self.path)
@@ -162,12 +167,13 @@ class Warehouse(dg.ConfigurableResource):
             raise
 
     def sql(self, query: str, parameters: Any = None) -> list[tuple]:
-        """All rows of a query; for small results. Use `connect` for anything else."""
+        """All rows of a query, in memory. For large results, use `connect` and fetch in steps."""
         with self.connect() as connection:
             return connection.execute(query, parameters).fetchall()
 
     @property
     def _extensions(self) -> tuple[str, ...]:
+        """The DuckDB extensions that reading the lake needs."""
         if self.is_local:
             return ("delta",)
         scheme = self.lake.split("://")[0]
@@ -178,7 +184,7 @@ class Warehouse(dg.ConfigurableResource):
         raise WarehouseError(f"DuckDB cannot read a lake at {scheme}://; use a folder, s3://, gs:// or az://")
 
     def _session(self, database: str) -> duckdb.DuckDBPyConnection:
-        """A connection that can read the lake: extensions from their packages, a secret that lives in memory only."""
+        """A connection that can read the lake: extensions are loaded, and the credentials are a secret in memory."""
         import duckdb
 
         connection = duckdb.connect(
@@ -196,7 +202,7 @@ class Warehouse(dg.ConfigurableResource):
         return connection
 
     def _secret(self) -> str:
-        """The statement that finds the store's credentials as every AWS or Azure program does, at run time."""
+        """The SQL statement by which DuckDB finds the credentials of the object store, as AWS and Azure tools do."""
         scheme = self.lake.split("://")[0]
         options = {key.lower().removeprefix("aws_"): value for key, value in self.storage_options.items()}
         if scheme.startswith(("az", "abfs")):
@@ -217,6 +223,7 @@ class Warehouse(dg.ConfigurableResource):
 
 
 def _attached(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyConnection:
+    """Attach the catalog file to a connection, read-only, and use it; returns the connection."""
     connection.execute(f"attach {literal(str(path))} as {CATALOG} (read_only)")
     connection.execute(f"use {CATALOG}")
     return connection

@@ -1,4 +1,4 @@
--- The lineage graph from one row, for the plain duckdb program; `nemotron trace` does more and costs less.
+-- The lineage graph from one row, for the plain duckdb program. `nemotron trace` shows more, and reads less data.
 create macro lineage.ancestors(start_id) as table (
     with recursive up(id, table_name, distance) as (
         select id, table_name, 0 from lineage.rows where id = start_id
@@ -7,7 +7,7 @@ create macro lineage.ancestors(start_id) as table (
     )
     select id, table_name, min(distance) as distance from up group by all order by distance, table_name, id
 );
-comment on macro table lineage.ancestors is 'every row that a row was made from, with the least number of steps';
+comment on macro table lineage.ancestors is 'The row with this id, and all rows it was made from: id, table and distance, the smallest number of steps.';
 
 create macro lineage.descendants(start_id) as table (
     with recursive down(id, table_name, distance) as (
@@ -17,4 +17,4 @@ create macro lineage.descendants(start_id) as table (
     )
     select id, table_name, min(distance) as distance from down group by all order by distance, table_name, id
 );
-comment on macro table lineage.descendants is 'every row that was made from a row, with the least number of steps';
+comment on macro table lineage.descendants is 'The row with this id, and all rows made from it: id, table and distance, the smallest number of steps.';

@@ -1,5 +1,5 @@
--- Which licence texts go with the files of every repository of the corpus, and which of them are its own?
--- Those without any come first, then those that only name a licence, whose own text is added.
+-- Which licence and notice texts must be passed on with the files of every repository in the code corpus?
+-- Repositories without any text come first, then those that only name a licence, for which its standard text was added.
 with kept as (
     select repo, commit_id, count(*) as files, sum(tokens) as tokens, list(distinct license order by license) as licenses
     from code.curated group by all

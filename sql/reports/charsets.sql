@@ -1,4 +1,4 @@
--- In which encodings and media types do pages come, what decided the encoding, and how many lose their text?
+-- In which encodings and media types are the pages, what decided the encoding, and how many pages give no document?
 select
     p.charset,
     p.charset_source,

@@ -1,4 +1,4 @@
--- Which reasons drop how many files of each language, and how many would be kept without that one reason?
+-- Which reasons drop how many files of each language, and how many files are dropped by one reason alone?
 -- $language = : only this language
 with dropped as (
     select language, tokens, len(rules) = 1 as alone, unnest(rules) as rule from code.dropped

@@ -1,5 +1,5 @@
--- Which files have the most copies and near-copies, which one of each group is kept, and why?
--- $rows = 50: most groups shown
+-- Which kept files have the most copies and near-copies, and why was each of them kept instead of its copies?
+-- $rows = 50: how many kept files to show
 select
     duplicate_of_repo || '/' || duplicate_of_path as kept,
     any_value(f.language) as language,

@@ -1,4 +1,4 @@
--- Which repositories hold copies of which others' code, and what made the other one win?
+-- Which repositories hold copies of files of which other repositories, and what decided which file is kept?
 select
     repo,
     duplicate_of_repo,

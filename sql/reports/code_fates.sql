@@ -1,4 +1,4 @@
--- What became of the entries of the code repositories: how many are text, and why are the others none?
+-- How many entries of the code repositories are stored as text files, and why are the other entries left out?
 with fates as (
     select repo, unnest(fates) as fate, unnest(fate_counts) as entries
     from code.contents

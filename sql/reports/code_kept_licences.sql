@@ -1,4 +1,4 @@
--- Under which licences are the tokens of the corpus, and on what kind of evidence?
+-- How many tokens of the code corpus are under each licence, and on what kind of evidence?
 select
     license, evidence_kind,
     count(*) as files,

@@ -1,4 +1,5 @@
--- In which languages is the code, what told so, and how much of it is left without duplicates?
+-- How much code is there in each language, and how many files are left without duplicates?
+-- It also counts the files whose language was found by their content or their first line instead of their name.
 select
     f.language,
     count(*) as files,

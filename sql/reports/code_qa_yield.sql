@@ -1,4 +1,4 @@
--- How many problems with solutions come out of the snippets of each language, and why do the others give none?
+-- How many problems with solutions come out of the snippets of each language, and why do other snippets give no pair?
 with snippets as (
     select language, count(*) as snippets from code.snippets group by all
 ),

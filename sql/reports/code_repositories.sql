@@ -1,5 +1,5 @@
--- Of which repositories is how much kept, and what is the most frequent reason why the rest is not?
--- $rows = 100: most repositories shown, those with most dropped bytes first
+-- How much of each repository is kept, and what is the most frequent reason why a file is dropped?
+-- $rows = 100: how many repositories to show; those with the most dropped bytes come first
 with files as (
     select repo, commit_id, fate, bytes, rules, coalesce(license, 'none found') as license from code.file_fates
 ),

@@ -1,7 +1,8 @@
--- Why are files of a repository in the corpus or not: every reason, the licence with its evidence, the copy that won?
+-- Why is a file in the code corpus, or why was it dropped?
+-- Lists every reason, the licence with its evidence, and for a copy the file that is kept in its place.
 -- $repo = : only this repository
--- $path = : only files whose path contains this
--- $rows = 100: most files shown
+-- $path = : only files whose path contains this text
+-- $rows = 100: how many files to show
 select
     repo, rel_path, fate, array_to_string(rules, ', ') as rules, license, licence_why,
     evidence_path || ':' || start_line as evidence,

@@ -1,4 +1,4 @@
--- How many documents of each snapshot repeat one of the same or another snapshot, and what share of it is that?
+-- How many documents of each snapshot duplicate a document of the same or another snapshot, and what share is that?
 select
     d.snapshot,
     d.duplicate_of_snapshot,

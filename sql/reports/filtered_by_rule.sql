@@ -1,5 +1,5 @@
--- Which rules drop how many documents, and how many of them no other rule would have dropped?
--- Per snapshot and group: the languages beside English together, and English. Tokens are of four characters each.
+-- Which rules drop how many documents, and how many documents are dropped by one rule alone?
+-- English documents and those of all other languages are counted apart. Tokens are a quarter of the characters.
 -- $snapshot = : only this snapshot
 with judged as (
     select snapshot, case when language = 'en' then 'English' else 'other languages' end as documents_in, failed, characters

@@ -1,5 +1,5 @@
--- From the crawl to training tokens: how much of each snapshot is left after every stage?
--- Percent is of the tokens that the documents had.
+-- How much of each snapshot is left after every stage, from the crawl to training tokens?
+-- The percentage is of the tokens in the snapshot's documents.
 select
     snapshot,
     stage,

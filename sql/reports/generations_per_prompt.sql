@@ -1,5 +1,5 @@
--- How much did each prompt and model generate, how often was an answer cut at its limit, and how fast was it?
--- Speed is output tokens over the time from the first request handed over to the last answer of each run.
+-- How much text did each prompt and model generate, how often was an answer cut at its limit, and how fast was it?
+-- Speed is output tokens per second, from the first request to the last answer of each run.
 with runs as (
     select
         prompt, model, model_sha256, run_id,

@@ -1,4 +1,4 @@
--- Which languages do the documents of each snapshot have, and how many are left after deduplication?
+-- Which languages do the documents of each snapshot have, and how many documents are left after deduplication?
 -- $rows = 15: how many languages per snapshot to show
 with mix as (
     select

@@ -1,4 +1,4 @@
--- Which model version is best at each benchmark, and by how much over guessing and over the version before?
+-- Which model version is best at each benchmark, and by how much does it beat guessing and the version before?
 -- $task = : only this benchmark
 select
     task,

@@ -1,4 +1,4 @@
--- Under which licences are the files, and what was decided about them by what?
+-- How many files are under each licence, what was decided about them, and where was the deciding evidence?
 select coalesce(license, 'none found') as license, decision, scope, count(*) as files, count(distinct repo) as repositories
 from code.licenses
 group by all

@@ -1,4 +1,4 @@
--- Which files must a person look at before they may be used, why, and on what evidence?
+-- For which files must a person decide whether their licence is acceptable, why, and on what evidence?
 -- $repo = : only this repository
 select
     l.repo, l.rel_path, l.license, l.why, l.evidence_kind, l.evidence_path, l.start_line, l.end_line, l.rule,

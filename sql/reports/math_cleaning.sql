@@ -1,4 +1,4 @@
--- What became of the chunks of pages on mathematics: what the model wrote, what the guard put back or refused?
+-- What happened to the chunks of mathematics pages: the model's text, corrected text, or rules instead?
 -- $snapshot = : only this snapshot
 with chunks as (
     select snapshot, unnest(outcomes) as outcome

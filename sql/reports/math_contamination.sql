@@ -1,4 +1,5 @@
--- Which benchmark items stand in which pages, by which rule, and what was only alike and is kept?
+-- Which benchmark items were found in which mathematics pages, and by which rule?
+-- Removed pages come first, then pages that are only similar to an item and are kept.
 -- $snapshot = : only this snapshot
 select
     snapshot, url, removed, benchmark, item, rule, field, matched, "of", round(cosine, 3) as cosine,

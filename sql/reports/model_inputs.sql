@@ -1,5 +1,5 @@
--- Which versions of which tables was every model version made from, and which is the newest that any model used?
--- Not direct are the tables that its training sequences were packed from.
+-- Which versions of which tables was every model version made from, and which version is the newest in use?
+-- Lines with direct = false are the tables that the training sequences were packed from.
 select
     i.model_table,
     i.model,

@@ -1,4 +1,4 @@
--- Which hosts give the most pages, how large are they, and how much of them becomes unique documents?
+-- Which hosts give the most pages, how large are these pages, and how much of them becomes unique documents?
 -- $rows = 20: how many hosts to show
 -- $snapshot = : only this snapshot
 with pages as (

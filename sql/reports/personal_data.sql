@@ -1,4 +1,4 @@
--- What personal data was found in documents, by which rule, and what was done about it?
+-- How much personal data was found in documents, by which rule, and what was done about it?
 -- $snapshot = : only this snapshot
 with totals as (select snapshot, sum(pages) filter (fate in ('document', 'personal_data')) as documents from web.extraction group by all)
 select

@@ -1,4 +1,4 @@
--- How much text of each level is there, and which scorer put it there?
+-- How much text is in each quality level, and how often did each scorer decide the level?
 with levels as (
     select
         snapshot,

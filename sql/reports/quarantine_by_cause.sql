@@ -1,4 +1,4 @@
--- Which stages rejected rows, for which cause, how many and when, with an example of each?
+-- Which stages rejected how many rows, for which cause and when? Each line has one example.
 select
     stage,
     cause,

@@ -1,4 +1,4 @@
--- What became of the records of every WARC file: how many were kept as pages, and why not the others?
+-- How many records of every WARC file became pages, and why did the other records not?
 -- $snapshot = : only this snapshot
 select
     snapshot,

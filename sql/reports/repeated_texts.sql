@@ -1,4 +1,4 @@
--- Which texts are repeated most often over all snapshots, and where does the copy that was kept stand?
+-- Which texts are repeated most often over all snapshots, and where is the document that was kept?
 -- $rows = 20: how many texts to show
 with copies as (
     select duplicate_of as id, count(*) as copies, count(distinct snapshot) as snapshots

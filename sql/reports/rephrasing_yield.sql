@@ -1,4 +1,4 @@
--- How much text does each prompt write about the pages of each quality level, and how long is it beside its page?
+-- How much text does each prompt write about the pages of each quality level, and how long is it relative to its page?
 select
     r.snapshot,
     r.prompt,

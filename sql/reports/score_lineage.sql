@@ -1,4 +1,4 @@
--- Where does a score come from: which model version, and which versions of which tables went into both?
+-- Which model version reached each score, and which versions of which tables were the model and the score made from?
 -- $task = : only this benchmark
 -- $model = : only this model
 select

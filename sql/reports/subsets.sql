@@ -1,4 +1,4 @@
--- What does each subset of Nemotron-CC-v2 hold, from how many web documents, and how much of it is trained on?
+-- How many texts does each subset of Nemotron-CC-v2 hold, from how many web documents, and how many are trained on?
 -- $snapshot = : only this snapshot
 with used as (
     select document as id, sum(tokens) as tokens from blend.pieces where source = 'web.nemotron_cc_v2' group by all

@@ -1,5 +1,5 @@
 -- Which tables are largest, which have many small files (compaction helps), and how much would a vacuum free?
--- $small_mb = 16: files below this size count as small
+-- $small_mb = 16: files smaller than this number of MB count as small
 select
     table_name,
     sum(rows)::bigint as rows,

@@ -1,7 +1,7 @@
--- How did training go: loss, learning rate, gradient norm and speed over equal stretches of every model's training?
--- $stretches = 10: how many lines per model
+-- How did the training of each model go: loss, learning rate, gradient norm and speed over stretches of equal length?
+-- $stretches = 10: into how many stretches to divide the training of each model
 with steps as (
-    -- a training that was interrupted may have stored a step twice
+    -- an interrupted training may have stored a step twice; the later row counts
     select * from models.training_metrics
     qualify row_number() over (partition by model_id, step order by "at" desc) = 1
 ),

@@ -1,4 +1,4 @@
--- How many samples were translated into each language, how many attempts did it take, and what do the others fail for?
+-- How many samples were translated into each language, after how many attempts, and why did the others fail?
 with outcomes as (
     select
         snapshot,

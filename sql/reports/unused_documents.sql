@@ -1,5 +1,5 @@
--- How many unique documents never reached a training sequence, neither themselves nor through what was written from
--- them, and were they filtered out before? Held-out documents are among the unused on purpose.
+-- How many unique documents never reached a training sequence, neither as they are nor as a text written from them?
+-- Documents that are held out for evaluation count as unused; never_published counts those that were filtered out.
 with used as (
     select distinct document as id, source from blend.pieces
 ),

@@ -1,4 +1,4 @@
-"""Which documents are blended: none held out, none written from one, as often as asked, in an order of their own."""
+"""The documents of the blend: without held-out ones and texts written from them, as often as weighted, in order."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_weights_are_named_by_what_there_is(name, near):
     def weigh(name: str):
         return type(BLEND).model_validate({**BLEND.model_dump(), "weights": {name: 1.0}})
 
-    with pytest.raises(ValueError, match=f"'{name}' is no source of the blend.*{near}"):
+    with pytest.raises(ValueError, match=f"'{name}' is not a source of the blend.*{near}"):
         weigh(name)
     assert weigh("code.curated/Kotlin").weights == {"code.curated/Kotlin": 1.0}
 

@@ -1,4 +1,4 @@
-"""The fast encoder gives the ids of the reference, and notices when it does not."""
+"""The fast encoder gives the ids of the reference, and stops if it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents in order, whether they fit in memory or not."""
+"""Documents are sorted, whether they fit into memory or not."""
 
 from __future__ import annotations
 

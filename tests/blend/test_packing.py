@@ -1,4 +1,4 @@
-"""Packing against a naive reference and its own promises: every token once, boundaries kept, nothing too long."""
+"""Packing is compared with a naive version; every token is packed once, and no sequence is too long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Token shards in a lake: traceable ids, texts that come back, shards kept or dropped, faults found by the audit."""
+"""Token shards in a lake: ids can be traced, texts restored, unchanged shards are kept, the audit finds errors."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_damaged_rows_are_counted(frame, damage):
     assert audit.layout(frame.lazy(), LENGTH - 1)["broken"] > 0  # too long
 
 
-def test_strangers_are_found(frame, documents):
+def test_unknown_and_held_out_parents_are_found(frame, documents):
     def batches(rows: pl.DataFrame):
         return rows.to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches()
 
@@ -96,7 +96,7 @@ def test_strangers_are_found(frame, documents):
         sources = {SOURCE: ("content_hash", batches(documents.select("id", "content_hash")))}
         if release is not None:
             sources["web.nemotron_cc_v2"] = ("origin_hash", batches(release))
-        return audit.strangers(batches(frame.select("parents", "sources")), sources, BLEND.held_out_share, 128)
+        return audit.wrong_parents(batches(frame.select("parents", "sources")), sources, BLEND.held_out_share, 128)
 
     assert count(documents) == (0, 0)
     used = frame["parents"].explode().unique().to_list()

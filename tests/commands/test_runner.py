@@ -1,4 +1,4 @@
-"""What a selection selects, which units are due, and what becomes of the runs of a killed process."""
+"""Which assets a selection selects, which units run together, and how runs of killed processes are ended."""
 
 import dagster as dg
 import pytest
@@ -32,7 +32,7 @@ def test_selection(runner, selection, keys):
     assert {key.to_user_string() for key in runner.select(selection)} == keys
 
 
-def test_everything_is_the_graph_without_upkeep_in_order(runner):
+def test_without_a_selection_all_assets_but_upkeep_run_in_order(runner):
     names = [key.to_user_string() for key in runner.select(None)]
     assert "lake/maintenance" not in names and len(names) > 10
     assert names.index("snapshots/pages") < names.index("web/documents") < names.index("models/base")
@@ -44,7 +44,7 @@ def test_everything_is_the_graph_without_upkeep_in_order(runner):
         ("web/documentz", "Did you mean web/documents"),
         ("web/documents or web/documentz", "'web/documentz'"),
         ("group:wep", "group:web"),
-        ("((", "cannot read the selection"),
+        ("((", "cannot parse the selection"),
     ],
 )
 def test_a_selection_with_a_mistake_selects_nothing(runner, selection, hint):
@@ -71,7 +71,7 @@ def test_waves_respect_what_failed(runner):
 
 
 def test_unknown_snapshot(runner):
-    with pytest.raises(SelectionError, match="no snapshot 2031; there are: none yet"):
+    with pytest.raises(SelectionError, match="no snapshot 2031; there are: no snapshots yet"):
         runner.run(runner.select("web/documents"), ["2031"])
 
 

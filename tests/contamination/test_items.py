@@ -1,4 +1,4 @@
-"""Benchmark items in pages: what is found, under which rule, and what must be kept."""
+"""Benchmark items in pages: which items are found, by which rule, and which pages must be kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from nemotron_assets.contamination import items as c
 from nemotron_assets.contamination.words import runs, words
 from nemotron_assets.evaluate.items import benchmarks
-from nemotron_assets.math.corpus import contamination
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.scorers import embeddings
 from resources.crawl import SAMPLE
@@ -93,7 +92,7 @@ def test_a_short_question_counts_with_its_choices_behind_it(page, removed):
     assert not removed or found[0].rule == "whole_question"
 
 
-def test_code_that_anybody_writes_is_no_item():
+def test_common_code_is_not_an_item():
     assert items(CODE).find("for i in range(len(x)): if x[i] > 0: return True; return False # a loop over a list") == []
 
 
@@ -105,13 +104,13 @@ def test_notation_does_not_hide_an_item():
 
 
 class _Near:
-    """An embedding in which every text is the same."""
+    """An embedding in which all texts are equal."""
 
     def __call__(self, texts):
         return np.ones((len(texts), 1), np.float32)
 
 
-def test_a_likeness_without_common_words_is_listed_where_the_recipe_asks_for_support():
+def test_a_similar_passage_without_support_is_only_a_near_miss():
     page = "A farmer has hens and sells their eggs at the market every day of the week."
     (match,) = items(ITEM, embed=_Near(), support=6).find(page)
     assert (match.removed, match.rule, match.cosine) == (False, "cosine", 1.0)
@@ -130,14 +129,14 @@ def test_any_page_around_an_item_is_found_and_any_page_without_it_is_not(before,
     assert ready.find(before + after) == []
 
 
-def test_hashes_of_runs_tell_orders_apart():
+def test_hashes_of_runs_depend_on_the_order_of_words():
     first, second = words("one two three four"), words("one three two four")
     assert len(runs(first.hashes, 2)) == 3 and not set(runs(first.hashes, 2)) & set(runs(second.hashes, 2))
     assert len(runs(first.hashes, 5)) == 0
 
 
-def test_planted_items_of_the_sample_are_found_and_the_one_alike_is_kept(tmp_path):
-    """The items planted in the embedded sample, in texts as they stand in its pages."""
+def test_planted_items_of_the_sample_are_found_and_a_similar_page_is_kept(tmp_path):
+    """The items planted in the embedded sample, in texts like its pages."""
     rows = pl.concat(list(benchmarks.read(benchmarks.folder("sample"), pytest.fail))).select(c.ITEMS).to_dicts()
     folder = embeddings.fetch_embedding("wordllama", tmp_path / "embedding")
     ready = c.Items(rows, RECIPE, embeddings.embedding(folder, RECIPE.embedding_tokens))
@@ -154,10 +153,3 @@ def test_planted_items_of_the_sample_are_found_and_the_one_alike_is_kept(tmp_pat
         "subtraction, yet they train the habit of naming every quantity before computing with it."
     )
     assert not any(match.removed for match in ready.find(alike))
-
-
-def test_rows_name_the_page_the_item_and_the_text():
-    pages = pl.DataFrame({"id": ["p"], "snapshot": ["S"], "url": ["u"], "text": [f"x {QUESTION}"]})
-    (row,) = contamination.found(pages, items(ITEM), "math.rendered").to_dicts()
-    assert row["parents"] == ["p"] and row["sources"] == ["math.rendered"] and row["item"] == "gsm8k-0"
-    assert row["removed"] and row["share"] == 1.0 and row["page_text"].startswith("A baker")

@@ -1,4 +1,4 @@
-"""The definition of shingles and everything built on them once more, with plain strings and sets."""
+"""A plain version of the definition of shingles and of the Jaccard similarity, with strings and sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clusters against networkx and brute force: components, and the direct linkage in a given order."""
+"""Components compared with networkx, and the direct linkage compared with brute force."""
 
 import networkx
 import numpy as np
@@ -57,14 +57,14 @@ def test_direct_names_the_earliest_kept_neighbour(graph):
 
 
 def test_no_chains():
-    """1 is like 0, 2 is like 1 but not like 0: 2 stays, because what it resembles is gone."""
+    """1 is similar to 0, and 2 is similar to 1 but not to 0. 2 is kept, because 1 is dropped."""
     of, similarity = direct(3, [0, 1], [1, 2], [0.9, 0.8])
     assert of.tolist() == [-1, 0, -1]
     assert similarity[1] == 0.9 and np.isnan(similarity[[0, 2]]).all()
     assert components(3, [0, 1], [1, 2]).tolist() == [0, 0, 0]
 
 
-def test_pairs_that_name_what_is_not_there():
+def test_pairs_with_unknown_items_are_refused():
     with pytest.raises(IndexError, match="pairs name items 3 to 3, but there are 3"):
         components(3, [0], [3])
     with pytest.raises(ValueError, match="2 items on the left cannot be paired with 1"):

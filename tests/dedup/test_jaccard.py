@@ -1,4 +1,4 @@
-"""Exact similarity of sets of shingles against Python sets."""
+"""The exact similarity of sets of shingles, compared with numpy's sets."""
 
 import numpy as np
 import pytest
@@ -8,11 +8,11 @@ from nemotron_assets.dedup.shingles import shingle_sets
 
 
 def test_within_one_collection_and_between_two():
-    mine = shingle_sets(["a b c d e f g", "", "x"])
+    sets = shingle_sets(["a b c d e f g", "", "x"])
     other = shingle_sets(["a b c d e f h", "a b c d e f g", "?"])
-    assert jaccard(mine, [0, 0, 1, 1, 2], [0, 1, 1, 0, 2]).tolist() == [1.0, 0.0, 0.0, 0.0, 1.0]
-    assert jaccard(mine, [0, 0, 1], [0, 1, 2], other).tolist() == [0.5, 1.0, 0.0]
-    assert jaccard(mine, [], []).tolist() == []
+    assert jaccard(sets, [0, 0, 1, 1, 2], [0, 1, 1, 0, 2]).tolist() == [1.0, 0.0, 0.0, 0.0, 1.0]
+    assert jaccard(sets, [0, 0, 1], [0, 1, 2], other).tolist() == [0.5, 1.0, 0.0]
+    assert jaccard(sets, [], []).tolist() == []
 
 
 def test_equals_numpys_sets():
@@ -25,7 +25,7 @@ def test_equals_numpys_sets():
         assert value == (len(np.intersect1d(sets[one], sets[other])) / union if union else 0.0)
 
 
-def test_rows_that_are_not_there():
+def test_rows_that_do_not_exist():
     sets = shingle_sets(["a", "b"])
     with pytest.raises(IndexError, match="pairs name rows 0 to 2, but there are 2 texts"):
         jaccard(sets, [0, 1], [0, 2])

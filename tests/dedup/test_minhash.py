@@ -1,4 +1,4 @@
-"""Signatures bit for bit as datasketch computes them, and the bands made of them."""
+"""Signatures equal those of datasketch bit for bit; the bands of signatures."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.dedup.minhash import NO_BAND, bands, found, sign, width
+from nemotron_assets.dedup.minhash import NO_BAND, bands, detection_probability, sign, width
 from nemotron_assets.dedup.shingles import Shingling, shingle_sets
 from tests.dedup.test_shingles import SHINGLINGS, TEXTS
 
@@ -81,8 +81,8 @@ def test_signing_into_an_array():
 
 def test_the_published_bands():
     assert bands(sign(["a b c d e f"], permutations=260), 20, 13).shape == (1, 20)
-    assert found(0.8, 20, 13) == pytest.approx(0.677, abs=1e-3)
-    assert found(0.8) == pytest.approx(0.9972, abs=1e-4)
+    assert detection_probability(0.8, 20, 13) == pytest.approx(0.677, abs=1e-3)
+    assert detection_probability(0.8) == pytest.approx(0.9972, abs=1e-4)
 
 
 def test_bands_that_do_not_fit():

@@ -1,4 +1,4 @@
-"""Words and shingles against a plain reading of their written definition."""
+"""Words and shingles compared with a plain version of their written definition."""
 
 import unicodedata
 
@@ -16,8 +16,8 @@ from nemotron_assets.dedup.shingles import (
     ShingleSets,
     Shingling,
     by_characters,
+    lookup_tables,
     shingle_sets,
-    tables,
 )
 from tests.dedup import reference
 
@@ -45,7 +45,7 @@ SHINGLINGS = st.builds(
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.tuples(TEXTS, st.booleans()), max_size=8), SHINGLINGS)
 def test_sets_equal_those_of_real_strings(rows, shingling):
-    """The hashes are as many as the strings, and two strings have one hash exactly if they are equal."""
+    """There are as many hashes as different strings, and two strings have the same hash exactly if they are equal."""
     sets = shingle_sets(
         pa.array([text for text, _ in rows], pa.large_string()), shingling, np.array([c for _, c in rows], bool)
     )
@@ -64,7 +64,7 @@ def test_sets_equal_those_of_real_strings(rows, shingling):
 @given(TEXTS, st.integers(0, 130), SHINGLINGS)
 @settings(max_examples=200, deadline=None)
 def test_a_text_hashes_the_same_wherever_it_lies(text, shift, shingling):
-    """In a buffer of its own, where the last bytes are read singly, and in the middle of a larger one, as a slice."""
+    """In a buffer of its own, where the last bytes are read one by one, and as a slice of a larger buffer."""
     alone = shingle_sets([text], shingling)[0]
     among = pa.array(["é" * shift, "x" * shift, text, "A tail long enough for whole blocks to be read. " * 4])
     assert shingle_sets(among.slice(2, 1), shingling)[0].tolist() == alone.tolist()
@@ -81,7 +81,7 @@ def test_texts_longer_than_the_buffer_and_their_repetitions():
 
 
 def test_every_code_point_is_what_unicodedata_says():
-    table, _, _ = tables()
+    table, _, _ = lookup_tables()
     for point in range(0x110000):
         character, entry = chr(point), int(table[point])
         if unicodedata.category(character) in ("Cn", "Co"):
@@ -124,14 +124,14 @@ def test_languages_without_spaces():
 
 
 def test_hashes_that_all_begin_alike_are_sorted_too():
-    """As chosen texts could make them: insertion alone would take quadratic time."""
+    """Texts can be chosen for such hashes; insertion sort alone would take quadratic time."""
     values = np.arange(100_000, dtype=np.uint64)[::-1].copy()
     _kernels._sort(values, np.empty_like(values), np.empty(1 << 20, np.int32))
     assert (values == np.arange(100_000, dtype=np.uint64)).all()
 
 
 @pytest.mark.parametrize("unit, words, characters", [("bytes", 5, 24), ("words", 0, 24), ("characters", 5, 2000)])
-def test_what_no_shingle_can_be(unit, words, characters):
+def test_impossible_shingles_are_refused(unit, words, characters):
     with pytest.raises(ValueError, match="shingle"):
         Shingling(unit, words, characters)
 
@@ -143,8 +143,8 @@ def test_masks_of_another_length():
         shingle_sets(["a", "b"], only=np.zeros(3, bool))
 
 
-def test_bytes_that_are_no_utf8_are_survived():
-    """Arrow does not check: whatever comes, nothing beyond the text is read and something definite comes out."""
+def test_invalid_utf8_does_no_harm():
+    """Arrow does not check bytes. Whatever they are, no byte beyond a text is read and the result is deterministic."""
     broken = [b"\xf0\x9f", b"a\xc3", b"\xff\xfe word \x80\x80", b"\xf8\x88\x80\x80\x80", b"\xf7\xbf\xbf\xbf"]
     data = b"".join(broken)
     offsets = np.cumsum([0, *map(len, broken)])

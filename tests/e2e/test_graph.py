@@ -1,7 +1,8 @@
 """The whole graph on the sample, through the command a user types, killed twice on the way.
 
-One run is killed with SIGKILL while the language model answers and one while the base model trains; the third must
-finish with no row lost or doubled and no answer asked for again. The other tests look at the lake that is left.
+The first run is killed with SIGKILL while the language model answers, the second while the base model trains. The third
+run must finish without losing or duplicating a row, and without generating an answer twice. All tests look at the lake
+of these three runs.
 """
 
 import json
@@ -80,7 +81,7 @@ class Home:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 return "".join(lines)
-        raise AssertionError(f"the run ended before it said {pattern!r}:\n{''.join(lines)[-5000:]}")
+        raise AssertionError(f"the run ended before it printed {pattern!r}:\n{''.join(lines)[-5000:]}")
 
     def run_until_answered(self, step: str, *arguments: str) -> str:
         """Run, and SIGKILL when the language model has answered something in this step."""
@@ -146,7 +147,7 @@ def test_every_table_is_whole(home):
     assert records.filter(pl.col("fate").is_in(["page", "charset_corrected"]))["records"].sum() == len(pages)
     documents, duplicates, unique = home.rows(DOCUMENTS), home.rows(DUPLICATES), home.rows(UNIQUE_DOCUMENTS)
     rest = len(documents) - len(duplicates) - len(unique)
-    assert len(unique) > 500 and 0 <= rest <= 5, "few documents are nothing but passages that stood earlier"
+    assert len(unique) > 500 and 0 <= rest <= 5, "only few documents consist of repeated passages alone"
     assert unique["content_hash"].is_unique().all()
     assert set(duplicates["duplicate_of"]) <= set(documents["id"])
     assert len(home.rows(DIVERSE_QA)) > 0
@@ -176,8 +177,8 @@ def test_every_table_is_whole(home):
 def test_a_run_with_nothing_to_do_does_nothing(home):
     before = {name: home.lake.read(table).version for name, table in all_tables().items()}
     output = home.run("run")
-    again = {line.split()[1] for line in output.splitlines() if line.startswith("start ")}
-    assert again == {"snapshots/catalog"}, "only the catalogue looks whether there is something new"
+    started = {line.split()[1] for line in output.splitlines() if line.startswith("start ")}
+    assert started == {"snapshots/catalog"}, "only the catalogue runs every time, to find new snapshots"
     after = {name: home.lake.read(table).version for name, table in all_tables().items()}
     assert {n for n in before if before[n] != after[n]} <= {"snapshots.catalog"}
 

@@ -1,7 +1,7 @@
-"""The web UI in headless Chromium: the graph is shown, a group is materialised by clicking, GraphQL says it worked.
+"""The web UI in headless Chromium: it shows the graph and materialises a group, which is checked through GraphQL.
 
-`nemotron ui` is started as a user starts it, with its daemon. Its sensors are stopped first, by a webserver without a
-daemon: they would follow the new pages through the whole graph, which other tests do.
+`nemotron ui` is started with its daemon, as a user starts it. Before that, a webserver without a daemon stops the
+sensors: they would materialise everything downstream of the new pages, which other tests cover.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-# Nothing but the page: without these the browser looks for updates and servers of its maker's.
+# Without these options the browser also asks its maker's servers for updates.
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -112,7 +112,7 @@ def serving(command: list[str], port: int, env: dict[str, str], log: Path):
 
 @pytest.fixture(scope="module")
 def ui(tmp_path_factory):
-    """`nemotron ui` on a new lake whose catalogue is in, with all sensors stopped."""
+    """`nemotron ui` on a new lake that has only the catalogue of snapshots, with all sensors stopped."""
     folder = tmp_path_factory.mktemp("ui")
     home = folder / "home"
     env = {**os.environ, "NEMOTRON_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}

@@ -1,4 +1,4 @@
-"""The post-filters: what is taken off an answer and what stays."""
+"""The post-filters: what they remove from an answer and what they leave."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from nemotron_assets.generation.answers import (
         ("```python\nx = 1\n```\nend", "x = 1\nend"),
         ("above\n---\nbelow\r\n* * *\nend", "above\nbelow\nend"),
         ("***both***", "both"),
-        # What only looks like it.
+        # Text that only looks like Markdown.
         ("2*3*4 = 24, a * b * c, x**2, 5 * 6", "2*3*4 = 24, a * b * c, x**2, 5 * 6"),
         ("__init__ and snake_case_name and _x + y_z", "__init__ and snake_case_name and _x + y_z"),
         ("a[0](1 + 2) costs #1 of 3", "a[0](1 + 2) costs #1 of 3"),
@@ -48,7 +48,7 @@ def test_text_without_markdown_is_left_alone(text):
 
 @given(st.text(st.sampled_from("*_~`#[]()!- ab\n"), max_size=80))
 def test_no_letter_is_lost_to_markdown(text):
-    """Only links lose letters: their addresses. Fences lose the word for the language after them."""
+    """Only links and fences lose letters: the addresses of links, and the names of languages behind fences."""
     plain = strip_markdown(text)
     if "](" not in text and not re.search(r"^[ \t]*(```|~~~)", text, re.M):
         assert re.sub(r"[^ab]", "", plain) == re.sub(r"[^ab]", "", text)
@@ -67,7 +67,7 @@ def test_marker_is_required_at_the_start():
         ('He said "wet"', 'He said "wet"'), ("", ""), ('""', ""),
     ],
 )  # fmt: skip
-def test_quotes_around_everything_are_taken_off(text, bare):
+def test_quotes_around_the_whole_text_are_removed(text, bare):
     assert without_quotes(text) == bare
 
 

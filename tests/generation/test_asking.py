@@ -1,4 +1,4 @@
-"""Jobs of several requests come back whole and in order; counts and cut-off answers are told as they are."""
+"""Jobs of several requests come back complete and in order; truncated answers are recognised and counts add up."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def _completion(request, reason="stop", tokens=3, new=True):
 
 
 @given(st.lists(st.integers(0, 4), max_size=20), st.integers(1, 7))
-def test_jobs_come_back_whole_and_in_order(sizes, window):
+def test_jobs_come_back_complete_and_in_order(sizes, window):
     jobs = [(n, [_ask(f"{n}.{i}") for i in range(size)]) for n, size in enumerate(sizes)]
 
     def generate(requests):
-        """Takes requests by windows, as the ledger does."""
+        """Answer requests window by window, as the ledger does."""
         taken = []
         for request in requests:
             taken.append(request)
@@ -102,15 +102,15 @@ def test_example_cannot_leave_its_block(text):
     assert lines[-1] == fence and not any(line.lstrip().startswith(fence) for line in lines[1:-1])
 
 
-def test_progress_is_said_now_and_then(monkeypatch):
-    clock, said = [0.0], []
+def test_progress_is_logged_every_ten_seconds(monkeypatch):
+    clock, logged = [0.0], []
     monkeypatch.setattr("nemotron_assets.generation.asking.time.monotonic", lambda: clock[0])
-    progress = Progress(said.append)
+    progress = Progress(logged.append)
     for second in range(1, 25):
         clock[0] = second
         progress(second, second, 100 * second)
-    assert said == [
-        "10 requests answered, 10 of them now, 100 tokens/s",
-        "20 requests answered, 20 of them now, 100 tokens/s",
+    assert logged == [
+        "10 requests answered, 10 of them in this run, 100 tokens/s",
+        "20 requests answered, 20 of them in this run, 100 tokens/s",
     ]
     assert progress.rate == 100

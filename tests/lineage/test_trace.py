@@ -1,4 +1,4 @@
-"""Tracing finds exactly what the parents say, both ways, across several parents, versions and models."""
+"""A trace finds exactly the rows that `parents` columns name, in both directions, through versions and models."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def ids(found, direction):
     return {node.key for node in found.reached(direction) if not node.is_version}
 
 
-def test_every_row_backward_is_what_its_parents_say(lake):
+def test_backward_finds_exactly_the_ancestors(lake):
     rows, opened, graph = lake
     for name in (
         "blend.token_shards",
@@ -92,8 +92,8 @@ def test_a_published_text_leads_to_its_record_and_to_the_shards(lake, subset):
 
 def test_origins_are_the_places_of_the_pages(lake):
     rows, opened, graph = lake
-    own = ["web.multilingual"] * 3  # every document of it from a page of its own
-    sequence = next(s for s in rows["blend.token_shards"] if s["sources"] == own and len(set(s["parents"])) > 1)
+    sources = ["web.multilingual"] * 3  # each of these documents comes from another page
+    sequence = next(s for s in rows["blend.token_shards"] if s["sources"] == sources and len(set(s["parents"])) > 1)
     found = follow(opened, sequence["id"], forward=False)
     pages = {p["id"]: p for p in rows["snapshots.pages"] if p["id"] in nx.descendants(graph, sequence["id"])}
     assert len(pages) > 1, "a sequence of several documents comes from several pages"
@@ -164,7 +164,7 @@ def test_fan_out_is_bounded_and_counted(lake):
     assert found.unfollowed
 
 
-def test_what_is_not_there_is_said(lake):
+def test_an_unknown_target_is_an_error(lake):
     _, opened, _ = lake
     with pytest.raises(NotFound, match="no row of the lake has the id"):
         follow(opened, "nothing' or true --")
@@ -253,7 +253,7 @@ def test_random_graphs(levels, data):
 @pytest.fixture(scope="module")
 def sample_pages():
     """The first pages of the embedded sample's first WARC file, as rows of snapshots.pages."""
-    from nemotron_assets.snapshots.warc import Limits, WarcFile
+    from nemotron_assets.warc.reader import Limits, WarcFile
 
     crawl = Crawl(source="sample")
     snapshot = crawl.snapshots()[0].id
@@ -306,13 +306,13 @@ def test_the_command_reads_the_record_again(sample_pages, tmp_path, monkeypatch)
     assert json.loads(result.output)["read"][row["id"]]["same"] is True
 
 
-def test_a_record_that_is_gone_or_another_is_an_error(sample_pages, tmp_path, monkeypatch):
+def test_a_missing_or_changed_record_is_an_error(sample_pages, tmp_path, monkeypatch):
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
     monkeypatch.delenv("NEMOTRON_LAKE", raising=False)
     gone, moved = sample_pages[0], sample_pages[1]
     wrong = [{**gone, "warc_file": "crawl-data/gone.warc.gz"}, {**moved, "warc_offset": sample_pages[2]["warc_offset"]}]
     wrong[1]["warc_length"] = sample_pages[2]["warc_length"]
     write(Lakehouse(root=str(tmp_path / "lake")), {"snapshots.pages": wrong})
-    for row, said in zip(wrong, ("not read", "ANOTHER page"), strict=True):
+    for row, words in zip(wrong, ("not read", "ANOTHER page"), strict=True):
         result = CliRunner().invoke(cli, ["trace", row["id"], "--read"], catch_exceptions=False)
-        assert result.exit_code == 1 and said in result.output
+        assert result.exit_code == 1 and words in result.output

@@ -9,11 +9,11 @@ import pytest
 from nemotron_assets.math import checks
 from nemotron_assets.math import report as math_report
 from nemotron_assets.math.assets import ASSETS
-from nemotron_assets.math.examples import examples, report
+from nemotron_assets.math.examples import compare_extractors, html_report
 from nemotron_assets.math.lists import ListError, Pointers
 from nemotron_assets.math.tables import CANDIDATE_PAGES, EXTRACTION_EXAMPLES, RENDERED
 from nemotron_assets.recipe import current_recipe
-from nemotron_assets.recipe.math.pages import ExtractionExamples, Math, MathCandidates, UrlList
+from nemotron_assets.recipe.math.pages import ExtractionExamples, MathCandidates, MathPages, UrlList
 from nemotron_assets.snapshots.assets import catalog, pages, records
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.ids import content_hash
@@ -46,7 +46,7 @@ def materialized(tmp_path_factory):
         home = tmp_path_factory.mktemp("home")
         patch.setenv("NEMOTRON_HOME", str(home))
         recipe = current_recipe()
-        math = Math(examples=ExtractionExamples(pages=3, max_characters=500))
+        math = MathPages(examples=ExtractionExamples(pages=3, max_characters=500))
         recipe = recipe.with_sections({"math.pages": math})
         lake = Lakehouse(root=str(home / "lake"))
         crawl = Crawl.from_recipe(recipe.snapshots.crawl)
@@ -100,8 +100,8 @@ def test_the_report_escapes_everything():
             "charset": ["utf-8"],
         }
     )
-    rows = examples(page, {}, "S", ExtractionExamples())
-    text = report(rows, f"S{bad}")
+    rows = compare_extractors(page, {}, "S", ExtractionExamples())
+    text = html_report(rows, f"S{bad}")
     assert "<script" not in text and "&lt;script&gt;" in text and "default-src 'none'" in text
 
 
@@ -143,7 +143,7 @@ def test_listed_pages_are_fetched_by_range(server, tmp_path):
         UrlList(name="finemath", path=str(tmp_path / "finemath.parquet")),
     )
     recipe = current_recipe().with_sections(
-        {"math.pages": Math(candidates=MathCandidates(lists=lists, detector=False))}
+        {"math.pages": MathPages(candidates=MathCandidates(lists=lists, detector=False))}
     )
     crawl = Crawl(source=server.url, backoff_s=0.01)
     lake = Lakehouse(root=str(tmp_path / "lake"))

@@ -13,9 +13,10 @@ import duckdb
 import pytest
 
 from nemotron_assets.table.columns import ID, PARENTS, SNAPSHOT
+from nemotron_assets.table.quoting import identifier, literal
 from nemotron_assets.table.schema import Column, Table
 from resources.lakehouse import Lakehouse
-from resources.warehouse import Warehouse, WarehouseError, extension_file, identifier, install_extension, literal
+from resources.warehouse import Warehouse, WarehouseError, extension_file, install_extension
 from tests.s3 import s3_server
 
 WORDS = Table(
@@ -126,7 +127,7 @@ def test_views_may_use_views_of_later_files(lake, warehouse, tmp_path):
     assert ask(warehouse, "select * from web.a") == [(1,)]
 
 
-def test_what_a_killed_rebuild_left_is_swept(lake, warehouse):
+def test_temporary_files_of_killed_rebuilds_are_deleted(lake, warehouse):
     warehouse.path.parent.mkdir(parents=True)
     old, young = (warehouse.path.with_name(f"lake.duckdb.{n}.tmp") for n in (1, 2))
     old.touch()
@@ -145,7 +146,7 @@ def test_an_older_table_shows_a_new_column_as_null(lake, warehouse):
     assert ask(warehouse, "select n, note from web.counts order by n") == [(1, None), (2, "hello")]
 
 
-def test_an_unreadable_table_does_not_take_the_others_with_it(lake, warehouse, caplog):
+def test_an_unreadable_table_does_not_affect_other_tables(lake, warehouse, caplog):
     lake.write(COUNTS, counts(1))
     log = Path(lake.root, "web", "words", "_delta_log")
     log.mkdir(parents=True)

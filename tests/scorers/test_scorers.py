@@ -1,4 +1,4 @@
-"""Scorers trained here, and published kinds of checkpoints made tiny: real formats, real loaders."""
+"""Trained scorers, and tiny checkpoints of the published kinds in their real formats with their real loaders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GOOD = [f"Rain number {n} forms when water vapour cools around dust and gathers 
 BAD = [f"Click here now! Best price {n}, buy cheap, free shipping, subscribe, menu, login." for n in range(30)]
 
 
-# -- trained here ------------------------------------------------------------------------------------------------------
+# -- trained scorers ---------------------------------------------------------------------------------------------------
 
 
 def test_static_embedding_is_the_mean_of_the_tokens_vectors(tmp_path):
@@ -45,7 +45,7 @@ def test_static_embedding_is_the_mean_of_the_tokens_vectors(tmp_path):
     assert np.array_equal(embed(texts[::-1])[::-1], vectors)  # rows are independent of each other
 
 
-def test_ridge_learns_an_annotators_marks(tmp_path):
+def test_ridge_learns_the_scores_of_an_annotator(tmp_path):
     marks = [5] * len(GOOD) + [0] * len(BAD)
     made = training.train_ridge([*GOOD, *BAD], marks, GOOD, RECIPE, tmp_path / "ridge")
     assert made.kind == "ridge" and made.metrics["r2"] > 0.8 and made.metrics["rank_correlation"] > 0.8
@@ -129,7 +129,7 @@ def test_references_of_the_sample_and_of_a_file(tmp_path):
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory) -> Path:
-    """A sequence classifier with the architecture of the published ones (BERT, one output), tiny and untrained."""
+    """A tiny, untrained sequence classifier with the architecture of the published ones (BERT, one output)."""
     return _bert(tmp_path_factory.mktemp("bert"), outputs=1)
 
 
@@ -281,17 +281,9 @@ def test_documents_are_scored_by_all_three(tmp_path):
     assert one_by_one.equals(rows)
 
 
-def test_a_kind_there_is_not_is_refused(tmp_path):
+def test_an_unknown_kind_is_refused(tmp_path):
     with pytest.raises(ScorerError, match="of kind 'bayes'"):
         kinds.load("bayes", tmp_path, RECIPE)
-
-
-def test_workers_do_not_load_dagster():
-    import subprocess
-    import sys
-
-    code = "import sys, nemotron_assets.web.quality.scorers; print('dagster' in sys.modules, 'torch' in sys.modules)"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "False"]
 
 
 # -- scoring a table ---------------------------------------------------------------------------------------------------
@@ -302,7 +294,7 @@ def doubled(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 class Device:
-    """Stands for the accelerator, and notes what is done with it."""
+    """A stand-in for the accelerator that records what is done with it."""
 
     def __init__(self) -> None:
         self.done: list[str] = []

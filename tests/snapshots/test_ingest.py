@@ -118,8 +118,8 @@ def test_html_columns_are_pages_of_html(tmp_path):
         ("a.jsonl", b"{", {"text_column": "x"}, "first line is not JSON"),
         ("a.jsonl", b"[1]", {"text_column": "x"}, "not an object"),
         ("a.jsonl.gz", b"not gzip", {"text_column": "x"}, "not a readable gzip"),
-        ("a.warc.gz", b"not warc", {}, "no usable WARC file"),
-        ("a.docx", b"", {}, "is none of .warc"),
+        ("a.warc.gz", b"not warc", {}, "cannot be used as a WARC file"),
+        ("a.docx", b"", {}, "must end in one of .warc"),
     ],
 )
 def test_refusals(tmp_path, name, content, options, message):
@@ -138,7 +138,7 @@ def test_names(tmp_path):
         (tmp_path / folder / "x.warc.gz").write_bytes(WARC.read_bytes())
     assert [row["file"] for row in describe([tmp_path], "mine")] == ["a/x.warc.gz", "b/x.warc.gz"]
     for bad in ("", "../up", "a/b", "x" * 101):
-        with pytest.raises(IngestError, match="no name for a snapshot"):
+        with pytest.raises(IngestError, match="cannot name a snapshot"):
             describe([tmp_path], bad)
     with pytest.raises(IngestError, match="does not exist"):
         describe([tmp_path / "none"], "mine")

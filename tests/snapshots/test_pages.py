@@ -14,11 +14,11 @@ import pytest
 from fastwarc import ArchiveIterator, WarcRecordType
 
 from nemotron_assets.recipe import current_recipe
-from nemotron_assets.snapshots import charset
 from nemotron_assets.snapshots.assets import ASSETS, catalog, pages
 from nemotron_assets.snapshots.checks import CHECKS
 from nemotron_assets.snapshots.partitions import snapshot_partitions
 from nemotron_assets.snapshots.tables import CATALOG, PAGES, RECORDS
+from nemotron_assets.warc import charset
 from resources.crawl import SAMPLE, Crawl
 from resources.lakehouse import QUARANTINE, Lakehouse
 from tests.resources.crawl_server import serving
@@ -123,7 +123,7 @@ def test_metadata_and_checks(sample):
 def test_a_second_run_reads_nothing_again(sample, monkeypatch):
     lake, _, _ = sample
     version = lake.read(PAGES).version
-    monkeypatch.setattr("nemotron_assets.snapshots.warc.WarcFile", None)
+    monkeypatch.setattr("nemotron_assets.snapshots.pages.WarcFile", None)
     with dg.DagsterInstance.ephemeral() as instance:
         results = materialize(Path(lake.root), "sample", instance)
     assert all(result.success for result in results)

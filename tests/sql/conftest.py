@@ -1,4 +1,4 @@
-"""Lakes for the SQL tests: one with every table filled, one where nothing was written yet."""
+"""Lakes for the SQL tests: one in which the tables have rows, and an empty one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nemotron sql` and `nemotron tables`: answers, files, limits, and what they refuse."""
+"""`nemotron sql` and `nemotron tables`: printed rows, files, limits, and statements that are refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from nemotron_assets.commands.cli import cli
-from nemotron_assets.commands.sql import printable, read_only
+from nemotron_assets.commands.console import printable
+from nemotron_assets.commands.sql import read_only_statements
 from resources.lakehouse import Lakehouse
 from resources.warehouse import WarehouseError
 from tests.sql.lake import fill
@@ -38,7 +39,7 @@ def nemotron(home, monkeypatch):
     return run
 
 
-def test_a_query_is_a_table_with_a_note_on_what_is_left_out(nemotron, home):
+def test_a_query_prints_a_table_and_says_if_rows_are_left_out(nemotron, home):
     out = nemotron("sql", "select id, url from snapshots.pages order by id", "--limit", "3")
     first = sorted(p["id"] for p in home[1]["snapshots.pages"])[:4]
     assert all(id_ in out for id_ in first[:3]) and first[3] not in out
@@ -69,6 +70,27 @@ def test_csv_and_parquet_have_all_rows(nemotron, home, tmp_path):
     with pytest.raises(Exception, match="Conversion Error"):
         nemotron("sql", "select url::int from snapshots.pages", "--csv", str(tmp_path / "failed.csv"))
     assert len(list(tmp_path.iterdir())) == 2, "a failed query leaves no file"
+
+
+def test_csv_on_standard_output_is_appended_to_a_file(home, tmp_path):
+    file = tmp_path / "all.csv"
+    file.write_text("earlier content\n")
+    with file.open("a") as stream:
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "nemotron_assets.commands.cli",
+                "sql",
+                "--csv",
+                "-",
+                "select range as n from range(3)",
+            ],
+            stdout=stream,
+            check=True,
+            env={**os.environ, "NEMOTRON_HOME": str(home[0])},
+        )
+    assert file.read_text() == "earlier content\nn\n0\n1\n2\n"
 
 
 def test_the_real_command_writes_csv_to_standard_output(home):
@@ -104,7 +126,7 @@ def test_writes_are_refused(filled, query, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with filled[1].cursor() as connection:
         with pytest.raises(WarehouseError, match=r"refused|empty"):
-            read_only(connection, query)
+            read_only_statements(connection, query)
     assert not list(tmp_path.iterdir())
 
 
@@ -116,13 +138,13 @@ def test_writes_are_refused(filled, query, tmp_path, monkeypatch):
 )  # fmt: skip
 def test_questions_are_answered(filled, query):
     with filled[1].cursor() as connection:
-        for statement in read_only(connection, query):
+        for statement in read_only_statements(connection, query):
             assert connection.execute(statement).description
 
 
 def test_pivot_without_values_says_what_to_write(filled):
     with filled[1].cursor() as connection, pytest.raises(WarehouseError, match="PIVOT needs the values"):
-        read_only(connection, "pivot web.documents on language using count(*)")
+        read_only_statements(connection, "pivot web.documents on language using count(*)")
 
 
 def test_lineage_macros(filled):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from nemotron_assets.commands.sql import bind, reports, run
+from nemotron_assets.commands.sql import fetch, reports, set_parameters
 from nemotron_assets.stages import all_tables
 from resources.warehouse import SQL_FOLDER, WarehouseError
 
@@ -15,8 +15,8 @@ NAMES = sorted(reports())
 def answer(warehouse, name: str, **parameters: str) -> pl.DataFrame:
     report = reports()[name]
     with warehouse.cursor() as connection:
-        bind(connection, report, parameters)
-        result = run(connection, report.sql, None)
+        set_parameters(connection, report, parameters)
+        result = fetch(connection, report.sql, None)
     return pl.DataFrame(result.rows, schema=result.columns, orient="row", infer_schema_length=None)
 
 
@@ -133,21 +133,21 @@ def test_funnel(filled):
     found = {(r["snapshot"], r["stage"]): (r["rows"], r["tokens"]) for r in answer(warehouse, "funnel").to_dicts()}
 
     def count(table: str, snapshot: str, tokens, **values) -> tuple | None:
-        mine = [r for r in rows[table] if r["snapshot"] == snapshot and all(r[k] == v for k, v in values.items())]
-        return (len(mine), tokens(mine)) if mine else None
+        selected = [r for r in rows[table] if r["snapshot"] == snapshot and all(r[k] == v for k, v in values.items())]
+        return (len(selected), tokens(selected)) if selected else None
 
     def quarter(column: str):
-        return lambda mine: sum(row[column] for row in mine) // 4
+        return lambda selected: sum(row[column] for row in selected) // 4
 
-    def summed(mine) -> int:
-        return sum(row["tokens"] for row in mine)
+    def summed(selected) -> int:
+        return sum(row["tokens"] for row in selected)
 
     expected = {}
     for snapshot in ("S1", "S2"):
         records = sum(r["records"] for r in rows["snapshots.records"] if r["snapshot"] == snapshot)
         stages = {
             "records": (records, None),
-            "pages": count("snapshots.pages", snapshot, lambda mine: None),
+            "pages": count("snapshots.pages", snapshot, lambda selected: None),
             "documents": count("web.documents", snapshot, quarter("characters")),
             "unique documents": count("web.unique_documents", snapshot, quarter("characters")),
             "curated": count("web.curated", snapshot, quarter("characters")),
@@ -160,14 +160,14 @@ def test_funnel(filled):
             stages[f"quality {level}"] = count("web.quality", snapshot, quarter("bytes"), level=level)
         for subset in all_tables()["web.nemotron_cc_v2"].published.configs:
             stages[subset] = count("web.nemotron_cc_v2", snapshot, quarter("characters"), subset=subset)
-        mine = {
+        documents = {
             r["id"] for t in ("web.nemotron_cc_v2", "web.multilingual") for r in rows[t] if r["snapshot"] == snapshot
         }
         pieces = [
             (parent, length)
             for sequence in rows["blend.token_shards"]
             for parent, length in zip(sequence["parents"], sequence["piece_lengths"], strict=True)
-            if parent in mine
+            if parent in documents
         ]
         stages["training sequences"] = (len({parent for parent, _ in pieces}), sum(length for _, length in pieces))
         expected |= {(snapshot, stage): counts for stage, counts in stages.items() if counts}
@@ -191,10 +191,10 @@ def test_subsets(filled):
     found = {row["subset"]: row for row in answer(warehouse, "subsets").to_dicts()}
     assert set(found) == set(published["subset"])
     for name, row in found.items():
-        mine = published.filter(subset=name)
-        assert (row["texts"], row["estimated_tokens"]) == (mine.height, mine["characters"].sum() // 4)
-        assert row["texts_trained_on"] == sum(id_ in used for id_ in mine["id"])
-        assert row["web_documents"] == mine["origin_hash"].n_unique()
+        selected = published.filter(subset=name)
+        assert (row["texts"], row["estimated_tokens"]) == (selected.height, selected["characters"].sum() // 4)
+        assert row["texts_trained_on"] == sum(id_ in used for id_ in selected["id"])
+        assert row["web_documents"] == selected["origin_hash"].n_unique()
     assert sum(answer(warehouse, "subsets", snapshot="S2")["texts"]) == published.filter(snapshot="S2").height
 
 
@@ -274,10 +274,10 @@ def test_quality_levels(filled):
     expected = judged.group_by("snapshot", "level").agg(documents=pl.len(), bytes=pl.col("bytes").sum())
     assert found["documents"].sum() == judged.height
     for row in found.iter_rows(named=True):
-        mine = expected.filter(snapshot=row["snapshot"], level=row["level"]).row(0, named=True)
+        selected = expected.filter(snapshot=row["snapshot"], level=row["level"]).row(0, named=True)
         whole = judged.filter(snapshot=row["snapshot"])["bytes"].sum()
-        assert row["documents"] == mine["documents"]
-        assert row["percent_of_bytes"] == pytest.approx(100 * mine["bytes"] / whole, abs=0.01)
+        assert row["documents"] == selected["documents"]
+        assert row["percent_of_bytes"] == pytest.approx(100 * selected["bytes"] / whole, abs=0.01)
         assert row["percent_by_edu_a"] == 100 and row["percent_by_edu_b"] == 0
     assert found["level"][0] == "high"
 
@@ -291,9 +291,9 @@ def test_translations_per_language(filled):
     tokens = sum(row["tokens"] for row in rows["web.translated_diverse_qa"])
     assert sum(row["tokens_accepted"] for row in found.values()) == tokens
     for (snapshot, language), row in found.items():
-        mine = [r for r in outcomes if (r["snapshot"], r["language"]) == (snapshot, language)]
-        assert (row["samples"], row["generations"]) == (len(mine), sum(len(r["generation_ids"]) for r in mine))
-        assert row["output_tokens"] == 9 * len(mine)
+        selected = [r for r in outcomes if (r["snapshot"], r["language"]) == (snapshot, language)]
+        assert (row["samples"], row["generations"]) == (len(selected), sum(len(r["generation_ids"]) for r in selected))
+        assert row["output_tokens"] == 9 * len(selected)
         if language == "de":
             assert (row["percent_accepted"], row["most_frequent_reason"], row["attempts"]) == (100, None, 1)
         else:

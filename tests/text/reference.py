@@ -1,6 +1,6 @@
-"""The 28 numbers of a text in plain Python, sentence by sentence as text/heuristics.py writes them down.
+"""The 28 numbers of a text in plain Python, sentence by sentence as text/heuristics.py defines them.
 
-Slow on purpose: nothing is shared with the compiled passes. The benchmark takes its decisions from here, too.
+It is slow, because it shares no code with the compiled passes. The benchmark compares its decisions with it, too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The compiled numbers are those of the written definitions, exactly, for any text."""
+"""The compiled numbers equal the written definitions exactly, for any text."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def same(texts: list[str], strings: Measures = STRINGS) -> None:
 @given(st.lists(TEXTS, min_size=1, max_size=4))
 @example([""])
 @example(["\n", " ", "a", "a\n", "\n\na \n \n b"])
-def test_numbers_are_those_of_the_definitions(texts):
+def test_numbers_follow_the_definitions(texts):
     same(texts)
 
 
@@ -59,7 +59,7 @@ def test_numbers_are_those_of_the_definitions(texts):
     st.lists(TEXTS, min_size=1, max_size=3),
     st.lists(st.sampled_from(["ab", "bab", "aba", "b a", "é a", "a"]), unique=True, max_size=5),
 )
-def test_any_boilerplate_strings_are_found_like_substrings(texts, strings):
+def test_boilerplate_is_found_like_substrings(texts, strings):
     """Strings that overlap, contain each other, or are not ASCII: the automaton finds what `in` finds."""
     more = Measures(boilerplate=tuple(strings), placeholder=("abab",))
     same([*texts, "BABAB a", "xx é a", "b  a", "ab"], more)
@@ -132,7 +132,7 @@ def test_every_rule_has_a_number_and_a_bound():
 
 
 def test_what_a_character_is_follows_unicode():
-    """Also beyond the code points that are looked at one by one."""
+    """This holds also for the code points that are not looked up one by one."""
     flags = heuristics._character_flags(STRINGS)
     categories = np.array([unicodedata.category(chr(point)) for point in range(sys.maxunicode + 1)])
     first = np.array([category[0] for category in categories])
@@ -152,8 +152,8 @@ def test_slices_and_small_strings_are_read_where_they_are():
         measure(pa.array(["a", None]), STRINGS)
 
 
-def test_bytes_that_are_no_utf8_do_no_harm():
-    """Nothing reads beyond a text, whatever its bytes are; Arrow would refuse them, a broken file might not."""
+def test_invalid_utf8_does_no_harm():
+    """No kernel reads beyond a text, whatever its bytes are. Arrow does not check the bytes of a broken file."""
     rng = np.random.default_rng(0)
     for _ in range(200):
         data = rng.integers(128, 256, rng.integers(0, 40), dtype=np.uint8)
@@ -174,9 +174,9 @@ def test_bytes_that_are_no_utf8_do_no_harm():
         ("heuristics: {switched_off: {de: [wordz]}}", ["de names unknown rules wordz", "mean_word_characters"]),
     ],
 )
-def test_what_is_wrong_in_a_recipe_is_said(tmp_path, text, words):
+def test_errors_of_a_recipe_name_the_problem(tmp_path, text, words):
     path = tmp_path / "mine.yaml"
-    path.write_text(f"extends: laptop\n{text}\n")
+    path.write_text(f"extends: laptop\nweb: {{{text}}}\n")
     with pytest.raises(RecipeError) as error:
         load_recipe(str(path))
     assert [word for word in words if word not in str(error.value)] == []

@@ -1,4 +1,4 @@
-"""Personal data: a labelled set of texts, what replacing may and may not do, and that hostile texts take no longer."""
+"""Personal data: precision and recall on labelled texts, properties of replacing, and the time of hostile texts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_precision_and_recall_on_the_labelled_set(record_property):
     right, wrong, missed = Counter(), [], []
     for case in CASES:
         text, truth = labelled(case)
-        # A network's length behind an address is no part of it.
+        # The length of a network (/24) is not part of the address.
         expected = Counter((rule, value.partition("/")[0] if rule == "ip" else value) for rule, value in truth)
         got = Counter(found(text))
         right.update(rule for rule, _ in (got & expected).elements())
@@ -128,7 +128,7 @@ def test_the_recipe_widens_and_narrows_the_rules():
         {"name": {"action": "drop"}},
     ],
 )
-def test_rules_that_cannot_be(wrong):
+def test_impossible_rules_are_refused(wrong):
     with pytest.raises(ValidationError):
         Privacy(**wrong)
 
@@ -175,5 +175,5 @@ def test_replacing_is_idempotent_and_changes_nothing_else(text, recipe):
      "DE12AAAA", "4111 1111 1111 ", "[at]", "a [at] b [dot] ", "a@b.com@", "(", "1(", "phone 555 ", "x@a.co.uk "],
 )  # fmt: skip
 def test_hostile_texts_do_no_harm(unit):
-    """Work that grows with the square of the text would run into the tests' time limit here."""
+    """Work that grows with the square of the text's length would exceed the time limit of the test."""
     scrub(unit * (300_000 // len(unit)), RECIPE)

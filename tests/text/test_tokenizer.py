@@ -1,4 +1,4 @@
-"""The tokenizer: how text is cut, that every text comes back, that training repeats, that tekken is tekken."""
+"""The tokenizer: splitting, round trips of any text, deterministic training, and equality with tekken."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_tekken_id_for_id_on_anything(tekken, text):
     assert bpe.decode(ours, ids) == text
 
 
-def test_file_that_is_no_tekken(tmp_path):
+def test_other_files_are_refused(tmp_path):
     path = tmp_path / "tekken.json"
     for content in ("", "{}", '{"vocab": [{"token_bytes": 7}], "config": {"pattern": "x"}}', "[]"):
         path.write_text(content)

@@ -1,4 +1,4 @@
-"""Opt-outs and personal data through the asset, its tables, checks and re-runs, on a small lake."""
+"""Opt-outs and personal data on a small lake: the asset, its tables, its checks, and repeated runs."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def pages(titles: str = "The lake") -> pl.DataFrame:
 
 
 class House:
-    """A lake with the pages above, and the asset run over it with a recipe of one's own."""
+    """A lake with the pages above, and a way to run the extraction with any recipe."""
 
     def __init__(self, root: Path) -> None:
         self.lake = Lakehouse(root=str(root))
@@ -85,7 +85,7 @@ class House:
         self.lake.write(PAGES, Parts([Part(file, "1", lambda rows=rows: rows) for file, rows in files]), "S")
 
     def write(self, recipe: Documents, run_id: str = "r") -> int:
-        """Runs without Dagster; returns the parts written."""
+        """Run without Dagster; returns the number of parts written."""
         run = SnapshotDocuments(self.lake.read(PAGES, "S"), recipe, self.compute, self.lake, run_id)
         return self.lake.write(DOCUMENTS, run.parts(), "S").parts_written
 
@@ -175,13 +175,13 @@ def test_killed_before_the_counts_are_in(house, monkeypatch, table):
             raise KeyboardInterrupt
         return replace(self, written, *args, **kwargs)
 
-    # A change makes both files again; the run ends after the first one's documents.
+    # The changed recipe makes both files again. The run is killed after the documents of the first file.
     changed = recipe.model_copy(update={"min_characters": recipe.min_characters + 1})
     monkeypatch.setattr(Lakehouse, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         house.write(changed, "killed")
     monkeypatch.undo()
-    # The file whose documents are in is made again all the same, so that its counts are its documents'.
+    # The first file is made again although its documents are written, so that its counts agree with them.
     assert house.write(changed, "resumed") == 2
     assert all(a.equals(house.rows(t)) for a, t in zip(before, (DOCUMENTS, EXTRACTION, PRIVACY), strict=True))
     assert house.write(changed, "again") == 0
@@ -228,11 +228,12 @@ def test_a_bad_list_stops_the_run_before_anything_is_written(house, tmp_path):
 def test_the_lists_content_makes_the_asset_stale(tmp_path):
     """Two processes that load the definitions with different lists see different code versions."""
     (tmp_path / "own.yaml").write_text(
-        f"extends: laptop\nname: own\ndocuments: {{opt_outs: {{files: [{json.dumps(str(tmp_path / 'list.txt'))}]}}}}\n"
+        f"extends: laptop\nname: own\nweb: {{documents: {{opt_outs: "
+        f"{{files: [{json.dumps(str(tmp_path / 'list.txt'))}]}}}}}}\n"
     )
     program = (
         "from nemotron_assets.web.assets import documents as d; print(d.code_versions_by_key[d.key]);"
-        "from nemotron_assets.recipe import current_recipe; print(current_recipe().section_hash('documents'))"
+        "from nemotron_assets.recipe import current_recipe; print(current_recipe().section_hash('web.documents'))"
     )
     versions = []
     for content in ("a.example\n", "b.example\n", None):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.text.language import STOP_LISTS, detect, hint, stop_list
-from nemotron_assets.web.extract import FATES, FOUND, extract, extract_pages, repair
+from nemotron_assets.web.extract import FATES, MATCH_COLUMNS, extract, extract_pages, repair
 from nemotron_assets.web.paragraphs import NestedTooDeeply
 
 RECIPE = current_recipe().web.documents
@@ -144,7 +144,7 @@ def test_halves_of_characters_never_reach_the_text(half):
 
 
 def test_a_page_of_many_short_paragraphs_takes_linear_time():
-    # jusText itself looks for neighbours of each one through all of them: 10^10 steps here.
+    # jusText's own search for neighbours would take 10^10 steps here.
     found = text_of("<h2>Short</h2>" * 100_000 + page(PROSE, PROSE))
     assert found.fate == "document"
 
@@ -181,7 +181,17 @@ def test_frames_keep_their_other_columns_and_their_order():
     html = [page(PROSE, PROSE).encode(), b""]
     frame = pl.DataFrame({"id": ["a", "b"], "url": "u", "html": html, "charset": "utf-8", "mime": "text/html"})
     found = extract_pages(frame, RECIPE)
-    assert found.columns == ["id", "url", "title", "language", "language_score", "text", "characters", "fate", *FOUND]
+    assert found.columns == [
+        "id",
+        "url",
+        "title",
+        "language",
+        "language_score",
+        "text",
+        "characters",
+        "fate",
+        *MATCH_COLUMNS,
+    ]
     assert found["id"].to_list() == ["a", "b"]
     assert found["fate"].to_list() == ["document", "no_text"]
     assert extract_pages(frame[:0], RECIPE).schema == found.schema

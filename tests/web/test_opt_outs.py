@@ -1,4 +1,4 @@
-"""Opt-out lists: what an entry covers, spellings that must not get around it, mistakes in lists, long lists."""
+"""Opt-out lists: what an entry covers, other spellings of an address, mistakes in lists, long lists."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemotron_assets.recipe.web.privacy import OptOuts
-from nemotron_assets.web.opt_outs import OptOutError, address, canonical_host, canonical_path, lists_version, load
+from nemotron_assets.web.opt_outs import OptOutError, canonical_host, canonical_path, lists_version, load, parse_address
 
 
 def fate(url: str, *lines: str) -> str | None:
@@ -96,18 +96,18 @@ def test_a_blocked_host_comes_before_a_blocked_address():
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("com", r"whole top-level domain; write \*\.com"),
+        ("com", r"whole top-level domain; write \*\.com to block"),
         ("0.0.0.0 ads.example.com", "one entry a line"),
         ("ftp://example.com/x", "only http"),
         ("exa*mple.com", r"\* may stand for"),
-        ("*", r"no host name|may stand for"),
-        ("a..example.com", "no host name"),
-        ("https://", "no host name"),
-        ("/private/*", "no host name"),
-        ("256.1.1.1", "no host name"),
+        ("*", r"not a valid host name|may stand for"),
+        ("a..example.com", "not a valid host name"),
+        ("https://", "not a valid host name"),
+        ("/private/*", "not a valid host name"),
+        ("256.1.1.1", "not a valid host name"),
         ("example.com?x=1", "a host, a slash and a path"),
-        ("example.com/" + "x" * 3_000, "longer than 2,048"),
-        ("-example.com", "no host name"),
+        ("example.com/" + "x" * 3_000, "has 3,012 characters; an entry is not longer than 2,048"),
+        ("-example.com", "not a valid host name"),
     ],
 )
 def test_mistakes_name_file_and_line(tmp_path, line, words):
@@ -170,15 +170,15 @@ def test_the_version_is_that_of_the_content(tmp_path):
 def test_any_address_can_be_asked_for(text):
     entries = load(OptOuts(lines=("example.com", "example.com/x*y", "example.com/a*", "example.com/b")))
     assert entries.reasons([text, f"https://{text}", f"https://example.org/{text}"])[2] != "blocked_host"
-    page = address(f"https://example.com/{text}")
+    page = parse_address(f"https://example.com/{text}")
     if page is not None and page.host == "example.com":
-        # One way of writing is written in that way.
+        # The canonical form of a canonical form is itself.
         assert canonical_path(page.path) == page.path
         assert page.path.isascii()
 
 
 @given(st.text(alphabet="aZ0-._é%:@[]\u3002\u00df", max_size=30))
-def test_hosts_have_one_way_of_writing(name):
+def test_the_canonical_form_of_a_host_is_stable(name):
     host = canonical_host(name)
     if host is not None:
         assert canonical_host(host) == host

@@ -1,4 +1,4 @@
-"""The choice of paragraphs against the jusText library itself: every page of the sample, and made-up markup."""
+"""The selection of paragraphs equals that of the jusText library, on every page of the sample and on made-up markup."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from justext.core import ParagraphMaker, classify_paragraphs, preprocessor, revi
 from justext.utils import normalize_whitespace
 
 from nemotron_assets.recipe.web.documents import JusText
-from nemotron_assets.snapshots.charset import decide, decode
 from nemotron_assets.text.language import stop_list
-from nemotron_assets.web.paragraphs import justext_text, one_space
+from nemotron_assets.warc.charset import decide, decode
+from nemotron_assets.web.paragraphs import justext_text, normalise_white_space
 
 
 def reference(markup: str, stop_words: frozenset[str], limits: JusText) -> str:
-    """What the library keeps, given the same parser."""
+    """The text that the library keeps, with the same parser."""
     parser = lxml.html.HTMLParser(encoding="utf-8", huge_tree=True)
     try:
         dom = lxml.html.document_fromstring(markup.encode("utf-8", "replace"), parser=parser)
@@ -87,7 +87,7 @@ def test_made_up_markup_reads_as_jus_text_reads_it(markup, limits):
 
 @given(st.text(alphabet=" \t\n\r\x0b\x1c\x85\xa0\u2028abß", max_size=30))
 def test_white_space_is_normalised_as_jus_text_does(text):
-    assert one_space(text) == normalize_whitespace(text)
+    assert normalise_white_space(text) == normalize_whitespace(text)
 
 
 @pytest.mark.parametrize("markup", ["", "  ", "<!-- x", "<", "\x00", "<head><title>only</title></head>"])

@@ -1,4 +1,4 @@
-"""The sample's pages through the real assets and lake: documents, languages, duplicates, what is left, and re-runs."""
+"""The pages of the sample through the real assets and lake: documents, languages, duplicates, and repeated runs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_no_language_is_deleted_wholesale(truth):
 def test_texts_are_clean(truth):
     assert not truth["text"].str.contains("\x00|\r").any()
     assert truth["text"].str.len_chars().equals(truth["characters"].cast(pl.UInt32))
-    # Wrongly decoded pages would show here: the German, Spanish, Danish ... pages that are not UTF-8.
+    # These pages (German, Spanish, Danish ...) are not UTF-8, so a wrong decoding would show here.
     foreign = truth.filter(pl.col("flags").list.contains("not-utf8"))
     assert foreign.height >= 10
     assert not foreign["text"].str.contains("\ufffd|Ã.|â€").any()

@@ -7,9 +7,13 @@ from functools import cached_property
 from posixpath import dirname
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import paths
 from nemotron_assets.code.licences.excerpts import Excerpt, speaks_for_others
-from nemotron_assets.code.licences.expressions import (
+from nemotron_assets.code.licences.grants import NO_GRANT, Doubt, Evidence, Grant, families, verdict
+from nemotron_assets.code.licences.library import Scanner
+from nemotron_assets.code.licences.statements import adds_nothing, find_around, find_named, in_first_comment, read_own
+from nemotron_assets.code.licences.survey import Repository
+from nemotron_assets.code.terms import paths
+from nemotron_assets.code.terms.expressions import (
     ALLOWED,
     REJECTED,
     REVIEW,
@@ -19,10 +23,6 @@ from nemotron_assets.code.licences.expressions import (
     judge,
     licences,
 )
-from nemotron_assets.code.licences.grants import NO_GRANT, Doubt, Evidence, Grant, families, verdict
-from nemotron_assets.code.licences.library import Scanner
-from nemotron_assets.code.licences.statements import adds_nothing, find_around, find_named, in_first_comment, read_own
-from nemotron_assets.code.licences.survey import Repository
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences

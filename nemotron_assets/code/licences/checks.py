@@ -31,7 +31,7 @@ def allowed_by_the_list(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourcePa
     """Every allowed file has evidence, and its licence is accepted when it is compared with the recipe's list again."""
     import polars as pl
 
-    from nemotron_assets.code.licences.expressions import ALLOWED, judge
+    from nemotron_assets.code.terms.expressions import ALLOWED, judge
 
     rows = lake.read(LICENSES).scan().filter(pl.col("decision") == ALLOWED)
     bare = rows.filter(pl.col("license").is_null() | pl.col("evidence_path").is_null()).select(pl.len())

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from nemotron_assets.code.licences.expressions import is_spdx, join_all, join_any, parse
+from nemotron_assets.code.terms.expressions import is_spdx, join_all, join_any, parse
 
 MAX_STANZAS = 2_000
 _FIELD = re.compile(r"^([A-Za-z][A-Za-z0-9-]*):[ \t]*(.*)$")

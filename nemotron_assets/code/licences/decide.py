@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from nemotron_assets.code.licences.case import Case, build_case
 from nemotron_assets.code.licences.excerpts import Excerpt
-from nemotron_assets.code.licences.expressions import ALLOWED, REVIEW
 from nemotron_assets.code.licences.grants import Evidence
 from nemotron_assets.code.licences.library import Scanner
 from nemotron_assets.code.licences.rules import first_rule
 from nemotron_assets.code.licences.survey import survey
+from nemotron_assets.code.terms.expressions import ALLOWED, REVIEW
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import manifests, paths, texts
+from nemotron_assets.code.licences import manifests
+from nemotron_assets.code.terms import paths, texts
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences

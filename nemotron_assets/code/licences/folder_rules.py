@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences.expressions import ALLOWED, join_all, judge, licences
 from nemotron_assets.code.licences.folders import Folder, FolderCase
 from nemotron_assets.code.licences.grants import Doubt, DoubtKind, Grant, first_doubt, without_version
+from nemotron_assets.code.terms.expressions import ALLOWED, join_all, judge, licences
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences

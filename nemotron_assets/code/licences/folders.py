@@ -6,15 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import paths
-from nemotron_assets.code.licences.expressions import (
-    ALLOWED,
-    category,
-    drop_non_licences,
-    join_all,
-    judge,
-    licences,
-)
 from nemotron_assets.code.licences.grants import (
     MENTION,
     PUBLIC_DOMAIN,
@@ -25,6 +16,15 @@ from nemotron_assets.code.licences.grants import (
     families,
     first_doubt,
     without_version,
+)
+from nemotron_assets.code.terms import paths
+from nemotron_assets.code.terms.expressions import (
+    ALLOWED,
+    category,
+    drop_non_licences,
+    join_all,
+    judge,
+    licences,
 )
 
 if TYPE_CHECKING:

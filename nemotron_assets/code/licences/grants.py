@@ -13,7 +13,8 @@ from enum import StrEnum, auto
 from typing import TYPE_CHECKING
 
 from nemotron_assets.code.licences import wording
-from nemotron_assets.code.licences.expressions import (
+from nemotron_assets.code.licences.library import Scan
+from nemotron_assets.code.terms.expressions import (
     ALLOWED,
     REVIEW,
     drop_non_licences,
@@ -23,7 +24,6 @@ from nemotron_assets.code.licences.expressions import (
     licences,
     required_parts,
 )
-from nemotron_assets.code.licences.library import Scan
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences

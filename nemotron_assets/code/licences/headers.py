@@ -6,9 +6,8 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import texts, wording
+from nemotron_assets.code.licences import wording
 from nemotron_assets.code.licences.excerpts import Excerpt
-from nemotron_assets.code.licences.expressions import REJECTED, join_all, judge
 from nemotron_assets.code.licences.grants import (
     NO_GRANT,
     Doubt,
@@ -21,6 +20,8 @@ from nemotron_assets.code.licences.grants import (
     grant_from_findings,
 )
 from nemotron_assets.code.licences.library import Scan, Scanner
+from nemotron_assets.code.terms import texts
+from nemotron_assets.code.terms.expressions import REJECTED, join_all, judge
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences

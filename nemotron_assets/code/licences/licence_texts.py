@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.code.licences import wording
-from nemotron_assets.code.licences.expressions import ALLOWED, drop_non_licences, judge
 from nemotron_assets.code.licences.grants import (
     MENTION,
     Doubt,
@@ -19,6 +18,7 @@ from nemotron_assets.code.licences.grants import (
     no_answer,
 )
 from nemotron_assets.code.licences.library import Scan, Scanner
+from nemotron_assets.code.terms.expressions import ALLOWED, drop_non_licences, judge
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemotron_assets.code.licences.debian import to_spdx as debian_name_to_spdx
-from nemotron_assets.code.licences.expressions import is_spdx, join_all, join_any, parse
+from nemotron_assets.code.terms.expressions import is_spdx, join_all, join_any, parse
 
 MAX_CHARACTERS = 400_000
 #: Kinds of manifests that are only data. The other kinds are programs, and may have a licence header of their own.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import paths, texts, wording
+from nemotron_assets.code.licences import wording
 from nemotron_assets.code.licences.excerpts import Excerpt
-from nemotron_assets.code.licences.expressions import ALLOWED, REJECTED, judge
 from nemotron_assets.code.licences.grants import (
     NO_GRANT,
     Doubt,
@@ -20,6 +19,8 @@ from nemotron_assets.code.licences.grants import (
     without_version,
 )
 from nemotron_assets.code.licences.library import Scanner
+from nemotron_assets.code.terms import paths, texts
+from nemotron_assets.code.terms.expressions import ALLOWED, REJECTED, judge
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nemotron_assets.code.licences.case import Basis, Case
-from nemotron_assets.code.licences.expressions import REJECTED, REVIEW, judge
 from nemotron_assets.code.licences.folder_rules import choice_between_texts, text_with_bundled_parts
 from nemotron_assets.code.licences.grants import DoubtKind
+from nemotron_assets.code.terms.expressions import REJECTED, REVIEW, judge
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import debian, paths, texts
+from nemotron_assets.code.licences import debian
 from nemotron_assets.code.licences.excerpts import Excerpt, speaks_for_others
-from nemotron_assets.code.licences.expressions import ALLOWED, REJECTED, REVIEW, join_all, judge, licences
 from nemotron_assets.code.licences.grants import NO_GRANT, PUBLIC_DOMAIN, Grant, grant_from_findings
 from nemotron_assets.code.licences.headers import read_header
 from nemotron_assets.code.licences.library import Scanner
 from nemotron_assets.code.licences.survey import Repository
+from nemotron_assets.code.terms import paths, texts
+from nemotron_assets.code.terms.expressions import ALLOWED, REJECTED, REVIEW, join_all, judge, licences
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences

@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import debian, declarations, paths, readmes, wording
+from nemotron_assets.code.licences import debian, declarations, readmes, wording
 from nemotron_assets.code.licences.declarations import Annotation
 from nemotron_assets.code.licences.excerpts import Excerpt
-from nemotron_assets.code.licences.expressions import REJECTED, judge, licences
 from nemotron_assets.code.licences.folder_rules import combine
 from nemotron_assets.code.licences.folders import Folder
 from nemotron_assets.code.licences.grants import Doubt, DoubtKind, Grant
 from nemotron_assets.code.licences.library import Scanner
 from nemotron_assets.code.licences.licence_texts import read_licence_text
+from nemotron_assets.code.terms import paths
+from nemotron_assets.code.terms.expressions import REJECTED, judge, licences
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences

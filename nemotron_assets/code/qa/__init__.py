@@ -1,1 +1,1 @@
-"""Questions about code: snippets of the corpus, and the problems and solutions a model writes about them."""
+"""Questions about code: snippets of the corpus, and problems with solutions that a language model writes about them."""

@@ -1,4 +1,4 @@
-"""What the check of code.qa looks at: every row again, from its text on."""
+"""Counts wrong rows of code.qa: extracts the code of every row from its text again and parses it."""
 
 from __future__ import annotations
 
@@ -22,22 +22,25 @@ _READ = ("id", "parents", "language", "problem", "solution", "code", "text", "ge
 def faults(
     rows: Reader, snippets: pl.LazyFrame, quarantine: pl.LazyFrame, language: str, recipe: CodeQa
 ) -> dict[str, int]:
-    """Counts of wrong rows by kind, and of all `rows`."""
+    """{kind of error: number of rows}, and the number of all `rows`, of one language.
+
+    A snippet of the language must be a parent of a row or be in the quarantine.
+    """
     found, ids, sources = Counter(rows=0), set(), set()
     for batch in rows.batches(_READ, 256):
         for row in pl.from_arrow(batch).iter_rows(named=True):
             found["rows"] += 1
             ids.add(row["id"])
             sources.update(row["parents"])
-            found["does_not_parse"] += bool(parsing.problem(row["code"], row["language"]))
-            found["code_is_not_in_text"] += parsing.fenced(row["text"], row["language"]) != row["code"]
-            found["other_text"] += row["text"] != text_of(row["problem"], row["solution"])
-            found["without_generations"] += len(row["generation_ids"]) != 2
+            found["does_not_parse"] += bool(parsing.syntax_problem(row["code"], row["language"]))
+            found["code_is_not_in_text"] += parsing.extract_code(row["text"], row["language"]) != row["code"]
+            found["text_differs_from_parts"] += row["text"] != text_of(row["problem"], row["solution"])
+            found["without_two_generations"] += len(row["generation_ids"]) != 2
             found["not_executed"] += (row["execution"] is None) != (recipe.execution.run == "off")
-            found["failing"] += recipe.execution.failing == "drop" and row["execution"] in FAILING
+            found["failing_but_kept"] += recipe.execution.failing == "drop" and row["execution"] in FAILING
             found["other_language"] += row["language"] != language
-    mine = (pl.col("stage") == QA.full_name) & (pl.col("partition") == language)
-    failed = set(quarantine.filter(mine).select("row_id").collect()["row_id"])
+    of_language = (pl.col("stage") == QA.full_name) & (pl.col("partition") == language)
+    failed = set(quarantine.filter(of_language).select("row_id").collect()["row_id"])
     wanted = set(snippets.filter(pl.col("language") == language).select("id").collect()["id"])
     found["repeated_ids"] = found["rows"] - len(ids)
     found["not_attempted"] = len(wanted - sources - failed)

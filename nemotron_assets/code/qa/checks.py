@@ -1,4 +1,4 @@
-"""Checks of questions about code: snippets are what they say, every solution parses, no language is missing."""
+"""Checks of questions about code: snippets have the right size, every solution parses, no language is missing."""
 
 import dagster as dg
 
@@ -13,7 +13,7 @@ from resources.lakehouse import QUARANTINE, Lakehouse
 def snippets_are_short_and_whole(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Ids are unique, files exist, and no snippet is longer than the recipe says."""
+    """Ids are unique, the files are in code.curated, and every snippet has a length and language of the recipe."""
     import polars as pl
 
     numbers, rows = recipe.code.qa.snippets, lake.read(SNIPPETS).scan()
@@ -23,7 +23,9 @@ def snippets_are_short_and_whole(
         "repeated_ids": rows.select(pl.len() - pl.col("id").n_unique()).collect().item(),
         "wrong_size": _count(rows.filter((lines > numbers.max_lines) | (lines < numbers.min_lines))),
         "other_languages": _count(rows.filter(~pl.col("language").is_in(list(recipe.code.qa.languages)))),
-        "no_file": _count(rows.select(pl.col("parents").list.first().alias("file")).join(known, on="file", how="anti")),
+        "unknown_files": _count(
+            rows.select(pl.col("parents").list.first().alias("file")).join(known, on="file", how="anti")
+        ),
     }
     return dg.AssetCheckResult(passed=not any(faults.values()), metadata=faults)
 
@@ -32,7 +34,7 @@ def snippets_are_short_and_whole(
 def every_language_has_snippets(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Warns of languages of the recipe that the corpus has no snippet of."""
+    """Warns if a language of the recipe has no snippet."""
     import polars as pl
 
     from nemotron_assets.plots import bars
@@ -52,8 +54,8 @@ def every_language_has_snippets(
 def every_solution_parses(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Parses the code of every row again, out of its text; ids are unique, and every snippet of the language is in one
-    row or in the quarantine."""
+    """Extracts the code of every row from its text again and parses it. Ids are unique, and every snippet of the
+    language has a row or is in the quarantine."""
     from nemotron_assets.code.qa.audit import faults
 
     language = context.partition_key
@@ -68,13 +70,15 @@ def every_solution_parses(
 def language_is_written(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
-    """Warns when a language has not a single row, as may be with a weak model, and tells why its snippets failed."""
+    """Warns if a language has no row, which can happen with a weak model, and shows why its snippets failed."""
     import polars as pl
 
     language = context.partition_key
     rows = lake.read(QA, language).rows
-    mine = (pl.col("stage") == QA.full_name) & (pl.col("partition") == language)
-    causes = dict(lake.read(QUARANTINE).scan().filter(mine).group_by("cause").agg(pl.len()).collect().iter_rows())
+    of_language = (pl.col("stage") == QA.full_name) & (pl.col("partition") == language)
+    causes = dict(
+        lake.read(QUARANTINE).scan().filter(of_language).group_by("cause").agg(pl.len()).collect().iter_rows()
+    )
     return dg.AssetCheckResult(
         passed=rows > 0, severity=dg.AssetCheckSeverity.WARN, metadata={"rows": rows, "failed_snippets": causes}
     )

@@ -1,7 +1,8 @@
-"""Whether the code of a solution runs: each one a program in the sandbox, its end a class that every run finds again.
+"""Runs the codes of solutions in the sandbox, each as a program of its own, and classifies how they end.
 
-What is published was not executed (Nemotron-H §2.3), so the recipe decides. A row gets a class and a reason and never a
-time or an address; the deciding limit is of CPU time, which is the same on a busy machine.
+The published samples were not executed (Nemotron-H §2.3); the recipe decides whether codes are run here. The result of
+a program is the same in every run: it contains no times or addresses, and the usual limit is one of CPU time, which
+does not depend on how busy the machine is.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from nemotron_assets.recipe.code.qa import CodeExecution
 from resources import sandbox
 
 OUTCOMES = ("ran", "failed", "timed_out", "exceeded", "not_run")
-#: Outcomes of programs that were run and are no good.
+#: Outcomes of programs that ran and failed.
 FAILING = frozenset(("failed", "timed_out", "exceeded"))
 
-#: Python's hashes, and with them the order of sets, differ from run to run unless told otherwise.
+#: With this setting Python's hashes, and the order of its sets, are the same in every run.
 _ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 _PYTHON = "{python}"
 _ERROR = re.compile(r"([A-Za-z_][\w.]{0,80}(?:Error|Exception|Exit|Interrupt))(:|\s*$)")
@@ -27,30 +28,33 @@ _ERROR = re.compile(r"([A-Za-z_][\w.]{0,80}(?:Error|Exception|Exit|Interrupt))(:
 
 @dataclass(frozen=True)
 class Execution:
-    """What became of a program: one of `OUTCOMES`, or None where the recipe runs nothing; and why."""
+    """The result of a program: one of `OUTCOMES` and the reason; both are None if the recipe does not run code."""
 
     outcome: str | None = None
     detail: str | None = None
 
 
-NOTHING = Execution()
+NO_EXECUTION = Execution()
 
 
 class Executor:
-    """Runs the codes of one language as the recipe says. Raises `SandboxError` where it must and cannot."""
+    """Runs the codes of one language as the recipe says. `counts` is {outcome: number of codes}.
+
+    Raises `SandboxError` if the recipe demands a sandbox (`run: on`) and there is none.
+    """
 
     def __init__(self, recipe: CodeExecution, language: str) -> None:
         self._recipe, self.counts = recipe, Counter()
-        self._program, self._instead = recipe.languages.get(language), None
+        self._program, self._fixed = recipe.languages.get(language), None  # _fixed: the result of every code
         if recipe.run == "off":
-            self._instead = NOTHING
+            self._fixed = NO_EXECUTION
         elif self._program is None:
-            self._instead = Execution("not_run", f"the recipe has no command for {language}")
+            self._fixed = Execution("not_run", f"the recipe has no command for {language}")
         else:
-            self._try()
+            self._prepare()
 
-    def _try(self) -> None:
-        """Run nothing at all, to see whether it can be done."""
+    def _prepare(self) -> None:
+        """Set the sandbox up, and run an empty program to see whether it works."""
         python, reads, hides = sandbox.python()
         self._command = tuple(python if word == _PYTHON else word for word in self._program.command)
         if _PYTHON not in self._program.command:
@@ -69,31 +73,32 @@ class Executor:
         except sandbox.SandboxError as error:
             if self._recipe.run == "on":
                 raise
-            self._instead = Execution("not_run", str(error))
+            self._fixed = Execution("not_run", str(error))
 
     def __call__(self, codes: Sequence[str]) -> list[Execution]:
-        """What becomes of each, in order."""
-        if self._instead:
-            found = [self._instead] * len(codes)
+        """The result of each code, in order."""
+        if self._fixed:
+            found = [self._fixed] * len(codes)
         else:
             with ThreadPoolExecutor(self._recipe.programs) as pool:
                 found = list(pool.map(self._execution, codes))
         self.counts.update(execution.outcome for execution in found if execution.outcome)
         return found
 
-    def bad(self, execution: Execution) -> bool:
-        """Whether a solution is dropped for this."""
+    def drops(self, execution: Execution) -> bool:
+        """Whether the recipe rejects a solution with this result."""
         return self._recipe.failing == "drop" and execution.outcome in FAILING
 
     def _execution(self, code: str) -> Execution:
-        return _classified(self._run(code))
+        return _classify(self._run(code))
 
     def _run(self, code: str) -> sandbox.Outcome:
         files = {self._program.file: code.encode("utf-8", "replace") + b"\n"}
         return sandbox.run(self._command, files, limits=self._limits, environment=_ENVIRONMENT, **self._view)
 
 
-def _classified(outcome: sandbox.Outcome) -> Execution:
+def _classify(outcome: sandbox.Outcome) -> Execution:
+    """The result of a program: the error is the exception named in the last line of its output."""
     if outcome.status == "ran":
         return Execution("ran", "exit code 0")
     if outcome.limit:

@@ -1,4 +1,4 @@
-"""Whether code is code: fenced blocks in an answer, a language's grammar on them, and what makes two codes the same."""
+"""Extracts the code of an answer from its fenced blocks, checks its syntax, and normalises it to find duplicates."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from nemotron_assets.code.quality.syntax import GRAMMARS
+from nemotron_assets.code.grammars import GRAMMARS
 
-#: How a fence names the language; the first name is the one our prompts ask for.
+#: {language: its names behind an opening fence}. The prompts ask for the first name.
 FENCES = {
     "Python": ("python", "py", "python3"), "C": ("c", "h"), "C++": ("cpp", "c++", "cc", "cxx"),
     "C#": ("csharp", "c#", "cs"), "Java": ("java",), "JavaScript": ("javascript", "js", "jsx"),
@@ -19,28 +19,30 @@ FENCES = {
     "SQL": ("sql", "postgresql", "mysql", "sqlite"),
 }  # fmt: skip
 
-#: A line that opens or closes a block (CommonMark 0.31 §4.5; in an item of a list it is indented).
+#: A line that opens or closes a fenced block (CommonMark 0.31 §4.5). Inside an item of a list it is indented.
 _FENCE = re.compile(r"([ \t]*)(`{3,}(?=[^`]*$)|~{3,})(.*)")
-#: The language in what stands behind a fence: "python", "python title=x", "{.python .numberLines}".
+#: The language in the text behind an opening fence: "python", "python title=x", "{.python .numberLines}".
 _INFO = re.compile(r"\s*\{?\s*\.?([^\s{}.,:;]*)")
 _COMMENT = frozenset(("comment", "line_comment", "block_comment", "multiline_comment"))
-_NO_CODE = _COMMENT | {"php_tag", "text", "text_interpolation", ";"}
-_DEEPEST = 200  # nesting of code that is worth learning from
+#: Nodes that alone do not make a program.
+_NOT_CODE = _COMMENT | {"php_tag", "text", "text_interpolation", ";"}
+_MAX_DEPTH = 200  # of nested brackets
 
 
 @functools.cache
 def parser(language: str) -> Any:
-    """The tree-sitter parser of a language of ours. Raises `KeyError` for others."""
+    """The tree-sitter parser of a language. Raises `KeyError` for a language without a grammar."""
     from tree_sitter_language_pack import get_parser
 
     return get_parser(GRAMMARS[language])
 
 
-def fenced(answer: str, language: str) -> str | None:
-    """The code of an answer: its blocks fenced in this language, or if there are none those without a name (else they
-    are output), joined; None if there is none.
+def extract_code(answer: str, language: str) -> str | None:
+    """The code of an answer: its fenced blocks in this language, joined. None if there are none, or if a fence is not
+    closed.
 
-    Blocks in other languages (shell commands) are not looked at. A fence that is not closed makes it None.
+    If no block names this language, blocks without a language count (beside named blocks they are mostly output).
+    Blocks in other languages, such as shell commands, are ignored.
     """
     blocks = _blocks(answer)
     if blocks is None:
@@ -51,12 +53,12 @@ def fenced(answer: str, language: str) -> str | None:
 
 
 def has_fence(text: str) -> bool:
-    """Whether a line of a text would open or close a block of code."""
+    """Whether a line of the text would open or close a fenced block."""
     return any(_FENCE.fullmatch(line) for line in text.splitlines())
 
 
 def _blocks(answer: str) -> list[tuple[str, str]] | None:
-    """Language (lower case, may be "") and content of every block that is not blank; None if one is not closed."""
+    """(language in lower case or "", content) of every block that is not blank; None if a block is not closed."""
     blocks, fence, indent, name = [], "", "", ""
     lines: list[str] = []
     for line in answer.replace("\r\n", "\n").split("\n"):
@@ -74,27 +76,28 @@ def _blocks(answer: str) -> list[tuple[str, str]] | None:
     return None if fence else blocks
 
 
-def problem(code: str, language: str) -> str:
-    """Why code is none: what is wrong with it, or "".
+def syntax_problem(code: str, language: str) -> str:
+    """Why a snippet is not valid code, or "" if it is valid.
 
-    It must parse without errors (for Python by Python itself as well) and have something beside comments in it.
+    Valid code parses without errors and contains more than comments. Python code must also parse with Python's own
+    parser.
     """
     if "\0" in code:
-        return "it has a NUL character"
+        return "the code has a NUL character"
     root = _tree(code, language)
     if root.has_error:
         where = next((node for node in _nodes(root) if node.is_error or node.is_missing), root)
-        return f"no {language} at line {where.start_point.row + 1}"
-    if language == "Python" and (why := _python(code)):
+        return f"not valid {language} at line {where.start_point.row + 1}"
+    if language == "Python" and (why := _python_problem(code)):
         return why
-    if all(node.type in _NO_CODE for node in root.named_children):
-        return "nothing but comments"
+    if all(node.type in _NOT_CODE for node in root.named_children):
+        return "the code has only comments"
     return ""
 
 
 def normalised(code: str, language: str) -> str:
-    """Code without comments and layout: its tokens, so that two codes which differ in nothing else are equal."""
-    data, tokens = _whole(code, language).encode("utf-8", "replace"), []
+    """The tokens of a code, separated by blanks: codes that differ only in comments and layout give the same text."""
+    data, tokens = _as_file(code, language).encode("utf-8", "replace"), []
     for node in _nodes(parser(language).parse(data).root_node):
         if not node.child_count and node.type not in _COMMENT:
             tokens.append(data[node.start_byte : node.end_byte].decode("utf-8", "replace").strip())
@@ -102,18 +105,21 @@ def normalised(code: str, language: str) -> str:
 
 
 def _tree(code: str, language: str) -> Any:
-    return parser(language).parse(_whole(code, language).encode("utf-8", "replace")).root_node
+    return parser(language).parse(_as_file(code, language).encode("utf-8", "replace")).root_node
 
 
-def _whole(code: str, language: str) -> str:
-    """Code as a file: with the last line's end, which directives need, and in PHP with a tag, as without it anything
-    is PHP: text to be shown. A tag as in `"<?xml"` is none."""
+def _as_file(code: str, language: str) -> str:
+    """The code as the content of a file.
+
+    It ends with a line break, which preprocessor directives need. PHP code gets an opening tag if it has none, because
+    PHP takes text without a tag for output. (`"<?xml"` inside the code is not an opening tag.)
+    """
     tagged = language != "PHP" or code.lstrip().startswith("<?") or "<?php" in code or "<?=" in code
     return f"{code}\n" if tagged else f"<?php {code}\n"
 
 
 def _nodes(root: Any) -> Iterator[Any]:
-    """All nodes in the order of the text; without recursion, trees may be deep. Comments are not entered."""
+    """All nodes in the order of the text, except parts of comments. Not recursive, because trees can be deep."""
     waiting = [root]
     while waiting:
         node = waiting.pop()
@@ -122,13 +128,14 @@ def _nodes(root: Any) -> Iterator[Any]:
             waiting.extend(reversed(node.children))
 
 
-def _python(code: str) -> str:
-    if max((len(run) for run in re.findall(r"[(\[{]+", code)), default=0) > _DEEPEST:
-        return "brackets are nested too deep"
+def _python_problem(code: str) -> str:
+    """Why Python's own parser rejects the code, or ""."""
+    if max((len(run) for run in re.findall(r"[(\[{]+", code)), default=0) > _MAX_DEPTH:
+        return f"more than {_MAX_DEPTH} brackets in a row"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             ast.parse(code)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            return f"no Python: {error}"
+            return f"not valid Python: {error}"
     return ""

@@ -1,4 +1,4 @@
-"""The partitions of what a model writes about code: one per programming language of the recipe."""
+"""The partitions of code.qa: one per programming language of the recipe."""
 
 import dagster as dg
 

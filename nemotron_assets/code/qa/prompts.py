@@ -1,7 +1,8 @@
-"""The two questions about a snippet, and the grammars of their answers. The method is published, the words are ours.
+"""The two prompts about a snippet, and the grammars of their answers.
 
-The grammar "small" makes a weak model write code that mostly parses: one function with a few assignments and a result,
-or one query. What it writes is parsed and judged like everything else; names that are keywords, say, still fail.
+The method is published (Nemotron Nano 2 §2.2.2), the wording is not. The grammar "small" makes a weak model write code
+that mostly parses: one function with a few assignments and a result, or one query. Its answers are checked like all
+others, because they can still be wrong: a name can be a keyword.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Problem:
 def problem_request(
     language: str, snippet: str, recipe: CodeQa, sample: int = 0, parents: tuple[str, ...] = ()
 ) -> Request:
-    """The question for a problem inspired by a snippet."""
+    """The request for a problem that is inspired by a snippet."""
     task = _ASK.format(language=language, snippet=snippet)
     return _request(PROBLEM, task, recipe.max_problem_tokens, problem_grammar(recipe), recipe, sample, parents)
 
@@ -41,7 +42,7 @@ def problem_request(
 def solution_request(
     language: str, problem: str, recipe: CodeQa, sample: int = 0, parents: tuple[str, ...] = ()
 ) -> Request:
-    """The question for the solution of a problem."""
+    """The request for the solution of a problem."""
     task = _SOLVE.format(language=language, fence=FENCES[language][0], problem=problem)
     grammar = solution_grammar(language, recipe)
     return _request(SOLUTION, task, recipe.max_solution_tokens, grammar, recipe, sample, parents)
@@ -62,14 +63,15 @@ def _request(
 
 def problem_grammar(recipe: CodeQa) -> str:
     """The regular expression of a problem: lines of text."""
-    if recipe.max_problem_lines == 1:  # one sentence or two, ended by the model and not by the limit
+    if recipe.max_problem_lines == 1:  # one or two sentences that the model ends itself
         return rf"(Write|Implement|Given) [a-z][^\n`]{{{recipe.min_problem_characters},{recipe.max_problem_line}}}[.?]"
     line = line_pattern(2, recipe.max_problem_line)
     return rf"{line}(\n{{1,2}}([-*] |[0-9]{{1,2}}\. )?{line}){{0,{recipe.max_problem_lines - 1}}}"
 
 
 def solution_grammar(language: str, recipe: CodeQa) -> str:
-    """The regular expression of a solution: a line, fenced code, and if the recipe leaves it free more lines."""
+    """The regular expression of a solution: a line of text and fenced code. Unless the recipe's grammar is "small",
+    more lines may stand before and after the code."""
     fence, line = FENCES[language][0].replace("+", r"\+"), rf"[A-Z][^\n`]{{15,{recipe.max_explanation_line}}}[.:]"
     if recipe.grammar == "small":
         return rf"{line}\n\n```{fence}\n{small_grammar(language, recipe.max_code_lines)}\n```"
@@ -79,11 +81,14 @@ def solution_grammar(language: str, recipe: CodeQa) -> str:
 
 
 _NAME = "[a-z][a-z0-9_]{1,16}"
-_NUMBER = "(0|[1-9][0-9]{0,2})"  # 08 is no number in PHP and others
+_NUMBER = "(0|[1-9][0-9]{0,2})"  # 08 is not a valid number in PHP and other languages
 
 
 def small_grammar(language: str, lines: int) -> str:
-    """The regular expression of a function with up to `lines` - 1 assignments and a result, or of a query."""
+    """The regular expression of a function with at most `lines` - 1 assignments and a result, or of an SQL query.
+
+    Raises `ValueError` for a language without a small grammar.
+    """
     if language == "SQL":
         condition = rf"{_NAME} (=|<|>|<=|>=) ({_NUMBER}|'[a-z]{{1,12}}')"
         return (
@@ -130,4 +135,4 @@ def small_grammar(language: str, lines: int) -> str:
         case "PHP":
             head = rf"<\?php\nfunction {_NAME}\({name}(, {name})?\)"
             return braces(head, rf"{name} = {value};", rf"return {value};")
-    raise ValueError(f"no grammar for {language!r}; there are some for: {', '.join(FENCES)}")
+    raise ValueError(f"there is no small grammar for {language!r}; it exists for: {', '.join(FENCES)}")

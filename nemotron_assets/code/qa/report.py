@@ -1,4 +1,4 @@
-"""What is shown of questions about code in Dagster."""
+"""The metadata of code.qa in the Dagster UI."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nemotron_assets.plots import bars
 
 
 def metadata(language: str, tally: Tally, executed: Mapping[str, int]) -> dict[str, Any]:
-    """Counts of a language's attempts, why they failed, what became of solutions in the sandbox, and an example."""
+    """Numbers of one language (attempts, causes of failure, results of running the codes), a plot and an example."""
     causes = {cause: tally.rejected[cause] for cause in CAUSES}
     return {
         "samples": tally.rows,
@@ -25,6 +25,6 @@ def metadata(language: str, tally: Tally, executed: Mapping[str, int]) -> dict[s
         "tokens": tally.tokens,
         **causes,
         **{f"execution_{outcome}": executed.get(outcome, 0) for outcome in OUTCOMES if executed},
-        "plot": bars({"good": tally.rows, **causes}, f"Attempts in {language}", "attempts"),
+        "plot": bars({"accepted": tally.rows, **causes}, f"Attempts in {language}", "attempts"),
         "example": dg.MetadataValue.md(example_markdown(tally.example)),
     }

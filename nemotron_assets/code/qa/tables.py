@@ -1,4 +1,4 @@
-"""Tables of questions about code: snippets, and what a language model makes of them."""
+"""Tables of questions about code: snippets, and the problems and solutions that a language model writes about them."""
 
 from __future__ import annotations
 
@@ -6,21 +6,25 @@ from nemotron_assets.code.columns import LANGUAGE
 from nemotron_assets.table.columns import CONTENT_HASH, ID, PARENTS
 from nemotron_assets.table.schema import Column, Published, Table
 
-ORIGIN_HASH = Column("origin_hash", "string", "content_hash of the curated file: what is held out is so with its file")
+ORIGIN_HASH = Column(
+    "origin_hash",
+    "string",
+    "content_hash of the curated file that the row comes from; if this file is held out from training, so is the row",
+)
 
 SNIPPETS = Table(
     "code",
     "snippets",
-    "Short pieces of curated code, cut where the syntax has its borders: functions, methods, statements.",
+    "Short pieces of curated files, cut along the syntax: whole functions, methods or statements.",
     (
         ID,
         PARENTS,
         LANGUAGE,
-        Column("license", "string", "SPDX expression the file is used under"),
-        Column("kind", "string", "function or statement"),
+        Column("license", "string", "SPDX expression of the licence that the file is used under"),
+        Column("kind", "string", "function (also a method) or statement"),
         Column("snippet", "string", "the code, without the indentation that all its lines share"),
-        Column("start_line", "int64", "first line in the file's text, from 1"),
-        Column("end_line", "int64", "last line in the file's text"),
+        Column("start_line", "int64", "number of the first line in the file, from 1"),
+        Column("end_line", "int64", "number of the last line in the file"),
         CONTENT_HASH,
         ORIGIN_HASH,
     ),
@@ -30,27 +34,35 @@ SNIPPETS = Table(
 QA = Table(
     "code",
     "qa",
-    "Programming problems inspired by snippets, and their solutions with code (Nemotron Nano 2 §2.2.2).",
+    "Programming problems inspired by snippets, with solutions; both written by a model (Nemotron Nano 2 §2.2.2).",
     (
         ID,
         PARENTS,
         LANGUAGE,
-        Column("problem", "string", "what the model asks for"),
-        Column("solution", "string", "its answer: explanation and fenced code"),
-        Column("code", "string", "the code of the solution, without fences; parses without errors"),
-        Column("text", "string", "problem, a blank line, and solution"),
-        Column("attempt", "int32", "which attempt it is, from 0"),
-        Column("generator", "string", "model that wrote both"),
-        Column("generation_ids", "list[string]", "rows of llm.generations: the problem's and the solution's"),
-        Column("tokens", "int64", "tokens of the text, in the generator's vocabulary"),
+        Column("problem", "string", "the programming problem that the model wrote"),
+        Column("solution", "string", "the model's answer to the problem: an explanation and code between fences"),
+        Column("code", "string", "the code of the solution, without the fences; it parses without errors"),
+        Column("text", "string", "the problem, a blank line and the solution"),
+        Column("attempt", "int32", "number of the attempt that gave this row, from 0"),
+        Column("generator", "string", "name of the model that wrote the problem and the solution"),
+        Column(
+            "generation_ids", "list[string]", "ids in llm.generations: first that of the problem, then the solution's"
+        ),
+        Column("tokens", "int64", "number of tokens of the text, in the vocabulary of the generator"),
         Column(
             "execution",
             "string",
-            "what became of the code in the sandbox: ran, failed, timed_out, exceeded (a limit) "
-            "or not_run; null where the recipe runs nothing",
+            "result of running the code in the sandbox: ran (exit code 0), failed, timed_out, exceeded (a limit other "
+            "than time) or not_run; null: the recipe does not run code",
             nullable=True,
         ),
-        Column("execution_detail", "string", "exit code and error, the limit, or why it was not run", nullable=True),
+        Column(
+            "execution_detail",
+            "string",
+            "exit code and error ('exit code 1: NameError'), the limit that was exceeded, or why the code was not run; "
+            "null: the recipe does not run code",
+            nullable=True,
+        ),
         ORIGIN_HASH,
     ),
     partition_by="language",

@@ -1,1 +1,1 @@
-"""Quality of code: numbers about every file, the rules that drop files, secrets, and the corpus that is left."""
+"""Quality of source files: measurements of every file, the rules that drop files, secrets, and the final corpus."""

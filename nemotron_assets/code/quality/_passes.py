@@ -1,7 +1,7 @@
-"""The compiled pass over the bytes of files: lines, identifiers, encoded data, and lines with certain words.
+"""The compiled pass over the bytes of files: it counts lines, identifiers, encoded data, and lines with certain words.
 
-Everything compiled that calls each other is in this one file, because numba's on-disk cache notices only changes of the
-file that a function is in. The GIL is released; buffers are allocated once per batch, by its longest file.
+Compiled functions that call each other must stay in this one file: numba's cache on the disk notices changes only in
+the file of the function itself. The GIL is released; buffers are allocated once per batch, for its longest file.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ COUNTS = (
     _FULL,
 ) = range(len(COUNTS))
 
-# Kinds of spans of a syntax tree, and what is counted of them.
+# Kinds of spans of a syntax tree, and what is counted in them.
 COMMENT, DOCSTRING, STRING = range(3)
 SPAN_COUNTS = ("comment_bytes", "comment_lines", "string_bytes", "long_strings")
 _COMMENT_BYTES, _COMMENT_LINES, _STRING_BYTES, _LONG_STRINGS = range(len(SPAN_COUNTS))
 
-# What a byte is, one bit each.
+# Classes of bytes, one bit each.
 LETTER, IDENTIFIER, HEX, BASE64, SPACE, UPPER, LOWER, DIGIT = (np.uint16(1 << n) for n in range(8))
 
-# Kinds of strings that are searched for. A text has those of PRINTS whose bit is in its mask.
+# Kinds of strings that are searched for, as bits. The bit of the n-th entry of `signals.PRINTS` is FIRST_PRINT << n.
 TODO, ASSERT, GENERATED, MAIN, FIRST_PRINT = 1, 2, 4, 8, 16
-ANYWHERE = TODO | ASSERT | GENERATED  # the others count where a line begins
+ANYWHERE = TODO | ASSERT | GENERATED  # all other kinds count only at the beginning of a line
 
 MIN_HEX_PAIRS, MIN_BASE64, MIN_ESCAPES = 8, 64, 8
 
@@ -64,7 +64,7 @@ _SEED, _STEP, _MIX = U64(0x5BE0CD19137E2179), U64(0x9B05688C2B3E6C1F), U64(0xCBB
 
 
 def byte_flags() -> np.ndarray:
-    """What each of the 256 bytes is."""
+    """The classes of each of the 256 bytes."""
     flags = np.zeros(256, np.uint16)
     for byte in range(256):
         c = chr(byte)
@@ -78,7 +78,7 @@ def byte_flags() -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _is_at(data, place, end, strings, low, high):
-    """Whether the (lower-case) string strings[low:high] stands at `place`, ASCII letters of any case."""
+    """Whether the lower-case string strings[low:high] is at `place`, in any case of ASCII letters."""
     if place + high - low > end:
         return False
     for k in range(high - low):
@@ -92,6 +92,7 @@ def _is_at(data, place, end, strings, low, high):
 
 @njit(cache=True, nogil=True)
 def _encoded(row, length, which):
+    """Count a run of encoded data of `length` bytes."""
     row[which] += length
     if length > row[_ENCODED]:
         row[_ENCODED] = length
@@ -99,7 +100,7 @@ def _encoded(row, length, which):
 
 @njit(cache=True, nogil=True)
 def _escape_runs(data, start, end, flags, row):
-    """Runs of \\x1F, 0x1F and \\u12AB; between hex pairs may be a comma and blanks."""
+    """Count runs of \\x1F, 0x1F and \\u12AB. Commas and white space may stand between hex pairs."""
     i = start
     while i < end - 3:
         byte = data[i]
@@ -136,7 +137,7 @@ def _escape_runs(data, start, end, flags, row):
 
 @njit(cache=True, nogil=True)
 def _ends_with_zero(data, start, end):
-    """Whether a line assigns nothing: its end is = 0; = null; = 0.0f; = false; = ''; or the like."""
+    """Whether a line ends with the assignment of an empty value: = 0; = null; = 0.0; = false; = ''; or the like."""
     if end - start < 4 or data[end - 1] != 59:
         return False
     i = end - 2
@@ -165,7 +166,8 @@ def _ends_with_zero(data, start, end):
 
 @njit(cache=True, nogil=True)
 def _base64_runs(data, start, end, flags, row):
-    """Runs of at least MIN_BASE64 bytes that base64 is written in; such a run holds every MIN_BASE64th byte."""
+    """Count runs of at least MIN_BASE64 bytes of base64. A run of this length cannot lie between two tested bytes, so
+    that it is enough to test every MIN_BASE64th byte."""
     i = start + MIN_BASE64 - 1
     while i < end:
         if not flags[data[i]] & BASE64:
@@ -191,9 +193,9 @@ def _is_space(byte):
 
 @njit(cache=True, nogil=True)
 def _bytes(data, start, end, row):
-    """What needs no state, so that the compiler does many bytes at a time: characters, letters, words. Returns how
-    many escapes of `_escape_runs` there can be."""
-    # In slices, because the test whether an index is negative would leave only one byte at a time.
+    """Count characters, letters and words. These loops keep no state, so that the compiler vectorises them. Returns
+    the largest possible number of the escapes that `_escape_runs` looks for."""
+    # Index into slices: for `data[start + i]` numba tests for negative indices, and does not vectorise the loop.
     text = data[start:end]
     before, after = text[:-1], text[1:]
     following, letters, escapes, words = 0, 0, 0, text.size > 0 and not _is_space(text[0])
@@ -226,13 +228,13 @@ def _identifier(data, first, last, flags, long_word, row):
 
 @njit(cache=True, nogil=True)
 def _pair(data, place, end):
-    """The byte at `place` and the next, as one number."""
+    """The byte at `place` and the next byte as one number, an index into `begins`."""
     return U64(data[U64(place)]) << U64(8) | U64(data[U64(min(place + 1, end - 1))])
 
 
 @njit(cache=True, nogil=True)
 def _kinds_at(data, place, end, flags, strings, places, kinds, first_of, wanted):
-    """The wanted kinds of the strings that stand at `place`; those of TODO as whole words."""
+    """The kinds, out of `wanted`, of the strings at `place`. Strings of the kind TODO must be whole words."""
     found, first = 0, data[place] + 32 if 65 <= data[place] <= 90 else data[place]
     for k in range(first_of[first], first_of[first + 1]):
         if kinds[k] & wanted and _is_at(data, place, end, strings, places[k], places[k + 1]):
@@ -244,7 +246,7 @@ def _kinds_at(data, place, end, flags, strings, places, kinds, first_of, wanted)
 
 @njit(cache=True, nogil=True)
 def _line(data, first, last, characters, kinds, row):
-    """One line: `first` and `last` enclose what is neither blank at its start nor at its end; -1: it is blank."""
+    """Count one line. `first` and `last` enclose it without white space at its ends; `first` is -1 if it is blank."""
     row[_LINES] += 1
     if characters > row[_LONGEST]:
         row[_LONGEST] = characters
@@ -265,10 +267,10 @@ def _line(data, first, last, characters, kinds, row):
 def count_files(data, offsets, counts, masks, flags, strings, places, kinds, first_of, begins, head, long_word):
     """Fill `counts` (files x COUNTS, zeros) for the files data[offsets[t]:offsets[t + 1]] in UTF-8.
 
-    `masks`: per file the bits of kinds that are meant. `strings`, `places`: the strings, those that begin with byte b
-    being number first_of[b] to first_of[b + 1]; `kinds` says what they are, `begins` by 256 times a byte plus the next
-    the kinds of the strings that begin so. Where every byte passes, indices are unsigned: others are tested for being
-    negative.
+    `masks` has for each file the kinds of strings to search for, as bits. String k is strings[places[k]:places[k + 1]]
+    and of kind kinds[k]; the strings that begin with byte b have the numbers first_of[b] to first_of[b + 1] - 1.
+    begins[256 * byte + next byte] has the kinds of all strings that begin with these two bytes. In the inner loops
+    indices are unsigned, because numba would test signed ones for being negative.
     """
     keys = np.zeros(16, U64)
     for t in range(offsets.size - 1):
@@ -284,7 +286,7 @@ def count_files(data, offsets, counts, masks, flags, strings, places, kinds, fir
         table_mask = U64(table - 1)
         keys[:table] = U64(0)
         unique, line_start, line_kinds, following = 0, start, 0, 0
-        line_text, line_last = -1, start  # first and one behind the last byte that is no blank
+        line_text, line_last = -1, start  # the first byte that is not white space, and the one after the last
         i = start
         while i < end:
             byte = data[U64(i)]
@@ -301,7 +303,7 @@ def count_files(data, offsets, counts, masks, flags, strings, places, kinds, fir
                     line_kinds = _kinds_at(data, i, end, flags, strings, places, kinds, first_of, of_lines)
             if i - start > head:
                 wanted &= ~GENERATED
-            token, named = _SEED, False  # a word, and whether the byte before is of an identifier
+            token, named = _SEED, False  # hash of the word; whether the byte before belongs to an identifier
             while i < end and not flags[data[U64(i)]] & SPACE:
                 byte = data[U64(i)]
                 if not named and begins[_pair(data, i, end)] & wanted:
@@ -351,11 +353,13 @@ def count_files(data, offsets, counts, masks, flags, strings, places, kinds, fir
 
 @njit(cache=True, nogil=True)
 def count_spans(data, offsets, files, starts, ends, kinds, long_string, counts):
-    """Adds to counts[file, SPAN_COUNTS] what spans cover: bytes and lines of comments and docstrings, each once; bytes
-    of strings that are in no other string and no docstring, and how many of them have more than `long_string`.
+    """Add to counts[file, SPAN_COUNTS] what the spans of the file cover.
 
-    Spans are sorted by file, start and falling end, a docstring before the string it is; they count from the start of
-    their file, which is data[offsets[file]:offsets[file + 1]].
+    Counted are the bytes and lines of comments and docstrings, each once, the bytes of strings, and the number of
+    strings of more than `long_string` bytes. Strings inside other strings and docstrings do not count as strings.
+
+    The spans are sorted by file, start and descending end; a docstring comes before the string that it is. Starts and
+    ends are relative to the start of the file, which is data[offsets[file]:offsets[file + 1]].
     """
     file = -1
     row = counts[0] if len(counts) else np.zeros(len(SPAN_COUNTS), np.int64)
@@ -379,7 +383,7 @@ def count_spans(data, offsets, files, starts, ends, kinds, long_string, counts):
             continue
         row[_COMMENT_BYTES] += end - max(start, commented)
         commented = end
-        # Lines by the break before them; one that a comment ends with belongs to the comment's last line.
+        # Lines are numbered by the breaks before them. A break that ends a comment is part of the comment's last line.
         base = offsets[file]
         first = line
         while place < end - 1:

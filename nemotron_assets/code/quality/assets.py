@@ -1,4 +1,4 @@
-"""Assets of the quality of code: numbers, the closer look, the corpus, and what is not in it."""
+"""Assets of the quality of source files: measurements, screening, the corpus, and the files that are not in it."""
 
 import dagster as dg
 
@@ -9,11 +9,11 @@ from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.code.numbers import BOUNDS, CODE, MADE_WITH
 from nemotron_assets.table.asset import table_asset
-from nemotron_assets.table.parts import Batches, Part, Parts, Rejects
 from resources.compute import Compute
-from resources.lakehouse import Lakehouse, Reader
+from resources.lakehouse import Reader
 
-_JUDGED = {
+#: Inputs of `curate.early_reasons`.
+_EARLY = {
     "files": FILES,
     "annotations": ANNOTATIONS,
     "licences": LICENSES,
@@ -33,37 +33,21 @@ def annotations(
     files: Reader,
     recipe: dg.ResourceParam[Recipe],
     compute: dg.ResourceParam[Compute],
-    lake: dg.ResourceParam[Lakehouse],
 ):
-    """Numbers about every file, repository by repository: bytes and words in compiled passes, then the syntax tree
-    (Nemotron Nano 2 §2.2.1). What a number counts is written at its column."""
-    import functools
+    """Measurements of every file, repository by repository: bytes and words are counted in compiled passes, then the
+    syntax tree is searched (Nemotron Nano 2 §2.2.1). The description of a column says what it counts."""
+    from nemotron_assets.code.quality.signals import annotation_parts
 
-    from nemotron_assets.code.quality import signals
-
-    settings, numbers = recipe.code.quality, signals.version(recipe.code.quality)
-    signals.compile_passes(settings)  # once here, not in every worker at the same time
-    work, rejects = functools.partial(signals.annotate, recipe=settings), Rejects()
-
-    def of_repository(repo: str):
-        batches = signals.bounded(files.part(repo).batches(signals.READ, settings.batch_rows), settings)
-        return signals.as_rows(compute.map(batches, work, reject=rejects.add, stage=ANNOTATIONS.full_name))
-
-    parts = (
-        Part(repo, f"{content or context.run_id}-{numbers}", functools.partial(of_repository, repo))
-        for repo, content in files.parts().items()
-    )
-    return Parts(parts, rejects=rejects)
+    return annotation_parts(files, recipe.code.quality, compute, context.run_id)
 
 
 @table_asset(
     SCREENED,
     recipe=("code.quality", "code.qa.benchmarks", "code.qa.ngram", "code.qa.min_words"),
     kinds={"polars"},
-    ins={**_JUDGED, "benchmarks": BENCHMARKS},
+    ins={**_EARLY, "benchmarks": BENCHMARKS},
 )
 def screened(
-    context: dg.AssetExecutionContext,
     files: Reader,
     annotations: Reader,
     licences: Reader,
@@ -71,30 +55,20 @@ def screened(
     benchmarks: Reader,
     recipe: dg.ResourceParam[Recipe],
     compute: dg.ResourceParam[Compute],
-    lake: dg.ResourceParam[Lakehouse],
 ):
-    """A closer look at the files that licence, copies and rules leave: complexity, credentials, personal data,
+    """Slow searches in the files that licences, duplicates and rules leave: complexity, credentials, personal data,
     benchmark items. Credentials and personal data are replaced in the text."""
-    import functools
+    from nemotron_assets.code.decontamination import read_items
+    from nemotron_assets.code.quality import curate, screen
 
-    from nemotron_assets.code import decontamination
-    from nemotron_assets.code.quality import curate, screen, signals
-
-    settings = recipe.code.quality
-    rows = curate.judged(files.scan(), annotations.scan(), licences.scan(), duplicates.scan(), settings)
-    left = curate.survivors(rows)
-    batches = curate.chosen(files.batches(screen.READ, settings.batch_rows), left)
-    items = decontamination.Items(
-        benchmarks.scan().select(decontamination.READ).collect().iter_rows(named=True), recipe.code.qa
-    )
-    work, rejects = functools.partial(screen.screen, recipe=settings, items=items), Rejects()
-    rows = compute.map(signals.bounded(batches, settings), work, reject=rejects.add, stage=SCREENED.full_name)
-    return Batches(rows, rejects)
+    settings, items = recipe.code.quality, read_items(benchmarks.scan(), recipe.code.qa)
+    rows = curate.early_reasons(files.scan(), annotations.scan(), licences.scan(), duplicates.scan(), settings)
+    batches = curate.chosen(files.batches(screen.READ, settings.batch_rows), curate.survivors(rows))
+    return screen.screened_rows(batches, settings, items, compute)
 
 
-@table_asset(CURATED, recipe="code.quality", kinds={"polars"}, ins={**_JUDGED, "screened": SCREENED})
+@table_asset(CURATED, recipe="code.quality", kinds={"polars"}, ins={**_EARLY, "screened": SCREENED})
 def curated(
-    context: dg.AssetExecutionContext,
     files: Reader,
     annotations: Reader,
     licences: Reader,
@@ -102,22 +76,18 @@ def curated(
     screened: Reader,
     recipe: dg.ResourceParam[Recipe],
 ):
-    """The corpus: files under an allowed licence, once each, that every rule keeps, without credentials and personal
-    data (Nemotron Nano 2 §2.2.1)."""
-    import polars as pl
-
+    """The corpus: files under an allowed licence that are not duplicates and that no rule drops, without credentials
+    and personal data (Nemotron Nano 2 §2.2.1)."""
     from nemotron_assets.code.quality import curate
 
     settings = recipe.code.quality
-    rows = curate.judged(files.scan(), annotations.scan(), licences.scan(), duplicates.scan(), settings)
-    fates = curate.fates(rows, screened.scan(), settings)
-    kept = fates.filter(pl.col("rules").list.len() == 0).collect(engine="streaming")
-    return curate.curated_rows(
-        files.batches(curate.READ, settings.batch_rows), screened.batches(["parents", "redacted"], 256), kept
-    )
+    rows = curate.early_reasons(files.scan(), annotations.scan(), licences.scan(), duplicates.scan(), settings)
+    reasons = curate.all_reasons(rows, screened.scan(), settings)
+    texts = files.batches(curate.READ, settings.batch_rows)
+    return curate.curated_rows(texts, screened.batches(["parents", "redacted"], 256), reasons)
 
 
-@table_asset(DROPPED, recipe="code.quality", kinds={"polars"}, ins={**_JUDGED, "screened": SCREENED})
+@table_asset(DROPPED, recipe="code.quality", kinds={"polars"}, ins={**_EARLY, "screened": SCREENED})
 def dropped(
     files: Reader,
     annotations: Reader,
@@ -130,8 +100,8 @@ def dropped(
     from nemotron_assets.code.quality import curate
 
     settings = recipe.code.quality
-    rows = curate.judged(files.scan(), annotations.scan(), licences.scan(), duplicates.scan(), settings)
-    return curate.dropped_rows(curate.fates(rows, screened.scan(), settings))
+    rows = curate.early_reasons(files.scan(), annotations.scan(), licences.scan(), duplicates.scan(), settings)
+    return curate.dropped_rows(curate.all_reasons(rows, screened.scan(), settings))
 
 
 ASSETS = [annotations, screened, curated, dropped]

@@ -1,4 +1,4 @@
-"""What is checked of numbers and of the corpus, each as {what is wrong: rows}."""
+"""Counts the errors that the checks of the room look for. Every function returns {kind of error: number of rows}."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from nemotron_assets.code.quality.secrets import personal, secrets
 from nemotron_assets.recipe.code.numbers import NUMBERS, WHOLE
 from nemotron_assets.recipe.code.quality import CodeQuality
 
-# Definitions per line; a line may hold many.
-_BEYOND_ONE = ("function_line_share", "trivial_function_share", "import_line_share", "pass_line_share")
+#: Shares that can be above 1: they count definitions per line, and one line can have several definitions.
+_ABOVE_ONE = ("function_line_share", "trivial_function_share", "import_line_share", "pass_line_share")
 
 
 def impossible(annotations: pl.LazyFrame) -> dict[str, int]:
-    """Rows with a number no file can have, and ids that are there twice."""
-    shares = [pl.col(name) for name in NUMBERS if name.endswith("_share") and name not in _BEYOND_ONE]
+    """Rows of `code.annotations` with a value that no file can have (a share of 1.5), and repeated ids."""
+    shares = [pl.col(name) for name in NUMBERS if name.endswith("_share") and name not in _ABOVE_ONE]
     wrong = pl.any_horizontal((~share.is_between(-1e-9, 1 + 1e-9)).fill_null(False) for share in shares)
-    wrong |= pl.any_horizontal((pl.col(name) < 0).fill_null(False) for name in (*WHOLE, *_BEYOND_ONE, "mean_line"))
+    wrong |= pl.any_horizontal((pl.col(name) < 0).fill_null(False) for name in (*WHOLE, *_ABOVE_ONE, "mean_line"))
     wrong |= pl.col("mean_line") > pl.col("longest_line") + 1e-9
-    counts = annotations.select(doubled=pl.len() - pl.col("id").n_unique(), impossible=wrong.sum())
+    counts = annotations.select(repeated_ids=pl.len() - pl.col("id").n_unique(), impossible=wrong.sum())
     return dict(counts.collect(engine="streaming").row(0, named=True))
 
 
 def unaccounted(files: pl.LazyFrame, curated: pl.LazyFrame, dropped: pl.LazyFrame) -> dict[str, int]:
-    """Files without a fate, with two, fates of files that are not there, and files dropped without a reason."""
+    """Files that are neither kept nor dropped, or both; rows of unknown files; files dropped without a rule."""
     of_file = pl.col("parents").list.first().alias("id")
     fates = pl.concat([curated.select(of_file), dropped.select(of_file)])
     known, named = files.select("id"), fates.select("id")
@@ -36,10 +36,10 @@ def unaccounted(files: pl.LazyFrame, curated: pl.LazyFrame, dropped: pl.LazyFram
         return frame.select(pl.len()).collect(engine="streaming").item()
 
     return {
-        "without_fate": rows(known.join(named, on="id", how="anti")),
-        "strangers": rows(named.join(known, on="id", how="anti")),
-        "twice": rows(named) - rows(named.unique()),
-        "without_reason": rows(dropped.filter(pl.col("rules").list.len() == 0)),
+        "neither_kept_nor_dropped": rows(known.join(named, on="id", how="anti")),
+        "unknown_files": rows(named.join(known, on="id", how="anti")),
+        "files_with_two_rows": rows(named) - rows(named.unique()),
+        "dropped_without_rule": rows(dropped.filter(pl.col("rules").list.len() == 0)),
     }
 
 
@@ -50,23 +50,23 @@ def forbidden(
     annotations: pl.LazyFrame,
     recipe: CodeQuality,
 ) -> dict[str, int]:
-    """Kept files that are not allowed, are copies, or fail a rule."""
+    """Kept files whose licence is not allowed, that are duplicates, or that a rule drops; and repeated ids."""
     of_file = pl.col("parents").list.first().alias("file")
     kept = curated.select(of_file)
     allowed = licences.filter(pl.col("decision") == "allowed").select("file")
     failed = annotations.filter(rules.failures(recipe).list.len() > 0).select(of_file)
     found = {
-        "not_allowed": kept.join(allowed, on="file", how="anti"),
-        "copies": kept.join(duplicates.select(of_file), on="file", how="semi"),
+        "licence_not_allowed": kept.join(allowed, on="file", how="anti"),
+        "duplicates": kept.join(duplicates.select(of_file), on="file", how="semi"),
         "against_rules": kept.join(failed, on="file", how="semi"),
     }
     wrong = {what: rows.select(pl.len()).collect(engine="streaming").item() for what, rows in found.items()}
-    wrong["doubled"] = curated.select(pl.len() - pl.col("id").n_unique()).collect(engine="streaming").item()
+    wrong["repeated_ids"] = curated.select(pl.len() - pl.col("id").n_unique()).collect(engine="streaming").item()
     return wrong
 
 
 def leaks(batches: Iterable[pa.RecordBatch], recipe: CodeQuality) -> int:
-    """Kept texts in which something is found that the recipe wants replaced or dropped."""
+    """The number of kept texts (column content) with credentials or personal data that the recipe wants replaced."""
     settings, found = recipe.secrets, 0
     for batch in batches:
         for text in batch["content"].to_pylist():

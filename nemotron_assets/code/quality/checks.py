@@ -1,4 +1,4 @@
-"""Checks of the quality of code: every file is kept or dropped with a reason, and nothing is kept that must not be."""
+"""Checks of the quality of source files: every file is kept or dropped, and no kept file breaks a rule."""
 
 import dagster as dg
 
@@ -12,7 +12,7 @@ from resources.lakehouse import Lakehouse
 
 @table_check(ANNOTATIONS, blocking=True)
 def numbers_are_possible(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
-    """Every file has its numbers but for a few that failed, ids are unique, and no share is outside 0 to 1."""
+    """At most the recipe's share of the files lacks numbers, ids are unique, and shares are between 0 and 1."""
     from nemotron_assets.code.quality.audit import impossible
 
     rows, files = lake.read(ANNOTATIONS), lake.read(FILES).rows
@@ -26,7 +26,7 @@ def numbers_are_possible(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceP
 
 @table_check(SCREENED)
 def finds(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Shows the credentials and personal data that were found. Fails when a file was looked at twice."""
+    """Shows how many credentials and pieces of personal data were found. Fails if a file was screened twice."""
     import polars as pl
 
     from nemotron_assets.code.quality import report
@@ -36,13 +36,15 @@ def finds(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     count, ids = rows.select(pl.len(), ids=pl.col("id").n_unique()).collect().row(0)
     found = dict(report.finds(rows))
     return dg.AssetCheckResult(
-        passed=count == ids, metadata={"files": count, "found": found, "plot": bars(found, "Finds", "finds")}
+        passed=count == ids,
+        metadata={"files": count, "found": found, "plot": bars(found, "Credentials and personal data", "finds")},
     )
 
 
 @table_check(DROPPED, blocking=True, reads=[CURATED])
 def every_file_is_kept_or_dropped(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Every file is in the corpus or among the dropped with a reason, once; shows the funnel and the reasons."""
+    """Every file has one row, in code.curated or, with a rule that drops it, in code.dropped. Shows how many files each
+    step leaves and each rule drops."""
     from nemotron_assets.code.quality import report
     from nemotron_assets.code.quality.audit import unaccounted
     from nemotron_assets.plots import bars
@@ -57,7 +59,7 @@ def every_file_is_kept_or_dropped(lake: dg.ResourceParam[Lakehouse]) -> dg.Asset
             "files": files.rows,
             "funnel": bars(report.funnel(files.rows, dropped), "Files left after each step", "files"),
             "reasons": dg.MetadataValue.md(report.reasons_table(reasons)),
-            "plot": bars(dict(reasons.select("rule", "files").iter_rows()), "Reasons to drop", "files"),
+            "plot": bars(dict(reasons.select("rule", "files").iter_rows()), "Files dropped by each rule", "files"),
         },
     )
 
@@ -66,8 +68,8 @@ def every_file_is_kept_or_dropped(lake: dg.ResourceParam[Lakehouse]) -> dg.Asset
 def nothing_forbidden_is_kept(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """No kept file has a licence that is not allowed, is a copy, or fails a rule; and searching the kept texts again
-    finds no credentials that the recipe wants gone. Shows the languages."""
+    """Every kept file has an allowed licence, is not a duplicate and is within all bounds. A new search of the kept
+    texts finds no credentials or personal data that the recipe wants replaced. Shows the languages."""
     from nemotron_assets.code.quality import report
     from nemotron_assets.code.quality.audit import forbidden, leaks
     from nemotron_assets.plots import bars

@@ -1,6 +1,6 @@
-"""Which rules drop a file, from numbers that are stored: bounds by language, paths, and shares kept by chance.
+"""The rules that drop files, applied to the stored numbers: bounds by language, paths, and random samples.
 
-Everything is a polars expression, so that a changed bound reads numbers and no text.
+All rules are polars expressions over `code.annotations`, so that a changed bound does not need the texts.
 """
 
 from __future__ import annotations
@@ -11,37 +11,38 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from nemotron_assets.code.path_rules import DATA_DUMP, GENERATED, MINIFIED, VENDORED, by_path
 from nemotron_assets.recipe.code.numbers import NUMBERS
 from nemotron_assets.recipe.code.quality import CodeQuality
 from nemotron_assets.recipe.web.heuristics import Bounds
 
-#: Reasons that are no bounds, in the order they are given.
-VENDORED, GENERATED, MINIFIED, DATA_DUMP = "vendored", "generated", "minified", "data_dump"
+#: Rules that are neither bounds nor rules by path.
 UNKNOWN, GO_TEST, NO_LOGIC = "unknown_language", "go_test", "no_logic"
 
 _UNKNOWN_LANGUAGE = "unknown"
-_Ends = tuple[float | None, float | None]
-_NO_ENDS: _Ends = (None, None)
+_Limits = tuple[float | None, float | None]  # (smallest, largest allowed value); None: no limit
+_NO_LIMITS: _Limits = (None, None)
+#: Languages that tools minify.
 _MINIFIABLE = ("JavaScript", "CSS", "TypeScript")
 
 
 def failures(recipe: CodeQuality) -> pl.Expr:
-    """The rules a row of `code.annotations` fails, as a list of names; empty if it is kept. A number that was not
-    measured (null) fails nothing."""
-    reasons = [*_flags(recipe), *out_of_bounds(recipe)]
-    named = [pl.when(fails).then(pl.lit(name, dtype=pl.String)) for name, fails in reasons]
-    return pl.concat_arr(named).arr.to_list().list.drop_nulls()  # concat_list takes five times as long
+    """The names of the rules that drop a row of `code.annotations`, as a list; empty if no rule drops it. A number that
+    was not measured (null) is within all bounds."""
+    tests = [*_tests_without_bounds(recipe), *out_of_bounds(recipe)]
+    named = [pl.when(fails).then(pl.lit(name, dtype=pl.String)) for name, fails in tests]
+    return pl.concat_arr(named).arr.to_list().list.drop_nulls()  # five times as fast as concat_list
 
 
 def by_chance(share: float, salt: str) -> pl.Expr:
-    """True for a share of the rows, by the ids of their files."""
-    draw = pl.col("parents").list.first().str.slice(0, 8).str.to_integer(base=16, strict=False).fill_null(0)
-    salted = (draw + sum(salt.encode()) * 0x9E3779B1) % 2**32
+    """True for a share of the rows, chosen by the ids of their files and by `salt`: the same rows in every run."""
+    number = pl.col("parents").list.first().str.slice(0, 8).str.to_integer(base=16, strict=False).fill_null(0)
+    salted = (number + sum(salt.encode()) * 0x9E3779B1) % 2**32
     return salted < pl.lit(int(share * 2**32), dtype=pl.Int64)
 
 
 def rules_of(language: str, recipe: CodeQuality) -> dict[str, Bounds]:
-    """The bounds that files of a language must keep."""
+    """{number: its bounds} for files of a language."""
     if language in recipe.html:
         rules = recipe.html_rules
     elif language in recipe.data:
@@ -54,73 +55,60 @@ def rules_of(language: str, recipe: CodeQuality) -> dict[str, Bounds]:
 
 
 def special_languages(recipe: CodeQuality) -> list[str]:
-    """Languages with rules that are not those of code in general."""
+    """The languages whose bounds differ from those of programming languages in general."""
     return sorted({*recipe.html, *recipe.data, *recipe.text, *recipe.extras, _UNKNOWN_LANGUAGE})
 
 
-def by_path(recipe: CodeQuality) -> dict[str, pl.Expr]:
-    """{reason: whether `repo` and `rel_path` alone give it}; `numbers.BY_PATH` names the parts of the recipe."""
-    path = pl.col("rel_path").str.to_lowercase()
-
-    def any_of(patterns: tuple[str, ...]) -> pl.Expr:
-        return path.str.contains("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else pl.lit(False)
-
-    return {
-        VENDORED: any_of(recipe.vendored) & ~pl.col("repo").is_in(recipe.vendored_except),
-        GENERATED: any_of(recipe.generated_paths if recipe.generated_files == "drop" else ()),
-        MINIFIED: any_of(recipe.minified),
-        DATA_DUMP: any_of(recipe.data_dump),
-    }
-
-
-def _flags(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
+def _tests_without_bounds(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
+    """(rule, expression that is true for a dropped file) of all rules except bounds."""
     path, language = pl.col("rel_path").str.to_lowercase(), pl.col("language")
-    named = by_path(recipe)
+    of_path = by_path(recipe)
     long = (pl.col("mean_line") > recipe.minified_line) | (pl.col("longest_line") > recipe.minified_longest)
     dense = language.is_in(_MINIFIABLE) & long & (pl.col("whitespace_share") < 0.1)
     idle = (pl.col("no_logic_line_share") > recipe.sampled.no_logic_above).fill_null(False)
-    flags = [
-        (VENDORED, named[VENDORED]),
-        (MINIFIED, named[MINIFIED] | dense),
-        (DATA_DUMP, named[DATA_DUMP]),
+    tests = [
+        (VENDORED, of_path[VENDORED]),
+        (MINIFIED, of_path[MINIFIED] | dense),
+        (DATA_DUMP, of_path[DATA_DUMP]),
         (GO_TEST, path.str.ends_with("_test.go") & by_chance(recipe.sampled.go_tests, GO_TEST)),
         (NO_LOGIC, (language == "Python") & idle & by_chance(recipe.sampled.no_logic, NO_LOGIC)),
     ]
     if recipe.generated_files == "drop":
-        flags.insert(1, (GENERATED, (pl.col("generated_mark") == 1) | named[GENERATED]))
+        tests.insert(1, (GENERATED, (pl.col("generated_mark") == 1) | of_path[GENERATED]))
     if recipe.unknown == "drop":
-        flags.append((UNKNOWN, language == _UNKNOWN_LANGUAGE))
-    return flags
+        tests.append((UNKNOWN, language == _UNKNOWN_LANGUAGE))
+    return tests
 
 
 def out_of_bounds(recipe: CodeQuality, numbers: Iterable[str] = NUMBERS) -> list[tuple[str, pl.Expr]]:
-    """(number, whether it is out of the bounds of the row's language). Languages with equal bounds are one test."""
+    """(number, expression that is true if it is out of the bounds of the row's language). Languages with equal bounds
+    share one comparison."""
     rules = {language: rules_of(language, recipe) for language in special_languages(recipe)}
     failed = []
     for name in numbers:
-        usual = _ends(recipe.code_rules, name)
-        others: dict[_Ends, list[str]] = {}
+        usual = _limits(recipe.code_rules, name)
+        others: dict[_Limits, list[str]] = {}
         for language, bounds in rules.items():
-            if (ends := _ends(bounds, name)) != usual:
-                others.setdefault(ends, []).append(language)
-        odd = [language for languages in others.values() for language in languages]
-        tests = [~pl.col("language").is_in(odd) & _outside(name, usual)] if usual != _NO_ENDS else []
-        for ends, languages in others.items():
-            if ends != _NO_ENDS:
-                tests.append(pl.col("language").is_in(languages) & _outside(name, ends))
+            if (limits := _limits(bounds, name)) != usual:
+                others.setdefault(limits, []).append(language)
+        special = [language for languages in others.values() for language in languages]
+        tests = [~pl.col("language").is_in(special) & _outside(name, usual)] if usual != _NO_LIMITS else []
+        for limits, languages in others.items():
+            if limits != _NO_LIMITS:
+                tests.append(pl.col("language").is_in(languages) & _outside(name, limits))
         if tests:
             failed.append((name, pl.any_horizontal(tests)))
     return failed
 
 
-def _ends(rules: dict[str, Bounds], name: str) -> _Ends:
-    """A number's bounds as a tuple, which is compared and hashed faster than a model."""
+def _limits(rules: dict[str, Bounds], name: str) -> _Limits:
+    """The limits of a number as a tuple, because a tuple is compared and hashed faster than a pydantic model."""
     bounds = rules.get(name)
-    return (bounds.min, bounds.max) if bounds else _NO_ENDS
+    return (bounds.min, bounds.max) if bounds else _NO_LIMITS
 
 
-def _outside(name: str, ends: _Ends) -> pl.Expr:
-    """Whether a number is beyond its bounds; one that is null is not."""
-    column, (low, high) = pl.col(name), ends
+def _outside(name: str, limits: _Limits) -> pl.Expr:
+    """Whether a number is outside its limits; false for null."""
+    column, (low, high) = pl.col(name), limits
     tests = ([column < low] if low is not None else []) + ([column > high] if high is not None else [])
     return functools.reduce(operator.or_, tests).fill_null(False)

@@ -1,11 +1,13 @@
-"""Credentials in code: found by rules that know how they look, replaced by a word that cannot be one.
+"""Finds credentials in code and replaces them by a placeholder such as REDACTED_AWS_KEY.
 
-Keys and tokens of services have a prefix and a length. Values that are given to a name like `password` are secrets when
-they look drawn by chance: more bits per character than words have, and a change between letters and digits every few
-characters. Passwords that people think up are found when they mix letters, digits and signs. Placeholders stay.
-E-mail and IP addresses are found by the rules for web texts.
+- Keys and tokens of services are found by their prefix and length ("ghp_" and 36 characters).
+- A value that is assigned to a name such as `password` is a credential if it looks random: it has more bits per
+  character than words have, and it changes between letters and digits every few characters ("k3J9x0Qm2").
+- A password that a person made up is found if it mixes letters, digits and signs ("Tr0ub4dor&3").
+- Placeholders ("changeme", "your-token") are not credentials.
 
-Every search is linear: a run of one class of characters is entered at its beginning only, or is short and bounded.
+E-mail and IP addresses are found by the rules for web texts. All searches take time linear in the length of the text:
+a pattern starts only at the beginning of a run of characters, or the run has a bounded length.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ from nemotron_assets.text import personal_data as privacy
 
 _MAX_PASSES = 20
 _B64 = "A-Za-z0-9_-"
-#: Where a token begins: not inside a run of its characters, which would be searched again from each of them.
+#: A token begins here, and not inside a run of its characters: else the search would start at each of them again.
 _NEW = rf"(?<![{_B64}])"
 
-#: (kind, a string that must be there or several of which one must, pattern). A group named `value` is what is replaced,
-#: else the whole match.
+#: (kind, string that a text with such a token contains, or several strings of which it contains one, pattern). The
+#: group `value` is replaced, or the whole match if the pattern has no such group.
 _TOKENS = (
     ("private_key", "PRIVATE KEY",
      r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?P<value>(?:[^-]|-(?!----)){40,20000}+)-----END"),
@@ -69,14 +71,15 @@ _TOKENS = (
      r"(?<![a-z0-9+])[a-z][a-z0-9+]{1,20}://(?P<user>[A-Za-z0-9._%+-]{0,64}):"
      r"(?P<value>[^\s:@/\"'`<>%{}()][^\s:@/\"'`<>{}()]{5,99})@[A-Za-z0-9]"),
 )  # fmt: skip
-#: Kinds whose finds must look drawn by chance; the words around say less than those of the others.
-_MUST_LOOK_DRAWN = frozenset(("openai_key", "authorization", "service_token", "discord_token"))
+#: Kinds whose finds must also look random, because their patterns match other text as well.
+_MUST_LOOK_RANDOM = frozenset(("openai_key", "authorization", "service_token", "discord_token"))
 _COMPILED = tuple(
     (kind, (needles,) if isinstance(needles, str) else needles, re.compile(pattern))
     for kind, needles, pattern in _TOKENS
 )
 
-#: What names of secrets contain, in small letters; "pass" as a whole word only, and public keys are none.
+#: Strings that names of credentials contain, in lower case. `_NAME` accepts "pass" only as a whole word, and it rejects
+#: the token of a public key.
 _CUES = (
     "pass", "pwd", "secret", "token", "credential",
     *(f"{what}{joint}key" for what in ("api", "access", "auth", "private", "encryption") for joint in ("", "_", "-")),
@@ -107,24 +110,26 @@ _PLACEHOLDER = re.compile(
     r"example|sample|dummy|placeholder|changeme|change_me|your[_-]|my[_-]|redacted|xxxx|\*\*\*\*|1234567|abcdef|test",
     re.IGNORECASE,
 )
-#: What names a secret, or speaks of one, is none.
-_NAMES_ONE = re.compile(r"passw|secret|token", re.IGNORECASE)
+#: A value with such a word is the name of a secret, or a message about one, but not a secret.
+_MENTIONS_SECRET = re.compile(r"passw|secret|token", re.IGNORECASE)
 _DIGIT, _LETTER = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]")
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _COLOUR = re.compile(r"#[0-9a-f]{3,12}", re.IGNORECASE)
-#: A change of kind inside a word: digit and letter, small letter and capital; not where a Capitalised word begins.
+#: A change between digit and letter, or from lower to upper case unless a capitalised word begins there ("myWord").
 _CHANGE = re.compile(r"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])|[a-z](?=[A-Z](?![a-z]{2}))")
-#: A sign between the letters and digits of a password; at its ends it stands for a variable, a selector, a pattern.
-_THOUGHT_UP = re.compile(r"[A-Za-z0-9]{1,62}+[!@#$%^&*][A-Za-z0-9!@#$%^&*]{1,62}")
+#: A password with a sign between letters and digits. A sign at the beginning is that of a variable ($name), a selector
+#: or a pattern.
+_MADE_UP = re.compile(r"[A-Za-z0-9]{1,62}+[!@#$%^&*][A-Za-z0-9!@#$%^&*]{1,62}")
 _ARCS = ("1.2.", "1.3.", "2.5.")
 _OID = re.compile(r"oid|object.?identifier", re.IGNORECASE)
-_WORDS = frozenset(("username", "postgres", "mariadb", "rabbitmq", "changeit"))
+#: Passwords of addresses that are placeholders or defaults.
+_DEFAULT_PASSWORDS = frozenset(("username", "postgres", "mariadb", "rabbitmq", "changeit"))
 
 
 @dataclass(frozen=True)
 class Found:
-    """A text after the rules: `secrets` and `personal` name what was found, once per find, sorted."""
+    """A text with its finds replaced. `secrets` and `personal` have the kind of every find, sorted."""
 
     text: str
     secrets: tuple[str, ...]
@@ -132,22 +137,24 @@ class Found:
 
 
 def clean(text: str, recipe: Secrets) -> Found:
-    """Replace credentials and personal data as the recipe says. Cleaning the result changes nothing."""
+    """Replace credentials and personal data as the recipe says. To clean the result again changes nothing."""
     kinds, people = Counter(), Counter()
     found = list(secrets(text, recipe))
     kinds.update(kind for _, _, kind in found)
     if recipe.action == "redact":
-        text = _until_stable(text, found, lambda text: list(secrets(text, recipe)), kinds, token)
+        text = _replace_until_stable(text, found, lambda text: list(secrets(text, recipe)), kinds, placeholder)
     addresses = list(personal(text, recipe))
     people.update(kind for _, _, kind in addresses)
     if recipe.personal == "redact":
         tokens = {"email": recipe.email.token, "ip": recipe.ip.token}
-        text = _until_stable(text, addresses, lambda text: list(personal(text, recipe)), people, tokens.__getitem__)
+        text = _replace_until_stable(
+            text, addresses, lambda text: list(personal(text, recipe)), people, tokens.__getitem__
+        )
     return Found(text, tuple(sorted(kinds.elements())), tuple(sorted(people.elements())))
 
 
-def token(kind: str) -> str:
-    """What stands for a credential: a word, so that code with it still parses."""
+def placeholder(kind: str) -> str:
+    """The text that replaces a credential. It is a word, so that the code still parses."""
     return f"REDACTED_{kind.upper()}"
 
 
@@ -161,7 +168,7 @@ def secrets(text: str, recipe: Secrets) -> Iterator[tuple[int, int, str]]:
             start, end = match.span("value") if "value" in pattern.groupindex else match.span()
             if _is_credential(kind, text[start:end], match, recipe):
                 found.append((start, end, kind))
-    for cue in _places(text):
+    for cue in _cue_positions(text):
         for pattern in _ASSIGNED:
             match = pattern.match(text, cue)
             if match and _is_assigned(text[cue : match.start("value")], match["value"], recipe):
@@ -174,10 +181,11 @@ def secrets(text: str, recipe: Secrets) -> Iterator[tuple[int, int, str]]:
             reached = end
 
 
-def _places(text: str) -> Iterator[int]:
-    """Where names of secrets begin. Plain searches: an expression for all of them takes ten times as long."""
+def _cue_positions(text: str) -> Iterator[int]:
+    """Where names of credentials begin. Searching for one string after the other is ten times as fast as one regular
+    expression for all of them."""
     lower = text.lower()
-    if len(lower) != len(text):  # a few capitals have two small letters
+    if len(lower) != len(text):  # a few upper-case letters become two lower-case letters
         lower = "".join(c.lower() if c.isascii() else c for c in text)
     for cue in _CUES:
         place = lower.find(cue)
@@ -187,54 +195,58 @@ def _places(text: str) -> Iterator[int]:
 
 
 def _is_assigned(name: str, value: str, recipe: Secrets) -> bool:
-    if _NAMES_ONE.search(value):
+    """Whether a value that is assigned to the name of a credential is a credential."""
+    if _MENTIONS_SECRET.search(value):
         return False
-    return looks_drawn(value, recipe) or (_PASSWORD.search(name) is not None and _thought_up(value))
+    return looks_random(value, recipe) or (_PASSWORD.search(name) is not None and _looks_made_up(value))
 
 
 def _is_credential(kind: str, value: str, match: re.Match[str], recipe: Secrets) -> bool:
+    """Whether a match of the pattern of `kind` is a credential, and not a placeholder, a variable or prose."""
     if kind == "private_key":
-        return _DIGIT.search(value) is not None  # else prose about keys
+        return _DIGIT.search(value) is not None  # without a digit it is prose about keys
     if _PLACEHOLDER.search(value):
         return False
     if kind == "url_password":
         variable = value[0] == "$" and value[1:].isidentifier()
-        return not (variable or _NAMES_ONE.search(value) or value.lower() in _WORDS or value == match["user"])
-    return kind not in _MUST_LOOK_DRAWN or looks_drawn(value, recipe)
+        return not (
+            variable or _MENTIONS_SECRET.search(value) or value.lower() in _DEFAULT_PASSWORDS or value == match["user"]
+        )
+    return kind not in _MUST_LOOK_RANDOM or looks_random(value, recipe)
 
 
-def looks_drawn(value: str, recipe: Secrets) -> bool:
-    """Whether a value is drawn by chance, not written by a person: digits and letters in it that take turns, and much
-    entropy. Identifiers, versions and addresses have whole words; UUIDs and colours are no secrets."""
+def looks_random(value: str, recipe: Secrets) -> bool:
+    """Whether a value looks as if it was generated at random: it has digits and letters, changes between them often,
+    and has a high entropy. Identifiers, versions and addresses consist of words; UUIDs and colours are excluded."""
     if len(value) < recipe.min_characters or not _DIGIT.search(value) or not _LETTER.search(value):
         return False
     if _PLACEHOLDER.search(value) or _UUID.fullmatch(value) or _COLOUR.fullmatch(value):
         return False
     if len(_CHANGE.findall(value)) < recipe.min_changes * len(value):
         return False
-    return entropy(value) >= min(recipe.min_entropy, _most(value))
+    return entropy(value) >= min(recipe.min_entropy, _reachable_entropy(value))
 
 
-def _thought_up(value: str) -> bool:
-    """Whether a value given to a password is one that a person made up: letters, digits and signs between them."""
+def _looks_made_up(value: str) -> bool:
+    """Whether the value of a password looks made up by a person: 8 to 64 letters, digits and signs, a sign inside."""
     if not (8 <= len(value) <= 64 and _DIGIT.search(value) and _LETTER.search(value)):
         return False
-    return _THOUGHT_UP.fullmatch(value) is not None and not _PLACEHOLDER.search(value)
+    return _MADE_UP.fullmatch(value) is not None and not _PLACEHOLDER.search(value)
 
 
 def entropy(value: str) -> float:
-    """Bits per character (Shannon), of the value's own frequencies."""
+    """Shannon entropy of the characters, in bits per character: 0 for "aaaa", 2 for "abcd"."""
     counts = Counter(value).values()
     return -sum(n / len(value) * math.log2(n / len(value)) for n in counts)
 
 
-def _most(value: str) -> float:
-    """Bits per character that drawn values of this length have at least; of hex, 4 are all there can be."""
+def _reachable_entropy(value: str) -> float:
+    """The entropy that random values of this length reach, in bits per character. Hex digits have at most 4 bits."""
     return 3.0 if _HEX.fullmatch(value) else 0.88 * math.log2(len(value))
 
 
 def personal(text: str, recipe: Secrets) -> Iterator[tuple[int, int, str]]:
-    """(start, end, kind) of e-mail and IP addresses."""
+    """(start, end, kind) of the e-mail and IP addresses in a text; kind is email or ip."""
     rules = Privacy(keep_examples=recipe.keep_examples, email=recipe.email, ip=recipe.ip)
     for match in privacy.find(text, rules, {"email", "ip"}):
         if match.rule == "ip" and _is_identifier(text, match.start, match.end):
@@ -243,12 +255,16 @@ def personal(text: str, recipe: Secrets) -> Iterator[tuple[int, int, str]]:
 
 
 def _is_identifier(text: str, start: int, end: int) -> bool:
-    """Whether four numbers are an object identifier: those of standards begin with 1.2, 1.3 or 2.5."""
+    """Whether four numbers with dots are not an IP address but an object identifier (OID), such as 2.5.4.42."""
     line = text[max(text.rfind("\n", 0, start) + 1, start - 80) : start]
     return text[start : min(end, start + 4)] in _ARCS or _OID.search(line) is not None
 
 
-def _until_stable(text: str, found: list, search, counts: Counter, token_of) -> str:
+def _replace_until_stable(text: str, found: list, search, counts: Counter, token_of) -> str:
+    """Replace the finds and search again, until nothing is found: around a replaced find, more may become visible.
+
+    Raises `UnstableText` after 20 rounds.
+    """
     for _ in range(_MAX_PASSES):
         if not found:
             return text
@@ -259,4 +275,6 @@ def _until_stable(text: str, found: list, search, counts: Counter, token_of) -> 
         text = "".join([*pieces, text[end:]])
         found = search(text)
         counts.update(kind for _, _, kind in found)
-    raise privacy.UnstableText(f"still {len(found)} finds after {_MAX_PASSES} rounds of replacing")
+    raise privacy.UnstableText(
+        f"{len(found)} credentials or addresses are left after {_MAX_PASSES} rounds of replacing"
+    )

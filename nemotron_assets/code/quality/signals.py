@@ -1,9 +1,13 @@
-"""Numbers about files, a batch at a time: compiled passes over the bytes, then the syntax tree of each file."""
+"""Measures files for `code.annotations`: compiled passes over the bytes of a batch, then the syntax tree of each file.
+
+`recipe/code/numbers.py` defines every number.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -17,11 +21,17 @@ from nemotron_assets.recipe.code.numbers import CODE, COUNTED, MADE_WITH, NUMBER
 from nemotron_assets.recipe.code.quality import CodeQuality
 from nemotron_assets.recipe.web.heuristics import Measures
 from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Parts, Rejects
 from nemotron_assets.text import heuristics
 
+if TYPE_CHECKING:
+    from resources.compute import Compute
+    from resources.lakehouse import Reader
+
+#: Columns of `code.files` that `annotate` reads.
 READ = ("id", "repo", "commit_id", "rel_path", "language", "bytes", "content")
 
-#: How a line begins that prints, by language; blanks before it do not count.
+#: {languages: how a line begins that prints, in lower case, without indentation}
 PRINTS = {
     ("Python",): ("print(", "print ", "pprint("),
     ("C", "C++", "Cuda"): ("printf(", "fprintf(", "puts(", "std::cout", "cout"),
@@ -32,17 +42,18 @@ PRINTS = {
 }
 _MAIN = ("int main(", "int main (", "void main(", "void main (")
 _MAIN_LANGUAGES = ("C", "C++", "Cuda")
-#: Code is not searched for what web texts are: no number of `OF_WORDS` is made with these strings.
+#: The measures of web texts search for words such as "the" as well. No number of `OF_WORDS` needs these searches.
 _NO_STRINGS = Measures(
     common_words=(), bullets="", terminal="", parentheses="", ellipses=(), cut_off=(), boilerplate=(), placeholder=()
 )
 
 
 def annotate(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
-    """Rows of `code.annotations`, without parents, for rows of `code.files` (columns `READ`)."""
+    """The numbers of files: rows of `code.annotations` without parents, with the id of the file, for rows of
+    `code.files` (columns `READ`)."""
     numbers = from_bytes(files, recipe)
     facts = files.select("id", "repo", "commit_id", "rel_path", "language", "bytes")
-    texts = pl.select(pl.when(_parsed(facts.hstack(numbers), recipe)).then(files["content"])).to_series()
+    texts = pl.select(pl.when(_must_parse(facts.hstack(numbers), recipe)).then(files["content"])).to_series()
     from_trees = syntax.measure(
         texts.to_list(), files["language"].to_list(), numbers, recipe.max_parsed_kb << 10, recipe.long_string
     )
@@ -50,21 +61,22 @@ def annotate(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
     return found.with_columns(pl.col(name).cast(pl.Int64 if name in WHOLE else pl.Float64) for name in NUMBERS)
 
 
-def _parsed(numbers: pl.DataFrame, recipe: CodeQuality) -> pl.Series:
-    """Whether a file's syntax is measured, by the numbers of its bytes."""
+def _must_parse(numbers: pl.DataFrame, recipe: CodeQuality) -> pl.Series:
+    """Whether the syntax tree of a file is measured: not if a line is too long, or if a number of its bytes already
+    drops it."""
     dropped = [fails for _, fails in rules.out_of_bounds(recipe, recipe.unparsed)]
     short = pl.col("longest_line") <= recipe.max_parsed_line
     return numbers.select(short & ~pl.any_horizontal(pl.lit(False), *dropped)).to_series()
 
 
 def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
-    """The numbers of `COUNTED` and `OF_WORDS`, and the lines that are not blank or print, as columns."""
+    """The numbers of `COUNTED` and `OF_WORDS` as columns; also full_lines (lines that are not blank), print_lines."""
     texts = files["content"].to_arrow()
     data, offsets = heuristics.utf8(texts)
     counts = np.zeros((len(files), len(p.COUNTS)), np.int64)
     masks = np.array([_mask(language) for language in files["language"]], np.int64)
     head, long_word = recipe.head_characters, recipe.long_word
-    p.count_files(data, offsets, counts, masks, *_strings(recipe.todo, recipe.generated), head, long_word)
+    p.count_files(data, offsets, counts, masks, *_search_index(recipe.todo, recipe.generated), head, long_word)
     n = dict(zip(p.COUNTS, counts.T, strict=True))
     web = heuristics.measure(texts, _NO_STRINGS)
 
@@ -112,7 +124,7 @@ def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
 
 
 def bounded(batches: Iterable[pa.RecordBatch], recipe: CodeQuality) -> Iterator[pa.RecordBatch]:
-    """Batches of files cut so that each is at most the recipe's MB, or one file."""
+    """Batches of files cut into smaller ones: at most the recipe's `batch_mb` of text, or a single larger file."""
     most = recipe.batch_mb << 20
     for batch in batches:
         first, size = 0, 0
@@ -125,21 +137,35 @@ def bounded(batches: Iterable[pa.RecordBatch], recipe: CodeQuality) -> Iterator[
             yield batch.slice(first)
 
 
-def as_rows(found: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """`annotate`'s frames as rows of the table."""
-    for frame in found:
-        yield identified(frame, ANNOTATIONS.full_name).select(ANNOTATIONS.column_names)
+def annotation_parts(files: Reader, recipe: CodeQuality, compute: Compute, run_id: str) -> Parts:
+    """The parts of `code.annotations`, one per repository, made again when its files or the settings change."""
+    numbers = version(recipe)
+    compile_passes(recipe)
+    work, rejects = functools.partial(annotate, recipe=recipe), Rejects()
+
+    def rows_of(repo: str) -> Iterator[pl.DataFrame]:
+        batches = bounded(files.part(repo).batches(READ, recipe.batch_rows), recipe)
+        for frame in compute.map(batches, work, reject=rejects.add, stage=ANNOTATIONS.full_name):
+            yield with_row_ids(frame, ANNOTATIONS.full_name).select(ANNOTATIONS.column_names)
+
+    parts = (
+        Part(repo, f"{content or run_id}-{numbers}", functools.partial(rows_of, repo))
+        for repo, content in files.parts().items()
+    )
+    return Parts(parts, rejects=rejects)
 
 
-def identified(frame: pl.DataFrame, table: str) -> pl.DataFrame:
-    """A frame whose `id` is a file's: with the ids of `table`'s rows, and the file as their parent."""
+def with_row_ids(frame: pl.DataFrame, table: str) -> pl.DataFrame:
+    """A frame whose `id` is that of a file in `code.files`, as rows of `table`: with ids of their own, and the file as
+    their parent."""
     return frame.with_columns(
         parents=pl.concat_list("id"), id=pl.Series([row_id(table, file) for file in frame["id"]], dtype=pl.String)
     )
 
 
 def version(recipe: CodeQuality) -> str:
-    """Names what the numbers depend on beside the files."""
+    """A hash of everything that the numbers depend on except the files: the code, the settings, and the bounds that
+    decide which files are parsed."""
     bounds = [
         (language, name, repr(rules.rules_of(language, recipe).get(name)))
         for language in (*rules.special_languages(recipe), "any other")
@@ -150,13 +176,14 @@ def version(recipe: CodeQuality) -> str:
 
 
 def compile_passes(recipe: CodeQuality) -> None:
-    """Compile once here, so that not every worker does at the same time."""
+    """Compile the passes before worker processes start, because otherwise all workers would compile them at once."""
     columns = {"content": ["int main() {\n}\n"], "language": ["C"]}
     from_bytes(pl.DataFrame(columns), recipe)
 
 
 @functools.cache
 def _mask(language: str) -> int:
+    """The kinds of strings that are searched for in files of a language, as bits."""
     mask = p.TODO | p.ASSERT | p.GENERATED
     if language in _MAIN_LANGUAGES:
         mask |= p.MAIN
@@ -167,8 +194,8 @@ def _mask(language: str) -> int:
 
 
 @functools.lru_cache(maxsize=4)
-def _strings(todo: tuple[str, ...], generated: tuple[str, ...]) -> tuple:
-    """What `count_files` looks strings up in, sorted by their first bytes."""
+def _search_index(todo: tuple[str, ...], generated: tuple[str, ...]) -> tuple:
+    """The strings that `count_files` searches for, sorted, with an index by their first two bytes."""
     known = [(string, p.TODO) for string in todo] + [(string, p.GENERATED) for string in generated]
     known += [("assert", p.ASSERT), *((string, p.MAIN) for string in _MAIN)]
     known += [(string, p.FIRST_PRINT << k) for k, strings in enumerate(PRINTS.values()) for string in strings]

@@ -1,7 +1,8 @@
-"""Numbers of a file's syntax tree. One query per language finds the nodes, so that no tree is walked in Python.
+"""Measures the syntax trees of files: comments, strings, functions, imports.
 
-Grammars come with tree-sitter-language-pack, nothing is fetched. Parsers are C code on hostile input: this is called
-in worker processes, and files are no larger than the recipe says.
+One tree-sitter query per language finds the nodes, so that no tree is walked in Python. The grammars are installed with
+tree-sitter-language-pack; nothing is downloaded. The parsers are C code and the files are untrusted: call `measure`
+in worker processes, with files of limited size.
 """
 
 from __future__ import annotations
@@ -21,19 +22,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from nemotron_assets.code.grammars import GRAMMARS
 from nemotron_assets.code.quality import _passes
 from nemotron_assets.recipe.code.numbers import OF_SYNTAX, WHOLE
 
-#: Our languages as the grammars are called.
-GRAMMARS = {
-    "Python": "python", "OmniversePython": "python", "Java": "java", "JavaScript": "javascript",
-    "TypeScript": "typescript", "TSX": "tsx", "C": "c", "C++": "cpp", "Cuda": "cuda", "C#": "csharp", "Go": "go",
-    "Rust": "rust", "PHP": "php", "Ruby": "ruby", "Swift": "swift", "Shell": "bash", "Lua": "lua", "Scala": "scala",
-    "Perl": "perl", "Haskell": "haskell", "Fortran": "fortran", "Julia": "julia", "R": "r", "SQL": "sql",
-    "HTML": "html", "CSS": "css", "JSON": "json", "YAML": "yaml", "XML": "xml", "Kotlin": "kotlin", "TOML": "toml",
-    "Makefile": "make", "Dockerfile": "dockerfile", "Dart": "dart", "Pascal": "pascal",
-}  # fmt: skip
-#: What node is what, in whichever grammar has it.
+#: {what is counted: names of its nodes in the grammars}. A grammar has only some of the names.
 _NODES = {
     "function": (
         "function_definition", "function_declaration", "method_definition", "method_declaration", "function_item",
@@ -53,8 +46,9 @@ _NODES = {
     "pass": ("pass_statement",),
     "text": ("text", "entity"),
 }  # fmt: skip
+#: Kinds that are counted only with these grammars.
 _ONLY = {"text": ("html",), "pass": ("python",)}
-# The grammar leaves out the node of a statement that is an expression.
+#: In Python's grammar an expression used as a statement, such as a docstring, has no statement node around it.
 _PYTHON = """
 (module . (string) @doc)
 (class_definition body: (block . (string) @doc))
@@ -63,9 +57,9 @@ _PYTHON = """
 (assignment right: [(string) (integer) (float) (true) (false) (none)]) @constant
 """
 _WORD = re.compile(r"\S+")
-#: What is counted in a tree, and then in the spans of its nodes.
+#: What is counted in a tree.
 _COUNTED = ("syntax_ok", "size", "functions", "imports", "passes", "trivial", "constants", "visible", "visible_words")
-#: Nodes whose spans count, in the order in which two of the same span are taken.
+#: {name in the query: kind of span} of the nodes whose bytes are counted. A docstring sorts before the string it is.
 _SPANS = {"comment": _passes.COMMENT, "doc": _passes.DOCSTRING, "string": _passes.STRING}
 _BYTE_RANGE = operator.attrgetter("byte_range")
 
@@ -73,47 +67,51 @@ _BYTE_RANGE = operator.attrgetter("byte_range")
 def measure(
     texts: Sequence[str | None], languages: Sequence[str], found: pl.DataFrame, max_bytes: int, long_string: int
 ) -> pl.DataFrame:
-    """The numbers of `OF_SYNTAX` for a batch of files; null where the text is None or larger than `max_bytes`, or its
-    language has no grammar. `found` has the files' lines, full_lines (not blank), words and print_lines."""
+    """The numbers of `OF_SYNTAX` for a batch of files, one row per file. They are null if the text is None or larger
+    than `max_bytes`, or if its language has no grammar.
+
+    `found` has the columns lines, full_lines (not blank), words and print_lines. A string literal of more than
+    `long_string` bytes is a long one.
+    """
     rows, parsed, spans = [(None,) * len(_COUNTED)] * len(texts), [b""] * len(texts), _Spans()
-    with _no_collection():
-        # One language after the other: its tables stay in the processor's cache.
+    with _without_garbage_collector():
+        # Parse the files sorted by language, so that the grammar's tables stay in the processor's cache.
         for file in sorted(range(len(texts)), key=languages.__getitem__):
             text, language = texts[file], languages[file]
-            tools = _tools(language) if text is not None else None
+            tools = _parser_and_query(language) if text is not None else None
             data = text.encode("utf-8", "replace") if tools else b""
             if tools and len(data) <= max_bytes:
-                rows[file], nodes = _counted(data, language, *tools)
+                rows[file], nodes = _count_nodes(data, language, *tools)
                 parsed[file] = data
                 spans.add(file, nodes)
-        # Taking turns with the other parser, Python's would be a fifth slower.
+        # A loop of its own: alternating with tree-sitter would make Python's parser a fifth slower.
         for file, row in enumerate(rows):
             if languages[file] == "Python" and row[0] and not _parses(texts[file]):
                 rows[file] = (0, *row[1:])
     counts = pl.DataFrame(rows, dict.fromkeys(_COUNTED, pl.Int64), orient="row")
-    return _shares(counts.hstack(spans.counted(parsed, long_string)), found)
+    return _shares(counts.hstack(spans.count(parsed, long_string)), found)
 
 
 class _Spans:
-    """Bytes that comments, docstrings and strings take in files."""
+    """The byte ranges of comments, docstrings and strings of a batch of files."""
 
     def __init__(self) -> None:
         self.ranges: list[int] = []  # start, end, start, end, ...
         self.groups: list[tuple[int, int, int]] = []  # (file, kind, how many of the ranges)
 
     def add(self, file: int, nodes: dict[str, list[Any]]) -> None:
-        """One file's nodes, by the names of `_SPANS`."""
+        """Add the nodes of one file, by kind of node."""
         for name, kind in _SPANS.items():
             if of_kind := nodes.get(name):
                 self.ranges += chain.from_iterable(map(_BYTE_RANGE, of_kind))
                 self.groups.append((file, kind, len(of_kind)))
 
-    def counted(self, texts: Sequence[bytes], long_string: int) -> pl.DataFrame:
-        """What `_passes.count_spans` counts, a row per file."""
+    def count(self, texts: Sequence[bytes], long_string: int) -> pl.DataFrame:
+        """The counts of `_passes.count_spans`, one row per file."""
         starts, ends = np.fromiter(self.ranges, np.int64, len(self.ranges)).reshape(-1, 2).T
         *of_groups, many = np.array(self.groups, np.int64).reshape(-1, 3).T
         files, kinds = (np.repeat(column, many) for column in of_groups)
-        # A tree gives its nodes in no order; of nodes that begin together, the outer one comes first.
+        # A query gives the nodes in any order. Of nodes that begin at the same byte, the outer one must come first.
         order = np.lexsort((kinds, -ends, starts, files))
         counts = np.zeros((len(texts), len(_passes.SPAN_COUNTS)), np.int64)
         data, offsets = np.frombuffer(b"".join(texts), np.uint8), np.cumsum([0, *map(len, texts)])
@@ -121,8 +119,8 @@ class _Spans:
         return pl.DataFrame(dict(zip(_passes.SPAN_COUNTS, counts.T, strict=True)))
 
 
-def _counted(data: bytes, language: str, parser: Any, query: Any) -> tuple[tuple, dict[str, list[Any]]]:
-    """(values of `_COUNTED`, nodes by the names of the query)."""
+def _count_nodes(data: bytes, language: str, parser: Any, query: Any) -> tuple[tuple, dict[str, list[Any]]]:
+    """Parse a file: (values of `_COUNTED`, {name in the query: nodes})."""
     from tree_sitter import QueryCursor
 
     root = parser.parse(data).root_node
@@ -139,7 +137,7 @@ def _counted(data: bytes, language: str, parser: Any, query: Any) -> tuple[tuple
 
 
 def _shares(counts: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
-    """The numbers of `OF_SYNTAX` of counts and of the counts of lines and words."""
+    """The numbers of `OF_SYNTAX`, from the counts in the trees and from the counts of lines and words."""
 
     def per(what: pl.Expr | str, of: str) -> pl.Expr:
         what = pl.col(what) if isinstance(what, str) else what
@@ -169,9 +167,9 @@ def _shares(counts: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Without the cyclic garbage collector, which would look through every node again and again: a tree has no cycles
-    in Python, and one file's nodes are gone before the next one's come."""
+def _without_garbage_collector() -> Iterator[None]:
+    """Switch the cyclic garbage collector off. It would visit every node again and again and free nothing, because the
+    nodes have no reference cycles; they are freed before the next file is parsed."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -182,22 +180,22 @@ def _no_collection() -> Iterator[None]:
 
 
 def _parses(text: str) -> bool:
-    """Whether Python's own parser understands the text."""
+    """Whether Python's own parser accepts the text."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            symtable.symtable(text, "file", "exec")  # parses, too, and builds no tree of Python objects
+            symtable.symtable(text, "file", "exec")  # parses as well, but builds no tree of Python objects
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             try:
-                ast.parse(text)  # asks for grammar alone, not for names that are declared twice and the like
+                ast.parse(text)  # checks the grammar only; `symtable` also rejects a name that is declared twice
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 return False
     return True
 
 
 @functools.cache
-def _tools(language: str) -> tuple[Any, Any] | None:
-    """(parser, query) of a language; None if there is no grammar for it."""
+def _parser_and_query(language: str) -> tuple[Any, Any] | None:
+    """The parser and the query of a language; None if there is no grammar for it."""
     from tree_sitter import Parser, Query
     from tree_sitter_language_pack import get_language
 

@@ -1,16 +1,27 @@
-"""Tables of the quality of code: numbers about files, what a closer look found, what is kept and what is not."""
+"""Tables of the quality of source files: measurements, results of the screening, kept files and dropped files."""
 
 from __future__ import annotations
 
-from nemotron_assets.code.columns import COMMIT_ID, CONTENT, LANGUAGE, REL_PATH, REPO
+from nemotron_assets.code.columns import COMMIT_ID, LANGUAGE, REL_PATH, REPO
 from nemotron_assets.recipe.code.numbers import NUMBERS, OF_SYNTAX, WHOLE
 from nemotron_assets.table.columns import CONTENT_HASH, ID, PARENTS
 from nemotron_assets.table.schema import Column, Table
 
+CYCLOMATIC = Column(
+    "cyclomatic",
+    "int64",
+    "largest cyclomatic complexity of a function in the file, 0 without functions; null: not measured for the language "
+    "or size of the file",
+    nullable=True,
+)
+TOKENS = Column(
+    "tokens", "int64", "estimated number of tokens: characters divided by the recipe's characters per token"
+)
+
 ANNOTATIONS = Table(
     "code",
     "annotations",
-    "Numbers about every file: what its bytes, words and syntax tree say.",
+    "Measurements of every file, taken from its bytes, its words and its syntax tree.",
     (
         ID,
         PARENTS,
@@ -30,15 +41,28 @@ ANNOTATIONS = Table(
 SCREENED = Table(
     "code",
     "screened",
-    "A closer look at the files that all rules would keep: complexity, credentials, personal data and benchmark items.",
+    "Results of slow searches in files that no rule drops: complexity, credentials, personal data, benchmark items.",
     (
         ID,
         PARENTS,
-        Column("cyclomatic", "int64", "largest cyclomatic complexity of a function; null: not measured", nullable=True),
-        Column("secrets", "list[string]", "kinds of credentials that were found, one entry per find"),
-        Column("personal", "list[string]", "email or ip, one entry per find"),
-        Column("contamination", "string", "first benchmark item found in it, and how; null: none", nullable=True),
-        Column("redacted", "string", "the text with what was found replaced; null: unchanged", nullable=True),
+        CYCLOMATIC,
+        Column(
+            "secrets", "list[string]", "kinds of the credentials found, one entry per find, for example aws_key, jwt"
+        ),
+        Column("personal", "list[string]", "kinds of the personal data found, one entry per find: email or ip"),
+        Column(
+            "contamination",
+            "string",
+            "first benchmark item found in the file and what was found of it, for example 'humaneval HumanEval/3: 13 "
+            "words of its question'; null: no item found",
+            nullable=True,
+        ),
+        Column(
+            "redacted",
+            "string",
+            "text of the file with credentials and personal data replaced; null: nothing was replaced",
+            nullable=True,
+        ),
     ),
     parents=("code.files",),
 )
@@ -46,7 +70,7 @@ SCREENED = Table(
 CURATED = Table(
     "code",
     "curated",
-    "The corpus: files under an allowed licence, once each, that all rules keep, without secrets.",
+    "The corpus: files under an allowed licence that are not duplicates and that no rule drops, without secrets.",
     (
         ID,
         PARENTS,
@@ -54,13 +78,18 @@ CURATED = Table(
         COMMIT_ID,
         REL_PATH,
         LANGUAGE,
-        Column("license", "string", "SPDX expression the file is used under"),
-        CONTENT,
+        Column("license", "string", "SPDX expression of the licence that the file is used under"),
+        Column(
+            "content",
+            "string",
+            "text of the file; where the recipe says so, credentials and personal data are replaced, for example by "
+            "REDACTED_AWS_KEY",
+        ),
         CONTENT_HASH,
-        Column("file_hash", "string", "content hash of the file as it is in code.files"),
-        Column("redactions", "int64", "credentials and personal data that were replaced"),
-        Column("cyclomatic", "int64", "largest cyclomatic complexity of a function; null: not measured", nullable=True),
-        Column("tokens", "int64", "estimate of tokens, from the characters"),
+        Column("file_hash", "string", "content_hash of the original file in code.files"),
+        Column("redactions", "int64", "number of credentials and pieces of personal data that were replaced"),
+        CYCLOMATIC,
+        TOKENS,
     ),
     parents=("code.files",),
 )
@@ -68,7 +97,7 @@ CURATED = Table(
 DROPPED = Table(
     "code",
     "dropped",
-    "Files that are not in the corpus, each with every reason why.",
+    "Files that are not in the corpus, each with every rule that drops it.",
     (
         ID,
         PARENTS,
@@ -79,12 +108,11 @@ DROPPED = Table(
         Column(
             "rules",
             "list[string]",
-            "reasons: licence_rejected, licence_review, no_licence, duplicate, vendored, "
-            "generated, minified, data_dump, unknown_language, go_test, no_logic, too_complex, secret, personal, "
-            "contaminated, "
-            "not_annotated, not_screened, or the number of code.annotations that is out of bounds",
+            "rules that drop the file: licence_rejected, licence_review, no_licence, duplicate, vendored, generated, "
+            "minified, data_dump, unknown_language, go_test, no_logic, too_complex, secret, personal, contaminated, "
+            "not_annotated, not_screened, or the name of a column of code.annotations whose value is out of bounds",
         ),
-        Column("tokens", "int64", "estimate of tokens, from the characters"),
+        TOKENS,
     ),
     parents=("code.files",),
 )

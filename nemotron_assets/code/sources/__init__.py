@@ -1,1 +1,1 @@
-"""Where code comes from: repositories, their files, which of them are copies, and how to fetch them again."""
+"""Repositories and their files: reading them, finding duplicates, and the metadata to fetch the files again."""

@@ -1,4 +1,4 @@
-"""Assets of where code comes from: the repositories, their files, which of them are copies, and the metadata."""
+"""Assets of repositories and their files: what was read, which files are duplicates, metadata, licence texts."""
 
 import dagster as dg
 
@@ -20,7 +20,7 @@ from resources.compute import Compute
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse, Reader
 
-#: Raised when the logic of reading files changes.
+#: Version of the code that reads files. Raise it when a change of the code changes the rows of code.files.
 CODE = "1"
 
 
@@ -32,25 +32,19 @@ CODE = "1"
     | dg.AutomationCondition.on_cron(current_recipe().code.sources.schedule),
 )
 def repositories(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], crawl: dg.ResourceParam[Crawl]):
-    """The repositories that the recipe's sources offer, each at one commit: Parquet dumps, git repositories and
-    bundles, archives, and lists of archives on a server (Nemotron Nano 2 §2.2.1: GitHub)."""
-    from nemotron_assets.code.sources.files import LeftOut, as_rows
-    from nemotron_assets.code.sources.files import repositories as offered
+    """The repositories that the recipe's sources offer, one row per repository and commit. A source is a Parquet dump,
+    a folder of git repositories, bundles or archives, or a list of archives on a server (Nemotron Nano 2 §2.2.1:
+    GitHub)."""
+    from nemotron_assets.code.sources.files import SkippedRepositories, as_rows, offered_repositories
     from resources.repositories import open_source
 
-    settings, refused = recipe.code.sources, LeftOut()
+    settings, skipped = recipe.code.sources, SkippedRepositories()
     sources = {source.name: open_source(source, settings, crawl) for source in settings.sources}
-    yield from as_rows(offered(sources, refused))
-    context.log.info(f"repositories left out: {refused}")
+    yield from as_rows(offered_repositories(sources, skipped))
+    context.log.info(f"repositories that were skipped: {skipped}")
 
 
-@table_asset(
-    FILES,
-    recipe="code.sources",
-    code=CODE,
-    kinds={"git"},
-    ins={"found": REPOSITORIES},
-)
+@table_asset(FILES, recipe="code.sources", code=CODE, kinds={"git"}, ins={"found": REPOSITORIES})
 def files(
     context: dg.AssetExecutionContext,
     found: Reader,
@@ -59,8 +53,8 @@ def files(
     compute: dg.ResourceParam[Compute],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Text files of the repositories, decoded, each with its language by name, extension, first line or content,
-    repository by repository. Binaries, links, pointers and whatever else is no text are counted, never followed."""
+    """The text files of the repositories, decoded, each with its language: by its name, extension, first line or
+    content. Every other entry is listed in code.rejected_files with its reason; links are never followed."""
     from nemotron_assets.code.sources.files import RepositoryFiles
     from resources.repositories import open_source
 
@@ -84,12 +78,12 @@ contents = table_spec(CONTENTS, made_by=files)
     },
 )
 def duplicates(files: Reader, found: Reader, licenses: Reader, recipe: dg.ResourceParam[Recipe]):
-    """Files that are dropped because one that is kept has the same or nearly the same text, over all repositories. Kept
-    is one in its own place, then the one under the licence that asks for least, then the newest, then that of the
-    largest repository."""
+    """Files that are dropped because another file, of any repository, has the same or nearly the same text. Of several
+    copies the one is kept that no path rule drops; then the one with the fewest conditions in its licence, the newest
+    one, and the one in the largest repository."""
     import polars as pl
 
-    from nemotron_assets.code.quality.rules import by_path
+    from nemotron_assets.code.path_rules import by_path
     from nemotron_assets.code.sources.duplicates import duplicates_of, licence_frames
 
     misplaced = pl.any_horizontal(by_path(recipe.code.quality).values())
@@ -103,8 +97,8 @@ def duplicates(files: Reader, found: Reader, licenses: Reader, recipe: dg.Resour
     ins={"files": FILES, "curated": CURATED},
 )
 def metadata(files: Reader, curated: Reader):
-    """Where every file of the corpus can be fetched again, and the hash its text must have as the repository has it
-    (the release's Nemotron-Code-Metadata has the first three columns). `nemotron code rebuild` makes texts of it."""
+    """Where to fetch every file of the corpus again, and the hash of the original file. `nemotron code rebuild` fetches
+    the texts. (The release's Nemotron-Code-Metadata has the repository, commit and path only.)"""
     import polars as pl
 
     from nemotron_assets.code.sources.metadata import metadata_of
@@ -115,13 +109,14 @@ def metadata(files: Reader, curated: Reader):
 @table_asset(
     ATTRIBUTIONS,
     recipe=("code.licences.full_text",),
-    code="3",  # a whole text by pairs of words
+    code="3",  # whole texts are recognised by pairs of words
     kinds={"polars"},
     ins={"files": FILES, "metadata": METADATA},
 )
 def attributions(files: Reader, metadata: Reader, recipe: dg.ResourceParam[Recipe]):
-    """The licence and notice texts of every repository that files of the corpus are from, and of licences it only names
-    their own; they go with the corpus wherever it goes (`nemotron export code.attributions`)."""
+    """Licence and notice texts of the repositories that files of the corpus are from, and the general text of every
+    licence that a repository only names. They must be passed on with the corpus (`nemotron export code.attributions`).
+    """
     from nemotron_assets.code.sources.attribution import attributions_of
 
     return attributions_of(files, metadata, recipe.code.licences.full_text)

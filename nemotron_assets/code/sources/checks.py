@@ -1,4 +1,4 @@
-"""Checks of where code comes from: every entry has a fate, ids are unique, nothing that is kept is a copy."""
+"""Checks of repositories and their files: every entry has a fate, ids are unique, and no kept file is a duplicate."""
 
 import dagster as dg
 
@@ -18,16 +18,16 @@ from resources.lakehouse import Lakehouse
 
 @table_check(REPOSITORIES, blocking=True)
 def repositories_are_distinct(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Every repository is there once at each commit."""
+    """No commit of a repository has two rows."""
     import polars as pl
 
     rows, ids = lake.read(REPOSITORIES).scan().select(pl.len(), ids=pl.col("id").n_unique()).collect().row(0)
-    return dg.AssetCheckResult(passed=rows == ids, metadata={"repositories": rows, "doubled": rows - ids})
+    return dg.AssetCheckResult(passed=rows == ids, metadata={"repositories": rows, "repeated_ids": rows - ids})
 
 
 @table_check(FILES, blocking=True)
 def every_entry_has_a_fate(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
-    """Every entry of every repository is a file that is kept or has its fate, every repository was read, ids are
+    """Every entry of every repository is in code.files or in code.rejected_files, every repository has totals, ids are
     unique, and no path leads out of its repository."""
     import polars as pl
 
@@ -44,18 +44,18 @@ def every_entry_has_a_fate(lake: dg.ResourceParam[Lakehouse], recipe: dg.Resourc
     offered = lake.read(REPOSITORIES).scan().select("repo", "commit_id")
     lacking = offered.join(contents, on=["repo", "commit_id"], how="anti").select(pl.len()).collect().item()
     batches = lake.read(FILES).batches(["rel_path"], batch_size=8_192)
-    leading_out = sum(unsafe(path) is not None for batch in batches for path in batch["rel_path"].to_pylist())
+    unsafe_paths = sum(unsafe(path) is not None for batch in batches for path in batch["rel_path"].to_pylist())
     passed = kept == ids == counts.get("kept", 0) and entries == kept + rejected == sum(counts.values())
     return dg.AssetCheckResult(
-        passed=passed and not lacking and not leading_out,
+        passed=passed and not lacking and not unsafe_paths,
         metadata={
             "entries": entries,
             "files": kept,
-            "doubled": kept - ids,
+            "repeated_ids": kept - ids,
             "repositories_without_totals": lacking,
-            "unsafe_paths": leading_out,
+            "unsafe_paths": unsafe_paths,
             "fates": dg.MetadataValue.md(fates_table(counts)),
-            "plot": bars(counts, "Fates of entries", "entries"),
+            "plot": bars(counts, "Entries by fate", "entries"),
             "languages": bars(languages(files, recipe.code.sources.languages), "Bytes per language", "bytes"),
         },
     )
@@ -63,7 +63,7 @@ def every_entry_has_a_fate(lake: dg.ResourceParam[Lakehouse], recipe: dg.Resourc
 
 @table_check(FILES)
 def repositories_were_read(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
-    """The share of repositories that could not be read to their end is within the recipe's limit."""
+    """The share of repositories that could not be read completely is within the recipe's limit."""
     from nemotron_assets.code.sources.report import unread
 
     broken = unread(lake.read(CONTENTS).scan())
@@ -78,8 +78,8 @@ def repositories_were_read(lake: dg.ResourceParam[Lakehouse], recipe: dg.Resourc
 
 @table_check(DUPLICATES, blocking=True)
 def duplicates_name_kept_files(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Every file is a duplicate at most once, of a file that is there and no duplicate itself; and of every text there
-    is exactly one file that is none."""
+    """A file is a duplicate of at most one file. That file exists and is kept. Of all files with the same text exactly
+    one is kept."""
     import polars as pl
 
     from nemotron_assets.code.sources.report import copies
@@ -99,18 +99,18 @@ def duplicates_name_kept_files(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetChe
         metadata={
             "duplicates": count,
             "kept": left,
-            "kept_twice": left - texts,
-            "named_twice": count - distinct,
-            "of_missing_files": gone,
-            "of_duplicates": chained,
-            "plot": bars(counts, "Duplicates by what decided", "files"),
+            "texts_kept_twice": left - texts,
+            "files_with_two_rows": count - distinct,
+            "duplicate_of_missing_file": gone,
+            "duplicate_of_dropped_file": chained,
+            "plot": bars(counts, "Duplicates by criterion", "files"),
         },
     )
 
 
 @table_check(METADATA, blocking=True)
 def metadata_is_complete(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Every row names a file of the table of files, with its hash, and no text is named twice."""
+    """Every row names a file of code.files with its hash, and no two rows have the same text."""
     import polars as pl
 
     rows = lake.read(METADATA).scan()
@@ -120,7 +120,7 @@ def metadata_is_complete(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResu
     matching = known.select(pl.len()).collect(engine="streaming").item()
     return dg.AssetCheckResult(
         passed=total == texts == matching,
-        metadata={"rows": total, "doubled": total - texts, "not_in_files": total - matching},
+        metadata={"rows": total, "repeated_texts": total - texts, "not_in_files": total - matching},
     )
 
 
@@ -128,11 +128,11 @@ def metadata_is_complete(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResu
 def every_repository_is_attributed(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """With the files of every repository in the corpus goes the whole text of the licences they are under."""
-    from nemotron_assets.code.sources.attribution import incomplete
+    """For every repository in the corpus, the table has the whole text of every licence that its files are under."""
+    from nemotron_assets.code.sources.attribution import missing_texts
 
     texts = lake.read(ATTRIBUTIONS).batches(["repo", "commit_id", "text"], 64)
-    lacking = incomplete(texts, lake.read(METADATA).scan(), recipe.code.licences.full_text)
+    lacking = missing_texts(texts, lake.read(METADATA).scan(), recipe.code.licences.full_text)
     return dg.AssetCheckResult(
         passed=not lacking,
         severity=dg.AssetCheckSeverity.WARN,

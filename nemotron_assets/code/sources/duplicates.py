@@ -1,12 +1,21 @@
-"""Which files are copies, and which copy is kept: over all repositories, exact by content, near by MinHash.
+"""Finds duplicate files over all repositories, and decides which copy is kept.
 
-All files have an order of precedence: those in their own place before those whose path alone drops them (a copy under
-`vendor/` must not drive out the library it is from), then the licence that asks for least, then the newest commit or
-version, then the repository with most files, then the names. The first of equal texts is kept; of texts that are
-alike, a file is dropped exactly if it is like an earlier one that is kept itself. Each row says which of these decided.
+Exact duplicates have the same text; near duplicates are found by MinHash and verified. All files have an order of
+precedence. A file comes earlier than another one by the first of these criteria in which the two differ:
 
-The order, the bands and their joins are DuckDB's, within its memory and the disk. Candidates are verified by their
-exact similarity, so many at a time as fit into memory; their texts are read again for it.
+1. No path rule drops it (path_rules.py): a copy in `vendor/` must not replace the library that it was copied from.
+2. Its licence has fewer conditions (MIT before GPL-3.0-only).
+3. Its commit is newer.
+4. Its version is higher.
+5. Its repository has more files.
+6. Its repository, commit or path comes first in the alphabet.
+
+The first of several equal texts is kept. A text is dropped as a near duplicate if it is similar to an earlier text that
+is kept itself. The column `why` names the criterion.
+
+DuckDB sorts the files and joins the MinHash bands, within its memory limit; what does not fit goes to the disk. The
+exact similarity of a candidate pair is computed from the two texts, which are read again, for as many pairs at a time
+as fit into memory.
 """
 
 from __future__ import annotations
@@ -76,7 +85,7 @@ select distinct late.place as late, early.place as early
 from own early join own late using (band)
 where early.nth < late.nth and early.nth <= $most;
 """
-#: A copy of a text that is near another kept one is near that one, too: what is named is always kept.
+#: If a text is a near duplicate, all its copies are duplicates of the same file, so that `duplicate_of` is always kept.
 _FOUND = """
 select o.place, o.id, o.repo, o.commit_id, o.rel_path, k.id as duplicate_of, k.repo as duplicate_of_repo,
        k.rel_path as duplicate_of_path,
@@ -99,9 +108,9 @@ from ordered o join firsts f using (content_hash) left join near n on n.late = f
 where k.place <> o.place
 order by o.place
 """
-#: Of the texts compared at a time: a character makes at most one shingle, of eight bytes.
+#: Characters of the texts that are compared at a time, per MiB: one character makes at most one shingle of 8 bytes.
 _CHARACTERS_PER_MB = (1 << 20) // 10
-_UNFINISHED = ("dev", "snapshot", "~")  # what comes before an alpha
+_BEFORE_ALPHA = ("dev", "snapshot", "~")
 _PRE_RELEASE = re.compile(r"a|alpha|b|beta|c|rc|pre|preview|dev|snapshot|m|milestone|~", re.IGNORECASE)
 
 
@@ -111,58 +120,64 @@ def duplicates_of(
     recipe: CodeDedup,
     licences: Iterable[pl.DataFrame] = (),
     misplaced: pl.Expr | None = None,
-) -> Iterator[pa.RecordBatch]:
-    """Rows of `code.duplicates`. `licences` are frames of `id` (of a file), `licence` (SPDX) and `decision`
-    (allowed, review or rejected); `misplaced` says of `repo` and `rel_path` that the path alone drops a file."""
+) -> Iterator[pl.DataFrame]:
+    """Rows of `code.duplicates`.
+
+    `licences` are frames with the columns `id` (of a file), `licence` (SPDX) and `decision` (allowed, review or
+    rejected). `misplaced` is an expression over `repo` and `rel_path`: true if a path rule drops the file. Without it
+    no file is misplaced.
+    """
     with workspace(recipe.memory_mb) as connection:
-        # Deterministic whatever order the tables are read in: everything is by the order of precedence.
-        load(connection, "files", _FILES, _places(files, pl.lit(False) if misplaced is None else misplaced))
-        load(connection, "repositories", _REPOSITORIES, _versions(repositories))
-        load(connection, "licences", _LICENCES, _ranked(licences, recipe.permissive_first))
+        # The result does not depend on the order in which the tables are read, only on the order of precedence.
+        load(connection, "files", _FILES, _file_batches(files, pl.lit(False) if misplaced is None else misplaced))
+        load(connection, "repositories", _REPOSITORIES, _repository_batches(repositories))
+        load(connection, "licences", _LICENCES, _licence_batches(licences, recipe.permissive_first))
         _run(connection, _ORDER, unknown=len(recipe.permissive_first) + 1)
-        _near(connection, files, recipe)
+        _find_near(connection, files, recipe)
         for batch in connection.execute(_FOUND).to_arrow_reader(8_192):
-            yield _rows(batch)
+            yield _as_rows(batch)
 
 
 def _run(connection: duckdb.DuckDBPyConnection, statements: str, **parameters: int) -> None:
-    """DuckDB takes parameters for one statement at a time."""
+    """Run statements one by one, because DuckDB takes parameters for a single statement only."""
     for statement in filter(str.strip, statements.split(";")):
         used = {name: value for name, value in parameters.items() if f"${name}" in statement}
         connection.execute(statement, used)
 
 
-def _places(files: Reader, misplaced: pl.Expr) -> Iterator[pa.RecordBatch]:
+def _file_batches(files: Reader, misplaced: pl.Expr) -> Iterator[pa.RecordBatch]:
+    """Batches of `_FILES`."""
     stored = [name for name in _FILES.names if name != "misplaced"]
     for batch in files.batches(stored, batch_size=16_384, keep_memory=True):
         frame = pl.from_arrow(batch).with_columns(misplaced=misplaced)
         yield from frame.select(_FILES.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_FILES).to_batches()
 
 
-def _versions(repositories: Reader) -> Iterator[pa.RecordBatch]:
+def _repository_batches(repositories: Reader) -> Iterator[pa.RecordBatch]:
+    """Batches of `_REPOSITORIES`."""
     for batch in repositories.batches(("repo", "commit_id", "version", "updated_at"), batch_size=16_384):
         rows = batch.to_pylist()
         yield pa.RecordBatch.from_pylist([{**r, "version_key": version_key(r["version"])} for r in rows], _REPOSITORIES)
 
 
 def version_key(version: str | None) -> str | None:
-    """A text that sorts as versions do: 1.9 before 1.10, 2.0rc1 before 2.0, 2.0 before 2.0.1; None for None."""
+    """A text by which versions sort: 1.9 before 1.10, 2.0rc1 before 2.0, 2.0 before 2.0.1. None for no version."""
     if not version:
         return None
-    # A token begins with its kind: ! a pre-release, # the end, / another word, 0 a number.
+    # Each token begins with a character that orders the kinds: ! pre-release < # end < / other word < 0 number.
     key = ""
     for number, word in re.findall(r"(\d+)|([A-Za-z]+|~)", version[:200]):
         if number:
             key += f"0{number.lstrip('0')[:30].rjust(30, '0')}"
         elif _PRE_RELEASE.fullmatch(word):
-            key += f"!{'!' if word.lower() in _UNFINISHED else ''}{word.lower()}"
+            key += f"!{'!' if word.lower() in _BEFORE_ALPHA else ''}{word.lower()}"
         elif key:
             key += f"/{word.lower()}"
     return f"{key}#"
 
 
-def _ranked(licences: Iterable[pl.DataFrame], order: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
-    """Files with the place of their licence: those of the recipe's order, other allowed ones, undecided, rejected."""
+def _licence_batches(licences: Iterable[pl.DataFrame], order: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+    """Batches of `_LICENCES`: the licence of each file and its rank."""
     for frame in licences:
         known = frame.select("licence", "decision").unique()
         ranks = [licence_rank(licence, decision, order) for licence, decision in known.iter_rows()]
@@ -173,13 +188,17 @@ def _ranked(licences: Iterable[pl.DataFrame], order: tuple[str, ...]) -> Iterato
 
 
 def licence_frames(licences: Reader) -> Iterator[pl.DataFrame]:
-    """What `duplicates_of` wants to know of `code.licenses`."""
+    """The rows of `code.licenses` in the form that `duplicates_of` takes."""
     for batch in licences.batches(("file", "license", "decision"), batch_size=16_384):
         yield pl.from_arrow(batch).rename({"file": "id", "license": "licence"})
 
 
 def licence_rank(licence: str | None, decision: str, order: tuple[str, ...]) -> int:
-    """How early copies under a licence come. Of licences joined by OR the best counts, of those by AND the worst."""
+    """The rank of a licence; the copy with the lowest rank is kept.
+
+    Allowed licences rank by their place in `order`, then come other allowed licences, undecided ones, rejected ones.
+    "A OR B" has the rank of the better licence, "A AND B" that of the worse one.
+    """
     if decision != "allowed":
         return len(order) + (1 if decision == "review" else 2)
     places = {name: place for place, name in enumerate(order)}
@@ -191,19 +210,20 @@ def licence_rank(licence: str | None, decision: str, order: tuple[str, ...]) -> 
 
 
 def shingling(recipe: CodeDedup) -> Shingling:
-    """What a shingle is: runs of tokens (identifiers, keywords and numbers), or of characters."""
+    """The shingles that texts are compared by: runs of tokens (identifiers, keywords, numbers) or of characters."""
     s = recipe.signatures
     return Shingling(s.unit, s.word_shingle, s.character_shingle)
 
 
-def _near(connection: duckdb.DuckDBPyConnection, files: Reader, recipe: CodeDedup) -> None:
-    """Make the table `near` of (late, early, similarity): which first text is dropped for which kept one."""
+def _find_near(connection: duckdb.DuckDBPyConnection, files: Reader, recipe: CodeDedup) -> None:
+    """Create the table `near` with the columns late, early, similarity: the text at place `late` in the order is
+    dropped, because it is similar to the kept text at place `early`. Of equal texts only the first one is compared."""
     numbers: list[pa.RecordBatch] = []
-    load(connection, "bands", _BANDS, _banded(files, recipe, numbers))
+    load(connection, "bands", _BANDS, _band_batches(files, recipe, numbers))
     load(connection, "numbers", _NUMBERS, numbers)
     _run(connection, _CANDIDATES, most=recipe.max_bucket)
     connection.execute("drop table bands; drop table placed; drop table numbers")
-    verified = [*_verified(connection, files, recipe)]
+    verified = [*_verify(connection, files, recipe)]
     late, early, similarity = (
         (np.concatenate([v[k] for v in verified]) for k in range(3))
         if verified
@@ -225,28 +245,29 @@ def _near(connection: duckdb.DuckDBPyConnection, files: Reader, recipe: CodeDedu
     )
 
 
-def _banded(files: Reader, recipe: CodeDedup, numbers: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The bands of every file by its number in this stream; which id has which number is added to `numbers`."""
+def _band_batches(files: Reader, recipe: CodeDedup, numbers: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """(band, number of the file) for all bands of all files. Files are numbered in the order in which they are read;
+    `numbers` receives batches of (number, id)."""
     signatures, number = recipe.signatures, 0
     for batch in files.batches(("id", "language", "content"), batch_size=signatures.batch_rows):
         signed = sign(batch["content"], shingling(recipe), permutations=signatures.permutations, seed=signatures.seed)
         of_bands = bands(signed, signatures.bands, signatures.rows)
-        mine = of_bands[:, 0] != NO_BAND  # a text without shingles resembles nothing
+        comparable = of_bands[:, 0] != NO_BAND  # a text without shingles is similar to no other text
         if recipe.within_language:
             names = batch["language"].dictionary_encode()
             salts = np.array([xxhash.xxh3_64_intdigest(v.encode()) for v in names.dictionary.to_pylist()], np.uint64)
             of_bands = of_bands ^ salts.view(np.int64)[names.indices.to_numpy()][:, None]
         count = np.arange(number, number + batch.num_rows)
         numbers.append(pa.record_batch([pa.array(count), batch["id"].cast(pa.large_string())], schema=_NUMBERS))
-        repeated = np.repeat(count[mine], signatures.bands)
-        yield pa.record_batch([pa.array(of_bands[mine].reshape(-1)), pa.array(repeated)], schema=_BANDS)
+        repeated = np.repeat(count[comparable], signatures.bands)
+        yield pa.record_batch([pa.array(of_bands[comparable].reshape(-1)), pa.array(repeated)], schema=_BANDS)
         number += batch.num_rows
 
 
-def _verified(
+def _verify(
     connection: duckdb.DuckDBPyConnection, files: Reader, recipe: CodeDedup
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(late, early, exact similarity) of the candidates that are alike enough, as many at a time as fit in memory."""
+    """(late, early, exact similarity) of the candidates that are similar enough, as many at a time as fit in memory."""
     sizes = (
         "select c.late, c.early, l.bytes + e.bytes as bytes from candidates c join ordered l on l.place = c.late "
         "join ordered e on e.place = c.early order by c.early, c.late"
@@ -258,34 +279,34 @@ def _verified(
     with connection.cursor() as cursor:
         for batch in cursor.execute(sizes).to_arrow_reader(8_192):
             for late, early, both in zip(*(batch[c].to_pylist() for c in ("late", "early", "bytes")), strict=True):
-                # Counted twice where one of the texts is there already: the budget is met early rather than late.
+                # `early` is counted again for each of its pairs, so that a batch is rather too small than too large.
                 more = both if late not in places else 0
                 if pairs and size + more > budget:
-                    yield _compared(connection, files, pairs, places, recipe)
+                    yield _compare(connection, files, pairs, places, recipe)
                     pairs, places, size = [], set(), 0
                     more = both
                 pairs.append((late, early))
                 places |= {late, early}
                 size += more
     if pairs:
-        yield _compared(connection, files, pairs, places, recipe)
+        yield _compare(connection, files, pairs, places, recipe)
 
 
-def _compared(
+def _compare(
     connection: duckdb.DuckDBPyConnection,
     files: Reader,
     pairs: list[tuple[int, int]],
     places: set[int],
     recipe: CodeDedup,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pairs with at least the recipe's similarity."""
+    """(late, early, exact similarity) of the pairs that have at least the recipe's similarity."""
     connection.register("wanted", pa.table({"place": sorted(places)}))
     rows = connection.execute("select place, id, repo from ordered semi join wanted using (place)").to_arrow_table()
     connection.unregister("wanted")
     place_of = dict(zip(rows["id"].to_pylist(), rows["place"].to_pylist(), strict=True))
-    mine = pl.col("repo").is_in(rows["repo"].unique().to_pylist()) & pl.col("id").is_in(list(place_of))
+    in_pairs = pl.col("repo").is_in(rows["repo"].unique().to_pylist()) & pl.col("id").is_in(list(place_of))
     found, texts = [], []
-    for frame in files.scan().filter(mine).select("id", "content").collect_batches(chunk_size=256):
+    for frame in files.scan().filter(in_pairs).select("id", "content").collect_batches(chunk_size=256):
         found += [place_of[i] for i in frame["id"]]
         texts.append(frame["content"])
     sets = shingle_sets(pl.concat(texts), shingling(recipe))
@@ -293,11 +314,12 @@ def _compared(
     ordered = np.array(found, np.int64)[order]
     late, early = np.array(pairs, np.int64).T
     similarity = jaccard(sets, order[np.searchsorted(ordered, late)], order[np.searchsorted(ordered, early)])
-    alike = similarity >= recipe.min_similarity
-    return late[alike], early[alike], similarity[alike]
+    similar = similarity >= recipe.min_similarity
+    return late[similar], early[similar], similarity[similar]
 
 
-def _rows(found: pa.RecordBatch) -> pa.RecordBatch:
+def _as_rows(found: pa.RecordBatch) -> pl.DataFrame:
+    """The result of `_FOUND` as rows of `code.duplicates`."""
     frame = pl.from_arrow(found)
     rows = frame.with_columns(
         parents=pl.concat_list("id", "duplicate_of"),

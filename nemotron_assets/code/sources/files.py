@@ -1,8 +1,9 @@
-"""The recipe's sources as rows of `code.files`: one part per repository, every entry with its fate.
+"""Reads the repositories of the recipe's sources into `code.files`, one part per repository.
 
-A repository is read entry by entry; bytes become text in worker processes, in batches. What is not kept and the totals
-of each repository go into `code.rejected_files` and `code.contents`, for several repositories in one commit: a re-run
-after a kill reads those again whose totals are missing.
+A repository is read entry by entry, and worker processes decode the bytes in batches. Every entry gets a fate: it is
+kept in `code.files`, or it is listed in `code.rejected_files`. The totals of a repository are a row of `code.contents`.
+These two tables are written for several repositories in one commit. If a run is killed before that commit, the next run
+finds no totals for these repositories and reads them again.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
-from nemotron_assets.code.licences.paths import is_debian, is_licence, is_notice
 from nemotron_assets.code.sources.language import language_of
 from nemotron_assets.code.sources.tables import CONTENTS, FILES, REJECTED_FILES, REPOSITORIES
-from nemotron_assets.code.sources.text import decode, shown, unsafe
+from nemotron_assets.code.sources.text import decode, printable, unsafe
+from nemotron_assets.code.terms.paths import is_debian, is_licence, is_notice
 from nemotron_assets.recipe.code.sources import CodeSources
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
@@ -28,20 +29,24 @@ from resources.compute import Compute
 from resources.lakehouse import Lakehouse, Reader, rows_with
 from resources.repositories import COMMIT_ID, REPO_NAME, Entry, Repository, RepositoryError, Source
 
-#: What becomes of an entry, in words.
+#: {fate of an entry: meaning}
 FATES = {
-    "kept": "text, in code.files", "binary": "zero bytes or control characters", "empty": "no bytes",
-    "too_large": "over the limit of one file", "lfs_pointer": "stands for a file that git-lfs keeps elsewhere",
+    "kept": "text, stored in code.files", "binary": "has zero bytes or many control characters",
+    "empty": "has no bytes",
+    "too_large": "larger than the recipe allows for one file",
+    "lfs_pointer": "pointer to a file that git-lfs stores elsewhere",
     "symlink": "symbolic link", "submodule": "commit of another repository",
-    "special": "device, hard link and the like",
-    "undecodable": "in no known encoding", "path_unsafe": "path that leads elsewhere or cannot be written",
-    "duplicate_path": "second entry of a path", "over_limit": "over the limit of the repository",
+    "special": "device, hard link or the like",
+    "undecodable": "text in an unknown encoding, or damaged text",
+    "path_unsafe": "path that leads out of the repository or cannot be a file name",
+    "duplicate_path": "second entry with the same path",
+    "over_limit": "comes after the limit of the repository was reached",
     "unreadable": "damaged, encrypted or missing", "rejected": "crashed or stopped a worker; see quarantine.rows",
 }  # fmt: skip
-#: Repositories whose totals are written together, and the rejected entries at which it happens sooner.
-_STORED_TOGETHER, _ROWS_TOGETHER = 32, 100_000
-#: Repositories named of those left out for one reason.
-_NAMED = 20
+#: Write the totals when so many repositories, or so many rejected entries, are waiting.
+_REPOSITORIES_PER_COMMIT, _REJECTED_PER_COMMIT = 32, 100_000
+#: How many skipped repositories are named for each reason.
+_MAX_NAMES = 20
 _RAW = pa.schema(
     [
         ("id", pa.large_string()),
@@ -53,8 +58,8 @@ _RAW = pa.schema(
 )
 
 
-class LeftOut(Counter[str]):
-    """How many repositories were left out by reason, and the names of some."""
+class SkippedRepositories(Counter[str]):
+    """{reason: number of repositories that were skipped}, and the names of the first 20 for each reason."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,39 +68,40 @@ class LeftOut(Counter[str]):
     def add(self, reason: str, repo: object, commit: object) -> None:
         self[reason] += 1
         names = self.names.setdefault(reason, [])
-        if len(names) < _NAMED:
-            names.append(shown(f"{repo}@{commit}")[:200])
+        if len(names) < _MAX_NAMES:
+            names.append(printable(f"{repo}@{commit}")[:200])
 
     def __str__(self) -> str:
-        told = (f"{number} ({reason}): {', '.join(self.names[reason])}" for reason, number in self.most_common())
-        return "; ".join(told) or "none"
+        reasons = (f"{number} ({reason}): {', '.join(self.names[reason])}" for reason, number in self.most_common())
+        return "; ".join(reasons) or "none"
 
 
-def repositories(sources: Mapping[str, Source], refused: LeftOut) -> Iterator[Repository]:
-    """What the sources offer, each repository at each commit once: the first source that offers it wins.
+def offered_repositories(sources: Mapping[str, Source], skipped: SkippedRepositories) -> Iterator[Repository]:
+    """The repositories of all sources. If two sources offer the same commit of a repository, the first source wins.
 
-    Counts in `refused` those with unusable names and those seen before."""
+    Repositories with an unusable name and those that were offered before are counted in `skipped`."""
     seen: set[tuple[str, str]] = set()
     for source in sources.values():
         for repository in source.repositories():
             key = repository.repo, repository.commit_id
             if not usable(*key):
-                refused.add("unusable name or commit", *key)
+                skipped.add("unusable name or commit", *key)
             elif key in seen:
-                refused.add("offered before", *key)
+                skipped.add("offered before", *key)
             else:
                 seen.add(key)
                 yield repository
 
 
 def usable(repo: object, commit: object) -> bool:
-    """Whether a repository's name and commit can stand in the tables and in paths."""
+    """Whether a repository's name and commit can be stored in the tables and be parts of a path."""
     if not (isinstance(repo, str) and isinstance(commit, str) and COMMIT_ID.fullmatch(commit)):
         return False
     return bool(REPO_NAME.fullmatch(repo)) and not {".", ".."} & set(repo.split("/"))
 
 
 def repository_id(repo: str, commit: str) -> str:
+    """The id of a repository in `code.repositories`."""
     return row_id(REPOSITORIES.full_name, repo, commit)
 
 
@@ -105,7 +111,7 @@ def file_id(repo: str, commit: str, path: str) -> str:
 
 
 def as_rows(found: Iterable[Repository]) -> Iterator[pa.RecordBatch]:
-    """Rows of `code.repositories`."""
+    """Rows of `code.repositories`, in batches of at most 4,096; at least one batch, which may be empty."""
     rows: list[dict[str, Any]] = []
     for r in found:
         rows.append(
@@ -128,8 +134,19 @@ def as_rows(found: Iterable[Repository]) -> Iterator[pa.RecordBatch]:
     yield pa.RecordBatch.from_pylist(rows, REPOSITORIES.arrow_schema())
 
 
+#: Columns of `read_texts`.
+_TEXT_COLUMNS = (
+    "id", "repo", "commit_id", "rel_path", "language", "language_by", "content", "bytes", "encoding", "blob_id",
+    "content_hash", "fate", "detail",
+)  # fmt: skip
+
+
 def read_texts(raw: pl.DataFrame, recipe: CodeSources) -> pl.DataFrame:
-    """Rows of `code.files` with `fate` and `detail` beside, from rows of bytes; texts that are not kept are null."""
+    """Decode files and find their languages.
+
+    `raw` has the columns id, repo, commit_id, rel_path and data (the bytes). The result has one row per file: the
+    columns of `code.files` except `parents`, with `fate` and `detail`. A file that is not text has a null `content`.
+    """
     rows = []
     for row in raw.iter_rows(named=True):
         data: bytes = row["data"]
@@ -153,46 +170,34 @@ def read_texts(raw: pl.DataFrame, recipe: CodeSources) -> pl.DataFrame:
                 "detail": decoded.detail,
             }
         )
-    schema = dict.fromkeys(
-        (
-            "id",
-            "repo",
-            "commit_id",
-            "rel_path",
-            "language",
-            "language_by",
-            "content",
-            "bytes",
-            "encoding",
-            "blob_id",
-            "content_hash",
-            "fate",
-            "detail",
-        ),
-        pl.String,
-    )
-    return pl.DataFrame(rows, schema={**schema, "bytes": pl.Int64}, orient="row")
+    schema = {**dict.fromkeys(_TEXT_COLUMNS, pl.String), "bytes": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def blob_id(data: bytes) -> str:
-    """git's id of a file's bytes."""
+    """git's id of a file's bytes: 40 hex digits."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 @dataclass
-class _Seen:
-    """What one repository turned out to hold."""
+class _Totals:
+    """What was found in one repository. With `retry` the next run reads the repository again."""
 
     fates: Counter[str] = field(default_factory=Counter)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     licence_files: list[str] = field(default_factory=list)
     bytes: int = 0
     outcome: str = "read"
-    again: bool = False
+    retry: bool = False
+
+
+_Group = list[tuple[Repository, _Totals]]
+#: Rejects an entry: path, fate, detail, size in bytes if it is known.
+_RejectEntry = Callable[[str, str, str, int | None], None]
 
 
 class RepositoryFiles:
-    """One run over the repositories. `version` stands for everything but the repositories that files depend on."""
+    """Reads all repositories of `code.repositories` once. `version` changes when the code that reads files changes."""
 
     def __init__(
         self,
@@ -208,38 +213,38 @@ class RepositoryFiles:
         self.run_id, self.rejects = run_id, Rejects()
         settings = recipe.model_dump_json(exclude={"sources", "languages", "max_unreadable_share", "timeout_s"})
         self.version = content_hash("\x1f".join([version, settings]))[:16]
-        self.waiting: dict[str, tuple[str, list[tuple[Repository, _Seen]]]] = {}
+        self.waiting: dict[str, tuple[str, _Group]] = {}  # repository name -> (state, its commits with their totals)
 
     def parts(self) -> Parts:
         """The parts of `code.files`."""
         return Parts(self._parts(), beside=(REJECTED_FILES, CONTENTS), rejects=self.rejects)
 
     def _parts(self) -> Iterator[Part]:
-        counted = dict(self._counted())
-        offered = self._offered()
-        listed = set()
-        for repo, group in offered:
-            listed.add(repo)
+        stored = dict(self._stored_states())
+        offered: set[str] = set()
+        for repo, group in self._repositories_by_name():
+            offered.add(repo)
             made_from = f"{content_hash(' '.join(f'{r.commit_id}:{r.fingerprint}' for r in group))}-{self.version}"
-            state = counted.get(repo, "")
+            state = stored.get(repo, "")
             if state.rpartition("#")[0] != made_from:
                 state = f"{made_from}#{self.run_id}"
-            seen: list[tuple[Repository, _Seen]] = []
-            yield Part(repo, state, functools.partial(self._read, group, seen))
-            # Here the part is committed; the lake cannot be written to while it pulls from `_read`.
-            if seen:
-                self.waiting[repo] = state, seen
-            rows = sum(len(seen.rejected) for _, group in self.waiting.values() for _, seen in group)
-            if len(self.waiting) >= _STORED_TOGETHER or rows >= _ROWS_TOGETHER:
+            totals: _Group = []
+            yield Part(repo, state, functools.partial(self._read, group, totals))
+            # The part is committed now. The lake cannot be written to while it pulls frames from `_read`.
+            if totals:
+                self.waiting[repo] = state, totals
+            rejected = sum(len(found.rejected) for _, group in self.waiting.values() for _, found in group)
+            if len(self.waiting) >= _REPOSITORIES_PER_COMMIT or rejected >= _REJECTED_PER_COMMIT:
                 self._store(())
-        self._store(sorted(counted.keys() - listed))
+        self._store(sorted(stored.keys() - offered))
 
-    def _counted(self) -> Iterator[tuple[str, str]]:
+    def _stored_states(self) -> Iterator[tuple[str, str]]:
+        """(repository name, state of its rows in `code.contents`)."""
         rows = self.lake.read(CONTENTS).scan().group_by("repo").agg(pl.col("state").min()).collect(engine="streaming")
         return rows.iter_rows()
 
-    def _offered(self) -> Iterator[tuple[str, list[Repository]]]:
-        """The repositories by name, those of one name at all their commits, in their order."""
+    def _repositories_by_name(self) -> Iterator[tuple[str, list[Repository]]]:
+        """(repository name, all its commits, sorted), sorted by name."""
         columns = ("source", "kind", "repo", "commit_id", "location", "fingerprint", "version", "updated_at", "stars")
         groups: dict[str, list[Repository]] = {}
         for batch in self.found.batches(columns, batch_size=8_192):
@@ -248,55 +253,58 @@ class RepositoryFiles:
         for repo, group in sorted(groups.items()):
             yield repo, sorted(group, key=lambda r: r.commit_id)
 
-    def _read(self, group: list[Repository], seen: list[tuple[Repository, _Seen]]) -> Iterator[pl.DataFrame]:
-        seen.clear()  # this may be called again after a write conflict
+    def _read(self, group: list[Repository], totals: _Group) -> Iterator[pl.DataFrame]:
+        totals.clear()  # the lake calls this again after a write conflict
         for repository in group:
-            seen.append((repository, _Seen()))
-            yield from self._files(*seen[-1])
+            totals.append((repository, _Totals()))
+            yield from self._files(*totals[-1])
 
-    def _files(self, repository: Repository, seen: _Seen) -> Iterator[pl.DataFrame]:
-        known = {"repo": repository.repo, "commit_id": repository.commit_id}
-        parents = [repository_id(*known.values())]
+    def _files(self, repository: Repository, totals: _Totals) -> Iterator[pl.DataFrame]:
+        """Rows of `code.files` of one repository. Counts in `totals` what becomes of its entries."""
+        names = {"repo": repository.repo, "commit_id": repository.commit_id}
+        parents = [repository_id(*names.values())]
 
-        def drop(path: str, fate: str, detail: str, size: int | None) -> None:
-            number = seen.fates.total()
-            if size is not None and not 0 <= size < 1 << 63:  # as an archive may say; no column holds it
+        def reject_entry(path: str, fate: str, detail: str, size: int | None) -> None:
+            number = totals.fates.total()
+            if size is not None and not 0 <= size < 1 << 63:  # an archive can state a size that no int64 holds
                 size = None
-            seen.fates[fate] += 1
-            seen.rejected.append(
+            totals.fates[fate] += 1
+            totals.rejected.append(
                 {
-                    "id": row_id(REJECTED_FILES.full_name, *known.values(), shown(path), number),
+                    "id": row_id(REJECTED_FILES.full_name, *names.values(), printable(path), number),
                     "parents": parents,
-                    **known,
-                    "rel_path": shown(path),
+                    **names,
+                    "rel_path": printable(path),
                     "fate": fate,
-                    "detail": shown(detail)[:200],
+                    "detail": printable(detail)[:200],
                     "bytes": size,
                 }
             )
 
-        paths: dict[str, str] = {}
+        paths: dict[str, str] = {}  # id of a file -> its path
 
-        def reject(row: Reject) -> None:
+        def reject_row(row: Reject) -> None:
             self.rejects.add(row)
-            drop(paths[row.row_id], "rejected", row.cause, None)
+            reject_entry(paths[row.row_id], "rejected", row.cause, None)
 
-        raw = self._raw(repository, seen, paths, drop)
-        function = functools.partial(read_texts, recipe=self.recipe)
-        for texts in self.compute.map(raw, function, reject=reject, stage=f"{FILES.full_name} of {repository.repo}"):
+        raw = self._raw(repository, totals, paths, reject_entry)
+        read = functools.partial(read_texts, recipe=self.recipe)
+        for texts in self.compute.map(raw, read, reject=reject_row, stage=f"{FILES.full_name} of {repository.repo}"):
             kept = texts.filter(pl.col("fate") == "kept")
             for row in texts.filter(pl.col("fate") != "kept").iter_rows(named=True):
-                drop(row["rel_path"], row["fate"], row["detail"], row["bytes"])
-            seen.fates["kept"] += len(kept)
-            seen.bytes += int(kept["bytes"].sum())
-            seen.licence_files += [
+                reject_entry(row["rel_path"], row["fate"], row["detail"], row["bytes"])
+            totals.fates["kept"] += len(kept)
+            totals.bytes += int(kept["bytes"].sum())
+            totals.licence_files += [
                 path for path in kept["rel_path"] if is_licence(path) or is_notice(path) or is_debian(path)
             ]
             if len(kept):
                 yield kept.with_columns(parents=pl.lit(parents, dtype=pl.List(pl.String))).select(FILES.column_names)
 
-    def _raw(self, repository: Repository, seen: _Seen, paths: dict[str, str], drop) -> Iterator[pa.RecordBatch]:
-        """Batches of the entries that have bytes; the others are dropped, and an error ends the repository."""
+    def _raw(
+        self, repository: Repository, totals: _Totals, paths: dict[str, str], reject_entry: _RejectEntry
+    ) -> Iterator[pa.RecordBatch]:
+        """Batches of the entries that have bytes; entries without bytes are rejected. An error ends the repository."""
         rows: list[dict[str, Any]] = []
         size = 0
         source = self.sources.get(repository.source)
@@ -306,7 +314,7 @@ class RepositoryFiles:
             for entry in source.entries(repository):
                 fate, detail = self._fate(entry, repository, paths)
                 if fate:
-                    drop(entry.path, fate, detail, entry.size)
+                    reject_entry(entry.path, fate, detail, entry.size)
                     continue
                 key = file_id(repository.repo, repository.commit_id, entry.path)
                 paths[key] = entry.path
@@ -324,12 +332,13 @@ class RepositoryFiles:
                     yield pa.RecordBatch.from_pylist(rows, _RAW)
                     rows, size = [], 0
         except RepositoryError as error:
-            seen.outcome, seen.again = shown(str(error))[:300], error.cause == "unavailable"
+            totals.outcome, totals.retry = printable(str(error))[:300], error.cause == "unavailable"
         if rows:
             yield pa.RecordBatch.from_pylist(rows, _RAW)
 
     @staticmethod
     def _fate(entry: Entry, repository: Repository, paths: dict[str, str]) -> tuple[str | None, str]:
+        """(fate, detail) of an entry that cannot be read, (None, "") of all others."""
         if entry.fate:
             return entry.fate, entry.detail
         if reason := unsafe(entry.path):
@@ -338,36 +347,37 @@ class RepositoryFiles:
             return "duplicate_path", ""
         return None, ""
 
-    def _store(self, gone: Iterable[str]) -> None:
-        """Write what the waiting repositories hold, and remove what is known of those that are gone."""
+    def _store(self, removed: Iterable[str]) -> None:
+        """Write the rejected entries and totals of the waiting repositories, and delete those of removed ones."""
         rejected, contents = [], []
         for state, group in self.waiting.values():
-            for repository, seen in group:
-                rejected += seen.rejected
-                contents.append(_totals(repository, seen, "" if seen.again else state))
-        names = [*self.waiting, *gone]
+            for repository, totals in group:
+                rejected += totals.rejected
+                contents.append(_contents_row(repository, totals, "" if totals.retry else state))
+        names = [*self.waiting, *removed]
         if not names:
             return
-        # The totals last: they say that everything of a repository is in.
+        # Write the totals last: where they are, everything else about the repository is stored.
         for table, rows in ((REJECTED_FILES, rejected), (CONTENTS, contents)):
             rows = pa.Table.from_pylist(rows, table.arrow_schema())
             self.lake.replace(table, rows, rows_with({"repo": names}), run_id=self.run_id)
         self.waiting = {}
 
 
-def _totals(repository: Repository, seen: _Seen, state: str) -> dict[str, Any]:
-    fates = sorted(((n, fate) for fate, n in seen.fates.items() if n), key=lambda pair: (-pair[0], pair[1]))
+def _contents_row(repository: Repository, totals: _Totals, state: str) -> dict[str, Any]:
+    """The row of `code.contents` of one repository."""
+    fates = sorted(((n, fate) for fate, n in totals.fates.items() if n), key=lambda pair: (-pair[0], pair[1]))
     return {
         "id": row_id(CONTENTS.full_name, repository.repo, repository.commit_id),
         "parents": [repository_id(repository.repo, repository.commit_id)],
         "repo": repository.repo,
         "commit_id": repository.commit_id,
-        "entries": seen.fates.total(),
-        "files": seen.fates["kept"],
-        "bytes": seen.bytes,
+        "entries": totals.fates.total(),
+        "files": totals.fates["kept"],
+        "bytes": totals.bytes,
         "fates": [fate for _, fate in fates],
         "fate_counts": [n for n, _ in fates],
-        "licence_files": sorted(seen.licence_files),
-        "outcome": seen.outcome,
+        "licence_files": sorted(totals.licence_files),
+        "outcome": totals.outcome,
         "state": state,
     }

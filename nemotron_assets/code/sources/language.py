@@ -1,8 +1,9 @@
-"""Which language a file is in: by its name, its extension, its first line, and where these do not tell, its content.
+"""Finds the language of a file by its name, its extension or its first line, else by its content.
 
-Names and extensions are those of `identify`, beside the few it does not know; ambiguous extensions (`.h`, `.m`, `.v`)
-are settled by what only one of the candidates writes, else by magika's model among the candidates. Languages are named
-as the release's card names them, all others as GitHub's Linguist does.
+Names and extensions come from the package `identify`; recipe/code/languages.py adds a few that it lacks. An extension
+of several languages (`.h`, `.m`, `.v`) is decided by patterns that occur in one of them only (`@interface` in a `.h`
+file is Objective-C), else by magika's model. Languages have the names of the dataset card of
+Nemotron-Pretraining-Code; languages that the card does not list have the names of GitHub's Linguist.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from typing import NamedTuple
 
 from nemotron_assets.recipe.code.languages import AMBIGUOUS, BY_LABEL, BY_TAG, EXTENSIONS, INTERPRETERS, NAMES, TELLTALE
 
-#: Of these, the others are so rare that the model is not asked.
+#: Extensions whose first candidate is nearly always right, so that the model is not asked.
 _NEARLY_SURE = frozenset({"ts", "r", "d", "fs", "sql", "st", "pl"})
-_LOOKED_AT = 50_000
-#: What only a header for both languages asks; one for C++ alone may ask for the version.
+_SEARCHED = 50_000  # characters of a file in which patterns are searched
+#: Only a header for both C and C++ asks whether a C++ compiler reads it. (`#if __cplusplus < 201703L` asks for the
+#: version of C++, and stands in headers for C++ alone.)
 _FOR_BOTH = re.compile(r"\bifn?def[ \t]+__cplusplus|\bdefined[ \t]*\(?[ \t]*__cplusplus")
 _OMNIVERSE = re.compile(r"^(?:import|from)[ \t]+omni\.", re.MULTILINE)
 
@@ -24,31 +26,31 @@ UNKNOWN = "unknown"
 
 
 class Language(NamedTuple):
-    """A language and what told it: filename, extension, shebang, content or nothing."""
+    """A language, and what it was found by: filename, extension, shebang, content or nothing."""
 
     name: str
     by: str
 
 
 def language_of(path: str, text: str, *, model: bool = True) -> Language:
-    """The language of a file with this path and text; `model` lets magika judge where nothing else tells."""
-    found = _known(path, text, model)
-    # The card counts Omniverse's Python apart; it is Python that uses its modules.
-    if found.name == "Python" and _OMNIVERSE.search(text, 0, _LOOKED_AT):
+    """The language of a file. With `model`, magika's model decides where the other evidence does not."""
+    found = _detect(path, text, model)
+    # The dataset card lists Python code that imports Omniverse's modules as a language of its own.
+    if found.name == "Python" and _OMNIVERSE.search(text, 0, _SEARCHED):
         return Language("OmniversePython", "content")
     return found
 
 
-def _known(path: str, text: str, model: bool) -> Language:
+def _detect(path: str, text: str, model: bool) -> Language:
     name = path.rpartition("/")[2]
     if by_name := _by_name(name):
         return Language(by_name, "filename")
     extension = name.rpartition(".")[2].lower() if "." in name.lstrip(".") else ""
     inner = name[:-3].rpartition(".")[2].lower() if extension == "in" and "." in name[1:-3] else ""
     if inner in AMBIGUOUS or _by_extension(inner):
-        extension = inner  # config.h.in: a template of what its name says
+        extension = inner  # config.h.in is a template of a .h file
     if name.endswith(".C") and not name.isupper():
-        return Language("C++", "extension")  # on systems that tell the two apart
+        return Language("C++", "extension")  # on Unix main.C is C++ and main.c is C
     candidates = AMBIGUOUS.get(extension)
     if not candidates and (by_extension := _by_extension(extension)):
         return Language(by_extension, "extension")
@@ -56,14 +58,14 @@ def _known(path: str, text: str, model: bool) -> Language:
         return Language(candidates[0], "extension")
     if by_line := _by_shebang(text):
         return Language(by_line, "shebang")
-    for language, pattern in _telltales().get(extension, ()):
-        # A header for both languages has C++ in it only where a C++ compiler looks.
-        if pattern.search(text, 0, _LOOKED_AT) and not (language == "C++" and _FOR_BOTH.search(text, 0, _LOOKED_AT)):
+    for language, pattern in _patterns().get(extension, ()):
+        # A header for C and C++ contains C++ too, but inside `#ifdef __cplusplus`: it counts as C.
+        if pattern.search(text, 0, _SEARCHED) and not (language == "C++" and _FOR_BOTH.search(text, 0, _SEARCHED)):
             return Language(language, "content")
-    judged = _by_model(text) if model and extension not in _NEARLY_SURE else None
+    guess = _by_model(text) if model and extension not in _NEARLY_SURE else None
     if candidates:
-        return Language(judged, "content") if judged in candidates else Language(candidates[0], "extension")
-    return Language(judged, "content") if judged else Language(UNKNOWN, "nothing")
+        return Language(guess, "content") if guess in candidates else Language(candidates[0], "extension")
+    return Language(guess, "content") if guess else Language(UNKNOWN, "nothing")
 
 
 @cache
@@ -78,7 +80,7 @@ def _by_name(name: str) -> str | None:
         return "Dockerfile"
     if re.fullmatch(r"(?:gnu)?makefile(?:[-_].*)?", stem):
         return None if "." in lower and _by_extension(lower.rpartition(".")[2]) else "Makefile"
-    # LICENSE-MIT, README.Debian, COPYING.LESSER: words in capitals by which people find them.
+    # LICENSE-MIT, README.Debian and COPYING.LESSER are texts; LICENSE.md has the language of its extension.
     if re.fullmatch(r"(?:licen[cs]e|copying|readme|unlicense|notice|changelog)(?:[-_.].*)?", lower):
         extension = lower.rpartition(".")[2]
         return None if "." in lower and (extension in EXTENSIONS or _by_extension(extension)) else "Text"
@@ -112,7 +114,7 @@ def _by_shebang(text: str) -> str | None:
 
 
 @cache
-def _telltales() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
+def _patterns() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
     return {
         extension: tuple((language, re.compile(pattern, re.MULTILINE)) for language, pattern in patterns)
         for extension, patterns in TELLTALE.items()
@@ -120,9 +122,9 @@ def _telltales() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
 
 
 def _by_model(text: str) -> str | None:
-    """What magika takes the text for, if that is a language."""
-    # It judges by the two ends; more need not be encoded.
-    sample = text if len(text) <= 2 * _LOOKED_AT else text[:_LOOKED_AT] + text[-_LOOKED_AT:]
+    """The language that magika's model detects, or None if it detects something else, such as a plain text."""
+    # The model reads only the beginning and the end.
+    sample = text if len(text) <= 2 * _SEARCHED else text[:_SEARCHED] + text[-_SEARCHED:]
     return BY_LABEL.get(str(_magika().identify_bytes(sample.encode()).output.label))
 
 

@@ -1,4 +1,4 @@
-"""Rows of `code.metadata`: what is published of the corpus, from which `nemotron code rebuild` makes the texts."""
+"""Makes `code.metadata`: where each file of the corpus is found. `nemotron code rebuild` fetches the texts by it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ _BATCH_ROWS = 65_536
 
 
 def metadata_of(files: pl.LazyFrame, chosen: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """One row per file of `code.files` that is chosen: a frame of `file` (its id) and the `license` it is used under.
+    """Rows of `code.metadata`: one per file in `chosen`, a frame with the columns `file` (id in `code.files`) and
+    `license` (SPDX).
 
-    Hashes are those of the files as their repositories have them: what the corpus redacts is redacted afterwards.
+    The hashes are those of the original files: credentials and personal data are replaced in `code.curated` only.
     """
     rows = files.select("id", "repo", "commit_id", "rel_path", "language", "blob_id", "content_hash")
     rows = rows.join(chosen.select("license", id="file"), on="id").sort("repo", "commit_id", "rel_path")

@@ -1,4 +1,4 @@
-"""What people want to see of the sources: fates, languages, copies, repositories that could not be read."""
+"""Statistics of repositories and files for the Dagster UI: fates, languages, duplicates, unreadable repositories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nemotron_assets.code.sources.files import FATES
 
 
 def fates(contents: pl.LazyFrame) -> dict[str, int]:
-    """{fate: entries} over all repositories, the most frequent first."""
+    """{fate: number of entries} over all repositories, the most frequent fate first."""
     counts = (
         contents.select("fates", "fate_counts").explode("fates", "fate_counts").drop_nulls("fates").group_by("fates")
     )
@@ -19,25 +19,25 @@ def fates(contents: pl.LazyFrame) -> dict[str, int]:
 
 
 def fates_table(counts: Mapping[str, int]) -> str:
-    """The fates as Markdown, with what each means."""
+    """The fates with their counts and meanings, as a Markdown table."""
     lines = ["| fate | entries | meaning |", "|---|--:|---|"]
     return "\n".join(lines + [f"| {fate} | {n:,} | {FATES[fate]} |" for fate, n in counts.items()])
 
 
-def languages(files: pl.LazyFrame, told_apart: Sequence[str]) -> dict[str, int]:
-    """{language: bytes}, the largest first; those that the recipe does not tell apart are one, "other"."""
-    name = pl.when(pl.col("language").is_in(list(told_apart))).then("language").otherwise(pl.lit("other"))
+def languages(files: pl.LazyFrame, named: Sequence[str]) -> dict[str, int]:
+    """{language: bytes}, the largest first. Languages that are not in `named` are counted together as "other"."""
+    name = pl.when(pl.col("language").is_in(list(named))).then("language").otherwise(pl.lit("other"))
     sums = files.group_by(name.alias("language")).agg(pl.col("bytes").sum())
     return dict(sums.sort("bytes", "language", descending=[True, False]).collect(engine="streaming").iter_rows())
 
 
 def unread(contents: pl.LazyFrame) -> pl.DataFrame:
-    """repo and outcome of the repositories that could not be read to their end."""
+    """The repositories that could not be read completely, with the columns repo and outcome (the error)."""
     return contents.filter(pl.col("outcome") != "read").select("repo", "outcome").sort("repo").collect()
 
 
 def copies(duplicates: pl.LazyFrame) -> dict[str, int]:
-    """{kind and what decided: files}, the most frequent first."""
+    """{"kind, criterion": number of duplicate files}, the most frequent first; for example {"exact, licence": 12}."""
     reason = pl.col("kind") + pl.lit(", ") + pl.col("why").str.split(":").list.first()
     counts = duplicates.group_by(reason.alias("reason")).len().sort("len", "reason", descending=[True, False])
     return dict(counts.collect(engine="streaming").iter_rows())

@@ -1,4 +1,4 @@
-"""Tables of where code comes from: repositories, files, the fate of every other file, copies, and the metadata."""
+"""Tables of repositories and their files: what was read, what was rejected, copies, metadata and licence texts."""
 
 from __future__ import annotations
 
@@ -6,30 +6,39 @@ from nemotron_assets.code.columns import BYTES, COMMIT_ID, CONTENT, LANGUAGE, RE
 from nemotron_assets.table.columns import CONTENT_HASH, ID, PARENTS
 from nemotron_assets.table.schema import Column, Published, Table
 
-LICENSE = Column("license", "string", "SPDX expression the file is used under; null: not judged", nullable=True)
+LICENSE = Column(
+    "license", "string", "SPDX expression of the licence that the file is used under; null: undecided", nullable=True
+)
+BLOB_ID = Column(
+    "blob_id",
+    "string",
+    "git's id of the file's bytes (SHA-1, 40 hex digits); Software Heritage finds the file by it as well",
+)
 
 REPOSITORIES = Table(
     "code",
     "repositories",
-    "The repositories that the recipe's sources offer, at one commit each.",
+    "The repositories that the recipe's sources offer, one row per repository and commit.",
     (
         ID,
         REPO,
         COMMIT_ID,
-        Column("source", "string", "name of the source in the recipe"),
-        Column("kind", "string", "how it is read: parquet, git, bundle, archive or url"),
-        Column("location", "string", "where it is: a path inside the source, or an address"),
-        Column("version", "string", "version of the release, where the source knows it", nullable=True),
-        Column("updated_at", "timestamp", "time of the commit, where the source knows it", nullable=True),
-        Column("stars", "int64", "stars, where the source knows them", nullable=True),
-        Column("fingerprint", "string", "changes when the repository's content changes"),
+        Column("source", "string", "name of the recipe's source (code.sources) that offers the repository"),
+        Column("kind", "string", "how the source stores it: parquet, git, bundle, archive or url"),
+        Column("location", "string", "path of the repository inside the source, or its address"),
+        Column(
+            "version", "string", "version of the release, for example 2.1.0; null: the source has none", nullable=True
+        ),
+        Column("updated_at", "timestamp", "time of the commit, UTC; null: the source does not know it", nullable=True),
+        Column("stars", "int64", "stars on GitHub; null: the source does not know them", nullable=True),
+        Column("fingerprint", "string", "hash that changes when the content of the repository changes"),
     ),
 )
 
 FILES = Table(
     "code",
     "files",
-    "Text files of the repositories, decoded, each with its language.",
+    "The text files of the repositories, decoded, each with its language.",
     (
         ID,
         PARENTS,
@@ -37,11 +46,16 @@ FILES = Table(
         COMMIT_ID,
         REL_PATH,
         LANGUAGE,
-        Column("language_by", "string", "what told the language: filename, extension, shebang, content or nothing"),
+        Column(
+            "language_by",
+            "string",
+            "what the language was found by: filename (Makefile), extension (.py), shebang (#!/bin/sh), content, or "
+            "nothing if it is unknown",
+        ),
         CONTENT,
         BYTES,
-        Column("encoding", "string", "how the bytes were decoded: utf-8, utf-8-sig, utf-16-le, ..."),
-        Column("blob_id", "string", "git's id of the bytes (SHA-1), by which Software Heritage finds them as well"),
+        Column("encoding", "string", "encoding of the file's bytes: utf-8, utf-8-sig, utf-16-le, cp1252, ..."),
+        BLOB_ID,
         CONTENT_HASH,
     ),
     part_by="repo",
@@ -51,21 +65,26 @@ FILES = Table(
 REJECTED_FILES = Table(
     "code",
     "rejected_files",
-    "Entries of the repositories that are no text file to keep, each with its fate.",
+    "Entries of the repositories that are not in code.files, each with the reason.",
     (
         ID,
         PARENTS,
         REPO,
         COMMIT_ID,
-        Column("rel_path", "string", "path as the source writes it, unprintable characters escaped, cut at 1,000"),
+        Column(
+            "rel_path",
+            "string",
+            "path of the entry as its source writes it, with unprintable characters escaped, at most 1,000 characters",
+        ),
         Column(
             "fate",
             "string",
-            "binary, empty, too_large, lfs_pointer, symlink, submodule, special (devices and the "
-            "like), undecodable, path_unsafe, duplicate_path, over_limit (of the repository), unreadable or rejected",
+            "why the entry was rejected: binary, empty, too_large, lfs_pointer, symlink, submodule, special (a device "
+            "or the like), undecodable, path_unsafe, duplicate_path, over_limit (of the repository), unreadable, or "
+            "rejected (the entry crashed or stopped a worker)",
         ),
-        Column("detail", "string", "what was found, at most 200 characters"),
-        Column("bytes", "int64", "size as the source states it, in bytes; null where it does not", nullable=True),
+        Column("detail", "string", "what was found, for example '3 control characters'; at most 200 characters"),
+        Column("bytes", "int64", "size in bytes; null: the source does not state it", nullable=True),
     ),
     parents=("code.repositories",),
 )
@@ -73,20 +92,29 @@ REJECTED_FILES = Table(
 CONTENTS = Table(
     "code",
     "contents",
-    "What is in each repository: entries by their fate, and where its licences are.",
+    "Totals of each repository: its entries by fate, its size, and the paths of its licence texts.",
     (
         ID,
         PARENTS,
         REPO,
         COMMIT_ID,
-        Column("entries", "int64", "entries of the repository (folders aside), as the source lists them"),
-        Column("files", "int64", "those kept in code.files"),
-        Column("bytes", "int64", "bytes of the files kept"),
-        Column("fates", "list[string]", "fates of the entries, kept included, the most frequent first"),
-        Column("fate_counts", "list[int64]", "entries of each of the fates"),
-        Column("licence_files", "list[string]", "paths of kept files whose names are those of licence texts"),
-        Column("outcome", "string", "read, or why the repository could not be read to its end"),
-        Column("state", "string", "what the row was made from; a re-run compares it", volatile=True),
+        Column("entries", "int64", "number of entries that the source lists, without folders"),
+        Column("files", "int64", "number of entries that are in code.files"),
+        Column("bytes", "int64", "size of the files in code.files together, in bytes"),
+        Column("fates", "list[string]", "fates of the entries, most frequent first; kept: the entry is in code.files"),
+        Column("fate_counts", "list[int64]", "number of entries with each fate, in the order of the column fates"),
+        Column(
+            "licence_files",
+            "list[string]",
+            "paths of files in code.files that have the name of a licence text or notice",
+        ),
+        Column("outcome", "string", "read, or the error that ended the reading of the repository"),
+        Column(
+            "state",
+            "string",
+            "hash of what the row was made from; a later run reads the repository again if it differs",
+            volatile=True,
+        ),
     ),
     parents=("code.repositories",),
 )
@@ -94,7 +122,7 @@ CONTENTS = Table(
 DUPLICATES = Table(
     "code",
     "duplicates",
-    "Files that are dropped, because one that is kept has the same or nearly the same text, and why that one is kept.",
+    "Files that are dropped because another file, which is kept, has the same or nearly the same text.",
     (
         ID,
         PARENTS,
@@ -104,12 +132,13 @@ DUPLICATES = Table(
         Column("duplicate_of", "string", "id of the file that is kept"),
         Column("duplicate_of_repo", "string", "repository of the file that is kept"),
         Column("duplicate_of_path", "string", "path of the file that is kept"),
-        Column("kind", "string", "how they are alike: exact (same text) or near"),
-        Column("similarity", "float64", "Jaccard similarity of their sets of shingles; 1.0 for the same text"),
+        Column("kind", "string", "exact: both files have the same text; near: their texts are similar"),
+        Column("similarity", "float64", "Jaccard similarity of the two sets of shingles; 1.0 for the same text"),
         Column(
             "why",
             "string",
-            "what made the other one win: place, licence, commit, version, files or name, with the two values",
+            "the criterion by which the other file is preferred (place, licence, commit, version, files or name) and "
+            "both values, for example 'licence: MIT before GPL-3.0-only'",
         ),
     ),
     parents=("code.files",),
@@ -118,7 +147,7 @@ DUPLICATES = Table(
 METADATA = Table(
     "code",
     "metadata",
-    "Where every file of the corpus can be fetched again, and the hash its text must have in its repository.",
+    "Where to fetch every file of the corpus again, and the hash by which the fetched text is checked.",
     (
         ID,
         PARENTS,
@@ -127,7 +156,7 @@ METADATA = Table(
         REL_PATH,
         LANGUAGE,
         LICENSE,
-        Column("blob_id", "string", "git's id of the bytes (SHA-1), by which Software Heritage finds them as well"),
+        BLOB_ID,
         CONTENT_HASH,
     ),
     parents=("code.files",),
@@ -142,21 +171,32 @@ METADATA = Table(
 ATTRIBUTIONS = Table(
     "code",
     "attributions",
-    "Licence and notice texts of the repositories that files of the corpus are from, to be passed on with it.",
+    "Licence and notice texts that must be passed on together with the files of the corpus.",
     (
         ID,
         PARENTS,
         REPO,
         COMMIT_ID,
-        REL_PATH,
-        LICENSE,
+        Column(
+            "rel_path",
+            "string",
+            "path of the text's file in the repository; LICENSES/<SPDX id>.txt for a standard text",
+        ),
+        Column(
+            "license",
+            "string",
+            "SPDX expression of the corpus files that the text applies to, for a standard text the SPDX id of its "
+            "licence; null: the files have different licences",
+            nullable=True,
+        ),
         Column(
             "origin",
             "string",
-            "repository: its own text; standard: the licence's own text, which the repository only names",
+            "repository: the text is a file of the repository; standard: the general text of a licence that the "
+            "repository only names, such as MIT; null: written before this column existed",
             nullable=True,
         ),
-        Column("files", "int64", "files of the corpus that the text stands above or is for"),
+        Column("files", "int64", "number of files of the corpus that the text applies to"),
         Column("text", "string", "the licence or notice"),
         CONTENT_HASH,
     ),

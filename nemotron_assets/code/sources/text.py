@@ -1,7 +1,8 @@
-"""From the bytes of a file to text, or to the fate that keeps it out: binary, empty, an LFS pointer, undecodable.
+"""Decodes the bytes of a file, or says why the file is not text: binary, empty, an LFS pointer, undecodable.
 
-Order of evidence: byte order mark, valid UTF-8, UTF-16 without a mark (half of its bytes are zero), a legacy encoding
-that decodes without an error. What has zero bytes otherwise is binary, as git sees it.
+The encodings are tried in this order: the one that a byte order mark names; UTF-8; UTF-16 without a mark, in which half
+of the bytes are zero; a legacy encoding that decodes without an error. Every other file with zero bytes is binary, as
+it is for git. The module also checks that a path is safe to use.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-#: A pointer of git-lfs: `key value` lines, the version first, the object and its size among them, and nothing else.
+#: A pointer file of git-lfs has only lines `key value`: the version first, then the object's id and size.
 _LFS = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\r?\n(?:[a-z0-9.-]+ [^\r\n]*(?:\r?\n|\Z))+")
-#: Control characters that text does not have: all but tab, line ends, form feed, backspace and escape.
+#: Control characters that are unusual in text: all except tab, line ends, form feed, backspace and escape.
 _CONTROL = re.compile(r"[\x00-\x07\x0b\x0e-\x1a\x1c-\x1f\x7f\x80-\x84\x86-\x9f]")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
-_DETECTED = 65_536
+_DETECTED_BYTES = 65_536  # chardet looks at so many
 _DRIVE = re.compile(r"[A-Za-z]:")
-#: Legacy encodings that are believed when they are detected, as (detected, decoded with); all else is Western.
+#: {encoding that chardet detects: Python's codec to decode with}. Any other answer is taken for Western (cp1252).
 _LEGACY = {
     "shift_jis": "cp932", "cp932": "cp932", "windows-31j": "cp932", "euc-jp": "euc_jp", "iso-2022-jp": "iso2022_jp",
     "gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "big5": "big5", "euc-kr": "cp949", "cp949": "cp949",
@@ -34,7 +35,8 @@ _LEGACY = {
 
 
 class Decoded(NamedTuple):
-    """A text and its encoding (Python's name), or a fate and what was found."""
+    """The text and its encoding (Python's name for it). If the file is not text, both are None, `fate` is one of
+    `files.FATES` and `detail` says what was found."""
 
     text: str | None
     encoding: str | None
@@ -43,66 +45,77 @@ class Decoded(NamedTuple):
 
 
 def decode(data: bytes, max_control_share: float) -> Decoded:
-    """The text of a file, without its byte order mark."""
+    """Decode a file. The text does not include the byte order mark.
+
+    A file is binary if more than `max_control_share` of its characters are control characters.
+    """
     if not data:
         return Decoded(None, None, "empty")
     if len(data) < 1_024 and _LFS.fullmatch(data) and b"\noid " in data and b"\nsize " in data:
         return Decoded(None, None, "lfs_pointer")
     for mark, encoding in _MARKS:
         if data.startswith(mark):
-            text = _strictly(data[len(mark) :], "utf-8" if encoding == "utf-8-sig" else encoding)
+            text = _decode_strictly(data[len(mark) :], "utf-8" if encoding == "utf-8-sig" else encoding)
             if text is None:
-                # Two bytes alone also begin other things.
+                # Binary formats can begin with the two bytes of a UTF-16 mark.
                 return Decoded(None, None, "binary" if b"\0" in data[2:] else "undecodable", f"no valid {encoding}")
-            return _judged(text, encoding, max_control_share) if text else Decoded(None, None, "empty")
+            return _check_controls(text, encoding, max_control_share) if text else Decoded(None, None, "empty")
     if b"\0" in data:
-        encoding = _utf16(data)
-        text = encoding and _strictly(data, encoding)
-        return _judged(text, encoding, max_control_share) if text else Decoded(None, None, "binary", "zero bytes")
-    text = _strictly(data, "utf-8")
+        encoding = _guess_utf16(data)
+        text = encoding and _decode_strictly(data, encoding)
+        return (
+            _check_controls(text, encoding, max_control_share) if text else Decoded(None, None, "binary", "zero bytes")
+        )
+    text = _decode_strictly(data, "utf-8")
     if text is not None:
-        return _judged(text, "utf-8", max_control_share)
-    return _legacy(data, max_control_share)
+        return _check_controls(text, "utf-8", max_control_share)
+    return _decode_legacy(data, max_control_share)
 
 
-def _judged(text: str, encoding: str, max_control_share: float) -> Decoded:
+def _check_controls(text: str, encoding: str, max_control_share: float) -> Decoded:
+    """The decoded text, or the fate "binary" if it has a NUL or too many control characters."""
     controls = len(_CONTROL.findall(text))
     if controls > max_control_share * len(text) or (controls and "\0" in text):
         return Decoded(None, None, "binary", f"{controls} control characters")
     return Decoded(text, encoding)
 
 
-def _legacy(data: bytes, max_control_share: float) -> Decoded:
+def _decode_legacy(data: bytes, max_control_share: float) -> Decoded:
+    """Decode bytes that are not valid UTF-8 with the encoding that chardet detects, else as cp1252."""
     import chardet
 
     low = sum(data.count(bytes([c])) for c in (*range(7), *range(14, 27), *range(28, 32), 127))
     if low > max_control_share * len(data):
         return Decoded(None, None, "binary", f"{low} control characters")
-    # UTF-8 with some bytes that are not would become nonsense in every other encoding.
+    # Do not decode damaged UTF-8 with another encoding: it would turn every valid character into nonsense.
     lenient = data.decode("utf-8", "replace")
     wrong = lenient.count("\ufffd")
     if 2 * wrong < sum(len(found) for found in _BEYOND_ASCII.findall(lenient)):
         return Decoded(None, None, "undecodable", f"UTF-8, but for {wrong} bytes")
-    found = chardet.detect(data[:_DETECTED])
+    found = chardet.detect(data[:_DETECTED_BYTES])
     guess = (found["encoding"] or "").lower() if (found["confidence"] or 0) >= 0.6 else ""
     for encoding in dict.fromkeys((_LEGACY.get(guess), "cp1252")):
-        text = _strictly(data, encoding) if encoding else None
-        if text is not None and (judged := _judged(text, encoding, max_control_share)).text is not None:
-            return judged
+        text = _decode_strictly(data, encoding) if encoding else None
+        if text is not None and (checked := _check_controls(text, encoding, max_control_share)).text is not None:
+            return checked
     return Decoded(None, None, "undecodable", f"no UTF-8, nor {guess or 'anything known'}")
 
 
-def _strictly(data: bytes, encoding: str) -> str | None:
+def _decode_strictly(data: bytes, encoding: str) -> str | None:
+    """The text, or None if a byte does not fit the encoding."""
     try:
         text = data.decode(encoding)
-        text.encode()  # UTF-7 and the like give halves of surrogate pairs, which no table can hold
+        text.encode()  # some codecs (UTF-7) give unpaired surrogates, which no table can store
         return text
     except (UnicodeError, LookupError):
         return None
 
 
-def _utf16(data: bytes) -> str | None:
-    """UTF-16 of mostly Western text: one of two bytes is zero nearly always, the other nearly never."""
+def _guess_utf16(data: bytes) -> str | None:
+    """The byte order of UTF-16 text without a mark, or None if the bytes do not look like UTF-16.
+
+    In Western text one byte of each pair is nearly always zero and the other nearly never: "ab" is 61 00 62 00.
+    """
     head = data[:4_096]
     even, odd = head[0::2].count(0), head[1::2].count(0)
     half = len(head) // 2
@@ -115,7 +128,7 @@ def _utf16(data: bytes) -> str | None:
 
 
 def unsafe(path: str) -> str | None:
-    """Why a path cannot be used anywhere, or None. Every consumer may join a safe one to a folder."""
+    """Why a path is unsafe ("absolute"), or None for a safe path. A safe path joined to a folder stays below it."""
     try:
         length = len(path.encode())
     except UnicodeEncodeError:
@@ -138,8 +151,8 @@ def unsafe(path: str) -> str | None:
     return None
 
 
-def shown(path: str) -> str:
-    """A path of any kind as printable text of at most 1,000 characters."""
+def printable(path: str) -> str:
+    """Any path as printable text: other characters are escaped, and it is cut at 1,000 characters."""
     path = path[:1_000].encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
     return "".join(escaped)[:1_000]

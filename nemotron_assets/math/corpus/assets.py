@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from nemotron_assets.dedup.family import Family
+from nemotron_assets.dedup.corpus import CorpusTables
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.math.corpus import SCORER_CODE
 from nemotron_assets.math.corpus.tables import (
@@ -30,21 +30,18 @@ from resources.compute import Compute
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
 
-#: The web's scorer that also judges how educational a page on mathematics is.
-SLOT = "edu_a"
+#: The scorer of `models.quality_scorers` that scores the educational value of pages on mathematics.
+EDU_SCORER = "edu_a"
 
-# A step that ends in an error goes on where it was: what the model has written is in the ledger.
-_WRITES = {
-    "kinds": {"vllm"},
-    "pool": POOL,
-    "retry_policy": RETRIES,
-}
-# Partitions of other snapshots are brought up to date in the same step, so one step at a time.
+# A retry continues where the failed step stopped: the ledger has every answer that the model has written.
+_WRITES = {"kinds": {"vllm"}, "pool": POOL, "retry_policy": RETRIES}
+# One step at a time: a step also rewrites the partitions of other snapshots.
 _DUPLICATES_POOL = "math_duplicates"
+_CORPUS = CorpusTables(CLEANED, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
 
 
 def _writer(context: dg.AssetExecutionContext, model: Reader, recipe: Recipe, gpu: Gpu, lake: Lakehouse):
-    """The language model for mathematics, with the context window that the recipe gives it."""
+    """The language model of `models.math_writer`, with the context window that the recipe sets for it."""
     from nemotron_assets.generation.writing import Writer
 
     if window := recipe.math.corpus.writer.max_model_len:
@@ -52,7 +49,7 @@ def _writer(context: dg.AssetExecutionContext, model: Reader, recipe: Recipe, gp
     return Writer(model, gpu, lake, run_id=context.run_id, log=context.log.info)
 
 
-# -- the model that writes ---------------------------------------------------------------------------------------------
+# -- the language model ------------------------------------------------------------------------------------------------
 
 
 @table_asset(
@@ -68,8 +65,8 @@ def math_writer(
     recipe: dg.ResourceParam[Recipe],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """The language model that cleans pages on mathematics and writes dialogues about them: the generator unless the
-    recipe names another one, which is then put into the lake once."""
+    """The language model that cleans pages on mathematics and writes dialogues about them. It is the generator of the
+    web data, unless the recipe names another model; another model is put into the lake once."""
     from nemotron_assets.math.corpus.writer import want_writer
     from nemotron_assets.models.registry import Registry
 
@@ -96,9 +93,10 @@ def cleaned(
     gpu: dg.ResourceParam[Gpu],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Rendered pages without navigation and clutter, rewritten by a language model chunk by chunk; a guard compares
-    every answer with its chunk and puts back, or does by rules, what the model damaged: no formula and no code block is
-    lost (Nemotron-CC-Math §2.3). Pages that the recipe does not give to the model are cleaned by rules."""
+    """Rendered pages without navigation and other boilerplate. A language model rewrites them chunk by chunk, and a
+    guard compares each answer with its chunk. The guard puts lost formulas back; if the answer differs too much, rules
+    clean the chunk instead. No formula and no code block is lost (Nemotron-CC-Math §2.3). Pages that the recipe does
+    not give to the model are cleaned by rules."""
     from nemotron_assets.math.corpus import report
     from nemotron_assets.math.corpus.cleaning import Cleaning
 
@@ -129,9 +127,9 @@ def math_scorers(
     recipe: dg.ResourceParam[Recipe],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """The scorer of pages on mathematics: FineMath's classifier by name, or one trained here on a rubric of countable
-    features (density of formulas, words that argue, share of sentences, length), which its metadata says. A new
-    snapshot does not change it."""
+    """The scorer of pages on mathematics. It is a published classifier such as FineMath's, or it is trained here to
+    predict the points of a rubric (density of formulas, words that argue, share of sentences, length); the metadata say
+    which. A new snapshot does not change it."""
     from nemotron_assets.math.corpus.quality import want_scorer
     from nemotron_assets.models.registry import Registry
 
@@ -162,16 +160,16 @@ def quality(
     gpu: dg.ResourceParam[Gpu],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """The score of every cleaned page, 0 to 5, of a crop from its middle (Nemotron-CC-Math §2.4), and its educational
-    value by the web's first scorer; as numbers and rounded."""
+    """Two scores of every cleaned page, each from 0 to 5, exact and rounded: how well it teaches mathematics, from a
+    crop of its middle (Nemotron-CC-Math §2.4), and its educational value, from the first of the web's scorers."""
     from nemotron_assets.math.corpus import quality as q
     from nemotron_assets.math.corpus import report
     from nemotron_assets.models.registry import newest
     from nemotron_assets.scorers.running import scored
 
     snapshot, numbers, rejects = context.partition_key, recipe.math.corpus.quality, Rejects()
-    models = q.wanted(math_scorers, numbers), newest(quality_scorers, SLOT)
-    score = q.scorer(models, numbers, recipe.web.quality.scorers, lake.get_weights)
+    models = q.stored_scorer(math_scorers, numbers), newest(quality_scorers, EDU_SCORER)
+    score = q.scoring_function(models, numbers, recipe.web.quality.scorers, lake.get_weights)
     accelerated = numbers.want_accelerator or recipe.web.quality.scorers.want_accelerator
     batches = cleaned.batches(q.READ, numbers.batch_rows)
     with scored(batches, score, QUALITY, accelerated, gpu, compute, rejects.add, context.log.info) as scores:
@@ -183,9 +181,6 @@ def quality(
 # -- near-duplicates ---------------------------------------------------------------------------------------------------
 
 
-_FAMILY = Family(CLEANED, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
-
-
 @table_asset(
     SIGNATURES,
     recipe="math.corpus.dedup.signatures",
@@ -193,7 +188,8 @@ _FAMILY = Family(CLEANED, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
     ins={"cleaned": CLEANED},
 )
 def signatures(cleaned: Reader, recipe: dg.ResourceParam[Recipe]):
-    """MinHash signature and LSH bands of every distinct cleaned page (Nemotron-CC-Math §2.5), by the web's kernel."""
+    """MinHash signatures and LSH bands of the distinct texts among the cleaned pages (Nemotron-CC-Math §2.5), computed
+    like those of web documents. A text that several pages have is signed once, at the earliest page."""
     from nemotron_assets.dedup.signatures import signature_parts
 
     return signature_parts(cleaned, recipe.math.corpus.dedup, SIGNATURES)
@@ -209,12 +205,13 @@ def signatures(cleaned: Reader, recipe: dg.ResourceParam[Recipe]):
 def near_duplicates(
     context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
 ):
-    """Pairs of cleaned pages alike, of this snapshot with itself and with every earlier one, each verified by its exact
-    Jaccard similarity where the recipe asks for it (Nemotron-CC-Math §2.5)."""
-    from nemotron_assets.dedup.near import ArrivingPairs
+    """Pairs of cleaned pages with nearly the same text: two pages of this snapshot, or one of this and one of an
+    earlier snapshot (Nemotron-CC-Math §2.5). If the recipe asks for it, each pair is verified by its exact Jaccard
+    similarity."""
+    from nemotron_assets.dedup.near import CascadingPairs
 
     run = rewriting(context, NEAR_DUPLICATES)
-    return ArrivingPairs(lake, context.partition_key, recipe.math.corpus.dedup, _FAMILY, **run).parts()
+    return CascadingPairs(lake, context.partition_key, recipe.math.corpus.dedup, _CORPUS, **run).parts()
 
 
 @table_asset(
@@ -225,15 +222,16 @@ def near_duplicates(
     pool=_DUPLICATES_POOL,
 )
 def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
-    """Cleaned pages that are dropped because one that is kept has (nearly) the same text; the earliest over all
-    snapshots is kept. When a snapshot arrives late, the rows of others that change are rewritten and announced."""
-    from nemotron_assets.dedup.arrivals import named
+    """Cleaned pages that are dropped because another page has the same or nearly the same text. Of such pages the
+    earliest one of all snapshots is kept. If a snapshot arrives late, the rows of other snapshots that change are
+    rewritten, and Dagster is told."""
+    from nemotron_assets.dedup.arrivals import snapshot_names
     from nemotron_assets.dedup.duplicates import duplicates_of, rewrite_others
 
     numbers, snapshot = recipe.math.corpus.dedup, context.partition_key
-    rewritten = rewrite_others(snapshot, lake, numbers, _FAMILY, **rewriting(context, DUPLICATES))
-    context.add_output_metadata({"rewritten_partitions": named(rewritten)})
-    return duplicates_of(snapshot, lake, numbers, _FAMILY)
+    rewritten = rewrite_others(snapshot, lake, numbers, _CORPUS, **rewriting(context, DUPLICATES))
+    context.add_output_metadata({"rewritten_partitions": snapshot_names(rewritten)})
+    return duplicates_of(snapshot, lake, numbers, _CORPUS)
 
 
 # -- contamination -----------------------------------------------------------------------------------------------------
@@ -258,19 +256,19 @@ def contamination(
     compute: dg.ResourceParam[Compute],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Benchmark items in pages, judged on every rendered page before any cut, and on the snapshot's other documents:
-    which item, by which rule, and the text in which it stands (Nemotron-CC-Math §2.6). What is only like an item is
-    listed and kept."""
+    """Benchmark items found in pages: which item, by which rule, and the text in which it stands (Nemotron-CC-Math
+    §2.6). All rendered pages are searched, before any page is dropped for its score, and the snapshot's other web
+    documents as well. Pages that only resemble an item are listed, but kept."""
     from nemotron_assets.math.corpus import report
-    from nemotron_assets.math.corpus.judging import judged
+    from nemotron_assets.math.corpus.search import search_snapshot
 
-    rejects = Rejects()
-    made = judged(rendered, documents, benchmarks, recipe.math.corpus.contamination, compute, rejects.add)
-    context.add_output_metadata(report.contamination(made.lazy()))
-    return Batches([made], rejects)
+    numbers, rejects = recipe.math.corpus.contamination, Rejects()
+    found = search_snapshot(rendered, documents, benchmarks, numbers, compute, rejects.add)
+    context.add_output_metadata(report.contamination(found.lazy()))
+    return Batches([found], rejects)
 
 
-# -- what is published -------------------------------------------------------------------------------------------------
+# -- published tables --------------------------------------------------------------------------------------------------
 
 
 @table_asset(
@@ -292,15 +290,16 @@ def contamination(
 def nemotron_cc_math(
     context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
 ):
-    """Nemotron-CC-Math as it is published: cleaned pages with a score of 3 (subset 3) and from 4 on (4plus), without
-    near-duplicates and contaminated pages, each with the web document that decides whether it is held out."""
+    """Nemotron-CC-Math as published: the subset "3" has the cleaned pages with a score of 3, the subset "4plus" those
+    with a score of 4 or 5. Near-duplicates and pages with benchmark items are left out. The column origin_hash puts a
+    page and its web document on the same side of the held-out split."""
     from collections import Counter
 
     from nemotron_assets.math.corpus import release, report
 
     snapshot, left_out = context.partition_key, Counter()
     return Parts(
-        release.parts(lake, snapshot, recipe.math.corpus.release, left_out),
+        release.release_parts(lake, snapshot, recipe.math.corpus.release, left_out),
         metadata=lambda: report.published(lake.read(NEMOTRON_CC_MATH, snapshot).scan(), left_out, snapshot),
     )
 
@@ -319,28 +318,17 @@ def mind(
     gpu: dg.ResourceParam[Gpu],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Dialogues in seven styles about pages of the subset 4plus (4plus_MIND): two professors, teacher and student, two
-    students, interview, group solving a problem, layman and expert, debate. Generations that are in the ledger are not
-    asked for again."""
+    """Dialogues about pages of the subset 4plus (4plus_MIND) that a language model writes in seven styles: two
+    professors, teacher and student, two students, interview, group solving a problem, layman and expert, debate.
+    Dialogues that are in the ledger of generations are not asked for again."""
     from nemotron_assets.generation.asking import Tally
     from nemotron_assets.math.corpus import mind as dialogues
 
     numbers, writer = recipe.math.corpus.mind, _writer(context, math_writer, recipe, gpu, lake)
     tallies = {style: Tally() for style in numbers.styles}
-    chosen, written_about = dialogues.chosen(pages.scan(), numbers)
-    written = writer.write(
-        MIND,
-        lambda reject: dialogues.rows(
-            dialogues.jobs(chosen, numbers, writer),
-            writer.ask,
-            numbers,
-            generator=writer.name,
-            count=writer.count,
-            reject=reject,
-            tallies=tallies,
-        ),
-    )
-    context.add_output_metadata({"written_about": written_about, **writer.metadata(tallies)})
+    chosen, description = dialogues.choose_pages(pages.scan(), numbers)
+    written = writer.write(MIND, lambda reject: dialogues.dialogue_rows(chosen, writer, numbers, reject, tallies))
+    context.add_output_metadata({"written_about": description, **writer.metadata(tallies)})
     return written
 
 

@@ -1,4 +1,5 @@
-"""Measures for the checks of the mathematics corpus: lost formulas, TeX that parses, planted benchmark items found."""
+"""Measures for the checks of the mathematics corpus: lost formulas, TeX that parses, planted benchmark items found,
+faults of published pages and dialogues."""
 
 from __future__ import annotations
 
@@ -12,8 +13,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from nemotron_assets.math import clean, tex
+from nemotron_assets.math.corpus.mind import CONVERSATIONS, problem, turns
+from nemotron_assets.math.corpus.release import category
 
 if TYPE_CHECKING:
+    from nemotron_assets.recipe.math.corpus import MathRelease, Mind
     from resources.lakehouse import Reader
 
 _TRUTH = Path(__file__).resolve().parents[2] / "sample" / "truth" / "contamination.jsonl"
@@ -150,3 +154,64 @@ def planted(removed: pl.DataFrame, snapshot: str) -> dict[str, list[str]]:
         "missed": [item for url, item in wanted if (url, item) not in found],
         "wrongly_removed": sorted(keep.intersection(removed["url"])),
     }
+
+
+# -- published tables --------------------------------------------------------------------------------------------------
+
+
+def published_faults(
+    published: pl.LazyFrame,
+    cleaned: pl.LazyFrame,
+    duplicates: pl.LazyFrame,
+    contamination: pl.LazyFrame,
+    recipe: MathRelease,
+) -> dict[str, int]:
+    """Rows of `math.nemotron_cc_math` (`pages`) and of these the rows with each fault; the arguments are the rows of
+    the tables of one snapshot."""
+    first = pl.col("parents").list.first()
+    rows = published.with_columns(page=first)
+    pages = cleaned.select(page="id", rendered=first)
+    items = contamination.filter("removed").select(rendered=first)
+    subset = category(recipe, "finemath_int_scores")
+    invalid = (
+        (pl.col("category") != subset)
+        | subset.is_null()
+        | (pl.col("characters") != pl.col("text").str.len_chars())
+        | (pl.col("text").str.strip_chars() == "")
+    )
+    return {
+        "pages": count(rows),
+        "duplicate_ids": count(rows) - count(rows.select("id").unique()),
+        "invalid": count(rows.filter(invalid)),
+        "without_cleaned_page": count(rows.join(pages, on="page", how="anti")),
+        "duplicates": count(rows.join(duplicates.select(page=first), on="page", how="semi")),
+        "contaminated": count(rows.join(pages, on="page").join(items, on="rendered", how="semi")),
+    }
+
+
+def dialogue_faults(rows: pl.LazyFrame, pages: pl.LazyFrame, recipe: Mind) -> dict[str, int | str]:
+    """Rows of `math.mind` (`dialogues`), their styles, and the rows with each fault; `pages` are the rows of
+    `math.nemotron_cc_math` of the same snapshot."""
+    columns = rows.select("style", "text", "turns", "tokens")
+    invalid = 0
+    for frame in columns.collect_batches(chunk_size=512, engine="streaming"):
+        for style, text, number, tokens in frame.iter_rows():
+            invalid += (
+                style not in CONVERSATIONS
+                or tokens < recipe.min_tokens
+                or bool(problem(style, text, recipe))
+                or len(turns(style, text)) != number
+            )
+    parents = rows.select(page=pl.col("parents").list.first())
+    return {
+        "dialogues": count(rows),
+        "styles": ", ".join(sorted(rows.select(pl.col("style").unique()).collect()["style"])),
+        "duplicate_ids": count(rows) - count(rows.select("id").unique()),
+        "invalid": invalid,
+        "without_page": count(parents.join(pages.select(page="id"), on="page", how="anti")),
+    }
+
+
+def count(rows: pl.LazyFrame) -> int:
+    """The number of rows."""
+    return rows.select(pl.len()).collect(engine="streaming").item()

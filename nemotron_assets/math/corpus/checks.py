@@ -1,7 +1,5 @@
 """Checks of the mathematics corpus: no formula is lost, TeX parses, no benchmark item is left, ids are unique."""
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 
 from nemotron_assets.math.corpus.tables import CLEANED, CONTAMINATION, DUPLICATES, MIND, NEMOTRON_CC_MATH, QUALITY
@@ -9,9 +7,6 @@ from nemotron_assets.math.tables import RENDERED
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import table_check
 from resources.lakehouse import QUARANTINE, Lakehouse
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 @table_check(CLEANED, blocking=True, reads=[RENDERED])
@@ -38,9 +33,7 @@ def no_formula_is_lost(
     )
 
 
-@table_check(
-    CLEANED,
-)
+@table_check(CLEANED)
 def formulas_are_well_formed(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -71,16 +64,18 @@ def every_page_is_scored(
     """Every cleaned page has one score from 0 to 5, and int_score is that score rounded."""
     import polars as pl
 
+    from nemotron_assets.math.corpus.audit import count
+
     snapshot = context.partition_key
     pages = lake.read(CLEANED, snapshot).scan().select(page="id")
     scores = lake.read(QUALITY, snapshot).scan().with_columns(page=pl.col("parents").list.first())
     wrong = ~pl.col("score").is_between(0, 5) | ((pl.col("score") - pl.col("int_score")).abs() > 0.5)
     facts = {
-        "pages": _count(pages),
-        "scored_twice": _count(scores) - _count(scores.select("page").unique()),
-        "invalid_scores": _count(scores.filter(wrong)),
-        "not_scored": _count(pages.join(scores, on="page", how="anti")) - _rejected(lake, QUALITY.full_name, snapshot),
-        "scores_without_page": _count(scores.join(pages, on="page", how="anti")),
+        "pages": count(pages),
+        "scored_twice": count(scores) - count(scores.select("page").unique()),
+        "invalid_scores": count(scores.filter(wrong)),
+        "not_scored": count(pages.join(scores, on="page", how="anti")) - _rejected(lake, QUALITY.full_name, snapshot),
+        "scores_without_page": count(scores.join(pages, on="page", how="anti")),
     }
     return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "pages"), metadata=facts)
 
@@ -91,22 +86,22 @@ def kept_pages_exist(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePa
     snapshot."""
     import polars as pl
 
+    from nemotron_assets.math.corpus.audit import count
+
     snapshot = context.partition_key
     rows = lake.read(DUPLICATES, snapshot).scan().with_columns(page=pl.col("parents").list.first())
     pages = lake.read(CLEANED).scan().select(page="id")
     facts = {
-        "dropped": _count(rows),
-        "dropped_twice": _count(rows) - _count(rows.select("page").unique()),
-        "dropped_page_missing": _count(rows.join(pages, on="page", how="anti")),
-        "kept_page_missing": _count(rows.join(pages, left_on="duplicate_of", right_on="page", how="anti")),
-        "kept_page_is_later": _count(rows.filter(pl.col("duplicate_of_snapshot") > pl.col("snapshot"))),
+        "dropped": count(rows),
+        "dropped_twice": count(rows) - count(rows.select("page").unique()),
+        "dropped_page_missing": count(rows.join(pages, on="page", how="anti")),
+        "kept_page_missing": count(rows.join(pages, left_on="duplicate_of", right_on="page", how="anti")),
+        "kept_page_is_later": count(rows.filter(pl.col("duplicate_of_snapshot") > pl.col("snapshot"))),
     }
     return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "dropped"), metadata=facts)
 
 
-@table_check(
-    CONTAMINATION,
-)
+@table_check(CONTAMINATION)
 def removals_are_few(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -134,41 +129,17 @@ def removals_are_few(
     )
 
 
-@table_check(
-    NEMOTRON_CC_MATH,
-    blocking=True,
-    reads=[CLEANED, CONTAMINATION, DUPLICATES],
-)
+@table_check(NEMOTRON_CC_MATH, blocking=True, reads=[CLEANED, CONTAMINATION, DUPLICATES])
 def published_pages_are_sound(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
     """Ids are unique, every page is in the subset of its score, no text is empty, and no duplicate or contaminated page
     is published."""
-    import polars as pl
+    from nemotron_assets.math.corpus.audit import published_faults
 
-    from nemotron_assets.math.corpus.release import category
-
-    snapshot, first = context.partition_key, pl.col("parents").list.first()
-    rows = lake.read(NEMOTRON_CC_MATH, snapshot).scan().with_columns(page=first)
-    cleaned = lake.read(CLEANED, snapshot).scan().select(page="id", rendered=first)
-    items = lake.read(CONTAMINATION, snapshot).scan().filter("removed").select(rendered=first)
-    subset = category(recipe.math.corpus.release, "finemath_int_scores")
-    wrong = (
-        (pl.col("category") != subset)
-        | subset.is_null()
-        | (pl.col("characters") != pl.col("text").str.len_chars())
-        | (pl.col("text").str.strip_chars() == "")
-    )
-    facts = {
-        "pages": _count(rows),
-        "duplicate_ids": _count(rows) - _count(rows.select("id").unique()),
-        "invalid": _count(rows.filter(wrong)),
-        "without_cleaned_page": _count(rows.join(cleaned, on="page", how="anti")),
-        "duplicates": _count(
-            rows.join(lake.read(DUPLICATES, snapshot).scan().select(page=first), on="page", how="semi")
-        ),
-        "contaminated": _count(rows.join(cleaned, on="page").join(items, on="rendered", how="semi")),
-    }
+    snapshot = context.partition_key
+    tables = (lake.read(table, snapshot).scan() for table in (NEMOTRON_CC_MATH, CLEANED, DUPLICATES, CONTAMINATION))
+    facts = published_faults(*tables, recipe.math.corpus.release)
     return dg.AssetCheckResult(passed=not any(facts[n] for n in facts if n != "pages"), metadata=facts)
 
 
@@ -178,36 +149,16 @@ def dialogues_are_whole(
 ) -> dg.AssetCheckResult:
     """Every dialogue is long enough, consists of turns of at least two of its style's speakers, and is about a
     published page. Ids are unique."""
-    import polars as pl
+    from nemotron_assets.math.corpus.audit import dialogue_faults
 
-    from nemotron_assets.math.corpus.mind import CONVERSATIONS, problem, turns
-
-    numbers, snapshot = recipe.math.corpus.mind, context.partition_key
-    rows = lake.read(MIND, snapshot).scan()
-    pages = lake.read(NEMOTRON_CC_MATH, snapshot).scan().select(page="id")
-    invalid = 0
-    for frame in rows.select("style", "text", "turns", "tokens").collect_batches(chunk_size=512, engine="streaming"):
-        for style, text, number, tokens in frame.iter_rows():
-            invalid += (
-                style not in CONVERSATIONS
-                or tokens < numbers.min_tokens
-                or bool(problem(style, text, numbers))
-                or len(turns(style, text)) != number
-            )
-    facts = {
-        "dialogues": _count(rows),
-        "styles": ", ".join(sorted(rows.select(pl.col("style").unique()).collect()["style"])),
-        "duplicate_ids": _count(rows) - _count(rows.select("id").unique()),
-        "invalid": invalid,
-        "without_page": _count(rows.select(page=pl.col("parents").list.first()).join(pages, on="page", how="anti")),
-    }
-    passed = not (facts["duplicate_ids"] or invalid or facts["without_page"])
+    snapshot = context.partition_key
+    rows, pages = (lake.read(table, snapshot).scan() for table in (MIND, NEMOTRON_CC_MATH))
+    facts = dialogue_faults(rows, pages, recipe.math.corpus.mind)
+    passed = not (facts["duplicate_ids"] or facts["invalid"] or facts["without_page"])
     return dg.AssetCheckResult(passed=passed, metadata=facts)
 
 
-@table_check(
-    MIND,
-)
+@table_check(MIND)
 def dialogues_are_usable(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
@@ -223,19 +174,14 @@ def dialogues_are_usable(
     )
 
 
-def _count(rows: "pl.LazyFrame") -> int:
-    """The number of rows."""
-    import polars as pl
-
-    return rows.select(pl.len()).collect(engine="streaming").item()
-
-
 def _rejected(lake: Lakehouse, stage: str, partition: str) -> int:
     """The number of rows that a stage has put into the quarantine for a partition."""
     import polars as pl
 
+    from nemotron_assets.math.corpus.audit import count
+
     own = (pl.col("stage") == stage) & (pl.col("partition") == partition)
-    return _count(lake.read(QUARANTINE).scan().filter(own))
+    return count(lake.read(QUARANTINE).scan().filter(own))
 
 
 CHECKS = [

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from nemotron_assets.generation.asking import answered, cut_off, frames
-from nemotron_assets.generation.spool import on_disk
 from nemotron_assets.math import clean, tex
 from nemotron_assets.math.clean import Cleaned, Guard
 from nemotron_assets.math.corpus.tables import CLEANED
 from nemotron_assets.recipe.math.corpus import MathCleaner
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Reject, Rejects
+from nemotron_assets.table.spill import spill
 from resources.generations import Completion, Request, Sampling
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Cleaning:
         if chosen is not None and not chosen:
             return iter(frames(rows, CLEANED))
         with self.writer.device():
-            return on_disk(frames(rows, CLEANED))
+            return spill(frames(rows, CLEANED))
 
     def written(self) -> dict[str, int]:
         """What the model wrote in this run, for the asset's metadata."""

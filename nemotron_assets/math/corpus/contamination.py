@@ -1,4 +1,7 @@
-"""Rows of `math.contamination`: benchmark items found in pages, and the text they stand in."""
+"""Finds benchmark items in pages: rows of `math.contamination`, with the text in which an item stands.
+
+Worker processes use this module: it does not load Dagster.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +16,28 @@ from nemotron_assets.recipe.math.corpus import MathContamination
 from nemotron_assets.scorers.embeddings import embedding as load_embedding
 from nemotron_assets.table.ids import row_id
 
-#: What is read of `math.rendered` and of `web.documents`.
+#: Columns that are read from `math.rendered` and from `web.documents`.
 READ = ("id", "snapshot", "url", "text")
 
 
-def contaminated(
+def search_pages(
     pages: pl.DataFrame, items: str, embedding: str | None, recipe: MathContamination, source: str
 ) -> pl.DataFrame:
-    """Rows of `math.contamination` for pages (`READ`) of the table `source`. `items` is a Parquet file of `ITEMS`,
-    `embedding` the folder of an embedding; without one the rule cosine is left out."""
-    ready = _ready(items, embedding, recipe)
-    return found(pages, ready, source)
+    """Rows of `math.contamination` for pages (columns `READ`) of the table `source`. `items` is the path of a Parquet
+    file with the columns `ITEMS`, `embedding` the folder of an embedding. Without an embedding the rule "cosine" is not
+    applied."""
+    return contamination_rows(pages, _load_items(items, embedding, recipe), source)
 
 
 @functools.lru_cache(maxsize=2)
-def _ready(items: str, embedding: str | None, recipe: MathContamination) -> Items:
-    """The items, made ready once per process."""
+def _load_items(items: str, embedding: str | None, recipe: MathContamination) -> Items:
+    """The benchmark items, prepared for the search once per process."""
     embed = load_embedding(Path(embedding), recipe.embedding_tokens) if embedding else None
     return Items(pl.read_parquet(items).iter_rows(named=True), recipe, embed)
 
 
-def found(pages: pl.DataFrame, items: Items, source: str) -> pl.DataFrame:
-    """Rows of `math.contamination` for pages (`READ`) of the table `source`."""
+def contamination_rows(pages: pl.DataFrame, items: Items, source: str) -> pl.DataFrame:
+    """Rows of `math.contamination` for pages (columns `READ`) of the table `source`: one per item found in a page."""
     rows = []
     for page, snapshot, url, text in pages.select(READ).iter_rows():
         for match in items.find(text):

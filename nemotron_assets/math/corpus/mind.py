@@ -8,7 +8,7 @@ the style's speakers. Answers that are cut off, too short, or in which only one 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from nemotron_assets.math.corpus.tables import MIND
 from nemotron_assets.recipe.math.corpus import Mind, Style
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Reject
-from resources.generations import Completion, OutputFormat, Request, Sampling
+from resources.generations import OutputFormat, Request, Sampling
 
 if TYPE_CHECKING:
     from nemotron_assets.generation.writing import Writer
@@ -133,15 +133,15 @@ def problem(style: Style, answer: str, recipe: Mind) -> str:
 
 
 @dataclass(frozen=True)
-class _Job:
-    """Chunk number `chunk` of a page, and the styles in which dialogues about it are written."""
+class _Chunk:
+    """Chunk number `number` of a page, and the styles in which dialogues about it are written."""
 
     page: Mapping[str, Any]
-    chunk: int
+    number: int
     styles: list[Style]
 
 
-def chosen(pages: pl.LazyFrame, recipe: Mind) -> tuple[pl.LazyFrame, str]:
+def choose_pages(pages: pl.LazyFrame, recipe: Mind) -> tuple[pl.LazyFrame, str]:
     """(the pages to write about, a description of the choice for the metadata)."""
     best = pages.filter(pl.col("category") == "4plus")
     description = "the pages of the subset 4plus"
@@ -155,9 +155,9 @@ def chosen(pages: pl.LazyFrame, recipe: Mind) -> tuple[pl.LazyFrame, str]:
     return best.select(_READ), f"{description}; of these the best {recipe.max_pages}"
 
 
-def jobs(pages: pl.LazyFrame, recipe: Mind, writer: Writer) -> Iterator[tuple[_Job, list[Request]]]:
-    """Yield the requests for every chunk of the pages. The id of the page and the number of the chunk decide its
-    styles."""
+def _requests(pages: pl.LazyFrame, recipe: Mind, writer: Writer) -> Iterator[tuple[_Chunk, list[Request]]]:
+    """Yield every chunk of the pages with its requests, one per style. The id of the page and the number of the chunk
+    decide the styles."""
     for frame in pages.collect_batches(chunk_size=256, maintain_order=True, engine="streaming"):
         for page in frame.iter_rows(named=True):
             parts = clean.chunks(page["text"], writer.count, recipe.chunk_tokens)
@@ -173,27 +173,25 @@ def jobs(pages: pl.LazyFrame, recipe: Mind, writer: Writer) -> Iterator[tuple[_J
                 styles = list(dict.fromkeys(styles))
                 requests = [request(style, chunk, recipe, (page["id"],)) for style in styles]
                 if max(map(writer.prompt_tokens, requests)) + recipe.max_output_tokens <= writer.window:
-                    yield _Job(page, number, styles), requests
+                    yield _Chunk(page, number, styles), requests
 
 
-def rows(
-    asked: Iterable[tuple[_Job, list[Request]]],
-    generate: Callable[[Iterable[Request]], Iterator[Completion]],
+def dialogue_rows(
+    pages: pl.LazyFrame,
+    writer: Writer,
     recipe: Mind,
-    *,
-    generator: str,
-    count: Callable[[list[str]], list[int]],
     reject: Callable[[Reject], None],
     tallies: Mapping[str, Tally],
 ) -> Iterator[dict]:
-    """Yield rows of `math.mind`. Unusable answers go to `reject`; `tallies` has counts per style."""
-    for job, completions in answered(asked, generate):
-        for style, completion in zip(job.styles, completions, strict=True):
+    """Yield rows of `math.mind` about pages that `choose_pages` chose. Unusable answers go to `reject`; `tallies`
+    counts the answers of each style."""
+    for chunk, completions in answered(_requests(pages, recipe, writer), writer.ask):
+        for style, completion in zip(chunk.styles, completions, strict=True):
             tally = tallies[style]
             tally.answers([completion])
             spoken = turns(style, completion.text)
             text = "\n".join(f"{speaker}: {speech}" for speaker, speech in spoken)
-            tokens = count([text])[0] if text else 0
+            tokens = writer.count([text])[0] if text else 0
             detail = cut_off(completion, recipe.max_output_tokens)
             cause = "truncated" if detail else problem(style, completion.text, recipe)
             if not cause and tokens < recipe.min_tokens:
@@ -201,21 +199,21 @@ def rows(
             if cause:
                 tally.rejected[cause] += 1
                 detail = detail or f"the answer begins {completion.text[:300]!r}"
-                reject(Reject(completion.id, cause, f"{style} of page {job.page['id']}: {detail}"))
+                reject(Reject(completion.id, cause, f"{style} of page {chunk.page['id']}: {detail}"))
                 continue
             tally.row(text, tokens)
             yield {
-                **{name: job.page[name] for name in _KEPT},
-                "id": row_id(MIND.full_name, job.page["id"], job.chunk, style),
-                "parents": [job.page["id"]],
+                **{name: chunk.page[name] for name in _KEPT},
+                "id": row_id(MIND.full_name, chunk.page["id"], chunk.number, style),
+                "parents": [chunk.page["id"]],
                 "text": text,
                 "style": style,
-                "chunk": job.chunk,
+                "chunk": chunk.number,
                 "turns": len(spoken),
                 "tokens": tokens,
                 "prompt": completion.request.prompt,
-                "generator": generator,
+                "generator": writer.name,
                 "generation_id": completion.id,
                 "category": CATEGORY,
-                "models_used": list(dict.fromkeys([*job.page["models_used"], generator])),
+                "models_used": list(dict.fromkeys([*chunk.page["models_used"], writer.name])),
             }

@@ -1,9 +1,11 @@
-"""The score of a page on mathematics, 0 to 5, of a crop from its middle (Nemotron-CC-Math §2.4).
+"""Scores pages on mathematics from 0 to 5, by a crop from the middle of each page (Nemotron-CC-Math §2.4).
 
-By a published checkpoint, or by a scorer trained here: ridge regression on a sentence embedding that learns to tell
-what a rubric says of a page. The rubric counts what can be counted of a text that teaches mathematics: how often it has
-formulas, how often it argues, how much of it is sentences, how much there is. That is a stand-in for FineMath's
-classifier, which learnt from a large model's judgements; it knows nothing of whether the mathematics is right.
+The scorer is a published checkpoint, or it is trained here: ridge regression on a sentence embedding, which learns to
+predict the points that a rubric gives. The rubric counts features of texts that teach mathematics: formulas, words that
+argue ("therefore"), the share of sentences, and the length. It stands in for FineMath's classifier, which learnt from
+the judgements of a large model. The rubric does not know whether the mathematics is right.
+
+Worker processes use this module: it does not load Dagster.
 """
 
 from __future__ import annotations
@@ -33,9 +35,12 @@ if TYPE_CHECKING:
     from nemotron_assets.recipe.web.quality import Scorers
     from resources.lakehouse import Reader
 
+#: What the embedded scorer learnt from, for the column `teacher`.
 TEACHER = "rubric: density of formulas, words that argue or instruct, share of sentences, length"
+#: Columns of `math.cleaned` that scoring reads.
 READ = ("id", "text")
-_MATH, _EDU = "math", "edu"
+#: Name of the scorer in `models.math_scorers`.
+_NAME = "math"
 
 _REASONING = re.compile(
     r"(?i)\b(?:theorem|lemma|corollary|proposition|proof|prove[sdn]?|show that|suppose|assume|let|hence|thus|therefore|"
@@ -52,11 +57,11 @@ def crop(text: str, characters: int) -> str:
 
 
 def rubric(text: str) -> float:
-    """What the teacher says of a (cropped) text, 0 to 5."""
+    """The points, 0 to 5, that the rubric gives a (cropped) text. The embedded scorer learns to predict them."""
     words = len(_WORD.findall(text)) + 1
     formulas = sum(1 for _ in tex.find(text))
-    density = min(1.0, formulas * 25 / (words + formulas))  # full marks for a formula in 25 words
-    reasoning = min(1.0, len(_REASONING.findall(text)) * 25 / words)  # one such word in 25
+    density = min(1.0, formulas * 25 / (words + formulas))  # 1 if every 25th word or formula is a formula
+    reasoning = min(1.0, len(_REASONING.findall(text)) * 25 / words)  # 1 if every 25th word argues
     length = min(1.0, words / 200)
     sentences = len(clean.prose(text)) / max(1, len(text))
     return 5 * (0.35 * density + 0.35 * reasoning + 0.2 * min(1.0, sentences / 0.7) + 0.1 * length)
@@ -66,8 +71,8 @@ def rubric(text: str) -> float:
 
 
 def identity(recipe: MathQuality) -> tuple[str, str]:
-    """(id, recipe hash) of the scorer the recipe wants. It does not follow from the crawl: a score means the same in
-    every snapshot until somebody asks for another version."""
+    """(id, recipe hash) of the scorer that the recipe asks for. Only the recipe decides them, not the crawl: a score
+    means the same in every snapshot until somebody raises the recipe's `version`."""
     values: dict[str, Any] = {"name": recipe.classifier, "version": recipe.version}
     if recipe.classifier == "embedded":
         names = ("embedding", "embedding_tokens", "crop_characters", "documents")
@@ -79,15 +84,18 @@ def identity(recipe: MathQuality) -> tuple[str, str]:
 def want_scorer(
     registry: Registry, recipe: MathQuality, cleaned: pl.LazyFrame, inputs: tuple[str, ...]
 ) -> dict[str, Any]:
-    """The row of the scorer that the recipe wants; it is only made when it is missing."""
+    """The row of the scorer that the recipe asks for. The scorer is made if the lake does not have it: fetched, or
+    trained on pages of `cleaned` (`math.cleaned`); `inputs` are the table versions that the row names."""
     id_, recipe_hash = identity(recipe)
-    return registry.want(Identity(_MATH, id_, recipe_hash, inputs), functools.partial(_make, recipe, cleaned))
+    return registry.want(Identity(_NAME, id_, recipe_hash, inputs), functools.partial(_make, recipe, cleaned))
 
 
 def _make(recipe: MathQuality, cleaned: pl.LazyFrame, scratch: Path) -> Made:
-    folder = scratch / _MATH
+    """Fetch the checkpoint that the recipe names, or train the embedded scorer on the pages with the lowest content
+    hashes."""
+    folder = scratch / _NAME
     if recipe.classifier != "embedded":
-        return fetch_checkpoint(_MATH, recipe.classifier, recipe, folder).made(
+        return fetch_checkpoint(_NAME, recipe.classifier, recipe, folder).made(
             recipe.classifier, teacher="as published"
         )
     sample = cleaned.select("id", "content_hash", "text").bottom_k(recipe.documents, by=["content_hash", "id"])
@@ -95,27 +103,29 @@ def _make(recipe: MathQuality, cleaned: pl.LazyFrame, scratch: Path) -> Made:
     return train_ridge(texts, [rubric(text) for text in texts], [], recipe, folder).made("embedded", teacher=TEACHER)
 
 
-def wanted(models: Reader, recipe: MathQuality) -> dict[str, Any]:
-    """The stored scorer that the recipe wants. Raises `ModelError` when it has not been made."""
+def stored_scorer(models: Reader, recipe: MathQuality) -> dict[str, Any]:
+    """The row of `models.math_scorers` that the recipe asks for. Raises `ModelError` if the table does not have it."""
     return by_id(models, identity(recipe)[0])
 
 
 # -- scoring -----------------------------------------------------------------------------------------------------------
 
-#: (kind, folder) of a scorer.
+#: (kind, folder) of a scorer, such as ("ridge", "/tmp/weights/edu_a").
 Model = tuple[str, str]
 
 
-def scorer(
+def scoring_function(
     models: Sequence[dict[str, Any]], recipe: MathQuality, web: Scorers, weights: Callable[[str], Path]
 ) -> Callable[[pl.DataFrame], pl.DataFrame]:
-    """`score` with the scorer of mathematics and that of educational value, whose files `weights` finds."""
+    """The function `score` with its scorers. `models` are the rows of the scorer of mathematics and of the scorer of
+    educational value; `weights` gives the local folder of a model's uri."""
     model, edu = ((row["kind"], str(weights(row["uri"]))) for row in models)
     return functools.partial(score, model=model, edu=edu, recipe=recipe, web=web)
 
 
 def score(pages: pl.DataFrame, model: Model, edu: Model, recipe: MathQuality, web: Scorers) -> pl.DataFrame:
-    """Rows (id, score, edu_score) for pages (id, text); six decimals, as the web's scores have."""
+    """Rows (id, score, edu_score) for pages (id, text), rounded to six decimals like the scores of web documents. The
+    scorer of mathematics reads a crop of the text, the scorer of educational value the whole text."""
     texts = pages["text"].to_list()
     cropped = [crop(text, recipe.crop_characters) for text in texts]
     values = {"score": _loaded(model, recipe).score(cropped), "edu_score": _loaded(edu, web).score(texts)}
@@ -133,19 +143,19 @@ def _loaded(model: Model, recipe: Any) -> Scorer:
 def quality_rows(
     scored: Iterable[pl.DataFrame], snapshot: str, model: str, reject: Callable[[Reject], None]
 ) -> pl.DataFrame:
-    """Rows of `math.quality` for scored pages (about 150 bytes each); a page with a score that is no number goes to
-    `reject`."""
+    """Rows of `math.quality` (about 150 bytes each) for the frames (id, score, edu_score) in `scored`. A page whose
+    score is NaN or infinite goes to `reject`. `model` is the id of the scorer of mathematics."""
     empty = pl.DataFrame(schema={"id": pl.String, "score": pl.Float64, "edu_score": pl.Float64})
-    every = pl.concat([empty, *scored])
+    pages = pl.concat([empty, *scored])
     finite = pl.col("score").is_finite() & pl.col("edu_score").is_finite()
-    for (page,) in every.filter(~finite).select("id").iter_rows():
+    for (page,) in pages.filter(~finite).select("id").iter_rows():
         reject(Reject(page, "score_not_finite", "a scorer gave NaN or infinity"))
-    good = every.filter(finite)
-    whole = {f"{p}int_score": pl.col(f"{p}score").clip(0, 5).round().cast(pl.Int32) for p in ("", "edu_")}
-    return good.with_columns(
-        id=pl.Series([row_id(QUALITY.full_name, page) for page in good["id"]], dtype=pl.String),
+    valid = pages.filter(finite)
+    rounded = {f"{p}int_score": pl.col(f"{p}score").clip(0, 5).round().cast(pl.Int32) for p in ("", "edu_")}
+    return valid.with_columns(
+        id=pl.Series([row_id(QUALITY.full_name, page) for page in valid["id"]], dtype=pl.String),
         parents=pl.concat_list("id"),
         snapshot=pl.lit(snapshot),
         model_id=pl.lit(model),
-        **whole,
+        **rounded,
     ).select(QUALITY.column_names)

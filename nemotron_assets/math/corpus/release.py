@@ -30,7 +30,7 @@ _BATCH = 256
 _FIRST = pl.col("parents").list.first()
 
 
-def parts(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter[str]) -> Iterator[Part]:
+def release_parts(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter[str]) -> Iterator[Part]:
     """One part of `math.nemotron_cc_math` per subset. `left_out` counts the pages that are in no subset, by reason. The
     ids and scores of a snapshot's cleaned pages must fit into memory."""
     kept, content = _kept(lake, snapshot, recipe, left_out), lake.read(CLEANED, snapshot).content()

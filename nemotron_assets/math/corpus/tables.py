@@ -20,7 +20,9 @@ from nemotron_assets.table.columns import (
     URL,
 )
 from nemotron_assets.table.schema import Column, Published, Table
-from nemotron_assets.web.dedup import tables as dedup
+from nemotron_assets.web.dedup.tables import DUPLICATES as WEB_DUPLICATES
+from nemotron_assets.web.dedup.tables import NEAR_DUPLICATES as WEB_NEAR_DUPLICATES
+from nemotron_assets.web.dedup.tables import SIGNATURES as WEB_SIGNATURES
 
 CLEANED = Table(
     "math",
@@ -105,13 +107,13 @@ def _like(table: Table, description: str, **changes: object) -> Table:
 
 
 SIGNATURES = _like(
-    dedup.SIGNATURES, "MinHash signature and LSH bands of every distinct cleaned page, in the form of web.signatures."
+    WEB_SIGNATURES, "MinHash signature and LSH bands of every distinct cleaned page, in the form of web.signatures."
 )
 NEAR_DUPLICATES = _like(
-    dedup.NEAR_DUPLICATES, "Pairs of different cleaned pages with similar texts, in the form of web.near_duplicates."
+    WEB_NEAR_DUPLICATES, "Pairs of different cleaned pages with similar texts, in the form of web.near_duplicates."
 )
 DUPLICATES = _like(
-    dedup.DUPLICATES,
+    WEB_DUPLICATES,
     "Cleaned pages that are dropped because a kept page has the same or nearly the same text (Nemotron-CC-Math §2.5).",
     version=1,
 )

@@ -1,4 +1,4 @@
-"""The language model for mathematics: the generator of the web data, or a model of its own."""
+"""Puts the language model for mathematics into the lake: the generator of the web data, or another model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 
 def want_writer(registry: Registry, model: str, llm: Llm, generator: Reader, lake: Lakehouse) -> dict[str, Any]:
-    """The row of the model that `model` names: "generator" for the newest of `models.generator`, else its name."""
+    """The row of `models.math_writer` for `model`: "generator" is the newest model of `models.generator`; anything else
+    names a language model that `fetch` puts into the lake. The model is made if the lake does not have it."""
     table = registry.table
     if model != "generator":
         return registry.want(Identity(model, None), fetch(model, llm, table))

@@ -1,8 +1,6 @@
-"""Numbers of Nemotron-Pretraining-Code: sources, copies, licences, quality, questions and answers."""
+"""Numbers of the source code, Nemotron-Pretraining-Code: sources, copies, licences, quality, problems."""
 
 from __future__ import annotations
-
-from pydantic import Field
 
 from nemotron_assets.recipe.code.licences import CodeLicences
 from nemotron_assets.recipe.code.qa import CodeQa
@@ -12,10 +10,10 @@ from nemotron_assets.recipe.section import Section
 
 
 class Code(Section):
-    """Nemotron-Pretraining-Code."""
+    """Source code, Nemotron-Pretraining-Code: repositories, copies, licences, quality, and problems about the code."""
 
-    sources: CodeSources = Field(CodeSources(), description="where code comes from")
+    sources: CodeSources = CodeSources()
     dedup: CodeDedup
-    licences: CodeLicences = Field(CodeLicences(), description="which licences code may have")
-    quality: CodeQuality = Field(CodeQuality(), description="which code files are kept")
+    licences: CodeLicences = CodeLicences()
+    quality: CodeQuality = CodeQuality()
     qa: CodeQa

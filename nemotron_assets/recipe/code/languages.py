@@ -1,12 +1,13 @@
-"""The languages of source files, as tables: by file name, extension, first line, content, and magika's labels.
+"""Tables that tell the language of a source file by its name, extension, first line, content, or magika's label.
 
-`code/sources/language.py` decides by these tables; the recipe reads the list of names. Languages are named as the
-release's card names them, and as GitHub's Linguist names all others.
+`code/sources/language.py` looks a file up in these tables. The recipe needs the list of languages. A language has the
+name that the dataset card of the release gives it, or else the name that GitHub's Linguist gives it.
 """
 
 from __future__ import annotations
 
-#: What `identify` calls it -> what it is called here; the first tag of a file that is listed wins.
+#: {tag of the library `identify`: language}. `identify` gives a file several tags; the tag that comes first in
+#: this table decides.
 BY_TAG = {
     "jupyter": "JupyterNotebook", "system-verilog": "SystemVerilog", "verilog": "Verilog", "cuda": "Cuda",
     "objective-c++": "Objective-C++", "objective-c": "Objective-C", "c#": "C#", "c#script": "C#", "f#": "F#",
@@ -30,7 +31,7 @@ BY_TAG = {
     "terraform": "HCL", "hcl": "HCL", "thrift": "Thrift", "vala": "Vala", "m4": "M4", "meson": "Meson",
     "bazel": "Starlark", "gitignore": "Ignore List", "dtd": "XML", "plain-text": "Text", "tcl": "Tcl", "awk": "Awk",
 }  # fmt: skip
-#: Names and extensions that `identify` does not know or takes for another kind; extensions in lower case.
+#: {file name in lower case: language}, of names that `identify` does not know or takes for another language.
 NAMES = {
     "makefile.am": "Makefile", "makefile.in": "Makefile", "gnumakefile": "Makefile", "kbuild": "Makefile",
     "justfile": "Just", "copying": "Text", "licence": "Text", "license": "Text", "copyright": "Text", "readme": "Text",
@@ -41,6 +42,7 @@ NAMES = {
     "sconstruct": "Python", "sconscript": "Python", ".rprofile": "R", "bashrc": "Shell", "zshrc": "Shell",
     "kshrc": "Shell", ".kshrc": "Shell", "makefile.pl": "Perl",
 }  # fmt: skip
+#: {extension in lower case: language}, of extensions that `identify` does not know or takes for another language.
 EXTENSIONS = {
     "cu": "Cuda", "cuh": "Cuda", "vh": "Verilog", "sv": "SystemVerilog", "svh": "SystemVerilog", "wl": "Mathematica",
     "wls": "Mathematica", "nb": "Mathematica", "mt": "Mathematica", "lisp": "CommonLisp", "lsp": "CommonLisp",
@@ -61,7 +63,8 @@ EXTENSIONS = {
     "rbw": "Ruby", "docker": "Dockerfile", "nbp": "Mathematica", "inl": "C++", "cppm": "C++", "ixx": "C++",
     "mxx": "C++",
 }  # fmt: skip
-#: Extensions of several languages; the first is taken when nothing tells them apart.
+#: {extension: languages that use it}. The patterns of TELLTALE decide, then the model magika; if neither does, the
+#: first language is taken.
 AMBIGUOUS = {
     "h": ("C", "C++", "Objective-C"), "m": ("Objective-C", "MATLAB", "Mathematica"),
     "v": ("Verilog", "Rocq Prover", "V"),
@@ -70,7 +73,8 @@ AMBIGUOUS = {
     "sql": ("SQL",), "d": ("D", "Makefile"), "fs": ("F#", "GLSL"), "r": ("R", "Rebol"), "cgi": ("Perl", "Shell"),
     "in": ("Text", "Makefile", "C", "Shell"), "lib": ("Text", "Shell"), "st": ("Smalltalk",),
 }  # fmt: skip
-#: What only one of the candidates writes, as (language, pattern), in order; searched in the first 50 kB.
+#: {extension: ((language, pattern), ...)}: the first pattern that matches in the first 50 kB of a file decides. It
+#: finds what only one language of the extension has: `@interface` in a .h file is Objective-C.
 TELLTALE = {
     "h": (
         ("Objective-C", r"^[ \t]*(?:@(?:interface|protocol|class|property|end)\b|#import\b)"),
@@ -115,6 +119,7 @@ TELLTALE = {
     "fs": (("GLSL", r"^[ \t]*(?:#version|precision|uniform|varying)\b"),),
     "r": (("Rebol", r"(?i)^[ \t]*rebol\b"),),
 }  # fmt: skip
+#: {interpreter in the first line of a script, such as #!/usr/bin/env python: language}.
 INTERPRETERS = {
     "python": "Python", "pypy": "Python", "node": "JavaScript", "deno": "TypeScript", "ruby": "Ruby", "perl": "Perl",
     "php": "PHP", "lua": "Lua", "sh": "Shell", "bash": "Shell", "dash": "Shell", "ksh": "Shell", "zsh": "Shell",
@@ -123,7 +128,7 @@ INTERPRETERS = {
     "clisp": "CommonLisp", "swift": "Swift", "scala": "Scala", "groovy": "Groovy", "pwsh": "PowerShell",
     "escript": "Erlang", "elixir": "Elixir", "dart": "Dart", "csh": "Shell", "tcsh": "Shell", "luajit": "Lua",
 }  # fmt: skip
-#: magika's labels that are languages.
+#: {label of the model magika: language}.
 BY_LABEL = {
     "asm": "Assembly", "awk": "Awk", "batch": "Batchfile", "bazel": "Starlark", "bib": "BibTeX", "c": "C",
     "clojure": "Clojure", "cmake": "CMake", "cobol": "COBOL", "coffeescript": "CoffeeScript", "cpp": "C++", "cs": "C#",
@@ -140,7 +145,7 @@ BY_LABEL = {
     "vba": "VBA", "verilog": "Verilog", "vhdl": "VHDL", "vue": "Vue", "xml": "XML", "yaml": "YAML", "zig": "Zig",
 }  # fmt: skip
 
-#: Every language that a file can be found to be in.
+#: Every language that a file can have.
 LANGUAGES = frozenset(
     (
         *BY_TAG.values(),

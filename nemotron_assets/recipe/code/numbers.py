@@ -1,81 +1,93 @@
-"""The numbers of `code.annotations`: what each counts, exactly. Light, because the recipe and the tables read it.
+"""The numbers in the columns of `code.annotations`, with what each of them counts.
 
-A *line* ends with LF; what stands behind the last LF is a line if it is not empty. A *word* is a run of characters
-between white space; of identifiers, a run of ASCII letters, digits and `_`. A share of nothing is 0.
+A *line* ends with LF; text after the last LF is a line, too. A *word* is a run of characters between white space, and
+an *identifier* is a run of ASCII letters, digits and `_`: `x_1 = f(y)` has 3 words and 3 identifiers. A share is 0
+where there is nothing to count. This module imports nothing, because the recipe and the table declarations read it.
 """
 
 from __future__ import annotations
 
-#: Raised when what is counted changes; and the parts of the recipe that the numbers are made with: a change of those
-#: reads all files again. Of the bounds, only those of `unparsed` do.
+#: Version of the code that counts. A higher one makes the numbers of all files again.
 CODE = "2"
+#: Keys of the recipe section `code.quality` that decide the numbers. A change of one of them reads all files again.
 MADE_WITH = (
     "max_parsed_kb", "max_parsed_line", "unparsed", "head_characters", "todo", "generated", "long_word", "long_string",
 )  # fmt: skip
+#: Keys of the bounds. A change of one reads all files again only if it is the bound of a number named in `unparsed`.
 BOUNDS = ("code_rules", "text_rules", "data_rules", "html_rules", "extras", "text", "data", "html", "unknown")
-#: The parts of the recipe by which a path alone drops a file (`rules.by_path`).
+#: Keys that decide by its path alone whether a file is dropped (`rules.by_path`).
 BY_PATH = ("vendored", "vendored_except", "minified", "data_dump", "generated_files", "generated_paths")
 
-#: From the bytes, in one compiled pass.
+#: Numbers that one compiled pass over the bytes of a file counts.
 COUNTED = {
-    "characters": "Unicode code points",
-    "lines": "lines, empty ones included",
-    "longest_line": "characters of the longest line",
-    "mean_line": "characters per line, line breaks not counted",
-    "letter_share": "share of characters that are ASCII letters or beyond ASCII (U+FFFD is not)",
-    "replacement_share": "share of characters that are U+FFFD",
-    "hex_share": "share of characters in runs of at least 8 pairs of hex digits, each with 0x or \\x before it",
-    "base64_share": "share of characters in runs of at least 64 of A-Z a-z 0-9 + / =, a digit and both cases in them",
-    "unicode_escape_share": "share of characters in runs of at least 8 of \\uXXXX",
-    "longest_encoded": "characters of the longest such run of any of the three kinds",
-    "long_word_share": "share of characters in identifiers that are very long (code.quality.long_word)",
-    "hex_word_share": "share of characters in identifiers of the form 0x1F",
-    "todo_line_share": "share of lines with a mark of unfinished code (code.quality.todo)",
-    "assert_line_share": "share of lines with a word that begins with assert, in any case",
-    "print_line_share": "share of lines that begin with a call that prints, as the language has it",
-    "main_lines": "lines that begin with int main or void main",
-    "preprocessor_line_share": "share of lines that begin with #",
-    "zero_line_share": "share of lines that end with = 0; or = null; or the like",
-    "xml_header": "1 if the file begins with <?xml, blanks aside",
-    "generated_mark": "1 if the head says that the file was generated (code.quality.generated)",
-    "unique_word_share": "different words per word",
+    "characters": "length of the file in Unicode code points",
+    "lines": "number of lines, empty ones included",
+    "longest_line": "length of the longest line, in characters",
+    "mean_line": "mean length of a line, in characters, line breaks not counted",
+    "letter_share": "share of the characters that are ASCII letters or not ASCII, except U+FFFD",
+    "replacement_share": "share of the characters that are U+FFFD, which stands for bytes that could not be decoded",
+    "hex_share": "share of the characters in runs of at least 8 pairs of hex digits, each after 0x or \\x: 0x4f 0x2a "
+    "...",
+    "base64_share": "share of the characters in runs of at least 64 of A-Z a-z 0-9 + / = with a digit, a capital and "
+    "a small letter",
+    "unicode_escape_share": "share of the characters in runs of at least 8 escapes of the form \\uXXXX",
+    "longest_encoded": "length of the longest run of hex pairs, base64 characters or \\uXXXX escapes (see hex_share, "
+    "base64_share, unicode_escape_share), in characters",
+    "long_word_share": "share of the characters in identifiers that are very long (recipe: code.quality.long_word)",
+    "hex_word_share": "share of the characters in hexadecimal numbers of the form 0x1F",
+    "todo_line_share": "share of the lines with a mark of unfinished code, such as TODO (recipe: code.quality.todo)",
+    "assert_line_share": "share of the lines with a word that begins with assert, in any case",
+    "print_line_share": "share of the lines that begin with a call that prints in the language of the file, such as "
+    "print(",
+    "main_lines": "number of lines that begin with int main or void main",
+    "preprocessor_line_share": "share of the lines that begin with #",
+    "zero_line_share": "share of the lines that end with = 0; or = null; or the like",
+    "xml_header": "1 if the file begins with <?xml, after blanks; else 0",
+    "generated_mark": "1 if the start of the file says that it was generated (recipe: code.quality.generated); else 0",
+    "unique_word_share": "number of different words divided by the number of words",
 }
-#: From the passes over words that web texts are measured with.
+#: Numbers that the compiled passes of web.measures count in words and lines.
 OF_WORDS = {
-    "words": "words",
-    "mean_word_characters": "characters per run of ASCII letters, digits and _",
-    "digit_share": "share of characters that are decimal digits",
-    "whitespace_share": "share of characters that are white space",
-    "duplicate_line_share": "share of the lines that are not blank whose text, blanks at the ends aside, came before",
+    "words": "number of words: runs of characters between white space",
+    "mean_word_characters": "mean length of an identifier (a run of ASCII letters, digits and _), in characters",
+    "digit_share": "share of the characters that are decimal digits",
+    "whitespace_share": "share of the characters that are white space",
+    "duplicate_line_share": "share of the lines with the same text as an earlier line; blank lines, and blanks at the "
+    "ends of a line, do not count",
     **{
-        f"top_{n}gram_share": f"characters of the most frequent {n} words in a row, per character, as in web.measures"
+        f"top_{n}gram_share": f"share of the characters in the most frequent {n} words in a row, as in web.measures"
         for n in (2, 3, 4)
     },
     **{
-        f"repeated_{n}gram_share": f"characters of {n} words in a row that came before, per character; see web.measures"
+        f"repeated_{n}gram_share": f"share of the characters in {n} words in a row that came before, as in web.measures"
         for n in range(5, 11)
     },
 }
-#: From the syntax tree; null where the language has no grammar here, the file is too large, a line of it too long, or
-#: it is dropped anyway (code.quality.unparsed).
+#: Numbers from the syntax tree. They are null for a file that is not parsed: its language has no grammar here, the file
+#: or one of its lines is too long, or another number drops it anyway (recipe: code.quality.unparsed).
 OF_SYNTAX = {
-    "syntax_ok": "1 if it parses without an error (tree-sitter; Python: the standard library's parser)",
-    "functions": "definitions of functions and methods",
-    "function_line_share": "such definitions per line",
-    "comment_share": "share of bytes in comments; Python: and in docstrings",
-    "comment_line_share": "lines with a comment (Python: or docstring) per line",
-    "import_line_share": "imports, includes and the like per line",
-    "pass_line_share": "pass statements per line (Python)",
-    "string_share": "share of bytes in string literals; Python: without docstrings",
-    "long_string_line_share": "long string literals (code.quality.long_string) per line, at most 1",
-    "trivial_function_share": "functions whose whole body is pass, ..., a docstring or a return, per line (Python)",
-    "no_logic_line_share": "imports, pass statements, prints and assignments of constants per line that is not blank "
-    "(Python)",
-    "visible_characters": "characters of the text between the tags (HTML)",
-    "visible_word_share": "words of that text per word of the file (HTML)",
+    "syntax_ok": "1 if the file parses without an error (by tree-sitter; Python also by its own parser); else 0; null "
+    "if not parsed",
+    "functions": "number of functions and methods that are defined; null if not parsed",
+    "function_line_share": "number of functions and methods that are defined, per line; null if not parsed",
+    "comment_share": "share of the bytes in comments, in Python also in docstrings; null if not parsed",
+    "comment_line_share": "share of the lines with a comment, in Python also with a docstring; null if not parsed",
+    "import_line_share": "number of imports, includes and the like, per line; null if not parsed",
+    "pass_line_share": "number of pass statements, per line (Python); null if not parsed",
+    "string_share": "share of the bytes in string literals, in Python without docstrings; null if not parsed",
+    "long_string_line_share": "number of long string literals (recipe: code.quality.long_string), per line, at most "
+    "1; null if not parsed",
+    "trivial_function_share": "number of functions whose body is only pass, ..., a docstring or a return, per line "
+    "(Python); null if not parsed",
+    "no_logic_line_share": "number of imports, pass statements, prints and assignments of constants, per line that is "
+    "not blank, at most 1 (Python); null if not parsed",
+    "visible_characters": "length of the text between the tags, in characters (HTML); null for other languages, or if "
+    "not parsed",
+    "visible_word_share": "words of the text between the tags, per word of the file (HTML); null for other languages, "
+    "or if not parsed",
 }
-NUMBERS = {"bytes": "size of the file in the repository", **COUNTED, **OF_WORDS, **OF_SYNTAX}
-#: Those that are whole numbers.
+NUMBERS = {"bytes": "size of the file in the repository, in bytes", **COUNTED, **OF_WORDS, **OF_SYNTAX}
+#: The numbers that are integers; all others are floating-point numbers.
 WHOLE = frozenset(
     ("bytes", "characters", "lines", "longest_line", "longest_encoded", "main_lines", "xml_header", "generated_mark",
      "words", "syntax_ok", "functions", "visible_characters")

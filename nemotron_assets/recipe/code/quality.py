@@ -1,7 +1,7 @@
-"""Which code files are kept: OpenCoder's thresholds (as Nano 2 §2.2.1 applies them), path rules, secrets, complexity.
+"""Which code files are kept: OpenCoder's rules (as Nano 2 §2.2.1 applies them), paths, secrets, complexity.
 
-Which of OpenCoder's rules Nemotron kept or re-tuned was not published, so that the values are OpenCoder's own. What is
-counted is said at the columns of `code.annotations`.
+Which of OpenCoder's rules Nemotron kept or changed was not published, so that the values are OpenCoder's own. The
+meaning of a column of `code.annotations` (numbers.py) says exactly what is counted.
 """
 
 from __future__ import annotations
@@ -86,55 +86,85 @@ _EXTRAS = {
 
 
 class Sampled(Section):
-    """Files of which only a share is kept; which ones depends on their ids alone."""
+    """Kinds of files of which a share is dropped; the id of a file decides, so that every run drops the same files."""
 
-    go_tests: float = Field(0.8, ge=0, le=1, description="share of Go's test files that is dropped (OpenCoder)")
+    go_tests: float = Field(
+        0.8, ge=0, le=1, description="share of the Go test files (*_test.go) that is dropped (OpenCoder)"
+    )
     no_logic: float = Field(
-        0.8, ge=0, le=1, description="share of the Python files without logic that is dropped (OpenCoder)"
+        0.8,
+        ge=0,
+        le=1,
+        description="share of the Python files without logic that is dropped: imports, constants and prints make up "
+        "most of them (OpenCoder)",
     )
     no_logic_above: float = Field(
-        0.5, ge=0, le=1, description="no_logic_line_share from above which a file is without logic (OpenCoder)"
+        0.5,
+        ge=0,
+        le=1,
+        description="a Python file counts as without logic when its no_logic_line_share in code.annotations is above "
+        "this (OpenCoder)",
     )
 
 
 class Secrets(Section):
-    """Credentials and personal data in kept files (default; the published recipe names no such step)."""
+    """Credentials and personal data in files (default; the published recipe names no such step)."""
 
     action: Literal["redact", "drop", "keep"] = Field(
-        "redact", description="replace what is found, drop the file, or only count"
+        "redact",
+        description="what is done about credentials. redact: replace them; drop: drop the file; keep: only count them",
     )
     min_entropy: float = Field(
         3.5,
         ge=0,
         le=8,
-        description="bits per character of a value assigned to a name like password or token, from "
-        "which it is a secret; words have less",
+        description="a value that is assigned to a name like password or token is taken for a secret if it has at "
+        "least this entropy, in bits per character; words have less (default)",
     )
-    min_characters: int = Field(12, ge=6, le=200, description="shortest such value, in characters")
+    min_characters: int = Field(
+        12,
+        ge=6,
+        le=200,
+        description="a value that is assigned to a name like password or token is taken for a secret if it has at "
+        "least so many characters (default)",
+    )
     min_changes: float = Field(
         0.12,
         ge=0,
         le=1,
-        description="changes between digits, capitals and small letters per character of such a "
-        "value; drawn ones have 0.3 to 0.5, names and paths less than 0.1 (default)",
+        description="a value that is assigned to a name like password or token is taken for a secret if it has at "
+        "least so many changes between digits, capitals and small letters per character. Random values have 0.3 to "
+        "0.5, names and paths less than 0.1 (default)",
     )
-    personal: Literal["redact", "drop", "keep"] = Field("redact", description="the same for e-mail and IP addresses")
+    personal: Literal["redact", "drop", "keep"] = Field(
+        "redact", description="what is done about e-mail and IP addresses; words as for `action`"
+    )
     email: Email = Field(
         Email(keep_users=("git", "hg", "svn", "this", "super", "return", "break", "continue")),
-        description="e-mail addresses; token and exceptions (this@Outer.name is Kotlin)",
+        description="e-mail addresses: their replacement, and exceptions, because this@Outer.name is Kotlin and not an "
+        "address",
     )
-    ip: Ip = Field(Ip(), description="IP addresses; token and exceptions")
-    keep_examples: bool = Field(True, description="leave what standards reserve for examples (example.com, 192.0.2.x)")
+    ip: Ip = Field(Ip(), description="IP addresses: their replacement, and exceptions")
+    keep_examples: bool = Field(
+        True, description="whether to leave addresses that standards reserve for examples: example.com, 192.0.2.x"
+    )
 
 
 class CodeQuality(Section):
-    """Numbers and rules of `code.annotations`, `code.curated` and `code.dropped`."""
+    """Which files are kept by their quality: what is counted, bounds by language, paths, secrets, benchmark items."""
 
     max_parsed_kb: int = Field(
-        1_024, ge=1, le=65_536, description="larger files are not parsed; their numbers of syntax are null (default)"
+        1_024,
+        ge=1,
+        le=65_536,
+        description="largest file that is parsed, in KiB; for a larger one the numbers from the syntax tree are null "
+        "(default)",
     )
     max_parsed_line: int = Field(
-        5_000, ge=200, description="nor are files with longer lines, in characters: minified ones and data (default)"
+        5_000,
+        ge=200,
+        description="longest line of a file that is parsed, in characters; minified files and data have longer ones "
+        "(default)",
     )
     unparsed: tuple[str, ...] = Field(
         (
@@ -154,17 +184,24 @@ class CodeQuality(Section):
             "top_3gram_share",
             "top_4gram_share",
         ),
-        description="numbers of the bytes; a file that one of their bounds drops anyway is not parsed either. None: "
-        "every file is, for those who try other bounds (default)",
+        description="a file that a bound of one of these numbers drops is not parsed, which saves time. An empty list: "
+        "every file is parsed, so that other bounds can be tried (default)",
     )
-    batch_rows: int = Field(64, ge=1, le=4_096, description="files handed to a worker at a time (default)")
-    batch_mb: int = Field(8, ge=1, le=512, description="most MB of text handed to a worker at a time (default)")
+    batch_rows: int = Field(64, ge=1, le=4_096, description="files handed to a worker process at a time (default)")
+    batch_mb: int = Field(
+        8, ge=1, le=512, description="most MiB of text handed to a worker process at a time (default)"
+    )
     head_characters: int = Field(
-        1_000, ge=80, le=100_000, description="start of a file where it says that it was generated (default)"
+        1_000,
+        ge=80,
+        le=100_000,
+        description="characters at the start of a file that are searched for a note that the file was generated "
+        "(default)",
     )
     todo: tuple[str, ...] = Field(
         ("todo", "fixme", "your code here", "your code goes here", "your implementation here", "fill in here"),
-        description="marks of unfinished code and of prompts, whole words in lower case; any case counts (default)",
+        description="marks of unfinished code, as whole words in lower case; a file may have them in any case "
+        "(default)",
     )
     generated: tuple[str, ...] = Field(
         (
@@ -191,41 +228,57 @@ class CodeQuality(Section):
             "postgresql database dump",
             "phpmyadmin sql dump",
         ),
-        description="what a generated file says about itself in its head, whole words in lower case; any case counts. "
-        "Sentences about a part of a file or other files do not count, nor strings (default)",
+        description="notes by which the start of a file says that it was generated, as whole words in lower case; a "
+        "file may have them in any case. Notes about a part of the file or about other files do not count, nor do "
+        "strings (default)",
     )
-    long_word: int = Field(40, ge=10, description="letters, digits and _ that make a very long word (default)")
-    long_string: int = Field(
-        200, ge=10, description="bytes of a string literal that make its line a long one (default)"
+    long_word: int = Field(
+        40, ge=10, description="characters from which a word of letters, digits and _ is very long (default)"
     )
+    long_string: int = Field(200, ge=10, description="a string literal with more bytes is long (default)")
     minified_line: int = Field(
-        110, ge=40, description="mean length of the lines of minified JavaScript and CSS (Linguist)"
+        110,
+        ge=40,
+        description="a JavaScript or CSS file is minified if its lines are longer on average, in characters "
+        "(Linguist), and less than a tenth of the file is white space",
     )
     minified_longest: int = Field(
         500,
         ge=80,
-        description="or the longest line of such a file, which may begin with its licence; in both less "
-        "than a tenth of the file is white space (default)",
+        description="a JavaScript or CSS file is also minified if its longest line is longer, in characters, and less "
+        "than a tenth of the file is white space: a minified file may begin with short lines, its licence (default)",
     )
-    text: tuple[str, ...] = Field(_TEXT, description="languages judged as text (default)")
-    data: tuple[str, ...] = Field(_DATA, description="languages judged as data formats (default)")
-    html: tuple[str, ...] = Field(("HTML",), description="languages judged as HTML (OpenCoder)")
+    text: tuple[str, ...] = Field(_TEXT, description="languages that text_rules apply to (default)")
+    data: tuple[str, ...] = Field(_DATA, description="languages that data_rules apply to (default)")
+    html: tuple[str, ...] = Field(("HTML",), description="languages that html_rules apply to (OpenCoder)")
     unknown: Literal["drop", "text", "code"] = Field(
-        "drop", description="files whose language is unknown: drop them, or judge them as text or code (default)"
+        "drop",
+        description="what becomes of files whose language is unknown. drop: they are dropped; text, code: text_rules "
+        "or code_rules apply to them (default)",
     )
     code_rules: dict[str, Bounds] = Field(
         _CODE_RULES,
-        description="bounds for all other languages (OpenCoder; of hex and base64 NVIDIA's annotation "
-        "code, of escapes default)",
+        description="bounds of the numbers in code.annotations, for all languages without rules of their own "
+        "(OpenCoder; hex and base64: NVIDIA's annotation code; escapes: default)",
     )
-    text_rules: dict[str, Bounds] = Field(_TEXT_RULES, description="bounds for text (OpenCoder)")
-    data_rules: dict[str, Bounds] = Field(_DATA_RULES, description="bounds for data formats (OpenCoder)")
-    html_rules: dict[str, Bounds] = Field(_HTML_RULES, description="bounds for HTML (OpenCoder)")
+    text_rules: dict[str, Bounds] = Field(
+        _TEXT_RULES, description="bounds of the numbers in code.annotations, for the languages in `text` (OpenCoder)"
+    )
+    data_rules: dict[str, Bounds] = Field(
+        _DATA_RULES, description="bounds of the numbers in code.annotations, for the languages in `data` (OpenCoder)"
+    )
+    html_rules: dict[str, Bounds] = Field(
+        _HTML_RULES, description="bounds of the numbers in code.annotations, for the languages in `html` (OpenCoder)"
+    )
     extras: dict[str, dict[str, Bounds]] = Field(
-        _EXTRAS, description="by language: bounds beside or instead of those above; without ends: off (OpenCoder)"
+        _EXTRAS,
+        description="bounds for single languages. They add to code_rules, text_rules, data_rules or html_rules, or "
+        "replace a bound there; min and max null switch it off (OpenCoder)",
     )
     generated_files: Literal["drop", "keep"] = Field(
-        "drop", description="files that say they are generated, or have names that generators give (default)"
+        "drop",
+        description="what becomes of files that say they were generated (`generated`), or whose path says so "
+        "(generated_paths). drop: they are dropped; keep: they are kept if no other rule drops them (default)",
     )
     generated_paths: tuple[str, ...] = Field(
         (
@@ -246,7 +299,8 @@ class CodeQuality(Section):
             r"\.pbxproj$",
             r"\.js\.snap$",
         ),
-        description="paths of generated files, as patterns over the path in lower case (after Linguist's; default)",
+        description="paths of generated files, as regular expressions for the path in lower case (default, after "
+        "Linguist)",
     )
     vendored: tuple[str, ...] = Field(
         (
@@ -275,14 +329,17 @@ class CodeQuality(Section):
             r"(^|/)(ltmain\.sh|install-sh|depcomp|py-compile|texinfo\.tex)$",
             r"(^|/)(libtool|ltoptions|ltsugar|ltversion|lt~obsolete|aclocal)\.m4$",
         ),
-        description="paths of other people's code, as patterns over the path in lower case (after Linguist's; default)",
+        description="paths of code that a repository has copied from another project, as regular expressions for the "
+        "path in lower case (default, after Linguist)",
     )
     vendored_except: tuple[str, ...] = Field(
-        ("jquery/jquery",), description="repositories (owner/name) whose own code has such paths (default)"
+        ("jquery/jquery",),
+        description="repositories (owner/name) whose own code has paths like those in `vendored` (default)",
     )
     minified: tuple[str, ...] = Field(
         (r"[-.]min\.(js|mjs|cjs|css|html)$", r"\.(bundle|pack|prod)\.(js|css)$"),
-        description="paths of minified files, as patterns over the path in lower case (after Linguist's; default)",
+        description="paths of minified files, as regular expressions for the path in lower case (default, after "
+        "Linguist)",
     )
     data_dump: tuple[str, ...] = Field(
         (
@@ -296,32 +353,40 @@ class CodeQuality(Section):
             r"(^|/)go(\.work)?\.sum$",
             r"\.dump$",
         ),
-        description="paths of files that hold data, no code, as patterns over the path in lower case (default)",
+        description="paths of files that hold data and not code, as regular expressions for the path in lower case "
+        "(default)",
     )
-    sampled: Sampled = Field(Sampled(), description="files of which a share is dropped")
+    sampled: Sampled = Sampled()
     max_cyclomatic: int | None = Field(
         None,
         ge=1,
-        description="largest cyclomatic complexity of a function that is kept; null: any (OpenCoder has no "
-        "such rule; the demonstration in NVIDIA's annotation code: 50)",
+        description="a file is dropped if a function in it has a larger cyclomatic complexity; null: any is kept "
+        "(default; OpenCoder has no such rule, a demonstration in NVIDIA's annotation code uses 50)",
     )
     max_measured_kb: int = Field(
-        256, ge=1, le=65_536, description="complexity is not measured of larger files, in KB (default)"
+        256, ge=1, le=65_536, description="largest file whose cyclomatic complexity is measured, in KiB (default)"
     )
-    secrets: Secrets = Field(Secrets(), description="credentials and personal data")
+    secrets: Secrets = Secrets()
     contaminated: Literal["drop", "keep"] = Field(
         "drop",
-        description="files with items of the benchmarks of code.qa.benchmarks, or only name them (default; the "
-        "annotation is in NVIDIA's code, what followed from it was not published)",
+        description="what becomes of files with items of the benchmarks in code.qa.benchmarks. drop: they are dropped; "
+        "keep: they are kept, and code.screened names the items (default; NVIDIA's annotation code marks such files, "
+        "what became of them was not published)",
     )
-    characters_per_token: float = Field(3.6, gt=0, description="for the estimate of tokens (default)")
+    characters_per_token: float = Field(
+        3.6,
+        gt=0,
+        description="mean number of characters in a token, for the estimated number of tokens of a file (default)",
+    )
 
     @field_validator("todo", "generated")
     @classmethod
     def _lower(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
             if not value.isascii() or value != value.lower() or not 3 <= len(value) <= 100 or value != value.strip():
-                raise ValueError(f"{value!r}: needs 3 to 100 ASCII characters in lower case, no blanks at the ends")
+                raise ValueError(
+                    f"{value!r} must have 3 to 100 ASCII characters in lower case, without blanks at the ends"
+                )
         return values
 
     @field_validator("vendored", "generated_paths", "minified", "data_dump")
@@ -331,7 +396,7 @@ class CodeQuality(Section):
             try:
                 re.compile(value)
             except re.error as error:
-                raise ValueError(f"{value!r} is no regular expression: {error}") from None
+                raise ValueError(f"{value!r} is not a regular expression: {error}") from None
         return values
 
     @model_validator(mode="after")
@@ -340,9 +405,9 @@ class CodeQuality(Section):
 
         if unknown := sorted({*self.unparsed} - {*NUMBERS} | {*self.unparsed} & {*OF_SYNTAX}):
             of_bytes = ", ".join(name for name in NUMBERS if name not in OF_SYNTAX)
-            raise ValueError(f"unparsed names {', '.join(unknown)}; numbers of the bytes are: {of_bytes}")
+            raise ValueError(f"unparsed may not name {', '.join(unknown)}; numbers of the bytes are: {of_bytes}")
         groups = {name: getattr(self, name) for name in ("code_rules", "text_rules", "data_rules", "html_rules")}
         for where, rules in {**groups, **self.extras}.items():
             if unknown := sorted(set(rules) - set(NUMBERS)):
-                raise ValueError(f"{where} names {', '.join(unknown)}; there are: {', '.join(NUMBERS)}")
+                raise ValueError(f"{where} names unknown numbers {', '.join(unknown)}; known are: {', '.join(NUMBERS)}")
         return self

@@ -1,8 +1,6 @@
-"""Numbers of Nemotron-CC-v2: from pages to documents, deduplication, quality, synthetic text."""
+"""Numbers of the web data, Nemotron-CC-v2: documents, duplicates, quality, filters, synthetic text."""
 
 from __future__ import annotations
-
-from pydantic import Field
 
 from nemotron_assets.recipe.dedup import Dedup, Substring
 from nemotron_assets.recipe.section import Section
@@ -14,14 +12,14 @@ from nemotron_assets.recipe.web.translation import Translation
 
 
 class Web(Section):
-    """Nemotron-CC-v2."""
+    """Nemotron-CC-v2: from web pages to documents by quality, without duplicates, with synthetic text."""
 
     documents: Documents
     dedup: Dedup
     substring: Substring
     quality: Quality
-    measures: Measures = Field(Measures(), description="strings that the numbers of the rules are made with")
-    heuristics: Heuristics = Field(Heuristics(), description="which rules decide about which documents")
+    measures: Measures = Measures()
+    heuristics: Heuristics = Heuristics()
     perplexity: Perplexity
     rephrased: Rephrased
     diverse_qa: DiverseQa

@@ -1,4 +1,4 @@
-"""Numbers of the filters by rule: what is counted in a text, the bounds of the 28 rules, perplexity, languages."""
+"""Numbers of the heuristic filters: the strings that are counted, the bounds of the 28 rules, perplexity, languages."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pydantic import Field, field_validator, model_validator
 from nemotron_assets.recipe.section import Section
 from nemotron_assets.recipe.web.quality import LEVELS
 
-#: The languages beside English (Nemotron Nano 2 §2.2): of the multilingual crawl.
+#: The languages of the multilingual data, which English is not part of (Nemotron Nano 2 §2.2).
 LANGUAGES = ("ar", "zh", "da", "nl", "fr", "de", "it", "ja", "ko", "pl", "pt", "ru", "es", "sv", "th")
 
-# Of words, where a word is what stands between blanks.
+# Rules that count words, where a word is a run of characters between blanks.
 _OF_WORDS = (
     "words",
     "mean_word_characters",
@@ -24,24 +24,32 @@ _ENGLISH_ONLY = ("non_alphanumeric_share", "alphabetic_word_share", "common_word
 
 
 class Measures(Section):
-    """Strings that the numbers of `web.measures` are made with (NeMo Curator's constants). A change here reads all
-    texts again; a change of a bound does not."""
+    """Strings that the numbers in web.measures count (NeMo Curator's constants).
+
+    After a change here all texts are read again. A change of a rule's bound reads no text.
+    """
 
     common_words: tuple[str, ...] = Field(
-        ("the", "be", "to", "of", "and", "that", "have", "with"), description="frequent English words, as written"
+        ("the", "be", "to", "of", "and", "that", "have", "with"),
+        description="frequent English words, exactly as they are written: The is not the",
     )
-    bullets: str = Field("•‣⁃⁌⁍∙○●◘◦⦾⦿", description="characters that start a line of a list")
+    bullets: str = Field(
+        "•‣⁃⁌⁍∙○●◘◦⦾⦿", description="characters that make a line a list item when the line starts with one"
+    )
     terminal: str = Field(
         ".?!\"'”’»…。．｡？！」』》؟۔।॥‼⁇⁈⁉",
-        description="characters that end a sentence: the published ones, and those of other scripts",
+        description="characters that end a sentence: the published ones, and those of other scripts (default)",
     )
-    parentheses: str = Field("()[]{}⟨⟩（）［］｛｝【】", description="parentheses: the published ones, and wide ones")
+    parentheses: str = Field(
+        "()[]{}⟨⟩（）［］｛｝【】",
+        description="characters that count as parentheses: the published ones, and wide ones (default)",
+    )
     ellipses: tuple[str, ...] = Field(
-        ("...", "…", "[...]", "[…]", "(...)", "(…)"), description="words that stand for something left out"
+        ("...", "…", "[...]", "[…]", "(...)", "(…)"), description="words that count as an ellipsis"
     )
     cut_off: tuple[str, ...] = Field(
         ("...", "…", "[...]", "[…]", "(...)", "(…)", "-»", "read more", "read more.."),
-        description="ends of a line that goes on elsewhere, lower case",
+        description="ends of a line that was cut off because the text goes on elsewhere, in lower case",
     )
     boilerplate: tuple[str, ...] = Field(
         (
@@ -57,10 +65,10 @@ class Measures(Section):
             "non-necessary cookies",
             "your cookie settings",
         ),
-        description="strings that make a paragraph boilerplate, lower case (the long published ones by a part)",
+        description="strings that make a paragraph boilerplate, in lower case; of long published ones a part is listed",
     )
     placeholder: tuple[str, ...] = Field(
-        ("lorem ipsum",), description="strings that make the whole document boilerplate, lower case"
+        ("lorem ipsum",), description="strings that make the whole document boilerplate, in lower case"
     )
 
     @field_validator("common_words", "ellipses", "cut_off", "boilerplate", "placeholder")
@@ -68,7 +76,7 @@ class Measures(Section):
     def _strings(cls, values: tuple[str, ...], info) -> tuple[str, ...]:
         for value in values:
             if not value.strip() or "\n" in value or len(value.encode()) > 200:
-                raise ValueError(f"{value!r}: needs 1 to 200 bytes, not only blanks, without line break")
+                raise ValueError(f"{value!r} must have 1 to 200 bytes, not only blanks, without line break")
             if info.field_name in ("common_words", "ellipses") and value.split() != [value]:
                 raise ValueError(f"{value!r} is not one word")
             if info.field_name in ("cut_off", "boilerplate", "placeholder") and value != value.lower():
@@ -79,10 +87,10 @@ class Measures(Section):
 
 
 class Bounds(Section):
-    """What a number must be within, both ends included; null: no bound."""
+    """The range that a number must lie in, both ends included; null: no bound on that side."""
 
-    min: float | None = Field(None, description="least value that is kept; null for any")
-    max: float | None = Field(None, description="largest value that is kept; null for any")
+    min: float | None = Field(None, description="smallest value that is kept; null: no lower bound")
+    max: float | None = Field(None, description="largest value that is kept; null: no upper bound")
 
     @model_validator(mode="after")
     def _order(self) -> Bounds:
@@ -104,51 +112,67 @@ def _within(low: float, high: float, meaning: str) -> Bounds:
 
 
 class Rules(Section):
-    """Bounds of the 28 rules (NeMo Curator, heuristic_filter_en.yaml). Names are columns of `web.measures`, which say
-    exactly what is counted."""
+    """Bounds of the 28 rules (NeMo Curator, heuristic_filter_en.yaml).
 
-    non_alphanumeric_share: Bounds = _at_most(0.25, "characters that are no letters, digits or plain punctuation")
-    symbol_word_share: Bounds = _at_most(0.10, "words that are ellipses or hash signs")
-    digit_share: Bounds = _at_most(0.15, "characters that are digits")
-    url_share: Bounds = _at_most(0.20, "characters of URLs")
-    whitespace_share: Bounds = _at_most(0.25, "characters that are white space")
-    parenthesis_share: Bounds = _at_most(0.10, "characters that are parentheses")
-    boilerplate_share: Bounds = _at_most(0.40, "paragraphs of boilerplate")
-    unique_line_share: Bounds = _at_least(0.70, "different lines")
-    unique_paragraph_share: Bounds = _at_least(0.70, "different paragraphs")
-    unique_line_character_share: Bounds = _at_least(0.80, "characters of different lines")
-    unique_paragraph_character_share: Bounds = _at_least(0.80, "characters of different paragraphs")
-    words: Bounds = _within(50, 100_000, "words")
-    unended_line_share: Bounds = _at_most(0.85, "lines without a mark at the end")
-    alphabetic_word_share: Bounds = _at_least(0.80, "words with a letter")
-    common_words: Bounds = _at_least(2, "frequent English words")
-    mean_word_characters: Bounds = _within(3, 10, "mean length of a word")
-    longest_word_characters: Bounds = _at_most(1_000, "length of the longest word")
-    cut_off_line_share: Bounds = _at_most(0.30, "lines that end in an ellipsis")
-    top_2gram_share: Bounds = _at_most(0.20, "characters of the most frequent pair of words")
-    top_3gram_share: Bounds = _at_most(0.18, "characters of the most frequent three words")
-    top_4gram_share: Bounds = _at_most(0.16, "characters of the most frequent four words")
-    repeated_5gram_share: Bounds = _at_most(0.15, "characters of repeated five words")
-    repeated_6gram_share: Bounds = _at_most(0.14, "characters of repeated six words")
-    repeated_7gram_share: Bounds = _at_most(0.13, "characters of repeated seven words")
-    repeated_8gram_share: Bounds = _at_most(0.12, "characters of repeated eight words")
-    repeated_9gram_share: Bounds = _at_most(0.11, "characters of repeated nine words")
-    repeated_10gram_share: Bounds = _at_most(0.10, "characters of repeated ten words")
-    bullet_line_share: Bounds = _at_most(0.90, "lines that start with a bullet")
+    Every rule has the name of a column of web.measures; the meaning of the column says exactly what is counted.
+    """
+
+    non_alphanumeric_share: Bounds = _at_most(
+        0.25, "share of the characters that are neither letters, digits nor one of ? ! , ."
+    )
+    symbol_word_share: Bounds = _at_most(0.10, "share of the words that are an ellipsis or mostly hash signs")
+    digit_share: Bounds = _at_most(0.15, "share of the characters that are digits")
+    url_share: Bounds = _at_most(0.20, "share of the characters that belong to URLs")
+    whitespace_share: Bounds = _at_most(0.25, "share of the characters that are white space")
+    parenthesis_share: Bounds = _at_most(0.10, "share of the characters that are parentheses")
+    boilerplate_share: Bounds = _at_most(0.40, "share of the paragraphs that hold a boilerplate string")
+    unique_line_share: Bounds = _at_least(0.70, "number of different lines, per line")
+    unique_paragraph_share: Bounds = _at_least(0.70, "number of different paragraphs, per paragraph")
+    unique_line_character_share: Bounds = _at_least(
+        0.80, "characters of the different lines, per character of all lines"
+    )
+    unique_paragraph_character_share: Bounds = _at_least(
+        0.80, "characters of the different paragraphs, per character of all paragraphs"
+    )
+    words: Bounds = _within(50, 100_000, "number of words")
+    unended_line_share: Bounds = _at_most(0.85, "share of the lines that do not end with a sentence mark")
+    alphabetic_word_share: Bounds = _at_least(0.80, "share of the words that have a letter")
+    common_words: Bounds = _at_least(2, "number of frequent English words")
+    mean_word_characters: Bounds = _within(3, 10, "mean length of a word, in characters")
+    longest_word_characters: Bounds = _at_most(1_000, "length of the longest word, in characters")
+    cut_off_line_share: Bounds = _at_most(
+        0.30, "share of the lines that are cut off: they end in an ellipsis or the like"
+    )
+    top_2gram_share: Bounds = _at_most(0.20, "share of the characters in the most frequent 2 words in a row")
+    top_3gram_share: Bounds = _at_most(0.18, "share of the characters in the most frequent 3 words in a row")
+    top_4gram_share: Bounds = _at_most(0.16, "share of the characters in the most frequent 4 words in a row")
+    repeated_5gram_share: Bounds = _at_most(0.15, "share of the characters in 5 words in a row that occurred before")
+    repeated_6gram_share: Bounds = _at_most(0.14, "share of the characters in 6 words in a row that occurred before")
+    repeated_7gram_share: Bounds = _at_most(0.13, "share of the characters in 7 words in a row that occurred before")
+    repeated_8gram_share: Bounds = _at_most(0.12, "share of the characters in 8 words in a row that occurred before")
+    repeated_9gram_share: Bounds = _at_most(0.11, "share of the characters in 9 words in a row that occurred before")
+    repeated_10gram_share: Bounds = _at_most(0.10, "share of the characters in 10 words in a row that occurred before")
+    bullet_line_share: Bounds = _at_most(0.90, "share of the lines that start with a bullet")
 
 
 class Heuristics(Section):
-    """Which rules decide about which documents (Nemotron-CC §2.3, Nemotron-H §2.2; languages: Nano 2 §2.2)."""
+    """Which documents the rules apply to (Nemotron-CC §2.3, Nemotron-H §2.2; languages: Nano 2 §2.2)."""
 
     levels: tuple[str, ...] = Field(
         ("medium", "medium_low", "low"),
-        description="quality levels of English documents that rules and perplexity are applied to (published: these)",
+        description="quality levels of the English documents that rules and perplexity apply to; documents of the "
+        "other levels are kept as they are (published: these)",
     )
-    rules: Rules = Field(Rules(), description="bounds of the 28 rules")
+    rules: Rules = Rules()
     max_perplexity: float | None = Field(
-        100_000, gt=0, description="largest perplexity that is kept; null: any (Curator's demonstration; not published)"
+        100_000,
+        gt=0,
+        description="largest perplexity of an English document that is kept; null: any (default, from a demonstration "
+        "of NeMo Curator)",
     )
-    languages: tuple[str, ...] = Field(LANGUAGES, description="languages kept beside English (published: these 15)")
+    languages: tuple[str, ...] = Field(
+        LANGUAGES, description="languages of web.multilingual, by ISO 639-1 code (published: these 15)"
+    )
     switched_off: dict[str, tuple[str, ...]] = Field(
         {
             **dict.fromkeys(LANGUAGES, _ENGLISH_ONLY),
@@ -157,24 +181,28 @@ class Heuristics(Section):
             "th": (*_ENGLISH_ONLY, *_OF_WORDS, "unended_line_share"),
             "ko": (*_ENGLISH_ONLY, "mean_word_characters", "whitespace_share"),
         },
-        description="rules that are off, by language. Everywhere those of English alone: its frequent words, and the "
-        "two that Curator's list for other languages leaves out. zh, ja, th: no blanks between words, so that a "
-        "'word' is a clause. th: no mark ends a sentence. ko: words have 2 to 4 syllables, one character each, so that "
-        "every fourth character is a blank",
+        description="rules that do not apply to a language. In every language: common_words, because it counts English "
+        "words, and the two rules that Curator's list for other languages leaves out. In zh, ja and th rules about "
+        "words, because words have no blanks between them. In th the rule about sentence marks, which Thai does not "
+        "use. In ko the rules about the length of words and white space, because a word has 2 to 4 characters "
+        "(default)",
     )
     min_purity: float = Field(
         0.9,
         ge=0,
         le=1,
-        description="a check fails when fewer kept documents have, for CLD2, the language they stand under (default)",
+        description="a check fails when CLD2 agrees with the language of a smaller share of the kept documents "
+        "(default)",
     )
-    purity_sample: int = Field(500, ge=1, description="documents that check looks at (default)")
+    purity_sample: int = Field(
+        500, ge=1, description="most documents that the check of their language looks at (default)"
+    )
 
     @field_validator("levels")
     @classmethod
     def _known_levels(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := set(values) - set(LEVELS):
-            raise ValueError(f"unknown levels {', '.join(sorted(unknown))}; there are: {', '.join(LEVELS)}")
+            raise ValueError(f"unknown levels {', '.join(sorted(unknown))}; known levels are: {', '.join(LEVELS)}")
         return values
 
     @model_validator(mode="after")
@@ -187,7 +215,7 @@ class Heuristics(Section):
             if unknown := set(names) - set(Rules.model_fields):
                 raise ValueError(
                     f"switched_off: {language} names unknown rules {', '.join(sorted(unknown))}; "
-                    f"there are: {', '.join(Rules.model_fields)}"
+                    f"known rules are: {', '.join(Rules.model_fields)}"
                 )
         return self
 
@@ -196,22 +224,35 @@ class Perplexity(Section):
     """The n-gram model whose perplexity is a filter (Nemotron-CC §2.3: KenLM on Wikipedia and books)."""
 
     model: str = Field(
-        description="'embedded': characters, trained here; or a KenLM model with its SentencePiece pieces: a folder "
-        "with en.arpa.bin and en.sp.model, or owner/repository/folder on Hugging Face (Curator: edugp/kenlm/wikipedia)"
+        description="'embedded': a model of characters that is trained here; or a KenLM model with its SentencePiece "
+        "model: a folder with en.arpa.bin and en.sp.model, or owner/repository/folder on Hugging Face (NeMo Curator: "
+        "edugp/kenlm/wikipedia)"
     )
     max_megabytes: int = Field(
         64,
         ge=1,
         le=4_096,
-        description="most text the embedded model learns, of web.quality.scorers.references (default)",
+        description="most text that the embedded model is trained on, in MB: texts of web.quality.scorers.references "
+        "(default)",
     )
-    order: int = Field(6, ge=2, le=7, description="longest n-gram of characters (default)")
-    min_count: int = Field(3, ge=1, description="rarer characters are one symbol (default)")
-    held_out_share: float = Field(0.1, gt=0, lt=1, description="text kept aside to say how good it is (default)")
+    order: int = Field(6, ge=2, le=7, description="longest n-gram of the embedded model, in characters (default)")
+    min_count: int = Field(
+        3,
+        ge=1,
+        description="characters that occur less often in the training text become one symbol, unknown (default)",
+    )
+    held_out_share: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="share of the text that is not trained on, but kept to measure how good the model is (default)",
+    )
     token_characters: float = Field(
         4.0,
         gt=0,
-        description="characters the embedded model's perplexity is of: about a piece of KenLM's, so that both "
-        "have one scale (default)",
+        description="the embedded model gives its perplexity per so many characters: about the length of a piece of "
+        "the KenLM model, so that both models have one scale (default)",
     )
-    characters: int = Field(20_000, ge=100, description="start of a document that is judged, in characters (default)")
+    characters: int = Field(
+        20_000, ge=100, description="characters at the start of a document whose perplexity is computed (default)"
+    )

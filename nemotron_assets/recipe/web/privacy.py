@@ -1,6 +1,6 @@
-"""What web pages may not enter the lakehouse, and what of their text may not: opt-outs and personal data.
+"""Opt-outs (pages that may not be used) and personal data (what may not stay in a text).
 
-The published pipeline names no such step; all values are defaults.
+The published pipeline names no such step, so that all values here are defaults.
 """
 
 from __future__ import annotations
@@ -16,43 +16,55 @@ _TOKEN = r"^[\[({<][^\W\d]([^\W\d]|[ -])*[\])}>]$"
 
 
 class OptOuts(Section):
-    """Pages that are not used: their owners said so. Lists and files say the same in the same lines (web/opt_outs.py):
-    a host with all its subdomains, an address, or an address with `*` in its path."""
+    """Pages that may not be used because their owners opted out.
 
-    lines: tuple[str, ...] = Field((), description="hosts, addresses and patterns, given here")
+    One entry per line: `example.com` is a host with all its subdomains, `https://example.com/about` one address, and
+    `https://example.com/people/*` every address that begins like this. nemotron_assets/web/opt_outs.py has all forms.
+    """
+
+    lines: tuple[str, ...] = Field((), description="entries given here: hosts, addresses and patterns")
     files: tuple[str, ...] = Field(
-        (), description="files of such lines, with # comments; absolute, or relative to the working directory"
+        (), description="files with one entry per line and # comments; a relative path starts at the working directory"
     )
 
 
 class PersonalData(Section):
-    """What is done about one kind of personal data. It is counted in web.privacy whatever is done."""
+    """What is done about one kind of personal data. Every find is counted in web.privacy, whatever is done."""
 
-    action: Action = Field("replace", description="keep it, replace it, or drop the whole document")
+    action: Action = Field(
+        "replace",
+        description="what is done about a find. keep: leave it in the text; replace: replace it; drop: drop the whole "
+        "document",
+    )
     replacement: Literal["token", "fake"] = Field(
         "token",
-        description="the token; or a made-up value of the same kind from the ranges reserved for examples, "
-        "the same one for the same value",
+        description="what a find is replaced by. token: `token`; fake: a made-up value of the same kind, from the "
+        "ranges reserved for examples (user123@example.com); equal values get equal fakes",
     )
     token: str = Field(
-        pattern=_TOKEN, max_length=40, description="stands for what was replaced: words in brackets, no digits"
+        pattern=_TOKEN,
+        max_length=40,
+        description="replacement text: words in brackets, without digits, such as [email]",
     )
 
 
 class Email(PersonalData):
-    """E-mail addresses, also with [at] and [dot]."""
+    """E-mail addresses, also written as jane [at] example [dot] org."""
 
-    token: str = Field("[email]", pattern=_TOKEN, max_length=40, description="stands for what was replaced")
+    token: str = Field("[email]", pattern=_TOKEN, max_length=40, description="replacement text")
     keep_users: tuple[str, ...] = Field(
-        ("git", "hg", "svn"), description="names before the @ that are logins of services (git@host:path), no one's"
+        ("git", "hg", "svn"),
+        description="names before the @ that are logins of services, not persons: git@host:path is left in the text",
     )
-    keep_domains: tuple[str, ...] = Field((), description="domains whose addresses, subdomains included, are no one's")
+    keep_domains: tuple[str, ...] = Field(
+        (), description="domains whose addresses, subdomains included, belong to no person and are left in the text"
+    )
 
 
 class Phone(PersonalData):
-    """Telephone numbers that exist in a country's numbering plan."""
+    """Telephone numbers that are valid in the numbering plan of their country."""
 
-    token: str = Field("[phone]", pattern=_TOKEN, max_length=40, description="stands for what was replaced")
+    token: str = Field("[phone]", pattern=_TOKEN, max_length=40, description="replacement text")
     regions: tuple[str, ...] = Field(
         (
             "US",
@@ -78,21 +90,22 @@ class Phone(PersonalData):
             "AU",
             "CA",
         ),
-        description="countries (ISO 3166) whose national numbers are recognised behind a word such as 'phone'; US: "
-        "also without one, when grouped as 212-456-1414",
+        description="countries (ISO 3166) whose national numbers are found after a word such as 'phone'; numbers of "
+        "the US also without such a word, when they are grouped as 212-456-1414. International numbers (+49 ...) are "
+        "always found",
     )
 
 
 class Ip(PersonalData):
-    """IP addresses, versions 4 and 6, that anyone may have: global unicast."""
+    """Public IP addresses, versions 4 and 6 (global unicast): private networks and the like are left in the text."""
 
-    token: str = Field("[ip]", pattern=_TOKEN, max_length=40, description="stands for what was replaced")
+    token: str = Field("[ip]", pattern=_TOKEN, max_length=40, description="replacement text")
     version_below: int = Field(
         32,
         ge=0,
         le=256,
-        description="four numbers that are all below this are a version number (2.4.18.1), unless "
-        "the text around says address or it has a port or a network length",
+        description="four numbers that are all below this are taken for a version number (2.4.18.1), unless the words "
+        "before speak of an address, or a port or network length follows; 0: never",
     )
     keep_networks: tuple[str, ...] = Field(
         (
@@ -108,43 +121,47 @@ class Ip(PersonalData):
             "2606:4700:4700::/48",
             "2620:fe::/48",
         ),
-        description="networks that are no one's: public name servers",
+        description="networks that belong to no person: public name servers",
     )
 
 
 class PaymentCard(PersonalData):
-    """Payment card numbers: issuer range, length and check digit."""
+    """Payment card numbers: issuer range, length and check digit must be right."""
 
-    token: str = Field("[card number]", pattern=_TOKEN, max_length=40, description="stands for what was replaced")
+    token: str = Field("[card number]", pattern=_TOKEN, max_length=40, description="replacement text")
 
 
 class Iban(PersonalData):
-    """International bank account numbers: country, length and check digits."""
+    """International bank account numbers (IBAN): country, length and check digits must be right."""
 
-    token: str = Field("[iban]", pattern=_TOKEN, max_length=40, description="stands for what was replaced")
+    token: str = Field("[iban]", pattern=_TOKEN, max_length=40, description="replacement text")
 
 
 class Privacy(Section):
-    """Personal data in texts and titles."""
+    """What is done about personal data in texts and titles."""
 
     keep_examples: bool = Field(
         True,
-        description="leave what standards reserve for examples: example.com, 192.0.2.x, 127.0.0.1 and private "
-        "networks, 555-0100, test card numbers",
+        description="whether to leave values that standards reserve for examples: example.com, 192.0.2.x, 127.0.0.1 "
+        "and private networks, 555-0100, test card numbers",
     )
-    fake_key: str = Field("", max_length=64, description="secret that made-up values depend on; changes all of them")
+    fake_key: str = Field(
+        "", max_length=64, description="secret that fake values depend on; a new one changes all of them"
+    )
     email: Email = Email()
     phone: Phone = Phone()
     ip: Ip = Ip()
     payment_card: PaymentCard = PaymentCard()
     iban: Iban = Iban()
-    check_documents: int = Field(2_000, ge=1, description="documents of a snapshot that the check scans again")
+    check_documents: int = Field(
+        2_000, ge=1, description="documents of a snapshot that a check searches again for personal data"
+    )
 
     @model_validator(mode="after")
     def _found_again(self) -> Privacy:
         made_up = [name for name, rule in self.rules().items() if rule.replacement == "fake"]
         if made_up and not self.keep_examples:
-            raise ValueError(f"{', '.join(made_up)}: made-up values are examples, so keep_examples must be true")
+            raise ValueError(f"{', '.join(made_up)}: fake values are examples, so keep_examples must be true")
         return self
 
     def rules(self) -> dict[str, PersonalData]:

@@ -1,1 +1,1 @@
-"""Deduplication over all snapshots: exact, near and substring."""
+"""Deduplication of web documents over all snapshots: exact copies, near-duplicates, and repeated parts of texts."""

@@ -1,12 +1,12 @@
-"""Assets of deduplication over all snapshots: signatures, pairs, duplicates, repeated spans, and what remains."""
+"""Assets of deduplication over all snapshots: signatures, pairs, duplicates, repeated spans, unique documents."""
 
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import rewriting, table_asset
 from nemotron_assets.web.dedup.tables import (
+    CORPUS,
     DUPLICATES,
-    FAMILY,
     NEAR_DUPLICATES,
     REPEATED_SPANS,
     SIGNATURES,
@@ -15,7 +15,7 @@ from nemotron_assets.web.dedup.tables import (
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse, Reader
 
-# Partitions of other snapshots are brought up to date in the same step, so one step at a time.
+# A step also updates the partitions of other snapshots, so only one step runs at a time.
 _POOL = "duplicates"
 
 
@@ -26,8 +26,8 @@ _POOL = "duplicates"
     ins={"documents": DOCUMENTS},
 )
 def signatures(documents: Reader, recipe: dg.ResourceParam[Recipe]):
-    """MinHash signature and LSH bands of every distinct text of a snapshot, WARC file by WARC file: 5-grams of words or
-    24-grams of characters, readable by datasketch (Nemotron-CC §2.1)."""
+    """MinHash signature and LSH bands of every distinct text of a snapshot, WARC file by WARC file. Shingles are
+    5-grams of words or 24-grams of characters; datasketch can read the signatures (Nemotron-CC §2.1)."""
     from nemotron_assets.dedup.signatures import signature_parts
 
     return signature_parts(documents, recipe.web.dedup, SIGNATURES)
@@ -43,13 +43,13 @@ def signatures(documents: Reader, recipe: dg.ResourceParam[Recipe]):
 def near_duplicates(
     context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
 ):
-    """Pairs of texts alike, of this snapshot with itself and with every earlier one: candidates by shared bands, joined
-    in DuckDB, and each verified by its exact Jaccard similarity. When an earlier snapshot arrives late, the pairs that
-    later ones have with it are added to their partitions, and announced."""
-    from nemotron_assets.dedup.near import ArrivingPairs
+    """Pairs of similar texts, within this snapshot and between it and every earlier one. Texts that share a band are
+    candidates; DuckDB joins them, and each candidate is verified by its exact Jaccard similarity. When a snapshot
+    arrives late, the pairs of later snapshots with it are added to their partitions and announced."""
+    from nemotron_assets.dedup.near import CascadingPairs
 
     run = rewriting(context, NEAR_DUPLICATES)
-    return ArrivingPairs(lake, context.partition_key, recipe.web.dedup, FAMILY, **run).parts()
+    return CascadingPairs(lake, context.partition_key, recipe.web.dedup, CORPUS, **run).parts()
 
 
 @table_asset(
@@ -60,15 +60,15 @@ def near_duplicates(
     pool=_POOL,
 )
 def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
-    """Documents that are dropped because one that is kept has the same or nearly the same text; the earliest is kept,
-    by (snapshot, fetched_at, id). When a snapshot arrives late, the rows of others that change are rewritten and
-    announced, only those."""
-    from nemotron_assets.dedup.arrivals import named
+    """Documents that are dropped because a kept document has the same or nearly the same text. The earliest document by
+    (snapshot, fetched_at, id) is kept. When a snapshot arrives late, the partitions of other snapshots whose rows
+    change are rewritten and announced."""
+    from nemotron_assets.dedup.arrivals import snapshot_names
     from nemotron_assets.dedup.duplicates import duplicates_of, rewrite_others
 
-    rewritten = rewrite_others(context.partition_key, lake, recipe.web.dedup, FAMILY, **rewriting(context, DUPLICATES))
-    context.add_output_metadata({"rewritten_partitions": named(rewritten)})
-    return duplicates_of(context.partition_key, lake, recipe.web.dedup, FAMILY)
+    rewritten = rewrite_others(context.partition_key, lake, recipe.web.dedup, CORPUS, **rewriting(context, DUPLICATES))
+    context.add_output_metadata({"rewritten_partitions": snapshot_names(rewritten)})
+    return duplicates_of(context.partition_key, lake, recipe.web.dedup, CORPUS)
 
 
 @table_asset(
@@ -81,12 +81,12 @@ def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recip
 def repeated_spans(
     context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
 ):
-    """What documents that are kept repeat byte for byte of earlier ones in a window of snapshots, found by suffix
-    arrays (Nemotron-CC §2.1); and the documents of which the cuts leave nothing new."""
-    from nemotron_assets.web.dedup.substring import ArrivingSpans
+    """Spans of kept documents that repeat earlier kept documents byte for byte within a window of snapshots, found with
+    suffix arrays (Nemotron-CC §2.1); and the documents of which nothing new is left without the spans."""
+    from nemotron_assets.web.dedup.substring import CascadingSpans
 
     run = rewriting(context, REPEATED_SPANS)
-    return ArrivingSpans(lake, context.partition_key, recipe.web.substring, recipe.web.dedup, **run).parts()
+    return CascadingSpans(lake, context.partition_key, recipe.web.substring, recipe.web.dedup, **run).parts()
 
 
 @table_asset(
@@ -106,8 +106,8 @@ def unique_documents(
     repeated_spans: Reader,
     recipe: dg.ResourceParam[Recipe],
 ):
-    """Documents without the duplicates and without what they repeat: every text once over all snapshots, where it was
-    seen first."""
+    """Documents that are not duplicates, without the spans that they repeat: every text is kept once over all
+    snapshots, where it was seen first."""
     from nemotron_assets.web.dedup.report import cut_counts
     from nemotron_assets.web.dedup.substring import unique_documents_of
 

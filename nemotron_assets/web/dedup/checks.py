@@ -1,4 +1,4 @@
-"""Checks of deduplication: nothing is kept twice, what is dropped has a reason that is kept, and counts add up."""
+"""Checks of deduplication: no text is kept twice, every dropped document names a kept one, and the counts add up."""
 
 import dagster as dg
 
@@ -19,7 +19,7 @@ from resources.lakehouse import Lakehouse
 def every_text_signed_once(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
-    """Every distinct text of the snapshot has one signature, and all were made in the same way."""
+    """Every distinct text of the snapshot has one signature, and all signatures have the same scheme."""
     import polars as pl
 
     texts = lake.read(DOCUMENTS, context.partition_key).scan().select(pl.col("content_hash").n_unique())
@@ -45,8 +45,8 @@ def every_text_signed_once(
 def pairs_are_alike(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Pairs are of two different texts, each pair once, none forwards in time, and none below the recipe's similarity
-    (where pairs are verified). Shows how alike they are."""
+    """A pair has two different texts and is listed once, its second document is of the same or an earlier snapshot,
+    and, where the recipe verifies pairs, its similarity is at least the recipe's. Plots the similarities."""
     import polars as pl
 
     from nemotron_assets.plots import bars
@@ -83,8 +83,8 @@ def pairs_are_alike(
 def duplicates_point_backwards(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
-    """A duplicate names a document of this or an earlier snapshot, which is itself no duplicate; ids are unique.
-    Shows between which snapshots there are duplicates."""
+    """A duplicate names a document of this or an earlier snapshot that is not itself a duplicate; ids are unique. Plots
+    the number of duplicates between each two snapshots."""
     import polars as pl
 
     from nemotron_assets.plots import heatmap
@@ -114,22 +114,23 @@ def duplicates_point_backwards(
             "forward": forward,
             "chains": chains,
             "doubled": count - distinct,
-            "between_snapshots": heatmap(counts, "Documents dropped", "for one kept in", "dropped in"),
+            "between_snapshots": heatmap(
+                counts, "Dropped documents", "snapshot of the kept document", "snapshot of the dropped document"
+            ),
         },
     )
 
 
-@table_check(
-    DUPLICATES,
-)
+@table_check(DUPLICATES)
 def kept_documents_differ(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Kept documents, drawn by lot, are less alike than the recipe's similarity, but for the share the bands may miss.
-    They are compared with kept documents of this and earlier snapshots by whole signatures, then by their texts."""
-    from nemotron_assets.web.dedup.alike import kept_alike
+    """In a sample of kept documents, at most the share that the recipe allows is similar to another kept document of
+    this or an earlier snapshot. Such a pair was missed by the bands. Documents are compared by whole signatures first,
+    then exactly by their texts."""
+    from nemotron_assets.web.dedup.missed_pairs import missed_pairs
 
-    looked_at, pairs = kept_alike(lake, context.partition_key, recipe.web.dedup)
+    looked_at, pairs = missed_pairs(lake, context.partition_key, recipe.web.dedup)
     share = pairs["document"].n_unique() / max(1, looked_at)
     return dg.AssetCheckResult(
         passed=share <= recipe.web.dedup.max_missed_share,
@@ -147,7 +148,7 @@ def kept_documents_differ(
 def spans_are_in_kept_documents(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
-    """Spans are of documents of this snapshot that are no duplicates, inside their texts; ids are unique."""
+    """Spans lie inside the texts of documents of this snapshot that are not duplicates; ids are unique."""
     import polars as pl
 
     spans = lake.read(REPEATED_SPANS, context.partition_key).scan()
@@ -186,18 +187,18 @@ def spans_are_in_kept_documents(
 
 @table_check(UNIQUE_DOCUMENTS, blocking=True)
 def every_text_once(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """No text of this snapshot occurs twice among the unique documents of this and all earlier snapshots, and every
-    document is unique, a duplicate, or gone because the cuts left nothing new of it.
+    """No text of this snapshot occurs twice among the unique documents of this and all earlier snapshots. Each document
+    is either unique, or a duplicate, or dropped because the cuts left too little or nothing new of its text.
 
-    Later snapshots are checked with their own partitions, which are made again when this one changes them."""
+    Later snapshots are checked with their own partitions, which are made again when this snapshot changes them."""
     import polars as pl
 
     from nemotron_assets.web.dedup.report import cut_counts
 
-    mine = pl.col("snapshot") == context.partition_key
+    here = pl.col("snapshot") == context.partition_key
     texts = lake.read(UNIQUE_DOCUMENTS).scan().filter(pl.col("snapshot") <= context.partition_key)
-    hashes = texts.select("snapshot", "content_hash").group_by("content_hash").agg(pl.len(), mine.any().alias("mine"))
-    doubled = hashes.filter(pl.col("mine") & (pl.col("len") > 1)).select(pl.len()).collect(engine="streaming").item()
+    hashes = texts.select("snapshot", "content_hash").group_by("content_hash").agg(pl.len(), here.any().alias("here"))
+    doubled = hashes.filter(pl.col("here") & (pl.col("len") > 1)).select(pl.len()).collect(engine="streaming").item()
     rows = lake.read(UNIQUE_DOCUMENTS, context.partition_key).rows
     documents = lake.read(DOCUMENTS, context.partition_key).rows
     dropped = lake.read(DUPLICATES, context.partition_key).rows

@@ -1,4 +1,4 @@
-"""What deduplication did, for people: counts, the heat map of snapshot pairs, similarities, and a sample compared."""
+"""Counts of what deduplication did, for the metadata and plots of assets and checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import polars as pl
 
 
 def cut_counts(spans: pl.LazyFrame) -> dict[str, int]:
-    """How much of a snapshot repeats: spans, their bytes, documents cut, and documents that go for it, by reason."""
+    """How much of a snapshot repeats: spans, their bytes, documents that are cut, and documents that are dropped after
+    the cuts, by reason."""
     repeated = pl.col("why") == "repeated"
     document = pl.col("parents").list.first()
     return (
@@ -23,13 +24,13 @@ def cut_counts(spans: pl.LazyFrame) -> dict[str, int]:
 
 
 def pair_counts(duplicates: pl.LazyFrame) -> dict[tuple[str, str], int]:
-    """How many documents of each snapshot were dropped for one of each snapshot."""
+    """Number of dropped documents by (their snapshot, the snapshot of the document they duplicate)."""
     counts = duplicates.group_by("snapshot", "duplicate_of_snapshot").len().sort("snapshot", "duplicate_of_snapshot")
     return {(row[0], row[1]): row[2] for row in counts.collect(engine="streaming").iter_rows()}
 
 
 def similarity_counts(pairs: pl.LazyFrame, steps: int = 20) -> dict[str, int]:
-    """Pairs by similarity, in equal steps from the lowest found (a multiple of 0.05) to 1."""
+    """Number of pairs by similarity, in equal steps from the lowest similarity (rounded down to 0.05) to 1."""
     similarities = pairs.select("similarity").collect(engine="streaming")["similarity"]
     if similarities.is_empty():
         return {}

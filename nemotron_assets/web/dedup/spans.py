@@ -1,8 +1,8 @@
-"""Which parts of texts repeat an earlier part byte for byte: the suffix array of all texts one after the other.
+"""Finds the spans of texts that repeat an earlier part byte for byte, with a suffix array over all texts.
 
-Of every run of `min_bytes` bytes that occurs more than once, the first occurrence is kept, by the order of the texts;
-the others are marked, and marked runs that touch or overlap are one span (Lee et al. 2022, "Deduplicating training data
-makes language models better"). A span never reaches from one text into the next.
+Of every run of `min_bytes` bytes that occurs more than once, the first occurrence is kept, by the order of the texts.
+The other occurrences are marked, and marked runs that touch or overlap form one span (Lee et al. 2022, "Deduplicating
+training data makes language models better"). A span never reaches from one text into the next.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Boundary = Literal["character", "word", "line"]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Bytes [start, end) of text number `text` repeat; their first `min_bytes` stand first in text number `first`."""
+    """Bytes [start, end) of text number `text` repeat earlier bytes. The first occurrence of their first `min_bytes`
+    bytes is in text number `first`."""
 
     text: int
     start: int
@@ -30,15 +31,15 @@ class Span:
 
 
 def repeated_spans(texts: Sequence[bytes], min_bytes: int) -> list[Span]:
-    """The spans of at least `min_bytes` bytes that repeat earlier ones, by text and start.
+    """The spans of at least `min_bytes` bytes that repeat earlier bytes, ordered by text and start.
 
-    Takes about ten bytes of memory per byte of text (18 from 2 GiB of text).
+    Takes about ten bytes of memory per byte of text, and 18 for 2 GiB of text or more.
     """
     offsets = np.zeros(len(texts) + 1, np.int64)
     np.cumsum([len(text) for text in texts], out=offsets[1:])
     if offsets[-1] <= min_bytes:
         return []
-    data = np.empty(offsets[-1], np.uint8)  # the suffix sorter takes no read-only memory
+    data = np.empty(offsets[-1], np.uint8)  # the suffix sorter does not accept read-only memory
     for text, start in zip(texts, offsets.tolist(), strict=False):
         data[start : start + len(text)] = np.frombuffer(text, np.uint8)
     source = np.full(data.size, -1, np.int32 if data.size < 2**31 else np.int64)
@@ -52,14 +53,19 @@ def repeated_spans(texts: Sequence[bytes], min_bytes: int) -> list[Span]:
 
 
 def suffix_array(data: np.ndarray) -> np.ndarray:
-    """The starts of the suffixes of uint8 data in lexicographic order, by libdivsufsort (int32, int64 from 2 GiB)."""
+    """The starts of the suffixes of uint8 data in lexicographic order, by libdivsufsort; int64 for 2 GiB or more, else
+    int32."""
     from pydivsufsort import divsufsort
 
     return divsufsort(data)
 
 
 def shortened(text: bytes, start: int, end: int, boundary: Boundary) -> tuple[int, int]:
-    """The span without the pieces of characters, words or lines at its ends; empty when nothing whole is in it."""
+    """(start, end) of the span without the incomplete characters, words or lines at its ends.
+
+    "ve idea he" in "naïve idea here" becomes " idea " with the boundary "word". The span is empty (start >= end) if it
+    holds nothing complete.
+    """
     while start < end and text[start] & 0xC0 == 0x80:
         start += 1
     while start < end < len(text) and text[end] & 0xC0 == 0x80:
@@ -83,8 +89,11 @@ def shortened(text: bytes, start: int, end: int, boundary: Boundary) -> tuple[in
 
 
 def without_spans(text: str, spans: Sequence[tuple[int, int]], boundary: Boundary) -> str:
-    """What is left of a text without the byte ranges `spans`. Where the cut is at words, the pieces beside it stay
-    apart; blank lines are not piled up."""
+    """The text without the byte ranges `spans`.
+
+    With the boundary "word", a space separates the pieces before and after a cut. Three or more line breaks in a row
+    become two.
+    """
     data, left, place = text.encode(), "", 0
     for start, end in [*sorted(spans), (len(data), len(data))]:
         piece = data[place : max(place, start)].decode()
@@ -96,16 +105,16 @@ def without_spans(text: str, spans: Sequence[tuple[int, int]], boundary: Boundar
 
 
 def _in_word(character: str) -> bool:
-    """Letters, digits and the marks on them."""
+    """Whether the character is part of a word: a letter, a number, or a mark on one."""
     return bool(character) and unicodedata.category(character)[0] in "LNM"
 
 
 @njit(cache=True, nogil=True)
 def _mark(data, suffixes, offsets, min_bytes, source):
-    """source[p] = where the run of `min_bytes` at p stands first, if that is not p itself.
+    """Set source[p] to the first occurrence of the run of `min_bytes` bytes at p, if that is not p itself.
 
-    Neighbours in the suffix array with `min_bytes` bytes in common are one group. A place whose run would reach into
-    the next text is no member of its group, but may stand between members.
+    Neighbours in the suffix array that share their first `min_bytes` bytes form a group. A position whose run would
+    reach into the next text does not belong to its group, although it may stand between members.
     """
     fits = np.zeros(data.size, np.bool_)
     for text in range(offsets.size - 1):
@@ -129,6 +138,7 @@ def _mark(data, suffixes, offsets, min_bytes, source):
 
 @njit(cache=True, nogil=True)
 def _same_run(data, left, right, length):
+    """Whether the `length` bytes at both positions exist and are equal."""
     if left + length > data.size or right + length > data.size:
         return False
     shared = 0
@@ -139,7 +149,7 @@ def _same_run(data, left, right, length):
 
 @njit(cache=True, nogil=True)
 def _gather(source, offsets, min_bytes):
-    """Starts and ends of the unions of the marked runs, text by text."""
+    """The starts and ends of the spans: marked runs that touch or overlap, joined, text by text."""
     starts, ends = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
     for text in range(offsets.size - 1):
         end = np.int64(-1)

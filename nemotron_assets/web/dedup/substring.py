@@ -1,8 +1,9 @@
-"""The repeated spans of a snapshot's kept documents as parts of `web.repeated_spans`, and what the cuts leave.
+"""The repeated spans of a snapshot's kept documents as parts of `web.repeated_spans`, and the documents without them.
 
-A window of snapshots is looked at together: this one and those before it. What does not fit into one suffix array is
-split by host, because it is pages of one site that share their frames and phrases; each chunk is one part. The last
-part, "rest", is about whole texts: a document of which too little is left, or the same as of an earlier one, goes.
+Spans are searched for in a window of snapshots: this one and those just before it. If the texts of the window do not
+fit into one suffix array, they are split into chunks by host, because pages of one site share headers, footers and
+phrases. Each chunk is one part. The last part, "rest", is about whole texts: a document is dropped if too little of it
+is left without its spans, or if the same text is left of an earlier document.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pyarrow as pa
 import xxhash
 
-from nemotron_assets.dedup.arrivals import Arriving, taking_part
+from nemotron_assets.dedup.arrivals import CascadingParts, participating_snapshots
 from nemotron_assets.dedup.workspace import load, workspace
 from nemotron_assets.recipe.dedup import Dedup, Substring
 from nemotron_assets.table.ids import content_hash, row_id
@@ -24,9 +25,11 @@ from nemotron_assets.table.parts import Part
 from nemotron_assets.web.dedup.spans import repeated_spans, shortened, without_spans
 from nemotron_assets.web.dedup.tables import DUPLICATES, REPEATED_SPANS, UNIQUE_DOCUMENTS
 from nemotron_assets.web.tables import DOCUMENTS
-from resources.lakehouse import Lakehouse
 
-#: The part that is made last; "{}" is no name of a chunk.
+if TYPE_CHECKING:
+    from resources.lakehouse import Lakehouse
+
+#: The part that is made last. Chunks have names like "1 of 4".
 REST = "rest"
 
 _DOCUMENT = ("id", "snapshot", "fetched_at", "content_hash")
@@ -40,8 +43,9 @@ _SCHEMA = pa.schema(
 )
 _CUT = pa.schema([("document", pa.large_string()), ("rest_hash", pa.large_string()), ("rest_characters", pa.int64())])
 
-# The text that every kept document ends with, for those that may end with the same one: the cut ones, and those whose
-# whole text is what a cut leaves. Of equal ones the earliest stays; what is too short goes in any case.
+# `ended` has the remaining text (its hash, `ending`) of each kept document that may end up equal to another one: of the
+# documents with cuts, and of documents without cuts whose whole text is what a cut leaves of another document. Of
+# documents with equal remaining texts the earliest is kept. Documents whose remaining text is too short are dropped.
 _ENDINGS = """
 with
     rests as (select distinct rest_hash from cut),
@@ -75,17 +79,19 @@ class _Text:
 
 
 class SnapshotSpans:
-    """One snapshot's repeated spans, looked for in its window."""
+    """The repeated spans of one snapshot, searched for in its window."""
 
     def __init__(self, lake: Lakehouse, snapshot: str, recipe: Substring, memory_mb: int, arriving: str = "") -> None:
-        """`arriving` is the snapshot that is being made, if it is another one: it takes part although not in yet."""
+        """`arriving` is the snapshot that is being made, if it is not `snapshot`: it takes part already, although its
+        own partition is not finished."""
         self.lake, self.snapshot, self.recipe, self.memory_mb = lake, snapshot, recipe, memory_mb
-        here = taking_part(lake, REPEATED_SPANS, arriving or snapshot, DOCUMENTS, REST)
+        here = participating_snapshots(lake, REPEATED_SPANS, arriving or snapshot, DOCUMENTS, REST)
         self.here = [other for other in here if other <= snapshot]
         self.window = self.here[-recipe.snapshots :]
 
     def parts(self) -> Iterator[Part]:
-        """The parts of the partition: none where the recipe looks for no spans, or the snapshot has no documents."""
+        """The parts of the partition. There are none if the recipe switches the search off, or if the snapshot has no
+        documents."""
         if not self.recipe.enabled or self.snapshot not in self.here:
             return
         marks = self._contents(self.window)
@@ -93,16 +99,18 @@ class SnapshotSpans:
         for number in range(count):
             name = f"{number + 1} of {count}"
             yield Part(name, marks, functools.partial(self._chunk, name, number, count))
-        # Here the chunks are in.
+        # The lake has committed all chunks when it asks for the next part.
         spans = [self.lake.read(REPEATED_SPANS, other).content() for other in self.here[:-1]]
-        mine = [f"{key}={content}" for key, content in self._chunks_in().items()]
-        yield Part(REST, " ".join([self._contents(self.here), *spans, *mine]), self._rest)
+        chunks = [f"{key}={content}" for key, content in self._committed_chunks().items()]
+        yield Part(REST, " ".join([self._contents(self.here), *spans, *chunks]), self._rest)
 
     def _contents(self, snapshots: list[str]) -> str:
+        """The content versions of the snapshots' documents and duplicates, for the fingerprint of a part."""
         documents, duplicates = self.lake.read(DOCUMENTS), self.lake.read(DUPLICATES)
         return " ".join(f"{s}:{documents.within(s).content()}:{duplicates.within(s).content()}" for s in snapshots)
 
-    def _chunks_in(self) -> dict[str, str]:
+    def _committed_chunks(self) -> dict[str, str]:
+        """Content hashes of this snapshot's chunks, by chunk."""
         reader = self.lake.read(REPEATED_SPANS, self.snapshot)
         return {key: content for key, content in reader.parts().items() if key != REST} if reader.exists else {}
 
@@ -112,7 +120,7 @@ class SnapshotSpans:
         return max(1, -(-size // (self.recipe.chunk_mb * 1_000_000)))
 
     def _kept(self, snapshot: str, *columns: str) -> pl.LazyFrame:
-        """A snapshot's documents without the duplicates."""
+        """Some columns of a snapshot's documents that are not duplicates."""
         dropped = self.lake.read(DUPLICATES, snapshot).scan().select(id=pl.col("parents").list.first())
         return self.lake.read(DOCUMENTS, snapshot).scan().select(columns).join(dropped, on="id", how="anti")
 
@@ -122,7 +130,7 @@ class SnapshotSpans:
         waiting: list[_Text] = []
         size = 0
         for text in self._texts(number, count):
-            # A host too large for one suffix array is looked at piece by piece.
+            # A chunk that is too large for one suffix array, because of a large host, is searched piece by piece.
             if waiting and size + len(text.data) > self.recipe.chunk_mb * 1_000_000:
                 yield self._spans(waiting, name)
                 waiting, size = [], 0
@@ -131,18 +139,18 @@ class SnapshotSpans:
         yield self._spans(waiting, name)
 
     def _texts(self, number: int, count: int) -> Iterator[_Text]:
-        """The texts of one chunk in the order in which they are kept, snapshot by snapshot."""
+        """The texts of one chunk in the order of precedence, snapshot by snapshot."""
         for snapshot in self.window:
-            mine: list[_Text] = []
+            texts: list[_Text] = []
             kept = self._kept(snapshot, "id", "snapshot", "fetched_at", "host", "text")
             for frame in kept.collect_batches(chunk_size=4_096, engine="streaming"):
                 for id_, of, fetched_at, host, text in frame.iter_rows():
                     if xxhash.xxh3_64_intdigest(host.encode()) % count == number:
-                        mine.append(_Text(of, fetched_at, id_, text.encode()))
-            yield from sorted(mine, key=lambda text: (text.fetched_at, text.id))
+                        texts.append(_Text(of, fetched_at, id_, text.encode()))
+            yield from sorted(texts, key=lambda text: (text.fetched_at, text.id))
 
     def _spans(self, texts: list[_Text], chunk: str) -> pl.DataFrame:
-        """Rows for the spans in this snapshot's texts."""
+        """The rows for the repeated spans of this snapshot's texts; the other texts are only compared with."""
         spans: dict[int, list[tuple[int, int, int]]] = {}
         for span in repeated_spans([text.data for text in texts], self.recipe.min_bytes):
             text = texts[span.text]
@@ -170,7 +178,7 @@ class SnapshotSpans:
             ]
         return self._rows(rows)
 
-    # -- what is left -------------------------------------------------------------------------------------------
+    # -- the remaining texts ------------------------------------------------------------------------------------
 
     def _rest(self) -> Iterator[pl.DataFrame]:
         with workspace(self.memory_mb) as connection:
@@ -212,8 +220,8 @@ _FIELDS = {
 def unique_documents_of(
     documents: pl.LazyFrame, duplicates: pl.LazyFrame, spans: pl.LazyFrame, recipe: Substring
 ) -> Iterator[pl.DataFrame]:
-    """Rows of `web.unique_documents`: a snapshot's documents without its duplicates, without what repeats, without
-    those of which too little or nothing new is left; streamed."""
+    """Rows of `web.unique_documents` as a stream: the documents without their repeated spans. Duplicates are left out,
+    and so are documents of which too little or nothing new remains."""
     document = pl.col("parents").list.first().alias("id")
     gone = pl.concat([duplicates.select(document), spans.filter(pl.col("why") != "repeated").select(document)])
     cuts = spans.filter(pl.col("why") == "repeated").group_by(document).agg(cuts=pl.struct("start", "end"))
@@ -242,8 +250,8 @@ def unique_documents_of(
         )
 
 
-class ArrivingSpans(Arriving):
-    """The asset's parts: those of its snapshot, and those of other snapshots that change with it.
+class CascadingSpans(CascadingParts):
+    """The parts of the asset's snapshot, and the parts of other snapshots that change with it.
 
     With the linkage `components`, an arriving snapshot can also change the duplicates of an earlier one, and with them
     the texts in which spans are looked for. Example: the texts x and z of A-1 are both kept, until B-2 brings a text
@@ -263,10 +271,13 @@ class ArrivingSpans(Arriving):
     def earlier(self) -> list[str]:
         if self.dedup.linkage == "direct":  # a later snapshot never changes the duplicates of an earlier one
             return []
-        return [s for s in taking_part(self.lake, self.table, self.snapshot, DOCUMENTS, REST) if s < self.snapshot]
+        return [snapshot for snapshot in self._participating() if snapshot < self.snapshot]
 
     def later(self) -> list[str]:
-        return [s for s in taking_part(self.lake, self.table, self.snapshot, DOCUMENTS, REST) if s > self.snapshot]
+        return [snapshot for snapshot in self._participating() if snapshot > self.snapshot]
+
+    def _participating(self) -> list[str]:
+        return participating_snapshots(self.lake, self.table, self.snapshot, DOCUMENTS, REST)
 
 
 def _batches(frame: pl.LazyFrame, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

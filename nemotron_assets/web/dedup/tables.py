@@ -1,8 +1,8 @@
-"""Tables of deduplication: signatures of texts, who resembles whom, what is repeated, and what remains."""
+"""Tables of deduplication: signatures of texts, near-duplicates, duplicates, repeated spans, unique documents."""
 
 from __future__ import annotations
 
-from nemotron_assets.dedup.family import Family
+from nemotron_assets.dedup.corpus import CorpusTables
 from nemotron_assets.table.columns import (
     CHARACTERS,
     CONTENT_HASH,
@@ -21,24 +21,34 @@ from nemotron_assets.web.tables import DOCUMENTS
 SIGNATURES = Table(
     "web",
     "signatures",
-    "MinHash signature and LSH bands of every distinct text of a snapshot, at its earliest document.",
+    "MinHash signature and LSH bands of every distinct text of a snapshot. A text that several documents have stands "
+    "here once, with its earliest document.",
     (
         ID,
         PARENTS,
         SNAPSHOT,
-        Column("warc_file", "string", "file the document came in, as in snapshots.pages"),
+        Column("warc_file", "string", "WARC file that the document came from, as in snapshots.pages"),
         FETCHED_AT,
         CONTENT_HASH,
         LANGUAGE,
         CHARACTERS,
-        Column("unit", "string", "what a shingle is a run of: words or characters"),
-        Column("scheme", "string", "how it was signed; only texts of one scheme can be compared"),
-        Column("signature", "binary", "uint32 little-endian per permutation: datasketch's MinHash.hashvalues"),
+        Column("unit", "string", "unit of the shingles that were hashed: words or characters"),
+        Column(
+            "scheme",
+            "string",
+            "how the signature was made: definition of shingles, hash functions, bands; only signatures with the same "
+            "scheme can be compared",
+        ),
+        Column(
+            "signature",
+            "binary",
+            "MinHash signature: one uint32 (little-endian) per permutation, the hashvalues of datasketch's MinHash",
+        ),
         Column(
             "bands",
             "binary",
-            "int64 little-endian per band, a hash of its number and values: view web.bands has them "
-            "as rows; texts with one in common are candidates",
+            "hashes of the signature's bands: one int64 (little-endian) per band; texts with an equal hash are "
+            "candidates for near-duplicates; empty if the text has no shingles; view web.bands has one row per band",
         ),
     ),
     partition_by="snapshot",
@@ -50,16 +60,23 @@ SIGNATURES = Table(
 NEAR_DUPLICATES = Table(
     "web",
     "near_duplicates",
-    "Pairs of different texts that are alike: one of this snapshot, one of this or an earlier one, each at its "
-    "snapshot's earliest document. Where a text is in both snapshots, its pairs stand with the snapshot alone.",
+    "Pairs of similar but different texts. The first document is of this snapshot, the second of this or an earlier "
+    "one; each is the earliest document with its text in its snapshot. Texts that two snapshots share are in no pair "
+    "between these snapshots, because their pairs are listed inside each of them.",
     (
         ID,
-        Column("parents", "list[string]", "ids of the two documents, that of this snapshot (or the later) first"),
+        Column(
+            "parents",
+            "list[string]",
+            "ids of the two documents; the first one is of this snapshot, and the later one if both are",
+        ),
         SNAPSHOT,
         Column("other_snapshot", "string", "snapshot of the second document"),
         Column("content_hash", "string", "content_hash of the first document"),
         Column("other_content_hash", "string", "content_hash of the second document"),
-        Column("similarity", "float64", "exact Jaccard similarity of their sets of shingles"),
+        Column(
+            "similarity", "float64", "exact Jaccard similarity of the two texts' sets of shingles, 0 to 1, such as 0.87"
+        ),
     ),
     partition_by="snapshot",
     part_by="other_snapshot",
@@ -69,16 +86,25 @@ NEAR_DUPLICATES = Table(
 DUPLICATES = Table(
     "web",
     "duplicates",
-    "Documents that are dropped, because one that is kept has the same or nearly the same text, and which one that is.",
+    "Documents that are dropped because a kept document has the same or nearly the same text, with that kept document.",
     (
         ID,
         PARENTS,
         SNAPSHOT,
-        Column("duplicate_of", "string", "id of the document that is kept"),
-        Column("duplicate_of_snapshot", "string", "snapshot of the document that is kept"),
-        Column("kind", "string", "how they are alike: exact (same text) or near"),
-        Column("similarity", "float64", "Jaccard similarity of their sets of shingles; 1.0 for the same text"),
-        Column("cluster", "string", "id of the earliest document it is linked to by a chain of duplicates"),
+        Column("duplicate_of", "string", "id of the kept document that this document duplicates"),
+        Column("duplicate_of_snapshot", "string", "snapshot of the kept document"),
+        Column("kind", "string", "exact: both documents have the same text; near: their texts are similar"),
+        Column(
+            "similarity",
+            "float64",
+            "Jaccard similarity of the two texts' sets of shingles, 0 to 1; 1.0 for an exact duplicate",
+        ),
+        Column(
+            "cluster",
+            "string",
+            "id of the earliest document of the cluster: of all documents that are linked to this one by a chain of "
+            "duplicates",
+        ),
     ),
     partition_by="snapshot",
     parents=("web.documents",),
@@ -88,19 +114,38 @@ DUPLICATES = Table(
 REPEATED_SPANS = Table(
     "web",
     "repeated_spans",
-    "Parts of kept documents that repeat, byte for byte, what an earlier one says (web.unique_documents lacks them).",
+    "Spans of kept documents that repeat an earlier kept document byte for byte, and documents that are dropped "
+    "because too little or nothing new is left without the spans. web.unique_documents contains neither.",
     (
         ID,
         PARENTS,
         SNAPSHOT,
-        Column("chunk", "string", "which of the texts were looked at together; rest: documents that go as a whole"),
-        Column("start", "int64", "first byte of the span in the document's text as UTF-8; 0 in rest"),
-        Column("end", "int64", "byte after the span; 0 in rest"),
-        Column("why", "string", "repeated; in rest same_rest (an earlier document ends up the same) or too_short"),
-        Column("first_document", "string", "id of the document in which it stands first; its own for too_short"),
-        Column("first_snapshot", "string", "snapshot of that document"),
-        Column("rest_hash", "string", "content_hash of what all cuts leave of the document"),
-        Column("rest_characters", "int64", "how long that is, in Unicode code points; 0 where the document goes"),
+        Column(
+            "chunk",
+            "string",
+            "group of texts that was searched together, such as 1 of 4; rest for rows about whole documents",
+        ),
+        Column("start", "int64", "offset of the span's first byte in the document's UTF-8 text; 0 where chunk is rest"),
+        Column("end", "int64", "offset of the byte after the span; 0 where chunk is rest"),
+        Column(
+            "why",
+            "string",
+            "repeated: the span repeats earlier bytes; same_rest: the document is dropped because an earlier document "
+            "has the same text without its spans; too_short: the document is dropped because too little of it is left",
+        ),
+        Column(
+            "first_document",
+            "string",
+            "id of the document with the first occurrence of the span, or with the same remaining text; the document "
+            "itself for too_short",
+        ),
+        Column("first_snapshot", "string", "snapshot of the column first_document"),
+        Column("rest_hash", "string", "content_hash of the document's text without its repeated spans"),
+        Column(
+            "rest_characters",
+            "int64",
+            "length of the document's text without its repeated spans, in Unicode code points; 0 where chunk is rest",
+        ),
     ),
     partition_by="snapshot",
     part_by="chunk",
@@ -110,13 +155,14 @@ REPEATED_SPANS = Table(
 UNIQUE_DOCUMENTS = Table(
     "web",
     "unique_documents",
-    "Documents without the duplicates and repeated spans: every text once over all snapshots, where it was seen first.",
+    "Documents that are not duplicates, without repeated spans: every text is kept once over all snapshots, where it "
+    "was seen first.",
     (ID, PARENTS, SNAPSHOT, URL, HOST, FETCHED_AT, LANGUAGE, TEXT, CHARACTERS, CONTENT_HASH),
     partition_by="snapshot",
     parents=("web.documents",),
 )
 
-#: The tables that the library of deduplication works on.
-FAMILY = Family(DOCUMENTS, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
+#: The tables that nemotron_assets/dedup/ reads and writes for the web.
+CORPUS = CorpusTables(DOCUMENTS, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
 
 TABLES = [SIGNATURES, NEAR_DUPLICATES, DUPLICATES, REPEATED_SPANS, UNIQUE_DOCUMENTS]

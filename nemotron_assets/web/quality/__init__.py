@@ -1,4 +1,5 @@
-"""Which documents are good: heuristics, perplexity, and an ensemble of classifiers."""
+"""The room that decides which documents are kept: an ensemble of classifiers, 28 heuristic rules, and perplexity."""
 
-#: Raise it when the question to annotators or the sample is made differently: everything is judged again.
+#: The version of the annotations' code. Raise it when the prompts or the choice of the sample change: the language
+#: model then annotates the sample again.
 ANNOTATION_CODE = "1"

@@ -1,5 +1,5 @@
-"""Quality assets: the ensemble of scorers (annotations, scorers, scores, cut points, levels), then the heuristics
-(perplexity, measures, verdicts) and what is kept."""
+"""Assets that decide which documents are kept: the ensemble of classifiers (annotations, scorers, scores, cut points,
+levels), then the heuristics (perplexity, measures, verdicts), then the kept documents."""
 
 import dagster as dg
 
@@ -50,34 +50,23 @@ def annotations(
     gpu: dg.ResourceParam[Gpu],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Educational value, 0 to 5, of a sample of English documents: a language model judges each in two wordings
-    (Nemotron-CC §2.2). Judged once; later snapshots and runs keep the same sample. Empty when no scorer learns here."""
+    """Educational value, 0 to 5, of a sample of English documents. A language model scores each document twice, for two
+    wordings of the question (Nemotron-CC §2.2). The sample is annotated once; later snapshots and runs keep it. Empty
+    when the recipe names published scorers, which need no annotations."""
     from nemotron_assets.generation.writing import Writer
     from nemotron_assets.models.registry import newest
-    from nemotron_assets.scorers.references import passages
     from nemotron_assets.web.quality import annotate
 
-    settings, asked = recipe.web.quality.annotations, annotate.needed(recipe.web.quality.scorers)
-    request = annotate.request_hash(settings, asked, newest(generator)["sha256"])
-    kept = annotate.kept(lake.read(ANNOTATIONS).scan().collect(), asked, request)
-    if kept is not None:
-        context.log.info("these judgements are in already" if asked else "no scorer is trained here")
-        return kept
-    good = passages(recipe.web.quality.scorers)
-    writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
-    return writer.write_frames(
-        lambda reject: annotate.annotations(
-            annotate.chosen(unique_documents.scan(), settings),
-            good,
-            settings,
-            asked,
-            generator=writer.name,
-            request=request,
-            count=writer.count,
-            generate=writer.ask,
-            reject=reject,
+    quality, annotators = recipe.web.quality, annotate.annotators_to_ask(recipe.web.quality.scorers)
+    request = annotate.request_hash(quality.annotations, annotators, newest(generator)["sha256"])
+    stored = annotate.reusable(lake.read(ANNOTATIONS).scan().collect(), annotators, request)
+    if stored is not None:
+        context.log.info(
+            f"nothing to annotate: {'web.annotations is complete' if annotators else 'no scorer needs it'}"
         )
-    )
+        return stored
+    writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
+    return annotate.write(unique_documents.scan(), quality, annotators, request, writer)
 
 
 @table_asset(
@@ -99,17 +88,18 @@ def quality_scorers(
     recipe: dg.ResourceParam[Recipe],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """The three scorers of the ensemble: checkpoints named in the recipe, or trained here on annotations and reference
-    texts. New snapshots do not change them; another recipe or other annotations make another version."""
+    """The three scorers of the ensemble: published checkpoints that the recipe names, or scorers trained here on
+    annotations and reference texts. Another recipe or other annotations make another version; a new snapshot does
+    not."""
     from nemotron_assets.models.registry import Registry
     from nemotron_assets.web.quality import versions
 
     registry = Registry(lake, QUALITY_SCORERS, context.run_id, context.log.info)
     inputs = annotations.input_version, unique_documents.input_version
-    judged, documents = annotations.scan().collect(), unique_documents.scan()
-    models = versions.want_scorers(registry, recipe.web.quality.scorers, judged, documents, inputs, context.log.info)
-    measured, current = versions.described(models)
-    context.add_output_metadata({"metrics": dg.MetadataValue.md(measured), "versions": current})
+    scores, documents = annotations.scan().collect(), unique_documents.scan()
+    models = versions.want_scorers(registry, recipe.web.quality.scorers, scores, documents, inputs, context.log.info)
+    metrics, in_use = versions.describe_scorers(models)
+    context.add_output_metadata({"metrics": dg.MetadataValue.md(metrics), "versions": in_use})
     return registry.parts()
 
 
@@ -132,18 +122,19 @@ def quality_scores(
     gpu: dg.ResourceParam[Gpu],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Three scores of every English document: on the accelerator if a scorer is a transformer, else on every core."""
-    from nemotron_assets.generation.spool import on_disk
+    """Three scores of every English document. Runs on the accelerator if a scorer is a transformer, else on every
+    core."""
     from nemotron_assets.scorers.running import scored
+    from nemotron_assets.table.spill import spill
     from nemotron_assets.web.quality import scoring, versions
 
     numbers, rejects = recipe.web.quality, Rejects()
-    models = versions.current(quality_scorers)
-    score = scoring.scorer(models, numbers.scorers, lake.get_weights)
-    batches = scoring.english(unique_documents.batches(scoring.READ, numbers.batch_rows))
+    models = versions.scorers_in_use(quality_scorers)
+    score = scoring.score_function(models, numbers.scorers, lake.get_weights)
+    batches = scoring.english_documents(unique_documents.batches(scoring.DOCUMENT_COLUMNS, numbers.batch_rows))
     accelerated, log = numbers.scorers.want_accelerator, context.log.info
     with scored(batches, score, QUALITY_SCORES, accelerated, gpu, compute, rejects.add, log) as scores:
-        rows = on_disk(versions.score_rows(scores, versions.ensemble_hash(models), rejects.add))
+        rows = spill(scoring.score_rows(scores, versions.ensemble_hash(models), rejects.add))
     return Batches(rows, rejects)
 
 
@@ -164,12 +155,13 @@ def quality_thresholds(
     recipe: dg.ResourceParam[Recipe],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Length-weighted percentiles of each score. Computed once from the documents scored first and used for all later
-    snapshots; other scorers, other settings or a higher web.quality.thresholds.version make another set."""
-    from nemotron_assets.web.quality import versions
+    """Percentiles of each score over documents weighted by length. A set is computed once, from the documents that are
+    scored first, and used for all later snapshots. Other scorers, other settings or a higher
+    web.quality.thresholds.version make another set."""
+    from nemotron_assets.web.quality import thresholds, versions
 
-    settings, models = recipe.web.quality.thresholds, versions.current(quality_scorers)
-    rows = versions.all_thresholds(
+    settings, models = recipe.web.quality.thresholds, versions.scorers_in_use(quality_scorers)
+    rows = thresholds.add_missing_set(
         lake.read(QUALITY_THRESHOLDS).scan().collect(),
         quality_scores.scan(),
         models,
@@ -177,7 +169,7 @@ def quality_thresholds(
         [quality_scores.input_version, quality_scorers.input_version],
         context.log.info,
     )
-    context.add_output_metadata(versions.threshold_facts(rows, models, settings))
+    context.add_output_metadata(thresholds.threshold_facts(rows, models, settings))
     return rows
 
 
@@ -197,12 +189,12 @@ def quality(
     quality_scorers: Reader,
     recipe: dg.ResourceParam[Recipe],
 ):
-    """Quality of every English document: each score becomes an integer 0..19, the largest decides the level
-    (Nemotron-CC §2.2). Uses the cut points there are: a new snapshot does not move them."""
-    from nemotron_assets.web.quality import versions
+    """Quality of every English document. Each score becomes a bucket 0..19, and the largest of the three buckets
+    decides the level (Nemotron-CC §2.2). The cut points are the stored ones; a new snapshot does not change them."""
+    from nemotron_assets.web.quality import thresholds, versions
 
-    models = versions.current(quality_scorers)
-    return versions.quality_rows(quality_scores.scan(), quality_thresholds.scan().collect(), models, recipe.web.quality)
+    models, cuts = versions.scorers_in_use(quality_scorers), quality_thresholds.scan().collect()
+    return thresholds.quality_rows(quality_scores.scan(), cuts, models, recipe.web.quality)
 
 
 # -- heuristics, perplexity, verdicts ----------------------------------------------------------------------------------
@@ -215,8 +207,9 @@ def quality(
     retry_policy=RETRIES,
 )
 def perplexity(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
-    """The n-gram model of good text: a published KenLM model, or one of characters, trained here on the reference texts
-    (Kneser-Ney). Held-out references must surprise it less than the same words shuffled."""
+    """The n-gram model of good text, whose perplexity is a filter: a published KenLM model, or a Kneser-Ney model of
+    characters trained here on the reference texts. The metadata compares the perplexity of held-out reference texts
+    with that of the same words in random order, which should be higher."""
     import json
 
     from nemotron_assets.models.registry import Identity, Registry
@@ -248,23 +241,14 @@ def measures(
     compute: dg.ResourceParam[Compute],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Numbers of every text: those that the 28 rules decide by, in compiled passes over the bytes, and the perplexity
-    of English ones. What a number counts is written at its column and in text/heuristics.py."""
-    import functools
-
+    """The numbers of every text that the 28 rules compare with their bounds, computed in compiled passes over the
+    bytes, and the perplexity of English texts. The meaning of each column says what its number counts."""
     from nemotron_assets.models.registry import newest
     from nemotron_assets.web.quality import measuring
 
-    model = str(lake.get_weights(newest(perplexity)["uri"]))
-    measuring.compile_passes(recipe.web.measures)  # once here, not in every worker at the same time
-    measure = functools.partial(
-        measuring.measure_rows, strings=recipe.web.measures, perplexity=recipe.web.perplexity, model=model
-    )
-    batches = measuring.wanted(
-        unique_documents.batches(measuring.READ, recipe.storage.batch_rows), recipe.web.heuristics.languages
-    )
-    rejects = Rejects()
-    return Batches(compute.map(batches, measure, reject=rejects.add, stage=MEASURES.full_name), rejects)
+    model = lake.get_weights(newest(perplexity)["uri"])
+    documents = unique_documents.batches(measuring.DOCUMENT_COLUMNS, recipe.storage.batch_rows)
+    return measuring.measures(documents, recipe.web, model, compute)
 
 
 @table_asset(
@@ -274,20 +258,14 @@ def measures(
     ins={"measures": MEASURES, "quality": QUALITY},
 )
 def verdicts(context: dg.AssetExecutionContext, measures: Reader, quality: Reader, recipe: dg.ResourceParam[Recipe]):
-    """Whether a document is kept: the rules' bounds and the largest perplexity, for English documents of the lower
-    levels; for other languages the rules that are not off (Nemotron-CC §2.3). Reads numbers, no text."""
+    """Whether a document is kept (Nemotron-CC §2.3). English documents of the lower levels must pass all rules and the
+    largest perplexity; documents in other languages must pass the rules that the recipe leaves on. Reads the numbers in
+    web.measures, not the texts."""
     from nemotron_assets.web.quality import verdicts as rules
+    from nemotron_assets.web.quality.report import funnel_facts
 
     judged = rules.verdicts(measures.scan(), quality.scan(), recipe.web.heuristics)
-    kept = rules.funnel(judged)
-    context.add_output_metadata(
-        {
-            "tokens": int(kept["tokens_kept"].sum()),
-            "documents": int(kept["documents"].sum()),
-            "documents_kept": int(kept["kept"].sum()),
-            "funnel": dg.MetadataValue.md(rules.funnel_table(kept)),
-        }
-    )
+    context.add_output_metadata(funnel_facts(judged))
     return rules.verdict_rows(judged, VERDICTS.full_name, VERDICTS.column_names)
 
 
@@ -299,8 +277,8 @@ _KEPT = {
 
 @table_asset(CURATED, recipe=(), kinds={"polars"}, ins=_KEPT)
 def curated(unique_documents: Reader, verdicts: Reader):
-    """English documents that are kept, with their quality level: all of the best levels, and of the others those that
-    fail no rule (Nemotron-CC §2.3)."""
+    """The English documents that are kept, with their quality level: all documents of the best levels, and the
+    documents of other levels that fail no rule (Nemotron-CC §2.3)."""
     from nemotron_assets.web.quality.verdicts import kept_rows
 
     return kept_rows(unique_documents.scan(), verdicts.scan(), True, CURATED.full_name, CURATED.column_names)
@@ -308,7 +286,7 @@ def curated(unique_documents: Reader, verdicts: Reader):
 
 @table_asset(MULTILINGUAL, recipe=(), kinds={"polars"}, ins=_KEPT)
 def multilingual(unique_documents: Reader, verdicts: Reader):
-    """Documents in the other languages that are kept: those that fail no rule of their language (Nano 2 §2.2)."""
+    """The documents in other languages that are kept, because they fail no rule of their language (Nano 2 §2.2)."""
     from nemotron_assets.web.quality.verdicts import kept_rows
 
     return kept_rows(unique_documents.scan(), verdicts.scan(), False, MULTILINGUAL.full_name, MULTILINGUAL.column_names)

@@ -1,9 +1,12 @@
-"""Quality checks: every English document has one judgement, and the judges are worth something."""
+"""Checks of the quality tables: one row per document, plausible numbers, scorers and annotators that can be trusted."""
+
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import table_check
+from nemotron_assets.table.schema import Table
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.quality.tables import (
     ANNOTATIONS,
@@ -17,6 +20,9 @@ from nemotron_assets.web.quality.tables import (
 )
 from resources.lakehouse import QUARANTINE, Lakehouse
 
+if TYPE_CHECKING:
+    import polars as pl
+
 # -- the ensemble of classifiers ---------------------------------------------------------------------------------------
 
 
@@ -24,19 +30,20 @@ from resources.lakehouse import QUARANTINE, Lakehouse
 def annotators_know_good_text(
     lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Nearly every judgement could be read, and passages known to be good beat their own words in random order as
-    often as the recipe asks for; a small model hardly can, which the laptop recipe allows."""
+    """Few answers were unusable, and passages that are known to be good have higher scores than the same passages with
+    shuffled words, as often as the recipe asks for. The laptop recipe asks for little, because a small model can hardly
+    tell them apart."""
     import polars as pl
 
     from nemotron_assets.plots import bars
-    from nemotron_assets.web.quality.annotate import agreement, facts_table
+    from nemotron_assets.web.quality.report import agreement, facts_table
 
     settings, rows = recipe.web.quality.annotations, lake.read(ANNOTATIONS).scan().collect()
     rejected = lake.read(QUARANTINE).scan().filter(pl.col("stage") == ANNOTATIONS.full_name).collect().height
     share, facts = rejected / max(1, rows.height + rejected), agreement(rows)
     weak = [name for name, found in facts.items() if found["over_shuffled"] < settings.min_over_shuffled]
     marks = rows.group_by("annotator", "score").len().sort("annotator", "score").iter_rows()
-    plot = bars({f"{name} {score}": count for name, score, count in marks}, "Judgements per mark", "texts")
+    plot = bars({f"{name} {score}": count for name, score, count in marks}, "Annotations per score", "texts")
     return dg.AssetCheckResult(
         passed=share <= settings.max_reject_share and not weak,
         severity=dg.AssetCheckSeverity.WARN,
@@ -64,7 +71,7 @@ def scores_in_range(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePar
 
 @table_check(QUALITY_THRESHOLDS, blocking=True)
 def cuts_ascend(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
-    """Every set has one finite cut point per scorer and percentile, ascending with the percentile."""
+    """Every set has one finite cut point per scorer and percentile, and the cut points ascend with the percentiles."""
     import polars as pl
 
     rows = lake.read(QUALITY_THRESHOLDS).scan().collect().sort("thresholds", "scorer", "percentile")
@@ -82,60 +89,42 @@ def cuts_ascend(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Reci
 def every_document_judged(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """One row per English document (or it is in the quarantine), ids are unique, the bucket is the largest of three."""
+    """Every English document has one row, unless it is in the quarantine. Ids are unique, and the bucket of a document
+    is the largest of its three buckets."""
     import polars as pl
 
-    from nemotron_assets.web.quality.ensemble import BUCKETS, LANGUAGE
+    from nemotron_assets.web.quality.ensemble import BUCKETS, ENGLISH
+    from nemotron_assets.web.quality.report import one_row_each
 
-    documents = lake.read(UNIQUE_DOCUMENTS, context.partition_key).scan().filter(pl.col("language") == LANGUAGE)
+    documents = lake.read(UNIQUE_DOCUMENTS, context.partition_key).scan().filter(pl.col("language") == ENGLISH)
     rows = lake.read(QUALITY, context.partition_key).scan()
-    mine = (pl.col("stage") == QUALITY_SCORES.full_name) & (pl.col("partition") == context.partition_key)
-    rejected = lake.read(QUARANTINE).scan().filter(mine).select(id="row_id")
-    judged = rows.select(id=pl.col("parents").list.first())
     top = len(recipe.web.quality.thresholds.percentiles)
     wrong = (pl.col("bucket") != pl.max_horizontal(*BUCKETS)) | ~pl.col("bucket").is_between(0, top)
-    facts = rows.select(
-        rows=pl.len(),
-        doubled=pl.len() - pl.col("id").n_unique(),
-        wrong=wrong.sum(),
-        doubly_judged=pl.len() - pl.col("parents").list.first().n_unique(),
-    )
-    metadata = facts.collect(engine="streaming").row(0, named=True)
-    missing = documents.select("id").join(judged, on="id", how="anti").join(rejected, on="id", how="anti")
-    orphans = judged.join(documents.select("id"), on="id", how="anti")
-    for name, frame in (("missing", missing), ("orphans", orphans)):
-        metadata[name] = frame.select(pl.len()).collect(engine="streaming").item()
-    problems = ("doubled", "doubly_judged", "wrong", "missing", "orphans")
-    return dg.AssetCheckResult(passed=not any(metadata[name] for name in problems), metadata=metadata)
+    faults = one_row_each(rows, documents, _rejected(lake, QUALITY_SCORES, context.partition_key))
+    faults["wrong"] = rows.select(wrong.sum()).collect(engine="streaming").item()
+    count = lake.read(QUALITY, context.partition_key).rows
+    return dg.AssetCheckResult(passed=not any(faults.values()), metadata={"rows": count, **faults})
 
 
-@table_check(
-    QUALITY,
-)
+@table_check(QUALITY)
 def level_shares(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Each level's share of the bytes is as published, within the recipe's tolerance."""
-    import polars as pl
-
+    """Each level's share of the bytes differs from the published share by at most the recipe's tolerance."""
     from nemotron_assets.plots import bars
     from nemotron_assets.web.quality.ensemble import level_shares as shares
+    from nemotron_assets.web.quality.report import bucket_megabytes, shares_table
 
-    rows = lake.read(QUALITY, context.partition_key).scan()
-    found, published = shares(rows), recipe.web.quality.published_shares
-    tolerance = recipe.web.quality.share_tolerance
-    outside = [level for level, share in found.items() if abs(share - published[level]) > tolerance]
-    sizes = dict(rows.group_by("bucket").agg(pl.col("bytes").sum()).collect(engine="streaming").iter_rows())
-    integers = range(len(recipe.web.quality.thresholds.percentiles) + 1)
-    buckets = {str(integer): sizes.get(integer, 0) / 1e6 for integer in integers}
-    table = ["| level | share | published |", "|---|--:|--:|"]
-    table += [f"| {level} | {share:.2%} | {published[level]:.2%} |" for level, share in found.items()]
+    quality, rows = recipe.web.quality, lake.read(QUALITY, context.partition_key).scan()
+    found, published = shares(rows), quality.published_shares
+    outside = [level for level, share in found.items() if abs(share - published[level]) > quality.share_tolerance]
+    buckets = bucket_megabytes(rows, len(quality.thresholds.percentiles))
     return dg.AssetCheckResult(
-        passed=not outside or not sizes,
+        passed=not outside or not any(found.values()),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "shares": dg.MetadataValue.md("\n".join(table)),
-            "tolerance": tolerance,
+            "shares": dg.MetadataValue.md(shares_table(found, published)),
+            "tolerance": quality.share_tolerance,
             "outside": ", ".join(outside) or "none",
             "levels": bars(found, f"Share of the bytes per level, {context.partition_key}"),
             "buckets": bars(buckets, f"Text per bucket, {context.partition_key}", "MB"),
@@ -143,43 +132,24 @@ def level_shares(
     )
 
 
-@table_check(
-    QUALITY,
-)
+@table_check(QUALITY)
 def scorers_tell_documents_apart(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
-    """No scorer puts more than half of the documents into one of its integers: as the largest of three counts, it would
-    decide everything or nothing. Shows how much the scorers agree (rank correlation) and what each finds alone."""
-    import polars as pl
+    """No scorer puts more than half of the documents into one bucket. The largest of three buckets counts, so such a
+    scorer would decide every level or none. Shows how much the scorers agree (rank correlation), and how many documents
+    each scorer decides alone."""
+    from nemotron_assets.web.quality import report
 
-    from nemotron_assets.scorers.statistics import rank_correlation
-    from nemotron_assets.web.quality.ensemble import BUCKETS, SCORERS, SCORES, sample
-
-    rows = sample(lake.read(QUALITY, context.partition_key).scan(), 1.0, 1_000_000, also=BUCKETS)
-    crowded = {
-        name: float(rows[bucket].value_counts()["count"].max() or 0) / max(1, rows.height)
-        for name, bucket in zip(SCORERS, BUCKETS, strict=True)
-    }
-    scores = {name: rows[score].to_numpy() for name, score in zip(SCORERS, SCORES, strict=True)}
-    table = ["| rank correlation | " + " | ".join(SCORERS) + " |", "|---|" + "--:|" * len(SCORERS)]
-    table += [
-        f"| {a} | " + " | ".join(f"{rank_correlation(scores[a], scores[b]):.2f}" for b in SCORERS) + " |"
-        for a in SCORERS
-    ]
-    top = {name: pl.col(bucket) == pl.max_horizontal(*BUCKETS) for name, bucket in zip(SCORERS, BUCKETS, strict=True)}
-    alone = {
-        name: pl.all_horizontal(here, *(~other for key, other in top.items() if key != name)).mean().alias(name)
-        for name, here in top.items()
-    }
-    decided = rows.select(**alone).row(0, named=True)
+    sample = report.score_sample(lake.read(QUALITY, context.partition_key).scan())
+    crowded, alone = report.largest_bucket_shares(sample), report.decided_alone(sample)
     return dg.AssetCheckResult(
-        passed=rows.height < 20 or max(crowded.values()) <= 0.5,
+        passed=sample.height < 20 or max(crowded.values()) <= 0.5,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "correlations": dg.MetadataValue.md("\n".join(table)),
+            "correlations": dg.MetadataValue.md(report.correlations_table(sample)),
             **{f"largest_integer_of_{name}": share for name, share in crowded.items()},
-            **{f"decided_by_{name}_alone": share or 0.0 for name, share in decided.items()},
+            **{f"decided_by_{name}_alone": share for name, share in alone.items()},
         },
     )
 
@@ -191,92 +161,92 @@ def scorers_tell_documents_apart(
 def numbers_are_possible(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every unique document in English or one of the other languages has one row of numbers (or is in the quarantine),
-    and every number is one that a text can have."""
+    """Every unique document in English or in a language of the recipe has one row of numbers, unless it is in the
+    quarantine. Every number is possible: a share lies in 0..1, for example."""
     import polars as pl
 
-    from nemotron_assets.web.quality.report import impossible
-    from nemotron_assets.web.quality.verdicts import ENGLISH
+    from nemotron_assets.web.quality.ensemble import ENGLISH
+    from nemotron_assets.web.quality.report import impossible, one_row_each
 
     languages = [ENGLISH, *recipe.web.heuristics.languages]
     documents = lake.read(UNIQUE_DOCUMENTS, context.partition_key).scan().filter(pl.col("language").is_in(languages))
     rows = lake.read(MEASURES, context.partition_key).scan()
-    mine = (pl.col("stage") == MEASURES.full_name) & (pl.col("partition") == context.partition_key)
-    rejected = lake.read(QUARANTINE).scan().filter(mine).select(id="row_id")
-    found = _one_each(rows, documents, rejected)
-    found["impossible"] = impossible(rows)
-    return dg.AssetCheckResult(passed=not any(found.values()), metadata=found)
+    faults = one_row_each(rows, documents, _rejected(lake, MEASURES, context.partition_key))
+    faults["impossible"] = impossible(rows)
+    return dg.AssetCheckResult(passed=not any(faults.values()), metadata=faults)
 
 
 @table_check(VERDICTS, blocking=True)
 def every_document_has_a_verdict(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
 ) -> dg.AssetCheckResult:
-    """Every measured document has one verdict, and only those that fail nothing are kept. Shows which rule drops how
-    many documents, and how much is left per level and language."""
+    """Every measured document has one verdict, and a document is kept if it fails no rule. Shows how many documents
+    each rule drops, and how many are left per level and language."""
     import polars as pl
 
     from nemotron_assets.plots import bars
-    from nemotron_assets.web.quality.verdicts import failed_rules, funnel, funnel_table
+    from nemotron_assets.web.quality.report import failed_rules, funnel, funnel_table, one_row_each
 
-    rows = lake.read(VERDICTS, context.partition_key).scan()
-    measured = lake.read(MEASURES, context.partition_key).scan().select(id=pl.col("parents").list.first())
-    found = _one_each(rows, measured, measured.clear())
-    contradictory = pl.col("kept") != (pl.col("failed").list.len() == 0)
-    found["contradictory"] = rows.select(contradictory.sum()).collect(engine="streaming").item()
-    failed, left = failed_rules(rows), funnel(rows)
     snapshot = context.partition_key
-    shown = {
-        "rules": bars(failed, f"Documents that fail a rule, {snapshot}", "documents"),
-        "levels": bars(
-            {group: kept / documents for group, documents, kept, *_ in left.iter_rows()},
-            f"Share of the documents that are kept, {snapshot}",
-        ),
-        "failed": dg.MetadataValue.json(failed),
-        "funnel": dg.MetadataValue.md(funnel_table(left)),
-    }
-    return dg.AssetCheckResult(passed=not any(found.values()), metadata={**found, **shown})
+    rows = lake.read(VERDICTS, snapshot).scan()
+    faults = one_row_each(rows, lake.read(MEASURES, snapshot).scan().select(id=pl.col("parents").list.first()))
+    contradictory = pl.col("kept") != (pl.col("failed").list.len() == 0)
+    faults["contradictory"] = rows.select(contradictory.sum()).collect(engine="streaming").item()
+    failed, left = failed_rules(rows), funnel(rows)
+    shares = {group: kept / documents for group, documents, kept, *_ in left.iter_rows()}
+    return dg.AssetCheckResult(
+        passed=not any(faults.values()),
+        metadata={
+            **faults,
+            "rules": bars(failed, f"Documents that fail a rule, {snapshot}", "documents"),
+            "levels": bars(shares, f"Share of the documents that are kept, {snapshot}"),
+            "failed": dg.MetadataValue.json(failed),
+            "funnel": dg.MetadataValue.md(funnel_table(left)),
+        },
+    )
 
 
-def _kept_check(table, english: bool):
-    """A check that a table of kept documents has exactly those whose verdict says so, each text once."""
+def _kept_check(table: Table, english: bool) -> dg.AssetChecksDefinition:
+    """The check that a table of kept documents agrees with the verdicts, and has no text twice."""
 
     @table_check(
         table,
         name="kept_as_judged",
         blocking=True,
-        description="Exactly the documents whose verdict is that they are kept, with unique ids, and no text twice.",
+        description="The table has exactly the documents that web.verdicts keeps. Ids are unique, and no text is in it "
+        "twice.",
     )
     def kept_as_judged(
         context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]
     ) -> dg.AssetCheckResult:
         import polars as pl
 
-        from nemotron_assets.web.quality.verdicts import ENGLISH
+        from nemotron_assets.web.quality.ensemble import ENGLISH
+        from nemotron_assets.web.quality.report import one_row_each
 
         rows = lake.read(table, context.partition_key).scan()
-        mine = (pl.col("language") == ENGLISH) == english
-        judged = lake.read(VERDICTS, context.partition_key).scan().filter(pl.col("kept"), mine)
-        kept = judged.select(id=pl.col("parents").list.first())
-        found = _one_each(rows, kept, kept.clear())
+        of_language = (pl.col("language") == ENGLISH) == english
+        judged = lake.read(VERDICTS, context.partition_key).scan().filter(pl.col("kept"), of_language)
+        faults = one_row_each(rows, judged.select(id=pl.col("parents").list.first()))
         doubled = pl.len() - pl.col("content_hash").n_unique()
-        found["doubled_texts"] = rows.select(doubled).collect(engine="streaming").item()
+        faults["doubled_texts"] = rows.select(doubled).collect(engine="streaming").item()
         tokens = rows.select((pl.col("characters") // 4).sum()).collect(engine="streaming").item()
+        documents = lake.read(table, context.partition_key).rows
         return dg.AssetCheckResult(
-            passed=not any(found.values()),
-            metadata={**found, "documents": lake.read(table, context.partition_key).rows, "estimated_tokens": tokens},
+            passed=not any(faults.values()),
+            metadata={**faults, "documents": documents, "estimated_tokens": tokens},
         )
 
     return kept_as_judged
 
 
-def _purity_check(table):
-    """A check that a sample of a table is in the languages it stands under, by a detector that did not choose them."""
+def _purity_check(table: Table) -> dg.AssetChecksDefinition:
+    """The check that the documents of a table are in the language of their row."""
 
     @table_check(
         table,
         name="language_purity",
-        description="A second detector (CLD2) finds the language that the documents of a sample stand under.",
+        description="A second language detector (CLD2) finds the language of the row in most documents of a sample.",
     )
     def language_purity(
         context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
@@ -295,27 +265,19 @@ def _purity_check(table):
                 "share": share,
                 "allowed": recipe.web.heuristics.min_purity,
                 "documents": count,
-                "languages": bars(shares, f"Share in the language it stands under, {context.partition_key}"),
+                "languages": bars(shares, f"Share of documents in the language of their row, {context.partition_key}"),
             },
         )
 
     return language_purity
 
 
-def _one_each(rows, documents, rejected) -> dict[str, int]:
-    """How far `rows` are from one for each of `documents` (column id) that is not among `rejected`."""
+def _rejected(lake: Lakehouse, table: Table, partition: str) -> "pl.LazyFrame":
+    """The ids of the documents that are in the quarantine instead of in a partition of a table."""
     import polars as pl
 
-    parents = rows.select(id=pl.col("parents").list.first())
-    counts = rows.select(
-        doubled=pl.len() - pl.col("id").n_unique(), repeated=pl.len() - pl.col("parents").list.first().n_unique()
-    )
-    found = {name: int(value) for name, value in counts.collect(engine="streaming").row(0, named=True).items()}
-    missing = documents.select("id").join(parents, on="id", how="anti").join(rejected, on="id", how="anti")
-    orphans = parents.join(documents.select("id"), on="id", how="anti")
-    for name, frame in (("missing", missing), ("orphans", orphans)):
-        found[name] = frame.select(pl.len()).collect(engine="streaming").item()
-    return found
+    of_table = (pl.col("stage") == table.full_name) & (pl.col("partition") == partition)
+    return lake.read(QUARANTINE).scan().filter(of_table).select(id="row_id")
 
 
 CHECKS = [

@@ -1,4 +1,4 @@
-"""Quality tables: what a language model thinks of some documents, scores and levels of all English ones."""
+"""Tables of the quality room: annotations, scores, cut points, levels, measures, verdicts, and the kept documents."""
 
 from __future__ import annotations
 
@@ -12,40 +12,57 @@ from nemotron_assets.text.heuristics import NUMBERS, WHOLE
 ANNOTATIONS = Table(
     "web",
     "annotations",
-    "Educational value, 0 to 5, that a language model sees in a sample of English documents, in two wordings.",
+    "Scores from 0 to 5 for educational value that a language model gave a sample of English documents, and passages "
+    "that are known to be good. One row per text and annotator (a wording of the question).",
     (
         ID,
         PARENTS,
-        Column("source", "string", "crawl: a document; passage: known good text; shuffled: its words in random order"),
-        Column("snapshot", "string", "snapshot of the document", nullable=True),
-        Column("annotator", "string", "scorer that learns from it: edu_a or edu_b"),
-        Column("score", "int32", "0 (nothing to learn) to 5"),
-        Column("text", "string", "the start of the text that was shown"),
-        Column("prompt", "string", "name of the prompt"),
-        Column("generator", "string", "model that judged"),
-        Column("generation_id", "string", "its answer in llm.generations"),
-        Column("request", "string", "hash of model, prompts and recipe; the same request is not sampled again"),
+        Column(
+            "source",
+            "string",
+            "where the text is from: crawl (a document), passage (a reference text that is known to be good) or "
+            "shuffled (the words of such a passage in random order)",
+        ),
+        Column("snapshot", "string", "snapshot of the document; null for a text that is not a document", nullable=True),
+        Column(
+            "annotator", "string", "wording of the question, named after the scorer that learns from it: edu_a or edu_b"
+        ),
+        Column("score", "int32", "educational value from 0 (nothing to learn) to 5 (fit for a textbook)"),
+        Column("text", "string", "beginning of the text, as it was shown to the language model"),
+        Column("prompt", "string", "name of the prompt: quality_points or quality_teacher"),
+        Column("generator", "string", "name of the language model, as in models.generator"),
+        Column("generation_id", "string", "id of the model's answer in llm.generations"),
+        Column(
+            "request",
+            "string",
+            "hash of code, recipe, prompts and language model; the sample is annotated again when it has changed",
+        ),
     ),
     parents=("web.unique_documents",),
 )
 
 _SCORES = (
-    Column("edu_a_score", "float64", "educational value according to the first annotator's scorer, 0 to 5"),
-    Column("edu_b_score", "float64", "educational value according to the second annotator's scorer, 0 to 5"),
-    Column("reference_score", "float64", "probability of being reference text rather than crawl, 0 to 1"),
+    Column("edu_a_score", "float64", "educational value from 0 to 5, by the scorer edu_a in models.quality_scorers"),
+    Column("edu_b_score", "float64", "educational value from 0 to 5, by the scorer edu_b in models.quality_scorers"),
+    Column(
+        "reference_score",
+        "float64",
+        "probability from 0 to 1 that the text is a good reference text rather than a page of the crawl, by the scorer "
+        "reference in models.quality_scorers",
+    ),
 )
 
 QUALITY_SCORES = Table(
     "web",
     "quality_scores",
-    "Three scores of every English document, as the scorers give them: cut points can change without scoring again.",
+    "Three scores of every English document, as the scorers gave them. They stay when the cut points change.",
     (
         ID,
         PARENTS,
         SNAPSHOT,
         *_SCORES,
-        Column("bytes", "int64", "length of the text in UTF-8, its weight"),
-        Column("scorers", "string", "hash that names the three versions in models.quality_scorers"),
+        Column("bytes", "int64", "length of the text in UTF-8 bytes; the weight of the document in percentiles"),
+        Column("scorers", "string", "hash of the ids of the three scorers; scores with equal hashes may be compared"),
     ),
     partition_by="snapshot",
     parents=("web.unique_documents",),
@@ -54,38 +71,52 @@ QUALITY_SCORES = Table(
 QUALITY_THRESHOLDS = Table(
     "web",
     "quality_thresholds",
-    "Where scores are cut into integers. Computed once per set of scorers; earlier versions stay.",
+    "Cut points that turn a score into a bucket 0..19. A set of cut points is computed once per three scorers and "
+    "recipe; earlier sets stay. One row per set, scorer and percentile.",
     (
         ID,
-        Column("thresholds", "string", "hash of scorers and recipe: names a set of cut points"),
-        Column("version", "int32", "version the recipe asked for"),
-        Column("scorer", "string", "edu_a, edu_b or reference"),
-        Column("model_id", "string", "version of the scorer, in models.quality_scorers"),
-        Column("percentile", "int32", "percent of the bytes of the sample that score at most `cut`, at least"),
-        Column("cut", "float64", "score from which a document is above the percentile"),
-        Column("documents", "int64", "documents in the sample"),
-        Column("bytes", "int64", "bytes in the sample"),
-        Column("snapshots", "list[string]", "snapshots the sample is from"),
-        Column("input_versions", "list[string]", "tables it was computed from, as web.quality_scores@3", volatile=True),
+        Column("thresholds", "string", "name of the set: hash of the three scorers and the recipe's thresholds"),
+        Column("version", "int32", "web.quality.thresholds.version in the recipe that asked for the set"),
+        Column("scorer", "string", "scorer whose scores are cut: edu_a, edu_b or reference"),
+        Column("model_id", "string", "id of the scorer's version in models.quality_scorers"),
+        Column(
+            "percentile",
+            "int32",
+            "percentile of the cut point: 95 means that at least 95% of the bytes score at most `cut`",
+        ),
+        Column("cut", "float64", "the cut point; a score reaches it if it is at least this large"),
+        Column("documents", "int64", "number of documents in the sample that the set was computed from"),
+        Column("bytes", "int64", "number of bytes of text in the sample"),
+        Column("snapshots", "list[string]", "snapshots of the documents in the sample"),
+        Column(
+            "input_versions",
+            "list[string]",
+            "tables the set was computed from, each with its Delta version: web.quality_scores@3",
+            volatile=True,
+        ),
     ),
 )
 
 QUALITY = Table(
     "web",
     "quality",
-    "Quality of every English document: three scores, an integer 0..19 for each, the largest of them and its level.",
+    "Quality of every English document: three scores, a bucket 0..19 for each score, the largest bucket and its level.",
     (
         ID,
         PARENTS,
         SNAPSHOT,
         *_SCORES,
-        Column("edu_a_bucket", "int32", "cut points that edu_a_score reaches, 0 to 19"),
-        Column("edu_b_bucket", "int32", "cut points that edu_b_score reaches, 0 to 19"),
-        Column("reference_bucket", "int32", "cut points that reference_score reaches, 0 to 19"),
-        Column("bucket", "int32", "the largest of the three"),
-        Column("level", "string", "high, medium_high, medium, medium_low or low"),
-        Column("bytes", "int64", "length of the text in UTF-8"),
-        Column("thresholds", "string", "set of cut points, in web.quality_thresholds"),
+        Column("edu_a_bucket", "int32", "number of cut points that edu_a_score reaches, 0 (worst) to 19 (best)"),
+        Column("edu_b_bucket", "int32", "number of cut points that edu_b_score reaches, 0 (worst) to 19 (best)"),
+        Column(
+            "reference_bucket", "int32", "number of cut points that reference_score reaches, 0 (worst) to 19 (best)"
+        ),
+        Column("bucket", "int32", "largest of the three buckets, 0 (worst) to 19 (best)"),
+        Column(
+            "level", "string", "quality level that the bucket belongs to: high, medium_high, medium, medium_low or low"
+        ),
+        Column("bytes", "int64", "length of the text in UTF-8 bytes"),
+        Column("thresholds", "string", "name of the set of cut points in web.quality_thresholds"),
     ),
     partition_by="snapshot",
     parents=("web.unique_documents",),
@@ -96,8 +127,8 @@ QUALITY = Table(
 MEASURES = Table(
     "web",
     "measures",
-    "Numbers of every text in English or a language of the multilingual crawl: those the 28 rules decide by, and "
-    "perplexity. Bounds are applied later, so that changing one reads no text again.",
+    "Numbers about every text in English or in a language of the recipe: the numbers that the 28 rules compare with "
+    "their bounds, and the perplexity. The bounds are applied in web.verdicts, so that a changed bound needs no text.",
     (
         ID,
         PARENTS,
@@ -105,7 +136,11 @@ MEASURES = Table(
         LANGUAGE,
         *(Column(name, "int64" if name in WHOLE else "float64", meaning) for name, meaning in NUMBERS.items()),
         Column(
-            "perplexity", "float64", "how much the text surprises models.perplexity; null if not English", nullable=True
+            "perplexity",
+            "float64",
+            "perplexity of the text under models.perplexity, at least 1; low for text that resembles good reference "
+            "text; null if the text is not English or has no characters",
+            nullable=True,
         ),
         CHARACTERS,
     ),
@@ -116,16 +151,26 @@ MEASURES = Table(
 VERDICTS = Table(
     "web",
     "verdicts",
-    "Whether a document is kept, and the rules it fails. English documents of the best levels are kept as they are.",
+    "Whether a document is kept, and the rules that it fails. English documents of the best levels fail no rule, "
+    "because the rules are not applied to them.",
     (
         ID,
         PARENTS,
         SNAPSHOT,
         LANGUAGE,
-        Column("level", "string", "quality level in web.quality; null if not English or not scored", nullable=True),
-        Column("bucket", "int32", "integer 0..19 in web.quality; null if not English or not scored", nullable=True),
-        Column("failed", "list[string]", "rules it fails, columns of web.measures; or unscored; empty if it is kept"),
-        Column("kept", "bool", "whether it goes on to web.curated or web.multilingual"),
+        Column("level", "string", "level in web.quality; null if the text is not English or not scored", nullable=True),
+        Column(
+            "bucket", "int32", "bucket in web.quality; null if the text is not English or not scored", nullable=True
+        ),
+        Column(
+            "failed",
+            "list[string]",
+            "rules that the document fails, named like the columns of web.measures (words, perplexity, ...), and "
+            "unscored for an English document without a level; empty if the document is kept",
+        ),
+        Column(
+            "kept", "bool", "whether the document is in web.curated (English) or web.multilingual (other languages)"
+        ),
         CHARACTERS,
     ),
     partition_by="snapshot",
@@ -135,15 +180,15 @@ VERDICTS = Table(
 CURATED = Table(
     "web",
     "curated",
-    "English documents that are kept, with their quality level (Nemotron-CC §2.3).",
+    "English documents that passed the quality filters, with their quality level (Nemotron-CC §2.3).",
     (
         ID,
         PARENTS,
         SNAPSHOT,
         URL,
         LANGUAGE,
-        Column("level", "string", "quality level: high, medium_high, medium, medium_low or low"),
-        Column("bucket", "int32", "integer 0..19 the level comes from"),
+        Column("level", "string", "quality level of the document: high, medium_high, medium, medium_low or low"),
+        Column("bucket", "int32", "bucket that the level belongs to, 0 (worst) to 19 (best)"),
         TEXT,
         CHARACTERS,
         CONTENT_HASH,
@@ -155,7 +200,7 @@ CURATED = Table(
 MULTILINGUAL = Table(
     "web",
     "multilingual",
-    "Documents of the multilingual crawl that are kept: by rules alone, without a classifier (Nano 2 §2.2).",
+    "Documents in other languages that passed the rules of their language; no classifier judged them (Nano 2 §2.2).",
     (ID, PARENTS, SNAPSHOT, URL, LANGUAGE, TEXT, CHARACTERS, CONTENT_HASH),
     partition_by="snapshot",
     parents=("web.unique_documents",),
@@ -166,7 +211,7 @@ MULTILINGUAL = Table(
 QUALITY_SCORERS = model_table(
     "quality_scorers",
     "The three scorers of the quality ensemble.",
-    named="place in the ensemble: edu_a, edu_b or reference",
+    named="place of the scorer in the ensemble: edu_a, edu_b or reference",
     own=SCORER,
     example_input="web.annotations@2",
 )
@@ -174,11 +219,11 @@ QUALITY_SCORERS = model_table(
 PERPLEXITY = model_table(
     "perplexity",
     "The n-gram model of good text whose perplexity is a filter.",
-    named="embedded, or where it came from",
+    named="embedded for a model trained here, else the folder or Hugging Face name of a published model",
     own=(
-        Column("kind", "string", "characters (trained here), or kenlm"),
-        Column("ngrams", "int64", "n-grams it knows; null for KenLM", nullable=True),
-        metrics("number of texts it learnt from and how well it predicts others"),
+        Column("kind", "string", "characters (n-grams of characters, trained here) or kenlm (a published model)"),
+        Column("ngrams", "int64", "number of n-grams in the model; null for KenLM", nullable=True),
+        metrics("number of training texts, and perplexity of held-out texts"),
     ),
 )
 

@@ -1,12 +1,13 @@
-"""Which documents are kept: the bounds of the rules, and the largest perplexity, applied to the numbers of the texts.
+"""Decides which documents are kept: compares the numbers of a text with the bounds of the rules and of perplexity.
 
-- English documents of the levels that the recipe names (medium and below): all 28 rules and perplexity. Those of the
-  levels above are kept as they are.
-- Other languages: the rules that the recipe does not switch off for the language; no perplexity, no level.
-- An English document without a level (it could not be scored, see the quarantine) fails as `unscored`, because every
-  row of `web.curated` has one; the rules are applied to it as to the lowest level.
+- English documents of the levels that the recipe names (medium and below): all 28 rules and the largest perplexity.
+  Documents of better levels are kept without a check.
+- Documents in other languages: the rules that the recipe does not switch off for the language. They have neither
+  perplexity nor level.
+- An English document without a level (scoring failed, see the quarantine) fails as `unscored`, because every row of
+  `web.curated` has a level. The rules are applied to it as to the lowest level.
 
-Every document gets a verdict; nothing here reads a text.
+Every document gets a verdict. The texts themselves are not read.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ import polars as pl
 
 from nemotron_assets.recipe.web.heuristics import Heuristics, Rules
 from nemotron_assets.table.ids import row_id
+from nemotron_assets.web.quality.ensemble import ENGLISH
 
-ENGLISH = "en"
 PERPLEXITY, UNSCORED = "perplexity", "unscored"
 
 _BATCH = 65_536
 
 
 def failures(recipe: Heuristics) -> pl.Expr:
-    """The names of the rules that a row of measures, joined with its `level`, fails."""
+    """An expression for rows of `web.measures` with the column `level`: the list of the rules that a row fails."""
     judged = (pl.col("language") != ENGLISH) | pl.col("level").is_null() | pl.col("level").is_in(recipe.levels)
     failed = []
     for name in Rules.model_fields:
@@ -64,60 +65,26 @@ def verdicts(measures: pl.LazyFrame, quality: pl.LazyFrame, recipe: Heuristics) 
 
 
 def verdict_rows(judged: pl.LazyFrame, table: str, columns: tuple[str, ...]) -> Iterator[pl.DataFrame]:
-    """Rows of `web.verdicts`, streamed."""
+    """Rows of `web.verdicts` (`table`, with these `columns`) from the result of `verdicts`, streamed."""
     for frame in judged.collect_batches(chunk_size=_BATCH, engine="streaming"):
-        yield _identified(frame, table).select(columns)
+        yield _with_id_and_parents(frame, table).select(columns)
 
 
 def kept_rows(
     documents: pl.LazyFrame, judged: pl.LazyFrame, english: bool, table: str, columns: tuple[str, ...]
 ) -> Iterator[pl.DataFrame]:
-    """The documents (rows of `web.unique_documents`) whose verdict is that they are kept, as rows of `table`."""
+    """The kept documents in English, or in all other languages, as rows of `table` with these `columns`.
+
+    `documents` are rows of `web.unique_documents`, `judged` are rows of `web.verdicts`."""
     of_language = pl.col("language") == ENGLISH if english else pl.col("language") != ENGLISH
     kept = judged.filter(pl.col("kept"), of_language).select("level", "bucket", document=pl.col("parents").list.first())
     rows = documents.join(kept, left_on="id", right_on="document", how="inner")
     for frame in rows.collect_batches(chunk_size=8_192, engine="streaming"):
-        yield _identified(frame.rename({"id": "document"}), table).select(columns)
+        yield _with_id_and_parents(frame.rename({"id": "document"}), table).select(columns)
 
 
-def _identified(frame: pl.DataFrame, table: str) -> pl.DataFrame:
+def _with_id_and_parents(frame: pl.DataFrame, table: str) -> pl.DataFrame:
     return frame.with_columns(
         id=pl.Series([row_id(table, document) for document in frame["document"]], dtype=pl.String),
         parents=pl.concat_list("document"),
     )
-
-
-# -- what people want to see -------------------------------------------------------------------------------------------
-
-
-def failed_rules(judged: pl.LazyFrame) -> dict[str, int]:
-    """{rule: documents that fail it}, the most frequent first. A document may fail several."""
-    counts = judged.select(rule=pl.col("failed")).explode("rule").drop_nulls("rule").group_by("rule").len()
-    return dict(counts.sort("len", "rule", descending=[True, False]).collect(engine="streaming").iter_rows())
-
-
-def funnel(judged: pl.LazyFrame) -> pl.DataFrame:
-    """Per group (level of the English documents, or language): documents and tokens there are, and that are kept.
-
-    Tokens are estimated: four characters each."""
-    is_english, tokens = pl.col("language") == ENGLISH, pl.col("characters") // 4
-    group = pl.when(is_english).then(pl.col("level").fill_null(UNSCORED)).otherwise(pl.col("language"))
-    return (
-        judged.group_by(group.alias("group"))
-        .agg(
-            pl.len().alias("documents"),
-            pl.col("kept").sum().alias("kept"),
-            tokens.sum().alias("tokens"),
-            tokens.filter(pl.col("kept")).sum().alias("tokens_kept"),
-            is_english.any().alias("english"),
-        )
-        .sort("english", "documents", "group", descending=[True, True, False])
-        .drop("english")
-        .collect(engine="streaming")
-    )
-
-
-def funnel_table(counts: pl.DataFrame) -> str:
-    """`funnel` as Markdown."""
-    lines = ["| level or language | documents | kept | tokens | tokens kept |", "|---|--:|--:|--:|--:|"]
-    return "\n".join(lines + [f"| {g} | {d:,} | {k:,} | {t:,} | {tk:,} |" for g, d, k, t, tk in counts.iter_rows()])

@@ -1,1 +1,1 @@
-"""Nemotron-CC-v2 as it is published."""
+"""The room that assembles Nemotron-CC-v2 as it is published."""

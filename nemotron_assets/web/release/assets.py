@@ -1,4 +1,4 @@
-"""The release: everything that is published as Nemotron-CC-v2, in one table."""
+"""The asset that assembles Nemotron-CC-v2: everything that is published, in one table."""
 
 import dagster as dg
 
@@ -33,28 +33,19 @@ def nemotron_cc_v2(
     lake: dg.ResourceParam[Lakehouse],
     warehouse: dg.ResourceParam[Warehouse],
 ):
-    """The six subsets of Nemotron-CC-v2: curated pages of three quality levels, rephrasings, questions and answers,
-    and their translations, each with the web document it comes from. A subset whose inputs did not change stays."""
-    from nemotron_assets.web.release import report
+    """The six subsets of Nemotron-CC-v2: curated pages of three quality levels, rephrasings, questions and answers, and
+    their translations. Every row names the web document that it is or was written from. A subset is made again only
+    when one of its inputs has changed."""
+    from nemotron_assets.web.release.report import metadata
     from nemotron_assets.web.release.subsets import Tally, parts
 
     readers = {r.table.full_name: r for r in (curated, rephrased, diverse_qa, translated_diverse_qa)}
-    tally, snapshot, rejects = Tally(), context.partition_key, Rejects()
-    subsets = parts(
-        recipe.release.subsets,
-        {name: reader.batches for name, reader in readers.items()},
-        {name: reader.content() for name, reader in readers.items()},
-        recipe.release.memory_mb,
-        rejects.add,
-        tally,
-    )
+    read = {name: reader.batches for name, reader in readers.items()}
+    contents = {name: reader.content() for name, reader in readers.items()}
+    snapshot, numbers, tally, rejects = context.partition_key, recipe.release, Tally(), Rejects()
     return Parts(
-        subsets,
-        metadata=lambda: {
-            **report.subsets(lake.read(NEMOTRON_CC_V2, snapshot).scan(), snapshot),
-            **report.funnel(warehouse, snapshot),
-            "left_out": dg.MetadataValue.json(dict(tally.left_out)),
-        },
+        parts(numbers.subsets, read, contents, numbers.memory_mb, rejects.add, tally),
+        metadata=lambda: metadata(lake.read(NEMOTRON_CC_V2, snapshot).scan(), warehouse, snapshot, tally.left_out),
         rejects=rejects,
     )
 

@@ -1,4 +1,4 @@
-"""What the checks of the release look for. Bounded memory: aggregates are streamed, joins of ids may spill to disk."""
+"""Counts faults in the rows of the release. Memory is bounded: aggregates are streamed, joins of ids spill to disk."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from nemotron_assets.recipe.release import Subset
 _TEXT, _LIST = pa.large_string(), pa.large_list(pa.large_string())
 
 
-def unsound(release: pl.LazyFrame, subsets: Mapping[str, Subset]) -> dict[str, int]:
-    """Rows whose id another row has; of unknown subsets; in a subset of another source; without text; miscounted."""
+def invalid_rows(release: pl.LazyFrame, subsets: Mapping[str, Subset]) -> dict[str, int]:
+    """The number of rows with each fault: an id that another row has, a subset that the recipe does not name, a source
+    that is not the subset's, an empty text, a wrong number of characters."""
     table = pl.col("subset").replace_strict(
         {n: s.table for n, s in subsets.items()}, default=None, return_dtype=pl.String
     )
@@ -30,15 +31,17 @@ def unsound(release: pl.LazyFrame, subsets: Mapping[str, Subset]) -> dict[str, i
     return counts.collect(engine="streaming").row(0, named=True)
 
 
-def strangers(
+def untraceable_rows(
     release: Iterable[pa.RecordBatch],
     parents: Mapping[str, Iterable[pa.RecordBatch]],
     hashes: Iterable[pa.RecordBatch],
     memory_mb: int,
 ) -> dict[str, int]:
-    """Rows without exactly one parent, whose parent is not in the table they name, whose origin's hash nobody has.
+    """The number of rows with each fault: not exactly one parent, a parent that is not in the row's source table, an
+    origin hash that is not the content hash of a unique document.
 
-    `release` carries parents, sources and origin_hash; `parents` the ids of each table; `hashes` content hashes.
+    `release` has the columns parents, sources and origin_hash. `parents` has the column id of every source table,
+    `hashes` the column content_hash of `web.unique_documents`.
     """
     with (
         tempfile.TemporaryDirectory(prefix="nemotron-audit-") as spill,

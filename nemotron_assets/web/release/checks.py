@@ -1,4 +1,4 @@
-"""Checks of the release: nothing is published twice, without text, without a source or under an unknown name."""
+"""Checks of the release: every row is valid, and its parent and its web document exist."""
 
 import dagster as dg
 
@@ -15,10 +15,10 @@ from resources.lakehouse import Lakehouse
 def published_rows_are_sound(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Ids are unique, subsets are those of the recipe, no text is empty or of another length than it says."""
-    from nemotron_assets.web.release.audit import unsound
+    """Ids are unique, subsets are those of the recipe, no text is empty, and `characters` is the length of the text."""
+    from nemotron_assets.web.release.audit import invalid_rows
 
-    found = unsound(lake.read(NEMOTRON_CC_V2, context.partition_key).scan(), recipe.release.subsets)
+    found = invalid_rows(lake.read(NEMOTRON_CC_V2, context.partition_key).scan(), recipe.release.subsets)
     return dg.AssetCheckResult(passed=not any(found.values()), metadata=found)
 
 
@@ -30,13 +30,14 @@ def published_rows_are_sound(
 def every_parent_is_known(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every row has one parent, in the table it names, and its origin is a unique document: those are what the blend
-    holds out and what bits per byte are measured on, so a hash nobody has would be trained on unseen."""
+    """Every row has one parent, which is in the row's source table. The origin hash of every row is that of a unique
+    document: the blend holds out documents by this hash, so a wrong hash could put a held-out document into the
+    training data."""
     from nemotron_assets.stages import all_tables
-    from nemotron_assets.web.release.audit import strangers
+    from nemotron_assets.web.release.audit import untraceable_rows
 
     tables = all_tables()
-    found = strangers(
+    found = untraceable_rows(
         lake.read(NEMOTRON_CC_V2, context.partition_key).batches(["parents", "sources", "origin_hash"]),
         {name: lake.read(tables[name], context.partition_key).batches(["id"]) for name in NEMOTRON_CC_V2.parents},
         lake.read(UNIQUE_DOCUMENTS, context.partition_key).batches(["content_hash"]),

@@ -1,8 +1,8 @@
-"""What people want to see of a release: its subsets, its languages, and what every stage left of the crawl."""
+"""Metadata of the release: its subsets, its languages, and how much text is left after every stage."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -16,8 +16,18 @@ if TYPE_CHECKING:
     from resources.warehouse import Warehouse
 
 
+def metadata(release: pl.LazyFrame, warehouse: Warehouse, snapshot: str, left_out: Mapping[str, int]) -> dict[str, Any]:
+    """The metadata of `web.nemotron_cc_v2`. `release` are its rows of a snapshot; `left_out` counts, per subset, rows
+    with a level or prompt that the subset does not take."""
+    return {
+        **subsets(release, snapshot),
+        **funnel(warehouse, snapshot),
+        "left_out": dg.MetadataValue.json(dict(left_out)),
+    }
+
+
 def subset_counts(release: pl.LazyFrame) -> pl.DataFrame:
-    """Documents, estimated tokens (four characters each), languages and web documents of every subset, as published."""
+    """Texts, estimated tokens (four characters each), languages and web documents per subset, in published order."""
     order = pl.Enum(NEMOTRON_CC_V2.published.configs)
     counts = release.group_by("subset").agg(
         documents=pl.len(),
@@ -54,7 +64,8 @@ def funnel(warehouse: Warehouse, snapshot: str) -> dict[str, Any]:
 
 
 def funnel_plot(stages: Sequence[tuple[str, int]], title: str) -> dg.MarkdownMetadataValue:
-    """A horizontal bar per (stage, tokens), the first on top; logarithmic, as stages differ by powers of ten."""
+    """A horizontal bar per (stage, tokens), the first on top. The axis is logarithmic, because stages differ by powers
+    of ten."""
     figure, axes = new_figure(title, x="tokens, estimated")
     figure.set_figheight(1.2 + 0.22 * max(len(stages), 1))
     axes.barh(range(len(stages)), [max(tokens, 1) for _, tokens in stages], color="#3d7a00")

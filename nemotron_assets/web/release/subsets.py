@@ -1,8 +1,11 @@
-"""Which text goes into which subset of Nemotron-CC-v2, and the web document it is or was written from.
+"""Selects the texts of every subset of Nemotron-CC-v2 and finds the web document behind each text, its origin.
 
-Curated pages are their own origin. What a model wrote names its document (a translation names the sample it
-translates, which names the document), and the document's quality level decides. DuckDB joins the ids, because it
-spills to disk when a snapshot's do not fit in memory; the texts stream past them in the order in which they are stored.
+A curated page is its own origin. A text that a model wrote has its document as parent; a translation has the sample
+that it translates as parent, whose parent is the document. The quality level of the origin decides whether a text is
+in a subset.
+
+DuckDB joins the ids, because it spills to disk when the ids of a snapshot do not fit into memory. The texts are
+streamed through the join in the order in which they are stored.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from nemotron_assets.table.parts import Part, Reject
 from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
 
 CURATED, QA = "web.curated", "web.diverse_qa"
-#: The tables between a source's rows and the web documents, nearest first.
+#: The tables on the way from a source's rows to their web documents, nearest first.
 CHAINS = {
     CURATED: (),
     "web.rephrased": (CURATED,),
@@ -39,7 +42,7 @@ _TEXTS = pa.schema([(n, pa.large_string()) for n in ("id", "parent", "snapshot",
 
 @dataclass
 class Tally:
-    """What a run saw: rows taken per subset, and rows of other levels and prompts that it left out."""
+    """Numbers of rows per subset: rows that were taken, and rows that were left out for their level or prompt."""
 
     taken: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -48,15 +51,16 @@ class Tally:
 def rows(
     name: str, subset: Subset, tables: dict[str, Read], memory_mb: int, reject: Callable[[Reject], None], tally: Tally
 ) -> Iterator[pl.DataFrame]:
-    """The rows of one subset. `tables` read the source and the tables of its chain, one snapshot of them.
+    """The rows of one subset and snapshot. `tables` has a function for every table in `CHAINS` that reads columns of
+    it.
 
-    A row whose document is not there, or without text, goes to `reject`: it is not published.
+    A row without text, or whose web document is not in `web.curated`, goes to `reject` and is not published.
     """
-    found = _pages(tables[CURATED]) if subset.table == CURATED else _written(subset.table, tables, memory_mb)
-    for frame in found:
+    texts = _pages(tables[CURATED]) if subset.table == CURATED else _with_origins(subset.table, tables, memory_mb)
+    for frame in texts:
         orphan, empty = pl.col("level").is_null(), pl.col("text").str.strip_chars() == ""
         for id_, is_orphan in frame.filter(orphan | empty).select("id", orphan).iter_rows():
-            cause, detail = ("no_origin", "its web document is not curated") if is_orphan else ("empty_text", "")
+            cause, detail = ("no_origin", "its web document is not in web.curated") if is_orphan else ("empty_text", "")
             reject(Reject(id_, cause, detail))
         frame = frame.filter(~orphan & ~empty)
         wanted = pl.col("level").is_in(subset.levels)
@@ -70,7 +74,7 @@ def rows(
 
 
 def _published(name: str, table: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `web.nemotron_cc_v2`, in their order."""
+    """Rows of `web.nemotron_cc_v2` in the order of `frame`."""
     ids = [row_id(NEMOTRON_CC_V2.full_name, name, table, id_) for id_ in frame["id"]]
     return frame.with_columns(
         id=pl.Series(ids, dtype=pl.String),
@@ -87,14 +91,14 @@ def _pages(read: Read) -> Iterator[pl.DataFrame]:
         yield pl.DataFrame(pl.from_arrow(batch)).rename({"content_hash": "origin_hash"})
 
 
-def _written(table: str, tables: dict[str, Read], memory_mb: int) -> Iterator[pl.DataFrame]:
-    """Texts of a source with the level and the content hash of the document at the end of its chain."""
+def _with_origins(table: str, tables: dict[str, Read], memory_mb: int) -> Iterator[pl.DataFrame]:
+    """The rows of a source table with level and content hash of their origin, the document at the end of the chain."""
     *between, _ = CHAINS[table]
     with (
         tempfile.TemporaryDirectory(prefix="nemotron-release-") as spill,
         duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "temp_directory": spill}) as connection,
     ):
-        # The texts are the streaming side of the join, one thread keeps their order: equal inputs, equal files.
+        # The texts are the streaming side of the join, and one thread keeps their order: equal inputs give equal files.
         connection.execute("set threads = 1")
         connection.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
         connection.register("stream", _reader(tables[CURATED], _ORIGINS))
@@ -115,7 +119,7 @@ def _written(table: str, tables: dict[str, Read], memory_mb: int) -> Iterator[pl
 
 
 def _reader(read: Read, schema: pa.Schema) -> pa.RecordBatchReader:
-    """The columns of `schema`, "parent" being the first of the parents."""
+    """Reads the columns of `schema` from a table. The column "parent" is the first entry of `parents`."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in read(["parents" if name == "parent" else name for name in schema.names]):
@@ -137,7 +141,8 @@ def parts(
     reject: Callable[[Reject], None],
     tally: Tally,
 ) -> Iterator[Part]:
-    """A snapshot's subsets, each a part that is made again only when a table it is made from has other `contents`."""
+    """The subsets of a snapshot, one part each. A part is made again when the `contents` (a hash) of a table in its
+    chain have changed."""
     for name, subset in subsets.items():
         chain = (subset.table, *CHAINS[subset.table])
         made_from = " ".join(f"{table}={contents[table]}" for table in chain)

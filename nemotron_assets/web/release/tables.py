@@ -1,4 +1,4 @@
-"""The published table: Nemotron-CC-v2 with its six subsets."""
+"""The table of the release: Nemotron-CC-v2 with its six subsets."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ from nemotron_assets.table.schema import Column, Published, Table
 NEMOTRON_CC_V2 = Table(
     "web",
     "nemotron_cc_v2",
-    "Nemotron-CC-v2 as it is published: curated pages by quality, rephrasings, questions and answers, translations.",
+    "Nemotron-CC-v2 as it is published: curated pages of three quality levels, rephrasings, questions and answers, and "
+    "their translations.",
     (
         ID,
         PARENTS,
         SOURCES,
         SNAPSHOT,
-        Column("subset", "string", "config it is published in, as High-Quality"),
+        Column(
+            "subset", "string", "published subset (config) that the text belongs to, for example High-Quality-Synthetic"
+        ),
         LANGUAGE,
-        Column("text", "string", "readable text of a page, or what a model wrote about one"),
+        Column("text", "string", "readable text of a page, or a text that a language model wrote about a page"),
         CHARACTERS,
-        Column("origin_hash", "string", "content_hash of the unique web document it is, or was written from"),
+        Column(
+            "origin_hash",
+            "string",
+            "content_hash of the web document that the text is, or was written from (in web.unique_documents)",
+        ),
     ),
     partition_by="snapshot",
     part_by="subset",

@@ -1,4 +1,4 @@
-"""Assets of synthetic web data: what language models write about documents."""
+"""Assets of synthetic web data: rephrasings, questions and answers, and translations by a language model."""
 
 import dagster as dg
 
@@ -11,7 +11,7 @@ from nemotron_assets.web.synthetic.tables import DIVERSE_QA, REPHRASED, TRANSLAT
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
 
-# A step that ends in an error goes on where it was: what the model has written is in the ledger.
+# A retry goes on where the step failed, because finished generations are in the ledger.
 _WRITES = {
     "kinds": {"vllm"},
     "pool": POOL,
@@ -33,29 +33,15 @@ def rephrased(
     gpu: dg.ResourceParam[Gpu],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Documents in other words, by four prompts: as an encyclopedia has them, condensed, as the knowledge in them and
-    as a list of it (Nemotron-CC §2.4). Generations that are in the ledger are not asked for again."""
-    from nemotron_assets.generation.asking import Tally
+    """English documents rephrased with four prompts: in the style of an encyclopedia, condensed, as the knowledge in
+    them, and as a list of facts (Nemotron-CC §2.4). Generations in the ledger are not asked for again."""
     from nemotron_assets.generation.writing import Writer
     from nemotron_assets.web.synthetic import rephrase
 
-    numbers, writer = recipe.web.rephrased, Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
-    tallies = {name: Tally() for name in numbers.prompts()}
-    chosen = rephrase.chosen(curated.scan(), numbers, writer)
-    written = writer.write(
-        REPHRASED,
-        lambda reject: rephrase.rows(
-            chosen,
-            numbers,
-            generator=writer.name,
-            count=writer.count,
-            generate=writer.ask,
-            reject=reject,
-            tallies=tallies,
-        ),
-    )
+    writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
+    batches, tallies = rephrase.write(curated.scan(), recipe.web.rephrased, writer)
     context.add_output_metadata(writer.metadata(tallies))
-    return written
+    return batches
 
 
 @table_asset(
@@ -73,23 +59,15 @@ def diverse_qa(
     gpu: dg.ResourceParam[Gpu],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Questions of several kinds and their answers about English documents, written by a language model and appended
-    to the text they are about (Nemotron-CC §2.4). Generations that are in the ledger are not asked for again."""
-    from nemotron_assets.generation.asking import Tally
+    """Questions of several kinds about English documents and their answers, written by a language model and appended to
+    the text that they are about (Nemotron-CC §2.4). Generations in the ledger are not asked for again."""
     from nemotron_assets.generation.writing import Writer
     from nemotron_assets.web.synthetic import diverse_qa as qa
 
-    numbers, tally = recipe.web.diverse_qa, Tally()
     writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
-    chosen = qa.chosen(curated.scan(), numbers, writer)
-    written = writer.write(
-        DIVERSE_QA,
-        lambda reject: qa.rows(
-            chosen, numbers, generator=writer.name, count=writer.count, generate=writer.ask, reject=reject, tally=tally
-        ),
-    )
-    context.add_output_metadata(writer.metadata({qa.DIVERSE_QA.name: tally}))
-    return written
+    batches, tallies = qa.write(curated.scan(), recipe.web.diverse_qa, writer)
+    context.add_output_metadata(writer.metadata(tallies))
+    return batches
 
 
 @table_asset(
@@ -106,12 +84,12 @@ def translated_diverse_qa(
     gpu: dg.ResourceParam[Gpu],
     lake: dg.ResourceParam[Lakehouse],
 ):
-    """Diverse QA in 15 languages, translated line by line (Nemotron Nano 2 §2.2.2): code, formulas, addresses and
-    numbers are carried over untouched, language and completeness are verified, failures are asked for again, then
-    rejected. What became of every sample in every language goes to web/translation_outcomes."""
+    """Diverse QA samples translated line by line into 15 languages (Nemotron Nano 2 §2.2.2). Code, formulas, addresses
+    and numbers are kept unchanged. Completeness and language are verified; a line that fails is asked for again before
+    its sample is rejected. web/translation_outcomes has the outcome of every sample in every language."""
     from nemotron_assets.generation.writing import Writer
-    from nemotron_assets.web.synthetic.translation_report import metadata
-    from nemotron_assets.web.synthetic.translations import SnapshotTranslations
+    from nemotron_assets.web.synthetic.translation.report import metadata
+    from nemotron_assets.web.synthetic.translation.snapshot import SnapshotTranslations
 
     writer, rejects = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info), Rejects()
     with writer.device():

@@ -1,4 +1,4 @@
-"""Checks of synthetic web data: every row is whole, and not too many answers were unusable."""
+"""Checks of synthetic web data: every row is well-formed, and few answers of the language model were unusable."""
 
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def rephrasings_are_whole(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every text is long enough, without its prompt's marker, made from generations and about a document that exists;
-    a document has one row per prompt."""
+    """Every text is long enough, does not begin with its prompt's marker, and names its generations. Its document
+    exists and has one row per prompt."""
     import polars as pl
 
     from nemotron_assets.web.synthetic.prompts import PROMPTS
@@ -35,30 +35,29 @@ def rephrasings_are_whole(
         | ((marker != "") & pl.col("text").str.starts_with(marker))
         | (pl.col("generation_ids").list.len() == 0)
     )
-    metadata = _whole(lake, REPHRASED, context.partition_key, wrong)
-    return dg.AssetCheckResult(passed=not any(metadata[name] for name in _FAULTS), metadata=metadata)
+    return _rows_result(lake, REPHRASED, context.partition_key, wrong)
 
 
 @table_check(DIVERSE_QA, blocking=True)
 def pairs_are_whole(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Every sample ends with as many question/answer pairs as it says, about a document that exists; ids are unique."""
+    """Every sample ends with at least `question_count` question/answer pairs, its document exists, and ids are
+    unique."""
     import polars as pl
 
     pair = r"\n\nQuestion: [^\n]+\nAnswer: [^\n]+"
     wrong = (pl.col("text").str.count_matches(pair) < pl.col("question_count")) | ~pl.col("text").str.contains(
         pair + "$"
     )
-    metadata = _whole(lake, DIVERSE_QA, context.partition_key, wrong)
-    return dg.AssetCheckResult(passed=not any(metadata[name] for name in _FAULTS), metadata=metadata)
+    return _rows_result(lake, DIVERSE_QA, context.partition_key, wrong)
 
 
 @table_check(TRANSLATED_DIVERSE_QA, blocking=True)
 def every_language_attempted(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every chosen sample has one outcome in every language of the recipe, and was asked for unless no line of it could
-    be; the accepted ones, and only they, are in the table; ids are unique."""
-    from nemotron_assets.web.synthetic.translation_report import completeness
+    """Every chosen sample has one outcome in every language of the recipe, and the model was asked for it unless the
+    sample cannot be translated. The table has exactly the accepted translations, with unique ids."""
+    from nemotron_assets.web.synthetic.translation.report import completeness
 
     facts = completeness(
         lake.read(DIVERSE_QA, context.partition_key).scan(),
@@ -73,10 +72,10 @@ def every_language_attempted(
 def translations_are_whole(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Judges the rows again, beside their English samples: the same lines, labels, protected pieces and numbers, and
-    a text in the language the row says, all but a share the recipe allows (what stands around the words may sway the
-    detector). At most the recipe's number of rows, those with the lowest ids."""
-    from nemotron_assets.web.synthetic.translation_report import wrong_rows
+    """A sample of the rows is compared with the English samples: lines, labels, protected pieces and numbers must be
+    the same. A language detector must find the language of the row, except in a share of the rows that the recipe
+    allows. The sample is the rows with the lowest ids; ids are hashes, so it is random."""
+    from nemotron_assets.web.synthetic.translation.report import wrong_rows
 
     judged, broken, other = wrong_rows(
         lake.read(DIVERSE_QA, context.partition_key).scan(),
@@ -95,14 +94,12 @@ def translations_are_whole(
     )
 
 
-@table_check(
-    TRANSLATED_DIVERSE_QA,
-)
+@table_check(TRANSLATED_DIVERSE_QA)
 def translations_are_usable(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """The share of translations that were rejected is within the recipe's limit in every language; a small model may
-    fail often, which the laptop recipe allows."""
+    """In every language, the share of rejected translations is within the recipe's limit. The laptop recipe allows all
+    to be rejected, because a small model fails often."""
     import polars as pl
 
     rejected = ((pl.col("outcome") != "accepted").sum() / pl.len()).round(4)
@@ -121,11 +118,9 @@ def translations_are_usable(
     )
 
 
-_FAULTS = ("doubled", "broken", "orphans")
-
-
-def _whole(lake: Lakehouse, table: Table, partition: str, wrong: "pl.Expr") -> dict[str, int]:
-    """Rows of a partition, and how many have an id twice, are `wrong`, or name a document that does not exist."""
+def _rows_result(lake: Lakehouse, table: Table, partition: str, wrong: "pl.Expr") -> dg.AssetCheckResult:
+    """Fails if rows of a partition have an id twice (doubled), are `wrong` (broken), or name a document that does not
+    exist (orphans)."""
     import polars as pl
 
     rows = lake.read(table, partition).scan()
@@ -133,25 +128,28 @@ def _whole(lake: Lakehouse, table: Table, partition: str, wrong: "pl.Expr") -> d
     facts = rows.select(rows=pl.len(), doubled=pl.len() - pl.col("id").n_unique(), broken=wrong.sum())
     counts = facts.collect(engine="streaming").row(0, named=True)
     orphans = rows.select(document=pl.col("parents").list.first()).join(documents, on="document", how="anti")
-    return counts | {"orphans": orphans.select(pl.len()).collect(engine="streaming").item()}
+    counts["orphans"] = orphans.select(pl.len()).collect(engine="streaming").item()
+    passed = not (counts["doubled"] or counts["broken"] or counts["orphans"])
+    return dg.AssetCheckResult(passed=passed, metadata=counts)
 
 
 def _usable(table: Table, section: str, generations: str) -> dg.AssetChecksDefinition:
-    """The check that the answers to a table's prompts are usable; `generations` is the column that names them."""
+    """The check that few answers to a table's prompts were rejected. `generations` is the column with the ids of the
+    accepted answers."""
 
     @table_check(
         table,
         name="answers_are_usable",
-        description="The share of answers that are in no row (truncated, unparsable, too short) is within the recipe's "
-        "limit; a small model may fail often, which the laptop recipe allows.",
+        description="The share of rejected answers (truncated, unparsable, too short) is within the recipe's limit. "
+        "The laptop recipe allows all to be rejected, because a small model fails often.",
     )
     def answers_are_usable(
         context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
     ) -> dg.AssetCheckResult:
         import polars as pl
 
-        mine = (pl.col("stage") == table.full_name) & (pl.col("partition") == context.partition_key)
-        causes = lake.read(QUARANTINE).scan().filter(mine).group_by("cause").len().sort("cause").collect()
+        of_table = (pl.col("stage") == table.full_name) & (pl.col("partition") == context.partition_key)
+        causes = lake.read(QUARANTINE).scan().filter(of_table).group_by("cause").len().sort("cause").collect()
         column = pl.col(generations)
         used = column.list.len().sum() if table.column(generations).dtype.startswith("list[") else column.len()
         accepted = lake.read(table, context.partition_key).scan().select(used).collect(engine="streaming").item()

@@ -1,7 +1,7 @@
 """Diverse QA (Nemotron-CC §2.4): questions of several kinds and their answers, appended to the text they are about.
 
-A language model writes question/answer pairs about each segment of a document; the training sample is the segment, a
-blank line and some of the pairs, so that the questions stand after what answers them.
+A language model writes question/answer pairs about each segment of a document. A training sample is the segment
+followed by some of the pairs, so that every question comes after the text that answers it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from nemotron_assets.generation.answers import ends_abruptly, line_pattern, lite
 from nemotron_assets.generation.asking import CountTokens, Generate, Tally, answered, cut_off
 from nemotron_assets.recipe.web.synthetic import DiverseQa
 from nemotron_assets.table.ids import row_id
-from nemotron_assets.table.parts import Reject
+from nemotron_assets.table.parts import Batches, Reject
 from nemotron_assets.web.synthetic.passages import Passages, Segment, passages, room
 from nemotron_assets.web.synthetic.prompts import DIVERSE_QA
+from nemotron_assets.web.synthetic.tables import DIVERSE_QA as TABLE
 from resources.generations import Completion, OutputFormat, Request, Sampling
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ _ANSWER = re.compile(r"^[ \t]*(?:[-*•][ \t]*)?Answer[ \t]*\d*[ \t]*:[ \t]*(.*)
 
 @dataclass(frozen=True)
 class Sample:
-    """A segment with its question/answer pairs, as a model is trained on it; `tokens` of the whole text."""
+    """A training sample: `text` is a segment with its question/answer pairs, `tokens` is the length of the whole
+    text."""
 
     text: str
     questions: int
@@ -40,7 +42,7 @@ class Sample:
 
 
 def request(recipe: DiverseQa, passage: str, parents: tuple[str, ...] = ()) -> Request:
-    """The question about one passage."""
+    """The request for pairs about one passage."""
     messages = DIVERSE_QA.messages(passage, questions=recipe.max_questions)
     sampling = Sampling(recipe.temperature, recipe.top_p, recipe.max_output_tokens)
     return Request(DIVERSE_QA.name, messages, sampling, output_format(recipe), parents=parents)
@@ -54,10 +56,10 @@ def output_format(recipe: DiverseQa) -> OutputFormat:
 
 
 def parse(answer: str, recipe: DiverseQa) -> tuple[list[tuple[str, str]], str]:
-    """(the question/answer pairs of an answer, "") or ([], why there are none: truncated or unparsable).
+    """(the question/answer pairs of an answer, ""), or ([], the cause: "truncated" or "unparsable").
 
-    The pairs are without Markdown and without repeated questions. One that the grammar's limit cut in the middle of a
-    sentence is left out.
+    Markdown and repeated questions are removed. A pair that the grammar's limit cut in the middle of a sentence is left
+    out.
     """
     pairs: dict[str, tuple[str, str]] = {}
     question, cut = "", False
@@ -79,15 +81,15 @@ def parse(answer: str, recipe: DiverseQa) -> tuple[list[tuple[str, str]], str]:
     return found, "" if found else "truncated" if cut else "unparsable"
 
 
-def keep(pairs: list[tuple[str, str]], segment: Segment, recipe: DiverseQa) -> list[tuple[str, str]]:
-    """Shuffle the pairs and keep randint(1, max(1, floor(10 * tokens / 150))) of them; the same in every run."""
+def choose_pairs(pairs: list[tuple[str, str]], segment: Segment, recipe: DiverseQa) -> list[tuple[str, str]]:
+    """Shuffle the pairs and keep randint(1, max(1, floor(10 * tokens / 150))) of them. Every run chooses the same."""
     draw = random.Random(f"{recipe.seed}:{segment.document}:{segment.number}")
     pairs = draw.sample(pairs, len(pairs))
     return pairs[: draw.randint(1, max(1, 10 * segment.tokens // recipe.tokens_per_ten_pairs))]
 
 
-def sample(segment: Segment, completion: Completion, recipe: DiverseQa, count: CountTokens) -> Sample | Reject:
-    """The training sample of a completion, or why there is none: truncated, unparsable or too_short."""
+def make_sample(segment: Segment, completion: Completion, recipe: DiverseQa, count: CountTokens) -> Sample | Reject:
+    """The training sample of a completion, or a reject with the cause "truncated", "unparsable" or "too_short"."""
 
     def reject(cause: str, detail: str) -> Reject:
         return Reject(completion.id, cause, f"segment {segment.number} of document {segment.document}: {detail}")
@@ -97,7 +99,7 @@ def sample(segment: Segment, completion: Completion, recipe: DiverseQa, count: C
     pairs, cause = parse(completion.text, recipe)
     if cause:
         return reject(cause, f"no complete pair in: {completion.text[:300]!r}")
-    kept = keep(pairs, segment, recipe)
+    kept = choose_pairs(pairs, segment, recipe)
     text = "\n\n".join([segment.text, *(f"Question: {question}\nAnswer: {answer}" for question, answer in kept)])
     tokens = count([text])[0]
     if tokens < recipe.min_tokens_after:
@@ -105,11 +107,18 @@ def sample(segment: Segment, completion: Completion, recipe: DiverseQa, count: C
     return Sample(text, len(kept), tokens)
 
 
-def chosen(curated: pl.LazyFrame, recipe: DiverseQa, writer: Writer) -> Iterator[Passages]:
-    """The passages of curated documents that are asked about, in the room that the prompt leaves."""
-    name = DIVERSE_QA.name
+def write(curated: pl.LazyFrame, recipe: DiverseQa, writer: Writer) -> tuple[Batches, dict[str, Tally]]:
+    """Have the language model write pairs about curated documents: (rows and rejects, counts by name of the prompt)."""
+    name, tally = DIVERSE_QA.name, Tally()
     rooms = {name: room(name, recipe, writer.prompt_tokens(request(recipe, "")))}
-    return passages(curated, {name: recipe}, rooms, writer.count)
+    chosen = passages(curated, {name: recipe}, rooms, writer.count)
+    batches = writer.write(
+        TABLE,
+        lambda reject: rows(
+            chosen, recipe, generator=writer.name, count=writer.count, generate=writer.ask, reject=reject, tally=tally
+        ),
+    )
+    return batches, {name: tally}
 
 
 def rows(
@@ -122,19 +131,19 @@ def rows(
     reject: Callable[[Reject], None],
     tally: Tally,
 ) -> Iterator[dict]:
-    """Rows of web.diverse_qa, one per segment; `reject` takes the generations that gave no sample."""
+    """Rows of `web.diverse_qa`, one per segment. Generations without a usable answer go to `reject`."""
     jobs = ((found, [request(recipe, part.text, (part.document,)) for part in found.segments]) for found in passages)
     for found, completions in answered(jobs, generate):
         tally.answers(completions)
         for part, completion in zip(found.segments, completions, strict=True):
-            made = sample(part, completion, recipe, count)
+            made = make_sample(part, completion, recipe, count)
             if isinstance(made, Reject):
                 tally.rejected[made.cause] += 1
                 reject(made)
                 continue
             tally.row(made.text, made.tokens)
             yield {
-                "id": row_id("web.diverse_qa", part.document, part.number),
+                "id": row_id(TABLE.full_name, part.document, part.number),
                 "parents": [part.document],
                 "snapshot": found.document["snapshot"],
                 "text": made.text,

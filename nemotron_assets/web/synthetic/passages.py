@@ -1,8 +1,13 @@
-"""Which documents are written about, and the passages of them that a language model gets to read.
+"""Chooses the documents that a prompt is asked about, and cuts them into segments that fit into the prompt.
 
-The rules are those of the published recipe (NeMo Curator's Nemotron-CC pipelines): documents below a minimum are left
-out; the text is split into lines; lines longer than the room in the prompt are dropped; adjacent lines are joined while
-they fit; joined segments below a minimum are dropped. Token counts are the generator's.
+The rules are those of the published recipe (NeMo Curator's Nemotron-CC pipelines):
+
+1. Documents with fewer tokens than a minimum are left out.
+2. The text is split into lines. Lines that do not fit into the prompt are dropped.
+3. Adjacent lines are joined into a segment as long as they fit.
+4. Segments with fewer tokens than a minimum are dropped.
+
+Tokens are counted with the generator's tokenizer.
 """
 
 from __future__ import annotations
@@ -19,14 +24,14 @@ from nemotron_assets.recipe.web.synthetic import PromptLimits
 
 COLUMNS = ("id", "snapshot", "language", "level", "text", "content_hash")
 
-# Where only some documents are wanted, this many times as many are looked at: some have no segment that fits.
+# If a number of documents is wanted, this many times as many are read, because some have no segment that fits.
 _CANDIDATES = 8
 _BATCH = 256
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Some adjacent lines of a document. `tokens` counts the lines and the line breaks between them."""
+    """Joined lines of a document. `number` counts its segments from 0; `tokens` includes one per line break."""
 
     document: str
     number: int
@@ -36,7 +41,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Passages:
-    """A document (some columns of web.curated) and the segments of it that a prompt is asked about."""
+    """A document (columns `COLUMNS` of `web.curated`), and its segments that the prompt is asked about."""
 
     prompt: str
     document: Mapping[str, str]
@@ -46,10 +51,10 @@ class Passages:
 def passages(
     documents: pl.LazyFrame, prompts: Mapping[str, PromptLimits], rooms: Mapping[str, int], count: CountTokens
 ) -> Iterator[Passages]:
-    """The passages of all documents for all prompts; `rooms` says how many tokens a segment may have.
+    """The segments of all documents for all prompts, one `Passages` per document and prompt.
 
-    Of a level for which a prompt's `documents` names a number, those with the lowest content hash are taken: the same
-    in every run, and the same for all prompts.
+    `rooms` has the number of tokens that a segment may have, by prompt. If a prompt's `documents` names a number for a
+    level, the documents with the lowest content hashes are taken: the same ones in every run and for all prompts.
     """
     for (level, most), names in _groups(prompts).items():
         wanted = documents.filter(pl.col("level") == level).select(COLUMNS)
@@ -70,10 +75,8 @@ def passages(
 
 
 def room(name: str, limits: PromptLimits, prompt_tokens: int) -> int:
-    """Tokens a segment may have: what a prompt without a passage, and two tokens of slack, leave of the input.
-
-    Raises `RecipeError` when no segment could be long enough.
-    """
+    """The number of tokens that a segment may have: `max_input_tokens` less the prompt without a passage and two tokens
+    of slack. Raises `RecipeError` if that is less than the shortest segment."""
     left = limits.max_input_tokens - prompt_tokens - 2
     if left < limits.min_segment_tokens:
         raise RecipeError(
@@ -84,7 +87,8 @@ def room(name: str, limits: PromptLimits, prompt_tokens: int) -> int:
 
 
 def segments(document: str, lines: list[str], counts: list[int], room: int, limits: PromptLimits) -> list[Segment]:
-    """Cut a document's lines, without blank ones, into segments of at most `room` tokens. `counts`: tokens per line."""
+    """Join the lines of a document into segments of at most `room` tokens. `lines` has no blank lines, `counts` has the
+    tokens of each line."""
     if sum(counts) + len(lines) - 1 < limits.min_document_tokens:
         return []
     found: list[tuple[list[str], int]] = []
@@ -101,7 +105,7 @@ def segments(document: str, lines: list[str], counts: list[int], room: int, limi
 
 
 def _groups(prompts: Mapping[str, PromptLimits]) -> dict[tuple[str, int | None], list[str]]:
-    """The prompts that want the same documents, by level and number of documents."""
+    """The names of the prompts that want the same documents, by level and number of documents."""
     groups: dict[tuple[str, int | None], list[str]] = {}
     for name, limits in prompts.items():
         for level, most in limits.documents.items():

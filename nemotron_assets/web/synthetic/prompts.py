@@ -1,6 +1,7 @@
-"""The five prompts of the synthetic web data. Their intents are published (NeMo Curator), their words are ours.
+"""The five prompts of the synthetic web data. Their purposes are published (NeMo Curator), their wording is not.
 
-A prompt's fixed first line, its `marker`, shows that the answer is what was asked for; it is taken off again.
+Some prompts ask for a fixed first line, the `marker`. It shows that the answer is in the form that was asked for, and
+is removed from the text.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ _EXPERT = "You are an expert who writes accurately, keeps to the facts and reaso
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt. `task` ends with the passage, so that engines can share what they computed for all before it."""
+    """A prompt. The passage comes last, so that an engine computes the common beginning of all requests only once."""
 
     name: str
     task: str
@@ -21,7 +22,7 @@ class Prompt:
     marker: str = ""
 
     def messages(self, passage: str, **values: object) -> tuple[tuple[str, str], ...]:
-        """The chat messages about a passage; `values` fill the other places of the task."""
+        """The chat messages about a passage. `values` fill the other placeholders of the task."""
         task = self.task.format(marker=self.marker, **values)
         return ("system", self.system), ("user", f"{task}\n\nPassage:\n{passage}")
 

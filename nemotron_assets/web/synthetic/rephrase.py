@@ -1,9 +1,9 @@
-"""Rephrasings of documents (Nemotron-CC §2.4): in Wikipedia's style, condensed, as extracted knowledge, as a list.
+"""Rephrases documents (Nemotron-CC §2.4): in Wikipedia's style, condensed, as extracted knowledge, and as a list.
 
-Every segment of a document is one request. Answers that are truncated or not in the form that was asked for are
-dropped, what is left of a document is joined again in the order of its segments, as published; a document that loses
-some of its segments this way keeps the rest, and its row names the generations that are in it. It is dropped when
-nothing is left or the joined text is too short, and then every one of its generations counts as rejected.
+Every segment of a document is one request. An answer that is truncated, or not in the form that was asked for, is
+dropped. The other answers of a document are joined in the order of its segments, as published, and the row names their
+generations. If no answer is left, or the joined text is too short, the document has no row and all its generations are
+rejected.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from nemotron_assets.generation.answers import (
 from nemotron_assets.generation.asking import CountTokens, Generate, Tally, answered, cut_off
 from nemotron_assets.recipe.web.synthetic import ProseLimits, Rephrased
 from nemotron_assets.table.ids import row_id
-from nemotron_assets.table.parts import Reject
+from nemotron_assets.table.parts import Batches, Reject
 from nemotron_assets.web.synthetic.passages import Passages, passages, room
 from nemotron_assets.web.synthetic.prompts import PROMPTS
+from nemotron_assets.web.synthetic.tables import REPHRASED
 from resources.generations import Completion, OutputFormat, Request, Sampling
 
 if TYPE_CHECKING:
@@ -34,20 +35,21 @@ if TYPE_CHECKING:
 
     from nemotron_assets.generation.writing import Writer
 
-SEPARATOR = "\n"  # between the segments of a joined document (published)
+SEPARATOR = "\n"  # between the answers of a document (published)
 
-_SHORTEST = 20  # characters of the first line: longer than any label that is taken off
+_SHORTEST = 20  # least characters of the first line; longer than any label that is removed, such as "Passage 1:"
 
 
 def request(name: str, recipe: Rephrased, passage: str, parents: tuple[str, ...] = ()) -> Request:
-    """The question about one passage."""
+    """The request to rephrase one passage with a prompt."""
     limits, prompt = recipe.prompts()[name], PROMPTS[name]
     sampling = Sampling(recipe.temperature, recipe.top_p, limits.max_output_tokens)
     return Request(name, prompt.messages(passage), sampling, output_format(name, limits), parents=parents)
 
 
 def output_format(name: str, limits: ProseLimits) -> OutputFormat:
-    """The grammar of an answer: the marker line if there is one, then lines, which are list items for a list."""
+    """The grammar of an answer: the prompt's marker line if it has one, then lines. Lines of `knowledge_list` are list
+    items."""
     longest = limits.max_line_characters
     first, line, more = line_pattern(_SHORTEST, longest, "-"), rf"[^\n]{{1,{longest}}}", limits.max_lines - 1
     if name == "knowledge_list":
@@ -58,7 +60,7 @@ def output_format(name: str, limits: ProseLimits) -> OutputFormat:
 
 
 def parse(name: str, answer: str, limits: ProseLimits) -> tuple[str, str]:
-    """(the text of an answer, "") or ("", why there is none: truncated or unparsable)."""
+    """(the text of an answer, ""), or ("", the cause: "truncated" or "unparsable")."""
     text, marker = strip_markdown(answer), PROMPTS[name].marker
     if any(ends_abruptly(line, limits.max_line_characters) for line in answer.split("\n")):
         return "", "truncated"
@@ -72,13 +74,26 @@ def parse(name: str, answer: str, limits: ProseLimits) -> tuple[str, str]:
     return text, "" if text else "unparsable"
 
 
-def chosen(curated: pl.LazyFrame, recipe: Rephrased, writer: Writer) -> Iterator[Passages]:
-    """The passages of curated documents that each prompt is asked about, in the room that the prompt leaves."""
-    prompts = recipe.prompts()
+def write(curated: pl.LazyFrame, recipe: Rephrased, writer: Writer) -> tuple[Batches, dict[str, Tally]]:
+    """Have the language model rephrase curated documents: (rows and rejects, counts by name of the prompt)."""
+    prompts, tallies = recipe.prompts(), {name: Tally() for name in recipe.prompts()}
     rooms = {
         name: room(name, limits, writer.prompt_tokens(request(name, recipe, ""))) for name, limits in prompts.items()
     }
-    return passages(curated, prompts, rooms, writer.count)
+    chosen = passages(curated, prompts, rooms, writer.count)
+    batches = writer.write(
+        REPHRASED,
+        lambda reject: rows(
+            chosen,
+            recipe,
+            generator=writer.name,
+            count=writer.count,
+            generate=writer.ask,
+            reject=reject,
+            tallies=tallies,
+        ),
+    )
+    return batches, tallies
 
 
 def rows(
@@ -91,7 +106,8 @@ def rows(
     reject: Callable[[Reject], None],
     tallies: Mapping[str, Tally],
 ) -> Iterator[dict]:
-    """Rows of web.rephrased; `reject` takes the generations that are in none, `tallies` counts per prompt."""
+    """Rows of `web.rephrased`, one per document and prompt. Generations that are in no row go to `reject`. `tallies`
+    counts the answers to each prompt."""
     jobs = (
         (found, [request(found.prompt, recipe, part.text, (part.document,)) for part in found.segments])
         for found in passages
@@ -123,7 +139,7 @@ def rows(
             continue
         tally.row(text, tokens, len(kept))
         yield {
-            "id": row_id("web.rephrased", document["id"], name),
+            "id": row_id(REPHRASED.full_name, document["id"], name),
             "parents": [document["id"]],
             "snapshot": document["snapshot"],
             "prompt": name,

@@ -1,4 +1,4 @@
-"""Tables of what language models write about web documents."""
+"""Tables of the texts that a language model writes about web documents."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from nemotron_assets.table.schema import Column, Table
 REPHRASED = Table(
     "web",
     "rephrased",
-    "English documents in other words, one row per document and prompt (Nemotron-CC §2.4).",
+    "English documents rephrased by a language model. One row per document and prompt (Nemotron-CC §2.4).",
     (
         ID,
         PARENTS,
         SNAPSHOT,
-        Column("prompt", "string", "wikipedia, distill, extract_knowledge or knowledge_list"),
-        Column("text", "string", "what the model wrote about the document's segments, joined in their order"),
+        Column("prompt", "string", "name of the prompt: wikipedia, distill, extract_knowledge or knowledge_list"),
+        Column("text", "string", "rephrased text: the model's answers for the document's segments, joined in order"),
         LANGUAGE,
-        Column("generator", "string", "model that wrote it"),
-        Column("generation_ids", "list[string]", "rows of llm.generations it is joined from, one per segment"),
+        Column("generator", "string", "name of the language model, as in models.generator"),
+        Column("generation_ids", "list[string]", "ids of the answers in llm.generations, one per segment in the text"),
         Column("tokens", "int64", "tokens of the text, in the generator's vocabulary"),
     ),
     partition_by="snapshot",
@@ -27,16 +27,17 @@ REPHRASED = Table(
 DIVERSE_QA = Table(
     "web",
     "diverse_qa",
-    "Segments of English documents followed by questions and answers about them (Diverse QA, Nemotron-CC §2.4).",
+    "Diverse QA: segments of English documents followed by questions and answers about them. One row per segment "
+    "(Nemotron-CC §2.4).",
     (
         ID,
         PARENTS,
         SNAPSHOT,
-        Column("text", "string", "the segment, a blank line, and the question/answer pairs"),
-        Column("question_count", "int32", "pairs in the text"),
-        Column("prompt", "string", "name of the prompt"),
-        Column("generator", "string", "model that wrote the pairs"),
-        Column("generation_id", "string", "row of llm.generations the pairs come from"),
+        Column("text", "string", "the segment, followed by question/answer pairs; blank lines separate them"),
+        Column("question_count", "int32", "number of question/answer pairs in the text"),
+        Column("prompt", "string", "name of the prompt: diverse_qa"),
+        Column("generator", "string", "name of the language model, as in models.generator"),
+        Column("generation_id", "string", "id of the answer with the pairs in llm.generations"),
         LANGUAGE,
         Column("tokens", "int64", "tokens of the text, in the generator's vocabulary"),
     ),
@@ -47,16 +48,24 @@ DIVERSE_QA = Table(
 TRANSLATED_DIVERSE_QA = Table(
     "web",
     "translated_diverse_qa",
-    "Diverse QA samples translated line by line into 15 languages (Nemotron Nano 2 §2.2.2).",
+    "Diverse QA samples translated line by line into 15 languages. One row per sample and language that was accepted "
+    "(Nemotron Nano 2 §2.2.2).",
     (
         ID,
         PARENTS,
         SNAPSHOT,
         LANGUAGE,
-        Column("text", "string", "the sample in this language: same lines, same code, formulas, addresses, numbers"),
-        Column("prompt", "string", "name of the prompt"),
-        Column("generator", "string", "model that translated"),
-        Column("generation_ids", "list[string]", "rows of llm.generations, one per translated line, in their order"),
+        Column(
+            "text",
+            "string",
+            "the sample in the row's language; lines, code, formulas, addresses and numbers are those of the English "
+            "sample",
+        ),
+        Column("prompt", "string", "name of the prompt: translation"),
+        Column("generator", "string", "name of the language model, as in models.generator"),
+        Column(
+            "generation_ids", "list[string]", "ids of the accepted answers in llm.generations, one per line with words"
+        ),
         Column("tokens", "int64", "tokens of the text, in the generator's vocabulary"),
     ),
     partition_by="snapshot",
@@ -66,24 +75,51 @@ TRANSLATED_DIVERSE_QA = Table(
 TRANSLATION_OUTCOMES = Table(
     "web",
     "translation_outcomes",
-    "What became of every sample in every language: translated, or the reason why not (web/synthetic/translate.py).",
+    "Outcome of the translation of every Diverse QA sample: accepted, or rejected with the reason. One row per "
+    "sample and language.",
     (
         ID,
         PARENTS,
         SNAPSHOT,
         LANGUAGE,
-        Column("outcome", "string", "accepted or rejected"),
-        Column("reason", "string", "why it was rejected after the last attempt, in snake_case", nullable=True),
-        Column("detail", "string", "the reason in words", nullable=True),
-        Column("lines", "int32", "lines of the sample, blank ones as well"),
-        Column("asked_lines", "int32", "lines with words, which the model was asked to translate"),
-        Column("failed_lines", "int32", "lines that had not passed after the last attempt"),
-        Column("copied_lines", "int32", "lines that came back as they were or in English, when the sample was judged"),
-        Column("attempts", "int32", "times that lines of it were asked for"),
-        Column("detected", "string", "language found when the sample was judged; null if lines failed", nullable=True),
-        Column("detected_score", "float64", "the detector's confidence, 0 to 1", nullable=True),
-        Column("output_tokens", "int64", "tokens the model wrote for it in all attempts"),
-        Column("generation_ids", "list[string]", "rows of llm.generations asked for it, in the order of asking"),
+        Column("outcome", "string", "accepted (the translation is in web.translated_diverse_qa) or rejected"),
+        Column(
+            "reason",
+            "string",
+            "why the last attempt was rejected: truncated, unparsable, pieces_differ, numbers_differ, wrong_length, "
+            "copied, wrong_language, line_too_long or nothing_to_translate; null if accepted",
+            nullable=True,
+        ),
+        Column("detail", "string", "what was found, for example the answer at fault; null if accepted", nullable=True),
+        Column("lines", "int32", "number of lines of the sample, blank lines included"),
+        Column("asked_lines", "int32", "number of lines with words, which the model is asked to translate"),
+        Column("failed_lines", "int32", "number of lines that were still not accepted after the last attempt"),
+        Column(
+            "copied_lines",
+            "int32",
+            "number of translated lines that equal the English line or are in English; counted when all lines are "
+            "there",
+        ),
+        Column("attempts", "int32", "number of times that lines of the sample were asked for"),
+        Column(
+            "detected",
+            "string",
+            "language that the detector found in all translated lines together, for example de; null if lines failed "
+            "in every attempt",
+            nullable=True,
+        ),
+        Column(
+            "detected_score",
+            "float64",
+            "confidence of the detector in `detected`, 0 to 1; null if `detected` is null",
+            nullable=True,
+        ),
+        Column("output_tokens", "int64", "number of tokens that the model wrote for the sample in all attempts"),
+        Column(
+            "generation_ids",
+            "list[string]",
+            "ids of all answers for the sample in llm.generations, in the order in which they were asked for",
+        ),
     ),
     partition_by="snapshot",
     parents=("web.diverse_qa",),

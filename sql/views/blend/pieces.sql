@@ -11,13 +11,13 @@ select
     unnest(piece_lengths)::bigint as tokens,
     unnest(piece_offsets) as first_token
 from blend.token_shards;
-comment on view blend.pieces is 'one line per piece of a document in a packed training sequence';
-comment on column blend.pieces.sequence is 'id of the row of blend.token_shards';
-comment on column blend.pieces.part is 'group of documents that were packed together, as snapshot/number';
-comment on column blend.pieces.shard is 'number of the group in its snapshot';
-comment on column blend.pieces.position is 'place of the sequence in the shard';
+comment on view blend.pieces is 'One line per piece of a document in a packed training sequence.';
+comment on column blend.pieces.sequence is 'id of the training sequence in blend.token_shards';
+comment on column blend.pieces.part is 'group of documents that were packed together, as snapshot/number; -/number for documents without a snapshot';
+comment on column blend.pieces.shard is 'number of the group in its snapshot, from 0';
+comment on column blend.pieces.position is 'place of the sequence in the shard, from 0';
 comment on column blend.pieces.piece is 'place of the piece in the sequence, from 1';
-comment on column blend.pieces.document is 'id of the document or QA row the piece is cut from';
-comment on column blend.pieces.source is 'table that row stands in';
-comment on column blend.pieces.tokens is 'tokens of the piece';
-comment on column blend.pieces.first_token is 'where the piece starts in its document, in tokens';
+comment on column blend.pieces.document is 'id of the row whose text the piece is cut from; the column source names its table';
+comment on column blend.pieces.source is 'table of that row, as web.nemotron_cc_v2';
+comment on column blend.pieces.tokens is 'number of tokens in the piece';
+comment on column blend.pieces.first_token is 'number of tokens of the document that come before the piece; 0 for the first piece of a document';

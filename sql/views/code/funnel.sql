@@ -1,5 +1,6 @@
--- From the files of the repositories to the training sequences, one line per language and stage. A stage counts what all
--- stages before it leave too. No text is read; tokens of the last stage are scanned piece by piece.
+-- How much source code is left after every stage, from the files of the repositories to the training sequences: one
+-- line per language and stage. Every stage counts only what all stages before it leave. The query reads no texts, but it
+-- adds up the tokens of the last stage piece by piece, which takes a while on a large lake.
 create view code.funnel as
 with files as (
     select
@@ -50,10 +51,10 @@ stages(language, step, stage, "rows", bytes, tokens) as (
 select language, step::integer as step, stage, "rows"::bigint as "rows", bytes::bigint as bytes,
     tokens::bigint as tokens
 from stages;
-comment on view code.funnel is 'how much source code is left after every stage, one line per language and stage';
-comment on column code.funnel.language is 'language of the files';
-comment on column code.funnel.step is 'place of the stage in the order of the pipeline';
-comment on column code.funnel.stage is 'what was counted';
-comment on column code.funnel.rows is 'files, snippets or texts; in training sequences different files and texts';
-comment on column code.funnel.bytes is 'size of the files as they are in the repositories';
-comment on column code.funnel.tokens is 'of files an estimate from the characters, of generated texts the generator''s, of training sequences those trained on';
+comment on view code.funnel is 'How much source code is left after every stage, one line per language and stage.';
+comment on column code.funnel.language is 'programming language of the files, as Python';
+comment on column code.funnel.step is 'place of the stage in the order of the pipeline: 10, 20, ...';
+comment on column code.funnel.stage is 'name of the stage, as curated';
+comment on column code.funnel.rows is 'number of files, snippets or texts after this stage; in training sequences, of different files and texts';
+comment on column code.funnel.bytes is 'size of the files in bytes, as they are in the repositories; null for stages that do not count files';
+comment on column code.funnel.tokens is 'number of tokens: of files, estimated from the characters; of generated texts, as the generator counts; in training sequences, those trained on';

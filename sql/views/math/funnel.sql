@@ -1,4 +1,5 @@
--- From pages with mathematics to the published subsets, one line per snapshot and stage.
+-- How much mathematics is left after every stage, from pages with formulas to the published subsets and dialogues: one
+-- line per snapshot and stage.
 create view math.funnel as
 with stages(snapshot, step, stage, "rows", formulas, tokens) as (
     select snapshot, 10, 'candidate pages', count(*), null::hugeint, null::hugeint from math.candidate_pages group by all
@@ -25,10 +26,10 @@ with stages(snapshot, step, stage, "rows", formulas, tokens) as (
 select snapshot, step::integer as step, stage, "rows"::bigint as "rows", formulas::bigint as formulas,
     tokens::bigint as tokens
 from stages;
-comment on view math.funnel is 'how much mathematics is left after every stage, one line per snapshot and stage';
-comment on column math.funnel.snapshot is 'crawl snapshot or name of the ingested data set';
-comment on column math.funnel.step is 'place of the stage in the order of the pipeline';
-comment on column math.funnel.stage is 'what was counted; subsets under their published names';
-comment on column math.funnel.rows is 'pages or dialogues';
-comment on column math.funnel.formulas is 'formulas in the texts, where they are counted';
-comment on column math.funnel.tokens is 'a quarter of the characters; of dialogues the generator''s tokens';
+comment on view math.funnel is 'How much mathematics is left after every stage, one line per snapshot and stage.';
+comment on column math.funnel.snapshot is 'crawl snapshot (CC-MAIN-2024-51), or name of the ingested data set';
+comment on column math.funnel.step is 'place of the stage in the order of the pipeline: 10, 20, ...';
+comment on column math.funnel.stage is 'name of the stage, as cleaned; published subsets as "subset 3"';
+comment on column math.funnel.rows is 'number of pages or dialogues after this stage';
+comment on column math.funnel.formulas is 'number of formulas in the texts; null for stages that do not count formulas';
+comment on column math.funnel.tokens is 'number of tokens: of pages, a quarter of the characters; of dialogues, as the generator counts';

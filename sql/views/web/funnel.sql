@@ -1,5 +1,6 @@
--- From the crawl to the training sequences, one line per snapshot and stage. Only counts and lengths are read, no text;
--- tokens of the last stage are scanned piece by piece: not instant on a large lake.
+-- How much of each snapshot is left after every stage, from the crawl to the training sequences: one line per snapshot
+-- and stage. The query reads counts and lengths, no texts, but it adds up the tokens of the last stage piece by piece,
+-- which takes a while on a large lake.
 create view web.funnel as
 with
 levels as (
@@ -49,9 +50,9 @@ stages(snapshot, step, stage, "rows", tokens) as (
 )
 select snapshot, step::integer as step, stage, "rows"::bigint as "rows", tokens::bigint as tokens
 from stages;
-comment on view web.funnel is 'how much is left after every stage, one line per snapshot and stage';
-comment on column web.funnel.snapshot is 'crawl snapshot or name of the ingested data set';
-comment on column web.funnel.step is 'place of the stage in the order of the pipeline';
-comment on column web.funnel.stage is 'what was counted; subsets of the release under their published names';
-comment on column web.funnel.rows is 'records, pages, documents or texts; in training sequences different texts';
-comment on column web.funnel.tokens is 'of web pages and published texts a quarter of their characters (of quality levels: bytes), of generated texts the generator''s, of training sequences those trained on';
+comment on view web.funnel is 'How much of each snapshot is left after every stage, one line per snapshot and stage.';
+comment on column web.funnel.snapshot is 'crawl snapshot (CC-MAIN-2024-51), or name of the ingested data set';
+comment on column web.funnel.step is 'place of the stage in the order of the pipeline: 10, 20, ...';
+comment on column web.funnel.stage is 'name of the stage, as documents; subsets of the release under their published names, as High-Quality';
+comment on column web.funnel.rows is 'number of records, pages, documents or texts after this stage; in training sequences, of different texts';
+comment on column web.funnel.tokens is 'number of tokens: of pages and published texts, a quarter of the characters; of quality levels, a quarter of the bytes; of generated texts, as the generator counts; in training sequences, those trained on';

@@ -66,7 +66,7 @@ def test_parquet(tmp_path):
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        ('{"repo": "a/b", "expected": "yes"}', "row 1: needs repo, and expected"),
+        ('{"repo": "a/b", "expected": "yes"}', "row 1: it needs repo, and expected"),
         ('{"repo": "a/b", "expected": "accept", "files": {"x": "no"}}', "row 1"),
         ("repo,expected", "not one JSON object per line"),
         ("", "is empty"),

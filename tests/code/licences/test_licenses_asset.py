@@ -7,8 +7,8 @@ import polars as pl
 from nemotron_assets.code.licences.library import Library
 from nemotron_assets.code.licences.rows import licence_parts
 from nemotron_assets.code.licences.tables import LICENSES, SCANS
-from nemotron_assets.code.licences.texts import speaks_of_licences
 from nemotron_assets.code.sources.tables import FILES
+from nemotron_assets.code.terms.texts import speaks_of_licences
 from nemotron_assets.recipe.code.licences import CodeLicences
 from nemotron_assets.table.ids import content_hash
 from resources.lakehouse import Lakehouse

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from nemotron_assets.code.licences import texts, wording
+from nemotron_assets.code.licences import wording
 from nemotron_assets.code.licences.library import Scan
 from nemotron_assets.code.licences.licence_texts import read_licence_text
+from nemotron_assets.code.terms import texts
 from tests.code.licences.test_mixtures import PYTHON, RECIPE, decided, npm, text
 from tests.code.licences.test_traps import CODE, MIT
 

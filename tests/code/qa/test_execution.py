@@ -1,4 +1,4 @@
-"""Solutions as programs: what class each gets, and what happens where there is no sandbox."""
+"""Solutions are run as programs and classified; without a sandbox nothing is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Code out of answers that were not written to be read by a program, with markdown-it-py as a reference."""
+"""Code is extracted from the fenced blocks of free answers, with markdown-it-py as a reference."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_fences(name):
     answer, code = CASES[name]
-    assert parsing.fenced(answer, "Python") == code
-    assert parsing.fenced(f"Explained.\n\n{answer}\n\nThat is all.", "Python") == code
+    assert parsing.extract_code(answer, "Python") == code
+    assert parsing.extract_code(f"Explained.\n\n{answer}\n\nThat is all.", "Python") == code
     assert parsing.has_fence(answer)
 
 
@@ -66,15 +66,15 @@ def test_blocks_are_those_of_a_markdown_parser(lines):
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES, max_size=10), st.lists(PIECES, max_size=10))
 def test_the_code_of_an_answer_is_that_of_the_text_it_becomes(problem, answer):
-    """What the check of code.qa looks at again."""
+    """The check of code.qa relies on this."""
     problem, answer = "\n".join(problem).strip(), "\n".join(answer).strip()
     if not parsing.has_fence(problem):
-        assert parsing.fenced(text_of(problem, answer), "Python") == parsing.fenced(answer, "Python")
+        assert parsing.extract_code(text_of(problem, answer), "Python") == parsing.extract_code(answer, "Python")
 
 
 def test_huge_answers_are_read_in_one_pass():
     """A hundred thousand lines: a search that starts anew at every fence would not come back."""
     for line in ("```", "```python", "~~~~", "`" * 400, " " * 400, "```python\nx = 1\n```"):
-        parsing.fenced("\n".join([line] * 20_000), "Python")
-    parsing.fenced("`" * 5_000_000, "Python")
-    parsing.fenced("```python\n" + "x" * 5_000_000 + "\n```", "Python")
+        parsing.extract_code("\n".join([line] * 20_000), "Python")
+    parsing.extract_code("`" * 5_000_000, "Python")
+    parsing.extract_code("```python\n" + "x" * 5_000_000 + "\n```", "Python")

@@ -1,4 +1,4 @@
-"""Fences, syntax and grammars against codes known to be right or wrong."""
+"""Syntax checks, grammars and snippets, tested with codes that are known to be right or wrong."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ PUBLISHED = load_recipe("nano2").code.qa
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_right_code_parses_and_broken_code_does_not(language):
     code = CODES[language]
-    assert parsing.problem(code, language) == ""
-    assert parsing.problem(code.replace(" + ", " + ) (", 1), language)
-    assert parsing.problem({"Python": "# x", "SQL": "-- x"}.get(language, "// x"), language)
+    assert parsing.syntax_problem(code, language) == ""
+    assert parsing.syntax_problem(code.replace(" + ", " + ) (", 1), language)
+    assert parsing.syntax_problem({"Python": "# x", "SQL": "-- x"}.get(language, "// x"), language)
 
 
 def test_python_must_please_python_itself():
-    assert parsing.problem("return = 3", "Python")
-    assert "no Python" in parsing.problem("def f():\n    return 1\n\n0777 + 1", "Python")
-    assert parsing.problem("(" * 100_000, "Python")
+    assert parsing.syntax_problem("return = 3", "Python")
+    assert "not valid Python" in parsing.syntax_problem("def f():\n    return 1\n\n0777 + 1", "Python")
+    assert parsing.syntax_problem("(" * 100_000, "Python")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -40,7 +40,7 @@ def test_python_must_please_python_itself():
 def test_what_the_small_grammar_allows_parses(language, data):
     """But for names that are keywords."""
     text = data.draw(st.from_regex(re.compile(small_grammar(language, 3), re.A), fullmatch=True))
-    why = parsing.problem(text, language)
+    why = parsing.syntax_problem(text, language)
     assert not why or set(re.findall(r"[a-z_]\w*", text)) & _KEYWORDS, (text, why)
 
 
@@ -63,7 +63,7 @@ def test_a_good_answer_matches_the_grammar(recipe, language):
         code = CODES[language]
         answer = f"Add both numbers as they are.\n\n```{parsing.FENCES[language][0]}\n{code}\n```\n\nThat is all."
         assert re.fullmatch(solution_grammar(language, recipe), answer)
-        assert parsing.fenced(answer, language) == code
+        assert parsing.extract_code(answer, language) == code
     assert re.fullmatch(problem_grammar(recipe), "Write a function that takes two numbers and returns the sum of both.")
 
 
@@ -98,9 +98,9 @@ def test_statements_where_there_is_no_function():
 def test_any_text_is_cut_and_judged_without_an_error(text, language):
     for piece in cut(text, language, RECIPE.snippets):
         assert 1 <= len([line for line in piece["snippet"].split("\n") if line.strip()]) <= RECIPE.snippets.max_lines
-    assert isinstance(parsing.problem(text, language), str)
+    assert isinstance(parsing.syntax_problem(text, language), str)
     parsing.normalised(text, language)
-    parsing.fenced(text, language)
+    parsing.extract_code(text, language)
 
 
 def test_benchmark_items_are_found_by_their_words():

@@ -15,6 +15,7 @@ from nemotron_assets.code.qa.partitions import PARTITIONS
 from nemotron_assets.code.qa.tables import QA, SNIPPETS
 from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
+from nemotron_assets.lineage.links import parents_of
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.stages import all_tables
@@ -155,7 +156,7 @@ def test_rows_are_whole_and_name_where_they_come_from(done):
         mine = generations.filter(pl.col("id").is_in(row["generation_ids"]))
         assert sorted(mine["prompt"]) == ["code_qa_problem", "code_qa_solution"]
         assert all(parents == row["parents"] for parents in mine["parents"].to_list())
-    assert set(GENERATIONS.parents) >= {SNIPPETS.full_name}
+    assert SNIPPETS.full_name in parents_of(GENERATIONS, all_tables().values())
     assert all_tables()[QA.full_name].published.configs == ("Synthetic-Code",)
 
 

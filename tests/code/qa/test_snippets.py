@@ -1,4 +1,4 @@
-"""Every snippet is a whole piece of its language: it parses alone, or as the member of a class that it was."""
+"""Every snippet is whole: it parses alone, or as a member of a class."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ CLASS = {"Java": "", "C#": "", "JavaScript": "", "TypeScript": "", "PHP": "", "C
 def assert_whole(piece: dict, language: str) -> None:
     code = piece["snippet"]
     assert 1 <= sum(1 for line in code.split("\n") if line.strip()) <= 15
-    why = parsing.problem(code, language)
+    why = parsing.syntax_problem(code, language)
     if why and piece["kind"] == "function" and language in CLASS:
-        why = parsing.problem(f"class A {{\n{code}\n}}{CLASS[language]}", language)
+        why = parsing.syntax_problem(f"class A {{\n{code}\n}}{CLASS[language]}", language)
     assert not why, (language, why, code)
 
 
@@ -81,4 +81,4 @@ def test_a_string_with_lines_at_the_margin_is_not_cut_out_of_its_class():
 
 def test_what_ends_a_declaration_belongs_to_it():
     (piece,) = cut("struct pair {\n    int first;\n    int second;\n};\n", "C", RECIPE)
-    assert piece["snippet"].endswith("};") and parsing.problem(piece["snippet"], "C") == ""
+    assert piece["snippet"].endswith("};") and parsing.syntax_problem(piece["snippet"], "C") == ""

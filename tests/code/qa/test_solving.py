@@ -1,4 +1,4 @@
-"""What becomes of good, careless and hostile answers when code may take any form, as in the published recipe."""
+"""Good, careless and hostile answers become rows or rejects; code may have any form, as in the published recipe."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 from nemotron_assets.code.decontamination import Items
 from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.execution import Executor
-from nemotron_assets.code.qa.solving import rows, text_of
-from nemotron_assets.generation.asking import Tally
+from nemotron_assets.code.qa.solving import QuestionWriter, text_of
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.code.qa import LANGUAGES
 from resources.generations import Completion
@@ -28,7 +27,7 @@ ITEM = {
 
 
 class Canned:
-    """A writer that says the same to every question of a kind."""
+    """A writer that gives the same answer to every request of a kind."""
 
     name, window = "canned", 8_192
 
@@ -63,16 +62,16 @@ def solved(language, solution, problem=PROBLEM, recipe=PUBLISHED, snippets=1, **
             for n in range(snippets)
         ]
     )
-    rejects, tally = [], Tally()
-    items, execute = Items([ITEM], recipe), Executor(recipe.execution, language)
-    writer = Canned(problem, solution, **canned)
-    made = list(
-        rows(frame, language, writer, recipe.model_copy(update={"attempts": 2}), items, rejects.append, tally, execute)
-    )
-    for row in made:  # what the check of the table looks at
-        assert parsing.fenced(row["text"], language) == row["code"] and not parsing.problem(row["code"], language)
+    rejects, items, executor = [], Items([ITEM], recipe), Executor(recipe.execution, language)
+    twice = recipe.model_copy(update={"attempts": 2})
+    questions = QuestionWriter(language, Canned(problem, solution, **canned), twice, items, executor)
+    made = list(questions.rows(frame, rejects.append))
+    for row in made:  # as the check of the table does
+        assert parsing.extract_code(row["text"], language) == row["code"] and not parsing.syntax_problem(
+            row["code"], language
+        )
         assert row["text"] == text_of(row["problem"], row["solution"])
-    return made, rejects, tally
+    return made, rejects, questions.tally
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

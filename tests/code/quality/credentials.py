@@ -1,6 +1,6 @@
-"""Credentials and what only looks like them, made by chance at run time, so that none of these lines is one.
+"""Random credentials, and values that only look like credentials, made at run time: this file contains no credentials.
 
-`planted` gives {kind: [(line of code, value that must go)]}, `lookalikes` {kind: [line that must stay]}.
+`planted` returns {kind: [(line of code, credential that must be replaced)]}, `lookalikes` {kind: [line that stays]}.
 """
 
 from __future__ import annotations

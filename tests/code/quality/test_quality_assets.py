@@ -1,4 +1,4 @@
-"""From files to the corpus through the real assets, checks and lake: what must go goes with its reason."""
+"""From files to the corpus, through the real assets, checks and lake: each file is dropped by the expected rules."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from nemotron_assets.code.quality.checks import CHECKS
 from nemotron_assets.code.quality.tables import ANNOTATIONS, CURATED, DROPPED, SCREENED
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
-from nemotron_assets.generation import spool
 from nemotron_assets.recipe import current_recipe
+from nemotron_assets.table import spill
 from nemotron_assets.table.ids import content_hash
 from resources.compute import Compute
 from resources.lakehouse import Lakehouse
@@ -28,13 +28,13 @@ ASSETS = [annotations, screened, curated, dropped]
 
 
 #: Any file of real code.
-GOOD = Path(spool.__file__).read_text()
+GOOD = Path(spill.__file__).read_text()
 ITEM = {
     "benchmark": "humaneval", "item": "HumanEval/0", "position": 0,
     "question": 'def overtake(cars):\n    """Count how often one of the cars passes another one on the way down"""',
     "answer": "return sum(a < b for a, b in zip(cars, cars[1:]))",
 }  # fmt: skip
-# path: (language, text, decision, rules it must fail)
+# path: (language, text, decision, rules that must drop it)
 CASES = {
     "src/good.py": ("Python", GOOD, "allowed", []),
     "src/secret.py": (
@@ -163,7 +163,7 @@ def test_the_report_counts(house):
     lake, _, _ = house
     dropped_rows = lake.read(DROPPED).scan()
     steps = report.funnel(len(CASES), dropped_rows)
-    assert steps == {"files": 12, "licence": 8, "no copy": 7, "own code": 5, "rules": 3, "closer look": 2}
+    assert steps == {"files": 12, "licence": 8, "duplicates": 7, "own code": 5, "rules": 3, "screening": 2}
     reasons = report.reasons(dropped_rows)
     assert dict(reasons.select("rule", "files").iter_rows())["licence_rejected"] == 2
     assert "| vendored | 1 | 1 |" in report.reasons_table(reasons)
@@ -174,11 +174,11 @@ def test_checks_find_what_is_wrong(house):
     files, kept, gone = (lake.read(table).scan() for table in (FILES, CURATED, DROPPED))
     numbers = lake.read(ANNOTATIONS).scan()
     assert impossible(numbers.with_columns(digit_share=pl.lit(1.5)))["impossible"] == len(CASES)
-    assert unaccounted(files, kept, gone.head(0))["without_fate"] == len(CASES) - 2
-    assert unaccounted(files, pl.concat([kept, kept]), gone)["twice"] == 2
+    assert unaccounted(files, kept, gone.head(0))["neither_kept_nor_dropped"] == len(CASES) - 2
+    assert unaccounted(files, pl.concat([kept, kept]), gone)["files_with_two_rows"] == 2
     licences, copies = lake.read(LICENSES).scan(), lake.read(DUPLICATES).scan()
     recipe = current_recipe().code.quality
     all_rejected = licences.with_columns(decision=pl.lit("rejected"))
-    assert forbidden(kept, all_rejected, copies, numbers, recipe)["not_allowed"] == 2
+    assert forbidden(kept, all_rejected, copies, numbers, recipe)["licence_not_allowed"] == 2
     assert forbidden(kept, licences, copies, numbers.with_columns(lines=pl.lit(1)), recipe)["against_rules"] == 2
     assert leaks(lake.read(FILES).batches(["content"]), recipe) == 1

@@ -1,6 +1,7 @@
-"""The sample and planted repositories from their bytes to the corpus, through the real assets and checks.
+"""The sample and some planted repositories, from their bytes to the corpus, through the real assets and checks.
 
-What the truth names is dropped for its reason, planted credentials are gone, nothing without a licence is kept.
+Files that the truth lists are dropped for the listed reason, planted credentials are replaced, and no file without a
+licence is kept.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from nemotron_assets.code.quality.checks import CHECKS
 from nemotron_assets.code.quality.tables import CURATED, DROPPED
 from nemotron_assets.code.sources import assets as sources
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
-from nemotron_assets.evaluate.assets import benchmarks
-from nemotron_assets.generation import spool
+from nemotron_assets.evaluate.items.assets import benchmarks
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.recipe.code.sources import CodeSource
+from nemotron_assets.table import spill
 from resources.compute import Compute
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse
@@ -29,8 +30,8 @@ from tests.code.quality import credentials
 from tests.conftest import SAMPLE
 
 COMMIT = "0123456789012345678901234567890123456789"
-CODE = Path(spool.__file__).read_text()
-#: What the truth calls odd files, and the rule that must be among their reasons.
+CODE = Path(spill.__file__).read_text()
+#: {kind of odd file in the truth: rule that must drop such a file}
 RULES = {"vendored": "vendored", "minified": "minified", "generated": "generated", "data": "data_dump"}
 
 
@@ -51,15 +52,15 @@ def planted() -> dict[str, str]:
         (pl.col("repo") == "python-attrs/attrs") & (pl.col("rel_path") == "LICENSE")
     )
     mit = licence["content"].item().decode()
-    renamed = CODE.replace("path", "place", 3)
+    renamed = CODE.replace("batches", "pieces", 1)
     return {
         "own/free:LICENSE": mit,
         "own/free:src/leaking.py": leaking()[0],
-        "own/free:src/generation/spool.py": CODE + "\nOWN = 1\n",
-        "own/free:vendor/x/generation/spool.py": CODE + "\nOWN = 2 + 3\n",
+        "own/free:src/spool.py": CODE + "\nOWN = 1\n",
+        "own/free:vendor/x/spool.py": CODE + "\nOWN = 2 + 3\n",
         "own/free:src/made_pb2.py": CODE + "\nOWN = 4 * 5\n",
         "own/copy:LICENSE": mit,
-        "own/copy:generation/spool.py": CODE + "\nOWN = 1\n",
+        "own/copy:spool.py": CODE + "\nOWN = 1\n",
         "own/copy:near.py": renamed + "\nOWN = 1\n",
         "own/none:README.md": "A library.\n",
         "own/none:secret_sauce.py": CODE.upper().replace("DEF ", "def "),
@@ -154,7 +155,5 @@ def test_what_was_planted(corpus):
     compile(clean, "leaking.py", "exec")
     assert {"licence_rejected", "licence_review", "no_licence"} & set(gone["own/none:secret_sauce.py"])
     assert not any(name.startswith("own/none:") for name in kept)
-    assert (
-        "vendored" in gone["own/free:vendor/x/generation/spool.py"] and "generated" in gone["own/free:src/made_pb2.py"]
-    )
-    assert "duplicate" in gone["own/copy:generation/spool.py"] and "duplicate" in gone["own/copy:near.py"]
+    assert "vendored" in gone["own/free:vendor/x/spool.py"] and "generated" in gone["own/free:src/made_pb2.py"]
+    assert "duplicate" in gone["own/copy:spool.py"] and "duplicate" in gone["own/copy:near.py"]

@@ -1,5 +1,5 @@
-"""Credentials: planted ones are found and replaced, what only looks alike stays. Made at run time, so that none of
-these lines is one."""
+"""Planted credentials are found and replaced, and values that only look like credentials stay. The values are made at
+run time, so that this file contains no credentials."""
 
 from __future__ import annotations
 

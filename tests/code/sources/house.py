@@ -1,4 +1,4 @@
-"""A lake, and the first room's assets run over the sources a test names."""
+"""Runs the assets of code/sources over the sources that a test names, in a lake of its own."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -31,24 +31,24 @@ _TABLES = (REPOSITORIES, FILES, REJECTED_FILES, CONTENTS, DUPLICATES, METADATA, 
 ROOM = [asset for asset in assets.ASSETS if asset.key in {table.asset_key for table in _TABLES}]
 
 
-@table_asset(LICENSES, recipe=(), ins={"files": dg.AssetIn(FILES.asset_key)})
+@table_asset(LICENSES, recipe=(), ins={"files": FILES})
 def licenses(files: Reader):
-    """Stands for the next room: everything is under MIT, but what `gnu/` has, which may not be used."""
+    """Replaces the room of licences: all files are under MIT, except those of `gnu/`, which are rejected."""
     rows = files.scan().select(
         pl.concat_list("id").alias("parents"), pl.col("id").alias("file"), "repo", "commit_id", "rel_path"
     )
     gnu = pl.col("repo").str.starts_with("gnu/")
-    told = rows.collect().with_columns(
+    decided = rows.collect().with_columns(
         id=pl.col("file"),
         license=pl.when(gnu).then(pl.lit("GPL-3.0-only")).otherwise(pl.lit("MIT")),
         decision=pl.when(gnu).then(pl.lit("rejected")).otherwise(pl.lit("allowed")),
     )
-    parts = told.partition_by("repo", as_dict=True)
+    parts = decided.partition_by("repo", as_dict=True)
     schema = LICENSES.empty().schema
     unknown = [
         pl.lit("" if dtype == pl.String else None, dtype=dtype).alias(name)
         for name, dtype in schema.items()
-        if name not in told.columns
+        if name not in decided.columns
     ]
     return Parts(
         Part(
@@ -64,13 +64,13 @@ def licenses(files: Reader):
     CURATED,
     recipe=(),
     ins={
-        "files": dg.AssetIn(FILES.asset_key),
-        "licences": dg.AssetIn(LICENSES.asset_key),
-        "duplicates": dg.AssetIn(DUPLICATES.asset_key),
+        "files": FILES,
+        "licences": LICENSES,
+        "duplicates": DUPLICATES,
     },
 )
 def curated(files: Reader, licences: Reader, duplicates: Reader):
-    """Stands for the room of quality: all that may be used and is no copy."""
+    """Replaces the room of quality: keeps all files that are allowed and are not duplicates."""
     allowed = licences.scan().filter(pl.col("decision") == "allowed").select("license", id="file")
     copies = duplicates.scan().select(id=pl.col("parents").list.first())
     rows = files.scan().join(allowed, on="id").join(copies, on="id", how="anti")

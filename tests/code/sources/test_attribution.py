@@ -1,14 +1,14 @@
-"""With every kept file goes the whole text of its licence: the repository's own, or the licence's own."""
+"""The whole licence text of every kept file is passed on: the repository's own text, or the general one."""
 
 from __future__ import annotations
 
 import polars as pl
 import pytest
 
-from nemotron_assets.code.licences import standard
-from nemotron_assets.code.sources.attribution import attributions_of, incomplete
+from nemotron_assets.code.sources.attribution import attributions_of, missing_texts
 from nemotron_assets.code.sources.files import file_id
 from nemotron_assets.code.sources.tables import ATTRIBUTIONS, FILES, METADATA
+from nemotron_assets.code.terms import standard
 from resources.lakehouse import Lakehouse
 
 FULL = 0.9
@@ -80,12 +80,12 @@ def test_twice_the_same_and_complete(lake):
     first = rows(lake)
     assert first.equals(rows(lake))
     assert first.schema == ATTRIBUTIONS.empty().schema
-    assert incomplete(first.to_arrow().to_batches(), lake.read(METADATA).scan(), FULL) == []
+    assert missing_texts(first.to_arrow().to_batches(), lake.read(METADATA).scan(), FULL) == []
 
 
 def test_what_is_missing_is_named(lake):
     own = rows(lake).filter(pl.col("origin") == "repository")
-    assert incomplete(own.to_arrow().to_batches(), lake.read(METADATA).scan(), FULL) == [
+    assert missing_texts(own.to_arrow().to_batches(), lake.read(METADATA).scan(), FULL) == [
         ("own/both", "Apache-2.0"),
         ("own/exception", "LLVM-exception"),
         ("own/holders", "MIT"),

@@ -1,4 +1,4 @@
-"""Which copy wins and why; near-duplicates against a plain comparison of every pair."""
+"""Which of several copies is kept and why; near duplicates are compared with a plain comparison of every pair."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from nemotron_assets.code.quality.rules import by_path
+from nemotron_assets.code.path_rules import by_path
 from nemotron_assets.code.sources.duplicates import duplicates_of, licence_rank, version_key
 from nemotron_assets.code.sources.files import file_id, repository_id
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES, REPOSITORIES
@@ -124,9 +124,9 @@ def test_the_licence_that_asks_for_least_wins_before_all_else(tmp_path):
     lake = lake_with(
         tmp_path, [("a/a", "x", TEXT), ("b/b", "x", TEXT), ("c/c", "x", TEXT)], {"a/a": {"version": "9"}}.items()
     )
-    told = {"a/a": ("GPL-3.0-only", "rejected"), "b/b": ("Apache-2.0", "allowed"), "c/c": ("MIT", "allowed")}
+    judged = {"a/a": ("GPL-3.0-only", "rejected"), "b/b": ("Apache-2.0", "allowed"), "c/c": ("MIT", "allowed")}
     licences = pl.DataFrame(
-        [(file_id(repo, COMMIT, "x"), *licence) for repo, licence in told.items()],
+        [(file_id(repo, COMMIT, "x"), *licence) for repo, licence in judged.items()],
         schema=["id", "licence", "decision"],
         orient="row",
     )
@@ -214,9 +214,9 @@ def test_the_result_does_not_depend_on_how_much_fits_into_memory(tmp_path, monke
 
     lake = lake_with(tmp_path, variants(3))
     whole = found(lake)
-    compared = duplicates._compared
+    compare = duplicates._compare
     calls = itertools.count()
-    monkeypatch.setattr(duplicates, "_compared", lambda *a: (next(calls), compared(*a))[1])
+    monkeypatch.setattr(duplicates, "_compare", lambda *a: (next(calls), compare(*a))[1])
     monkeypatch.setattr(duplicates, "_CHARACTERS_PER_MB", 40)
     assert found(lake) == whole and next(calls) > 5
 

@@ -1,4 +1,4 @@
-"""The language of a file, and what told it."""
+"""The language of a file, and what it is found by."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nemotron_assets.code.sources.language import language_of
 from nemotron_assets.recipe.code.languages import TELLTALE
 from nemotron_assets.recipe.code.sources import CARD_LANGUAGES
 
-#: A file for each of the card's languages: path, text, what tells it.
+#: A file for each language of the dataset card: path and text.
 CASES = {
     "Java": ("src/A.java", "class A {}"),
     "Python": ("a.py", "x = 1"),

@@ -1,4 +1,4 @@
-"""Texts made again from metadata are proven by their hashes, whatever has become of the repositories."""
+"""Texts are fetched again by their metadata and checked by their hashes, even if the repositories have changed."""
 
 from __future__ import annotations
 
@@ -181,6 +181,20 @@ def test_metadata_is_read_from_files_and_folders_and_texts_are_written(tmp_path)
         list(metadata_rows(tmp_path / "odd.parquet"))
     with pytest.raises(SourceError, match="does not exist"):
         source_at(str(tmp_path / "nowhere"), LIMITS, crawl())
+
+
+def test_the_command_prints_the_outcomes_and_writes_the_texts(tmp_path, capsys):
+    from nemotron_assets.commands.rebuild import rebuild_command
+
+    commit = repository(tmp_path / "s" / "o" / "r", TEXTS)
+    wanted = rows(commit=commit) + rows({"lost.py": b"1\n"}, commit=commit)
+    pq.write_table(pa.Table.from_pylist(wanted), tmp_path / "m.parquet")
+    assert not rebuild_command(str(tmp_path / "m.parquet"), [str(tmp_path / "s")], tmp_path / "out.parquet")
+    printed = capsys.readouterr().out
+    assert OUTCOMES["same"] in printed and "lost.py" in printed and OUTCOMES["unproven"] not in printed
+    assert pq.read_table(tmp_path / "out.parquet").num_rows == len(wanted)
+    pq.write_table(pa.Table.from_pylist(rows(commit=commit)), tmp_path / "m.parquet")
+    assert rebuild_command(str(tmp_path / "m.parquet"), [str(tmp_path / "s")], None)
 
 
 def dumped(folder, held, repo="o/r", commit=COMMIT):

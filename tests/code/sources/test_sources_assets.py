@@ -1,4 +1,4 @@
-"""The first room as Dagster runs it: every kind of source, every fate, re-runs that read only what has changed."""
+"""The assets of code/sources as Dagster runs them: every kind of source, every fate, and runs that change nothing."""
 
 from __future__ import annotations
 
@@ -222,27 +222,27 @@ def test_what_waits_to_be_written_is_bounded_by_its_rows(shelf, tmp_path, monkey
 
     held, store = [], files.RepositoryFiles._store
 
-    def counted(self, gone):
-        held.append(sum(len(seen.rejected) for _, group in self.waiting.values() for _, seen in group))
-        store(self, gone)
+    def counted(self, removed):
+        held.append(sum(len(totals.rejected) for _, group in self.waiting.values() for _, totals in group))
+        store(self, removed)
 
-    monkeypatch.setattr(files, "_ROWS_TOGETHER", 1)
+    monkeypatch.setattr(files, "_REJECTED_PER_COMMIT", 1)
     monkeypatch.setattr(files.RepositoryFiles, "_store", counted)
     made = house(tmp_path / "lake")
     made.run(sources_of(shelf))
     assert len(held) > 3 and sum(held) == len(made.rows(REJECTED_FILES)) > 10
 
 
-def test_repositories_that_are_left_out_are_counted_and_named(shelf):
-    from nemotron_assets.code.sources.files import LeftOut, repositories
+def test_repositories_that_are_skipped_are_counted_and_named(shelf):
+    from nemotron_assets.code.sources.files import SkippedRepositories, offered_repositories
     from resources.repositories import ParquetDump
 
-    refused = LeftOut()
+    skipped = SkippedRepositories()
     dump = ParquetDump("dump", shelf / "dump", limits())
-    assert [r.repo for r in repositories({"a": dump, "b": dump}, refused)] == ["o/dump"]
-    assert refused == {"unusable name or commit": 4, "offered before": 1}
-    assert f"1 (offered before): o/dump@{COMMIT}" in str(refused)
-    assert refused.names["unusable name or commit"][:2] == [f"o/../dump@{COMMIT}", "o/dump@no commit"]
+    assert [r.repo for r in offered_repositories({"a": dump, "b": dump}, skipped)] == ["o/dump"]
+    assert skipped == {"unusable name or commit": 4, "offered before": 1}
+    assert f"1 (offered before): o/dump@{COMMIT}" in str(skipped)
+    assert skipped.names["unusable name or commit"][:2] == [f"o/../dump@{COMMIT}", "o/dump@no commit"]
 
 
 def test_only_what_has_changed_is_read_again(shelf, tmp_path):
@@ -343,7 +343,7 @@ def test_checks_find_what_is_wrong(shelf, tmp_path):
     made.run(sources_of(shelf))
 
     def outcome(check: dg.AssetChecksDefinition) -> bool:
-        recipe = current_recipe().model_copy(update={"code.sources": sources_of(shelf)})
+        recipe = current_recipe().with_sections({"code.sources": sources_of(shelf)})
         resources = {"lake": made.lake, "recipe": recipe}
         (name,) = (key.name for key in check.check_keys)
         arguments = check.node_def.compute_fn.decorated_fn.__annotations__

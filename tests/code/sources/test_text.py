@@ -1,4 +1,4 @@
-"""Bytes of files become text or a fate; paths are safe or refused."""
+"""Bytes of files are decoded or get a fate; unsafe paths are found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nemotron_assets.code.sources.files import FATES, blob_id
 from nemotron_assets.code.sources.language import language_of
-from nemotron_assets.code.sources.text import decode, shown, unsafe
+from nemotron_assets.code.sources.text import decode, printable, unsafe
 
 TEXT = "def grüße(name):\n    return f'Hallo {name}'\n"
 RUSSIAN = "# Это обычный комментарий на русском языке, в котором достаточно букв\nx = 1\n" * 5
@@ -129,7 +129,7 @@ def test_ordinary_paths_are_safe(path):
 )  # fmt: skip
 def test_paths_that_could_lead_elsewhere_are_not(path):
     assert unsafe(path)
-    assert shown(path).isprintable() and len(shown(path)) <= 1_000
+    assert printable(path).isprintable() and len(printable(path)) <= 1_000
 
 
 @given(st.text(alphabet=st.characters(), max_size=50))

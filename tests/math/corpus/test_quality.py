@@ -27,7 +27,7 @@ def test_the_rubric_prefers_what_teaches():
     assert 0 <= quality.rubric("") <= 5
 
 
-def test_scores_that_are_no_numbers_are_rejected():
+def test_scores_that_are_not_finite_are_rejected():
     rejects = []
     scored = pl.DataFrame({"id": ["a", "b"], "score": [3.5, float("nan")], "edu_score": [0.4, 1.0]})
     (row,) = quality.quality_rows([scored], "S", "m", rejects.append).to_dicts()

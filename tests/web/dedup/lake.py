@@ -1,4 +1,4 @@
-"""A small lake whose documents are written by the test, deduplicated as the assets do it."""
+"""A small lake with documents that a test writes, deduplicated with the code of the assets."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from nemotron_assets.dedup.duplicates import duplicates_of, rewrite_others
-from nemotron_assets.dedup.near import ArrivingPairs
+from nemotron_assets.dedup.near import CascadingPairs
 from nemotron_assets.dedup.signatures import signature_parts
 from nemotron_assets.recipe.dedup import Dedup, Signatures, Substring
 from nemotron_assets.table.ids import content_hash
 from nemotron_assets.table.parts import Part, Parts
-from nemotron_assets.web.dedup.substring import ArrivingSpans, unique_documents_of
+from nemotron_assets.web.dedup.substring import CascadingSpans, unique_documents_of
 from nemotron_assets.web.dedup.tables import (
+    CORPUS,
     DUPLICATES,
-    FAMILY,
     NEAR_DUPLICATES,
     REPEATED_SPANS,
     SIGNATURES,
@@ -26,7 +26,7 @@ from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
-#: One row per band finds every pair that is alike, but for a chance of 0.2^64.
+#: With one row per band, a similar pair is missed only with a probability of 0.2^64.
 SIGNED = Signatures(unit="words", word_shingle=3, permutations=64, bands=64, rows=1)
 RECIPE = Dedup(memory_mb=128, signatures=SIGNED, linkage="direct")
 SUBSTRING = Substring(snapshots=2, min_bytes=40, boundary="word", chunk_mb=1, min_characters=10)
@@ -62,10 +62,10 @@ def documents(rows: Sequence[Row], file: str = "f") -> pl.DataFrame:
 
 
 def put(lake: Lakehouse, rows: Sequence[Row], snapshot: str) -> None:
-    """Write a snapshot's documents, one WARC file each for even and odd rows."""
-    mine = [row for row in rows if row[1] == snapshot]
+    """Write a snapshot's documents: the even rows as one WARC file, the odd rows as another."""
+    own = [row for row in rows if row[1] == snapshot]
     parts = []
-    for name, some in (("f", mine[::2]), ("g", mine[1::2])):
+    for name, some in (("f", own[::2]), ("g", own[1::2])):
         frame = documents(some, name)
         if some:
             parts.append(Part(name, str(frame.hash_rows().sum()), lambda frame=frame: frame))
@@ -75,26 +75,26 @@ def put(lake: Lakehouse, rows: Sequence[Row], snapshot: str) -> None:
 def deduplicate(
     lake: Lakehouse, snapshot: str, recipe: Dedup = RECIPE, substring: Substring = SUBSTRING
 ) -> dict[str, list[str]]:
-    """What the assets do for one snapshot; the partitions of other snapshots that changed, by table."""
+    """Run the code of the assets for one snapshot; table -> other snapshots whose partitions changed."""
     signed = signature_parts(lake.read(DOCUMENTS, snapshot), recipe, SIGNATURES)
     lake.write(SIGNATURES, signed, snapshot, code_version=recipe.signatures.scheme)
-    pairs = ArrivingPairs(lake, snapshot, recipe, FAMILY)
+    pairs = CascadingPairs(lake, snapshot, recipe, CORPUS)
     lake.write(NEAR_DUPLICATES, pairs.parts(), snapshot)
-    rewritten = rewrite_others(snapshot, lake, recipe, FAMILY)
-    lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe, FAMILY), snapshot)
-    spans = ArrivingSpans(lake, snapshot, substring, recipe)
+    rewritten = rewrite_others(snapshot, lake, recipe, CORPUS)
+    lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe, CORPUS), snapshot)
+    spans = CascadingSpans(lake, snapshot, substring, recipe)
     lake.write(REPEATED_SPANS, spans.parts(), snapshot)
     changed = {"near_duplicates": pairs.rewritten, "duplicates": rewritten, "repeated_spans": spans.rewritten}
     return {name: [change.snapshot for change in changes] for name, changes in changed.items()}
 
 
 def finish(lake: Lakehouse, snapshots: Iterable[str], substring: Substring = SUBSTRING) -> None:
-    """Make the unique documents of all snapshots, as Dagster does once nothing is stale."""
+    """Make the unique documents of all snapshots, as Dagster does in the end."""
     for snapshot in snapshots:
         tables = [lake.read(table, snapshot).scan() for table in (DOCUMENTS, DUPLICATES, REPEATED_SPANS)]
         lake.write(UNIQUE_DOCUMENTS, unique_documents_of(*tables, substring), snapshot)
 
 
 def state(lake: Lakehouse) -> dict[str, list[tuple]]:
-    """All rows of all tables of this room."""
+    """All rows of all tables of deduplication, by table."""
     return {table.name: sorted(map(repr, lake.read(table).scan().collect().iter_rows(named=True))) for table in TABLES}

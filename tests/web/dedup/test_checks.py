@@ -1,4 +1,4 @@
-"""The checks pass on what the pipeline writes and fail on what is wrong; the published recipe; the view of bands."""
+"""The checks pass on correct tables and fail on wrong ones; also the published recipe and the view of bands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from nemotron_assets.recipe import current_recipe, load_recipe
 from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.web.dedup import checks
-from nemotron_assets.web.dedup.alike import kept_alike
+from nemotron_assets.web.dedup.missed_pairs import missed_pairs
 from nemotron_assets.web.dedup.tables import (
     DUPLICATES,
     NEAR_DUPLICATES,
@@ -29,7 +29,7 @@ from tests.web.dedup.test_substring import ROWS as SPAN_ROWS
 
 
 def prepared(folder: Path, rows) -> Path:
-    """A lake with the rows, deduplicated; tests change copies of it."""
+    """The folder of a lake with the rows, deduplicated. Tests change copies of it."""
     lake = Lakehouse(root=str(folder))
     for snapshot in SNAPSHOTS:
         put(lake, rows, snapshot)
@@ -54,7 +54,7 @@ def lake(right, tmp_path) -> Lakehouse:
 
 
 def outcome(check: dg.AssetChecksDefinition, lake: Lakehouse, snapshot: str) -> bool:
-    """Whether the check passes, asked without a run around it."""
+    """Whether the check passes; it is called without a Dagster run."""
     function = check.op.compute_fn.decorated_fn
     recipe = current_recipe().with_sections({"web.dedup": RECIPE})
     arguments = {"lake": lake, "recipe": recipe}
@@ -64,14 +64,14 @@ def outcome(check: dg.AssetChecksDefinition, lake: Lakehouse, snapshot: str) -> 
     return found.passed
 
 
-def test_all_pass_on_what_is_right(lake):
+def test_all_checks_pass_on_correct_tables(lake):
     for check in checks.CHECKS:
         for snapshot in SNAPSHOTS:
             assert outcome(check, lake, snapshot), check
 
 
 def rewrite(lake: Lakehouse, table, snapshot: str, change) -> None:
-    """The partition with other rows, written past the pipeline."""
+    """Replace the rows of a partition directly in the lake."""
     rows = change(lake.read(table, snapshot).scan().collect())
     if table.part_by:
         parts = [Part(key, "wrong", lambda some=some: some) for (key,), some in rows.group_by(table.part_by)]
@@ -99,7 +99,7 @@ def rewrite(lake: Lakehouse, table, snapshot: str, change) -> None:
         (checks.every_text_once, UNIQUE_DOCUMENTS, lambda rows: pl.concat([rows, rows])),
     ],
 )
-def test_each_fails_on_what_is_wrong(lake, check, table, change):
+def test_each_check_fails_on_wrong_rows(lake, check, table, change):
     rewrite(lake, table, "C-3", change)
     assert not outcome(check, lake, "C-3")
 
@@ -120,17 +120,17 @@ def test_spans_are_checked(right_spans, tmp_path, change):
     assert not outcome(checks.spans_are_in_kept_documents, lake, "B-2")
 
 
-def test_a_missed_pair_is_seen_by_the_sample(lake):
-    looked_at, pairs = kept_alike(lake, "C-3", RECIPE)
+def test_the_sample_finds_a_missed_pair(lake):
+    looked_at, pairs = missed_pairs(lake, "C-3", RECIPE)
     assert (looked_at, pairs.height) == (1, 0)
     rewrite(lake, DUPLICATES, "C-3", lambda rows: rows.filter(pl.col("parents").list.first() != "c1"))
-    looked_at, pairs = kept_alike(lake, "C-3", RECIPE)
+    looked_at, pairs = missed_pairs(lake, "C-3", RECIPE)
     assert looked_at == 2
     assert set(pairs["document"]) == {"c1"} and set(pairs["other"]) == {"a1"}
 
 
 def test_the_published_recipe_links_every_candidate_in_components(tmp_path):
-    """Characters, 20 x 13, nothing verified; the similarity to what is kept is measured all the same."""
+    """Characters, 20 x 13 bands, no verification; yet the similarity to the kept document is measured."""
     recipe = load_recipe("nano2").web.dedup.model_copy(update={"memory_mb": 128})
     lake = Lakehouse(root=str(tmp_path))
     chain = [("a1", "A-1", 0, text(0, 0), "en"), ("b1", "B-2", 0, text(0, 2), "en"), ("c1", "C-3", 0, text(0, 4), "en"),

@@ -1,4 +1,4 @@
-"""Deduplication of the sample through the real assets, against its truth and against every pair compared."""
+"""Deduplication of the sample by the real assets, compared with the sample's truth and with all pairs of texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.web.conftest import SNAPSHOTS, TRUTH
 
 @pytest.fixture(scope="module")
 def texts(house) -> pl.DataFrame:
-    """Every distinct text at its earliest document, in the order in which texts are kept."""
+    """Every distinct text at its earliest document, in the order of precedence."""
     lake, *_ = house
     documents = lake.read(DOCUMENTS).scan().sort("snapshot", "fetched_at", "id").collect()
     return documents.unique("content_hash", keep="first", maintain_order=True)
@@ -33,7 +33,7 @@ def texts(house) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def every_pair(texts) -> pl.DataFrame:
-    """The similarity of all pairs of texts that have any shingle in common, by counting."""
+    """The similarity of all pairs of texts that share a shingle, found by counting."""
     sets = shingle_sets(texts["text"], Shingling("words", 5, 24), by_characters(texts["language"]))
     where: dict[int, list[int]] = {}
     for row in range(len(sets)):
@@ -81,7 +81,7 @@ def test_exact_copies_share_the_fate_of_their_text(truth, dropped):
         assert kinds <= ({"near"} if first in dropped else {"exact"})
 
 
-def test_pairs_are_those_of_comparing_everything(house, every_pair):
+def test_pairs_equal_a_comparison_of_all_texts(house, every_pair):
     lake, *_ = house
     pairs = lake.read(NEAR_DUPLICATES).scan().collect()
     known = {frozenset(row[:2]): row[2] for row in every_pair.iter_rows()}
@@ -95,8 +95,8 @@ def test_pairs_are_those_of_comparing_everything(house, every_pair):
     assert len(alike) > 10
 
 
-def test_what_is_dropped_is_what_the_rule_says(texts, every_pair, dropped):
-    """A text goes when it resembles an earlier one that stays; what it is a duplicate of is the earliest such one."""
+def test_dropped_texts_follow_the_rule(texts, every_pair, dropped):
+    """A text is dropped if it is similar to an earlier kept text; it is a duplicate of the earliest such text."""
     alike: dict[str, list[str]] = {}
     for early, late, _ in every_pair.filter(pl.col("similarity") >= 0.8).iter_rows():
         alike.setdefault(late, []).append(early)
@@ -114,7 +114,7 @@ def test_what_is_dropped_is_what_the_rule_says(texts, every_pair, dropped):
 
 
 def test_true_near_duplicates_are_joined(truth, dropped, place):
-    """Groups of the truth, where the pipeline's own texts are at least 0.85 alike as well."""
+    """Groups of the truth whose texts in the pipeline also have a similarity of at least 0.85."""
     by_id = {row["id"]: row for row in truth.iter_rows(named=True)}
     joined = 0
     for group in groups("near", "near-found", "versions"):
@@ -134,7 +134,7 @@ def test_true_near_duplicates_are_joined(truth, dropped, place):
     assert joined >= 20
 
 
-def test_rows_say_which_document_where_and_how_much(truth, dropped):
+def test_rows_name_the_kept_document_its_snapshot_and_the_similarity(truth, dropped):
     snapshots = dict(truth.select("id", "snapshot").iter_rows())
     for document, row in dropped.items():
         assert row["snapshot"] == snapshots[document]
@@ -172,7 +172,7 @@ def test_repeated_spans_are_in_their_documents_and_in_the_first(house):
             assert part[:20] in texts[row["first_document"]]
 
 
-def test_unique_documents_are_the_rest(house, dropped):
+def test_unique_documents_are_the_remaining_documents(house, dropped):
     lake, *_ = house
     unique = lake.read(UNIQUE_DOCUMENTS).scan().collect()
     spans = lake.read(REPEATED_SPANS).scan().with_columns(document=pl.col("parents").list.first()).collect()

@@ -1,4 +1,4 @@
-"""Signatures in the lake: one per text, part by part, made again only where something changed."""
+"""Signatures in the lake: one per text, written part by part; only parts that changed are made again."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_only_files_that_change_are_signed_again(tmp_path):
     assert write(lake, ROWS) == (0, 2)
     # The file with "a" changes; "b" in the other one stays the earliest of its text.
     assert write(lake, [("a", "S", 1, PROSE + " again", "en"), *ROWS[1:]]) == (1, 1)
-    # "a" is now earlier than "b", which is a matter of both files.
+    # "a" is now earlier than "b", so both files change.
     assert write(lake, [("a", "S", -1, PROSE, "en"), *ROWS[1:]]) == (2, 0)
     left = lake.read(SIGNATURES).scan().select(pl.col("parents").list.first()).collect()["parents"]
     assert sorted(left) == list("acde")
@@ -76,7 +76,7 @@ def test_bands_must_fit_the_permutations():
         Signatures(unit="characters", permutations=260, bands=21, rows=13)
 
 
-def test_what_is_scanned_again_and_again_is_not_compressed(tmp_path):
+def test_columns_that_are_scanned_often_are_not_compressed(tmp_path):
     lake = Lakehouse(root=str(tmp_path))
     write(lake, ROWS)
     (path, *_) = lake.read(SIGNATURES).files()

@@ -1,4 +1,4 @@
-"""Repeated spans against the definition, read naively; and how spans are shortened and cut out."""
+"""Repeated spans compared with a naive version of the definition; how spans are shortened and cut out."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from nemotron_assets.web.dedup.spans import Span, repeated_spans, shortened, suf
 
 
 def reference(texts: list[bytes], length: int) -> list[Span]:
-    """Every run of `length` bytes is looked for in everything before it."""
+    """Search for every run of `length` bytes in all bytes before it."""
     seen: dict[bytes, int] = {}
     found = []
     for number, text in enumerate(texts):
-        mine = []
+        spans = []
         for start in range(len(text) - length + 1):
             run = text[start : start + length]
             if run not in seen:
                 seen[run] = number
-            elif mine and start <= mine[-1][1]:
-                mine[-1][1] = start + length
+            elif spans and start <= spans[-1][1]:
+                spans[-1][1] = start + length
             else:
-                mine.append([start, start + length, seen[run]])
-        found += [Span(number, *span) for span in mine]
+                spans.append([start, start + length, seen[run]])
+        found += [Span(number, *span) for span in spans]
     return found
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.text(alphabet="ab", max_size=40).map(str.encode), max_size=6), st.integers(1, 6))
-def test_spans_are_those_of_the_definition(texts, length):
+def test_spans_follow_the_definition(texts, length):
     assert repeated_spans(texts, length) == reference(texts, length)
 
 
@@ -52,7 +52,7 @@ def test_the_suffix_array_is_sorted():
     assert order == sorted(range(data.size), key=lambda start: data[start:].tobytes())
 
 
-def test_a_run_across_two_texts_is_no_repetition():
+def test_a_run_across_two_texts_does_not_count():
     assert repeated_spans([b"abcdef", b"abc", b"def"], 6) == []
     assert repeated_spans([b"abcdef", b"xabcdefx"], 6) == [Span(1, 1, 7, 0)]
 
@@ -71,7 +71,7 @@ def test_a_run_across_two_texts_is_no_repetition():
         ("one two", b"ne tw", "line", ""),
     ],
 )
-def test_spans_are_shortened_to_what_is_whole(text, part, boundary, left):
+def test_spans_are_shortened_to_complete_pieces(text, part, boundary, left):
     data = text.encode()
     start = data.index(part)
     start, end = shortened(data, start, start + len(part), boundary)
@@ -89,7 +89,7 @@ def test_a_shortened_span_is_inside_and_of_whole_characters(text, a, b, boundary
         assert (data[: inner[0]] + data[inner[1] :]).decode() + data[slice(*inner)].decode()
 
 
-def test_what_is_left_is_readable():
+def test_the_remaining_text_is_readable():
     text = "Alpha beta. Gone words here, delta.\n\nGone line.\n\nEnd"
     spans = [(text.index(" Gone words"), text.index("delta")), (text.index("Gone line"), text.index("End") - 2)]
     assert without_spans(text, spans, "word") == "Alpha beta. delta.\n\nEnd"

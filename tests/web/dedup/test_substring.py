@@ -1,4 +1,4 @@
-"""Repeated spans over a window of snapshots, and the documents of which the cuts leave nothing new."""
+"""Repeated spans over a window of snapshots, and documents that are dropped because the cuts leave nothing new."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def spans(lake: Lakehouse) -> dict[str, tuple]:
     return {row["parents"][0]: (row["why"], row["first_document"]) for row in rows.iter_rows(named=True)}
 
 
-def test_what_is_repeated_goes_and_the_first_stays(tmp_path):
+def test_repeated_spans_are_cut_and_the_first_occurrence_stays(tmp_path):
     lake = Lakehouse(root=str(tmp_path))
     arrive(lake, SNAPSHOTS)
     assert unique(lake) == {
@@ -80,8 +80,8 @@ def test_the_order_of_arrival_does_not_matter(order, tmp_path):
     assert state(mixed) == state(straight)
 
 
-def test_a_text_that_a_cut_leaves_elsewhere_is_kept_once(tmp_path):
-    """An old document, outside of the window, is what is left of a new one."""
+def test_a_text_that_is_left_by_a_cut_elsewhere_is_kept_once(tmp_path):
+    """The remaining text of a new document equals an old document outside the window."""
     short = "A short text of its own."
     rows = [
         ("a1", "A-1", 0, short, "en"),
@@ -94,7 +94,7 @@ def test_a_text_that_a_cut_leaves_elsewhere_is_kept_once(tmp_path):
     assert unique(lake).keys() == {"a1", "b1"}
 
 
-def test_nothing_is_cut_where_the_recipe_says_so(tmp_path):
+def test_the_recipe_can_switch_the_search_off(tmp_path):
     lake = Lakehouse(root=str(tmp_path))
     arrive(lake, SNAPSHOTS)
     off = SUBSTRING.model_copy(update={"enabled": False})

@@ -1,4 +1,4 @@
-"""What annotators are asked and how their answers are read; the language model is a stand-in here."""
+"""What annotators are asked, and how their answers are read. A stand-in answers instead of a language model."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemotron_assets.generation.asking import frames
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.web.quality import annotate
+from nemotron_assets.web.quality.report import agreement, facts_table
 from nemotron_assets.web.quality.tables import ANNOTATIONS
 from resources.contract import checked
 
@@ -47,8 +49,8 @@ def run(answer, annotators=("edu_a", "edu_b")):
             asked.append(request)
             yield SimpleNamespace(id=f"g{number}", text=answer(request))
 
-    frames = annotate.annotations(
-        [annotate.choose(documents().lazy(), SETTINGS).collect()],
+    made = annotate.annotation_rows(
+        [annotate.choose_documents(documents().lazy(), SETTINGS).collect()],
         PASSAGES,
         SETTINGS,
         annotators,
@@ -58,7 +60,7 @@ def run(answer, annotators=("edu_a", "edu_b")):
         generate=generate,
         reject=rejects.append,
     )
-    batches = list(checked(ANNOTATIONS, frames, None))
+    batches = list(checked(ANNOTATIONS, frames(made, ANNOTATIONS), None))
     return pl.concat([pl.from_arrow(batch) for batch in batches]), asked, rejects
 
 
@@ -134,8 +136,8 @@ def test_the_request_depends_on_what_decides_the_answers():
 
 
 def test_only_scorers_trained_here_need_annotations():
-    assert annotate.needed(RECIPE.scorers) == ["edu_a", "edu_b"]
-    assert annotate.needed(load_recipe("nano2").web.quality.scorers) == []
+    assert annotate.annotators_to_ask(RECIPE.scorers) == ["edu_a", "edu_b"]
+    assert annotate.annotators_to_ask(load_recipe("nano2").web.quality.scorers) == []
 
 
 def test_agreement_says_whether_an_annotator_knows_good_text():
@@ -143,12 +145,12 @@ def test_agreement_says_whether_an_annotator_knows_good_text():
         good = request.messages[1][1].startswith("Extract:\nPassage") and not request.parents
         return "5" if good else "1" if request.parents else "0"
 
-    facts = annotate.agreement(run(knows)[0])
+    facts = agreement(run(knows)[0])
     assert facts["edu_a"]["over_shuffled"] == facts["edu_a"]["over_crawl"] == 1.0
     assert facts["edu_b"]["mean_passage"] == 5 and facts["edu_b"]["mean_shuffled"] == 0
-    blind = annotate.agreement(run(lambda request: "3")[0])
+    blind = agreement(run(lambda request: "3")[0])
     assert blind["edu_a"]["over_shuffled"] == blind["edu_a"]["over_crawl"] == 0.5
-    same = annotate.agreement(run(lambda request: str(int(request.parents[0], 16) % 6) if request.parents else "0")[0])
+    same = agreement(run(lambda request: str(int(request.parents[0], 16) % 6) if request.parents else "0")[0])
     assert same["edu_a"]["agreement"] == pytest.approx(1.0)
-    assert annotate.agreement(run(lambda request: "3", annotators=())[0]) == {}
-    assert "| over_crawl | 0.5 | 0.5 |" in annotate.facts_table(blind)
+    assert agreement(run(lambda request: "3", annotators=())[0]) == {}
+    assert "| over_crawl | 0.5 | 0.5 |" in facts_table(blind)

@@ -1,4 +1,4 @@
-"""The ensemble's arithmetic: a case worked by hand, a reference in plain Python, and properties of all inputs."""
+"""The arithmetic of the ensemble: a case worked by hand, a plain Python reference, and properties of any input."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from nemotron_assets.web.quality.ensemble import (
     BUCKETS,
     SCORERS,
     SCORES,
+    assign_levels,
     buckets,
     cut_points,
-    judged,
     level_shares,
-    sample,
+    sample_scores,
 )
 
 PERCENTILES = tuple(range(5, 100, 5))
@@ -50,14 +50,14 @@ def test_a_case_worked_by_hand():
     assert buckets(np.array([0.0, 0.4999, 0.75, 2.5, 3.9999, 5.0]), cuts).tolist() == [0, 0, 2, 14, 18, 19]
 
 
-def test_the_largest_integer_decides_the_level():
+def test_the_largest_bucket_decides_the_level():
     scores = np.array([0.5, 1.0, 2.0, 3.0, 4.0])
     cuts = cut_points(scores, np.array([10, 40, 20, 20, 10]), PERCENTILES)
     frame = pl.DataFrame(
         {"edu_a_score": [0.0, 0.5, 0.75, 2.0, 0.0, 4.0], "edu_b_score": [0.0, 1.0, 0.5, 0.5, 3.0, 0.0],
          "reference_score": [0.1, 0.5, 0.0, 1.0, 1.0, 0.0], "bytes": [1, 1, 2, 2, 3, 1]}
     )  # fmt: skip
-    rows = judged(frame, dict.fromkeys(SCORERS, cuts), LOWEST)
+    rows = assign_levels(frame, dict.fromkeys(SCORERS, cuts), LOWEST)
     assert rows["edu_a_bucket"].to_list() == [0, 2, 2, 14, 0, 19]
     assert rows["edu_b_bucket"].to_list() == [0, 10, 2, 2, 18, 0]
     assert rows["reference_bucket"].to_list() == [0, 2, 0, 10, 10, 0]
@@ -68,10 +68,10 @@ def test_the_largest_integer_decides_the_level():
     assert tuple(shares) == LEVELS
 
 
-def test_every_integer_has_the_published_level():
+def test_every_bucket_has_the_published_level():
     cuts = dict.fromkeys(SCORERS, np.arange(1, 20) / 4)
     frame = pl.DataFrame(dict.fromkeys(SCORES, np.arange(20) / 4))
-    rows = judged(frame, cuts, LOWEST)
+    rows = assign_levels(frame, cuts, LOWEST)
     assert rows["bucket"].to_list() == list(range(20))
     expected = ["low"] * 7 + ["medium_low"] * 5 + ["medium"] * 6 + ["medium_high", "high"]
     assert rows["level"].to_list() == expected
@@ -94,7 +94,7 @@ def test_cut_points_are_those_of_the_definition(pairs):
 
 @settings(max_examples=200, deadline=None)
 @given(scores_and_weights, st.lists(st.floats(-1, 6, allow_nan=False), min_size=2, max_size=40))
-def test_a_better_score_never_has_a_smaller_integer(pairs, others):
+def test_a_better_score_never_has_a_smaller_bucket(pairs, others):
     scores, weights = (np.array(column) for column in zip(*pairs, strict=True))
     found = buckets(np.array(sorted(others)), cut_points(scores, weights, PERCENTILES))
     assert (np.diff(found) >= 0).all() and found.min() >= 0 and found.max() <= 19
@@ -107,7 +107,7 @@ def test_one_better_score_never_lowers_the_level(pairs, which, better):
     cuts = dict.fromkeys(SCORERS, cut_points(scores, weights, PERCENTILES))
     frame = pl.DataFrame(dict.fromkeys(SCORES, scores))
     raised = frame.with_columns(pl.max_horizontal(SCORES[which], pl.lit(better)))
-    before, after = (judged(rows, cuts, LOWEST)["bucket"] for rows in (frame, raised))
+    before, after = (assign_levels(rows, cuts, LOWEST)["bucket"] for rows in (frame, raised))
     assert (after >= before).all()
 
 
@@ -127,14 +127,14 @@ def test_the_sample_is_a_share_by_hash_and_bounded():
 
     rows = pl.DataFrame({"id": [row_id("t", i) for i in range(4_000)], "snapshot": "S", "bytes": 5})
     rows = rows.with_columns(**dict.fromkeys(SCORES, pl.lit(1.0))).lazy()
-    assert sample(rows, 1.0, 10**6).height == 4_000
-    tenth = sample(rows, 0.1, 10**6)
+    assert sample_scores(rows, 1.0, 10**6).height == 4_000
+    tenth = sample_scores(rows, 0.1, 10**6)
     assert 300 < tenth.height < 500
-    assert set(sample(rows, 1.0, 200)["id"]) <= set(tenth["id"])  # a smaller sample is part of a larger one
-    assert sample(rows, 1.0, 200).height < 260
+    assert set(sample_scores(rows, 1.0, 200)["id"]) <= set(tenth["id"])  # a smaller sample is part of a larger one
+    assert sample_scores(rows, 1.0, 200).height < 260
 
 
-def test_rank_correlation_and_wins_are_scipys():
+def test_rank_correlation_and_wins_are_those_of_scipy():
     from scipy.stats import mannwhitneyu, spearmanr
 
     rng = np.random.default_rng(7)

@@ -1,4 +1,4 @@
-"""The n-gram model: probabilities that sum to one, equal to the textbook's formulas, and a fair judge of text."""
+"""The n-gram model: its probabilities sum to one and equal those of the textbook's formulas; good text beats noise."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.web.heuristics import Perplexity
 from nemotron_assets.scorers.references import references
+from nemotron_assets.web.quality import ngrams
 from nemotron_assets.web.quality import perplexity as models
-from nemotron_assets.web.quality.perplexity import CharacterModel, KenLm, PerplexityError, make, train
+from nemotron_assets.web.quality.ngrams import START, PerplexityError, train
+from nemotron_assets.web.quality.perplexity import CharacterModel, KenLm, make
 
 RECIPE = Perplexity(model="embedded")
 SMALL = [
@@ -39,19 +41,19 @@ class Textbook:
 
     def __init__(self, texts: list[list[int]], order: int, symbols: int) -> None:
         self.order, self.symbols = order, symbols
-        sequences = [[models.START, *text] for text in texts]
+        sequences = [[START, *text] for text in texts]
         every = {
             n: Counter(tuple(s[i : i + n]) for s in sequences for i in range(len(s) - n + 1))
             for n in range(1, order + 1)
         }
-        del every[1][(models.START,)]
+        del every[1][(START,)]
         self.counts: dict[int, Counter] = {order: every[order]}
         for n in range(1, order):
             before = defaultdict(set)
             for gram in every[n + 1]:
                 before[gram[1:]].add(gram[0])
-            self.counts[n] = Counter({g: len(before[g]) if g[0] != models.START else c for g, c in every[n].items()})
-        self.discounts = {n: models._discounts(np.array(list(c.values()))) for n, c in self.counts.items()}
+            self.counts[n] = Counter({g: len(before[g]) if g[0] != START else c for g, c in every[n].items()})
+        self.discounts = {n: ngrams._discounts(np.array(list(c.values()))) for n, c in self.counts.items()}
 
     def probability(self, context: tuple[int, ...], symbol: int) -> float:
         n = len(context) + 1
@@ -67,7 +69,7 @@ class Textbook:
         return own + withheld / total * shorter
 
     def log_likelihood(self, text: list[int]) -> float:
-        sequence = [models.START, *text]
+        sequence = [START, *text]
         return sum(
             math.log(self.probability(tuple(sequence[max(0, i - self.order + 1) : i]), sequence[i]))
             for i in range(1, len(sequence))
@@ -75,7 +77,7 @@ class Textbook:
 
 
 def symbols_of(model: CharacterModel, text: str) -> list[int]:
-    return model._symbols[models._points(text)].tolist()
+    return model._symbols[ngrams.code_points(text)].tolist()
 
 
 @pytest.mark.parametrize("order", [2, 3, 5])
@@ -98,7 +100,7 @@ def test_probabilities_sum_to_one(good_texts):
 
     for context in ("", "th", "The quick brown", "qzqzqz", "\u4e2d\u4e2d", "a\u4e2d"):
         before = symbols_of(model, context)
-        every = range(models.UNKNOWN, models._FIRST + len(model._model.alphabet))
+        every = range(ngrams.UNKNOWN, ngrams.FIRST + len(model._model.alphabet))
         assert sum(math.exp(log([*before, s]) - log(before)) for s in every) == pytest.approx(1.0, abs=1e-4)
 
 
@@ -107,12 +109,12 @@ def test_what_counts_as_the_same():
     assert model.log_likelihood(" The\n\nCAT\t1 ") == model.log_likelihood("the cat 7")
     assert model.perplexity("") is None
     assert model.perplexity(" \n") is None
-    for point in range(sys.maxunicode + 1):  # also those beyond the table that is made one by one
-        if models._normal_points()[point] == point:
+    for point in range(sys.maxunicode + 1):  # also code points above CASED
+        if ngrams._normalised_code_points()[point] == point:
             continue
         character = chr(point)
-        assert models.normal(character) == chr(models._normal_points()[point])
-    same = [c for c in map(chr, range(models._CASED, sys.maxunicode + 1)) if models.normal(c) != c]
+        assert ngrams.normalise(character) == chr(ngrams._normalised_code_points()[point])
+    same = [c for c in map(chr, range(ngrams.CASED, sys.maxunicode + 1)) if ngrams.normalise(c) != c]
     assert same == []
     assert unicodedata.unidata_version >= "14"
 
@@ -132,7 +134,7 @@ def test_good_text_is_below_the_published_cut_and_noise_above(good_texts, tmp_pa
     assert made.metrics["held_out_perplexity"] < made.metrics["held_out_words_shuffled"]
     model = models.load(made.folder, 4.0)
     rng = np.random.default_rng(0)
-    _, held_out = models.split(good_texts, RECIPE)
+    _, held_out = models.split_texts(good_texts, RECIPE)
     for text in held_out:
         if len(text) > 200:
             assert model.perplexity(text) < 20_000
@@ -146,25 +148,25 @@ def test_a_model_is_the_same_after_saving_and_whatever_the_order_of_the_texts(go
     files = [sorted(p.read_bytes() for p in made.folder.iterdir()) for made in (first, second)]
     assert files[0] == files[1]
     assert first.metrics == second.metrics
-    fresh = CharacterModel(train(models.split(good_texts, RECIPE)[0], RECIPE.order, RECIPE.min_count), 4.0)
+    fresh = CharacterModel(train(models.split_texts(good_texts, RECIPE)[0], RECIPE.order, RECIPE.min_count), 4.0)
     stored = CharacterModel.load(first.folder, 4.0)
     for text in good_texts[:20]:
         assert fresh.perplexity(text) == stored.perplexity(text)
 
 
 def test_limits_are_kept(good_texts):
-    learnt, held_out = models.split(good_texts * 30, RECIPE.model_copy(update={"max_megabytes": 1}))
-    assert len(learnt) + len(held_out) == len(set(good_texts))
+    training, held_out = models.split_texts(good_texts * 30, RECIPE.model_copy(update={"max_megabytes": 1}))
+    assert len(training) + len(held_out) == len(set(good_texts))
     many = [f"{n} {text}" for n in range(30) for text in good_texts]
-    learnt, held_out = models.split(many, RECIPE.model_copy(update={"max_megabytes": 1}))
-    assert sum(len(t.encode()) for t in learnt) < 1_100_000
+    training, held_out = models.split_texts(many, RECIPE.model_copy(update={"max_megabytes": 1}))
+    assert sum(len(t.encode()) for t in training) < 1_100_000
     assert 0.05 < len(held_out) / len(many) < 0.15
 
 
 def test_what_is_missing_is_said(tmp_path):
     with pytest.raises(PerplexityError, match=r"quality\.scorers\.references"):
         train([" "], 3, 1)
-    with pytest.raises(PerplexityError, match="neither 'embedded' nor a folder"):
+    with pytest.raises(PerplexityError, match="give 'embedded', a folder, or owner"):
         make(Perplexity(model="wikipedia"), [], tmp_path)
 
 
@@ -191,14 +193,14 @@ def test_download_from_hugging_face_asks_for_two_files(tmp_path, monkeypatch):
     }
 
 
-def arpa(model: models.NGrams) -> str:
-    """A model as KenLM reads it; symbols are written as numbers."""
+def arpa(model: ngrams.NGrams) -> str:
+    """The model in the ARPA format of KenLM, with symbols written as numbers."""
     lines, ten = ["\\data\\"], math.log(10)
     by_length = defaultdict(list)
     for key, log, weight in zip(model.keys.tolist(), model.log_probability, model.log_backoff, strict=True):
         n = key >> 56
         names = [(key >> 8 * k) & 0xFF for k in reversed(range(n))]
-        words = ["<s>" if s == models.START else f"s{s}" for s in names]
+        words = ["<s>" if s == START else f"s{s}" for s in names]
         by_length[n].append(f"{max(log / ten, -99):.7f}\t{' '.join(words)}\t{weight / ten:.7f}")
     by_length[1] += ["-99\t</s>", "-99\t<unk>"]
     lines += [f"ngram {n}={len(rows)}" for n, rows in sorted(by_length.items())]
@@ -209,7 +211,7 @@ def arpa(model: models.NGrams) -> str:
 
 
 def test_kenlm_reads_the_same_probabilities(good_texts, tmp_path):
-    """KenLM, where it is installed, gives every text the likelihood that our own reading of the tables gives it."""
+    """KenLM, where it is installed, gives every text the same likelihood as CharacterModel."""
     kenlm = pytest.importorskip("kenlm")
     trained = train(good_texts[:60], 5, 3)
     (tmp_path / "model.arpa").write_text(arpa(trained))
@@ -234,10 +236,10 @@ def test_a_kenlm_model_judges_texts(good_texts, tmp_path):
     total = sum(counts.values()) + 1
     rows = [f"{math.log10(c / total):.6f}\t{p}" for p, c in counts.items() if p != "<unk>"]
     unigrams = [f"{math.log10(1 / total):.6f}\t<unk>", "-99\t<s>", f"{math.log10(1 / total):.6f}\t</s>", *rows]
-    bigram = "-1\t<s> </s>"  # KenLM wants one
+    bigram = "-1\t<s> </s>"  # KenLM refuses a model without bigrams
     lines = ["\\data\\", f"ngram 1={len(unigrams)}", "ngram 2=1", "", "\\1-grams:", *unigrams, "", "\\2-grams:", bigram]
     text = "\n".join([*lines, "", "\\end\\", ""])
-    (tmp_path / "en.arpa.bin").write_text(text)  # KenLM tells text from its binary format by itself
+    (tmp_path / "en.arpa.bin").write_text(text)  # KenLM reads its text format as well
     made = make(Perplexity(model=str(tmp_path)), [], tmp_path / "scratch")
     assert (made.kind, made.ngrams, made.folder) == ("kenlm", None, tmp_path)
     model = models.load(tmp_path, 4.0)

@@ -1,4 +1,4 @@
-"""The ensemble's assets as Dagster runs them, over two snapshots that come one after the other.
+"""The assets of the ensemble as Dagster runs them, over two snapshots that arrive one after the other.
 
 The annotator is a stand-in behind a local OpenAI-compatible endpoint, so that marks mean something; one test asks the
 embedded model itself through vLLM.
@@ -50,7 +50,7 @@ root magnet current atom molecule salt ice wind pressure heat motion mass speed 
 
 
 def text(seed: int) -> str:
-    """Lessons (even seeds) and shop pages (odd ones), each of another length and with other words."""
+    """A lesson (even seed) or a shop page (odd seed). Every seed gives another length and other words."""
     some = [WORDS[(seed * 7 + 5 * i) % len(WORDS)] for i in range(12)]
     if seed % 2:
         return "\n".join(f"Buy {w} now! Best {w} offer, free shipping, login, cart." for w in some[: 3 + seed % 9])
@@ -79,7 +79,7 @@ def documents(snapshot: str, seeds: range) -> pl.DataFrame:
 
 
 def mark(body: dict) -> str:
-    """An annotator that knows lessons from shop pages; the two wordings differ by a point."""
+    """The answer of an annotator that gives lessons a high score. The second wording gets one point more."""
     system, user = (message["content"] for message in body["messages"])
     good = 4 if "explains why" in user else 2 if "Buy" not in user else 0
     return str(good + (system.startswith("You are an experienced teacher")))
@@ -139,7 +139,7 @@ class House:
         return {event.asset_key.path[-1]: event.tags["dagster/data_version"] for event in events}
 
     def run_all(self, *snapshots: str) -> dict:
-        """What `nemotron run` does: each asset in turn, over the snapshots."""
+        """Run each asset in turn over the snapshots, as `nemotron run` does."""
         versions = {}
         for asset in MINE:
             for snapshot in snapshots if asset.partitions_def else (None,):
@@ -245,7 +245,7 @@ def test_a_second_snapshot_uses_what_there_is(house, endpoint):
     asked, quality = len(endpoint.bodies), house.rows(QUALITY, FIRST)
     once = {table.full_name: house.rows(table) for table in (ANNOTATIONS, QUALITY_SCORERS, QUALITY_THRESHOLDS)}
     house.add(SECOND, range(60, 90))
-    second = house.run_all(SECOND)  # what is made once is run as well, and comes out as it was
+    second = house.run_all(SECOND)  # this also runs the assets that are made once; they must not change
     for asset in ONCE:
         assert second[asset.key.path[-1], None] == house.first[asset.key.path[-1], None]
     assert len(endpoint.bodies) == asked
@@ -260,7 +260,7 @@ def test_a_second_snapshot_uses_what_there_is(house, endpoint):
 
 
 def test_cut_points_are_computed_again_on_purpose(house):
-    """Runs after the second snapshot is in, so the new set is from both, and the old one stays."""
+    """The second snapshot is there, so the new set is computed from both snapshots. The old set stays."""
     assert house.rows(QUALITY, SECOND).height, "the test above brings the second snapshot in"
     before, recipe = house.rows(QUALITY_THRESHOLDS), house.recipe
     thresholds = recipe.web.quality.thresholds.model_copy(update={"version": 2})
@@ -290,13 +290,13 @@ def test_another_version_of_a_scorer_makes_earlier_scores_unusable_until_scored_
             house.run(made.quality, snapshot=FIRST)
     finally:
         house.recipe = recipe
-    house.run(made.quality_scorers)  # the first version is asked for again: current, not trained
+    house.run(made.quality_scorers)  # the first version is in use again, without training
     assert house.rows(QUALITY_SCORERS).height == 6
     assert house.run(made.quality, snapshot=FIRST)["quality"] == house.first["quality", FIRST]
 
 
 def test_a_new_snapshot_does_not_ask_for_what_is_made_once(tmp_path):
-    """The automation of a running house: scores and levels of the new snapshot follow, annotations and cuts do not."""
+    """Automation of a running lake: a new snapshot gets scores and levels, but annotations and cut points stay."""
     recipe = load_recipe("laptop")
     lake = Lakehouse(root=str(tmp_path))
     resources = {"io_manager": lake, "lake": lake, "gpu": Gpu(), "recipe": recipe, "compute": Compute()}
@@ -323,7 +323,7 @@ def test_a_new_snapshot_does_not_ask_for_what_is_made_once(tmp_path):
     materialised(GENERATOR)
     materialised(UNIQUE_DOCUMENTS, FIRST)
     followed = []
-    for _ in range(8):  # a house starts: one after the other, until nothing is left to do
+    for _ in range(8):  # an empty lake: one asset after the other is requested
         found = requested()
         for table in (ANNOTATIONS, QUALITY_SCORERS, QUALITY_SCORES, QUALITY_THRESHOLDS, QUALITY):
             if table.name in found:
@@ -340,7 +340,7 @@ def test_a_new_snapshot_does_not_ask_for_what_is_made_once(tmp_path):
     assert found == {"quality_scores", "quality"}
     materialised(QUALITY, SECOND)
     assert requested() == set()
-    # Other annotations (a higher version, say) are learned from.
+    # Other annotations make new scorers.
     materialised(ANNOTATIONS, version="2")
     assert requested() == {"quality_scorers"}
 
@@ -348,7 +348,7 @@ def test_a_new_snapshot_does_not_ask_for_what_is_made_once(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_embedded_model_answers_with_marks(tmp_path, monkeypatch):
-    """Real vLLM and grammar: the smallest model gives a mark for every text, whatever the marks are worth."""
+    """Real vLLM and grammar: even the smallest model gives every text a digit. The scores need not be good."""
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
     with dg.DagsterInstance.ephemeral() as instance:
         house = House(tmp_path, instance, "http://unused")

@@ -1,4 +1,4 @@
-"""From unique documents to curated and multilingual ones, through the real assets, checks and lake."""
+"""Measures, verdicts and kept documents through the real assets, checks and lake."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ DOCUMENTS = {
     "german": ("de", GERMAN, None, []),
     "german short": ("de", "Nur ein Satz.", None, ["words"]),
     "chinese": ("zh", CHINESE, None, []),
-    "welsh": ("cy", PASSAGES[4], None, None),  # of no language that is wanted
+    "welsh": ("cy", PASSAGES[4], None, None),  # not a language of the recipe
 }
 
 
@@ -258,8 +258,8 @@ def test_checks_fail_on_what_is_wrong(house, table, name, change, drop):
 
 
 def test_a_changed_bound_reads_no_text():
-    """The numbers do not depend on the bounds, only on the strings they are made with and on the languages."""
+    """The numbers in web.measures do not depend on the bounds, only on the recipe's strings and languages."""
     sections = {a.key.path[-1]: a.metadata_by_key[a.key]["recipe_sections"].split(", ") for a in ASSETS}
-    assert sections["verdicts"] == ["heuristics"]
+    assert sections["verdicts"] == ["web.heuristics"]
     assert "web.heuristics.languages" in sections["measures"]
-    assert not {"heuristics", "web.heuristics.rules", "web.heuristics.levels"} & set(sections["measures"])
+    assert not {"web.heuristics", "web.heuristics.rules", "web.heuristics.levels"} & set(sections["measures"])

@@ -1,4 +1,4 @@
-"""Bounds applied to numbers: which rules apply to which documents, and that nobody is lost."""
+"""Which rules apply to which documents, and that every document gets a verdict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.web.heuristics import Bounds, Heuristics, Rules
 from nemotron_assets.recipe.web.quality import LEVELS
 from nemotron_assets.text.heuristics import NUMBERS, WHOLE
-from nemotron_assets.web.quality.verdicts import failed_rules, funnel, funnel_table, kept_rows, verdicts
+from nemotron_assets.web.quality.report import failed_rules, funnel, funnel_table
+from nemotron_assets.web.quality.verdicts import kept_rows, verdicts
 
 RECIPE = Heuristics()
 # Well within all bounds.

@@ -1,4 +1,4 @@
-"""Small inputs of the release: curated pages of every level, what was written about them, and translations of that."""
+"""Small inputs of the release: curated pages of every level, their rephrasings, their questions, and translations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROMPTS = ("wikipedia", "distill", "extract_knowledge", "knowledge_list")
 
 
 def tables(snapshot: str = "S1", each: int = 4) -> dict[str, pl.DataFrame]:
-    """Rows with the columns the release reads, `each` pages per level; everything was written about every page."""
+    """Rows with the columns that the release reads: `each` pages per level, and texts of all kinds about every page."""
     pages, rephrased, qa, translated = [], [], [], []
     for level in LEVELS:
         for k in range(each):
@@ -58,7 +58,7 @@ def tables(snapshot: str = "S1", each: int = 4) -> dict[str, pl.DataFrame]:
 
 
 def reads(frames: Mapping[str, pl.DataFrame], rows: int = 7):
-    """The frames as the functions from column names to record batches that the release takes."""
+    """The frames as functions that read columns as record batches, which is what the release takes."""
     return {
         name: lambda columns, f=frame: f.select(columns).to_arrow().to_batches(max_chunksize=rows)
         for name, frame in frames.items()

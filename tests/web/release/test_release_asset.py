@@ -1,4 +1,4 @@
-"""The release as Dagster runs it: rows, checks, plots, and only the subsets of changed inputs made again."""
+"""The release as Dagster runs it: rows, checks, plots. Only subsets of changed inputs are made again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INPUTS = [all_tables()[name] for name in NEMOTRON_CC_V2.parents]
 
 
 def put(lake: Lakehouse, name: str, rows: pl.DataFrame, snapshot: str) -> None:
-    """Rows of an input, the columns that the release does not read filled in."""
+    """Write rows of an input. Columns that the release does not read are filled in."""
     table = all_tables()[name]
     known = [c for c in rows.columns if c in table.column_names]
     lake.write(table, frame(table, rows.select(known).to_dicts()), snapshot)
@@ -141,7 +141,7 @@ def test_what_cannot_be_traced_is_quarantined(house):
 
 
 def test_an_origin_that_is_no_unique_document_stops_the_release(house):
-    """Its hash would put it on another side of the held-out split than the document it comes from."""
+    """With a wrong origin hash, the text of a held-out document could be trained on."""
     lake, run = house
     altered = tables("S1")["web.curated"].with_columns(content_hash=pl.lit(content_hash("another text")))
     put(lake, "web.curated", altered, "S1")
@@ -151,7 +151,7 @@ def test_an_origin_that_is_no_unique_document_stops_the_release(house):
 
 
 def test_a_recipe_of_its_own(house, tmp_path):
-    """Whatever the recipe names is published: rephrasings of low pages, say."""
+    """A recipe can publish other texts, for example rephrasings of pages of the level low."""
     lake, _ = house
     from nemotron_assets.recipe.release import Subset
     from nemotron_assets.web.release.subsets import Tally, parts

@@ -1,4 +1,4 @@
-"""Which text is published where, against a plain computation; what cannot be traced is not published."""
+"""The texts of every subset, compared with a plain computation. Texts that cannot be traced are not published."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def made(name: str, subset: Subset, frames, rejected=None, tally=None) -> pl.Dat
 
 
 def origin(frames, id_: str) -> dict:
-    """The curated page at the end of a row's parents, followed by hand."""
+    """The curated page that a row was written from, found by following the parents."""
     rows_by_id = {row["id"]: row for frame in frames.values() for row in frame.to_dicts()}
     row = rows_by_id[id_]
     while "content_hash" not in row or row["content_hash"] is None:
@@ -57,7 +57,7 @@ def test_a_subset_is_what_the_recipe_says(name):
 
 
 def test_the_published_layout():
-    """Levels and prompts of the six subsets as the card has them; nothing of low or medium-low pages."""
+    """Levels and prompts of the six subsets are those of the published data card."""
     levels = {name: subset.levels for name, subset in SUBSETS.items()}
     assert levels == {
         "High-Quality": ("high",),
@@ -102,7 +102,7 @@ def test_rows_without_origin_or_text_are_rejected():
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(LEVELS), st.integers(0, 3)), max_size=40), st.integers(1, 9))
 def test_order_and_batches_do_not_matter(chosen, size):
-    """Any part of the rephrasings, in any batches: each gets its own page's hash, in the order given."""
+    """Any selection of rephrasings in batches of any size: each gets the hash of its page, and the order is kept."""
     frames = tables()
     places = [4 * 4 * LEVELS.index(level) + 4 * k for level, k in chosen]
     frames["web.rephrased"] = frames["web.rephrased"][places].with_columns(
@@ -157,10 +157,10 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("fault", DAMAGE)
-def test_audit_finds_unsound_rows(fault):
+def test_audit_finds_invalid_rows(fault):
     good = everything()
-    assert not any(audit.unsound(good.lazy(), SUBSETS).values())
-    found = audit.unsound(pl.concat([good[3:], good[:3].with_columns(DAMAGE[fault])]).lazy(), SUBSETS)
+    assert not any(audit.invalid_rows(good.lazy(), SUBSETS).values())
+    found = audit.invalid_rows(pl.concat([good[3:], good[:3].with_columns(DAMAGE[fault])]).lazy(), SUBSETS)
     assert found[fault] == (2 if fault == "doubled" else 3)
 
 
@@ -173,20 +173,20 @@ def test_audit_finds_unsound_rows(fault):
         ("unknown_origin", pl.lit("0" * 32).alias("origin_hash")),
     ],
 )
-def test_audit_finds_strangers(fault, damage):
+def test_audit_finds_untraceable_rows(fault, damage):
     frames, good = tables(), everything()
 
-    def strangers(release: pl.DataFrame) -> dict[str, int]:
+    def faults(release: pl.DataFrame) -> dict[str, int]:
         read = reads(frames)
-        return audit.strangers(
+        return audit.untraceable_rows(
             release.select("parents", "sources", "origin_hash").to_arrow().to_batches(max_chunksize=5),
             {name: read[name](["id"]) for name in frames},
             read["web.curated"](["content_hash"]),
             128,
         )
 
-    assert not any(strangers(good).values())
-    assert strangers(pl.concat([good[3:], good[:3].with_columns(damage)]))[fault] == 3
+    assert not any(faults(good).values())
+    assert faults(pl.concat([good[3:], good[:3].with_columns(damage)]))[fault] == 3
 
 
 def test_a_recipe_that_asks_for_prompts_of_pages_is_refused():

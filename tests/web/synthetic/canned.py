@@ -1,4 +1,4 @@
-"""What the tests of synthetic data share: documents of web.curated, and a token that is a word."""
+"""Shared by the tests of synthetic data: documents of web.curated, and a token counter that counts words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SNAPSHOT = "CC-MAIN-2024-51"
 
 
 def words(texts):
-    """A token is a word, for tests without a tokenizer."""
+    """The number of words of each text, instead of tokens."""
     return [len(text.split()) for text in texts]
 
 

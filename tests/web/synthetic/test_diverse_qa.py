@@ -1,4 +1,5 @@
-"""Diverse QA: the grammar, the parser, the choice of pairs, and a whole pass against canned answers."""
+"""Diverse QA: the grammar, the parser, the choice of pairs, and a whole pass against an endpoint with canned
+answers."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from nemotron_assets.generation.asking import Tally, frames
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.web.synthetic import diverse_qa
-from nemotron_assets.web.synthetic.diverse_qa import keep, output_format, parse
+from nemotron_assets.web.synthetic.diverse_qa import choose_pairs, output_format, parse
 from nemotron_assets.web.synthetic.passages import Segment, passages, room
 from nemotron_assets.web.synthetic.prompts import DIVERSE_QA as PROMPT
 from nemotron_assets.web.synthetic.tables import DIVERSE_QA
@@ -42,7 +43,7 @@ def _answer(*pairs):
     return PROMPT.marker + "".join(f"\n- Question: {q}\n  Answer: {a}" for q, a in pairs)
 
 
-# Without the signs of Markdown, whose removal the tests of the post-filters are about.
+# Without Markdown, because the parser removes it; the tests of generation/answers.py cover that.
 sentence = st.text(
     st.characters(blacklist_categories=["Cs", "Cc", "Zl", "Zp"], blacklist_characters="*_~`#[]"),
     min_size=1,
@@ -55,7 +56,7 @@ def test_parser_finds_every_well_formed_pair(pairs):
     clean = {}
     for question, answer in pairs:
         question, answer = question.strip(), answer.strip()
-        # A text that itself looks like a label reads as one.
+        # A text that looks like a label would be parsed as one.
         if question and answer and not re.search(r"question|answer", question + answer, re.I):
             clean.setdefault(question.casefold(), (question, answer))
     found, cause = parse(_answer(*clean.values()), RECIPE)
@@ -110,15 +111,15 @@ def test_grammar_admits_what_is_asked_for_and_bounds_it():
 def test_kept_pairs_are_a_reproducible_choice(tokens, number, document):
     pairs = [(f"q{i}", f"a{i}") for i in range(number)]
     segment = Segment(document, 0, "text", tokens)
-    kept = keep(pairs, segment, RECIPE)
-    assert kept == keep(pairs, segment, RECIPE)
+    kept = choose_pairs(pairs, segment, RECIPE)
+    assert kept == choose_pairs(pairs, segment, RECIPE)
     assert len(set(kept)) == len(kept) and set(kept) <= set(pairs)
     assert bool(kept) == bool(pairs) and len(kept) <= max(1, 10 * tokens // 150)
 
 
-def test_keep_spreads_over_the_published_range():
+def test_choices_spread_over_the_published_range():
     pairs = [(f"q{i}", "a") for i in range(8)]
-    counts = {len(keep(pairs, Segment(str(i), 0, "", 60), RECIPE)) for i in range(200)}
+    counts = {len(choose_pairs(pairs, Segment(str(i), 0, "", 60), RECIPE)) for i in range(200)}
     assert counts == {1, 2, 3, 4}
 
 
@@ -136,12 +137,13 @@ def _completion(text, reason="stop", tokens=50):
     ],
 )
 def test_rejects_say_why(text, reason, tokens, cause):
-    made = diverse_qa.sample(Segment("doc", 3, "short", 40), _completion(text, reason, tokens), RECIPE, words)
+    made = diverse_qa.make_sample(Segment("doc", 3, "short", 40), _completion(text, reason, tokens), RECIPE, words)
     assert (made.row_id, made.cause) == ("g", cause) and "segment 3 of document doc" in made.detail
 
 
 def test_samples_from_documents_through_an_endpoint(tmp_path, monkeypatch, embedded_tokenizer):
-    """Documents -> requests -> endpoint -> ledger -> rows; a second pass asks nothing and gives the same rows."""
+    """From documents to rows through the endpoint and the ledger. A second pass asks for nothing and gives the same
+    rows."""
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
     documents = pl.concat([animals("fox", "owl", "carp", lines=6), animals("hare", level="low")])
     ids = dict(zip(documents["url"].str.split("/").list.last(), documents["id"], strict=True))

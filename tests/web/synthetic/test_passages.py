@@ -1,4 +1,4 @@
-"""Passages: whole lines in order within their limits, the levels and numbers of documents the recipe names."""
+"""Passages: segments are whole lines within the limits, of the documents that the recipe asks for."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_segments_drop_what_the_recipe_drops():
 
 
 def test_neighbours_are_joined_as_long_as_they_fit():
-    """Two neighbouring segments never fit together into one, unless a line between them was dropped."""
+    """A segment and the first line of the next one never fit into one segment."""
     text = "\n".join("w " * (i % 7 + 1) for i in range(60))
     parts = _segments(text, 12, min_document_tokens=1, min_segment_tokens=1)
     for part, following in itertools.pairwise(parts):
@@ -83,7 +83,7 @@ def test_levels_and_numbers_of_documents_are_the_recipes():
 
 
 def test_documents_without_a_passage_do_not_count():
-    """Of ten documents the five first by hash are one long line; one document is wanted and one is found."""
+    """The five documents with the lowest hashes are one long line each. The recipe wants one document, and gets one."""
     documents = animals(*(f"bird{i}" for i in range(10)), lines=1).sort("content_hash").with_row_index()
     documents = documents.with_columns(
         text=pl.when(pl.col("index") < 5).then(pl.lit("word " * 300)).otherwise(pl.col("text"))

@@ -1,4 +1,4 @@
-"""Rephrasing: the grammars, what is made of an answer, and whole passes against canned answers."""
+"""Rephrasing: the grammars, the parser of answers, and whole passes against an endpoint with canned answers."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_prompts_are_told_apart_and_end_with_the_passage():
 
 @pytest.fixture
 def run(tmp_path, monkeypatch, embedded_tokenizer):
-    """Rephrase documents against an endpoint that answers as told; the lake and its ledger stay the same."""
+    """A function that rephrases documents with the answers of an endpoint. All calls share one lake and its ledger."""
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
     lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
 
@@ -157,13 +157,14 @@ FACTS = "\n".join(f"Fact {i}: the animal of valley {i} was counted, and {i * 7} 
 
 
 def _prompt_of(body) -> str:
-    """Which prompt was asked; the tasks differ in their first words."""
+    """The name of the prompt in a request; the tasks differ in their first words."""
     text = body["messages"][-1]["content"]
     return next(name for name in NAMES if text.startswith(PROMPTS[name].task.split(" ")[0]))
 
 
 def test_every_prompt_rewrites_the_documents_it_is_for(run):
-    """Documents -> requests -> endpoint -> ledger -> rows; a second pass asks nothing and gives the same rows."""
+    """From documents to rows through the endpoint and the ledger. A second pass asks for nothing and gives the same
+    rows."""
     endpoint = Endpoint(lambda body: _written(_prompt_of(body), FACTS))
     documents = pl.concat([animals("fox", "owl"), animals("hare", level="low"), animals("crow", level="medium")])
     rows, rejects, tallies = run(documents, NANO2, endpoint)
@@ -179,7 +180,8 @@ def test_every_prompt_rewrites_the_documents_it_is_for(run):
 
 
 def test_segments_are_joined_in_order_without_those_that_failed(run):
-    """Of a document in several segments the second is cut and the third refused: the others are its row."""
+    """A document has several segments. The answer to the second is cut, the third is refused: the row has the
+    others."""
     documents = animals("fox", lines=20)
     lines = documents["text"][0].split("\n")
     recipe = NANO2.model_copy(

@@ -9,7 +9,7 @@ import pytest
 from nemotron_assets.models.assets import generator
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.table.parts import Reject, Rejects
+from nemotron_assets.table.parts import Batches, Reject, Rejects
 from nemotron_assets.web.quality.tables import CURATED
 from nemotron_assets.web.synthetic.assets import diverse_qa, rephrased
 from nemotron_assets.web.synthetic.checks import CHECKS, pairs_are_whole, rephrasings_are_whole
@@ -78,18 +78,18 @@ def test_assets_write_with_the_embedded_model_and_repeat_nothing(tmp_path, monke
         used = [*rows["generation_ids"].explode(), *pairs["generation_id"]]
         assert sorted([*used, *rejects.get_column("row_id", default=pl.Series([]))]) == sorted(generations)
         assert {g["prompt"] for g in generations.values()} == set(PROMPTS)
-        # Whatever ended by itself is in the form that was asked for.
+        # The grammar enforces the form of every answer that was not cut.
         for reject in rejects.iter_rows(named=True):
             assert reject["cause"] in ("truncated", "too_short"), reject
         assert used, "the embedded model manages some"
         assert "| wikipedia | 3 | 3 |" in facts["prompts"].value
         assert "data:image/png" in facts["tokens_per_prompt"].value
-        # Again: nothing is asked, nothing changes.
+        # A second run asks for nothing and changes nothing.
         made, _, success = _run(lake, [rephrased, diverse_qa], **resources)
         assert success and made[REPHRASED.asset_key]["new_generations"].value == 0
         for table, before in ((REPHRASED, rows), (DIVERSE_QA, pairs)):
             assert lake.read(table, SNAPSHOT).scan().collect().equals(before)
-        # The same model again is the same row, and nothing downstream is stale.
+        # Fetching the same model again leaves the row as it is.
         before = lake.read(GENERATOR).scan().drop("at").collect()
         _run(lake, [generator], None, **resources)
         assert lake.read(GENERATOR).scan().drop("at").collect().equals(before)
@@ -112,12 +112,13 @@ def _rephrasing(document: str, **changes):
     return text | changes
 
 
-def _check(lake, check, rows: list[dict], recipe):
-    """The result of a check of web.rephrased that holds these rows."""
+def _check(lake, check, rows: list[dict], recipe, rejects: Rejects | None = None):
+    """The result of a check of web.rephrased that holds these rows and has rejected these."""
 
     @dg.asset(key=REPHRASED.asset_key, partitions_def=rephrased.partitions_def)
     def given():
-        return pl.DataFrame(rows, schema_overrides={"generation_ids": pl.List(pl.String)})
+        frame = pl.DataFrame(rows, schema_overrides={"generation_ids": pl.List(pl.String)})
+        return Batches([frame], rejects or Rejects())
 
     (result,) = _run(lake, [given, check], recipe=recipe)[1].values()
     return result
@@ -145,7 +146,7 @@ def test_share_of_unusable_answers_is_judged_by_the_recipe(tmp_path):
     for n in range(2):
         rejects.add(Reject(f"bad{n}", "truncated", "distill"))
     rows = [_rephrasing("fox", generation_ids=["g1", "g2", "g3"]), _rephrasing("owl")]
-    check = _check(lake, USABLE[0], rows, recipe)
+    check = _check(lake, USABLE[0], rows, recipe, rejects)
     facts = {name: value.value for name, value in check.metadata.items()}
     assert not check.passed and check.severity == dg.AssetCheckSeverity.WARN
     assert facts == {"accepted": 4, "rejected_share": pytest.approx(1 / 3), "allowed": 0.25, "truncated": 2}

@@ -1,0 +1,92 @@
+"""The shingle sets of chosen documents: each text is looked up by its id once, and its set is kept in a file.
+
+Most documents of a partition are not wanted. Their ids are read, but only those pages of the Parquet files that hold a
+wanted text (`resources/pointreads.py`). Where that is not possible, polars reads the texts and skips what it can.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from nemotron_assets.dedup.jaccard import jaccard
+from nemotron_assets.dedup.shingles import ShingleSets, shingle_sets
+from nemotron_assets.dedup.signatures import by_characters, shingling
+from nemotron_assets.recipe.dedup import Signatures
+from resources.pointreads import NotIndexed, values_at
+
+if TYPE_CHECKING:
+    from resources.lakehouse import Reader
+
+_AT_ONCE = 4_096
+
+
+class ShingleStore:
+    """Shingle sets by document id.
+
+    The hashes (8 bytes per shingle) are in an unnamed temporary file that is mapped into memory, so the operating
+    system may drop them when memory is short. The ids stay in memory.
+    """
+
+    def __init__(self, recipe: Signatures) -> None:
+        self._recipe = recipe
+        self._file = tempfile.TemporaryFile(prefix="nemotron-shingles-")  # noqa: SIM115 (deleted with this object)
+        self._sizes: list[np.ndarray] = [np.zeros(1, np.int64)]
+        self._ids: list[pl.Series] = [pl.Series(dtype=pl.String)]
+
+    def add(self, documents: Reader, ids: pl.Series) -> None:
+        """Add the sets of the documents whose id is in `ids`."""
+        if len(ids):
+            for frame in _look_up(documents, ids):
+                if not frame.is_empty():
+                    self._append(frame)
+
+    def _append(self, frame: pl.DataFrame) -> None:
+        mask = by_characters(frame["language"], self._recipe)
+        sets = shingle_sets(frame["text"], shingling(self._recipe), mask)
+        sets.hashes.tofile(self._file)
+        self._sizes.append(sets.sizes)
+        self._ids.append(frame["id"])
+
+    def similarities(self, pairs: Iterable[pl.DataFrame], left: str, right: str) -> Iterable[pl.DataFrame]:
+        """The frames of pairs with the column similarity (exact Jaccard), one frame per given frame.
+
+        `left` and `right` name the columns with the two ids. Pairs with a document that was not found are left out.
+        """
+        self._file.flush()
+        offsets = np.cumsum(np.concatenate(self._sizes))
+        hashes = np.zeros(0, np.uint64)
+        if offsets[-1]:
+            hashes = np.asarray(np.memmap(self._file, np.uint64, "r"))
+        sets = ShingleSets(offsets, hashes)
+        places = pl.concat(self._ids).to_frame("id").with_row_index("_place")
+        for frame in pairs:
+            both = frame.join(places, left_on=left, right_on="id").rename({"_place": "_left"})
+            both = both.join(places, left_on=right, right_on="id").rename({"_place": "_right"})
+            similarity = jaccard(sets, both["_left"].to_numpy(), both["_right"].to_numpy())
+            yield both.drop("_left", "_right").with_columns(similarity=pl.Series(similarity, dtype=pl.Float64))
+
+
+def _look_up(documents: Reader, ids: pl.Series) -> Iterator[pl.DataFrame]:
+    """Frames of id, language and text of the documents with these ids, a few thousand rows each."""
+    wanted = pl.col("id").is_in(ids.implode())
+    paths = documents.files()
+    if not paths or not all(map(os.path.isfile, paths)):
+        found = documents.scan().filter(wanted).select("id", "language", "text")
+        yield from found.collect_batches(chunk_size=_AT_ONCE, engine="streaming")
+        return
+    for path in paths:
+        file = pl.scan_parquet(path, row_index_name="row", hive_partitioning=False)
+        rows = file.filter(wanted).select("id", "language", "row").collect().sort("row")
+        try:
+            for some in rows.iter_slices(_AT_ONCE):
+                texts = [value.decode() for value in values_at(path, "text", some["row"].to_numpy())]
+                yield some.select("id", "language", text=pl.Series(texts, dtype=pl.String))
+        except NotIndexed:  # for example a file that compaction has written
+            found = file.filter(wanted).select("id", "language", "text")
+            yield from found.collect_batches(chunk_size=_AT_ONCE, engine="streaming")

@@ -1,0 +1,62 @@
+"""Shapes the pages of a WARC file into rows of `snapshots.pages`, within the limits that the recipe sets.
+
+The asset `snapshots/pages` uses it for whole files, and `math/candidate_pages` for single records that it fetches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from nemotron_assets.snapshots.tables import PAGES
+from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.warc.reader import Limits, Page
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe.snapshots import Pages as PagesRecipe
+
+_SCHEMA = PAGES.arrow_schema()
+
+
+def limits_of(recipe: PagesRecipe) -> Limits:
+    """The recipe's `pages` section as limits of the parser."""
+    return Limits(
+        max_body=int(recipe.max_html_mb * (1 << 20)),
+        mimes=tuple(recipe.mimes),
+        keep_truncated=recipe.keep_truncated,
+        batch_rows=recipe.batch_rows,
+        batch_bytes=recipe.batch_mb << 20,
+    )
+
+
+def page_batch(pages: list[Page], snapshot: str, file: str) -> pa.RecordBatch:
+    """Pages of one file as rows of `snapshots.pages`."""
+    n = len(pages)
+    prefix = (PAGES.full_name, snapshot, file)
+    columns = {
+        "id": [row_id(*prefix, page.offset) for page in pages],
+        "parents": [[]] * n,
+        "snapshot": [snapshot] * n,
+        "content_hash": [content_hash(page.html) for page in pages],
+        "warc_file": [file] * n,
+        "warc_offset": [page.offset for page in pages],
+        "warc_length": [page.length for page in pages],
+        "html": _binary([page.html for page in pages]),
+    }
+    for name in _SCHEMA.names:
+        if name not in columns:
+            columns[name] = [getattr(page, name) for page in pages]
+    return pa.RecordBatch.from_arrays(
+        [c if isinstance(c := columns[field.name], pa.Array) else pa.array(c, field.type) for field in _SCHEMA],
+        schema=_SCHEMA,
+    )
+
+
+def _binary(values: list[bytes]) -> pa.LargeBinaryArray:
+    """Bodies as one array. They are copied once, while `pa.array` copies its buffer each time the buffer grows."""
+    ends = np.cumsum([0, *map(len, values)], dtype=np.int64)
+    return pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), len(values), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(values))]
+    )
