@@ -1,4 +1,4 @@
-"""A kind of model as a later stage would add it: a table, a loss, a plan. All the code that such a stage needs."""
+"""A kind of model as a later stage would add it. This file is all the code it needs: a table, a loss and a plan."""
 
 from nemotron_assets.models.columns import TRAINED, model_table
 from nemotron_assets.models.registry import Identity, Parent
@@ -12,7 +12,7 @@ CALM = model_table("calm", "Models trained to be less sure.", named="recipe and 
 
 
 class Calm(NextToken):
-    """The next token, and a price on logits far from zero."""
+    """The loss of the next token, plus a penalty for logits that are far from zero."""
 
     def forward(self, batch):
         logits = self.student(batch.tokens, use_cache=False).logits.float()
