@@ -123,6 +123,13 @@ def test_two_writers_of_the_same_partition(lake):
     assert contents(lake) == {("A", "a"): 30}
 
 
+def test_two_writers_of_the_same_parts_make_each_part_once(lake):
+    writers = [writer(lake, PARTS.format(pause=0.02)) for _ in range(2)]
+    printed = "".join(process.communicate()[0] for process in writers)
+    assert [process.returncode for process in writers] == [0, 0] and printed.count("batch") == 3 * 40
+    assert contents(lake) == {("A", f): 40 for f in "xyz"}
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A tmpfs of 24 MB; needs the right to mount."""
