@@ -192,12 +192,15 @@ def _hold(device: Device, timeout_s: float, log: Callable[[str], None]) -> Itera
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        who = holder.read_text() if holder.is_file() else "another process"
-        log(f"{device.label} is used by {who}; waiting for it")
+        user = holder.read_text() if holder.is_file() else "another process"
+        log(f"{device.label} is used by {user}; waiting for it")
         try:
             lock.acquire(timeout=timeout_s)
         except Timeout:
-            raise GpuError(f"{device.label} is still used by {who} after {timeout_s:.0f} s") from None
+            raise GpuError(
+                f"{device.label} is still used by {user} after {timeout_s:.0f} s (lock_timeout_s); end that process or "
+                "run again later"
+            ) from None
     try:
         holder.write_text(f"process {os.getpid()} ({' '.join(sys.argv)[:200]}), since {time.strftime('%F %T')}")
         yield

@@ -81,7 +81,7 @@ class Lakehouse(dg.ConfigurableIOManager):
 
     @staticmethod
     def stored_version(delta: DeltaTable) -> str:
-        """The schema version that a stored table notes: "1" for a table that notes none."""
+        """The schema version in the properties of a stored table; "1" for a table without this property."""
         return delta.metadata().configuration.get("nemotron.version", "1")
 
     def _check_stored_schema(self, table: Table, delta: DeltaTable) -> list[Column]:

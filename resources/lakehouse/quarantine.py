@@ -28,7 +28,7 @@ QUARANTINE = Table(
         Column(
             "partition",
             "string",
-            "partition of that table that was being written, for example CC-MAIN-2024-51; empty if it has none",
+            "partition of that table that was being written, for example CC-MAIN-2024-51; empty if the table has none",
         ),
         Column(
             "part",

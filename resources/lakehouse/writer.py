@@ -153,7 +153,7 @@ class Writer:
                 raise
             if not isinstance(error, Exception):
                 raise
-            # The error came after the commit (while Delta wrote a checkpoint of its log, say), so the rows are stored.
+            # The error came after the commit, for example from a checkpoint of the log, so the rows are stored.
         return content.value
 
     def _replace_files(self, delta: DeltaTable, part: str | None, files: DataFiles) -> list[RemoveAction]:
