@@ -1,4 +1,4 @@
-"""The graph as a whole: every asset is there, described and owned, and what follows a snapshot follows by itself."""
+"""The whole graph: it has every asset, each has a description and an owner, and a new snapshot triggers its assets."""
 
 import dagster as dg
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from nemotron_assets.definitions import defs
 from nemotron_assets.stages import all_tables
 
-# The full list, because a module that loses an asset from Definitions says nothing.
+# The full list, because Dagster reports nothing when a module leaves an asset out of its definitions.
 KEYS = [
     "blend/token_shards",
     "blend/tokenizer",
@@ -74,7 +74,7 @@ KEYS = [
 
 @pytest.fixture
 def graph():
-    # Not kept for the module: what forgets other tests' instances (conftest.py) is there for one test at a time.
+    # Built for every test, because the fixture in conftest.py forgets Dagster instances after every test.
     return defs.get_repository_def().asset_graph
 
 
@@ -82,14 +82,14 @@ def test_every_asset_is_in_the_graph(graph):
     assert sorted(key.to_user_string() for key in graph.get_all_asset_keys()) == KEYS
 
 
-def test_every_asset_says_what_it_is(graph):
+def test_every_asset_has_a_description_an_owner_and_kinds(graph):
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description and node.owners and node.kinds, key
         assert node.group_name == key.path[0]
 
 
-def test_asset_key_table_and_columns_are_one(graph):
+def test_an_asset_has_the_key_and_columns_of_its_table(graph):
     tables = all_tables()
     for key in graph.get_all_asset_keys() - {dg.AssetKey(["lake", "maintenance"])}:
         table = tables[".".join(key.path)]
@@ -100,18 +100,18 @@ def test_asset_key_table_and_columns_are_one(graph):
         assert parents <= above, f"{table.full_name} names parents that are not above it in the graph"
 
 
-def test_everything_follows_a_new_snapshot():
+def test_a_new_snapshot_triggers_all_assets_downstream():
     instance = dg.DagsterInstance.ephemeral()
     cursor = dg.evaluate_automation_conditions(defs=defs, instance=instance).cursor
     instance.add_dynamic_partitions("snapshot", ["S1"])
     graph = defs.get_repository_def().asset_graph
-    once = (  # made when they are missing, whatever arrives later; what is made from others comes after them
+    once = (  # made only when they are missing; an asset comes after those that it is made from
         "models/generator", "models/math_writer", "models/quality_scorers", "models/math_scorers", "models/perplexity",
         "web/annotations", "web/quality_thresholds", "evaluate/benchmarks",
     )  # fmt: skip
     for name in once:
         instance.report_runless_asset_event(dg.AssetMaterialization(dg.AssetKey(name.split("/"))))
-    # Code is in no snapshot: it is there, and stays as it is.
+    # Code belongs to no snapshot. It is materialised here, and nothing requests it again.
     for key in (key for key in graph.toposorted_asset_keys if key.path[0] == "code"):
         partitions = graph.get(key).partitions_def
         for partition in partitions.get_partition_keys() if partitions else [None]:

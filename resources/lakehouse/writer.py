@@ -82,14 +82,14 @@ class Writer:
         contents: dict[str, int] = {}
         for part in data.parts if in_parts else [Part("", "", lambda: rows)]:
             made = hash63(part.fingerprint, self.code_version)
-            delta = lake.open(table)
-            content = lake.marker(delta, "data", partition, part.key)
-            is_stored = content is not None and lake.marker(delta, "made", partition, part.key) == made
-            if in_parts and is_stored and not force:
-                contents[part.key] = content
-                result.parts_skipped += 1
-                continue
             with self._lock():
+                delta = lake.open(table)
+                content = lake.marker(delta, "data", partition, part.key)
+                is_stored = content is not None and lake.marker(delta, "made", partition, part.key) == made
+                if in_parts and is_stored and not force:
+                    contents[part.key] = content
+                    result.parts_skipped += 1
+                    continue
                 contents[part.key] = self._write_part(part, made, rejects, whole=not in_parts)
             result.parts_written += 1
             if in_parts:

@@ -1,4 +1,4 @@
-"""A vocabulary, a tiny random NemotronH and a tiny random Llama, and a network that answers to nobody."""
+"""Fixtures: a vocabulary, a tiny random NemotronH and a tiny random Llama. Using the network is an error."""
 
 from __future__ import annotations
 

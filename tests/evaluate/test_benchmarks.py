@@ -1,4 +1,4 @@
-"""Benchmark files become rows; what is no item of its set is rejected, line by line."""
+"""Benchmark files become rows. A line that is not an item of the benchmark is rejected; the other lines are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bits per byte against a computation by hand, the harness's own, and what it must be for a uniform model."""
+"""Bits per byte equals a computation by hand, the result of the harness, and the known value of a uniform model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXTS = [
 ]
 
 
-@settings(deadline=None)  # a busy machine is no failure
+@settings(deadline=None)  # the machine may be busy
 @given(st.integers(1, 60), st.integers(2, 20), st.integers(0, 19))
 def test_every_token_is_scored_once_with_enough_context(length, size, overlap):
     overlap = min(overlap, size - 1)
@@ -80,7 +80,7 @@ def test_equals_the_harness(llama, vocabulary, vocabulary_folder):
     from lm_eval.models.huggingface import HFLM
     from transformers import AutoTokenizer
 
-    texts = [text.replace("</s>", "") for text in TEXTS]  # the harness reads a spelled special token as the token
+    texts = [text.replace("</s>", "") for text in TEXTS]  # the harness encodes "</s>" in a text as the special token
     harness = HFLM(
         pretrained=llama,
         tokenizer=AutoTokenizer.from_pretrained(vocabulary_folder),

@@ -1,4 +1,4 @@
-"""lm-evaluation-harness on our task files: offline, right answers counted, worked examples never scored."""
+"""lm-evaluation-harness on the task files: it runs offline, counts right answers, and never scores worked examples."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_accuracy_computed_independently(llama, auto, items):
                 log_probabilities = torch.log_softmax(llama(torch.tensor([ids])).logits[0].double(), -1)
             answer = range(len(context), len(ids))
             likelihoods.append(sum(float(log_probabilities[k - 1, ids[k]]) for k in answer))
-        theirs = [float(response[0]) for response in record["filtered_resps"]]
-        assert theirs == pytest.approx(likelihoods, abs=1e-3)
+        found = [float(response[0]) for response in record["filtered_resps"]]
+        assert found == pytest.approx(likelihoods, abs=1e-3)
         assert record["acc"] == float(max(range(len(likelihoods)), key=likelihoods.__getitem__) == gold)
 
 
@@ -132,4 +132,4 @@ def test_scoring_a_saved_model(student, vocabulary_folder, items, tmp_path):
     lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
     first = lake.write(BENCHMARK_SCORES, frame)
     later = scoring.frame(scores, model, ["models.base@4"], "other", datetime.now(UTC))
-    assert lake.write(BENCHMARK_SCORES, later).data_version == first.data_version  # same scores: nothing downstream
+    assert lake.write(BENCHMARK_SCORES, later).data_version == first.data_version, "the scores are the same"

@@ -1,4 +1,4 @@
-"""Which models are scored, and when a model is scored again. The scores themselves are invented here."""
+"""Which models are scored, and when a model is scored again. A fake function makes the scores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.sql.lake import frame
 
 
 class FakeGpu:
-    """One device; it notes when the kept engine is released."""
+    """A resource with one device. It counts how often the kept engine is released."""
 
     def __init__(self, kind: str = "cpu"):
         self.device, self.released = SimpleNamespace(kind=kind, label=kind), 0
@@ -52,7 +52,7 @@ def lake(tmp_path, monkeypatch) -> Lakehouse:
 
 
 def store(lake: Lakehouse, uri: str, **models: int) -> None:
-    """Base models by id, each with a name of its own; the number is the minute they were made."""
+    """Store base models: {id: minute in which it was made}. Ids with the same first letter are versions of one name."""
     rows = [
         {"id": id_, "name": f"base {id_[0]}", "version": id_, "uri": uri, "sha256": id_, "at": minute(number)}
         for id_, number in models.items()
@@ -104,7 +104,7 @@ def test_scores_that_another_run_stores_meanwhile_stay(lake):
 
 
 @pytest.mark.parametrize(("kind", "released"), [("cpu", 0), ("cuda", 1)])
-def test_a_kept_language_model_gives_its_gpu_memory_back_first(lake, kind, released):
+def test_the_kept_language_model_is_closed_before_a_gpu_scores(lake, kind, released):
     gpu = FakeGpu(kind)
     run(lake, gpu)
     assert gpu.released == released

@@ -1,4 +1,4 @@
-"""Writers that are killed, writers that race, and a disk that is full: the table stays whole every time."""
+"""The table stays complete when writers are killed, when writers race, and when the disk is full."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def rows(snapshot: str, file: str, count: int, width: int = 20) -> pl.DataFrame:
 
 
 def contents(lake: Lakehouse) -> dict[tuple[str, str], int]:
-    """Rows per snapshot and file; fails on any id that is there twice."""
+    """The number of rows per snapshot and file. Fails when an id is stored twice."""
     frame = lake.read(ROWS).scan().collect()
     assert frame["id"].is_unique().all()
     return {(s, f): n for s, f, n in frame.group_by("snapshot", "file").len().iter_rows()}
@@ -70,7 +70,7 @@ def wait_for(process: subprocess.Popen, line: str) -> None:
     for text in process.stdout:
         if line in text:
             return
-    raise AssertionError(f"the writer ended before it said {line!r}")
+    raise AssertionError(f"the writer ended before it printed {line!r}")
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_killed_writer_leaves_the_old_rows_and_the_next_one_finishes(lake):
     wait_for(process, "batch y 20")
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert contents(lake) == {("A", "x"): 40, ("A", "y"): 7}, "x is in, y is untouched"
+    assert contents(lake) == {("A", "x"): 40, ("A", "y"): 7}, "x is stored, y has its old rows"
     made = []
     todo = [Part(f, f, lambda f=f: (made.append(f), rows("A", f, 40))[1]) for f in ("x", "y", "z")]
     result = lake.write(ROWS, Parts(todo), "A")
@@ -97,13 +97,13 @@ def test_a_killed_writer_leaves_the_old_rows_and_the_next_one_finishes(lake):
 
 @pytest.mark.parametrize("moment", range(4))
 def test_killed_at_any_moment(lake, moment):
-    """Wherever the kill falls, between files, in a commit or before the marker, the re-run ends the same."""
+    """Whether the kill comes between files or in a commit, the next run ends with the same rows."""
     process = writer(lake, PARTS.format(pause=0.0))
     wait_for(process, "batch x 0")
     time.sleep(0.03 + 0.11 * moment)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert set(contents(lake).values()) <= {40}, "parts are in whole or not at all"
+    assert set(contents(lake).values()) <= {40}, "a part is stored completely or not at all"
     lake.write(ROWS, Parts([Part(f, f, lambda f=f: rows("A", f, 40)) for f in ("x", "y", "z")]), "A")
     assert contents(lake) == {("A", f): 40 for f in "xyz"}
 
@@ -121,6 +121,13 @@ def test_two_writers_of_the_same_partition(lake):
     assert (first.communicate()[0], second.communicate()[0]) != ("", "")
     assert (first.returncode, second.returncode) == (0, 0), "on one machine the second waits for the first"
     assert contents(lake) == {("A", "a"): 30}
+
+
+def test_two_writers_of_the_same_parts_make_each_part_once(lake):
+    writers = [writer(lake, PARTS.format(pause=0.02)) for _ in range(2)]
+    printed = "".join(process.communicate()[0] for process in writers)
+    assert [process.returncode for process in writers] == [0, 0] and printed.count("batch") == 3 * 40
+    assert contents(lake) == {("A", f): 40 for f in "xyz"}
 
 
 @pytest.fixture
@@ -147,7 +154,7 @@ def test_a_full_disk_fails_cleanly(small_disk):
     assert contents(lake) == {("A", "a"): 50}
 
 
-def test_too_little_disk_is_said_before_the_write(small_disk):
+def test_too_little_disk_is_an_error_before_the_write(small_disk):
     lake = Lakehouse(root=str(small_disk / "lake"), free_disk_mb=512)
     with pytest.raises(LakeError, match=r"has \d+ MB of free disk; a write needs 512 MB"):
         lake.write(ROWS, rows("A", "a", 1), "A")

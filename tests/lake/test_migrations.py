@@ -1,4 +1,4 @@
-"""Lakes of an older program: opening one says what to do; migrating keeps rows, history, and versions others name."""
+"""Lakes of an older program: opening one says what to do. A migration keeps rows, history and named table versions."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ OLD_SCORES = Table("evaluate", "benchmark_scores", "", BENCHMARK_SCORES.columns)
 
 @pytest.fixture
 def lake(tmp_path) -> Lakehouse:
-    """A lake of schema version 1: two base models, the second trained on from the first, and their scores."""
+    """A lake of schema version 1: two base models, of which the second continued the first, and their scores."""
     lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
     first = {"id": "b1", "name": "tiny-base", "version": "1", "input_versions": ["blend.token_shards@4"], "at": START}
     second = {
@@ -99,7 +99,7 @@ def test_models_get_parents_and_keep_everything_else(lake):
     assert list(migrate_all(lake)) == [], "once"
 
 
-def test_versions_that_others_name_can_still_be_read(lake):
+def test_table_versions_that_models_name_can_still_be_read(lake):
     before = lake.open(OLD_BASE).version()
     list(migrate_all(lake))
     delta = lake.open(BASE)
@@ -153,7 +153,7 @@ def test_a_table_without_rows_is_migrated(tmp_path):
 
 
 def test_a_migration_that_is_killed_is_done_again(lake, monkeypatch):
-    """Between its two commits the table has the new columns and says that it is old."""
+    """A kill between its two commits leaves a table with the new columns and the old schema version."""
     opened = Lakehouse.open
 
     def killed(self, table, check=True):

@@ -1,4 +1,4 @@
-"""The student has the published size, and packed documents do not know of each other."""
+"""The model has the published size, and packed documents do not influence each other."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""models.base end to end on a small lake: trained once, resumed after a kill, kept when the recipe changes."""
+"""models.base on a small lake: a model is trained once, resumed after a kill, and kept when the recipe changes."""
 
 import json
 import os
@@ -121,10 +121,10 @@ def test_trains_once_and_shows_what_it_did(lake, tmp_path):
     assert logged[TRAINING_METRICS.asset_key]["steps"].value == 20
 
     before = lake.open(TRAINING_METRICS).version()
-    assert materialize(lake, small_recipe()).success  # the same request: nothing is trained, the row stays
+    assert materialize(lake, small_recipe()).success  # the same recipe and data: nothing is trained, the row stays
     assert models(lake).to_dicts() == [row]
     assert lake.open(TRAINING_METRICS).version() == before
-    assert not list((tmp_path / "cache" / "training").iterdir())  # checkpoints are gone
+    assert not list((tmp_path / "cache" / "training").iterdir())  # the checkpoints are deleted
 
 
 def test_another_recipe_or_other_data_make_another_version(lake):
@@ -140,15 +140,15 @@ def test_another_recipe_or_other_data_make_another_version(lake):
     assert models(lake)["version"].to_list() == ["1", "2", "3"]
 
 
-def test_an_earlier_recipe_makes_its_model_current_again(lake):
+def test_the_model_of_an_earlier_recipe_is_in_use_again(lake):
     for seed in (1, 2, 1):
         assert materialize(lake, small_recipe(seed=seed)).success
     assert models(lake)["version"].to_list() == ["2", "1"]
 
 
 @pytest.mark.faults
-def test_kill_9_during_training_loses_and_doubles_no_row(lake, tmp_path):
-    """The whole run is killed; the next one resumes from the checkpoint and the metrics have every step once."""
+def test_kill_9_during_training_neither_loses_nor_repeats_a_row(lake, tmp_path):
+    """The whole run is killed. The next run resumes from the checkpoint, and the metrics have every step once."""
     script = (
         "import sys, time\n"
         "from nemotron_assets.training import loop\n"
@@ -189,7 +189,7 @@ def test_kill_9_during_training_loses_and_doubles_no_row(lake, tmp_path):
     assert killed["id"] == straight["id"]
 
 
-def test_nothing_to_train_on_is_said(tmp_path, monkeypatch):
+def test_missing_token_shards_are_an_error(tmp_path, monkeypatch):
     from nemotron_assets.pretrain.training import TrainingError, plan
 
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
@@ -197,7 +197,7 @@ def test_nothing_to_train_on_is_said(tmp_path, monkeypatch):
         plan(small_recipe(), Lakehouse(root=str(tmp_path / "lake")))
 
 
-def test_a_tokenizer_that_does_not_fit_is_said(lake):
+def test_a_tokenizer_with_too_many_entries_is_an_error(lake):
     from nemotron_assets.pretrain.training import TrainingError, plan
 
     recipe = small_recipe()

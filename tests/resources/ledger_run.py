@@ -11,7 +11,7 @@ from resources.lakehouse import Lakehouse
 
 
 class FakeEngine:
-    """Answers every request with its text reversed, notes each call in a log, and takes its time."""
+    """Answers every request with its text reversed after `seconds`, and writes each call into a log."""
 
     name, sha256, template_sha256 = "fake", "0" * 64, "1" * 64
 
@@ -19,7 +19,7 @@ class FakeEngine:
         self.calls, self.seconds = calls, seconds
 
     def run(self, requests):
-        # Two at a time, the second finished first.
+        # Requests run in pairs, of which the second finishes first.
         pending = list(requests)
         for first in range(0, len(pending), 2):
             for key, request in reversed(pending[first : first + 2]):

@@ -1,4 +1,4 @@
-"""The ledger never pays twice: not after a crash, a torn journal, a second process, or in the next run."""
+"""The ledger never generates an answer twice: not after a crash or a damaged journal, in two processes or two runs."""
 
 from __future__ import annotations
 
@@ -108,18 +108,18 @@ def test_killed_process_loses_only_what_was_not_finished(lake, engine, tmp_path)
     texts = [c.text for c in Ledger(lake).generate(engine, [ask(f"question {i}") for i in range(number)])]
     assert texts == [f"question {i}"[::-1] for i in range(number)]
     calls = _calls(engine)
-    # The one call that was noted but not yet journaled when the process died may come again; no other.
+    # Only the call that was logged but not yet in the journal when the process was killed may come again.
     assert len(set(calls)) == number and len(calls) <= number + 1
     assert len(_rows(lake)) == number and not _journals(tmp_path)
 
 
-def test_torn_last_line_is_asked_for_again(lake, engine, tmp_path):
+def test_the_answer_of_a_line_that_was_cut_off_is_generated_again(lake, engine, tmp_path):
     stream = Ledger(lake).generate(engine, [ask("a"), ask("b")])
     next(stream)
     (journal,) = _journals(tmp_path)
     torn = journal.read_bytes()[:-40]
     stream.close()
-    # Another lake that has nothing but the torn journal: its whole line is used, the torn one is not.
+    # Another lake has only the damaged journal. Its complete line is used, the line that was cut off is not.
     other, folder = Lakehouse(root=str(tmp_path / "other"), free_disk_mb=0), tmp_path / "journals"
     folder.mkdir()
     (folder / "1.jsonl").write_bytes(torn)
@@ -130,7 +130,7 @@ def test_torn_last_line_is_asked_for_again(lake, engine, tmp_path):
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(junk=st.binary(max_size=200))
-def test_any_bytes_in_a_journal_are_survived(lake, engine, tmp_path, junk):
+def test_a_journal_may_hold_any_bytes(lake, engine, tmp_path, junk):
     folder = tmp_path / "junk"
     folder.mkdir(exist_ok=True)
     (folder / "1.jsonl").write_bytes(junk)
@@ -138,7 +138,7 @@ def test_any_bytes_in_a_journal_are_survived(lake, engine, tmp_path, junk):
     assert len(_rows(lake)) == 1
 
 
-def test_crash_between_commit_and_removal_of_a_journal_doubles_nothing(lake, engine, tmp_path):
+def test_a_crash_between_commit_and_removal_of_a_journal_repeats_no_row(lake, engine, tmp_path):
     stream = Ledger(lake).generate(engine, [ask("a")])
     next(stream)
     (journal,) = _journals(tmp_path)
@@ -151,7 +151,7 @@ def test_crash_between_commit_and_removal_of_a_journal_doubles_nothing(lake, eng
 
 def test_journal_of_a_living_process_is_read_and_left_alone(lake, engine, tmp_path):
     first = Ledger(lake).generate(engine, [ask("a"), ask("b")])
-    next(first)  # both are journaled, nothing is folded
+    next(first)  # both answers are in the journal, none is folded
     second = list(Ledger(lake).generate(engine, [ask("a"), ask("c")]))
     assert [c.new for c in second] == [False, True]
     assert len(_journals(tmp_path)) == 1

@@ -30,7 +30,7 @@ def _python(code: str, **options) -> subprocess.Popen:
 def _wait_for(condition, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, f"the condition did not become true in {seconds} s"
         time.sleep(0.05)
 
 
@@ -100,7 +100,7 @@ def test_metrics_before_a_failure_arrive():
 
 
 @pytest.mark.parametrize("entry", [ENTRIES, f"{ENTRIES}:missing", f"{ENTRIES}:"])
-def test_an_entry_that_is_no_function_is_refused(entry):
+def test_an_entry_that_is_not_a_function_is_an_error(entry):
     with pytest.raises(ValueError, match="module:function"):
         Gpu(processes=1).train(entry, {}, list)
 

@@ -26,9 +26,9 @@ DOCS = Table(
         ID,
         PARENTS,
         SNAPSHOT,
-        Column("file", "string", "part"),
+        Column("file", "string", "name of the part"),
         Column("n", "int64", "a number"),
-        Column("at", "timestamp", "when", nullable=True, volatile=True),
+        Column("at", "timestamp", "a time", nullable=True, volatile=True),
     ),
     partition_by="snapshot",
     part_by="file",
@@ -49,7 +49,7 @@ def docs(snapshot: str, file: str, numbers, at=None) -> pl.DataFrame:
 
 
 def parts(snapshot: str, calls: list, **files) -> Parts:
-    """One part per file; `calls` notes which were made."""
+    """One part per file. `calls` collects the files whose part was made."""
 
     def make(file):
         calls.append(file)
@@ -97,7 +97,7 @@ def test_finished_parts_are_skipped_and_others_made(lake):
     assert calls == ["x", "y", "y"] and changed.data_version != first.data_version
     assert numbers(lake) == [1, 5]
     lake.write(DOCS, parts("A", calls, x=[1]), "A")
-    assert numbers(lake) == [1], "a part that is no longer listed goes"
+    assert numbers(lake) == [1], "a part that is no longer listed is deleted"
     lake.write(DOCS, parts("A", calls, x=[1]), "A", force=True)
     assert calls[-1] == "x"
     lake.write(DOCS, parts("A", calls, x=[1]), "A", code_version="new")
@@ -193,7 +193,7 @@ def test_contract_is_checked_before_anything_is_written(lake, frame, words):
     assert (data_files(lake, DOCS), lake.open(DOCS).version(), numbers(lake)) == (files, version, [7])
 
 
-def test_an_error_in_the_stream_is_the_callers_and_leaves_nothing(lake):
+def test_an_error_in_the_stream_is_raised_and_leaves_no_file(lake):
     lake.write(DOCS, docs("A", "f", [7]), "A")
     files = data_files(lake, DOCS)
 
@@ -238,8 +238,8 @@ def test_rejects_follow_their_part(lake):
     row = lake.read(QUARANTINE).scan().collect().row(0, named=True)
     assert (row["stage"], row["partition"], row["part"], row["row_id"]) == ("web.docs", "A", "f", "row-1")
     assert len(row["detail"]) <= 500 and row["run_id"] == "run-1"
-    assert lake.write(DOCS, Parts([Part("f", "1", make)]), "A").rejected == {"too_odd": 1}, "skipped: kept"
-    assert lake.write(DOCS, docs("A", "f", [1]), "B".replace("B", "A")).rejected == {"too_odd": 1}
+    assert lake.write(DOCS, Parts([Part("f", "1", make)]), "A").rejected == {"too_odd": 1}, "the part was skipped"
+    assert lake.write(DOCS, docs("A", "f", [1]), "A").rejected == {"too_odd": 1}
     clean = lake.write(DOCS, Parts([Part("f", "2", lambda: docs("A", "f", [1]))]), "A")
     assert clean.rejected == {}, "a part made again without rejects clears the old ones"
 
@@ -315,7 +315,7 @@ def test_wide_rows_get_small_row_groups(lake):
 
 
 class TestOlderLake:
-    """A lake written by an earlier version opens, or says what to do."""
+    """A lake of an earlier version can be opened, or the error says what to do."""
 
     def test_a_new_nullable_column_evolves_in_place(self, lake):
         lake.write(PLAIN, pl.DataFrame({"id": ["a"], "n": [1]}))
@@ -393,7 +393,7 @@ def s3(monkeypatch, tmp_path):
 
 
 def test_object_store(s3, tmp_path):
-    """The same code on S3, credentials from the environment."""
+    """The same code works on S3, with credentials from the environment."""
     lake = Lakehouse(root=s3)
     calls = []
     lake.write(DOCS, parts("A", calls, x=[1], y=[2]), "A")
@@ -410,20 +410,20 @@ def test_object_store(s3, tmp_path):
     assert "s3cret-value" not in str(lake.open(DOCS).history()) + repr(lake)
 
 
-def test_a_table_not_written_by_us_is_refused(lake):
+def test_a_table_of_another_program_is_an_error(lake):
     write_deltalake(lake.path(PLAIN), pa.table({"id": ["a"], "n": ["text"]}))
     with pytest.raises(LakeError, match="another version of the lakehouse"):
         lake.write(PLAIN, pl.DataFrame({"id": ["a"], "n": [1]}))
 
 
-def test_a_part_in_a_compacted_file_is_replaced_without_its_neighbours(lake):
+def test_a_part_in_a_compacted_file_is_replaced_alone(lake):
     calls = []
     lake.write(DOCS, parts("A", calls, x=[1, 2], y=[3], z=[4]), "A")
     lake.write(DOCS, parts("B", calls, x=[9]), "B")
     lake.open(DOCS).optimize.compact()
     assert len(lake.open(DOCS).file_uris()) == 2
     result = lake.write(DOCS, parts("A", calls, x=[1, 2], y=[30, 31], z=[4]), "A")
-    assert result.parts_skipped == 2, "compaction does not make parts unknown"
+    assert result.parts_skipped == 2, "parts are skipped after compaction too"
     assert numbers(lake, "A") == [1, 2, 4, 30, 31] and numbers(lake, "B") == [9]
 
 
@@ -448,7 +448,7 @@ def test_an_error_after_the_commit_keeps_the_rows(lake, monkeypatch):
 
 
 @pytest.mark.parametrize("folder", ["a lake", "it's ours", "50%", "Zürich"])
-def test_the_lake_may_lie_anywhere(tmp_path, folder):
+def test_the_path_of_the_lake_may_need_quoting(tmp_path, folder):
     lake = Lakehouse(root=str(tmp_path / folder), free_disk_mb=0)
     lake.write(DOCS, docs("A", "f", [1]), "A")
     lake.write(DOCS, docs("A", "f", [2, 3]), "A")
@@ -469,7 +469,7 @@ def test_the_content_of_a_partition_changes_with_its_rows_only(lake):
     lake.write(DOCS, parts("s1", [], a=[1, 2], b=[3]), "s1", code_version="1")
     lake.write(DOCS, parts("s2", [], a=[1]), "s2")
     first = lake.read(DOCS, "s1").content()
-    lake.write(DOCS, parts("s1", [], a=[1, 2], b=[3]), "s1", code_version="2")  # all rows written anew
+    lake.write(DOCS, parts("s1", [], a=[1, 2], b=[3]), "s1", code_version="2")  # all rows are written again
     assert lake.read(DOCS, "s1").content() == first != lake.read(DOCS, "s2").content()
     lake.write(DOCS, parts("s1", [], a=[1, 2], b=[4]), "s1")
     second = lake.read(DOCS, "s1").content()
@@ -505,7 +505,7 @@ def test_parts_are_read_of_one_partition(lake):
         lake.read(PLAIN).parts()
 
 
-def test_the_last_write_is_not_upkeep(lake):
+def test_compaction_is_not_the_last_write(lake):
     assert lake.read(DOCS).commit() == {}
     lake.write(DOCS, parts("s1", [], a=[1], b=[2]), "s1", run_id="run 1", code_version="c1")
     reader = lake.read(DOCS)

@@ -19,7 +19,7 @@ def fail(config, emit):
 
 
 def all_reduce(config, emit):
-    """Sum a tensor over gloo; every rank reports, only rank 0's rows may arrive."""
+    """Sum a tensor over gloo. Every rank reports a row, but only the row of rank 0 may arrive."""
     import torch
     import torch.distributed as dist
 

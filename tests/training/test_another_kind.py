@@ -1,4 +1,4 @@
-"""A second kind of model, as a later stage would add it: a folder of another shape, another loss, another table."""
+"""A second kind of model, as a later stage would add it: it has another shape, another loss and another table."""
 
 import dataclasses
 import json
@@ -116,8 +116,8 @@ def test_two_runs_that_want_the_same_model_train_it_once(calm, lake):
     assert not Path(calm.config["folder"]).exists(), "the weights are in the lake"
 
 
-def test_training_goes_on_from_the_folders_weights(base, small, tmp_path):
-    """With a learning rate of next to nothing the weights stay what they were in the folder."""
+def test_training_starts_from_the_weights_of_the_folder(base, small, tmp_path):
+    """With a tiny learning rate the weights stay as they were in the folder."""
     from safetensors.torch import load_file
 
     still = job(narrower(small), tmp_path / "still", tokens=2 * 4 * 48, peak_lr=1e-12, weight_decay=0.0)

@@ -1,4 +1,4 @@
-"""Training learns, resumes bit for bit, and says clearly what cannot be trained."""
+"""Training learns, a resumed training gives the same weights bit for bit, and errors say what cannot be trained."""
 
 import json
 import os
@@ -71,7 +71,7 @@ def test_learns_and_saves_what_plain_transformers_loads(small, tmp_path):
         assert model(document, labels=document).loss < 0.7
     again = []
     assert train(job(small, tmp_path / "run", tokens=80 * 4 * 48), Memory(), again.extend) == trained
-    assert again == []  # finished work is not done again
+    assert again == []  # a finished training does not run again
 
 
 class Killed(Exception):
@@ -100,7 +100,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(small, tmp_path, at):
 
 @pytest.mark.faults
 def test_kill_9_in_the_middle_then_resume(small, tmp_path):
-    """The process dies at an arbitrary moment; the next one ends with the weights of an undisturbed run."""
+    """The process is killed at an arbitrary moment. The next process ends with the weights of an undisturbed one."""
     straight = train(job(small, tmp_path / "straight"), Memory(), lambda rows: None)
     script = (
         "import sys, torch; torch.set_num_threads(1)\n"
@@ -109,7 +109,7 @@ def test_kill_9_in_the_middle_then_resume(small, tmp_path):
         "import json, time\n"
         "def emit(rows):\n"
         "    print(rows[-1]['step'], flush=True)\n"
-        "    if rows[-1]['step'] >= 13: time.sleep(0.5)  # the signal takes a moment\n"
+        "    if rows[-1]['step'] >= 13: time.sleep(0.5)  # until the signal arrives\n"
         "train(job(Model.model_validate(json.loads(sys.argv[2])), sys.argv[1]), Memory(), emit)\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "killed"), small.model_dump_json()]
@@ -119,10 +119,10 @@ def test_kill_9_in_the_middle_then_resume(small, tmp_path):
             process.send_signal(signal.SIGKILL)
             break
     assert process.wait() == -signal.SIGKILL
-    (tmp_path / "killed" / "writing-0000000099").mkdir()  # as if it had been writing a checkpoint
+    (tmp_path / "killed" / "writing-0000000099").mkdir()  # left by a process that was killed
     calls = []
     resumed = train(job(small, tmp_path / "killed"), Memory(), calls.append)
-    assert len(calls[0]) in (10, 15, 20)  # it did not start again: these were in the checkpoint
+    assert len(calls[0]) in (10, 15, 20)  # the rows of the checkpoint: it did not start from step 1
     assert not (tmp_path / "killed" / "writing-0000000099").exists()
     a, b = (load_file(run.weights / "model.safetensors") for run in (straight, resumed))
     assert all(torch.equal(a[name], b[name]) for name in a)
@@ -130,7 +130,7 @@ def test_kill_9_in_the_middle_then_resume(small, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_train_the_same_model_and_one_resumes_it(small, tmp_path):
-    """FSDP2 over gloo: same losses as one process, and its sharded checkpoint resumes on a single one."""
+    """FSDP2 over gloo has the losses of one process, and one process resumes from its sharded checkpoint."""
     script = tmp_path / "two.py"
     script.write_text(
         "import json, sys, torch; torch.set_num_threads(1)\n"
@@ -181,12 +181,12 @@ def test_slices_of_logits_and_recomputed_activations_change_nothing(small, tmp_p
     assert [r["loss"] for r in whole] == pytest.approx([r["loss"] for r in sliced], rel=1e-5)
 
 
-def test_divergence_stops_with_a_reason(small, tmp_path):
+def test_divergence_is_an_error_that_says_what_to_change(small, tmp_path):
     with pytest.raises(FloatingPointError, match=r"diverged at step \d+.*train.base.peak_lr"):
         train(job(small, tmp_path, peak_lr=1e30, warmup_share=0.0), Memory(), lambda rows: None)
 
 
-def test_no_data_is_said(small, tmp_path):
+def test_training_without_data_is_an_error(small, tmp_path):
     with pytest.raises(ValueError, match="token shards are empty"):
         train(job(small, tmp_path), Memory(shards=0), lambda rows: None)
 

@@ -1,4 +1,4 @@
-"""The published schedule: 20T tokens, warmed up after 8B, decaying from 16.4T to 1% of 4.5e-4."""
+"""The published schedule: warm-up over 8B tokens, decay from 16.4T to 20T tokens, down to 1% of 4.5e-4."""
 
 import itertools
 

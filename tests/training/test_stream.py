@@ -1,4 +1,4 @@
-"""The data's order is drawn, complete, the same again, and resumable anywhere; targets stay inside documents."""
+"""The order of the data is random, complete, reproducible and resumable anywhere; targets stay inside documents."""
 
 import itertools
 
@@ -11,7 +11,7 @@ from nemotron_assets.training.stream import NO_TARGET, PackedSequence, as_batch,
 
 
 class Numbered:
-    """Shards whose sequences hold one number each."""
+    """Shards in which every sequence holds one number."""
 
     def __init__(self, sizes):
         starts = np.cumsum([0, *sizes])
@@ -41,7 +41,7 @@ def test_resuming_anywhere_continues_the_same_order(sizes, start, seed, mixed):
     shards, total = Numbered(sizes), sum(sizes)
     straight = take(shards, seed, 0, start + total, mixed)
     assert take(shards, seed, start, total, mixed) == straight[start:]
-    assert sorted(straight[:total]) == list(range(total))  # an epoch has everything once
+    assert sorted(straight[:total]) == list(range(total))  # an epoch has every sequence once
 
 
 def test_epochs_and_seeds_differ():
@@ -61,7 +61,7 @@ def test_shards_are_mixed_a_few_at_a_time():
     shards = Numbered([100] * 8)
     first = take(shards, 0, 0, 400, mixed=4)
     assert shards.reads == 4 and len({n // 100 for n in first}) == 4
-    assert all(len({n // 100 for n in first[at : at + 40]}) == 4 for at in range(0, 400, 40)), "in every stretch"
+    assert all(len({n // 100 for n in first[at : at + 40]}) == 4 for at in range(0, 400, 40)), "in every 40 sequences"
     assert take(shards, 0, 450, 1, mixed=4) and shards.reads == 8
 
 
