@@ -25,8 +25,8 @@ def model_table(
     return Table(
         schema="models",
         name=name,
-        description=f"{description} One row per version, earlier versions included. In use is the newest version by `at`, "
-        "or the newest of each name if several names are used together.",
+        description=f"{description} One row per version, earlier versions included. The newest version by `at` is in "
+        "use, or the newest of each name if several names are used together.",
         columns=(
             ID,
             Column("name", "string", named),
