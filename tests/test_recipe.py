@@ -118,6 +118,18 @@ def test_old_keys_are_refused_in_a_sentence(tmp_path):
     assert "math.candidates is now called math.pages.candidates: write `math: {pages: {candidates: ...}}`" in message
 
 
+def test_the_shots_of_a_benchmark_are_refused_with_the_list_of_tasks(tmp_path):
+    message = refused(tmp_path, "extends: laptop\nevaluate: {gsm8k_shots: 1, arc_shots: 1}\n")
+    assert "evaluate.gsm8k_shots is now called evaluate.tasks" in message
+    assert "write `evaluate: {tasks: [{name: gsm8k, shots: 3}]}`; this list replaces the whole list of tasks" in message
+    written = re.findall(r"write `(.+)`", message)
+    assert len(written) == 2
+    for text in written:
+        path = tmp_path / "new.yaml"
+        path.write_text(f"extends: laptop\n{text}\n")
+        assert len(load_recipe(str(path)).evaluate.tasks) == 1
+
+
 def test_moved_keys_lead_to_keys_that_exist():
     recipe = load_recipe("laptop")
     for old, new in MOVED.items():

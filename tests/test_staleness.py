@@ -1,5 +1,5 @@
-"""Raising the code version of a trainer makes its asset stale and no other; once that asset is made anew and differs,
-what is made from it is stale and nothing else.
+"""Raising the code version of a trainer makes its assets stale and no other; once they are made anew and differ,
+what is made from them is stale and nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ raised, task = json.loads(sys.argv[1]), sys.argv[2]
 for name in raised:
     module, _, constant = name.partition(":")
     module = importlib.import_module(module)
-    setattr(module, constant, getattr(module, constant) + "-raised")
+    setattr(module, constant, str(int(getattr(module, constant)) + 1))
 import dagster as dg
 from nemotron_assets.dagster_private import input_tags, staleness
 from nemotron_assets.definitions import defs
@@ -72,34 +72,35 @@ def versions() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("constant", "asset"),
+    ("constant", "assets"),
     [
-        ("nemotron_assets.pretrain:CODE", "models/base"),
-        ("nemotron_assets.scorers:TRAINING_CODE", "models/quality_scorers"),
-        ("nemotron_assets.math.corpus:SCORER_CODE", "models/math_scorers"),
-        ("nemotron_assets.web.quality:ANNOTATION_CODE", "web/annotations"),
+        ("nemotron_assets.pretrain:CODE", {"models/base"}),
+        ("nemotron_assets.scorers:TRAINING_CODE", {"models/quality_scorers", "models/math_scorers"}),
+        ("nemotron_assets.math.corpus:SCORER_CODE", {"models/math_scorers"}),
+        ("nemotron_assets.web.quality:ANNOTATION_CODE", {"web/annotations"}),
     ],
 )
-def test_raising_the_code_of_a_trainer_changes_the_version_of_its_asset_alone(versions, constant, asset):
+def test_raising_the_code_of_a_trainer_changes_the_versions_of_its_assets_alone(versions, constant, assets):
     raised = ask("versions", constant)
-    assert {name for name in versions if raised[name] != versions[name]} == {asset}
+    assert {name for name in versions if raised[name] != versions[name]} == assets
 
 
 @pytest.mark.parametrize(
-    ("constant", "asset", "below"),
+    ("constant", "assets", "below"),
     [
-        ("nemotron_assets.pretrain:CODE", "models/base", {"evaluate/benchmark_scores"}),
+        ("nemotron_assets.pretrain:CODE", {"models/base"}, {"evaluate/benchmark_scores"}),
         (
             "nemotron_assets.scorers:TRAINING_CODE",
-            "models/quality_scorers",
+            {"models/quality_scorers", "models/math_scorers"},
             {"web/quality_scores", "web/quality_thresholds", "web/quality", "math/quality"},
         ),
     ],
 )
-def test_what_is_made_from_a_model_is_stale_once_the_model_is_another(tmp_path, constant, asset, below):
+def test_what_is_made_from_a_model_is_stale_once_the_model_is_another(tmp_path, constant, assets, below):
     (tmp_path / "dagster.yaml").touch()
     ask("make", home=tmp_path)
     before = set(ask("stale", home=tmp_path))
-    assert set(ask("stale", constant, home=tmp_path)) - before == {asset}
-    ask(asset, constant, home=tmp_path)  # made anew, with other content
+    assert set(ask("stale", constant, home=tmp_path)) - before == assets
+    for asset in assets:
+        ask(asset, constant, home=tmp_path)  # made anew, with other content
     assert set(ask("stale", constant, home=tmp_path)) - before == below

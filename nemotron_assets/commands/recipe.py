@@ -10,15 +10,16 @@ import yaml
 from pydantic_core import to_jsonable_python
 
 from nemotron_assets.recipe import Recipe, RecipeError, Section, current_recipe
-from nemotron_assets.recipe.load import allowed_values
+from nemotron_assets.recipe.load import allowed_values, new_name
 
 
 def recipe_command(section: str | None, explain: bool) -> None:
-    """Print the recipe or one section of it. Raises `RecipeError` for a section that does not exist."""
+    """Print the recipe or one section of it. Raises `RecipeError` for a section that does not exist; for an old name,
+    the message gives the new one."""
     try:
         click.echo(recipe_text(current_recipe(), section, explain))
     except KeyError as error:
-        raise RecipeError(error.args[0]) from None
+        raise RecipeError((section and new_name(section)) or error.args[0]) from None
 
 
 def recipe_text(recipe: Recipe, section: str | None, explain: bool) -> str:

@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from nemotron_assets.blend.tables import TOKENIZER
 from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
@@ -20,10 +19,9 @@ SCORED = (BASE,)
 @table_asset(
     BENCHMARK_SCORES,
     recipe=("evaluate", "blend.held_out_share"),
-    code="3",  # a part per model
+    code="4",  # every model is scored with its own tokenizer
     ins={
         **{table.name: table for table in SCORED},
-        "tokenizer": TOKENIZER,
         "unique_documents": UNIQUE_DOCUMENTS,
         "curated_code": CURATED,
         "benchmarks": BENCHMARKS,
@@ -36,7 +34,6 @@ def benchmark_scores(
     recipe: dg.ResourceParam[Recipe],
     lake: dg.ResourceParam[Lakehouse],
     gpu: dg.ResourceParam[Gpu],
-    tokenizer: Reader,
     unique_documents: Reader,
     curated_code: Reader,
     benchmarks: Reader,
@@ -47,7 +44,7 @@ def benchmark_scores(
     in the table."""
     from nemotron_assets.evaluate.scoring import Inputs, Scoring
 
-    inputs = Inputs(benchmarks, tokenizer, unique_documents, curated_code)
+    inputs = Inputs(benchmarks, unique_documents, curated_code)
     work = Scoring(inputs, recipe, lake, gpu, context.run_id, context.log.info)
     return work.parts([models[table.name] for table in SCORED])
 

@@ -74,8 +74,8 @@ def measure(
                 ids = encode(tokenizer, text)
                 if decode(tokenizer, ids) != text:
                     raise ValueError(
-                        f"{task}: the tokenizer does not decode text {number} to itself; materialise blend/tokenizer "
-                        "with a tokenizer that does"
+                        f"{task}: the tokenizer does not decode text {number} to itself; train the "
+                        "model with a tokenizer that does (blend/tokenizer)"
                     )
                 bits.append(0.0)
                 sizes.append(len(text.encode()))

@@ -58,13 +58,12 @@ class Inputs:
     """The tables that a score depends on, in addition to the model."""
 
     benchmarks: Reader
-    tokenizer: Reader
     documents: Reader
     code: Reader
 
     def versions(self) -> list[str]:
         """The tables with their Delta versions: "web.unique_documents@3"."""
-        return [reader.input_version for reader in (self.tokenizer, self.documents, self.code, self.benchmarks)]
+        return [reader.input_version for reader in (self.documents, self.code, self.benchmarks)]
 
 
 class Scoring:
@@ -89,13 +88,11 @@ class Scoring:
 
     def _rows(self, model: dict[str, Any], versions: list[str]) -> pl.DataFrame:
         self.log(f"scoring {model['name']} {model['version']}")
-        vocabulary = self.inputs.tokenizer.scan().collect().row(0, named=True)
         with self.gpu.lock(self.log) as devices:
             if devices[0].kind == "cuda":
                 self.gpu.release()  # a language model that this process keeps leaves no memory for another model
             scores = score(
                 self.lake.get_weights(model["uri"]),
-                self.lake.get_weights(vocabulary["uri"]),
                 self.inputs.benchmarks.scan().collect(),
                 self._texts(),
                 self.recipe.evaluate,
@@ -122,21 +119,21 @@ class Scoring:
 
 def score(
     weights: Path,
-    tokenizer: Path,
     items: pl.DataFrame,
     texts: Mapping[str, Iterable[str]],
     recipe: Evaluate,
     device: str,
 ) -> list[Score]:
     """Score the Hugging Face model in the folder `weights` on the benchmark `items`, and in bits per byte on the
-    held-out `texts` of every task. Nothing is sampled, so the scores are deterministic on one device."""
+    held-out `texts` of every task. The folder also holds the tokenizer that the model was trained with. Nothing is
+    sampled, so the scores are deterministic on one device."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(weights, dtype="auto").to(device)
     shots = {task.name: task.shots for task in recipe.tasks}
     scores, _ = harness.run(
         model,
-        AutoTokenizer.from_pretrained(tokenizer),
+        AutoTokenizer.from_pretrained(weights),
         items,
         shots,
         recipe.max_items,
@@ -144,7 +141,7 @@ def score(
         recipe.batch_size,
     )
     sizes = recipe.window, recipe.window_overlap, recipe.batch_size
-    return scores + [measure(model, load(tokenizer), held_out, *sizes, task) for task, held_out in texts.items()]
+    return scores + [measure(model, load(weights), held_out, *sizes, task) for task, held_out in texts.items()]
 
 
 def frame(scores: list[Score], model: dict, input_versions: list[str], run_id: str, at) -> pl.DataFrame:

@@ -30,7 +30,8 @@ BENCHMARK_SCORES = Table(
         Column(
             "random_baseline",
             "float64",
-            "score of guessing: 1/choices, 0 for free answers, or the bits of equally likely tokens; null if unknown",
+            "score of guessing: 1/choices, 0 for free answers; for bits per byte: the score of a model that gives all "
+            "tokens the same probability; null if unknown",
             nullable=True,
         ),
         Column("samples", "int64", "number of benchmark items or documents that were scored"),

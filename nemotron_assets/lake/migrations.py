@@ -89,7 +89,7 @@ def _model(table: Table, rows: pl.DataFrame, frames: _Frames) -> pl.DataFrame:
         parents=pl.Series([[id_] if id_ else [] for _, id_ in parents], dtype=pl.List(pl.String)),
         sources=pl.Series([[name] if id_ else [] for name, id_ in parents], dtype=pl.List(pl.String)),
     )
-    if "version" not in rows.columns:  # count the versions of each name in the order in which they were made
+    if rows.schema.get("version") != pl.String:  # count the versions of each name in the order in which they were made
         rows = rows.with_columns(version=(pl.int_range(pl.len()).over("name") + 1).cast(pl.String))
     missing = {name: dtype for name, dtype in schema.items() if name not in rows.columns}
     rows = rows.with_columns(pl.lit(_default(dtype), dtype).alias(name) for name, dtype in missing.items())

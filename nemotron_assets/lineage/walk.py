@@ -192,7 +192,8 @@ class _Walker:
         listed: dict[str, list[tuple[str, str]]] = {}
         for row in rows:
             parents = (row[1] if link.is_list else [row[1]]) or []
-            named = row[2] if link.sources else [link.parents[0] if len(link.parents) == 1 else ""] * len(parents)
+            unnamed = [link.parents[0] if len(link.parents) == 1 else ""] * len(parents)
+            named = (row[2] if link.sources else None) or unnamed  # rows of an older schema version name no table
             pairs = [(p, s) for p, s in zip(parents, named, strict=True) if p is not None]
             listed.setdefault(row[0], []).extend(pairs)
         for id_, pairs in listed.items():

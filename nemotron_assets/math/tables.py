@@ -121,7 +121,8 @@ EXTRACTION_EXAMPLES = Table(
         Column(
             "wanted",
             "int32",
-            "number of formulas of the page: the known ones if truth is true, else those in the text of ours",
+            "number of known formulas of the page; if they are unknown, of those that this pipeline's own extractor "
+            "found",
         ),
         Column("kept", "int32", "number of the page's formulas that the whole text has as TeX between delimiters"),
         Column("output", "int32", "number of formulas between delimiters in the whole text, right or wrong"),
@@ -130,7 +131,11 @@ EXTRACTION_EXAMPLES = Table(
             "list[string]",
             "first formulas of the page that the text lacks, as normalised TeX (recipe: math.pages.examples.max_lost)",
         ),
-        Column("truth", "bool", "true if the page's formulas are known; false if they are taken from the text of ours"),
+        Column(
+            "truth",
+            "bool",
+            "true if the page's formulas are known; false if they are those that this pipeline's own extractor found",
+        ),
     ),
     partition_by="snapshot",
     parents=("snapshots.pages",),

@@ -12,7 +12,7 @@ from nemotron_assets.table.schema import Table
 
 
 def fetch(model: str, llm: Llm, table: Table) -> Callable[[Path], Made]:
-    """The function that makes the version of `table` for a language model, for `Registry.want`.
+    """Returns the function that fetches a language model and describes its row of `table`, for `Registry.want`.
 
     `model` is "embedded", a folder, or a Hugging Face id, as in the recipe's `llm.model`. For a model behind an
     endpoint only its tokenizer is fetched, to count tokens. The id of the version follows from its name and files.

@@ -11,7 +11,7 @@ from nemotron_assets.pretrain.tables import BASE
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.text.tokenizer import BOS, EOS, PAD
-from nemotron_assets.training.plan import Plan, TrainingError, working_folder
+from nemotron_assets.training.plan import Plan, TrainingError, shards_config, working_folder
 from nemotron_assets.training.schedule import total_steps
 from nemotron_assets.training.worker import NEXT_TOKEN
 
@@ -62,12 +62,7 @@ def plan(recipe: Recipe, lake: Lakehouse) -> Plan:
             "section": "train.base",
             "sequence_length": recipe.blend.sequence_length,
             "folder": working_folder(id_),
-            "shards": {
-                "path": lake.path(TOKEN_SHARDS),
-                "version": shards.version,
-                "part_by": TOKEN_SHARDS.part_by,
-                "storage_options": lake.storage_options,
-            },
+            "shards": shards_config(lake, shards),
         },
         steps=total_steps(recipe.train.base, recipe.blend.sequence_length),
         tokenizer=lake.get_weights(vocabulary["uri"]),

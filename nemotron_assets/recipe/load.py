@@ -27,6 +27,11 @@ MOVED = {
     "pretrain": "train.base", "evaluate.gsm8k_shots": "evaluate.tasks", "evaluate.arc_shots": "evaluate.tasks",
     **{f"math.{name}": f"math.pages.{name}" for name in MathPages.model_fields},
 }  # fmt: skip
+#: {key that older recipe files have: how its value is written in the list of tasks that replaced it}
+_TASKS = {
+    "evaluate.gsm8k_shots": "[{name: gsm8k, shots: 3}]",
+    "evaluate.arc_shots": "[{name: arc_challenge, shots: 25}]",
+}
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -92,17 +97,27 @@ def _problem(error: Any) -> str:
 
 def _unknown_key(where: str, loc: tuple[Any, ...]) -> str:
     if where in MOVED:
-        return f"{where} is now called {MOVED[where]}: write `{_nested(MOVED[where])}`"
+        write = f"{new_name(where)}: write `{_nested(MOVED[where], _TASKS.get(where, '...'))}`"
+        return f"{write}; this list replaces the whole list of tasks" if where in _TASKS else write
     if "." in str(loc[-1]):
         return f"{where}: a key has no dots; write `{_nested(where)}`"
     section = _section_class(loc[:-1])
     return f"{where}: unknown key; this section has: {', '.join(section.model_fields) if section else 'no keys'}"
 
 
-def _nested(dotted: str) -> str:
+def new_name(dotted: str) -> str | None:
+    """A sentence with the new name of an old key, or of an old section around it; None if it is no old key."""
+    names = dotted.split(".")
+    for depth in range(len(names), 0, -1):
+        if (old := ".".join(names[:depth])) in MOVED:
+            return f"{old} is now called {MOVED[old]}"
+    return None
+
+
+def _nested(dotted: str, value: str = "...") -> str:
     """A dotted key as YAML: "train.base" is "train: {base: ...}"."""
     *outer, last = dotted.split(".")
-    return "".join(f"{name}: {{" for name in outer) + f"{last}: ..." + "}" * len(outer)
+    return "".join(f"{name}: {{" for name in outer) + f"{last}: {value}" + "}" * len(outer)
 
 
 def _section_class(loc: tuple[Any, ...]) -> type[Section] | None:

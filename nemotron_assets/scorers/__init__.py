@@ -6,7 +6,7 @@ scores a table on all cores or on the accelerator.
 """
 
 #: The version of the training code in this package. Raise it when training changes, so that scorers are trained again.
-#: It is part of a trained scorer's identity and of the code version of the assets that train.
+#: It is part of the identity of every scorer that is trained here, and of the code version of the assets that train.
 TRAINING_CODE = "1"
 
 

@@ -26,7 +26,7 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 OWNERS = ("team:lakehouse",)
 
-#: For steps that call a language model or the network: a failed call may succeed later, and finished work is kept.
+#: A failed request to a model or server may succeed later; finished work is not repeated.
 RETRIES = dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL)
 
 

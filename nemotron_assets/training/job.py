@@ -70,15 +70,21 @@ class FromFolder:
 
 @dataclass(frozen=True)
 class FromCheckpoint:
-    """Start from the weights of a checkpoint of another training. Its optimizer state is not used, because the new
-    training has its own learning-rate schedule."""
+    """Start from the weights of a checkpoint of another training, such as its `step-500`. Its optimizer state is not
+    used, because the new training has its own learning-rate schedule.
+
+    A training removes its checkpoints when it ends; copy one away to start from it later.
+    """
 
     folder: Path
 
     def config(self, length: int) -> NemotronHConfig:
         from transformers import NemotronHConfig
 
-        config = NemotronHConfig.from_dict(checkpoint.read_state(self.folder)["config"])
+        state = checkpoint.read_state(self.folder)
+        if "config" not in state:
+            raise ValueError(f"{self.folder} was written by an older program and does not say the shape of its model")
+        config = NemotronHConfig.from_dict(state["config"])
         config.max_position_embeddings = max(length, config.max_position_embeddings)
         return config
 

@@ -23,10 +23,11 @@ import torch.distributed as dist
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from nemotron_assets.model.nemotron_h import empty_model
+from nemotron_assets.recipe.train import TrainingRun
 from nemotron_assets.training import checkpoint
 from nemotron_assets.training.job import Job
 from nemotron_assets.training.schedule import learning_rate, total_steps
-from nemotron_assets.training.stream import Shards, as_batch, predictions, sequences
+from nemotron_assets.training.stream import Shards, sequences
 
 #: Number of rows of metrics in a checkpoint. It is larger than the number of rows that can be lost when the process
 #: that stores them is killed.
@@ -69,27 +70,10 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
             f"{world * settings.micro_batch_sequences}"
         )
 
-    # The model is created without memory, sharded, and only then filled, so that no rank ever holds all of it.
     config = job.start.config(job.sequence_length)
-    model = job.loss(empty_model(config)).train()
-    if settings.recompute:
-        model.student.gradient_checkpointing_enable()
-    if world > 1:
-        for layer in (*model.student.model.layers, model.student.lm_head, model):
-            fully_shard(layer)
-    model.to_empty(device=device)
+    model = _model(job, config, world, device)
     parameters = dict(model.student.named_parameters())
-
-    # Weight decay is for matrices, not for vectors, which scale or shift single channels.
-    matrices = [p for p in parameters.values() if p.ndim > 1]
-    vectors = [p for p in parameters.values() if p.ndim <= 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-        lr=torch.tensor(settings.peak_lr),
-        betas=(settings.beta1, settings.beta2),
-        eps=settings.adam_eps,
-        fused=True,
-    )
+    optimizer = _optimizer(settings, parameters)
     state = _load(job, optimizer, parameters, config)
     if rank == 0 and state["rows"]:
         emit(state["rows"])
@@ -100,11 +84,12 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
     clock, since = time.perf_counter(), state["step"]
     for step in range(state["step"] + 1, steps + 1):
         rows = [next(data) for _ in range(settings.batch_sequences)]
-        scale = 1 / max(1, predictions(rows))  # every rank divides by the predictions of the whole batch
+        scale = 1 / max(1, shards.targets(rows))  # every rank divides by the targets of the whole batch
         rank_rows = rows[rank * own : (rank + 1) * own]
         loss = torch.zeros((), device=device)
         for first in range(0, own, settings.micro_batch_sequences):
-            batch = as_batch(rank_rows[first : first + settings.micro_batch_sequences], job.sequence_length, device)
+            micro = rank_rows[first : first + settings.micro_batch_sequences]
+            batch = shards.batch(micro, job.sequence_length, device)
             if isinstance(model, FSDPModule):  # gradients are exchanged once per step
                 model.set_requires_gradient_sync(first + settings.micro_batch_sequences >= own)
             with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
@@ -153,6 +138,43 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
         _finish(job, config, weights, state["loss"], steps)
     checkpoint.barrier()
     return _finished(job.folder)
+
+
+def _model(job: Job, config: Any, world: int, device: torch.device) -> torch.nn.Module:
+    """The loss of the job around the student, whose weights are sharded and not filled yet.
+
+    The student is created without memory, sharded, and only then gets memory, so that no rank ever holds all of it.
+    Other models in the loss, such as a teacher, come with their weights. Raises ValueError if they have no memory or
+    would be trained: the loop trains and stores the student alone.
+    """
+    model = job.loss(empty_model(config)).train()
+    for name, parameter in model.named_parameters():
+        if not name.startswith("student.") and (parameter.is_meta or parameter.requires_grad):
+            problem = "has no memory: load its weights first" if parameter.is_meta else "is not frozen"
+            raise ValueError(
+                f"the loss {type(model).__name__} holds {name} beside the student, which {problem}. Only the student "
+                "is trained; call requires_grad_(False) on every other model"
+            )
+    if job.settings.recompute:
+        model.student.gradient_checkpointing_enable()
+    if world > 1:
+        for layer in (*model.student.model.layers, model.student.lm_head, model):
+            fully_shard(layer)
+    model.student.to_empty(device=device)
+    return model.to(device)
+
+
+def _optimizer(settings: TrainingRun, parameters: dict[str, torch.Tensor]) -> torch.optim.Optimizer:
+    """AdamW. Weight decay is for matrices, not for vectors, which scale or shift single channels."""
+    matrices = [p for p in parameters.values() if p.ndim > 1]
+    vectors = [p for p in parameters.values() if p.ndim <= 1]
+    return torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+        lr=torch.tensor(settings.peak_lr),
+        betas=(settings.beta1, settings.beta2),
+        eps=settings.adam_eps,
+        fused=True,
+    )
 
 
 def _join_ranks() -> torch.device:

@@ -1,7 +1,8 @@
 """Losses: what a training minimises.
 
-A loss is a module that wraps the model in training (the student), so that FSDP2 shards one module with one forward.
-`Loss(student)(batch)` returns the loss summed over all positions that have a target.
+A loss wraps the model in training as `self.student`, because FSDP2 shards one module with one forward().
+`Loss(student)(batch)` returns the loss summed over all targets of the batch. It may hold other models, such as a
+teacher, with their weights loaded and frozen.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from resources.home import cache_dir
 
 if TYPE_CHECKING:
     from resources.gpu import Gpu
-    from resources.lakehouse import Lakehouse
+    from resources.lakehouse import Lakehouse, Reader
 
 #: Beginnings of the names of the files that are copied from the tokenizer's folder to the weights.
 _TOKENIZER_FILES = ("tokenizer", "special_tokens", "chat_template")
@@ -32,7 +32,7 @@ class TrainingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Plan:
-    """A model to train.
+    """Describes one training.
 
     - `table`: the table that the model is stored in.
     - `identity`: what decides the model; it must have an id.
@@ -60,6 +60,16 @@ class Plan:
 def working_folder(model_id: str) -> str:
     """The folder that holds the checkpoints and the finished weights of a model until they are in the lake."""
     return str(cache_dir("training") / model_id)
+
+
+def shards_config(lake: Lakehouse, shards: Reader) -> dict[str, Any]:
+    """The part `config["shards"]` of a plan, for a table of packed sequences at the version of its reader."""
+    return {
+        "path": lake.path(shards.table),
+        "version": shards.version,
+        "part_by": shards.table.part_by,
+        "storage_options": lake.storage_options,
+    }
 
 
 def train(

@@ -10,9 +10,9 @@ exactly what the killed one would have read.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -29,16 +29,6 @@ class PackedSequence:
 
     tokens: np.ndarray
     lengths: tuple[int, ...]
-
-
-class Shards(Protocol):
-    """The source of packed sequences: named shards of known length, each small enough for memory."""
-
-    def counts(self) -> Sequence[tuple[str, int]]:
-        """The name of every shard with the number of its sequences, always in the same order."""
-
-    def read(self, shard: str) -> list[PackedSequence]:
-        """The sequences of a shard, always in the same order."""
 
 
 def sequences(shards: Shards, seed: int, start: int = 0, mixed: int = 1) -> Iterator[PackedSequence]:
@@ -98,3 +88,27 @@ def as_batch(rows: Sequence[PackedSequence], length: int, device: torch.device |
         targets[index, ends] = NO_TARGET
     packing = Packing.of([row.lengths for row in rows], length, device)
     return Batch(torch.from_numpy(tokens).to(device), torch.from_numpy(targets).to(device), packing)
+
+
+class Shards(ABC):
+    """The source of the training data: named shards of known length, each small enough for memory.
+
+    A subclass whose sequences hold more than tokens, such as a mask of the answer or a pair of answers, also replaces
+    `batch` and `targets`. The loop passes the batch to the loss as it is.
+    """
+
+    @abstractmethod
+    def counts(self) -> Sequence[tuple[str, int]]:
+        """The name of every shard with the number of its sequences, always in the same order."""
+
+    @abstractmethod
+    def read(self, shard: str) -> list[PackedSequence]:
+        """The sequences of a shard, always in the same order."""
+
+    def batch(self, rows: Sequence[PackedSequence], length: int, device: torch.device) -> Batch:
+        """What the loss gets for these sequences of at most `length` tokens."""
+        return as_batch(rows, length, device)
+
+    def targets(self, rows: Sequence[PackedSequence]) -> int:
+        """How many terms the loss of these sequences sums up. The loop divides the loss of a step by this number."""
+        return predictions(rows)

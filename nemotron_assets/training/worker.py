@@ -14,12 +14,12 @@ from nemotron_assets.recipe.model import Model
 from nemotron_assets.recipe.train import TrainingRun
 from nemotron_assets.training.job import Fresh, FromCheckpoint, FromFolder, Job, Start
 from nemotron_assets.training.loop import train
-from nemotron_assets.training.stream import PackedSequence
+from nemotron_assets.training.stream import PackedSequence, Shards
 
 Emit = Callable[[list[dict[str, Any]]], None]
 
 
-class LakeShards:
+class LakeShards(Shards):
     """The packed sequences of a table like `blend.token_shards` at one Delta version. Each part is a shard."""
 
     def __init__(self, path: str, version: int, part_by: str, storage_options: dict[str, str]):

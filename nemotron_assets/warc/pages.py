@@ -21,7 +21,7 @@ _SCHEMA = PAGES.arrow_schema()
 
 
 def limits_of(recipe: PagesRecipe) -> Limits:
-    """The recipe's `pages` section as limits of the parser."""
+    """The recipe's section `snapshots.pages` as limits of the parser."""
     return Limits(
         max_body=int(recipe.max_html_mb * (1 << 20)),
         mimes=tuple(recipe.mimes),

@@ -37,7 +37,8 @@ __all__ = [
 
 
 def open_source(source: CodeSource, limits: CodeSources, crawl: Crawl) -> Source:
-    """The source that a recipe describes. A remote source is read with the timeouts, retries and pauses of `crawl`."""
+    """The source that a recipe describes. A remote source is read with the timeouts, retries and pauses of the
+    recipe's `snapshots.crawl`."""
     place = SAMPLE / "code" if source.path == "sample" else Path(source.path).expanduser()
     if not place.exists():
         raise SourceError(f"code source {source.name}: {place} does not exist; name a folder or file that does")

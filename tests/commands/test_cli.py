@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from nemotron_assets.commands import cli as module
 from nemotron_assets.commands.cli import cli
+from nemotron_assets.recipe import RecipeError
 
 
 def nemotron(home, *arguments: str, code: int = 0) -> str:
@@ -67,6 +68,19 @@ def test_debug_shows_the_traceback(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["nemotron", "--debug", "recipe", "web.nothing"])
     with pytest.raises(Exception, match="'nothing' is not one of"):
         module.main()
+
+
+@pytest.mark.parametrize(
+    ("old", "words"),
+    [
+        ("pretrain", "pretrain is now called train.base"),
+        ("pretrain.peak_lr", "pretrain is now called train.base"),
+        ("math_corpus", "math_corpus is now called math.corpus"),
+    ],
+)
+def test_an_old_section_is_refused_with_its_new_name(old, words):
+    refused = CliRunner().invoke(cli, ["recipe", "--explain", old]).exception
+    assert isinstance(refused, RecipeError) and str(refused) == words
 
 
 def test_a_section_of_the_recipe():

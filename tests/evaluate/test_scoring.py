@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from nemotron_assets.blend.tables import TOKENIZER
 from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.evaluate import scoring
 from nemotron_assets.evaluate.harness import Score
@@ -42,10 +41,9 @@ def lake(tmp_path, monkeypatch) -> Lakehouse:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "file").write_text("weights")
     uri, _ = lake.put_weights(tmp_path / "files", "weights")
-    lake.write(TOKENIZER, frame(TOKENIZER, [{"id": "t", "uri": uri}]))
     store(lake, uri, a=1)
 
-    def score(weights, tokenizer, items, texts, recipe, device):
+    def score(weights, items, texts, recipe, device):
         assert set(texts) == {scoring.DOCUMENTS}, "there is no code in this lake"
         return [Score("gsm8k", "exact_match", 0.5, None, 0.0, 1, 0)]
 
@@ -69,7 +67,7 @@ def minute(number: int) -> datetime:
 
 def run(lake: Lakehouse, gpu: FakeGpu | None = None) -> list[str]:
     """The models that one run of the asset scores."""
-    inputs = scoring.Inputs(*(lake.read(table) for table in (BENCHMARKS, TOKENIZER, UNIQUE_DOCUMENTS, CURATED)))
+    inputs = scoring.Inputs(*(lake.read(table) for table in (BENCHMARKS, UNIQUE_DOCUMENTS, CURATED)))
     work = scoring.Scoring(inputs, load_recipe("laptop"), lake, gpu or FakeGpu(), "run", lambda line: None)
     lake.write(BENCHMARK_SCORES, work.parts([lake.read(BASE)]), code_version="1")
     return sorted(work.scored)
@@ -90,13 +88,13 @@ def test_only_models_without_scores_are_scored_and_earlier_scores_stay(lake):
     store(lake, uri_of(lake), a2=3)
     assert run(lake) == ["base a a2"], "the newest version of each name"
     assert scored(lake) == ["a", "a2", "b"]
-    lake.write(TOKENIZER, lake.read(TOKENIZER).scan().collect())
+    lake.write(BENCHMARKS, frame(BENCHMARKS, []))
     assert run(lake) == ["base a a2", "base b b"], "an input has changed"
     assert scored(lake) == ["a", "a2", "b"]
 
 
 def test_scores_that_another_run_stores_meanwhile_stay(lake):
-    inputs = scoring.Inputs(*(lake.read(table) for table in (BENCHMARKS, TOKENIZER, UNIQUE_DOCUMENTS, CURATED)))
+    inputs = scoring.Inputs(*(lake.read(table) for table in (BENCHMARKS, UNIQUE_DOCUMENTS, CURATED)))
     work = scoring.Scoring(inputs, load_recipe("laptop"), lake, FakeGpu(), "run", lambda line: None)
     parts = work.parts([lake.read(BASE)])
     store(lake, uri_of(lake), b=2)

@@ -16,6 +16,7 @@ from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.pretrain.tables import BASE
 from nemotron_assets.table.columns import ID
 from nemotron_assets.table.schema import Column, Table
+from nemotron_assets.web.quality.tables import QUALITY_SCORERS
 from resources.contract import LakeError
 from resources.lakehouse import Lakehouse
 from tests.sql.lake import frame
@@ -129,6 +130,19 @@ def test_parents_are_found_in_tables_that_were_migrated_earlier(lake):
     lines.close()
     assert len(list(migrate_all(lake))) == 3
     assert newest(lake.read(MATH_WRITER))["parents"] == ["g"]
+
+
+def test_version_numbers_of_scorers_count_the_versions_of_a_name(tmp_path):
+    """An older lake stored the number that the recipe asked for, which may repeat and leave gaps."""
+    old = Table(
+        "models", "quality_scorers", "",
+        (ID, Column("name", "string", ""), Column("version", "int32", ""), *_STORED, Column("at", "timestamp", "")),
+    )  # fmt: skip
+    lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
+    rows = [{"id": f"e{n}", "name": "edu_a", "version": v, "at": START + timedelta(n)} for n, v in enumerate((1, 1, 4))]
+    lake.write(old, frame(old, rows))
+    list(migrate_all(lake))
+    assert lake.read(QUALITY_SCORERS).scan().sort("at").collect()["version"].to_list() == ["1", "2", "3"]
 
 
 def test_a_table_without_rows_is_migrated(tmp_path):

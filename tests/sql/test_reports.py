@@ -238,7 +238,9 @@ def test_quarantine_leaderboard_and_curve(filled):
 def test_score_lineage(filled):
     rows, warehouse = filled
     found = answer(warehouse, "score_lineage", task="arc")
-    inputs = {m["version"]: sorted(m["input_versions"] + m.get("source_versions", [])) for m in rows["models.base"]}
+    first, second = rows["models.base"]
+    inputs = {"1": sorted(first["input_versions"] + first["source_versions"])}
+    inputs["2"] = sorted({*second["input_versions"], *inputs["1"]})  # the first model is its parent
     assert {r["model_version"]: r["model_inputs"] for r in found.to_dicts()} == inputs
 
 
@@ -248,7 +250,10 @@ def test_model_inputs(filled):
     (version,) = rows["models.base"][0]["input_versions"]
     first = found.filter(model_version="1").select("input_table", "input_version", "direct").rows()
     assert first == [(*version.split("@")[:1], int(version.split("@")[1]), True), ("code.curated", 0, False)]
-    assert found.filter(model_version="2")["direct"].all()
+    second = found.filter(model_version="2").select("input_table", "direct", "read_by").rows()
+    one, two = (model["id"] for model in rows["models.base"])
+    shards = version.split("@")[0]
+    assert set(second) == {(shards, True, two), (shards, False, one), ("code.curated", False, one)}
 
 
 def test_table_files(filled):

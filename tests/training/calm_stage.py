@@ -1,38 +1,50 @@
-"""A kind of model as a later stage would add it. This file is all the code it needs: a table, a loss and a plan."""
+"""A stage as it is added later: a table, a loss, an entry function, a plan, an asset. It trains the base model on to be
+less sure. This file is all the code that such a stage needs."""
 
+import dagster as dg
+
+from nemotron_assets.blend.tables import TOKEN_SHARDS
 from nemotron_assets.models.columns import TRAINED, model_table
-from nemotron_assets.models.registry import Identity, Parent
+from nemotron_assets.models.registry import Identity, Parent, newest
+from nemotron_assets.pretrain.tables import BASE
+from nemotron_assets.table.asset import table_asset
+from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.training.loop import train as run
 from nemotron_assets.training.losses import NextToken
-from nemotron_assets.training.plan import Plan, working_folder
-from nemotron_assets.training.worker import job_of
-from tests.training.test_loop import Memory
+from nemotron_assets.training.plan import Plan, shards_config, train, working_folder
+from nemotron_assets.training.schedule import total_steps
+from nemotron_assets.training.worker import job_of, shards_of
 
+CODE, LENGTH = "1", 64
 CALM = model_table("calm", "Models trained to be less sure.", named="recipe and stage", own=TRAINED)
 
 
 class Calm(NextToken):
-    """The loss of the next token, plus a penalty for logits that are far from zero."""
-
     def forward(self, batch):
-        logits = self.student(batch.tokens, use_cache=False).logits.float()
-        return super().forward(batch) + 1e-3 * logits.square().sum()
+        return super().forward(batch) + 1e-3 * self.student(batch.tokens, use_cache=False).logits.square().sum()
 
 
-def train_calm(config, emit):
-    return run(job_of(config, loss=Calm), Memory(), emit).as_dict()
+def entry(config, emit):
+    return run(job_of(config, loss=Calm), shards_of(config), emit).as_dict()
 
 
-def plan(base, tokenizer, settings):
-    id_ = f"calm-{base['sha256'][:8]}"
-    return Plan(
-        CALM,
-        Identity("calm", id_, parents=(Parent("models.base", base["id"]),)),
-        f"{__name__}:train_calm",
-        {
-            "start": {"folder": base["folder"]}, "training": settings.model_dump(), "section": "train.calm",
-            "sequence_length": 48, "folder": working_folder(id_),
-        },
-        steps=settings.tokens // (48 * settings.batch_sequences),
-        tokenizer=tokenizer,
-    )  # fmt: skip
+def plan(lake, settings, base, shards) -> Plan:
+    model = newest(base)
+    recipe_hash = content_hash(settings.model_dump_json())
+    id_ = row_id(CALM.full_name, CODE, recipe_hash, model["sha256"], *shards.parts().values())
+    identity = Identity("calm", id_, recipe_hash, (shards.input_version,), (Parent(BASE.full_name, model["id"]),))
+    weights, training = lake.get_weights(model["uri"]), settings.model_dump()
+    config = {
+        "start": {"folder": str(weights)},
+        "training": training,
+        "section": "train.base",
+        "sequence_length": LENGTH,
+    }
+    config |= {"folder": working_folder(id_), "shards": shards_config(lake, shards)}
+    return Plan(CALM, identity, f"{__name__}:entry", config, total_steps(settings, LENGTH), weights)
+
+
+@table_asset(CALM, recipe=("train.base",), code=CODE, ins={"base": BASE, "token_shards": TOKEN_SHARDS})
+def calm(context, recipe: dg.ResourceParam, lake: dg.ResourceParam, gpu: dg.ResourceParam, base, token_shards):
+    settings = recipe.train.base
+    return train(plan(lake, settings, base, token_shards), lake, gpu, context.run_id, context.log.info)[1]

@@ -18,7 +18,7 @@ from nemotron_assets.training.job import Fresh, Job
 from nemotron_assets.training.loop import train
 
 
-class Memory:
+class Memory(stream.Shards):
     """Shards of packed sequences that count upwards, so that a model can learn them."""
 
     def __init__(self, shards=3, rows=7, length=48):

@@ -4,7 +4,7 @@ import dagster as dg
 
 from nemotron_assets.dedup.corpus import CorpusTables
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
-from nemotron_assets.math.corpus import SCORER_CODE
+from nemotron_assets.math.corpus import scorer_code
 from nemotron_assets.math.corpus.tables import (
     CLEANED,
     CONTAMINATION,
@@ -115,7 +115,7 @@ def cleaned(
 @table_asset(
     MATH_SCORERS,
     recipe="math.corpus.quality",
-    code=SCORER_CODE,
+    code=scorer_code(),
     kinds={"scikitlearn", "huggingface"},
     automation=made_once(),
     retry_policy=RETRIES,

@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 
 from nemotron_assets.math import clean, tex
-from nemotron_assets.math.corpus import SCORER_CODE
+from nemotron_assets.math.corpus import scorer_code
 from nemotron_assets.math.corpus.tables import MATH_SCORERS, QUALITY
 from nemotron_assets.models.registry import Identity, Made, Registry, by_id
 from nemotron_assets.recipe.math.corpus import MathQuality
@@ -76,7 +76,7 @@ def identity(recipe: MathQuality) -> tuple[str, str]:
     values: dict[str, Any] = {"name": recipe.classifier, "version": recipe.version}
     if recipe.classifier == "embedded":
         names = ("embedding", "embedding_tokens", "crop_characters", "documents")
-        values |= {"code": SCORER_CODE} | {name: getattr(recipe, name) for name in names}
+        values |= {"code": scorer_code()} | {name: getattr(recipe, name) for name in names}
     recipe_hash = content_hash(json.dumps(values, sort_keys=True))[:16]
     return row_id(MATH_SCORERS.full_name, recipe_hash), recipe_hash
 

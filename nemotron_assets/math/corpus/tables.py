@@ -153,7 +153,7 @@ CONTAMINATION = Table(
             "what matched is compared with: n-grams of the item (overlap), words of the question (whole_question), "
             "words of the passage (cosine)",
         ),
-        Column("share", "float64", "matched divided by of, 0 to 1"),
+        Column("share", "float64", "`matched` / `of`: share of the item's text that was found in the page, 0 to 1"),
         Column(
             "cosine",
             "float64",
@@ -266,7 +266,9 @@ MATH_SCORERS = model_table(
     named="math",
     own=(
         *SCORER,
-        Column("teacher", "string", "what an embedded scorer learnt from, in words; as published for a checkpoint"),
+        Column(
+            "teacher", "string", "what the scorer was trained to imitate; 'as published' for a downloaded checkpoint"
+        ),
     ),
     example_input="math.cleaned@2",
 )

@@ -15,7 +15,7 @@ MADE_WITH = (
 )  # fmt: skip
 #: Keys of the bounds. A change of one reads all files again only if it is the bound of a number named in `unparsed`.
 BOUNDS = ("code_rules", "text_rules", "data_rules", "html_rules", "extras", "text", "data", "html", "unknown")
-#: Keys that decide by its path alone whether a file is dropped (`rules.by_path`).
+#: Keys that decide by its path alone whether a file is dropped (`code.path_rules.by_path`).
 BY_PATH = ("vendored", "vendored_except", "minified", "data_dump", "generated_files", "generated_paths")
 
 #: Numbers that one compiled pass over the bytes of a file counts.

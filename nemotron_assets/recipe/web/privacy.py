@@ -104,8 +104,8 @@ class Ip(PersonalData):
         32,
         ge=0,
         le=256,
-        description="four numbers that are all below this are taken for a version number (2.4.18.1), unless the words "
-        "before speak of an address, or a port or network length follows; 0: never",
+        description="four numbers that are all below this are read as a version number (2.4.18.1), unless a word such "
+        "as 'address' stands before them, or a port or the size of a network (/24) after them; 0: never",
     )
     keep_networks: tuple[str, ...] = Field(
         (

@@ -44,8 +44,8 @@ class PerplexityError(RuntimeError):
 
 
 def normalise(character: str) -> str:
-    """The character that stands for a character: lower case if that is one character, "0" for a digit, " " for white
-    space."""
+    """Simplify a character: every digit becomes "0", white space becomes " ", and a letter becomes lower case, unless
+    its lower case has several characters."""
     if character.isspace():
         return " "
     if unicodedata.category(character) == "Nd":

@@ -16,7 +16,7 @@ from nemotron_assets.web.quality.verdicts import UNSCORED
 
 
 def one_row_each(rows: pl.LazyFrame, documents: pl.LazyFrame, rejected: pl.LazyFrame | None = None) -> dict[str, int]:
-    """What is wrong if `rows` should have exactly one row per document: four counts, all 0 if nothing is.
+    """Counts violations of "exactly one row per document" in `rows`; all four counts are 0 if it holds.
 
     `documents` and `rejected` have a column id; rejected documents need no row. The counts: `doubled` ids, documents
     that are `repeated`, documents that are `missing`, and `orphans`, rows whose first parent is not a document.
