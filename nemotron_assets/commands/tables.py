@@ -13,6 +13,7 @@ from typing import Any
 from nemotron_assets.commands.console import print_table
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.schema import Table
+from resources.lakehouse import Lakehouse
 from resources.warehouse import Warehouse, WarehouseError
 
 
@@ -21,7 +22,7 @@ class Facts:
     """What the Delta log says about a table.
 
     `partitions` is None for a table without partitions; `written` is the time of the last commit; `history` holds the
-    last commits, newest first, as delta-rs describes them.
+    last commits, newest first, as delta-rs describes them. `schema_version` is the one in which the table is stored.
     """
 
     rows: int
@@ -31,6 +32,7 @@ class Facts:
     partitions: int | None
     written: datetime
     history: list[dict[str, Any]]
+    schema_version: str
 
 
 def facts(warehouse: Warehouse, table: Table, history: int = 1) -> Facts | None:
@@ -53,6 +55,7 @@ def facts(warehouse: Warehouse, table: Table, history: int = 1) -> Facts | None:
         partitions=pc.count_distinct(actions[column]).as_py() if column in actions.column_names else None,
         written=datetime.fromtimestamp(commits[0]["timestamp"] / 1000, UTC),
         history=commits,
+        schema_version=Lakehouse.stored_version(delta),
     )
 
 
@@ -65,8 +68,15 @@ def all_facts(warehouse: Warehouse) -> tuple[tuple[str, ...], list[tuple[Any, ..
             sizes = (found.rows, found.bytes, found.files, found.version, found.partitions, found.written)
         else:
             sizes = (None, None, None, None, None, "not written yet")
-        lines.append((name, *sizes, table.description))
+        lines.append((name, *sizes, migration_hint(table, found) + table.description))
     return names, lines
+
+
+def migration_hint(table: Table, found: Facts | None) -> str:
+    """A sentence for a table that an older program wrote; empty for all others."""
+    if found is None or found.schema_version == str(table.version):
+        return ""
+    return f"Has schema version {found.schema_version} of {table.version}: run `nemotron maintain --migrate`. "
 
 
 def find(name: str) -> Table:
@@ -86,7 +96,7 @@ def find(name: str) -> Table:
 def print_table_facts(warehouse: Warehouse, table: Table, commits: int = 10) -> None:
     """Print what a table holds, its columns with their meanings, and its last commits."""
     found = facts(warehouse, table, commits)
-    print(f"{table.full_name}: {table.description}")
+    print(f"{table.full_name}: {migration_hint(table, found)}{table.description}")
     print(f"{warehouse.table_path(table)}")
     layout = [f"key {', '.join(table.key)}"]
     layout += [f"partitioned by {table.partition_by}"] if table.partition_by else []

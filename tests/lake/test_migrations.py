@@ -7,19 +7,22 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from nemotron_assets.commands.tables import all_facts
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
 from nemotron_assets.lake import migrations
 from nemotron_assets.lake.migrations import migrate_all
+from nemotron_assets.lineage.walk import trace
 from nemotron_assets.math.corpus.tables import MATH_WRITER
 from nemotron_assets.models.registry import Identity, Made, Registry, newest
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.pretrain.tables import BASE
+from nemotron_assets.stages import all_tables
 from nemotron_assets.table.columns import ID
 from nemotron_assets.table.schema import Column, Table
 from nemotron_assets.web.quality.tables import QUALITY_SCORERS
 from resources.contract import LakeError
 from resources.lakehouse import Lakehouse
-from tests.sql.lake import frame
+from tests.sql.lake import Opened, frame
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 _INPUTS = Column("input_versions", "list[string]", "", volatile=True)
@@ -82,6 +85,20 @@ def lake(tmp_path) -> Lakehouse:
 def test_opening_an_old_lake_says_what_to_do(lake):
     with pytest.raises(LakeError, match=r"parent_version.*nemotron maintain --migrate"):
         lake.read(BASE)
+
+
+def test_an_old_lake_can_be_listed_and_traced(lake, tmp_path):
+    """Its models name no parents yet; the list of tables says what to do."""
+    opened = Opened(tmp_path)
+    _, lines = all_facts(opened.warehouse)
+    described = {line[0]: line[-1] for line in lines}
+    assert described["models.base"].startswith(
+        "Has schema version 1 of 2: run `nemotron maintain --migrate`. Pretrained"
+    )
+    assert not described["quarantine.rows"].startswith("Has")
+    found = trace(opened.cursor(), all_tables().values(), "b2")
+    assert {node.key for node in found.reached("below") if not node.is_version} == {"s2"}
+    opened.connection.close()
 
 
 def test_models_get_parents_and_keep_everything_else(lake):
