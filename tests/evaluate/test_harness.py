@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import polars as pl
 import pytest
 import torch
@@ -111,6 +113,7 @@ def test_scoring_a_saved_model(student, vocabulary_folder, items, tmp_path):
     from datetime import UTC, datetime
 
     student.save_pretrained(tmp_path / "model")
+    shutil.copytree(vocabulary_folder, tmp_path / "model", dirs_exist_ok=True)  # as a training stores it
     recipe = load_recipe("laptop").evaluate.model_copy(update={"max_items": 2, "max_output_tokens": 4, "batch_size": 2})
     documents = pl.DataFrame({"content_hash": ["0" * 32, "f" * 32, "1" * 32], "text": ["held out", "trained", "too"]})
     texts = list(scoring.held_out_texts(documents.lazy(), 0.2, None))
@@ -121,9 +124,9 @@ def test_scoring_a_saved_model(student, vocabulary_folder, items, tmp_path):
     assert scoring.any_held_out(code, 0.2) and not scoring.any_held_out(code.head(0), 0.2)
     assert list(scoring.held_out_texts(code, 0.2, None, "content")) == texts
     texts = {scoring.DOCUMENTS: texts, scoring.CODE: texts[:1]}
-    scores = scoring.score(tmp_path / "model", vocabulary_folder, items, texts, recipe, "cpu")
+    scores = scoring.score(tmp_path / "model", items, texts, recipe, "cpu")
     assert {s.task for s in scores} == {"arc_challenge", "gsm8k", "held_out_documents", "held_out_code"}
-    again = scoring.score(tmp_path / "model", vocabulary_folder, items, texts, recipe, "cpu")
+    again = scoring.score(tmp_path / "model", items, texts, recipe, "cpu")
     assert again == scores
     assert "| held_out_documents | bits_per_byte |" in scoring.as_markdown(scores)
 
