@@ -145,7 +145,7 @@ def score(pages: list[Page], texts: list[str]):
 
 
 def share(pair: tuple[int, int]) -> float:
-    """The share found / all of a pair (all, found); 1.0 if there are none."""
+    """The share of items found, from a pair (number of items, number found); 1.0 if there are 0 items."""
     return pair[1] / pair[0] if pair[0] else 1.0
 
 

@@ -116,7 +116,7 @@ class Case:
 
     @cached_property
     def doubt(self) -> Doubt | None:
-        """The doubt that makes a person look at the file; None if there is none."""
+        """The doubt that makes a person look at the file; None if no doubt was found."""
         return self._doubt_and_basis[0]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Find the three statements about a file's licence: its own, an entry that names it, and that of a folder above it."""
+"""Finds the three statements about a file's licence: in the file, in an entry that names it, in a folder above it."""
 
 from __future__ import annotations
 
