@@ -153,7 +153,7 @@ def main(argv: list[str]) -> int:
         Claim("recall of ours at J >= 0.8", recall, at_least=0.99),
         Claim("peak memory of ours", max(one.peak_rss for one in measured["ours"]) / 1e9, "GB", at_most=1.5),
     ]
-    # With a small corpus, the start of Python takes most of the time, so there is no claim about times.
+    # With a small corpus, the start of Python takes most of the time, so the quick run makes no claim about times.
     for peer, times in (("datatrove", 100), ("rensa", 8)) if documents >= 50_000 else ():
         if peer in names:
             value = ratio({name: cpu[name][: len(cpu[peer])] for name in (peer, "ours")}, peer, "ours")

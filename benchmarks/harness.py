@@ -188,7 +188,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     name, *rest = argv
     if name not in known:
-        print(f"there is no benchmark {name!r}; known benchmarks are {', '.join(known)}", file=sys.stderr)
+        print(f"unknown benchmark {name!r}; known benchmarks are {', '.join(known)}", file=sys.stderr)
         return 2
     print(machine(), flush=True)
     return runpy.run_module(f"benchmarks.{name}")["main"](rest)

@@ -149,7 +149,7 @@ class Case:
     @cached_property
     def larger_work(self) -> Grant | None:
         """The work around an accepted file or folder, if its licence also binds the file: a program under the GPL
-        around a library under MIT. None if there is no such work."""
+        around a library under MIT. None if no work around it binds the file."""
         grant, scope = self._part
         if grant is None or grant.doubt or judge(grant.expression, self.recipe).decision != ALLOWED:
             return None
@@ -159,8 +159,8 @@ class Case:
 
     @cached_property
     def _part(self) -> tuple[Grant | None, str]:
-        """The grant that may be that of a part of a larger work, with its scope: that of the file, or of a folder below
-        the root."""
+        """The grant that may cover only a part of a larger work, with its scope: FILE if the file states the grant,
+        FOLDER if a folder below the root does."""
         if self.statement is not None:
             return self.statement, FILE
         return (self.around, FOLDER) if self.folder else (None, NONE)

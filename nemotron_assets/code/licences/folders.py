@@ -208,7 +208,7 @@ def _same_licence(terms: str, declared: str) -> bool:
 
 
 def _may_be_of_a_part(expression: str, length: int, categories: frozenset[str]) -> bool:
-    """Whether a licence found in a text may be that of a part: its category is one of `categories`, or, beside a
-    manifest, it is a mention of a copyleft licence."""
+    """Whether a licence found in a text may cover only a part of the folder: its category is one of `categories`.
+    Beside a manifest, a text of at most MENTION words that names a copyleft licence may do so too."""
     found = {category(name) for name in licences(expression)}
     return found <= categories or (categories == _OF_PARTS and found <= {*categories, "Copyleft"} and length <= MENTION)
