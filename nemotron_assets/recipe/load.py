@@ -106,7 +106,7 @@ def _unknown_key(where: str, loc: tuple[Any, ...]) -> str:
 
 
 def new_name(dotted: str) -> str | None:
-    """A sentence with the new name of an old key, or of an old section around it; None if it is no old key."""
+    """A sentence with the new name of an old key, or of an old section around it; None if the key is not an old one."""
     names = dotted.split(".")
     for depth in range(len(names), 0, -1):
         if (old := ".".join(names[:depth])) in MOVED:

@@ -78,7 +78,7 @@ def test_notices_restrict_and_code_that_says_the_same_of_objects_does_not():
     assert not wording.find_restriction(docs, texts.leading_comment(docs))
 
 
-def test_what_is_said_of_functions_is_no_restriction():
+def test_a_sentence_about_functions_is_not_a_restriction():
     for said in ("For internal use only.", "The server does not allow empty names."):
         assert not wording.find_restriction(f'"""{said}"""', f'"""{said}"""')
     for said in ("For academic use only.", "The license does not allow copying."):

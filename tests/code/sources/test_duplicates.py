@@ -272,7 +272,7 @@ def similar(one: str, other: str) -> float:
     return len(a & b) / len(a | b)
 
 
-def test_other_code_in_the_same_form_is_no_duplicate(tmp_path):
+def test_other_code_in_the_same_form_is_not_a_duplicate(tmp_path):
     every = {"a/a": code(1), "b/b": code(2), "c/c": re.sub(r"[a-h]\d+_", lambda m: "other_" + m[0], code(1))}
     assert not found(lake_with(tmp_path, [(repo, "x.py", MIT_HEAD + text) for repo, text in every.items()]))
 

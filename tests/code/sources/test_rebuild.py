@@ -155,7 +155,7 @@ def test_archives_of_a_server(tmp_path):
     }
 
 
-def test_an_archive_over_the_limits_is_no_proof(tmp_path):
+def test_an_archive_over_the_limits_proves_nothing(tmp_path):
     (tmp_path / "o").mkdir()
     (tmp_path / "o" / "r.tar").write_bytes(
         tar([("r/a.py", b"x" * 50_000, {}), ("r/b.py", b"1", {})], mode="w", pax_headers={"comment": COMMIT})

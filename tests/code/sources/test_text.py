@@ -78,7 +78,7 @@ def test_text_keeps_every_character_and_loses_its_mark(data, text, encoding):
         (b"plain text with a byte \x81 that Western text does not have\n" * 3, "undecodable"),
     ],
 )
-def test_what_is_no_text_has_its_fate(data, fate):
+def test_a_file_that_is_not_text_has_its_fate(data, fate):
     decoded = decode(data, 0.02)
     assert (decoded.text, decoded.fate) == (None, fate)
     assert fate in FATES

@@ -140,7 +140,7 @@ def test_what_cannot_be_traced_is_quarantined(house):
     assert made.metadata["rejected"].value == {"no_origin": 10}
 
 
-def test_an_origin_that_is_no_unique_document_stops_the_release(house):
+def test_an_origin_that_is_not_a_unique_document_stops_the_release(house):
     """With a wrong origin hash, the text of a held-out document could be trained on."""
     lake, run = house
     altered = tables("S1")["web.curated"].with_columns(content_hash=pl.lit(content_hash("another text")))
