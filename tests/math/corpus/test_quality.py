@@ -35,6 +35,16 @@ def test_scores_that_are_not_finite_are_rejected():
     assert [(r.row_id, r.cause) for r in rejects] == [("b", "score_not_finite")]
 
 
+@pytest.mark.parametrize(
+    "constant", ["nemotron_assets.scorers.TRAINING_CODE", "nemotron_assets.math.corpus.SCORER_CODE"]
+)
+def test_another_training_code_is_another_scorer(monkeypatch, constant):
+    recipe = load_recipe("laptop").math.corpus.quality
+    before = quality.identity(recipe)
+    monkeypatch.setattr(constant, "2")
+    assert quality.identity(recipe) != before
+
+
 def test_a_scorer_follows_from_the_recipe_alone():
     recipe = load_recipe("laptop").math.corpus.quality
     assert quality.identity(recipe) == quality.identity(recipe.model_copy(update={"batch_rows": 1}))
