@@ -51,3 +51,40 @@ def in_progress_statuses() -> list[dg.DagsterRunStatus]:
     from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
     return list(IN_PROGRESS_RUN_STATUSES)
+
+
+def sqlite_storage() -> type:
+    """The class of Dagster's storage in SQLite: runs, events, and ticks of schedules and sensors."""
+    from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+
+    return DagsterSqliteStorage
+
+
+def worker_health(status: str, message: str) -> Any:
+    """The answer of a run launcher about the process of a run. `status` is RUNNING or FAILED."""
+    from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+
+    return CheckRunHealthResult(WorkerStatus(status), message)
+
+
+def unchecked(instance: dg.DagsterInstance, graph: Any, partition: str | None) -> set[dg.AssetKey]:
+    """The assets of which a check failed (with severity ERROR) or was not finished when it ran last, in a partition or,
+    with None, without partitions."""
+    import dagster as dg
+    from dagster._core.event_api import PartitionKeyFilter
+    from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
+
+    latest = instance.event_log_storage.get_latest_asset_check_execution_by_key(
+        sorted(graph.asset_check_keys), partition_filter=PartitionKeyFilter(key=partition)
+    )
+    found = set()
+    for key, record in latest.items():
+        if record.status == Status.FAILED:
+            evaluation = record.event.dagster_event.event_specific_data
+            if evaluation.severity == dg.AssetCheckSeverity.ERROR:
+                found.add(key.asset_key)
+        elif record.status == Status.PLANNED:
+            run = instance.get_run_by_id(record.run_id)
+            if run is None or run.is_finished:
+                found.add(key.asset_key)
+    return found

@@ -127,9 +127,9 @@ def test_every_module_says_what_it_is_for():
 #: From the ground up: a room imports only rooms of the lines above its own, and of its own line itself alone.
 LAYERS = (
     ("table", "recipe", "stages", "dagster_private"),
-    ("lineage", "plots", "logs", "held_out"),
-    ("resources",),
-    ("models",),
+    ("lineage", "plots", "run_processes", "held_out"),
+    ("resources", "logs"),
+    ("models", "instance"),
     ("text", "warc"),
     ("generation", "dedup", "scorers", "contamination"),
     ("model",),

@@ -33,8 +33,16 @@ def cli(debug: bool, recipe: str | None) -> None:
 @click.argument("selection", required=False)
 @click.option("--partition", "partitions", multiple=True, metavar="SNAPSHOT", help="Only this snapshot; repeatable.")
 @click.option("--force", is_flag=True, help="Also run assets that are up to date, and redo finished parts.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Run N assets side by side (default: one per core, at most 4, and 4 GB of free memory for each).",
+)
 @click.pass_context
-def run(context: click.Context, selection: str | None, partitions: tuple[str, ...], force: bool) -> None:
+def run(
+    context: click.Context, selection: str | None, partitions: tuple[str, ...], force: bool, jobs: int | None
+) -> None:
     """Bring the graph, or a SELECTION of it, up to date.
 
     SELECTION is Dagster's syntax: an asset (web/documents), an asset and everything it is made from
@@ -42,7 +50,7 @@ def run(context: click.Context, selection: str | None, partitions: tuple[str, ..
     """
     from nemotron_assets.commands.run import run_command
 
-    if not run_command(selection, partitions, force=force, quiet=not context.parent.params["debug"]):
+    if not run_command(selection, partitions, force=force, jobs=jobs, quiet=not context.parent.params["debug"]):
         sys.exit(1)
 
 

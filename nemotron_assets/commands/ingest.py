@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from nemotron_assets.commands.progress import Progress
 from nemotron_assets.commands.runner import Runner, Unit
 from nemotron_assets.definitions import lake
 from nemotron_assets.snapshots.ingest import describe, ingest
@@ -22,7 +23,7 @@ def ingest_command(paths: Sequence[Path], snapshot: str, **columns: str | None) 
     """
     rows = describe(paths, snapshot, **columns)
     click.echo(f"{len(rows)} files for snapshot {snapshot}")
-    runner = Runner(progress=click.echo)
+    runner = Runner(Progress())
     ingest(lake, runner.instance, snapshot, rows)
     succeeded = runner.refresh([Unit(PAGES.asset_key, snapshot)])
     for fate, (records, size) in fates(lake.read(RECORDS, snapshot)).items():

@@ -10,7 +10,9 @@ from typing import Any
 import click
 
 from nemotron_assets.commands.console import console
+from nemotron_assets.commands.progress import progress
 from nemotron_assets.commands.runner import Outcome, Runner
+from nemotron_assets.commands.workers import default_jobs
 from nemotron_assets.definitions import lake
 from resources.warehouse import Warehouse
 
@@ -18,22 +20,41 @@ from resources.warehouse import Warehouse
 _QUIET = {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore"}
 
 
-def run_command(selection: str | None, partitions: Sequence[str], *, force: bool, quiet: bool) -> bool:
-    """Run a selection; True when no asset failed. `quiet` silences libraries."""
+def run_command(
+    selection: str | None, partitions: Sequence[str], *, force: bool, jobs: int | None = None, quiet: bool = True
+) -> bool:
+    """Run a selection, `jobs` units at a time; True when no asset and no check failed. `quiet` silences libraries."""
     if quiet:
         for name, value in _QUIET.items():
             os.environ.setdefault(name, value)
         warnings.simplefilter("ignore")
-    runner = Runner(progress=click.echo, force=force)
-    succeeded = runner.run(runner.select(selection), partitions or None)
+    runner = Runner(progress(), force=force)
+    succeeded = runner.run(runner.select(selection), partitions or None, jobs or default_jobs())
     warehouse = Warehouse(root=lake.root, storage_options=lake.storage_options)
     if not warehouse.current():
         warehouse.refresh()  # plain DuckDB programs see tables that this run made for the first time
     click.echo()
     print_outcomes(runner.outcomes.values())
+    for line in summary(list(runner.outcomes.values())):
+        click.echo(line)
     if succeeded:
         click.echo(_NEXT_STEPS)
     return succeeded
+
+
+def summary(outcomes: Sequence[Outcome]) -> list[str]:
+    """What a reader must not overlook: warnings of checks, tables without rows, and in the last line what is wrong."""
+    lines = [f"warning: {outcome.unit}: {outcome.warning}" for outcome in outcomes if outcome.warning]
+    empty = [str(outcome.unit) for outcome in outcomes if outcome.status == "done" and outcome.rows == 0]
+    if empty:
+        lines.append(f"warning: no rows in {', '.join(empty)}")
+    wrong = [outcome for outcome in outcomes if outcome.is_wrong and outcome.status != "skipped"]
+    skipped = sum(outcome.status == "skipped" for outcome in outcomes)
+    if wrong or skipped:
+        what = "; ".join(f"{outcome.unit}: {outcome.note}" for outcome in wrong)
+        also = f"{skipped} assets that depend on them were not made" if skipped else ""
+        lines.append(f"failed: {'; '.join(filter(None, (what, also)))}")
+    return lines
 
 
 def print_outcomes(outcomes: Iterable[Outcome]) -> None:
@@ -46,11 +67,12 @@ def print_outcomes(outcomes: Iterable[Outcome]) -> None:
     for name in ("rows", "tokens", "seconds"):
         table.add_column(name, justify="right")
     for outcome in outcomes:
-        colour = {"failed": "red", "skipped": "yellow", "fresh": "dim"}.get(outcome.status, "green")
+        status = "check failed" if outcome.status == "done" and outcome.note else outcome.status
+        colour = {"failed": "red", "check failed": "red", "skipped": "yellow", "fresh": "dim"}.get(status, "green")
         table.add_row(
             outcome.unit.key.to_user_string(),
             outcome.unit.partition or "",
-            f"[{colour}]{outcome.status}[/]",
+            f"[{colour}]{status}[/]",
             _number(outcome.rows),
             _number(outcome.tokens),
             "" if outcome.seconds is None else f"{outcome.seconds:.1f}",

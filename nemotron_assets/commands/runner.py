@@ -1,60 +1,45 @@
-"""Runs a selection of assets from the command line: those that are missing or stale, in several Dagster runs.
+"""Runs a selection of assets from the command line: those that are missing or stale, several side by side.
 
-A Dagster run holds one partition, or assets without partitions. A selection is therefore run in waves: each wave is
-one Dagster run with all assets that can run together, one snapshot after the other in the order of their names. Whether
-an asset is stale is decided by Dagster (from the code version, and the data version of every input) before each wave.
-The web UI shows these runs like all others.
+A Dagster run holds one partition, or assets without partitions. So a selection is many Dagster runs, which worker
+processes execute (workers.py). Whether an asset is stale is decided by Dagster, from the code version and the data
+version of every input; which unit runs next is decided by schedule.py. The web UI shows these runs like all others.
 """
 
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import shutil
-import socket
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from nemotron_assets.dagster_private import PARTITION_TAG, job_of, repository_of, staleness
-from resources.home import dagster_home
-
-PROJECT = Path(__file__).resolve().parents[2]
+from nemotron_assets.commands.progress import Progress
+from nemotron_assets.commands.schedule import Schedule, Unit, by_key
+from nemotron_assets.commands.stop import stoppable
+from nemotron_assets.commands.worker import execute, load_repository
+from nemotron_assets.commands.workers import Worker, Workers
+from nemotron_assets.dagster_private import staleness, unchecked
+from nemotron_assets.instance import instance
+from nemotron_assets.run_processes import PROCESS_TAG, end_lost_runs
 
 #: Assets that run every time: only they can tell whether the source of the crawl has something new.
 ALWAYS_DUE = {dg.AssetKey(["snapshots", "catalog"])}
-
-#: Run tag with the process that executes a run, by which the runs of killed processes are found.
-PROCESS_TAG = "nemotron/process"
 
 
 class SelectionError(ValueError):
     """A selection or a partition that does not exist; the message names similar ones."""
 
 
-@dataclass(frozen=True)
-class Unit:
-    """One asset, or one partition of it."""
-
-    key: dg.AssetKey
-    partition: str | None = None
-
-    def __str__(self) -> str:
-        return self.key.to_user_string() + (f" [{self.partition}]" if self.partition else "")
-
-
 @dataclass
 class Outcome:
     """What happened to a unit.
 
-    `status` is "done", "fresh" (it was up to date), "failed", or "skipped" (an asset it depends on failed). `rows` and
-    `tokens` are those of its last materialisation, `seconds` is the time of this run, `note` the error or a failed
-    check.
+    `status` is "done", "fresh" (it was up to date), "failed" (also if a blocking check failed), or "skipped" (an asset
+    it depends on failed). `rows` and `tokens` are those of its last materialisation, `seconds` is the time of this run.
+    `note` is the error, or the checks that failed; checks that only warn are in `warning`.
     """
 
     unit: Unit
@@ -63,46 +48,37 @@ class Outcome:
     tokens: int | None = None
     seconds: float | None = None
     note: str = ""
+    warning: str = ""
 
+    @property
+    def is_bad(self) -> bool:
+        """Whether nothing may be made from the unit."""
+        return self.status in ("failed", "skipped")
 
-def instance() -> dg.DagsterInstance:
-    """The Dagster instance of the home folder. On first use, the folder gets a copy of the project's `dagster.yaml`."""
-    home = dagster_home()
-    home.mkdir(parents=True, exist_ok=True)
-    template, config = PROJECT / "dagster.yaml", home / "dagster.yaml"
-    if template.is_file() and not config.exists():
-        shutil.copyfile(template, config)
-    os.environ["DAGSTER_HOME"] = str(home)
-    return dg.DagsterInstance.get()
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the unit failed, was skipped, or has a failed check."""
+        return self.is_bad or bool(self.note)
 
 
 class Runner:
     """Runs units of the graph, and keeps the outcome of each unit in `outcomes`.
 
-    `progress` gets one line per wave, and one per unit that failed or was skipped. With `force`, units that are up to
-    date are run as well.
+    `progress` shows what happens. With `force`, units that are up to date are run as well.
     """
 
-    def __init__(self, progress: Callable[[str], None], force: bool = False) -> None:
+    def __init__(self, progress: Progress, force: bool = False) -> None:
         self.instance = instance()
-        self._repository = repository_of("nemotron_assets.definitions", "defs", str(PROJECT))
+        self._repository = load_repository()
         self.repository = self._repository.get_definition()
         self.graph = self.repository.asset_graph
+        self.schedule = Schedule(self.graph)
         self.progress, self.force = progress, force
-        self._end_dead_runs()
+        end_lost_runs(self.instance)
         self.outcomes: dict[Unit, Outcome] = {}
         self._runs: Counter[Unit] = Counter()
-
-    def _end_dead_runs(self) -> None:
-        """Mark runs of killed `nemotron run` processes as failed, and free the pool slots that they still hold."""
-        unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
-        for run in self.instance.get_runs(unfinished):
-            process = run.tags.get(PROCESS_TAG)
-            if process and _has_ended(process):
-                self.instance.report_run_failed(
-                    run, "its process was killed; the next run goes on where this one stopped"
-                )
-                self.instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        self._known: dict[Unit, str] = {}
+        self._outdated: set[Unit] = set()
 
     # -- selection ----------------------------------------------------------------------------------------------
 
@@ -144,42 +120,57 @@ class Runner:
 
     # -- running ------------------------------------------------------------------------------------------------
 
-    def run(self, keys: Sequence[dg.AssetKey], partitions: Sequence[str] | None = None) -> bool:
-        """Bring the assets up to date, in the given snapshots or in all; True when no unit failed or was skipped."""
-        while True:
-            units = self._units(keys, partitions)
-            status = self._status(units)
-            todo = {unit for unit in units if self._is_due(unit, status[unit])}
-            wave = self._next_wave(todo, status)
-            if not wave:
-                break
-            self._execute(wave)
-        for unit in units:
-            if unit in todo:
-                self._record(Outcome(unit, "skipped", note="an asset it depends on failed"))
-            elif unit not in self.outcomes:
+    def run(self, keys: Sequence[dg.AssetKey], partitions: Sequence[str] | None = None, jobs: int = 1) -> bool:
+        """Bring the assets up to date, in the given snapshots or in all, `jobs` units at a time.
+
+        True when no unit failed or was skipped.
+        """
+        workers = Workers(jobs)
+        with stoppable(workers.close, self.progress.close), self.progress:
+            try:
+                self._check_partitions(keys, partitions)
+                for key in ALWAYS_DUE & set(keys):  # first and alone, because it may add partitions
+                    self._run_here([Unit(key)])
+                while True:
+                    due, waiting = self._plan(self._units(keys, partitions), workers.running)
+                    self.progress.plan(due, workers.running, self.schedule, jobs)
+                    self._start(workers, due, waiting)
+                    if not workers.running:
+                        break
+                    for worker, fact in workers.facts(timeout=0.2):
+                        self._take(worker, fact)
+            finally:
+                workers.close()
+        for unit in self._units(keys, partitions):
+            if unit not in self.outcomes:
                 self.outcomes[unit] = self._fresh(unit)
-        return all(outcome.status in ("done", "fresh") for outcome in self.outcomes.values())
+        return self.succeeded
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether no unit failed or was skipped, and no check failed."""
+        return not any(outcome.is_wrong for outcome in self.outcomes.values())
 
     def refresh(self, units: Sequence[Unit]) -> bool:
-        """Run units of one partition, even if they are up to date; True when all succeeded. Parts that are in the lake
-        already are skipped."""
-        self._execute(list(units))
-        return all(self.outcomes[unit].status == "done" for unit in units)
+        """Run units of one partition in this process, even if they are up to date; True when all succeeded. Parts that
+        are in the lake already are skipped."""
+        with stoppable(lambda: None, self.progress.close):
+            self._run_here(list(units))
+        return self.succeeded
 
-    def _units(self, keys: Sequence[dg.AssetKey], partitions: Sequence[str] | None) -> list[Unit]:
-        """All units of the assets. The list changes during a run, because `snapshots/catalog` may add snapshots."""
+    def _check_partitions(self, keys: Sequence[dg.AssetKey], partitions: Sequence[str] | None) -> None:
         known = sorted(self.instance.get_dynamic_partitions("snapshot"))
         unknown = sorted(set(partitions or ()) - set(known))
-        if unknown and not any(key in ALWAYS_DUE and self._runs[Unit(key)] == 0 for key in keys):
+        if unknown and not ALWAYS_DUE & set(keys):
             raise SelectionError(
                 f"no snapshot {', '.join(unknown)}; there are: {', '.join(known) or 'no snapshots yet'}"
             )
+
+    def _units(self, keys: Sequence[dg.AssetKey], partitions: Sequence[str] | None) -> list[Unit]:
+        """All units of the assets, in topological order of the assets."""
+        known = sorted(self.instance.get_dynamic_partitions("snapshot"))
         wanted = [p for p in known if partitions is None or p in partitions]
-        units: list[Unit] = []
-        for key in keys:
-            units += [Unit(key, p) for p in self._partitions(key, wanted)]
-        return units
+        return [Unit(key, p) for key in keys for p in self._partitions(key, wanted)]
 
     def _partitions(self, key: dg.AssetKey, snapshots: Sequence[str]) -> Sequence[str | None]:
         """The partitions of an asset: `snapshots` if it is partitioned by snapshot, else all its partitions; [None] for
@@ -191,78 +182,125 @@ class Runner:
             return snapshots
         return partitions.get_partition_keys()
 
-    def _status(self, units: Sequence[Unit]) -> dict[Unit, Any]:
-        """Dagster's status of every unit: an enum with the values FRESH, STALE and MISSING."""
-        resolver = staleness(self.instance, self.graph)
-        return {unit: resolver.get_status(unit.key, unit.partition) for unit in units}
+    def _plan(self, units: Sequence[Unit], running: set[Unit]) -> tuple[set[Unit], set[Unit]]:
+        """The units that have to run, and those of which this is known only when their inputs have been made.
 
-    def _is_due(self, unit: Unit, status: Any) -> bool:
-        """Whether to run a unit now.
-
-        A unit runs at most twice: the second time when a later wave made it stale again, as a late snapshot does with
-        the duplicates of earlier ones.
+        Units below a unit that failed are skipped. A unit runs at most twice: the second time when a unit that ran
+        later has made it stale again, as a late snapshot does with the duplicates of earlier ones.
         """
-        if unit in self.outcomes and self.outcomes[unit].status != "done":
-            return False
-        if self.force or unit.key in ALWAYS_DUE:
-            return self._runs[unit] == 0
-        return status.value != "FRESH" and self._runs[unit] < 2
+        due: set[Unit] = set()
+        waiting: set[Unit] = set()
+        unsettled, failed = by_key(running), by_key(u for u, outcome in self.outcomes.items() if outcome.is_bad)
+        status_of = _Statuses(self.instance, self.graph, self._runs)
+        for unit in units:
+            ended = unit in self.outcomes and self.outcomes[unit].status != "done"
+            if unit in running or ended or unit.key in ALWAYS_DUE:
+                continue
+            if any(self.schedule.above(unit, failed)):
+                self._record(Outcome(unit, "skipped", note="an asset it depends on failed"))
+                failed[unit.key].add(unit)
+                continue
+            open_above = any(self.schedule.above(unit, unsettled))
+            if unit not in self._known or (unit in self._outdated and not open_above):
+                self._known[unit] = status_of(unit)
+                self._outdated.discard(unit)
+            status = "UNKNOWN" if unit in self._outdated else self._known[unit]
+            most = 1 if self.force else 2
+            if self._runs[unit] < most and (self.force or status in ("MISSING", "STALE")):
+                due.add(unit)
+                unsettled[unit.key].add(unit)
+            elif open_above and self._runs[unit] < most:
+                waiting.add(unit)
+                unsettled[unit.key].add(unit)
+        return due, waiting
 
-    def _next_wave(self, todo: set[Unit], status: dict[Unit, Any]) -> list[Unit]:
-        """The units of the next wave, in topological order: all of one partition, or all without partitions.
+    def _start(self, workers: Workers, due: set[Unit], waiting: set[Unit]) -> None:
+        """Start batches while units are ready and workers have room."""
+        missing = {unit for unit in due if self.force or self._known.get(unit) == "MISSING"}
+        while workers.has_room():
+            batch = self.schedule.next_batch(due, missing, workers.running, waiting)
+            if not batch:
+                return
+            self.progress.start(batch)
+            workers.start(batch, on_device=self.schedule.needs_device(batch[0]), force=self.force)
 
-        A unit joins the wave when every unit it depends on is up to date or in the wave. If it depends on a unit in the
-        wave, it joins only if it is missing: a stale unit may become fresh once its input has been made again.
-        """
-        order = {key: index for index, key in enumerate(self.graph.toposorted_asset_keys)}
-        if catalog := [unit for unit in todo if unit.key in ALWAYS_DUE]:
-            return catalog  # alone, because it may add partitions
-        failed = {unit for unit, outcome in self.outcomes.items() if outcome.status in ("failed", "skipped")}
-        for partition in (None, *sorted({u.partition for u in todo if u.partition})):
-            wave: set[Unit] = set()
-            for unit in sorted((u for u in todo if u.partition == partition), key=lambda u: order[u.key]):
-                above = {u for u in todo | failed if self._feeds(u, unit)}
-                if above <= wave and (not above or self.force or status[unit].value == "MISSING"):
-                    wave.add(unit)
-            if wave:
-                return sorted(wave, key=lambda u: order[u.key])
-        return []
+    def _take(self, worker: Worker, fact: dict[str, Any]) -> None:
+        """Take in what a worker reports."""
+        batch = worker.batch
+        if fact["kind"] not in ("ended", "died"):
+            self.progress.show(batch, fact)
+            return
+        worker.batch = []
+        if fact["kind"] == "ended":
+            self._record_run(batch, fact["run"])
+        elif batch:
+            end_lost_runs(self.instance)
+            ended = {PROCESS_TAG: worker.process_name} if worker.process_name else {"dagster/none": "none"}
+            runs = self.instance.get_runs(dg.RunsFilter(tags=ended), limit=1)
+            self._record_run(batch, runs[0].run_id if runs else "", f"its process {fact['text']}")
 
-    def _feeds(self, upstream: Unit, unit: Unit) -> bool:
-        """Whether a unit depends on another unit directly."""
-        matches = unit.partition is None or upstream.partition in (None, unit.partition)
-        return matches and upstream.key in self.graph.get(unit.key).parent_keys
+    def _run_here(self, batch: list[Unit]) -> None:
+        """Run a batch as one Dagster run in this process."""
+        keys = [unit.key for unit in batch]
+        self.progress.start(batch)
+        run_id = execute(self.instance, self._repository, keys, batch[0].partition, force=self.force)
+        self._record_run(batch, run_id)
 
-    def _execute(self, wave: list[Unit]) -> None:
-        """Run a wave as one Dagster run, and record the outcome of every unit from the events of the run."""
-        partition = wave[0].partition
-        tags = {PROCESS_TAG: _process()} | ({PARTITION_TAG: partition} if partition else {})
-        if self.force:
-            tags["nemotron/force"] = "true"
-        self.progress(f"run     {', '.join(map(str, wave))}")
-        result = dg.execute_job(
-            job_of(self._repository),
-            self.instance,
-            run_config={"loggers": {"console": {}}},
-            tags=tags,
-            asset_selection=[unit.key for unit in wave],
-        )
-        self._runs.update(wave)
-        events = [r.dagster_event for r in self.instance.all_logs(result.run_id) if r.dagster_event]
+    def _record_run(self, batch: list[Unit], run_id: str, ending: str = "") -> None:
+        """Record the outcome of every unit of a run from the events of the run. `ending` says how its process ended, if
+        the process did not survive the run."""
+        self._runs.update(batch)
+        below = self.schedule.below(unit.key for unit in batch)
+        made_now = {unit.key for unit in batch}
+        # What was never made stays missing; everything else below may have become stale, or fresh.
+        self._outdated |= {
+            unit
+            for unit, status in self._known.items()
+            if unit.key in made_now or (unit.key in below and status != "MISSING")
+        }
+        partition = batch[0].partition
+        events = [r.dagster_event for r in self.instance.all_logs(run_id) if r.dagster_event] if run_id else []
         step = {e.asset_key: e.step_key for e in events if e.event_type_value == "ASSET_MATERIALIZATION_PLANNED"}
         made = {e.asset_key: e for e in events if e.is_step_materialization and e.partition == partition}
         seconds = {e.step_key: e.event_specific_data.duration_ms / 1000 for e in events if e.is_step_success}
         errors = {e.step_key: e.step_failure_data.error for e in events if e.is_step_failure}
-        checks = [e.asset_check_evaluation_data for e in events if e.event_type_value == "ASSET_CHECK_EVALUATION"]
-        for unit in wave:
-            failed = [f"check {c.check_name} failed" for c in checks if c.asset_key == unit.key and not c.passed]
-            if unit.key in made:
-                duration = seconds.get(step.get(unit.key))
-                self._record(_outcome(unit, "done", made[unit.key].materialization, duration, "; ".join(failed)))
-            elif error := errors.get(step.get(unit.key)):
-                self._record(Outcome(unit, "failed", note=f"{_root_message(error)} (run {result.run_id})"))
+        for unit in batch:
+            failures, warnings, blocked = self._checks(unit.key, events, errors)
+            duration = seconds.get(step.get(unit.key))
+            if error := errors.get(step.get(unit.key)):
+                self._record(Outcome(unit, "failed", note=f"{_root_message(error)} (run {run_id})"))
+            elif unit.key in made and not (ending and duration is None):
+                outcome = _outcome(unit, "failed" if blocked else "done", made[unit.key].materialization, duration)
+                outcome.note, outcome.warning = "; ".join(failures), "; ".join(warnings)
+                self._record(outcome)
             else:
-                self._record(Outcome(unit, "skipped", note=f"run {result.run_id} ended before this asset"))
+                status = "failed" if ending else "skipped"
+                self._record(Outcome(unit, status, note=ending or f"run {run_id} ended before this asset"))
+
+    def _checks(
+        self, key: dg.AssetKey, events: Sequence[dg.DagsterEvent], errors: dict[str, Any]
+    ) -> tuple[list[str], list[str], bool]:
+        """The checks of an asset that failed or could not be finished in a run, those that warn, and whether a check
+        that failed blocks what is made from the asset."""
+        failures, warnings, blocked = [], [], False
+        for event in events:
+            kind, data = event.event_type_value, event.event_specific_data
+            if not kind.startswith("ASSET_CHECK_EVALUATION") or data.asset_check_key.asset_key != key:
+                continue
+            name, serious = data.asset_check_key.name, True
+            if kind == "ASSET_CHECK_EVALUATION_PLANNED":
+                if event.step_key not in errors:
+                    continue
+                words = f"check {name} could not be finished: {_root_message(errors[event.step_key])}"
+            elif data.passed:
+                continue
+            else:
+                serious = data.severity == dg.AssetCheckSeverity.ERROR
+                facts = [f"{n} = {v.value}" for n, v in data.metadata.items() if isinstance(v.value, int | float)]
+                words = f"check {name} failed" + (f" ({data.description or ', '.join(facts)})" if facts else "")
+            (failures if serious else warnings).append(words)
+            blocked |= serious and self.graph.get(data.asset_check_key).blocking
+        return failures, warnings, blocked
 
     def _fresh(self, unit: Unit) -> Outcome:
         """The outcome of a unit that was up to date, with the counts of its last materialisation."""
@@ -274,42 +312,35 @@ class Runner:
 
     def _record(self, outcome: Outcome) -> None:
         self.outcomes[outcome.unit] = outcome
-        # Successful assets have been logged already (nemotron_assets/logs.py).
-        if outcome.status != "done" or outcome.note:
-            self.progress(f"{outcome.status:8}{outcome.unit}: {outcome.note}")
+        self.progress.end(outcome)
 
 
-def _process() -> str:
-    """An identifier of this process that no other process has: host, process id and start time."""
-    import psutil
+class _Statuses:
+    """ "MISSING", "STALE" or "FRESH" of a unit, as Dagster sees it now. A unit of which a check failed or was not
+    finished is stale too, until it has run once."""
 
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time()}"
+    def __init__(self, instance: dg.DagsterInstance, graph: Any, runs: Counter[Unit]) -> None:
+        self._instance, self._graph, self._runs = instance, graph, runs
+        self._resolver: Any = None
+        self._unchecked: dict[str | None, set[dg.AssetKey]] = {}
 
-
-def _has_ended(process: str) -> bool:
-    """Whether a process (as `_process` names it) of this host has ended; False for a process of another host."""
-    import psutil
-
-    host, pid, started = process.rsplit(":", 2)
-    if host != socket.gethostname():
-        return False
-    try:
-        return str(psutil.Process(int(pid)).create_time()) != started
-    except psutil.NoSuchProcess:
-        return True
+    def __call__(self, unit: Unit) -> str:
+        self._resolver = self._resolver or staleness(self._instance, self._graph)
+        status = self._resolver.get_status(unit.key, unit.partition).value
+        if status != "FRESH" or self._runs[unit]:
+            return status
+        if unit.partition not in self._unchecked:
+            self._unchecked[unit.partition] = unchecked(self._instance, self._graph, unit.partition)
+        return "STALE" if unit.key in self._unchecked[unit.partition] else "FRESH"
 
 
 def _outcome(
-    unit: Unit,
-    status: str,
-    materialization: dg.AssetMaterialization | None,
-    seconds: float | None = None,
-    note: str = "",
+    unit: Unit, status: str, materialization: dg.AssetMaterialization | None, seconds: float | None = None
 ) -> Outcome:
     metadata = materialization.metadata if materialization else {}
     facts = {key: value.value for key, value in metadata.items()}
     rows = facts.get("dagster/partition_row_count", facts.get("dagster/row_count"))
-    return Outcome(unit, status, rows, facts.get("tokens"), seconds, note)
+    return Outcome(unit, status, rows, facts.get("tokens"), seconds)
 
 
 def _root_message(error: Any) -> str:

@@ -1,9 +1,10 @@
-"""Which assets a selection selects, which units run together, and how runs of killed processes are ended."""
+"""Which assets a selection selects, and which units run together."""
 
 import dagster as dg
 import pytest
 
-from nemotron_assets.commands import runner as module
+from nemotron_assets.commands.progress import Progress
+from nemotron_assets.commands.run import summary
 from nemotron_assets.commands.runner import Outcome, Runner, SelectionError, Unit
 
 KEY = dg.AssetKey
@@ -13,7 +14,7 @@ KEY = dg.AssetKey
 def runner(tmp_path, monkeypatch):
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    runner = Runner(progress=lambda line: None)
+    runner = Runner(Progress())
     yield runner
     runner.instance.dispose()
 
@@ -53,37 +54,64 @@ def test_a_selection_with_a_mistake_selects_nothing(runner, selection, hint):
     assert hint in str(error.value)
 
 
-def test_the_catalogue_comes_first_and_alone(runner):
-    wave = runner._next_wave({Unit(k) for k in runner.select(None) if not runner.graph.get(k).is_partitioned}, {})
-    assert wave == [Unit(KEY(["snapshots", "catalog"]))]
-
-
-def test_waves_respect_what_failed(runner):
-    pages, documents = (Unit(KEY(path), "A") for path in (["snapshots", "pages"], ["web", "documents"]))
-    other = Unit(documents.key, "B")
-    missing = type("Status", (), {"value": "MISSING"})
-    status = dict.fromkeys((pages, documents, other), missing)
-    assert runner._next_wave({pages, documents}, status) == [pages, documents], "missing ones share a run"
-    stale = {**status, documents: type("Status", (), {"value": "STALE"})}
-    assert runner._next_wave({pages, documents}, stale) == [pages], "a stale one waits: it may turn out fresh"
-    runner.outcomes[pages] = Outcome(pages, "failed")
-    assert runner._next_wave({documents, other}, status) == [other], "another snapshot goes on"
-
-
 def test_unknown_snapshot(runner):
     with pytest.raises(SelectionError, match="no snapshot 2031; there are: no snapshots yet"):
         runner.run(runner.select("web/documents"), ["2031"])
 
 
-def test_runs_of_a_killed_process_are_ended(runner, tmp_path):
-    from dagster._core.test_utils import create_run_for_test
+PAGES, DOCUMENTS, SIGNATURES = (
+    Unit(KEY([schema, name]), "A")
+    for schema, name in [("snapshots", "pages"), ("web", "documents"), ("web", "signatures")]
+)
 
-    host = module._process().split(":")[0]
-    tags = [f"{host}:999999999:1.0", module._process(), "elsewhere:1:1.0"]
-    runs = [
-        create_run_for_test(runner.instance, status=dg.DagsterRunStatus.STARTED, tags={module.PROCESS_TAG: tag})
-        for tag in tags
-    ]
-    runner._end_dead_runs()
-    status = [runner.instance.get_run_by_id(run.run_id).status.value for run in runs]
-    assert status == ["FAILURE", "STARTED", "STARTED"]
+
+def report(runner: Runner, unit: Unit) -> None:
+    """Note in Dagster that a unit was made."""
+    tags = {"dagster/data_version": "1", "dagster/code_version": runner.graph.get(unit.key).code_version}
+    runner.instance.report_runless_asset_event(dg.AssetMaterialization(unit.key, partition=unit.partition, tags=tags))
+
+
+def test_what_is_due_and_what_may_become_due(runner):
+    runner.instance.add_dynamic_partitions("snapshot", ["A"])
+    units = [PAGES, DOCUMENTS, SIGNATURES]
+    assert runner._plan(units, set()) == (set(units), set()), "nothing was made yet"
+    assert runner._plan(units, {PAGES}) == ({DOCUMENTS, SIGNATURES}, set())
+    runner.outcomes[PAGES] = Outcome(PAGES, "failed")
+    assert runner._plan(units, set()) == (set(), set())
+    assert [runner.outcomes[unit].status for unit in (DOCUMENTS, SIGNATURES)] == ["skipped", "skipped"]
+
+
+@pytest.mark.parametrize(("severity", "again"), [("ERROR", True), ("WARN", False)])
+def test_a_unit_whose_check_failed_runs_again_but_once(runner, severity, again):
+    items = Unit(KEY(["evaluate", "benchmarks"]))
+    report(runner, items)
+    assert runner._plan([items], set())[0] == set()
+    check = next(key for key in runner.graph.asset_check_keys if key.asset_key == items.key)
+    runner.instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(
+            asset_key=items.key,
+            check_name=check.name,
+            passed=False,
+            metadata={},
+            severity=dg.AssetCheckSeverity(severity),
+        )
+    )
+    runner._known.clear()
+    assert (runner._plan([items], set())[0] == {items}) == again
+    runner._known.clear()
+    runner._runs[items] = 1
+    assert runner._plan([items], set())[0] == set()
+
+
+def test_what_is_wrong_stands_in_the_last_line():
+    good = Outcome(PAGES, "done", rows=3)
+    assert summary([good]) == []
+    empty = Outcome(DOCUMENTS, "done", rows=0)
+    assert summary([good, empty]) == ["warning: no rows in web/documents [A]"] and not empty.is_wrong
+    checked = Outcome(DOCUMENTS, "done", rows=3, note="check few_broken failed (share = 0.5)")
+    assert checked.is_wrong
+    assert summary([good, checked])[-1] == "failed: web/documents [A]: check few_broken failed (share = 0.5)"
+    skipped = Outcome(SIGNATURES, "skipped", note="an asset it depends on failed")
+    lines = summary([Outcome(PAGES, "failed", note="no such host", warning="old"), skipped])
+    assert lines[0] == "warning: snapshots/pages [A]: old"
+    assert lines[-1] == "failed: snapshots/pages [A]: no such host; 1 assets that depend on them were not made"

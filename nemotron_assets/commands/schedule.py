@@ -1,0 +1,116 @@
+"""Decides which units of the graph run next, and which of them share a Dagster run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Set
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from resources.gpu import POOL
+
+#: Weights of a step on the path to the end of the graph: steps on the device take longest, so they start first.
+_ON_DEVICE, _ELSEWHERE = 10, 1
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One asset, or one partition of it."""
+
+    key: dg.AssetKey
+    partition: str | None = None
+
+    def __str__(self) -> str:
+        return self.key.to_user_string() + (f" [{self.partition}]" if self.partition else "")
+
+
+class Schedule:
+    """The order of the units of an asset graph.
+
+    A unit is unsettled until it is up to date, has failed, or was skipped. A unit runs when all units that it depends
+    on are settled. Steps of a pool run one at a time. In every pool but that of the device, earlier snapshots come
+    first: such steps also rewrite other snapshots, and so each snapshot meets the same ones whatever runs side by side.
+    """
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph
+        self.order = {key: number for number, key in enumerate(graph.toposorted_asset_keys)}
+        self._pools = {key: frozenset(graph.get(key).pools) for key in graph.executable_asset_keys}
+        self._weight: dict[dg.AssetKey, int] = {}
+        for key in reversed(graph.toposorted_asset_keys):
+            below = max((self._weight[child] for child in graph.get(key).child_keys), default=0)
+            self._weight[key] = below + (_ON_DEVICE if POOL in self._pools.get(key, ()) else _ELSEWHERE)
+
+    def needs_device(self, unit: Unit) -> bool:
+        """Whether a unit trains or runs a language model."""
+        return POOL in self._pools[unit.key]
+
+    def below(self, keys: Iterable[dg.AssetKey]) -> set[dg.AssetKey]:
+        """The keys themselves and all that depend on them, directly or through others."""
+        found, new = set(), set(keys)
+        while new:
+            found |= new
+            new = {child for key in new for child in self._graph.get(key).child_keys} - found
+        return found
+
+    def above(self, unit: Unit, units: dict[dg.AssetKey, set[Unit]]) -> Iterator[Unit]:
+        """Those of `units` (by key) that a unit depends on directly."""
+        for parent in self._graph.get(unit.key).parent_keys:
+            for other in units.get(parent, ()):
+                if unit.partition is None or other.partition in (None, unit.partition):
+                    yield other
+
+    def next_batch(
+        self, due: Set[Unit], missing: Collection[Unit], running: Set[Unit], waiting: Set[Unit] = frozenset()
+    ) -> list[Unit]:
+        """The units of the next Dagster run; empty if nothing can start before something that runs has ended.
+
+        `due` are the units that have to run, of which `missing` were never made. `waiting` may become due when their
+        inputs have been made. The batch is the ready unit with the longest way to the end of the graph, and the chain
+        of units that can start only after it: while exactly one unit waits for the batch alone, that unit joins. It
+        must be missing: a stale unit may turn out to be up to date once its input has been made again.
+        """
+        due = due - running
+        unsettled = by_key(due | running | waiting)
+        busy = {pool for unit in running for pool in self._pools[unit.key]}
+        ready = [unit for unit in due if self._is_ready(unit, unsettled, busy) and not any(self.above(unit, unsettled))]
+        if not ready:
+            return []
+        batch = [min(ready, key=lambda u: (-self._weight[u.key], u.partition or "", self.order[u.key]))]
+        while not self.needs_device(batch[0]):
+            waits = [unit for unit in self._next(batch, unsettled) if set(self.above(unit, unsettled)) <= set(batch)]
+            if len(waits) != 1:
+                break
+            (unit,) = waits
+            joins = unit in due and unit in missing and unit.partition == batch[0].partition
+            if not joins or self.needs_device(unit) or not self._is_ready(unit, unsettled, busy):
+                break
+            batch.append(unit)
+        return batch
+
+    def _is_ready(self, unit: Unit, unsettled: dict[dg.AssetKey, set[Unit]], busy: Set[str]) -> bool:
+        """Whether the pools of a unit are free, and no earlier snapshot comes first in them."""
+        for pool in self._pools[unit.key]:
+            if pool in busy:
+                return False
+            members = (key for key, pools in self._pools.items() if pool in pools and pool != POOL)
+            if any(other.partition < unit.partition for key in members for other in unsettled.get(key, ())
+                   if other.partition and unit.partition):  # fmt: skip
+                return False
+        return True
+
+    def _next(self, batch: list[Unit], unsettled: dict[dg.AssetKey, set[Unit]]) -> set[Unit]:
+        """The unsettled units that depend on a unit of the batch directly."""
+        children = {child for unit in batch for child in self._graph.get(unit.key).child_keys}
+        found = {other for key in children for other in unsettled.get(key, ())} - set(batch)
+        return {other for other in found if any(unit in batch for unit in self.above(other, unsettled))}
+
+
+def by_key(units: Iterable[Unit]) -> dict[dg.AssetKey, set[Unit]]:
+    """Units by their asset."""
+    found: dict[dg.AssetKey, set[Unit]] = defaultdict(set)
+    for unit in units:
+        found[unit.key].add(unit)
+    return found
