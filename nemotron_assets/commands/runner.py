@@ -126,7 +126,7 @@ class Runner:
         True when no unit failed or was skipped.
         """
         workers = Workers(jobs)
-        with stoppable(workers.close, self.progress.close), self.progress:
+        with stoppable(self.instance, workers.close, self.progress.close), self.progress:
             try:
                 self._check_partitions(keys, partitions)
                 for key in ALWAYS_DUE & set(keys):  # first and alone, because it may add partitions
@@ -154,7 +154,7 @@ class Runner:
     def refresh(self, units: Sequence[Unit]) -> bool:
         """Run units of one partition in this process, even if they are up to date; True when all succeeded. Parts that
         are in the lake already are skipped."""
-        with stoppable(lambda: None, self.progress.close):
+        with stoppable(self.instance, lambda: None, self.progress.close):
             self._run_here(list(units))
         return self.succeeded
 

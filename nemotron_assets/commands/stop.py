@@ -8,10 +8,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-
-import dagster as dg
+from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.run_processes import end_lost_runs
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 STOPPED = "stopped; finished work is in the lake: run the same command again to go on"
 
@@ -20,13 +22,15 @@ EXIT_STATUS = 130
 
 #: The command ends after this many seconds even if Dagster's database does not answer. The next command then ends the
 #: runs that are left over.
-_MOST_SECONDS = 3.0
+_MOST_SECONDS = 4.0
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def stoppable(kill_workers: Callable[[], None], close_display: Callable[[], None]) -> Iterator[None]:
+def stoppable(
+    instance: dg.DagsterInstance, kill_workers: Callable[[], None], close_display: Callable[[], None]
+) -> Iterator[None]:
     """Inside the context, Ctrl-C and SIGTERM kill the workers, mark their runs as canceled, and end this process.
 
     Python calls a signal handler only between two steps of the main thread, which may be inside compiled code for
@@ -39,7 +43,7 @@ def stoppable(kill_workers: Callable[[], None], close_display: Callable[[], None
     os.set_blocking(writing, False)
     before = [signal.signal(number, lambda number, frame: None) for number in _SIGNALS]
     wakeup = signal.set_wakeup_fd(writing)
-    threading.Thread(target=_wait, args=(reading, kill_workers, close_display), daemon=True).start()
+    threading.Thread(target=_wait, args=(reading, instance, kill_workers, close_display), daemon=True).start()
     try:
         yield
     finally:
@@ -49,14 +53,14 @@ def stoppable(kill_workers: Callable[[], None], close_display: Callable[[], None
         os.close(writing)  # the thread reads the end of the pipe and ends
 
 
-def _wait(reading: int, kill_workers: Callable[[], None], close_display: Callable[[], None]) -> None:
+def _wait(reading: int, *stop: Any) -> None:
     while received := os.read(reading, 64):
         if set(received) & set(_SIGNALS):
-            _stop(kill_workers, close_display)
+            _stop(*stop)
     os.close(reading)
 
 
-def _stop(kill_workers: Callable[[], None], close_display: Callable[[], None]) -> None:
+def _stop(instance: dg.DagsterInstance, kill_workers: Callable[[], None], close_display: Callable[[], None]) -> None:
     def leave() -> None:
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
@@ -69,8 +73,7 @@ def _stop(kill_workers: Callable[[], None], close_display: Callable[[], None]) -
     try:
         kill_workers()
         close_display()
-        with dg.DagsterInstance.get() as instance:
-            end_lost_runs(instance, stopped=True)
+        end_lost_runs(instance, stopped=True)
     finally:
         timer.cancel()
         leave()

@@ -1,0 +1,48 @@
+"""Ctrl-C and SIGTERM end the command although its main thread is inside compiled code, and mark its run as canceled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from nemotron_assets.commands.stop import STOPPED
+from nemotron_assets.instance import instance
+from tests.imports import PROJECT
+
+BUSY = """
+import hashlib
+from dagster._core.test_utils import create_run_for_test
+import dagster as dg
+from nemotron_assets.commands.stop import stoppable
+from nemotron_assets.instance import instance
+from nemotron_assets.run_processes import PROCESS_TAG, this_process
+
+with instance() as found:
+    create_run_for_test(found, status=dg.DagsterRunStatus.STARTED, tags={PROCESS_TAG: this_process()})
+    create_run_for_test(found, status=dg.DagsterRunStatus.STARTED, tags={PROCESS_TAG: "elsewhere:1:1.0"})
+    with stoppable(found, lambda: print("workers are killed", flush=True), lambda: None):
+        print("busy", flush=True)
+        hashlib.pbkdf2_hmac("sha512", b"", b"", 2**31 - 1)  # minutes in C
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_compiled_code(tmp_path, monkeypatch, number):
+    monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    with instance():
+        pass
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "busy\n"
+    os.kill(process.pid, number)
+    printed, errors = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, "workers are killed\n")
+    assert errors.splitlines()[-1] == STOPPED and "Traceback" not in errors
+    with instance() as found:
+        assert sorted(run.status.value for run in found.get_runs()) == ["CANCELED", "STARTED"]
