@@ -68,7 +68,7 @@ class Schedule:
         """The units of the next Dagster run; empty if nothing can start before something that runs has ended.
 
         `due` are the units that have to run, of which `missing` were never made. `waiting` may become due when their
-        inputs have been made. The batch is the ready unit with the longest way to the end of the graph, and the chain
+        inputs have been made. The batch is the most urgent of the units that are ready, and the chain
         of units that can start only after it: while exactly one unit waits for the batch alone, that unit joins. It
         must be missing: a stale unit may turn out to be up to date once its input has been made again.
         """
@@ -78,7 +78,7 @@ class Schedule:
         ready = [unit for unit in due if self._is_ready(unit, unsettled, busy) and not any(self.above(unit, unsettled))]
         if not ready:
             return []
-        batch = [min(ready, key=lambda u: (-self._weight[u.key], u.partition or "", self.order[u.key]))]
+        batch = [min(ready, key=self._urgency)]
         while not self.needs_device(batch[0]):
             waits = [unit for unit in self._next(batch, unsettled) if set(self.above(unit, unsettled)) <= set(batch)]
             if len(waits) != 1:
@@ -89,6 +89,11 @@ class Schedule:
                 break
             batch.append(unit)
         return batch
+
+    def _urgency(self, unit: Unit) -> tuple[bool, int, str, int]:
+        """The unit with the smallest value starts first: a step on the device, so that the device never waits; then
+        the unit with the longest way to the end of the graph, then the earliest snapshot."""
+        return not self.needs_device(unit), -self._weight[unit.key], unit.partition or "", self.order[unit.key]
 
     def _is_ready(self, unit: Unit, unsettled: dict[dg.AssetKey, set[Unit]], busy: Set[str]) -> bool:
         """Whether the pools of a unit are free, and no earlier snapshot comes first in them."""

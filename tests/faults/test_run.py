@@ -17,7 +17,7 @@ import pytest
 from nemotron_assets.commands.stop import STOPPED
 from tests.imports import PROJECT
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
 
 RECIPE = "extends: laptop\nsnapshots: {crawl: {max_warc_files: 1, max_snapshots: 2}}\n"
 SELECTION = "+web/unique_documents or +math/rendered"
