@@ -7,10 +7,13 @@ is instant. An error is printed as one sentence; `--debug` shows the traceback.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 import click
+
+from nemotron_assets.commands.stop import EXIT_STATUS, STOPPED
 
 
 class _Commands(click.Group):
@@ -216,17 +219,23 @@ def ui(port: int) -> None:
     ui_command(port)
 
 
+def _interrupt(number: int, frame: object) -> None:
+    """SIGTERM is treated like Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Entry point: run a command; print an exception as one sentence unless `--debug` is given."""
     debug = "--debug" in sys.argv
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; finished work is in the lake: run the same command again to go on", err=True)
-        sys.exit(130)
+        click.echo(STOPPED, err=True)
+        sys.exit(EXIT_STATUS)
     except BrokenPipeError:
         sys.exit(0)
     except Exception as error:

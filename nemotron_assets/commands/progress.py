@@ -120,7 +120,9 @@ class LiveProgress(Progress):
         if self._live is None:
             super().line(text)
         else:
-            self._live.console.print(printable(text) if "\n" not in text else text, markup=False)
+            from rich.text import Text
+
+            self._live.console.print(Text(text), highlight=False)  # Text leaves out control characters
 
     def close(self) -> None:
         if self._live is not None:

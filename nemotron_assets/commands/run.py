@@ -12,6 +12,7 @@ import click
 from nemotron_assets.commands.console import console
 from nemotron_assets.commands.progress import progress
 from nemotron_assets.commands.runner import Outcome, Runner
+from nemotron_assets.commands.stop import stoppable
 from nemotron_assets.commands.workers import default_jobs
 from nemotron_assets.definitions import lake
 from resources.warehouse import Warehouse
@@ -31,8 +32,9 @@ def run_command(
     runner = Runner(progress(), force=force)
     succeeded = runner.run(runner.select(selection), partitions or None, jobs or default_jobs())
     warehouse = Warehouse(root=lake.root, storage_options=lake.storage_options)
-    if not warehouse.current():
-        warehouse.refresh()  # plain DuckDB programs see tables that this run made for the first time
+    with stoppable(runner.instance):
+        if not warehouse.current():
+            warehouse.refresh()  # plain DuckDB programs see tables that this run made for the first time
     click.echo()
     print_outcomes(runner.outcomes.values())
     for line in summary(list(runner.outcomes.values())):

@@ -154,7 +154,7 @@ class Runner:
     def refresh(self, units: Sequence[Unit]) -> bool:
         """Run units of one partition in this process, even if they are up to date; True when all succeeded. Parts that
         are in the lake already are skipped."""
-        with stoppable(self.instance, lambda: None, self.progress.close):
+        with stoppable(self.instance, close_display=self.progress.close):
             self._run_here(list(units))
         return self.succeeded
 
@@ -297,7 +297,8 @@ class Runner:
             else:
                 serious = data.severity == dg.AssetCheckSeverity.ERROR
                 facts = [f"{n} = {v.value}" for n, v in data.metadata.items() if isinstance(v.value, int | float)]
-                words = f"check {name} failed" + (f" ({data.description or ', '.join(facts)})" if facts else "")
+                detail = data.description or ", ".join(facts)
+                words = f"check {name} failed" + (f" ({detail})" if detail else "")
             (failures if serious else warnings).append(words)
             blocked |= serious and self.graph.get(data.asset_check_key).blocking
         return failures, warnings, blocked

@@ -29,7 +29,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def stoppable(
-    instance: dg.DagsterInstance, kill_workers: Callable[[], None], close_display: Callable[[], None]
+    instance: dg.DagsterInstance,
+    kill_workers: Callable[[], None] = lambda: None,
+    close_display: Callable[[], None] = lambda: None,
 ) -> Iterator[None]:
     """Inside the context, Ctrl-C and SIGTERM kill the workers, mark their runs as canceled, and end this process.
 

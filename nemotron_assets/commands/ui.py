@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from nemotron_assets.commands.runner import PROJECT, instance
+from nemotron_assets.instance import PROJECT, instance
+from nemotron_assets.run_processes import end_lost_runs
 from resources.processes import die_with_parent
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -38,7 +39,8 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1", choices=LOOPBACK)
     parser.add_argument("--port", default="3000")
     args = parser.parse_args()
-    instance().dispose()
+    with instance() as found:
+        end_lost_runs(found)
     workspace = ["-w", str(PROJECT / "workspace.yaml")]
     programs = [
         ["dagster-webserver", "-h", args.host, "-p", args.port, *workspace],
