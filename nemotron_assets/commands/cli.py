@@ -199,15 +199,19 @@ def recipe(section: str | None, explain: bool) -> None:
 @click.option("--set-aside", metavar="TABLE", help="Rename a table of another schema version, to build it again.")
 @click.option("--migrate", is_flag=True, help="Convert tables of an older schema version, in place.")
 @click.option("--dry-run", is_flag=True, help="Only print what would be done.")
-def maintain(set_aside: str | None, migrate: bool, dry_run: bool) -> None:
+@click.option("--verify", is_flag=True, help="Read all data files and compare them with their recorded hashes.")
+def maintain(set_aside: str | None, migrate: bool, dry_run: bool, verify: bool) -> None:
     """Compact the tables and delete old files.
 
     Small files are compacted. Versions that are older than the recipe's retention are deleted, unless a model or a
     score names them, and so are files that killed writers left behind.
+
+    With --verify nothing is changed: a line tells about each damaged file, and the exit code is 1 if there is one.
     """
     from nemotron_assets.commands.maintain import maintain_command
 
-    maintain_command(set_aside, migrate=migrate, dry_run=dry_run)
+    if not maintain_command(set_aside, migrate=migrate, dry_run=dry_run, verify=verify):
+        sys.exit(1)
 
 
 @cli.command()

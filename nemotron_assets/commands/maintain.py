@@ -1,4 +1,4 @@
-"""`nemotron maintain`: maintains or migrates the tables of the lake, or moves one table aside."""
+"""`nemotron maintain`: maintains, verifies or migrates the tables of the lake, or moves one table aside."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import click
 
 from nemotron_assets.definitions import lake
 from nemotron_assets.lake.migrations import migrate_all
-from nemotron_assets.lake.upkeep import maintain_all, set_aside
+from nemotron_assets.lake.upkeep import maintain_all, set_aside, verify_all
 from nemotron_assets.recipe import current_recipe
 
 
-def maintain_command(table: str | None, *, migrate: bool, dry_run: bool) -> None:
-    """Migrate all tables, or move `table` aside if it is given, or maintain all tables; prints one line per table."""
+def maintain_command(table: str | None, *, migrate: bool, dry_run: bool, verify: bool) -> bool:
+    """Migrate or verify all tables, or move `table` aside if it is given, or maintain all tables; prints one line per
+    table. Returns whether every table is whole, as far as was looked."""
+    whole = True
+    if verify:
+        for is_whole, line in verify_all(lake):
+            whole &= is_whole
+            click.echo(line)
+        return whole
     if migrate:
         lines = migrate_all(lake)
     elif table:
@@ -20,3 +27,4 @@ def maintain_command(table: str | None, *, migrate: bool, dry_run: bool) -> None
         lines = map(str, maintain_all(lake, current_recipe().maintenance, dry_run=dry_run))
     for line in lines:
         click.echo(line)
+    return whole

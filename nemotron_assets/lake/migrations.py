@@ -13,6 +13,7 @@ from nemotron_assets.stages import all_tables
 from nemotron_assets.table.schema import Table
 from resources.contract import ContentHash, checked
 from resources.lakehouse import commits
+from resources.lakehouse.changes import Change
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,26 +46,16 @@ def _rewrite(lake: Lakehouse, table: Table, delta: DeltaTable, rows: pl.DataFram
     If the program is killed between these two commits, the next migration finds the new columns and changes nothing.
     Raises `CommitConflict` when another writer commits to the table meanwhile.
     """
-    import pyarrow as pa
-    from deltalake import Transaction, write_deltalake
-    from deltalake.exceptions import CommitFailedError
+    from deltalake import Schema, Transaction
 
-    marks, batches = [], []
-    for (key,), part in rows.group_by(table.part_by, maintain_order=True):
-        content = ContentHash(table)
-        batches += content.counting(checked(table, part, None, key))
-        marks.append(Transaction(commits.mark("data", None, key), content.value))
-    try:
-        write_deltalake(
-            delta,
-            pa.RecordBatchReader.from_batches(table.arrow_schema(), batches),
-            mode="overwrite",
-            schema_mode="overwrite",
-            writer_properties=lake.writer_properties(),
-            commit_properties=commits.properties(run_id, "migration", marks),
-        )
-    except CommitFailedError as error:
-        raise commits.explained(error, lake.root) from error
+    marks = []
+    with Change(lake, table) as change:
+        for (key,), part in rows.group_by(table.part_by, maintain_order=True):
+            content = ContentHash(table)
+            change.write(content.counting(checked(table, part, None, key)))
+            marks.append(Transaction(commits.mark("data", None, key), content.value))
+        properties = commits.properties(run_id, "migration", marks)
+        change.commit(delta, properties, "overwrite", Schema.from_arrow(table.arrow_schema()))
     lake.open(table, check=False).alter.set_table_properties(
         {"nemotron.version": str(table.version)}, raise_if_not_exists=False
     )

@@ -1,13 +1,15 @@
 """Upkeep of the lake: compacts small files, deletes old versions, and deletes files that killed writers left behind.
 
-A version that a model or a score names in `input_versions` is kept, however old it is, so that the data behind a score
-can still be read.
+A version that a model or a score names in `input_versions` or `source_versions` is kept, however old it is, so that the
+data behind a score can still be read.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +20,10 @@ from nemotron_assets.recipe.lake import Maintenance
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.schema import Table
 from resources.contract import LakeError
-from resources.lakehouse import Lakehouse
+from resources.lakehouse import Lakehouse, commits
+from resources.lakehouse.changes import compact
+from resources.lakehouse.stored import live_files
+from resources.lakehouse.verify import damaged_files
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -30,7 +35,7 @@ class Upkeep:
 
     `files_compacted` small files became `files_written` files. `files_vacuumed` counts files of old versions and of
     killed writers, `temporary_files` files that were never finished. `versions_kept` are the Delta versions that models
-    and scores were made from.
+    and scores were made from, `versions_gone` those of them that the Delta log no longer has.
     """
 
     table: str
@@ -39,10 +44,12 @@ class Upkeep:
     files_vacuumed: int
     temporary_files: int
     versions_kept: tuple[int, ...]
+    versions_gone: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        versions = ", ".join(map(str, self.versions_kept))
+        versions, gone = ", ".join(map(str, self.versions_kept)), ", ".join(map(str, self.versions_gone))
         kept = f"; versions {versions} are kept because models or scores were made from them" if versions else ""
+        kept += f"; versions {gone}, which models or scores were made from, are no longer in its log" if gone else ""
         return (
             f"{self.table}: {self.files_compacted} files compacted into {self.files_written}, "
             f"{self.files_vacuumed} old files and {self.temporary_files} temporary files deleted{kept}"
@@ -66,15 +73,12 @@ def maintain_table(
     `keep` are the Delta versions whose files stay.
     """
     compacted = written = 0
-    for filters, files in _partitions(delta, table):
+    for partition, files in sorted(Counter(file.partition for file in live_files(delta, table)).items()):
         if files >= recipe.min_files and not dry_run:
-            metrics = delta.optimize.compact(
-                partition_filters=filters,
-                target_size=recipe.target_file_mb << 20,
-                writer_properties=lake.writer_properties(),
-            )
-            compacted += metrics["numFilesRemoved"]
-            written += metrics["numFilesAdded"]
+            joined, made = compact(lake, table, partition, recipe.target_file_mb << 20, commits.properties(""))
+            compacted, written = compacted + joined, written + made
+    delta = lake.open(table)
+    kept = tuple(version for version in keep if _is_in_log(lake, table, version))
     # full=True also deletes files that belong to no version, which a killed writer left. The retention protects the
     # files of writers that are still running.
     vacuumed = delta.vacuum(
@@ -82,23 +86,51 @@ def maintain_table(
         dry_run=dry_run,
         enforce_retention_duration=False,
         full=True,
-        keep_versions=list(keep) or None,
+        keep_versions=list(kept) or None,
     )
     swept = _sweep(Path(lake.path(table)), recipe.retention_hours, dry_run) if lake.is_local else 0
-    return Upkeep(table.full_name, compacted, written, len(vacuumed), swept, keep)
+    gone = tuple(version for version in keep if version not in kept)
+    return Upkeep(table.full_name, compacted, written, len(vacuumed), swept, kept, gone)
 
 
 def named_versions(lake: Lakehouse) -> dict[str, tuple[int, ...]]:
-    """The Delta versions that models and scores name in `input_versions`, by full name of the table."""
+    """The Delta versions that models and scores name in `input_versions` or `source_versions`, by full name of the
+    table."""
     named: dict[str, set[int]] = {}
     for table in all_tables().values():
-        if "input_versions" in table.column_names and lake.open(table) is not None:
-            for batch in lake.read(table).batches(["input_versions"]):
-                for versions in batch.column(0).to_pylist():
-                    for name, _, version in (text.partition("@") for text in versions):
-                        if version.isdigit():
-                            named.setdefault(name, set()).add(int(version))
+        columns = [name for name in ("input_versions", "source_versions") if name in table.column_names]
+        for batch in lake.read(table).batches(columns) if columns else ():
+            for versions in itertools.chain(*(column.to_pylist() for column in batch.columns)):
+                for name, _, version in (text.partition("@") for text in versions or ()):
+                    if version.isdigit():
+                        named.setdefault(name, set()).add(int(version))
     return {name: tuple(sorted(versions)) for name, versions in named.items()}
+
+
+def verify_all(lake: Lakehouse) -> Iterator[tuple[bool, str]]:
+    """Read every data file of the newest version of every table, and the weights of every model, and compare them with
+    their recorded hashes and row counts. Yields for each table whether it is whole, and a line about it; before that,
+    a line per damaged file."""
+    for table in all_tables().values():
+        try:
+            reader = lake.read(table)
+            if not reader.exists:
+                continue
+            damaged = 0
+            for damage in damaged_files(reader):
+                damaged += 1
+                yield False, str(damage)
+            files = reader.stored()
+            unknown = sum(file.hash is None for file in files)
+            line = f"{table.full_name}: {len(files)} files, {damaged or 'none'} damaged"
+            if unknown:
+                line += (
+                    f"; {unknown} of them were written by an earlier version of the program, which recorded no hash: "
+                    "they could be decoded and have the recorded numbers of rows"
+                )
+            yield not damaged, line
+        except LakeError as error:
+            yield False, str(error)
 
 
 def set_aside(lake: Lakehouse, full_name: str) -> str:
@@ -121,17 +153,16 @@ def set_aside(lake: Lakehouse, full_name: str) -> str:
     return f"{full_name} is kept in {target}; `nemotron run --force {table.schema}/{table.name}` builds it again"
 
 
-def _partitions(delta: DeltaTable, table: Table) -> Iterator[tuple[list[tuple[str, str, str]] | None, int]]:
-    """A filter per partition (None for a table without partitions), with the number of files in it."""
-    import pyarrow as pa
+def _is_in_log(lake: Lakehouse, table: Table, version: int) -> bool:
+    """Whether the Delta log still has a version. Delta deletes log entries that are older than its log retention."""
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
 
-    actions = pa.table(delta.get_add_actions(flatten=True))
-    if table.partition_by is None:
-        yield None, actions.num_rows
-        return
-    values = actions.column(f"partition.{table.partition_by}").to_pylist()
-    for value in sorted(set(values)):
-        yield [(table.partition_by, "=", value)], values.count(value)
+    try:
+        DeltaTable(lake.path(table), version=version, storage_options=lake.storage_options or None)
+    except DeltaError:
+        return False
+    return True
 
 
 def _sweep(folder: Path, retention_hours: int, dry_run: bool) -> int:

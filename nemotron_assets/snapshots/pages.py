@@ -20,7 +20,6 @@ from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
 from nemotron_assets.warc.pages import limits_of, page_batch
 from nemotron_assets.warc.reader import Counts, NotWarc, OnBroken, WarcFile
 from resources.crawl import Crawl, CrawlError, Missing, Oversized, Unavailable, file_fingerprint
-from resources.lakehouse import rows_with
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.snapshots import Pages as PagesRecipe
@@ -150,5 +149,5 @@ class _SnapshotFiles:
             }
             for fate, number in counts.records.items()
         ]
-        earlier = rows_with({"snapshot": self.snapshot, "warc_file": file})
+        earlier = {"snapshot": self.snapshot, "warc_file": file}
         self.lake.replace(RECORDS, pa.Table.from_pylist(rows, RECORDS.arrow_schema()), earlier, run_id=self.run_id)

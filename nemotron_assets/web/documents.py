@@ -21,7 +21,7 @@ from nemotron_assets.web.extract import MATCH_COLUMNS, extract_pages
 from nemotron_assets.web.opt_outs import OptOutList, load
 from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
 from resources.compute import Compute
-from resources.lakehouse import Lakehouse, Reader, rows_with
+from resources.lakehouse import Lakehouse, Reader
 
 _COLUMNS = ("id", "snapshot", "warc_file", "url", "host", "fetched_at", "html", "charset", "mime")
 
@@ -122,7 +122,7 @@ class SnapshotDocuments:
             for (what, rule), matches in sorted(counts.items())
             if what == "matches" and matches
         ]
-        earlier = rows_with({"snapshot": self.snapshot, "warc_file": file})
+        earlier = {"snapshot": self.snapshot, "warc_file": file}
         # The counts of pages come last: they show that everything else of the file has been written.
         for table, rows in ((PRIVACY, rule_rows), (EXTRACTION, fate_rows)):
             self.lake.replace(table, pa.Table.from_pylist(rows, table.arrow_schema()), earlier, run_id=self.run_id)

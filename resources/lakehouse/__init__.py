@@ -10,13 +10,14 @@ Delta application transactions, which survive checkpoints and log clean-up.
 Local folders and object-store URLs work alike. Credentials come from the environment and are never configured.
 
 The files: `lake` (where tables are, small commits, Dagster), `reader`, `writer` (writes a partition part by part),
-`datafiles` (the Parquet files of a write), `quarantine` (rows that could not be processed) and `commits`.
+`changes` (what a commit adds and ends), `datafiles` (writes Parquet files), `stored` (finds and reads them), `verify`
+(compares them with their recorded hashes), `quarantine` (rows that could not be processed), `commits`, `errors` and
+`places` (paths that Delta misreads).
 """
 
-from resources.lakehouse.commits import rows_with
 from resources.lakehouse.lake import Lakehouse
 from resources.lakehouse.quarantine import QUARANTINE
 from resources.lakehouse.reader import Reader
 from resources.lakehouse.writer import WriteResult
 
-__all__ = ["QUARANTINE", "Lakehouse", "Reader", "WriteResult", "rows_with"]
+__all__ = ["QUARANTINE", "Lakehouse", "Reader", "WriteResult"]

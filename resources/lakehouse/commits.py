@@ -1,15 +1,14 @@
-"""What all commits share: the notes they carry, the predicates that choose rows, and how their failures are handled."""
+"""What all commits share: the notes they carry, and how they are tried again after a conflict."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nemotron_assets.table.quoting import literal
 from nemotron_assets.table.schema import Table
-from resources.contract import CommitConflict, LakeError
+from resources.contract import CommitConflict
 
 if TYPE_CHECKING:
     from deltalake import CommitProperties
@@ -29,17 +28,6 @@ def mark(kind: str, partition: str | None, part: str) -> str:
     return f"{kind}:{partition or ''}:{part}"
 
 
-def rows_with(wanted: Mapping[str | None, str | Sequence[str] | None]) -> str | None:
-    """An SQL predicate from values by column: {"snapshot": "S1", "file": ["a", "b"]} matches the rows of S1 whose file
-    is a or b. A column with the value None is left out; without any other column the predicate is None (all rows)."""
-    terms = [
-        f"{column} = {literal(value)}" if isinstance(value, str) else f"{column} IN ({', '.join(map(literal, value))})"
-        for column, value in wanted.items()
-        if value is not None
-    ]
-    return " AND ".join(terms) or None
-
-
 def attempts(table: Table, most: int = 10) -> Iterator[int]:
     """Count the attempts at a commit that meets concurrent writers, with growing waits between them. Raises
     `CommitConflict` after the last attempt."""
@@ -52,18 +40,5 @@ def attempts(table: Table, most: int = 10) -> Iterator[int]:
 @contextlib.contextmanager
 def conflicts() -> Iterator[None]:
     """Suppress a commit conflict, so that the caller's next attempt sees the newer table."""
-    from deltalake.exceptions import CommitFailedError
-
-    with contextlib.suppress(CommitFailedError):
+    with contextlib.suppress(CommitConflict):
         yield
-
-
-def explained(error: BaseException, root: str) -> LakeError | None:
-    """The `LakeError` that says what an error means: a concurrent writer, or a full disk. None for any other error."""
-    from deltalake.exceptions import CommitFailedError
-
-    if isinstance(error, CommitFailedError):
-        return CommitConflict(f"another writer committed to the same partition first; run the step again: {error}")
-    if "No space left on device" in str(error) or "os error 28" in str(error):
-        return LakeError(f"the disk of {root} is full; nothing of this write was kept. Free some space and run again.")
-    return None

@@ -4,12 +4,16 @@ delta-rs gathers thousands of rows before it writes them. That costs two copies 
 gigabytes of memory. Here a row group is closed and written when it has enough rows OR enough bytes; the files then go
 into one atomic Delta commit. A writer that is killed leaves files that no version names; the maintenance asset vacuums
 them. A writer that fails deletes its own files.
+
+The name of a file ends with the xxh3-128 hash of its bytes: `part-<random>-<hash>.zstd.parquet`. So the commit that
+names the file records its hash too, checkpoints keep it, and `nemotron maintain --verify` finds every changed bit.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 import time
 import uuid
 from collections import Counter
@@ -23,21 +27,30 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake.transaction import AddAction
 
+    from resources.lakehouse.lake import Lakehouse
+
 #: A file is closed at this size and the next one begins, so that readers and vacuums can work piece by piece.
 FILE_BYTES = 1 << 30
 
+_SUFFIX = ".zstd.parquet"
+_HASH = re.compile(rf"-([0-9a-f]{{32}}){re.escape(_SUFFIX)}$")
+
+
+def recorded_hash(path: str) -> str | None:
+    """The xxh3-128 hash that the name of a data file records; None for a file that another writer named."""
+    found = _HASH.search(path)
+    return found[1] if found else None
+
 
 class DataFiles:
-    """Writes record batches of one partition into Parquet files below the table's folder `root`.
+    """Writes record batches of one partition into Parquet files of a table of the lake.
 
-    A row group has at most `rows` rows and about `mb` MB before compression.
+    The lake says how many rows and bytes a row group may have before compression.
     """
 
-    def __init__(
-        self, root: str, table: Table, partition: str | None, *, rows: int, mb: int, compression_level: int
-    ) -> None:
-        self._store, self._table, self._partition = store_at(root), table, partition
-        self._rows, self._bytes, self._level = rows, mb << 20, compression_level
+    def __init__(self, lake: Lakehouse, table: Table, partition: str | None) -> None:
+        self._store, self._table, self._partition = store_at(lake.path(table)), table, partition
+        self._rows, self._bytes, self._level = lake.row_group_rows, lake.row_group_mb << 20, lake.compression_level
         self._folder = "" if partition is None else f"{table.partition_by}={quote(partition, safe='')}/"
         self._waiting: list[pa.RecordBatch] = []  # for a row group
         self._waiting_rows = self._waiting_bytes = 0
@@ -57,11 +70,14 @@ class DataFiles:
             self._waiting_rows += piece.num_rows
             self._waiting_bytes += piece.nbytes
 
-    def close(self) -> list[AddAction]:
-        """Finish the last file and return the Delta actions that add all files to the table."""
+    def close(self) -> None:
+        """Finish the last file."""
         self._flush()
         if self._file is not None:
             self._finish()
+
+    def actions(self) -> list[AddAction]:
+        """The Delta actions that add the finished files to the table."""
         return [file.action(self._table, self._partition) for file in self.closed]
 
     def discard(self) -> None:
@@ -83,16 +99,48 @@ class DataFiles:
         if self._file is None:
             if self._folder:
                 self._store.create_dir(self._folder.rstrip("/"), recursive=True)
-            path = f"{self._folder}part-{uuid.uuid4()}.zstd.parquet"
+            path = f"{self._folder}part-{uuid.uuid4().hex}{_SUFFIX}"
             self._file = _File(self._store, path, rows.schema, self._table, self._level, self._rows)
         self._file.write(rows)
         if self._file.bytes >= FILE_BYTES:
             self._finish()
 
     def _finish(self) -> None:
-        self._file.close()
-        self.closed.append(self._file)
+        """Close the current file and give it its final name, which holds its hash."""
+        file = self._file
+        file.close()
+        final = f"{file.path.removesuffix(_SUFFIX)}-{file.hash}{_SUFFIX}"
+        self._store.move(file.path, final)
+        file.path = final
+        self.closed.append(file)
         self._file = None
+
+
+class _Hashed:
+    """A stream that computes the xxh3-128 hash of what is written to it."""
+
+    def __init__(self, stream: Any) -> None:
+        import xxhash
+
+        self._stream, self._hash, self.closed = stream, xxhash.xxh3_128(), False
+
+    def write(self, data: Any) -> int:
+        self._hash.update(data)
+        self._stream.write(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def close(self) -> None:
+        self.closed = True
+        self._stream.close()
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
 
 
 class _File:
@@ -102,7 +150,7 @@ class _File:
         import pyarrow.parquet as pq
 
         self.path, self._schema = path, schema
-        self._stream = store.open_output_stream(path)
+        self._stream = _Hashed(store.open_output_stream(path))
         self._numbers = [c.name for c in table.columns if c.dtype in ("int32", "int64") and c.name in schema.names]
         if table.part_by and table.part_by in schema.names:
             self._numbers.append(table.part_by)
@@ -121,11 +169,17 @@ class _File:
             use_dictionary=[name for name in schema.names if name not in plain],
             write_statistics=[name for name in schema.names if name not in wide],
             bloom_filter_options={"id": {"ndv": rows, "fpp": 0.01}} if "id" in schema.names else None,
+            write_page_checksum=True,
         )
 
     @property
     def bytes(self) -> int:
         return self._stream.tell()
+
+    @property
+    def hash(self) -> str:
+        """The xxh3-128 hash of the bytes that were written so far."""
+        return self._stream.hexdigest()
 
     def write(self, rows: pa.Table) -> None:
         """Write one row group."""
@@ -145,7 +199,8 @@ class _File:
         if self._writer.is_open:
             self._writer.close()
             self._size = self._stream.tell()
-        self._stream.close()
+        if not self._stream.closed:
+            self._stream.close()
 
     def action(self, table: Table, partition: str | None) -> AddAction:
         """The Delta action that adds this file to the table."""

@@ -3,9 +3,11 @@ Dagster as its IO manager."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +20,15 @@ from nemotron_assets.table.schema import Column, Table
 from resources.contract import CommitConflict, LakeError, checked
 from resources.home import cache_dir
 from resources.lakehouse import commits
+from resources.lakehouse.changes import Change
+from resources.lakehouse.errors import check_log, explaining
+from resources.lakehouse.places import make_readable
 from resources.lakehouse.reader import Reader
+from resources.lakehouse.stored import Where, values
 from resources.lakehouse.writer import Writer, WriteResult
 
 if TYPE_CHECKING:
-    from deltalake import DeltaTable, WriterProperties
+    from deltalake import DeltaTable
 
 _SECRETS = ("secret", "password", "token", "credential", "account_key", "sas", "access_key")
 
@@ -71,10 +77,13 @@ class Lakehouse(dg.ConfigurableIOManager):
 
         if self.is_local and not os.path.isdir(os.path.join(self.path(table), "_delta_log")):
             return None
-        try:
-            delta = DeltaTable(self.path(table), storage_options=self.storage_options or None)
-        except TableNotFoundError:
-            return None
+        make_readable(self.root)
+        with explaining(self, table):
+            try:
+                delta = DeltaTable(self.path(table), storage_options=self.storage_options or None)
+            except TableNotFoundError:
+                return None
+            check_log(self, table, delta)
         if check:
             self._check_stored_schema(table, delta)
         return delta
@@ -147,31 +156,48 @@ class Lakehouse(dg.ConfigurableIOManager):
 
     def append(self, table: Table, data: Any, *, run_id: str = "") -> int:
         """Add rows to a table in one commit, which is tried again after a conflict; returns the Delta version."""
-        return self._commit(table, data, run_id, mode="append")
+        return self._commit(table, data, run_id)
 
-    def replace(self, table: Table, data: Any, predicate: str, *, run_id: str = "") -> int:
-        """Replace the rows that match an SQL predicate by `data`, in one commit, which is tried again after a conflict;
-        returns the Delta version."""
-        return self._commit(table, data, run_id, mode="overwrite", predicate=predicate)
+    def replace(self, table: Table, data: Any, where: Where, *, run_id: str = "") -> int:
+        """Replace the rows with the values of `where` by `data`, in one commit, which is tried again after a conflict;
+        returns the Delta version. {"snapshot": "S1", "file": ["a", "b"]} are the rows of S1 whose file is a or b."""
+        return self._commit(table, data, run_id, where)
 
-    def _commit(self, table: Table, data: Any, run_id: str, **how: Any) -> int:
-        import pyarrow as pa
-        from deltalake import write_deltalake
+    def _commit(self, table: Table, data: Any, run_id: str, where: Where | None = None) -> int:
+        from deltalake import Transaction
 
         batches = list(checked(table, data, None))
         self.create(table)
         for _ in commits.attempts(table):
-            with commits.conflicts():
-                write_deltalake(
-                    self.path(table),
-                    pa.RecordBatchReader.from_batches(table.arrow_schema(), batches),
-                    **how,
-                    storage_options=self.storage_options or None,
-                    writer_properties=self.writer_properties(),
-                    commit_properties=commits.properties(run_id),
-                )
+            with commits.conflicts(), self.lock(table), Change(self, table) as change:
+                delta = self.open(table)
+                change.write(batches)
+                marks = []
+                if where:
+                    rows = {column: wanted for column, wanted in where.items() if column != table.partition_by}
+                    partitions = values(where[table.partition_by]) if table.partition_by in where else None
+                    change.remove_rows(delta, partitions, rows)
+                    marks = [Transaction("replaced", delta.version())]  # two replacements must not both succeed
+                change.commit(delta, commits.properties(run_id, marks=marks))
                 return self.open(table).version()
         raise AssertionError("unreachable")
+
+    @contextlib.contextmanager
+    def lock(self, table: Table, partition: str | None = None) -> Iterator[None]:
+        """Hold the lock file of a partition, or of a table, so that two writers on one machine wait for each other.
+
+        Writers on different machines have no common lock; there Delta refuses the second commit.
+        """
+        if not self.is_local:
+            yield
+            return
+        from filelock import FileLock
+
+        folder = Path(self.root, "_locks", table.full_name)
+        folder.mkdir(parents=True, exist_ok=True)
+        name = hashlib.sha256((partition or "").encode()).hexdigest()[:16]
+        with FileLock(folder / f"{name}.lock"):
+            yield
 
     def create(self, table: Table) -> None:
         """Create the Delta table if it is missing, or add declared nullable columns that it lacks.
@@ -182,6 +208,7 @@ class Lakehouse(dg.ConfigurableIOManager):
 
         delta = self.open(table)
         if delta is None:
+            make_readable(self.root)
             DeltaTable.create(
                 self.path(table),
                 table.arrow_schema(),
@@ -198,21 +225,6 @@ class Lakehouse(dg.ConfigurableIOManager):
         if missing:
             fields = [f for f in Schema.from_arrow(table.arrow_schema()).fields if f.name in missing]
             delta.alter.add_columns(fields)
-
-    def writer_properties(self) -> WriterProperties:
-        """Parquet settings for files that delta-rs writes: in `append`, `replace` and compaction."""
-        from deltalake import BloomFilterProperties, ColumnProperties, WriterProperties
-
-        ids = ColumnProperties(
-            dictionary_enabled=False, bloom_filter_properties=BloomFilterProperties(True, 0.01, 65_536)
-        )
-        return WriterProperties(
-            column_properties={"id": ids},
-            compression="ZSTD",
-            compression_level=self.compression_level,
-            statistics_truncate_length=256,
-            max_row_group_size=self.row_group_rows,
-        )
 
     # -- weights ------------------------------------------------------------------------------------------------
 

@@ -7,13 +7,14 @@ the old ones.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Reject
 from nemotron_assets.table.schema import Column, Table
-from resources.lakehouse import commits
+from resources.lakehouse.stored import read
 
 if TYPE_CHECKING:
     from resources.lakehouse.lake import Lakehouse
@@ -69,17 +70,22 @@ def store(lake: Lakehouse, table: Table, partition: str | None, part: str, rejec
         for r in {(r.row_id, r.cause): r for r in rejects}.values()
     ]
     new = pa.Table.from_pylist(rows, QUARANTINE.arrow_schema())
-    lake.replace(QUARANTINE, new, commits.rows_with(where), run_id=run_id)
+    lake.replace(QUARANTINE, new, where, run_id=run_id)
 
 
 def counts(lake: Lakehouse, table: Table, partition: str | None, part: str | None = None) -> dict[str, int]:
     """Count the quarantined rows of a table's partition, or of one part of the partition, by cause."""
-    import polars as pl
+    where = {} if part is None else {"part": part}
+    return dict(Counter(_column("cause", lake, table, partition, **where)))
 
-    rows = lake.read(QUARANTINE)
-    if not rows.exists:
-        return {}
-    wanted = (pl.col("stage") == table.full_name) & (pl.col("partition") == (partition or ""))
-    if part is not None:
-        wanted &= pl.col("part") == part
-    return dict(Counter(rows.scan().filter(wanted).select("cause").collect()["cause"]))
+
+def parts(lake: Lakehouse, table: Table, partition: str | None) -> set[str]:
+    """The parts of a table's partition that have quarantined rows. Such a part may have no other rows."""
+    return set(_column("part", lake, table, partition))
+
+
+def _column(column: str, lake: Lakehouse, table: Table, partition: str | None, **where: str) -> Iterator[str]:
+    """The values of a column in the quarantined rows of a table's partition."""
+    where = {"stage": table.full_name, "partition": partition or "", **where}
+    for batch in read(lake, QUARANTINE, lake.read(QUARANTINE).stored(), [column], where=where):
+        yield from batch.column(0).to_pylist()

@@ -6,15 +6,14 @@ A reader always reads the version that was current when it was opened, even whil
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
 
 from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.table.schema import Table
 from resources.contract import LakeError, hash63
+from resources.lakehouse.stored import StoredFile, live_files, read
 
 if TYPE_CHECKING:
     import polars as pl
@@ -67,41 +66,58 @@ class Reader:
         names = {partition[self.table.partition_by] for partition in self._delta.partitions()}
         return sorted(names if self.partitions is None else names.intersection(self.partitions))
 
+    def stored(self) -> list[StoredFile]:
+        """The data files that may hold the rows that are read, sorted by path."""
+        if self._delta is None:
+            return []
+        return [f for f in live_files(self._delta, self.table, self.partitions) if f.may_hold(self._where)]
+
     def files(self) -> list[str]:
         """Local paths of the data files of the partitions that are read; empty for a lake in an object store."""
-        if self._delta is None or not self.lake.is_local:
-            return []
-        chosen = None if self.partitions is None else [(self.table.partition_by, "in", self.partitions)]
-        paths = self._delta.file_uris(chosen)  # Delta gives URLs when the lake's path has a space, for example
-        return sorted(path if os.path.exists(path) else unquote(path) for path in paths)
+        return [f"{self.lake.path(self.table)}/{file.path}" for file in self.stored()] if self.lake.is_local else []
+
+    @property
+    def _where(self) -> dict[str, str]:
+        return {} if self._part is None else {self.table.part_by: self._part}
 
     @property
     def rows(self) -> int:
+        """The number of rows."""
         import polars as pl
 
+        counts = [file.rows for file in self.stored()]
+        if self._part is None and None not in counts:  # the log knows it
+            return sum(counts)
         return self.scan().select(pl.len()).collect().item() if self.exists else 0
 
     def scan(self) -> pl.LazyFrame:
         """The rows as a lazy frame with exactly the declared columns."""
         import polars as pl
 
-        if self._delta is None:
+        schema, partition_by = self.table.empty().schema, self.table.partition_by
+        own = {name: dtype for name, dtype in schema.items() if name != partition_by}
+        by_partition: dict[str | None, list[str]] = {}
+        for file in self.stored():
+            by_partition.setdefault(file.partition, []).append(f"{self.lake.path(self.table)}/{file.path}")
+        frames = []
+        for partition, paths in by_partition.items():
+            frame = pl.scan_parquet(
+                paths,
+                schema=own,
+                glob=False,  # a path may hold any character
+                hive_partitioning=False,  # a folder above the lake may be named like a partition
+                missing_columns="insert",
+                extra_columns="ignore",
+                storage_options=self.lake.storage_options or None,
+                credential_provider=None,
+            )
+            if partition_by:
+                frame = frame.with_columns(pl.lit(partition, dtype=schema[partition_by]).alias(partition_by))
+            frames.append(frame.select(schema.names()))
+        if not frames:
             return self.table.empty().lazy()
-        if self.lake.is_local and quote(self.lake.root, safe="/") != self.lake.root:
-            # polars uses the URL of a Delta table as its path. They differ when the path has a space, for example.
-            frame = pl.scan_pyarrow_dataset(self._delta.to_pyarrow_dataset(as_large_types=True))
-        else:
-            frame = pl.scan_delta(self._delta)
-        known = frame.collect_schema().names()
-        empty = self.table.empty().schema
-        frame = frame.with_columns(
-            pl.lit(None, dtype=empty[c]).alias(c) for c in self.table.column_names if c not in known
-        )
-        if self.partitions is not None:
-            frame = frame.filter(pl.col(self.table.partition_by).is_in(self.partitions))
-        if self._part is not None:
-            frame = frame.filter(pl.col(self.table.part_by) == self._part)
-        return frame.select(self.table.column_names)
+        frame = pl.concat(frames)
+        return frame if self._part is None else frame.filter(pl.col(self.table.part_by) == self._part)
 
     def batches(
         self,
@@ -116,65 +132,10 @@ class Reader:
         read. With `keep_memory` the memory of a batch is used for the next one instead of being returned to the system,
         which is faster for short columns.
         """
-        import pyarrow as pa
-        import pyarrow.dataset as ds
-
-        if self._delta is None:
-            return
+        wanted = {**self._where, **dict([where] if where else [])}
         names = list(columns or self.table.column_names)
-        schema = pa.schema([self.table.arrow_schema().field(name) for name in names])
-        dataset = self._delta.to_pyarrow_dataset(as_large_types=True)
-        wanted = None if self.partitions is None else ds.field(self.table.partition_by).isin(self.partitions)
-        equal = [] if self._part is None else [(self.table.part_by, self._part)]
-        equal += [where] if where else []
-        files = self._files(dataset, equal)
-        for column, value in equal:
-            this = ds.field(column) == value
-            wanted = this if wanted is None else wanted & this
-        dataset = ds.FileSystemDataset(files, dataset.schema, dataset.format, dataset.filesystem)
-        known = [name for name in names if name in dataset.schema.names]
-        options = ds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
-        scanner = dataset.scanner(
-            known,
-            filter=wanted,
-            batch_size=batch_size,
-            batch_readahead=1,
-            fragment_readahead=1,
-            fragment_scan_options=options,
-            use_threads=False,
-            # The system's pool returns freed memory to the system; the default pool does not.
-            memory_pool=pa.default_memory_pool() if keep_memory else pa.system_memory_pool(),
-        )
-        for batch in scanner.to_batches():
-            if batch.num_rows:
-                missing = {n: pa.nulls(batch.num_rows, schema.field(n).type) for n in names if n not in known}
-                arrays = [missing[n] if n in missing else _as(batch.column(n), schema.field(n).type) for n in names]
-                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-    def _files(self, dataset: Any, equal: Iterable[tuple[str, str]]) -> list[Any]:
-        """The data files that may hold rows with these values in the partitions that are read, sorted by name, so that
-        a version of the table is always read in the same order.
-
-        For a file without statistics of a column, delta-rs writes a comparison with null into the dataset, which
-        excludes every row of the file. So this function chooses the files itself and describes them by their partition
-        alone.
-        """
-        import pyarrow as pa
-        import pyarrow.dataset as ds
-
-        files, partition = [], self.table.partition_by
-        paths = {os.path.basename(f.path): f.path for f in dataset.get_fragments()}
-        for action in pa.table(self._delta.get_add_actions(flatten=True)).to_pylist():
-            value = action[f"partition.{partition}"] if partition else None
-            if self.partitions is not None and value not in self.partitions:
-                continue
-            bounds = [(action.get(f"min.{c}"), v, action.get(f"max.{c}")) for c, v in equal]
-            if any(None not in (low, high) and not low <= v <= high for low, v, high in bounds):
-                continue
-            path = paths[os.path.basename(unquote(action["path"]))]
-            expression = (ds.field(partition) == value) if partition else None
-            files.append(dataset.format.make_fragment(path, dataset.filesystem, partition_expression=expression))
-        return sorted(files, key=lambda file: file.path)
+        options = {"where": wanted, "batch_size": batch_size, "keep_memory": keep_memory}
+        return read(self.lake, self.table, self.stored(), names, **options)
 
     def parts(self) -> dict[str, str]:
         """The parts that hold rows, each with the hash of its content. The hash is "" for a part without a mark.
@@ -189,8 +150,15 @@ class Reader:
             raise LakeError(f"{name} was never written: materialise {self.table.schema}/{self.table.name} first")
         if self.table.partition_by and not self.partition:
             raise LakeError(f"{name} has parts in each partition: read one partition, not {self.partitions or 'all'}")
-        column = self.table.part_by
-        keys = self.scan().select(column).unique().collect(engine="streaming")[column].sort()
+        column, keys = self.table.part_by, set()
+        for file in self.stored():
+            low, high = file.bounds(column)
+            if low is not None and low == high:
+                keys.add(low)
+            else:
+                for batch in read(self.lake, self.table, [file], [column], batch_size=65_536, keep_memory=True):
+                    keys.update(batch.column(0).unique().to_pylist())
+        keys = sorted(keys if self._part is None else keys & {self._part})
         return {key: str(self.lake.marker(self._delta, "data", self.partition, key) or "") for key in keys}
 
     def content(self) -> str:
@@ -229,8 +197,3 @@ class Reader:
                 yield Part(key, content or f"unmarked:{time.time_ns()}", lambda key=key: fn(self.part(key)))
 
         return Parts(parts())
-
-
-def _as(array: pa.Array, wanted: pa.DataType) -> pa.Array:
-    """The array cast to the declared type, if it has another one. Casting a list to its own type would copy it."""
-    return array if array.type == wanted else array.cast(wanted)

@@ -7,28 +7,22 @@ data files and removes its old ones. It also stores two marks: "made" is a hash 
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import itertools
-import os
 import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from nemotron_assets.table.parts import Batches, Part, Parts, Rejects
 from nemotron_assets.table.schema import Table
 from resources.contract import ContentHash, LakeError, checked, hash63, preview
 from resources.lakehouse import commits, quarantine
-from resources.lakehouse.datafiles import DataFiles
-from resources.store import store_at
+from resources.lakehouse.changes import Change
+from resources.lakehouse.stored import live_files
 
 if TYPE_CHECKING:
-    from deltalake import DeltaTable
-    from deltalake.transaction import RemoveAction
+    from deltalake import CommitProperties, DeltaTable
 
     from resources.lakehouse.lake import Lakehouse
 
@@ -82,7 +76,7 @@ class Writer:
         contents: dict[str, int] = {}
         for part in data.parts if in_parts else [Part("", "", lambda: rows)]:
             made = hash63(part.fingerprint, self.code_version)
-            with self._lock():
+            with lake.lock(table, partition):
                 delta = lake.open(table)
                 content = lake.marker(delta, "data", partition, part.key)
                 is_stored = content is not None and lake.marker(delta, "made", partition, part.key) == made
@@ -108,143 +102,58 @@ class Writer:
 
     def _write_part(self, part: Part, made: int, rejects: Rejects, whole: bool) -> int:
         """Write one part, or the `whole` partition, with its rejects and its marks; returns the hash of its content."""
-        from deltalake import Transaction
-
         lake, table, partition = self.lake, self.table, self.partition
         key = None if whole else part.key
         content = ContentHash(table)
-        files = DataFiles(
-            lake.path(table),
-            table,
-            partition,
-            rows=lake.row_group_rows,
-            mb=lake.row_group_mb,
-            compression_level=lake.compression_level,
-        )
         try:
-            stream = checked(table, part.make(), partition, key)
-            # The first batch is made and checked before the table is created: wrong columns leave no trace.
-            first = next(stream, None)
-            if not self._result.preview and first is not None:
-                self._result.preview = preview(first)
-            self._check_free_disk()
-            lake.create(table)
-            for batch in content.counting(stream if first is None else itertools.chain([first], stream)):
-                files.write(batch)
-            delta = lake.open(table)
-            removed = self._replace_files(delta, key, files)
-            added = files.close()
-            quarantine.store(lake, table, partition, part.key, rejects.take(), self.run_id)
-            notes = {"made": made, "data": content.value}
-            marks = [Transaction(commits.mark(kind, partition, part.key), value) for kind, value in notes.items()]
-            delta.create_write_transaction(
-                [*removed, *added],
-                "append",
-                delta.schema(),
-                table.partition_by,
-                commit_properties=commits.properties(self.run_id, self.code_version, marks),
-            )
-        except BaseException as error:
-            if not self._is_committed(files):
-                files.discard()
-                rejects.take()  # whoever makes the part again collects them again
-                if explained := commits.explained(error, lake.root):
-                    raise explained from error
-                raise
-            if not isinstance(error, Exception):
-                raise
-            # The error came after the commit, for example from a checkpoint of the log, so the rows are stored.
+            with Change(lake, table) as change:
+                stream = checked(table, part.make(), partition, key)
+                # The first batch is made and checked before the table is created: wrong columns leave no trace.
+                first = next(stream, None)
+                if not self._result.preview and first is not None:
+                    self._result.preview = preview(first)
+                self._check_free_disk()
+                lake.create(table)
+                change.write(content.counting(stream if first is None else itertools.chain([first], stream)))
+                delta = lake.open(table)
+                change.remove_rows(delta, self._partitions, None if whole else {table.part_by: part.key})
+                change.close()
+                quarantine.store(lake, table, partition, part.key, rejects.take(), self.run_id)
+                change.commit(delta, self._notes(part.key, made=made, data=content.value))
+        except BaseException:
+            rejects.take()  # whoever makes the part again collects them again
+            raise
         return content.value
-
-    def _replace_files(self, delta: DeltaTable, part: str | None, files: DataFiles) -> list[RemoveAction]:
-        """Actions that remove the data files of a part, or with None those of the whole partition.
-
-        A file may hold rows of several parts, because compaction joins small files. The rows of the other parts are
-        then written again, into `files`.
-        """
-        import pyarrow.dataset as ds
-        from deltalake.transaction import RemoveAction
-
-        table, partition, removed = self.table, self.partition, []
-        for action in self._files(delta):
-            path = unquote(action["path"])  # the log quotes paths, and so does RemoveAction
-            low, high = (action.get(f"{end}.{table.part_by}") for end in ("min", "max"))
-            if part is not None and not (low == high == part):
-                if low is not None and high is not None and not low <= part <= high:
-                    continue
-                folder = store_at(self.lake.path(table))
-                dataset = ds.dataset(path, filesystem=folder, format="parquet")
-                if not dataset.count_rows(filter=ds.field(table.part_by) == part):
-                    continue
-                self._copy_other_parts(dataset, part, files)
-            values = {} if partition is None else {table.partition_by: partition}
-            now = int(time.time() * 1000)
-            removed.append(RemoveAction(path, True, now, action["size_bytes"], values))
-        return removed
-
-    def _copy_other_parts(self, dataset: Any, part: str, files: DataFiles) -> None:
-        import pyarrow as pa
-        import pyarrow.dataset as ds
-
-        schema = pa.schema([f for f in self.table.arrow_schema() if f.name in dataset.schema.names])
-        for batch in dataset.to_batches(filter=ds.field(self.table.part_by) != part, batch_size=1_024):
-            files.write(batch.cast(schema))
 
     def _drop_other_parts(self, named: Mapping[str, int]) -> None:
         """Delete the stored parts that were not named, with their rejects. Their fingerprints go too, so that a part
         that comes back is made again."""
-        from deltalake import Transaction
-        from deltalake.exceptions import CommitFailedError
-
         lake, table, partition = self.lake, self.table, self.partition
         lake.create(table)
-        with self._lock():
-            for key in sorted(lake.read(table, partition).parts().keys() - named.keys()):
-                no_fingerprint = Transaction(commits.mark("made", partition, key), 0)
-                try:
-                    lake.open(table).delete(
-                        commits.rows_with({table.partition_by: partition, table.part_by: key}),
-                        commit_properties=commits.properties(self.run_id, marks=[no_fingerprint]),
-                    )
-                except CommitFailedError as error:
-                    raise commits.explained(error, lake.root) from error
-                quarantine.store(lake, table, partition, key, [], self.run_id)
+        with lake.lock(table, partition):
+            stored = lake.read(table, partition).parts().keys() | quarantine.parts(lake, table, partition)
+            for key in sorted(stored - named.keys()):
+                with Change(lake, table) as change:
+                    delta = lake.open(table)
+                    change.remove_rows(delta, self._partitions, {table.part_by: key})
+                    quarantine.store(lake, table, partition, key, [], self.run_id)
+                    change.commit(delta, self._notes(key, made=0))
 
-    def _is_committed(self, files: DataFiles) -> bool:
-        """Whether the commit of these files succeeded although it raised an error."""
-        delta = self.lake.open(self.table) if files.closed else None
-        live = {os.path.basename(uri) for uri in delta.file_uris()} if delta else set()
-        return any(os.path.basename(file.path) in live for file in files.closed)
+    def _notes(self, part: str, **marks: int) -> CommitProperties:
+        """The notes of the commit of a part, with its marks by kind."""
+        from deltalake import Transaction
 
-    def _files(self, delta: DeltaTable) -> list[dict[str, Any]]:
-        """The log's entries of the data files of the partition, or of the whole table."""
-        import pyarrow as pa
+        named = [Transaction(commits.mark(kind, self.partition, part), value) for kind, value in marks.items()]
+        return commits.properties(self.run_id, self.code_version if "data" in marks else "", named)
 
-        actions = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
-        column = f"partition.{self.table.partition_by}"
-        return [action for action in actions if self.partition is None or action[column] == self.partition]
+    @property
+    def _partitions(self) -> list[str] | None:
+        return None if self.partition is None else [self.partition]
 
     def _size(self, delta: DeltaTable) -> tuple[int, int]:
         """Rows and bytes of the partition, or of the whole table."""
-        files = self._files(delta)
-        return sum(file["num_records"] for file in files), sum(file["size_bytes"] for file in files)
-
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Hold the partition's lock file, so that two writers on one machine wait for each other.
-
-        Writers on different machines have no common lock; there Delta refuses the second commit.
-        """
-        if not self.lake.is_local:
-            yield
-            return
-        from filelock import FileLock
-
-        folder = Path(self.lake.root, "_locks", self.table.full_name)
-        folder.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256((self.partition or "").encode()).hexdigest()[:16]
-        with FileLock(folder / f"{name}.lock"):
-            yield
+        files = live_files(delta, self.table, self._partitions)
+        return sum(file.rows or 0 for file in files), sum(file.bytes for file in files)
 
     def _check_free_disk(self) -> None:
         lake = self.lake

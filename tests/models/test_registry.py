@@ -141,7 +141,7 @@ def test_versions_go_on_from_the_highest_number(lake):
     """A migrated table may have counted the versions of all names together."""
     want(lake, toy("dog", "d1"))
     rows = lake.read(MODELS).scan().with_columns(version=pl.lit("7")).collect()
-    lake.replace(MODELS, rows, "id = 'd1'")
+    lake.replace(MODELS, rows, {"id": "d1"})
     (row,) = want(lake, toy("dog", "d2"))
     assert row["version"] == "8"
 

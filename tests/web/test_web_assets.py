@@ -96,7 +96,7 @@ def test_a_run_killed_before_its_counts_makes_that_file_again(house):
     lake, run, *_ = house
     file, *_ = lake.read(PAGES, SNAPSHOTS[0]).parts()
     before = lake.read(EXTRACTION).scan().collect().sort("id")
-    lake.replace(EXTRACTION, before[:0], f"warc_file = '{file}'")
+    lake.replace(EXTRACTION, before[:0], {"warc_file": file})
     result = run(documents, snapshot=SNAPSHOTS[0])
     made = next(e for e in result.all_events if e.is_step_materialization and e.asset_key == DOCUMENTS.asset_key)
     assert made.step_materialization_data.materialization.metadata["parts_written"].value == 1

@@ -26,7 +26,7 @@ from nemotron_assets.recipe.code.sources import CodeSources
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
 from resources.compute import Compute
-from resources.lakehouse import Lakehouse, Reader, rows_with
+from resources.lakehouse import Lakehouse, Reader
 from resources.repositories import COMMIT_ID, REPO_NAME, Entry, Repository, RepositoryError, Source
 
 #: {fate of an entry: meaning}
@@ -360,7 +360,7 @@ class RepositoryFiles:
         # Write the totals last: where they are, everything else about the repository is stored.
         for table, rows in ((REJECTED_FILES, rejected), (CONTENTS, contents)):
             rows = pa.Table.from_pylist(rows, table.arrow_schema())
-            self.lake.replace(table, rows, rows_with({"repo": names}), run_id=self.run_id)
+            self.lake.replace(table, rows, {"repo": names}, run_id=self.run_id)
         self.waiting = {}
 
 

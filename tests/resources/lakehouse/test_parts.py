@@ -63,7 +63,7 @@ def test_a_concurrent_writer_while_parts_are_deleted_is_a_conflict(lake, monkeyp
         raise CommitFailedError("a concurrent transaction deleted the same data")
 
     lake.write(DOCS, parts("A", [], x=[1], y=[2]), "A")
-    monkeypatch.setattr(DeltaTable, "delete", fail)
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", fail)
     with pytest.raises(CommitConflict, match="run the step again"):
         lake.write(DOCS, parts("A", [], x=[1]), "A")
 

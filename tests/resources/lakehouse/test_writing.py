@@ -125,7 +125,7 @@ def test_commits_carry_the_run_id(lake):
 def test_append_and_replace(lake):
     lake.append(PLAIN, pl.DataFrame({"id": ["a"], "n": [1]}))
     lake.append(PLAIN, pl.DataFrame({"id": ["b"], "n": [2]}))
-    lake.replace(PLAIN, pl.DataFrame({"id": ["c"], "n": [3]}), "n >= 2")
+    lake.replace(PLAIN, pl.DataFrame({"id": ["c"], "n": [3]}), {"id": "b"})
     assert sorted(lake.read(PLAIN).scan().collect().rows()) == [("a", 1), ("c", 3)]
 
 

@@ -1,0 +1,120 @@
+"""Turns errors of the libraries below the lake into sentences: which table, which file, and what to do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from nemotron_assets.table.schema import Table
+from resources.contract import CommitConflict, LakeError
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+    from resources.lakehouse.lake import Lakehouse
+    from resources.lakehouse.reader import Reader
+    from resources.lakehouse.stored import StoredFile
+
+
+def explained(error: BaseException, root: str) -> LakeError | None:
+    """The `LakeError` that says why a write failed: a concurrent writer, or a full disk. None for any other error."""
+    from deltalake.exceptions import CommitFailedError
+
+    if isinstance(error, CommitFailedError):
+        return CommitConflict(f"another writer committed to the same partition first; run the step again: {error}")
+    if "No space left on device" in str(error) or "os error 28" in str(error):
+        return LakeError(f"the disk of {root} is full; nothing of this write was kept. Free some space and run again.")
+    return None
+
+
+@contextlib.contextmanager
+def explaining(lake: Lakehouse, table: Table, file: StoredFile | None = None) -> Iterator[None]:
+    """Raise a `LakeError` in the place of a library's error about a data file or, without `file`, the Delta log."""
+    try:
+        yield
+    except BaseException as error:
+        if not is_about_data(error):
+            raise
+        why = _first_line(error)
+        # `from None`: the message says it all, and what shows only the innermost cause shows this sentence.
+        if file is None:
+            raise unreadable_log(lake, table, why) from None
+        raise LakeError(
+            f"{table.full_name}: the data file {lake.path(table)}/{file.path} cannot be read: {why}. "
+            f"{way_out(table, file)}"
+        ) from None
+
+
+def unreadable_log(lake: Lakehouse, table: Table, why: str) -> LakeError:
+    """The error about a Delta log that cannot be read."""
+    return LakeError(
+        f"{table.full_name}: its Delta log {lake.path(table)}/_delta_log cannot be read: {why}. Put the log back "
+        f"from a copy of the lake. Without a copy, run `nemotron maintain --set-aside {table.full_name}`, which keeps "
+        f"the table's folder under another name, and then `nemotron run {table.schema}/{table.name}`."
+    )
+
+
+def check_log(lake: Lakehouse, table: Table, delta: DeltaTable) -> None:
+    """Refuse what delta-rs would read wrongly without an error: an empty last commit, and deleted or renamed parts of
+    data files, which only other programs write."""
+    from resources.store import store_at
+
+    last = f"_delta_log/{delta.version():020}.json"
+    if store_at(lake.path(table)).get_file_info(last).size == 0:
+        raise LakeError(
+            f"{table.full_name}: the last commit {lake.path(table)}/{last} is empty, so its rows would be missing; "
+            "perhaps the machine lost power. Put the file back from a copy of the lake, or delete it and run the step "
+            "that wrote it again."
+        )
+    protocol = delta.protocol()
+    if protocol.min_reader_version > 1:
+        features = ", ".join(protocol.reader_features or ()) or f"reader version {protocol.min_reader_version}"
+        raise LakeError(
+            f"{lake.path(table)} needs {features}, which the lakehouse does not read: another program changed the "
+            f"table. Rewrite it there without this feature, or run `nemotron maintain --set-aside {table.full_name}` "
+            f"and materialise {table.schema}/{table.name} again."
+        )
+
+
+def way_out(table: Table, file: StoredFile) -> str:
+    """What to do about a damaged or missing data file."""
+    low, high = file.bounds(table.part_by)
+    if table.part_by and (low is None or low != high):  # the other parts in the file could not be copied
+        again = (
+            f"`nemotron maintain --set-aside {table.full_name}`, which keeps the table's folder under another name, "
+            f"and then `nemotron run {table.schema}/{table.name}`"
+        )
+    else:
+        which = f" --partition {file.partition}" if table.partition_by == "snapshot" else ""
+        again = f"`nemotron run --force {table.schema}/{table.name}{which}`"
+    return f"Put the file back from a copy of the lake, or write its rows again: {again}."
+
+
+def is_about_data(error: BaseException) -> bool:
+    """Whether a library raised the error because of the bytes that it read: Arrow, Delta, polars, DuckDB or the file
+    system. Errors that already have their sentence do not count."""
+    import pyarrow as pa
+    from deltalake.exceptions import DeltaError
+
+    if isinstance(error, LakeError):
+        return False
+    kinds: tuple[Any, ...] = (pa.ArrowException, DeltaError, OSError)
+    return isinstance(error, kinds) or type(error).__module__.split(".")[0] in ("polars", "pyo3_runtime", "duckdb")
+
+
+def damage_behind(error: BaseException, inputs: Iterable[Reader]) -> LakeError | None:
+    """The damaged or missing file that made reading `inputs` fail. None if the error has another cause."""
+    from resources.lakehouse.verify import damaged_files
+
+    if not is_about_data(error):
+        return None
+    for reader in inputs:
+        if found := next(damaged_files(reader), None):
+            return LakeError(str(found))
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".")[:300] if lines else type(error).__name__
