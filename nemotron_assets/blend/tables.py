@@ -15,7 +15,7 @@ TOKENIZER = Table(
         Column("name", "string", "kind and size of the vocabulary, for example bpe-8192"),
         Column("vocabulary", "int64", "number of entries, special tokens included"),
         Column("special_tokens", "int64", "number of special tokens; they have the first ids"),
-        Column("uri", "string", "address of the Hugging Face folder in the lake"),
+        Column("uri", "string", "folder of the Hugging Face files, relative to the root of the lake"),
         Column("sha256", "string", "sha256 over the names and contents of the files in the folder"),
         Column("training_documents", "int64", "number of texts it was trained on; 0 for a ready-made vocabulary"),
         Column("training_bytes", "int64", "size of these texts, in bytes of UTF-8"),

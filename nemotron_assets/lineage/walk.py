@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.lineage.links import Link, links, parents_of
 from nemotron_assets.lineage.nodes import Node, NotFound, Origin, Trace
-from nemotron_assets.table.quoting import identifier, literal
+from nemotron_assets.table.quoting import delta_scan, identifier, literal
 from nemotron_assets.table.schema import Table
 
 if TYPE_CHECKING:
@@ -280,9 +280,7 @@ class _Walker:
         rows = self._at_version(version.table, number, f"order by id limit {self.limit + 1}", [])
         total = len(rows)
         if total > self.limit:
-            total = self._rows(
-                f"select count(*) from delta_scan({literal(self.paths[version.table])}, version := {number})", []
-            )[0][0]
+            total = self._rows(f"select count(*) from {delta_scan(self.paths[version.table], number)}", [])[0][0]
         found.add(((version, Node(version.table, id_)) for id_ in rows[: self.limit]), {version: total})
 
     def _users(self, version: Node, found: _Found) -> None:
@@ -298,7 +296,7 @@ class _Walker:
         if table not in self.paths:
             self.notes.append(f"{table}@{version} cannot be read: the table is not in the lake")
             return []
-        source = f"delta_scan({literal(self.paths[table])}, version := {version})"
+        source = delta_scan(self.paths[table], version)
         try:
             return [row[0] for row in self._rows(f"select distinct id from {source} {rest}", parameters)]
         except duckdb.IOException as error:

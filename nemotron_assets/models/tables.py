@@ -16,7 +16,7 @@ LANGUAGE_MODEL = (
     ),
 )
 #: Meaning of their column `uri`.
-WEIGHTS = "URI of the folder in the lake with the model's weights (safetensors), tokenizer and chat template"
+WEIGHTS = "folder of the weights (safetensors), tokenizer and chat template, relative to the root of the lake"
 
 GENERATOR = model_table(
     "generator",

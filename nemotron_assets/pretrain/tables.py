@@ -9,7 +9,7 @@ BASE = model_table(
     "Pretrained models, trained on the blend's token shards.",
     named="name of the model: the recipe and the stage, for example laptop-base",
     own=TRAINED,
-    weights="URI of the Hugging Face folder (safetensors, config, tokenizer) in the lake",
+    weights="Hugging Face folder (safetensors, config, tokenizer), relative to the root of the lake",
 )
 
 TABLES = [BASE]

@@ -30,6 +30,9 @@ from resources.lakehouse.writer import Writer, WriteResult
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
+#: The folder of all weights, relative to the root of the lake.
+_WEIGHTS = "models/weights/"
+
 _SECRETS = ("secret", "password", "token", "credential", "account_key", "sas", "access_key")
 
 
@@ -229,18 +232,23 @@ class Lakehouse(dg.ConfigurableIOManager):
     # -- weights ------------------------------------------------------------------------------------------------
 
     def put_weights(self, folder: str | Path, name: str) -> tuple[str, str]:
-        """Copy a folder of weights into the lake; returns its URI and the sha256 over its files. Weights that are
-        stored already are not copied again."""
+        """Copy a folder of weights into the lake; returns their folder, relative to the root of the lake, and the
+        sha256 over the files. Weights that are stored already are not copied again."""
         from resources.weights import put
 
-        return put(Path(folder), f"{self.root.rstrip('/')}/models/weights/{name}")
+        uri, digest = put(Path(folder), f"{self.root.rstrip('/')}/{_WEIGHTS}{name}")
+        return _WEIGHTS + uri.rpartition(f"/{_WEIGHTS}")[2], digest
 
     def get_weights(self, uri: str) -> Path:
         """A local folder with the weights stored under `uri`: the lake's own folder if it is local, else a cached
-        copy."""
+        copy.
+
+        Earlier versions of the program stored the whole path or URL. Its beginning is ignored: the lake may have been
+        moved, and a copy of a lake never reads the original.
+        """
         from resources.weights import get
 
-        return get(uri, cache_dir("weights"))
+        return get(f"{self.root.rstrip('/')}/{_WEIGHTS}{uri.rpartition(_WEIGHTS)[2]}", cache_dir("weights"))
 
     # -- Dagster ------------------------------------------------------------------------------------------------
 

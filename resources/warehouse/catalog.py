@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nemotron_assets.table.quoting import identifier, literal
+from nemotron_assets.table.quoting import delta_scan, identifier, literal
 from nemotron_assets.table.schema import Table
 from resources.warehouse.extensions import WarehouseError
 from resources.warehouse.lineage_views import views as lineage_views
@@ -185,4 +185,4 @@ def table_view(table: Table, path: str | None) -> str:
     if path is None:
         return empty
     declared = ", ".join(f"{identifier(c.name)}::{c.sql_type} as {identifier(c.name)}" for c in table.columns)
-    return f"select {declared} from (select * from delta_scan({literal(path)}) union all by name {empty})"
+    return f"select {declared} from (select * from {delta_scan(path)} union all by name {empty})"

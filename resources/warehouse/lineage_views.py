@@ -13,7 +13,7 @@ import glob
 from collections.abc import Iterable, Mapping
 
 from nemotron_assets.lineage.links import links
-from nemotron_assets.table.quoting import identifier, literal
+from nemotron_assets.table.quoting import delta_files, identifier, literal
 from nemotron_assets.table.schema import Table
 
 
@@ -71,7 +71,7 @@ _MODEL_COLUMNS = {
         "varchar[]",
         "ids of the models this model was made from, such as a base and a teacher; empty for a model from scratch",
     ),
-    "uri": ("varchar", "folder or URL of the weights"),
+    "uri": ("varchar", "folder of the weights, relative to the root of the lake"),
     "sha256": ("varchar", "sha256 over the names and contents of the model's files"),
     "parameters": ("bigint", "number of parameters; null if it is unknown"),
     "tokens_seen": ("bigint", "number of training tokens in all; null for a model that was not trained here"),
@@ -177,6 +177,6 @@ def _files(paths: Mapping[str, str]) -> str:
             f"select {literal(name)} as table_name, f.filename as file, f.size::bigint as bytes, "
             "l.cardinality::bigint as rows, l.data_file is not null as live "
             f"from (select filename, size from read_blob([{patterns}]) where not contains(filename, '/_delta_log/')) f "
-            f"left join delta_list_files({literal(path)}) l on parse_filename(l.data_file) = parse_filename(f.filename)"
+            f"left join {delta_files(path)} l on parse_filename(l.data_file) = parse_filename(f.filename)"
         )
     return _union(selects, _FILE_COLUMNS)

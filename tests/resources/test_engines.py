@@ -132,7 +132,7 @@ def test_the_hash_of_weights_is_that_of_their_manifest(tmp_path):
     folder.mkdir()
     (folder / "config.json").write_text("{}")
     uri, sha256 = Lakehouse(root=str(tmp_path / "lake")).put_weights(folder, "model")
-    assert folder_sha256(folder) == sha256 == folder_sha256(tmp_path / uri)
+    assert folder_sha256(folder) == sha256 == folder_sha256(tmp_path / "lake" / uri)
     (folder / "config.json").write_text("{ }")
     assert folder_sha256(folder) != sha256
 

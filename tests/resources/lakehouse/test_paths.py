@@ -1,5 +1,6 @@
 """A lake may lie at any path: the same query gives the same rows in every reader, also after it was moved or copied."""
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -36,11 +37,14 @@ def answers(lake: Lakehouse) -> list:
         for engine in ("in-memory", "streaming"):
             found.append(query.select("id").collect(engine=engine)["id"].sort().to_list())
     found.append(sorted(i for b in lake.read(DOCS, "A b").part("x").batches(["id"]) for i in b.column(0).to_pylist()))
-    found.append(sorted(i for b in lake.read(DOCS).batches(["id"], where=("file", "y")) for i in b.column(0).to_pylist()))
+    found.append(
+        sorted(i for b in lake.read(DOCS).batches(["id"], where=("file", "y")) for i in b.column(0).to_pylist())
+    )
     found.append([sorted(pl.read_parquet(path, glob=False)["n"]) for path in lake.read(DOCS, "C%41").files()])
-    warehouse = Warehouse(root=lake.root, catalog=f"{lake.root}.duckdb")
-    warehouse.refresh([DOCS], sql_folder=None)
-    with warehouse.connect(refresh=False) as connection:
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as opened:
+        warehouse = Warehouse(root=lake.root, catalog=f"{folder}/lake.duckdb")
+        warehouse.refresh([DOCS], sql_folder=None)
+        connection = opened.enter_context(warehouse.connect(refresh=False))
         for query in (
             "select id from web.docs where n in (1, 7) order by all",
             "select id from web.docs where snapshot = 'C%41' order by all",
