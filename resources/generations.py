@@ -183,8 +183,11 @@ class Ledger:
     """
 
     def __init__(self, lake: Lakehouse, folder: Path | None = None, fold_every: int = 4_096, run_id: str = "") -> None:
-        place = hashlib.sha256(lake.root.encode()).hexdigest()[:16]
-        self._lake, self._folder, self._run_id = lake, folder or cache_dir("journal") / place, run_id
+        # The lake's identity, not its path: a lake that was moved finds the journals of its killed processes.
+        self._lake, self._folder, self._run_id = lake, folder or cache_dir("journal") / lake.identity, run_id
+        former = cache_dir("journal") / hashlib.sha256(lake.root.encode()).hexdigest()[:16]
+        if former.is_dir() and not self._folder.exists():  # an earlier version of the program named it by the path
+            former.rename(self._folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._fold_every = fold_every
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from resources.places import make_readable
+
 
 def home() -> Path:
     """The home folder: `NEMOTRON_HOME`, else `.nemotron` below the working directory. Absolute; not created."""
@@ -21,8 +23,14 @@ def lake_root() -> str:
 
 
 def dagster_home() -> Path:
-    """Dagster's instance folder (run history, event log, schedules): `DAGSTER_HOME`, else `<home>/dagster`."""
-    return Path(os.environ.get("DAGSTER_HOME") or home() / "dagster").absolute()
+    """Dagster's instance folder (run history, event log, schedules): `DAGSTER_HOME`, else `<home>/dagster`.
+
+    Raises `PlaceError` if Dagster could not open its SQLite files there.
+    """
+    path = Path(os.environ.get("DAGSTER_HOME") or home() / "dagster").absolute()
+    # What follows a question mark would be taken for options of SQLite.
+    make_readable(str(path), "DAGSTER_HOME" if os.environ.get("DAGSTER_HOME") else "NEMOTRON_HOME", refused="\\?")
+    return path
 
 
 def cache_dir(name: str) -> Path:

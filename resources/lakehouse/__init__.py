@@ -11,8 +11,7 @@ Local folders and object-store URLs work alike. Credentials come from the enviro
 
 The files: `lake` (where tables are, small commits, Dagster), `reader`, `writer` (writes a partition part by part),
 `changes` (what a commit adds and ends), `datafiles` (writes Parquet files), `stored` (finds and reads them), `verify`
-(compares them with their recorded hashes), `quarantine` (rows that could not be processed), `commits`, `errors` and
-`places` (paths that Delta misreads).
+(compares them with their recorded hashes), `quarantine` (rows that could not be processed), `commits` and `errors`.
 """
 
 from resources.lakehouse.lake import Lakehouse

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +23,20 @@ from resources.home import cache_dir
 from resources.lakehouse import commits
 from resources.lakehouse.changes import Change
 from resources.lakehouse.errors import check_log, explaining
-from resources.lakehouse.places import make_readable
 from resources.lakehouse.reader import Reader
 from resources.lakehouse.stored import Where, values
 from resources.lakehouse.writer import Writer, WriteResult
+from resources.places import make_readable
+from resources.store import store_at
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 #: The folder of all weights, relative to the root of the lake.
 _WEIGHTS = "models/weights/"
+
+#: The file at the root of the lake that holds its identity.
+_IDENTITY = "_identity"
 
 _SECRETS = ("secret", "password", "token", "credential", "account_key", "sas", "access_key")
 
@@ -69,6 +74,29 @@ class Lakehouse(dg.ConfigurableIOManager):
         """Path or URL of the table's folder."""
         return f"{self.root.rstrip('/')}/{table.schema}/{table.name}"
 
+    @property
+    def identity(self) -> str:
+        """A random name of the lake, stored in it at first use, so that it stays when the lake is moved."""
+        store = store_at(self.root)
+        try:
+            with store.open_input_stream(_IDENTITY) as file:
+                if name := file.read().decode():
+                    return name
+        except FileNotFoundError:
+            pass
+        if self.is_local:
+            with self._locked("identity"):  # only one process makes the file, and none sees half of it
+                path = Path(self.root, _IDENTITY)
+                if not path.exists():
+                    partial = path.with_suffix(".tmp")
+                    partial.write_text(uuid.uuid4().hex)
+                    os.replace(partial, path)
+        else:
+            with store.open_output_stream(_IDENTITY) as file:
+                file.write(uuid.uuid4().hex.encode())
+        with store.open_input_stream(_IDENTITY) as file:
+            return file.read().decode()
+
     def open(self, table: Table, check: bool = True) -> DeltaTable | None:
         """The Delta table, or None if it was never written.
 
@@ -80,7 +108,7 @@ class Lakehouse(dg.ConfigurableIOManager):
 
         if self.is_local and not os.path.isdir(os.path.join(self.path(table), "_delta_log")):
             return None
-        make_readable(self.root)
+        self._make_readable()
         with explaining(self, table):
             try:
                 delta = DeltaTable(self.path(table), storage_options=self.storage_options or None)
@@ -90,6 +118,10 @@ class Lakehouse(dg.ConfigurableIOManager):
         if check:
             self._check_stored_schema(table, delta)
         return delta
+
+    def _make_readable(self) -> None:
+        if self.is_local:
+            make_readable(self.root, "NEMOTRON_LAKE")
 
     @staticmethod
     def stored_version(delta: DeltaTable) -> str:
@@ -194,13 +226,17 @@ class Lakehouse(dg.ConfigurableIOManager):
         if not self.is_local:
             yield
             return
+        name = hashlib.sha256((partition or "").encode()).hexdigest()[:16]
+        with self._locked(f"{table.full_name}/{name}"):
+            yield
+
+    def _locked(self, name: str) -> contextlib.AbstractContextManager[Any]:
+        """The lock file of this name below the root of a local lake."""
         from filelock import FileLock
 
-        folder = Path(self.root, "_locks", table.full_name)
-        folder.mkdir(parents=True, exist_ok=True)
-        name = hashlib.sha256((partition or "").encode()).hexdigest()[:16]
-        with FileLock(folder / f"{name}.lock"):
-            yield
+        path = Path(self.root, "_locks", f"{name}.lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(path)
 
     def create(self, table: Table) -> None:
         """Create the Delta table if it is missing, or add declared nullable columns that it lacks.
@@ -211,7 +247,7 @@ class Lakehouse(dg.ConfigurableIOManager):
 
         delta = self.open(table)
         if delta is None:
-            make_readable(self.root)
+            self._make_readable()
             DeltaTable.create(
                 self.path(table),
                 table.arrow_schema(),

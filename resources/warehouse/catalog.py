@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from resources.warehouse.warehouse import Warehouse
 
+
+#: A macro by which the views of a catalog notice that they are in a copy of it.
+_IN_PLACE = "lineage.in_place"
 
 _CATALOG_MEANINGS = {
     "signature": "hash of everything this file was made from; the file is rebuilt when the hash changes",
@@ -66,6 +70,7 @@ class CatalogBuild:
         with self._transaction():
             for schema in sorted({table.schema for table in self.tables} | {"lineage"}):
                 self.connection.execute(f"create schema {identifier(schema)}")
+            self.connection.execute(f"create macro {_IN_PLACE}() as ({_in_place(path)})")
         unreadable = dict(self._tables())
         readable = [table for table in self.present if table.full_name not in unreadable]
         paths = {table.full_name: self.warehouse.table_path(table) for table in readable}
@@ -108,7 +113,8 @@ class CatalogBuild:
         """Create the view of one table with its comments. Without a path the view has no rows."""
         name = identifier(table.schema, table.name)
         with self._transaction():
-            self.connection.execute(f"create view {name} as {table_view(table, path)}")
+            guard = f" where {_IN_PLACE}()" if path and self.warehouse.is_local else ""
+            self.connection.execute(f"create view {name} as {table_view(table, path)}{guard}")
             self.connection.execute(f"comment on view {name} is {literal(table.description + note)}")
             for column in table.columns:
                 self.connection.execute(
@@ -172,6 +178,17 @@ class CatalogBuild:
                 file, error = next(iter(failures.items()))
                 raise WarehouseError(f"{file}: {error}") from error
             waiting = list(failures)
+
+
+def _in_place(path: Path) -> str:
+    """A query that is true in the catalog at `path`, and an error in a copy of it elsewhere. The views name the tables
+    by their whole paths, so the views of a copy would read the original lake."""
+    place = os.path.abspath(path)  # DuckDB shows the path of an open file in this form
+    moved = f"this catalog was copied or moved from {place}; any `nemotron sql` command writes a new one for its lake"
+    return (
+        f"select case when bool_or(path = {literal(place)}) then true else error({literal(moved)}) end "
+        "from duckdb_databases()"
+    )
 
 
 def table_view(table: Table, path: str | None) -> str:

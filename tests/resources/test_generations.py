@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,25 @@ def test_killed_process_loses_only_what_was_not_finished(lake, engine, tmp_path)
     # Only the call that was logged but not yet in the journal when the process was killed may come again.
     assert len(set(calls)) == number and len(calls) <= number + 1
     assert len(_rows(lake)) == number and not _journals(tmp_path)
+
+
+@pytest.mark.parametrize("former", [False, True])
+def test_a_moved_lake_finds_the_journals_of_its_killed_processes(lake, engine, tmp_path, former):
+    process = _process(tmp_path, 200)
+    while len(_calls(engine)) < 4:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    if former:  # earlier versions of the program named the folder of the journals by the path of the lake
+        _journals(tmp_path)[0].parent.rename(
+            tmp_path / "home/cache/journal" / sha256(lake.root.encode()).hexdigest()[:16]
+        )
+    else:
+        (tmp_path / "lake").rename(tmp_path / "moved")
+        lake = Lakehouse(root=str(tmp_path / "moved"), free_disk_mb=0)
+    before = len(_calls(engine))
+    list(Ledger(lake).generate(engine, [ask(f"question {n}") for n in range(2)]))
+    assert len(_calls(engine)) == before and _journals(tmp_path) == []
 
 
 def test_the_answer_of_a_line_that_was_cut_off_is_generated_again(lake, engine, tmp_path):

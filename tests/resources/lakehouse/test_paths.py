@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from nemotron_assets.lake.upkeep import maintain_table
 from nemotron_assets.recipe.lake import Maintenance
-from resources.contract import LakeError
 from resources.lakehouse import Lakehouse
-from resources.warehouse import Warehouse
+from resources.places import PlaceError
+from resources.warehouse import Warehouse, extension_file
 from tests.resources.lakehouse.rows import DOCS, docs, numbers, parts
 
 UPKEEP = Maintenance.model_construct(target_file_mb=1, min_files=2, retention_hours=0)
@@ -73,7 +73,7 @@ def test_the_same_query_gives_the_same_rows_whatever_the_path(expected, name):
     with tempfile.TemporaryDirectory() as folder:
         try:
             lake = filled(f"{folder}/{name}/lake")
-        except LakeError as error:  # it is refused before anything is written
+        except PlaceError as error:  # it is refused before anything is written
             assert "Rename the folder" in str(error) and not list(Path(folder).rglob("*.parquet"))
             return
         assert answers(lake) == expected
@@ -86,14 +86,14 @@ def test_the_same_query_gives_the_same_rows_whatever_the_path(expected, name):
 def test_a_path_that_delta_cannot_read_is_refused_before_anything_is_written(tmp_path, name):
     lake = Lakehouse(root=str(tmp_path / name), free_disk_mb=0)
     for use in (lambda: lake.write(DOCS, docs("A", "f", [1]), "A"), lambda: lake.create(DOCS)):
-        with pytest.raises(LakeError, match="Rename the folder, or set NEMOTRON_LAKE"):
+        with pytest.raises(PlaceError, match="Rename the folder, or set NEMOTRON_LAKE"):
             use()
     assert not list(tmp_path.rglob("*.json")) and not list(tmp_path.rglob("*.parquet"))
 
 
 def test_a_folder_that_has_the_decoded_name_is_not_touched(tmp_path):
     (tmp_path / "a b").mkdir()
-    with pytest.raises(LakeError, match=r"exists already\. Rename one of the two folders"):
+    with pytest.raises(PlaceError, match=r"exists already\. Rename the folder"):
         Lakehouse(root=str(tmp_path / "a%20b"), free_disk_mb=0).write(DOCS, docs("A", "f", [1]), "A")
     assert list((tmp_path / "a b").iterdir()) == []
 
@@ -114,3 +114,27 @@ def test_a_copied_or_moved_lake_is_whole_without_the_original(tmp_path, move, ex
     assert answers(second) == expected
     assert (second.get_weights(uri) / "model.safetensors").read_bytes() == b"w"
     assert second.write(DOCS, parts("C%41", [], x=[1, 2]), "C%41").parts_skipped == 1
+
+
+def test_a_copied_catalog_does_not_read_the_original_lake(tmp_path):
+    import duckdb
+
+    filled(str(tmp_path / "first" / "lake"))
+    first = Warehouse(root=str(tmp_path / "first" / "lake"), catalog=str(tmp_path / "first" / "lake.duckdb"))
+    first.refresh([DOCS], sql_folder=None)
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    Lakehouse(root=str(tmp_path / "second" / "lake"), free_disk_mb=0).write(DOCS, docs("C%41", "x", [5]), "C%41")
+    query = "select n from web.docs where snapshot = 'C%41' order by all"
+    for catalog, found in ((first.path, [(1,), (2,)]), (tmp_path / "second" / "lake.duckdb", None)):
+        with duckdb.connect(str(catalog), read_only=True) as connection:  # as the plain duckdb program opens it
+            connection.execute(f"load '{extension_file('delta')}'")
+            if found:
+                assert connection.execute(query).fetchall() == found
+            else:
+                with pytest.raises(duckdb.Error, match=r"copied or moved from .*first/lake\.duckdb"):
+                    connection.execute(query)
+    second = Warehouse(root=str(tmp_path / "second" / "lake"), catalog=str(tmp_path / "second" / "lake.duckdb"))
+    assert not second.current([DOCS]), "so that `nemotron sql` writes it again"
+    second.refresh([DOCS], sql_folder=None)
+    with second.connect(refresh=False) as connection:
+        assert connection.execute(query).fetchall() == [(5,)]
