@@ -14,6 +14,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -31,7 +32,8 @@ class NotIndexed(ValueError):
 def values_at(path: str | os.PathLike[str], column: str, rows: Sequence[int]) -> list[bytes]:
     """The values of a column of byte arrays at some rows of a local file. `rows` are ascending and counted from 0.
 
-    Raises `NotIndexed` if the file is not laid out for single rows, and `IndexError` for a row that it does not have.
+    Raises `NotIndexed` if the file is not laid out for single rows, `IndexError` for a row that it does not have, and
+    `OSError` for a page that differs from its checksum.
     """
     metadata = pq.read_metadata(path)
     rows = np.asarray(rows, np.int64)
@@ -82,6 +84,8 @@ def _in_group(path: str | os.PathLike[str], data: mmap.mmap, chunk: dict, rows: 
         if header[1] != _DATA_PAGE or header[5][2] != _PLAIN:
             raise NotIndexed(f"{path}: cannot read a page of kind {header[1]} and encoding {header.get(5, {}).get(2)}")
         body = memoryview(raw)[place:]
+        if 4 in header and zlib.crc32(body) != header[4] & 0xFFFFFFFF:
+            raise OSError(f"{path}: a page of {len(body)} bytes at {offsets[page]} differs from its checksum")
         if codec is not None:
             body = memoryview(codec.decompress(pa.py_buffer(body), header[2]))
         found += _plain(body, (rows[pages == page] - firsts[page]).tolist())

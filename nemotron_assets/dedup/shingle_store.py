@@ -81,7 +81,7 @@ def _look_up(documents: Reader, ids: pl.Series) -> Iterator[pl.DataFrame]:
         yield from found.collect_batches(chunk_size=_AT_ONCE, engine="streaming")
         return
     for path in paths:
-        file = pl.scan_parquet(path, row_index_name="row", hive_partitioning=False)
+        file = pl.scan_parquet(path, row_index_name="row", hive_partitioning=False, glob=False)
         rows = file.filter(wanted).select("id", "language", "row").collect().sort("row")
         try:
             for some in rows.iter_slices(_AT_ONCE):

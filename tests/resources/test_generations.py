@@ -122,9 +122,8 @@ def test_a_moved_lake_finds_the_journals_of_its_killed_processes(lake, engine, t
     process.kill()
     process.wait()
     if former:  # earlier versions of the program named the folder of the journals by the path of the lake
-        _journals(tmp_path)[0].parent.rename(
-            tmp_path / "home/cache/journal" / sha256(lake.root.encode()).hexdigest()[:16]
-        )
+        folder = _journals(tmp_path)[0].parent
+        folder.rename(folder.with_name(sha256(lake.root.encode()).hexdigest()[:16]))
     else:
         (tmp_path / "lake").rename(tmp_path / "moved")
         lake = Lakehouse(root=str(tmp_path / "moved"), free_disk_mb=0)
