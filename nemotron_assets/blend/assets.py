@@ -45,7 +45,7 @@ def token_shards(
     from nemotron_assets.blend.encoder import Encoder
     from nemotron_assets.blend.shards import count_tokens, shard_parts
 
-    row = tokenizer.scan().collect().row(0, named=True)
+    row = tokenizer.only_row()
     encoder = Encoder(lake.get_weights(row["uri"]), recipe.blend.encoder)
     stream = ordered_stream(sources_of(documents.values()), recipe.blend)
     versions = sorted(reader.input_version for reader in documents.values() if reader.exists)

@@ -15,7 +15,7 @@ def tokenizer_round_trip(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceP
     themselves."""
     from nemotron_assets.text import tokenizer as bpe
 
-    row = lake.read(TOKENIZER).scan().collect().row(0, named=True)
+    row = lake.read(TOKENIZER).only_row()
     loaded = bpe.load(lake.get_weights(row["uri"]))
     names = bpe.special_tokens(recipe.tokenizer.special_tokens)
     misplaced = [name for k, name in enumerate(names) if loaded.token_to_id(name) != k]
@@ -81,7 +81,7 @@ def text_comes_back(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     from nemotron_assets.blend import audit
     from nemotron_assets.text import tokenizer as bpe
 
-    row = lake.read(TOKENIZER).scan().collect().row(0, named=True)
+    row = lake.read(TOKENIZER).only_row()
     vocabulary = bpe.load(lake.get_weights(row["uri"]))
     shards = lake.read(TOKEN_SHARDS).scan()
     documents = pl.concat(

@@ -30,7 +30,7 @@ def plan(recipe: Recipe, lake: Lakehouse) -> Plan:
     tokenizer, shards = lake.read(TOKENIZER), lake.read(TOKEN_SHARDS)
     if not tokenizer.exists or not shards.exists:
         raise TrainingError("there is nothing to train on: materialise blend/tokenizer and blend/token_shards first")
-    vocabulary = tokenizer.scan().collect().row(0, named=True)
+    vocabulary = tokenizer.only_row()
     if vocabulary["vocabulary"] > recipe.tokenizer.vocabulary:
         raise TrainingError(
             f"the tokenizer has {vocabulary['vocabulary']} entries, but tokenizer.vocabulary is "

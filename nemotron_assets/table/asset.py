@@ -84,9 +84,11 @@ def table_asset(
     sections = (recipe,) if isinstance(recipe, str) else tuple(recipe)
 
     def decorate(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        explained = _naming_damage(function, (*(ins or {}).values(), *deps))
+
         @functools.wraps(function)
         def compute(*args: Any, **kwargs: Any) -> Any:
-            result = function(*args, **kwargs)
+            result = explained(*args, **kwargs)
             return Batches(result) if inspect.isgenerator(result) else result
 
         return dg.asset(
@@ -115,13 +117,32 @@ def table_check(
 
     `reads` names other tables that the check reads. When a `blocking` check fails, downstream assets do not run.
     """
-    return dg.asset_check(
+    check = dg.asset_check(
         asset=table.asset_key,
         partitions_def=partitions_of(table),
         blocking=blocking,
         additional_deps=[other.asset_key for other in reads],
         **options,
     )
+    return lambda function: check(_naming_damage(function, (table, *reads)))
+
+
+def _naming_damage(function: Callable[..., Any], tables: Iterable[Table]) -> Callable[..., Any]:
+    """The function, with an error that names the damaged file in the place of a library's error about its bytes. The
+    lake is an argument of the function, or comes with the `Reader`s."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:  # a panic of polars is not an Exception
+            lakes = (getattr(value, "lake", value) for value in (*args, *kwargs.values()))
+            lake = next((found for found in lakes if hasattr(found, "damage_behind")), None)
+            if lake is not None and (damage := lake.damage_behind(error, tables)):
+                raise damage from None
+            raise
+
+    return call
 
 
 def table_spec(table: Table, *, made_by: dg.AssetsDefinition) -> dg.AssetSpec:

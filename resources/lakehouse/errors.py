@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from nemotron_assets.table.schema import Table
 from resources.contract import CommitConflict, LakeError
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
     from resources.lakehouse.lake import Lakehouse
-    from resources.lakehouse.reader import Reader
     from resources.lakehouse.stored import StoredFile
 
 
@@ -92,27 +91,14 @@ def way_out(table: Table, file: StoredFile) -> str:
 
 
 def is_about_data(error: BaseException) -> bool:
-    """Whether a library raised the error because of the bytes that it read: Arrow, Delta, polars, DuckDB or the file
-    system. Errors that already have their sentence do not count."""
+    """Whether a library raised the error because of the bytes that it read: Arrow, Delta, polars or the file system.
+    Errors of the network do not count."""
+    import polars as pl
     import pyarrow as pa
     from deltalake.exceptions import DeltaError
 
-    if isinstance(error, LakeError):
-        return False
-    kinds: tuple[Any, ...] = (pa.ArrowException, DeltaError, OSError)
-    return isinstance(error, kinds) or type(error).__module__.split(".")[0] in ("polars", "pyo3_runtime", "duckdb")
-
-
-def damage_behind(error: BaseException, inputs: Iterable[Reader]) -> LakeError | None:
-    """The damaged or missing file that made reading `inputs` fail. None if the error has another cause."""
-    from resources.lakehouse.verify import damaged_files
-
-    if not is_about_data(error):
-        return None
-    for reader in inputs:
-        if found := next(damaged_files(reader), None):
-            return LakeError(str(found))
-    return None
+    kinds = (pa.ArrowException, DeltaError, pl.exceptions.ComputeError, pl.exceptions.PanicException)
+    return isinstance(error, kinds) or type(error) in (OSError, FileNotFoundError)
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +160,15 @@ class Lakehouse(dg.ConfigurableIOManager):
         """A reader of the whole table, of one partition or of several."""
         return Reader(self, table, [partition] if isinstance(partition, str) else partition and list(partition))
 
+    def damage_behind(
+        self, error: BaseException, tables: Iterable[Table], partition: str | None = None
+    ) -> LakeError | None:
+        """The damaged or missing data file of one of the tables that made reading them fail, and what to do. None if
+        the error has another cause."""
+        from resources.lakehouse.verify import damage_behind
+
+        return damage_behind(error, lambda: (self.read(t, partition if t.partition_by else None) for t in tables))
+
     @staticmethod
     def marker(delta: DeltaTable | None, kind: str, partition: str | None, part: str) -> int | None:
         """A mark that the last finished write of a part stored: "made" (its fingerprint) or "data" (its content).
@@ -306,6 +315,12 @@ class Lakehouse(dg.ConfigurableIOManager):
             )
         except CommitConflict as error:
             raise dg.RetryRequested(max_retries=3, seconds_to_wait=5) from error
+        except BaseException as error:  # a panic of polars is not an Exception
+            parents = step.job_def.asset_layer.get(context.asset_key).parent_keys
+            inputs = [found for key in parents if (found := all_tables().get(".".join(key.path)))]
+            if damage := self.damage_behind(error, inputs, partition):
+                raise damage from None
+            raise
         step.set_data_version(context.asset_key, dg.DataVersion(result.data_version))
         row_count = "dagster/partition_row_count" if partition else "dagster/row_count"
         context.add_output_metadata(

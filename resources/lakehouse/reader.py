@@ -90,6 +90,14 @@ class Reader:
             return sum(counts)
         return self.scan().select(pl.len()).collect().item() if self.exists else 0
 
+    def only_row(self) -> dict[str, Any]:
+        """The row of a table that holds one. Raises `LakeError` for any other number of rows."""
+        found = self.scan().collect()
+        if found.height != 1:
+            asset = f"{self.table.schema}/{self.table.name}"
+            raise LakeError(f"{self.table.full_name} holds {found.height} rows, not one: materialise {asset} first")
+        return found.row(0, named=True)
+
     def scan(self) -> pl.LazyFrame:
         """The rows as a lazy frame with exactly the declared columns."""
         import polars as pl

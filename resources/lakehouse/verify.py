@@ -6,13 +6,13 @@ that an earlier version of the program wrote has no recorded hash: it is decoded
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from nemotron_assets.table.schema import Table
 from resources.contract import LakeError
-from resources.lakehouse.errors import way_out
+from resources.lakehouse.errors import is_about_data, way_out
 from resources.lakehouse.reader import Reader
 from resources.lakehouse.stored import StoredFile, read
 from resources.store import store_at
@@ -39,6 +39,18 @@ def damaged_files(reader: Reader) -> Iterator[Damage]:
     for file in reader.stored():
         if problem := _problem(reader, store, file):
             yield Damage(reader.table, f"{reader.lake.path(reader.table)}/{file.path}", file, problem)
+
+
+def damage_behind(error: BaseException, readers: Callable[[], Iterable[Reader]]) -> LakeError | None:
+    """The damaged or missing file that made reading fail. None if the error has another cause.
+
+    polars reads files late and names none of them, so all files that were to be read are looked at.
+    """
+    if is_about_data(error):
+        for reader in readers():
+            for damage in damaged_files(reader):
+                return LakeError(str(damage))
+    return None
 
 
 def _problem(reader: Reader, store: Any, file: StoredFile) -> str:

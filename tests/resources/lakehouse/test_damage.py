@@ -4,6 +4,7 @@ import os
 import random
 from pathlib import Path
 
+import dagster as dg
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +15,7 @@ from deltalake import write_deltalake
 from nemotron_assets.commands import maintain
 from nemotron_assets.lake import upkeep
 from nemotron_assets.recipe.lake import Maintenance
+from nemotron_assets.table.asset import table_asset
 from nemotron_assets.table.schema import Table
 from resources.contract import LakeError
 from resources.lakehouse.stored import live_files
@@ -160,3 +162,28 @@ def test_a_named_version_that_is_gone_is_reported(lake):
     done = upkeep.maintain_table(lake, DOCS, lake.open(DOCS), UPKEEP, (1, 3), dry_run=False)
     assert (done.versions_kept, done.versions_gone) == ((3,), (1,))
     assert "versions 1, which models or scores were made from, are no longer in its log" in str(done)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_failed_asset_names_the_damaged_file(lake, monkeypatch, late):
+    """Frames of polars are read late: in the asset, or when the lake writes what the asset returned."""
+    source = Table("web", "source", "", PLAIN.columns)
+    tables = {t.full_name: t for t in (source, PLAIN)}
+    monkeypatch.setattr("resources.lakehouse.lake.all_tables", lambda: tables)
+
+    @table_asset(PLAIN, recipe="storage", ins={"source": source})
+    def plain(source):
+        return source.scan() if late else source.scan().collect()
+
+    lake.write(source, pl.DataFrame({"id": [f"{n}" for n in range(1000)], "n": range(1000)}))
+    path = files(lake, source)[0]
+    whole = bytearray(path.read_bytes())
+    whole[20:400] = bytes(380)
+    path.write_bytes(whole)
+    assets = [dg.AssetSpec(source.asset_key).with_io_manager_key("io_manager"), plain]
+    result = dg.materialize(assets, resources={"io_manager": lake}, raise_on_error=False)
+    error = result.failure_data_for_node("web__plain").error
+    while error.cause:
+        error = error.cause
+    assert f"web.source: the data file {path} has the xxh3-128 hash" in error.message
+    assert "nemotron run --force web/source" in error.message
