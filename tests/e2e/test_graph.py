@@ -1,13 +1,15 @@
-"""The whole graph on the sample, through the command a user types, killed twice on the way.
+"""The whole graph on the sample, through the command a user types, killed twice on the way and moved once.
 
-The first run is killed with SIGKILL while the language model answers, the second while the base model trains. The third
-run must finish without losing or duplicating a row, and without generating an answer twice. All tests look at the lake
-of these three runs.
+The first run is killed with SIGKILL while the language model answers, the second while the base model trains. Then the
+home is copied to another place, and the original is deleted. The third run must finish in the copy without losing or
+duplicating a row, and without generating an answer twice. All tests look at the lake of these three runs. Both homes
+lie at paths that need quoting.
 """
 
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,10 +109,13 @@ class Home:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    home = Home(tmp_path_factory.mktemp("home"))
-    home.first = home.run_until_answered("web/diverse_qa", "run")
-    home.journal = _journal(home)
-    home.second = home.run_until(r"models/base: step \d+", "run")
+    folder = tmp_path_factory.mktemp("home")
+    first, home = Home(folder / "a lake+ü %20"), Home(folder / "copies" / "a copy@50%")
+    home.first = first.run_until_answered("web/diverse_qa", "run")
+    home.journal = _journal(first)
+    home.second = first.run_until(r"models/base: step \d+", "run")
+    shutil.copytree(first.path, home.path, symlinks=True)
+    shutil.rmtree(first.path)
     home.third = home.run("run")
     return home
 
@@ -238,3 +243,16 @@ def test_maintenance_keeps_what_scores_were_computed_from(home):
 
     old = deltalake.DeltaTable(home.lake.path(TOKEN_SHARDS), version=int(shards.partition("@")[2]))
     assert old.to_pyarrow_table(columns=["id"]).num_rows == len(home.rows(TOKEN_SHARDS))
+
+
+def test_every_data_file_is_as_its_commit_recorded_it(home):
+    output = home.run("maintain", "--verify")
+    assert "web.documents: " in output and "earlier version" not in output
+    damaged = Path(home.lake.path(DOCUMENTS), home.lake.read(DOCUMENTS).stored()[0].path)
+    whole = bytearray(damaged.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    damaged.write_bytes(whole)
+    output = home.run("maintain", "--verify", code=1)
+    assert f"web.documents: the data file {damaged} has the xxh3-128 hash" in output
+    whole[len(whole) // 2] ^= 1
+    damaged.write_bytes(whole)
