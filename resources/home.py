@@ -17,9 +17,16 @@ def home() -> Path:
 
 
 def lake_root() -> str:
-    """The root of the lake as a local path or object-store URL: `NEMOTRON_LAKE`, else `<home>/lake`."""
+    """The root of the lake as a local path or object-store URL: `NEMOTRON_LAKE`, else `<home>/lake`.
+
+    Raises `PlaceError` if Delta could not read tables there.
+    """
     root = os.environ.get("NEMOTRON_LAKE") or str(home() / "lake")
-    return root.rstrip("/") if "://" in root else str(Path(root).absolute())
+    if "://" in root:
+        return root.rstrip("/")
+    path = str(Path(root).absolute())
+    make_readable(path, "NEMOTRON_LAKE" if os.environ.get("NEMOTRON_LAKE") else "NEMOTRON_HOME")
+    return path
 
 
 def dagster_home() -> Path:

@@ -106,8 +106,9 @@ def shards(rows: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 def write(lake: Lakehouse, rows: Mapping[str, list[dict[str, Any]]]) -> None:
     """Write rows as the pipeline does, with one commit per partition."""
     declared = all_tables()
-    for name, content in rows.items():
-        table = declared[name]
+    # The quarantine comes last: to write the rows of a stage replaces the stage's rejects.
+    for name in sorted(rows, key=lambda name: name == "quarantine.rows"):
+        table, content = declared[name], rows[name]
         partitions = sorted({row[table.partition_by] for row in content}) if table.partition_by else [None]
         for partition in partitions:
             selected = [r for r in content if partition is None or r[table.partition_by] == partition]
