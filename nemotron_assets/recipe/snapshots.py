@@ -22,6 +22,21 @@ class Crawl(Section):
         ge=1, le=200_000, description="most WARC files read from one snapshot, the first ones of its list"
     )
     max_warc_mb: int = Field(ge=1, le=16_384, description="largest WARC file accepted, in MiB as stored (compressed)")
+    max_collinfo_mb: int = Field(
+        2, ge=1, le=64, description="largest collinfo.json read, in MiB (default; Common Crawl's has 0.03 MiB)"
+    )
+    max_listing_mb: int = Field(
+        64,
+        ge=1,
+        le=1_024,
+        description="largest warc.paths.gz read, in MiB, before and after decompression (default; Common Crawl's have "
+        "up to 14 MiB)",
+    )
+    max_listed_files: int = Field(
+        500_000,
+        ge=1,
+        description="most lines of a warc.paths.gz (default; Common Crawl's have up to 100,000)",
+    )
     timeout_s: float = Field(
         gt=0, le=600, description="longest silence of a connection, in seconds; then the request is sent again"
     )

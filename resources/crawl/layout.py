@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
+from nemotron_assets.table.storable import storable
+from resources import gunzip
 from resources.crawl.errors import CrawlError, Oversized
 
 #: Names a snapshot may have. They become partition keys and folder names. Example: CC-MAIN-2024-51.
 SNAPSHOT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 COLLINFO = "collinfo.json"
-MAX_COLLINFO_MB = 16
-MAX_LISTING_MB = 256
+#: Longest path, and longest title of a snapshot, in characters.
+_MAX_PATH, _MAX_TITLE = 1024, 200
 
 _SEGMENT = re.compile(r"(?!\.\.?$)[A-Za-z0-9._=+,@%~-]+", re.ASCII)
 
@@ -37,7 +39,7 @@ def parse_collinfo(text: bytes) -> list[Snapshot]:
     Raises ValueError, TypeError or RecursionError if the text is not a JSON list.
     """
     found = [
-        Snapshot(e["id"], str(e.get("name") or e["id"]), _date(e.get("from")), _date(e.get("to")))
+        Snapshot(e["id"], _title(e.get("name") or e["id"]), _date(e.get("from")), _date(e.get("to")))
         for e in json.loads(text)
         if isinstance(e, dict) and isinstance(e.get("id"), str) and SNAPSHOT_NAME.fullmatch(e["id"])
     ]
@@ -54,18 +56,34 @@ def listing_of(snapshot: str) -> str:
     return f"crawl-data/{snapshot}/warc.paths.gz"
 
 
-def parse_listing(data: bytes) -> list[str]:
+def parse_listing(data: bytes, max_mb: int, max_files: int) -> list[str]:
     """The paths in a warc.paths.gz, each once, in their order.
 
-    Raises `Oversized` if it decompresses to more than `MAX_LISTING_MB`, CrawlError for an unsafe path, and zlib.error,
-    EOFError or gzip.BadGzipFile if it is damaged.
+    Raises `Oversized` for a list of more than `max_mb` MB (2**20 bytes) or `max_files` lines, CrawlError for an unsafe
+    path, and zlib.error, EOFError or ValueError for damaged data.
     """
-    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
-        text = stream.read((MAX_LISTING_MB << 20) + 1)
-    if len(text) > MAX_LISTING_MB << 20:
-        raise Oversized(f"a list of WARC files decompresses to more than {MAX_LISTING_MB} MB")
-    lines = [line for line in text.decode("ascii", "replace").split("\n") if line.strip()]
-    return list(dict.fromkeys(check_path(line.rstrip("\r")) for line in lines))
+    paths: dict[str, None] = {}
+    for number, line in enumerate(_lines(data, max_mb)):
+        if number == max_files:
+            raise Oversized(f"a list of WARC files has more than the {max_files:,} lines allowed")
+        if line.strip():
+            paths[check_path(line.rstrip("\r"))] = None
+    return list(paths)
+
+
+def _lines(data: bytes, max_mb: int) -> Iterator[str]:
+    """The lines of a gzip file of ASCII text, one after the other: the whole text is never in memory."""
+    size, rest = 0, b""
+    for piece in gunzip.inflated(io.BytesIO(data)):
+        size += len(piece)
+        if size > max_mb << 20:
+            raise Oversized(f"a list of WARC files decompresses to more than the {max_mb} MB allowed")
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line.decode("ascii", "replace")
+        if len(rest) > _MAX_PATH:
+            break  # no path is so long: the caller refuses it
+    yield rest.decode("ascii", "replace")
 
 
 def check_path(path: str) -> str:
@@ -74,9 +92,17 @@ def check_path(path: str) -> str:
     Example: `crawl-data/a/b.warc.gz` is accepted; `../a`, `/a`, `a//b` and `http://host/a` are not.
     """
     parts = path.split("/")
-    if len(path) > 1024 or not all(_SEGMENT.fullmatch(part) for part in parts) or PurePosixPath(path).is_absolute():
+    if (
+        len(path) > _MAX_PATH
+        or not all(_SEGMENT.fullmatch(part) for part in parts)
+        or PurePosixPath(path).is_absolute()
+    ):
         raise CrawlError(f"{path[:200]!r} is not a safe path in a crawl: expected a relative path without '..'")
     return path
+
+
+def _title(value: object) -> str:
+    return storable(str(value)[:_MAX_TITLE])
 
 
 def _date(value: object) -> datetime | None:

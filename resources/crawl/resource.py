@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 import os
 import tempfile
@@ -16,12 +15,10 @@ from urllib.parse import quote, urlsplit
 import dagster as dg
 from pydantic import Field
 
-from resources.crawl.errors import CrawlError, Missing, Unavailable, check_size
+from resources.crawl.errors import CrawlError, Missing, Oversized, Unavailable, check_size
 from resources.crawl.http_source import request_http
 from resources.crawl.layout import (
     COLLINFO,
-    MAX_COLLINFO_MB,
-    MAX_LISTING_MB,
     Snapshot,
     check_path,
     listing_of,
@@ -43,6 +40,9 @@ class Crawl(dg.ConfigurableResource):
     max_snapshots: int = Field(default=1, description="most snapshots of the window; the newest are taken")
     max_warc_files: int = Field(default=1, description="most WARC files of one snapshot; the first are taken")
     max_warc_mb: int = Field(default=2048, description="largest file that is read")
+    max_collinfo_mb: int = Field(default=2, description="largest collinfo.json")
+    max_listing_mb: int = Field(default=64, description="largest warc.paths.gz, before and after decompression")
+    max_listed_files: int = Field(default=500_000, description="most lines of a warc.paths.gz")
     timeout_s: float = Field(default=30, description="longest silence of a connection")
     file_timeout_s: float = Field(default=900, description="longest time for one file")
     retries: int = Field(default=5, description="attempts in a row without any progress, after the first")
@@ -64,7 +64,7 @@ class Crawl(dg.ConfigurableResource):
 
     def snapshots(self) -> list[Snapshot]:
         """The snapshots in collinfo.json, oldest first. Entries with an invalid id are left out."""
-        text = self._read(COLLINFO, MAX_COLLINFO_MB)
+        text = self._read(COLLINFO, self.max_collinfo_mb)
         try:
             return parse_collinfo(text)
         except (ValueError, TypeError, RecursionError) as error:
@@ -85,9 +85,13 @@ class Crawl(dg.ConfigurableResource):
         Raises CrawlError if the snapshot's name or one of the paths is not safe to use.
         """
         listing = listing_of(snapshot)
+        data = self._read(listing, self.max_listing_mb)
         try:
-            return parse_listing(self._read(listing, MAX_LISTING_MB))
-        except (zlib.error, EOFError, gzip.BadGzipFile) as error:
+            return parse_listing(data, self.max_listing_mb, self.max_listed_files)
+        except Oversized as error:
+            limits = "snapshots.crawl.max_listing_mb and max_listed_files"
+            raise Oversized(f"{self.location(listing)}: {error} (the recipe's {limits})") from error
+        except (zlib.error, EOFError, ValueError) as error:
             raise CrawlError(f"{self.location(listing)} is damaged: {error}") from error
 
     def location(self, path: str) -> str:
@@ -151,7 +155,7 @@ class Crawl(dg.ConfigurableResource):
     def alive(self) -> bool:
         """Whether the source answers at all. Tells a broken file from a broken connection."""
         try:
-            self._read(COLLINFO, MAX_COLLINFO_MB)
+            self._read(COLLINFO, self.max_collinfo_mb)
         except Unavailable:
             return False
         except CrawlError:

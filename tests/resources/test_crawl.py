@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import itertools
 import time
+import tracemalloc
 from email.utils import formatdate
 from pathlib import Path
 
@@ -211,13 +212,37 @@ def test_hostile_collinfo_is_empty_or_an_error(text, tmp_path):
         assert "is not a list of snapshots" in str(error)
 
 
-def test_a_decompression_bomb_as_listing_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(layout, "MAX_LISTING_MB", 1)
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a" * (2 << 20),  # a decompression bomb
+        b"".join(b"%x\n" % n for n in range(1001)),  # more lines than are allowed
+        b"\n" * 1001,
+    ],
+)
+def test_a_listing_that_is_too_large_is_refused(tmp_path, text):
     listing = tmp_path / "crawl-data" / SNAPSHOT / "warc.paths.gz"
     listing.parent.mkdir(parents=True)
-    listing.write_bytes(gzip.compress(b"a" * (2 << 20)))
-    with pytest.raises(Oversized):
-        Crawl(source=str(tmp_path)).warc_paths(SNAPSHOT)
+    listing.write_bytes(gzip.compress(text))
+    with pytest.raises(CrawlError, match=r"warc\.paths\.gz.*max_listed_files|not a safe path"):
+        Crawl(source=str(tmp_path), max_listing_mb=1, max_listed_files=1000).warc_paths(SNAPSHOT)
+
+
+def test_reading_a_listing_takes_memory_for_its_paths_and_not_for_its_lines():
+    """Millions of short lines, most of them the same, and none of them held longer than needed."""
+    packed = gzip.compress(b"a\nb\n\n" * 200_000)
+    tracemalloc.start()
+    assert layout.parse_listing(packed, 64, 1_000_000) == ["a", "b"]
+    assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    tracemalloc.stop()
+
+
+def test_titles_of_snapshots_can_be_stored():
+    """JSON may hold half of a surrogate pair, and a title of any type and length."""
+    titles = [r'"half \ud83d"', r'"whole \ud83d\ude00"', "[1]", '"%s"' % ("x" * 500)]
+    text = ",".join(f'{{"id": "S-{n}", "name": {title}}}' for n, title in enumerate(titles))
+    names = [snapshot.name for snapshot in layout.parse_collinfo(f"[{text}]".encode())]
+    assert names == ["half \ufffd", "whole \U0001f600", "[1]", "x" * 200]
 
 
 def test_retry_after():

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemotron_assets.warc import charset
-from nemotron_assets.warc.http_body import TooLarge, decode_body, parse_content_type
+from nemotron_assets.warc.http_body import TooLarge, decode_body, parse_content_type, sniff_mime
 from nemotron_assets.warc.reader import Limits
 from tests.warc.records import HTML, member, parse, record
 
@@ -62,7 +62,8 @@ def test_body_decoding(raw, transfer, content):
 
 @pytest.mark.parametrize(
     ("raw", "content"), [(gzip.compress(HTML)[:-12], "gzip"), (gzip.compress(HTML)[:20] + b"\xff" * 40, "gzip"),
-                         (brotli(HTML)[:10] + b"\xff" * 20, "br"), (HTML, "compress")]
+                         (brotli(HTML)[:10] + b"\xff" * 20, "br"), (HTML, "compress"),
+                         (gzip.compress(b"") * 2_000, "gzip"), (HTML, ", ".join(["gzip"] * 6))]
 )  # fmt: skip
 def test_damaged_bodies_are_malformed(raw, content):
     with pytest.raises((ValueError, zlib.error)):
@@ -79,6 +80,22 @@ def test_bombs_are_too_large(squeeze):
         decode_body(bomb, "", coding, 1 << 20)
     data = member(record(body=bomb, headers=[("Content-Type", "text/html"), ("Content-Encoding", coding)]))
     assert parse(data, Limits(max_body=1 << 20))[1] == {"too_large": 1}
+
+
+@pytest.mark.parametrize(
+    ("start", "mime"),
+    [
+        (b"<!doctype html>", "text/html"),
+        (b"<!-- one --> <!-- two -->\n<html lang=en>", "text/html"),
+        (b"<?xml version='1.0'?>\n<!-- c --><!DOCTYPE html>", "text/html"),
+        (b"<!-- a comment that never ends <p>", "application/octet-stream"),
+        # Comments that could be grouped in more ways than can be tried, if a group could be divided again.
+        (b"<!---->" * 290 + b"text", "application/octet-stream"),
+        (b"{}", "application/octet-stream"),
+    ],
+)
+def test_html_is_recognised_by_its_beginning(start, mime):
+    assert sniff_mime("application/octet-stream", start) == mime
 
 
 @given(st.binary(max_size=300), st.sampled_from(["gzip", "deflate", "br", "x-gzip", "gzip, br"]), st.booleans())

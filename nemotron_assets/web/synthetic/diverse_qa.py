@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
     from nemotron_assets.generation.writing import Writer
 
-_QUESTION = re.compile(r"^[ \t]*(?:[-*•]|\d+[.)])?[ \t]*Question[ \t]*\d*[ \t]*:[ \t]*(.*)$", re.I)
-_ANSWER = re.compile(r"^[ \t]*(?:[-*•][ \t]*)?Answer[ \t]*\d*[ \t]*:[ \t]*(.*)$", re.I)
+# Possessive quantifiers (*+): a run of blanks is never divided in several ways, which takes quadratic time.
+_QUESTION = re.compile(r"[ \t]*+(?:[-*•]|\d++[.)])?+[ \t]*+Question[ \t]*+\d*+[ \t]*+:[ \t]*+(.*)", re.I)
+_ANSWER = re.compile(r"[ \t]*+(?:[-*•][ \t]*+)?+Answer[ \t]*+\d*+[ \t]*+:[ \t]*+(.*)", re.I)
 
 
 @dataclass(frozen=True)
