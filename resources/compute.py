@@ -32,6 +32,10 @@ class Compute(dg.ConfigurableResource):
     workers: int = Field(default=0, ge=0, description="worker processes; 0 means one per usable core")
     row_timeout_s: float = Field(default=20.0, gt=0, description="longest time for one row, in seconds")
     memory_mb: int = Field(default=4096, ge=256, description="most memory of one worker, in MiB")
+    max_lost_rows: int = Field(default=1000, ge=0, description="most rows that one map may lose to dead workers")
+    max_lost_s: float = Field(
+        default=14_400.0, gt=0, description="longest time for the rows that take too long, together"
+    )
     queue: int = Field(default=2, ge=1, description="batches in flight per worker")
 
     _pool: Pool | None = PrivateAttr(default=None)
@@ -48,8 +52,8 @@ class Compute(dg.ConfigurableResource):
         """Apply `fn` to every batch and yield the results in the order of the batches.
 
         `fn` is a module-level function or a `functools.partial` of one. It must treat rows independently and always
-        return the same columns: a batch is halved until the rows at fault are alone if its worker dies, if it takes
-        longer than `row_timeout_s`, if the worker uses more than `memory_mb`, or if `fn` raises. `reject` receives
+        return the same columns: a batch is gone through row by row if its worker dies, if it takes longer than
+        `row_timeout_s`, or if the worker uses more than `memory_mb`, and it is halved if `fn` raises. `reject` receives
         each row at fault with the value of its `key` column and a cause: worker_died, timeout, memory, or the class of
         the exception in snake_case. The rejects of a batch come before its result; a batch that lost all its rows has
         no result. At most `workers * queue` batches are held at a time, including results that wait for their turn.
@@ -92,7 +96,12 @@ class Compute(dg.ConfigurableResource):
         return self._pool
 
     def _limits(self) -> dict[str, Any]:
-        return {"timeout": self.row_timeout_s, "memory_bytes": self.memory_mb << 20}
+        return {
+            "timeout": self.row_timeout_s,
+            "memory_bytes": self.memory_mb << 20,
+            "max_lost": self.max_lost_rows,
+            "max_lost_s": self.max_lost_s,
+        }
 
     def _map_on_ray(
         self, batches: Iterable[pa.RecordBatch], fn: Callable, key: str, reject: Callable[[Rejected], None]

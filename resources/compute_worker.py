@@ -1,10 +1,11 @@
-"""A worker process of `resources/worker_pool.py`: receives batches, applies a function to them, answers.
+"""What runs in a worker process (`resources/worker_process.py`): receives batches, applies a function, answers.
 
 It runs as `python -m resources.compute_worker FD PARENT`: FD is the descriptor of its connection and PARENT the id of
 the process that started it. It is a new interpreter that shares nothing with that process (no open Delta table, no
 loaded model). It imports polars and the module of the mapped function, neither Dagster nor the definitions. A task is
-the pickled function, the name of the key column and a batch. An answer is JSON and Arrow, never a pickle: a worker
-handles untrusted data, so its parent must not have to trust the worker.
+the pickled function, the name of the key column, how to go through the batch, and the batch. An answer is JSON and
+Arrow, never a pickle: a worker handles untrusted data, so its parent must not have to trust the worker. A batch that is
+gone through row by row has one answer per row, so that the parent knows which row the worker is at.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from resources.processes import die_with_parent
 
 if TYPE_CHECKING:
     import polars as pl
+
+#: How to go through a batch: one call of the function for all its rows, or one call and one answer per row.
+WHOLE, BY_ROW = b"whole", b"by row"
 
 Rejected = tuple[str, str, str]
 """(row id, cause, detail) of one row that the function failed on."""
@@ -78,7 +82,7 @@ def main() -> None:
     loaded: tuple[bytes, Callable] | None = None
     while True:
         try:
-            pickled, key, batch = connection.recv_bytes(), connection.recv_bytes().decode(), connection.recv_bytes()
+            pickled, key, how, batch = (connection.recv_bytes() for _ in range(4))
         except EOFError:
             return
         if loaded is None or loaded[0] != pickled:
@@ -87,11 +91,13 @@ def main() -> None:
             except Exception:
                 answer("broken", detail=traceback.format_exc(limit=-4))
                 return
-        frames, rejected = apply(loaded[1], pl.read_ipc_stream(batch), key)
-        if wrong := [frame for frame in frames if not isinstance(frame, pl.DataFrame)]:
-            answer("broken", detail=f"it returned {type(wrong[0]).__name__}, not a polars DataFrame")
-            return
-        answer("done", rejected, [frame_to_ipc(frame) for frame in frames])
+        rows = pl.read_ipc_stream(batch)
+        for part in [rows] if how == WHOLE else rows.iter_slices(1):
+            frames, rejected = apply(loaded[1], part, key.decode())
+            if wrong := [frame for frame in frames if not isinstance(frame, pl.DataFrame)]:
+                answer("broken", detail=f"it returned {type(wrong[0]).__name__}, not a polars DataFrame")
+                return
+            answer("done", rejected, [frame_to_ipc(frame) for frame in frames])
 
 
 if __name__ == "__main__":

@@ -2,188 +2,28 @@
 
 Pages are untrusted, and the parsers that read them are written in C: some page will crash a parser or keep it busy for
 ever. `concurrent.futures` fails as a whole when a worker dies, and it cannot stop a worker that hangs. Therefore this
-pool manages its own processes. One thread per process sends a batch, watches the process while it works, and kills and
-replaces it when needed. The batch of a lost process is halved until the row at fault is alone, and only that row is
-rejected. `resources/compute.py` is the interface to this pool; the pool depends neither on Dagster nor on tables.
+pool manages its own processes (`resources/worker_process.py`). One thread per process sends a batch, watches the
+process while it works, and kills and replaces it when needed. A new process goes through the batch of a lost one row by
+row and answers after each row: the row without an answer is the row at fault, and only that row is rejected.
+`resources/compute.py` is the interface to this pool; the pool depends neither on Dagster nor on tables.
 """
 
 from __future__ import annotations
 
 import heapq
-import json
-import os
 import pickle
-import queue
-import signal
-import subprocess
-import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from multiprocessing import Pipe
 from typing import TYPE_CHECKING
 
 from resources.compute_worker import Rejected
+from resources.worker_process import Answer, ComputeError, Worker, WorkerDied
 
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
-
-#: Seconds between two checks of a working process. It can exceed its memory or time limit for this long.
-_POLL_S = 0.05
-
-#: Environment variables that set how many threads a library uses.
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
-
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-
-class ComputeError(RuntimeError):
-    """The map cannot continue: the function is unusable, workers do not start, or too many rows were lost."""
-
-
-class WorkerDied(Exception):
-    """A worker was lost during a task. `cause`: worker_died, timeout, memory or stopped; `detail` explains it."""
-
-    def __init__(self, cause: str, detail: str) -> None:
-        super().__init__(detail)
-        self.cause, self.detail = cause, detail
-
-
-class _Spawner:
-    """Starts processes from a thread that lives as long as this process.
-
-    A worker asks the kernel to kill it when its parent dies, and for the kernel the parent is the THREAD that started
-    it. Maps run in threads that end earlier (of a writer, of a web server), so those threads must not start workers.
-    """
-
-    def __init__(self) -> None:
-        self._orders: queue.SimpleQueue[tuple[list[str], dict, Future]] = queue.SimpleQueue()
-        threading.Thread(target=self._serve, name="worker-spawner", daemon=True).start()
-
-    def start(self, command: list[str], **options: object) -> subprocess.Popen:
-        started: Future[subprocess.Popen] = Future()
-        self._orders.put((command, options, started))
-        return started.result()
-
-    def _serve(self) -> None:
-        while True:
-            command, options, started = self._orders.get()
-            try:
-                started.set_result(subprocess.Popen(command, **options))
-            except BaseException as error:
-                started.set_exception(error)
-
-
-_spawner: _Spawner | None = None
-_spawner_lock = threading.Lock()
-
-
-def _forget_spawner() -> None:
-    """Reset the spawner after a fork: the child process has only one thread, so it needs its own spawner and lock."""
-    global _spawner, _spawner_lock
-    _spawner, _spawner_lock = None, threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget_spawner)
-
-
-def _start_process(command: list[str], **options: object) -> subprocess.Popen:
-    global _spawner
-    with _spawner_lock:
-        if _spawner is None:
-            _spawner = _Spawner()
-    return _spawner.start(command, **options)
-
-
-class Worker:
-    """A worker process and the connection to it. Not thread-safe: one thread owns it at a time."""
-
-    def __init__(self, start_timeout: float) -> None:
-        self._connection, worker_end = Pipe()
-        threads = dict.fromkeys(_THREAD_VARIABLES, "1")
-        self._process = _start_process(
-            [sys.executable, "-m", "resources.compute_worker", str(worker_end.fileno()), str(os.getpid())],
-            # The pool uses one process per core, so each worker uses one thread.
-            env={**os.environ, **threads, "PYTHONPATH": os.pathsep.join(sys.path)},
-            pass_fds=[worker_end.fileno()],
-            stdin=subprocess.DEVNULL,
-            # A session of its own: processes that the worker starts are killed together with it.
-            start_new_session=True,
-        )
-        worker_end.close()
-        self.used = False
-        if not self._connection.poll(start_timeout) or self._receive()["kind"] != "ready":
-            self.kill()
-            raise ComputeError(f"a worker process did not start within {start_timeout:g} s")
-
-    def call(
-        self, fn: bytes, key: str, batch: bytes, *, timeout: float, memory_bytes: int, stopped: Callable[[], bool]
-    ) -> tuple[list[bytes], list[Rejected]]:
-        """Apply the pickled `fn` to one batch (Arrow IPC). Returns the result frames (Arrow IPC) and rejected rows.
-
-        Raises `WorkerDied` if the process ended or was killed before it answered, and `ComputeError` if the function
-        itself cannot be used. The process is gone after either error.
-        """
-        self.used = True
-        try:
-            for part in (fn, key.encode(), batch):
-                self._connection.send_bytes(part)
-            deadline = time.monotonic() + timeout
-            while not self._connection.poll(_POLL_S):
-                if (resident := self.resident_bytes()) > memory_bytes:
-                    raise WorkerDied("memory", f"{resident >> 20} MiB resident, {memory_bytes >> 20} MiB allowed")
-                if time.monotonic() > deadline:
-                    raise WorkerDied("timeout", f"no answer within {timeout:g} s")
-                if stopped():
-                    raise WorkerDied("stopped", "the map was closed")
-            header = self._receive()
-            if header["kind"] == "broken":
-                raise ComputeError(f"the mapped function cannot be used in a worker: {header['detail']}")
-            frames = [self._connection.recv_bytes() for _ in range(header["frames"])]
-            return frames, [tuple(row) for row in header["rejected"]]
-        except (EOFError, OSError) as error:
-            raise WorkerDied("worker_died", self._ending()) from error
-        except BaseException:
-            self.kill()
-            raise
-
-    def resident_bytes(self) -> int:
-        """Physical memory of the process in bytes; 0 if the process has ended."""
-        try:
-            with open(f"/proc/{self._process.pid}/statm", "rb") as statm:
-                return int(statm.read().split()[1]) * _PAGE_BYTES
-        except (OSError, IndexError):
-            return 0
-
-    def alive(self) -> bool:
-        return self._process.poll() is None
-
-    def kill(self) -> None:
-        """Kill the process and all processes it started, and wait for its end. May be called more than once."""
-        self._connection.close()
-        if self.alive():
-            try:
-                os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:  # it ended a moment ago
-                pass
-        self._process.wait()
-
-    def _receive(self) -> dict:
-        return json.loads(self._connection.recv_bytes())
-
-    def _ending(self) -> str:
-        """How the process ended, in words. A process that closed its connection but still runs is killed."""
-        try:
-            code = self._process.wait(timeout=1)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return "the worker closed its connection"
-        self.kill()
-        return "the worker " + (f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}")
 
 
 @dataclass
@@ -203,23 +43,26 @@ class _Batch:
 class _Task:
     """Rows of a batch, from row `offset`. Tasks of earlier batches go first, because the output waits for them.
 
-    `isolated`: this single row is tried a second time, in a new worker process.
+    `by_row`: a worker was lost to these rows, so that a new worker goes through them row by row. `isolated`: a worker
+    was lost to this single row, which is tried a second time, in a new worker.
     """
 
     number: int
     offset: int
     rows: pa.RecordBatch = field(compare=False)
     batch: _Batch = field(compare=False)
+    by_row: bool = field(default=False, compare=False)
     isolated: bool = field(default=False, compare=False)
 
 
 class Pool:
     """At most `workers` processes. Idle processes are kept for the next map, which need not start new ones.
 
-    `timeout` (seconds) is the longest time for one row. A batch that takes longer is halved like a batch that crashed,
-    and a row is rejected only if it takes longer than this alone. `memory_bytes` is the most physical memory of one
-    worker. `in_flight` is the most batches held at a time. A map that loses more than `max_lost` rows to dead workers
-    stops: so many losses mean a broken machine, not broken pages.
+    `timeout` (seconds) is the longest time for one row. A batch that takes longer is gone through row by row like a
+    batch that crashed, and a row is rejected only if it takes longer than this alone. `memory_bytes` is the most
+    physical memory of one worker. `in_flight` is the most batches held at a time. A map stops that loses more than
+    `max_lost` rows to dead workers, or more than `max_lost_s` seconds to rows that took too long: so many losses mean a
+    broken machine, not broken pages.
     """
 
     def __init__(
@@ -230,10 +73,12 @@ class Pool:
         timeout: float,
         memory_bytes: int,
         max_lost: int = 1000,
+        max_lost_s: float = 14_400.0,
         start_timeout: float = 120.0,
     ) -> None:
         self.workers, self.in_flight, self.timeout = workers, max(1, in_flight), timeout
-        self.memory_bytes, self.max_lost, self.start_timeout = memory_bytes, max_lost, start_timeout
+        self.memory_bytes, self.start_timeout = memory_bytes, start_timeout
+        self.max_lost, self.max_lost_s = max_lost, max_lost_s
         self._idle: list[Worker] = []
         self._lock = threading.Lock()
 
@@ -289,7 +134,7 @@ class _Map:
         self._tasks: list[_Task] = []
         self._stopping = False
         self._error: BaseException | None = None
-        self._lost = 0
+        self._lost, self._lost_s = 0, 0.0
         self._threads = [
             threading.Thread(target=self._serve, name=f"worker-{n}", daemon=True) for n in range(pool.workers)
         ]
@@ -343,10 +188,11 @@ class _Map:
         worker: Worker | None = None
         try:
             while task := self._next():
-                if worker is None or (task.isolated and worker.used):
+                fresh = task.by_row or task.isolated
+                if worker is None or (fresh and worker.used):
                     if worker is not None:
                         self._pool.give_back(worker)
-                    worker = self._pool.take(fresh=task.isolated)
+                    worker = self._pool.take(fresh=fresh)
                 try:
                     self._run(worker, task)
                 except WorkerDied as death:
@@ -366,49 +212,61 @@ class _Map:
                 self._pool.give_back(worker)
 
     def _run(self, worker: Worker, task: _Task) -> None:
-        import polars as pl
-
-        frames, rejected = worker.call(
+        answers = worker.call(
             self._fn,
             self._key,
             batch_to_ipc(task.rows),
+            rows=task.rows.num_rows if task.by_row else 0,
             timeout=self._pool.timeout,
             memory_bytes=self._pool.memory_bytes,
             stopped=lambda: self._stopping,
         )
-        self._finish(task, [pl.read_ipc_stream(frame) for frame in frames], rejected)
+        self._finish(task, answers)
 
-    def _finish(self, task: _Task, frames: list[pl.DataFrame], rejected: list[Rejected]) -> None:
+    def _finish(self, task: _Task, answers: list[Answer]) -> None:
+        import polars as pl
+
+        frames = [pl.read_ipc_stream(frame) for found, _ in answers for frame in found]
         with self._changed:
-            task.batch.frames[task.offset], task.batch.rejected[task.offset] = frames, rejected
+            task.batch.frames[task.offset] = frames
+            task.batch.rejected[task.offset] = [row for _, rejected in answers for row in rejected]
             task.batch.open_tasks -= 1
             self._changed.notify_all()
 
     def _narrow_down(self, task: _Task, death: WorkerDied) -> None:
-        """Halve a lost task; reject a single row if it also fails alone in a new worker."""
-        rows = task.rows.num_rows
-        if rows > 1:
-            with self._changed:
-                task.batch.open_tasks += 1
-            halves = ((0, rows // 2), (rows // 2, rows - rows // 2))
-            self._add(
-                *(
-                    _Task(task.number, task.offset + start, task.rows.slice(start, length), task.batch)
-                    for start, length in halves
-                )
-            )
-        elif not task.isolated:
-            # State that an earlier batch left in the worker may be the cause: try again in a new worker.
-            task.isolated = True
+        """Have a new worker go through a lost task row by row. If that worker is lost too, keep what it answered,
+        reject the row it was at, and go on after that row."""
+        if task.isolated:
+            self._reject(task, death)
+            return
+        if not task.by_row:
+            task.by_row = True
             self._add(task)
-        else:
+            return
+        done = len(death.answers)
+        at = task.offset + done
+        guilty = _Task(task.number, at, task.rows.slice(done, 1), task.batch, isolated=True)
+        rest = _Task(task.number, at + 1, task.rows.slice(done + 1), task.batch, by_row=True)
+        with self._changed:
+            task.batch.open_tasks += 1 + bool(rest.rows.num_rows)
+        self._finish(task, death.answers)
+        if rest.rows.num_rows:
+            self._add(rest)
+        if death.cause == "timeout":  # the row had a new worker, and all the time that a row may take
+            self._reject(guilty, death)
+        else:  # the rows before it may have used up the memory
+            self._add(guilty)
+
+    def _reject(self, task: _Task, death: WorkerDied) -> None:
+        """Reject the single row of a task."""
+        with self._changed:
             self._lost += 1
-            if self._lost > self._pool.max_lost:
-                raise ComputeError(
-                    f"more than {self._pool.max_lost} rows were lost to dead workers; last: {death.detail}"
-                )
-            row_id = str(task.rows.column(self._key)[0])
-            self._finish(task, [], [(row_id, death.cause, death.detail)])
+            self._lost_s += self._pool.timeout if death.cause == "timeout" else 0
+            lost, most, most_s = self._lost, self._pool.max_lost, self._pool.max_lost_s
+        if lost > most or self._lost_s > most_s:
+            too_much = f"{most} rows were" if lost > most else f"{most_s:g} s were"
+            raise ComputeError(f"more than {too_much} lost to dead workers; last: {death.detail}")
+        self._finish(task, [([], [(str(task.rows.column(self._key)[0]), death.cause, death.detail)])])
 
 
 def batch_to_ipc(rows: pa.RecordBatch) -> bytes:

@@ -46,6 +46,18 @@ class Compute(Section):
     memory_mb: int = Field(
         ge=256, description="most resident memory of one worker, in MiB; a row that needs more is quarantined"
     )
+    max_lost_rows: int = Field(
+        1_000,
+        ge=0,
+        description="most rows that one step may lose to workers that died or were stopped; at more the step fails, "
+        "because the machine is then broken and not the rows (default)",
+    )
+    max_lost_s: float = Field(
+        14_400,
+        gt=0,
+        description="most seconds that one step may spend on rows that take longer than row_timeout_s; then it fails "
+        "(default)",
+    )
     queue: int = Field(ge=1, le=64, description="batches in flight per worker; more need more memory")
 
 

@@ -31,6 +31,13 @@ def behave(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select("id", pl.col("value") * 2)
 
 
+def counted(frame: pl.DataFrame, log: str) -> pl.DataFrame:
+    """As `behave`; every row that a call sees is first appended to the file `log`."""
+    with open(log, "a", encoding="utf-8") as lines:
+        lines.writelines(f"{row}\n" for row in frame["id"])
+    return behave(frame)
+
+
 def slow(frame: pl.DataFrame) -> pl.DataFrame:
     """Sleep `value` milliseconds per row."""
     time.sleep(frame["value"].sum() / 1000)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import polars as pl
 import psutil
@@ -101,6 +102,26 @@ def test_only_the_row_that_hangs_is_rejected():
     compute.close()
     assert ids == [f"r{n}" for n in range(8) if n != 5]
     assert [(r.row_id, r.cause) for r in rejects] == [("r5", "timeout")]
+
+
+def test_rows_that_hang_are_found_in_one_pass(tmp_path):
+    """Each costs the time-out once, and the batch once more: no row is tried more than twice."""
+    log = tmp_path / "rows"
+    compute = Compute(workers=1, row_timeout_s=1.0)
+    hang = functools.partial(poison.counted, log=str(log))
+    ids, rejects = run(compute, batches(64, 64, {20: "hang", 21: "hang", 63: "hang"}), hang)
+    compute.close()
+    assert ids == [f"r{n}" for n in range(64) if n not in (20, 21, 63)]
+    assert [(r.row_id, r.cause) for r in rejects] == [(f"r{n}", "timeout") for n in (20, 21, 63)]
+    seen = Counter(log.read_text().split())
+    assert set(seen) == {f"r{n}" for n in range(64)} and max(seen.values()) == 2
+
+
+def test_a_map_that_waits_too_long_for_rows_in_all_is_stopped():
+    compute = Compute(workers=1, row_timeout_s=0.5, max_lost_s=0.9)
+    with pytest.raises(ComputeError, match=r"more than 0\.9 s were lost"):
+        run(compute, batches(4, 4, {1: "hang", 2: "hang"}))
+    compute.close()
 
 
 def test_a_batch_slower_than_the_row_timeout_loses_nothing():
