@@ -19,7 +19,7 @@ from resources.crawl import Crawl, CrawlError
 from resources.warehouse import Warehouse
 
 #: Facts that are not printed beside an id: some are printed with the origin, and some mean nothing to a reader.
-_HIDDEN = ("warc_file", "warc_offset", "warc_length", "payload_digest", "mime", "sha256")
+_HIDDEN = ("warc_file", "warc_offset", "warc_length", "warc_inner_offset", "payload_digest", "mime", "sha256")
 
 
 def trace_command(target: str, *, limit: int, backward: bool | None, as_json: bool, read: bool) -> bool:

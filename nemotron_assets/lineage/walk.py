@@ -25,8 +25,10 @@ FACTS = (
     "url", "repo", "commit_id", "rel_path", "license", "location", "snapshot", "language", "title", "kind",
     "duplicate_of", "name", "version", "uri", "model", "model_version", "task", "metric", "value",
     "prompt", "generator", "part", "position", "sha256",
-    "warc_file", "warc_offset", "warc_length", "payload_digest", "mime",
+    "warc_file", "warc_offset", "warc_length", "warc_inner_offset", "payload_digest", "mime",
 )  # fmt: skip
+
+_STORED = "select column_name from duckdb_columns() where schema_name = ? and table_name = ?"
 
 #: Longer values of these columns are cut to this number of characters.
 _MAX_CHARACTERS = 120
@@ -313,7 +315,9 @@ class _Walker:
                 by_table[node.table].append(node.key)
         for name, ids in by_table.items():
             table = self.tables[name]
-            columns = [column for column in FACTS if column in table.column_names]
+            # A lake of an earlier version lacks a nullable column until the table is written again.
+            stored = self._rows(_STORED, [table.schema, table.name])
+            columns = [column for column in FACTS if column in table.column_names and (column,) in stored]
             selected = ", ".join(["id", *(_short(table, column) for column in columns)])
             for row in self._rows(f"select {selected} from {_sql(table)} where {_in('id', ids)}", _values(ids)):
                 facts = {k: v for k, v in zip(columns, row[1:], strict=True) if v is not None}

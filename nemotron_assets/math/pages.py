@@ -101,8 +101,10 @@ class Candidates:
     def _fetch(self, file: str, pointer: Pointer) -> list[Page]:
         """The page of one record, in a list; an empty list, and a rejected row, if the record has no usable page."""
         record = io.BytesIO(self.crawl.read_range(file, pointer.offset, pointer.length))
-        source = WarcFile(record, self.limits)
+        source = WarcFile(record, self.limits, one_member=True)
         pages = list(source.pages())
+        if len(pages) > 1:  # several records in one gzip member
+            pages = [page for page in pages if page.url == pointer.url]
         if len(pages) != 1:
             fates = ", ".join(sorted(fate for fate, number in source.counts.records.items() if number))
             self._reject(file, pointer, "no_page", f"the record holds no usable page: {fates or 'it is empty'}")

@@ -84,6 +84,20 @@ class Pages(Section):
         description="a check warns when a larger share of a snapshot's records is broken: malformed, damaged, or in a "
         "file that cannot be read (default)",
     )
+    max_file_records: int = Field(
+        50_000_000, ge=1, description="most records or rows read from one file (default; a WARC file has 150,000)"
+    )
+    max_file_mb: int = Field(
+        262_144, ge=1, description="most MiB read from one file, after decompression (default; a WARC file has 5,000)"
+    )
+    max_file_s: float = Field(
+        7_200, gt=0, description="most seconds of CPU time for one file (default; a WARC file takes about 60)"
+    )
+    max_file_damaged: int = Field(
+        10_000,
+        ge=1,
+        description="most damaged places in one file; behind each, reading starts again at the next record (default)",
+    )
     batch_rows: int = Field(ge=1, le=65_536, description="most pages in one batch; larger batches need more memory")
     batch_mb: int = Field(ge=1, le=512, description="most MiB of HTTP bodies in one batch")
 

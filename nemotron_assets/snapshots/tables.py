@@ -61,7 +61,12 @@ PAGES = Table(
         PARENTS,
         SNAPSHOT,
         Column("url", "string", "address from which the page was fetched"),
-        Column("host", "string", "host name of the address, lower case, without port; empty if it has none"),
+        Column(
+            "host",
+            "string",
+            "host name of the address, lower case, without port; for an address without a host, the file and the part "
+            "of it where the page stands: ingest:mine/texts.jsonl#0",
+        ),
         Column("fetched_at", "timestamp", "when the page was fetched"),
         Column("status", "int32", "HTTP status of the response; always 200"),
         Column(
@@ -84,6 +89,13 @@ PAGES = Table(
         ),
         Column(
             "warc_length", "int64", "length of the record in the file, in bytes; 0 for rows of Parquet and JSON lines"
+        ),
+        Column(
+            "warc_inner_offset",
+            "int64",
+            "for a record that shares its gzip member with an earlier record: its offset in the content of the member, "
+            "whose bytes are warc_offset and warc_length; null for all other records",
+            nullable=True,
         ),
         Column("fate", "string", "page, or charset_corrected if the bytes contradict the declared encoding"),
     ),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from nemotron_assets.recipe.snapshots import Pages as PagesRecipe
 
 _SCHEMA = PAGES.arrow_schema()
+#: The size of a stretch of a file that takes the place of a host: rows, or bytes of a WARC file.
+_STRETCH_ROWS, _STRETCH_BYTES = 1_000, 16 << 20
 
 
 def limits_of(recipe: PagesRecipe) -> Limits:
@@ -28,6 +30,10 @@ def limits_of(recipe: PagesRecipe) -> Limits:
         keep_truncated=recipe.keep_truncated,
         batch_rows=recipe.batch_rows,
         batch_bytes=recipe.batch_mb << 20,
+        max_records=recipe.max_file_records,
+        max_damaged=recipe.max_file_damaged,
+        max_unpacked=recipe.max_file_mb << 20,
+        max_seconds=recipe.max_file_s,
     )
 
 
@@ -36,13 +42,15 @@ def page_batch(pages: list[Page], snapshot: str, file: str) -> pa.RecordBatch:
     n = len(pages)
     prefix = (PAGES.full_name, snapshot, file)
     columns = {
-        "id": [row_id(*prefix, page.offset) for page in pages],
+        "id": [row_id(*prefix, page.offset, *_inner(page)) for page in pages],
         "parents": [[]] * n,
         "snapshot": [snapshot] * n,
         "content_hash": [content_hash(page.html) for page in pages],
         "warc_file": [file] * n,
         "warc_offset": [page.offset for page in pages],
         "warc_length": [page.length for page in pages],
+        "warc_inner_offset": [page.inner_offset for page in pages],
+        "host": [page.host or host_of_rows(snapshot, file, page.offset, page.length) for page in pages],
         "html": _binary([page.html for page in pages]),
     }
     for name in _SCHEMA.names:
@@ -52,6 +60,21 @@ def page_batch(pages: list[Page], snapshot: str, file: str) -> pa.RecordBatch:
         [c if isinstance(c := columns[field.name], pa.Array) else pa.array(c, field.type) for field in _SCHEMA],
         schema=_SCHEMA,
     )
+
+
+def _inner(page: Page) -> tuple[int, ...]:
+    """The part of a page's key that tells it from the other records of its gzip member; () for the usual page."""
+    return () if page.inner_offset is None else (page.inner_offset,)
+
+
+def host_of_rows(snapshot: str, file: str, offset: int, length: int) -> str:
+    """What takes the place of the host for a page whose address has none: a stretch of the page's file.
+
+    Texts that stand close together in a file mostly come from one source, as the pages of a host do. A stretch has a
+    bounded size, so that steps that work host by host never get a whole file at once. The name holds characters that no
+    host name has. Example: "ingest:mine/texts.jsonl#0" is the first stretch of the file texts.jsonl.
+    """
+    return f"ingest:{snapshot}/{file}#{offset // (_STRETCH_BYTES if length else _STRETCH_ROWS)}"
 
 
 def _binary(values: list[bytes]) -> pa.LargeBinaryArray:

@@ -2,8 +2,8 @@
 
 fastwarc parses the records. This module adds four things: the offset and length of every record, so that a ranged read
 of those bytes gives the same record; the HTTP body after decoding, with a limit on its size; the tests that decide the
-fate of a record; and recovery: after a damaged record it reads on at the next gzip member or, in an uncompressed file,
-at the next record header.
+fate of a record; and recovery: after a damaged record it reads on at the next member of a compressed file
+(`nemotron_assets/warc/members.py`) or at the next record header of an uncompressed one.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ from fastwarc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from nemotron_assets.warc import charset
 from nemotron_assets.warc.http_body import TooLarge, decode_body, parse_content_type, sniff_mime
+from nemotron_assets.warc.limits import Budget, Limits, OverLimit
+from nemotron_assets.warc.members import MAX_CONTENT, Damaged, Members
+
+__all__ = ["BROKEN", "FATES", "KEPT", "Counts", "EmptyFile", "Limits", "NotWarc", "OnBroken", "OverLimit", "Page",
+           "WarcFile", "host_of", "sha1_digest"]  # fmt: skip
 
 #: {fate: what it means}, in the order in which the fates are tested. Records with the first two fates become pages.
 FATES = {
@@ -42,32 +47,26 @@ KEPT = ("page", "charset_corrected")
 #: Fates that mean that the WARC data is broken.
 BROKEN = ("malformed", "damaged", "broken_file")
 
-#: Bytes. A record that declares more is not read: its header must be damaged.
-MAX_RECORD = 1 << 30
 _CHUNK = 1 << 20
-_GZIP = b"\x1f\x8b\x08"
+#: Places that look like a record's beginning which are tried per damaged place that is allowed.
+_TRIES = 1_000
+_NONE = "it holds no WARC record"
 
 
 class NotWarc(ValueError):
     """The file is not a WARC file, or its records have no byte ranges of their own."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Which records become pages: bodies of at most `max_body` bytes and of the media types `mimes`, and cut-off bodies
-    only with `keep_truncated`. A batch has at most `batch_rows` pages and `batch_bytes` bytes of bodies."""
-
-    max_body: int = 8 << 20
-    mimes: tuple[str, ...] = ("text/html", "application/xhtml+xml")
-    keep_truncated: bool = False
-    batch_rows: int = 256
-    batch_bytes: int = 32 << 20
+class EmptyFile(NotWarc):
+    """The file has no bytes, or nothing but compressed nothing."""
 
 
 @dataclass(slots=True)
 class Page:
     """A record that is kept. `html` is its body as bytes, after transfer and content decoding. `offset` and `length`
-    are its bytes in the file; `length` is 0 until the end of the record is known."""
+    are its bytes in the file; `length` is 0 until the end of the record is known. If several records share one gzip
+    member, `offset` and `length` are those of the member, and `inner_offset` is the record's place in the member's
+    content; it is None for the first record of a member."""
 
     url: str
     host: str
@@ -81,6 +80,7 @@ class Page:
     fate: str
     offset: int
     length: int = 0
+    inner_offset: int | None = None
 
 
 @dataclass
@@ -102,20 +102,27 @@ OnBroken = Callable[[int, str, str], None]
 
 
 class WarcFile:
-    """One WARC file as a stream of pages. The file is uncompressed, or gzip with one member per record. Raises
-    `NotWarc` for any other file.
+    """One WARC file as a stream of pages: not compressed, or in gzip members or Zstandard frames that begin with a
+    record. Raises `NotWarc` for any other file, and for a file that is one member with several records.
 
     `counts` is complete when `pages` has ended: it then counts every record of the file, and every damaged place once.
+    With `one_member`, the stream is not a file but one member of a file, which may hold several records.
     """
 
-    def __init__(self, stream: BinaryIO, limits: Limits, on_broken: OnBroken | None = None) -> None:
+    def __init__(
+        self, stream: BinaryIO, limits: Limits, on_broken: OnBroken | None = None, *, one_member: bool = False
+    ) -> None:
         self.stream = stream
         self.size = stream.seek(0, 2)
         self.limits = limits
         self.on_broken = on_broken or (lambda offset, fate, detail: None)
         self.counts = Counts()
-        self.compressed = self._peek(0, 3) == _GZIP
-        self._check_addressable()
+        self._budget, self._tried = Budget(limits), 0
+        try:
+            self.members = Members(stream, self.size) if Members.are_in(self._peek(0, 4)) else None
+        except Damaged as problem:
+            raise NotWarc(str(problem)) from problem
+        self._check_addressable(one_member)
 
     def batches(self) -> Iterator[list[Page]]:
         """The kept pages in file order, in lists bounded in rows and in bytes of HTML."""
@@ -131,13 +138,39 @@ class WarcFile:
             yield batch
 
     def pages(self) -> Iterator[Page]:
-        """The kept pages in file order. All other records are only counted."""
+        """The kept pages in file order. All other records are only counted. Raises `OverLimit`."""
         base = 0
         while base < self.size:
-            base = yield from self._read_until_damage(base)
+            base = yield from (self._read_member(base) if self.members else self._read_until_damage(base))
+
+    def _read_member(self, base: int) -> Iterator[Page]:
+        """Read the records of the member at `base`; returns the offset where reading must go on."""
+        member = self.members.at(base)
+        if member is None:
+            return self.size if self._only_padding(base) else self._skip(base, "no compressed member begins here")
+        held, error = None, None  # the record before: its place in the member, its page or fate, its bytes
+        try:
+            for record in ArchiveIterator(member, stream_detect=False):
+                if held is not None:
+                    if held[0] == 0:
+                        length = (self.members.end(base) or self._next_record(base + 1)) - base
+                    yield from self._finish(*held, base, length)
+                held = (record.stream_pos, *self._classify_bounded(record, base))
+            end = member.drain()
+        except BaseException as problem:
+            error = _expected(problem)
+        self._budget.spend(member.size)
+        if error is not None:
+            return self._skip(base, error, *(held or ())[1:])
+        if held is not None:
+            yield from self._finish(*held, base, end - base)
+        elif member.size:
+            return self._skip(base, "the member holds no record")
+        return end
 
     def _read_until_damage(self, base: int) -> Iterator[Page]:
-        """Read from offset `base` to the end or the first damage; returns the offset where reading must go on."""
+        """Read a file that is not compressed, from offset `base` to the end or the first damage; returns the offset
+        where reading must go on."""
         self.stream.seek(base)
         start, found, size = None, None, 0  # the previous record: its offset, its page or fate, its bytes
         error: Exception | None = None
@@ -145,14 +178,12 @@ class WarcFile:
             for record in ArchiveIterator(self.stream, buffer_size=_CHUNK):
                 here = record.stream_pos  # an offset in the file, not from `base`
                 if start is not None:
-                    yield from self._finish(start, here, found, size)
+                    self._budget.spend(here - start)
+                    yield from self._finish(0, found, size, start, here - start)
                 start, found, size = here, None, record.content_length
-                if size > MAX_RECORD:
-                    found = "too_large"
-                    raise ValueError(f"the record declares {size} bytes; at most {MAX_RECORD} are read")
-                found, size = self._classify(record, here)
-        except Exception as problem:  # fastwarc's errors have no common type; after any of them reading must go on
-            error = problem
+                found, size = self._classify_bounded(record, here)
+        except BaseException as problem:
+            error = _expected(problem)
 
         if start is None:
             start = base
@@ -162,25 +193,37 @@ class WarcFile:
             if end is not None:
                 if found is None:
                     found, size = self._malformed(start, str(error), size)
-                yield from self._finish(start, end, found, size)
+                self._budget.spend(end - start)
+                yield from self._finish(0, found, size, start, end - start)
                 return self.size if self._only_padding(end) else end
+        return self._skip(start, error or "the file ends inside a record", found, size)
+
+    def _finish(self, inner: int, found: Page | str, size: int, offset: int, length: int) -> Iterator[Page]:
+        """Count a record whose end is now known, and yield its page if it has one."""
+        if isinstance(found, Page):
+            found.offset, found.length, found.inner_offset = offset, length, inner or None
+            self.counts.add(found.fate, size)
+            yield found
+        else:
+            self.counts.add(found, size)
+
+    def _skip(self, start: int, detail: object, found: Page | str | None = None, size: int = 0) -> int:
+        """Count the damage at `start`; returns the offset of the next record. `found` and `size` are the fate and the
+        bytes of the damaged record, if its beginning could be read."""
         resume = self._next_record(start + 1)
         if found == "malformed":
             self.counts.add(found, size)
         else:
-            detail = error or "the file ends inside a record"
             self.counts.add("damaged", resume - start)
             self.on_broken(start, "damaged", f"{resume - start} bytes skipped: {detail}")
+        self._budget.damage()
         return resume
 
-    def _finish(self, start: int, end: int, found: Page | str | None, size: int) -> Iterator[Page]:
-        """Count a record whose end is now known, and yield its page if it has one."""
-        if isinstance(found, Page):
-            found.length = end - start
-            self.counts.add(found.fate, size)
-            yield found
-        elif found is not None:
-            self.counts.add(found, size)
+    def _classify_bounded(self, record: WarcRecord, offset: int) -> tuple[Page | str, int]:
+        """As `_classify`; raises ValueError for a record that declares an absurd size."""
+        if record.content_length > MAX_CONTENT:
+            raise ValueError(f"the record declares {record.content_length} bytes; at most {MAX_CONTENT} are read")
+        return self._classify(record, offset)
 
     def _classify(self, record: WarcRecord, offset: int) -> tuple[Page | str, int]:
         """(page or fate, bytes of the body) of a record. The fates are tested in the order of `FATES`."""
@@ -249,32 +292,47 @@ class WarcFile:
         self.on_broken(offset, "malformed", detail)
         return "malformed", size
 
-    def _check_addressable(self) -> None:
-        """Raise `NotWarc` for a file that is not a WARC file, and for gzip without one member per record."""
+    def _check_addressable(self, one_member: bool) -> None:
+        """Raise `NotWarc` for a file that is not a WARC file, and for a compressed file whose members do not begin with
+        records."""
         if not self.size:
-            raise NotWarc("the file is empty")
-        if self._next_record(0) >= self.size:
-            raise NotWarc("it holds no WARC record")
-        if self.compressed and self._next_record(0) == 0:
-            _, text = self._inflate_member(0, keep=1 << 16)
-            header = text.partition(b"\r\n\r\n")[0]
-            length = re.search(rb"(?mi)^content-length:\s*(\d{1,12})\s*$", header)
-            following = len(header) + 4 + int(length.group(1)) + 4 if length else 0
-            if length and text[following : following + 7] == b"WARC/1.":
-                raise NotWarc(
-                    "it was compressed as a whole, so that its records have no byte ranges of their own; "
-                    "compress each record as one gzip member, as `fastwarc recompress` does"
-                )
+            raise EmptyFile("the file is empty")
+        first = self._next_record(0)
+        if first >= self.size:
+            if self.members and (end := self.members.end(0)) and self._only_padding(end):
+                raise EmptyFile("the file is empty after decompression") if not self._has_content() else NotWarc(_NONE)
+            raise NotWarc(_NONE)
+        if not self.members or one_member:
+            return
+        member, records = self.members.at(first), 0
+        try:
+            for _ in ArchiveIterator(member, stream_detect=False, parse_http=False):
+                records += 1
+                if records > 1:
+                    break
+        except BaseException as problem:
+            _expected(problem)
+            return  # the first record is damaged
+        if records < 2:
+            return
+        end = self.members.end(first)
+        if end is None or self._only_padding(end):
+            raise NotWarc(
+                "it was compressed as a whole, so that its records have no byte ranges of their own; "
+                "compress each record as one gzip member, as `fastwarc recompress` does"
+            )
+        if self.members.at(end) is not None and not self.members.begins_record(end):
+            raise NotWarc("its gzip members begin anywhere in a record; compress each record as one gzip member")
+
+    def _has_content(self) -> bool:
+        """Whether the first member of the file has any content."""
+        try:
+            return bool(self.members.at(0).read(1))
+        except Damaged:
+            return True
 
     def _record_end(self, start: int) -> int | None:
-        """The offset at which the record at `start` ends; None if the record is damaged."""
-        if self.compressed:
-            end, text = self._inflate_member(start, keep=1 << 16)
-            header, mark, _ = text.partition(b"\r\n\r\n")
-            length = re.search(rb"(?mi)^content-length:\s*(\d{1,12})\s*$", header)
-            if end is None or not mark or not length or not text.startswith(b"WARC/"):
-                return None
-            return end if self._member_size == len(header) + 4 + int(length.group(1)) + 4 else None
+        """The offset at which the record at `start` of an uncompressed file ends; None if the record is damaged."""
         head = self._peek(start, 1 << 16)
         header, mark, _ = head.partition(b"\r\n\r\n")
         length = re.search(rb"(?mi)^content-length:\s*(\d{1,12})\s*$", header)
@@ -283,42 +341,20 @@ class WarcFile:
         end = start + len(header) + 4 + int(length.group(1)) + 4
         return end if end <= self.size and self._peek(end - 4, 4) == b"\r\n\r\n" else None
 
-    def _inflate_member(self, start: int, keep: int) -> tuple[int | None, bytes]:
-        """(end of the gzip member at `start`, or None if it is damaged; its first `keep` bytes after decompression).
-        Sets `_member_size`, the member's bytes after decompression."""
-        inflater = zlib.decompressobj(31)
-        text, self._member_size, position = b"", 0, start
-        try:
-            while not inflater.eof:
-                chunk = inflater.unconsumed_tail or self._peek(position, _CHUNK)
-                if not chunk:
-                    return None, text
-                if not inflater.unconsumed_tail:
-                    position += len(chunk)
-                out = inflater.decompress(chunk, _CHUNK)
-                self._member_size += len(out)
-                if len(text) < keep:
-                    text += out[: keep - len(text)]
-                if self._member_size > MAX_RECORD:
-                    return None, text
-        except zlib.error:
-            return None, text
-        return position - len(inflater.unused_data) - len(inflater.unconsumed_tail), text
-
     def _next_record(self, position: int) -> int:
         """The first offset from `position` on at which a record begins; the size of the file if no record follows."""
-        mark = _GZIP if self.compressed else b"WARC/1."
+        mark = self.members.mark if self.members else b"WARC/1."
         while position < self.size:
             window = self._peek(position, _CHUNK)
             at = window.find(mark)
             while at >= 0:
                 here = position + at
-                if self.compressed:
-                    try:
-                        if zlib.decompressobj(31).decompress(self._peek(here, 4096), 5) == b"WARC/":
-                            return here
-                    except zlib.error:
-                        pass
+                self._tried += 1
+                if self._tried > _TRIES * self.limits.max_damaged:
+                    raise OverLimit("it has too many places that only look like the beginning of a record")
+                if self.members:
+                    if self.members.begins_record(here):
+                        return here
                 elif here == 0 or self._peek(here - 1, 1) == b"\n":
                     return here
                 at = window.find(mark, at + 1)
@@ -339,6 +375,18 @@ class WarcFile:
         """The `size` bytes at an offset, or as many as the file has."""
         self.stream.seek(position)
         return self.stream.read(size)
+
+
+def _expected(problem: BaseException) -> BaseException:
+    """Return an error that damaged data cause in fastwarc, after which reading must go on; raise any other again.
+
+    fastwarc's errors have no common type, and its panics are no `Exception`.
+    """
+    if not isinstance(problem, Exception) and type(problem).__name__ != "PanicException":
+        raise problem
+    if isinstance(problem, OverLimit):
+        raise problem
+    return problem
 
 
 _HOST = re.compile(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
+
+from fastwarc.stream_io import ZstdWriter
 
 from nemotron_assets.warc.reader import Limits, WarcFile
 
@@ -46,3 +49,23 @@ def parse(data: bytes, limits: Limits | None = None):
 
 def member(data: bytes) -> bytes:
     return gzip.compress(data, mtime=0)
+
+
+class _Kept(io.BytesIO):
+    def close(self) -> None:  # a writer of fastwarc closes its stream before it writes the end of the data
+        pass
+
+
+def frame(data: bytes, dictionary: bytes | None = None) -> bytes:
+    """One Zstandard frame."""
+    out = _Kept()
+    writer = ZstdWriter(out, dictionary=dictionary, compress_dictionary_frame=False)
+    writer.write(data)
+    writer.close()
+    # With a dictionary, the writer begins with the dictionary's frame.
+    return out.getvalue()[len(dictionary_frame(dictionary)) if dictionary else 0 :]
+
+
+def dictionary_frame(dictionary: bytes) -> bytes:
+    """The skippable frame with which a .warc.zst file names the dictionary of its other frames."""
+    return b"\x5d\x2a\x4d\x18" + struct.pack("<I", len(dictionary)) + dictionary

@@ -7,12 +7,13 @@ import io
 import random
 
 import pytest
+from fastwarc.stream_io import zstd_train_dictionary_from_samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.warc.reader import BROKEN, KEPT, Limits, NotWarc, WarcFile, host_of
+from nemotron_assets.warc.reader import BROKEN, KEPT, Limits, NotWarc, OverLimit, WarcFile, host_of
 from resources.crawl import SAMPLE
-from tests.warc.records import HTML, member, parse, record
+from tests.warc.records import HTML, dictionary_frame, frame, member, parse, record
 
 
 def good(number: int) -> bytes:
@@ -47,7 +48,7 @@ def good(number: int) -> bytes:
         (record(extra=[("WARC-Truncated", "length")]), "truncated"),
     ],
 )
-@pytest.mark.parametrize("pack", [member, bytes], ids=["gzip", "plain"])
+@pytest.mark.parametrize("pack", [member, frame, bytes], ids=["gzip", "zstd", "plain"])
 def test_each_fate(data, fate, pack):
     around = pack(good(1)), pack(good(2))
     pages, counts, broken = parse(around[0] + pack(data) + around[1], Limits(max_body=1 << 16))
@@ -116,11 +117,107 @@ def test_offsets_are_right_after_any_damage(changes, cut):
         assert [p.html for p in again[:1]] == [page.html]
 
 
-def test_unusable_files_are_refused():
-    whole = gzip.compress(good(1) + good(2))
-    for data, message in ((b"", "empty"), (b"<html>" * 500, "no WARC record"), (whole, "compressed as a whole")):
-        with pytest.raises(NotWarc, match=message):
-            WarcFile(io.BytesIO(data), Limits())
+@pytest.mark.parametrize("pack", [member, frame], ids=["gzip", "zstd"])
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=6), st.sampled_from([0, 70_000]))
+def test_records_that_share_a_member_have_places_of_their_own(pack, groups, size):
+    """The first record of a member has the member's offset alone, as if it had the member for itself."""
+    filler = random.Random(1).randbytes(size).hex().encode()
+    numbers = iter(range(sum(groups)))
+    members = [
+        pack(b"".join(record(f"http://a.example/{next(numbers)}", HTML + filler) for _ in range(n))) for n in groups
+    ]
+    data = b"".join(members)
+    pages, counts, broken = parse(data)
+    assert [page.url for page in pages] == [f"http://a.example/{n}" for n in range(sum(groups))]
+    assert (counts, broken) == ({"page": len(pages)}, [])
+    assert len({(page.offset, page.inner_offset) for page in pages}) == len(pages)
+    starts = [sum(map(len, members[:n])) for n in range(len(members))]
+    assert [page.offset for page in pages if page.inner_offset is None] == starts
+    for page in pages:
+        piece = data[page.offset : page.offset + page.length]
+        again = WarcFile(io.BytesIO(piece), Limits(), one_member=True).pages()
+        assert page.url in [other.url for other in again if other.inner_offset == page.inner_offset]
+
+
+def test_damage_in_a_member_of_several_records_costs_the_records_behind_it():
+    filler = random.Random(1).randbytes(50_000)
+    shared = member(b"".join(record(f"http://a.example/{n}", HTML + filler) for n in range(4)))
+    shared = shared[: len(shared) // 2] + b"\0" * 50 + shared[len(shared) // 2 + 50 :]
+    pages, counts, broken = parse(member(good(7)) + shared + member(good(8)))
+    assert [page.url[-1] for page in pages] == ["7", "0", "1", "8"] or [page.url[-1] for page in pages] == [
+        "7",
+        "0",
+        "8",
+    ]
+    assert counts["damaged"] == 1 == len(broken)
+    assert all(page.length > 0 for page in pages)
+
+
+def test_zstandard_files_with_a_dictionary():
+    records = [good(number) for number in range(40)]
+    dictionary = zstd_train_dictionary_from_samples(records * 20, 4_096)
+    start, frames = dictionary_frame(dictionary), [frame(each, dictionary) for each in records]
+    pages, counts, broken = parse(start + b"".join(frames))
+    assert (counts, broken) == ({"page": 40}, [])
+    assert [(page.offset, page.length) for page in pages] == [
+        (len(start) + sum(map(len, frames[:n])), len(frames[n])) for n in range(40)
+    ]
+    flipped = bytearray(b"".join(frames))
+    flipped[len(frames[0]) + 20] ^= 0xFF
+    pages, counts, broken = parse(start + bytes(flipped))
+    assert counts in ({"page": 39, "damaged": 1}, {"page": 40}) and len(pages) == counts["page"]
+    for wrong in (start[:100], b"\x5d\x2a\x4d\x18\xff\xff\xff\xff" + start[8:] + frames[0]):
+        with pytest.raises(NotWarc):
+            WarcFile(io.BytesIO(wrong), Limits())
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "empty"),
+        (gzip.compress(b""), "empty after decompression"),
+        (b"<html>" * 500, "no WARC record"),
+        (gzip.compress(b"<html>" * 500), "no WARC record"),
+        (gzip.compress(good(1) + good(2)), "compressed as a whole"),
+        (frame(good(1) + good(2)), "compressed as a whole"),
+        # Its first record alone is longer than what is looked at first.
+        (gzip.compress(record(body=HTML + random.Random(1).randbytes(200_000)) + good(2)), "compressed as a whole"),
+        # As bgzip does: a new member after every so many bytes, in the middle of a record.
+        (b"".join(member((good(1) * 9)[at : at + 700]) for at in range(0, 9 * len(good(1)), 700)), "begin anywhere"),
+    ],
+)
+def test_unusable_files_are_refused(data, message):
+    with pytest.raises(NotWarc, match=message):
+        WarcFile(io.BytesIO(data), Limits())
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (Limits(max_records=3), "more than 3 records.*max_file_records"),
+        (Limits(max_unpacked=2_000), "more than 2,000 bytes.*max_file_mb"),
+        (Limits(max_damaged=2), "more than 2 damaged places.*max_file_damaged"),
+        (Limits(max_seconds=0.0), "more than 0.0 seconds.*max_file_s"),
+    ],
+)
+@pytest.mark.parametrize("pack", [member, bytes], ids=["gzip", "plain"])
+def test_limits_on_a_file(limits, message, pack):
+    """The pages before the limit are kept."""
+    junk = b"text between records\n" if pack is bytes else member(b"no record")
+    data = b"".join(pack(good(n)) + junk * (n > 1) for n in range(6))
+    file = WarcFile(io.BytesIO(data), limits)
+    pages = []
+    with pytest.raises(OverLimit, match=message):
+        for page in file.pages():
+            pages.append(page)
+    assert len(pages) == file.counts.records.get("page", 0) < 6
+
+
+def test_places_that_only_look_like_records_are_bounded():
+    data = member(good(1)) + b"\x1f\x8b\x08\x00" * 5_000 + member(good(2))
+    assert len(parse(data)[0]) == 2
+    with pytest.raises(OverLimit, match="only look like"):
+        parse(data, Limits(max_damaged=2))
 
 
 def test_padding_after_the_last_record_is_not_damage():
