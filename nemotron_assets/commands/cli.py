@@ -63,15 +63,17 @@ def run(
 @click.option("--text-column", metavar="COLUMN", help="Column with plain text (Parquet, JSON lines).")
 @click.option("--html-column", metavar="COLUMN", help="Column with HTML (Parquet, JSON lines).")
 @click.option("--url-column", metavar="COLUMN", help="Column with addresses (default: url, uri or link).")
-def ingest(paths: tuple[Path, ...], snapshot: str, **columns: str | None) -> None:
+@click.option("--strict", is_flag=True, help="Refuse files that are empty or damaged, instead of counting them.")
+def ingest(paths: tuple[Path, ...], snapshot: str, strict: bool, **columns: str | None) -> None:
     """Store files of your own as a snapshot.
 
-    PATHS are WARC, Parquet and JSON-lines files, or folders that are searched for them. If the snapshot exists already,
-    its files are replaced; files that did not change are not read again.
+    PATHS are WARC, Parquet and JSON-lines files, or folders that are searched for them; WARC and JSON lines may be
+    compressed with gzip or Zstandard. If the snapshot exists already, its files are replaced; files that did not change
+    are not read again. The exit code is 1 if a check fails or if the snapshot has no page.
     """
     from nemotron_assets.commands.ingest import ingest_command
 
-    if not ingest_command(paths, snapshot, **columns):
+    if not ingest_command(paths, snapshot, strict=strict, **columns):
         sys.exit(1)
 
 

@@ -4,30 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from nemotron_assets.commands.progress import Progress
-from nemotron_assets.commands.runner import Runner, Unit
-from nemotron_assets.definitions import lake
 from nemotron_assets.snapshots.ingest import describe, ingest
-from nemotron_assets.snapshots.report import fates
-from nemotron_assets.snapshots.tables import PAGES, RECORDS
-from nemotron_assets.warc.reader import FATES
+
+if TYPE_CHECKING:
+    from nemotron_assets.commands.runner import Outcome
+
+#: Files that cannot be used are named up to this number; the others are counted.
+_NAMED = 20
 
 
-def ingest_command(paths: Sequence[Path], snapshot: str, **columns: str | None) -> bool:
-    """Ingest files and print what became of their records; True when the snapshot was made.
+def ingest_command(paths: Sequence[Path], snapshot: str, *, strict: bool, **columns: str | None) -> bool:
+    """Ingest files and print what became of their records; True when the snapshot has pages and no check failed.
 
-    `columns` are `text_column`, `html_column` and `url_column` of `snapshots.ingest.describe`.
+    `columns` are `text_column`, `html_column` and `url_column` of `snapshots.ingest.describe`. With `strict`, a file
+    that cannot be used is an error.
     """
-    rows = describe(paths, snapshot, **columns)
+    unusable: list[str] = []
+    if not strict:
+        columns["on_unusable"] = lambda path, why: unusable.append(why)
+    rows = describe(paths, snapshot, **columns)  # before the imports, so that a mistake is found at once
     click.echo(f"{len(rows)} files for snapshot {snapshot}")
-    runner = Runner(Progress())
+    for why in unusable[:_NAMED]:
+        click.echo(f"not usable: {why}")
+    if len(unusable) > _NAMED:
+        click.echo(f"not usable: {len(unusable) - _NAMED} further files")
+
+    from nemotron_assets.commands.progress import Progress
+    from nemotron_assets.commands.runner import Runner, Unit
+    from nemotron_assets.definitions import lake
+    from nemotron_assets.snapshots.report import fates
+    from nemotron_assets.snapshots.tables import PAGES, RECORDS
+    from nemotron_assets.warc.reader import FATES
+
+    runner, unit = Runner(Progress()), Unit(PAGES.asset_key, snapshot)
     ingest(lake, runner.instance, snapshot, rows)
-    succeeded = runner.refresh([Unit(PAGES.asset_key, snapshot)])
+    runner.refresh([unit])
     for fate, (records, size) in fates(lake.read(RECORDS, snapshot)).items():
         click.echo(f"{records:>12,} records {size / 1e6:>10,.1f} MB  {fate:18} {FATES[fate]}")
-    if succeeded:
-        click.echo(f"snapshot {snapshot} is stored; `nemotron run --partition {snapshot}` takes it through the graph")
-    return succeeded
+    outcome = runner.outcomes[unit]
+    failed, line = conclusion(snapshot, outcome, lake.read(PAGES, snapshot).rows, len(unusable))
+    click.echo(line)
+    return not failed
+
+
+def conclusion(snapshot: str, outcome: Outcome, pages: int, unusable: int) -> tuple[bool, str]:
+    """(whether the ingestion failed, the last line to print). `outcome` is that of the snapshot's pages."""
+    wrong = [outcome.note] if outcome.note or outcome.status != "done" else []
+    if not pages:
+        wrong.append("it has no page, because none of its records can be used as a page")
+    if wrong:
+        return True, f"snapshot {snapshot} is not ready for use: {'; '.join(filter(None, wrong))}"
+    beside = [outcome.warning] if outcome.warning else []
+    if unusable:
+        beside.append(f"{unusable} files could not be used")
+    also = f" ({'; '.join(beside)})" if beside else ""
+    return (
+        False,
+        f"snapshot {snapshot} is stored{also}; `nemotron run --partition {snapshot}` takes it through the graph",
+    )

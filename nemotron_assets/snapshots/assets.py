@@ -45,6 +45,7 @@ def catalog(context: dg.AssetExecutionContext, crawl: dg.ResourceParam[Crawl], l
 @table_asset(
     PAGES,
     recipe="snapshots.pages",
+    code="2",
     kinds={"fastwarc"},
     deps=[CATALOG],
     pool="crawl" if _REMOTE else None,

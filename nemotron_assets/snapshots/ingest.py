@@ -7,27 +7,36 @@ and every later asset sees an ordinary new partition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nemotron_assets.snapshots.catalog import register
-from nemotron_assets.snapshots.rows import BadColumn, check_column, columns_of
+from nemotron_assets.snapshots.rows import BadColumn, Unreadable, check_column, columns_of
 from nemotron_assets.snapshots.tables import INGESTED, PAGES
 from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.storable import storable
 from nemotron_assets.warc.reader import Limits, NotWarc, WarcFile
-from resources.crawl import SNAPSHOT_NAME, file_fingerprint
+from resources.crawl import SNAPSHOT_NAME, Missing, file_fingerprint
 
 if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse
 
-FORMATS = {".warc": "warc", ".warc.gz": "warc", ".parquet": "parquet", ".jsonl": "jsonl", ".jsonl.gz": "jsonl",
-           ".ndjson": "jsonl", ".ndjson.gz": "jsonl"}  # fmt: skip
+FORMATS = {".warc": "warc", ".warc.gz": "warc", ".warc.zst": "warc", ".parquet": "parquet", ".jsonl": "jsonl",
+           ".jsonl.gz": "jsonl", ".jsonl.zst": "jsonl", ".ndjson": "jsonl", ".ndjson.gz": "jsonl",
+           ".ndjson.zst": "jsonl"}  # fmt: skip
 
 
 class IngestError(ValueError):
     """A file, column or name given to `nemotron ingest` cannot be used; the message says which one and why."""
+
+
+#: Called with (file, what is wrong) for every file that cannot be used.
+OnUnusable = Callable[[Path, str], None]
+
+
+def _refuse(path: Path, why: str) -> None:
+    raise IngestError(f"{why} (--strict refuses such a file)")
 
 
 def describe(
@@ -37,32 +46,34 @@ def describe(
     text_column: str | None = None,
     html_column: str | None = None,
     url_column: str | None = None,
+    on_unusable: OnUnusable = _refuse,
 ) -> list[dict]:
     """Rows of `snapshots.ingested` for files and folders; in folders, all files with a known ending are found.
 
-    Opens every file and checks its columns, so that a mistake is found before anything is written. Raises
-    `IngestError`.
+    Opens every file and checks its columns, so that a mistake is found before anything is written. A file that is
+    empty or damaged goes to `on_unusable`; it still has a row if it can be opened, so that its records are counted.
+    Raises `IngestError`, also if no file at all can be used.
     """
     if not SNAPSHOT_NAME.fullmatch(snapshot):
         raise IngestError(f"{snapshot!r} cannot name a snapshot: use at most 100 letters, digits, '.', '_' and '-'")
     if text_column and html_column:
         raise IngestError("give either --text-column or --html-column, not both")
-    files = _files(paths)
+    files = _files(paths, on_unusable)
     names = _names(files)
-    now = datetime.now(UTC)
+    now, unusable = datetime.now(UTC), {}
     rows = []
     for path in files:
         format_ = _format(path)
-        if format_ == "warc":
-            columns = (None, None, None)
-            try:
-                with path.open("rb") as stream:
-                    WarcFile(stream, Limits())
-            except NotWarc as error:
-                raise IngestError(f"{path} cannot be used as a WARC file: {error}") from None
-        else:
-            columns = (text_column, html_column, url_column)
-            _check_columns(path, format_, *columns)
+        columns = (None, None, None) if format_ == "warc" else (text_column, html_column, url_column)
+        try:
+            if storable(str(path)) != str(path):
+                raise Unreadable(f"{path!r}: rename the file, its name is not UTF-8")
+            fingerprint = file_fingerprint(path)
+        except (Unreadable, Missing) as error:
+            unusable[path] = str(error)
+            continue
+        if why := _why_unusable(path, format_, columns):
+            unusable[path] = why
         rows.append(
             {
                 "id": row_id(INGESTED.full_name, snapshot, names[path]),
@@ -73,10 +84,14 @@ def describe(
                 "text_column": columns[0],
                 "html_column": columns[1],
                 "url_column": columns[2],
-                "fingerprint": file_fingerprint(path),
+                "fingerprint": fingerprint,
                 "at": now,
             }
         )
+    if len(unusable) == len(files):
+        raise IngestError("; ".join([*unusable.values()][:3]) + ("; …" if len(unusable) > 3 else ""))
+    for path, why in unusable.items():
+        on_unusable(path, why)
     return rows
 
 
@@ -86,6 +101,8 @@ def ingest(lake: Lakehouse, instance, snapshot: str, rows: list[dict]) -> None:
     import polars as pl
     import pyarrow as pa
 
+    from nemotron_assets.snapshots.catalog import register
+
     if not lake.read(INGESTED, snapshot).rows:
         taken = lake.read(PAGES, snapshot)
         if taken.exists and not taken.scan().head(1).select(pl.len()).collect().item() == 0:
@@ -94,14 +111,18 @@ def ingest(lake: Lakehouse, instance, snapshot: str, rows: list[dict]) -> None:
     register(instance, [snapshot])
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
+def _files(paths: Iterable[Path], on_unusable: OnUnusable) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.is_file() and _format(p))
-            if not inside:
+            inside = sorted(p for p in path.rglob("*") if p.is_file())
+            if not any(map(_format, inside)):
                 raise IngestError(f"{path} holds no file ending in {', '.join(FORMATS)}")
-            found += inside
+            for file in inside:
+                if _format(file):
+                    found.append(file)
+                elif any(f"{ending}." in file.name.lower() for ending in FORMATS):  # texts.parquet.gz, texts.jsonl.bz2
+                    on_unusable(file, f"{file}: unpack the file, only {', '.join(FORMATS)} are read")
         elif not path.is_file():
             raise IngestError(f"{path} does not exist")
         elif not _format(path):
@@ -123,6 +144,22 @@ def _names(files: list[Path]) -> dict[Path, str]:
         if len(set(names.values())) == len(files):
             return names
     raise AssertionError("resolved paths are distinct")
+
+
+def _why_unusable(path: Path, format_: str, columns: tuple[str | None, str | None, str | None]) -> str:
+    """Why nothing can be read from a file: it is empty or damaged. "" for a file that can be read. Raises `IngestError`
+    for a column that the file does not have."""
+    try:
+        if format_ == "warc":
+            with path.open("rb") as stream:
+                WarcFile(stream, Limits())
+        else:
+            _check_columns(path, format_, *columns)
+    except NotWarc as error:
+        return f"{path} cannot be used as a WARC file: {error}"
+    except (Unreadable, OSError) as error:
+        return str(error)
+    return ""
 
 
 def _check_columns(path: Path, format_: str, text: str | None, html: str | None, url: str | None) -> None:

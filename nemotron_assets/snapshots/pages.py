@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
@@ -18,7 +18,7 @@ from nemotron_assets.snapshots.tables import INGESTED, PAGES, RECORDS
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
 from nemotron_assets.warc.pages import limits_of, page_batch
-from nemotron_assets.warc.reader import Counts, NotWarc, OnBroken, WarcFile
+from nemotron_assets.warc.reader import BROKEN, Counts, EmptyFile, NotWarc, OnBroken, OverLimit, WarcFile
 from resources.crawl import Crawl, CrawlError, Missing, Oversized, Unavailable, file_fingerprint
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ def snapshot_parts(
     the crawl."""
     files = _SnapshotFiles(snapshot, recipe, crawl, lake, run_id, log)
     return Parts(files.parts(), beside=(RECORDS,), rejects=files.rejects)
+
+
+#: Raise it when own files are read in another way, so that files that are in the lake are read again.
+_READER = "2"
 
 
 class _SnapshotFiles:
@@ -60,7 +64,8 @@ class _SnapshotFiles:
         """(name, fingerprint, function that yields its pages) of every file of the snapshot."""
         ingested = self.lake.read(INGESTED, self.snapshot).scan().sort("file").collect().to_dicts()
         if ingested:
-            return [(row["file"], row["fingerprint"], lambda row=row: self._ingested(row)) for row in ingested]
+            read = {row["file"]: f"{row['fingerprint']}:{_READER}" for row in ingested}
+            return [(row["file"], read[row["file"]], lambda row=row: self._ingested(row)) for row in ingested]
         paths = self.crawl.warc_paths(self.snapshot)
         chosen = paths[: self.crawl.max_warc_files]
         self.log(f"{self.snapshot}: reading {len(chosen)} of {len(paths)} WARC files")
@@ -92,12 +97,12 @@ class _SnapshotFiles:
     def _crawled(self, path: str) -> Iterator[pa.RecordBatch]:
         try:
             with self.crawl.open(path) as stream:
-                yield from self._parse(path, WarcFile(stream, self.limits, self._broken_record_handler(path)))
+                yield from self._warc(path, stream, "broken_file")
         except Unavailable as problem:
             if not self.crawl.alive():
                 raise  # the source does not answer at all: no file is marked as broken, and the next run goes on here
             self._broken_file(path, problem)
-        except (Missing, Oversized, NotWarc) as problem:
+        except (Missing, Oversized) as problem:
             self._broken_file(path, problem)
 
     def _ingested(self, row: dict) -> Iterator[pa.RecordBatch]:
@@ -105,18 +110,28 @@ class _SnapshotFiles:
         if file_fingerprint(place) != row["fingerprint"]:
             raise CrawlError(f"{place} has changed since `nemotron ingest` named it: run `nemotron ingest` again")
         if row["format"] == "warc":
-            try:
-                with place.open("rb") as stream:
-                    yield from self._parse(file, WarcFile(stream, self.limits, self._broken_record_handler(file)))
-            except NotWarc as problem:
-                self._broken_file(file, problem)
+            with place.open("rb") as stream:
+                yield from self._warc(file, stream, "empty_file")
             return
         source = RowFile(place, row, self.limits, self._broken_record_handler(file))
         try:
             yield from self._parse(file, source)
-        except (OSError, EOFError, zlib.error, pa.ArrowException) as problem:
+        except (OSError, EOFError, ValueError, OverflowError, zlib.error, pa.ArrowException) as problem:
             # The rows before the damage are kept; the rows after it cannot be found.
             self._broken_file(file, problem, source.counts)
+
+    def _warc(self, file: str, stream: BinaryIO, if_empty: str) -> Iterator[pa.RecordBatch]:
+        """The pages of a WARC file. A file that cannot be read, or not to its end, is counted as such; `if_empty` is
+        the fate of an empty one."""
+        counts = None
+        try:
+            source = WarcFile(stream, self.limits, self._broken_record_handler(file))
+            counts = source.counts
+            yield from self._parse(file, source)
+        except EmptyFile as problem:
+            self._broken_file(file, problem, fate=if_empty)
+        except (NotWarc, OverLimit) as problem:
+            self._broken_file(file, problem, counts)
 
     def _parse(self, file: str, source: WarcFile | RowFile) -> Iterator[pa.RecordBatch]:
         for pages in source.batches():
@@ -129,12 +144,14 @@ class _SnapshotFiles:
             Reject(row_id(PAGES.full_name, self.snapshot, file, offset), fate, f"{file} at {offset}: {detail}")
         )
 
-    def _broken_file(self, file: str, problem: Exception, counts: Counts | None = None) -> None:
-        self.log(f"{file} is broken: {problem}")
-        self.rejects.add(Reject(row_id(PAGES.full_name, self.snapshot, file), "broken_file", f"{file}: {problem}"))
-        counts = counts or Counts()
-        counts.add("broken_file", 0)
-        self.counts[file] = counts
+    def _broken_file(
+        self, file: str, problem: Exception, counts: Counts | None = None, fate: str = "broken_file"
+    ) -> None:
+        self.log(f"{file}: {problem}")
+        if fate in BROKEN:
+            self.rejects.add(Reject(row_id(PAGES.full_name, self.snapshot, file), fate, f"{file}: {problem}"))
+        self.counts[file] = counts or Counts()
+        self.counts[file].add(fate, 0)
 
     def _store_counts(self, file: str, state: str, counts: Counts) -> None:
         rows = [

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.storable import storable
 from nemotron_assets.warc.reader import Limits, Page
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ def page_batch(pages: list[Page], snapshot: str, file: str) -> pa.RecordBatch:
     """Pages of one file as rows of `snapshots.pages`."""
     n = len(pages)
     prefix = (PAGES.full_name, snapshot, file)
-    columns = {
+    # One header that no table can hold must not stop the whole file.
+    texts = {name: [storable(getattr(page, name)) for page in pages] for name in ("url", "payload_digest")}
+    columns = texts | {
         "id": [row_id(*prefix, page.offset, *_inner(page)) for page in pages],
         "parents": [[]] * n,
         "snapshot": [snapshot] * n,

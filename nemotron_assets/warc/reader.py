@@ -41,7 +41,8 @@ FATES = {
     "not_html": "the recipe does not take the body's media type, as declared or as seen in its bytes",
     "truncated": "the crawler cut the body off (WARC-Truncated), and the recipe does not keep such pages",
     "damaged": "the bytes are not a readable record; counted once for each place where reading had to start again",
-    "broken_file": "the file could not be fetched, or it is not a WARC file",
+    "broken_file": "the file could not be fetched, it cannot be read, or the rest of it exceeds a limit",
+    "empty_file": "the file holds no records or rows at all",
 }
 KEPT = ("page", "charset_corrected")
 #: Fates that mean that the WARC data is broken.

@@ -142,7 +142,7 @@ def _check_columns(file: Path, parquet: Any) -> None:
     if missing:
         raise SourceError(f"{file} has no column {', '.join(sorted(missing))}")
     for name in _COLUMNS:
-        if not _is_text(kind := parquet.schema_arrow.field(name).type):
+        if not is_text(kind := parquet.schema_arrow.field(name).type):
             raise SourceError(f"{file}: its column {name} is {kind}, and must be text or binary")
 
 
@@ -161,7 +161,7 @@ def _rows_of(batches: Any, repo: str | None, commit: str | None) -> Iterator[tup
         yield from zip(_texts(paths.filter(here)), contents.filter(here).to_pylist(), strict=True)
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
     """Whether an Arrow type is text or bytes, also if it is encoded as a dictionary."""
     import pyarrow.types as types
 
@@ -194,7 +194,7 @@ def values(column: Any) -> list[Any]:
     """A column's texts, whole numbers or times as Python values; None for values out of bounds and of other types."""
     import pyarrow.types as types
 
-    if _is_text(column.type):
+    if is_text(column.type):
         return _texts(_raw(column))
     if types.is_integer(column.type):
         return column.to_pylist()

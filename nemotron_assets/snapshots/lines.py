@@ -1,0 +1,50 @@
+"""Reads the lines of a text file that may be compressed with gzip or Zstandard, in bounded memory.
+
+The compression is recognised by the first bytes and not by the name, because names are often wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from resources import gunzip
+
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_BLOCK = 1 << 20
+
+
+def lines(path: Path, longest: int) -> Iterator[bytes | None]:
+    """The lines of a file without their ends; None in place of a line of more than `longest` bytes.
+
+    Raises OSError, EOFError, ValueError or zlib.error where the file cannot be read.
+    """
+    parts, size = [], 0
+    for piece in _pieces(path):
+        for number, part in enumerate(piece.split(b"\n")):
+            if number:
+                yield b"".join(parts) if size <= longest else None
+                parts, size = [], 0
+            size += len(part)
+            if size <= longest:
+                parts.append(part)
+    if size:
+        yield b"".join(parts) if size <= longest else None
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """The content of a file in pieces, after decompression."""
+    with path.open("rb") as stream:
+        start = stream.read(4)
+        stream.seek(0)
+        if start.startswith(gunzip.MAGIC):
+            yield from gunzip.inflated(stream)
+        elif start == _ZSTD:
+            import pyarrow as pa
+
+            with pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd") as unpacked:
+                while piece := unpacked.read(_BLOCK):
+                    yield piece
+        else:
+            while piece := stream.read(_BLOCK):
+                yield piece
