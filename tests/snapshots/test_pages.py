@@ -159,7 +159,7 @@ def test_broken_files_are_counted_and_tried_again(tmp_path):
             return dict(rows.iter_rows())
 
         assert 50 < fates(damaged)["page"] < fates(good)["page"]
-        assert fates(damaged)["malformed"] == 1
+        assert fates(damaged)["damaged"] == 1
         assert [fates(file) for file in (empty, foreign, missing)] == [{"broken_file": 1}] * 3
         causes = lake.read(QUARANTINE).scan().select("cause", "part").collect().sort("part").rows()
         assert causes == [
