@@ -14,14 +14,15 @@ _APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
 _FENCE = re.compile(r"^[ \t]*(```+|~~~+)[^\n]*$\n?", re.M)
 _RULE = re.compile(r"^[ \t]*([*_-])([ \t]*\1){2,}[ \t]*$\n?", re.M)
 _HEADING = re.compile(r"^[ \t]*#{1,6}[ \t]+", re.M)
-_LINK = re.compile(r"!?\[([^\[\]\n]+)\]\([^()\s]*\)")
+_LINK = re.compile(r"!?\[([^\[\]\n]+)\]\([^()\s]{0,4000}\)")
+# A span has at most 4,000 characters: a longer search from each of many opening marks takes quadratic time.
 _SPANS = (
-    re.compile(r"\*\*(?=\S)([^\n]+?)(?<=\S)\*\*"),
-    re.compile(r"(?<!\w)__(?=\S)(?!\w+__(?!\w))([^\n]+?)(?<=\S)__(?!\w)"),  # except names like __init__
-    re.compile(r"~~(?=\S)([^\n]+?)(?<=\S)~~"),
+    re.compile(r"\*\*(?=\S)([^\n]{1,4000}?)(?<=\S)\*\*"),
+    re.compile(r"(?<!\w)__(?=\S)(?!\w{1,100}__(?!\w))([^\n]{1,4000}?)(?<=\S)__(?!\w)"),  # except names like __init__
+    re.compile(r"~~(?=\S)([^\n]{1,4000}?)(?<=\S)~~"),
     re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]+)(?<=\S)\*(?![\w*])"),
     re.compile(r"(?<![\w_])_(?=[^\s_])([^_\n]+)(?<=\S)_(?![\w_])"),
-    re.compile(r"(`+)(?=[^`\s])([^\n]+?)(?<=[^`\s])\1(?!`)"),
+    re.compile(r"(`+)(?=[^`\s])([^\n]{1,4000}?)(?<=[^`\s])\1(?!`)"),
 )
 _STRAY = re.compile(r"^[ \t]*passage(?:[ \t]?\d{1,3})?[ \t]?:[ \t]{0,3}$\n?", re.I | re.M)
 _ITEM = re.compile(r"^[ \t]*[-*•–][ \t]+")

@@ -5,11 +5,11 @@ Also translates Debian's short names of licences ("Expat", "GPL-2+ or Artistic")
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from nemotron_assets.code.licences import globs
 from nemotron_assets.code.terms.expressions import is_spdx, join_all, join_any, parse
 
 MAX_STANZAS = 2_000
@@ -48,21 +48,12 @@ class Stanza:
 
     def matches(self, path: str) -> bool:
         """Whether the stanza is about the file at `path` (relative to the folder above debian/)."""
-        return any(_glob(pattern).fullmatch(path) for pattern in self.patterns)
+        return any(globs.debian(pattern).matches(path) for pattern in self.patterns)
 
     @property
     def everything(self) -> bool:
         """Whether the stanza is about all files ("Files: *")."""
         return "*" in self.patterns or "./*" in self.patterns
-
-
-@functools.lru_cache(4_096)
-def _glob(pattern: str) -> re.Pattern[str]:
-    """A pattern as a regular expression. `*` also matches slashes, as the format says; a folder matches its files."""
-    pattern = pattern.removeprefix("./")
-    pieces = {"*": ".*", "?": "."}
-    text = re.sub(r"(?:\.\*){2,}", ".*", "".join(pieces.get(c, re.escape(c)) for c in pattern.replace("\\", "")))
-    return re.compile(text + ("(?:/.*)?" if not pattern.endswith("*") else ""), re.DOTALL)
 
 
 def parse_stanzas(text: str) -> list[Stanza] | None:

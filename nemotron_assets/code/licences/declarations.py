@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import debian, manifests, wording
+from nemotron_assets.code.licences import debian, globs, manifests, wording
 from nemotron_assets.code.licences.excerpts import Excerpt
 from nemotron_assets.code.licences.grants import Doubt, DoubtKind, Evidence, Grant, grant_from_findings
 from nemotron_assets.code.licences.library import Scanner
@@ -29,13 +28,7 @@ class Annotation:
         """Whether the annotation holds for the file at `path` (from the root of the repository)."""
         inside = path.removeprefix(self.folder + "/") if self.folder else path
         below = not self.folder or path.startswith(self.folder + "/")
-        return below and bool(_reuse_pattern(self.pattern).fullmatch(inside))
-
-
-def _reuse_pattern(pattern: str) -> re.Pattern[str]:
-    """A REUSE pattern as a regular expression: `*` stops at slashes, `**` does not."""
-    pieces = re.split(r"(\*\*|\*)", pattern)
-    return re.compile("".join({"**": ".*", "*": "[^/]*"}.get(piece, re.escape(piece)) for piece in pieces))
+        return below and globs.reuse(self.pattern).matches(inside)
 
 
 def read_annotations(file: Excerpt, folder: str) -> list[Annotation]:
