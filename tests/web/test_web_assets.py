@@ -127,6 +127,7 @@ def test_a_page_that_fails_is_quarantined_and_the_others_are_kept(tmp_path):
             "warc_file": "f",
             "warc_offset": 0,
             "warc_length": 1,
+            "warc_inner_offset": pl.Series([None] * 4, dtype=pl.Int64),
             "fate": "page",
             "parents": pl.Series([[]] * 4, dtype=pl.List(pl.String)),
         }
