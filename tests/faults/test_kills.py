@@ -1,0 +1,60 @@
+"""Commands that are killed or stopped at a moment: the next run ends with the lake of the unbroken one.
+
+A handful of the kills of `benchmarks/faults.py`, at moments at which something is always under way.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+
+import pytest
+
+from benchmarks._faults_kill import Kill, Moment, draw
+from benchmarks._faults_scenes import SCENES, answer
+from benchmarks.faults import Campaign, Result, done_before, report
+from tests.resources.endpoint import Endpoint
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory):
+    endpoint = Endpoint(answer)
+    with endpoint.serve() as url:
+        yield Campaign(tmp_path_factory.mktemp("faults"), endpoint, url)
+
+
+def moment_in(campaign: Campaign, scene: str, share: float) -> Moment:
+    """The moment at a share of the time from the first event after the program was loaded to the end."""
+    unbroken = campaign.unbroken(SCENES[scene])
+    at = unbroken.events[1] + share * (unbroken.seconds - unbroken.events[1])
+    event = max(number for number, start in enumerate(unbroken.events) if start <= at)
+    return Moment(event, at - unbroken.events[event])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.05])
+def test_the_first_use_of_a_home_may_be_killed_while_it_is_created(campaign, share):
+    result = campaign.play(SCENES["first use"], Kill(signal.SIGKILL, "group", moment_in(campaign, "first use", share)))
+    assert result.outcome.startswith("ended with -9") and not result.wrong
+
+
+@pytest.mark.parametrize(("target", "share"), [("group", 0.5), ("parent", 0.7), ("group", 0.9)])
+def test_a_killed_ingestion_goes_on(campaign, target, share):
+    result = campaign.play(SCENES["ingest"], Kill(signal.SIGKILL, target, moment_in(campaign, "ingest", share)))
+    assert result.outcome.startswith("ended with -9") and not result.wrong
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(campaign, share):
+    result = campaign.play(SCENES["train"], Kill(signal.SIGKILL, "group", moment_in(campaign, "train", share)))
+    assert result.outcome.startswith("ended with -9") and not result.wrong
+
+
+@pytest.mark.parametrize(
+    ("number", "target"), [(signal.SIGINT, "group"), (signal.SIGTERM, "parent")], ids=lambda value: str(value)
+)
+def test_a_stopped_training_ends_at_once_with_one_sentence_and_goes_on(campaign, number, target):
+    result = campaign.play(SCENES["train"], Kill(number, target, moment_in(campaign, "train", 0.5)))
+    assert result.outcome.startswith("ended with 130 in") and not result.wrong
