@@ -18,6 +18,7 @@ import psutil
 
 from benchmarks._faults_kill import end
 from benchmarks._faults_scenes import PROJECT, Stage
+from benchmarks._faults_state import instance_of
 
 FREE_WITHIN_S = 60.0
 POOL = "gpu"
@@ -113,7 +114,7 @@ def kill_daemon(stage: Stage, rng: random.Random) -> tuple[str, str, float, list
     with ui(stage, port) as server:
         client = DagsterGraphQLClient("127.0.0.1", port_number=port)
         run_id = client.submit_job_execution("__ASSET_JOB", asset_selection=[dg.AssetKey(["models", "base"])])
-        with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        with instance_of(home) as instance:
 
             def trains() -> bool:
                 return bool(slots_of(instance)) and any((home / "cache").rglob("step-*"))
@@ -124,7 +125,7 @@ def kill_daemon(stage: Stage, rng: random.Random) -> tuple[str, str, float, list
             end(_tree(server.pid) if target == "group" else [p.pid for p in named[:1]])
             if target == "daemon":
                 server.send_signal(signal.SIGTERM)
-    with ui(stage, port), dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+    with ui(stage, port), instance_of(home) as instance:
         try:
             took = wait_until(
                 "the run of the killed daemon to end and to free its slot",

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import dagster as dg
 
 #: Tables whose rows say when and by which run something happened; their other columns are compared.
 _VERSIONS = {"input_versions", "source_versions", "read_versions"}
@@ -53,6 +60,21 @@ def _wrong_marks(reader, partition: str | None) -> list[str]:
     return wrong
 
 
+@contextlib.contextmanager
+def instance_of(home: Path) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of a home. Its settings ask the environment for their own folder."""
+    import dagster as dg
+
+    before, os.environ["DAGSTER_HOME"] = os.environ.get("DAGSTER_HOME"), str(home / "dagster")
+    try:
+        with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+            yield instance
+    finally:
+        del os.environ["DAGSTER_HOME"]
+        if before is not None:
+            os.environ["DAGSTER_HOME"] = before
+
+
 def _dagster(home: Path) -> dict[str, str]:
     """What Dagster says: the last data version of every asset and partition, and whether something seems to run."""
     import dagster as dg
@@ -62,7 +84,7 @@ def _dagster(home: Path) -> dict[str, str]:
     if not (home / "dagster" / "dagster.yaml").is_file():
         return {}
     found = {}
-    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+    with instance_of(home) as instance:
         found["partitions"] = ", ".join(sorted(instance.get_dynamic_partitions("snapshot")))
         for key in sorted(instance.all_asset_keys()):
             records = instance.fetch_materializations(key, limit=10_000).records

@@ -11,7 +11,6 @@ import contextlib
 import os
 import platform
 import re
-import runpy
 import signal
 import statistics
 import subprocess
@@ -21,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
@@ -191,7 +191,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"unknown benchmark {name!r}; known benchmarks are {', '.join(known)}", file=sys.stderr)
         return 2
     print(machine(), flush=True)
-    return runpy.run_module(f"benchmarks.{name}")["main"](rest)
+    return import_module(f"benchmarks.{name}").main(rest)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,13 @@ A handful of the kills of `benchmarks/faults.py`, at moments at which something 
 
 from __future__ import annotations
 
-import random
-import shutil
 import signal
 
 import pytest
 
-from benchmarks._faults_kill import Kill, Moment, draw
+from benchmarks._faults_kill import Kill, Moment
 from benchmarks._faults_scenes import SCENES, answer
-from benchmarks.faults import Campaign, Result, done_before, report
+from benchmarks.faults import Campaign
 from tests.resources.endpoint import Endpoint
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
