@@ -1,4 +1,4 @@
-"""Commands that are killed or stopped at a moment: the next run ends with the lake of the unbroken one.
+"""Commands that are killed: the next run ends with the lake of the unbroken one.
 
 A handful of the kills of `benchmarks/faults.py`, at moments at which something is always under way.
 """
@@ -32,27 +32,18 @@ def moment_in(campaign: Campaign, scene: str, share: float) -> Moment:
     return Moment(event, at - unbroken.events[event])
 
 
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.05])
+@pytest.mark.parametrize("share", [0.0, 0.04])
 def test_the_first_use_of_a_home_may_be_killed_while_it_is_created(campaign, share):
     result = campaign.play(SCENES["first use"], Kill(signal.SIGKILL, "group", moment_in(campaign, "first use", share)))
     assert result.outcome.startswith("ended with -9") and not result.wrong
 
 
-@pytest.mark.parametrize(("target", "share"), [("group", 0.5), ("parent", 0.7), ("group", 0.9)])
+@pytest.mark.parametrize(("target", "share"), [("group", 0.5), ("parent", 0.7)])
 def test_a_killed_ingestion_goes_on(campaign, target, share):
     result = campaign.play(SCENES["ingest"], Kill(signal.SIGKILL, target, moment_in(campaign, "ingest", share)))
     assert result.outcome.startswith("ended with -9") and not result.wrong
 
 
-@pytest.mark.parametrize("share", [0.3, 0.7])
-def test_a_killed_training_goes_on_and_ends_with_the_same_weights(campaign, share):
-    result = campaign.play(SCENES["train"], Kill(signal.SIGKILL, "group", moment_in(campaign, "train", share)))
+def test_a_killed_training_goes_on_and_ends_with_the_same_weights(campaign):
+    result = campaign.play(SCENES["train"], Kill(signal.SIGKILL, "group", moment_in(campaign, "train", 0.6)))
     assert result.outcome.startswith("ended with -9") and not result.wrong
-
-
-@pytest.mark.parametrize(
-    ("number", "target"), [(signal.SIGINT, "group"), (signal.SIGTERM, "parent")], ids=lambda value: str(value)
-)
-def test_a_stopped_training_ends_at_once_with_one_sentence_and_goes_on(campaign, number, target):
-    result = campaign.play(SCENES["train"], Kill(number, target, moment_in(campaign, "train", 0.5)))
-    assert result.outcome.startswith("ended with 130 in") and not result.wrong
