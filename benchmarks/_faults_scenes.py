@@ -101,9 +101,6 @@ _WORDS = (
 )
 
 
-_WRITTEN = 1_700_000_000
-
-
 def _text(base: int, changes: int) -> str:
     """One of many texts of 14 sentences. With `changes`, its last sentences are others: few make a near-duplicate."""
     kept, other = random.Random(f"text {base}"), random.Random(f"text {base} changed {changes}")
@@ -130,10 +127,10 @@ def write_files(folder: Path, snapshot: str, *, second: bool = False, documents:
         lines = []
         for number in range(documents):
             text = _text(drawn.randrange(40), drawn.choice([0, 0, 1, 3, 8]))
-            lines.append(json.dumps({"url": f"https://{snapshot.lower()}.example/{file}/{number}", "text": text}))
-        path = folder / f"part-{file}.jsonl"
-        path.write_text("\n".join(lines) + "\n")
-        os.utime(path, (_WRITTEN, _WRITTEN))  # pages of one's own files carry the time of their file
+            date = f"2024-03-0{1 + file}T{drawn.randrange(24):02}:00:00Z"  # without it, the time of the command counts
+            url = f"https://{snapshot.lower()}.example/{file}/{number}"
+            lines.append(json.dumps({"url": url, "date": date, "text": text}))
+        (folder / f"part-{file}.jsonl").write_text("\n".join(lines) + "\n")
 
 
 def answer(body: dict) -> str:
