@@ -7,19 +7,23 @@ ledger can write it to disk. `resources/gpu.py` makes the engines. The same code
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import json
+import logging
 import os
 import random
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from resources.endpoint import Endpoint, EngineError, Reply
 from resources.generations import Answer, Request
 from resources.weights import folder_sha256
 
@@ -30,11 +34,11 @@ _VLLM_ENVIRONMENT = {
     "VLLM_DO_NOT_TRACK": "1", "VLLM_REGEX_COMPILATION_TIMEOUT_S": "300", "VLLM_LOGGING_LEVEL": "ERROR",
 }  # fmt: skip
 
+__all__ = ["EngineError", "EngineSettings", "OpenAiEngine", "VllmEngine"]
+
+log = logging.getLogger(__name__)
+
 _FINISHED = ("stop", "length")  # other finish reasons (error, abort) do not give an answer
-
-
-class EngineError(RuntimeError):
-    """A model cannot be loaded or reached, or did not finish an answer. The message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -239,9 +243,7 @@ def _keep_to_own_modules() -> None:
 class OpenAiEngine(_WithTokenizer):
     """A model behind an OpenAI-compatible endpoint (`vllm serve`, SGLang, NIM). `folder` holds its tokenizer.
 
-    The key comes from the environment variable `api_key_env` and is sent only to `base_url`: redirects are not
-    followed. The statuses 408, 409, 429 and 5xx and connection errors are retried, after a wait that doubles each time
-    or that the server sets (Retry-After). `timeout_s` and `backoff_s` are in seconds.
+    resources/endpoint.py explains the key, the retries and the limits. `timeout_s` and `backoff_s` are in seconds.
     """
 
     template_sha256 = hashlib.sha256(b"").hexdigest()
@@ -261,75 +263,55 @@ class OpenAiEngine(_WithTokenizer):
     ) -> None:
         self.folder, self.name = folder, name
         self.sha256 = hashlib.sha256(f"openai:{name}".encode()).hexdigest()
-        self._url = f"{base_url.rstrip('/')}/chat/completions"
-        self._key_env, self._structured = api_key_env, structured_outputs
-        self._concurrency, self._timeout, self._retries, self._backoff = concurrency, timeout_s, retries, backoff_s
+        self._structured, self._concurrency = structured_outputs, concurrency
+        self._endpoint = functools.partial(
+            Endpoint, base_url, api_key_env=api_key_env, timeout_s=timeout_s, retries=retries, backoff_s=backoff_s
+        )
 
     def run(self, requests: Iterable[tuple[str, Request]]) -> Iterator[tuple[str, Answer]]:
         """Yield (key, answer) for (key, request) pairs, with at most `concurrency` requests in flight."""
-        from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-
-        import httpx
-
-        source = iter(requests)
-        with (
-            httpx.Client(timeout=self._timeout, headers=self._headers(), trust_env=False) as client,
-            ThreadPoolExecutor(self._concurrency) as pool,
-        ):
-            pending, failure = {}, None
+        source, pending, failure = iter(requests), {}, None
+        endpoint = self._endpoint()
+        endpoint.headers()  # a key that is missing is an error before any request
+        with ThreadPoolExecutor(self._concurrency) as pool:
             try:
                 while True:
                     for key, request in itertools.islice(source, 0 if failure else self._concurrency - len(pending)):
-                        pending[pool.submit(self._ask, client, key, request)] = key
+                        pending[pool.submit(self._ask, endpoint, key, request)] = key, request
                     if not pending:
                         break
                     for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                        key = pending.pop(future)
+                        key, request = pending.pop(future)
                         # After a failure no new request is sent, but answers in flight are paid for and kept.
                         if error := future.exception():
                             failure = failure or error
                         else:
-                            yield key, future.result()
+                            yield key, self._answer(request, *future.result())
                 if failure:
                     raise failure
             finally:
+                endpoint.stop()  # ends what is still in flight when this loop is interrupted
                 pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
         """Does nothing: an endpoint holds no memory in this process."""
 
-    def _headers(self) -> dict[str, str]:
-        if not self._key_env:
-            return {}
-        key = os.environ.get(self._key_env)
-        if not key:
-            raise EngineError(
-                f"{self._key_env} (llm.api_key_env) is not set: set this environment variable to the endpoint's key"
-            )
-        return {"Authorization": f"Bearer {key}"}
+    def _ask(self, endpoint: Endpoint, key: str, request: Request) -> tuple[Reply, float]:
+        """The endpoint's reply to a request, and the seconds that it took."""
+        started = time.perf_counter()
+        reply = endpoint.complete(self._body(key, request), key, request.prompt, request.sampling.max_tokens)
+        return reply, time.perf_counter() - started
 
-    def _ask(self, client: Any, key: str, request: Request) -> Answer:
-        import httpx
-
-        body, problem = self._body(key, request), ""
-        started, pause = time.perf_counter(), self._backoff
-        for attempt in range(self._retries + 1):
-            if attempt:
-                time.sleep(pause)
-                pause = min(2 * pause, 300)
+    def _answer(self, request: Request, reply: Reply, seconds: float) -> Answer:
+        """The answer in a reply. Tokens that the endpoint did not count are counted with the local tokenizer."""
+        prompt, output = reply.prompt_tokens, reply.output_tokens
+        if prompt is None or output is None:
             try:
-                response = client.post(self._url, json=body)
-            except httpx.TransportError as error:
-                problem = f"{type(error).__name__}: {error}"
-                continue
-            if response.status_code == 200:
-                return self._parse(response, time.perf_counter() - started)
-            problem = f"HTTP {response.status_code}: {response.text[:300]}"
-            if response.status_code not in (408, 409, 429) and response.status_code < 500:
-                raise EngineError(f"{self._url} refused a request of prompt {request.prompt}: {problem}")
-            with contextlib.suppress(KeyError, ValueError):
-                pause = min(max(float(response.headers["Retry-After"]), 0), 300)
-        raise EngineError(f"{self._url} did not answer after {self._retries + 1} attempts; last: {problem}")
+                prompt = len(self.prompt_ids(request)) if prompt is None else prompt
+                output = self.count_tokens([reply.text])[0] if output is None else output
+            except (OSError, ValueError) as error:
+                log.warning("%s did not count tokens, and its tokenizer cannot be loaded: %s", self.name, error)
+        return Answer(reply.text, prompt or 0, output or 0, reply.finish_reason, seconds)
 
     def _body(self, key: str, request: Request) -> dict[str, Any]:
         sampling = request.sampling
@@ -357,18 +339,6 @@ class OpenAiEngine(_WithTokenizer):
             else:
                 body["nvext"] = {"guided_regex": output.spec}
         return body
-
-    def _parse(self, response: Any, seconds: float) -> Answer:
-        try:
-            body = response.json()
-            choice, usage = body["choices"][0], body.get("usage") or {}
-            text, reason = choice["message"]["content"] or "", choice["finish_reason"]
-            if not isinstance(text, str) or reason not in (*_FINISHED, "content_filter"):
-                raise ValueError(f"finish_reason {reason!r}, content of type {type(text).__name__}")
-            tokens = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise EngineError(f"{self._url} did not answer with a chat completion: {error}") from error
-        return Answer(text, *tokens, reason, seconds)
 
 
 def _seed(key: str) -> int:

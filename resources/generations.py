@@ -8,15 +8,12 @@ format, messages and sample number. A run that is killed and started again reque
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import itertools
-import json
 import logging
-import os
+import shutil
 import time
-import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from nemotron_assets.table.columns import ID, PARENTS
 from nemotron_assets.table.schema import Column, Table
 from resources.home import cache_dir
+from resources.journal import Claims, Journal, LedgerError, fold_lock, mended, read_journal, to_json, unused
 
 if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse
@@ -79,6 +77,7 @@ GENERATIONS = Table(
 TABLES = [GENERATIONS]
 
 _WINDOW = 2_048  # requests that are looked up, answered and yielded together; bounds memory
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0  # between looks at whether another process has an answer by now
 
 log = logging.getLogger(__name__)
 
@@ -172,14 +171,15 @@ def generation_id(engine: Engine, request: Request) -> str:
         request.messages,
         request.sample,
     ]
-    return hashlib.sha256(_json(decides).encode()).hexdigest()[:32]
+    return hashlib.sha256(to_json(decides).encode()).hexdigest()[:32]
 
 
 class Ledger:
     """Asks an engine only for answers that neither the Delta table nor a journal holds.
 
     Several processes may use the ledger of one lake at once. Each writes its own journal; the journal of a process that
-    died is folded in by the next ledger. `folder` holds the journals (default: a folder per lake in the cache).
+    died is folded in by the next ledger. Processes on one machine do not ask for the same answer: one asks, the others
+    wait for it. `folder` holds the journals and claims (default: a folder per lake in the cache).
     """
 
     def __init__(self, lake: Lakehouse, folder: Path | None = None, fold_every: int = 4_096, run_id: str = "") -> None:
@@ -198,29 +198,20 @@ class Ledger:
 
         `progress(finished, new, new output tokens)` is called after every answer. Finished answers survive a kill of
         this process; unfinished ones are requested again next time. Raises RuntimeError when the engine leaves requests
-        without an answer.
+        without an answer, and `LedgerError` when answers cannot be stored.
         """
         self.fold()
-        finished = new = tokens = 0
-        journal = _Journal(self._folder)
+        counts = _Counts(progress)
+        journal, claims = Journal(self._folder), Claims(self._folder)
         try:
             requests = iter(requests)
             while window := list(itertools.islice(requests, _WINDOW)):
                 keys = [generation_id(engine, request) for request in window]
-                known = self._known(set(keys))
-                missing = {k: r for k, r in zip(keys, window, strict=True) if k not in known}
-                finished += len(window) - len(missing)
-                made = set()
-                for key, answer in engine.run(missing.items()):
-                    row = _row(key, engine, missing[key], answer, self._run_id)
-                    journal.append(row)
-                    known[key] = row
-                    made.add(key)
-                    finished, new, tokens = finished + 1, new + 1, tokens + answer.output_tokens
-                    if progress:
-                        progress(finished, new, tokens)
-                if lost := missing.keys() - made:
-                    raise RuntimeError(f"{engine.name} gave no answer to {len(lost)} of {len(missing)} requests")
+                wanted: dict[str, Request] = {}
+                for key, request in zip(keys, window, strict=True):
+                    wanted.setdefault(key, request)
+                counts.finished += len(window) - len(wanted)
+                known, made = self._answers(engine, wanted, journal, claims, counts)
                 for key, request in zip(keys, window, strict=True):
                     row = known[key]
                     values = (row["text"], row["prompt_tokens"], row["output_tokens"], row["finish_reason"])
@@ -229,18 +220,58 @@ class Ledger:
                 if journal.rows >= self._fold_every:
                     journal.close()
                     self.fold()
-                    journal = _Journal(self._folder)
         finally:
+            claims.close()
             journal.close()
             self.fold()
 
+    def _answers(
+        self, engine: Engine, wanted: Mapping[str, Request], journal: Journal, claims: Claims, counts: _Counts
+    ) -> tuple[dict[str, dict[str, Any]], set[str]]:
+        """The rows of all wanted requests, and the keys of those that this call asked for."""
+        known: dict[str, dict[str, Any]] = {}
+        made: set[str] = set()
+        pause = _FIRST_PAUSE_S
+        while left := [key for key in wanted if key not in known]:
+            mine = claims.take(left)
+            # Whoever had claimed a key before has stored its answer by now, so the look-up follows the claim.
+            found = self._known(set(mine))
+            known |= found
+            counts.finished += len(found)
+            missing = {key: wanted[key] for key in mine if key not in found}
+            for key in found:
+                claims.release(key)
+            if missing:
+                self._check_free_disk()
+            for key, answer in engine.run(missing.items()) if missing else ():
+                known[key] = mended(_row(key, engine, missing[key], answer, self._run_id))
+                journal.append(known[key])
+                made.add(key)
+                claims.release(key)
+                counts.add(known[key])
+            if lost := missing.keys() - made:
+                raise RuntimeError(f"{engine.name} gave no answer to {len(lost)} of {len(missing)} requests")
+            if len(mine) < len(left):
+                if pause == _FIRST_PAUSE_S:
+                    log.info("another process is asking for %d answers: waiting for them", len(left) - len(mine))
+                time.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+        return known, made
+
     def fold(self) -> int:
-        """Move the journals that no process is writing into the Delta table; returns the number of new rows."""
+        """Move the journals that no process is writing into the Delta table; returns the number of new rows.
+
+        A journal with lines that cannot be rows, such as those of another version of the program, is kept under another
+        name: its answers were paid for.
+        """
         import pyarrow as pa
 
-        with _fold_lock(self._folder), contextlib.ExitStack() as held:
-            paths = [p for p in sorted(self._folder.glob("*.jsonl")) if held.enter_context(_unused(p))]
-            rows = {row["id"]: row for path in reversed(paths) for row in _read(path)}
+        with fold_lock(self._folder), contextlib.ExitStack() as held:
+            paths = [p for p in sorted(self._folder.glob("*.jsonl")) if held.enter_context(unused(p))]
+            refused: dict[Path, list[int]] = {path: [] for path in paths}
+            rows = {
+                row["id"]: row for path in reversed(paths) for row in read_journal(path, GENERATIONS, refused[path])
+            }
             # After a crash between the commit and the removal of a journal, the table has its rows already.
             folded = self._in_table(set(rows))
             fresh = [row for key, row in rows.items() if key not in folded]
@@ -249,15 +280,18 @@ class Ledger:
                     GENERATIONS, pa.Table.from_pylist(fresh, GENERATIONS.arrow_schema()), run_id=self._run_id
                 )
             for path in paths:
-                path.unlink()
+                if refused[path]:
+                    path.rename(path.with_suffix(".refused"))
+                else:
+                    path.unlink()
         return len(fresh)
 
     def _known(self, keys: set[str]) -> dict[str, dict[str, Any]]:
         """The rows of these keys, from the table and from the journals of processes that are still running."""
         known = {}
-        for path in self._folder.glob("*.jsonl"):
+        for path in self._folder.glob("*.jsonl") if keys else ():
             with contextlib.suppress(FileNotFoundError):  # it was folded meanwhile
-                known.update((row["id"], row) for row in _read(path) if row["id"] in keys)
+                known.update((row["id"], row) for row in read_journal(path, GENERATIONS) if row["id"] in keys)
         # The table is read last: a journal that is removed has its rows in the table.
         return known | self._in_table(keys - known.keys())
 
@@ -271,65 +305,30 @@ class Ledger:
         rows = reader.scan().filter(pl.col("id").is_in(sorted(keys))).select(columns).collect(engine="streaming")
         return {row["id"]: row for row in rows.iter_rows(named=True)}
 
-
-class _Journal:
-    """A file of finished answers, one JSON object per line. Each line is on the disk before `append` returns.
-
-    The file is locked while its process lives. The kernel releases the lock when the process ends, also by a kill.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path, self._file, self.rows = folder / f"{time.time_ns()}-{uuid.uuid4().hex[:8]}.jsonl", None, 0
-
-    def append(self, row: dict[str, Any]) -> None:
-        if self._file is None:
-            with _fold_lock(self._path.parent):  # so that no other process folds and removes it before it is locked
-                self._file = self._path.open("ab", buffering=0)
-                fcntl.flock(self._file, fcntl.LOCK_EX)
-            folder = os.open(self._path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
-        self._file.write((_json(row | {"at": row["at"].isoformat()}) + "\n").encode())
-        os.fdatasync(self._file.fileno())
-        self.rows += 1
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def _check_free_disk(self) -> None:
+        """Raise `LedgerError` before answers are paid for that the disk has no room for."""
+        free = shutil.disk_usage(self._folder).free >> 20
+        if free < self._lake.free_disk_mb:
+            raise LedgerError(
+                f"{self._folder} has {free} MB of free disk, less than storage.free_disk_mb = "
+                f"{self._lake.free_disk_mb}: no answer was asked for. Free some space and run again."
+            )
 
 
-def _fold_lock(folder: Path):
-    from filelock import FileLock
+@dataclass
+class _Counts:
+    """How many requests are answered, how many of them by this call, and the tokens of the latter."""
 
-    return FileLock(folder / "fold.lock")
+    progress: Callable[[int, int, int], None] | None
+    finished: int = 0
+    new: int = 0
+    tokens: int = 0
 
-
-@contextlib.contextmanager
-def _unused(path: Path) -> Iterator[bool]:
-    """Whether no living process writes this journal. If so, the journal is locked while the context lasts."""
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
-def _read(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a journal. A line that a crash cut off is skipped; its answer is generated again."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                row = json.loads(line)
-                row["at"] = datetime.fromisoformat(row["at"])
-                if row.keys() != set(GENERATIONS.column_names):
-                    raise ValueError(f"columns {sorted(row)}")
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                log.warning("%s line %d is not a generation (%s); it will be generated again", path, number, error)
-            else:
-                yield row
+    def add(self, row: dict[str, Any]) -> None:
+        """Count a new answer."""
+        self.finished, self.new, self.tokens = self.finished + 1, self.new + 1, self.tokens + row["output_tokens"]
+        if self.progress:
+            self.progress(self.finished, self.new, self.tokens)
 
 
 def _row(key: str, engine: Engine, request: Request, answer: Answer, run_id: str) -> dict[str, Any]:
@@ -340,15 +339,11 @@ def _row(key: str, engine: Engine, request: Request, answer: Answer, run_id: str
         "model_sha256": engine.sha256,
         "template_sha256": engine.template_sha256,
         "prompt": request.prompt,
-        "messages": _json(request.chat()),
-        "sampling": _json(request.sampling.settings()),
-        "output_format": _json(asdict(request.output_format)) if request.output_format else None,
+        "messages": to_json(request.chat()),
+        "sampling": to_json(request.sampling.settings()),
+        "output_format": to_json(asdict(request.output_format)) if request.output_format else None,
         "sample": request.sample,
         **asdict(answer),
         "run_id": run_id,
         "at": datetime.now(UTC),
     }
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

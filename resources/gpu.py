@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 from pydantic import Field
 
+from nemotron_assets.recipe.addresses import Address, redacted
 from resources.home import cache_dir
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class Gpu(dg.ConfigurableResource):
     backend: Literal["vllm", "openai"] = Field(
         default="vllm", description="vllm: vLLM in this process; openai: an OpenAI-compatible endpoint"
     )
-    base_url: str | None = Field(default=None, description="URL of the endpoint, for the openai backend")
+    base_url: Address | None = Field(default=None, description="URL of the endpoint, for the openai backend")
     api_key_env: str | None = Field(
         default=None, description="name of the environment variable with the endpoint's API key; None for no key"
     )
@@ -202,7 +203,9 @@ def _hold(device: Device, timeout_s: float, log: Callable[[str], None]) -> Itera
                 "run again later"
             ) from None
     try:
-        holder.write_text(f"process {os.getpid()} ({' '.join(sys.argv)[:200]}), since {time.strftime('%F %T')}")
+        holder.write_text(
+            f"process {os.getpid()} ({redacted(' '.join(sys.argv))[:200]}), since {time.strftime('%F %T')}"
+        )
         yield
     finally:
         lock.release()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from resources.places import make_readable
+from resources.places import PlaceError, make_readable
 
 
 def home() -> Path:
@@ -19,14 +19,20 @@ def home() -> Path:
 def lake_root() -> str:
     """The root of the lake as a local path or object-store URL: `NEMOTRON_LAKE`, else `<home>/lake`.
 
-    Raises `PlaceError` if Delta could not read tables there.
+    Raises `PlaceError` if Delta could not read tables there, and for a URL that holds a secret.
     """
     root = os.environ.get("NEMOTRON_LAKE") or str(home() / "lake")
-    if "://" in root:
-        return root.rstrip("/")
-    path = str(Path(root).absolute())
-    make_readable(path, "NEMOTRON_LAKE" if os.environ.get("NEMOTRON_LAKE") else "NEMOTRON_HOME")
-    return path
+    if "://" not in root:
+        path = str(Path(root).absolute())
+        make_readable(path, "NEMOTRON_LAKE" if os.environ.get("NEMOTRON_LAKE") else "NEMOTRON_HOME")
+        return path
+    place = root.partition("://")[2]
+    if "?" in place or ":" in place.rpartition("@")[0]:  # the root is part of tables, logs and the DuckDB catalog
+        raise PlaceError(
+            "NEMOTRON_LAKE holds a password or a query: give the address of the lake alone, and set the provider's "
+            "environment variables (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...)"
+        )
+    return root.rstrip("/")
 
 
 def dagster_home() -> Path:

@@ -247,7 +247,10 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        text = " ".join(str(error).split()) if len(str(error)) < 200 else str(error)
+        from nemotron_assets.recipe.addresses import redacted
+
+        text = redacted(str(error))
+        text = " ".join(text.split()) if len(text) < 200 else text
         click.echo(f"nemotron: {text or type(error).__name__}  (--debug shows the traceback)", err=True)
         sys.exit(1)
 

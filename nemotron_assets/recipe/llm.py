@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
+from nemotron_assets.recipe.addresses import Address, access_to
 from nemotron_assets.recipe.section import Section
+
+#: Names of environment variables. Keys have other signs or are longer: "sk-..." is not a name.
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 
 
 class Llm(Section):
@@ -24,8 +30,10 @@ class Llm(Section):
         description="with engine openai, the model whose tokenizer counts tokens: 'embedded', a folder, or a Hugging "
         "Face id",
     )
-    base_url: str | None = Field(
-        None, description="address of the endpoint for engine openai: http://127.0.0.1:8000/v1"
+    base_url: Address | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="address of the endpoint for engine openai: http://127.0.0.1:8000/v1",
     )
     api_key_env: str | None = Field(
         None,
@@ -41,7 +49,7 @@ class Llm(Section):
         300,
         gt=0,
         le=7_200,
-        description="longest wait for one answer of the endpoint, in seconds; then it is asked again",
+        description="longest wait for one whole answer of the endpoint, in seconds; then it is asked again",
     )
     retries: int = Field(5, ge=0, le=50, description="retries of one request to the endpoint before the step fails")
     backoff_s: float = Field(
@@ -60,8 +68,22 @@ class Llm(Section):
     gpu_memory_share: float = Field(gt=0, le=1, description="share of a GPU's memory that vLLM may use")
     cpu_threads: int = Field(0, ge=0, le=1_024, description="threads of inference on a CPU; 0: one per usable core")
 
+    @field_validator("api_key_env")
+    @classmethod
+    def _name_of_a_variable(cls, name: str | None) -> str | None:
+        # Whoever writes the key itself here must not find it in a message.
+        if name is not None and not _VARIABLE.fullmatch(name):
+            raise PydanticCustomError(
+                "secret",
+                "this is not the name of an environment variable: put the key into a variable, such as LLM_API_KEY, "
+                "and write the name of the variable here",
+            )
+        return name
+
     @model_validator(mode="after")
     def _endpoint(self) -> Llm:
         if self.engine == "openai" and not self.base_url:
             raise ValueError("engine openai needs base_url, e.g. http://127.0.0.1:8000/v1")
+        if self.base_url and self.api_key_env and access_to(self.base_url).login:
+            raise ValueError("give either a user in base_url or api_key_env: a request has one Authorization header")
         return self

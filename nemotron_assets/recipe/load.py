@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import os
 from importlib import resources
@@ -27,6 +28,8 @@ MOVED = {
     "pretrain": "train.base", "evaluate.gsm8k_shots": "evaluate.tasks", "evaluate.arc_shots": "evaluate.tasks",
     **{f"math.{name}": f"math.pages.{name}" for name in MathPages.model_fields},
 }  # fmt: skip
+#: Errors of values that may be secrets: their messages do not show the value.
+_HIDDEN = ("address", "secret")
 #: {key that older recipe files have: how its value is written in the list of tasks that replaced it}
 _TASKS = {
     "evaluate.gsm8k_shots": "[{name: gsm8k, shots: 3}]",
@@ -39,8 +42,12 @@ def load_recipe(name_or_path: str) -> Recipe:
     try:
         return Recipe.model_validate(_read(name_or_path, seen=()))
     except ValidationError as error:
-        problems = "\n".join(f"  {_problem(e)}" for e in error.errors(include_url=False))
-        raise RecipeError(f"recipe {name_or_path}:\n{problems}") from None
+        errors = error.errors(include_url=False)
+    missing = [str(e["loc"][0]) for e in errors if e["type"] == "missing" and len(e["loc"]) == 1]
+    # Who forgot `extends` needs this one hint, not a line for every section.
+    problems = [_without_extends(missing)] if len(missing) > 1 else []
+    problems += [_problem(e) for e in errors if not (problems and e["type"] == "missing")]
+    raise RecipeError(f"recipe {name_or_path}:\n" + "\n".join(f"  {problem}" for problem in problems))
 
 
 @functools.lru_cache(maxsize=1)
@@ -61,17 +68,42 @@ def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
             raise RecipeError(
                 f"there is no recipe {name_or_path!r}: give {' or '.join(BUILT_IN)}, or the path of a YAML file"
             )
-        text = path.read_text()
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"recipe {name_or_path} cannot be read as a text in UTF-8: {error}") from None
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"recipe {name_or_path} is not valid YAML: {error}") from None
+        data = yaml.load(text, _UniqueKeys)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise RecipeError(f"recipe {name_or_path} is not valid YAML: {_yaml_problem(error)}") from None
     if not isinstance(data, dict):
         raise RecipeError(
             f"recipe {name_or_path} is not a mapping: it needs sections with values, as `model: {{hidden_size: 128}}`"
         )
     parent = data.pop("extends", None)
     return _merge(_read(str(parent), (*seen, name_or_path)), data) if parent else data
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Reads YAML, but refuses a key that stands twice in one section: YAML would forget the values of the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = []
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice in one section; write it once", key.start_mark
+                )
+            seen.append(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _yaml_problem(error: Exception) -> str:
+    """What is wrong in a YAML file, and where. The line itself is not quoted, because it may hold a password."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -82,17 +114,29 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _without_extends(missing: list[str]) -> str:
+    return (
+        f"the sections {', '.join(missing)} are missing: begin the file with `extends: {BUILT_IN[0]}` (or another "
+        "recipe), and name only the values that differ"
+    )
+
+
 def _problem(error: Any) -> str:
     """One validation error as text: the key, its value, what is wrong, and what is allowed."""
     where = ".".join(str(part) for part in error["loc"])
+    if error["type"] in _HIDDEN:
+        return f"{where}: {error['msg']}"
+    message = error["msg"].removeprefix("Value error, ")
     if not where:  # between sections
-        return error["msg"].removeprefix("Value error, ")
+        return message
     if error["type"] == "extra_forbidden":
         return _unknown_key(where, error["loc"])
     if error["type"] == "missing":
         return f"{where}: this value is missing"
     allowed = _allowed(error["loc"])
-    return f"{where} = {error['input']!r}: {error['msg']}" + (f" (allowed: {allowed})" if allowed else "")
+    if isinstance(error["input"], dict):  # between the values of a section
+        return f"{where}: {message}"
+    return f"{where} = {error['input']!r}: {message}" + (f" (allowed: {allowed})" if allowed else "")
 
 
 def _unknown_key(where: str, loc: tuple[Any, ...]) -> str:
@@ -102,7 +146,10 @@ def _unknown_key(where: str, loc: tuple[Any, ...]) -> str:
     if "." in str(loc[-1]):
         return f"{where}: a key has no dots; write `{_nested(where)}`"
     section = _section_class(loc[:-1])
-    return f"{where}: unknown key; this section has: {', '.join(section.model_fields) if section else 'no keys'}"
+    known = [*(section.model_fields if section else ()), *(["extends"] if len(loc) == 1 else [])]
+    close = difflib.get_close_matches(str(loc[-1]).lower(), known, n=1)
+    meant = f"did you mean {close[0]}? " if close else ""
+    return f"{where}: unknown key; {meant}this section has: {', '.join(known) or 'no keys'}"
 
 
 def new_name(dotted: str) -> str | None:

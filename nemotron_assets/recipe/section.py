@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+
+from nemotron_assets.recipe.addresses import WithoutSecrets
 
 
-class RecipeError(ValueError):
+class RecipeError(WithoutSecrets, ValueError):
     """A recipe that cannot be used. The message names the key, its value and what is allowed."""
 
 
 class Section(BaseModel):
-    """A part of the recipe. It cannot be changed once it is made, and an unknown key is an error."""
+    """A part of the recipe. It cannot be changed once it is made. An unknown key is an error, and so is a number that
+    is not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse `max_warc_files: true`, which pydantic would read as 1."""
+        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation in (int, float):
+            raise ValueError("a number is expected, not true, false, yes, no, on or off")
+        return value

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
 
+from pydantic import Field, field_validator, model_validator
+
+from nemotron_assets.recipe.addresses import Address
 from nemotron_assets.recipe.section import Section
+
+_SOURCE_SCHEMES = ("http", "https", "s3", "file")
+#: A week of a year without the prefix of Common Crawl, or with a week of one digit: it sorts wrongly among the names.
+_HALF_A_NAME = re.compile(r"(?:CC-MAIN-)?(\d{4})-(\d{1,2})", re.ASCII | re.IGNORECASE)
 
 
 class Crawl(Section):
     """Where crawl snapshots come from and how much of them may be fetched (Nemotron-CC §2.1 for the snapshots)."""
 
-    source: str = Field(
-        description="'sample' (the embedded crawl), or a folder, an http(s) URL or an s3 URL in Common Crawl's layout"
+    source: Address = Field(
+        min_length=1,
+        description="'sample' (the embedded crawl), or a folder, an http(s) URL or an s3 URL in Common Crawl's layout; "
+        "user, password and query of a URL stay in memory, or come from ~/.netrc; those of s3 from the environment",
     )
     first: str = Field(description="earliest snapshot that may be used, as CC-MAIN-YYYY-WW")
     last: str = Field(description="latest snapshot that may be used, as CC-MAIN-YYYY-WW")
@@ -50,7 +59,11 @@ class Crawl(Section):
         ge=0, le=300, description="wait before the first retry, in seconds; the wait doubles with every retry"
     )
     delay_s: float = Field(ge=0, le=60, description="shortest time between two requests to one server, in seconds")
-    user_agent: str = Field(min_length=3, description="User-Agent header by which requests identify themselves")
+    user_agent: str = Field(
+        min_length=3,
+        pattern=r"^[\x21-\x7e][\x20-\x7e]*$",
+        description="User-Agent header by which requests identify themselves",
+    )
     schedule: str = Field(
         description="cron expression of the regular ingestion; '0 3 * * 1' is every Monday at 3 o'clock"
     )
@@ -60,6 +73,32 @@ class Crawl(Section):
         description="the catalog of snapshots is stale when it was not refreshed for so many days (default; crawls are "
         "monthly)",
     )
+
+    @field_validator("source")
+    @classmethod
+    def _known_scheme(cls, source: str) -> str:
+        if "://" in source and source.partition("://")[0] not in _SOURCE_SCHEMES:
+            raise ValueError(
+                f"a crawl cannot be read by {source.partition('://')[0]}: give sample, a folder, or an address that "
+                f"begins with {', '.join(f'{scheme}://' for scheme in _SOURCE_SCHEMES)}"
+            )
+        return source
+
+    @field_validator("first", "last")
+    @classmethod
+    def _whole_name(cls, name: str) -> str:
+        if (half := _HALF_A_NAME.fullmatch(name)) and name != (whole := f"CC-MAIN-{half[1]}-{int(half[2]):02}"):
+            raise ValueError(f"this is not the name of a snapshot; write {whole}")
+        return name
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Crawl:
+        if self.first and self.last and self.first > self.last:
+            raise ValueError(
+                f"first {self.first} is later than last {self.last}, so that no snapshot is between them: swap them, "
+                "or change one of them"
+            )
+        return self
 
 
 class Pages(Section):

@@ -1,10 +1,12 @@
 """Assets of the snapshots: the catalogue, the pages of each snapshot, and the fates of its WARC records."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe, current_recipe
+from nemotron_assets.snapshots.attempts import each_final_unless_it_may_pass, final_unless_it_may_pass
 from nemotron_assets.snapshots.tables import CATALOG, PAGES, RECORDS
 from nemotron_assets.table.asset import table_asset, table_spec
 from resources.crawl import Crawl
@@ -34,8 +36,11 @@ def catalog(context: dg.AssetExecutionContext, crawl: dg.ResourceParam[Crawl], l
     recipe's window become partitions of the lake."""
     from nemotron_assets.snapshots.catalog import catalog_rows, register
 
-    rows = catalog_rows(crawl, lake)
+    with final_unless_it_may_pass():
+        rows = catalog_rows(crawl, lake)
     wanted = rows.filter(rows["in_window"])["snapshot"].to_pylist()
+    if not wanted:
+        context.log.warning(f"{crawl.source} offers no snapshot between {crawl.first} and {crawl.last}")
     new = register(context.instance, sorted(wanted))
     context.add_output_metadata({"in_window": len(wanted), "new_partitions": ", ".join(new) or "none"})
     return rows
@@ -61,7 +66,8 @@ def pages(
     and other media types, are counted in snapshots.records. Broken records are also listed in quarantine.rows."""
     from nemotron_assets.snapshots.pages import snapshot_parts
 
-    return snapshot_parts(context.partition_key, recipe.snapshots.pages, crawl, lake, context.run_id, context.log.info)
+    found = snapshot_parts(context.partition_key, recipe.snapshots.pages, crawl, lake, context.run_id, context.log.info)
+    return replace(found, parts=each_final_unless_it_may_pass(found.parts))
 
 
 records = table_spec(RECORDS, made_by=pages)

@@ -31,7 +31,7 @@ def catalog_rows(crawl: Crawl, lake: Lakehouse) -> pa.Table:
             "name": s.name,
             "from_date": s.from_date,
             "to_date": s.to_date,
-            "source": source_without_credentials(crawl),
+            "source": crawl.source,
             "in_window": s.id in wanted,
             "warc_files": len(crawl.warc_paths(s.id)) if s.id in wanted else None,
         }
@@ -61,13 +61,3 @@ def register(instance: dg.DagsterInstance, names: list[str]) -> list[str]:
     if new:
         instance.add_dynamic_partitions(snapshot_partitions.name, new)
     return new
-
-
-def source_without_credentials(crawl: Crawl) -> str:
-    """The crawl's source for tables and logs: its URL without user, password and query, or a folder as it is."""
-    from urllib.parse import urlsplit
-
-    if "://" not in crawl.source:
-        return crawl.source
-    parts = urlsplit(crawl.source)
-    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"

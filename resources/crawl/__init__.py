@@ -14,17 +14,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from resources.crawl.errors import CrawlError, Missing, Oversized, Unavailable
-from resources.crawl.http_source import retry_after
+from resources.crawl.errors import CrawlError, Missing, Oversized, Unavailable, Unreachable
 from resources.crawl.layout import SNAPSHOT_NAME, Snapshot, check_path
 from resources.crawl.local import SAMPLE, file_fingerprint
+from resources.http_session import retry_after
 
 if TYPE_CHECKING:
     from resources.crawl.resource import Crawl
 
 __all__ = [
-    "SAMPLE", "SNAPSHOT_NAME", "Crawl", "CrawlError", "Missing", "Oversized", "Snapshot", "Unavailable", "check_path",
-    "file_fingerprint", "retry_after",
+    "SAMPLE", "SNAPSHOT_NAME", "Crawl", "CrawlError", "Missing", "Oversized", "Snapshot", "Unavailable", "Unreachable",
+    "check_path", "file_fingerprint", "retry_after",
 ]  # fmt: skip
 
 

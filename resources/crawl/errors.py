@@ -1,9 +1,11 @@
-"""What can go wrong when a crawl is read."""
+"""What can go wrong when a crawl is read. No message holds a user, a password or the query of an address."""
 
 from __future__ import annotations
 
+from nemotron_assets.recipe.addresses import WithoutSecrets
 
-class CrawlError(RuntimeError):
+
+class CrawlError(WithoutSecrets, RuntimeError):
     """The crawl or a file of it could not be read. The message names the file."""
 
 
@@ -19,15 +21,20 @@ class Unavailable(CrawlError):
     """The source did not deliver the file within the retries and the time of the recipe; a later attempt may."""
 
 
-class Interrupted(Exception):
+class Unreachable(Unavailable):
+    """The source has never answered this process. The message says what to check."""
+
+
+class Interrupted(WithoutSecrets):
     """One request failed in a way that another request may not. Never leaves this package.
 
     `wait` is the number of seconds the server asked to wait before the next request; None if it did not ask.
+    `reached` says whether there was a connection to the server.
     """
 
-    def __init__(self, reason: str, wait: float | None = None) -> None:
+    def __init__(self, reason: str, wait: float | None = None, *, reached: bool = True) -> None:
         super().__init__(reason)
-        self.wait = wait
+        self.wait, self.reached = wait, reached
 
 
 def check_size(location: str, size: int, max_mb: int) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import email.utils
 import re
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from nemotron_assets.recipe.addresses import Access
 from resources.crawl.errors import CrawlError, Interrupted, Missing
 from resources.crawl.transfer import ByteRange, Response
-from resources.http_session import http_session
+from resources.http_session import CONNECT_S, connection_problem, http_session, retry_after
 
 if TYPE_CHECKING:
     import requests
@@ -24,34 +22,21 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _TRY_LATER = (408, 425, 429)  # and every 5xx
 
 
-def request_http(url: str, wanted: ByteRange, *, location: str, timeout_s: float, user_agent: str) -> Response:
+def request_http(
+    url: str, wanted: ByteRange, *, location: str, timeout_s: float, user_agent: str, access: Access
+) -> Response:
     """Ask for bytes of a file with GET. The request has a range unless the whole file is wanted.
 
-    `location` names the file in messages, `timeout_s` is the longest silence of the connection. Raises `Missing`,
-    CrawlError or `Interrupted`.
+    `location` names the file in messages, `timeout_s` is the longest silence of the connection, `access` is what the
+    server wants to know beside the address. Raises `Missing`, CrawlError or `Interrupted`.
     """
-    reply = _get(url, _headers(wanted, user_agent), location, timeout_s)
+    if access.query:
+        url = f"{url}?{access.query}"
+    reply = _get(url, _headers(wanted, user_agent), access.login, location, timeout_s)
     _check_status(reply, wanted, location)
     start, total = _content_range(reply) if reply.status_code == 206 else (0, _content_length(reply))
     version = reply.headers.get("ETag") or reply.headers.get("Last-Modified")
     return Response(start, total, version, _chunks(reply))
-
-
-def retry_after(value: str | None, now: Callable[[], float] = time.time) -> float | None:
-    """The seconds that a Retry-After header asks to wait; None if there is no header or it is invalid.
-
-    The header is a number of seconds ("7") or an HTTP date ("Fri, 31 Dec 1999 23:59:59 GMT").
-    """
-    if not value:
-        return None
-    value = value.strip()
-    if re.fullmatch(r"\d{1,9}", value, re.ASCII):
-        return float(value)
-    try:
-        date = email.utils.parsedate_to_datetime(value)
-        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now())
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
 
 
 def _headers(wanted: ByteRange, user_agent: str) -> dict[str, str]:
@@ -63,25 +48,38 @@ def _headers(wanted: ByteRange, user_agent: str) -> dict[str, str]:
     return headers
 
 
-def _get(url: str, headers: dict[str, str], location: str, timeout_s: float) -> requests.Response:
+def _get(
+    url: str, headers: dict[str, str], login: tuple[str, str] | None, location: str, timeout_s: float
+) -> requests.Response:
     """The reply to a GET request, after at most `_MAX_REDIRECTS` redirects on the same server."""
     import requests
 
+    timeouts = min(CONNECT_S, timeout_s), timeout_s
     try:
         for _ in range(_MAX_REDIRECTS + 1):
-            reply = http_session().get(url, headers=headers, timeout=timeout_s, stream=True, allow_redirects=False)
+            reply = http_session().get(
+                url, headers=headers, auth=login, timeout=timeouts, stream=True, allow_redirects=False
+            )
             if reply.status_code not in _REDIRECTS:
                 return reply
             target = urljoin(url, reply.headers.get("Location", ""))
             reply.close()
-            if urlsplit(target).netloc != urlsplit(url).netloc or urlsplit(target).scheme not in ("http", "https"):
+            if not _same_server(url, target):
                 raise Missing(f"{location} redirects to another server: such redirects are not followed")
             url = target
         raise Missing(f"{location} redirects more than {_MAX_REDIRECTS} times")
+    # The errors of requests quote the address with its query, so they do not become causes of ours.
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-        raise Interrupted(f"no connection ({type(error).__name__})") from error
+        problem, reached = connection_problem(error)
+        raise Interrupted(problem, reached=reached) from None
     except (requests.RequestException, ValueError) as error:  # a redirect to an invalid address raises ValueError
-        raise CrawlError(f"{location}: {type(error).__name__}") from error
+        raise CrawlError(f"{location}: {type(error).__name__}") from None
+
+
+def _same_server(url: str, target: str) -> bool:
+    """Whether a redirect stays on its server, and does not leave HTTPS."""
+    here, there = urlsplit(url), urlsplit(target)
+    return there.netloc == here.netloc and there.scheme in ("https", here.scheme)
 
 
 def _check_status(reply: requests.Response, wanted: ByteRange, location: str) -> None:
@@ -120,6 +118,6 @@ def _chunks(reply: requests.Response) -> Iterator[bytes]:
         while chunk := reply.raw.read1(_CHUNK, decode_content=False):
             yield chunk
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise Interrupted(f"the transfer broke off ({type(error).__name__})") from error
+        raise Interrupted(f"the transfer broke off ({type(error).__name__})") from None
     finally:
         reply.close()

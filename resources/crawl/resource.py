@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 import dagster as dg
 from pydantic import Field
 
+from nemotron_assets.recipe.addresses import Address, access_to
 from resources.crawl.errors import CrawlError, Missing, Oversized, Unavailable, check_size
 from resources.crawl.http_source import request_http
 from resources.crawl.layout import (
@@ -34,7 +35,7 @@ from resources.home import cache_dir
 class Crawl(dg.ConfigurableResource):
     """The crawl that `recipe.snapshots.crawl` names. Times are in seconds, sizes in MB (2**20 bytes)."""
 
-    source: str = Field(description="'sample', a folder, an http(s) URL or an s3 URL in Common Crawl's layout")
+    source: Address = Field(description="'sample', a folder, an http(s) URL or an s3 URL in Common Crawl's layout")
     first: str = Field(default="", description="earliest snapshot of the window; '' for no bound")
     last: str = Field(default="", description="latest snapshot of the window; '' for no bound")
     max_snapshots: int = Field(default=1, description="most snapshots of the window; the newest are taken")
@@ -95,11 +96,8 @@ class Crawl(dg.ConfigurableResource):
             raise CrawlError(f"{self.location(listing)} is damaged: {error}") from error
 
     def location(self, path: str) -> str:
-        """Where a file is, for messages and tables: without the user, password and query of the source's URL."""
-        if not self.is_remote:
-            return f"{self._folder()}/{path}"
-        parts = urlsplit(self.source)
-        return f"{parts.scheme}://{parts.hostname}{parts.path.rstrip('/')}/{path}"
+        """Where a file is, for messages and tables."""
+        return f"{self.source.rstrip('/') if self.is_remote else self._folder()}/{path}"
 
     # -- reading files ---------------------------------------------------------------------------------------------
 
@@ -178,6 +176,10 @@ class Crawl(dg.ConfigurableResource):
                 check_size(self.location(path), local.stat().st_size, max_mb)
                 return local.read_bytes()
             except OSError as error:
+                if not os.path.isdir(self._folder()):
+                    raise Missing(
+                        f"the folder of the crawl, {self._folder()}, does not exist: check it in the recipe"
+                    ) from None
                 raise Missing(f"{local}: {error.strerror}") from error
         out = io.BytesIO()
         self._download(path, out, max_mb)
@@ -185,15 +187,15 @@ class Crawl(dg.ConfigurableResource):
 
     def _download(self, path: str, out: BinaryIO, max_mb: int, begin: int = 0, end: int | None = None) -> None:
         """Write the bytes `begin` to `end` (None: the end of the file) of a remote file into `out`."""
-        path, location = check_path(path), self.location(path)
+        path, location, server = check_path(path), self.location(path), urlsplit(self.source).netloc
 
         def request(wanted: ByteRange) -> Response:
-            wait_for_turn(urlsplit(self.source).netloc, self.delay_s)
-            root = self.source.rstrip("/")
+            wait_for_turn(server, self.delay_s)
+            common = {"location": location, "timeout_s": self.timeout_s}
             if self.source.startswith("s3://"):
-                return request_s3(f"{root}/{path}", wanted, location=location, timeout_s=self.timeout_s)
-            url, agent = f"{root}/{quote(path)}", self.user_agent
-            return request_http(url, wanted, location=location, timeout_s=self.timeout_s, user_agent=agent)
+                return request_s3(location, wanted, **common)
+            url, access = self.location(quote(path)), access_to(self.source)
+            return request_http(url, wanted, **common, user_agent=self.user_agent, access=access)
 
         limits = TransferLimits(max_mb, self.file_timeout_s, self.retries, self.backoff_s)
-        Transfer(location, request, out, limits, begin, end).run()
+        Transfer(server, location, request, out, limits, begin, end).run()

@@ -8,6 +8,7 @@ from typing import Any
 
 from resources.crawl.errors import Interrupted, Missing
 from resources.crawl.transfer import ByteRange, Response
+from resources.http_session import CONNECT_S
 
 _CHUNK = 8 << 20
 
@@ -21,14 +22,16 @@ def request_s3(url: str, wanted: ByteRange, *, location: str, timeout_s: float) 
     try:
         stream = _store(timeout_s).open_input_file(url.removeprefix("s3://"))
         total = stream.size()
-    except FileNotFoundError as error:
-        raise Missing(f"{location} does not exist") from error
-    except PermissionError as error:
-        raise Missing(f"{location} cannot be read with the credentials in the environment") from error
+    except FileNotFoundError:
+        raise Missing(f"{location} does not exist") from None
+    except PermissionError:
+        raise Missing(f"{location} cannot be read with the credentials in the environment") from None
     except OSError as error:
         if "ACCESS_DENIED" in str(error) or "HTTP status 403" in str(error):
-            raise Missing(f"{location}: access denied (set AWS_SKIP_SIGNATURE=true to read public buckets)") from error
-        raise Interrupted(f"the object cannot be opened ({type(error).__name__})") from error
+            raise Missing(f"{location}: access denied (set AWS_SKIP_SIGNATURE=true to read public buckets)") from None
+        if "NETWORK_CONNECTION" in str(error):
+            raise Interrupted("no connection to the object store", reached=False) from None
+        raise Interrupted(f"the object cannot be opened ({type(error).__name__})") from None
     if wanted.begin >= total and total:
         raise Missing(f"{location} ends before byte {wanted.begin}")
     return Response(wanted.begin, total, None, _chunks(stream, wanted.begin, min(wanted.end or total, total)))
@@ -46,7 +49,7 @@ def _store(timeout_s: float) -> Any:
     if options.get("endpoint_override", "").startswith("http://"):
         options["scheme"] = "http"
     return S3FileSystem(
-        connect_timeout=timeout_s,
+        connect_timeout=min(CONNECT_S, timeout_s),
         request_timeout=timeout_s,
         anonymous=os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in ("1", "true"),
         **options,
@@ -60,8 +63,8 @@ def _chunks(stream: Any, begin: int, end: int) -> Iterator[bytes]:
         while left > 0:
             try:
                 chunk = stream.read(min(_CHUNK, left))
-            except OSError as error:
-                raise Interrupted("reading the object failed") from error
+            except OSError:
+                raise Interrupted("reading the object failed") from None
             if not chunk:
                 return
             left -= len(chunk)

@@ -9,8 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from resources.crawl.errors import Interrupted, Unavailable, check_size
+from resources.crawl.errors import CrawlError, Interrupted, Unavailable, Unreachable, check_size
 
+#: Servers that have answered a request of this process: they exist, and are worth waiting for.
+_ANSWERED: set[str] = set()
+#: Retries at a server that has not answered yet, if there is a connection: its first answers may be "try later".
+_FIRST_RETRIES = 2
 _LAST_REQUEST: dict[str, float] = {}
 _LAST_REQUEST_LOCK = threading.Lock()
 
@@ -54,12 +58,13 @@ class TransferLimits:
 class Transfer:
     """One file's bytes from `begin` to `end` (None: to the end of the file), written into `out`.
 
-    A transfer that breaks off is resumed where it stopped if the file is still the same, else it starts again.
-    `location` names the file in error messages.
+    A transfer that breaks off is resumed where it stopped if the file is still the same, else it starts again. A
+    server that refuses the very first connection is given up at once. `location` names the file in error messages.
     """
 
     def __init__(
         self,
+        server: str,
         location: str,
         request: Callable[[ByteRange], Response],
         out: BinaryIO,
@@ -67,12 +72,13 @@ class Transfer:
         begin: int = 0,
         end: int | None = None,
     ) -> None:
-        self._location, self._request, self._out, self._limits = location, request, out, limits
+        self._server, self._location, self._request = server, location, request
+        self._out, self._limits = out, limits
         self._begin, self._end = begin, end
         self._received, self._version, self._restarted = 0, None, False
 
     def run(self) -> None:
-        """Transfer everything. Raises `Missing`, `Oversized` or `Unavailable`."""
+        """Transfer everything. Raises `Missing`, `Oversized`, `Unavailable` or its special case `Unreachable`."""
         self._deadline = time.monotonic() + self._limits.timeout_s
         failures = 0
         while True:
@@ -89,7 +95,12 @@ class Transfer:
     def _attempt(self) -> None:
         """Send one request and write what it brings. Returns when the transfer is complete."""
         place = self._begin + self._received
-        answer = self._request(ByteRange(place, self._end, self._version))
+        try:
+            answer = self._request(ByteRange(place, self._end, self._version))
+        except CrawlError:  # such as "no such file"
+            _ANSWERED.add(self._server)
+            raise
+        _ANSWERED.add(self._server)
         if self._received and (answer.start != place or (self._version and answer.version != self._version)):
             self._start_again()
         skip = self._begin + self._received - answer.start
@@ -125,6 +136,12 @@ class Transfer:
 
     def _wait(self, interruption: Interrupted, failures: int) -> None:
         """Sleep before the next request, twice as long after each failure. Raises `Unavailable` at a limit."""
+        is_first = self._server not in _ANSWERED
+        if is_first and failures > min(self._limits.retries, _FIRST_RETRIES if interruption.reached else 0):
+            raise Unreachable(
+                f"{self._location}: {interruption}. Check the address in the recipe, whether the server is up, and the "
+                "network on the way to it (proxy, firewall, VPN)."
+            ) from interruption
         if failures > self._limits.retries:
             raise Unavailable(
                 f"{self._location}: {interruption} ({failures} attempts without progress)"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field, field_validator
 
+from nemotron_assets.recipe.addresses import redacted
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.parts import Parts
 from nemotron_assets.table.schema import Column, Table
@@ -57,6 +58,7 @@ class Lakehouse(dg.ConfigurableIOManager):
     @classmethod
     def _no_secrets(cls, options: dict[str, str]) -> dict[str, str]:
         secret = [key for key in options if any(word in key.lower() for word in _SECRETS)]
+        secret += [key for key, value in options.items() if redacted(value) != value]
         if secret:
             raise ValueError(
                 f"storage_options must not contain {', '.join(secret)}, because Dagster shows and stores the options: "

@@ -12,7 +12,8 @@ from urllib.parse import unquote
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves a folder and records its requests as (path, range, user agent, time).
+    """Serves a folder and records its requests as (path, range, user agent, time),
+    and their headers Authorization.
 
     `faults` are (path ending, behaviour): a request takes the first that matches its path. A behaviour is "drop" (half
     of the body), "slow", "trickle" (headers byte by byte), or (status, headers).
@@ -22,7 +23,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, root: Path) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.root, self.faults, self.requests = root, [], []
+        self.root, self.faults, self.requests, self.authorizations = root, [], [], []
         self.ranges, self.etag = True, '"1"'
 
     @property
@@ -39,6 +40,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server, headers = self.server, self.headers
         server.requests.append((self.path, headers.get("Range"), headers.get("User-Agent"), time.monotonic()))
+        server.authorizations.append(headers.get("Authorization"))
         fault = next((f for f in server.faults if self.path.endswith(f[0])), None)
         if fault:
             server.faults.remove(fault)
@@ -50,7 +52,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     time.sleep(0.05)
             self.close_connection = True
             return
-        place = server.root / unquote(self.path).lstrip("/")
+        place = server.root / unquote(self.path.partition("?")[0]).lstrip("/")
         if isinstance(kind, tuple):
             status, extra = kind
             self.send_response(status)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import gzip
 import hashlib
 import itertools
+import math
+import socket
 import time
+import traceback
 import tracemalloc
 from email.utils import formatdate
 from pathlib import Path
@@ -14,7 +17,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resources.crawl import SAMPLE, Crawl, CrawlError, Missing, Oversized, Unavailable, check_path, layout, retry_after
+from resources.crawl import (
+    SAMPLE,
+    Crawl,
+    CrawlError,
+    Missing,
+    Oversized,
+    Unavailable,
+    Unreachable,
+    check_path,
+    layout,
+    resource,
+    retry_after,
+    transfer,
+)  # fmt: skip
+from resources.crawl.errors import Interrupted
 from tests.resources.crawl_server import serving
 from tests.s3 import s3_server
 
@@ -147,7 +164,7 @@ def test_a_server_that_sends_its_headers_byte_by_byte_is_given_up(server):
     assert len(crawl(server.url, timeout_s=0.5).snapshots()) == 2  # the second attempt is answered
     assert time.monotonic() - began < 10 and len(server.requests) == 2
     server.faults.append(("collinfo.json", "trickle"))
-    with pytest.raises(Unavailable, match="no connection"):
+    with pytest.raises(Unavailable, match="no complete answer"):
         crawl(server.url, timeout_s=0.5, retries=0).snapshots()
 
 
@@ -249,19 +266,77 @@ def test_retry_after():
     assert retry_after("7") == 7
     assert retry_after(formatdate(1000, usegmt=True), now=lambda: 900) == 100
     assert retry_after(formatdate(1000, usegmt=True), now=lambda: 2000) == 0
-    assert [retry_after(v) for v in (None, "", "soon", "-5", "9" * 40)] == [None] * 5
+    assert retry_after("0.25") == 0.25
+    assert [retry_after(v) for v in (None, "", "soon", "-5", "9" * 40, "nan", "inf", "1e9", "٧")] == [None] * 9
 
 
 @given(st.text(max_size=40))
 def test_retry_after_never_fails(value):
-    assert (retry_after(value) or 0) >= 0
+    assert math.isfinite(retry_after(value) or 0) and (retry_after(value) or 0) >= 0
 
 
-def test_secrets_in_the_url_are_not_shown():
-    source = crawl("http://user:hunter2@127.0.0.1:9/base?token=hunter2", retries=0)
+def test_secrets_of_the_source_reach_the_server_alone(server, caplog):
+    caplog.set_level("DEBUG")
+    source = crawl(server.url.replace("://", "://user:hunter-2222@") + "?token=hunter-3333")
+    assert len(source.snapshots()) == 2
+    [path, _] = source.warc_paths(SNAPSHOT)
+    server.faults += [(f"{path}?token=hunter-3333", (302, {"Location": f"/{path}"}))]
+    assert digest(source, path) == digest(Crawl(source="sample"), path)
+    assert set(server.authorizations) == {"Basic dXNlcjpodW50ZXItMjIyMg=="}
+    assert server.requests[0][0] == "/collinfo.json?token=hunter-3333"
+    server.faults += [("collinfo.json?token=hunter-3333", (500, {}))] * 9
     with pytest.raises(Unavailable) as error:
         source.snapshots()
-    assert "hunter2" not in str(error.value)
+    shown = [source.source, source.location(path), source.fingerprint(path), repr(source), caplog.text]
+    shown += ["".join(traceback.format_exception(error.value)), str(source.get_resource_definition().config_schema)]
+    assert not [text for text in shown if "hunter" in text]
+    assert source.location("collinfo.json") == f"{server.url}/collinfo.json"
+
+
+def _closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    "source", ["http://u:hunter-2222@127.0.0.1:{port}/base?token=hunter-3333", "https://nowhere.invalid:{port}/x"]
+)
+def test_a_source_that_is_down_is_named_at_once(source):
+    """With its port and without its secrets. The retries of this recipe would take hours."""
+    port = _closed_port()
+    down = crawl(source.format(port=port), retries=20, backoff_s=300, file_timeout_s=86_400)
+    with pytest.raises(Unreachable, match=rf":{port}/(base|x)/collinfo\.json: .*\. Check the address") as error:
+        down.snapshots()
+    shown = "".join(traceback.format_exception(error.value))
+    assert "hunter" not in shown and ("connection refused" in shown or "name of the host is unknown" in shown)
+
+
+@pytest.mark.faults
+def test_a_source_that_has_answered_is_worth_waiting_for(server, monkeypatch):
+    """Three connections are refused in the middle of a run; a source that only ever says "busy" is given up early."""
+    source = crawl(server.url)
+    assert len(source.snapshots()) == 2
+    answers = iter([Interrupted("refused", reached=False)] * 3)
+    request = resource.request_http
+
+    def refused(*args, **kwargs):
+        if problem := next(answers, None):
+            raise problem
+        return request(*args, **kwargs)
+
+    monkeypatch.setattr(resource, "request_http", refused)
+    assert len(source.snapshots()) == 2
+    monkeypatch.setattr(transfer, "_ANSWERED", set())
+    server.faults += [("collinfo.json", (503, {}))] * 20
+    before = len(server.requests)
+    with pytest.raises(Unreachable, match=r"HTTP status 503\. Check the address"):
+        crawl(server.url, retries=20).snapshots()
+    assert len(server.requests) - before == 3
+
+
+def test_a_folder_that_does_not_exist_is_named(tmp_path):
+    with pytest.raises(Missing, match=r"the folder of the crawl, .*/gone, does not exist: check it in the recipe"):
+        Crawl(source=str(tmp_path / "gone")).snapshots()
 
 
 def test_object_store(server, monkeypatch):

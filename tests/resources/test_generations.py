@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from resources.generations import GENERATIONS, Ledger, OutputFormat, Sampling, generation_id
+from resources.journal import Claims, LedgerError
 from resources.lakehouse import Lakehouse
 from tests.resources.ledger_run import FakeEngine, ask
 
@@ -216,3 +219,127 @@ def test_small_folds_write_everything(lake, engine, monkeypatch):
     done = list(Ledger(lake, fold_every=4).generate(engine, (ask(f"q{i}") for i in range(10))))
     assert len(done) == 10 and len(_rows(lake)) == 10
     assert lake.read(GENERATIONS).version >= 3  # created, and folded more than once
+
+
+# -- answers that cannot be stored as they are, and disks that do not take them ----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "stored"),
+    [
+        ({"prompt_tokens": 10**30}, {"prompt_tokens": 0}),
+        ({"output_tokens": -1}, {"output_tokens": 0}),
+        ({"output_tokens": True}, {"output_tokens": 0}),
+        ({"seconds": float("nan")}, {"seconds": 0.0}),
+        ({"seconds": 10**400}, {"seconds": 0.0}),
+        ({"text": "good \ud800 text"}, {"text": "good \ufffd text"}),
+    ],
+)
+def test_an_answer_that_no_column_holds_is_mended_and_paid_for_once(lake, engine, said, stored):
+    class Lying(FakeEngine):
+        def run(self, requests):
+            for key, answer in super().run(requests):
+                yield key, replace(answer, **said)
+
+    (first,) = Ledger(lake).generate(Lying(engine.calls), [ask("abc")])
+    (again,) = Ledger(lake).generate(engine, [ask("abc")])
+    (row,) = _rows(lake)
+    assert {name: row[name] for name in stored} == stored
+    assert first.new and not again.new and first.text == again.text == row["text"]
+
+
+def test_the_journal_of_another_program_breaks_nothing_and_is_kept(lake, engine, tmp_path):
+    """An answer with a number that no column holds is used; a line that lacks a column is kept in a file."""
+    stream = Ledger(lake).generate(engine, [ask("a"), ask("b")])
+    next(stream)
+    (journal,) = _journals(tmp_path)
+    first, second = map(json.loads, journal.read_text().splitlines())
+    stream.close()
+    other, folder = Lakehouse(root=str(tmp_path / "other"), free_disk_mb=0), tmp_path / "journals"
+    folder.mkdir()
+    second.pop("run_id")
+    lines = [json.dumps(first | {"prompt_tokens": 10**30}), json.dumps(second), json.dumps(first)[:50]]
+    (folder / "1.jsonl").write_text("\n".join(lines))
+    done = list(Ledger(other, folder).generate(engine, [ask("a"), ask("b")]))
+    assert [c.text for c in done] == ["a", "b"] and sum(c.new for c in done) == 1
+    assert len(_rows(other)) == 2
+    assert not list(folder.glob("*.jsonl")) and (folder / "1.refused").read_text() == "\n".join(lines)
+
+
+def test_a_line_is_whole_although_each_write_takes_a_few_bytes(lake, engine, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:7]))
+    assert [c.text for c in Ledger(lake).generate(engine, [ask("ab"), ask("cd")])] == ["ba", "dc"]
+    assert len(_rows(lake)) == 2
+
+
+@pytest.mark.faults
+def test_a_full_disk_tears_no_line_and_says_so(lake, engine, tmp_path, monkeypatch):
+    """The disk is full in the middle of the third line. The two answers before it are used by the next run."""
+    write, lines = os.write, []
+
+    def fill(file, data):
+        lines.append(data)
+        if len(lines) > 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(file, data if len(lines) < 3 else data[:25])
+
+    folder = tmp_path / "journals"
+    monkeypatch.setattr(os, "write", fill)
+    with pytest.raises(LedgerError, match=r"cannot be stored in .*: No space left on device\. .*Free some space"):
+        list(Ledger(lake, folder).generate(engine, [ask(f"q{i}") for i in range(4)]))
+    monkeypatch.setattr(os, "write", write)
+    before = len(_rows(lake))
+    done = list(Ledger(lake, folder).generate(engine, [ask(f"q{i}") for i in range(4)]))
+    assert before == 2 and sum(not c.new for c in done) == 2
+    assert [c.text for c in done] == ["0q", "1q", "2q", "3q"] and len(_rows(lake)) == 4
+
+
+def test_nothing_is_asked_for_when_the_disk_has_no_room(lake, engine):
+    small = Lakehouse(root=lake.root, free_disk_mb=1 << 40)
+    with pytest.raises(LedgerError, match=r"storage\.free_disk_mb = 1099511627776: no answer was asked for"):
+        list(Ledger(small).generate(engine, [ask("a")]))
+    assert not _calls(engine)
+
+
+# -- several processes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.faults
+def test_processes_with_the_same_requests_pay_once(lake, engine, tmp_path):
+    runs = [_process(tmp_path, 20) for _ in range(2)]
+    outputs = [run.communicate(timeout=200)[0].decode().splitlines() for run in runs]
+    assert outputs == [[f"question {i}"[::-1] for i in range(20)]] * 2
+    assert sorted(_calls(engine)) == sorted(f"question {i}" for i in range(20))
+    assert len(_rows(lake)) == 20
+
+
+@pytest.mark.faults
+def test_claims_of_a_killed_process_pass_to_one_that_waits(lake, engine, tmp_path):
+    killed = _process(tmp_path, 40)
+    end = time.monotonic() + 120
+    while len(_calls(engine)) < 5:
+        assert time.monotonic() < end and killed.poll() is None
+        time.sleep(0.02)
+    waiting = _process(tmp_path, 40)
+    while len(_calls(engine)) < 12:
+        assert time.monotonic() < end and waiting.poll() is None
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    waiting.communicate(timeout=120)
+    calls = _calls(engine)
+    assert waiting.returncode == 0 and len(_rows(lake)) == len(set(calls)) == 40
+    # Only the call that the killed process had logged but not yet stored may come again.
+    assert len(calls) <= 41
+
+
+def test_threads_of_one_process_respect_each_others_claims(tmp_path):
+    first, second = Claims(tmp_path), Claims(tmp_path)
+    a, b = "a" * 32, "b" * 32
+    assert first.take([a]) == [a] and first.take([a]) == [a]
+    assert second.take([a, b]) == [b]
+    first.release(a)
+    assert second.take([a]) == [a]
+    second.close()
+    assert first.take([a, b]) == [a, b]

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from nemotron_assets.recipe.addresses import Address
 from nemotron_assets.recipe.dedup import Signatures
 from nemotron_assets.recipe.section import Section
 
@@ -33,7 +34,7 @@ class CodeSource(Section):
         description="'sample' (the embedded repositories), or a folder or file; for github the list of repositories: "
         "Parquet, JSON lines or CSV with the columns repo and commit_id",
     )
-    url: str = Field(
+    url: Address = Field(
         "https://codeload.github.com",
         pattern=r"^https?://",
         description="server that archives are fetched from (kind github)",
