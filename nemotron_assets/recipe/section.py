@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
 
 from nemotron_assets.recipe.addresses import WithoutSecrets
 
@@ -19,10 +20,16 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
-    @field_validator("*", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _no_truth_value_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+    def _no_truth_value_as_number(cls, values: Any) -> Any:
         """Refuse `max_warc_files: true`, which pydantic would read as 1."""
-        if isinstance(value, bool) and cls.model_fields[info.field_name].annotation in (int, float):
-            raise ValueError("a number is expected, not true, false, yes, no, on or off")
-        return value
+        given = values.items() if isinstance(values, dict) else ()
+        for name in [name for name, value in given if isinstance(value, bool) and name in cls.model_fields]:
+            if cls.model_fields[name].annotation in (int, float):
+                raise PydanticCustomError(
+                    "truth_value",
+                    "{name} = {value}: a number is expected, not true, false, yes, no, on or off",
+                    {"name": name, "value": str(values[name])},
+                )
+        return values
