@@ -84,7 +84,7 @@ def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     return _merge(_read(str(parent), (*seen, name_or_path)), data) if parent else data
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # libyaml is five times faster
     """Reads YAML, but refuses a key that stands twice in one section: YAML would forget the values of the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
