@@ -95,6 +95,11 @@ class Endpoint:
             raise EngineError(
                 f"{self._key_env} (llm.api_key_env) is not set: set this environment variable to the endpoint's key"
             )
+        if not key.isascii() or not key.isprintable():
+            raise EngineError(
+                f"the key in {self._key_env} (llm.api_key_env) holds a line break or another character that a key "
+                "cannot have: set the environment variable again"
+            )
         keep_secret(key)
         return headers | {"Authorization": f"Bearer {key}"}
 
@@ -133,7 +138,7 @@ class Endpoint:
         import requests
         import urllib3
 
-        session, timeouts = http_session(environment=False), (min(2 * CONNECT_S, self._timeout), self._timeout)
+        session, timeouts = http_session(environment=False), (min(CONNECT_S, self._timeout), self._timeout)
         login = _Login(self._login) if self._login else None
         with TimeLimit(self._timeout) as limit:
             self._open.add(limit)

@@ -22,9 +22,9 @@ from pydantic_core import PydanticCustomError
 _SHORTEST, _SHORTEST_PASSWORD = 8, 4  # characters; a shorter value may be an ordinary word
 #: Schemes whose addresses may hold secrets. A folder or a name is left as it is.
 _SCHEMES = ("http", "https", "s3", "gs")
-_USER = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^\s/?#'\"<>]*|[^\s/?#'\"<>:]*:(?!\d+[/?#])[^\s'\"<>@]*)@", re.I)
-_QUERY = re.compile(r"([a-z][a-z0-9+.-]*://[^\s?#'\"<>]*)[?#][^\s'\"<>]*", re.I)
-_WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/:@]*:([^\s/@]+)@", re.I)
+_USER = re.compile(r"([a-z][a-z0-9+.-]{0,20}://)(?:[^\s/?#'\"<>]*|[^\s/?#'\"<>:]*:(?!\d+[/?#])[^\s'\"<>@]*)@", re.I)
+_QUERY = re.compile(r"([a-z][a-z0-9+.-]{0,20}://[^\s?#'\"<>]*)[?#][^\s'\"<>]*", re.I)
+_WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^\s/:@]*:([^\s/@]+)@", re.I)
 #: Names of query parameters and of environment variables whose values are secrets.
 _SECRET_NAME = re.compile(r"secret|token|passw|credential|signature|\bsig\b|auth|api_?key|access_?key", re.I)
 

@@ -166,6 +166,14 @@ def test_a_key_that_the_endpoint_repeats_stays_secret(tmp_path, monkeypatch, for
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and key in p.read_text(errors="replace")]
 
 
+@pytest.mark.parametrize("key", ["sk-never-to-be-seen\n", "sk-never-to-be-séen"])
+def test_a_key_that_no_header_can_hold_is_not_quoted(tmp_path, monkeypatch, key):
+    monkeypatch.setenv("TEST_KEY", key)
+    with pytest.raises(EngineError, match=r"the key in TEST_KEY \(llm\.api_key_env\) holds a line break") as error:
+        ask("http://127.0.0.1:9/v1", tmp_path, api_key_env="TEST_KEY")
+    assert "never" not in str(error.value)
+
+
 def test_user_and_query_of_the_address_reach_the_endpoint_alone(tmp_path, caplog):
     caplog.set_level("DEBUG")
     hostile = answering(http(b"no", "403 No"))
