@@ -9,6 +9,8 @@ import threading
 from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from nemotron_assets.recipe.addresses import public
 from resources import endpoint as endpoint_module
@@ -229,3 +231,33 @@ def test_leaving_early_does_not_wait_for_answers_in_flight(tmp_path):
         answers = engine(url, tmp_path, timeout_s=600, concurrency=4).run(pairs)
         assert next(answers)[1].text == "quick"
         answers.close()
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=_JSON | st.text(st.characters(codec=None), max_size=30),
+    reason=st.sampled_from(["stop", "length", "content_filter"]) | _JSON,
+    usage=st.fixed_dictionaries({"prompt_tokens": _JSON, "completion_tokens": _JSON}) | _JSON,
+    other=st.none() | _JSON,
+)
+def test_whatever_an_endpoint_says_is_a_completion_that_can_be_stored_or_an_error(text, reason, usage, other):
+    body = {"choices": [{"message": {"content": text}, "finish_reason": reason}], "usage": usage}
+    try:
+        answer = json.dumps(body if other is None else other).encode()
+        reply = endpoint_of("http://127.0.0.1:9/v1")._completion(answer, "0")
+    except EngineError as error:
+        assert "did not answer with a chat completion" in str(error)
+        return
+    assert reply.text.encode().decode() == reply.text and reply.finish_reason in ("stop", "length", "content_filter")
+    assert all(n is None or 0 <= n < 2**31 for n in (reply.prompt_tokens, reply.output_tokens))
+
+
+def endpoint_of(url: str) -> endpoint_module.Endpoint:
+    return endpoint_module.Endpoint(url, api_key_env=None, timeout_s=1, retries=0, backoff_s=0)
