@@ -22,6 +22,7 @@ import yaml
 
 from resources.home import lake_root
 from resources.lakehouse import Lakehouse
+from resources.places import PlaceError
 from tests.resources.crawl_server import serving
 from tests.resources.endpoint import Endpoint
 from tests.resources.repositories.places import tar
@@ -194,7 +195,7 @@ def test_a_run_whose_source_is_down_fails_at_once_with_its_address(tmp_path):
 @pytest.mark.parametrize("root", ["s3://key:never-seen@bucket/lake", "https://host/lake?sig=never-seen"])
 def test_an_address_of_the_lake_with_a_secret_is_refused(monkeypatch, root):
     monkeypatch.setenv("NEMOTRON_LAKE", root)
-    with pytest.raises(ValueError, match="NEMOTRON_LAKE holds a password or a query") as error:
+    with pytest.raises(PlaceError, match="NEMOTRON_LAKE holds a password or a query") as error:
         lake_root()
     assert "never-seen" not in str(error.value)
     monkeypatch.setenv("NEMOTRON_LAKE", "abfss://container@account.dfs.core.windows.net/lake")
