@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import gzip
 import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nemotron_assets.recipe.math.pages import MathCandidates, UrlList
-from resources.crawl import Crawl, CrawlError, check_path
+from resources.crawl import Crawl, CrawlError
 
 _INDEX = ("url", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length")
 _POINTERS = (("warc_record_offset", "warc_record_length"), ("offset", "length"), ("warc_offset", "warc_length"))
@@ -166,9 +165,7 @@ class Pointers:
     def _index_files(self) -> list[str]:
         """The index files of the snapshot's successful responses, as its cc-index-table.paths.gz lists them."""
         listing = f"crawl-data/{self.snapshot}/cc-index-table.paths.gz"
-        with self.crawl.open(listing) as stream, gzip.GzipFile(fileobj=stream) as unpacked:
-            lines = unpacked.read(64 << 20).decode("ascii", "replace").splitlines()
-        files = [check_path(line.strip()) for line in lines if line.strip().endswith(".parquet")]
+        files = [path for path in self.crawl.paths_in(listing) if path.endswith(".parquet")]
         chosen = [file for file in files if "/subset=warc/" in file] or files
         if not chosen:
             raise CrawlError(f"{self.snapshot}: {listing} names no index file that ends in .parquet")

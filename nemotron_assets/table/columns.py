@@ -18,7 +18,12 @@ CONTENT_HASH = Column(
 
 # Columns of web pages, and of all rows that are made of one page.
 URL = Column("url", "string", "address that the page was fetched from")
-HOST = Column("host", "string", "host name of the page's address, in lower case and without port: www.example.org")
+HOST = Column(
+    "host",
+    "string",
+    "host name of the page's address, in lower case and without port: www.example.org; for an address without a host, "
+    "the part of the file where the page stands: ingest:mine/texts.jsonl#0",
+)
 FETCHED_AT = Column("fetched_at", "timestamp", "time when the page was fetched, UTC")
 LANGUAGE = Column(
     "language",

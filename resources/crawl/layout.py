@@ -65,7 +65,7 @@ def parse_listing(data: bytes, max_mb: int, max_files: int) -> list[str]:
     paths: dict[str, None] = {}
     for number, line in enumerate(_lines(data, max_mb)):
         if number == max_files:
-            raise Oversized(f"a list of WARC files has more than the {max_files:,} lines allowed")
+            raise Oversized(f"it has more than the {max_files:,} lines allowed")
         if line.strip():
             paths[check_path(line.rstrip("\r"))] = None
     return list(paths)
@@ -77,7 +77,7 @@ def _lines(data: bytes, max_mb: int) -> Iterator[str]:
     for piece in gunzip.inflated(io.BytesIO(data)):
         size += len(piece)
         if size > max_mb << 20:
-            raise Oversized(f"a list of WARC files decompresses to more than the {max_mb} MB allowed")
+            raise Oversized(f"it decompresses to more than the {max_mb} MB allowed")
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             yield line.decode("ascii", "replace")

@@ -85,7 +85,10 @@ class Crawl(dg.ConfigurableResource):
 
         Raises CrawlError if the snapshot's name or one of the paths is not safe to use.
         """
-        listing = listing_of(snapshot)
+        return self.paths_in(listing_of(snapshot))
+
+    def paths_in(self, listing: str) -> list[str]:
+        """The paths that a list of the crawl names, such as warc.paths.gz. Raises CrawlError."""
         data = self._read(listing, self.max_listing_mb)
         try:
             return parse_listing(data, self.max_listing_mb, self.max_listed_files)
