@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 
 from nemotron_assets.dagster_private import sqlite_storage, worker_health
-from nemotron_assets.run_processes import PROCESS_TAG, is_lost
+from nemotron_assets.run_processes import is_lost
 from resources.home import dagster_home
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -135,6 +135,6 @@ class Launcher(dg.DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> Any:
-        if is_lost(run):
-            return worker_health("FAILED", f"its process {run.tags.get(PROCESS_TAG, '')} was killed")
+        if is_lost(self._instance, run):
+            return worker_health("FAILED", "its process was killed; the next run goes on where this one stopped")
         return worker_health("RUNNING", "")

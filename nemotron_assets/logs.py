@@ -14,7 +14,6 @@ from typing import Any
 
 import dagster as dg
 
-from nemotron_assets.run_processes import tag_run
 from nemotron_assets.stages import all_tables
 
 #: Begins a line with a fact in JSON, among the lines that libraries print.
@@ -85,9 +84,6 @@ def line_of(fact: dict[str, Any]) -> str:
     description="One line per asset that starts, per message of an asset, and per table that was made.",
 )
 def console(context: dg.InitLoggerContext) -> logging.Logger:
-    as_json = context.logger_config["json"]
-    if not as_json:
-        tag_run(context.run_id)  # a run makes its loggers first, in the process that executes it
     logger = logging.Logger("nemotron", level=logging.DEBUG)
-    logger.addHandler(_Facts(as_json))
+    logger.addHandler(_Facts(as_json=context.logger_config["json"]))
     return logger

@@ -1,11 +1,13 @@
 """Which process executes a Dagster run, and what happens to the runs of processes that are gone.
 
 Dagster notices that a run's process has died only while the code server that started the process lives. If both are
-killed, the run stays "started" for ever and keeps its slots. Therefore every run has a tag that names its process.
+killed, the run stays "started" for ever and keeps its slots. `nemotron run` gives its runs a tag that names their
+process; for other runs the code server notes the process in the events of the run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import dagster as dg
 
-#: The run tag that names the process: host, process id and start time of the process.
+#: The run tag of `nemotron run` that names the process: host, process id and start time of the process.
 PROCESS_TAG = "nemotron/process"
 
 #: The run tag with the address of the code server that starts the run's process. Dagster sets it.
@@ -42,23 +44,37 @@ def has_ended(process: str) -> bool:
         return True
 
 
-def tag_run(run_id: str | None) -> None:
-    """Tag a run with this process, unless it has the tag. Runs that the web UI and the daemon start have no tag yet."""
-    import dagster as dg
+def is_lost(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether the process that executes an unfinished run is gone, or the code server that was to start the process.
 
-    if not run_id or not os.environ.get("DAGSTER_HOME"):
-        return
-    with dg.DagsterInstance.get() as instance:
-        run = instance.get_run_by_id(run_id)
-        if run is not None and PROCESS_TAG not in run.tags:
-            instance.add_run_tags(run_id, {PROCESS_TAG: this_process()})
-
-
-def is_lost(run: dg.DagsterRun) -> bool:
-    """Whether the process that executes an unfinished run is gone, or the code server that was to start the process."""
+    False if the run's process or server is on another host, or not known.
+    """
     if process := run.tags.get(PROCESS_TAG):
         return has_ended(process)
-    return _SERVER_TAG in run.tags and not _answers(json.loads(run.tags[_SERVER_TAG]))
+    server = json.loads(run.tags.get(_SERVER_TAG, "{}"))
+    if server.get("host") not in ("localhost", "127.0.0.1", socket.gethostname()):
+        return False
+    if (process := _started_process(instance, run)) is not None:
+        return has_ended(process)
+    return not _answers(server)
+
+
+def _started_process(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str | None:
+    """The process that a code server of this host says it started for a run, as `this_process` names it; None if the
+    server has not started one yet."""
+    import dagster as dg
+    import psutil
+
+    for record in instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT):
+        data = record.dagster_event.event_specific_data
+        if data is None or "pid" not in data.metadata:
+            continue
+        pid, started = int(data.metadata["pid"].value), 0.0
+        # The event says when the process had just started. A process that is younger is another one.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            started = psutil.Process(pid).create_time()
+        return f"{socket.gethostname()}:{pid}:{started if started <= record.timestamp + 1 else 0.0}"
+    return None
 
 
 def end_lost_runs(instance: dg.DagsterInstance, *, stopped: bool = False) -> None:
@@ -70,7 +86,7 @@ def end_lost_runs(instance: dg.DagsterInstance, *, stopped: bool = False) -> Non
 
     statuses = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     for run in instance.get_runs(dg.RunsFilter(statuses=statuses)):
-        if not is_lost(run) and not (stopped and run.tags.get(PROCESS_TAG) == this_process()):
+        if not is_lost(instance, run) and not (stopped and run.tags.get(PROCESS_TAG) == this_process()):
             continue
         if stopped or run.status == dg.DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run, "it was stopped; the next run goes on where this one stopped")
@@ -80,13 +96,11 @@ def end_lost_runs(instance: dg.DagsterInstance, *, stopped: bool = False) -> Non
 
 
 def _answers(server: dict[str, object]) -> bool:
-    """Whether something listens at the address of a code server. A server on another host counts as listening."""
+    """Whether something listens at the address of a code server."""
     if path := server.get("socket"):
         family, address = socket.AF_UNIX, path
-    elif server.get("host") in ("localhost", "127.0.0.1", socket.gethostname()):
-        family, address = socket.AF_INET, (server["host"], server["port"])
     else:
-        return True
+        family, address = socket.AF_INET, (server["host"], server["port"])
     with socket.socket(family, socket.SOCK_STREAM) as connection:
         connection.settimeout(5)
         return connection.connect_ex(address) == 0

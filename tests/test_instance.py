@@ -4,18 +4,21 @@ sees which runs have lost their process."""
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
+from unittest import mock
 
 import dagster as dg
 import pytest
+from dagster._core.events import EngineEventData
 from dagster._core.test_utils import create_run_for_test
 
 from nemotron_assets import instance as module
-from nemotron_assets.run_processes import PROCESS_TAG, end_lost_runs, this_process
+from nemotron_assets.run_processes import PROCESS_TAG, end_lost_runs, is_lost, this_process
 from tests.imports import PROJECT
 
 GONE = f"{socket.gethostname()}:999999999:1.0"
@@ -173,13 +176,16 @@ def test_runs_whose_process_is_gone_are_ended(home, tmp_path):
         assert [instance.get_run_by_id(run.run_id).status.value for run in runs] == [after for *_, after in cases]
 
 
-def test_a_run_that_dagster_started_names_its_process(home):
-    from nemotron_assets.run_processes import tag_run
-
-    with module.instance() as instance:
-        run = create_run_for_test(instance)
-        tag_run(run.run_id)
-        assert instance.get_run_by_id(run.run_id).tags[PROCESS_TAG] == this_process()
-        other = create_run_for_test(instance, tags={PROCESS_TAG: GONE})
-        tag_run(other.run_id)
-        assert instance.get_run_by_id(other.run_id).tags[PROCESS_TAG] == GONE
+def test_a_run_that_dagster_started_is_known_by_the_process_in_its_events(home, tmp_path):
+    """Also a process with the same id that is younger than the run counts as another one."""
+    with module.instance() as instance, subprocess.Popen(["sleep", "60"]) as child:
+        run = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags=server_tag(tmp_path / "nothing"))
+        instance.report_engine_event("Started process for run", run, EngineEventData.in_process(child.pid))
+        assert not is_lost(instance, run)
+        child.kill()
+        child.wait()
+        assert is_lost(instance, run)
+        later = create_run_for_test(instance, status=dg.DagsterRunStatus.STARTED, tags=server_tag(tmp_path / "nothing"))
+        with mock.patch("time.time", lambda: 1_000_000.0):
+            instance.report_engine_event("Started process for run", later, EngineEventData.in_process(os.getpid()))
+        assert is_lost(instance, later)
