@@ -91,8 +91,11 @@ class Compute(dg.ConfigurableResource):
             self._pool.close()
 
     def _own_pool(self) -> Pool:
+        settings = {"workers": self.worker_count(), "in_flight": self.worker_count() * self.queue, **self._limits()}
+        if _KEPT is not None:
+            return _KEPT.setdefault(json.dumps(settings), Pool(**settings))
         if self._pool is None:
-            self._pool = Pool(self.worker_count(), in_flight=self.worker_count() * self.queue, **self._limits())
+            self._pool = Pool(**settings)
         return self._pool
 
     def _limits(self) -> dict[str, Any]:
@@ -135,6 +138,17 @@ class Compute(dg.ConfigurableResource):
                     reject(tuple(rejected))
                 if row["result"]:
                     yield pl.read_ipc_stream(row["result"])
+
+
+# Pools by their settings, in a process that keeps them; None in all other processes.
+_KEPT: dict[str, Pool] | None = None
+
+
+def keep_workers() -> None:
+    """Keep idle workers until this process ends. A process that executes one run after the other then starts them once,
+    not in every run."""
+    global _KEPT
+    _KEPT = {} if _KEPT is None else _KEPT
 
 
 class RayMapper:

@@ -19,6 +19,7 @@ from nemotron_assets.dagster_private import PARTITION_TAG, job_of, repository_of
 from nemotron_assets.instance import PROJECT, instance
 from nemotron_assets.logs import keep_output, print_fact
 from nemotron_assets.run_processes import PROCESS_TAG, this_process
+from resources.compute import keep_workers
 from resources.processes import die_with_parent
 
 
@@ -56,6 +57,7 @@ def main() -> None:
     os.nice(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     keep_output()
+    keep_workers()
     repository = load_repository()
     repository.get_definition()
     with instance() as found:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.table.parts import Reject
+from resources import compute as module
 from resources.compute import Compute
 from resources.worker_pool import ComputeError
 from tests.resources import poison
@@ -148,6 +149,19 @@ def test_workers_are_reused_and_load_no_heavy_modules(compute):
     frame = next(compute.map(batches(1, 1), poison.process, reject=pytest.fail))
     assert frame["heavy"].to_list() == [""]
     assert frame["pid"].item() != os.getpid()
+
+
+def test_a_process_may_keep_its_workers_from_one_run_to_the_next(monkeypatch):
+    monkeypatch.setattr(module, "_KEPT", None)
+    module.keep_workers()
+    pids = set()
+    for _ in range(2):
+        one = Compute(workers=1)
+        pids |= {pid for frame in one.map(batches(3, 1), poison.process, reject=pytest.fail) for pid in frame["pid"]}
+        one.close()
+    (pool,) = module._KEPT.values()
+    pool.close()
+    assert len(pids) == 1
 
 
 @pytest.mark.parametrize("name", ["compute_worker", "lynx", "pretrained", "repositories", "sandbox", "weights"])
