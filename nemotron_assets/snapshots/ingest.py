@@ -107,8 +107,21 @@ def ingest(lake: Lakehouse, instance, snapshot: str, rows: list[dict]) -> None:
         taken = lake.read(PAGES, snapshot)
         if taken.exists and not taken.scan().head(1).select(pl.len()).collect().item() == 0:
             raise IngestError(f"{snapshot!r} is a snapshot of the crawl and cannot be replaced; choose another name")
-    lake.write(INGESTED, pa.Table.from_pylist(rows, INGESTED.arrow_schema()), partition=snapshot)
+    lake.write(
+        INGESTED, pa.Table.from_pylist(_first_times(lake, snapshot, rows), INGESTED.arrow_schema()), partition=snapshot
+    )
     register(instance, [snapshot])
+
+
+def _first_times(lake: Lakehouse, snapshot: str, rows: list[dict]) -> list[dict]:
+    """The rows, but a file that was named before with the same content keeps its first time.
+
+    A page without a date of its own gets the time of its file, by which duplicates are ordered. An ingestion that was
+    killed and started again must order its pages as one that was not.
+    """
+    known = lake.read(INGESTED, snapshot).scan().select("file", "fingerprint", "at").collect().iter_rows()
+    times = {(file, fingerprint): at for file, fingerprint, at in known}
+    return [row | {"at": times.get((row["file"], row["fingerprint"]), row["at"])} for row in rows]
 
 
 def _files(paths: Iterable[Path], on_unusable: OnUnusable) -> list[Path]:

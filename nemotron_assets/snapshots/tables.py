@@ -47,7 +47,7 @@ INGESTED = Table(
             nullable=True,
         ),
         Column("fingerprint", "string", "size of the file, and a hash of its first and last 64 KiB"),
-        Column("at", "timestamp", "when `nemotron ingest` named the file", volatile=True),
+        Column("at", "timestamp", "when `nemotron ingest` first named the file with this content", volatile=True),
     ),
     partition_by="snapshot",
 )

@@ -270,6 +270,30 @@ def test_no_value_from_outside_stops_an_ingestion(tmp_path):
     assert pages.filter(pl.col("warc_file") == "b.parquet")["html"].to_list()[1] == "caf\ufffd".encode()
 
 
+def test_an_ingestion_that_was_killed_gives_all_pages_the_time_of_its_start(tmp_path):
+    """Else a page of the second half would count as newer than its copy in the first, unlike without the kill."""
+    files = tmp_path / "files"
+    files.mkdir()
+    for name in ("a", "b"):
+        (files / f"{name}.jsonl").write_text(json.dumps({"text": f"text of {name}"}))
+    lake = Lakehouse(root=str(tmp_path / "lake"))
+
+    def times() -> dict[str, datetime]:
+        return dict(lake.read(PAGES, "mine").scan().select("warc_file", "fetched_at").collect().iter_rows())
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = describe([files], "mine", text_column="text")
+        ingest(lake, instance, "mine", first)  # killed before it made a page
+        ingest(lake, instance, "mine", describe([files], "mine", text_column="text"))
+        assert run(lake, instance, "mine").success
+        assert times() == dict.fromkeys(("a.jsonl", "b.jsonl"), first[0]["at"])
+        (files / "b.jsonl").write_text(json.dumps({"text": "another text"}))
+        later = describe([files], "mine", text_column="text")
+        ingest(lake, instance, "mine", later)
+        assert run(lake, instance, "mine").success
+    assert times() == {"a.jsonl": first[0]["at"], "b.jsonl": later[1]["at"]}
+
+
 def test_pages_without_addresses_are_spread_over_hosts_of_their_own(tmp_path):
     """A step that works host by host never gets all rows of a file at once."""
     lines = [json.dumps({"text": f"text {n}", "url": f"document {n}" if n % 2 else None}) for n in range(5_000)]
