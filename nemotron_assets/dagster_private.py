@@ -5,6 +5,7 @@ The imports are inside the functions, because most processes need none of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +22,17 @@ def input_tags(key: dg.AssetKey, record: dg.EventLogRecord) -> dict[str, str]:
     data_version = (record.asset_materialization.tags or {}).get("dagster/data_version")
     tags = {get_input_event_pointer_tag(key): str(record.storage_id)}
     return tags | ({get_input_data_version_tag(key): data_version} if data_version else {})
+
+
+def inputs_and_content(tags: Mapping[str, str]) -> dict[str, str]:
+    """Of the tags of a materialisation those that say which content it has, and which content its inputs had."""
+    from dagster._core.definitions.data_version import DATA_VERSION_TAG, INPUT_DATA_VERSION_TAG_PREFIX
+
+    return {
+        key: value
+        for key, value in tags.items()
+        if key == DATA_VERSION_TAG or key.startswith(f"{INPUT_DATA_VERSION_TAG_PREFIX}/")
+    }
 
 
 def staleness(instance: dg.DagsterInstance, graph: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.table.schema import Table
@@ -19,11 +19,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Rewritten:
-    """A partition whose rows changed because another snapshot arrived."""
+class Updated:
+    """Another snapshot's partition that was brought up to date because a snapshot arrived or changed.
+
+    `result` is that of the write. It is that of a write which found nothing to do where no row changed.
+    """
 
     snapshot: str
     result: WriteResult
+    rows_changed: bool
+
+
+#: Tells Dagster about partitions of other snapshots; see `rewriting` in table/asset.py.
+Announce = Callable[[list[Updated]], None]
+
+
+def nobody(updated: list[Updated]) -> None:
+    """An `Announce` for a lake without Dagster."""
 
 
 def participating_snapshots(
@@ -42,17 +54,21 @@ def participating_snapshots(
     return [other for other in lake.read(documents).snapshots() if other == snapshot or is_made(other)]
 
 
-def snapshot_names(rewritten: list[Rewritten]) -> str:
-    """The snapshots of the rewritten partitions as text for an asset's metadata: "A, B", or "none"."""
-    return ", ".join(change.snapshot for change in rewritten) or "none"
+def snapshot_names(updated: list[Updated]) -> str:
+    """The snapshots of the partitions whose rows changed as text for an asset's metadata: "A, B", or "none"."""
+    return ", ".join(other.snapshot for other in updated if other.rows_changed) or "none"
 
 
 class CascadingParts:
     """The parts of a snapshot's partition; writing them also updates the partitions of other snapshots.
 
     Subclasses say which parts a snapshot has. The earlier partitions are written before the first part of the
-    arriving one, and the later partitions after its last part: a partition may depend on earlier ones, never on later
-    ones. Writing skips parts that have not changed, and partitions whose rows changed are announced.
+    arriving one, and the later partitions after it is complete: a partition may depend on earlier ones, never on later
+    ones. Writing skips parts that have not changed.
+
+    All partitions that were looked at are announced, not only those that this run rewrote. A run that was killed may
+    have rewritten a partition without announcing it. The same step then runs again, finds nothing to rewrite, and
+    announces it.
     """
 
     table: Table
@@ -64,12 +80,12 @@ class CascadingParts:
         *,
         run_id: str = "",
         code_version: str = "",
-        announce: Callable[[list[Rewritten]], None] = lambda rewritten: None,
+        announce: Announce = nobody,
     ) -> None:
-        """`announce` is called once, with all rewritten partitions, after the last one is written."""
+        """`announce` is called once, after the last partition is written."""
         self.lake, self.snapshot = lake, snapshot
         self.run_id, self.code_version, self.announce = run_id, code_version, announce
-        self.rewritten: list[Rewritten] = []
+        self.updated: list[Updated] = []
 
     def parts_of(self, snapshot: str) -> Iterator[Part]:
         """The parts of one snapshot's partition."""
@@ -85,22 +101,23 @@ class CascadingParts:
 
     def parts(self) -> Parts:
         """What the asset hands to the lake: its own parts, and the rewritten partitions as metadata."""
-        return Parts(self._parts(), metadata=self.metadata)
+        return Parts(self._parts(), metadata=self.metadata, finish=self._finish)
 
-    def metadata(self) -> dict[str, str]:
+    def metadata(self) -> dict[str, Any]:
         """Facts for the asset's metadata; called after the last part."""
-        return {"rewritten_partitions": snapshot_names(self.rewritten)}
+        return {"rewritten_partitions": snapshot_names(self.updated)}
 
     def _parts(self) -> Iterator[Part]:
-        self._rewrite(self.earlier())
+        self._update(self.earlier())
         yield from self.parts_of(self.snapshot)
-        # The lake asks for more only after it has committed the last part, so the partition is complete here, except
-        # that parts it no longer has are removed later.
-        self._rewrite(self.later())
-        self.announce(self.rewritten)
 
-    def _rewrite(self, snapshots: list[str]) -> None:
-        """Write the parts of other snapshots that changed, and remember the snapshots whose rows did."""
+    def _finish(self) -> None:
+        """Called when the partition is complete, and holds no part any more that it had before and has not now."""
+        self._update(self.later())
+        self.announce(self.updated)
+
+    def _update(self, snapshots: list[str]) -> None:
+        """Write the parts of other snapshots that changed."""
         for snapshot in snapshots:
             before = self.lake.read(self.table, snapshot).content()
             result = self.lake.write(
@@ -110,5 +127,5 @@ class CascadingParts:
                 run_id=self.run_id,
                 code_version=self.code_version,
             )
-            if self.lake.read(self.table, snapshot).content() != before:
-                self.rewritten.append(Rewritten(snapshot, result))
+            changed = self.lake.read(self.table, snapshot).content() != before
+            self.updated.append(Updated(snapshot, result, changed))

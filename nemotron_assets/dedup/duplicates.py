@@ -7,14 +7,14 @@ affect are computed again, and those whose rows change are rewritten.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nemotron_assets.dedup.arrivals import Rewritten, participating_snapshots
+from nemotron_assets.dedup.arrivals import Announce, Updated, nobody, participating_snapshots
 from nemotron_assets.dedup.corpus import CorpusTables
 from nemotron_assets.dedup.linkage import DOCUMENT_COLUMNS, PAIR_COLUMNS, dropped_documents
 from nemotron_assets.dedup.shingle_store import ShingleStore
@@ -61,28 +61,29 @@ def rewrite_others(
     *,
     run_id: str = "",
     code_version: str = "",
-    announce: Callable[[list[Rewritten]], None] = lambda rewritten: None,
-) -> list[Rewritten]:
+    announce: Announce = nobody,
+) -> list[Updated]:
     """Bring the partitions of other snapshots up to date with `snapshot`, which arrived or changed.
 
-    Returns the partitions whose rows changed; `announce` is called with them.
+    Returns the partitions that were looked at; `announce` is called with them. A partition whose rows are the same is
+    not written.
     """
-    rewritten, table = [], tables.duplicates
+    updated, table = [], tables.duplicates
     for other in participating_snapshots(lake, table, snapshot, tables.documents):
         if other == snapshot or (other < snapshot and recipe.linkage == "direct"):
             continue
-        # Rows are compared first and written only if they differ: an unchanged partition must not get a new version.
         content, rows = ContentHash(table), SpillFile()
         rows.add(table.empty())
         made = checked(table, duplicates_of(other, lake, recipe, tables, arriving=snapshot), other)
         for batch in content.counting(made):
             rows.add(pl.from_arrow(batch))
         if content.value == lake.marker(lake.open(table), "data", other, ""):
+            updated.append(Updated(other, lake.stored(table, other, {"": content.value}), rows_changed=False))
             continue
         result = lake.write(table, rows.batches(), other, run_id=run_id, code_version=code_version)
-        rewritten.append(Rewritten(other, result))
-    announce(rewritten)
-    return rewritten
+        updated.append(Updated(other, result, rows_changed=True))
+    announce(updated)
+    return updated
 
 
 def _among(pairs: pa.RecordBatch, snapshots: list[str]) -> pa.RecordBatch:

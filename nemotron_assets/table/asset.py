@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from nemotron_assets.dagster_private import input_tags
+from nemotron_assets.dagster_private import input_tags, inputs_and_content
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.stages import partitions_of
 from nemotron_assets.table.ids import content_hash
@@ -170,42 +170,54 @@ def materialized(context: dg.AssetExecutionContext, table: Table, lake: Any, **m
 def rewriting(context: dg.AssetExecutionContext, table: Table) -> dict[str, Any]:
     """The arguments for a step that also rewrites other partitions of `table`: `run_id`, `code_version` and `announce`.
 
-    `announce(rewritten)` tells Dagster which partitions were rewritten, so that exactly the assets made from these
-    partitions become stale.
+    `announce(updated)` tells Dagster which partitions hold something else than Dagster knows, so that exactly the
+    assets made from these partitions become stale. The step must read its inputs after it has called this function.
     """
+    newest = context.instance.event_log_storage.get_maximum_record_id() or 0
     return {
         "run_id": context.run_id,
         "code_version": context.assets_def.get_asset_spec(table.asset_key).code_version or "",
-        "announce": lambda rewritten: _announce(context, table, rewritten),
+        "announce": lambda updated: _announce(context, table, updated, newest),
     }
 
 
-def _announce(context: dg.AssetExecutionContext, table: Table, rewritten: Iterable[Any]) -> None:
-    """Log a materialisation for each rewritten partition. An item of `rewritten` has the fields `snapshot` (the
-    partition) and `result` (of its write); see dedup/arrivals.py."""
+def _announce(context: dg.AssetExecutionContext, table: Table, updated: Iterable[Any], newest_input: int) -> None:
+    """Log a materialisation for each partition whose content, or whose inputs, are not those of its last
+    materialisation. An item of `updated` has the fields `snapshot` (the partition) and `result` (of its write); see
+    dedup/arrivals.py. `newest_input` is the event log's last record of which the step has certainly read the result.
 
-    def latest(key: dg.AssetKey, partition: str) -> dg.EventLogRecord | None:
-        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition])
+    Dagster's own record decides, and not whether this run rewrote the partition: an earlier run may have been killed
+    after it did. This run ends with the materialisation of its own partition, so a run that is killed before it has
+    announced everything is stale, and is run again.
+    """
+
+    def latest(key: dg.AssetKey, partition: str, before: int | None = None) -> dg.EventLogRecord | None:
+        wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition], before_storage_id=before)
         return next(iter(context.instance.fetch_materializations(wanted, limit=1).records), None)
 
-    for change in rewritten:
-        # Tags of the last materialisation stay (code version, for example), but the inputs are now the newest ones.
+    for change in updated:
         before = latest(table.asset_key, change.snapshot)
-        tags = dict(before.asset_materialization.tags or {}) if before else {}
+        if before is None:  # the run that makes the partition has not ended, and will say what is in it
+            continue
+        # Tags of the last materialisation stay (code version, for example), but the inputs are now the newest ones.
+        known = before.asset_materialization.tags or {}
+        tags = {**known, "dagster/data_version": change.result.data_version}
         for key in context.assets_def.asset_deps[table.asset_key]:
-            if record := latest(key, change.snapshot):
+            if record := latest(key, change.snapshot, before=newest_input + 1):
                 tags |= input_tags(key, record)
+        if inputs_and_content(tags) == inputs_and_content(known):
+            continue
         context.log_event(
             dg.AssetMaterialization(
                 table.asset_key,
-                description=f"Rewritten because {context.partition_key} arrived or changed.",
+                description=f"Brought up to date because {context.partition_key} arrived or changed.",
                 partition=change.snapshot,
                 metadata={
                     "dagster/partition_row_count": change.result.rows,
                     "delta_version": change.result.version,
                     "rewritten_for": context.partition_key,
                 },
-                tags={**tags, "dagster/data_version": change.result.data_version},
+                tags=tags,
             )
         )
 

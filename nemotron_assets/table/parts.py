@@ -60,7 +60,8 @@ class Parts:
 
     `beside` names the tables that the same pass writes, so that Dagster shows them as materialised too. `metadata` is
     called after the last part and returns facts about the whole table. `rejects` collects the rejected rows of the part
-    that is being made.
+    that is being made. `finish` is called once the partition is complete: every part is committed, and the stored parts
+    that were not named are deleted.
     """
 
     parts: Iterable[Part]
@@ -68,6 +69,7 @@ class Parts:
     metadata: Callable[[], Mapping[str, Any]] = dict
     rejects: Rejects = field(default_factory=Rejects)
     complete: bool = True
+    finish: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import hashlib
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,6 +199,10 @@ class Lakehouse(dg.ConfigurableIOManager):
         """
         writer = Writer(self, table, partition, run_id=run_id, code_version=code_version)
         return writer.write(data, force=force, log=log)
+
+    def stored(self, table: Table, partition: str | None, contents: Mapping[str, int]) -> WriteResult:
+        """What `write` would return for a table or partition that holds parts with these "data" marks already."""
+        return Writer(self, table, partition).stored(contents)
 
     def append(self, table: Table, data: Any, *, run_id: str = "") -> int:
         """Add rows to a table in one commit, which is tried again after a conflict; returns the Delta version."""

@@ -93,11 +93,17 @@ class Writer:
         elif in_parts:
             lake.create(table)
             contents = {**lake.read(table, partition).parts(), **contents}
-        delta = lake.open(table)
+        if in_parts:
+            data.finish()
+        return self.stored(contents)
+
+    def stored(self, contents: Mapping[str, int]) -> WriteResult:
+        """The result of a write after which the partition has these parts; `contents` are their "data" marks."""
+        delta, result = self.lake.open(self.table), self._result
         result.version = delta.version()
         result.rows, result.bytes = self._size(delta)
         result.data_version = f"{hash63(*(f'{key}={value}' for key, value in sorted(contents.items()))):016x}"
-        result.rejected = quarantine.counts(lake, table, partition)
+        result.rejected = quarantine.counts(self.lake, self.table, self.partition)
         return result
 
     def _write_part(self, part: Part, made: int, rejects: Rejects, whole: bool) -> int:

@@ -66,14 +66,15 @@ def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recip
     from nemotron_assets.dedup.arrivals import snapshot_names
     from nemotron_assets.dedup.duplicates import duplicates_of, rewrite_others
 
-    rewritten = rewrite_others(context.partition_key, lake, recipe.web.dedup, CORPUS, **rewriting(context, DUPLICATES))
-    context.add_output_metadata({"rewritten_partitions": snapshot_names(rewritten)})
+    updated = rewrite_others(context.partition_key, lake, recipe.web.dedup, CORPUS, **rewriting(context, DUPLICATES))
+    context.add_output_metadata({"rewritten_partitions": snapshot_names(updated)})
     return duplicates_of(context.partition_key, lake, recipe.web.dedup, CORPUS)
 
 
 @table_asset(
     REPEATED_SPANS,
     recipe=("web.substring", "web.dedup.memory_mb"),
+    code="2",
     kinds={"libdivsufsort", "numba"},
     deps=[DOCUMENTS, DUPLICATES],
     pool=_POOL,

@@ -96,13 +96,15 @@ class SnapshotSpans:
             return
         marks = self._contents(self.window)
         count = self._chunk_count()
-        for number in range(count):
-            name = f"{number + 1} of {count}"
+        names = [f"{number + 1} of {count}" for number in range(count)]
+        for number, name in enumerate(names):
             yield Part(name, marks, functools.partial(self._chunk, name, number, count))
-        # The lake has committed all chunks when it asks for the next part.
+        # The lake has committed all chunks when it asks for the next part. It may still hold chunks of an earlier run,
+        # whose window had another size, and deletes them after the last part.
         spans = [self.lake.read(REPEATED_SPANS, other).content() for other in self.here[:-1]]
-        chunks = [f"{key}={content}" for key, content in self._committed_chunks().items()]
-        yield Part(REST, " ".join([self._contents(self.here), *spans, *chunks]), self._rest)
+        chunks = [f"{key}={content}" for key, content in self._committed_chunks().items() if key in names]
+        fingerprint = " ".join([self._contents(self.here), *spans, *chunks])
+        yield Part(REST, fingerprint, functools.partial(self._rest, names))
 
     def _contents(self, snapshots: list[str]) -> str:
         """The content versions of the snapshots' documents and duplicates, for the fingerprint of a part."""
@@ -180,9 +182,9 @@ class SnapshotSpans:
 
     # -- the remaining texts ------------------------------------------------------------------------------------
 
-    def _rest(self) -> Iterator[pl.DataFrame]:
+    def _rest(self, chunks: list[str]) -> Iterator[pl.DataFrame]:
         with workspace(self.memory_mb) as connection:
-            load(connection, "cut", _CUT, self._cuts())
+            load(connection, "cut", _CUT, self._cuts(chunks))
             load(connection, "kept", _SCHEMA, self._all_kept())
             values = {"snapshot": self.snapshot, "shortest": self.recipe.min_characters}
             for batch in connection.execute(_ENDINGS, values).to_arrow_reader(65_536):
@@ -194,8 +196,10 @@ class SnapshotSpans:
                 )
                 yield self._rows(found.select(*_FIELDS).rows())
 
-    def _cuts(self) -> Iterator[pa.RecordBatch]:
-        cut = self.lake.read(REPEATED_SPANS, self.here).scan().filter(pl.col("why") == "repeated")
+    def _cuts(self, chunks: list[str]) -> Iterator[pa.RecordBatch]:
+        """The remaining texts of the documents with repeated spans; of this snapshot only those in its `chunks`."""
+        current = (pl.col("snapshot") != self.snapshot) | pl.col("chunk").is_in(chunks)
+        cut = self.lake.read(REPEATED_SPANS, self.here).scan().filter(pl.col("why") == "repeated", current)
         cut = cut.select(pl.col("parents").list.first().alias("document"), "rest_hash", "rest_characters").unique()
         yield from _batches(cut, _CUT)
 
