@@ -1,5 +1,8 @@
 """Assets of the mathematics corpus: clean-up, scores, near-duplicates, contamination, subsets, dialogues."""
 
+from dataclasses import replace
+from typing import Any
+
 import dagster as dg
 
 from nemotron_assets.dedup.corpus import CorpusTables
@@ -229,8 +232,8 @@ def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recip
     from nemotron_assets.dedup.duplicates import duplicates_of, rewrite_others
 
     numbers, snapshot = recipe.math.corpus.dedup, context.partition_key
-    rewritten = rewrite_others(snapshot, lake, numbers, _CORPUS, **rewriting(context, DUPLICATES))
-    context.add_output_metadata({"rewritten_partitions": snapshot_names(rewritten)})
+    updated = rewrite_others(snapshot, lake, numbers, _CORPUS, **rewriting(context, DUPLICATES))
+    context.add_output_metadata({"rewritten_partitions": snapshot_names(updated)})
     return duplicates_of(snapshot, lake, numbers, _CORPUS)
 
 
@@ -286,22 +289,26 @@ def contamination(
         WEB_DUPLICATES,
         UNIQUE_DOCUMENTS,
     ),
+    pool=_DUPLICATES_POOL,
 )
 def nemotron_cc_math(
     context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
 ):
     """Nemotron-CC-Math as published: the subset "3" has the cleaned pages with a score of 3, the subset "4plus" those
     with a score of 4 or 5. Near-duplicates and pages with benchmark items are left out. The column origin_hash puts a
-    page and its web document on the same side of the held-out split."""
-    from collections import Counter
+    page and its web document on the same side of the held-out split. When a snapshot arrives late, later snapshots with
+    pages that duplicate its documents are brought up to date."""
+    from nemotron_assets.math.corpus import report
+    from nemotron_assets.math.corpus.release import CascadingRelease
 
-    from nemotron_assets.math.corpus import release, report
+    snapshot, run = context.partition_key, rewriting(context, NEMOTRON_CC_MATH)
+    release = CascadingRelease(lake, snapshot, recipe.math.corpus.release, **run)
 
-    snapshot, left_out = context.partition_key, Counter()
-    return Parts(
-        release.release_parts(lake, snapshot, recipe.math.corpus.release, left_out),
-        metadata=lambda: report.published(lake.read(NEMOTRON_CC_MATH, snapshot).scan(), left_out, snapshot),
-    )
+    def metadata() -> dict[str, Any]:
+        rows = lake.read(NEMOTRON_CC_MATH, snapshot).scan()
+        return {**report.published(rows, release.left_out, snapshot), **release.metadata()}
+
+    return replace(release.parts(), metadata=metadata)
 
 
 @table_asset(

@@ -10,10 +10,11 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from nemotron_assets.dedup.arrivals import CascadingParts
 from nemotron_assets.math.corpus.tables import CLEANED, CONTAMINATION, DUPLICATES, NEMOTRON_CC_MATH, QUALITY
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
 from nemotron_assets.recipe.math.corpus import MathRelease
@@ -28,6 +29,29 @@ if TYPE_CHECKING:
 
 _BATCH = 256
 _FIRST = pl.col("parents").list.first()
+
+
+class CascadingRelease(CascadingParts):
+    """The parts of the asset's snapshot, and the parts of later snapshots whose origins change with it.
+
+    A page of a later snapshot may be a web document that duplicates a document of this snapshot. Its origin is then the
+    hash of this snapshot's unique document, which changes, or is there for the first time, when this snapshot is made
+    after the later one.
+    """
+
+    table = NEMOTRON_CC_MATH
+
+    def __init__(self, lake: Lakehouse, snapshot: str, recipe: MathRelease, **run: Any) -> None:
+        super().__init__(lake, snapshot, **run)
+        self.recipe = recipe
+        self.left_out: Counter[str] = Counter()
+
+    def parts_of(self, snapshot: str) -> Iterator[Part]:
+        left_out = self.left_out if snapshot == self.snapshot else Counter()
+        return release_parts(self.lake, snapshot, self.recipe, left_out)
+
+    def later(self) -> list[str]:
+        return [other for other in self.lake.read(self.table).snapshots() if other > self.snapshot]
 
 
 def release_parts(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter[str]) -> Iterator[Part]:
