@@ -185,9 +185,11 @@ class Runner:
     def _plan(self, units: Sequence[Unit], running: set[Unit]) -> tuple[set[Unit], set[Unit]]:
         """The units that have to run, and those of which this is known only when their inputs have been made.
 
-        Units below a unit that failed are skipped. A unit runs at most twice: the second time when a unit that ran
-        later has made it stale again, as a late snapshot does with the duplicates of earlier ones.
+        Units below a unit that failed are skipped. A unit runs again when a unit that ran later has made it stale, as
+        each snapshot may do with the duplicates of all others. The limit only stops units that make each other stale
+        for ever.
         """
+        most = 1 if self.force else 1 + max(1, len({unit.partition for unit in units} - {None}))
         due: set[Unit] = set()
         waiting: set[Unit] = set()
         unsettled, failed = by_key(running), by_key(u for u, outcome in self.outcomes.items() if outcome.is_bad)
@@ -205,7 +207,6 @@ class Runner:
                 self._known[unit] = status_of(unit)
                 self._outdated.discard(unit)
             status = "UNKNOWN" if unit in self._outdated else self._known[unit]
-            most = 1 if self.force else 2
             if self._runs[unit] < most and (self.force or status in ("MISSING", "STALE")):
                 due.add(unit)
                 unsettled[unit.key].add(unit)
