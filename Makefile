@@ -6,13 +6,15 @@
 #   TORCH_INDEX=URL         PyTorch's CPU wheel index or a mirror, used only if pip's own configuration has no CPU build
 #   CHROMIUM=/path          the browser that the tests use
 #   JOBS=2                  number of test processes; each may need a core and 4 GB
+#   MINUTES=60              how long `fuzz` runs
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test ui bench lint clean
+.PHONY: help setup run test fuzz ui bench lint clean
 
 LOCK ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 JOBS ?= 2
+MINUTES ?= 60
 BIN := .venv/bin
 export PYTHON TORCH_INDEX CHROMIUM
 # Python stores byte code in .venv: without it every process would compile Dagster, torch and the rest again.
@@ -35,6 +37,10 @@ run: setup ## bring the whole graph up to date on the sample, or ARGS="SELECTION
 test: ## run all tests, or ARGS="tests/web -k dedup"
 	@scripts/setup.sh $(LOCK) --with-browser
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+fuzz: ## try new random examples of all property tests for MINUTES=60, or ARGS="tests/web"
+	@scripts/setup.sh $(LOCK) --with-browser
+	@$(BIN)/python -m tests.fuzz $(MINUTES) $(ARGS)
 
 ui: setup ## Dagster's web UI and daemon on 127.0.0.1, on the same lake
 	@$(BIN)/nemotron ui $(ARGS)
