@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import faulthandler
 import os
 import shutil
 import tempfile
@@ -14,13 +12,15 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis.internal.conjecture import engine
 
+from tests import ending
+
 # Hypothesis searches this many seconds for a smaller example of a failure; the example being tried then still ends.
 # Its default of 300 s is the time-out of a whole test. Hypothesis documents this constant as one that users may change.
 engine.MAX_SHRINKING_SECONDS = 30
 
 # Property tests try the same examples in every run, so that a run fails only because of what changed. They have no
 # limits of time, because a test machine may be busy, and they stop at the first failure.
-# To try new examples: make test ARGS="--hypothesis-profile=explore tests/web"
+# `make fuzz` tries new examples (tests/fuzz.py).
 hypothesis_settings.register_profile(
     "repeatable",
     hypothesis_settings.get_profile("default"),
@@ -31,7 +31,6 @@ hypothesis_settings.register_profile(
     report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow],
 )
-hypothesis_settings.register_profile("explore", hypothesis_settings.get_profile("default"), deadline=None)
 hypothesis_settings.load_profile("repeatable")
 
 SAMPLE = Path(__file__).resolve().parent.parent / "nemotron_assets" / "sample"
@@ -42,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("NEMOTRON_LAKE", "NEMOTRON_RECIPE", "DAGSTER_HOME"):
         os.environ.pop(name, None)
     config.stash[_HOME] = os.environ["NEMOTRON_HOME"] = tempfile.mkdtemp(prefix="nemotron-test-")
-    config.stash[_STDERR] = os.dup(2)
+    config.pluginmanager.register(ending, "ending")
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
@@ -52,65 +51,9 @@ def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str)
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(config.stash[_HOME], ignore_errors=True)
-    os.close(config.stash[_STDERR])
 
 
 _HOME = pytest.StashKey[str]()
-#: A copy of the file descriptor of standard error: while a test runs, pytest captures what is written to the original.
-_STDERR = pytest.StashKey[int]()
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log):
-    """The scheduler of `--dist loadfile`, changed so that it may send tests to a worker that has just died.
-
-    Without the change the run ends with an internal error before xdist reports which test the worker died in.
-    """
-    if config.getoption("dist") != "loadfile":
-        return None
-    from xdist.scheduler import LoadFileScheduling
-
-    class FileScheduling(LoadFileScheduling):
-        def _assign_work_unit(self, node) -> None:
-            with contextlib.suppress(OSError):  # pytest_testnodedown is called next
-                super()._assign_work_unit(node)
-
-    return FileScheduling(config, log)
-
-
-@pytest.hookimpl(optionalhook=True, trylast=True)
-def pytest_testnodedown(node, error: object | None) -> None:
-    """End the whole run at once when a worker process dies, and name the test that it ran.
-
-    xdist alone starts a new worker and runs the fatal test again. It then waits for ever if the dead worker had
-    finished a file before: its `loadfile` scheduler hands out the finished file again, with no test left to run, and a
-    worker gets more tests only after it has reported one.
-    """
-    if not error:
-        return
-    session = node.config.pluginmanager.getplugin("dsession")
-    test = session.sched.remove_node(node) if node in session.sched.nodes else None
-    if test:
-        session.handle_crashitem(test, node)
-    pytest.exit(
-        f"worker {node.gateway.id} died while it ran {test or 'no test'} ({error}): either the process crashed, or the "
-        "test ran into its time-out, and its stacks are printed above",
-        returncode=1,
-    )
-
-
-@pytest.hookimpl(optionalhook=True, tryfirst=True)
-def pytest_timeout_set_timer(item: pytest.Item, settings) -> None:
-    """Print the stacks of all threads to standard error just before a test runs into its time-out.
-
-    pytest-timeout prints them too, but to standard output, which xdist discards.
-    """
-    faulthandler.dump_traceback_later(0.98 * settings.timeout, file=item.config.stash[_STDERR])
-
-
-@pytest.hookimpl(optionalhook=True, tryfirst=True)
-def pytest_timeout_cancel_timer(item: pytest.Item) -> None:
-    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)

@@ -22,14 +22,26 @@ def test_2(): pass
 def test_3(): pass
 """
 FATAL = """
-import os, pytest, time
+import os, pytest, re, signal, sys, threading, time
 def test_1(): pass
 @pytest.mark.timeout(2)
 def test_fatal(): {}
 """
+#: What a test may do to its process: how the run says it died, and code.
+FATES = {
+    "dies": "os._exit(1)",
+    "hangs": "time.sleep(1000)",
+    "is killed by the kernel": "os.kill(os.getpid(), signal.SIGKILL)",
+    "crashes": "__import__('faulthandler')._sigsegv()",
+    "holds the interpreter": "re.match('(a+)+$', 'a' * 60 + 'b')",
+    "stops": "os.kill(os.getpid(), signal.SIGSTOP)",
+    "dies, and its child lives on": "os.fork() or time.sleep(30); os._exit(1)",
+    "leaves a thread behind": "threading.Thread(target=time.sleep, args=(1000,)).start(); os._exit(1)",
+    "closes its files": "os.closerange(3, 4096)",
+}
 
 
-def run(folder: Path) -> tuple[int, str, float]:
+def run(folder: Path, *options: str) -> tuple[int, str, float]:
     """Run the tests in `folder` in two processes, as `make test` does, with this project's options and hooks; returns
     the exit status, the output, and the seconds it took."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
@@ -37,7 +49,7 @@ def run(folder: Path) -> tuple[int, str, float]:
     command += ["-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(folder), "--basetemp", str(folder / "temp")]
     begin = time.monotonic()
     done = subprocess.run(
-        [*command, "-n", "2", "--dist", "loadfile", str(folder)],
+        [*command, *options, "-n", "2", "--dist", "loadfile", str(folder)],
         cwd=folder,
         env={**env, "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1"},
         stdout=subprocess.PIPE,
@@ -49,18 +61,41 @@ def run(folder: Path) -> tuple[int, str, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fatal", ["os._exit(1)", "time.sleep(100)"], ids=["dies", "hangs"])
-def test_a_lost_worker_ends_the_run_at_once_and_its_test_is_named(fatal, tmp_path):
+@pytest.mark.parametrize("fate", FATES)
+def test_a_lost_worker_ends_the_run_at_once_and_its_test_is_named(fate, tmp_path):
     """Each worker first finishes a whole file, which makes xdist alone wait for ever, and the other worker is busy."""
-    files = {"a": QUICK, "b": QUICK, "c": QUICK, "long": LONG, "fatal": FATAL.format(fatal)}
+    files = {"a": QUICK, "b": QUICK, "c": QUICK, "long": LONG, "fatal": FATAL.format(FATES[fate])}
     for name, code in files.items():
         (tmp_path / f"test_{name}.py").write_text(code)
     status, output, seconds = run(tmp_path)
     assert status == 1, output
     assert "died while it ran test_fatal.py::test_fatal" in output
     assert "FAILED test_fatal.py::test_fatal" in output
-    assert ("in test_fatal\n" in output) == ("sleep" in fatal), "the stack of a test that hangs is printed"
+    if fate in ("hangs", "holds the interpreter"):
+        assert "in test_fatal\n" in output, "the stack of a test that hangs is printed"
     assert seconds < 90, output
+
+
+@pytest.mark.slow
+def test_a_file_that_hangs_while_it_is_imported_ends_the_run(tmp_path):
+    (tmp_path / "test_a.py").write_text(QUICK)
+    (tmp_path / "test_hangs.py").write_text("import time\ntime.sleep(1000)\n")
+    status, output, seconds = run(tmp_path, "-o", "timeout=3")
+    assert status == 1, output
+    assert "died while it ran no test" in output
+    assert seconds < 90, output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "code", ["threading.Thread(target=time.sleep, args=(1000,)).start()", "os.fork() or (time.sleep(30), os._exit(0))"]
+)
+def test_what_a_test_leaves_behind_does_not_hold_up_the_end(code, tmp_path):
+    (tmp_path / "test_a.py").write_text(QUICK)
+    (tmp_path / "test_leaves.py").write_text(FATAL.format(code))
+    status, output, seconds = run(tmp_path)
+    assert status == 0, output
+    assert seconds < 60, output
 
 
 def test_a_failing_property_test_stays_within_the_time_out(pytestconfig):
@@ -71,4 +106,3 @@ def test_a_failing_property_test_stays_within_the_time_out(pytestconfig):
 def test_property_tests_try_the_same_examples_in_every_run():
     assert settings.get_profile("repeatable").derandomize
     assert settings.get_profile("repeatable").database is None, "examples of earlier runs are not tried"
-    assert not settings.get_profile("explore").derandomize
