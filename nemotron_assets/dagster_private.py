@@ -24,15 +24,17 @@ def input_tags(key: dg.AssetKey, record: dg.EventLogRecord) -> dict[str, str]:
     return tags | ({get_input_data_version_tag(key): data_version} if data_version else {})
 
 
-def inputs_and_content(tags: Mapping[str, str]) -> dict[str, str]:
-    """Of the tags of a materialisation those that say which content it has, and which content its inputs had."""
-    from dagster._core.definitions.data_version import DATA_VERSION_TAG, INPUT_DATA_VERSION_TAG_PREFIX
+def input_record(tags: Mapping[str, str], key: dg.AssetKey) -> int:
+    """The storage id of the materialisation of its input `key` that a materialisation with these tags used; 0 if the
+    tags do not say it.
 
-    return {
-        key: value
-        for key, value in tags.items()
-        if key == DATA_VERSION_TAG or key.startswith(f"{INPUT_DATA_VERSION_TAG_PREFIX}/")
-    }
+    The tags with the data versions of inputs are of no use: for an input that was made in the same run, Dagster writes
+    a data version that the input does not have.
+    """
+    from dagster._core.definitions.data_version import get_input_event_pointer_tag
+
+    value = tags.get(get_input_event_pointer_tag(key), "")
+    return int(value) if value.isdigit() else 0
 
 
 def staleness(instance: dg.DagsterInstance, graph: Any) -> Any:

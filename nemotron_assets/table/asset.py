@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from nemotron_assets.dagster_private import input_tags, inputs_and_content
+from nemotron_assets.dagster_private import input_record, input_tags
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.stages import partitions_of
 from nemotron_assets.table.ids import content_hash
@@ -191,7 +191,8 @@ def _announce(context: dg.AssetExecutionContext, table: Table, updated: Iterable
     announced everything is stale, and is run again.
     """
 
-    def latest(key: dg.AssetKey, partition: str, before: int | None = None) -> dg.EventLogRecord | None:
+    def latest(key: dg.AssetKey, partition: str, until: int | None = None) -> dg.EventLogRecord | None:
+        before = None if until is None else until + 1
         wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition], before_storage_id=before)
         return next(iter(context.instance.fetch_materializations(wanted, limit=1).records), None)
 
@@ -202,10 +203,13 @@ def _announce(context: dg.AssetExecutionContext, table: Table, updated: Iterable
         # Tags of the last materialisation stay (code version, for example), but the inputs are now the newest ones.
         known = before.asset_materialization.tags or {}
         tags = {**known, "dagster/data_version": change.result.data_version}
+        is_known = _data_version(before) == change.result.data_version
         for key in context.assets_def.asset_deps[table.asset_key]:
-            if record := latest(key, change.snapshot, before=newest_input + 1):
+            if record := latest(key, change.snapshot, until=newest_input):
+                used = latest(key, change.snapshot, until=input_record(known, key))
+                is_known = is_known and _data_version(used) == _data_version(record)
                 tags |= input_tags(key, record)
-        if inputs_and_content(tags) == inputs_and_content(known):
+        if is_known:
             continue
         context.log_event(
             dg.AssetMaterialization(
@@ -220,6 +224,10 @@ def _announce(context: dg.AssetExecutionContext, table: Table, updated: Iterable
                 tags=tags,
             )
         )
+
+
+def _data_version(record: dg.EventLogRecord | None) -> str | None:
+    return (record.asset_materialization.tags or {}).get("dagster/data_version") if record else None
 
 
 def _table_metadata(table: Table) -> dict[str, Any]:

@@ -38,8 +38,9 @@ EDU_SCORER = "edu_a"
 
 # A retry continues where the failed step stopped: the ledger has every answer that the model has written.
 _WRITES = {"kinds": {"vllm"}, "pool": POOL, "retry_policy": RETRIES}
-# One step at a time: a step also rewrites the partitions of other snapshots.
+# One step of each pool at a time: a step also rewrites the partitions of other snapshots.
 _DUPLICATES_POOL = "math_duplicates"
+_RELEASE_POOL = "math_release"
 _CORPUS = CorpusTables(CLEANED, SIGNATURES, NEAR_DUPLICATES, DUPLICATES)
 
 
@@ -289,7 +290,7 @@ def contamination(
         WEB_DUPLICATES,
         UNIQUE_DOCUMENTS,
     ),
-    pool=_DUPLICATES_POOL,
+    pool=_RELEASE_POOL,
 )
 def nemotron_cc_math(
     context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
