@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from nemotron_assets.snapshots.ingest import describe, ingest
+from nemotron_assets.snapshots.ingest import describe, ingest, refuse_crawl_snapshot
+from resources.warehouse import Warehouse
+from resources.warehouse.facts import open_table
 
 if TYPE_CHECKING:
     from nemotron_assets.commands.runner import Outcome
@@ -27,6 +30,7 @@ def ingest_command(paths: Sequence[Path], snapshot: str, *, strict: bool, **colu
     if not strict:
         columns["on_unusable"] = lambda path, why: unusable.append(why)
     rows = describe(paths, snapshot, **columns)  # before the imports, so that a mistake is found at once
+    refuse_crawl_snapshot(partial(open_table, Warehouse()), snapshot)
     click.echo(f"{len(rows)} files for snapshot {snapshot}")
     for why in unusable[:_NAMED]:
         click.echo(f"not usable: {why}")

@@ -6,70 +6,34 @@ Sizes come from the Delta logs; no data file is read.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from nemotron_assets.commands.console import print_table
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.schema import Table
-from resources.lakehouse import Lakehouse
 from resources.warehouse import Warehouse, WarehouseError
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the Delta log says about a table.
-
-    `partitions` is None for a table without partitions; `written` is the time of the last commit; `history` holds the
-    last commits, newest first, as delta-rs describes them. `schema_version` is the one in which the table is stored.
-    """
-
-    rows: int
-    bytes: int
-    files: int
-    version: int
-    partitions: int | None
-    written: datetime
-    history: list[dict[str, Any]]
-    schema_version: str
-
-
-def facts(warehouse: Warehouse, table: Table, history: int = 1) -> Facts | None:
-    """Size, version and the last `history` commits of a table; None if the table is not in the lake."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    from deltalake import DeltaTable
-
-    if not warehouse.exists(table):
-        return None
-    delta = DeltaTable(warehouse.table_path(table), storage_options=warehouse.storage_options or None)
-    actions = pa.table(delta.get_add_actions(flatten=True))
-    commits = delta.history(history)
-    column = f"partition.{table.partition_by}"
-    return Facts(
-        rows=pc.sum(actions["num_records"]).as_py() or 0,
-        bytes=pc.sum(actions["size_bytes"]).as_py() or 0,
-        files=actions.num_rows,
-        version=delta.version(),
-        partitions=pc.count_distinct(actions[column]).as_py() if column in actions.column_names else None,
-        written=datetime.fromtimestamp(commits[0]["timestamp"] / 1000, UTC),
-        history=commits,
-        schema_version=Lakehouse.stored_version(delta),
-    )
+from resources.warehouse.facts import Facts, facts, facts_of, history
 
 
 def all_facts(warehouse: Warehouse) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
     """Column names, and one row per declared table in the order of the graph."""
     names = ("table", "rows", "bytes", "files", "version", "partitions", "last written (UTC)", "description")
     lines = []
-    for name, table in all_tables().items():
-        if found := facts(warehouse, table):
-            sizes = (found.rows, found.bytes, found.files, found.version, found.partitions, found.written)
+    tables = all_tables()
+    for name, found in facts_of(warehouse, tables.values()).items():
+        sizes: tuple[Any, ...] = (None,) * 5
+        if isinstance(found, Facts):
+            sizes = (found.rows, found.bytes, found.files, found.version, found.partitions)
+            written, note = found.written, migration_hint(tables[name], found)
+        elif found is None:
+            written, note = "not written yet", ""
         else:
-            sizes = (None, None, None, None, None, "not written yet")
-        lines.append((name, *sizes, migration_hint(table, found) + table.description))
-    return names, lines
+            reason = str(found).splitlines()[0] if str(found) else type(found).__name__
+            written, note = "cannot be read", f"The Delta log cannot be read: {reason} "
+        lines.append((name, *sizes, written, note + tables[name].description))
+    order = {name: place for place, name in enumerate(tables)}
+    return names, sorted(lines, key=lambda line: order[line[0]])
 
 
 def migration_hint(table: Table, found: Facts | None) -> str:
@@ -95,7 +59,7 @@ def find(name: str) -> Table:
 
 def print_table_facts(warehouse: Warehouse, table: Table, commits: int = 10) -> None:
     """Print what a table holds, its columns with their meanings, and its last commits."""
-    found = facts(warehouse, table, commits)
+    found = facts(warehouse, table)
     print(f"{table.full_name}: {migration_hint(table, found)}{table.description}")
     print(f"{warehouse.table_path(table)}")
     layout = [f"key {', '.join(table.key)}"]
@@ -116,7 +80,7 @@ def print_table_facts(warehouse: Warehouse, table: Table, commits: int = 10) -> 
         print()
         print_table(
             ("version", "when (UTC)", "operation", "rows added", "rows removed", "run"),
-            list(map(_commit, found.history)),
+            list(map(_commit, history(warehouse, table, commits))),
         )
 
 

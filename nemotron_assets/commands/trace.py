@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.commands.console import console, printable
 from nemotron_assets.lineage.nodes import Node, Origin, Trace
 from nemotron_assets.lineage.walk import trace
-from nemotron_assets.recipe import current_recipe
-from nemotron_assets.snapshots.read_back import read_back
 from nemotron_assets.stages import all_tables
-from resources.crawl import Crawl, CrawlError
+from resources.crawl import CrawlError
 from resources.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from resources.crawl import Crawl
 
 #: Facts that are not printed beside an id: some are printed with the origin, and some mean nothing to a reader.
 _HIDDEN = ("warc_file", "warc_offset", "warc_length", "warc_inner_offset", "payload_digest", "mime", "sha256")
@@ -36,15 +37,23 @@ def trace_command(target: str, *, limit: int, backward: bool | None, as_json: bo
             backward=backward is not False,
             forward=backward is not True,
         )
-    crawl = Crawl.from_recipe(current_recipe().snapshots.crawl)
     if as_json:
         document = found.as_json()
         if read:
-            document["read"] = {page: {"same": same, "said": text} for page, same, text in read_origins(found, crawl)}
+            origins = read_origins(found, _crawl())
+            document["read"] = {page: {"same": same, "said": text} for page, same, text in origins}
         print(json.dumps(document, indent=2, ensure_ascii=False))
         return all(entry["same"] is not False for entry in document.get("read", {}).values())
     print_trace(found, {True: ("above",), False: ("below",), None: ("above", "below")}[backward])
-    return print_read_origins(found, crawl) if read else True
+    return print_read_origins(found, _crawl()) if read else True
+
+
+def _crawl() -> Crawl:
+    """The crawl of the recipe. It needs Dagster, which a trace without --read does not load."""
+    from nemotron_assets.recipe import current_recipe
+    from resources.crawl import Crawl
+
+    return Crawl.from_recipe(current_recipe().snapshots.crawl)
 
 
 def print_trace(found: Trace, directions: tuple[str, ...] = ("above", "below")) -> None:
@@ -93,6 +102,8 @@ def read_origins(found: Trace, crawl: Crawl) -> Iterator[tuple[str, bool | None,
 
 def _compare(origin: Origin, facts: dict[str, Any], crawl: Crawl) -> tuple[bool, str]:
     """Read one record: whether it holds the page with these facts, and a sentence about it."""
+    from nemotron_assets.snapshots.read_back import read_back
+
     html, same = read_back(origin, facts, crawl)
     return same, (
         f"read {origin.length:,} bytes at {origin.offset:,} of {origin.path or origin.file}: "

@@ -20,6 +20,9 @@ from nemotron_assets.warc.reader import Limits, NotWarc, WarcFile
 from resources.crawl import SNAPSHOT_NAME, Missing, file_fingerprint
 
 if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+    from nemotron_assets.table.schema import Table
     from resources.lakehouse import Lakehouse
 
 FORMATS = {".warc": "warc", ".warc.gz": "warc", ".warc.zst": "warc", ".parquet": "parquet", ".jsonl": "jsonl",
@@ -95,18 +98,26 @@ def describe(
     return rows
 
 
+def refuse_crawl_snapshot(open_table: Callable[[Table], DeltaTable | None], snapshot: str) -> None:
+    """Raise `IngestError` if the crawl has a snapshot of that name: the lake has pages of it that were not ingested.
+    `open_table` is `Lakehouse.open`, or another function that opens a table of the lake."""
+
+    def holds(table: Table) -> bool:
+        delta = open_table(table)
+        return delta is not None and bool(delta.partitions([("snapshot", "=", snapshot)]))
+
+    if holds(PAGES) and not holds(INGESTED):
+        raise IngestError(f"{snapshot!r} is a snapshot of the crawl and cannot be replaced; choose another name")
+
+
 def ingest(lake: Lakehouse, instance, snapshot: str, rows: list[dict]) -> None:
     """Store which files a snapshot is made of (`rows` from `describe`), and make the snapshot a partition of the lake.
     Raises `IngestError` if the crawl has a snapshot of that name."""
-    import polars as pl
     import pyarrow as pa
 
-    from nemotron_assets.snapshots.catalog import register
+    from nemotron_assets.snapshots.catalog import register  # needs Dagster, and `describe` must refuse names at once
 
-    if not lake.read(INGESTED, snapshot).rows:
-        taken = lake.read(PAGES, snapshot)
-        if taken.exists and not taken.scan().head(1).select(pl.len()).collect().item() == 0:
-            raise IngestError(f"{snapshot!r} is a snapshot of the crawl and cannot be replaced; choose another name")
+    refuse_crawl_snapshot(lake.open, snapshot)
     lake.write(
         INGESTED, pa.Table.from_pylist(_first_times(lake, snapshot, rows), INGESTED.arrow_schema()), partition=snapshot
     )

@@ -14,9 +14,24 @@ The files: `lake` (where tables are, small commits, Dagster), `reader`, `writer`
 (compares them with their recorded hashes), `quarantine` (rows that could not be processed), `commits` and `errors`.
 """
 
-from resources.lakehouse.lake import Lakehouse
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from resources.lakehouse.quarantine import QUARANTINE
 from resources.lakehouse.reader import Reader
 from resources.lakehouse.writer import WriteResult
 
+if TYPE_CHECKING:
+    from resources.lakehouse.lake import Lakehouse
+
 __all__ = ["QUARANTINE", "Lakehouse", "Reader", "WriteResult"]
+
+
+def __getattr__(name: str) -> object:
+    """Import `Lakehouse`, which needs Dagster, when it is first used: commands that only read the catalog need none."""
+    if name == "Lakehouse":
+        from resources.lakehouse.lake import Lakehouse
+
+        return Lakehouse
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -56,10 +56,12 @@ class Catalog:
 
 
 class CatalogBuild:
-    """Writes the catalog of `tables` into an open, empty database."""
+    """Writes the catalog of `tables` into an open, empty database. `signature` is that of `Warehouse.signature`."""
 
-    def __init__(self, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, tables: list[Table]) -> None:
-        self.warehouse, self.connection, self.tables = warehouse, connection, tables
+    def __init__(
+        self, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, tables: list[Table], signature: str
+    ) -> None:
+        self.warehouse, self.connection, self.tables, self.signature = warehouse, connection, tables, signature
 
     @cached_property
     def present(self) -> list[Table]:
@@ -131,7 +133,7 @@ class CatalogBuild:
         self._comment("lineage.catalog", "About this catalog file, in one row.", _CATALOG_MEANINGS)
         self.connection.execute(
             "insert into lineage.catalog values (?, ?, ?, ?)",
-            [self.warehouse.signature(self.tables), self.warehouse.lake, duckdb.__version__, datetime.now(UTC)],
+            [self.signature, self.warehouse.lake, duckdb.__version__, datetime.now(UTC)],
         )
         self.connection.execute(
             "create table lineage.tables (table_name varchar, description varchar, partition_by varchar, "

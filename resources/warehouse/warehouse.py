@@ -16,12 +16,10 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import dagster as dg
-from pydantic import Field
 
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.ids import content_hash
@@ -37,21 +35,28 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: The folder of the project.
+PROJECT = Path(__file__).resolve().parents[2]
+
 #: The folder with views, macros and reports as SQL files.
-SQL_FOLDER = Path(__file__).resolve().parents[2] / "sql"
+SQL_FOLDER = PROJECT / "sql"
 
 #: Name under which the catalog is attached. It is the stem of the file name, as in the `duckdb` program.
 CATALOG = "lake"
 
 
-class Warehouse(dg.ConfigurableResource):
-    """The DuckDB catalog of the lake under `root`, and read-only connections to it."""
+@dataclass(frozen=True)
+class Warehouse:
+    """The DuckDB catalog of a lake, and read-only connections to it. A plain object, so that a query loads no Dagster.
 
-    root: str = Field(default="", description="folder or object-store URL of the lake; empty: as NEMOTRON_LAKE says")
-    storage_options: dict[str, str] = Field(
-        default_factory=dict, description="options of the object store, such as endpoint and region; never credentials"
-    )
-    catalog: str = Field(default="", description="path of the catalog file; empty: cache/lake.duckdb below the home")
+    `root` is the folder or object-store URL of the lake; if it is empty, the lake is where NEMOTRON_LAKE says.
+    `storage_options` are those of the object store, such as endpoint and region, and never credentials. `catalog` is
+    the path of the catalog file; if it is empty, the file is cache/lake.duckdb below the home.
+    """
+
+    root: str = ""
+    storage_options: Mapping[str, str] = field(default_factory=dict)
+    catalog: str = ""
 
     @property
     def path(self) -> Path:
@@ -79,7 +84,7 @@ class Warehouse(dg.ConfigurableResource):
         from deltalake.exceptions import TableNotFoundError
 
         try:
-            DeltaTable(self.table_path(table), storage_options=self.storage_options or None, without_files=True)
+            DeltaTable(self.table_path(table), storage_options=dict(self.storage_options) or None, without_files=True)
         except TableNotFoundError:
             return False
         return True
@@ -93,14 +98,16 @@ class Warehouse(dg.ConfigurableResource):
         tables get views. A table that cannot be read becomes a view without rows, whose comment gives the reason; it
         is logged, and named in the result.
         """
-        tables = list(all_tables().values()) if tables is None else list(tables)
+        tables = None if tables is None else list(tables)
+        signature = self.signature(tables)  # taken first: a table that is written meanwhile makes the file out of date
+        tables = list(all_tables().values()) if tables is None else tables
         path = self.path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._sweep(path)
         temporary = path.with_name(f"{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
         try:
             with self._session(str(temporary)) as connection:
-                catalog = CatalogBuild(self, connection, tables).run(path, sql_folder)
+                catalog = CatalogBuild(self, connection, tables, signature).run(path, sql_folder)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -118,7 +125,6 @@ class Warehouse(dg.ConfigurableResource):
             return False
         import duckdb
 
-        tables = list(all_tables().values()) if tables is None else list(tables)
         try:
             with _attached(duckdb.connect(":memory:"), self.path) as connection:
                 stored = connection.execute("select signature from lineage.catalog").fetchone()
@@ -126,17 +132,34 @@ class Warehouse(dg.ConfigurableResource):
             return False
         return stored == (self.signature(tables),)
 
-    def signature(self, tables: list[Table]) -> str:
-        """A hash of everything the catalog file is made from: declarations, SQL files, this package, tables present."""
+    def signature(self, tables: Iterable[Table] | None = None) -> str:
+        """A hash of everything the catalog file is made from: declarations, SQL files, code, and tables in the lake.
+
+        For the tables of the project, the code that declares them stands for the declarations: reading all of it takes
+        a twentieth of the time of importing it.
+        """
         import duckdb
 
-        sources = [duckdb.__version__, self.lake, *(repr(table) for table in tables)]
-        sources += [table.full_name for table in tables if self.exists(table)]
-        sources += lineage_views(tables, {})
-        for file in (*sorted(SQL_FOLDER.rglob("*.sql")), *sorted(Path(__file__).parent.glob("*.py"))):
-            if file.parent.name != "reports":
-                sources += [str(file.name), file.read_text(encoding="utf-8")]
-        return content_hash("\x1f".join(sources))
+        files = [file for file in SQL_FOLDER.rglob("*.sql") if file.parent.name != "reports"]
+        files += (PROJECT / "resources").rglob("*.py")
+        sources = [duckdb.__version__, self.lake]
+        if tables is None:
+            files += (PROJECT / "nemotron_assets").rglob("*.py")
+        else:
+            tables = list(tables)
+            sources += [*(repr(table) for table in tables), *lineage_views(tables, {})]
+        sources += [f"{file.relative_to(PROJECT)}\x1f{file.read_text(encoding='utf-8')}" for file in sorted(files)]
+        return content_hash("\x1f".join([*sources, *sorted(self._in_lake(tables))]))
+
+    def _in_lake(self, tables: list[Table] | None) -> Iterator[str]:
+        """The names of the tables in the lake; without `tables`, of all folders of a local lake that hold a table."""
+        if tables is None and self.is_local:
+            for log in Path(self.lake).glob("*/*/_delta_log"):
+                yield f"{log.parent.parent.name}.{log.parent.name}"
+        else:
+            for table in all_tables().values() if tables is None else tables:
+                if self.exists(table):
+                    yield table.full_name
 
     @staticmethod
     def _sweep(path: Path, seconds: float = 3600) -> None:
@@ -188,7 +211,14 @@ class Warehouse(dg.ConfigurableResource):
         import duckdb
 
         connection = duckdb.connect(
-            database, config={"autoinstall_known_extensions": False, "temp_directory": str(self.path.parent / "spill")}
+            database,
+            config={
+                "autoinstall_known_extensions": False,
+                "temp_directory": str(self.path.parent / "spill"),
+                # The extension is a file of the Python environment, like DuckDB itself. To check its signature, DuckDB
+                # hashes 80 MB, which takes longer than most queries.
+                "allow_unsigned_extensions": True,
+            },
         )
         try:
             connection.execute(QUIET)

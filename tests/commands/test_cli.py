@@ -39,6 +39,58 @@ def test_help_loads_no_library():
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "[]\n"
 
 
+#: Libraries that take a second or more to import, and that a question to the lake does not need.
+SLOW = ("dagster", "polars", "torch", "ray", "transformers")
+LOADED = """
+import json, sys
+from nemotron_assets.commands import cli
+slow, sys.argv = set(sys.argv[2:]), ["nemotron", *json.loads(sys.argv[1])]
+try:
+    cli.main()
+finally:
+    print("LOADED", sorted({name.partition(".")[0] for name in sys.modules} & slow), file=sys.stderr)
+"""
+
+
+@pytest.fixture(scope="module")
+def small_home(tmp_path_factory):
+    """A home with one ingested snapshot, and the file that it was made from."""
+    folder = tmp_path_factory.mktemp("small")
+    file = folder / "own.jsonl"
+    file.write_text(json.dumps({"text": "one", "url": "http://a.example/"}) + "\n")
+    nemotron(folder / "home", "ingest", str(file), "--snapshot", "own", "--text-column", "text")
+    return folder / "home", file
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["sql", "select url from snapshots.pages"], 0),
+        (["sql", "--reports"], 0),
+        (["sql", "--report", "record_fates"], 0),
+        (["tables"], 0),
+        (["tables", "snapshots/pages"], 0),
+        (["trace", "http://a.example/"], 0),
+        (["recipe", "web.quality"], 0),
+        (["ingest", "OWN", "--snapshot", "not a name"], 1),
+        (["ingest", "OWN", "--snapshot", "other", "--text-column", "no_such_column"], 1),
+        (["ingest", "nowhere.jsonl", "--snapshot", "other"], 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_questions_and_refusals_load_no_slow_library(small_home, arguments, code):
+    home, file = small_home
+    arguments = [str(file) if argument == "OWN" else argument for argument in arguments]
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, json.dumps(arguments), *SLOW],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NEMOTRON_HOME": str(home)},
+    )
+    assert done.returncode == code, done.stderr
+    assert "LOADED []" in done.stderr, done.stderr
+
+
 def test_every_subcommand_has_its_body_in_a_file_of_its_own():
     for name, command in cli.commands.items():
         if not isinstance(command, click.Group):
