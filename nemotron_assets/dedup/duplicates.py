@@ -106,5 +106,6 @@ def _rows(found: pl.DataFrame, snapshot: str, to: Table) -> pl.DataFrame:
     return found.with_columns(
         id=pl.Series([row_id(to.full_name, document) for document in found["id"]], dtype=pl.String),
         parents=pl.concat_list("id"),
+        document="id",
         snapshot=pl.lit(snapshot),
     ).select(to.column_names)

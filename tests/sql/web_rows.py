@@ -108,6 +108,7 @@ def _page(rows, first, s: int, snapshot: str, f: int, warc: str, i: int) -> None
                 "id": row_id("web.duplicates", document["id"]),
                 "parents": [document["id"]],
                 "snapshot": snapshot,
+                "document": document["id"],
                 "duplicate_of": original["id"],
                 "duplicate_of_snapshot": original["snapshot"],
                 "kind": "exact",

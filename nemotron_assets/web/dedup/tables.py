@@ -91,6 +91,13 @@ DUPLICATES = Table(
         ID,
         PARENTS,
         SNAPSHOT,
+        Column(
+            "document",
+            "string",
+            "id of the document that is dropped, the same as in the column parents; null in rows that an older "
+            "version of the program wrote",
+            nullable=True,
+        ),
         Column("duplicate_of", "string", "id of the kept document that this document duplicates"),
         Column("duplicate_of_snapshot", "string", "snapshot of the kept document"),
         Column("kind", "string", "exact: both documents have the same text; near: their texts are similar"),

@@ -140,6 +140,7 @@ def test_the_published_recipe_links_every_candidate_in_components(tmp_path):
         deduplicate(lake, snapshot, recipe)
     rows = lake.read(DUPLICATES).scan().sort("snapshot", "id").collect()
     assert set(rows["duplicate_of"]) == {"a1"} == set(rows["cluster"])
+    assert rows["document"].to_list() == rows["parents"].list.first().to_list()
     assert set(rows["kind"]) == {"near"} and rows.height == 3
     assert ((rows["similarity"] > 0.5) & (rows["similarity"] < 1)).all()
     assert set(lake.read(SIGNATURES).scan().collect()["unit"]) == {"characters"}
