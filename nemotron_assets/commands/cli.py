@@ -83,6 +83,7 @@ def ingest(paths: tuple[Path, ...], snapshot: str, strict: bool, **columns: str 
 @click.option("--reports", "list_reports", is_flag=True, help="List the reports and their parameters.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Parameter of the report; repeatable.")
 @click.option("--csv", "csv", metavar="FILE|-", help="Write all rows as CSV instead of printing them.")
+@click.option("--csv-safe", is_flag=True, help="In CSV, put ' before texts that a spreadsheet takes for formulas.")
 @click.option("--parquet", metavar="FILE", help="Write all rows as Parquet instead of printing them.")
 @click.option("--limit", default=100, show_default=True, help="Print at most this number of rows; 0 for all.")
 def sql(
@@ -91,24 +92,35 @@ def sql(
     list_reports: bool,
     params: tuple[str, ...],
     csv: str | None,
+    csv_safe: bool,
     parquet: str | None,
     limit: int,
 ) -> None:
     """Query the lake in SQL, read only.
 
-    QUERY is in DuckDB's SQL; "-" reads it from standard input. --report runs a prepared query instead. Every table has
-    the name of its asset (web.documents for web/documents). The view lineage.edges lists, for every row, the rows it
-    was made from.
+    QUERY is in DuckDB's SQL; "-" reads it from standard input. --report runs a prepared query instead. Without either,
+    a shell starts, which also reads statements from a pipe. Every table has the name of its asset (web.documents for
+    web/documents). The view lineage.edges lists, for every row, the rows it was made from.
     """
-    from nemotron_assets.commands.sql import print_reports, sql_command
+    from nemotron_assets.commands.sql import print_reports, shell_command, sql_command
 
     if list_reports:
         print_reports()
         return
-    if (query is None) == (report is None):
-        raise click.UsageError('give one of a QUERY, as "select * from web.documents", or --report NAME')
+    if query is not None and report is not None:
+        raise click.UsageError("give either a QUERY or --report NAME, not both")
+    if csv_safe and not csv:
+        raise click.UsageError("--csv-safe needs --csv FILE")
+    if query is None and report is None:
+        if csv or parquet:
+            raise click.UsageError(
+                '--csv and --parquet need a QUERY, as "select * from web.documents", or --report NAME'
+            )
+        if not shell_command(params, limit):
+            sys.exit(1)
+        return
     text = sys.stdin.read() if query == "-" else query
-    sql_command(text, report, params, csv=csv, parquet=parquet, limit=limit)
+    sql_command(text, report, params, csv=csv, parquet=parquet, limit=limit, safe=csv_safe)
 
 
 @cli.command()

@@ -14,12 +14,12 @@ _MAX_CHARACTERS = 240
 _FILE_WIDTH = 200
 
 
-def console() -> Any:
-    """The rich console that tables are printed on: as wide as the terminal, or 200 characters if there is none."""
+def console(width: int | None = None) -> Any:
+    """The rich console that tables are printed on: as wide as the terminal; if there is none, `width` or 200."""
     from rich.console import Console
 
     plain = Console(highlight=False)
-    return plain if plain.is_terminal else Console(highlight=False, width=_FILE_WIDTH, soft_wrap=False)
+    return plain if plain.is_terminal else Console(highlight=False, width=width or _FILE_WIDTH, soft_wrap=False)
 
 
 def printable(value: Any) -> str:
@@ -41,11 +41,17 @@ def printable(value: Any) -> str:
     text = str(value)
     if len(text) > _MAX_CHARACTERS:
         text = text[: _MAX_CHARACTERS - 1] + "…"
-    return "".join("?" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in " ".join(text.split()))
+    return printable_line(" ".join(text.split()))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows as a table without lines. Columns of numbers are aligned to the right, all others to the left."""
+def printable_line(text: str) -> str:
+    """A text in which control characters, among them ends of lines, are "?"."""
+    return "".join("?" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in text)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], width: int | None = None) -> None:
+    """Print rows as a table without lines. Columns of numbers are aligned to the right, all others to the left. `width`
+    is that of the table if the output is not a terminal."""
     from rich.table import Table
     from rich.text import Text
 
@@ -56,4 +62,4 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table.add_column(Text(printable(name)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(value)) for value in row))
-    console().print(table)
+    console(width).print(table)

@@ -7,24 +7,28 @@ it answers. A comment line `-- $name = default: meaning` declares a parameter; t
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
-import shutil
-import sys
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nemotron_assets.commands.console import print_table
+import click
+
+from nemotron_assets.commands.console import print_table, printable_line
+from nemotron_assets.commands.result_files import ResultFile
 from resources.warehouse import SQL_FOLDER, Warehouse, WarehouseError
+from resources.warehouse.outdated import notes
+from resources.warehouse.reading import read_only_statements
 
 if TYPE_CHECKING:
     import duckdb
 
+#: Reports are made for terminals of this width.
+REPORT_WIDTH = 120
+
 _PARAMETER = re.compile(r"--\s*\$(\w+)\s*=\s*(.*?):\s+(.+)")
-_EXPLAIN = re.compile(r"\s*explain\s+(?:analyze\s+)?(?:\([^)]*\)\s*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -104,28 +108,6 @@ def set_parameters(connection: duckdb.DuckDBPyConnection, report: Report | None,
         connection.execute(f'set variable "{name}" = ?', [declared[name].value(text) if report else text])
 
 
-def read_only_statements(connection: duckdb.DuckDBPyConnection, query: str) -> list[duckdb.Statement]:
-    """The statements of a query. Raises `WarehouseError` unless every statement only reads."""
-    import duckdb
-
-    statements = connection.extract_statements(query)
-    if not statements:
-        raise WarehouseError("the query is empty")
-    if re.match(r"\s*pivot\b", query, re.IGNORECASE) and any(s.type.name == "CREATE" for s in statements):
-        raise WarehouseError("PIVOT needs the values of its columns here: PIVOT … ON column IN ('a', 'b') USING …")
-    for statement in statements:
-        kind = statement.type
-        if kind == duckdb.StatementType.EXPLAIN:
-            prefix = _EXPLAIN.match(statement.query)
-            if not prefix:
-                raise WarehouseError("EXPLAIN after a comment is refused: put EXPLAIN first")
-            read_only_statements(connection, statement.query[prefix.end() :])
-        elif kind != duckdb.StatementType.SELECT:
-            hint = " (--csv and --parquet write results to files)" if kind == duckdb.StatementType.COPY else ""
-            raise WarehouseError(f"{kind.name} is refused: nemotron sql only reads, and only assets write{hint}")
-    return statements
-
-
 @dataclass
 class Result:
     """Column names and the first rows of a result. `more` says whether there are further rows."""
@@ -145,56 +127,13 @@ def fetch(connection: duckdb.DuckDBPyConnection, query: str, limit: int | None) 
     return Result(columns, rows[:limit], more)
 
 
-def write_result(connection: duckdb.DuckDBPyConnection, query: str, target: str, file_format: str) -> None:
-    """Stream the whole result of a query into a file; `file_format` is "csv" or "parquet".
-
-    The target "-" is the standard output, for CSV only. The file appears when it is complete; a query that fails
-    leaves no file.
-    """
-    statements = read_only_statements(connection, query)
-    if len(statements) > 1:
-        raise WarehouseError(f"only the result of one statement can be written, and the query has {len(statements)}")
-    if target == "-" and file_format == "parquet":
-        raise WarehouseError("Parquet needs a file name; only CSV can go to the standard output")
-    relation = connection.sql(statements[0])
-    if relation is None:
-        raise WarehouseError("this statement has no result to write")
-    if target == "-":
-        _print_csv(relation)
+def print_result(result: Result, report: bool = False) -> None:
+    """Print a result, and a note when there are more rows than are printed. Reports fit a narrow terminal."""
+    if result.columns == ["explain_key", "explain_value"]:
+        for _, plan in result.rows:
+            print("\n".join(map(printable_line, plan.splitlines())))
         return
-    temporary = f"{target}.{os.getpid()}.tmp"
-    try:
-        getattr(relation, f"write_{file_format}")(temporary)
-        os.replace(temporary, target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def _print_csv(relation: duckdb.DuckDBPyRelation) -> None:
-    """Stream a result to the standard output as CSV, through a pipe.
-
-    DuckDB opens files by name and truncates them. If it opened /dev/stdout, `nemotron sql --csv - … >> all.csv` would
-    lose the earlier content of the file.
-    """
-    reading, writing = os.pipe()
-    with ThreadPoolExecutor(1) as pool:
-        copied = pool.submit(_copy_to_standard_output, reading)
-        try:
-            relation.write_csv(f"/dev/fd/{writing}", header=True)
-        finally:
-            os.close(writing)
-            copied.result()  # raises what the copying raised, such as BrokenPipeError
-
-
-def _copy_to_standard_output(descriptor: int) -> None:
-    with os.fdopen(descriptor, "rb") as stream:
-        shutil.copyfileobj(stream, sys.stdout.buffer)
-    sys.stdout.buffer.flush()
-
-
-def print_result(result: Result) -> None:
-    """Print a result, and a note when there are more rows than are printed."""
-    print_table(result.columns, result.rows)
+    print_table(result.columns, result.rows, REPORT_WIDTH if report else None)
     if result.more:
         print(f"first {len(result.rows)} rows; there are more: --limit N (0: all), or --csv FILE / --parquet FILE")
     elif len(result.rows) != 1:
@@ -207,23 +146,53 @@ def print_reports() -> None:
     for report in reports().values():
         takes = ", ".join(f"{p.name}={p.default}" for p in report.parameters)
         rows.append((report.name, report.question, takes))
-    print_table(("report", "question", "parameters"), rows)
+    print_table(("report", "question", "parameters"), rows, REPORT_WIDTH)
+
+
+@contextlib.contextmanager
+def parameters_of(connection: duckdb.DuckDBPyConnection, report: Report, params: Sequence[str]) -> Iterator[None]:
+    """Set the parameters of a report ("rows=20") for a block, and remove them afterwards."""
+    given = dict(param.partition("=")[::2] for param in params)
+    set_parameters(connection, report, given)
+    try:
+        yield
+    finally:
+        for name in given:
+            connection.execute(f'reset variable "{name}"')
 
 
 def sql_command(
-    query: str | None, report: str | None, params: Sequence[str], *, csv: str | None, parquet: str | None, limit: int
+    query: str | None,
+    report: str | None,
+    params: Sequence[str],
+    *,
+    csv: str | None,
+    parquet: str | None,
+    limit: int,
+    safe: bool = False,
 ) -> None:
     """Run a query or a report; print its result, or write it to the files `csv` and `parquet`.
 
-    `params` are texts such as "rows=20". `limit` is the largest number of rows that are printed; 0 prints all.
+    `params` are texts such as "rows=20". `limit` is the largest number of rows that are printed; 0 prints all. With
+    `safe`, the CSV file holds no text that a spreadsheet takes for a formula.
     """
     found = find_report(report) if report else None
-    given = dict(param.partition("=")[::2] for param in params)
-    with Warehouse().connect() as connection:
-        set_parameters(connection, found, given)
+    files = [ResultFile(name, file_format) for name, file_format in ((csv, "csv"), (parquet, "parquet")) if name]
+    with Warehouse().connect(files=[file.path for file in files]) as connection:
+        set_parameters(connection, found, dict(param.partition("=")[::2] for param in params))
         text = found.sql if found else query
-        for target, file_format in ((csv, "csv"), (parquet, "parquet")):
-            if target:
-                write_result(connection, text, target, file_format)
-        if not csv and not parquet:
-            print_result(fetch(connection, text, limit or None))
+        for file in files:
+            file.write(connection, text, safe=safe and file.file_format == "csv")
+        if not files:
+            print_result(fetch(connection, text, limit or None), report=found is not None)
+        for note in notes(connection, text):
+            click.echo(note, err=True)
+
+
+def shell_command(params: Sequence[str], limit: int) -> bool:
+    """Read statements and commands until the input ends; False if one of them failed and nobody saw it."""
+    from nemotron_assets.commands.shell import Shell
+
+    with Warehouse().connect() as connection:
+        set_parameters(connection, None, dict(param.partition("=")[::2] for param in params))
+        return Shell(connection, limit or None).run()

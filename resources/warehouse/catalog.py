@@ -15,6 +15,7 @@ from nemotron_assets.table.quoting import delta_scan, identifier, literal
 from nemotron_assets.table.schema import Table
 from resources.warehouse.extensions import WarehouseError
 from resources.warehouse.lineage_views import views as lineage_views
+from resources.warehouse.outdated import not_stored
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,6 +39,7 @@ _TABLES_MEANINGS = {
     "parents": "tables whose row ids are in the column parents of this table",
     "path": "folder or URL of the Delta table",
     "in_lake": "whether the table was in the lake, and readable, when this file was written",
+    "not_stored": "columns of the view that the stored table did not have when this file was written; they are null",
 }
 
 
@@ -137,12 +139,12 @@ class CatalogBuild:
         )
         self.connection.execute(
             "create table lineage.tables (table_name varchar, description varchar, partition_by varchar, "
-            "parents varchar[], path varchar, in_lake boolean)"
+            "parents varchar[], path varchar, in_lake boolean, not_stored varchar[])"
         )
         self._comment("lineage.tables", "One row per declared table of the project.", _TABLES_MEANINGS)
         for table in self.tables:
             self.connection.execute(
-                "insert into lineage.tables values (?, ?, ?, ?, ?, ?)",
+                "insert into lineage.tables values (?, ?, ?, ?, ?, ?, ?)",
                 [
                     table.full_name,
                     table.description,
@@ -150,8 +152,18 @@ class CatalogBuild:
                     list(table.parents),
                     self.warehouse.table_path(table),
                     table.full_name in paths,
+                    self._not_stored(table) if table.full_name in paths else [],
                 ],
             )
+
+    def _not_stored(self, table: Table) -> list[str]:
+        """The declared columns that a table of the lake lacks, because an older version of the program wrote it."""
+        missing = not_stored(self.connection, table.full_name, self.warehouse.table_path(table))
+        for column in sorted(missing):
+            note = f"{table.column(column).meaning} (not stored yet: null until the table is brought up to date)"
+            name = f"{identifier(table.schema, table.name)}.{identifier(column)}"
+            self.connection.execute(f"comment on column {name} is {literal(note)}")
+        return sorted(missing)
 
     def _comment(self, name: str, comment: str, meanings: Mapping[str, str]) -> None:
         """Set the comment of a table and of its columns."""

@@ -16,7 +16,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from resources.home import home, lake_root
 from resources.warehouse.catalog import Catalog, CatalogBuild
 from resources.warehouse.extensions import QUIET, WarehouseError, extension_file, install_extension
 from resources.warehouse.lineage_views import views as lineage_views
+from resources.warehouse.reading import lock
 
 if TYPE_CHECKING:
     import duckdb
@@ -171,8 +172,9 @@ class Warehouse:
 
     # -- connections --------------------------------------------------------------------------------------------
 
-    def connect(self, refresh: bool = True) -> duckdb.DuckDBPyConnection:
-        """A connection on which the catalog is attached read-only and in use.
+    def connect(self, refresh: bool = True, files: Sequence[str] = ()) -> duckdb.DuckDBPyConnection:
+        """A connection on which the catalog is attached read-only and in use, and that can open no file but those of
+        the lake and `files`, to which results are written.
 
         With `refresh`, the catalog is rebuilt first if it is out of date. Each connection has its own database in
         memory, to which the file is attached: a new connection sees a new catalog even if an older one is still open.
@@ -184,7 +186,9 @@ class Warehouse:
             raise WarehouseError(f"there is no catalog at {self.path}: `nemotron sql` and Warehouse.refresh() make it")
         connection = self._session(":memory:")
         try:
-            return _attached(connection, self.path)
+            _attached(connection, self.path)
+            lock(connection, self.lake, files)
+            return connection
         except BaseException:
             connection.close()
             raise
@@ -218,6 +222,8 @@ class Warehouse:
                 # The extension is a file of the Python environment, like DuckDB itself. To check its signature, DuckDB
                 # hashes 80 MB, which takes longer than most queries.
                 "allow_unsigned_extensions": True,
+                # Secrets that the user stored for DuckDB would be looked for in a folder that `lock` closes.
+                "allow_persistent_secrets": False,
             },
         )
         try:

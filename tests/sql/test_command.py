@@ -8,13 +8,14 @@ import subprocess
 import sys
 
 import pytest
+from click import UsageError
 from click.testing import CliRunner
 
 from nemotron_assets.commands.cli import cli
 from nemotron_assets.commands.console import printable
-from nemotron_assets.commands.sql import read_only_statements
 from resources.lakehouse import Lakehouse
 from resources.warehouse import WarehouseError
+from resources.warehouse.reading import read_only_statements
 from tests.sql.lake import fill
 
 
@@ -145,6 +146,28 @@ def test_questions_are_answered(filled, query):
 def test_pivot_without_values_says_what_to_write(filled):
     with filled[1].cursor() as connection, pytest.raises(WarehouseError, match="PIVOT needs the values"):
         read_only_statements(connection, "pivot web.documents on language using count(*)")
+
+
+# A page of the web may hold any of these; a cell with the first six would be run by a spreadsheet.
+_TEXTS = ["=1+1", "+1", "-1", "@sum(1)", "\t=1", " =1", "＝1", "a=1", "", None]
+
+
+def test_csv_safe_puts_an_apostrophe_before_formulas_and_changes_nothing_else(nemotron, tmp_path):
+    values = ", ".join("(null)" if t is None else "('" + t + "')" for t in _TEXTS)
+    columns = "t, -2 as number, date '2026-01-02' as day, ['=1'] as list, '=2'::blob as bytes"
+    query = f"select {columns} from (values {values}) x(t)"
+    for name, options in (("plain", ()), ("safe", ("--csv-safe",))):
+        nemotron("sql", query, "--csv", str(tmp_path / name), *options)
+    plain, safe = (list(csv.reader((tmp_path / name).open(newline=""))) for name in ("plain", "safe"))
+    assert [row[0] for row in plain[1:]] == [t or "" for t in _TEXTS]
+    assert [row[0] for row in safe[1:]] == [f"'{t}" if t and t != "a=1" else t or "" for t in _TEXTS]
+    assert plain[0] == safe[0] and [row[1:4] for row in plain] == [row[1:4] for row in safe]
+    assert {row[4] for row in plain[1:]} == {"=2"} and {row[4] for row in safe[1:]} == {"'=2"}
+
+
+def test_csv_safe_needs_a_csv_file(nemotron):
+    with pytest.raises(UsageError, match="--csv-safe needs --csv"):
+        CliRunner().invoke(cli, ["sql", "select 1", "--csv-safe"], standalone_mode=False, catch_exceptions=False)
 
 
 def test_lineage_macros(filled):
