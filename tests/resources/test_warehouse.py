@@ -17,6 +17,7 @@ from nemotron_assets.table.quoting import identifier, literal
 from nemotron_assets.table.schema import Column, Table
 from resources.lakehouse import Lakehouse
 from resources.warehouse import Warehouse, WarehouseError, extension_file, install_extension
+from resources.warehouse.outdated import notes
 from tests.s3 import s3_server
 
 WORDS = Table(
@@ -144,6 +145,25 @@ def test_an_older_table_shows_a_new_column_as_null(lake, warehouse):
     assert ask(warehouse, "select n, note from web.counts") == [(1, None)]
     lake.append(wider, counts(2).append_column("note", [["hello"]]).cast(wider.arrow_schema()))
     assert ask(warehouse, "select n, note from web.counts order by n") == [(1, None), (2, "hello")]
+
+
+def test_columns_that_are_not_stored_yet_are_named_until_they_are(lake, warehouse, tmp_path):
+    lake.write(WORDS, words("a"), "S")
+    lake.append(COUNTS, counts(1))
+    wider = Table("web", "counts", "Counts.", (*COUNTS.columns, Column("note", "string", "new", nullable=True)))
+    folder = tmp_path / "sql" / "views" / "web"
+    folder.mkdir(parents=True)
+    (folder / "sums.sql").write_text("create view web.sums as select sum(n) as n from web.counts")
+    warehouse.refresh([WORDS, wider], sql_folder=tmp_path / "sql")
+    with warehouse.connect(refresh=False) as connection:
+        for query in ("from web.counts", "select (select max(n) from web.sums)", "select 1; from web.counts"):
+            (note,) = notes(connection, query)
+            assert "web.counts" in note and "column note" in note and "`nemotron maintain --migrate`" in note
+        assert notes(connection, "from web.words") == notes(connection, "explain select 1") == []
+        comment = "select comment from duckdb_columns() where table_name = 'counts' and column_name = 'note'"
+        assert connection.execute(comment).fetchone()[0].startswith("new (not stored yet")
+        lake.append(wider, counts(2).append_column("note", [["hello"]]).cast(wider.arrow_schema()))
+        assert notes(connection, "from web.counts") == [], "the catalog is older than the column"
 
 
 def test_an_unreadable_table_does_not_affect_other_tables(lake, warehouse, caplog):
