@@ -42,7 +42,7 @@ def _used(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
     rows = connection.execute("select schema_name || '.' || view_name, sql from duckdb_views() where not internal")
     views = {name: sql.partition(" AS ")[2] for name, sql in rows.fetchall()}
     used: set[str] = set()
-    waiting = [s.query for s in connection.extract_statements(query) if s.type.name == "SELECT"]  # EXPLAIN shows no rows
+    waiting = [s.query for s in connection.extract_statements(query) if s.type.name == "SELECT"]  # EXPLAIN: no rows
     while waiting:
         tables = (node for node in nodes(connection, waiting.pop()) if node.get("type") == "BASE_TABLE")
         names = {f"{table['schema_name']}.{table['table_name']}" for table in tables}
