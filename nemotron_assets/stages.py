@@ -6,7 +6,7 @@ subpackages of the same form. This module holds names only; it imports a stage w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -57,8 +57,8 @@ def partitions_of(table: Table) -> dg.PartitionsDefinition | None:
     return declared[table.partition_by]
 
 
-def _modules(name: str) -> Iterator[Any]:
-    for stage in STAGES:
-        module = f"nemotron_assets.{stage}.{name}"
-        if find_spec(module):
-            yield import_module(module)
+@functools.cache
+def _modules(name: str) -> tuple[Any, ...]:
+    """The modules of that name of all stages. Looking for them takes milliseconds, and many assets ask."""
+    names = (f"nemotron_assets.{stage}.{name}" for stage in STAGES)
+    return tuple(import_module(module) for module in names if find_spec(module))
