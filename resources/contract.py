@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from nemotron_assets.table.markdown import markdown_row
 from nemotron_assets.table.schema import Table
 
 if TYPE_CHECKING:
@@ -132,12 +133,8 @@ def hash63(*parts: str) -> int:
 
 def preview(batch: pa.RecordBatch, rows: int = 5, width: int = 80) -> str:
     """The first rows as a Markdown table. Long values are cut; bytes are shown as their number: <12 bytes>."""
-
-    def cell(value: Any) -> str:
-        text = f"<{len(value)} bytes>" if isinstance(value, bytes) else str(value)
-        return " ".join(text[: width + 1].split()).replace("|", "\\|")[:width] + ("…" if len(text) > width else "")
-
-    lines = ["| " + " | ".join(batch.schema.names) + " |", "|" + "---|" * batch.num_columns]
+    lines = [markdown_row(batch.schema.names), "|" + "---|" * batch.num_columns]
     for row in batch.slice(0, rows).to_pylist():
-        lines.append("| " + " | ".join(cell(value) for value in row.values()) + " |")
+        cells = [f"<{len(cell)} bytes>" if isinstance(cell, bytes) else cell for cell in row.values()]
+        lines.append(markdown_row(cells, width))
     return "\n".join(lines)

@@ -48,7 +48,7 @@ def run(
 ) -> None:
     """Bring the graph, or a SELECTION of it, up to date.
 
-    SELECTION is Dagster's syntax: an asset (web/documents), an asset and everything it is made from
+    SELECTION is Dagster's syntax: an asset (web/documents or web.documents), an asset and everything it is made from
     (+web/documents), a group (group:web), or several joined by "or". Only missing and stale assets run.
     """
     from nemotron_assets.commands.run import run_command
@@ -147,8 +147,8 @@ def tables(name: str | None) -> None:
 def trace(target: str, limit: int, backward: bool | None, as_json: bool, read: bool) -> None:
     """Follow a row back to its sources and forward to models.
 
-    TARGET is a row id, the URL of a page, or a table version (blend.token_shards@3). The sources of a row are WARC
-    records, or files of code repositories.
+    TARGET is a row id, the URL of a page, a table version (blend.token_shards@3), or a table (models.base) for its
+    newest version or model. The sources of a row are WARC records, or files of code repositories.
     """
     from nemotron_assets.commands.trace import trace_command
 

@@ -17,6 +17,7 @@ def recipe_command(section: str | None, explain: bool) -> None:
     """Print the recipe or one section of it. Raises `RecipeError` for a section that does not exist; for an old name,
     the message gives the new one."""
     try:
+        section = section and section.replace("/", ".")
         click.echo(recipe_text(current_recipe(), section, explain))
     except KeyError as error:
         raise RecipeError((section and new_name(section)) or error.args[0]) from None

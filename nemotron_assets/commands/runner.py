@@ -91,7 +91,9 @@ class Runner:
         if not selection:
             chosen = {key for key in executable if key.path[0] != "lake"}
         else:
-            # Dagster's syntax wants key:"web/documents"; here the bare name works in combinations too.
+            # Dagster's syntax wants key:"web/documents"; here the bare name works in combinations too, and so does the
+            # name of its table (web.documents).
+            selection = re.sub(r'(?<![\w*/:".])(\w+)\.(\w+)(?![\w*/".])', r"\1/\2", selection)
             names = re.compile(r'(?<![\w*/:"])(\w+/\w+)(?![\w*/"])')
             try:
                 text = names.sub(r'key:"\1"', selection)

@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.commands.console import console, printable
-from nemotron_assets.lineage.nodes import Node, Origin, Trace
+from nemotron_assets.lineage.nodes import Node, NotFound, Origin, Trace
 from nemotron_assets.lineage.walk import trace
 from nemotron_assets.stages import all_tables
 from resources.crawl import CrawlError
 from resources.warehouse import Warehouse
+from resources.warehouse.facts import facts
 
 if TYPE_CHECKING:
+    import duckdb
+
     from resources.crawl import Crawl
 
 #: Facts that are not printed beside an id: some are printed with the origin, and some mean nothing to a reader.
@@ -28,11 +31,12 @@ def trace_command(target: str, *, limit: int, backward: bool | None, as_json: bo
 
     `backward` is True or False to follow only one direction, None for both.
     """
-    with Warehouse().connect() as connection:
+    warehouse = Warehouse()
+    with warehouse.connect() as connection:
         found = trace(
             connection,
             all_tables().values(),
-            target,
+            _named(target, warehouse, connection),
             limit=limit,
             backward=backward is not False,
             forward=backward is not True,
@@ -46,6 +50,24 @@ def trace_command(target: str, *, limit: int, backward: bool | None, as_json: bo
         return all(entry["same"] is not False for entry in document.get("read", {}).values())
     print_trace(found, {True: ("above",), False: ("below",), None: ("above", "below")}[backward])
     return print_read_origins(found, _crawl()) if read else True
+
+
+def _named(target: str, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> str:
+    """The target as `trace` takes it. A table may be written models/base too; a table without a version stands for its
+    newest version, and a table of models for its newest model."""
+    name, at, version = target.replace("/", ".").partition("@")
+    table = all_tables().get(name)
+    if table is None:
+        return target
+    if at:
+        return f"{name}@{version}"
+    known = facts(warehouse, table)
+    if known is None:
+        raise NotFound(f"{name} is not in the lake yet; `nemotron run {name}` makes it")
+    if table.is_model:
+        newest = connection.execute(f'select id from {name} order by "at" desc limit 1').fetchone()
+        return newest[0] if newest else f"{name}@{known.version}"
+    return f"{name}@{known.version}"
 
 
 def _crawl() -> Crawl:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from nemotron_assets.table.markdown import markdown_text
 from nemotron_assets.warc.reader import BROKEN, FATES
 from resources.lakehouse import Reader
 
@@ -35,5 +36,5 @@ def hosts_table(pages: Reader, most: int = 15) -> str:
     longest = max((count for _, count in rows), default=1)
     lines = ["| host | pages | |", "|---|--:|---|"]
     for host, count in rows:
-        lines.append(f"| {host.replace('|', ' ')} | {count:,} | {'█' * max(1, round(30 * count / longest))} |")
+        lines.append(f"| {markdown_text(host)} | {count:,} | {'█' * max(1, round(30 * count / longest))} |")
     return "\n".join(lines)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from nemotron_assets.table.markdown import markdown_row
+
 
 def licence_mix(rows: pl.LazyFrame, most: int = 20) -> dict[str, int]:
     """{"MIT (allowed)": number of files}, the `most` frequent licences first and all other licences together."""
@@ -38,5 +40,4 @@ def undecided_table(rows: pl.LazyFrame, most: int = 30) -> str:
         .head(most)
     )
     lines = ["| repository | why | files | example |", "|---|---|--:|---|"]
-    cells = ([str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in counts.iter_rows())
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in cells])
+    return "\n".join(lines + [markdown_row(row) for row in counts.iter_rows()])

@@ -65,11 +65,14 @@ def every_entry_has_a_fate(lake: dg.ResourceParam[Lakehouse], recipe: dg.Resourc
 def repositories_were_read(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """The share of repositories that could not be read completely is within the recipe's limit."""
     from nemotron_assets.code.sources.report import unread
+    from nemotron_assets.table.markdown import markdown_text
 
     broken = unread(lake.read(CONTENTS).scan())
     share = len(broken) / max(1, lake.read(CONTENTS).rows)
     allowed = recipe.code.sources.max_unreadable_share
-    listed = "\n".join(f"- {repo}: {outcome}" for repo, outcome in broken.head(50).iter_rows())
+    listed = "\n".join(
+        f"- {markdown_text(repo)}: {markdown_text(outcome)}" for repo, outcome in broken.head(50).iter_rows()
+    )
     return dg.AssetCheckResult(
         passed=share <= allowed,
         metadata={"unread_share": share, "allowed": allowed, "unread": dg.MetadataValue.md(listed or "none")},

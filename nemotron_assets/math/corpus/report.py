@@ -10,6 +10,7 @@ import polars as pl
 
 from nemotron_assets.math.clean import OUTCOMES
 from nemotron_assets.plots import bars
+from nemotron_assets.table.markdown import markdown_text
 
 _SHOWN = 50
 _BINS = ((0, 0), (1, 1), (2, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 200), (201, None))
@@ -75,11 +76,11 @@ def contamination(rows: pl.LazyFrame) -> dict[str, Any]:
     rendered = removed.filter(pl.col("sources").list.first() == "math.rendered")
     lines = ["| page | item | rule | matched | cosine | text of the page |", "|---|---|---|--:|--:|---|"]
     for row in found.head(_SHOWN).iter_rows(named=True):
-        text = " ".join(row["page_text"][:160].split()).replace("|", "¦").replace("<", "&lt;").replace("`", "'")
+        text, url = markdown_text(row["page_text"][:160]), markdown_text(row["url"])
         cosine = "" if row["cosine"] is None else f"{row['cosine']:.3f}"
         what = row["rule"] if row["removed"] else f"{row['rule']} (kept)"
-        item = f"{row['benchmark']} {row['item']}"
-        lines.append(f"| {row['url']} | {item} | {what} | {row['matched']}/{row['of']} | {cosine} | {text} |")
+        item = markdown_text(f"{row['benchmark']} {row['item']}")
+        lines.append(f"| {url} | {item} | {what} | {row['matched']}/{row['of']} | {cosine} | {text} |")
     return {
         "pages_removed": rendered.select(pl.col("parents").list.first().n_unique()).item(),
         "web_documents_with_items": len(removed) - len(rendered),

@@ -12,6 +12,7 @@ from nemotron_assets.generation.asking import example_markdown
 from nemotron_assets.plots import new_figure, png_markdown
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.web.translation import Translation
+from nemotron_assets.table.markdown import markdown_row
 from nemotron_assets.text.language import detect
 from nemotron_assets.web.synthetic.translation.drafts import choose_samples
 from nemotron_assets.web.synthetic.translation.judging import CAUSES, UNASKED, problems
@@ -55,7 +56,7 @@ def outcomes_table(tallies: Mapping[str, Tally]) -> str:
 def failures_table(tallies: Mapping[str, Tally]) -> str:
     """The first failure in every language, as a Markdown table."""
     failed = {language: tally.failure for language, tally in tallies.items() if tally.failure}
-    shown = [f"| {k} | {v.replace('|', '¦').replace('`', chr(39)).replace('<', '&lt;')} |" for k, v in failed.items()]
+    shown = [markdown_row(row) for row in failed.items()]
     return "\n".join(["| language | first failure |", "|---|---|", *shown]) if failed else "Nothing was rejected."
 
 
