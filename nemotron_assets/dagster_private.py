@@ -46,6 +46,12 @@ def staleness(instance: dg.DagsterInstance, graph: Any) -> Any:
     return CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
 
 
+def newer_inputs(instance: dg.DagsterInstance, graph: Any, key: dg.AssetKey, partition: str | None) -> set[dg.AssetKey]:
+    """The inputs whose content has changed since the last materialisation of an asset, or of one partition, read it."""
+    causes = staleness(instance, graph).get_stale_causes(key, partition)
+    return {cause.dependency_asset_key for cause in causes if cause.category.value == "DATA"}
+
+
 def repository_of(module: str, attribute: str, folder: str) -> Any:
     """The repository of the definitions `attribute` in a module, in a form that other processes can load again."""
     from dagster._core.definitions.reconstruct import ReconstructableRepository

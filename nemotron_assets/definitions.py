@@ -28,6 +28,8 @@ lake = Lakehouse(
 follow = dg.AutomationConditionSensorDefinition(
     name="follow_new_data",
     target=dg.AssetSelection.all() - dg.AssetSelection.groups("lake"),
+    use_user_code_server=True,  # because two conditions are the project's own (conditions.py)
+    emit_backfills=False,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Materialises assets whose inputs have changed, when the daemon runs.",
 )

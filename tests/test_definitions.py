@@ -1,4 +1,4 @@
-"""The whole graph: it has every asset, each has a description and an owner, and a new snapshot triggers its assets."""
+"""The whole graph: it has every asset, and each has a description, an owner, kinds and the columns of its table."""
 
 import dagster as dg
 import pytest
@@ -98,37 +98,3 @@ def test_an_asset_has_the_key_and_columns_of_its_table(graph):
         parents = {tuple(parent.split(".")) for parent in table.parents}
         above = {tuple(k.path) for k in graph.get_ancestor_asset_keys(key)}
         assert parents <= above, f"{table.full_name} names parents that are not above it in the graph"
-
-
-def test_a_new_snapshot_triggers_all_assets_downstream():
-    instance = dg.DagsterInstance.ephemeral()
-    cursor = dg.evaluate_automation_conditions(defs=defs, instance=instance).cursor
-    instance.add_dynamic_partitions("snapshot", ["S1"])
-    graph = defs.get_repository_def().asset_graph
-    once = (  # made only when they are missing; an asset comes after those that it is made from
-        "models/generator", "models/math_writer", "models/quality_scorers", "models/math_scorers", "models/perplexity",
-        "web/annotations", "web/quality_thresholds", "evaluate/benchmarks",
-    )  # fmt: skip
-    for name in once:
-        instance.report_runless_asset_event(dg.AssetMaterialization(dg.AssetKey(name.split("/"))))
-    # Code belongs to no snapshot. It is materialised here, and nothing requests it again.
-    for key in (key for key in graph.toposorted_asset_keys if key.path[0] == "code"):
-        partitions = graph.get(key).partitions_def
-        for partition in partitions.get_partition_keys() if partitions else [None]:
-            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
-    pages = dg.AssetKey(["snapshots", "pages"])
-    instance.report_runless_asset_event(dg.AssetMaterialization(pages, partition="S1"))
-
-    def requested():
-        nonlocal cursor
-        result = dg.evaluate_automation_conditions(defs=defs, instance=instance, cursor=cursor)
-        cursor = result.cursor
-        return {key.to_user_string() for key in graph.executable_asset_keys if result.get_num_requested(key)}
-
-    web = {key.to_user_string() for key in graph.executable_asset_keys if graph.get(key).is_partitioned}
-    web = {name for name in web if name.startswith(("web/", "math/"))}
-    assert web >= {"web/unique_documents", "web/curated", "web/multilingual", "web/nemotron_cc_v2"}
-    assert requested() == web
-    for name in sorted(web):
-        instance.report_runless_asset_event(dg.AssetMaterialization(dg.AssetKey(name.split("/")), partition="S1"))
-    assert requested() == {"blend/tokenizer", "blend/token_shards", "models/base", "evaluate/benchmark_scores"}

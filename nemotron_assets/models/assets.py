@@ -2,13 +2,21 @@
 
 import dagster as dg
 
+from nemotron_assets.conditions import follow_inputs
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import Recipe
+from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.asset import table_asset
 from resources.lakehouse import Lakehouse
 
 
-@table_asset(GENERATOR, recipe=("llm.engine", "llm.model", "llm.tokenizer"), code="2", kinds={"huggingface"})
+@table_asset(
+    GENERATOR,
+    recipe=("llm.engine", "llm.model", "llm.tokenizer"),
+    code="2",
+    kinds={"huggingface"},
+    automation=follow_inputs(after=PAGES),
+)
 def generator(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):
     """The language model that writes synthetic data. It comes from an installed package ("embedded"), from a folder, or
     from Hugging Face, where it is downloaded once."""

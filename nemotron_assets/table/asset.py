@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 
+from nemotron_assets.conditions import follow_inputs
 from nemotron_assets.dagster_private import input_record, input_tags
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.stages import partitions_of
@@ -38,18 +39,6 @@ def column_schema(table: Table) -> dg.TableSchema:
             for c in table.columns
         ]
     )
-
-
-def made_once(*inputs: Table) -> dg.AutomationCondition:
-    """A condition that requests the asset when it is missing, when its code version changed, or when the content of one
-    of `inputs` changed. A new snapshot alone does not request it."""
-    condition = dg.AutomationCondition
-    wanted = (condition.any_deps_updated() & condition.missing()) | condition.code_version_changed()
-    if inputs:
-        changed = condition.any_deps_match(condition.data_version_changed())
-        wanted |= changed.allow(dg.AssetSelection.assets(*(table.asset_key for table in inputs)))
-    ready = ~condition.any_deps_missing() & ~condition.any_deps_in_progress() & ~condition.in_progress()
-    return wanted.since_last_handled() & ready
 
 
 def code_version(table: Table, sections: Iterable[str], code: str) -> str:
@@ -101,7 +90,7 @@ def table_asset(
             code_version=code_version(table, sections, code),
             kinds={"delta", *kinds},
             owners=list(OWNERS),
-            automation_condition=automation or dg.AutomationCondition.eager(),
+            automation_condition=automation or follow_inputs(),
             metadata={**_table_metadata(table), "recipe_sections": ", ".join(sections), **(metadata or {})},
             output_required=True,
             **options,

@@ -13,8 +13,10 @@ from nemotron_assets.code.sources.tables import (
     REJECTED_FILES,
     REPOSITORIES,
 )
+from nemotron_assets.conditions import follow_inputs
 from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.recipe.code.numbers import BY_PATH
+from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.asset import table_asset, table_spec
 from resources.compute import Compute
 from resources.crawl import Crawl
@@ -28,8 +30,7 @@ CODE = "1"
     REPOSITORIES,
     recipe="code.sources",
     kinds={"git"},
-    automation=dg.AutomationCondition.on_missing()
-    | dg.AutomationCondition.on_cron(current_recipe().code.sources.schedule),
+    automation=follow_inputs(after=PAGES) | dg.AutomationCondition.on_cron(current_recipe().code.sources.schedule),
 )
 def repositories(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], crawl: dg.ResourceParam[Crawl]):
     """The repositories that the recipe's sources offer, one row per repository and commit. A source is a Parquet dump,

@@ -2,13 +2,15 @@
 
 import dagster as dg
 
+from nemotron_assets.conditions import follow_inputs
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.recipe import Recipe
+from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.asset import table_asset
 from nemotron_assets.table.parts import Batches, Rejects
 
 
-@table_asset(BENCHMARKS, recipe="evaluate.benchmarks", kinds={"json"}, automation=dg.AutomationCondition.on_missing())
+@table_asset(BENCHMARKS, recipe="evaluate.benchmarks", kinds={"json"}, automation=follow_inputs(after=PAGES))
 def benchmarks(recipe: dg.ResourceParam[Recipe]):
     """The items of the benchmark files that the folder has: GSM8K, ARC-Challenge, MMLU, HumanEval and MBPP."""
     from nemotron_assets.evaluate.items.benchmarks import folder, read

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from nemotron_assets.conditions import made_once
 from nemotron_assets.dedup.corpus import CorpusTables
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.math.corpus import scorer_code
@@ -23,7 +24,7 @@ from nemotron_assets.math.corpus.tables import (
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import Recipe, current_recipe
-from nemotron_assets.table.asset import RETRIES, made_once, rewriting, table_asset
+from nemotron_assets.table.asset import RETRIES, rewriting, table_asset
 from nemotron_assets.table.parts import Batches, Parts, Rejects
 from nemotron_assets.web.dedup.tables import DUPLICATES as WEB_DUPLICATES
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS

@@ -3,10 +3,12 @@ levels), then the heuristics (perplexity, measures, verdicts), then the kept doc
 
 import dagster as dg
 
+from nemotron_assets.conditions import follow_inputs, made_once
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.scorers import TRAINING_CODE
-from nemotron_assets.table.asset import RETRIES, made_once, table_asset
+from nemotron_assets.snapshots.tables import PAGES
+from nemotron_assets.table.asset import RETRIES, table_asset
 from nemotron_assets.table.parts import Batches, Rejects
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.quality import ANNOTATION_CODE
@@ -204,6 +206,7 @@ def quality(
     PERPLEXITY,
     recipe=("web.perplexity", "web.quality.scorers.references", "web.quality.scorers.max_references"),
     kinds={"numpy"},
+    automation=follow_inputs(after=PAGES),
     retry_policy=RETRIES,
 )
 def perplexity(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]):

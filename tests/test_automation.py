@@ -1,0 +1,62 @@
+"""The project's graph under its automation conditions: a new snapshot costs the same however many there are, and the
+daemon brings an empty lake to scores."""
+
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+
+from nemotron_assets.definitions import defs
+from nemotron_assets.snapshots.automation import new_snapshots
+from nemotron_assets.snapshots.tables import CATALOG, PAGES
+from resources.crawl import Crawl
+from tests.fake_lake import FakeLake
+
+#: What one more snapshot makes again, because these assets hold all snapshots together.
+TOGETHER = ["blend/tokenizer", "blend/token_shards", "models/base", "evaluate/benchmark_scores"]
+
+
+@pytest.fixture
+def lake():
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield FakeLake(defs, instance)
+
+
+def test_the_daemon_brings_an_empty_lake_to_scores(lake):
+    assert lake.settle() == [], "without a snapshot nothing is made, and nothing is downloaded"
+    crawl = Crawl(source="sample", max_snapshots=9)
+    tick = new_snapshots(dg.build_sensor_context(instance=lake.instance, resources={"crawl": crawl}))
+    for snapshot in (s for request in tick.dynamic_partitions_requests for s in request.partition_keys):
+        lake.add_snapshot(snapshot)
+    for request in tick.run_requests:
+        for key in request.asset_selection:
+            lake.make(key, request.partition_key)
+    made = [unit for run in lake.settle() for unit in run]
+    assert len(made) == len(set(made)), "nothing is made twice"
+    maintained = dg.AssetKey(["lake", "maintenance"])  # it has a schedule
+    left = [unit for key in lake.keys if key != maintained for unit in lake.units(key) if not lake.is_made(*unit)]
+    assert left == []
+
+
+@pytest.mark.slow
+def test_the_twentieth_snapshot_costs_what_the_second_costs(lake):
+    events, runs = [], []
+    for number in range(20):
+        snapshot = f"S{number:02}"
+        lake.make(CATALOG.asset_key)
+        lake.add_snapshot(snapshot)
+        lake.make(PAGES.asset_key, snapshot)
+        made = lake.settle()
+        if number:
+            again = {name for run in made for name, partition in run if partition != snapshot}
+            assert again == set(TOGETHER), "nothing else is made again, and no other snapshot"
+        runs.append(len(made))
+        events.append(sum(map(len, made)))
+    assert set(events[1:]) == {events[1]} and set(runs[1:]) == {runs[1]}, (events, runs)
+    assert runs[1] == 3, "the snapshot; the vocabulary and the sequences; the model and its scores"
+    made_again = (CATALOG, PAGES)  # a catalogue that is read again, and pages with the same content
+    for table in made_again:
+        lake.make(table.asset_key, "S07" if table is PAGES else None)
+    for name in ("models/quality_scorers", "web/quality_thresholds", "models/generator"):
+        lake.make(dg.AssetKey(name.split("/")))
+    assert lake.settle() == []
