@@ -1,5 +1,7 @@
 """The whole graph: it has every asset, and each has a description, an owner, kinds and the columns of its table."""
 
+import graphlib
+
 import dagster as dg
 import pytest
 
@@ -86,7 +88,25 @@ def test_every_asset_has_a_description_an_owner_and_kinds(graph):
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
         assert node.description and node.owners and node.kinds, key
-        assert node.group_name == key.path[0]
+
+
+def test_groups_read_from_raw_data_to_scores(graph):
+    """No two groups are made from each other, directly or through others, so the lineage view has no cycle."""
+    above: dict[str, set[str]] = {}
+    for key in graph.get_all_asset_keys():
+        group = graph.get(key).group_name
+        above.setdefault(group, set()).update({graph.get(p).group_name for p in graph.get(key).parent_keys} - {group})
+    order = list(graphlib.TopologicalSorter(above).static_order())  # raises an error that names a cycle
+    assert order.index("snapshots") < order.index("web") < order.index("math") < order.index("blend")
+    assert order.index("blend") < order.index("pretrain") < order.index("evaluate")
+    assert all(above[group] for group in ("web", "math", "code", "blend", "pretrain", "evaluate"))
+
+
+def test_each_group_has_an_owner(graph):
+    owners = {graph.get(key).group_name: set() for key in graph.get_all_asset_keys()}
+    for key in graph.get_all_asset_keys():
+        owners[graph.get(key).group_name].update(graph.get(key).owners)
+    assert owners == {group: {f"team:{group}"} for group in owners}
 
 
 def test_an_asset_has_the_key_and_columns_of_its_table(graph):
@@ -94,6 +114,7 @@ def test_an_asset_has_the_key_and_columns_of_its_table(graph):
     for key in graph.get_all_asset_keys() - {dg.AssetKey(["lake", "maintenance"])}:
         table = tables[".".join(key.path)]
         assert graph.get(key).metadata["dagster/table_name"] == table.full_name
+        assert graph.get(key).group_name == table.group_name
         assert all(column.meaning for column in table.columns)
         parents = {tuple(parent.split(".")) for parent in table.parents}
         above = {tuple(k.path) for k in graph.get_ancestor_asset_keys(key)}

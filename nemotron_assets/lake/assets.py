@@ -3,7 +3,7 @@
 import dagster as dg
 
 from nemotron_assets.recipe import Recipe
-from nemotron_assets.table.asset import OWNERS
+from nemotron_assets.table.asset import owners
 from resources.lakehouse import Lakehouse
 
 
@@ -11,7 +11,7 @@ from resources.lakehouse import Lakehouse
     key=["lake", "maintenance"],
     group_name="lake",
     kinds={"delta"},
-    owners=list(OWNERS),
+    owners=owners("lake"),
     description="Compacts all tables and deletes old files; versions that models and scores were made from are kept.",
 )
 def maintenance(recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]) -> dg.MaterializeResult:

@@ -13,14 +13,16 @@ def model_table(
     description: str,
     *,
     named: str,
+    group: str = "",
     own: Iterable[Column] = (),
     weights: str = "URI of the folder with the model's files in the lake",
     example_input: str = "blend.token_shards@12",
 ) -> Table:
     """The table `models.<name>`, one row per version of a model. Each row is a part of its own.
 
-    `named` is the meaning of the column `name`, `weights` that of the column `uri`. `own` are the columns that only
-    this kind of model has. `example_input` is an example value of the column `input_versions`.
+    `named` is the meaning of the column `name`, `weights` that of the column `uri`. `group` is the group of the asset:
+    models stand at both ends of the graph, so each is shown with the stage that makes it. `own` are the columns that
+    only this kind of model has. `example_input` is an example value of the column `input_versions`.
     """
     return Table(
         schema="models",
@@ -56,6 +58,7 @@ def model_table(
         part_by="id",
         version=2,
         kind="model",
+        group=group,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ GENERATOR = model_table(
     "generator",
     "The language model that writes synthetic data. For a model behind an endpoint only the tokenizer is stored.",
     named="name of the model, for example SmolLM2-135M-Instruct",
+    group="generators",
     own=LANGUAGE_MODEL,
     weights=WEIGHTS,
 )
@@ -47,6 +48,7 @@ TRAINING_METRICS = Table(
         Column("at", "timestamp", "time when the step ended, UTC"),
     ),
     key=("model_id", "step"),
+    group="pretrain",
 )
 
 TABLES = [GENERATOR, TRAINING_METRICS]

@@ -8,6 +8,7 @@ BASE = model_table(
     "base",
     "Pretrained models, trained on the blend's token shards.",
     named="name of the model: the recipe and the stage, for example laptop-base",
+    group="pretrain",
     own=TRAINED,
     weights="Hugging Face folder (safetensors, config, tokenizer), relative to the root of the lake",
 )

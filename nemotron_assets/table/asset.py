@@ -25,7 +25,11 @@ from nemotron_assets.table.schema import Table
 # Dagster warns that checks of single partitions are a preview. They work in the Dagster version of the lock file.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
-OWNERS = ("team:lakehouse",)
+
+def owners(group: str) -> list[str]:
+    """The owners of the assets of a group: each has a team of its own name, which is who to ask."""
+    return [f"team:{group}"]
+
 
 #: A failed request to a model or server may succeed later; finished work is not repeated.
 RETRIES = dg.RetryPolicy(max_retries=2, delay=15, backoff=dg.Backoff.EXPONENTIAL)
@@ -84,12 +88,12 @@ def table_asset(
             key=table.asset_key,
             ins={name: dg.AssetIn(key=source.asset_key) for name, source in (ins or {}).items()},
             deps=[source.asset_key for source in deps],
-            group_name=table.schema,
+            group_name=table.group_name,
             description=inspect.getdoc(function) or table.description,
             partitions_def=partitions_of(table),
             code_version=code_version(table, sections, code),
             kinds={"delta", *kinds},
-            owners=list(OWNERS),
+            owners=owners(table.group_name),
             automation_condition=automation or follow_inputs(),
             metadata={**_table_metadata(table), "recipe_sections": ", ".join(sections), **(metadata or {})},
             output_required=True,
@@ -141,10 +145,10 @@ def table_spec(table: Table, *, made_by: dg.AssetsDefinition) -> dg.AssetSpec:
         table.asset_key,
         deps=[made_by],
         description=f"{table.description} Written by {writer} in the same pass.",
-        group_name=table.schema,
+        group_name=table.group_name,
         partitions_def=partitions_of(table),
         kinds={"delta"},
-        owners=list(OWNERS),
+        owners=owners(table.group_name),
         metadata=_table_metadata(table),
     )
 

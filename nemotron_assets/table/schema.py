@@ -90,6 +90,8 @@ class Table:
       little for one row; the files become a little larger.
     - `uncompressed`: columns of random bytes or digits that are scanned often.
     - `kind`: "model" for a table in which every row is one version of a model.
+    - `group`: the group of its asset in the Dagster UI, if it is not the schema. Groups follow the flow of the data, so
+      that no two groups are made from each other.
     """
 
     schema: str
@@ -105,6 +107,7 @@ class Table:
     point_reads: bool = False
     uncompressed: tuple[str, ...] = ()
     kind: Literal["rows", "model"] = "rows"
+    group: str = ""
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -133,6 +136,11 @@ class Table:
     @property
     def full_name(self) -> str:
         return f"{self.schema}.{self.name}"
+
+    @property
+    def group_name(self) -> str:
+        """The group of the asset in the Dagster UI."""
+        return self.group or self.schema
 
     @property
     def asset_key(self) -> dg.AssetKey:

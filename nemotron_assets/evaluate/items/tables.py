@@ -44,6 +44,7 @@ BENCHMARKS = Table(
         Column("tests", "list[string]", "test code of a programming task; empty for other items"),
         CONTENT_HASH,
     ),
+    group="benchmarks",
 )
 
 TABLES = [BENCHMARKS]

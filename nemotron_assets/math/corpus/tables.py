@@ -256,6 +256,7 @@ MATH_WRITER = model_table(
     "The language model that cleans pages on mathematics and writes dialogues about them: the model of "
     "models.generator, or another one (published: phi-4).",
     named="name of the model, as SmolLM2-135M-Instruct",
+    group="generators",
     own=LANGUAGE_MODEL,
     weights=WEIGHTS,
 )
@@ -264,6 +265,7 @@ MATH_SCORERS = model_table(
     "math_scorers",
     "The scorer of pages on mathematics, 0 to 5.",
     named="math",
+    group="math",
     own=(
         *SCORER,
         Column(

@@ -212,6 +212,7 @@ QUALITY_SCORERS = model_table(
     "quality_scorers",
     "The three scorers of the quality ensemble.",
     named="place of the scorer in the ensemble: edu_a, edu_b or reference",
+    group="web",
     own=SCORER,
     example_input="web.annotations@2",
 )
@@ -220,6 +221,7 @@ PERPLEXITY = model_table(
     "perplexity",
     "The n-gram model of good text whose perplexity is a filter.",
     named="embedded for a model trained here, else the folder or Hugging Face name of a published model",
+    group="web",
     own=(
         Column("kind", "string", "characters (n-grams of characters, trained here) or kenlm (a published model)"),
         Column("ngrams", "int64", "number of n-grams in the model; null for KenLM", nullable=True),
