@@ -31,7 +31,8 @@ follow = dg.AutomationConditionSensorDefinition(
     use_user_code_server=True,  # because two conditions are the project's own (conditions.py)
     emit_backfills=False,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Materialises assets whose inputs have changed, when the daemon runs.",
+    description="Makes what is missing and what has inputs with new content, as soon as a snapshot has pages. An asset "
+    "whose run failed waits for a person: open its run and re-execute it.",
 )
 
 

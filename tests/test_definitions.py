@@ -102,6 +102,23 @@ def test_groups_read_from_raw_data_to_scores(graph):
     assert all(above[group] for group in ("web", "math", "code", "blend", "pretrain", "evaluate"))
 
 
+def test_what_starts_runs_says_what_it_does():
+    repository = defs.get_repository_def()
+    automatic = [*repository.schedule_defs, *repository.sensor_defs]
+    assert {one.name for one in automatic} >= {"follow_new_data", "new_snapshots", "weekly_maintenance"}
+    for one in automatic:
+        assert one.description and one.description.endswith("."), one.name
+    for schedule in repository.schedule_defs:
+        assert schedule.job_name in {"ingest_snapshots", "maintain"}, "a job of its own, which runs are named after"
+    for job in ("ingest_snapshots", "fetch_pages", "maintain"):
+        assert repository.get_job(job).description
+
+
+def test_what_a_schedule_feeds_has_a_freshness_policy(graph):
+    for name in ("snapshots/catalog", "snapshots/pages", "lake/maintenance", "code/repositories"):
+        assert graph.get(dg.AssetKey(name.split("/"))).freshness_policy, name
+
+
 def test_each_group_has_an_owner(graph):
     owners = {graph.get(key).group_name: set() for key in graph.get_all_asset_keys()}
     for key in graph.get_all_asset_keys():

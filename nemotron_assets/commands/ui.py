@@ -19,6 +19,8 @@ from nemotron_assets.instance import PROJECT, instance
 from nemotron_assets.run_processes import end_lost_runs
 from resources.processes import die_with_parent
 
+#: Levels of what the terminal shows. Dagster's code servers say little about DEBUG and INFO that helps a person.
+_QUIET = ("--log-level", "warning", "--code-server-log-level", "warning")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -43,8 +45,8 @@ def main() -> int:
         end_lost_runs(found)
     workspace = ["-w", str(PROJECT / "workspace.yaml")]
     programs = [
-        ["dagster-webserver", "-h", args.host, "-p", args.port, *workspace],
-        ["dagster-daemon", "run", *workspace],
+        ["dagster-webserver", "-h", args.host, "-p", args.port, *_QUIET, "--dagster-log-level", "warning", *workspace],
+        ["dagster-daemon", "run", *_QUIET, *workspace],
     ]
     folder = Path(sys.executable).parent
     children = [

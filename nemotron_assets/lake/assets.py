@@ -1,8 +1,10 @@
 """The asset that maintains all tables of the lake."""
 
+from datetime import timedelta
+
 import dagster as dg
 
-from nemotron_assets.recipe import Recipe
+from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.table.asset import owners
 from resources.lakehouse import Lakehouse
 
@@ -12,6 +14,7 @@ from resources.lakehouse import Lakehouse
     group_name="lake",
     kinds={"delta"},
     owners=owners("lake"),
+    freshness_policy=dg.FreshnessPolicy.time_window(timedelta(days=current_recipe().maintenance.fresh_days)),
     description="Compacts all tables and deletes old files; versions that models and scores were made from are kept.",
 )
 def maintenance(recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]) -> dg.MaterializeResult:

@@ -72,6 +72,12 @@ class Maintenance(Section):
 
     target_file_mb: int = Field(ge=1, le=4_096, description="size that compaction gives to files, in MiB")
     min_files: int = Field(ge=2, description="a partition is compacted when it has at least this many files")
+    fresh_days: float = Field(
+        14,
+        gt=0,
+        description="the maintenance, and the list of repositories, are overdue when they were not made for so many "
+        "days (default; their schedules are weekly)",
+    )
     retention_hours: int = Field(
         ge=1,
         description="hours that a file is kept after no current version of its table needs it; runs and readers that "

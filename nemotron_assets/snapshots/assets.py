@@ -13,6 +13,8 @@ from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse
 
 _RETRY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+#: Both are overdue when no schedule, sensor or person has made them for so long.
+_FRESH = dg.FreshnessPolicy.time_window(timedelta(days=current_recipe().snapshots.crawl.fresh_days))
 _REMOTE = "://" in current_recipe().snapshots.crawl.source
 
 
@@ -27,9 +29,7 @@ def _on_request(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
     CATALOG,
     recipe="snapshots.crawl",
     retry_policy=_RETRY if _REMOTE else None,
-    freshness_policy=dg.FreshnessPolicy.time_window(
-        fail_window=timedelta(days=current_recipe().snapshots.crawl.fresh_days)
-    ),
+    freshness_policy=_FRESH,
 )
 def catalog(context: dg.AssetExecutionContext, crawl: dg.ResourceParam[Crawl], lake: dg.ResourceParam[Lakehouse]):
     """The snapshots that the crawl's source offers, and the data sets ingested with `nemotron ingest`. Snapshots in the
@@ -54,6 +54,7 @@ def catalog(context: dg.AssetExecutionContext, crawl: dg.ResourceParam[Crawl], l
     kinds={"fastwarc"},
     deps=[CATALOG],
     pool="crawl" if _REMOTE else None,
+    freshness_policy=_FRESH,
     retry_policy=_RETRY if _REMOTE else None,
 )
 def pages(

@@ -20,8 +20,12 @@ from nemotron_assets.snapshots.tables import CATALOG, PAGES
 from resources.crawl import Crawl, CrawlError
 
 _CRAWL = current_recipe().snapshots.crawl
-_TARGET = dg.AssetSelection.assets(CATALOG.asset_key, PAGES.asset_key)
 
+ingest_snapshots = dg.define_asset_job(
+    "ingest_snapshots",
+    dg.AssetSelection.assets(CATALOG.asset_key, PAGES.asset_key),
+    description="Read the list of snapshots that the crawl's source offers, and fetch the pages of snapshots.",
+)
 fetch_pages = dg.define_asset_job(
     "fetch_pages", dg.AssetSelection.assets(PAGES.asset_key), description="Fetch and parse the pages of snapshots."
 )
@@ -49,14 +53,16 @@ def _requests(new: list[str], state: str) -> list[dg.RunRequest]:
 
 
 @dg.sensor(
-    target=_TARGET,
+    job=ingest_snapshots,
+    description="Looks for snapshots in the recipe's window that the lake lacks, and requests their pages. Starts "
+    "switched off for a source on the network.",
     minimum_interval_seconds=60 if "://" not in _CRAWL.source else 3600,
     default_status=(dg.DefaultSensorStatus.RUNNING if "://" not in _CRAWL.source else dg.DefaultSensorStatus.STOPPED),
 )
 def new_snapshots(
     context: dg.SensorEvaluationContext, crawl: dg.ResourceParam[Crawl]
 ) -> dg.SensorResult | dg.SkipReason:
-    """Finds snapshots in the recipe's window that collinfo.json lists and the lake lacks, and requests their pages."""
+    """The snapshots in the recipe's window that the lake lacks. Tells the daemon why it requests nothing."""
     try:
         offered = [snapshot.id for snapshot in crawl.window()]
     except CrawlError as error:
@@ -72,12 +78,17 @@ def new_snapshots(
     )
 
 
-@dg.schedule(target=_TARGET, cron_schedule=_CRAWL.schedule, execution_timezone="UTC")
+@dg.schedule(
+    job=ingest_snapshots,
+    cron_schedule=_CRAWL.schedule,
+    execution_timezone="UTC",
+    description="Reads the list of snapshots and requests the pages of new ones, at the times that the recipe sets. "
+    "Starts switched off: it is for those who want fixed times instead of the sensor new_snapshots.",
+)
 def regular_ingestion(
     context: dg.ScheduleEvaluationContext, crawl: dg.ResourceParam[Crawl]
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """Refreshes the catalogue and requests the pages of new snapshots, at the times that the recipe sets. Use it
-    instead of the sensor to ingest at fixed times."""
+    """The catalogue and the snapshots that the lake lacks, at a time of the schedule."""
     try:
         offered = [snapshot.id for snapshot in crawl.window()]
     except CrawlError as error:
@@ -87,6 +98,6 @@ def regular_ingestion(
     return _requests(new, context.scheduled_execution_time.isoformat())
 
 
-JOBS = [fetch_pages]
+JOBS = [fetch_pages, ingest_snapshots]
 SENSORS = [new_snapshots]
 SCHEDULES = [regular_ingestion]

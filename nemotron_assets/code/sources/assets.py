@@ -1,5 +1,7 @@
 """Assets of repositories and their files: what was read, which files are duplicates, metadata, licence texts."""
 
+from datetime import timedelta
+
 import dagster as dg
 
 from nemotron_assets.code.licences.tables import LICENSES
@@ -31,6 +33,7 @@ CODE = "1"
     recipe="code.sources",
     kinds={"git"},
     automation=follow_inputs(after=PAGES) | dg.AutomationCondition.on_cron(current_recipe().code.sources.schedule),
+    freshness_policy=dg.FreshnessPolicy.time_window(timedelta(days=current_recipe().maintenance.fresh_days)),
 )
 def repositories(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], crawl: dg.ResourceParam[Crawl]):
     """The repositories that the recipe's sources offer, one row per repository and commit. A source is a Parquet dump,
