@@ -7,6 +7,7 @@ lake has.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Set
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from nemotron_assets.table.schema import Table
 
 
+@functools.cache
 def follow_inputs(after: Table | None = None) -> dg.AutomationCondition:
     """Requests partitions that are missing, and partitions of which an input has other content than before.
 
