@@ -10,6 +10,9 @@ import dagster as dg
 from nemotron_assets.conditions import InputsMayChange
 from nemotron_assets.dagster_private import input_tags
 
+#: What a new snapshot makes again, because these assets hold all snapshots together.
+TOGETHER = ("blend/tokenizer", "blend/token_shards", "models/base", "evaluate/benchmark_scores")
+
 Unit = tuple[str, str | None]  # name of an asset, partition
 
 
@@ -60,6 +63,16 @@ class FakeLake:
         self.instance.report_runless_asset_event(event)
         wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
         self._made[key, partition] = self.instance.fetch_materializations(wanted, limit=1).records[0]
+
+    def make_all(self, snapshot: str) -> None:
+        """Note that everything that a new snapshot changes was made, in order and without a request."""
+        for key in self.keys:
+            asset = self.graph.get(key)
+            if isinstance(asset.partitions_def, dg.DynamicPartitionsDefinition):
+                if asset.automation_condition:
+                    self.make(key, snapshot)
+            elif key.to_user_string() in TOGETHER:
+                self.make(key)
 
     def is_made(self, key: dg.AssetKey, partition: str | None) -> bool:
         return (key, partition) in self._made

@@ -6,6 +6,9 @@ from nemotron_assets.blend.sources import SOURCES
 from nemotron_assets.table.columns import ID, PARENTS
 from nemotron_assets.table.schema import Column, Table
 
+#: The columns with the texts of the blend.
+_TEXTS = tuple(f"{name}.content" if name == "code.curated" else f"{name}.text" for name in SOURCES)
+
 TOKENIZER = Table(
     schema="blend",
     name="tokenizer",
@@ -21,6 +24,11 @@ TOKENIZER = Table(
         Column("training_bytes", "int64", "size of these texts, in bytes of UTF-8"),
         Column("bytes_per_token", "float64", "bytes of UTF-8 per token, measured on a sample of the texts"),
     ),
+    origins={
+        "name": (),
+        "special_tokens": (),
+        "*": _TEXTS,
+    },
 )
 
 TOKEN_SHARDS = Table(
@@ -52,6 +60,12 @@ TOKEN_SHARDS = Table(
     ),
     part_by="part",
     parents=tuple(SOURCES),
+    origins={
+        "sources": (),
+        "read_versions": (),
+        "tokens": (*_TEXTS, "blend.tokenizer.uri"),
+        "*": (*_TEXTS, "blend.tokenizer.uri"),
+    },
 )
 
 TABLES = [TOKENIZER, TOKEN_SHARDS]

@@ -47,6 +47,14 @@ BENCHMARK_SCORES = Table(
     ),
     part_by="model_id",
     version=2,
+    origins={
+        "model": ("models.base.name",),
+        "model_id": ("models.base.id",),
+        "model_version": ("models.base.version",),
+        "task": ("evaluate.benchmarks.benchmark",),
+        "shots": (),
+        "*": ("models.base.uri", "evaluate.benchmarks.question", "web.unique_documents.text", "code.curated.content"),
+    },
 )
 
 TABLES = [BENCHMARK_SCORES]

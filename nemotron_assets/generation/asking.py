@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from nemotron_assets.table.progress import EVERY_S, time_left
 from nemotron_assets.table.schema import Table
 from resources.generations import Completion, Request
 
@@ -145,14 +146,34 @@ def example_markdown(text: str) -> str:
 
 
 class Progress:
-    """Logs how many requests are answered, at most every ten seconds; `rate` is the tokens written per second."""
+    """Logs how many requests are answered, at most every ten seconds; `rate` is the tokens written per second.
+
+    The number of all requests is known once the stream of requests has ended. The ledger reads it far ahead.
+    """
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self._log, self._started, self._logged, self.rate = log, time.monotonic(), time.monotonic(), 0.0
+        self._asked, self._all_asked = 0, False
+
+    def counted(self, requests: Iterable[Request]) -> Iterator[Request]:
+        """The same requests, counted as they are read."""
+        self._asked, self._all_asked = 0, False
+        for request in requests:
+            self._asked += 1
+            yield request
+        self._all_asked = True
 
     def __call__(self, finished: int, new: int, tokens: int) -> None:
         now = time.monotonic()
-        self.rate = tokens / max(now - self._started, 1e-9)
-        if now - self._logged >= 10:
+        seconds = max(now - self._started, 1e-9)
+        self.rate = tokens / seconds
+        if now - self._logged >= EVERY_S:
             self._logged = now
-            self._log(f"{finished} requests answered, {new} of them in this run, {self.rate:.0f} tokens/s")
+            known = (
+                f" of {self._asked:,}" if self._all_asked else f" of more than {self._asked:,}" if self._asked else ""
+            )
+            left = time_left(new, self._asked - finished + new, seconds) if self._all_asked else ""
+            self._log(
+                f"{finished:,}{known} requests answered, {new:,} in this run; {tokens:,} tokens, "
+                f"{self.rate:,.0f} tokens/s{', ' + left if left else ''}"
+            )

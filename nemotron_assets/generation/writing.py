@@ -42,7 +42,7 @@ class Writer:
 
     def ask(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """One completion per request, in order. Completions that are in the ledger are not asked for again."""
-        return self._ledger.generate(self._engine, requests, self._progress)
+        return self._ledger.generate(self._engine, self._progress.counted(requests), self._progress)
 
     def device(self) -> AbstractContextManager:
         """A context in which this process holds the device."""

@@ -60,6 +60,9 @@ CANDIDATE_PAGES = Table(
     partition_by="snapshot",
     part_by="warc_file",
     parents=("snapshots.pages",),
+    origins={
+        "*": ("snapshots.pages.html",),
+    },
 )
 
 RENDERED = Table(
@@ -100,6 +103,9 @@ RENDERED = Table(
     partition_by="snapshot",
     part_by="warc_file",
     parents=("snapshots.pages",),
+    origins={
+        "*": ("math.candidate_pages.html", "math.candidate_pages.charset"),
+    },
 )
 
 EXTRACTION_EXAMPLES = Table(
@@ -139,6 +145,10 @@ EXTRACTION_EXAMPLES = Table(
     ),
     partition_by="snapshot",
     parents=("snapshots.pages",),
+    origins={
+        "extractor": (),
+        "*": ("math.candidate_pages.html", "math.rendered.text"),
+    },
 )
 
 TABLES = [CANDIDATE_PAGES, RENDERED, EXTRACTION_EXAMPLES]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from nemotron_assets.table.columns import ID, SOURCES
 from nemotron_assets.table.schema import Column, Table
@@ -16,13 +16,15 @@ def model_table(
     group: str = "",
     own: Iterable[Column] = (),
     weights: str = "URI of the folder with the model's files in the lake",
+    origins: Mapping[str, tuple[str, ...]] | None = None,
     example_input: str = "blend.token_shards@12",
 ) -> Table:
     """The table `models.<name>`, one row per version of a model. Each row is a part of its own.
 
     `named` is the meaning of the column `name`, `weights` that of the column `uri`. `group` is the group of the asset:
     models stand at both ends of the graph, so each is shown with the stage that makes it. `own` are the columns that
-    only this kind of model has. `example_input` is an example value of the column `input_versions`.
+    only this kind of model has. `origins` are the columns that the weights were made of.
+    `example_input` is an example value of the column `input_versions`.
     """
     return Table(
         schema="models",
@@ -59,6 +61,7 @@ def model_table(
         version=2,
         kind="model",
         group=group,
+        origins=origins or {},
     )  # fmt: skip
 
 

@@ -49,6 +49,12 @@ TRAINING_METRICS = Table(
     ),
     key=("model_id", "step"),
     group="pretrain",
+    origins={
+        "model": ("models.base.name",),
+        "model_id": ("models.base.id",),
+        "step": (),
+        "*": ("blend.token_shards.tokens",),
+    },
 )
 
 TABLES = [GENERATOR, TRAINING_METRICS]

@@ -11,6 +11,9 @@ BASE = model_table(
     group="pretrain",
     own=TRAINED,
     weights="Hugging Face folder (safetensors, config, tokenizer), relative to the root of the lake",
+    origins={
+        "*": ("blend.token_shards.tokens", "blend.tokenizer.uri"),
+    },
 )
 
 TABLES = [BASE]

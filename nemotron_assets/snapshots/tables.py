@@ -101,6 +101,9 @@ PAGES = Table(
     ),
     partition_by="snapshot",
     part_by="warc_file",
+    origins={
+        "snapshot": ("snapshots.catalog.snapshot",),
+    },
 )
 
 RECORDS = Table(
@@ -131,6 +134,10 @@ RECORDS = Table(
         ),
     ),
     partition_by="snapshot",
+    origins={
+        "snapshot": ("snapshots.pages.snapshot",),
+        "warc_file": ("snapshots.pages.warc_file",),
+    },
 )
 
 TABLES = [CATALOG, INGESTED, PAGES, RECORDS]

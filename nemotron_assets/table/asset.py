@@ -17,9 +17,11 @@ import dagster as dg
 from nemotron_assets.conditions import follow_inputs
 from nemotron_assets.dagster_private import input_record, input_tags
 from nemotron_assets.recipe import current_recipe
-from nemotron_assets.stages import partitions_of
+from nemotron_assets.stages import all_tables, partitions_of
 from nemotron_assets.table.ids import content_hash
+from nemotron_assets.table.origins import column_origins
 from nemotron_assets.table.parts import Batches
+from nemotron_assets.table.progress import watched
 from nemotron_assets.table.schema import Table
 
 # Dagster warns that checks of single partitions are a preview. They work in the Dagster version of the lock file.
@@ -43,6 +45,15 @@ def column_schema(table: Table) -> dg.TableSchema:
             for c in table.columns
         ]
     )
+
+
+def column_lineage(table: Table) -> dg.TableColumnLineage:
+    """The columns of other tables that each column of a table is made of, as Dagster's UI shows them."""
+    deps = {
+        column: [dg.TableColumnDep(dg.AssetKey(origin.split(".")[:2]), origin.split(".")[2]) for origin in origins]
+        for column, origins in column_origins(table, all_tables()).items()
+    }
+    return dg.TableColumnLineage(deps)
 
 
 def code_version(table: Table, sections: Iterable[str], code: str) -> str:
@@ -82,7 +93,9 @@ def table_asset(
         @functools.wraps(function)
         def compute(*args: Any, **kwargs: Any) -> Any:
             result = explained(*args, **kwargs)
-            return Batches(result) if inspect.isgenerator(result) else result
+            result = Batches(result) if inspect.isgenerator(result) else result
+            context = next((a for a in (*args, *kwargs.values()) if isinstance(a, dg.AssetExecutionContext)), None)
+            return watched(result, context.log.info) if context else result
 
         return dg.asset(
             key=table.asset_key,
@@ -157,7 +170,8 @@ def materialized(context: dg.AssetExecutionContext, table: Table, lake: Any, **m
     """Tell Dagster that this step has also written `table`: the step's partition of it, or the whole table."""
     partition = context.partition_key if table.partition_by and context.has_partition_key else None
     rows = {("dagster/partition_row_count" if partition else "dagster/row_count"): lake.read(table, partition).rows}
-    context.log_event(dg.AssetMaterialization(table.asset_key, partition=partition, metadata=rows | metadata))
+    shown = {**rows, "dagster/column_lineage": column_lineage(table), **metadata}
+    context.log_event(dg.AssetMaterialization(table.asset_key, partition=partition, metadata=shown))
 
 
 def rewriting(context: dg.AssetExecutionContext, table: Table) -> dict[str, Any]:
@@ -213,6 +227,7 @@ def _announce(context: dg.AssetExecutionContext, table: Table, updated: Iterable
                     "dagster/partition_row_count": change.result.rows,
                     "delta_version": change.result.version,
                     "rewritten_for": context.partition_key,
+                    "dagster/column_lineage": column_lineage(table),
                 },
                 tags=tags,
             )

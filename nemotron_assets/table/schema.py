@@ -90,6 +90,8 @@ class Table:
       little for one row; the files become a little larger.
     - `uncompressed`: columns of random bytes or digits that are scanned often.
     - `kind`: "model" for a table in which every row is one version of a model.
+    - `origins`: the columns of other tables that a column is made of: {"level": ("web.quality.level",)}. The name "*"
+      stands for all columns that have no origins of their own and none by their name; see table/origins.py.
     - `group`: the group of its asset in the Dagster UI, if it is not the schema. Groups follow the flow of the data, so
       that no two groups are made from each other.
     """
@@ -108,6 +110,7 @@ class Table:
     uncompressed: tuple[str, ...] = ()
     kind: Literal["rows", "model"] = "rows"
     group: str = ""
+    origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     _by_name: dict[str, Column] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -131,6 +134,8 @@ class Table:
                     raise ValueError(f"table {self.full_name} has no column {name!r} to publish")
         if self.kind == "model" and (missing := [name for name in MODEL_COLUMNS if name not in by_name]):
             raise ValueError(f"table {self.full_name} holds models and needs the columns {', '.join(missing)}")
+        if unknown := self.origins.keys() - by_name.keys() - {"*"}:
+            raise ValueError(f"table {self.full_name} has no column {min(unknown)!r}, but names its origins")
         object.__setattr__(self, "_by_name", by_name)
 
     @property

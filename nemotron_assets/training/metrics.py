@@ -8,15 +8,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.models.tables import TRAINING_METRICS
+from nemotron_assets.table.progress import EVERY_S, time_left
 
 if TYPE_CHECKING:
     import dagster as dg
     import polars as pl
 
     from resources.lakehouse import Lakehouse
-
-#: Minimum number of seconds between two lines in the log.
-_LOG_EVERY_S = 10
 
 
 def stored(lake: Lakehouse, model_id: str) -> pl.DataFrame:
@@ -51,8 +49,12 @@ def appender(
         lake.append(TRAINING_METRICS, pl.DataFrame(new, schema=schema), run_id=run_id)
         row = new[-1]
         last = row["step"]
-        if last == steps or time.monotonic() - logged > _LOG_EVERY_S:
-            log(f"step {last:,} of {steps:,}: loss {row['loss']:.3f}, {row['tokens_per_second']:,.0f} tokens/s")
+        if last == steps or time.monotonic() - logged > EVERY_S:
+            left = time_left(last, steps, row["tokens"] / row["tokens_per_second"]) if row["tokens_per_second"] else ""
+            log(
+                f"step {last:,} of {steps:,}: loss {row['loss']:.3f}, {row['tokens']:,} tokens, "
+                f"{row['tokens_per_second']:,.0f} tokens/s{', ' + left if left else ''}"
+            )
             logged = time.monotonic()
 
     return append

@@ -44,6 +44,9 @@ DOCUMENTS = Table(
     part_by="warc_file",
     parents=("snapshots.pages",),
     point_reads=True,
+    origins={
+        "*": ("snapshots.pages.html", "snapshots.pages.charset"),
+    },
 )
 
 EXTRACTION = Table(
@@ -77,6 +80,12 @@ EXTRACTION = Table(
         ),
     ),
     partition_by="snapshot",
+    origins={
+        "snapshot": ("web.documents.snapshot",),
+        "warc_file": ("web.documents.warc_file",),
+        "pages": ("snapshots.pages.id",),
+        "characters": ("snapshots.pages.html",),
+    },
 )
 
 PRIVACY = Table(
@@ -94,6 +103,11 @@ PRIVACY = Table(
         Column("matches", "int64", "number of matches in the texts and titles of these documents"),
     ),
     partition_by="snapshot",
+    origins={
+        "snapshot": ("web.documents.snapshot",),
+        "warc_file": ("web.documents.warc_file",),
+        "*": ("snapshots.pages.html",),
+    },
 )
 
 TABLES = [DOCUMENTS, EXTRACTION, PRIVACY]

@@ -304,6 +304,8 @@ class Lakehouse(dg.ConfigurableIOManager):
     # -- Dagster ------------------------------------------------------------------------------------------------
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        from nemotron_assets.table.asset import column_lineage
+
         table = all_tables()[".".join(context.asset_key.path)]
         partition = context.asset_partition_key if context.has_asset_partitions else None
         step = context.step_context
@@ -336,6 +338,7 @@ class Lakehouse(dg.ConfigurableIOManager):
                 "delta_version": result.version,
                 "seconds": round(time.perf_counter() - started, 2),
                 "rejected": dg.MetadataValue.json(result.rejected),
+                "dagster/column_lineage": column_lineage(table),
                 "preview": dg.MetadataValue.md(result.preview or "Nothing was written: the lake held every part."),
             }
         )
@@ -344,7 +347,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         if isinstance(obj, Parts):
             context.add_output_metadata(dict(obj.metadata()))
         for other in obj.beside if isinstance(obj, Parts) else ():
-            metadata = {row_count: self.read(other, partition).rows}
+            metadata = {row_count: self.read(other, partition).rows, "dagster/column_lineage": column_lineage(other)}
             context.log_event(dg.AssetMaterialization(other.asset_key, partition=partition, metadata=metadata))
 
     def load_input(self, context: dg.InputContext) -> Reader:

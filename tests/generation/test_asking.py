@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,11 +108,17 @@ def test_progress_is_logged_every_ten_seconds(monkeypatch):
     clock, logged = [0.0], []
     monkeypatch.setattr("nemotron_assets.generation.asking.time.monotonic", lambda: clock[0])
     progress = Progress(logged.append)
-    for second in range(1, 25):
+    requests = progress.counted(range(1_500))
+    assert len(list(itertools.islice(requests, 100))) == 100, "the ledger reads a window of requests"
+    for second in range(1, 45):
         clock[0] = second
+        if second == 30:
+            assert len(list(requests)) == 1_400, "now it has read all"
         progress(second, second, 100 * second)
     assert logged == [
-        "10 requests answered, 10 of them in this run, 100 tokens/s",
-        "20 requests answered, 20 of them in this run, 100 tokens/s",
+        "10 of more than 100 requests answered, 10 in this run; 1,000 tokens, 100 tokens/s",
+        "20 of more than 100 requests answered, 20 in this run; 2,000 tokens, 100 tokens/s",
+        "30 of 1,500 requests answered, 30 in this run; 3,000 tokens, 100 tokens/s, about 24 min left",
+        "40 of 1,500 requests answered, 40 in this run; 4,000 tokens, 100 tokens/s, about 24 min left",
     ]
     assert progress.rate == 100

@@ -82,6 +82,10 @@ LICENSES = Table(
     ),
     part_by="repo",
     parents=("code.files",),
+    origins={
+        "file": ("code.files.id",),
+        "*": ("code.files.content", "code.files.rel_path"),
+    },
 )
 
 SCANS = Table(

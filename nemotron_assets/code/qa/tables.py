@@ -29,6 +29,10 @@ SNIPPETS = Table(
         ORIGIN_HASH,
     ),
     parents=("code.curated",),
+    origins={
+        "origin_hash": ("code.curated.content_hash",),
+        "*": ("code.curated.content",),
+    },
 )
 
 QA = Table(
@@ -70,6 +74,11 @@ QA = Table(
     published=Published(
         title="Nemotron-Pretraining-Code-v1, Synthetic-Code", columns=("id", "text"), configs=("Synthetic-Code",)
     ),
+    origins={
+        "generator": ("models.generator.name",),
+        "attempt": (),
+        "*": ("code.snippets.snippet",),
+    },
 )
 
 TABLES = [SNIPPETS, QA]

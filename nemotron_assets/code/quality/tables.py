@@ -36,6 +36,9 @@ ANNOTATIONS = Table(
     ),
     part_by="repo",
     parents=("code.files",),
+    origins={
+        "*": ("code.files.content",),
+    },
 )
 
 SCREENED = Table(
@@ -65,6 +68,10 @@ SCREENED = Table(
         ),
     ),
     parents=("code.files",),
+    origins={
+        "contamination": ("code.files.content", "evaluate.benchmarks.question", "evaluate.benchmarks.answer"),
+        "*": ("code.files.content",),
+    },
 )
 
 CURATED = Table(
@@ -92,6 +99,14 @@ CURATED = Table(
         TOKENS,
     ),
     parents=("code.files",),
+    origins={
+        "license": ("code.licenses.license",),
+        "content": ("code.files.content", "code.screened.redacted"),
+        "file_hash": ("code.files.content_hash",),
+        "redactions": ("code.screened.secrets", "code.screened.personal"),
+        "cyclomatic": ("code.screened.cyclomatic",),
+        "*": ("code.files.content", "code.screened.redacted"),
+    },
 )
 
 DROPPED = Table(
@@ -115,6 +130,17 @@ DROPPED = Table(
         TOKENS,
     ),
     parents=("code.files",),
+    origins={
+        "tokens": ("code.files.content",),
+        "*": (
+            *(f"code.annotations.{name}" for name in ANNOTATIONS.column_names[6:]),
+            "code.licenses.decision",
+            "code.duplicates.duplicate_of",
+            "code.screened.secrets",
+            "code.screened.personal",
+            "code.screened.contamination",
+        ),
+    },
 )
 
 TABLES = [ANNOTATIONS, SCREENED, CURATED, DROPPED]

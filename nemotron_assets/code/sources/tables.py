@@ -142,6 +142,13 @@ DUPLICATES = Table(
         ),
     ),
     parents=("code.files",),
+    origins={
+        "duplicate_of": ("code.files.id",),
+        "duplicate_of_repo": ("code.files.repo",),
+        "duplicate_of_path": ("code.files.rel_path",),
+        "why": ("code.files.rel_path", "code.licenses.license", "code.repositories.updated_at"),
+        "*": ("code.files.content", "code.files.content_hash"),
+    },
 )
 
 METADATA = Table(
@@ -166,6 +173,9 @@ METADATA = Table(
         configs=("Nemotron-Code-Metadata",),
         histograms=(("code.metadata", "license"),),
     ),
+    origins={
+        "license": ("code.curated.license",),
+    },
 )
 
 ATTRIBUTIONS = Table(
@@ -206,6 +216,11 @@ ATTRIBUTIONS = Table(
         columns=("repo", "commit_id", "rel_path", "license", "origin", "text"),
         configs=("Attribution",),
     ),
+    origins={
+        "license": ("code.metadata.license",),
+        "files": ("code.metadata.id",),
+        "*": ("code.files.content",),
+    },
 )
 
 TABLES = [REPOSITORIES, FILES, REJECTED_FILES, CONTENTS, DUPLICATES, METADATA, ATTRIBUTIONS]

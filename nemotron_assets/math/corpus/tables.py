@@ -76,6 +76,10 @@ CLEANED = Table(
     partition_by="snapshot",
     part_by="warc_file",
     parents=("math.rendered",),
+    origins={
+        "generator": ("models.math_writer.name",),
+        "*": ("math.rendered.text",),
+    },
 )
 
 SCORE = Column("score", "float64", "how useful the page is for learning mathematics, 0 to 5, by a trained scorer")
@@ -98,12 +102,23 @@ QUALITY = Table(
     ),
     partition_by="snapshot",
     parents=("math.cleaned",),
+    origins={
+        "model_id": ("models.math_scorers.id",),
+        "score": ("math.cleaned.text", "models.math_scorers.uri"),
+        "int_score": ("math.cleaned.text", "models.math_scorers.uri"),
+        "*": ("math.cleaned.text", "models.quality_scorers.uri"),
+    },
 )
 
 
 def _like(table: Table, description: str, **changes: object) -> Table:
     """A table of the web's deduplication as a table of `math`, made from cleaned pages."""
-    return replace(table, schema="math", description=description, parents=("math.cleaned",), **changes)
+    origins = {
+        column: tuple(name.replace("web.documents", "math.cleaned").replace("web.", "math.") for name in names)
+        for column, names in table.origins.items()
+    }
+    parents = ("math.cleaned",)
+    return replace(table, schema="math", description=description, parents=parents, origins=origins, **changes)
 
 
 SIGNATURES = _like(
@@ -165,6 +180,13 @@ CONTAMINATION = Table(
     ),
     partition_by="snapshot",
     parents=("math.rendered", "web.documents"),
+    origins={
+        "benchmark": ("evaluate.benchmarks.benchmark",),
+        "item": ("evaluate.benchmarks.item",),
+        "item_id": ("evaluate.benchmarks.id",),
+        "page_text": ("math.rendered.text", "web.documents.text"),
+        "*": ("math.rendered.text", "web.documents.text", "evaluate.benchmarks.question", "evaluate.benchmarks.answer"),
+    },
 )
 
 ORIGIN_HASH = Column(
@@ -213,6 +235,17 @@ NEMOTRON_CC_MATH = Table(
         structs=_STRUCTS,
         histograms=(("math.quality", "int_score"),),
     ),
+    origins={
+        "category": ("math.quality.int_score",),
+        "finemath_int_scores": ("math.quality.int_score",),
+        "finemath_scores": ("math.quality.score",),
+        "models_used": ("math.cleaned.generator",),
+        "nemocurator_int_scores": ("math.quality.edu_int_score",),
+        "nemocurator_scores": ("math.quality.edu_score",),
+        "warc_filename": ("math.cleaned.warc_file",),
+        "warc_id": ("math.candidate_pages.warc_offset", "math.candidate_pages.warc_length"),
+        "origin_hash": ("web.unique_documents.content_hash", "math.cleaned.content_hash"),
+    },
 )
 
 MIND = Table(
@@ -249,6 +282,11 @@ MIND = Table(
         configs=("4plus_MIND",),
         structs=_STRUCTS,
     ),
+    origins={
+        "style": (),
+        "generator": ("models.math_writer.name",),
+        "*": ("math.nemotron_cc_math.text",),
+    },
 )
 
 MATH_WRITER = model_table(
@@ -259,6 +297,14 @@ MATH_WRITER = model_table(
     group="generators",
     own=LANGUAGE_MODEL,
     weights=WEIGHTS,
+    origins={
+        "name": ("models.generator.name",),
+        "uri": ("models.generator.uri",),
+        "sha256": ("models.generator.sha256",),
+        "parameters": ("models.generator.parameters",),
+        "dtype": ("models.generator.dtype",),
+        "parents": ("models.generator.parents",),
+    },
 )
 
 MATH_SCORERS = model_table(
@@ -273,6 +319,9 @@ MATH_SCORERS = model_table(
         ),
     ),
     example_input="math.cleaned@2",
+    origins={
+        "*": ("math.cleaned.text",),
+    },
 )
 
 TABLES = [

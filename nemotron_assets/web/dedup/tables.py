@@ -55,6 +55,9 @@ SIGNATURES = Table(
     part_by="warc_file",
     parents=("web.documents",),
     uncompressed=("parents", "content_hash", "signature", "bands"),
+    origins={
+        "*": ("web.documents.text", "web.documents.language"),
+    },
 )
 
 NEAR_DUPLICATES = Table(
@@ -81,6 +84,12 @@ NEAR_DUPLICATES = Table(
     partition_by="snapshot",
     part_by="other_snapshot",
     parents=("web.documents",),
+    origins={
+        "other_snapshot": ("web.documents.snapshot",),
+        "content_hash": ("web.signatures.content_hash",),
+        "other_content_hash": ("web.signatures.content_hash",),
+        "*": ("web.signatures.bands", "web.signatures.signature", "web.documents.text"),
+    },
 )
 
 DUPLICATES = Table(
@@ -116,6 +125,11 @@ DUPLICATES = Table(
     partition_by="snapshot",
     parents=("web.documents",),
     version=2,
+    origins={
+        "duplicate_of": ("web.documents.id",),
+        "duplicate_of_snapshot": ("web.documents.snapshot",),
+        "*": ("web.documents.content_hash", "web.near_duplicates.parents", "web.near_duplicates.similarity"),
+    },
 )
 
 REPEATED_SPANS = Table(
@@ -157,6 +171,11 @@ REPEATED_SPANS = Table(
     partition_by="snapshot",
     part_by="chunk",
     parents=("web.documents",),
+    origins={
+        "first_document": ("web.documents.id",),
+        "first_snapshot": ("web.documents.snapshot",),
+        "*": ("web.documents.text", "web.duplicates.id"),
+    },
 )
 
 UNIQUE_DOCUMENTS = Table(
@@ -167,6 +186,10 @@ UNIQUE_DOCUMENTS = Table(
     (ID, PARENTS, SNAPSHOT, URL, HOST, FETCHED_AT, LANGUAGE, TEXT, CHARACTERS, CONTENT_HASH),
     partition_by="snapshot",
     parents=("web.documents",),
+    origins={
+        "*": ("web.documents.text", "web.repeated_spans.start", "web.repeated_spans.end"),
+        "text": ("web.documents.text", "web.repeated_spans.start", "web.repeated_spans.end"),
+    },
 )
 
 #: The tables that nemotron_assets/dedup/ reads and writes for the web.

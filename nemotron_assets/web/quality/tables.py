@@ -39,6 +39,13 @@ ANNOTATIONS = Table(
         ),
     ),
     parents=("web.unique_documents",),
+    origins={
+        "source": (),
+        "annotator": (),
+        "generator": ("models.generator.name",),
+        "request": ("models.generator.sha256",),
+        "*": ("web.unique_documents.text",),
+    },
 )
 
 _SCORES = (
@@ -66,6 +73,11 @@ QUALITY_SCORES = Table(
     ),
     partition_by="snapshot",
     parents=("web.unique_documents",),
+    origins={
+        "bytes": ("web.unique_documents.text",),
+        "scorers": ("models.quality_scorers.id",),
+        "*": ("web.unique_documents.text", "models.quality_scorers.uri"),
+    },
 )
 
 QUALITY_THRESHOLDS = Table(
@@ -95,6 +107,21 @@ QUALITY_THRESHOLDS = Table(
             volatile=True,
         ),
     ),
+    origins={
+        "thresholds": ("models.quality_scorers.id",),
+        "scorer": ("models.quality_scorers.name",),
+        "model_id": ("models.quality_scorers.id",),
+        "percentile": (),
+        "documents": ("web.quality_scores.id",),
+        "bytes": ("web.quality_scores.bytes",),
+        "snapshots": ("web.quality_scores.snapshot",),
+        "*": (
+            "web.quality_scores.edu_a_score",
+            "web.quality_scores.edu_b_score",
+            "web.quality_scores.reference_score",
+            "web.quality_scores.bytes",
+        ),
+    },
 )
 
 QUALITY = Table(
@@ -120,6 +147,22 @@ QUALITY = Table(
     ),
     partition_by="snapshot",
     parents=("web.unique_documents",),
+    origins={
+        "edu_a_score": ("web.quality_scores.edu_a_score",),
+        "edu_b_score": ("web.quality_scores.edu_b_score",),
+        "reference_score": ("web.quality_scores.reference_score",),
+        "bytes": ("web.quality_scores.bytes",),
+        "edu_a_bucket": ("web.quality_scores.edu_a_score", "web.quality_thresholds.cut"),
+        "edu_b_bucket": ("web.quality_scores.edu_b_score", "web.quality_thresholds.cut"),
+        "reference_bucket": ("web.quality_scores.reference_score", "web.quality_thresholds.cut"),
+        "thresholds": ("web.quality_thresholds.thresholds",),
+        "*": (
+            "web.quality_scores.edu_a_score",
+            "web.quality_scores.edu_b_score",
+            "web.quality_scores.reference_score",
+            "web.quality_thresholds.cut",
+        ),
+    },
 )
 
 # -- heuristics, perplexity, verdicts ----------------------------------------------------------------------------------
@@ -146,6 +189,10 @@ MEASURES = Table(
     ),
     partition_by="snapshot",
     parents=("web.unique_documents",),
+    origins={
+        "perplexity": ("web.unique_documents.text", "models.perplexity.uri"),
+        "*": ("web.unique_documents.text",),
+    },
 )
 
 VERDICTS = Table(
@@ -175,6 +222,13 @@ VERDICTS = Table(
     ),
     partition_by="snapshot",
     parents=("web.unique_documents",),
+    origins={
+        "language": ("web.measures.language",),
+        "level": ("web.quality.level",),
+        "bucket": ("web.quality.bucket",),
+        "characters": ("web.measures.characters",),
+        "*": (*(f"web.measures.{name}" for name in NUMBERS), "web.measures.perplexity", "web.quality.level"),
+    },
 )
 
 CURATED = Table(
@@ -195,6 +249,10 @@ CURATED = Table(
     ),
     partition_by="snapshot",
     parents=("web.unique_documents",),
+    origins={
+        "level": ("web.verdicts.level",),
+        "bucket": ("web.verdicts.bucket",),
+    },
 )
 
 MULTILINGUAL = Table(
@@ -215,6 +273,9 @@ QUALITY_SCORERS = model_table(
     group="web",
     own=SCORER,
     example_input="web.annotations@2",
+    origins={
+        "*": ("web.annotations.text", "web.annotations.score"),
+    },
 )
 
 PERPLEXITY = model_table(

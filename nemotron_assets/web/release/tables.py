@@ -41,6 +41,16 @@ NEMOTRON_CC_V2 = Table(
         more={"Translated-Diverse-QA": ("language",)},
         histograms=(("web.quality", "bucket"), ("web.quality", "level")),
     ),
+    origins={
+        "subset": ("web.curated.level",),
+        "characters": (
+            "web.curated.text",
+            "web.rephrased.text",
+            "web.diverse_qa.text",
+            "web.translated_diverse_qa.text",
+        ),
+        "origin_hash": ("web.curated.content_hash",),
+    },
 )
 
 TABLES = [NEMOTRON_CC_V2]

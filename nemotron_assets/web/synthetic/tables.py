@@ -22,6 +22,10 @@ REPHRASED = Table(
     ),
     partition_by="snapshot",
     parents=("web.curated",),
+    origins={
+        "generator": ("models.generator.name",),
+        "*": ("web.curated.text",),
+    },
 )
 
 DIVERSE_QA = Table(
@@ -43,6 +47,10 @@ DIVERSE_QA = Table(
     ),
     partition_by="snapshot",
     parents=("web.curated",),
+    origins={
+        "generator": ("models.generator.name",),
+        "*": ("web.curated.text",),
+    },
 )
 
 TRANSLATED_DIVERSE_QA = Table(
@@ -70,6 +78,11 @@ TRANSLATED_DIVERSE_QA = Table(
     ),
     partition_by="snapshot",
     parents=("web.diverse_qa",),
+    origins={
+        "language": (),
+        "generator": ("models.generator.name",),
+        "*": ("web.diverse_qa.text",),
+    },
 )
 
 TRANSLATION_OUTCOMES = Table(
@@ -123,6 +136,10 @@ TRANSLATION_OUTCOMES = Table(
     ),
     partition_by="snapshot",
     parents=("web.diverse_qa",),
+    origins={
+        "language": (),
+        "*": ("web.diverse_qa.text",),
+    },
 )
 
 TABLES = [REPHRASED, DIVERSE_QA, TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES]
