@@ -13,6 +13,10 @@ from resources.crawl import Crawl
 from tests.fake_lake import TOGETHER, FakeLake
 
 
+#: Evaluating all conditions takes about two CPU seconds, so these tests are slow on a busy machine.
+pytestmark = pytest.mark.timeout(1500)
+
+
 @pytest.fixture
 def lake():
     with dg.DagsterInstance.ephemeral() as instance:
@@ -36,7 +40,6 @@ def test_the_daemon_brings_an_empty_lake_to_scores(lake):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
 def test_the_twentieth_snapshot_costs_what_the_second_costs(lake):
     """Counts the runs and events of some of twenty snapshots. The others are made as `nemotron run` makes them, because
     evaluating all conditions takes seconds."""

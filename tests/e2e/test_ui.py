@@ -50,6 +50,7 @@ class Server:
     """A running web UI."""
 
     url: str
+    log: Path | None = None
 
     def query(self, query: str, **variables: object) -> dict:
         """The data of a GraphQL answer; an error is an exception."""
@@ -126,7 +127,8 @@ def ui(tmp_path_factory):
         for sensor in server.query(SENSORS)["sensorsOrError"]["results"]:
             stopped = server.query(STOP, id=sensor["sensorState"]["id"])["stopSensor"]
             assert stopped["instigationState"]["status"] == "STOPPED", stopped
-    with serving([*nemotron, "ui", "--port", str(port)], port, env, log) as server:
+    with serving([*nemotron, "ui", "--port", str(port)], port, env, folder / "ui.log") as server:
+        server.log = folder / "ui.log"
         yield server
 
 
@@ -155,7 +157,7 @@ def test_listens_on_this_machine_only(ui):
 
 def test_asset_graph_shows_every_group(ui, page, tmp_path):
     page.goto(f"{ui.url}/asset-groups")
-    for group in ("snapshots", "web", "models", "blend", "evaluate"):
+    for group in ("snapshots", "generators", "web", "math", "code", "blend", "pretrain", "evaluate"):
         page.get_by_text(group, exact=True).first.wait_for()
     page.screenshot(path=tmp_path / "graph.png")
     assert (tmp_path / "graph.png").stat().st_size > 10_000
@@ -186,3 +188,10 @@ def test_materialising_a_group_by_clicking(ui, page, tmp_path):
     assert {m["runId"] for m in group["pages"]["assetMaterializations"]} <= set(runs)
     page.get_by_text("100% filled").first.wait_for()
     page.screenshot(path=tmp_path / "materialised.png")
+
+
+def test_the_terminal_shows_no_debug_messages(ui):
+    """After the runs of the tests above: the events of a run are in the UI, not in the terminal."""
+    shown = ui.log.read_text()
+    assert "http://127.0.0.1:" in shown
+    assert "DEBUG" not in shown
