@@ -12,7 +12,6 @@ from nemotron_assets.snapshots.tables import CATALOG, PAGES
 from resources.crawl import Crawl
 from tests.fake_lake import TOGETHER, FakeLake
 
-
 #: Evaluating all conditions takes about two CPU seconds, so these tests are slow on a busy machine.
 pytestmark = pytest.mark.timeout(1500)
 
