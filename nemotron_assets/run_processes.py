@@ -84,11 +84,12 @@ def end_lost_runs(instance: dg.DagsterInstance, *, stopped: bool = False) -> Non
     """
     import dagster as dg
 
-    statuses = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-    for run in instance.get_runs(dg.RunsFilter(statuses=statuses)):
+    status = dg.DagsterRunStatus
+    unfinished = [status.NOT_STARTED, status.STARTING, status.STARTED, status.CANCELING]
+    for run in instance.get_runs(dg.RunsFilter(statuses=unfinished)):
         if not is_lost(instance, run) and not (stopped and run.tags.get(PROCESS_TAG) == this_process()):
             continue
-        if stopped or run.status == dg.DagsterRunStatus.CANCELING:
+        if stopped or run.status == status.CANCELING:
             instance.report_run_canceled(run, "it was stopped; the next run goes on where this one stopped")
         else:
             instance.report_run_failed(run, "its process was killed; the next run goes on where this one stopped")

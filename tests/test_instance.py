@@ -161,6 +161,8 @@ def test_runs_whose_process_is_gone_are_ended(home, tmp_path):
     cases = [
         ("STARTED", {PROCESS_TAG: GONE}, "FAILURE"),
         ("CANCELING", {PROCESS_TAG: GONE}, "CANCELED"),
+        ("NOT_STARTED", {PROCESS_TAG: GONE}, "FAILURE"),
+        ("NOT_STARTED", {}, "NOT_STARTED"),
         ("STARTED", {PROCESS_TAG: this_process()}, "STARTED"),
         ("STARTED", {PROCESS_TAG: "elsewhere:1:1.0"}, "STARTED"),
         ("STARTING", server_tag(tmp_path / "nothing"), "FAILURE"),
