@@ -22,6 +22,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numba import njit
 
+from resources import thrift
+
 _PLAIN, _DATA_PAGE = 0, 0
 
 
@@ -41,6 +43,14 @@ def values_at(path: str | os.PathLike[str], column: str, rows: Sequence[int]) ->
         raise IndexError(f"{path} has {metadata.num_rows} rows, so rows {rows[0]} to {rows[-1]} cannot be read")
     number = metadata.schema.names.index(column)
     _check(path, metadata, number)
+    try:
+        return _values_at(path, number, metadata, rows)
+    except thrift.Undecodable as problem:
+        raise NotIndexed(f"{path}: {problem}") from problem
+
+
+def _values_at(path: str | os.PathLike[str], number: int, metadata: pq.FileMetaData, rows: np.ndarray) -> list[bytes]:
+    """The values of column `number` at some rows."""
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         data.madvise(mmap.MADV_RANDOM)
         groups = _footer(data)[4]
@@ -80,7 +90,7 @@ def _in_group(path: str | os.PathLike[str], data: mmap.mmap, chunk: dict, rows: 
     pages = np.searchsorted(firsts, rows, side="right") - 1
     for page in np.unique(pages):
         raw = data[offsets[page] : offsets[page] + sizes[page]]
-        header, place = _structure(raw, 0)
+        header, place = thrift.structure(raw, 0)
         if header[1] != _DATA_PAGE or header[5][2] != _PLAIN:
             raise NotIndexed(f"{path}: cannot read a page of kind {header[1]} and encoding {header.get(5, {}).get(2)}")
         body = memoryview(raw)[place:]
@@ -106,72 +116,10 @@ def _plain(body: memoryview, wanted: list[int]) -> list[bytes]:
     return found
 
 
-# -- Thrift's compact protocol ------------------------------------------------------------------------------------
-
-
 def _footer(data: mmap.mmap) -> dict:
     """The file's metadata as nested structures, by field number."""
     (size,) = struct.unpack("<I", data[-8:-4])
-    return _structure(data[-8 - size : -8], 0)[0]
-
-
-def _structure(data: bytes, place: int) -> tuple[dict, int]:
-    """The structure at a place as values by field number, and the place after it."""
-    fields: dict = {}
-    number = 0
-    while kind := data[place]:
-        place += 1
-        if kind >> 4:
-            number += kind >> 4
-        else:
-            number, place = _signed(data, place)
-        fields[number], place = _value(data, place, kind & 15)
-    return fields, place + 1
-
-
-def _value(data: bytes, place: int, kind: int):
-    """The value of a Thrift type at a place, and the place after it."""
-    if kind in (1, 2):
-        return kind == 1, place
-    if kind == 3:
-        return data[place], place + 1
-    if kind in (4, 5, 6):
-        return _signed(data, place)
-    if kind == 7:
-        return data[place : place + 8], place + 8
-    if kind == 8:
-        size, place = _unsigned(data, place)
-        return data[place : place + size], place + size
-    if kind in (9, 10):
-        size, kind = data[place] >> 4, data[place] & 15
-        place += 1
-        if size == 15:
-            size, place = _unsigned(data, place)
-        values = []
-        for _ in range(size):
-            # In a list, a Boolean takes one byte; elsewhere it is part of its type.
-            value, place = (data[place] == 1, place + 1) if kind in (1, 2) else _value(data, place, kind)
-            values.append(value)
-        return values, place
-    if kind == 12:
-        return _structure(data, place)
-    raise NotIndexed(f"the file's metadata has a value of the unknown Thrift type {kind}")
-
-
-def _unsigned(data: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[place]
-        place += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, place
-        shift += 7
-
-
-def _signed(data: bytes, place: int) -> tuple[int, int]:
-    value, place = _unsigned(data, place)
-    return value >> 1 ^ -(value & 1), place
+    return thrift.structure(data[-8 - size : -8], 0)[0]
 
 
 @njit(cache=True)

@@ -137,6 +137,13 @@ class Pages(Section):
         ge=1,
         description="most damaged places in one file; behind each, reading starts again at the next record (default)",
     )
+    max_parquet_page_mb: int = Field(
+        256,
+        ge=1,
+        le=2_048,
+        description="largest page of a column of a Parquet file, in MiB after decompression (default); reading takes "
+        "four times as much memory, and writers make pages of 1 MiB or of 1,024 values",
+    )
     batch_rows: int = Field(ge=1, le=65_536, description="most pages in one batch; larger batches need more memory")
     batch_mb: int = Field(ge=1, le=512, description="most MiB of HTTP bodies in one batch")
 

@@ -19,6 +19,7 @@ from nemotron_assets.table.storable import storable
 from nemotron_assets.warc import charset
 from nemotron_assets.warc.limits import Budget
 from nemotron_assets.warc.reader import Counts, Limits, OnBroken, Page, host_of, sha1_digest
+from resources.parquet_pages import check_pages
 from resources.repositories.facts import time_of
 
 if TYPE_CHECKING:
@@ -197,9 +198,11 @@ class RowFile:
 
         from resources.repositories.parquet import values
 
+        wanted = {self.column, self.spec["url_column"], *_URL_COLUMNS, *_TIME_COLUMNS}
+        with self.path.open("rb") as stream:
+            check_pages(stream, pq.read_metadata(self.path), wanted, self.limits.max_page)
         # Read as a dictionary, a value that stands in every row is in memory once and not once for every row.
         with pq.ParquetFile(self.path, pre_buffer=False, read_dictionary=[self.column]) as file:
-            wanted = {self.column, self.spec["url_column"], *_URL_COLUMNS, *_TIME_COLUMNS}
             names = list(dict.fromkeys(name for name in file.schema_arrow.names if name in wanted))
             for batch in file.iter_batches(batch_size=_ROWS, columns=names, use_threads=False):
                 columns = {name: batch.column(batch.schema.names.index(name)) for name in names}

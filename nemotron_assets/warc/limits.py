@@ -17,7 +17,7 @@ class Limits:
     only with `keep_truncated`. A batch has at most `batch_rows` pages and `batch_bytes` bytes of bodies.
 
     The rest of a file is not read after `max_records` records or rows, `max_damaged` damaged places, `max_unpacked`
-    bytes after decompression, or `max_seconds` of CPU time.
+    bytes after decompression, or `max_seconds` of CPU time. `max_page` is the most bytes of a page of a Parquet file.
     """
 
     max_body: int = 8 << 20
@@ -29,6 +29,7 @@ class Limits:
     max_damaged: int = 10_000
     max_unpacked: int = 256 << 30
     max_seconds: float = 7_200.0
+    max_page: int = 256 << 20
 
 
 class Budget:

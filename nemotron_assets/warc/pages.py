@@ -35,6 +35,7 @@ def limits_of(recipe: PagesRecipe) -> Limits:
         max_damaged=recipe.max_file_damaged,
         max_unpacked=recipe.max_file_mb << 20,
         max_seconds=recipe.max_file_s,
+        max_page=recipe.max_parquet_page_mb << 20,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from resources.crawl import file_fingerprint
+from resources.parquet_pages import check_pages
 from resources.repositories.budget import MB, Budget
 from resources.repositories.facts import count_of, text_of, time_of
 from resources.repositories.source import Entry, Repository, RepositoryError, SourceError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("repo", "commit_id", "rel_path", "content")
 _FACTS = ("version", "source_version", "updated_at", "stars")
+#: Most bytes of a page of a column after decompression; reading takes four times as much memory.
+_MAX_PAGE_BYTES = 256 * MB
 #: Row groups up to this size stay in memory between repositories.
 _KEPT_GROUP_BYTES = 128 * MB
 
@@ -106,6 +109,8 @@ class ParquetDump:
             for file in files:
                 with open_parquet(file) as parquet:
                     _check_columns(file, parquet)
+                    with file.open("rb") as stream:
+                        check_pages(stream, parquet.metadata, set(_COLUMNS), _MAX_PAGE_BYTES)
                     for group in range(parquet.num_row_groups):
                         for batch in parquet.iter_batches(row_groups=[group], columns=["repo", "commit_id"]):
                             pairs = zip(*(values(batch[c]) for c in ("repo", "commit_id")), strict=True)

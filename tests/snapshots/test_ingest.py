@@ -294,6 +294,19 @@ def test_an_ingestion_that_was_killed_gives_all_pages_the_time_of_its_start(tmp_
     assert times() == {"a.jsonl": first[0]["at"], "b.jsonl": later[1]["at"]}
 
 
+def test_a_parquet_file_that_grows_beyond_all_bounds_is_not_read(tmp_path):
+    pq.write_table(
+        pa.table({"text": ["y" * (300 << 20)]}), tmp_path / "a.parquet", compression="zstd", use_dictionary=False
+    )
+    (tmp_path / "b.jsonl").write_text('{"text": "good"}')
+    assert (tmp_path / "a.parquet").stat().st_size < 100_000
+    lake = Lakehouse(root=str(tmp_path / "lake"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        ingest(lake, instance, "mine", describe([tmp_path], "mine", text_column="text"))
+        assert run(lake, instance, "mine").success
+    assert records(lake, "mine") == {"a.parquet": {"broken_file": 1}, "b.jsonl": {"page": 1}}
+
+
 def test_pages_without_addresses_are_spread_over_hosts_of_their_own(tmp_path):
     """A step that works host by host never gets all rows of a file at once."""
     lines = [json.dumps({"text": f"text {n}", "url": f"document {n}" if n % 2 else None}) for n in range(5_000)]
