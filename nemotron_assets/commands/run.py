@@ -54,7 +54,7 @@ def summary(outcomes: Sequence[Outcome]) -> list[str]:
     skipped = sum(outcome.status == "skipped" for outcome in outcomes)
     if wrong or skipped:
         what = "; ".join(f"{outcome.unit}: {outcome.note}" for outcome in wrong)
-        also = f"{skipped} assets that depend on them were not made" if skipped else ""
+        also = f"{skipped} other assets were skipped" if skipped else ""
         lines.append(f"failed: {'; '.join(filter(None, (what, also)))}")
     return lines
 

@@ -133,6 +133,7 @@ class Runner:
                 self._check_partitions(keys, partitions)
                 for key in ALWAYS_DUE & set(keys):  # first and alone, because it may add partitions
                     self._run_here([Unit(key)])
+                    self._end_if_failed(Unit(key), self._units(keys, partitions))
                 while True:
                     due, waiting = self._plan(self._units(keys, partitions), workers.running)
                     self.progress.plan(due, workers.running, self.schedule, jobs)
@@ -147,6 +148,15 @@ class Runner:
             if unit not in self.outcomes:
                 self.outcomes[unit] = self._fresh(unit)
         return self.succeeded
+
+    def _end_if_failed(self, first: Unit, units: Sequence[Unit]) -> None:
+        """Skip all units if the first one failed: a person should learn within seconds, not after everything that does
+        not depend on it, that the source of the crawl cannot be read."""
+        others = [unit for unit in units if unit != first]
+        if self.outcomes[first].is_bad and others:
+            note = f"{first} failed"
+            self.outcomes |= {unit: Outcome(unit, "skipped", note=note) for unit in others}
+            self.progress.line(f"stop    {note}; to run assets that do not need the crawl, name them: group:code")
 
     @property
     def succeeded(self) -> bool:
@@ -348,7 +358,7 @@ def _outcome(
 
 
 def _root_message(error: Any) -> str:
-    """The message of the innermost cause of an error, in one line."""
+    """The message of the innermost cause of an error, in one line, without the module and name of its class."""
     while error.cause:
         error = error.cause
-    return " ".join(error.message.split())
+    return re.sub(r"^\w+(\.\w+)+: ", "", " ".join(error.message.split()))

@@ -114,4 +114,4 @@ def test_what_is_wrong_stands_in_the_last_line():
     skipped = Outcome(SIGNATURES, "skipped", note="an asset it depends on failed")
     lines = summary([Outcome(PAGES, "failed", note="no such host", warning="old"), skipped])
     assert lines[0] == "warning: snapshots/pages [A]: old"
-    assert lines[-1] == "failed: snapshots/pages [A]: no such host; 1 assets that depend on them were not made"
+    assert lines[-1] == "failed: snapshots/pages [A]: no such host; 1 other assets were skipped"
