@@ -1,8 +1,13 @@
-"""Opens a folder of the lake as a file system, on this machine or in an object store."""
+"""Opens a folder of the lake as a file system, on this machine or in an object store, and sees an empty commit."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 from typing import Any
+
+_COMMIT = re.compile(r"\d{20}\.json")
 
 
 def store_at(path: str) -> Any:
@@ -14,3 +19,21 @@ def store_at(path: str) -> Any:
 
     filesystem, base = FileSystem.from_uri(path) if "://" in path else (LocalFileSystem(), path)
     return SubTreeFileSystem(base, filesystem)
+
+
+def empty_commit(folder: str) -> str:
+    """What is wrong with the last commit of a table in a local folder, which DuckDB reads without an error when it is
+    empty; "" if nothing is wrong."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(f"{folder}/_delta_log") as entries:
+        last = max((entry for entry in entries if _COMMIT.fullmatch(entry.name)), key=lambda e: e.name, default=None)
+        if last is not None and last.stat().st_size == 0:
+            return is_empty(last.path)
+    return ""
+
+
+def is_empty(path: str) -> str:
+    """The sentence about an empty last commit."""
+    return (
+        f"the last commit {path} is empty, so its rows would be missing; perhaps the machine lost power. Put the file "
+        "back from a copy of the lake, or delete it and run the step that wrote it again."
+    )

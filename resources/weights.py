@@ -85,6 +85,31 @@ def get(uri: str, cache: Path) -> Path:
     return target
 
 
+def damage(uri: str) -> Iterator[str]:
+    """What differs from the manifest in the weights of a URI, a sentence per file."""
+    store = store_at(uri)
+    try:
+        with store.open_input_stream(MANIFEST) as source:
+            files = json.loads(source.read())["files"]
+    except FileNotFoundError:
+        yield f"{uri} has no {MANIFEST}, so it is not a folder of weights"
+        return
+    except (OSError, ValueError, KeyError) as error:
+        yield f"{uri}/{MANIFEST} cannot be read: {error}"
+        return
+    for name, facts in files.items():
+        try:
+            with store.open_input_stream(name) as source:
+                found = _digest_of(source)
+        except FileNotFoundError:
+            yield f"{uri}/{name} is missing"
+        except OSError as error:
+            yield f"{uri}/{name} cannot be read: {error}"
+        else:
+            if found != facts["sha256"]:
+                yield f"{uri}/{name} has the sha256 {found}; its manifest recorded {facts['sha256']}"
+
+
 def folder_sha256(folder: Path) -> str:
     """The sha256 over all names and contents of a folder of weights: the one that `put` returns for it."""
     manifest = folder / MANIFEST
@@ -116,6 +141,13 @@ def _digest(manifest: dict[str, dict[str, Any]]) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_of(stream: Any) -> str:
+    digest = hashlib.sha256()
+    while block := stream.read(4 << 20):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _has(store, name: str) -> bool:

@@ -20,7 +20,7 @@ from nemotron_assets.recipe.lake import Maintenance
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.schema import Table
 from resources.contract import LakeError
-from resources.lakehouse import Lakehouse, commits
+from resources.lakehouse import Lakehouse, Reader, commits
 from resources.lakehouse.changes import compact
 from resources.lakehouse.stored import live_files
 from resources.lakehouse.verify import damaged_files
@@ -109,8 +109,8 @@ def named_versions(lake: Lakehouse) -> dict[str, tuple[int, ...]]:
 
 def verify_all(lake: Lakehouse) -> Iterator[tuple[bool, str]]:
     """Read every data file of the newest version of every table, and the weights of every model, and compare them with
-    their recorded hashes and row counts. Yields for each table whether it is whole, and a line about it; before that,
-    a line per damaged file."""
+    their recorded hashes and row counts. Yields whether it is whole, and a line about it, for each table and each
+    folder of weights; a line per damaged file comes before."""
     for table in all_tables().values():
         try:
             reader = lake.read(table)
@@ -129,8 +129,28 @@ def verify_all(lake: Lakehouse) -> Iterator[tuple[bool, str]]:
                     "they could be decoded and have the recorded numbers of rows"
                 )
             yield not damaged, line
+            if {"uri", "sha256"} <= set(table.column_names):
+                yield from _verified_weights(lake, reader)
         except LakeError as error:
             yield False, str(error)
+
+
+def _verified_weights(lake: Lakehouse, models: Reader) -> Iterator[tuple[bool, str]]:
+    """Compare the weights that a table names with the sha256 of their files."""
+    table = models.table
+    uris = sorted({uri for batch in models.batches(["uri"]) for uri in batch.column(0).to_pylist()})
+    for uri in uris:
+        found = False
+        for problem in lake.weights_damage(uri):
+            found = True
+            yield (
+                False,
+                f"{table.full_name}: {problem}. Put the file back from a copy of the lake. Without a copy, delete the "
+                f"folder, run `nemotron maintain --set-aside {table.full_name}` and then "
+                f"`nemotron run {table.schema}/{table.name}`.",
+            )
+        if not found:
+            yield True, f"{table.full_name}: the weights in {uri} are whole"
 
 
 def set_aside(lake: Lakehouse, full_name: str) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from nemotron_assets.table.schema import Table
 from resources.contract import CommitConflict, LakeError
+from resources.store import is_empty, store_at
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-    from resources.lakehouse.lake import Lakehouse
     from resources.lakehouse.stored import StoredFile
 
 
@@ -28,8 +28,9 @@ def explained(error: BaseException, root: str) -> LakeError | None:
 
 
 @contextlib.contextmanager
-def explaining(lake: Lakehouse, table: Table, file: StoredFile | None = None) -> Iterator[None]:
-    """Raise a `LakeError` in the place of a library's error about a data file or, without `file`, the Delta log."""
+def explaining(folder: str, table: Table, file: StoredFile | None = None) -> Iterator[None]:
+    """Raise a `LakeError` in the place of a library's error about a data file or, without `file`, the Delta log.
+    `folder` is the path or URL of the table."""
     try:
         yield
     except BaseException as error:
@@ -38,39 +39,32 @@ def explaining(lake: Lakehouse, table: Table, file: StoredFile | None = None) ->
         why = _first_line(error)
         # `from None`: the message says it all, and what shows only the innermost cause shows this sentence.
         if file is None:
-            raise unreadable_log(lake, table, why) from None
+            raise unreadable_log(folder, table, why) from None
         raise LakeError(
-            f"{table.full_name}: the data file {lake.path(table)}/{file.path} cannot be read: {why}. "
-            f"{way_out(table, file)}"
+            f"{table.full_name}: the data file {folder}/{file.path} cannot be read: {why}. {way_out(table, file)}"
         ) from None
 
 
-def unreadable_log(lake: Lakehouse, table: Table, why: str) -> LakeError:
+def unreadable_log(folder: str, table: Table, why: str) -> LakeError:
     """The error about a Delta log that cannot be read."""
     return LakeError(
-        f"{table.full_name}: its Delta log {lake.path(table)}/_delta_log cannot be read: {why}. Put the log back "
+        f"{table.full_name}: its Delta log {folder}/_delta_log cannot be read: {why}. Put the log back "
         f"from a copy of the lake. Without a copy, run `nemotron maintain --set-aside {table.full_name}`, which keeps "
         f"the table's folder under another name, and then `nemotron run {table.schema}/{table.name}`."
     )
 
 
-def check_log(lake: Lakehouse, table: Table, delta: DeltaTable) -> None:
+def check_log(folder: str, table: Table, delta: DeltaTable) -> None:
     """Refuse what delta-rs would read wrongly without an error: an empty last commit, and deleted or renamed parts of
     data files, which only other programs write."""
-    from resources.store import store_at
-
     last = f"_delta_log/{delta.version():020}.json"
-    if store_at(lake.path(table)).get_file_info(last).size == 0:
-        raise LakeError(
-            f"{table.full_name}: the last commit {lake.path(table)}/{last} is empty, so its rows would be missing; "
-            "perhaps the machine lost power. Put the file back from a copy of the lake, or delete it and run the step "
-            "that wrote it again."
-        )
+    if store_at(folder).get_file_info(last).size == 0:
+        raise LakeError(f"{table.full_name}: {is_empty(f'{folder}/{last}')}")
     protocol = delta.protocol()
     if protocol.min_reader_version > 1:
         features = ", ".join(protocol.reader_features or ()) or f"reader version {protocol.min_reader_version}"
         raise LakeError(
-            f"{lake.path(table)} needs {features}, which the lakehouse does not read: another program changed the "
+            f"{folder} needs {features}, which the lakehouse does not read: another program changed the "
             f"table. Rewrite it there without this feature, or run `nemotron maintain --set-aside {table.full_name}` "
             f"and materialise {table.schema}/{table.name} again."
         )

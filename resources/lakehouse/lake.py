@@ -111,12 +111,12 @@ class Lakehouse(dg.ConfigurableIOManager):
         if self.is_local and not os.path.isdir(os.path.join(self.path(table), "_delta_log")):
             return None
         self._make_readable()
-        with explaining(self, table):
+        with explaining(self.path(table), table):
             try:
                 delta = DeltaTable(self.path(table), storage_options=self.storage_options or None)
             except TableNotFoundError:
                 return None
-            check_log(self, table, delta)
+            check_log(self.path(table), table, delta)
         if check:
             self._check_stored_schema(table, delta)
         return delta
@@ -299,7 +299,16 @@ class Lakehouse(dg.ConfigurableIOManager):
         """
         from resources.weights import get
 
-        return get(f"{self.root.rstrip('/')}/{_WEIGHTS}{uri.rpartition(_WEIGHTS)[2]}", cache_dir("weights"))
+        return get(self._weights(uri), cache_dir("weights"))
+
+    def weights_damage(self, uri: str) -> Iterator[str]:
+        """What differs from the recorded hashes in the weights stored under `uri`, a sentence per file."""
+        from resources.weights import damage
+
+        return damage(self._weights(uri))
+
+    def _weights(self, uri: str) -> str:
+        return f"{self.root.rstrip('/')}/{_WEIGHTS}{uri.rpartition(_WEIGHTS)[2]}"
 
     # -- Dagster ------------------------------------------------------------------------------------------------
 

@@ -99,7 +99,7 @@ def read(
     store = store_at(lake.path(table))
     for file in files:
         if file.may_hold(where):
-            with explaining(lake, table, file):
+            with explaining(lake.path(table), table, file):
                 yield from _rows(store, table, file, names, where, batch_size, keep_memory)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nemotron_assets.table.quoting import delta_scan, identifier, literal
 from nemotron_assets.table.schema import Table
+from resources.store import empty_commit
 from resources.warehouse.extensions import WarehouseError
 from resources.warehouse.lineage_views import views as lineage_views
 from resources.warehouse.outdated import not_stored
@@ -106,10 +107,14 @@ class CatalogBuild:
             if table not in self.present:
                 self._table(table, None, " (not in the lake yet)")
                 continue
+            path = self.warehouse.table_path(table)
             try:
-                self._table(table, self.warehouse.table_path(table))
+                reason = empty_commit(path) if self.warehouse.is_local else ""
+                if not reason:
+                    self._table(table, path)
             except duckdb.Error as error:
                 reason = str(error).split("\n")[0]
+            if reason:
                 self._table(table, None, f" (cannot be read: {reason})")
                 yield table.full_name, reason
 

@@ -16,10 +16,11 @@ from nemotron_assets.commands import maintain
 from nemotron_assets.lake import upkeep
 from nemotron_assets.recipe.lake import Maintenance
 from nemotron_assets.table.asset import table_asset
-from nemotron_assets.table.schema import Table
+from nemotron_assets.table.schema import Column, Table
 from resources.contract import LakeError
 from resources.lakehouse.stored import live_files
 from resources.lakehouse.verify import damaged_files
+from resources.warehouse import Warehouse
 from tests.resources.lakehouse.rows import DOCS, PLAIN, docs, parts
 
 UPKEEP = Maintenance.model_construct(target_file_mb=1, min_files=2, retention_hours=0)
@@ -136,6 +137,31 @@ def test_verify_prints_each_damaged_file_and_says_so(lake, monkeypatch, capsys):
     printed = capsys.readouterr().out
     assert str(path) in printed and "nemotron run --force web/docs --partition A" in printed
     assert "web.docs: 2 files, 1 damaged" in printed and "web.plain: 1 files, none damaged" in printed
+
+
+def test_damaged_weights_are_found(lake, monkeypatch, tmp_path):
+    models = Table("models", "toy", "", (*PLAIN.columns, Column("uri", "string", ""), Column("sha256", "string", "")))
+    monkeypatch.setattr(upkeep, "all_tables", lambda: {"models.toy": models})
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(name.encode() * 1000)
+    stored = [lake.put_weights(tmp_path / name, "toy") for name in ("a", "b")]
+    lake.write(models, pl.DataFrame([{"id": u, "n": 1, "uri": u, "sha256": s} for u, s in stored]))
+    assert all(whole for whole, _ in upkeep.verify_all(lake))
+    file = lake.get_weights(stored[0][0]) / "model.safetensors"
+    file.write_bytes(b"b" + b"a" * 999)
+    found = [line for whole, line in upkeep.verify_all(lake) if not whole]
+    assert len(found) == 1 and f"models.toy: {file} has the sha256" in found[0]
+    file.unlink()
+    assert f"models.toy: {file} is missing" in next(line for whole, line in upkeep.verify_all(lake) if not whole)
+
+
+def test_a_catalog_shows_no_rows_of_a_table_whose_last_commit_is_empty(lake, tmp_path):
+    for n in range(2):
+        lake.write(DOCS, docs("A", "f", [n]), "A")
+    Path(lake.path(DOCS), "_delta_log", f"{lake.read(DOCS).version:020}.json").write_bytes(b"")
+    warehouse = Warehouse(root=lake.root, catalog=str(tmp_path / "lake.duckdb"))
+    assert "is empty, so its rows would be missing" in warehouse.refresh([DOCS], sql_folder=None).unreadable["web.docs"]
 
 
 @pytest.mark.parametrize("damage", [b"", b'{"add":{"path":"x', b"\0" * 100])
