@@ -256,12 +256,13 @@ def main() -> None:
         sys.exit(EXIT_STATUS)
     except BrokenPipeError:
         sys.exit(0)
-    except Exception as error:
-        if debug:
+    except BaseException as error:  # a panic of polars is not an Exception
+        if debug or isinstance(error, SystemExit):
             raise
         from nemotron_assets.recipe.addresses import redacted
+        from resources.lakehouse.errors import with_way_out
 
-        text = redacted(str(error))
+        text = redacted(with_way_out(error))
         text = " ".join(text.split()) if len(text) < 200 else text
         click.echo(f"nemotron: {text or type(error).__name__}  (--debug shows the traceback)", err=True)
         sys.exit(1)

@@ -95,6 +95,17 @@ def is_about_data(error: BaseException) -> bool:
     return isinstance(error, kinds) or type(error) in (OSError, FileNotFoundError)
 
 
+def with_way_out(error: BaseException) -> str:
+    """The text of an error for a person. A library's error about the bytes of the lake ends with what to do."""
+    text = str(error)
+    by_duckdb = type(error).__module__ == "_duckdb" and (".parquet" in text or "DeltaKernel" in text)
+    if by_duckdb or (is_about_data(error) and not isinstance(error, OSError)):
+        return (
+            f"{_first_line(error)}. `nemotron maintain --verify` names damaged files of the lake and says what to do."
+        )
+    return text
+
+
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".")[:300] if lines else type(error).__name__

@@ -80,7 +80,7 @@ class CatalogBuild:
         readable = [table for table in self.present if table.full_name not in unreadable]
         paths = {table.full_name: self.warehouse.table_path(table) for table in readable}
         with self._transaction():
-            self._facts(paths)
+            self._facts(paths, complete=not unreadable)
             for statement in lineage_views(self.tables, paths):
                 self.connection.execute(statement)
         if sql_folder:
@@ -115,32 +115,39 @@ class CatalogBuild:
             except duckdb.Error as error:
                 reason = str(error).split("\n")[0]
             if reason:
-                self._table(table, None, f" (cannot be read: {reason})")
+                self._table(table, None, f" (cannot be read: {reason})", reason)
                 yield table.full_name, reason
 
-    def _table(self, table: Table, path: str | None, note: str = "") -> None:
-        """Create the view of one table with its comments. Without a path the view has no rows."""
+    def _table(self, table: Table, path: str | None, note: str = "", error: str = "") -> None:
+        """Create the view of one table with its comments. Without a path the view has no rows; with an error, every
+        query of it fails by this error."""
         name = identifier(table.schema, table.name)
         with self._transaction():
-            guard = f" where {_IN_PLACE}()" if path and self.warehouse.is_local else ""
-            self.connection.execute(f"create view {name} as {table_view(table, path)}{guard}")
+            query = table_view(table, path)
+            if error:
+                query += f" or error({literal(f'{table.full_name} cannot be read: {error}')})::boolean"
+            elif path and self.warehouse.is_local:
+                query += f" where {_IN_PLACE}()"
+            self.connection.execute(f"create view {name} as {query}")
             self.connection.execute(f"comment on view {name} is {literal(table.description + note)}")
             for column in table.columns:
                 self.connection.execute(
                     f"comment on column {name}.{identifier(column.name)} is {literal(column.meaning)}"
                 )
 
-    def _facts(self, paths: Mapping[str, str]) -> None:
-        """Create lineage.catalog (about the file itself) and lineage.tables (about the tables)."""
+    def _facts(self, paths: Mapping[str, str], complete: bool) -> None:
+        """Create lineage.catalog (about the file itself) and lineage.tables (about the tables). A catalog that is not
+        complete has no signature, so that it is written again until all tables can be read."""
         import duckdb
 
         self.connection.execute(
             "create table lineage.catalog (signature varchar, lake varchar, duckdb varchar, built_at timestamptz)"
         )
         self._comment("lineage.catalog", "About this catalog file, in one row.", _CATALOG_MEANINGS)
+        signature = self.signature if complete else ""
         self.connection.execute(
             "insert into lineage.catalog values (?, ?, ?, ?)",
-            [self.signature, self.warehouse.lake, duckdb.__version__, datetime.now(UTC)],
+            [signature, self.warehouse.lake, duckdb.__version__, datetime.now(UTC)],
         )
         self.connection.execute(
             "create table lineage.tables (table_name varchar, description varchar, partition_by varchar, "

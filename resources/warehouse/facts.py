@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.table.schema import Table
+from resources.store import empty_commit
+from resources.warehouse.extensions import WarehouseError
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -81,12 +83,22 @@ def history(warehouse: Warehouse, table: Table, commits: int) -> list[dict[str, 
 
 
 def open_table(warehouse: Warehouse, table: Table) -> DeltaTable | None:
-    """A table of the lake as a Delta table, without any check of its schema; None if it is not in the lake."""
+    """A table of the lake as a Delta table, without any check of its schema; None if it is not in the lake. Raises an
+    error that names the table if its log cannot be read."""
     from deltalake import DeltaTable
 
     if not warehouse.exists(table):
         return None
-    return DeltaTable(warehouse.table_path(table), storage_options=dict(warehouse.storage_options) or None)
+    folder = warehouse.table_path(table)
+    if warehouse.is_local and (reason := empty_commit(folder)):
+        raise WarehouseError(f"{table.full_name}: {reason}")
+    try:
+        return DeltaTable(folder, storage_options=dict(warehouse.storage_options) or None)
+    except Exception:
+        from resources.lakehouse.errors import explaining
+
+        with explaining(folder, table):
+            raise
 
 
 def _tried(warehouse: Warehouse, table: Table) -> Facts | Exception | None:

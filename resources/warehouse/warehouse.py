@@ -26,6 +26,7 @@ from nemotron_assets.table.ids import content_hash
 from nemotron_assets.table.quoting import literal
 from nemotron_assets.table.schema import Table
 from resources.home import home, lake_root
+from resources.store import empty_commit
 from resources.warehouse.catalog import Catalog, CatalogBuild
 from resources.warehouse.extensions import QUIET, WarehouseError, extension_file, install_extension
 from resources.warehouse.lineage_views import views as lineage_views
@@ -96,8 +97,8 @@ class Warehouse:
         """Rebuild the catalog file and move it into place.
 
         `tables` defaults to all declared tables. `sql_folder` has the folders macros/ and views/; with None only the
-        tables get views. A table that cannot be read becomes a view without rows, whose comment gives the reason; it
-        is logged, and named in the result.
+        tables get views. A table that cannot be read becomes a view that fails with the reason; it is logged, and named
+        in the result.
         """
         tables = None if tables is None else list(tables)
         signature = self.signature(tables)  # taken first: a table that is written meanwhile makes the file out of date
@@ -113,7 +114,7 @@ class Warehouse:
         finally:
             temporary.unlink(missing_ok=True)
         for name, reason in catalog.unreadable.items():
-            logger.warning("%s cannot be read, so its view has no rows: %s", name, reason)
+            logger.warning("%s cannot be read, so queries of it fail: %s", name, reason)
         try:
             install_extension(*self._extensions)
         except Exception as error:  # the catalog is complete, and only the separate duckdb program needs this
@@ -131,7 +132,12 @@ class Warehouse:
                 stored = connection.execute("select signature from lineage.catalog").fetchone()
         except duckdb.Error:
             return False
-        return stored == (self.signature(tables),)
+        return stored == (self.signature(tables),) and not self._has_empty_commit()
+
+    def _has_empty_commit(self) -> bool:
+        """Whether the last commit of a table of a local lake is empty, which DuckDB reads without an error."""
+        logs = Path(self.lake).glob("*/*/_delta_log") if self.is_local else ()
+        return any(empty_commit(str(log.parent)) for log in logs)
 
     def signature(self, tables: Iterable[Table] | None = None) -> str:
         """A hash of everything the catalog file is made from: declarations, SQL files, code, and tables in the lake.

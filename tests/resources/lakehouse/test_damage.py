@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -156,12 +157,23 @@ def test_damaged_weights_are_found(lake, monkeypatch, tmp_path):
     assert f"models.toy: {file} is missing" in next(line for whole, line in upkeep.verify_all(lake) if not whole)
 
 
-def test_a_catalog_shows_no_rows_of_a_table_whose_last_commit_is_empty(lake, tmp_path):
+def test_a_catalog_refuses_queries_of_a_table_whose_last_commit_is_empty(lake, tmp_path):
     for n in range(2):
         lake.write(DOCS, docs("A", "f", [n]), "A")
-    Path(lake.path(DOCS), "_delta_log", f"{lake.read(DOCS).version:020}.json").write_bytes(b"")
     warehouse = Warehouse(root=lake.root, catalog=str(tmp_path / "lake.duckdb"))
-    assert "is empty, so its rows would be missing" in warehouse.refresh([DOCS], sql_folder=None).unreadable["web.docs"]
+    warehouse.refresh([DOCS], sql_folder=None)
+    assert warehouse.current([DOCS])
+    last = Path(lake.path(DOCS), "_delta_log", f"{lake.read(DOCS).version:020}.json")
+    whole = last.read_bytes()
+    last.write_bytes(b"")
+    assert not warehouse.current([DOCS]), "an open catalog notices it"
+    warehouse.refresh([DOCS], sql_folder=None)
+    with warehouse.connect(refresh=False) as connection:
+        with pytest.raises(duckdb.Error, match=r"web\.docs cannot be read: the last commit .* is empty"):
+            connection.execute("select count(*) from web.docs")
+    last.write_bytes(whole)
+    warehouse.refresh([DOCS], sql_folder=None)
+    assert warehouse.current([DOCS])
 
 
 @pytest.mark.parametrize("damage", [b"", b'{"add":{"path":"x', b"\0" * 100])
