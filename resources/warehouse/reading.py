@@ -8,6 +8,7 @@ own tests, one of which writes files, and those that run another query, which co
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -46,7 +47,9 @@ def lock(connection: duckdb.DuckDBPyConnection, folder: str, files: Sequence[str
     """Close a connection for everything but the files below `folder` (the lake, a folder or URL), the databases that
     are attached already, DuckDB's own temporary files, and `files`, to which results are written. It cannot be opened
     again."""
-    connection.execute(f"set allowed_directories = [{literal(folder.rstrip('/') + '/')}]")
+    # A path with a character like ? or [ is escaped in the patterns of lineage.files, and is then another text.
+    folders = {folder.rstrip("/") + "/", glob.escape(folder.rstrip("/")) + "/"}
+    connection.execute(f"set allowed_directories = [{', '.join(map(literal, sorted(folders)))}]")
     connection.execute(f"set allowed_paths = [{', '.join(map(literal, files))}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
