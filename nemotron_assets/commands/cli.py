@@ -102,7 +102,7 @@ def sql(
     a shell starts, which also reads statements from a pipe. Every table has the name of its asset (web.documents for
     web/documents). The view lineage.edges lists, for every row, the rows it was made from.
     """
-    from nemotron_assets.commands.sql import print_reports, shell_command, sql_command
+    from nemotron_assets.commands.sql import print_reports, sql_command
 
     if list_reports:
         print_reports()
@@ -116,6 +116,8 @@ def sql(
             raise click.UsageError(
                 '--csv and --parquet need a QUERY, as "select * from web.documents", or --report NAME'
             )
+        from nemotron_assets.commands.shell import shell_command
+
         if not shell_command(params, limit):
             sys.exit(1)
         return

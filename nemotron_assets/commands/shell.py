@@ -9,15 +9,23 @@ from __future__ import annotations
 import contextlib
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from nemotron_assets.commands.console import print_table
-from nemotron_assets.commands.sql import Result, fetch, find_report, parameters_of, print_reports, print_result
+from nemotron_assets.commands.sql import (
+    Result,
+    fetch,
+    find_report,
+    parameters_of,
+    print_reports,
+    print_result,
+    set_parameters,
+)
 from resources.home import cache_dir
-from resources.warehouse import WarehouseError
+from resources.warehouse import Warehouse, WarehouseError
 from resources.warehouse.outdated import notes
 from resources.warehouse.reading import read_only_statements
 
@@ -41,6 +49,14 @@ _PART = re.compile(
     r"""'(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$(\w*)\$.*?\$\1\$ | ['"] | /\* | \$\w*\$ | \s+ | .""",
     re.DOTALL | re.VERBOSE,
 )
+
+
+def shell_command(params: Sequence[str], limit: int) -> bool:
+    """Read statements and commands until the input ends; False if one of them failed and nobody saw it. `params` are
+    variables for the statements, such as "rows=20"."""
+    with Warehouse().connect() as connection:
+        set_parameters(connection, None, dict(param.partition("=")[::2] for param in params))
+        return Shell(connection, limit or None).run()
 
 
 def is_complete(text: str) -> bool:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: Reports are made for terminals of this width.
 REPORT_WIDTH = 120
 
+#: Parameters of reports whose default is the value of the same name in the recipe's section llm.
+PRICES = {"prompt_price", "output_price"}
+
 _PARAMETER = re.compile(r"--\s*\$(\w+)\s*=\s*(.*?):\s+(.+)")
 
 
@@ -43,7 +46,7 @@ class Parameter:
         """The value of a text given on the command line. Raises `WarehouseError` for a text that is not a number."""
         for number in (int, float):
             try:
-                number(self.default)
+                number("0.0" if self.name in PRICES else self.default)
             except ValueError:
                 continue
             try:
@@ -91,7 +94,8 @@ def find_report(name: str) -> Report:
 
 
 def set_parameters(connection: duckdb.DuckDBPyConnection, report: Report | None, given: Mapping[str, str]) -> None:
-    """Set the parameters of a report as DuckDB variables. Without a report, `given` are the variables of a query.
+    """Set the parameters of a report as DuckDB variables; prices default to those of the recipe. Without a report,
+    `given` are the variables of a query.
 
     Raises `WarehouseError` for a parameter that the report does not have.
     """
@@ -106,6 +110,10 @@ def set_parameters(connection: duckdb.DuckDBPyConnection, report: Report | None,
                 f"{name!r} is not a parameter name: use letters, digits and '_', and do not begin with a digit"
             )
         connection.execute(f'set variable "{name}" = ?', [declared[name].value(text) if report else text])
+    for name in declared.keys() & PRICES - given.keys():
+        from nemotron_assets.recipe import current_recipe
+
+        connection.execute(f'set variable "{name}" = ?', [getattr(current_recipe().llm, name)])
 
 
 @dataclass
@@ -187,12 +195,3 @@ def sql_command(
             print_result(fetch(connection, text, limit or None), report=found is not None)
         for note in notes(connection, text):
             click.echo(note, err=True)
-
-
-def shell_command(params: Sequence[str], limit: int) -> bool:
-    """Read statements and commands until the input ends; False if one of them failed and nobody saw it."""
-    from nemotron_assets.commands.shell import Shell
-
-    with Warehouse().connect() as connection:
-        set_parameters(connection, None, dict(param.partition("=")[::2] for param in params))
-        return Shell(connection, limit or None).run()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib.metadata
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from pydantic_core import to_jsonable_python
 
 from nemotron_assets.export.written import Counts
-from nemotron_assets.recipe import Recipe
+from nemotron_assets.recipe import Recipe, Section
 from nemotron_assets.recipe.release import Release
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.schema import Column, Table
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _SAMPLE_NOTICE = Path(__file__).resolve().parents[1] / "sample" / "NOTICE.md"
 _MOST_LICENCE_BYTES = 4 << 20
+_MOST_VALUES = 12  # longest list of the recipe that the card gives in full
 _BAR = 30  # characters of the longest bar of a histogram
 
 
@@ -72,6 +75,7 @@ def facts(reader: Reader, partitions: Sequence[str] | None, recipe: Recipe) -> d
         "package": f"nemotron-lakehouse {importlib.metadata.version('nemotron-lakehouse')}",
         "recipe": recipe.name,
         "recipe_hash": recipe.hash(),
+        "settings": settings(table, recipe),
         "partitions": partitions,
         "partitioned_by": table.partition_by,
         "inputs": inputs,
@@ -82,6 +86,48 @@ def facts(reader: Reader, partitions: Sequence[str] | None, recipe: Recipe) -> d
             if name in tables and lake.read(tables[name]).exists
         },
     }
+
+
+#: {table: sections of the recipe that decide which texts it holds, and how they are changed}
+_SETTINGS = {
+    "web.documents": ("web.documents.opt_outs", "web.documents.privacy"),
+    "web.unique_documents": ("web.dedup", "web.substring"),
+    "web.verdicts": ("web.heuristics", "web.perplexity"),
+    "web.curated": ("web.heuristics", "web.perplexity"),
+    "web.multilingual": ("web.heuristics",),
+    "math.nemotron_cc_math": ("math.corpus.dedup", "math.corpus.contamination"),
+    "code.files": ("code.licences", "code.dedup", "code.quality"),
+}
+
+#: Values that the card leaves out: the key of replacements is a secret, and the others do not change a text.
+_LEFT_OUT = re.compile(r"\.(\w*_key|memory_mb|batch_rows|check_\w+|processes|threads)$")
+
+
+def settings(table: Table, recipe: Recipe) -> dict[str, str]:
+    """The settings of privacy, opt-outs, deduplication and filters by which the table and those it is made from were
+    made, by key of the recipe. A long list is given as its length, and so is every list of opt-outs: who opted out is
+    nobody's business."""
+    tables, found = all_tables(), {table.full_name}
+    waiting = [table.full_name]
+    while waiting:
+        above = [name for name in tables[waiting.pop()].parents if name in tables and name not in found]
+        found.update(above)
+        waiting += above
+    sections = dict.fromkeys(section for name in _SETTINGS if name in found for section in _SETTINGS[name])
+    values = [pair for section in sections for pair in _values(section, recipe.section(section))]
+    return {key: value for key, value in values if value != "null" and not _LEFT_OUT.search(key)}
+
+
+def _values(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """The values of a section of the recipe, each with its whole key."""
+    if isinstance(value, Section):
+        for name in type(value).model_fields:
+            yield from _values(f"{key}.{name}", getattr(value, name))
+    elif isinstance(value, list | tuple | set | frozenset | dict) and (len(value) > _MOST_VALUES or ".opt_outs" in key):
+        yield key, f"{len(value)} values"
+    else:
+        text = yaml.safe_dump(to_jsonable_python(value), default_flow_style=True, width=1_000)
+        yield key, text.removesuffix("...\n").strip()
 
 
 def _counts(reader: Reader, column: str) -> dict[Any, int]:
@@ -183,6 +229,8 @@ def _text(
     first = next(name for name, counts in configs.items() if counts.rows)
     sections = [
         f"# {out.title}\n\n{table.description}",
+        "This is a reproduction: Nemotron Lakehouse made it with published methods. It is not a dataset of NVIDIA, and "
+        "NVIDIA has neither made nor reviewed it.",
         "```python\nfrom datasets import load_dataset\n\n"
         f'load_dataset("path/to/this/folder", "{first}", split="train", streaming=True)\n```',
         "## Configs\n\n"
@@ -216,6 +264,12 @@ def _text(
         sections.append(f"## {_title(name)}\n\n" + _histogram(name, counts))
     if total.snapshots:
         sections.append("## Snapshots\n\n" + _histogram("snapshot", dict(sorted(total.snapshots.items()))))
+    if described["settings"]:
+        sections.append(
+            "## Settings\n\nPersonal data, opt-outs, deduplication and filters, as the recipe set them when this was "
+            "exported. The list of who opted out is not published.\n\n"
+            + _markdown(("setting", "value"), [(f"`{key}`", value) for key, value in described["settings"].items()])
+        )
     sections += [
         "## Provenance\n\n" + _markdown(("", ""), _provenance(described)),
         _licence(release, has_licence),

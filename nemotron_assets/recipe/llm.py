@@ -55,6 +55,16 @@ class Llm(Section):
     backoff_s: float = Field(
         1.0, ge=0, le=300, description="wait before the first retry, in seconds; the wait doubles with every retry"
     )
+    prompt_price: float | None = Field(
+        None,
+        ge=0,
+        le=1e6,
+        description="price of a million tokens of requests, in a currency of your choice, for the report llm_tokens; "
+        "null: the report names no cost",
+    )
+    output_price: float | None = Field(
+        None, ge=0, le=1e6, description="price of a million tokens of answers, in the same currency"
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         description="precision of inference; auto: bfloat16 where the device computes it natively, else float32"
     )

@@ -76,6 +76,10 @@ class CatalogBuild:
             for schema in sorted({table.schema for table in self.tables} | {"lineage"}):
                 self.connection.execute(f"create schema {identifier(schema)}")
             self.connection.execute(f"create macro {_IN_PLACE}() as ({_in_place(path)})")
+            meaning = (
+                "true in the catalog where it was written; an error in a copy, whose views would read another lake"
+            )
+            self.connection.execute(f"comment on macro {_IN_PLACE} is {literal(meaning)}")
         unreadable = dict(self._tables())
         readable = [table for table in self.present if table.full_name not in unreadable]
         paths = {table.full_name: self.warehouse.table_path(table) for table in readable}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 import pytest
 
-from nemotron_assets.commands.sql import fetch, reports, set_parameters
+from nemotron_assets.commands.sql import PRICES, fetch, print_result, reports, set_parameters
+from nemotron_assets.recipe import current_recipe
 from nemotron_assets.stages import all_tables
 from resources.warehouse import SQL_FOLDER, WarehouseError
 
@@ -44,7 +47,11 @@ def test_filled_lake(filled, name):
     assert (found.height == 0) == (name == "broken_lineage")
     assert (
         found.columns
-        == answer(warehouse, name, **{p.name: p.default or "nothing" for p in reports()[name].parameters}).columns
+        == answer(
+            warehouse,
+            name,
+            **{p.name: p.default or ("1" if p.name in PRICES else "nothing") for p in reports()[name].parameters},
+        ).columns
     )
 
 
@@ -53,6 +60,101 @@ def test_reports_are_read_only_sql(filled, file):
     """Plain SQL, as the duckdb program would run it: no prepared parameters, one statement."""
     with filled[1].cursor() as connection:
         assert len(connection.extract_statements(file.read_text())) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_report_fits_120_columns(filled, name, capsys):
+    with filled[1].cursor() as connection:
+        print_result(fetch(connection, reports()[name].sql, 100), report=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines and max(map(len, lines)) <= 120
+    answered = answer(filled[1], name)
+    ids = [
+        str(v)
+        for column in answered.columns
+        for v in answered.head(100)[column]
+        if re.fullmatch("[0-9a-f]{32}", str(v))
+    ]
+    assert all(any(id_ in line for line in lines) for id_ in ids), "an id is never broken"
+
+
+def test_macros_have_comments(filled):
+    with filled[1].cursor() as connection:
+        query = "select function_name, comment from duckdb_functions() where database_name = 'lake' and not internal"
+        found = dict(connection.execute(query).fetchall())
+    assert {"share", "ancestors", "descendants"} <= found.keys() and all(found.values()), found
+
+
+def test_llm_tokens(filled, monkeypatch):
+    rows, warehouse = filled
+    generations = pl.DataFrame(rows["llm.generations"])
+    found = answer(warehouse, "llm_tokens", prompt_price="2", output_price="10")
+    assert found["prompt_tokens"].sum() == generations["prompt_tokens"].sum()
+    assert found["answers"].sum() == generations.height and set(found["percent_cut"]) != {0}
+    cost = generations["prompt_tokens"].sum() * 2e-6 + generations["output_tokens"].sum() * 10e-6
+    assert found["cost"].sum() == pytest.approx(cost, abs=1e-3)
+    assert {"web.diverse_qa", "web.rephrased"} <= set(found["asset"])
+    assert answer(warehouse, "llm_tokens")["cost"].null_count() == found.height, "the recipe names no price"
+    priced = current_recipe().model_copy(update={"llm": current_recipe().llm.model_copy(update={"prompt_price": 2.0})})
+    monkeypatch.setattr("nemotron_assets.recipe.current_recipe", lambda: priced)
+    assert answer(warehouse, "llm_tokens", output_price="10")["cost"].sum() == pytest.approx(cost, abs=1e-3)
+    with pytest.raises(WarehouseError, match="prompt_price must be a number, not 'cheap'"):
+        answer(warehouse, "llm_tokens", prompt_price="cheap")
+
+
+def test_growth(filled):
+    rows, warehouse = filled
+    unique = pl.DataFrame(rows["web.unique_documents"]).group_by("snapshot").len().sort("snapshot")
+    found = answer(warehouse, "growth")
+    assert found["unique_documents"].to_list() == unique["len"].to_list()
+    assert found["unique_documents_so_far"].to_list() == unique["len"].cum_sum().to_list()
+    assert found["published_texts"].sum() == len(rows["web.nemotron_cc_v2"])
+
+
+def test_documents_behind_a_model(filled):
+    rows, warehouse = filled
+    pieces = [
+        (document, source, length)
+        for row in rows["blend.token_shards"]
+        for document, source, length in zip(row["parents"], row["sources"], row["piece_lengths"], strict=True)
+    ]
+    sources = answer(warehouse, "model_sources")
+    for model in ("1", "2"):
+        of_model = sources.filter(version=model)
+        assert of_model["tokens"].sum() == sum(length for *_, length in pieces)
+        assert of_model["documents"].sum() == len({(document, source) for document, source, _ in pieces})
+    shown = answer(warehouse, "model_documents", version="2", rows="1000000")
+    assert set(shown["document"]) == {document for document, *_ in pieces}
+    page = next(
+        r for r in rows["web.nemotron_cc_v2"] if r["sources"] == ["web.curated"] and r["id"] in set(shown["document"])
+    )
+    curated = next(r for r in rows["web.curated"] if r["id"] == page["parents"][0])
+    assert shown.filter(document=page["id"])["place"].to_list() == [curated["url"]]
+    assert answer(warehouse, "model_documents", model="tiny-hybrid", source="code.qa", rows="1").height == 2
+
+
+def test_rejections_of_all_stages(filled):
+    rows, warehouse = filled
+    found = {(r["stage"], r["reason"]): r["rows"] for r in answer(warehouse, "rejections").iter_rows(named=True)}
+    records = pl.DataFrame(rows["snapshots.records"])
+    assert found["snapshots.pages", "redirect"] == records.filter(fate="redirect")["records"].sum()
+    assert ("snapshots.pages", "page") not in found
+    assert found["web.documents", "no_text"] == 4
+    assert found["web.unique_documents", "exact duplicate"] == len(rows["web.duplicates"])
+    failed = [rule for row in rows["web.verdicts"] for rule in row["failed"]]
+    assert found["web.curated", "words"] == failed.count("words")
+    dropped = [rule for row in rows["code.dropped"] for rule in row["rules"]]
+    assert all(found["code.curated", rule] == dropped.count(rule) for rule in set(dropped))
+    assert found["web.documents", "not processed: timeout"] == 3
+    one = answer(warehouse, "rejections", stage="web.documents", snapshot="S1")
+    assert set(one["stage"]) == {"web.documents"} and dict(zip(one["reason"], one["rows"], strict=True))["no_text"] == 2
+
+
+def test_personal_data_that_is_replaced(filled):
+    _, warehouse = filled
+    found = {r["snapshot"]: r for r in answer(warehouse, "personal_data_replaced").iter_rows(named=True)}
+    assert (found["S1"]["found"], found["S1"]["replaced"], found["S1"]["percent_replaced"]) == (7, 7, 100)
+    assert found.keys() <= {"S1", "S2", "code"}
 
 
 def test_pages_per_host(filled):
