@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _SAMPLE_NOTICE = Path(__file__).resolve().parents[1] / "sample" / "NOTICE.md"
 _MOST_LICENCE_BYTES = 4 << 20
-_MOST_VALUES = 12  # longest list of the recipe that the card gives in full
+_MOST_VALUES = 30  # longest list of the recipe that the card gives in full
 _BAR = 30  # characters of the longest bar of a histogram
 
 
