@@ -125,6 +125,8 @@ def _values(key: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _values(f"{key}.{name}", getattr(value, name))
     elif isinstance(value, list | tuple | set | frozenset | dict) and (len(value) > _MOST_VALUES or ".opt_outs" in key):
         yield key, f"{len(value)} values"
+    elif isinstance(value, str) and value.startswith(("/", "~", "./", "../", "file:")):
+        yield key, f"{Path(value).name} (a local file or folder)"
     else:
         text = yaml.safe_dump(to_jsonable_python(value), default_flow_style=True, width=1_000)
         yield key, text.removesuffix("...\n").strip()

@@ -23,6 +23,9 @@ def runner(tmp_path, monkeypatch):
     ("selection", "keys"),
     [
         ("web/documents", {"web/documents"}),
+        ("web.documents", {"web/documents"}),
+        ("snapshots.pages or web/documents", {"snapshots/pages", "web/documents"}),
+        ("+web.documents", {"web/documents", "snapshots/pages", "snapshots/catalog"}),
         ("snapshots/pages or web/documents", {"snapshots/pages", "web/documents"}),
         ("+web/documents", {"web/documents", "snapshots/pages", "snapshots/catalog"}),
         ("group:blend", {"blend/tokenizer", "blend/token_shards"}),
@@ -43,6 +46,7 @@ def test_without_a_selection_all_assets_but_upkeep_run_in_order(runner):
     ("selection", "hint"),
     [
         ("web/documentz", "Did you mean web/documents"),
+        ("web.documentz", "Did you mean web/documents"),
         ("web/documents or web/documentz", "'web/documentz'"),
         ("group:wep", "group:web"),
         ("((", "cannot parse the selection"),

@@ -83,6 +83,30 @@ def test_card(lake, tmp_path):
     for word in (f"Delta version {version}", "run 7", "c0de", f"laptop, hash {LAPTOP.hash()}", "S1, S2"):
         assert word in text, word
     assert str(tmp_path) not in text, "no local path is published"
+    assert "NVIDIA has neither made nor reviewed it" in text
+
+
+def test_card_names_the_settings_and_no_secret(lake, tmp_path):
+    fill(lake, COUNTS)
+    web = LAPTOP.web
+    privacy = web.documents.privacy.model_copy(update={"fake_key": "planted-secret"})
+    opt_outs = web.documents.opt_outs.model_copy(update={"lines": ["gone.example", "left.example"]})
+    documents = web.documents.model_copy(update={"privacy": privacy, "opt_outs": opt_outs})
+    perplexity = web.perplexity.model_copy(update={"model": "/home/me/secret-place/ngrams"})
+    web = web.model_copy(update={"documents": documents, "perplexity": perplexity})
+    export(lake, NEMOTRON_CC_V2, tmp_path / "out", recipe().model_copy(update={"web": web}))
+    _, text = card(tmp_path / "out")
+    for row in (
+        "| `web.documents.privacy.email.action` | replace |",
+        "| `web.documents.opt_outs.lines` | 2 values |",
+        f"| `web.dedup.min_similarity` | {web.dedup.min_similarity} |",
+        f"| `web.substring.min_bytes` | {web.substring.min_bytes} |",
+        "| `web.heuristics.rules.words.min` | 50.0 |",
+        "| `web.perplexity.model` | ngrams (a local file or folder) |",
+    ):
+        assert row in text, row
+    for secret in ("planted-secret", "gone.example", "secret-place"):
+        assert not any(secret in file.read_text() for file in (tmp_path / "out").glob("*.*") if file.is_file()), secret
 
 
 def test_shards_and_row_groups_are_bounded(lake, tmp_path):
@@ -223,5 +247,6 @@ def test_source_code_in_the_published_layout(tmp_path):
     written = pq.read_table(tmp_path / "qa" / "data" / "Synthetic-Code")
     assert written.column_names == ["id", "text"]
     assert sorted(written["text"].to_pylist()) == ["Write it in C++.", "Write it in Python."]
+    assert f"| `code.licences.min_score` | {LAPTOP.code.licences.min_score} |" in card
     card = (tmp_path / "qa" / "README.md").read_text()
     assert "| **languages** | C++, Python |" in card and "| **generators** | tiny (2 texts) |" in card

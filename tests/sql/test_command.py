@@ -196,6 +196,19 @@ def test_tables(nemotron, home):
         nemotron("tables", "web.document")
 
 
+def test_a_table_can_be_traced_by_its_name_in_both_spellings(nemotron):
+    from nemotron_assets.lineage.nodes import NotFound
+    from nemotron_assets.table.ids import row_id
+
+    newest = row_id("models.base", 2)
+    for name in ("models.base", "models/base"):
+        assert nemotron("trace", name, "--backward").startswith(f"models.base {newest}")
+    assert nemotron("trace", "blend/token_shards@1") == nemotron("trace", "blend.token_shards@1")
+    assert nemotron("trace", "blend/token_shards", "--backward").startswith("blend.token_shards@")
+    with pytest.raises(NotFound, match=r"`nemotron run models\.math_writer` makes it"):
+        nemotron("trace", "models/math_writer")
+
+
 def test_values_cannot_change_the_terminal():
     assert printable("a\x1b[31mb\u202ec\nd") == "a?[31mb?c d"
     assert printable(b"\x00" * 5000) == "<5,000 bytes>"
