@@ -136,12 +136,14 @@ class Runner:
                     self._end_if_failed(Unit(key), self._units(keys, partitions))
                 while True:
                     due, waiting = self._plan(self._units(keys, partitions), workers.running)
-                    self.progress.plan(due, workers.running, self.schedule, jobs)
                     self._start(workers, due, waiting)
+                    self.progress.plan(due, workers.running, self.schedule, jobs)
                     if not workers.running:
                         break
-                    for worker, fact in workers.facts(timeout=0.2):
-                        self._take(worker, fact)
+                    # Until a run has ended there is nothing new to decide.
+                    while not any(self._take(*reported) for reported in workers.facts(timeout=1.0)):
+                        pass
+                workers.finish()
             finally:
                 workers.close()
         for unit in self._units(keys, partitions):
@@ -212,7 +214,7 @@ class Runner:
                 continue
             if any(self.schedule.above(unit, failed)):
                 self._record(Outcome(unit, "skipped", note="an asset it depends on failed"))
-                failed[unit.key].add(unit)
+                failed[unit.key][unit.partition] = unit
                 continue
             open_above = any(self.schedule.above(unit, unsettled))
             if unit not in self._known or (unit in self._outdated and not open_above):
@@ -221,10 +223,10 @@ class Runner:
             status = "UNKNOWN" if unit in self._outdated else self._known[unit]
             if self._runs[unit] < most and (self.force or status in ("MISSING", "STALE")):
                 due.add(unit)
-                unsettled[unit.key].add(unit)
+                unsettled[unit.key][unit.partition] = unit
             elif open_above and self._runs[unit] < most:
                 waiting.add(unit)
-                unsettled[unit.key].add(unit)
+                unsettled[unit.key][unit.partition] = unit
         return due, waiting
 
     def _start(self, workers: Workers, due: set[Unit], waiting: set[Unit]) -> None:
@@ -237,12 +239,12 @@ class Runner:
             self.progress.start(batch)
             workers.start(batch, on_device=self.schedule.needs_device(batch[0]), force=self.force)
 
-    def _take(self, worker: Worker, fact: dict[str, Any]) -> None:
-        """Take in what a worker reports."""
+    def _take(self, worker: Worker, fact: dict[str, Any]) -> bool:
+        """Take in what a worker reports; True when its run has ended."""
         batch = worker.batch
         if fact["kind"] not in ("ended", "died"):
             self.progress.show(batch, fact)
-            return
+            return False
         worker.batch = []
         if fact["kind"] == "ended":
             self._record_run(batch, fact["run"])
@@ -251,6 +253,7 @@ class Runner:
             ended = {PROCESS_TAG: worker.process_name} if worker.process_name else {"dagster/none": "none"}
             runs = self.instance.get_runs(dg.RunsFilter(tags=ended), limit=1)
             self._record_run(batch, runs[0].run_id if runs else "", f"its process {fact['text']}")
+        return True
 
     def _run_here(self, batch: list[Unit]) -> None:
         """Run a batch as one Dagster run in this process."""

@@ -26,6 +26,10 @@ class Unit:
         return self.key.to_user_string() + (f" [{self.partition}]" if self.partition else "")
 
 
+#: Units by their asset, and then by their partition.
+Units = dict[dg.AssetKey, dict[str | None, Unit]]
+
+
 class Schedule:
     """The order of the units of an asset graph.
 
@@ -55,12 +59,14 @@ class Schedule:
             new = {child for key in new for child in self._graph.get(key).child_keys} - found
         return found
 
-    def above(self, unit: Unit, units: dict[dg.AssetKey, set[Unit]]) -> Iterator[Unit]:
-        """Those of `units` (by key) that a unit depends on directly."""
+    def above(self, unit: Unit, units: Units) -> Iterator[Unit]:
+        """Those of `units` that a unit depends on directly."""
         for parent in self._graph.get(unit.key).parent_keys:
-            for other in units.get(parent, ()):
-                if unit.partition is None or other.partition in (None, unit.partition):
-                    yield other
+            others = units.get(parent, {})
+            if unit.partition is None:
+                yield from others.values()
+            else:
+                yield from (others[p] for p in (None, unit.partition) if p in others)
 
     def next_batch(
         self, due: Set[Unit], missing: Collection[Unit], running: Set[Unit], waiting: Set[Unit] = frozenset()
@@ -75,7 +81,8 @@ class Schedule:
         due = due - running
         unsettled = by_key(due | running | waiting)
         busy = {pool for unit in running for pool in self._pools[unit.key]}
-        ready = [unit for unit in due if self._is_ready(unit, unsettled, busy) and not any(self.above(unit, unsettled))]
+        first = self._first_in_pools(unsettled)
+        ready = [unit for unit in due if self._is_free(unit, busy, first) and not any(self.above(unit, unsettled))]
         if not ready:
             return []
         batch = [min(ready, key=self._urgency)]
@@ -85,7 +92,7 @@ class Schedule:
                 break
             (unit,) = waits
             joins = unit in due and unit in missing and unit.partition == batch[0].partition
-            if not joins or self.needs_device(unit) or not self._is_ready(unit, unsettled, busy):
+            if not joins or self.needs_device(unit) or not self._is_free(unit, busy, first):
                 break
             batch.append(unit)
         return batch
@@ -95,27 +102,31 @@ class Schedule:
         the unit with the longest way to the end of the graph, then the earliest snapshot."""
         return not self.needs_device(unit), -self._weight[unit.key], unit.partition or "", self.order[unit.key]
 
-    def _is_ready(self, unit: Unit, unsettled: dict[dg.AssetKey, set[Unit]], busy: Set[str]) -> bool:
-        """Whether the pools of a unit are free, and no earlier snapshot comes first in them."""
-        for pool in self._pools[unit.key]:
-            if pool in busy:
-                return False
-            members = (key for key, pools in self._pools.items() if pool in pools and pool != POOL)
-            if any(other.partition < unit.partition for key in members for other in unsettled.get(key, ())
-                   if other.partition and unit.partition):  # fmt: skip
-                return False
-        return True
+    def _first_in_pools(self, unsettled: Units) -> dict[str, str]:
+        """The earliest snapshot that is unsettled in each pool in which snapshots keep their order."""
+        first: dict[str, str] = {}
+        for key, units in unsettled.items():
+            if snapshots := [partition for partition in units if partition is not None]:
+                for pool in self._pools[key] - {POOL}:
+                    first[pool] = min(first.get(pool, min(snapshots)), *snapshots)
+        return first
 
-    def _next(self, batch: list[Unit], unsettled: dict[dg.AssetKey, set[Unit]]) -> set[Unit]:
+    def _is_free(self, unit: Unit, busy: Set[str], first: dict[str, str]) -> bool:
+        """Whether the pools of a unit are free, and no earlier snapshot comes first in them."""
+        pools = self._pools[unit.key]
+        late = unit.partition is not None and any(first[pool] < unit.partition for pool in pools if pool in first)
+        return not pools & busy and not late
+
+    def _next(self, batch: list[Unit], unsettled: Units) -> set[Unit]:
         """The unsettled units that depend on a unit of the batch directly."""
         children = {child for unit in batch for child in self._graph.get(unit.key).child_keys}
-        found = {other for key in children for other in unsettled.get(key, ())} - set(batch)
+        found = {other for key in children for other in unsettled.get(key, {}).values()} - set(batch)
         return {other for other in found if any(unit in batch for unit in self.above(other, unsettled))}
 
 
-def by_key(units: Iterable[Unit]) -> dict[dg.AssetKey, set[Unit]]:
-    """Units by their asset."""
-    found: dict[dg.AssetKey, set[Unit]] = defaultdict(set)
+def by_key(units: Iterable[Unit]) -> Units:
+    """Units by their asset, and then by their partition."""
+    found: Units = defaultdict(dict)
     for unit in units:
-        found[unit.key].add(unit)
+        found[unit.key][unit.partition] = unit
     return found

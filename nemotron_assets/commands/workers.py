@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -66,10 +67,22 @@ class Worker:
         code = self._process.wait()
         return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
 
+    def finish(self) -> None:
+        """Have the process end by itself once it is idle."""
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the process has ended, at most this number of seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+
     def kill(self) -> None:
         """Kill the process and everything that it started."""
         import psutil
 
+        if self._process.poll() is not None:
+            return  # another process may have its id by now
         with contextlib.suppress(psutil.NoSuchProcess):
             children = psutil.Process(self._process.pid).children(recursive=True)
             with contextlib.suppress(ProcessLookupError):
@@ -101,7 +114,7 @@ class Workers:
 
     def has_room(self) -> bool:
         """Whether another batch may start."""
-        return sum(bool(worker.batch) for worker in self._all()) < self.jobs
+        return not self._closed and sum(bool(worker.batch) for worker in self._all()) < self.jobs
 
     def start(self, batch: Sequence[Unit], *, on_device: bool, force: bool) -> None:
         """Execute a batch in an idle worker, which is started if there is none."""
@@ -127,6 +140,14 @@ class Workers:
             while not self._closed:
                 yield from ((worker, fact) for fact in self._facts_of(worker, line))
                 worker, line = self._lines.get_nowait()
+
+    def finish(self) -> None:
+        """Have all workers, which are idle, end by themselves, within two seconds."""
+        self._closed, deadline = True, time.monotonic() + 2
+        for worker in self._all():
+            worker.finish()
+        for worker in self._all():
+            worker.wait(max(deadline - time.monotonic(), 0))
 
     def close(self) -> None:
         """Kill all workers. What they still report is not passed on."""

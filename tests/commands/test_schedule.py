@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nemotron_assets.commands.schedule import Schedule, Unit
+from nemotron_assets.commands.schedule import Schedule, Unit, by_key
 
 SNAPSHOTS = dg.DynamicPartitionsDefinition(name="snapshot")
 
@@ -92,7 +92,7 @@ def test_every_unit_runs_once_after_its_inputs_whatever_ends_first(schedule, par
         busy = {unit for batch in running for unit in batch}
         while len(running) < jobs and (batch := schedule.next_batch(left, left, busy)):
             for member in batch:
-                above = set(schedule.above(member, {k: {u for u in due if u.key == k} for k in schedule.order}))
+                above = set(schedule.above(member, by_key(due)))
                 assert above <= set(settled) | set(batch[: batch.index(member)])
             pools = [pool for unit in busy for pool in schedule._pools[unit.key]]
             assert not set(pools) & {pool for unit in batch for pool in schedule._pools[unit.key]}
