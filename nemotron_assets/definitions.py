@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 
 from nemotron_assets.logs import console
@@ -25,6 +27,7 @@ lake = Lakehouse(
 )
 
 # All assets follow new data automatically, except the maintenance of the lake, which has a schedule.
+warnings.filterwarnings("ignore", "Parameter `use_user_code_server`", dg.BetaWarning)
 follow = dg.AutomationConditionSensorDefinition(
     name="follow_new_data",
     target=dg.AssetSelection.all() - dg.AssetSelection.groups("lake"),

@@ -49,8 +49,12 @@ def main() -> int:
         ["dagster-daemon", "run", *_QUIET, *workspace],
     ]
     folder = Path(sys.executable).parent
+    # The sensor follow_new_data compares all assets in one tick. On a busy machine that takes longer than the 60 s that
+    # Dagster allows.
+    env = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600", **os.environ}
     children = [
-        subprocess.Popen([str(folder / program), *rest], cwd=PROJECT, preexec_fn=_begin) for program, *rest in programs
+        subprocess.Popen([str(folder / program), *rest], cwd=PROJECT, env=env, preexec_fn=_begin)
+        for program, *rest in programs
     ]
 
     def stop(number: int, frame: object) -> None:

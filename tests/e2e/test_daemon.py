@@ -30,6 +30,7 @@ def instance(tmp_path):
     """An instance whose daemon runs on the fake code until the test ends."""
     (tmp_path / "dagster.yaml").write_text(SETTINGS)
     environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(PROJECT)}
+    environment["DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS"] = "600"  # as `nemotron ui` sets it
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance, (tmp_path / "daemon.log").open("wb") as log:
         daemon = [str(Path(sys.executable).parent / "dagster-daemon"), "run", "-m", "tests.e2e.fake_code"]
         process = subprocess.Popen(daemon, cwd=PROJECT, env=environment, stdout=log, stderr=log)
