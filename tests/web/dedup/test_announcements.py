@@ -14,9 +14,8 @@ import pytest
 from nemotron_assets.dagster_private import staleness
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.stages import partitions_of
-from nemotron_assets.table.schema import Table
 from nemotron_assets.web.dedup.assets import ASSETS
-from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES
+from nemotron_assets.web.dedup.tables import DUPLICATES
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse
 from tests.imports import PROJECT
@@ -25,7 +24,7 @@ from tests.web.dedup.test_arrivals import text
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
-#: b1 links a1 and a2, which are too different to be a pair: a2 becomes a duplicate, and its repeated span goes.
+#: b1 links a1 and a2, which are too different to be a pair: a2 becomes a duplicate.
 ROWS: list[Row] = [
     ("a1", "A-1", 0, text(0, 0), "en"),
     ("a2", "A-1", 1, text(0, 9), "en"),
@@ -34,26 +33,27 @@ ROWS: list[Row] = [
 ]
 SNAPSHOTS = ("A-1", "B-2")
 LINKED = RECIPE.model_copy(update={"linkage": "components"})
+NO_SPANS = SUBSTRING.model_copy(update={"enabled": False})
 
-#: Exits like a killed process where `moment` says: in the first write of, or after the announcements of, `table`.
+#: B-2 arrives, and the process is killed when the duplicates of A-1 are rewritten, or when they are announced.
 KILLED = """
 import os, sys
 from tests.web.dedup.test_announcements import Graph
 import nemotron_assets.table.asset as asset
 from resources.lakehouse import Lakehouse
 
-_, folder, snapshot, moment, name = sys.argv
+_, folder, moment = sys.argv
 write, announce = Lakehouse.write, asset._announce
 
 def write_and_die(self, table, data, partition=None, **options):
     result = write(self, table, data, partition, **options)
-    if table.name == name and partition != snapshot:
+    if table.name == "duplicates" and partition == "A-1":
         os._exit(9)
     return result
 
 def announce_and_die(context, table, *args):
     announce(context, table, *args)
-    if table.name == name:
+    if table.name == "duplicates":
         os._exit(9)
 
 if moment == "rewritten":
@@ -61,7 +61,7 @@ if moment == "rewritten":
 else:
     asset._announce = announce_and_die
 with Graph(folder) as graph:
-    graph.arrive(snapshot)
+    graph.arrive("B-2")
 """
 
 
@@ -72,7 +72,7 @@ class Graph:
         self.lake = Lakehouse(root=f"{folder}/lake")
         os.makedirs(f"{folder}/dagster", exist_ok=True)
         self.instance = dg.DagsterInstance.local_temp(f"{folder}/dagster")
-        self.recipe = current_recipe().with_sections({"web.dedup": LINKED, "web.substring": SUBSTRING})
+        self.recipe = current_recipe().with_sections({"web.dedup": LINKED, "web.substring": NO_SPANS})
         self.assets = [_documents, *ASSETS]
         definitions = dg.Definitions(assets=self.assets, resources=self._resources())
         self.graph = definitions.get_repository_def().asset_graph
@@ -138,23 +138,18 @@ def wanted(tmp_path_factory) -> dict[str, list[tuple]]:
         put(lake, ROWS, snapshot)
     for table in TABLES:
         for snapshot in SNAPSHOTS:
-            make(lake, table, snapshot, LINKED, SUBSTRING)
+            make(lake, table, snapshot, LINKED, NO_SPANS)
     assert lake.read(DUPLICATES).rows == 2
     return state(lake)
 
 
-@pytest.mark.parametrize(
-    ("moment", "table", "first", "late"),
-    [
-        ("rewritten", NEAR_DUPLICATES, "B-2", "A-1"),
-        ("rewritten", DUPLICATES, "A-1", "B-2"),
-        ("announced", DUPLICATES, "B-2", "A-1"),
-    ],
-)
-def test_a_run_that_is_killed_around_an_announcement(moment, table: Table, first, late, wanted, tmp_path):
+@pytest.mark.parametrize("moment", ["rewritten", "announced"])
+def test_a_run_that_is_killed_around_an_announcement(moment, wanted, tmp_path):
+    """B-2 comes late, and its step rewrites the duplicates of A-1. Spans are not searched for, because that step would
+    bring A-1 up to date, too."""
     with Graph(str(tmp_path)) as graph:
-        graph.arrive(first)
-    command = [sys.executable, "-c", KILLED, str(tmp_path), late, moment, table.name]
+        graph.arrive("A-1")
+    command = [sys.executable, "-c", KILLED, str(tmp_path), moment]
     done = subprocess.run(command, cwd=PROJECT, env=os.environ | {"PYTHONPATH": str(PROJECT)}, capture_output=True)
     assert done.returncode == 9, done.stderr.decode()
     with Graph(str(tmp_path)) as graph:

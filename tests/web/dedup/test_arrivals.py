@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nemotron_assets.dedup.jaccard import jaccard
 from nemotron_assets.dedup.shingles import Shingling, shingle_sets
-from nemotron_assets.recipe.dedup import Dedup
+from nemotron_assets.recipe.dedup import Dedup, Substring
 from nemotron_assets.web.dedup.tables import (
     DUPLICATES,
     NEAR_DUPLICATES,
@@ -79,13 +79,13 @@ def found(lake: Lakehouse) -> dict[str, tuple[str, str]]:
     return {row["parents"][0]: (row["duplicate_of"], row["kind"]) for row in table.iter_rows(named=True)}
 
 
-def reference(rows, recipe: Dedup, folder: Path) -> dict[str, list[tuple]]:
+def reference(rows, recipe: Dedup, folder: Path, substring: Substring = CHUNKS) -> dict[str, list[tuple]]:
     """All rows of all tables, made table by table when every snapshot has arrived."""
     lake = Lakehouse(root=str(folder))
     for snapshot in SNAPSHOTS:
         put(lake, rows, snapshot)
     for table, snapshot in itertools.product(TABLES, SNAPSHOTS):
-        make(lake, table, snapshot, recipe, CHUNKS)
+        make(lake, table, snapshot, recipe, substring)
     assert found(lake) == expected(rows, recipe.linkage)
     return state(lake)
 
@@ -146,12 +146,14 @@ def test_snapshots_that_arrive_again_while_steps_are_waiting(linkage, tmp_path_f
     rows=rows,
     order=st.permutations(SNAPSHOTS),
     kills=st.lists(st.tuples(st.integers(0, 14), st.integers(0, 8)), min_size=1, max_size=8),
+    spans=st.booleans(),
 )
-def test_steps_that_are_killed_at_any_moment(linkage, tmp_path_factory, rows, order, kills):
+def test_steps_that_are_killed_at_any_moment(linkage, tmp_path_factory, rows, order, kills, spans):
     """`kills` are steps, counted from the last kill, with the moment at which each is killed. What is stale afterwards
     runs again; a rewritten partition that was not announced would leave what is made from it as it was."""
     recipe = RECIPE.model_copy(update={"linkage": linkage})
-    graph = Graph(Lakehouse(root=str(tmp_path_factory.mktemp("lake"))), recipe, CHUNKS)
+    substring = CHUNKS.model_copy(update={"enabled": spans})
+    graph = Graph(Lakehouse(root=str(tmp_path_factory.mktemp("lake"))), recipe, substring)
     waiting = list(kills)
     for snapshot in order:
         graph.arrive(rows, snapshot)
@@ -161,7 +163,7 @@ def test_steps_that_are_killed_at_any_moment(linkage, tmp_path_factory, rows, or
             else:
                 graph.run(*stale[0])
                 waiting[:1] = [(waiting[0][0] - 1, waiting[0][1])] if waiting else []
-    assert state(graph.lake) == reference(rows, recipe, tmp_path_factory.mktemp("lake"))
+    assert state(graph.lake) == reference(rows, recipe, tmp_path_factory.mktemp("lake"), substring)
 
 
 def test_a_partition_that_a_killed_step_rewrote_is_announced_by_the_next_run(tmp_path):
