@@ -28,6 +28,10 @@ _GB_PER_JOB = 4
 #: The default number of jobs is at most this: a step uses several cores itself.
 _MOST_JOBS = 4
 
+#: How much other workers stand back when the worker of the device wants a core too. A larger number would starve them
+#: on a machine that is busy with other work, and rows that take too long are rejected.
+_NICE = 2
+
 
 def default_jobs() -> int:
     """How many units run side by side: one per core, at most 4, and no more than the free memory allows."""
@@ -45,7 +49,7 @@ class Worker:
         self.batch: list[Unit] = []
         self.process_name = ""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "nemotron_assets.commands.worker", str(os.getpid()), "5" if polite else "0"],
+            [sys.executable, "-m", "nemotron_assets.commands.worker", str(os.getpid()), str(_NICE if polite else 0)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
