@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SCHEMA = PAGES.arrow_schema()
 #: The size of a stretch of a file that takes the place of a host: rows, or bytes of a WARC file.
-_STRETCH_ROWS, _STRETCH_BYTES = 1_000, 16 << 20
+_STRETCH_ROWS, _STRETCH_BYTES = 100, 1 << 20
 
 
 def limits_of(recipe: PagesRecipe) -> Limits:
