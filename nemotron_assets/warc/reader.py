@@ -13,40 +13,20 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
 from fastwarc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from nemotron_assets.warc import charset
+from nemotron_assets.warc.fates import BROKEN, FATES, KEPT, Counts
 from nemotron_assets.warc.http_body import TooLarge, decode_body, parse_content_type, sniff_mime
 from nemotron_assets.warc.limits import Budget, Limits, OverLimit
-from nemotron_assets.warc.members import MAX_CONTENT, Damaged, Members
+from nemotron_assets.warc.members import GZIP, MAX_CONTENT, Damaged, Members
 
 __all__ = ["BROKEN", "FATES", "KEPT", "Counts", "EmptyFile", "Limits", "NotWarc", "OnBroken", "OverLimit", "Page",
            "WarcFile", "host_of", "sha1_digest"]  # fmt: skip
-
-#: {fate: what it means}, in the order in which the fates are tested. Records with the first two fates become pages.
-FATES = {
-    "page": "the record is kept as a page",
-    "charset_corrected": "the record is kept as a page; its bytes contradict the declared character encoding",
-    "other_record": "the record is not a response: warcinfo, request, metadata or conversion",
-    "revisit": "the body of this response stands in an earlier record",
-    "malformed": "the record lacks a valid header, URL or date, or its body is undecodable or shorter than declared",
-    "redirect": "the HTTP status is 3xx",
-    "not_200": "the HTTP status is neither 200 nor 3xx",
-    "too_large": "the body exceeds the recipe's size limit, before or after decoding",
-    "empty": "the body is empty or only white space",
-    "not_html": "the recipe does not take the body's media type, as declared or as seen in its bytes",
-    "truncated": "the crawler cut the body off (WARC-Truncated), and the recipe does not keep such pages",
-    "damaged": "the bytes are not a readable record; counted once for each place where reading had to start again",
-    "broken_file": "the file could not be fetched, it cannot be read, or the rest of it exceeds a limit",
-    "empty_file": "the file holds no records or rows at all",
-}
-KEPT = ("page", "charset_corrected")
-#: Fates that mean that the WARC data is broken.
-BROKEN = ("malformed", "damaged", "broken_file")
 
 _CHUNK = 1 << 20
 #: Places that look like a record's beginning which are tried per damaged place that is allowed.
@@ -79,23 +59,20 @@ class Page:
     html: bytes
     payload_digest: str
     fate: str
-    offset: int
+    offset: int = 0
     length: int = 0
     inner_offset: int | None = None
 
 
-@dataclass
-class Counts:
-    """{fate: records} and {fate: bytes}. The bytes are those of the bodies (the declared number where a body was not
-    read); for damaged data, those in the file."""
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Stands for a record with the fate "malformed"; `detail` says what is wrong with it."""
 
-    records: dict[str, int] = field(default_factory=dict)
-    bytes: dict[str, int] = field(default_factory=dict)
+    detail: str
 
-    def add(self, fate: str, size: int) -> None:
-        """Count one record."""
-        self.records[fate] = self.records.get(fate, 0) + 1
-        self.bytes[fate] = self.bytes.get(fate, 0) + size
+
+Found = Page | Malformed | str
+"""A page, or what became of a record that is not kept."""
 
 
 #: Called with (offset in the file, fate, what is wrong) for every broken record.
@@ -123,6 +100,8 @@ class WarcFile:
             self.members = Members(stream, self.size) if Members.are_in(self._peek(0, 4)) else None
         except Damaged as problem:
             raise NotWarc(str(problem)) from problem
+        # Zstandard frames may need a dictionary, with which only `Members` begins in the middle of a file.
+        self._by_member = self.members is not None and self.members.mark != GZIP
         self._check_addressable(one_member)
 
     def batches(self) -> Iterator[list[Page]]:
@@ -142,10 +121,38 @@ class WarcFile:
         """The kept pages in file order. All other records are only counted. Raises `OverLimit`."""
         base = 0
         while base < self.size:
-            base = yield from (self._read_member(base) if self.members else self._read_until_damage(base))
+            if not self.members:
+                base = yield from self._read_until_damage(base)
+            elif self._by_member:
+                base = yield from self._read_member(base)
+            else:
+                base = yield from self._read_members(base)
 
-    def _read_member(self, base: int) -> Iterator[Page]:
-        """Read the records of the member at `base`; returns the offset where reading must go on."""
+    def _read_members(self, base: int) -> Iterator[Page]:
+        """Read gzip members of one record each from `base` on as one stream, which is fast, up to a sign of damage or
+        of a member with several records; returns the offset where reading must go on."""
+        self.stream.seek(base)
+        done, start, held, content = None, None, None, 0  # the last two members; of the last: its fate and bytes
+        try:
+            for record in ArchiveIterator(self.stream, buffer_size=_CHUNK):
+                here = record.stream_pos
+                if start is not None:
+                    # fastwarc gives a record that shares its member the offset of another member, or one between two.
+                    if here <= start or self._glance(here) != self.members.mark:
+                        self._by_member = True
+                        break
+                    self._budget.spend(content)
+                    yield from self._finish(0, *held, start, here - start)
+                done, start, content = start, here, record.content_length
+                held = self._classify_bounded(record)
+        except BaseException as problem:
+            _expected(problem)
+        # The last record is not counted yet, and the member of the one before may hold more records.
+        return (yield from self._read_member(base if done is None else done, counted=done is not None))
+
+    def _read_member(self, base: int, *, counted: bool = False) -> Iterator[Page]:
+        """Read the records of the member at `base`, of which the first may be `counted` already; returns the offset
+        where reading must go on."""
         member = self.members.at(base)
         if member is None:
             return self.size if self._only_padding(base) else self._skip(base, "no compressed member begins here")
@@ -155,12 +162,15 @@ class WarcFile:
                 if held is not None:
                     if held[0] == 0:
                         length = (self.members.end(base) or self._next_record(base + 1)) - base
-                    yield from self._finish(*held, base, length)
-                held = (record.stream_pos, *self._classify_bounded(record, base))
+                    if held[0] or not counted:
+                        yield from self._finish(*held, base, length)
+                held = (record.stream_pos, *self._classify_bounded(record))
             end = member.drain()
         except BaseException as problem:
             error = _expected(problem)
         self._budget.spend(member.size)
+        if counted and held is not None and held[0] == 0:
+            return self._next_record(base + 1) if error is not None else end
         if error is not None:
             return self._skip(base, error, *(held or ())[1:])
         if held is not None:
@@ -182,7 +192,7 @@ class WarcFile:
                     self._budget.spend(here - start)
                     yield from self._finish(0, found, size, start, here - start)
                 start, found, size = here, None, record.content_length
-                found, size = self._classify_bounded(record, here)
+                found, size = self._classify_bounded(record)
         except BaseException as problem:
             error = _expected(problem)
 
@@ -193,40 +203,48 @@ class WarcFile:
             end = self._record_end(start)
             if end is not None:
                 if found is None:
-                    found, size = self._malformed(start, str(error), size)
+                    found = Malformed(str(error))
                 self._budget.spend(end - start)
                 yield from self._finish(0, found, size, start, end - start)
                 return self.size if self._only_padding(end) else end
         return self._skip(start, error or "the file ends inside a record", found, size)
 
-    def _finish(self, inner: int, found: Page | str, size: int, offset: int, length: int) -> Iterator[Page]:
+    def _finish(self, inner: int, found: Found, size: int, offset: int, length: int) -> Iterator[Page]:
         """Count a record whose end is now known, and yield its page if it has one."""
         if isinstance(found, Page):
             found.offset, found.length, found.inner_offset = offset, length, inner or None
             self.counts.add(found.fate, size)
             yield found
         else:
+            self._count(found, size, offset)
+
+    def _count(self, found: Malformed | str, size: int, offset: int) -> None:
+        """Count a record that is not kept."""
+        if isinstance(found, Malformed):
+            self.on_broken(offset, "malformed", found.detail)
+            self.counts.add("malformed", size)
+        else:
             self.counts.add(found, size)
 
-    def _skip(self, start: int, detail: object, found: Page | str | None = None, size: int = 0) -> int:
+    def _skip(self, start: int, detail: object, found: Found | None = None, size: int = 0) -> int:
         """Count the damage at `start`; returns the offset of the next record. `found` and `size` are the fate and the
         bytes of the damaged record, if its beginning could be read."""
         resume = self._next_record(start + 1)
-        if found == "malformed":
-            self.counts.add(found, size)
+        if isinstance(found, Malformed):
+            self._count(found, size, start)
         else:
             self.counts.add("damaged", resume - start)
             self.on_broken(start, "damaged", f"{resume - start} bytes skipped: {detail}")
         self._budget.damage()
         return resume
 
-    def _classify_bounded(self, record: WarcRecord, offset: int) -> tuple[Page | str, int]:
+    def _classify_bounded(self, record: WarcRecord) -> tuple[Found, int]:
         """As `_classify`; raises ValueError for a record that declares an absurd size."""
         if record.content_length > MAX_CONTENT:
             raise ValueError(f"the record declares {record.content_length} bytes; at most {MAX_CONTENT} are read")
-        return self._classify(record, offset)
+        return self._classify(record)
 
-    def _classify(self, record: WarcRecord, offset: int) -> tuple[Page | str, int]:
+    def _classify(self, record: WarcRecord) -> tuple[Found, int]:
         """(page or fate, bytes of the body) of a record. The fates are tested in the order of `FATES`."""
         declared = record.content_length
         kind = record.record_type
@@ -241,7 +259,7 @@ class WarcFile:
                 http = record.http_headers if record.is_http_parsed else None
                 status = http.status_code if http is not None else None
                 if status is None:
-                    return self._malformed(offset, "no HTTP status line", declared)
+                    return Malformed("no HTTP status line"), declared
                 content_type = http.get("Content-Type") or ""
                 content, transfer = http.get("Content-Encoding"), http.get("Transfer-Encoding")
             else:
@@ -249,14 +267,14 @@ class WarcFile:
             url = (headers.get("WARC-Target-URI") or "").strip("<> \t")
             fetched_at = record.record_date
             if not url or fetched_at is None:
-                return self._malformed(offset, "no target URI" if not url else "no valid date", declared)
+                return Malformed("no target URI" if not url else "no valid date"), declared
             if status != 200:
                 return ("redirect" if 300 <= status < 400 else "not_200"), declared
             if declared > limits.max_body:
                 return "too_large", declared
             body = record.reader.read()
             if len(body) < declared:
-                return self._malformed(offset, f"the body has {len(body)} of {declared} declared bytes", declared)
+                return Malformed(f"the body has {len(body)} of {declared} declared bytes"), declared
             decoded = bool(content or transfer)
             if decoded:
                 body = decode_body(body, transfer or "", content or "", limits.max_body)
@@ -281,17 +299,12 @@ class WarcFile:
                 html=body,
                 payload_digest=digest or sha1_digest(body),
                 fate="charset_corrected" if decision.corrected else "page",
-                offset=offset,
             )
             return page, len(body)
         except TooLarge:
             return "too_large", declared
         except (ValueError, zlib.error, EOFError) as problem:
-            return self._malformed(offset, str(problem), declared)
-
-    def _malformed(self, offset: int, detail: str, size: int) -> tuple[str, int]:
-        self.on_broken(offset, "malformed", detail)
-        return "malformed", size
+            return Malformed(str(problem)), declared
 
     def _check_addressable(self, one_member: bool) -> None:
         """Raise `NotWarc` for a file that is not a WARC file, and for a compressed file whose members do not begin with
@@ -371,6 +384,13 @@ class WarcFile:
                 return False
             position += len(chunk)
         return True
+
+    def _glance(self, position: int) -> bytes:
+        """The bytes at an offset at which a member's mark may stand. A reader of the stream does not notice."""
+        before = self.stream.tell()
+        found = self._peek(position, len(self.members.mark))
+        self.stream.seek(before)
+        return found
 
     def _peek(self, position: int, size: int) -> bytes:
         """The `size` bytes at an offset, or as many as the file has."""
