@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -84,14 +85,24 @@ def way_out(table: Table, file: StoredFile) -> str:
     return f"Put the file back from a copy of the lake, or write its rows again: {again}."
 
 
+#: {module: its errors about bytes that it read}
+_DATA_ERRORS = {
+    "pyarrow": ("ArrowException",),
+    "deltalake.exceptions": ("DeltaError",),
+    "polars.exceptions": ("ComputeError", "PanicException"),
+}
+
+
 def is_about_data(error: BaseException) -> bool:
     """Whether a library raised the error because of the bytes that it read: Arrow, Delta, polars or the file system.
     Errors of the network do not count."""
-    import polars as pl
-    import pyarrow as pa
-    from deltalake.exceptions import DeltaError
-
-    kinds = (pa.ArrowException, DeltaError, pl.exceptions.ComputeError, pl.exceptions.PanicException)
+    # A library that is not loaded has raised nothing, and loading it takes longer than most commands that fail.
+    kinds = tuple(
+        getattr(sys.modules[module], name)
+        for module, names in _DATA_ERRORS.items()
+        if module in sys.modules
+        for name in names
+    )
     return isinstance(error, kinds) or type(error) in (OSError, FileNotFoundError)
 
 
