@@ -117,15 +117,17 @@ def _rows(
         if column == table.partition_by:
             if file.partition not in values(value):
                 return
+        elif column not in stored.names:  # the file is older than the column, which is null in it
+            return
         elif t.is_string_view(stored.field(column).type):  # Arrow does not compare such columns with texts
             here[column] = values(value)
         else:
             this = ds.field(column).isin(list(values(value)))
             wanted = this if wanted is None else wanted & this
-    known = [name for name in dict.fromkeys((*names, *here)) if name in stored.names]
+    needed = list(dict.fromkeys((*names, *here)))
     scanner = fragment.scanner(
         schema=stored,
-        columns=known,
+        columns=[name for name in needed if name in stored.names],
         filter=wanted,
         batch_size=batch_size,
         batch_readahead=1,
@@ -138,10 +140,11 @@ def _rows(
         memory_pool=pa.default_memory_pool() if keep_memory else pa.system_memory_pool(),
     )
     for batch in scanner.to_batches():
+        rows = declared(batch, table, needed, file.partition)
         if here:
-            batch = _chosen(batch, here)
-        if batch.num_rows:
-            yield declared(batch, table, names, file.partition)
+            rows = _chosen(rows, here).select(names)
+        if rows.num_rows:
+            yield rows
 
 
 def declared(batch: pa.RecordBatch, table: Table, names: Sequence[str], partition: str | None) -> pa.RecordBatch:
@@ -164,13 +167,12 @@ def declared(batch: pa.RecordBatch, table: Table, names: Sequence[str], partitio
 
 
 def _chosen(batch: pa.RecordBatch, where: Mapping[str, Sequence[str]]) -> pa.RecordBatch:
-    """The rows of a batch that have these values."""
+    """The rows of a batch of declared types that have these values."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     for column, wanted in where.items():
-        texts = batch.column(column).cast(pa.large_string())
-        batch = batch.filter(pc.is_in(texts, pa.array(wanted, pa.large_string())))
+        batch = batch.filter(pc.is_in(batch.column(column), pa.array(wanted, pa.large_string())))
     return batch
 
 

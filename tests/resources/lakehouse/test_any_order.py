@@ -6,7 +6,7 @@ import tempfile
 import polars as pl
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from nemotron_assets.lake.upkeep import maintain_table
 from nemotron_assets.recipe.lake import Maintenance
@@ -15,7 +15,9 @@ from resources.lakehouse import QUARANTINE, Lakehouse
 from tests.resources.lakehouse.rows import DOCS, docs
 
 SNAPSHOTS = st.sampled_from(["A", "B c%20ü"])
-FILES = st.dictionaries(st.sampled_from(["x", "y", "z", ""]), st.lists(st.integers(0, 9), max_size=3, unique=True))
+NAMES = ["x", "y", "z", ""]
+NUMBERS = st.lists(st.integers(0, 9), max_size=3, unique=True)
+FILES = st.dictionaries(st.sampled_from(NAMES), NUMBERS)
 UPKEEP = Maintenance.model_construct(target_file_mb=1, min_files=2, retention_hours=0)
 
 
@@ -62,11 +64,23 @@ class AnyOrder(RuleBasedStateMachine):
         self.held[snapshot] = {**self.held.get(snapshot, {}), **files}
         self.lake.write(DOCS, parts(snapshot, files, complete=False), snapshot)
 
+    @initialize(files=st.dictionaries(st.sampled_from(NAMES), st.lists(st.integers(0, 9), min_size=1), min_size=3))
+    def first(self, files):
+        """The lake begins with three files, so that there is something to drop and to change."""
+        self.ingest("A", {file: sorted(set(numbers)) for file, numbers in files.items()}, False)
+
     @rule(snapshot=SNAPSHOTS, data=st.data())
     def drop(self, snapshot, data):
-        held = self.held.get(snapshot, {})
-        gone = data.draw(st.sets(st.sampled_from(sorted(held)), min_size=1)) if held else set()
-        self.ingest(snapshot, {file: numbers for file, numbers in held.items() if file not in gone}, False)
+        """A file drops out, and the others stay."""
+        if held := self.held.get(snapshot):
+            gone = data.draw(st.sampled_from(sorted(held)))
+            self.ingest(snapshot, {file: numbers for file, numbers in held.items() if file != gone}, False)
+
+    @rule(snapshot=SNAPSHOTS, data=st.data(), numbers=NUMBERS)
+    def change(self, snapshot, data, numbers):
+        """The rows of a file change, and the others stay."""
+        if held := self.held.get(snapshot):
+            self.ingest(snapshot, {**held, data.draw(st.sampled_from(sorted(held))): numbers}, False)
 
     @rule()
     def maintain(self):
@@ -107,4 +121,4 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(max_examples=12, stateful_step_count=12)
+TestAnyOrder.settings = settings(max_examples=15, stateful_step_count=12)

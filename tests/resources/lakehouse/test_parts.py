@@ -79,6 +79,18 @@ def test_a_part_in_a_compacted_file_is_replaced_alone(lake):
     assert numbers(lake, "A") == [1, 2, 4, 30, 31] and numbers(lake, "B") == [9]
 
 
+@pytest.mark.parametrize("between", [lambda lake: None, lambda lake: lake.open(DOCS).delete("file = 'w'")])
+def test_a_part_is_changed_after_another_one_dropped_out_of_a_compacted_file(lake, between):
+    """delta-rs stores what is left of a file with types of its own, as an earlier version of the program did."""
+    lake.write(DOCS, parts("A", [], w=[0], x=[1, 2], y=[3], z=[4]), "A")
+    lake.open(DOCS).optimize.compact()
+    between(lake)
+    lake.write(DOCS, parts("A", [], x=[1, 2], y=[3]), "A")
+    lake.write(DOCS, parts("A", [], x=[1, 2], y=[5]), "A")
+    assert numbers(lake) == [1, 2, 5]
+    assert [b.num_rows for b in lake.read(DOCS, "A").part("x").batches(["n"], where=("file", "x"))] == [2]
+
+
 def test_a_part_that_comes_back_is_made_again(lake):
     calls = []
     lake.write(DOCS, parts("A", calls, x=[1], y=[2]), "A")
