@@ -73,8 +73,13 @@ class Storage(sqlite_storage()):
             super().__init__(base_dir, inst_data)
 
     @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {"base_dir": dg.Field(dg.StringSource, is_required=False)}
+
+    @classmethod
     def from_config_value(cls, inst_data: Any, config_value: dict[str, str]) -> Storage:
-        return cls.from_local(inst_data=inst_data, **config_value)
+        """Without a folder in the settings, the storage is in the home's: `dg dev` in a clone shows the same lake."""
+        return cls.from_local(inst_data=inst_data, base_dir=config_value.get("base_dir") or str(dagster_home()))
 
 
 @contextlib.contextmanager

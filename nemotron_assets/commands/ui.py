@@ -21,6 +21,9 @@ from resources.processes import die_with_parent
 
 #: Levels of what the terminal shows. Dagster's code servers say little about DEBUG and INFO that helps a person.
 _QUIET = ("--log-level", "warning", "--code-server-log-level", "warning")
+#: On a busy machine, comparing all assets (the sensor follow_new_data) and starting a run take longer than the 60 s
+#: that Dagster allows. A run that is not started in time counts as failed.
+_PATIENCE = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600", "DAGSTER_GRPC_TIMEOUT_SECONDS": "600"}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -49,9 +52,7 @@ def main() -> int:
         ["dagster-daemon", "run", *_QUIET, *workspace],
     ]
     folder = Path(sys.executable).parent
-    # The sensor follow_new_data compares all assets in one tick. On a busy machine that takes longer than the 60 s that
-    # Dagster allows.
-    env = {"DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS": "600", **os.environ}
+    env = _PATIENCE | os.environ
     children = [
         subprocess.Popen([str(folder / program), *rest], cwd=PROJECT, env=env, preexec_fn=_begin)
         for program, *rest in programs

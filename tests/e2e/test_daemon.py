@@ -16,6 +16,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from nemotron_assets.commands.ui import _PATIENCE
+from nemotron_assets.definitions import defs
 from tests.fake_lake import TOGETHER
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
@@ -30,7 +32,7 @@ def instance(tmp_path):
     """An instance whose daemon runs on the fake code until the test ends."""
     (tmp_path / "dagster.yaml").write_text(SETTINGS)
     environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(PROJECT)}
-    environment["DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS"] = "600"  # as `nemotron ui` sets it
+    environment |= _PATIENCE
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance, (tmp_path / "daemon.log").open("wb") as log:
         daemon = [str(Path(sys.executable).parent / "dagster-daemon"), "run", "-m", "tests.e2e.fake_code"]
         process = subprocess.Popen(daemon, cwd=PROJECT, env=environment, stdout=log, stderr=log)
@@ -46,6 +48,17 @@ def arrive(instance: dg.DagsterInstance, snapshot: str) -> None:
     instance.add_dynamic_partitions("snapshot", [snapshot])
     tags = {"dagster/data_version": snapshot}
     instance.report_runless_asset_event(dg.AssetMaterialization(PAGES, partition=snapshot, tags=tags))
+
+
+def make_code(instance: dg.DagsterInstance) -> None:
+    """Note the assets of source code as made. They belong to no snapshot; each language would be a run."""
+    graph = defs.resolve_asset_graph()
+    for key in graph.toposorted_asset_keys:
+        if key.path[0] == "code":
+            partitions = graph.get(key).partitions_def
+            for partition in partitions.get_partition_keys() if partitions else [None]:
+                tags = {"dagster/data_version": "code"}
+                instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition, tags=tags))
 
 
 def come_to_rest(instance: dg.DagsterInstance, scores: int) -> None:
@@ -74,10 +87,11 @@ def made(instance: dg.DagsterInstance) -> Counter[tuple[str, str | None]]:
 
 
 def test_three_snapshots_come_to_scores_without_a_hand(instance):
+    make_code(instance)
     arrive(instance, "S1")
     come_to_rest(instance, 1)
     first = made(instance)
-    assert set(first.values()) == {1}, "from an empty lake to scores, everything once"
+    assert set(first.values()) == {1}, "from a lake with source code alone to scores, everything once"
     counts = [first]
     for number in (2, 3):
         arrive(instance, f"S{number}")
