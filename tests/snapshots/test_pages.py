@@ -163,7 +163,7 @@ def test_broken_files_are_counted_and_tried_again(tmp_path):
         assert [fates(file) for file in (empty, foreign, missing)] == [{"broken_file": 1}] * 3
         causes = lake.read(QUARANTINE).scan().select("cause", "part").collect().sort("part").rows()
         assert causes == [
-            ("malformed", damaged),
+            ("damaged", damaged),
             ("broken_file", empty),
             ("broken_file", foreign),
             ("broken_file", missing),
