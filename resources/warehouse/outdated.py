@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nemotron_assets.table.quoting import literal
+from nemotron_assets.table.quoting import delta_scan
 from resources.warehouse.reading import nodes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def notes(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:
 
 def not_stored(connection: duckdb.DuckDBPyConnection, name: str, path: str) -> set[str]:
     """The columns of a table's view that the stored table does not have."""
-    stored = connection.execute(f"describe select * from delta_scan({literal(path)})").fetchall()
+    stored = connection.execute(f"describe select * from {delta_scan(path)}").fetchall()
     declared = connection.execute(
         "select column_name from duckdb_columns() where schema_name || '.' || table_name = ?", [name]
     )

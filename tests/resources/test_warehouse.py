@@ -47,7 +47,7 @@ def counts(*numbers: int):
 
 @pytest.fixture
 def lake(tmp_path):
-    return Lakehouse(root=str(tmp_path / 'it\'s; a "lake" 100' / "ü"))
+    return Lakehouse(root=str(tmp_path / 'it\'s; a "lake" 100%20' / "ü"))
 
 
 @pytest.fixture
