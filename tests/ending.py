@@ -21,8 +21,12 @@ from typing import Any
 import pytest
 
 #: A worker is killed when it is this many seconds late. Before, the time-out of the test should have ended it.
-LATE = 20.0
-#: How many seconds the main process may take to end after a worker was lost: it waits ten for the other workers.
+LATE = 10.0
+#: So many seconds xdist has for noticing by itself that a worker has ended.
+UNNOTICED = 10.0
+#: A worker that collects tests has this many times the time-out of a test.
+COLLECTION = 3
+#: How many seconds the main process may take to end after a worker was lost.
 LAST = 60.0
 
 _DEADLINE = pytest.StashKey[Path]()
@@ -38,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker is not None:
         config.stash[_DEADLINE] = Path(worker["deadlines"], worker["workerid"])
-        _promise(config, float(config.getini("timeout") or 300))
+        _promise(config, COLLECTION * float(config.getini("timeout") or 300))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -56,7 +60,7 @@ def _promise(config: pytest.Config, seconds: float | None) -> None:
         if seconds is None:
             path.unlink(missing_ok=True)
         else:
-            path.write_text(str(time.time() + seconds))
+            path.write_text(str(time.monotonic() + seconds))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -98,18 +102,19 @@ def _watch(config: pytest.Config) -> None:
     xdist notices the end of a worker by the end of its output. It never comes while a process that a test has forked
     holds the output open.
     """
-    gone: dict[Any, float] = {}
+    ended: dict[Any, float] = {}
     while not _ENDING.wait(1.0):
-        session = config.pluginmanager.getplugin("dsession")
+        session, now = config.pluginmanager.getplugin("dsession"), time.monotonic()
         for node in list(getattr(session, "_active_nodes", ())):
             process = node.gateway._io.popen
             with contextlib.suppress(FileNotFoundError, ValueError):
-                path = config.stash[_FOLDER] / node.gateway.id
-                if time.time() > float(path.read_text()) + LATE:
+                if now > float((config.stash[_FOLDER] / node.gateway.id).read_text()) + LATE:
                     process.kill()
-            if process.poll() is not None and time.time() > gone.setdefault(node, time.time()) + 3:
+            if process.poll() is None or node._down:  # `_down`: xdist knows that it has finished or is gone
+                continue
+            if now > ended.setdefault(node, now) + UNNOTICED:
                 node.notify_inproc("errordown", node=node, error=f"exit status {process.returncode}")
-                gone[node] = float("inf")
+                ended[node] = float("inf")
     time.sleep(LAST)
     os._exit(1)
 
@@ -148,6 +153,8 @@ def pytest_testnodedown(node: Any, error: object | None) -> None:
     test = session.sched.remove_node(node) if known else None
     if test:
         session.handle_crashitem(test, node)
+    for other in session._active_nodes:  # else xdist waits ten seconds for a worker in the middle of a test
+        other.gateway._io.popen.kill()
     pytest.exit(
         f"worker {node.gateway.id} died while it ran {test or 'no test'} ({error}): either the process crashed, or the "
         "test ran into its time-out, and its stacks are printed above",
