@@ -40,7 +40,7 @@ test: ## run all tests, or ARGS="tests/web -k dedup"
 
 fuzz: ## try new random examples of all property tests for MINUTES=60, or ARGS="tests/web"
 	@scripts/setup.sh $(LOCK) --with-browser
-	@$(BIN)/python -m tests.fuzz $(MINUTES) $(ARGS)
+	@$(BIN)/python -m tests.fuzzing $(MINUTES) $(ARGS)
 
 ui: setup ## Dagster's web UI and daemon on 127.0.0.1, on the same lake
 	@$(BIN)/nemotron ui $(ARGS)

@@ -20,7 +20,7 @@ engine.MAX_SHRINKING_SECONDS = 30
 
 # Property tests try the same examples in every run, so that a run fails only because of what changed. They have no
 # limits of time, because a test machine may be busy, and they stop at the first failure.
-# `make fuzz` tries new examples (tests/fuzz.py).
+# `make fuzz` tries new examples (tests/fuzzing.py).
 hypothesis_settings.register_profile(
     "repeatable",
     hypothesis_settings.get_profile("default"),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import fuzz
-from tests.fuzz import Campaign, paste_text
+from tests import fuzzing
+from tests.fuzzing import Campaign, paste_text
 
 FAILS = """
 from hypothesis import given, settings, strategies as st
@@ -101,7 +101,7 @@ def test_a_state_machine_is_printed_as_a_test(tmp_path, capsys):
 @pytest.mark.slow
 def test_it_ends_in_time(tmp_path, monkeypatch):
     """A test that hangs when the time is over is killed a little later, and did not fail."""
-    monkeypatch.setattr(fuzz, "GRACE", 1.0)
+    monkeypatch.setattr(fuzzing, "GRACE", 1.0)
     (tmp_path / "test_hangs.py").write_text(HANGS)
     begin = time.monotonic()
     campaign = Campaign([str(tmp_path / "test_hangs.py")], seconds=60.0, until=time.time() + 6, env=dict(os.environ))

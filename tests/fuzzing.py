@@ -285,7 +285,7 @@ def property_files(folders: list[str]) -> list[str]:
     return [str(file) for file in files if "hypothesis" in file.read_text()]
 
 
-PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.fuzz"]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.fuzzing"]
 PYTEST += ["-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(PROJECT)]
 
 
