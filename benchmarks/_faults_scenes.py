@@ -35,7 +35,7 @@ tokenizer: {{vocabulary: 1024}}
 blend: {{sequence_length: 64}}
 model:
   {{hidden_size: 32, ffn_size: 64, head_dim: 8, mamba_heads: 4, mamba_head_dim: 16, mamba_state: 8, chunk_size: 16}}
-train: {{base: {{tokens: 10240, batch_sequences: 4, micro_batch_sequences: 4, checkpoint_every: 4}}}}
+train: {{base: {{tokens: 4096, batch_sequences: 4, micro_batch_sequences: 4, checkpoint_every: 2}}}}
 """
 
 
