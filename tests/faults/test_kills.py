@@ -42,8 +42,3 @@ def test_the_first_use_of_a_home_may_be_killed_while_it_is_created(campaign, sha
 def test_a_killed_ingestion_goes_on(campaign, target, share):
     result = campaign.play(SCENES["ingest"], Kill(signal.SIGKILL, target, moment_in(campaign, "ingest", share)))
     assert result.outcome.startswith("ended with -9") and not result.wrong
-
-
-def test_a_killed_training_goes_on_and_ends_with_the_same_weights(campaign):
-    result = campaign.play(SCENES["train"], Kill(signal.SIGKILL, "group", moment_in(campaign, "train", 0.6)))
-    assert result.outcome.startswith("ended with -9") and not result.wrong
