@@ -203,7 +203,7 @@ def test_a_table_can_be_traced_by_its_name_in_both_spellings(nemotron):
     newest = row_id("models.base", 2)
     for name in ("models.base", "models/base"):
         assert nemotron("trace", name, "--backward").startswith(f"models.base {newest}")
-    assert nemotron("trace", "blend/token_shards@1") == nemotron("trace", "blend.token_shards@1")
+    assert nemotron("trace", "blend/token_shards@1", "--backward").startswith("blend.token_shards@1  made from")
     assert nemotron("trace", "blend/token_shards", "--backward").startswith("blend.token_shards@")
     with pytest.raises(NotFound, match=r"`nemotron run models\.math_writer` makes it"):
         nemotron("trace", "models/math_writer")
