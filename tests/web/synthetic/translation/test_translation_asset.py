@@ -166,7 +166,7 @@ def test_failures_are_asked_again_then_quarantined_with_their_cause(lake):
         outcomes[language]["id"]: reason for language, reason in reasons.items()
     }
     assert all(detail[:2] in reasons for detail in quarantine["detail"])
-    assert "pieces_differ" in run.facts["failures"].value
+    assert "pieces_differ" in run.facts["failures"].value.replace("\\", "")  # signs of Markdown are escaped
     asked_before = len(endpoint.bodies)
     _materialise(lake, endpoint)
     assert len(endpoint.bodies) == asked_before  # failures are in the ledger as well
