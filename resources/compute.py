@@ -30,7 +30,9 @@ class Compute(dg.ConfigurableResource):
 
     backend: Literal["processes", "ray"] = Field(default="processes", description="local processes, or Ray Data")
     workers: int = Field(default=0, ge=0, description="worker processes; 0 means one per usable core")
-    row_timeout_s: float = Field(default=20.0, gt=0, description="longest time for one row, in seconds")
+    row_timeout_s: float = Field(
+        default=20.0, gt=0, description="longest time for one row, in seconds, without waits for a core"
+    )
     memory_mb: int = Field(default=4096, ge=256, description="most memory of one worker, in MiB")
     max_lost_rows: int = Field(default=1000, ge=0, description="most rows that one map may lose to dead workers")
     max_lost_s: float = Field(

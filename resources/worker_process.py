@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -18,6 +19,9 @@ from resources.compute_worker import BY_ROW, WHOLE, Rejected
 
 #: Seconds between two checks of a working process. It can exceed its memory or time limit for this long.
 _POLL_S = 0.05
+
+#: A row may take this many times its limit if the process waits for a core most of the time.
+_MOST_WAITING = 30
 
 #: Environment variables that set how many threads a library uses.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -121,7 +125,8 @@ class Worker:
         stopped: Callable[[], bool],
     ) -> list[Answer]:
         """Apply the pickled `fn` to one batch (Arrow IPC) as a whole, or row by row if `rows` is not 0 but the number
-        of its rows. Returns one answer, or one answer per row. `timeout` is the longest wait for an answer.
+        of its rows. Returns one answer, or one answer per row. `timeout` is the longest wait for an answer, in seconds
+        in which the process did not just wait for a core.
 
         Raises `WorkerDied` if the process ended or was killed before it answered, and `ComputeError` if the function
         itself cannot be used. The process is gone after either error.
@@ -147,15 +152,18 @@ class Worker:
 
     def _wait(self, timeout: float, memory_bytes: int, stopped: Callable[[], bool], answers: list[Answer]) -> None:
         """Wait for the next answer. Raises `WorkerDied` at a limit."""
-        deadline = time.monotonic() + timeout
+        started, before = time.monotonic(), self._starved()
         while not self._connection.poll(_POLL_S):
             if (resident := self.resident_bytes()) > memory_bytes:
                 detail = f"{resident >> 20} MiB resident, {memory_bytes >> 20} MiB allowed"
                 raise WorkerDied("memory", detail, answers)
-            if time.monotonic() > deadline:
-                raise WorkerDied("timeout", f"no answer within {timeout:g} s", answers)
             if stopped():
                 raise WorkerDied("stopped", "the map was closed", answers)
+            if (waited := time.monotonic() - started) > timeout:
+                # On a busy machine most of the wait may be a wait for a core, for which the row is not to blame.
+                starved = max((now - before.get(thread, 0.0) for thread, now in self._starved().items()), default=0.0)
+                if waited - starved > timeout or waited > _MOST_WAITING * timeout:
+                    raise WorkerDied("timeout", f"no answer within {timeout:g} s", answers)
 
     def resident_bytes(self) -> int:
         """Physical memory of the process in bytes; 0 if the process has ended."""
@@ -164,6 +172,16 @@ class Worker:
                 return int(statm.read().split()[1]) * _PAGE_BYTES
         except (OSError, IndexError):
             return 0
+
+    def _starved(self) -> dict[str, float]:
+        """For every thread of the process, the seconds since its start in which it was ready to run and had no core.
+        Empty if the process has ended, and if the kernel does not count them."""
+        found = {}
+        with contextlib.suppress(OSError):
+            for thread in os.listdir(f"/proc/{self._process.pid}/task"):
+                with open(f"/proc/{self._process.pid}/task/{thread}/schedstat", "rb") as schedstat:
+                    found[thread] = int(schedstat.read().split()[1]) / 1e9
+        return found
 
     def alive(self) -> bool:
         return self._process.poll() is None

@@ -41,7 +41,10 @@ class Compute(Section):
     )
     workers: int = Field(ge=0, le=1_024, description="number of worker processes; 0 means one per core")
     row_timeout_s: float = Field(
-        gt=0, le=3_600, description="longest time for one row, in seconds; a row that takes longer is quarantined"
+        gt=0,
+        le=3_600,
+        description="longest time for one row, in seconds, without waits for a core; a row that takes longer is "
+        "quarantined",
     )
     memory_mb: int = Field(
         ge=256, description="most resident memory of one worker, in MiB; a row that needs more is quarantined"

@@ -58,3 +58,12 @@ def process(frame: pl.DataFrame) -> pl.DataFrame:
 def wrong(frame: pl.DataFrame) -> list:
     """Returns a list, which is not a frame."""
     return frame["id"].to_list()
+
+
+def busy(frame: pl.DataFrame) -> pl.DataFrame:
+    """Compute for `value` milliseconds per row on the first core that the process may use."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    end = time.thread_time() + frame["value"].sum() / 1000
+    while time.thread_time() < end:
+        pass
+    return frame.select("id", "value")

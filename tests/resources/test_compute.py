@@ -105,6 +105,22 @@ def test_only_the_row_that_hangs_is_rejected():
     assert [(r.row_id, r.cause) for r in rejects] == [("r5", "timeout")]
 
 
+def test_a_row_is_not_rejected_because_other_programs_use_the_core():
+    """The row needs half a second, and shares its core with five busy programs: it takes two to three seconds."""
+    core = min(os.sched_getaffinity(0))
+    spin = f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
+    others = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(5)]
+    compute = Compute(workers=1, row_timeout_s=1.0)
+    try:
+        ids, rejects = run(compute, batches(1, 1, value=lambda n: 500), poison.busy)
+    finally:
+        compute.close()
+        for other in others:
+            other.kill()
+            other.wait()
+    assert (ids, rejects) == (["r0"], [])
+
+
 def test_rows_that_hang_are_found_in_one_pass(tmp_path):
     """Each costs the time-out once, and the batch once more: no row is tried more than twice."""
     log = tmp_path / "rows"
