@@ -29,13 +29,13 @@ def content(instance: dg.DagsterInstance, spec: dg.AssetSpec, partition: str | N
     if is_made_once(GRAPH, spec.key):
         return spec.key.to_user_string()
     seen = [spec.key.to_user_string(), str(partition)]
-    for dep in sorted(spec.deps, key=lambda dep: dep.asset_key):
+    for key in sorted(GRAPH.get(spec.key).parent_keys):
         parts = None
-        if GRAPH.get(dep.asset_key).partitions_def is not None:
-            mine = partition is not None and GRAPH.get(dep.asset_key).partitions_def == spec.partitions_def
-            parts = [partition] if mine else sorted(instance.get_materialized_partitions(dep.asset_key))
+        if GRAPH.get(key).partitions_def is not None:
+            mine = partition is not None and GRAPH.get(key).partitions_def == spec.partitions_def
+            parts = [partition] if mine else sorted(instance.get_materialized_partitions(key))
         for part in parts if parts is not None else [None]:
-            wanted = dg.AssetRecordsFilter(asset_key=dep.asset_key, asset_partitions=[part] if part else None)
+            wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[part] if part else None)
             for record in instance.fetch_materializations(wanted, limit=1).records:
                 seen.append((record.asset_materialization.tags or {})["dagster/data_version"])
     return hashlib.sha256("\n".join(seen).encode()).hexdigest()[:16]
@@ -44,7 +44,8 @@ def content(instance: dg.DagsterInstance, spec: dg.AssetSpec, partition: str | N
 def specs() -> list[dg.AssetSpec]:
     """The project's assets that the daemon makes, and those that a test makes in their stead."""
     assets = [asset for asset in real.defs.assets or [] if isinstance(asset, dg.AssetsDefinition)]
-    return [spec for asset in assets for spec in asset.specs]
+    found = [spec for asset in assets for spec in asset.specs]
+    return [spec.replace_attributes(deps=sorted(GRAPH.get(spec.key).parent_keys)) for spec in found]
 
 
 defs = dg.Definitions(

@@ -34,6 +34,7 @@ def instance(tmp_path):
     environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(PROJECT)}
     environment |= _PATIENCE
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance, (tmp_path / "daemon.log").open("wb") as log:
+        make_code(instance)
         daemon = [str(Path(sys.executable).parent / "dagster-daemon"), "run", "-m", "tests.e2e.fake_code"]
         process = subprocess.Popen(daemon, cwd=PROJECT, env=environment, stdout=log, stderr=log)
         try:
@@ -87,7 +88,6 @@ def made(instance: dg.DagsterInstance) -> Counter[tuple[str, str | None]]:
 
 
 def test_three_snapshots_come_to_scores_without_a_hand(instance):
-    make_code(instance)
     arrive(instance, "S1")
     come_to_rest(instance, 1)
     first = made(instance)
