@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import dagster as dg
 
-#: Tables whose rows say when and by which run something happened; their other columns are compared.
-_VERSIONS = {"input_versions", "source_versions", "read_versions"}
+#: Columns that say when and by which run a row was made, or from which Delta versions; a kill may change them.
+_CIRCUMSTANCES = {"input_versions", "source_versions", "read_versions", "at", "run_id", "tokens_per_second"}
 
 
 def state(home: Path) -> dict[str, str]:
@@ -34,7 +34,7 @@ def state(home: Path) -> dict[str, str]:
         reader = lake.read(table)
         if not reader.exists:
             continue
-        columns = [c.name for c in table.columns if not c.volatile and c.name not in _VERSIONS]
+        columns = [c.name for c in table.columns if not c.volatile and c.name not in _CIRCUMSTANCES]
         for partition in reader.snapshots() if table.partition_by else [None]:
             rows = pl.concat([pl.from_arrow(b) for b in reader.within(partition).batches(columns)] or [table.empty()])
             hashes = rows.select(columns).hash_rows(seed=42)
@@ -42,7 +42,9 @@ def state(home: Path) -> dict[str, str]:
             found[title] = f"{rows.height} rows {hash63(str(hashes.sum()), str(hashes.sort().to_list())):016x}"
             if wrong := _wrong_marks(reader.within(partition), partition):
                 found[title] += f", and the marks of {', '.join(wrong)} describe other rows"
-    return found | _dagster(home)
+    # The data version of a model contains the time at which it was made.
+    dated = {f"Dagster's {t.schema}/{t.name}" for t in all_tables().values() if t.schema == "models"}
+    return found | {name: value for name, value in _dagster(home).items() if name not in dated}
 
 
 def _wrong_marks(reader, partition: str | None) -> list[str]:
