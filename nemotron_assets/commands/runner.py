@@ -250,8 +250,9 @@ class Runner:
             self._record_run(batch, fact["run"])
         elif batch:
             end_lost_runs(self.instance)
-            ended = {PROCESS_TAG: worker.process_name} if worker.process_name else {"dagster/none": "none"}
-            runs = self.instance.get_runs(dg.RunsFilter(tags=ended), limit=1)
+            # A worker that dies before it is ready has no name yet, and no run.
+            tags = {PROCESS_TAG: worker.process_name}
+            runs = self.instance.get_runs(dg.RunsFilter(tags=tags), limit=1) if worker.process_name else []
             self._record_run(batch, runs[0].run_id if runs else "", f"its process {fact['text']}")
         return True
 
