@@ -142,6 +142,8 @@ class Endpoint:
         login = _Login(self._login) if self._login else None
         with TimeLimit(self._timeout) as limit:
             self._open.add(limit)
+            if self._stopped.is_set():  # `stop` may have looked at the open exchanges before this one was among them
+                limit.hang_up()
             try:
                 with session.post(
                     self._address,

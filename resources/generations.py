@@ -187,7 +187,8 @@ class Ledger:
         self._lake, self._folder, self._run_id = lake, folder or cache_dir("journal") / lake.identity, run_id
         former = cache_dir("journal") / hashlib.sha256(lake.root.encode()).hexdigest()[:16]
         if former.is_dir() and not self._folder.exists():  # an earlier version of the program named it by the path
-            former.rename(self._folder)
+            with contextlib.suppress(FileNotFoundError):  # another process has renamed it
+                former.rename(self._folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._fold_every = fold_every
 

@@ -41,6 +41,13 @@ def test_an_address_is_split_into_what_may_be_shown_and_what_not():
     assert access_to("https://never.seen").login is None
 
 
+def test_the_author_of_a_commit_is_not_a_secret(monkeypatch):
+    monkeypatch.setenv("GIT_AUTHOR_EMAIL", "somebody.else@example.org")
+    monkeypatch.setenv("PROXY_AUTHORIZATION", "Basic dXNlcjpwYXNzd29yZA")
+    text = "write to somebody.else@example.org with Basic dXNlcjpwYXNzd29yZA"
+    assert without_known_secrets(text, 16) == "write to somebody.else@example.org with ***"
+
+
 @pytest.mark.parametrize("place", ["sample", "/data/a?b#c@d", "C:\\x", "name", "../a b", "file:///x?y", "http:/x@y"])
 def test_what_is_not_an_address_is_left_alone(place):
     assert public(place) == place

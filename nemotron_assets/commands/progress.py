@@ -79,11 +79,12 @@ class LiveProgress(Progress):
 
         self._units = rich.Progress(
             rich.SpinnerColumn(),
-            rich.TextColumn("{task.description}"),
+            # Names of snapshots and messages may look like rich's markup.
+            rich.TextColumn("{task.description}", markup=False),
             rich.TimeElapsedColumn(),
-            rich.TextColumn("[dim]{task.fields[said]}", table_column=_one_line()),
+            rich.TextColumn("{task.fields[said]}", style="dim", markup=False, table_column=_one_line()),
         )
-        self._all = rich.Progress(rich.BarColumn(), rich.TextColumn("{task.description}"))
+        self._all = rich.Progress(rich.BarColumn(), rich.TextColumn("{task.description}", markup=False))
         self._left = self._all.add_task("", total=None)
         self._tasks: dict[Unit, Any] = {}
         self._live: Any = None

@@ -79,6 +79,7 @@ class Runner:
         self._runs: Counter[Unit] = Counter()
         self._known: dict[Unit, str] = {}
         self._outdated: set[Unit] = set()
+        self._recorded: set[str] = set()
 
     # -- selection ----------------------------------------------------------------------------------------------
 
@@ -134,6 +135,8 @@ class Runner:
                 for key in ALWAYS_DUE & set(keys):  # first and alone, because it may add partitions
                     self._run_here([Unit(key)])
                     self._end_if_failed(Unit(key), self._units(keys, partitions))
+                    if not self.outcomes[Unit(key)].is_bad:
+                        self._check_partitions([k for k in keys if k not in ALWAYS_DUE], partitions)
                 while True:
                     due, waiting = self._plan(self._units(keys, partitions), workers.running)
                     self._start(workers, due, waiting)
@@ -250,11 +253,15 @@ class Runner:
             self._record_run(batch, fact["run"])
         elif batch:
             end_lost_runs(self.instance)
-            # A worker that dies before it is ready has no name yet, and no run.
-            tags = {PROCESS_TAG: worker.process_name}
-            runs = self.instance.get_runs(dg.RunsFilter(tags=tags), limit=1) if worker.process_name else []
-            self._record_run(batch, runs[0].run_id if runs else "", f"its process {fact['text']}")
+            self._record_run(batch, self._run_of(worker), f"its process {fact['text']}")
         return True
+
+    def _run_of(self, worker: Worker) -> str:
+        """The id of the run that a worker was executing when it died; "" if the worker had not begun its batch."""
+        if not worker.process_name:  # it died before it was ready
+            return ""
+        runs = self.instance.get_runs(dg.RunsFilter(tags={PROCESS_TAG: worker.process_name}), limit=1)
+        return next((run.run_id for run in runs if run.run_id not in self._recorded), "")
 
     def _run_here(self, batch: list[Unit]) -> None:
         """Run a batch as one Dagster run in this process."""
@@ -267,6 +274,7 @@ class Runner:
         """Record the outcome of every unit of a run from the events of the run. `ending` says how its process ended, if
         the process did not survive the run."""
         self._runs.update(batch)
+        self._recorded.add(run_id)
         below = self.schedule.below(unit.key for unit in batch)
         made_now = {unit.key for unit in batch}
         # What was never made stays missing; everything else below may have become stale, or fresh.

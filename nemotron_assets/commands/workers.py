@@ -97,8 +97,9 @@ class Worker:
         self._process.wait()
 
     def _read(self, lines: queue.SimpleQueue) -> None:
-        for line in self._process.stdout:
-            lines.put((self, line.decode(errors="replace").rstrip()))
+        with self._process.stdout as output:
+            for line in output:
+                lines.put((self, line.decode(errors="replace").rstrip()))
         lines.put((self, None))
 
 

@@ -26,7 +26,9 @@ _USER = re.compile(r"([a-z][a-z0-9+.-]{0,20}://)(?:[^\s/?#'\"<>]*|[^\s/?#'\"<>:]
 _QUERY = re.compile(r"([a-z][a-z0-9+.-]{0,20}://[^\s?#'\"<>]*)[?#][^\s'\"<>]*", re.I)
 _WITH_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]{0,20}://[^\s/:@]*:([^\s/@]+)@", re.I)
 #: Names of query parameters and of environment variables whose values are secrets.
-_SECRET_NAME = re.compile(r"secret|token|passw|credential|signature|\bsig\b|auth|api_?key|access_?key", re.I)
+_SECRET_NAME = re.compile(
+    r"secret|token|passw|credential|signature|\bsig\b|auth(?!or(?!iz))|api_?key|access_?key", re.I
+)
 
 _ACCESS: dict[str, Access] = {}
 _SECRETS: set[str] = set()

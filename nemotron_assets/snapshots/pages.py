@@ -6,14 +6,13 @@ commits, the counts are missing: then the next run parses the file again and rep
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
-from nemotron_assets.snapshots.rows import RowFile
+from nemotron_assets.snapshots.rows import RowFile, Unreadable
 from nemotron_assets.snapshots.tables import INGESTED, PAGES, RECORDS
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
@@ -116,7 +115,7 @@ class _SnapshotFiles:
         source = RowFile(place, row, self.limits, self._broken_record_handler(file))
         try:
             yield from self._parse(file, source)
-        except (OSError, EOFError, ValueError, OverflowError, zlib.error, pa.ArrowException) as problem:
+        except Unreadable as problem:
             # The rows before the damage are kept; the rows after it cannot be found.
             self._broken_file(file, problem, source.counts)
 

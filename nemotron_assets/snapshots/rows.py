@@ -42,7 +42,7 @@ class BadColumn(ValueError):
 
 
 class Unreadable(ValueError):
-    """The file is empty, or it is not what its name says; the message says why."""
+    """The file is empty, damaged, or not what its name says; the message says why."""
 
 
 def columns_of(path: Path, format_: str) -> list[str]:
@@ -130,12 +130,11 @@ class RowFile:
         self._budget = Budget(limits)
 
     def batches(self) -> Iterator[list[Page]]:
-        """The pages in file order, in lists bounded in rows and in bytes of bodies. Raises `OverLimit`, and what the
-        file's reader raises for a damaged file."""
+        """The pages in file order, in lists bounded in rows and in bytes of bodies. Raises `Unreadable` where the file
+        is damaged or exceeds a limit; the pages before that place have been yielded."""
         batch: list[Page] = []
         size = 0
-        rows = self._parquet() if self.spec["format"] == "parquet" else self._jsonl()
-        for number, row in enumerate(rows if self.path.stat().st_size else ()):
+        for number, row in enumerate(self._rows() if self.path.stat().st_size else ()):
             page = self._page(number, row)
             if page is None:
                 continue
@@ -148,6 +147,14 @@ class RowFile:
             yield batch
         if not self.counts.records:
             self.counts.add("empty_file", 0)
+
+    def _rows(self) -> Iterator[dict[str, Any] | str]:
+        import pyarrow as pa
+
+        try:
+            yield from self._parquet() if self.spec["format"] == "parquet" else self._jsonl()
+        except (OSError, EOFError, ValueError, OverflowError, zlib.error, pa.ArrowException) as problem:
+            raise Unreadable(str(problem)) from problem
 
     def _page(self, number: int, row: dict[str, Any] | str) -> Page | None:
         """The page of a row, or None if it is not usable; counts the row. A string instead of a row says why the row

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from resources.crawl.errors import CrawlError, Interrupted, Unavailable, Unreachable, check_size
+from resources.crawl.errors import Interrupted, Missing, Oversized, Unavailable, Unreachable, check_size
 
 #: Servers that have answered a request of this process: they exist, and are worth waiting for.
 _ANSWERED: set[str] = set()
@@ -97,7 +97,7 @@ class Transfer:
         place = self._begin + self._received
         try:
             answer = self._request(ByteRange(place, self._end, self._version))
-        except CrawlError:  # such as "no such file"
+        except (Missing, Oversized):
             _ANSWERED.add(self._server)
             raise
         _ANSWERED.add(self._server)

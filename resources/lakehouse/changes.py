@@ -31,7 +31,8 @@ class Change:
     """New files of a table and the end of old ones, made one version by `commit`.
 
     It is a context: when it ends by an error, the new files are deleted. An error that comes after the commit, for
-    example from a checkpoint of the log, is dropped, because the rows are stored.
+    example from a checkpoint of the log, is dropped, because the rows are stored. `is_stored` says whether the commit
+    succeeded; a caller that tries a change again asks it first.
     """
 
     def __init__(self, lake: Lakehouse, table: Table) -> None:
@@ -39,6 +40,7 @@ class Change:
         self._files: list[DataFiles] = []
         self._current: dict[str | None, DataFiles] = {}
         self._removed: list[RemoveAction] = []
+        self.is_stored = False
 
     def __enter__(self) -> Change:
         return self
@@ -46,7 +48,8 @@ class Change:
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> bool:
         if error is None:
             return False
-        if self._is_committed():
+        self.is_stored = self.is_stored or self._is_committed()
+        if self.is_stored:
             return isinstance(error, Exception)
         for files in self._files:
             files.discard()
@@ -102,6 +105,7 @@ class Change:
             self.table.partition_by,
             commit_properties=properties,
         )
+        self.is_stored = True
 
     @property
     def files_removed(self) -> int:
@@ -146,8 +150,10 @@ def compact(
                     change.write(read(lake, table, group))
                     for file in group:
                         change.remove(file)
-            if change.files_removed:
-                change.commit(delta, properties)
+            if not change.files_removed:
+                return 0, 0
+            change.commit(delta, properties)
+        if change.is_stored:
             return change.files_removed, change.files_added
     raise AssertionError("unreachable")
 

@@ -89,7 +89,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         if self.is_local:
             with self._locked("identity"):  # only one process makes the file, and none sees half of it
                 path = Path(self.root, _IDENTITY)
-                if not path.exists():
+                if not path.exists() or not path.stat().st_size:  # a loss of power may leave an empty file
                     partial = path.with_suffix(".tmp")
                     partial.write_text(uuid.uuid4().hex)
                     os.replace(partial, path)
@@ -229,6 +229,7 @@ class Lakehouse(dg.ConfigurableIOManager):
                     change.remove_rows(delta, partitions, rows)
                     marks = [Transaction("replaced", delta.version())]  # two replacements must not both succeed
                 change.commit(delta, commits.properties(run_id, marks=marks))
+            if change.is_stored:
                 return self.open(table).version()
         raise AssertionError("unreachable")
 

@@ -69,6 +69,23 @@ def test_how_long_it_takes_follows_from_what_has_ended(schedule):
     assert str(estimate) == "2 of 3 done, about 2 min left", "one at a time on the device"
 
 
+def test_names_and_messages_that_look_like_markup_are_shown_as_they_are(monkeypatch):
+    from rich.console import Console
+
+    printed = io.StringIO()
+    monkeypatch.setattr(module, "console", lambda: Console(file=printed, force_terminal=True, width=100))
+    unit = Unit(PAGES.key, "handbook")
+    with LiveProgress() as progress:
+        progress.start([unit])
+        progress.show([unit], {"kind": "start", "asset": "pages"})
+        progress.show([unit], {"kind": "says", "asset": "pages", "text": "reads [/etc/hosts] of [bold]", "level": 20})
+        progress._live.refresh()
+        progress.end(Outcome(unit, "failed", note="no file [/x]"))
+    shown = printed.getvalue()
+    assert "pages [handbook]" in shown and "reads [/etc/hosts] of [bold]" in shown
+    assert "failed  pages [handbook]: no file [/x]" in shown
+
+
 def test_a_terminal_shows_a_line_per_running_unit(schedule, monkeypatch):
     from rich.console import Console
 

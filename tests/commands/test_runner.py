@@ -58,6 +58,15 @@ def test_a_selection_with_a_mistake_selects_nothing(runner, selection, hint):
     assert hint in str(error.value)
 
 
+def test_unknown_snapshot_beside_the_catalogue(runner, monkeypatch):
+    """The catalogue may add snapshots, so the names are checked after it has run."""
+    monkeypatch.setattr(
+        runner, "_run_here", lambda batch: runner.outcomes.update({u: Outcome(u, "done") for u in batch})
+    )
+    with pytest.raises(SelectionError, match="no snapshot 2031; there are: no snapshots yet"):
+        runner.run(runner.select("snapshots/catalog or web/documents"), ["2031"])
+
+
 def test_unknown_snapshot(runner):
     with pytest.raises(SelectionError, match="no snapshot 2031; there are: no snapshots yet"):
         runner.run(runner.select("web/documents"), ["2031"])

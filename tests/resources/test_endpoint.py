@@ -233,6 +233,28 @@ def test_leaving_early_does_not_wait_for_answers_in_flight(tmp_path):
         answers.close()
 
 
+def test_a_stop_ends_exchanges_that_have_just_begun(tmp_path, monkeypatch):
+    """The exchange begins before the stop, and is among the open ones only after the stop has looked at them."""
+    from resources import endpoint as module
+
+    monkeypatch.setattr(module, "cache_dir", lambda name: tmp_path)
+    asked = module.Endpoint("http://127.0.0.1:1", api_key_env=None, timeout_s=600, retries=0, backoff_s=1)
+
+    class Late(module.TimeLimit):
+        def __enter__(self):
+            asked.stop()
+            return super().__enter__()
+
+    def answer(send, request):
+        threading.Event().wait(600)
+
+    monkeypatch.setattr(module, "TimeLimit", Late)
+    with HostileEndpoint(answer).serve() as url:
+        asked._address = f"{url}/chat/completions"
+        with pytest.raises(EngineError, match="did not answer"):
+            asked.complete({}, "0" * 32, "test", 10)
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None), max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),

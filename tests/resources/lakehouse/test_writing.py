@@ -10,7 +10,8 @@ from nemotron_assets.table.columns import ID
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
 from nemotron_assets.table.schema import Column, Table
 from resources.contract import LakeError
-from resources.lakehouse import QUARANTINE, Lakehouse
+from resources.lakehouse import QUARANTINE, Lakehouse, commits
+from resources.lakehouse.changes import compact
 from tests.resources.lakehouse.rows import DOCS, PLAIN, data_files, docs, numbers, parts
 
 
@@ -167,6 +168,14 @@ def test_an_error_after_the_commit_keeps_the_rows(lake, monkeypatch):
     monkeypatch.setattr(DeltaTable, "create_write_transaction", commit_then_fail)
     lake.write(DOCS, docs("A", "f", [2]), "A")
     assert numbers(lake) == [2]
+    version = lake.append(DOCS, docs("B", "f", [3]))
+    assert version == lake.read(DOCS).version, "the rows are added once"
+    lake.replace(DOCS, docs("B", "f", [4]), {"snapshot": "B"})
+    assert numbers(lake) == [2, 4]
+    for number in (5, 6):
+        lake.append(DOCS, docs("B", "f", [number]))
+    assert compact(lake, DOCS, "B", 1 << 20, commits.properties("")) == (3, 1)
+    assert numbers(lake) == [2, 4, 5, 6]
 
 
 def test_compaction_is_not_the_last_write(lake):
