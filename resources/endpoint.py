@@ -23,9 +23,9 @@ from nemotron_assets.recipe.addresses import (
     redacted,
     without_known_secrets,
 )
+from nemotron_assets.table.storable import storable
 from resources.home import cache_dir
 from resources.http_session import CONNECT_S, TimeLimit, connection_problem, http_session, retry_after
-from resources.journal import storable
 
 log = logging.getLogger(__name__)
 

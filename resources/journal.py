@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nemotron_assets.table.schema import Table
+from nemotron_assets.table.storable import storable
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +37,6 @@ class LedgerError(RuntimeError):
 def to_json(value: Any) -> str:
     """The shortest JSON of a value, with sorted keys."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
-def storable(text: str) -> str:
-    """The text with U+FFFD for every lone surrogate, which JSON can hold and no table can."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def mended(row: dict[str, Any]) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def _digest(manifest: dict[str, dict[str, Any]]) -> str:
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return _digest_of(file)
 
 
 def _digest_of(stream: Any) -> str:

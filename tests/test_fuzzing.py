@@ -106,7 +106,7 @@ def test_it_ends_in_time(tmp_path, monkeypatch):
     begin = time.monotonic()
     campaign = Campaign([str(tmp_path / "test_hangs.py")], seconds=60.0, until=time.time() + 6, env=dict(os.environ))
     campaign.run()
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 60
     assert not campaign.found.failures
 
 

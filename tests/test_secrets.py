@@ -10,7 +10,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -185,7 +184,6 @@ def test_a_run_whose_source_is_down_fails_at_once_with_its_address(tmp_path):
         port = listener.getsockname()[1]
     address = addressed(f"http://127.0.0.1:{port}/base", "crawl password", "crawl token")
     recipe = written(tmp_path, address, "https://host.example", "http://127.0.0.1:9/v1")
-    began = time.monotonic()
     output = nemotron(tmp_path, recipe, "run")
     problem = "no connection (connection refused). Check the address in the recipe"
     assert f"snapshots/catalog: http://127.0.0.1:{port}/base/collinfo.json: {problem}" in output
@@ -193,7 +191,7 @@ def test_a_run_whose_source_is_down_fails_at_once_with_its_address(tmp_path):
     assert "stop    snapshots/catalog failed" in output and "made    " not in output
     # A retry is an event of the run; time alone would say little on a busy machine.
     events = " ".join(text for path, text in stored(tmp_path / "home") if path.suffix == ".db")
-    assert "STEP_FAILURE" in events and "STEP_UP_FOR_RETRY" not in events, time.monotonic() - began
+    assert "STEP_FAILURE" in events and "STEP_UP_FOR_RETRY" not in events, output[-2000:]
 
 
 @pytest.mark.parametrize("root", ["s3://key:never-seen@bucket/lake", "https://host/lake?sig=never-seen"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nemotron_assets.snapshots.ingest import describe, ingest, refuse_crawl_snapshot
+from nemotron_assets.snapshots.ingest import describe, ingest, refuse_crawl_snapshot, refuse_file
 from resources.warehouse import Warehouse
 from resources.warehouse.facts import open_table
 
@@ -27,9 +27,9 @@ def ingest_command(paths: Sequence[Path], snapshot: str, *, strict: bool, **colu
     that cannot be used is an error.
     """
     unusable: list[str] = []
-    if not strict:
-        columns["on_unusable"] = lambda path, why: unusable.append(why)
-    rows = describe(paths, snapshot, **columns)  # before the imports, so that a mistake is found at once
+    on_unusable = refuse_file if strict else lambda path, why: unusable.append(why)
+    # Before the imports, so that a mistake is found at once.
+    rows = describe(paths, snapshot, on_unusable=on_unusable, **columns)
     refuse_crawl_snapshot(partial(open_table, Warehouse()), snapshot)
     click.echo(f"{len(rows)} files for snapshot {snapshot}")
     for why in unusable[:_NAMED]:

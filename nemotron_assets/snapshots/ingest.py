@@ -38,7 +38,8 @@ class IngestError(ValueError):
 OnUnusable = Callable[[Path, str], None]
 
 
-def _refuse(path: Path, why: str) -> None:
+def refuse_file(path: Path, why: str) -> None:
+    """Raise `IngestError` for a file that cannot be used."""
     raise IngestError(f"{why} (--strict refuses such a file)")
 
 
@@ -49,7 +50,7 @@ def describe(
     text_column: str | None = None,
     html_column: str | None = None,
     url_column: str | None = None,
-    on_unusable: OnUnusable = _refuse,
+    on_unusable: OnUnusable = refuse_file,
 ) -> list[dict]:
     """Rows of `snapshots.ingested` for files and folders; in folders, all files with a known ending are found.
 

@@ -133,7 +133,7 @@ DROPPED = Table(
     origins={
         "tokens": ("code.files.content",),
         "*": (
-            *(f"code.annotations.{name}" for name in ANNOTATIONS.column_names[6:]),
+            *(f"code.annotations.{name}" for name in NUMBERS),
             "code.licenses.decision",
             "code.duplicates.duplicate_of",
             "code.screened.secrets",

@@ -75,7 +75,7 @@ def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recip
 @table_asset(
     REPEATED_SPANS,
     recipe=("web.substring", "web.dedup.memory_mb"),
-    code="2",
+    code="2",  # only current chunks count
     kinds={"libdivsufsort", "numba"},
     deps=[DOCUMENTS, DUPLICATES],
     pool=_POOL,
