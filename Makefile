@@ -52,6 +52,6 @@ lint: setup ## style and likely bugs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-clean: ## remove .venv, .nemotron and caches of this folder; never a lake outside it
+clean: ## remove .venv, .nemotron, benchmarks/.data and caches of this folder; never a lake outside it
 	@rm -rf .venv .nemotron .pytest_cache .ruff_cache .hypothesis build dist *.egg-info benchmarks/.data
 	@find nemotron_assets resources tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
