@@ -222,7 +222,7 @@ def _age(home: Path, hours: int = 48) -> None:
             older = log.sub(lambda m: m[1] + str(int(m[2]) - hours * 3_600_000).encode(), path.read_bytes())
             path.write_bytes(older)
         if path.is_file():
-            # A hard link shares its times with the file it was copied from, which is as well.
+            # A hard link shares its times with the file it was copied from.
             os.utime(path, (time.time() - hours * 3600,) * 2)
 
 

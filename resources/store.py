@@ -32,8 +32,9 @@ def empty_commit(folder: str) -> str:
 
 
 def is_empty(path: str) -> str:
-    """The sentence about an empty last commit."""
+    """The sentence about an empty last commit, `<lake>/<schema>/<table>/_delta_log/<commit>`."""
+    asset = "/".join(path.split("/")[-4:-2])
     return (
         f"the last commit {path} is empty, so its rows would be missing; perhaps the machine lost power. Put the file "
-        "back from a copy of the lake, or delete it and run the step that wrote it again."
+        f"back from a copy of the lake, or delete it and write the table again: `nemotron run --force {asset}`."
     )

@@ -265,7 +265,10 @@ class _Map:
             lost, most, most_s = self._lost, self._pool.max_lost, self._pool.max_lost_s
         if lost > most or self._lost_s > most_s:
             too_much = f"{most} rows were" if lost > most else f"{most_s:g} s were"
-            raise ComputeError(f"more than {too_much} lost to dead workers; last: {death.detail}")
+            raise ComputeError(
+                f"more than {too_much} lost to dead workers; last: {death.detail}. If the rows and not the machine are "
+                "to blame, raise compute.max_lost_rows or compute.max_lost_s"
+            )
         self._finish(task, [([], [(str(task.rows.column(self._key)[0]), death.cause, death.detail)])])
 
 

@@ -163,7 +163,8 @@ class Worker:
                 # On a busy machine most of the wait may be a wait for a core, for which the row is not to blame.
                 starved = max((now - before.get(thread, 0.0) for thread, now in self._starved().items()), default=0.0)
                 if waited - starved > timeout or waited > _MOST_WAITING * timeout:
-                    raise WorkerDied("timeout", f"no answer within {timeout:g} s", answers)
+                    detail = f"no answer within {timeout:g} s (compute.row_timeout_s)"
+                    raise WorkerDied("timeout", detail, answers)
 
     def resident_bytes(self) -> int:
         """Physical memory of the process in bytes; 0 if the process has ended."""

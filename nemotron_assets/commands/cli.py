@@ -212,7 +212,11 @@ def recipe(section: str | None, explain: bool) -> None:
 
 
 @cli.command()
-@click.option("--set-aside", metavar="TABLE", help="Rename a table of another schema version, to build it again.")
+@click.option(
+    "--set-aside",
+    metavar="TABLE",
+    help="Rename a table of another schema version, or a table with a damaged log, to build it again.",
+)
 @click.option("--migrate", is_flag=True, help="Convert tables of an older schema version, in place.")
 @click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 @click.option("--verify", is_flag=True, help="Read all data files and compare them with their recorded hashes.")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Updated:
     """Another snapshot's partition that was brought up to date because a snapshot arrived or changed.
 
-    `result` is that of the write. It is that of a write which found nothing to do where no row changed.
+    `result` is what the write returned; where no row changed, nothing was written.
     """
 
     snapshot: str

@@ -105,8 +105,8 @@ _LEFT_OUT = re.compile(r"\.(\w*_key|memory_mb|batch_rows|check_\w+|processes|thr
 
 def settings(table: Table, recipe: Recipe) -> dict[str, str]:
     """The settings of privacy, opt-outs, deduplication and filters by which the table and those it is made from were
-    made, by key of the recipe. A long list is given as its length, and so is every list of opt-outs: who opted out is
-    nobody's business."""
+    made, by key of the recipe. A long list is given as its length, and so is every list of opt-outs. The card does
+    not publish who opted out."""
     tables, found = all_tables(), {table.full_name}
     waiting = [table.full_name]
     while waiting:

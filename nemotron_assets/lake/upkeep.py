@@ -122,7 +122,7 @@ def verify_all(lake: Lakehouse) -> Iterator[tuple[bool, str]]:
                 yield False, str(damage)
             files = reader.stored()
             unknown = sum(file.hash is None for file in files)
-            line = f"{table.full_name}: {len(files)} files, {damaged or 'none'} damaged"
+            line = f"{table.full_name}: {len(files)} files, {damaged} damaged"
             if unknown:
                 line += (
                     f"; {unknown} of them were written by an earlier version of the program, which recorded no hash: "
@@ -147,7 +147,7 @@ def _verified_weights(lake: Lakehouse, models: Reader) -> Iterator[tuple[bool, s
                 False,
                 f"{table.full_name}: {problem}. Put the file back from a copy of the lake. Without a copy, delete the "
                 f"folder, run `nemotron maintain --set-aside {table.full_name}` and then "
-                f"`nemotron run {table.schema}/{table.name}`.",
+                f"`nemotron run --force {table.schema}/{table.name}`.",
             )
         if not found:
             yield True, f"{table.full_name}: the weights in {uri} are whole"

@@ -15,7 +15,7 @@ def model_table(
     named: str,
     group: str = "",
     own: Iterable[Column] = (),
-    weights: str = "URI of the folder with the model's files in the lake",
+    weights: str = "folder of the model's files, relative to the root of the lake",
     origins: Mapping[str, tuple[str, ...]] | None = None,
     example_input: str = "blend.token_shards@12",
 ) -> Table:

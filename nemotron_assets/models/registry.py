@@ -64,8 +64,8 @@ class Made:
 
 
 def newest(models: Reader, name: str | None = None) -> dict[str, Any]:
-    """The version in use: of the models with this name, or of all models of the table. Raises `ModelError` when there
-    is none."""
+    """The version in use: of the models with this name, or of all models of the table. Raises `ModelError` when the
+    table has no such model."""
     import polars as pl
 
     rows = models.scan() if name is None else models.scan().filter(pl.col("name") == name)

@@ -58,8 +58,8 @@ class Compute(Section):
     max_lost_s: float = Field(
         14_400,
         gt=0,
-        description="most seconds that one step may spend on rows that take longer than row_timeout_s; then it fails "
-        "(default)",
+        description="most seconds that one step may spend on rows that exceed row_timeout_s; at more the step "
+        "fails (default)",
     )
     queue: int = Field(ge=1, le=64, description="batches in flight per worker; more need more memory")
 
@@ -78,8 +78,8 @@ class Maintenance(Section):
     fresh_days: float = Field(
         14,
         gt=0,
-        description="the maintenance, and the list of repositories, are overdue when they were not made for so many "
-        "days (default; their schedules are weekly)",
+        description="days after which the maintenance and the list of repositories count as overdue (default; their "
+        "schedules are weekly)",
     )
     retention_hours: int = Field(
         ge=1,

@@ -135,7 +135,8 @@ class Pages(Section):
     max_file_damaged: int = Field(
         10_000,
         ge=1,
-        description="most damaged places in one file; behind each, reading starts again at the next record (default)",
+        description="most damaged places in one file; after each place, reading goes on at the next record; at more, "
+        "the rest is not read (default)",
     )
     max_parquet_page_mb: int = Field(
         256,

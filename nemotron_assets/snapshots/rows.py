@@ -77,7 +77,7 @@ def _schema(path: Path) -> dict[str, pa.DataType]:
 
 
 def _keys(path: Path) -> list[str]:
-    """The keys of the JSON objects in the first lines of a file. Lines that are no object are left out."""
+    """The keys of the JSON objects in the first lines of a file. Lines that are not objects are left out."""
     found: dict[str, None] = {}
     why = "it has no line"
     try:
@@ -92,7 +92,7 @@ def _keys(path: Path) -> list[str]:
     except (OSError, EOFError, ValueError, zlib.error) as error:
         why = f"it is damaged: {error}"
     if not found:
-        raise Unreadable(f"{path}: none of its first lines is a JSON object with columns ({why})")
+        raise Unreadable(f"{path}: its first {_FIRST_LINES} lines hold no JSON object with columns ({why})")
     return list(found)
 
 

@@ -64,8 +64,8 @@ PAGES = Table(
         Column(
             "host",
             "string",
-            "host name of the address, lower case, without port; for an address without a host, the file and the part "
-            "of it where the page stands: ingest:mine/texts.jsonl#0",
+            "host name of the address, lower case, without port; if the address has no host, the name of the file and "
+            "the number of its stretch (100 rows, or 1 MiB of a WARC file): ingest:mine/texts.jsonl#0",
         ),
         Column("fetched_at", "timestamp", "when the page was fetched"),
         Column("status", "int32", "HTTP status of the response; always 200"),

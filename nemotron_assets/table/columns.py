@@ -21,8 +21,8 @@ URL = Column("url", "string", "address that the page was fetched from")
 HOST = Column(
     "host",
     "string",
-    "host name of the page's address, in lower case and without port: www.example.org; for an address without a host, "
-    "the part of the file where the page stands: ingest:mine/texts.jsonl#0",
+    "host name of the page's address, in lower case and without port: www.example.org; if the address has no host, the "
+    "name of the file and the number of its stretch (100 rows, or 1 MiB of a WARC file): ingest:mine/texts.jsonl#0",
 )
 FETCHED_AT = Column("fetched_at", "timestamp", "time when the page was fetched, UTC")
 LANGUAGE = Column(

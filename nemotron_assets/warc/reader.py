@@ -39,7 +39,7 @@ class NotWarc(ValueError):
 
 
 class EmptyFile(NotWarc):
-    """The file has no bytes, or nothing but compressed nothing."""
+    """The file has no bytes, also after decompression."""
 
 
 @dataclass(slots=True)
@@ -365,7 +365,10 @@ class WarcFile:
                 here = position + at
                 self._tried += 1
                 if self._tried > _TRIES * self.limits.max_damaged:
-                    raise OverLimit("it has too many places that only look like the beginning of a record")
+                    raise OverLimit(
+                        f"more than {_TRIES * self.limits.max_damaged:,} places only look like the beginning of a "
+                        "record (recipe: snapshots.pages.max_file_damaged)"
+                    )
                 if self.members:
                     if self.members.begins_record(here):
                         return here
@@ -401,7 +404,7 @@ class WarcFile:
 def _expected(problem: BaseException) -> BaseException:
     """Return an error that damaged data cause in fastwarc, after which reading must go on; raise any other again.
 
-    fastwarc's errors have no common type, and its panics are no `Exception`.
+    fastwarc's errors have no common type, and its panics are not an `Exception`.
     """
     if not isinstance(problem, Exception) and type(problem).__name__ != "PanicException":
         raise problem

@@ -51,7 +51,7 @@ def unreadable_log(folder: str, table: Table, why: str) -> LakeError:
     return LakeError(
         f"{table.full_name}: its Delta log {folder}/_delta_log cannot be read: {why}. Put the log back "
         f"from a copy of the lake. Without a copy, run `nemotron maintain --set-aside {table.full_name}`, which keeps "
-        f"the table's folder under another name, and then `nemotron run {table.schema}/{table.name}`."
+        f"the table's folder under another name, and then `nemotron run --force {table.schema}/{table.name}`."
     )
 
 
@@ -67,7 +67,7 @@ def check_log(folder: str, table: Table, delta: DeltaTable) -> None:
         raise LakeError(
             f"{folder} needs {features}, which the lakehouse does not read: another program changed the "
             f"table. Rewrite it there without this feature, or run `nemotron maintain --set-aside {table.full_name}` "
-            f"and materialise {table.schema}/{table.name} again."
+            f"and then `nemotron run --force {table.schema}/{table.name}`."
         )
 
 
@@ -77,7 +77,7 @@ def way_out(table: Table, file: StoredFile) -> str:
     if table.part_by and (low is None or low != high):  # the other parts in the file could not be copied
         again = (
             f"`nemotron maintain --set-aside {table.full_name}`, which keeps the table's folder under another name, "
-            f"and then `nemotron run {table.schema}/{table.name}`"
+            f"and then `nemotron run --force {table.schema}/{table.name}`"
         )
     else:
         which = f" --partition {file.partition}" if table.partition_by == "snapshot" else ""

@@ -152,7 +152,8 @@ class Lakehouse(dg.ConfigurableIOManager):
                 f"{self.path(table)} was written by another version of the lakehouse: {'; '.join(problems)}. "
                 "Run `nemotron maintain --migrate`, which migrates tables where a migration exists. Otherwise run "
                 f"`nemotron maintain --set-aside {table.full_name}`, which keeps the old table under another name, and "
-                f"materialise {table.schema}/{table.name} again; or use the version of the program that wrote the lake."
+                f"then `nemotron run --force {table.schema}/{table.name}`; or use the version of the program "
+                "that wrote the lake."
             )
         return missing
 

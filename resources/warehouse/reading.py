@@ -105,7 +105,10 @@ def _check_functions(connection: duckdb.DuckDBPyConnection, query: str, lake: st
             root = lake or connection.execute("select lake from lineage.catalog").fetchone()[0]
             paths = [_constant(child) for child in call["children"] if not child.get("alias")]
             if len(paths) != 1 or ".." in paths[0] or not paths[0].startswith(root.rstrip("/") + "/"):
-                raise WarehouseError(f"{name} is refused: it may read only a table below {root}, written as a text")
+                raise WarehouseError(
+                    f"{name} of {paths[:1]} is refused: it reads only a table below {root}, and the path must be a "
+                    "text in quotes"
+                )
 
 
 def _constant(node: dict[str, Any]) -> str:

@@ -1,5 +1,5 @@
 -- How many tokens did every asset ask language models for, how many answers were of use, and what did they cost?
--- The cost is null unless the recipe (llm.prompt_price, llm.output_price) or a parameter names a price.
+-- The cost is null unless the recipe (llm.prompt_price, llm.output_price) or parameters name both prices.
 -- $prompt_price = : price of a million tokens of requests; without it, that of the recipe
 -- $output_price = : price of a million tokens of answers; without it, that of the recipe
 select

@@ -1,4 +1,6 @@
 -- Which documents is a model made of, the largest first?
+-- The documents are those of the training sequences that the lake holds now; `current` is false if another model was
+-- trained on newer sequences.
 -- The place is an address, or a repository and path; for a text that a model wrote, `nemotron trace ID` leads to it.
 -- $model = : only the model of this name
 -- $version = : only this version of the model

@@ -1,4 +1,6 @@
 -- How many documents and tokens of every source is each model version made of?
+-- The documents are those of the training sequences that the lake holds now; `current` is false if another model was
+-- trained on newer sequences.
 select
     model,
     model_version as version,

@@ -43,7 +43,7 @@ def fuzz(
 
 
 class TooSlow(BaseException):
-    """The reader was stopped. It is no `Exception`, so that no reader takes it for a damaged input."""
+    """The reader was stopped. It is not an `Exception`, so that no reader takes it for a damaged input."""
 
 
 def _seconds(read: Callable[[bytes], object], data: bytes, errors: tuple[type[Exception], ...]) -> float:

@@ -136,7 +136,7 @@ def test_rows_that_hang_are_found_in_one_pass(tmp_path):
 
 def test_a_map_that_waits_too_long_for_rows_in_all_is_stopped():
     compute = Compute(workers=1, row_timeout_s=0.5, max_lost_s=0.9)
-    with pytest.raises(ComputeError, match=r"more than 0\.9 s were lost"):
+    with pytest.raises(ComputeError, match=r"more than 0\.9 s were lost .*compute\.row_timeout_s.*compute\.max_lost_s"):
         run(compute, batches(4, 4, {1: "hang", 2: "hang"}))
     compute.close()
 
@@ -191,14 +191,14 @@ def test_resources_for_mapped_functions_load_without_dagster(name):
 
 def test_closing_the_results_early_leaves_no_worker():
     before = set(psutil.Process().children())
-    compute = Compute(workers=2)
+    compute = Compute(workers=2, row_timeout_s=600.0)
     results = compute.map(batches(50, 1, dict.fromkeys(range(1, 50), "hang")), poison.behave, reject=pytest.fail)
     next(results)
     assert set(psutil.Process().children()) - before
     started = time.monotonic()
     results.close()
     compute.close()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     assert set(psutil.Process().children()) <= before
 
 

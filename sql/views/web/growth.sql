@@ -22,7 +22,7 @@ comment on view web.growth is 'How the corpus grows from snapshot to snapshot, o
 comment on column web.growth.snapshot is 'crawl snapshot (CC-MAIN-2024-51), or name of the ingested data set';
 comment on column web.growth.pages is 'number of pages of the snapshot';
 comment on column web.growth.documents is 'number of pages of the snapshot with a readable text';
-comment on column web.growth.unique_documents is 'number of documents of the snapshot that no earlier document repeats';
+comment on column web.growth.unique_documents is 'number of documents of the snapshot that repeat no earlier document';
 comment on column web.growth.unique_tokens is 'number of tokens of these documents, a quarter of their characters';
 comment on column web.growth.published_texts is 'number of texts of the snapshot in web.nemotron_cc_v2, generated texts included';
 comment on column web.growth.published_tokens is 'number of tokens of these texts, a quarter of their characters';
