@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+def shortened(text: str, longest: int = 200) -> str:
+    """The first characters of a library's message, which may go on with data of the library for many lines."""
+    return text if len(text) <= longest else f"{text[:longest]} ..."
+
+
 class LakeError(RuntimeError):
     """The lake cannot do what it was asked to do. The message names the table, the reason and how to go on."""
 

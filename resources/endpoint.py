@@ -161,7 +161,11 @@ class Endpoint:
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 # The errors of requests quote the address with its query, so they do not become causes of ours.
                 problem, reached = connection_problem(error)
-                raise _NoAnswer(self._too_late() if limit.passed else problem, reached=reached) from None
+                # A silent connection may be noticed a moment before the limit, which is as long.
+                late = limit.passed or isinstance(
+                    error, requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError
+                )
+                raise _NoAnswer(self._too_late() if late else problem, reached=reached) from None
             finally:
                 self._open.discard(limit)
         if limit.passed:  # the end of a body without a length looks like a connection that was hung up

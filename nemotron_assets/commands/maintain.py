@@ -18,6 +18,11 @@ def maintain_command(table: str | None, *, migrate: bool, dry_run: bool, verify:
         for is_whole, line in verify_all(lake):
             whole &= is_whole
             click.echo(line)
+        click.echo(
+            "every file is as its commit recorded it"
+            if whole
+            else "failed: the lake is damaged; the lines above name each damaged file and say what to do"
+        )
         return whole
     if migrate:
         lines = migrate_all(lake)

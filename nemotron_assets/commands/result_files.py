@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nemotron_assets.table.quoting import identifier
+from resources.home import dagster_home, home, lake_root
 from resources.warehouse import WarehouseError
 from resources.warehouse.reading import read_only_statements
 
@@ -38,6 +39,7 @@ class ResultFile:
         if name == "-" and file_format == "parquet":
             raise WarehouseError("Parquet needs a file name; only CSV can go to the standard output")
         self.name, self.file_format = name, file_format
+        _check_place(name)
         if name == "-":
             self._reading, self._writing = os.pipe()
             self.path = f"/dev/fd/{self._writing}"
@@ -75,6 +77,16 @@ class ResultFile:
             finally:
                 os.close(self._writing)
                 copied.result()  # raises what the copying raised, such as BrokenPipeError
+
+
+def _check_place(name: str) -> None:
+    """Raise `WarehouseError` for a file inside the lake or beside it, where a result could replace what a table is made
+    of."""
+    for folder in (lake_root(), str(dagster_home()), str(home() / "cache")):
+        if name != "-" and "://" not in folder and Path(name).resolve().is_relative_to(Path(folder).resolve()):
+            raise WarehouseError(
+                f"{name} is inside {folder}, where only the program itself writes: choose another folder"
+            )
 
 
 def _copy_to_standard_output(descriptor: int) -> None:

@@ -24,6 +24,11 @@ from nemotron_assets.commands.workers import Worker, Workers
 from nemotron_assets.dagster_private import staleness, unchecked
 from nemotron_assets.instance import instance
 from nemotron_assets.run_processes import PROCESS_TAG, end_lost_runs
+from nemotron_assets.stages import all_tables
+from nemotron_assets.table.schema import Table
+from resources.contract import LakeError
+from resources.lakehouse.reader import Reader
+from resources.lakehouse.verify import why_unreadable
 
 #: Assets that run every time: only they can tell whether the source of the crawl has something new.
 ALWAYS_DUE = {dg.AssetKey(["snapshots", "catalog"])}
@@ -80,6 +85,7 @@ class Runner:
         self._known: dict[Unit, str] = {}
         self._outdated: set[Unit] = set()
         self._recorded: set[str] = set()
+        self._readers: dict[Table, Reader] = {}
 
     # -- selection ----------------------------------------------------------------------------------------------
 
@@ -178,7 +184,16 @@ class Runner:
     def _check_partitions(self, keys: Sequence[dg.AssetKey], partitions: Sequence[str] | None) -> None:
         known = sorted(self.instance.get_dynamic_partitions("snapshot"))
         unknown = sorted(set(partitions or ()) - set(known))
-        if unknown and not ALWAYS_DUE & set(keys):
+        if ALWAYS_DUE & set(keys):
+            return
+        by_snapshot = [key for key in keys if isinstance(self._divided_by(key), dg.DynamicPartitionsDefinition)]
+        if by_snapshot and not known and not unknown:
+            raise SelectionError(
+                f"no snapshot is known, so {by_snapshot[0].to_user_string()} has nothing to run: select "
+                "snapshots/catalog too, which lists the snapshots of the crawl, or store files of your own with "
+                "`nemotron ingest`"
+            )
+        if unknown:
             raise SelectionError(
                 f"no snapshot {', '.join(unknown)}; there are: {', '.join(known) or 'no snapshots yet'}"
             )
@@ -192,12 +207,15 @@ class Runner:
     def _partitions(self, key: dg.AssetKey, snapshots: Sequence[str]) -> Sequence[str | None]:
         """The partitions of an asset: `snapshots` if it is partitioned by snapshot, else all its partitions; [None] for
         an asset without partitions."""
-        partitions = self.graph.get(key).partitions_def
+        partitions = self._divided_by(key)
         if partitions is None:
             return [None]
         if isinstance(partitions, dg.DynamicPartitionsDefinition):
             return snapshots
         return partitions.get_partition_keys()
+
+    def _divided_by(self, key: dg.AssetKey) -> dg.PartitionsDefinition | None:
+        return self.graph.get(key).partitions_def
 
     def _plan(self, units: Sequence[Unit], running: set[Unit]) -> tuple[set[Unit], set[Unit]]:
         """The units that have to run, and those of which this is known only when their inputs have been made.
@@ -334,7 +352,24 @@ class Runner:
         records = self.instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=unit.key, asset_partitions=partitions), limit=1
         ).records
-        return _outcome(unit, "fresh", records[0].asset_materialization if records else None)
+        outcome = _outcome(unit, "fresh", records[0].asset_materialization if records else None)
+        if problem := self._why_unreadable(unit):
+            outcome.status, outcome.note = "failed", problem
+        return outcome
+
+    def _why_unreadable(self, unit: Unit) -> str:
+        """Why a unit that is up to date cannot be read from the lake; "" if it can."""
+        from nemotron_assets.definitions import lake
+
+        table = all_tables().get(".".join(unit.key.path))
+        if table is None:
+            return ""
+        try:
+            if table not in self._readers:
+                self._readers[table] = lake.read(table)
+            return why_unreadable(self._readers[table].within(unit.partition if table.partition_by else None))
+        except LakeError as error:
+            return str(error)
 
     def _record(self, outcome: Outcome) -> None:
         self.outcomes[outcome.unit] = outcome

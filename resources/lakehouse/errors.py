@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nemotron_assets.table.schema import Table
-from resources.contract import CommitConflict, LakeError
+from resources.contract import CommitConflict, LakeError, shortened
 from resources.store import is_empty, store_at
 
 if TYPE_CHECKING:
@@ -119,4 +119,4 @@ def with_way_out(error: BaseException) -> str:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".")[:300] if lines else type(error).__name__
+    return shortened(lines[0].rstrip(".")) if lines else type(error).__name__

@@ -41,6 +41,18 @@ def damaged_files(reader: Reader) -> Iterator[Damage]:
             yield Damage(reader.table, f"{reader.lake.path(reader.table)}/{file.path}", file, problem)
 
 
+def why_unreadable(reader: Reader) -> str:
+    """Why a table, or a partition of it, cannot be read, as far as its log and the list of its files say: a damaged log
+    or a missing file. "" if neither is the case. No data file is read."""
+    if reader.lake.is_local:
+        store = store_at(reader.lake.path(reader.table))
+        for file in reader.stored():
+            if store.get_file_info(file.path).size is None:
+                path = f"{reader.lake.path(reader.table)}/{file.path}"
+                return str(Damage(reader.table, path, file, "is missing"))
+    return ""
+
+
 def damage_behind(error: BaseException, readers: Callable[[], Iterable[Reader]]) -> LakeError | None:
     """The damaged or missing file that made reading fail. None if the error has another cause.
 

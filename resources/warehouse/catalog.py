@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nemotron_assets.table.quoting import delta_scan, identifier, literal
 from nemotron_assets.table.schema import Table
+from resources.contract import shortened
 from resources.store import empty_commit
 from resources.warehouse.extensions import WarehouseError
 from resources.warehouse.lineage_views import views as lineage_views
@@ -117,7 +118,7 @@ class CatalogBuild:
                 if not reason:
                     self._table(table, path)
             except duckdb.Error as error:
-                reason = str(error).split("\n")[0]
+                reason = f"{shortened(str(error).splitlines()[0])}; `nemotron maintain --verify` says what to do"
             if reason:
                 self._table(table, None, f" (cannot be read: {reason})", reason)
                 yield table.full_name, reason

@@ -6,6 +6,8 @@ import pytest
 from nemotron_assets.commands.progress import Progress
 from nemotron_assets.commands.run import summary
 from nemotron_assets.commands.runner import Outcome, Runner, SelectionError, Unit
+from nemotron_assets.evaluate.items.tables import BENCHMARKS
+from resources.lakehouse import Lakehouse
 
 KEY = dg.AssetKey
 
@@ -70,6 +72,25 @@ def test_unknown_snapshot_beside_the_catalogue(runner, monkeypatch):
 def test_unknown_snapshot(runner):
     with pytest.raises(SelectionError, match="no snapshot 2031; there are: no snapshots yet"):
         runner.run(runner.select("web/documents"), ["2031"])
+
+
+def test_a_selection_has_nothing_to_run_without_a_snapshot(runner):
+    with pytest.raises(SelectionError, match="no snapshot is known, so snapshots/pages has nothing to run: select"):
+        runner.run(runner.select("snapshots/pages or code/files"))
+
+
+def test_what_is_up_to_date_but_cannot_be_read_failed(runner, tmp_path, monkeypatch):
+    lake = Lakehouse(root=str(tmp_path / "lake"))
+    monkeypatch.setattr("nemotron_assets.definitions.lake", lake)
+    items = Unit(BENCHMARKS.asset_key)
+    report(runner, items)
+    lake.write(BENCHMARKS, BENCHMARKS.empty())
+    assert runner._fresh(items).status == "fresh"
+    last = sorted((tmp_path / "lake/evaluate/benchmarks/_delta_log").glob("*.json"))[-1]
+    last.write_bytes(b"")
+    runner._readers.clear()
+    outcome = runner._fresh(items)
+    assert outcome.status == "failed" and "evaluate.benchmarks" in outcome.note and last.name in outcome.note
 
 
 PAGES, DOCUMENTS, SIGNATURES = (

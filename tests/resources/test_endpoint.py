@@ -71,7 +71,7 @@ def test_an_answer_that_drips_has_a_limit_of_time_as_a_whole(tmp_path, start, th
         pytest.raises(EngineError, match=r"after 2 attempts; last: (no whole|HTTP 500)"),
     ):
         ask(url, tmp_path)
-    assert len(hostile.requests) == 2
+    assert len(hostile.requests) in (1, 2)  # on a busy machine the second may end before it has come
 
 
 @pytest.mark.faults

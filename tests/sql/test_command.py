@@ -30,7 +30,8 @@ def home(tmp_path_factory):
 def nemotron(home, monkeypatch):
     """Runs the command on that lake and returns what it printed."""
     monkeypatch.setenv("NEMOTRON_HOME", str(home[0]))
-    monkeypatch.delenv("NEMOTRON_LAKE", raising=False)
+    for name in ("NEMOTRON_LAKE", "DAGSTER_HOME"):
+        monkeypatch.delenv(name, raising=False)
 
     def run(*arguments: str) -> str:
         result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
@@ -71,6 +72,13 @@ def test_csv_and_parquet_have_all_rows(nemotron, home, tmp_path):
     with pytest.raises(Exception, match="Conversion Error"):
         nemotron("sql", "select url::int from snapshots.pages", "--csv", str(tmp_path / "failed.csv"))
     assert len(list(tmp_path.iterdir())) == 2, "a failed query leaves no file"
+
+
+@pytest.mark.parametrize("place", ["lake/web/documents/_delta_log/00000000000000000009.json", "dagster/x", "cache/x"])
+def test_results_are_not_written_over_what_the_program_stores(nemotron, home, place):
+    with pytest.raises(WarehouseError, match="where only the program itself writes: choose another folder"):
+        nemotron("sql", "select 1", "--csv", str(home[0] / place))
+    assert not (home[0] / place).exists()
 
 
 def test_csv_on_standard_output_is_appended_to_a_file(home, tmp_path):

@@ -20,7 +20,7 @@ from nemotron_assets.table.asset import table_asset
 from nemotron_assets.table.schema import Column, Table
 from resources.contract import LakeError
 from resources.lakehouse.stored import live_files
-from resources.lakehouse.verify import damaged_files
+from resources.lakehouse.verify import damaged_files, why_unreadable
 from resources.warehouse import Warehouse
 from tests.resources.lakehouse.rows import DOCS, PLAIN, docs, parts
 
@@ -131,13 +131,16 @@ def test_verify_prints_each_damaged_file_and_says_so(lake, monkeypatch, capsys):
     lake.write(PLAIN, pl.DataFrame({"id": ["a"], "n": [1]}))
     how = {"migrate": False, "dry_run": False, "verify": True}
     assert maintain.maintain_command(None, **how)
-    assert "web.docs: 2 files, 0 damaged" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "web.docs: 2 files, 0 damaged" in printed
+    assert printed.splitlines()[-1] == "every file is as its commit recorded it"
     path = files(lake)[1]
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     assert not maintain.maintain_command(None, **how)
     printed = capsys.readouterr().out
     assert str(path) in printed and "nemotron run --force web/docs --partition A" in printed
     assert "web.docs: 2 files, 1 damaged" in printed and "web.plain: 1 files, 0 damaged" in printed
+    assert printed.splitlines()[-1].startswith("failed: the lake is damaged")
 
 
 def test_damaged_weights_are_found(lake, monkeypatch, tmp_path):
@@ -225,3 +228,13 @@ def test_a_failed_asset_names_the_damaged_file(lake, monkeypatch, late):
         error = error.cause
     assert f"web.source: the data file {path} has the xxh3-128 hash" in error.message
     assert "nemotron run --force web/source" in error.message
+
+
+def test_a_missing_file_is_noticed_without_reading(lake):
+    lake.write(DOCS, docs("A", "f", [1]), "A")
+    lake.write(DOCS, docs("B", "f", [2]), "B")
+    reader = lake.read(DOCS)
+    (gone,) = reader.within("A").stored()
+    Path(lake.path(DOCS), gone.path).unlink()
+    assert f"{gone.path} is missing" in why_unreadable(reader.within("A"))
+    assert why_unreadable(reader.within("B")) == ""
