@@ -183,6 +183,8 @@ def test_kill_9_during_training_neither_loses_nor_repeats_a_row(lake, tmp_path):
     for table in (TOKENIZER, TOKEN_SHARDS):
         data = lake.read(table).scan().collect()
         undisturbed.write(table, data) if table is TOKENIZER else write_shards(undisturbed, [0, 1])
+    uri = lake.read(TOKENIZER).only_row()["uri"]
+    assert undisturbed.put_weights(lake.get_weights(uri), "tokenizer")[0] == uri
     assert materialize(undisturbed, small_recipe()).success
     (straight,) = models(undisturbed).to_dicts()
     assert (killed["sha256"], killed["final_loss"]) == (straight["sha256"], straight["final_loss"])
