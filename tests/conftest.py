@@ -44,6 +44,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(ending, "ending")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _dagster_home():
+    """A test that opens a Dagster instance names its home in the environment, where the next tests must not find it."""
+    yield
+    os.environ.pop("DAGSTER_HOME", None)
+
+
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """Bytes by their length: gzip puts the time into them, and both test processes must give a test the same name."""
     return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None

@@ -107,7 +107,7 @@ def settings(table: Table, recipe: Recipe) -> dict[str, str]:
     """The settings of privacy, opt-outs, deduplication and filters by which the table and those it is made from were
     made, by key of the recipe. A long list is given as its length, and so is every list of opt-outs. The card does
     not publish who opted out."""
-    tables, found = all_tables(), {table.full_name}
+    tables, found = {**all_tables(), table.full_name: table}, {table.full_name}
     waiting = [table.full_name]
     while waiting:
         above = [name for name in tables[waiting.pop()].parents if name in tables and name not in found]

@@ -70,6 +70,7 @@ def pages(titles: str = "The lake") -> pl.DataFrame:
         fate=pl.lit("page"),
         warc_offset=pl.lit(0, dtype=pl.Int64),
         warc_length=pl.lit(1, dtype=pl.Int64),
+        warc_inner_offset=pl.lit(None, dtype=pl.Int64),
         parents=pl.lit([], dtype=pl.List(pl.String)),
     )
 
