@@ -215,7 +215,7 @@ def copy(source: Path, target: Path) -> None:
 
 
 def _age(home: Path, hours: int = 48) -> None:
-    """Make a lake look two days old, so that maintenance deletes what is no longer needed."""
+    """Make the files of a lake look two days old, so that maintenance deletes files of old versions."""
     log = re.compile(rb'("(?:deletionTimestamp|modificationTime|timestamp)":)(\d{13})')
     for path in (home / "lake").rglob("*"):
         if path.suffix == ".json" and path.parent.name == "_delta_log":

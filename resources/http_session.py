@@ -78,7 +78,7 @@ class TimeLimit:
 
 
 def retry_after(value: str | None, now: Callable[[], float] = time.time) -> float | None:
-    """The seconds that a Retry-After header asks to wait; None if there is no header or it is invalid.
+    """The seconds that a Retry-After header asks to wait; None if the header is missing or invalid.
 
     The header is a number of seconds ("7") or an HTTP date ("Fri, 31 Dec 1999 23:59:59 GMT"). Some servers send
     fractions of a second. "nan", "-5" and other values are invalid.

@@ -21,7 +21,8 @@ _FILE_WIDTH = 200
 
 
 def console(width: int | None = None) -> Any:
-    """The rich console that tables are printed on: as wide as the terminal; if there is none, `width` or 200."""
+    """The rich console that tables are printed on. It is as wide as the terminal; without a terminal it has `width`
+    columns, or 200."""
     from rich.console import Console
 
     plain = Console(highlight=False)

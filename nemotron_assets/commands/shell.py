@@ -130,7 +130,7 @@ class Shell:
             if text.startswith("."):
                 name, *arguments = text.split()
                 if name not in self._commands:
-                    raise WarehouseError(f"there is no command {name}; .help lists the commands")
+                    raise WarehouseError(f"the shell does not know the command {name}; .help lists its commands")
                 self._commands[name](arguments)
                 return
             for statement in read_only_statements(self.connection, text):
@@ -168,7 +168,7 @@ class Shell:
         )
         found = self.connection.execute(query, [name]).fetchall()
         if not found:
-            raise WarehouseError(f"there is no table or view {name!r}; .tables lists them")
+            raise WarehouseError(f"the lake does not have a table or view {name!r}; .tables lists its tables and views")
         print_table(("column", "type", "meaning"), found)
 
     def _report(self, arguments: list[str]) -> None:

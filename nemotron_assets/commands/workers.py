@@ -122,7 +122,7 @@ class Workers:
         return not self._closed and sum(bool(worker.batch) for worker in self._all()) < self.jobs
 
     def start(self, batch: Sequence[Unit], *, on_device: bool, force: bool) -> None:
-        """Execute a batch in an idle worker, which is started if there is none."""
+        """Execute a batch in an idle worker. Start a worker first if all of them are busy."""
         if on_device and self.jobs > 1:
             if self._device is None:
                 self._device = Worker(self._lines, polite=False)

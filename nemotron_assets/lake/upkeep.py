@@ -49,7 +49,8 @@ class Upkeep:
     def __str__(self) -> str:
         versions, gone = ", ".join(map(str, self.versions_kept)), ", ".join(map(str, self.versions_gone))
         kept = f"; versions {versions} are kept because models or scores were made from them" if versions else ""
-        kept += f"; versions {gone}, which models or scores were made from, are no longer in its log" if gone else ""
+        if gone:
+            kept += f"; models or scores were made from versions {gone}, which the table's log no longer has"
         return (
             f"{self.table}: {self.files_compacted} files compacted into {self.files_written}, "
             f"{self.files_vacuumed} old files and {self.temporary_files} temporary files deleted{kept}"

@@ -121,7 +121,8 @@ class WithoutSecrets(Exception):
 
 
 def _keep_parts(user: str, password: str, query: str) -> None:
-    """Remember the parts of an address that are secret. A user is a secret only if there is no password beside it."""
+    """Remember the parts of an address that are secret. A user name without a password counts as a
+    secret, because some services take a token in its place."""
     if password:
         keep_secret(password, _SHORTEST_PASSWORD)
     else:

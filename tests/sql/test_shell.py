@@ -63,7 +63,7 @@ def test_statements_from_a_pipe(environment):
 def test_an_error_ends_neither_the_shell_nor_hides_in_the_exit_code(environment):
     done = piped(environment, "select nothing;\ndrop view web.documents;\n.nonsense\nselect 'still here' as word;\n")
     assert "still here" in done.stdout
-    assert all(word in done.stderr for word in ("nothing", "DROP is refused", "there is no command .nonsense"))
+    assert all(word in done.stderr for word in ("nothing", "DROP is refused", "does not know the command .nonsense"))
     assert done.returncode == 1 and "Traceback" not in done.stderr
 
 

@@ -202,7 +202,7 @@ def test_a_named_version_that_is_gone_is_reported(lake):
         os.remove(Path(lake.path(DOCS), "_delta_log", f"{version:020}.json"))
     done = upkeep.maintain_table(lake, DOCS, lake.open(DOCS), UPKEEP, (1, 3), dry_run=False)
     assert (done.versions_kept, done.versions_gone) == ((3,), (1,))
-    assert "versions 1, which models or scores were made from, are no longer in its log" in str(done)
+    assert "models or scores were made from versions 1, which the table's log no longer has" in str(done)
 
 
 @pytest.mark.parametrize("late", [False, True])
