@@ -22,6 +22,7 @@ STAGES = (
     "web", "web.dedup", "web.quality", "web.synthetic", "web.release",
     "math", "math.corpus",
     "code.sources", "code.licences", "code.quality", "code.qa",
+    "sft.procedural", "sft.stem", "sft.academic", "sft.reasoning", "sft.instructions", "sft.release",
     "blend", "pretrain", "evaluate.items", "evaluate", "lake",
 )  # fmt: skip
 

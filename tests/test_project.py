@@ -131,10 +131,10 @@ LAYERS = (
     ("resources", "logs"),
     ("models", "instance"),
     ("text", "warc"),
-    ("generation", "dedup", "scorers", "contamination"),
+    ("generation", "dedup", "scorers", "contamination", "grading"),
     ("model",),
     ("training",),
-    ("snapshots", "web", "math", "code", "blend", "pretrain", "evaluate", "lake"),
+    ("snapshots", "web", "math", "code", "sft", "blend", "pretrain", "evaluate", "lake"),
     ("definitions",),
     ("export", "commands"),
 )  # fmt: skip

@@ -19,6 +19,7 @@ from nemotron_assets.recipe.math import Math
 from nemotron_assets.recipe.model import Model
 from nemotron_assets.recipe.release import Release
 from nemotron_assets.recipe.section import Section
+from nemotron_assets.recipe.sft import Sft
 from nemotron_assets.recipe.snapshots import Snapshots
 from nemotron_assets.recipe.tokenizer import Tokenizer
 from nemotron_assets.recipe.train import Train
@@ -41,6 +42,7 @@ class Recipe(Section):
     web: Web
     math: Math
     code: Code
+    sft: Sft = Sft()
     release: Release
     tokenizer: Tokenizer
     blend: Blend
