@@ -6,9 +6,13 @@ All paths of the product are decided here. `NEMOTRON_HOME` moves all of them, `N
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from resources.places import PlaceError, make_readable
+
+#: Some libraries quote these characters of an object-store URL, some decode them, and some end the path at them.
+_AMBIGUOUS = re.compile(r"[^A-Za-z0-9._~+@=:/-]")
 
 
 def home() -> Path:
@@ -19,7 +23,8 @@ def home() -> Path:
 def lake_root() -> str:
     """The root of the lake as a local path or object-store URL: `NEMOTRON_LAKE`, else `<home>/lake`.
 
-    Raises `PlaceError` if Delta could not read tables there, and for a URL that holds a secret.
+    Raises `PlaceError` if Delta could not read tables there, and for a URL that holds a secret or that libraries read
+    in different ways.
     """
     root = os.environ.get("NEMOTRON_LAKE") or str(home() / "lake")
     if "://" not in root:
@@ -31,6 +36,11 @@ def lake_root() -> str:
         raise PlaceError(
             "NEMOTRON_LAKE holds a password or a query: give the address of the lake alone, and set the provider's "
             "environment variables (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...)"
+        )
+    if wrong := _AMBIGUOUS.search(place):
+        raise PlaceError(
+            f"NEMOTRON_LAKE is {root!r}, and libraries do not agree on the object that an address with {wrong[0]!r} "
+            "names: use a prefix of letters without accents, digits and the characters - _ . ~ + @ = only."
         )
     return root.rstrip("/")
 

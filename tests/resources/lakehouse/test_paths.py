@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nemotron_assets.lake.upkeep import maintain_table
 from nemotron_assets.recipe.lake import Maintenance
+from resources.home import lake_root
 from resources.lakehouse import Lakehouse
 from resources.places import PlaceError
 from resources.warehouse import Warehouse, extension_file
@@ -138,3 +139,10 @@ def test_a_copied_catalog_does_not_read_the_original_lake(tmp_path):
     second.refresh([DOCS], sql_folder=None)
     with second.connect(refresh=False) as connection:
         assert connection.execute(query).fetchall() == [(5,)]
+
+
+@pytest.mark.parametrize("prefix", ["a lake", "Zürich", "50%", "a%20b", "a#b", "a&b"])
+def test_an_object_store_prefix_that_libraries_read_differently_is_refused(monkeypatch, prefix):
+    monkeypatch.setenv("NEMOTRON_LAKE", f"s3://bucket/{prefix}")
+    with pytest.raises(PlaceError, match="use a prefix of letters"):
+        lake_root()
