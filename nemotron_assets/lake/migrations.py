@@ -56,8 +56,9 @@ def _rewrite(lake: Lakehouse, table: Table, delta: DeltaTable, rows: pl.DataFram
             marks.append(Transaction(commits.mark("data", None, key), content.value))
         properties = commits.properties(run_id, "migration", marks)
         change.commit(delta, properties, "overwrite", Schema.from_arrow(table.arrow_schema()))
-    lake.open(table, check=False).alter.set_table_properties(
-        {"nemotron.version": str(table.version)}, raise_if_not_exists=False
+    delta = lake.open(table, check=False)
+    delta.alter.set_table_properties(
+        {"nemotron.version": str(table.version)}, raise_if_not_exists=False, commit_properties=lake.notes(table, delta)
     )
 
 

@@ -22,8 +22,11 @@ from nemotron_assets.table.schema import Table
 from resources.contract import LakeError
 from resources.lakehouse import Lakehouse, Reader, commits
 from resources.lakehouse.changes import compact
+from resources.lakehouse.errors import log_way_out
+from resources.lakehouse.log_hashes import log_files
 from resources.lakehouse.stored import live_files
 from resources.lakehouse.verify import damaged_files
+from resources.store import store_at
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -88,6 +91,7 @@ def maintain_table(
         enforce_retention_duration=False,
         full=True,
         keep_versions=list(kept) or None,
+        commit_properties=lake.notes(table, delta),
     )
     swept = _sweep(Path(lake.path(table)), recipe.retention_hours, dry_run) if lake.is_local else 0
     gone = tuple(version for version in keep if version not in kept)
@@ -109,31 +113,49 @@ def named_versions(lake: Lakehouse) -> dict[str, tuple[int, ...]]:
 
 
 def verify_all(lake: Lakehouse) -> Iterator[tuple[bool, str]]:
-    """Read every data file of the newest version of every table, and the weights of every model, and compare them with
-    their recorded hashes and row counts. Yields whether it is whole, and a line about it, for each table and each
-    folder of weights; a line per damaged file comes before."""
+    """Read the log of every table, every data file of its newest version, and the weights of every model, and compare
+    them with their recorded hashes and row counts. Yields whether it is whole, and a line about it, for each table and
+    each folder of weights; a line per damaged file comes before."""
     for table in all_tables().values():
         try:
-            reader = lake.read(table)
-            if not reader.exists:
-                continue
-            damaged = 0
-            for damage in damaged_files(reader):
-                damaged += 1
-                yield False, str(damage)
-            files = reader.stored()
-            unknown = sum(file.hash is None for file in files)
-            line = f"{table.full_name}: {len(files)} files, {damaged} damaged"
-            if unknown:
-                line += (
-                    f"; {unknown} of them were written by an earlier version of the program, which recorded no hash: "
-                    "they could be decoded and have the recorded numbers of rows"
-                )
-            yield not damaged, line
-            if {"uri", "sha256"} <= set(table.column_names):
-                yield from _verified_weights(lake, reader)
+            yield from _verified(lake, table)
         except LakeError as error:
             yield False, str(error)
+
+
+def _verified(lake: Lakehouse, table: Table) -> Iterator[tuple[bool, str]]:
+    damaged = commits_without = 0
+    # The log comes first: it may be the reason why the table cannot be opened, and the error would not name its file.
+    for file, problem in log_files(store_at(lake.path(table))):
+        commits_without += problem is None
+        if problem:
+            damaged += 1
+            yield (
+                False,
+                f"{table.full_name}: the file {lake.path(table)}/{file} of its log {problem}. {log_way_out(table)}",
+            )
+    reader = lake.read(table)
+    if not reader.exists:
+        return
+    for damage in damaged_files(reader):
+        damaged += 1
+        yield False, str(damage)
+    files = reader.stored()
+    no_hash = sum(file.hash is None for file in files)
+    line = f"{table.full_name}: {len(files)} files, {damaged} damaged"
+    if no_hash:
+        line += (
+            f"; {no_hash} of them were written by an earlier version of the program, which recorded no hash: "
+            "they could be decoded and have the recorded numbers of rows"
+        )
+    if commits_without:
+        line += (
+            f"; {commits_without} files of its log were not checked, because an earlier version of the program or "
+            "another program wrote them, and recorded no hash"
+        )
+    yield not damaged, line
+    if {"uri", "sha256"} <= set(table.column_names):
+        yield from _verified_weights(lake, reader)
 
 
 def _verified_weights(lake: Lakehouse, models: Reader) -> Iterator[tuple[bool, str]]:

@@ -10,8 +10,9 @@ Delta application transactions, which survive checkpoints and log clean-up.
 Local folders and object-store URLs work alike. Credentials come from the environment and are never configured.
 
 The files: `lake` (where tables are, small commits, Dagster), `reader`, `writer` (writes a partition part by part),
-`changes` (what a commit adds and ends), `datafiles` (writes Parquet files), `stored` (finds and reads them), `verify`
-(compares them with their recorded hashes), `quarantine` (rows that could not be processed), `commits` and `errors`.
+`changes` (what a commit adds and ends), `datafiles` (writes Parquet files), `stored` (finds and reads them),
+`log_hashes` (hashes of commits), `verify` (compares files with their recorded hashes), `quarantine` (rows that could
+not be processed), `commits` and `errors`.
 """
 
 from __future__ import annotations

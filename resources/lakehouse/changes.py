@@ -17,7 +17,9 @@ from nemotron_assets.table.schema import Table
 from resources.lakehouse.commits import attempts, conflicts
 from resources.lakehouse.datafiles import DataFiles
 from resources.lakehouse.errors import explained
+from resources.lakehouse.log_hashes import hash_notes
 from resources.lakehouse.stored import StoredFile, Where, live_files, read, without
+from resources.store import store_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,10 +72,13 @@ class Change:
     def remove(self, file: StoredFile) -> None:
         """End a file. This counts as a change of data, because only then does Delta refuse the second of two commits
         that end the same file."""
+        self._removed.append(self._end_of(file))
+
+    def _end_of(self, file: StoredFile) -> RemoveAction:
         from deltalake.transaction import RemoveAction
 
         values = {} if self.table.partition_by is None else {self.table.partition_by: file.partition}
-        self._removed.append(RemoveAction(file.path, True, int(time.time() * 1000), file.bytes, values))
+        return RemoveAction(file.path, True, int(time.time() * 1000), file.bytes, values)
 
     def remove_rows(self, delta: DeltaTable, partitions: Sequence[str] | None, where: Where | None) -> None:
         """Remove the rows with the values of `where` (None: all rows) from some partitions, or from all. The other rows
@@ -98,12 +103,16 @@ class Change:
         names, and may store another schema."""
         self.close()
         added = [action for files in self._files for action in files.actions()]
+        removed = self._removed
+        if mode == "overwrite":  # delta-rs ends the files itself
+            removed = [self._end_of(file) for file in live_files(delta, self.table)]
+        store = store_at(self.lake.path(self.table))
         delta.create_write_transaction(
             [*self._removed, *added],
             mode,
             schema or delta.schema(),
             self.table.partition_by,
-            commit_properties=properties,
+            commit_properties=hash_notes(properties, store, delta.version(), added, removed),
         )
         self.is_stored = True
 

@@ -49,9 +49,16 @@ def explaining(folder: str, table: Table, file: StoredFile | None = None) -> Ite
 def unreadable_log(folder: str, table: Table, why: str) -> LakeError:
     """The error about a Delta log that cannot be read."""
     return LakeError(
-        f"{table.full_name}: its Delta log {folder}/_delta_log cannot be read: {why}. Put the log back "
-        f"from a copy of the lake. Without a copy, run `nemotron maintain --set-aside {table.full_name}`, which keeps "
-        f"the table's folder under another name, and then `nemotron run --force {table.schema}/{table.name}`."
+        f"{table.full_name}: its Delta log {folder}/_delta_log cannot be read: {why}. {log_way_out(table)}"
+    )
+
+
+def log_way_out(table: Table) -> str:
+    """What to do about a damaged Delta log."""
+    return (
+        f"Put the log back from a copy of the lake. Without a copy, run `nemotron maintain --set-aside "
+        f"{table.full_name}`, which keeps the table's folder under another name, and then "
+        f"`nemotron run --force {table.schema}/{table.name}`."
     )
 
 

@@ -24,6 +24,7 @@ from resources.home import cache_dir
 from resources.lakehouse import commits
 from resources.lakehouse.changes import Change
 from resources.lakehouse.errors import check_log, explaining
+from resources.lakehouse.log_hashes import hash_notes
 from resources.lakehouse.reader import Reader
 from resources.lakehouse.stored import Where, values
 from resources.lakehouse.writer import Writer, WriteResult
@@ -31,7 +32,7 @@ from resources.places import make_readable
 from resources.store import store_at
 
 if TYPE_CHECKING:
-    from deltalake import DeltaTable
+    from deltalake import CommitProperties, DeltaTable
 
 #: The folder of all weights, relative to the root of the lake.
 _WEIGHTS = "models/weights/"
@@ -142,6 +143,9 @@ class Lakehouse(dg.ConfigurableIOManager):
             for n, f in declared.items()
             if n in stored and stored[n].type != f.type
         ]
+        partitions = delta.metadata().partition_columns
+        if partitions != [name for name in (table.partition_by,) if name]:
+            problems.append(f"it is partitioned by {partitions}, this program partitions it by {table.partition_by!r}")
         missing = [table.column(n) for n in declared if n not in stored]
         problems += [f"column {c.name!r} is not stored and must not be null" for c in missing if not c.nullable]
         written = self.stored_version(delta)
@@ -255,6 +259,10 @@ class Lakehouse(dg.ConfigurableIOManager):
         path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path)
 
+    def notes(self, table: Table, delta: DeltaTable | None) -> CommitProperties:
+        """The notes of a commit on a version of a table that adds and ends no data files."""
+        return hash_notes(commits.properties(""), store_at(self.path(table)), delta and delta.version())
+
     def create(self, table: Table) -> None:
         """Create the Delta table if it is missing, or add declared nullable columns that it lacks.
 
@@ -274,13 +282,14 @@ class Lakehouse(dg.ConfigurableIOManager):
                 description=table.description,
                 configuration={"nemotron.version": str(table.version)},
                 raise_if_key_not_exists=False,
+                commit_properties=self.notes(table, None),
                 storage_options=self.storage_options or None,
             )
             return
         missing = {c.name for c in self._check_stored_schema(table, delta)}
         if missing:
             fields = [f for f in Schema.from_arrow(table.arrow_schema()).fields if f.name in missing]
-            delta.alter.add_columns(fields)
+            delta.alter.add_columns(fields, commit_properties=self.notes(table, delta))
 
     # -- weights ------------------------------------------------------------------------------------------------
 

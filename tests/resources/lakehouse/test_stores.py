@@ -6,6 +6,8 @@ import urllib.request
 import pytest
 
 from resources.lakehouse import Lakehouse
+from resources.lakehouse.log_hashes import log_files
+from resources.store import store_at
 from resources.weights import WeightsError
 from tests.resources.lakehouse.rows import DOCS, docs, numbers, parts
 from tests.s3 import s3_server
@@ -47,7 +49,7 @@ def s3(monkeypatch, tmp_path):
         }.items():
             monkeypatch.setenv(name, value)
         urllib.request.urlopen(urllib.request.Request(f"{endpoint}/lake", method="PUT"), timeout=5).close()
-        yield "s3://lake/root"
+        yield "s3://lake/a+b=c@d~e/root"
 
 
 def test_object_store(s3, tmp_path):
@@ -65,6 +67,7 @@ def test_object_store(s3, tmp_path):
     uri, _ = lake.put_weights(folder, "base")
     copy = lake.get_weights(uri)
     assert (copy / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    assert {problem for _, problem in log_files(store_at(lake.path(DOCS)))} == {""}
     assert "s3cret-value" not in str(lake.open(DOCS).history()) + repr(lake)
 
 
