@@ -47,6 +47,8 @@ KEYS = [
     "models/perplexity",
     "models/quality_scorers",
     "models/training_metrics",
+    "sft/contaminated",
+    "sft/nemotron_sft",
     "snapshots/catalog",
     "snapshots/pages",
     "snapshots/records",

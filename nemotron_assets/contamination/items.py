@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nemotron_assets.contamination.words import MAX_EXCERPT, Words, runs, words
-from nemotron_assets.recipe.math.corpus import MathContamination
+from nemotron_assets.recipe.contamination import Overlap
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 
@@ -74,11 +74,15 @@ class Match:
 class Items:
     """An index of benchmark items. `find` searches a page for them.
 
-    `rows` have the columns `ITEMS`. `embed` gives texts' embeddings for the rule cosine; without it the rule is off.
-    `too_short` counts the items whose question has fewer words than the recipe's `min_words`.
+    `rows` have the columns `ITEMS`. `embed` gives texts' embeddings for the rule cosine; without it the rule is off,
+    and a recipe with the numbers of the words is enough. n-grams that more than `max_items` items have, such as
+    "Choose the correct option", do not count; None: all count. `too_short` counts the items whose question has fewer
+    words than the recipe's `min_words`, `too_common` those that have a text of which no n-gram counts.
     """
 
-    def __init__(self, rows: Iterable[dict], recipe: MathContamination, embed: Embed | None = None) -> None:
+    def __init__(
+        self, rows: Iterable[dict], recipe: Overlap, embed: Embed | None = None, max_items: int | None = None
+    ) -> None:
         self.recipe, self.embed = recipe, embed
         self.rows = list(rows)
         self.fields: list[Field] = []
@@ -89,6 +93,9 @@ class Items:
         self._vectors: tuple[np.ndarray, list[int]] | None = None
         for number, row in enumerate(self.rows):
             self._add(number, row)
+        if max_items is not None:
+            self._drop_common(max_items)
+        self.too_common = len({f.item for f, size in zip(self.fields, self._sizes, strict=True) if not size})
         self._known = np.fromiter(sorted(self._grams), np.uint64, len(self._grams))
 
     def _add(self, number: int, row: dict) -> None:
@@ -119,6 +126,14 @@ class Items:
         self.fields.append(field)
         self._sizes.append(len(grams))
 
+    def _drop_common(self, max_items: int) -> None:
+        """Forget the n-grams that more than `max_items` items have."""
+        for gram, fields in list(self._grams.items()):
+            if len({self.fields[field].item for field in fields}) > max_items:
+                del self._grams[gram]
+                for field in fields:
+                    self._sizes[field] -= 1
+
     # -- search --------------------------------------------------------------------------------------------------------
 
     def find(self, text: str) -> list[Match]:
@@ -135,6 +150,19 @@ class Items:
                 if known is None or (match.removed and not known.removed):
                     found[match.item] = match
         return sorted(found.values(), key=lambda m: (not m.removed, self.rows[m.item]["id"]))
+
+    def matched_words(self, text: str, match: Match, most: int) -> list[str]:
+        """What a page has of the item of a `match`, as words: the first `most` n-grams, or the whole question."""
+        if match.rule != "overlap":
+            return [" ".join(words(self.rows[match.item]["question"]).folded)]
+        page, n = words(text), self.recipe.ngram
+        (number,) = (k for k, f in enumerate(self.fields) if (f.item, f.name) == (match.item, match.field))
+        found = (
+            " ".join(page.folded[place : place + n])
+            for place, gram in enumerate(runs(page.hashes, n).tolist())
+            if number in self._grams.get(gram, ())
+        )
+        return list(dict.fromkeys(found))[:most]
 
     def _overlaps(self, page: Words) -> Iterator[Match]:
         n = self.recipe.ngram

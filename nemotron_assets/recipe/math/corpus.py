@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
+from nemotron_assets.recipe.contamination import Overlap
 from nemotron_assets.recipe.dedup import Dedup
 from nemotron_assets.recipe.section import Section
 
@@ -141,34 +142,12 @@ class MathQuality(Section):
         return self.classifier != "embedded" or self.embedding != "wordllama"
 
 
-class MathContamination(Section):
+class MathContamination(Overlap):
     """How benchmark items are found in pages, so that no model is trained on them (Nemotron-CC-Math §2.6).
 
     Published is the comparison of embeddings (cosine > 0.9, based on Qwen2.5-32B); the overlap of words is default.
     """
 
-    ngram: int = Field(
-        13,
-        ge=3,
-        le=64,
-        description="a page and a benchmark item overlap where they share so many words in a row, an n-gram (default, "
-        "as is usual)",
-    )
-    min_share: float = Field(
-        0.2, gt=0, le=1, description="a page has an item if it has at least this share of the item's n-grams (default)"
-    )
-    min_words: int = Field(
-        5,
-        ge=3,
-        description="questions with fewer words are not looked for. A question with more, but fewer than `ngram`, is "
-        "found if a page has all of it and its answer follows (default)",
-    )
-    answer_words: int = Field(
-        60,
-        ge=1,
-        description="words after a question shorter than `ngram` within which its answer or choices must follow "
-        "(default)",
-    )
     embedding: str = Field(
         description="embedding that passages and items are compared by: 'wordllama', a folder, or a Hugging Face "
         "sentence embedding (published: based on Qwen2.5-32B)"
