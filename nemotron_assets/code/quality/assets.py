@@ -44,6 +44,7 @@ def annotations(
 @table_asset(
     SCREENED,
     recipe=("code.quality", "code.qa.benchmarks", "code.qa.ngram", "code.qa.min_words"),
+    code="2",
     kinds={"polars"},
     ins={**_EARLY, "benchmarks": BENCHMARKS},
 )

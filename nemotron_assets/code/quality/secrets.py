@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nemotron_assets.recipe.code.quality import Secrets
@@ -139,18 +139,19 @@ class Found:
 def clean(text: str, recipe: Secrets) -> Found:
     """Replace credentials and personal data as the recipe says. To clean the result again changes nothing."""
     kinds, people = Counter(), Counter()
-    found = list(secrets(text, recipe))
-    kinds.update(kind for _, _, kind in found)
-    if recipe.action == "redact":
-        text = _replace_until_stable(text, found, lambda text: list(secrets(text, recipe)), kinds, placeholder)
-    addresses = list(personal(text, recipe))
-    people.update(kind for _, _, kind in addresses)
-    if recipe.personal == "redact":
-        tokens = {"email": recipe.email.token, "ip": recipe.ip.token}
-        text = _replace_until_stable(
-            text, addresses, lambda text: list(personal(text, recipe)), people, tokens.__getitem__
-        )
-    return Found(text, tuple(sorted(kinds.elements())), tuple(sorted(people.elements())))
+    tokens = {"email": recipe.email.token, "ip": recipe.ip.token}
+    passes = ((secrets, recipe.action, kinds, placeholder), (personal, recipe.personal, people, tokens.__getitem__))
+    for number in range(_MAX_PASSES):
+        before = text
+        for search, action, counts, token_of in passes:
+            if action == "redact":
+                text = _replace_until_stable(text, lambda text, s=search: list(s(text, recipe)), counts, token_of)
+            elif number == 0:
+                counts.update(kind for _, _, kind in search(text, recipe))
+        # The token of an address can make a credential visible: https://u:[email]@example.org.
+        if text == before:
+            return Found(text, tuple(sorted(kinds.elements())), tuple(sorted(people.elements())))
+    raise privacy.UnstableText(f"credentials or addresses are left after {_MAX_PASSES} rounds of replacing both")
 
 
 def placeholder(kind: str) -> str:
@@ -260,21 +261,21 @@ def _is_identifier(text: str, start: int, end: int) -> bool:
     return text[start : min(end, start + 4)] in _ARCS or _OID.search(line) is not None
 
 
-def _replace_until_stable(text: str, found: list, search, counts: Counter, token_of) -> str:
+def _replace_until_stable(text: str, search: Callable[[str], list], counts: Counter, token_of) -> str:
     """Replace the finds and search again, until nothing is found: around a replaced find, more may become visible.
 
     Raises `UnstableText` after 20 rounds.
     """
     for _ in range(_MAX_PASSES):
+        found = search(text)
         if not found:
             return text
+        counts.update(kind for _, _, kind in found)
         pieces, end = [], 0
         for start, stop, kind in found:
             pieces += [text[end:start], token_of(kind)]
             end = stop
         text = "".join([*pieces, text[end:]])
-        found = search(text)
-        counts.update(kind for _, _, kind in found)
     raise privacy.UnstableText(
         f"{len(found)} credentials or addresses are left after {_MAX_PASSES} rounds of replacing"
     )

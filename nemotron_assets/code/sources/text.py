@@ -24,6 +24,7 @@ _LFS = re.compile(rb"version https://(?:git-lfs|hawser)\.github\.com/spec/v1\r?\
 _CONTROL = re.compile(r"[\x00-\x07\x0b\x0e-\x1a\x1c-\x1f\x7f\x80-\x84\x86-\x9f]")
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _DETECTED_BYTES = 65_536  # chardet looks at so many
+_UTF16_PAIRS = 8
 _DRIVE = re.compile(r"[A-Za-z]:")
 #: {encoding that chardet detects: Python's codec to decode with}. Any other answer is taken for Western (cp1252).
 _LEGACY = {
@@ -114,12 +115,13 @@ def _decode_strictly(data: bytes, encoding: str) -> str | None:
 def _guess_utf16(data: bytes) -> str | None:
     """The byte order of UTF-16 text without a mark, or None if the bytes do not look like UTF-16.
 
-    In Western text one byte of each pair is nearly always zero and the other nearly never: "ab" is 61 00 62 00.
+    In Western text one byte of each pair is nearly always zero and the other nearly never: "ab" is 61 00 62 00. A file
+    of fewer than eight pairs says too little.
     """
     head = data[:4_096]
     even, odd = head[0::2].count(0), head[1::2].count(0)
     half = len(head) // 2
-    if len(data) % 2 == 0 and half:
+    if len(data) % 2 == 0 and half >= _UTF16_PAIRS:
         if odd > 0.7 * half and even < 0.05 * half:
             return "utf-16-le"
         if even > 0.7 * half and odd < 0.05 * half:

@@ -10,7 +10,7 @@ import string
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.code.quality.secrets import Found, clean, entropy, secrets
@@ -181,6 +181,7 @@ def test_keep_and_drop_change_no_text():
         max_size=12,
     ).map("".join)
 )  # fmt: skip
+@example(text=f"{PLANTED['openai_key']}@gmail.com://u:{PLANTED['aws_key']}@gmail.com@gmail.com")
 def test_cleaning_twice_changes_nothing(text):
     once = clean(text, RECIPE)
     again = clean(once.text, RECIPE)

@@ -6,7 +6,7 @@ import codecs
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.code.sources.files import FATES, blob_id
@@ -105,9 +105,13 @@ def test_any_bytes_become_text_that_a_table_can_hold_or_a_fate(data, name):
 
 
 @given(st.text(max_size=60))
+@example(text="0\0")
 def test_valid_utf_8_is_never_changed(text):
     decoded = decode(text.encode(), 1.0)
-    assert decoded.text in (text, text.removeprefix("\ufeff"), None)
+    allowed = {text, text.removeprefix("\ufeff"), None}
+    if "\0" in text:  # a longer text in which every second character is NUL is UTF-16
+        allowed = {None, text[::2], text[1::2]} if len(text) >= 16 else {None}
+    assert decoded.text in allowed
 
 
 def test_blob_ids_are_gits():
