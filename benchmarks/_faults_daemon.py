@@ -80,24 +80,12 @@ def _tree(pid: int) -> list[int]:
         return []
 
 
-def stop_sensors(stage: Stage, port: int) -> None:
-    """Stop the sensors that start runs by themselves, so that the run that is killed is the only one."""
-    import json
-
-    def query(text: str, **variables: object) -> dict:
-        body = json.dumps({"query": text, "variables": variables}).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
-        return json.load(urllib.request.urlopen(request, timeout=60))["data"]
-
-    repository = '{repositoryLocationName: "nemotron", repositoryName: "__repository__"}'
-    sensors = query(
-        f"""{{sensorsOrError(repositorySelector: {repository}) {{... on Sensors {{results {{
-        name sensorType sensorState {{id status}}}}}}}}}}"""
-    )["sensorsOrError"]["results"]
-    for sensor in sensors:
-        if sensor["sensorType"] in ("AUTO_MATERIALIZE", "AUTOMATION", "STANDARD", "ASSET"):
-            stopped = "mutation($id: String!) {stopSensor(id: $id) {__typename}}"
-            query(stopped, id=sensor["sensorState"]["id"])
+def stop_sensors(stage: Stage) -> None:
+    """Stop the sensors that start runs by themselves, before a daemon runs: the run that is killed is the only one."""
+    environment = stage.environment() | {"DAGSTER_HOME": str(stage.home / "dagster")}
+    program = [str(Path(sys.executable).parent / "dagster"), "sensor", "stop", "-w", str(PROJECT / "workspace.yaml")]
+    for sensor in ("new_snapshots", "follow_new_data"):
+        subprocess.run([*program, sensor], cwd=PROJECT, env=environment, check=True, capture_output=True, timeout=300)
 
 
 def kill_daemon(stage: Stage, rng: random.Random) -> tuple[str, str, float, list[str]]:

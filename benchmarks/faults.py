@@ -175,9 +175,7 @@ class Campaign:
         quiet = self.stage.prepared("daemon")
         if not quiet.is_dir():
             self.stage.set_up(scene)
-            port = _faults_daemon.free_port()
-            with _faults_daemon.ui(self.stage, port):
-                _faults_daemon.stop_sensors(self.stage, port)
+            _faults_daemon.stop_sensors(self.stage)
             self.stage.keep("daemon")
         self.stage.set_up(Scene("daemon", "", (), after="daemon"))
         target, outcome, recovered, wrong = _faults_daemon.kill_daemon(self.stage, rng)
