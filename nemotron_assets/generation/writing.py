@@ -19,16 +19,24 @@ if TYPE_CHECKING:
 
 
 class Writer:
-    """The model in use of `models.generator`, or of a table like it.
+    """The model in use of `models.generator`, or of a table like it. With `recipe_name` it is the model that the recipe
+    calls so, in a table with that column.
 
     `name` is the model's name, `window` the number of tokens that a prompt and its answer may have together, and
     `count(texts)` gives the number of tokens of each text.
     """
 
     def __init__(
-        self, generator: Reader, gpu: Gpu, lake: Lakehouse, *, run_id: str, log: Callable[[str], None]
+        self,
+        generator: Reader,
+        gpu: Gpu,
+        lake: Lakehouse,
+        *,
+        run_id: str,
+        log: Callable[[str], None],
+        recipe_name: str | None = None,
     ) -> None:
-        model = newest(generator)
+        model = newest(generator) if recipe_name is None else newest(generator, recipe_name, column="recipe_name")
         self.name: str = model["name"]
         self._engine = gpu.engine(lake.get_weights(model["uri"]), self.name)
         self.window: int = gpu.max_model_len
@@ -43,6 +51,11 @@ class Writer:
     def ask(self, requests: Iterable[Request]) -> Iterator[Completion]:
         """One completion per request, in order. Completions that are in the ledger are not asked for again."""
         return self._ledger.generate(self._engine, self._progress.counted(requests), self._progress)
+
+    @property
+    def rate(self) -> float:
+        """Tokens per second that the model has written so far."""
+        return self._progress.rate
 
     def device(self) -> AbstractContextManager:
         """A context in which this process holds the device."""
@@ -65,7 +78,7 @@ class Writer:
         shown = {f"example_{name}": markdown(example_markdown(t.example)) for name, t in tallies.items()}
         return {
             **facts(tallies),
-            "tokens_per_second": round(self._progress.rate, 1),
+            "tokens_per_second": round(self.rate, 1),
             "prompts": markdown(facts_table(tallies)),
             "tokens_per_prompt": bars({name: t.tokens for name, t in tallies.items()}, "tokens per prompt", "tokens"),
             **shown,

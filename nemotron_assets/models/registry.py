@@ -63,12 +63,12 @@ class Made:
     name: str | None = None
 
 
-def newest(models: Reader, name: str | None = None) -> dict[str, Any]:
-    """The version in use: of the models with this name, or of all models of the table. Raises `ModelError` when the
-    table has no such model."""
+def newest(models: Reader, name: str | None = None, column: str = "name") -> dict[str, Any]:
+    """The version in use: of the models whose `column` has this name, or of all models of the table. Raises
+    `ModelError` when the table has no such model."""
     import polars as pl
 
-    rows = models.scan() if name is None else models.scan().filter(pl.col("name") == name)
+    rows = models.scan() if name is None else models.scan().filter(pl.col(column) == name)
     found = rows.sort("at").tail(1).collect()
     if found.is_empty():
         wanted = f"model {name!r}" if name else "model"

@@ -22,3 +22,12 @@ def code_text(question: str, answer: str, reasoning: str | None = None) -> str:
 
 def _reasoned(answer: str, reasoning: str | None) -> str:
     return f"{THINK_OPEN}\n{reasoning.strip()}\n{THINK_CLOSE}\n\n{answer}" if reasoning else answer
+
+
+def text_of(subset: str | None, question: str, answer: str, reasoning: str | None = None) -> str:
+    """A row's text in the form of its config. A row without a config has the form of General."""
+    if subset == "MATH":
+        return math_text(question, answer, reasoning)
+    if subset == "Code":
+        return code_text(question, answer, reasoning)
+    return general_text([("User", question), ("Assistant", _reasoned(answer, reasoning))])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nemotron_assets.code.qa import parsing
+from nemotron_assets.generation import code_blocks
 from nemotron_assets.generation.answers import strip_markdown
 from nemotron_assets.math import clean
 from nemotron_assets.recipe import load_recipe
@@ -49,8 +49,8 @@ PARSERS = {
     "lines": lines.parse,
     "pieces": lambda text: [protect.protect(line) for line in protect.split_lines(text)],
     "numbers": lambda text: protect.same_numbers(SOURCE, text),
-    "code": lambda text: parsing.extract_code(text, "Python") or parsing.has_fence(text),
-    "syntax": lambda text: parsing.syntax_problem(text, "Python"),
+    "code": lambda text: code_blocks.extract_code(text, "Python") or code_blocks.has_fence(text),
+    "syntax": lambda text: code_blocks.syntax_problem(text, "Python"),
     "formulas": lambda text: clean.judge(CHUNK, text, truncated=False, guard=clean.Guard()),
     "boilerplate": clean.without_boilerplate,
     "labels": lambda text: [pattern.match(text) for pattern in (diverse_qa._QUESTION, diverse_qa._ANSWER)],

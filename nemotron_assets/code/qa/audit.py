@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.execution import FAILING
 from nemotron_assets.code.qa.solving import text_of
 from nemotron_assets.code.qa.tables import QA
+from nemotron_assets.generation import code_blocks
 from nemotron_assets.recipe.code.qa import CodeQa
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def faults(
             found["rows"] += 1
             ids.add(row["id"])
             sources.update(row["parents"])
-            found["does_not_parse"] += bool(parsing.syntax_problem(row["code"], row["language"]))
-            found["code_is_not_in_text"] += parsing.extract_code(row["text"], row["language"]) != row["code"]
+            found["does_not_parse"] += bool(code_blocks.syntax_problem(row["code"], row["language"]))
+            found["code_is_not_in_text"] += code_blocks.extract_code(row["text"], row["language"]) != row["code"]
             found["text_differs_from_parts"] += row["text"] != text_of(row["problem"], row["solution"])
             found["without_two_generations"] += len(row["generation_ids"]) != 2
             found["not_executed"] += (row["execution"] is None) != (recipe.execution.run == "off")

@@ -7,8 +7,8 @@ others, because they can still be wrong: a name can be a keyword.
 
 from __future__ import annotations
 
-from nemotron_assets.code.qa.parsing import FENCES
 from nemotron_assets.generation.answers import line_pattern
+from nemotron_assets.generation.code_blocks import FENCES
 from nemotron_assets.recipe.code.qa import CodeQa
 from resources.generations import OutputFormat, Request, Sampling
 

@@ -15,8 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute
 
-from nemotron_assets.code.qa.parsing import has_fence, parser
 from nemotron_assets.code.qa.tables import SNIPPETS
+from nemotron_assets.generation.code_blocks import has_fence, parser
 from nemotron_assets.recipe.code.qa import CodeQa, CodeSnippets
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Batches, Rejects

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from nemotron_assets.code.decontamination import Items
-from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.execution import NO_EXECUTION, Execution, Executor
 from nemotron_assets.code.qa.prompts import problem_request, solution_request
 from nemotron_assets.code.qa.tables import QA
+from nemotron_assets.generation import code_blocks
 from nemotron_assets.generation.answers import ends_abruptly
 from nemotron_assets.generation.asking import Tally, cut_off
 from nemotron_assets.recipe.code.qa import CodeQa
@@ -78,7 +78,7 @@ def judge_problem(problem: Completion, recipe: CodeQa) -> Attempt | None:
     """A failed attempt if the solution of this problem should not be asked for, else None."""
     if why := cut_off(problem, recipe.max_problem_tokens):
         return Attempt(problem, None, "truncated", f"the problem: {why}")
-    if "```" in problem.text or parsing.has_fence(problem.text):
+    if "```" in problem.text or code_blocks.has_fence(problem.text):
         return Attempt(problem, None, "unparsable", f"the problem contains code: {problem.text[:200]!r}")
     if (length := len(problem.text.strip())) < recipe.min_problem_characters:
         needed = recipe.min_problem_characters
@@ -92,13 +92,13 @@ def judge_solution(language: str, problem: Completion, solution: Completion, rec
     """The attempt with the code of the solution, or with the cause why it failed. Duplicates are found later."""
     if why := cut_off(solution, recipe.max_solution_tokens):
         return Attempt(problem, solution, "truncated", why)
-    code = parsing.extract_code(solution.text.strip(), language)  # stripped like the text of the row
+    code = code_blocks.extract_code(solution.text.strip(), language)  # stripped like the text of the row
     if code is None:
         return Attempt(problem, solution, "no_code", f"no closed block of {language} in {solution.text[:200]!r}")
     if len(code) < recipe.min_code_characters:
         needed = recipe.min_code_characters
         return Attempt(problem, solution, "too_short", f"the code has {len(code)} characters of at least {needed}")
-    if why := parsing.syntax_problem(code, language):
+    if why := code_blocks.syntax_problem(code, language):
         return Attempt(problem, solution, "syntax_error", f"{why}: {code[:200]!r}")
     if item := items.find(text_of(problem.text.strip(), solution.text.strip())):
         return Attempt(problem, solution, "contaminated", item)
@@ -188,7 +188,7 @@ class QuestionWriter:
         if attempt.cause:
             return attempt
         text = text_of(attempt.problem.text.strip(), attempt.solution.text.strip())
-        why = self._seen.add(text, parsing.normalised(attempt.code, self.language))
+        why = self._seen.add(text, code_blocks.normalised(attempt.code, self.language))
         return replace(attempt, cause="duplicate", detail=why) if why else attempt
 
     def _row(self, snippet: _Snippet, attempt: Attempt, number: int) -> dict[str, Any]:

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from nemotron_assets.code.grammars import GRAMMARS
 from nemotron_assets.code.quality import _passes
 from nemotron_assets.recipe.code.numbers import OF_SYNTAX, WHOLE
+from nemotron_assets.text.grammars import GRAMMARS
 
 #: {what is counted: names of its nodes in the grammars}. A grammar has only some of the names.
 _NODES = {

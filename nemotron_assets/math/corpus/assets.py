@@ -72,8 +72,8 @@ def math_writer(
 ):
     """The language model that cleans pages on mathematics and writes dialogues about them. It is the generator of the
     web data, unless the recipe names another model; another model is put into the lake once."""
-    from nemotron_assets.math.corpus.writer import want_writer
     from nemotron_assets.models.registry import Registry
+    from nemotron_assets.models.writer import want_writer
 
     registry = Registry(lake, MATH_WRITER, context.run_id, context.log.info)
     model = want_writer(registry, recipe.math.corpus.writer.model, recipe.llm, generator, lake)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.code.decontamination import Items
-from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.prompts import problem_grammar, small_grammar, solution_grammar
 from nemotron_assets.code.qa.snippets import cut
+from nemotron_assets.generation import code_blocks
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.code.qa import LANGUAGES
 from tests.code.qa.codes import CODES
@@ -23,15 +23,15 @@ PUBLISHED = load_recipe("nano2").code.qa
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_right_code_parses_and_broken_code_does_not(language):
     code = CODES[language]
-    assert parsing.syntax_problem(code, language) == ""
-    assert parsing.syntax_problem(code.replace(" + ", " + ) (", 1), language)
-    assert parsing.syntax_problem({"Python": "# x", "SQL": "-- x"}.get(language, "// x"), language)
+    assert code_blocks.syntax_problem(code, language) == ""
+    assert code_blocks.syntax_problem(code.replace(" + ", " + ) (", 1), language)
+    assert code_blocks.syntax_problem({"Python": "# x", "SQL": "-- x"}.get(language, "// x"), language)
 
 
 def test_python_must_please_python_itself():
-    assert parsing.syntax_problem("return = 3", "Python")
-    assert "not valid Python" in parsing.syntax_problem("def f():\n    return 1\n\n0777 + 1", "Python")
-    assert parsing.syntax_problem("(" * 100_000, "Python")
+    assert code_blocks.syntax_problem("return = 3", "Python")
+    assert "not valid Python" in code_blocks.syntax_problem("def f():\n    return 1\n\n0777 + 1", "Python")
+    assert code_blocks.syntax_problem("(" * 100_000, "Python")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -40,7 +40,7 @@ def test_python_must_please_python_itself():
 def test_what_the_small_grammar_allows_parses(language, data):
     """But for names that are keywords."""
     text = data.draw(st.from_regex(re.compile(small_grammar(language, 3), re.A), fullmatch=True))
-    why = parsing.syntax_problem(text, language)
+    why = code_blocks.syntax_problem(text, language)
     assert not why or set(re.findall(r"[a-z_]\w*", text)) & _KEYWORDS, (text, why)
 
 
@@ -51,9 +51,9 @@ _KEYWORDS = {
 
 
 def test_normalised_code_has_no_comments_and_layout():
-    one = parsing.normalised("int f(int a) { return a; /* x */ }", "C")
-    assert one == parsing.normalised("// y\nint f(int a)\n{\n\treturn a;\n}\n", "C")
-    assert one != parsing.normalised("int f(int b) { return b; }", "C")
+    one = code_blocks.normalised("int f(int a) { return a; /* x */ }", "C")
+    assert one == code_blocks.normalised("// y\nint f(int a)\n{\n\treturn a;\n}\n", "C")
+    assert one != code_blocks.normalised("int f(int b) { return b; }", "C")
 
 
 @pytest.mark.parametrize("recipe", [RECIPE, PUBLISHED], ids=["small", "free"])
@@ -61,9 +61,9 @@ def test_normalised_code_has_no_comments_and_layout():
 def test_a_good_answer_matches_the_grammar(recipe, language):
     if recipe.grammar == "free":
         code = CODES[language]
-        answer = f"Add both numbers as they are.\n\n```{parsing.FENCES[language][0]}\n{code}\n```\n\nThat is all."
+        answer = f"Add both numbers as they are.\n\n```{code_blocks.FENCES[language][0]}\n{code}\n```\n\nThat is all."
         assert re.fullmatch(solution_grammar(language, recipe), answer)
-        assert parsing.extract_code(answer, language) == code
+        assert code_blocks.extract_code(answer, language) == code
     assert re.fullmatch(problem_grammar(recipe), "Write a function that takes two numbers and returns the sum of both.")
 
 
@@ -98,9 +98,9 @@ def test_statements_where_there_is_no_function():
 def test_any_text_is_cut_and_judged_without_an_error(text, language):
     for piece in cut(text, language, RECIPE.snippets):
         assert 1 <= len([line for line in piece["snippet"].split("\n") if line.strip()]) <= RECIPE.snippets.max_lines
-    assert isinstance(parsing.syntax_problem(text, language), str)
-    parsing.normalised(text, language)
-    parsing.extract_code(text, language)
+    assert isinstance(code_blocks.syntax_problem(text, language), str)
+    code_blocks.normalised(text, language)
+    code_blocks.extract_code(text, language)
 
 
 def test_benchmark_items_are_found_by_their_words():

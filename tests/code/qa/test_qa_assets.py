@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 from nemotron_assets.code.qa import assets, checks
-from nemotron_assets.code.qa.parsing import FENCES
 from nemotron_assets.code.qa.partitions import PARTITIONS
 from nemotron_assets.code.qa.tables import QA, SNIPPETS
 from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
+from nemotron_assets.generation.code_blocks import FENCES
 from nemotron_assets.lineage.links import parents_of
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import load_recipe

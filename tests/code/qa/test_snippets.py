@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nemotron_assets
-from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.snippets import cut
+from nemotron_assets.generation import code_blocks
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.code.qa import LANGUAGES
 from tests.code.qa.codes import CODES
@@ -30,9 +30,9 @@ CLASS = {"Java": "", "C#": "", "JavaScript": "", "TypeScript": "", "PHP": "", "C
 def assert_whole(piece: dict, language: str) -> None:
     code = piece["snippet"]
     assert 1 <= sum(1 for line in code.split("\n") if line.strip()) <= 15
-    why = parsing.syntax_problem(code, language)
+    why = code_blocks.syntax_problem(code, language)
     if why and piece["kind"] == "function" and language in CLASS:
-        why = parsing.syntax_problem(f"class A {{\n{code}\n}}{CLASS[language]}", language)
+        why = code_blocks.syntax_problem(f"class A {{\n{code}\n}}{CLASS[language]}", language)
     assert not why, (language, why, code)
 
 
@@ -81,4 +81,4 @@ def test_a_string_with_lines_at_the_margin_is_not_cut_out_of_its_class():
 
 def test_what_ends_a_declaration_belongs_to_it():
     (piece,) = cut("struct pair {\n    int first;\n    int second;\n};\n", "C", RECIPE)
-    assert piece["snippet"].endswith("};") and parsing.syntax_problem(piece["snippet"], "C") == ""
+    assert piece["snippet"].endswith("};") and code_blocks.syntax_problem(piece["snippet"], "C") == ""

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from nemotron_assets.code.decontamination import Items
-from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.execution import Executor
 from nemotron_assets.code.qa.solving import QuestionWriter, text_of
+from nemotron_assets.generation import code_blocks
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.code.qa import LANGUAGES
 from resources.generations import Completion
@@ -67,7 +67,7 @@ def solved(language, solution, problem=PROBLEM, recipe=PUBLISHED, snippets=1, **
     questions = QuestionWriter(language, Canned(problem, solution, **canned), twice, items, executor)
     made = list(questions.rows(frame, rejects.append))
     for row in made:  # as the check of the table does
-        assert parsing.extract_code(row["text"], language) == row["code"] and not parsing.syntax_problem(
+        assert code_blocks.extract_code(row["text"], language) == row["code"] and not code_blocks.syntax_problem(
             row["code"], language
         )
         assert row["text"] == text_of(row["problem"], row["solution"])
@@ -76,7 +76,7 @@ def solved(language, solution, problem=PROBLEM, recipe=PUBLISHED, snippets=1, **
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_free_answers_become_rows(language):
-    fence, code = parsing.FENCES[language][0], CODES[language]
+    fence, code = code_blocks.FENCES[language][0], CODES[language]
     for answer in (
         f"Both are added.\n\n```{fence}\n{code}\n```\n\n1. It takes constant time.\n2. Nothing else is needed.",
         f"Both are added.\r\n\r\n```{fence}\r\n{code.replace(chr(10), chr(13) + chr(10))}\r\n```",

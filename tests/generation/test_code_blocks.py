@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from nemotron_assets.code.qa import parsing
 from nemotron_assets.code.qa.solving import text_of
+from nemotron_assets.generation import code_blocks
 
 CASES = {
     "tildes": ("~~~python\nx = 1\n~~~", "x = 1"),
@@ -41,9 +41,9 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_fences(name):
     answer, code = CASES[name]
-    assert parsing.extract_code(answer, "Python") == code
-    assert parsing.extract_code(f"Explained.\n\n{answer}\n\nThat is all.", "Python") == code
-    assert parsing.has_fence(answer)
+    assert code_blocks.extract_code(answer, "Python") == code
+    assert code_blocks.extract_code(f"Explained.\n\n{answer}\n\nThat is all.", "Python") == code
+    assert code_blocks.has_fence(answer)
 
 
 PIECES = st.sampled_from(
@@ -57,10 +57,10 @@ def test_blocks_are_those_of_a_markdown_parser(lines):
     answer = "\n".join(lines)
     tokens = MarkdownIt().parse(answer + "\n\nend")
     if tokens[-1].type == "fence":  # "end" is in a block that was never closed
-        assert parsing._blocks(answer) is None
+        assert code_blocks._blocks(answer) is None
         return
     blocks = [(t.info.strip().partition(" ")[0], t.content.strip("\n")) for t in tokens if t.type == "fence"]
-    assert parsing._blocks(answer) == [(name, code) for name, code in blocks if code.strip()]
+    assert code_blocks._blocks(answer) == [(name, code) for name, code in blocks if code.strip()]
 
 
 @settings(max_examples=200, deadline=None)
@@ -68,13 +68,15 @@ def test_blocks_are_those_of_a_markdown_parser(lines):
 def test_the_code_of_an_answer_is_that_of_the_text_it_becomes(problem, answer):
     """The check of code.qa relies on this."""
     problem, answer = "\n".join(problem).strip(), "\n".join(answer).strip()
-    if not parsing.has_fence(problem):
-        assert parsing.extract_code(text_of(problem, answer), "Python") == parsing.extract_code(answer, "Python")
+    if not code_blocks.has_fence(problem):
+        assert code_blocks.extract_code(text_of(problem, answer), "Python") == code_blocks.extract_code(
+            answer, "Python"
+        )
 
 
 def test_huge_answers_are_read_in_one_pass():
     """A hundred thousand lines: a search that starts anew at every fence would not come back."""
     for line in ("```", "```python", "~~~~", "`" * 400, " " * 400, "```python\nx = 1\n```"):
-        parsing.extract_code("\n".join([line] * 20_000), "Python")
-    parsing.extract_code("`" * 5_000_000, "Python")
-    parsing.extract_code("```python\n" + "x" * 5_000_000 + "\n```", "Python")
+        code_blocks.extract_code("\n".join([line] * 20_000), "Python")
+    code_blocks.extract_code("`" * 5_000_000, "Python")
+    code_blocks.extract_code("```python\n" + "x" * 5_000_000 + "\n```", "Python")

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from nemotron_assets.code.grammars import GRAMMARS
+from nemotron_assets.text.grammars import GRAMMARS
 
 #: {language: its names behind an opening fence}. The prompts ask for the first name.
 FENCES = {

@@ -1,4 +1,4 @@
-"""Puts the language model for mathematics into the lake: the generator of the web data, or another model."""
+"""Puts the language model that a stage writes with into the lake: the generator of the web data, or another model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def want_writer(registry: Registry, model: str, llm: Llm, generator: Reader, lake: Lakehouse) -> dict[str, Any]:
-    """The row of `models.math_writer` for `model`: "generator" is the newest model of `models.generator`; anything else
+    """The row of the registry's table for `model`: "generator" is the newest model of `models.generator`; anything else
     names a language model that `fetch` puts into the lake. The model is made if the lake does not have it."""
     table = registry.table
     if model != "generator":

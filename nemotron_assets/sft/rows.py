@@ -1,0 +1,71 @@
+"""Makes the rows of SFT tables: the columns that all of them share, filled in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nemotron_assets.generation.asking import CountTokens
+from nemotron_assets.sft.formats import text_of
+from nemotron_assets.sft.voting import Outcome
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.schema import Table
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a row was written from: the rows, the table of each, and the content hash of the first document or seed."""
+
+    parents: tuple[str, ...]
+    sources: tuple[str, ...]
+    content_hash: str
+    language: str = "en"
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes the rows of one table that have one subset and category, written by one model."""
+
+    table: Table
+    subset: str | None
+    category: str
+    generator: str
+    count: CountTokens
+
+    def row(
+        self,
+        key: Sequence[object],
+        origin: Origin,
+        *,
+        prompt: str,
+        question: str,
+        answer: str,
+        outcome: Outcome,
+        generation_ids: Sequence[str],
+        reasoning: str | None = None,
+        **own: Any,
+    ) -> dict[str, Any]:
+        """A row of the table. `key` is its natural key, `own` are the columns that only this table has."""
+        text = text_of(self.subset, question, answer, reasoning)
+        return {
+            "id": row_id(self.table.full_name, *key),
+            "parents": list(origin.parents),
+            "sources": list(origin.sources),
+            "subset": self.subset,
+            "category": self.category,
+            "prompt": prompt,
+            "language": origin.language,
+            "question": question,
+            "reasoning": reasoning,
+            "answer": answer,
+            "text": text,
+            "status": outcome.status,
+            "verified_by": outcome.by,
+            "status_detail": outcome.detail,
+            "generator": self.generator,
+            "generation_ids": list(generation_ids),
+            "origin_hash": origin.content_hash,
+            "tokens": self.count([text])[0],
+            **own,
+        }
