@@ -1,4 +1,4 @@
-"""Opens a folder of the lake as a file system, on this machine or in an object store, and sees an empty commit."""
+"""Opens a folder of the lake as a file system, on this machine or in an object store, and looks at Delta logs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import os
 import re
 from typing import Any
+
+from nemotron_assets.table.ids import content_hash
 
 _COMMIT = re.compile(r"\d{20}\.json")
 
@@ -29,6 +31,21 @@ def empty_commit(folder: str) -> str:
         if last is not None and last.stat().st_size == 0:
             return is_empty(last.path)
     return ""
+
+
+def log_state(path: str) -> str:
+    """A hash of the names, sizes and times of the files in the Delta log of a table, which change with every file that
+    is added, mended or put back."""
+    if "://" in path:
+        from pyarrow.fs import FileSelector
+
+        found = store_at(path).get_file_info(FileSelector("_delta_log", allow_not_found=True))
+        files = [(info.base_name, info.size, info.mtime_ns) for info in found]
+    else:
+        files = []
+        with contextlib.suppress(FileNotFoundError), os.scandir(f"{path}/_delta_log") as entries:
+            files = [(entry.name, (status := entry.stat()).st_size, status.st_mtime_ns) for entry in entries]
+    return content_hash(str(sorted(files)))
 
 
 def is_empty(path: str) -> str:

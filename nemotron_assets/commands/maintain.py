@@ -8,6 +8,7 @@ from nemotron_assets.definitions import lake
 from nemotron_assets.lake.migrations import migrate_all
 from nemotron_assets.lake.upkeep import maintain_all, set_aside, verify_all
 from nemotron_assets.recipe import current_recipe
+from resources.contract import LakeError
 
 
 def maintain_command(table: str | None, *, migrate: bool, dry_run: bool, verify: bool) -> bool:
@@ -29,7 +30,10 @@ def maintain_command(table: str | None, *, migrate: bool, dry_run: bool, verify:
     elif table:
         lines = [set_aside(lake, table)]
     else:
-        lines = map(str, maintain_all(lake, current_recipe().maintenance, dry_run=dry_run))
+        lines = maintain_all(lake, current_recipe().maintenance, dry_run=dry_run)
     for line in lines:
-        click.echo(line)
+        whole &= not isinstance(line, LakeError)
+        click.echo(str(line))
+    if not whole:
+        click.echo("failed: some tables cannot be read; the lines above name them and say what to do")
     return whole

@@ -6,6 +6,7 @@ import dagster as dg
 
 from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.table.asset import owners
+from resources.contract import LakeError
 from resources.lakehouse import Lakehouse
 
 
@@ -21,6 +22,8 @@ def maintenance(recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehou
     from nemotron_assets.lake.upkeep import maintain_all
 
     done = list(maintain_all(lake, recipe.maintenance))
+    if failed := [str(result) for result in done if isinstance(result, LakeError)]:
+        raise dg.Failure(f"{len(failed)} tables were not maintained: {' '.join(failed)}", allow_retries=False)
     return dg.MaterializeResult(metadata={"tables": dg.MetadataValue.md("\n".join(f"- {result}" for result in done))})
 
 

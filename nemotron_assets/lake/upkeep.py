@@ -60,27 +60,42 @@ class Upkeep:
         )
 
 
-def maintain_all(lake: Lakehouse, recipe: Maintenance, dry_run: bool = False) -> Iterator[Upkeep]:
-    """Maintain every table of the lake, one after the other. A dry run deletes and compacts nothing."""
-    named = named_versions(lake)
-    for table in all_tables().values():
-        delta = lake.open(table)
-        if delta is not None:
-            yield maintain_table(lake, table, delta, recipe, named.get(table.full_name, ()), dry_run)
+def maintain_all(lake: Lakehouse, recipe: Maintenance, dry_run: bool = False) -> Iterator[Upkeep | LakeError]:
+    """Maintain every table of the lake, one after the other. A dry run deletes and compacts nothing.
+
+    A table that cannot be read yields its error, and the next one follows. If such a table names versions, which then
+    are unknown, no file of any table is deleted.
+    """
+    from deltalake.exceptions import DeltaError
+
+    named, unreadable = named_versions(lake)
+    for error in unreadable.values():
+        yield LakeError(f"{error} Until then no old file is deleted: the table says which versions must stay.")
+    for name, table in all_tables().items():
+        if name not in unreadable:
+            try:
+                delta = lake.open(table)
+                if delta is not None:
+                    keep = None if unreadable else named.get(name, ())
+                    yield maintain_table(lake, table, delta, recipe, keep, dry_run)
+            except (LakeError, DeltaError, OSError) as error:
+                yield error if isinstance(error, LakeError) else LakeError(f"{name}: {error}")
 
 
 def maintain_table(
-    lake: Lakehouse, table: Table, delta: DeltaTable, recipe: Maintenance, keep: tuple[int, ...], dry_run: bool
+    lake: Lakehouse, table: Table, delta: DeltaTable, recipe: Maintenance, keep: tuple[int, ...] | None, dry_run: bool
 ) -> Upkeep:
     """Compact partitions of `min_files` files or more, and delete files that are older than the retention.
 
-    `keep` are the Delta versions whose files stay.
+    `keep` are the Delta versions whose files stay; with None all files stay.
     """
     compacted = written = 0
     for partition, files in sorted(Counter(file.partition for file in live_files(delta, table)).items()):
         if files >= recipe.min_files and not dry_run:
             joined, made = compact(lake, table, partition, recipe.target_file_mb << 20, commits.properties(""))
             compacted, written = compacted + joined, written + made
+    if keep is None:
+        return Upkeep(table.full_name, compacted, written, 0, 0, ())
     delta = lake.open(table)
     kept = tuple(version for version in keep if _is_in_log(lake, table, version))
     # full=True also deletes files that belong to no version, which a killed writer left. The retention protects the
@@ -98,18 +113,22 @@ def maintain_table(
     return Upkeep(table.full_name, compacted, written, len(vacuumed), swept, kept, gone)
 
 
-def named_versions(lake: Lakehouse) -> dict[str, tuple[int, ...]]:
+def named_versions(lake: Lakehouse) -> tuple[dict[str, tuple[int, ...]], dict[str, LakeError]]:
     """The Delta versions that models and scores name in `input_versions` or `source_versions`, by full name of the
-    table."""
+    table; and the errors of tables with these columns that cannot be read."""
     named: dict[str, set[int]] = {}
-    for table in all_tables().values():
+    unreadable: dict[str, LakeError] = {}
+    for full_name, table in all_tables().items():
         columns = [name for name in ("input_versions", "source_versions") if name in table.column_names]
-        for batch in lake.read(table).batches(columns) if columns else ():
-            for versions in itertools.chain(*(column.to_pylist() for column in batch.columns)):
-                for name, _, version in (text.partition("@") for text in versions or ()):
-                    if version.isdigit():
-                        named.setdefault(name, set()).add(int(version))
-    return {name: tuple(sorted(versions)) for name, versions in named.items()}
+        try:
+            for batch in lake.read(table).batches(columns) if columns else ():
+                for versions in itertools.chain(*(column.to_pylist() for column in batch.columns)):
+                    for name, _, version in (text.partition("@") for text in versions or ()):
+                        if version.isdigit():
+                            named.setdefault(name, set()).add(int(version))
+        except LakeError as error:
+            unreadable[full_name] = error
+    return {name: tuple(sorted(versions)) for name, versions in named.items()}, unreadable
 
 
 def verify_all(lake: Lakehouse) -> Iterator[tuple[bool, str]]:

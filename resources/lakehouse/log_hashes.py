@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from nemotron_assets.table.ids import content_hash
 from resources.contract import shortened
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def log_files(store: Any) -> Iterator[tuple[str, str | None]]:
             continue
         problem, notes = _commit(content) if name.endswith(".json") else (None, {})
         if not problem and name in recorded:
-            hash_ = _hash(content)
+            hash_ = content_hash(content)
             same = hash_ == recorded[name]
             problem = "" if same else f"has the xxh3-128 hash {hash_}; a later commit recorded {recorded[name]}"
         if not problem:
@@ -121,7 +122,7 @@ def _form(kind: str, values: Iterable[Any]) -> str:
 
 def _hash_of_actions(actions: Iterable[str], notes: Mapping[str, Any]) -> str:
     noted = json.dumps({name: notes.get(name) for name in _NOTES}, sort_keys=True)
-    return _hash("\n".join([noted, *sorted(actions)]).encode())
+    return content_hash("\n".join([noted, *sorted(actions)]))
 
 
 def _hashes_of(store: Any, version: int) -> dict[str, str]:
@@ -129,7 +130,7 @@ def _hashes_of(store: Any, version: int) -> dict[str, str]:
     hashes = {}
     for name in (f"{version:020}.json", f"{version:020}.checkpoint.parquet"):
         try:
-            hashes[name] = _hash(_read(store, name))
+            hashes[name] = content_hash(_read(store, name))
         except FileNotFoundError:  # most versions have no checkpoint, and log clean-up deletes commits
             continue
     return hashes
@@ -138,9 +139,3 @@ def _hashes_of(store: Any, version: int) -> dict[str, str]:
 def _read(store: Any, name: str) -> bytes:
     with store.open_input_stream(f"{_FOLDER}/{name}") as file:
         return file.read()
-
-
-def _hash(content: bytes) -> str:
-    import xxhash
-
-    return xxhash.xxh3_128_hexdigest(content)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nemotron_assets.table.quoting import delta_scan, identifier, literal
 from nemotron_assets.table.schema import Table
 from resources.contract import shortened
-from resources.store import empty_commit
+from resources.store import empty_commit, log_state
 from resources.warehouse.extensions import WarehouseError
 from resources.warehouse.lineage_views import views as lineage_views
 from resources.warehouse.outdated import not_stored
@@ -42,6 +42,8 @@ _TABLES_MEANINGS = {
     "path": "folder or URL of the Delta table",
     "in_lake": "whether the table was in the lake, and readable, when this file was written",
     "not_stored": "columns of the view that the stored table did not have when this file was written; they are null",
+    "unreadable_log": "state of the files of a log that could not be read when this file was written; null for other "
+    "tables. This file is rebuilt when the state changes",
 }
 
 
@@ -66,6 +68,7 @@ class CatalogBuild:
         self, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection, tables: list[Table], signature: str
     ) -> None:
         self.warehouse, self.connection, self.tables, self.signature = warehouse, connection, tables, signature
+        self._unreadable_logs: dict[str, str] = {}
 
     @cached_property
     def present(self) -> list[Table]:
@@ -85,7 +88,7 @@ class CatalogBuild:
         readable = [table for table in self.present if table.full_name not in unreadable]
         paths = {table.full_name: self.warehouse.table_path(table) for table in readable}
         with self._transaction():
-            self._facts(paths, complete=not unreadable)
+            self._facts(paths)
             for statement in lineage_views(self.tables, paths):
                 self.connection.execute(statement)
         if sql_folder:
@@ -113,6 +116,7 @@ class CatalogBuild:
                 self._table(table, None, " (not in the lake yet)")
                 continue
             path = self.warehouse.table_path(table)
+            log = log_state(path)  # taken first: a log that is mended meanwhile makes the file out of date
             try:
                 reason = empty_commit(path) if self.warehouse.is_local else ""
                 if not reason:
@@ -120,6 +124,7 @@ class CatalogBuild:
             except duckdb.Error as error:
                 reason = f"{shortened(str(error).splitlines()[0])}; `nemotron maintain --verify` says what to do"
             if reason:
+                self._unreadable_logs[table.full_name] = log
                 self._table(table, None, f" (cannot be read: {reason})", reason)
                 yield table.full_name, reason
 
@@ -140,28 +145,26 @@ class CatalogBuild:
                     f"comment on column {name}.{identifier(column.name)} is {literal(column.meaning)}"
                 )
 
-    def _facts(self, paths: Mapping[str, str], complete: bool) -> None:
-        """Create lineage.catalog (about the file itself) and lineage.tables (about the tables). A catalog that is not
-        complete has no signature, so that it is written again until all tables can be read."""
+    def _facts(self, paths: Mapping[str, str]) -> None:
+        """Create lineage.catalog (about the file itself) and lineage.tables (about the tables)."""
         import duckdb
 
         self.connection.execute(
             "create table lineage.catalog (signature varchar, lake varchar, duckdb varchar, built_at timestamptz)"
         )
         self._comment("lineage.catalog", "About this catalog file, in one row.", _CATALOG_MEANINGS)
-        signature = self.signature if complete else ""
         self.connection.execute(
             "insert into lineage.catalog values (?, ?, ?, ?)",
-            [signature, self.warehouse.lake, duckdb.__version__, datetime.now(UTC)],
+            [self.signature, self.warehouse.lake, duckdb.__version__, datetime.now(UTC)],
         )
         self.connection.execute(
             "create table lineage.tables (table_name varchar, description varchar, partition_by varchar, "
-            "parents varchar[], path varchar, in_lake boolean, not_stored varchar[])"
+            "parents varchar[], path varchar, in_lake boolean, not_stored varchar[], unreadable_log varchar)"
         )
         self._comment("lineage.tables", "One row per declared table of the project.", _TABLES_MEANINGS)
         for table in self.tables:
             self.connection.execute(
-                "insert into lineage.tables values (?, ?, ?, ?, ?, ?, ?)",
+                "insert into lineage.tables values (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     table.full_name,
                     table.description,
@@ -170,6 +173,7 @@ class CatalogBuild:
                     self.warehouse.table_path(table),
                     table.full_name in paths,
                     self._not_stored(table) if table.full_name in paths else [],
+                    self._unreadable_logs.get(table.full_name),
                 ],
             )
 

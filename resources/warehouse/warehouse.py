@@ -26,7 +26,7 @@ from nemotron_assets.table.ids import content_hash
 from nemotron_assets.table.quoting import literal
 from nemotron_assets.table.schema import Table
 from resources.home import home, lake_root
-from resources.store import empty_commit
+from resources.store import empty_commit, log_state
 from resources.warehouse.catalog import Catalog, CatalogBuild
 from resources.warehouse.extensions import QUIET, WarehouseError, extension_file, install_extension
 from resources.warehouse.lineage_views import views as lineage_views
@@ -130,14 +130,19 @@ class Warehouse:
         try:
             with _attached(duckdb.connect(":memory:"), self.path) as connection:
                 stored = connection.execute("select signature from lineage.catalog").fetchone()
+                unreadable = connection.execute(
+                    "select path, unreadable_log from lineage.tables where unreadable_log is not null"
+                ).fetchall()
         except duckdb.Error:
             return False
-        return stored == (self.signature(tables),) and not self._has_empty_commit()
+        if stored != (self.signature(tables),) or any(log_state(path) != log for path, log in unreadable):
+            return False
+        return self._empty_commits() <= {path for path, _ in unreadable}
 
-    def _has_empty_commit(self) -> bool:
-        """Whether the last commit of a table of a local lake is empty, which DuckDB reads without an error."""
+    def _empty_commits(self) -> set[str]:
+        """The tables of a local lake whose last commit is empty, which DuckDB reads without an error."""
         logs = Path(self.lake).glob("*/*/_delta_log") if self.is_local else ()
-        return any(empty_commit(str(log.parent)) for log in logs)
+        return {str(log.parent) for log in logs if empty_commit(str(log.parent))}
 
     def signature(self, tables: Iterable[Table] | None = None) -> str:
         """A hash of everything the catalog file is made from: declarations, SQL files, code, and tables in the lake.

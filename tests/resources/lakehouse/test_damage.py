@@ -1,7 +1,9 @@
 """Damaged files are found: every data file has a recorded hash, and errors name the table, the file and a way out."""
 
+import dataclasses
 import os
 import random
+import types
 from pathlib import Path
 
 import dagster as dg
@@ -22,7 +24,7 @@ from resources.contract import LakeError
 from resources.lakehouse.stored import live_files
 from resources.lakehouse.verify import damaged_files, why_unreadable
 from resources.warehouse import Warehouse
-from tests.resources.lakehouse.rows import DOCS, PLAIN, docs, parts
+from tests.resources.lakehouse.rows import DOCS, PLAIN, data_files, docs, parts
 
 UPKEEP = Maintenance.model_construct(target_file_mb=1, min_files=2, retention_hours=0)
 
@@ -174,9 +176,27 @@ def test_a_catalog_refuses_queries_of_a_table_whose_last_commit_is_empty(lake, t
     with warehouse.connect(refresh=False) as connection:
         with pytest.raises(duckdb.Error, match=r"web\.docs cannot be read: the last commit .* is empty"):
             connection.execute("select count(*) from web.docs")
+    assert warehouse.current([DOCS]), "the catalog remembers the table, and is not rebuilt by every query"
     last.write_bytes(whole)
+    assert not warehouse.current([DOCS]), "the catalog notices that the file was put back"
     warehouse.refresh([DOCS], sql_folder=None)
     assert warehouse.current([DOCS])
+
+
+def test_a_catalog_remembers_a_table_whose_log_is_damaged_until_the_log_changes(lake, tmp_path):
+    for n in range(3):
+        lake.write(DOCS, docs("A", "f", [n]), "A")
+    first = Path(lake.path(DOCS), "_delta_log", f"{1:020}.json")
+    whole = first.read_bytes()
+    first.write_bytes(b"{")
+    warehouse = Warehouse(root=lake.root, catalog=str(tmp_path / "lake.duckdb"))
+    assert "web.docs" in warehouse.refresh([DOCS], sql_folder=None).unreadable
+    assert warehouse.current([DOCS])
+    first.write_bytes(whole)
+    assert not warehouse.current([DOCS])
+    assert not warehouse.refresh([DOCS], sql_folder=None).unreadable
+    with warehouse.connect(refresh=False) as connection:
+        assert connection.execute("select n from web.docs").fetchall() == [(2,)]
 
 
 @pytest.mark.parametrize("damage", [b"", b'{"add":{"path":"x', b"\0" * 100])
@@ -203,6 +223,34 @@ def test_a_named_version_that_is_gone_is_reported(lake):
     done = upkeep.maintain_table(lake, DOCS, lake.open(DOCS), UPKEEP, (1, 3), dry_run=False)
     assert (done.versions_kept, done.versions_gone) == ((3,), (1,))
     assert "models or scores were made from versions 1, which the table's log no longer has" in str(done)
+
+
+def test_maintain_names_every_unreadable_table_and_goes_on_with_the_others(lake, monkeypatch, capsys):
+    tables = {name: dataclasses.replace(PLAIN, name=name) for name in ("a", "b", "c")}
+    versions = Column("input_versions", "list[string]", "versions of the tables it was made from")
+    tables["d"] = dataclasses.replace(PLAIN, name="d", columns=(*PLAIN.columns, versions))
+    monkeypatch.setattr(upkeep, "all_tables", lambda: {table.full_name: table for table in tables.values()})
+    monkeypatch.setattr(maintain, "lake", lake)
+    monkeypatch.setattr(maintain, "current_recipe", lambda: types.SimpleNamespace(maintenance=UPKEEP))
+    for table in tables.values():
+        for n in range(2):
+            rows = {"id": ["x"], "n": [n]} | ({"input_versions": [["web.b@1"]]} if table.name == "d" else {})
+            lake.write(table, pl.DataFrame(rows))
+    for name in ("a", "c"):
+        Path(lake.path(tables[name]), "_delta_log", f"{2:020}.json").write_bytes(b"{")
+    how = {"migrate": False, "dry_run": False, "verify": False}
+    assert not maintain.maintain_command(None, **how)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in printed] == ["web.a", "web.b", "web.c", "web.d", "failed"]
+    assert "maintain --set-aside web.c" in printed[2]
+    assert len(files(lake, tables["b"])) == 1 and len(data_files(lake, tables["b"])) == 2, "a model names the old one"
+
+    Path(lake.path(tables["d"]), "_delta_log", f"{2:020}.json").write_bytes(b"{")
+    lake.write(tables["b"], pl.DataFrame({"id": ["x"], "n": [5]}))
+    assert not maintain.maintain_command(None, **how)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].startswith("web.d: ") and "Until then no old file is deleted" in printed[0]
+    assert len(data_files(lake, tables["b"])) == 3
 
 
 @pytest.mark.parametrize("late", [False, True])
