@@ -16,8 +16,6 @@ from pathlib import Path
 
 import psutil
 
-TARGETS = ("group", "parent", "worker")
-
 
 @dataclass(frozen=True)
 class Moment:

@@ -42,6 +42,8 @@ KILLS, QUICK, STOPS = 500, 20, range(501, 511)
 TURNS = (
     "first use", "ingest", "web", "dedup", "generate", "train", "maintain", "replace", "dedup", "daemon",
 )  # fmt: skip
+#: Who is killed, in turn; the turn shifts from one round of the scenes to the next, so that each scene meets all.
+TARGETS = ("group", "parent", "worker", "group", "parent")
 STOPPED_WITHIN_S = 5.0
 _TRIES = 6  # draws of a moment before which the command had ended, because a run may be faster than the unbroken one
 
@@ -124,7 +126,7 @@ class Campaign:
             scene = SCENES["generate" if name == "daemon" else name]
             unbroken = self.unbroken(scene)
             how = signal.SIGKILL if not stop else rng.choice([signal.SIGINT, signal.SIGTERM])
-            target = rng.choice(["group", "group", "parent", "parent", "worker"])
+            target = TARGETS[(number + number // len(TURNS)) % len(TARGETS)]
             if how == signal.SIGTERM or (target == "worker" and (stop or not unbroken.workers)):
                 target = "parent"
             moment = draw(rng, unbroken.events, unbroken.seconds, early=scene.name in ("first use", "ingest"))
