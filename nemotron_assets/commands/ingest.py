@@ -58,7 +58,7 @@ def ingest_command(paths: Sequence[Path], snapshot: str, *, strict: bool, **colu
 def conclusion(snapshot: str, outcome: Outcome, pages: int, unusable: int) -> tuple[bool, str]:
     """(whether the ingestion failed, the last line to print). `outcome` is that of the snapshot's pages."""
     wrong = [outcome.note] if outcome.note or outcome.status != "done" else []
-    if not pages:
+    if not pages and not outcome.note:  # the note of the failed check says it
         wrong.append("it has no page, because none of its records can be used as a page")
     if wrong:
         return True, f"snapshot {snapshot} is not ready for use: {'; '.join(filter(None, wrong))}"

@@ -30,6 +30,9 @@ from resources.contract import LakeError
 from resources.lakehouse.reader import Reader
 from resources.lakehouse.verify import why_unreadable
 
+#: The event of a check's result. That of a check which is planned has a longer name.
+_CHECKED = "ASSET_CHECK_EVALUATION"
+
 #: Assets that run every time: only they can tell whether the source of the crawl has something new.
 ALWAYS_DUE = {dg.AssetKey(["snapshots", "catalog"])}
 
@@ -326,14 +329,15 @@ class Runner:
         """The checks of an asset that failed or could not be finished in a run, those that warn, and whether a check
         that failed blocks what is made from the asset."""
         failures, warnings, blocked = [], [], False
+        results = {e.event_specific_data.asset_check_key for e in events if e.event_type_value == _CHECKED}
         for event in events:
             kind, data = event.event_type_value, event.event_specific_data
-            if not kind.startswith("ASSET_CHECK_EVALUATION") or data.asset_check_key.asset_key != key:
+            if not kind.startswith(_CHECKED) or data.asset_check_key.asset_key != key:
                 continue
             name, serious = data.asset_check_key.name, True
-            if kind == "ASSET_CHECK_EVALUATION_PLANNED":
-                if event.step_key not in errors:
-                    continue
+            if kind != _CHECKED:  # the check was planned
+                if event.step_key not in errors or data.asset_check_key in results:
+                    continue  # the step of a blocking check also fails when the check has a result
                 words = f"check {name} could not be finished: {_root_message(errors[event.step_key])}"
             elif data.passed:
                 continue

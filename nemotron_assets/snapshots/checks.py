@@ -11,8 +11,11 @@ from resources.lakehouse import Lakehouse
 @table_check(PAGES, blocking=True)
 def pages_present(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """The snapshot has at least one page."""
+    from nemotron_assets.snapshots.report import why_no_pages
+
     rows = lake.read(PAGES, context.partition_key).rows
-    return dg.AssetCheckResult(passed=rows > 0, metadata={"pages": rows})
+    why = None if rows else why_no_pages(lake, context.partition_key)
+    return dg.AssetCheckResult(passed=rows > 0, metadata={"pages": rows}, description=why)
 
 
 @table_check(PAGES, blocking=True)

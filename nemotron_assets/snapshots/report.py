@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from nemotron_assets.snapshots.tables import PAGES, RECORDS
 from nemotron_assets.table.markdown import markdown_text
 from nemotron_assets.warc.reader import BROKEN, FATES
-from resources.lakehouse import Reader
+from resources.lakehouse import QUARANTINE, Lakehouse, Reader
 
 
 def fates(records: Reader) -> dict[str, tuple[int, int]]:
@@ -14,6 +15,28 @@ def fates(records: Reader) -> dict[str, tuple[int, int]]:
     sums = records.scan().group_by("fate").agg(pl.col("records", "bytes").sum()).collect()
     found = {fate: (count, size) for fate, count, size in sums.iter_rows()}
     return {fate: found[fate] for fate in FATES if fate in found}
+
+
+def why_no_pages(lake: Lakehouse, snapshot: str) -> str:
+    """Why a snapshot has no pages: the first file that could not be read and what was wrong with it, or the fates of
+    its records."""
+    found = fates(lake.read(RECORDS, snapshot))
+    broken, _ = found.pop("broken_file", (0, 0))
+    if broken:
+        rejects = (
+            lake.read(QUARANTINE)
+            .scan()
+            .filter(
+                (pl.col("stage") == PAGES.full_name)
+                & (pl.col("partition") == snapshot)
+                & (pl.col("cause") == "broken_file")
+            )
+        )
+        first = rejects.sort("part").head(1).collect().row(0, named=True)
+        problem = first["detail"].removeprefix(f"{first['part']}: ")
+        return f"{broken} files of the snapshot could not be read, the first because of {problem}"
+    counts = ", ".join(f"{count} {fate}" for fate, (count, _) in found.items())
+    return f"no record can be used as a page, by their fates: {counts}" if counts else "the snapshot has no records"
 
 
 def broken_share(counts: dict[str, tuple[int, int]]) -> float:

@@ -19,6 +19,8 @@ _CHUNK = 1 << 20
 #: Redirects that are followed. They must stay on the same server.
 _MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
+_ACCESS = ". The server refuses access: check the address in the recipe, and the user, password or token it needs"
+_HINTS = {401: _ACCESS, 403: _ACCESS, 404: ". The server does not have the file: check the address in the recipe"}
 _TRY_LATER = (408, 425, 429)  # and every 5xx
 
 
@@ -94,7 +96,7 @@ def _check_status(reply: requests.Response, wanted: ByteRange, location: str) ->
         if wanted.version:  # the file is now shorter than the bytes already received: it is another file
             raise Interrupted("HTTP status 416")
         raise Missing(f"{location} ends before byte {wanted.begin}")
-    raise Missing(f"{location}: HTTP status {status}")
+    raise Missing(f"{location}: HTTP status {status}{_HINTS.get(status, '')}")
 
 
 def _content_range(reply: requests.Response) -> tuple[int, int | None]:

@@ -40,7 +40,8 @@ def test_a_snapshot_without_a_page_is_a_failure(tmp_path):
     printed = nemotron(tmp_path / "home", "ingest", str(own), *options, code=1)
     assert f"not usable: {own}/empty.jsonl is empty\n" in printed
     last = printed.splitlines()[-1]
-    assert last.startswith("snapshot own is not ready for use: ") and "it has no page" in last
+    assert last.startswith("snapshot own is not ready for use: ")
+    assert "no record can be used as a page, by their fates: 1 empty, 1 empty_file" in last
     refused = nemotron(tmp_path / "home", "ingest", str(own), *options, "--strict", code=1)
     assert "empty.jsonl is empty (--strict refuses such a file)" in refused
 

@@ -1,5 +1,7 @@
 """Which assets a selection selects, and which units run together."""
 
+import gzip
+
 import dagster as dg
 import pytest
 
@@ -7,7 +9,10 @@ from nemotron_assets.commands.progress import Progress
 from nemotron_assets.commands.run import summary
 from nemotron_assets.commands.runner import Outcome, Runner, SelectionError, Unit
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
+from resources.crawl import SAMPLE, Crawl
 from resources.lakehouse import Lakehouse
+from tests.resources.crawl_server import serving
+from tests.snapshots.test_pages import SNAPSHOTS, materialize
 
 KEY = dg.AssetKey
 
@@ -135,6 +140,26 @@ def test_a_unit_whose_check_failed_runs_again_but_once(runner, severity, again):
     runner._known.clear()
     runner._runs[items] = 1
     assert runner._plan([items], set())[0] == set()
+
+
+def test_a_source_that_refuses_every_file_is_named_once_in_the_note_of_the_pages(runner, tmp_path):
+    root = tmp_path / "served"
+    refused = Crawl(source="sample").warc_paths(SNAPSHOTS[0])[0]
+    for name, content in {
+        "collinfo.json": (SAMPLE / "collinfo.json").read_bytes(),
+        **{f"crawl-data/{s}/warc.paths.gz": gzip.compress(refused.encode()) for s in SNAPSHOTS},
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    with serving(root) as server:
+        server.faults += [(refused, (403, {}))] * 9
+        _, result = materialize(tmp_path / "lake", server.url, runner.instance, SNAPSHOTS[:1])
+        url = server.url
+    errors = {event.step_key: event.step_failure_data.error for event in result.all_events if event.is_step_failure}
+    failures, _, blocked = runner._checks(PAGES.key, result.all_events, errors)
+    (note,) = failures
+    assert blocked and note.startswith("check pages_present failed (1 files of the snapshot could not be read")
+    assert f"{url}/{refused}: HTTP status 403. The server refuses access: check the address in the recipe" in note
 
 
 def test_what_is_wrong_stands_in_the_last_line():
