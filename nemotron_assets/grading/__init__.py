@@ -1,1 +1,11 @@
-"""Decides whether an answer is right, by programs alone. A grader that fails is an error and never a wrong answer."""
+"""Decides whether an answer is right, by programs alone. A grader that fails is an error and never a wrong answer.
+
+    from nemotron_assets.grading import maths
+
+    with maths.grader(recipe.grading) as grader:
+        for verdict in grader.grade([("The answer is \\boxed{0.5}.", "1/2")]):
+            print(verdict.outcome, verdict.by, verdict.detail)
+
+`maths` compares mathematical answers, `code.CodeGrader` runs programs against tests, `procedural.ProceduralGrader`
+makes and scores items of reasoning-gym, `choices` reads the letters of multiple choice.
+"""

@@ -13,6 +13,7 @@ from pydantic_core import to_jsonable_python
 from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.recipe.code import Code
 from nemotron_assets.recipe.evaluate import Evaluate
+from nemotron_assets.recipe.grading import Grading
 from nemotron_assets.recipe.lake import Compute, Maintenance, Quarantine, Storage
 from nemotron_assets.recipe.llm import Llm
 from nemotron_assets.recipe.math import Math
@@ -42,6 +43,7 @@ class Recipe(Section):
     web: Web
     math: Math
     code: Code
+    grading: Grading = Grading()
     sft: Sft = Sft()
     release: Release
     tokenizer: Tokenizer

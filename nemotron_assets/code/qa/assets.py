@@ -55,10 +55,10 @@ def qa(
     §2.2.2). The code of a solution must parse; duplicates and items of HumanEval and MBPP are rejected. If the recipe
     says so, the code is run in a sandbox. A generation that is in the ledger is not asked for again."""
     from nemotron_assets.code.decontamination import read_items
-    from nemotron_assets.code.qa.execution import Executor
     from nemotron_assets.code.qa.report import metadata
     from nemotron_assets.code.qa.solving import QuestionWriter
     from nemotron_assets.generation.writing import Writer
+    from nemotron_assets.grading.execution import Executor
 
     numbers, language = recipe.code.qa, context.partition_key
     executor = Executor(numbers.execution, language)

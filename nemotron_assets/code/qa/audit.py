@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from nemotron_assets.code.qa.execution import FAILING
 from nemotron_assets.code.qa.solving import text_of
 from nemotron_assets.code.qa.tables import QA
 from nemotron_assets.generation import code_blocks
+from nemotron_assets.grading.execution import FAILING
 from nemotron_assets.recipe.code.qa import CodeQa
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 
 import dagster as dg
 
-from nemotron_assets.code.qa.execution import OUTCOMES
 from nemotron_assets.code.qa.solving import CAUSES
 from nemotron_assets.generation.asking import Tally, example_markdown
+from nemotron_assets.grading.execution import OUTCOMES
 from nemotron_assets.plots import bars
 
 

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from nemotron_assets.code.decontamination import Items
-from nemotron_assets.code.qa.execution import NO_EXECUTION, Execution, Executor
 from nemotron_assets.code.qa.prompts import problem_request, solution_request
 from nemotron_assets.code.qa.tables import QA
 from nemotron_assets.generation import code_blocks
 from nemotron_assets.generation.answers import ends_abruptly
 from nemotron_assets.generation.asking import Tally, cut_off
+from nemotron_assets.grading.execution import NO_EXECUTION, Execution, Executor
 from nemotron_assets.recipe.code.qa import CodeQa
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Reject

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from nemotron_assets.code.decontamination import Items
-from nemotron_assets.code.qa.execution import Executor
 from nemotron_assets.code.qa.solving import QuestionWriter, text_of
 from nemotron_assets.generation import code_blocks
+from nemotron_assets.grading.execution import Executor
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.code.qa import LANGUAGES
 from resources.generations import Completion

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -69,7 +69,7 @@ class Executor:
             output_kb=self._recipe.output_kb,
         )
         try:
-            self._run("")
+            self.run({self.file: b"\n"})
         except sandbox.SandboxError as error:
             if self._recipe.run == "on":
                 raise
@@ -85,24 +85,34 @@ class Executor:
         self.counts.update(execution.outcome for execution in found if execution.outcome)
         return found
 
+    @property
+    def unable(self) -> str:
+        """Why this executor runs nothing; "" if it runs programs."""
+        return (self._fixed.detail or "the recipe does not run code") if self._fixed else ""
+
+    @property
+    def file(self) -> str:
+        """The name of the file that a program of the language is written to."""
+        return self._program.file
+
+    def run(self, files: Mapping[str, bytes | str], stdin: bytes = b"") -> sandbox.Outcome:
+        """Run the command of the language once with these files. Raises `SandboxError`."""
+        return sandbox.run(self._command, files, stdin, limits=self._limits, environment=_ENVIRONMENT, **self._view)
+
     def drops(self, execution: Execution) -> bool:
         """Whether the recipe rejects a solution with this result."""
         return self._recipe.failing == "drop" and execution.outcome in FAILING
 
     def _execution(self, code: str) -> Execution:
-        return _classify(self._run(code))
+        return self.classify(self.run({self.file: code.encode("utf-8", "replace") + b"\n"}))
 
-    def _run(self, code: str) -> sandbox.Outcome:
-        files = {self._program.file: code.encode("utf-8", "replace") + b"\n"}
-        return sandbox.run(self._command, files, limits=self._limits, environment=_ENVIRONMENT, **self._view)
-
-
-def _classify(outcome: sandbox.Outcome) -> Execution:
-    """The result of a program: the error is the exception named in the last line of its output."""
-    if outcome.status == "ran":
-        return Execution("ran", "exit code 0")
-    if outcome.limit:
-        return Execution(outcome.status, f"more than {outcome.limit}")
-    lines = outcome.stderr.decode("utf-8", "replace").rstrip().split("\n")
-    error = _ERROR.match(lines[-1])
-    return Execution("failed", f"exit code {outcome.exit_code}" + (f": {error[1]}" if error else ""))
+    @staticmethod
+    def classify(outcome: sandbox.Outcome) -> Execution:
+        """The result of a program: the error is the exception named in the last line of its output."""
+        if outcome.status == "ran":
+            return Execution("ran", "exit code 0")
+        if outcome.limit:
+            return Execution(outcome.status, f"more than {outcome.limit}")
+        lines = outcome.stderr.decode("utf-8", "replace").rstrip().split("\n")
+        error = _ERROR.match(lines[-1])
+        return Execution("failed", f"exit code {outcome.exit_code}" + (f": {error[1]}" if error else ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nemotron_assets.code.qa.execution import Execution, Executor
+from nemotron_assets.grading.execution import Execution, Executor
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.code.qa import CodeExecution, CodeProgram
 from resources import sandbox
