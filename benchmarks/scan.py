@@ -27,7 +27,7 @@ def main(argv: list[str]) -> int:
 
     import torch
 
-    from nemotron_assets.model.nemotron_h import empty_model, fresh_weights, model_config, parameter_count
+    from nemotron_assets.model.nemotron_h import empty_model, fresh_weights, model_config
     from nemotron_assets.model.packing import Packing
     from nemotron_assets.recipe import load_recipe
     from nemotron_assets.training.losses import NextToken
@@ -75,7 +75,7 @@ def main(argv: list[str]) -> int:
             ),
         }
     names = {"reference": "transformers reference", "one": "ours, one document", "four": "ours, four documents"}
-    print(f"{parameter_count(recipe.model, vocabulary):,} parameters, {sequences} x {length} tokens, CPU time")
+    print(f"{recipe.model.parameters(vocabulary):,} parameters, {sequences} x {length} tokens, CPU time")
     rows = [
         (names[n], statistics.median(f), f"{min(f):,.0f} to {max(f):,.0f}", leak.get(n, "")) for n, f in figures.items()
     ]

@@ -212,6 +212,36 @@ def recipe(section: str | None, explain: bool) -> None:
 
 
 @cli.command()
+@click.argument("selection", required=False)
+@click.option("--compare", "comparing", is_flag=True, help="Show derived totals beside the published ones.")
+@click.option("--explain", is_flag=True, help="Show which inputs every figure is derived from, with their sources.")
+@click.option("--change", multiple=True, metavar="KEY=VALUE", help="What this change of the recipe costs; repeatable.")
+@click.option("--against", metavar="NAME|FILE", help="What changing to another recipe costs.")
+@click.option(
+    "--recipe", metavar="NAME|FILE", help="Recipe to plan, as before the command: nemotron --recipe nano2 plan."
+)
+def plan(
+    selection: str | None,
+    comparing: bool,
+    explain: bool,
+    change: tuple[str, ...],
+    against: str | None,
+    recipe: str | None,
+) -> None:
+    """Estimate what the recipe makes and costs, before anything runs.
+
+    For every asset, or those of a SELECTION as in `nemotron run`: rows, tokens, bytes, tokens of language models, hours
+    of cores and GPUs, and money, each with a range. --change and --against list the assets that become stale instead,
+    and what making them again takes.
+    """
+    if recipe:
+        os.environ["NEMOTRON_RECIPE"] = recipe
+    from nemotron_assets.commands.plan import plan_command
+
+    plan_command(selection, explain=explain, comparing=comparing, change=change, against=against)
+
+
+@cli.command()
 @click.option(
     "--set-aside",
     metavar="TABLE",

@@ -7,7 +7,6 @@ version of every input; which unit runs next is decided by schedule.py. The web 
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import dagster as dg
 
 from nemotron_assets.commands.progress import Progress
 from nemotron_assets.commands.schedule import Schedule, Unit, by_key
+from nemotron_assets.commands.selection import SelectionError, select
 from nemotron_assets.commands.stop import stoppable
 from nemotron_assets.commands.worker import execute, load_repository
 from nemotron_assets.commands.workers import Worker, Workers
@@ -35,10 +35,6 @@ _CHECKED = "ASSET_CHECK_EVALUATION"
 
 #: Assets that run every time: only they can tell whether the source of the crawl has something new.
 ALWAYS_DUE = {dg.AssetKey(["snapshots", "catalog"])}
-
-
-class SelectionError(ValueError):
-    """A selection or a partition that does not exist; the message names similar ones."""
 
 
 @dataclass
@@ -93,42 +89,8 @@ class Runner:
     # -- selection ----------------------------------------------------------------------------------------------
 
     def select(self, selection: str | None) -> list[dg.AssetKey]:
-        """The asset keys of a selection in Dagster's syntax, in topological order.
-
-        Without a selection: all assets but the upkeep of the lake. Raises `SelectionError`.
-        """
-        executable = self.graph.executable_asset_keys
-        if not selection:
-            chosen = {key for key in executable if key.path[0] != "lake"}
-        else:
-            # Dagster's syntax wants key:"web/documents"; here the bare name works in combinations too, and so does the
-            # name of its table (web.documents).
-            selection = re.sub(r'(?<![\w*/:".])(\w+)\.(\w+)(?![\w*/".])', r"\1/\2", selection)
-            names = re.compile(r'(?<![\w*/:"])(\w+/\w+)(?![\w*/"])')
-            try:
-                text = names.sub(r'key:"\1"', selection)
-                chosen = dg.AssetSelection.from_string(text).resolve(self.graph) & executable
-            except Exception as error:
-                raise SelectionError(
-                    f"cannot parse the selection {selection!r}; join names by `or` (web/documents or group:blend): "
-                    f"{error}"
-                ) from None
-            # An unknown name is an error even if other names of the same selection exist.
-            known = {key.to_user_string() for key in executable}
-            unknown = [name for name in names.findall(selection) if name not in known]
-            if unknown or not chosen:
-                word = unknown[0] if unknown else selection
-                raise SelectionError(f"no asset is selected by {word!r}. {self._suggest(word)}")
-        return [key for key in self.graph.toposorted_asset_keys if key in chosen]
-
-    def _suggest(self, selection: str) -> str:
-        """A hint with names similar to the one that does not exist, and all groups and assets."""
-        names = [key.to_user_string() for key in self.graph.executable_asset_keys]
-        groups = sorted({self.graph.get(key).group_name for key in self.graph.executable_asset_keys})
-        word = selection.removeprefix("group:").strip("+*\"' ")
-        close = difflib.get_close_matches(word, [*names, *groups], n=3, cutoff=0.5)
-        hint = f"Did you mean {' or '.join(close)}? " if close else ""
-        return f"{hint}Groups: {', '.join(f'group:{g}' for g in groups)}; assets: {', '.join(sorted(names))}."
+        """The asset keys of a selection, in topological order (selection.py). Raises `SelectionError`."""
+        return select(self.graph, selection)
 
     # -- running ------------------------------------------------------------------------------------------------
 

@@ -29,24 +29,6 @@ if TYPE_CHECKING:
 LAYER_KINDS = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
 
 
-def parameter_count(recipe: Model, vocabulary: int) -> int:
-    """The exact number of parameters of the recipe's model with `vocabulary` tokens and untied embeddings."""
-    h, f = recipe.hidden_size, recipe.ffn_size
-    inner = recipe.mamba_heads * recipe.mamba_head_dim
-    conv = inner + 2 * recipe.mamba_groups * recipe.mamba_state
-    layer = {
-        "M": h * (inner + conv + recipe.mamba_heads)
-        + conv * (recipe.mamba_conv + 1)
-        + 3 * recipe.mamba_heads
-        + inner
-        + inner * h
-        + h,
-        "*": 2 * h * recipe.head_dim * (recipe.attention_heads + recipe.kv_heads) + h,
-        "-": 2 * h * f + h,
-    }
-    return sum(layer[kind] for kind in recipe.pattern) + 2 * vocabulary * h + h
-
-
 def model_config(
     recipe: Model, vocabulary: int, context: int, special: dict[str, int] | None = None
 ) -> NemotronHConfig:

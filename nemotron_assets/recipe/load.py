@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import os
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,25 @@ _TASKS = {
 
 def load_recipe(name_or_path: str) -> Recipe:
     """Read a recipe: a built-in name or the path of a YAML file. Raises `RecipeError`."""
+    return _validated(_read(name_or_path, seen=()), name_or_path)
+
+
+def changed_recipe(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """A recipe with other values, given by their dotted names as in a recipe file. Raises `RecipeError`."""
+    data = recipe.model_dump()
+    for dotted, value in values.items():
+        *sections, name = dotted.split(".")
+        here = data
+        for section in sections:
+            here = here.get(section) if isinstance(here.get(section), dict) else here.setdefault(section, {})
+        here[name] = value
+    return _validated(data, f"{recipe.name}, changed") if values else recipe
+
+
+def _validated(data: dict[str, Any], name_or_path: str) -> Recipe:
+    """The recipe that the values make. Raises `RecipeError`, which names `name_or_path` and every wrong key."""
     try:
-        return Recipe.model_validate(_read(name_or_path, seen=()))
+        return Recipe.model_validate(data)
     except ValidationError as error:
         errors = error.errors(include_url=False)
     missing = [str(e["loc"][0]) for e in errors if e["type"] == "missing" and len(e["loc"]) == 1]

@@ -30,6 +30,23 @@ class Model(Section):
     norm_eps: float = Field(gt=0, lt=1e-2, description="epsilon of RMSNorm")
     init_std: float = Field(gt=0, lt=1, description="standard deviation of the initial weights")
 
+    def parameters(self, vocabulary: int) -> int:
+        """The exact number of parameters with `vocabulary` tokens and untied embeddings."""
+        h, f = self.hidden_size, self.ffn_size
+        inner = self.mamba_heads * self.mamba_head_dim
+        conv = inner + 2 * self.mamba_groups * self.mamba_state
+        layer = {
+            "M": h * (inner + conv + self.mamba_heads)
+            + conv * (self.mamba_conv + 1)
+            + 3 * self.mamba_heads
+            + inner
+            + inner * h
+            + h,
+            "*": 2 * h * self.head_dim * (self.attention_heads + self.kv_heads) + h,
+            "-": 2 * h * f + h,
+        }
+        return sum(layer[kind] for kind in self.pattern) + 2 * vocabulary * h + h
+
     @model_validator(mode="after")
     def _divisible(self) -> Model:
         if self.attention_heads % self.kv_heads:

@@ -16,7 +16,7 @@ import dagster as dg
 
 from nemotron_assets.conditions import follow_inputs
 from nemotron_assets.dagster_private import input_record, input_tags
-from nemotron_assets.recipe import current_recipe
+from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.stages import all_tables, partitions_of
 from nemotron_assets.table.ids import content_hash
 from nemotron_assets.table.origins import column_origins
@@ -92,9 +92,12 @@ def table_asset(
 
         @functools.wraps(function)
         def compute(*args: Any, **kwargs: Any) -> Any:
+            given = (*args, *kwargs.values())
+            context = next((a for a in given if isinstance(a, dg.AssetExecutionContext)), None)
+            recipe = next((a for a in given if isinstance(a, Recipe)), None) or current_recipe()
+            _announce_expected(context or _current_step(), table, recipe)
             result = explained(*args, **kwargs)
             result = Batches(result) if inspect.isgenerator(result) else result
-            context = next((a for a in (*args, *kwargs.values()) if isinstance(a, dg.AssetExecutionContext)), None)
             return watched(result, context.log.info) if context else result
 
         return dg.asset(
@@ -131,6 +134,33 @@ def table_check(
         **options,
     )
     return lambda function: check(_naming_damage(function, (table, *reads)))
+
+
+def _current_step() -> dg.AssetExecutionContext | None:
+    """The context of the step that runs; None if the function is called outside a run."""
+    try:
+        return dg.AssetExecutionContext.get()
+    except dg.DagsterInvariantViolationError:
+        return None
+
+
+def _announce_expected(context: dg.AssetExecutionContext | None, table: Table, recipe: Recipe) -> None:
+    """Log what the step is expected to make and take. For a long step, the figures also stand in the UI, as an
+    observation of the asset, before the step does anything. An estimate that fails never stops a step."""
+    from nemotron_assets.planning.steps import expected
+
+    if context is None:
+        return
+    try:
+        figures = expected(recipe, table.full_name)
+    except Exception as error:
+        context.log.warning(f"what this step takes could not be estimated: {type(error).__name__}: {error}")
+        return
+    context.log.info(f"expected: {figures}")
+    if figures.is_long:
+        partition = context.partition_key if context.has_partition_key else None
+        shown = {f"expected {name}": value for name, value in figures.figures.items()}
+        context.log_event(dg.AssetObservation(table.asset_key, partition=partition, metadata=shown))
 
 
 def _naming_damage(function: Callable[..., Any], tables: Iterable[Table]) -> Callable[..., Any]:

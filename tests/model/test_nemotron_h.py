@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nemotron_assets.model.nemotron_h import attach, empty_model, model_config, packed_hidden, parameter_count
+from nemotron_assets.model.nemotron_h import attach, empty_model, model_config, packed_hidden
 from nemotron_assets.model.packing import Packing
 from nemotron_assets.recipe import load_recipe
 
@@ -17,7 +17,7 @@ NANO2_9B = {
 @pytest.mark.parametrize(("change", "published"), [({}, 12_310_001_152), (NANO2_9B, 8_888_227_328)])
 def test_published_parameter_counts(change, published):
     recipe = load_recipe("nano2").model.model_copy(update=change)
-    assert parameter_count(recipe, 131_072) == published
+    assert recipe.parameters(131_072) == published
     model = empty_model(model_config(recipe, 131_072, 8192))
     assert sum(p.numel() for p in model.parameters()) == published
 
@@ -30,7 +30,7 @@ def test_layers_of_the_12b():
 
 def test_laptop_size():
     recipe = load_recipe("laptop")
-    assert 1_000_000 <= parameter_count(recipe.model, recipe.tokenizer.vocabulary) <= 8_000_000
+    assert 1_000_000 <= recipe.model.parameters(recipe.tokenizer.vocabulary) <= 8_000_000
 
 
 LENGTHS = [[17, 1, 30, 52], [64, 36], [5, 90]]  # the last row ends with padding
