@@ -47,6 +47,8 @@ def expected(recipe: Recipe, asset: str) -> Expected:
         if value is None or (name == "money" and made.core_seconds is None):
             continue
         share = value / steps
+        if name == "money" and isinstance(share, Figure) and share.high < 0.005:
+            continue
         figures[title] = str(share) if isinstance(share, Unknown) else with_range(share, form)
         if name in ("core_seconds", "gpu_seconds") and isinstance(share, Figure):
             seconds += share.expected
