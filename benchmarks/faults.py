@@ -149,7 +149,8 @@ class Campaign:
         result = Result(
             number, scene.name, kill.signal.name, kill.target, kill.moment.event, round(kill.moment.seconds, 3)
         )
-        if not killed.hit:
+        # The command had ended, and Python was ending: a signal then changes nothing.
+        if not killed.hit or (kill.signal != signal.SIGKILL and killed.code == 0):
             result.outcome = "ended first"
             return result
         again = len(self.endpoint.bodies)
@@ -216,8 +217,10 @@ def _stopped_badly(run: Run, kill: Kill) -> list[str]:
     wrong = []
     if run.stopped_after > STOPPED_WITHIN_S:
         wrong.append(f"it took {run.stopped_after:.1f} s to stop")
-    # Before Python has started the program, nothing can catch a signal: the system ends the process.
+    # Before Python has started the program, the program cannot catch a signal: the system or Python ends the process.
     if kill.moment.event == 0 and run.code == -kill.signal and not run.output:
+        return wrong
+    if kill.moment.event == 0 and run.code == 1 and "init_import_site" in run.output:
         return wrong
     if run.code != 130:
         wrong.append(f"its exit code is {run.code} instead of 130")

@@ -42,8 +42,8 @@ def _check_chunk(window: Window, chunk: pq.ColumnChunkMetaData, most: int, where
         if at >= end:
             return
         header, length = _header(window, at, where)
-        size, packed = header.get(2, -1), header.get(3, -1)
-        if size < 0 or packed < 0:
+        size, packed = header.get(2), header.get(3)
+        if not all(isinstance(number, int) and number >= 0 for number in (size, packed)):
             raise TooLargePage(f"{where}: a page has no size")
         if size > most:
             raise TooLargePage(f"{where}: a page has {size:,} bytes after decompression; at most {most:,} are read")

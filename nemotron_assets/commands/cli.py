@@ -279,7 +279,17 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def main() -> None:
-    """Entry point: run a command; print an exception as one sentence unless `--debug` is given."""
+    """Entry point of the program: run a command, and end with its exit code whatever signal comes after it."""
+    try:
+        execute()
+    finally:
+        # While Python ends it would pass a signal on to the system, which would change the exit code.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def execute() -> None:
+    """Run the command that `sys.argv` names; print an exception as one sentence unless `--debug` is given."""
     debug = "--debug" in sys.argv
     signal.signal(signal.SIGTERM, _interrupt)
     try:

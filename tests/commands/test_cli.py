@@ -109,7 +109,7 @@ def test_every_subcommand_has_help():
 def test_an_error_is_one_sentence_without_traceback(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["nemotron", "recipe", "web.nothing"])
     with pytest.raises(SystemExit) as ended:
-        module.main()
+        module.execute()
     printed = capsys.readouterr().err
     assert ended.value.code == 1
     assert printed.startswith("nemotron: the recipe has no 'web.nothing'; 'nothing' is not one of: documents, ")
@@ -119,7 +119,7 @@ def test_an_error_is_one_sentence_without_traceback(monkeypatch, capsys):
 def test_debug_shows_the_traceback(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["nemotron", "--debug", "recipe", "web.nothing"])
     with pytest.raises(Exception, match="'nothing' is not one of"):
-        module.main()
+        module.execute()
 
 
 @pytest.mark.parametrize(

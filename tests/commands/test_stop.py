@@ -46,3 +46,18 @@ def test_a_signal_stops_compiled_code(tmp_path, monkeypatch, number):
     assert errors.splitlines()[-1] == STOPPED and "Traceback" not in errors
     with instance() as found:
         assert sorted(run.status.value for run in found.get_runs()) == ["CANCELED", "STARTED"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_python_ends_changes_nothing(number):
+    """Python gives every signal back to the system before it calls the last functions; then the exit code was -2."""
+    code = (
+        "import os, sys\n"
+        "from nemotron_assets.commands import cli\n"
+        f"class Late:\n    def __del__(self, kill=os.kill, pid=os.getpid()):\n        kill(pid, {int(number)})\n"
+        "sys.argv, sys.late = ['nemotron', '--help'], Late()\n"
+        "cli.main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: ")

@@ -41,11 +41,12 @@ def test_large_pages_are_found(options):
         check_pages(out, metadata, {"text"}, 1 << 20)
 
 
-def test_headers_that_cannot_be_read_are_refused():
+@pytest.mark.parametrize("header", [b"\xff" * 36, b"\x15\x00\x19\x15\x02\x15\x02\x00"], ids=["noise", "a list as size"])
+def test_headers_that_cannot_be_read_are_refused(header):
     out = written()
     metadata = pq.read_metadata(out)
     data = bytearray(out.getvalue())
-    data[4:40] = b"\xff" * 36
+    data[4 : 4 + len(header)] = header
     with pytest.raises(TooLargePage, match="row group 0, column 'text'"):
         check_pages(io.BytesIO(bytes(data)), metadata, {"text"}, 64 << 20)
 
