@@ -49,6 +49,7 @@ KEYS = [
     "models/training_metrics",
     "sft/contaminated",
     "sft/nemotron_sft",
+    "sft/procedural",
     "snapshots/catalog",
     "snapshots/pages",
     "snapshots/records",

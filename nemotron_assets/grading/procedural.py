@@ -11,6 +11,7 @@ import importlib.metadata
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from itertools import islice
 from types import TracebackType
 from typing import Any
 
@@ -19,8 +20,11 @@ from nemotron_assets.grading.process import BoundedProcess, Failure
 from nemotron_assets.grading.verdict import Verdict
 from nemotron_assets.recipe.grading import Grading
 
-#: Items of a task that junk answers are tried on.
-_PROBED = 2
+#: How the reason begins for which a task with this config is disqualified if it makes no items.
+NO_ITEM = "it cannot make an item"
+
+_PROBED = 2  # items of a task that junk answers are tried on
+_TOGETHER = 64  # items that the process is asked for at a time
 
 
 def generator_name() -> str:
@@ -45,11 +49,20 @@ class Item:
 
 @dataclass(frozen=True)
 class MadeItem:
-    """An item with its question and its own answer."""
+    """An item with its question, the task's own answer, and what the task's scorer says about this answer."""
 
     item: Item
     question: str
     answer: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class NoItem:
+    """An item that the task cannot make. `reason` says why."""
+
+    item: Item
+    reason: str
 
 
 class ProceduralGrader:
@@ -66,29 +79,46 @@ class ProceduralGrader:
         self._process = BoundedProcess(gym.load, gym.reply, limits)
 
     def __enter__(self) -> ProceduralGrader:
-        self._process.__enter__()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process. It starts again when it is needed."""
         self._process.close()
 
-    def make(self, items: Iterable[Item]) -> Iterator[MadeItem | Failure]:
-        """The questions and answers of items, in order; a `Failure` for an item that the task cannot make."""
-        kept = list(items)
-        for item, reply in zip(kept, self._process.map({"item": asdict(item)} for item in kept), strict=True):
-            yield reply if isinstance(reply, Failure) else MadeItem(item, **reply)
+    def make(self, items: Iterable[Item]) -> Iterator[MadeItem | NoItem]:
+        """The questions and answers of items, in order."""
+        waiting = iter(items)
+        while batch := list(islice(waiting, _TOGETHER)):
+            (replies,) = self._process.map([{"make": [asdict(item) for item in batch]}])
+            if isinstance(replies, Failure):  # the process was lost at one of them
+                replies = self._process.map({"make": [asdict(item)]} for item in batch)
+                replies = [reply if isinstance(reply, Failure) else reply[0] for reply in replies]
+            yield from map(_made, batch, replies)
 
     def grade(self, pairs: Iterable[tuple[str, Item]]) -> Iterator[Verdict]:
         """The verdicts about pairs of (answer, item), in their order and as they come."""
-        for answer, item in pairs:
-            if reason := self.disqualified(item.task, item.config):
-                yield Verdict("error", item.task, f"the task {item.task} is disqualified: {reason}")
-            elif len(answer) > self._limits.max_characters:
-                longest = f"{self._limits.max_characters:,} allowed (grading.max_characters)"
-                yield Verdict("error", item.task, f"{len(answer):,} characters, {longest}")
-            else:
-                (reply,) = self._process.map([{"item": asdict(item), "answer": answer}])
-                yield _verdict(reply, item.task)
+        waiting = iter(pairs)
+        while batch := list(islice(waiting, _TOGETHER)):
+            refused = [self._refused(answer, item) for answer, item in batch]
+            asked = (
+                {"judge": asdict(item), "answer": answer}
+                for (answer, item), reason in zip(batch, refused, strict=True)
+                if not reason
+            )
+            replies = self._process.map(list(asked))
+            for (_, item), reason in zip(batch, refused, strict=True):
+                yield Verdict("error", item.task, reason) if reason else _verdict(next(replies), item.task)
+
+    def _refused(self, answer: str, item: Item) -> str:
+        """Why an answer is not graded; "" if it is."""
+        if reason := self.disqualified(item.task, item.config):
+            return f"the task {item.task} is disqualified: {reason}"
+        if len(answer) > (longest := self._limits.max_characters):
+            return f"{len(answer):,} characters, {longest:,} allowed (grading.max_characters)"
+        return ""
 
     def disqualified(self, task: str, config: str = "{}") -> str:
         """Why a task with this config is disqualified; "" if it is not. The answer is found once."""
@@ -96,25 +126,33 @@ class ProceduralGrader:
             self._disqualified[task, config] = self._probe(task, config)
         return self._disqualified[task, config]
 
+    def faults(self) -> dict[str, str]:
+        """The reasons of the disqualified tasks that were looked at: {task with its config: reason}."""
+        return {f"{task} {config}": reason for (task, config), reason in self._disqualified.items() if reason}
+
     def _probe(self, task: str, config: str) -> str:
-        items = [Item(task, config, gym.PROBE_SEED, index) for index in range(_PROBED)]
-        answers: list[tuple[str, Item]] = []
-        for made in self.make(items):
-            if isinstance(made, Failure):
-                return f"it cannot make an item: {made.reason}"
-            answers.append((made.answer, made.item))
-        tried = [(junk, item) for answer, item in answers for junk in gym.JUNK if junk != answer.strip()]
-        if answers[0][0] != answers[1][0]:
-            tried.append((f"{answers[1][0]} or {answers[0][0]}", items[0]))
-        asked = [{"item": asdict(item), "answer": answer} for answer, item in answers + tried]
-        for number, reply in enumerate(self._process.map(asked)):
-            verdict = _verdict(reply, task)
-            answer = (answers + tried)[number][0]
-            if verdict.outcome == "error":
-                return f"the scorer fails on {answer[:40]!r}: {verdict.detail}"
-            if verdict.right != (number < len(answers)):
-                return f"the scorer finds {answer[:40]!r} {verdict.outcome}"
+        made = list(self.make(Item(task, config, gym.PROBE_SEED, index) for index in range(_PROBED)))
+        for one in made:
+            if isinstance(one, NoItem):
+                return f"{NO_ITEM}: {one.reason}"
+            if not one.verdict.right:
+                return f"the scorer finds the task's own answer {one.answer[:40]!r} {_said(one.verdict)}"
+        tried = [(junk, one.item) for one in made for junk in gym.JUNK if junk != one.answer.strip()]
+        if made[0].answer != made[1].answer:
+            tried.append((f"{made[1].answer} or {made[0].answer}", made[0].item))
+        replies = self._process.map([{"judge": asdict(item), "answer": junk} for junk, item in tried])
+        for (junk, _), reply in zip(tried, replies, strict=True):
+            if (verdict := _verdict(reply, task)).outcome != "wrong":
+                return f"the scorer finds {junk[:40]!r} {_said(verdict)}"
         return ""
+
+
+def _made(item: Item, reply: Any | Failure) -> MadeItem | NoItem:
+    if isinstance(reply, Failure):
+        return NoItem(item, reply.reason)
+    if "error" in reply:
+        return NoItem(item, reply["error"])
+    return MadeItem(item, reply["question"], reply["answer"], _verdict(reply["judgement"], item.task))
 
 
 def _verdict(reply: Any | Failure, task: str) -> Verdict:
@@ -122,3 +160,7 @@ def _verdict(reply: Any | Failure, task: str) -> Verdict:
         return Verdict("error", task, reply.reason)
     outcome, detail = reply
     return Verdict(outcome, task, detail)
+
+
+def _said(verdict: Verdict) -> str:
+    return f"{verdict.outcome} ({verdict.detail})" if verdict.detail else verdict.outcome

@@ -40,7 +40,8 @@ def faults(rows: pl.LazyFrame, known: Mapping[str, pl.LazyFrame], *, written_by_
             parts = (row["question"], row["reasoning"] or "", row["answer"])
             found["stray_tags"] += any(tag in part for part in parts for tag in (THINK_OPEN, THINK_CLOSE))
             found["without_generation"] += written_by_model and not row["generation_ids"]
-            found["parents_without_source"] += not row["parents"] or len(row["parents"]) != len(row["sources"])
+            found["parents_without_source"] += written_by_model and not row["parents"]
+            found["parents_without_source"] += len(row["parents"]) != len(row["sources"])
             for parent, source in zip(row["parents"], row["sources"], strict=False):
                 if source in links:
                     links[source].add(parent)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from nemotron_assets.grading.procedural import Failure, Item, MadeItem, ProceduralGrader, generator_name
+from nemotron_assets.grading.procedural import Item, MadeItem, NoItem, ProceduralGrader, generator_name
 from nemotron_assets.recipe.grading import Grading
 
 LIMITS = Grading(answer_s=5)
@@ -45,10 +45,11 @@ def test_only_a_full_score_is_right(grader):
 
 def test_tasks_are_disqualified_for_their_scorers(grader):
     assert grader.disqualified("gcd") == ""
-    assert "the scorer fails on" in grader.disqualified("prime_factorization")
+    assert "the scorer finds 'I do not know.' error (value_error" in grader.disqualified("prime_factorization")
     assert "no question or no answer" in grader.disqualified("graph_color")
     assert "needs the package bfi" in grader.disqualified("bf")
     assert "'nonesuch' not registered" in grader.disqualified("nonesuch")
+    assert "the scorer finds 'nan' right" in grader.disqualified("complex_arithmetic")
     assert "it cannot make an item" in grader.disqualified("gcd", '{"min_value": -5}')
     (verdict,) = grader.grade([("1", Item("bf", "{}", 7, 0))])
     assert verdict.outcome == "error" and "the task bf is disqualified" in verdict.detail
@@ -56,5 +57,5 @@ def test_tasks_are_disqualified_for_their_scorers(grader):
 
 def test_an_item_that_cannot_be_made_costs_only_itself(grader):
     found = list(grader.make([Item("gcd", "{}", 7, 0), Item("rubiks_cube", "{}", 7, 0), Item("gcd", "{}", 7, 1)]))
-    assert [type(one) for one in found] == [MadeItem, Failure, MadeItem]
+    assert [type(one) for one in found] == [MadeItem, NoItem, MadeItem]
     assert "needs the package magiccube" in found[1].reason

@@ -1,1 +1,1 @@
-"""Questions that programs make and check (reasoning-gym), for models of any size. Not part of a published set."""
+"""Questions that programs make and check: tasks of reasoning-gym at three difficulties, split into train and test."""
