@@ -44,7 +44,7 @@ class Recipe(Section):
     math: Math
     code: Code
     grading: Grading = Grading()
-    sft: Sft = Sft()
+    sft: Sft
     release: Release
     tokenizer: Tokenizer
     blend: Blend

@@ -16,7 +16,7 @@ class Sft(Section):
 
     procedural: Procedural = Procedural()
     stem: Stem = Stem()
-    academic: Academic = Academic()
+    academic: Academic
     reasoning: Reasoning = Reasoning()
     instructions: Instructions = Instructions()
     release: SftRelease = SftRelease()
