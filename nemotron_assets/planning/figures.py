@@ -149,11 +149,11 @@ def between(name: str, low: float, expected: float, high: float, source: str) ->
 
 def total(values: Iterable[Value | None]) -> Value:
     """The sum of the values that apply (None does not). Not known if one of them is not known."""
-    result: Value = Figure("nothing", np.zeros(1))
+    result: Value | None = None
     for value in values:
         if value is not None:
-            result = result + value
-    return result
+            result = value if result is None else result + value
+    return known("nothing", 0, "0: the sum of nothing") if result is None else result
 
 
 def walk(figure: Value) -> Iterator[Figure]:

@@ -1,1 +1,44 @@
-"""Estimates of the SFT data."""
+"""Estimates of the SFT data, Nemotron-Pretraining-SFT.
+
+A table of SFT data says in `by_part` how many of its rows and tokens are usable. What is published of all tables
+follows from these.
+"""
+
+from __future__ import annotations
+
+from nemotron_assets.planning.figures import Value, total
+from nemotron_assets.planning.plan import Estimate, Plan, estimates
+
+#: The tables of SFT data that are published, each with its config there.
+PUBLISHED: dict[str, str] = {}
+
+
+def _usable(plan: Plan, what: str) -> dict[str, Value]:
+    """Usable rows or tokens of every published table."""
+    return {asset: plan.of(asset).by_part[f"usable {what}"] for asset in PUBLISHED}
+
+
+@estimates("sft.contaminated")
+def contaminated(plan: Plan) -> Estimate:
+    read = total(_usable(plan, "rows").values())
+    rows = read * plan.size("sft.contaminated.share", "sample")
+    spent = plan.taking("sft.contaminated", read)
+    return Estimate(rows=rows, bytes=rows * plan.size("sft.row_bytes", "sample"), core_seconds=spent)
+
+
+@estimates("sft.nemotron_sft")
+def nemotron_sft(plan: Plan) -> Estimate:
+    """The usable rows of all tables; items found in benchmarks are too few to count."""
+    rows, tokens = total(_usable(plan, "rows").values()), _usable(plan, "tokens")
+    configs = {name: [tokens[asset] for asset, of in PUBLISHED.items() if of == name] for name in _CONFIGS}
+    everything = total(tokens.values())
+    return Estimate(
+        rows=rows,
+        tokens=everything,
+        bytes=plan.text_bytes(everything),
+        core_seconds=plan.taking("sft.nemotron_sft", rows),
+        by_part={name: total(parts) for name, parts in configs.items()},
+    )
+
+
+_CONFIGS = ("Code", "General", "MATH")
