@@ -1,4 +1,4 @@
-"""The benchmark of a finished laptop lake: how it counts seconds and statuses, and that it judges no unfinished lake."""
+"""The benchmark of a finished laptop lake: how it counts seconds and statuses, and what it does not judge."""
 
 import dagster as dg
 import polars as pl

@@ -6,8 +6,11 @@ follows from these.
 
 from __future__ import annotations
 
+from typing import get_args
+
 from nemotron_assets.planning.figures import Value, total
 from nemotron_assets.planning.plan import Estimate, Plan, estimates
+from nemotron_assets.recipe.sft.procedural import Difficulty
 
 #: The tables of SFT data that are published, each with its config there.
 PUBLISHED: dict[str, str] = {}
@@ -16,6 +19,19 @@ PUBLISHED: dict[str, str] = {}
 def _usable(plan: Plan, what: str) -> dict[str, Value]:
     """Usable rows or tokens of every published table."""
     return {asset: plan.of(asset).by_part[f"usable {what}"] for asset in PUBLISHED}
+
+
+@estimates("sft.procedural")
+def procedural(plan: Plan) -> Estimate:
+    """Items of every task and difficulty in both splits; a task with few different questions gives fewer."""
+    own = plan.recipe.sft.procedural
+    sets = plan.value("sft.procedural.tasks", len(own.tasks)) * len(get_args(Difficulty))
+    each = plan.value("sft.procedural.train_items") + plan.value("sft.procedural.test_items")
+    rows = sets * each.up_to(plan.size("sft.procedural.different", "sample"))
+    rows = rows * plan.size("sft.procedural.new_share", "sample")
+    tokens = rows * plan.size("sft.procedural.tokens", "sample")
+    spent = plan.taking("sft.procedural", rows)
+    return Estimate(rows=rows, tokens=tokens, bytes=rows * plan.size("sft.row_bytes", "sample"), core_seconds=spent)
 
 
 @estimates("sft.contaminated")
