@@ -76,8 +76,10 @@ class Items:
 
     `rows` have the columns `ITEMS`. `embed` gives texts' embeddings for the rule cosine; without it the rule is off,
     and a recipe with the numbers of the words is enough. n-grams that more than `max_items` items have, such as
-    "Choose the correct option", do not count; None: all count. `too_short` counts the items whose question has fewer
-    words than the recipe's `min_words`, `too_common` those that have a text of which no n-gram counts.
+    "Choose the correct option", do not count; None: all count. An item with a key `max_items` of its own, where that is
+    not None, has a limit of its own: programs make items from templates, and two of them share no more.
+    `too_short` counts the items whose question has fewer words than the recipe's `min_words`, `too_common` those that
+    have a text of which no n-gram counts.
     """
 
     def __init__(
@@ -127,9 +129,10 @@ class Items:
         self._sizes.append(len(grams))
 
     def _drop_common(self, max_items: int) -> None:
-        """Forget the n-grams that more than `max_items` items have."""
+        """Forget the n-grams that more than `max_items` items have, or more than the limit of one of these items."""
         for gram, fields in list(self._grams.items()):
-            if len({self.fields[field].item for field in fields}) > max_items:
+            items = {self.fields[field].item for field in fields}
+            if len(items) > min(self.rows[item].get("max_items") or max_items for item in items):
                 del self._grams[gram]
                 for field in fields:
                     self._sizes[field] -= 1

@@ -62,13 +62,15 @@ def items_left(
 ) -> dict[str, str]:
     """{id of a row: the item and the words that are left in it} for (id, text) of published rows. `items` have the
     columns of `read_items`; only the recipe's `removed_splits` may not be in a row."""
-    n, of_items, names = recipe.ngram, Counter(), {}
+    n, of_items, names, limits = recipe.ngram, Counter(), {}, {}
     for item in items:
         grams = set(itertools.chain.from_iterable(_ngrams(text, n) for text in _texts(item, n)))
         of_items.update(grams)
+        if item["max_items"]:
+            limits.update(dict.fromkeys(grams, item["max_items"]))
         if item["split"] in recipe.removed_splits:
             names.update(dict.fromkeys(grams, f"{item['benchmark']} {item['item']}"))
-    counted = {gram for gram in names if of_items[gram] <= recipe.max_items}
+    counted = {gram for gram in names if of_items[gram] <= limits.get(gram, recipe.max_items)}
     left = {}
     for id_, text in texts:
         if gram := next((gram for gram in _ngrams(text, n) if gram in counted), None):

@@ -2,7 +2,8 @@
 
 An item is a row of `evaluate.benchmarks`, or a row of the test split of a table of SFT data that has splits of its own.
 A row has an item if they share a single n-gram. An n-gram that many items have is an instruction, such as "Choose the
-correct option", and does not count.
+correct option", and does not count. Rows of one task with a test split come from one template: of them only n-grams
+count that no other row of the task has.
 
 Worker processes use this module: it does not load Dagster.
 """
@@ -30,16 +31,25 @@ if TYPE_CHECKING:
 
 _READ = ("id", "text")
 _NGRAMS = 3  # n-grams that are stored as evidence
+_TEMPLATE_ROWS = 200  # rows per task that show which words are the task's template
+#: The split of rows that only show which n-grams are common.
+_COUNTED = ""
 
 
 def read_items(benchmarks: Reader, with_splits: Sequence[Reader]) -> pl.DataFrame:
-    """All items, with the columns `ITEMS` and `split`. `with_splits` are tables of SFT data with a column split."""
+    """All items, with the columns `ITEMS`, `split` and `max_items` (see `Items`). `with_splits` are tables of SFT data
+    with a column split: the rows of their test split are items, and some other rows are there to be counted."""
     items = benchmarks.scan().select(ITEMS).collect()
-    frames = [items.with_columns(split=pl.Series(map(split_of, items["benchmark"], items["item"]), dtype=pl.String))]
+    splits = pl.Series(map(split_of, items["benchmark"], items["item"]), dtype=pl.String)
+    frames = [items.with_columns(split=splits, max_items=pl.lit(None, pl.Int64))]
     for reader in with_splits:
-        rows = reader.scan().filter(pl.col("split") == TEST).select("id", "question", "answer", "split")
+        rows = reader.scan().select("id", "prompt", "question", "answer", "split")
+        is_test = pl.col("split") == TEST
+        copies = pl.col("question").is_in(rows.filter(is_test).select("question").collect()["question"].implode())
+        others = rows.filter(~is_test & ~copies).filter(pl.col("id").rank("ordinal").over("prompt") <= _TEMPLATE_ROWS)
         frames.append(
-            rows.select(
+            pl.concat([rows.filter(is_test), others.with_columns(split=pl.lit(_COUNTED))])
+            .select(
                 "id",
                 pl.lit(reader.table.full_name).alias("benchmark"),
                 pl.col("id").alias("item"),
@@ -49,7 +59,9 @@ def read_items(benchmarks: Reader, with_splits: Sequence[Reader]) -> pl.DataFram
                 pl.lit(None, pl.String).alias("entry_point"),
                 pl.lit([], pl.List(pl.String)).alias("tests"),
                 "split",
-            ).collect()
+                pl.lit(1, pl.Int64).alias("max_items"),
+            )
+            .collect()
         )
     return pl.concat(frames).sort("id")
 
@@ -105,6 +117,8 @@ def contaminated_rows(rows: pl.DataFrame, items: Items, recipe: SftContamination
     for row, text in rows.select(_READ).iter_rows():
         for match in items.find(text):
             item = items.rows[match.item]
+            if item["split"] == _COUNTED:
+                continue
             found.append(
                 {
                     "id": row_id(CONTAMINATED.full_name, source, row, item["id"]),

@@ -149,6 +149,17 @@ def test_no_row_has_an_item_of_the_test_split_of_another_table(lake, compute):
     assert (entry["benchmark"], entry["item_id"], entry["split"]) == ("sft.procedural", "test row", "test")
 
 
+def test_the_template_of_a_task_is_no_item(lake, compute):
+    template = "Count the numbers in the list that are odd and larger than the limit, then say how many: "
+    numbers = {"test 0": 10, "test 1": 11, "test 2": 12, "train 1": 11, "train 3": 13, "train 4": 14, "train 5": 15}
+    tasks = [row(name, f"{template}{7 * k} {k + 90} {5 * k + 3}", subset=None, split=name.split()[0], prompt="count")
+             for name, k in numbers.items()]  # fmt: skip
+    copy = row("copy", tasks[0]["text"])
+    published, found = release(lake, compute, {TASKS: tasks, MATHS: [copy]}, [item("i", PROBLEM)])
+    assert published == []
+    assert {(e["parents"][0], e["item_id"]) for e in found} == {("copy", "test 0"), ("train 1", "test 1")}
+
+
 def test_a_table_is_searched_and_published_again_only_when_something_changed(lake, compute):
     rows = {MATHS: [row("a", "One")], TALK: [row("b", "Two", subset="General")]}
     release(lake, compute, rows, [item("i", PROBLEM)])
@@ -190,7 +201,7 @@ def test_splits_of_benchmarks_are_told_apart(benchmark, name, split):
 
 
 def test_the_recount_finds_what_the_search_would_miss():
-    items = [item("i", PROBLEM) | {"split": "test", "entry_point": None}]
+    items = [item("i", PROBLEM) | {"split": "test", "entry_point": None, "max_items": None}]
     assert audit.items_left([("x", f"So: {PROBLEM}")], items, SEARCH).keys() == {"x"}
     assert audit.items_left([("x", "Nothing of it.")], items, SEARCH) == {}
     train = [items[0] | {"split": "train"}]
