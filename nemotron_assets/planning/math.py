@@ -8,12 +8,6 @@ from nemotron_assets.planning.snapshots import per_snapshot
 from nemotron_assets.planning.writing import Asked, writing
 
 
-def _writer(plan: Plan) -> str:
-    """The model that cleans pages and writes dialogues."""
-    model = plan.recipe.math.corpus.writer.model
-    return plan.recipe.llm.model if model == "generator" else model
-
-
 @estimates("math.candidate_pages", by="snapshot")
 def candidate_pages(plan: Plan) -> Estimate:
     above = plan.of("snapshots.pages")
@@ -54,13 +48,12 @@ def cleaned(plan: Plan) -> Estimate:
     kept = (plan.size("math.cleaned_tokens") / plan.size("math.page_tokens") * length).up_to(
         plan.value("math.corpus.cleaner.max_output_tokens")
     )
-    asked = Asked(read / length, length + plan.size("writing.template"), kept, longest=kept * 1.2)
+    model = plan.recipe.math.corpus.writer.model
+    asked = Asked(read / length, length + plan.size("writing.template"), kept, longest=kept * 1.2, model=model)
     tokens = rows * plan.size("math.cleaned_tokens")
     spent = plan.taking("math.cleaned", rows)
     stored = plan.text_bytes(tokens)
-    return writing(
-        plan, "math.cleaned", [asked], _writer(plan), rows=rows, tokens=tokens, bytes=stored, core_seconds=spent
-    )
+    return writing(plan, "math.cleaned", [asked], rows=rows, tokens=tokens, bytes=stored, core_seconds=spent)
 
 
 table_of("math.signatures", of="math.cleaned", by="snapshot")
@@ -118,8 +111,9 @@ def mind(plan: Plan) -> Estimate:
         plan.value("math.corpus.mind.max_output_tokens")
     )
     longest = plan.value("math.corpus.mind.max_output_tokens").up_to(answered * 2)
-    asked = Asked(requests, chunk + plan.size("writing.template"), answered, longest)
+    model = plan.recipe.math.corpus.writer.model
+    asked = Asked(requests, chunk + plan.size("writing.template"), answered, longest, model=model)
     tokens = read * styles * plan.size("math.mind.yield")
     rows = requests * plan.size("writing.usable_share")
     stored = plan.text_bytes(tokens)
-    return writing(plan, "math.mind", [asked], _writer(plan), rows=rows, tokens=tokens, bytes=stored)
+    return writing(plan, "math.mind", [asked], rows=rows, tokens=tokens, bytes=stored)

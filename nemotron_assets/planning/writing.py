@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from nemotron_assets.planning import sources
 from nemotron_assets.planning.figures import Unknown, Value, total
@@ -16,6 +17,7 @@ class Asked:
 
     `asked` and `answered` are the tokens of one request and of one answer on average, `longest` those of the longest
     answer of a batch. `rounds` is how many batches follow one another in a step because each needs the one before.
+    `model` is the language model, if it is another one than that of `llm`.
     """
 
     requests: Value
@@ -23,6 +25,7 @@ class Asked:
     answered: Value
     longest: Value | None = None
     rounds: Value = ONE
+    model: str | None = None
 
 
 def together(batches: list[Asked]) -> Asked:
@@ -36,22 +39,30 @@ def together(batches: list[Asked]) -> Asked:
     return Asked(requests, asked, answered, longest)
 
 
-def writing(plan: Plan, asset: str, asked: list[Asked], model: str | None = None, **more: Value | None) -> Estimate:
-    """The estimate of an asset that asks a language model, from its requests and what else is known of it (`rows`,
-    `tokens`, `core_seconds` of its other work). `model` is the model if it is another one than that of `llm`."""
+def writing(plan: Plan, asset: str, asked: list[Asked], **more: Any) -> Estimate:
+    """The estimate of an asset that asks language models, from its requests and what else is known of it (`rows`,
+    `tokens`, `by_part`, and `core_seconds` of its other work)."""
     llm_in = total(batch.requests * batch.asked for batch in asked)
     llm_out = total(batch.requests * batch.answered for batch in asked)
-    model = model or plan.recipe.llm.model
     core = more.pop("core_seconds", None)
     core = plan.taking(asset) if core is None else core
     if plan.recipe.llm.engine == "openai":
         return Estimate(llm_in=llm_in, llm_out=llm_out, core_seconds=core, fees=_fees(plan, llm_in, llm_out), **more)
-    if model == "embedded":
-        spent = total(_on_cores(plan, asset, batch) for batch in asked) + rate("engine.start")
-        return Estimate(llm_in=llm_in, llm_out=llm_out, core_seconds=spent + core, **more)
-    return Estimate(
-        llm_in=llm_in, llm_out=llm_out, core_seconds=core, gpu_seconds=on_gpus(model, llm_in, llm_out), **more
-    )
+    cores, gpus = [], []
+    for batch in asked:
+        model = model_of(plan, batch.model)
+        if model == "embedded":
+            cores.append(_on_cores(plan, asset, batch))
+        else:
+            gpus.append(on_gpus(model, batch.requests * batch.asked, batch.requests * batch.answered))
+    core = total([core, *cores, rate("engine.start") if cores else None])
+    seconds = total(gpus) if gpus else None
+    return Estimate(llm_in=llm_in, llm_out=llm_out, core_seconds=core, gpu_seconds=seconds, **more)
+
+
+def model_of(plan: Plan, name: str | None) -> str:
+    """A language model by the name that the recipe gives it: "generator" and None are the model of `llm`."""
+    return plan.recipe.llm.model if name in (None, "generator") else name
 
 
 def _fees(plan: Plan, llm_in: Value, llm_out: Value) -> Value:
