@@ -81,7 +81,7 @@ def _dagster(home: Path) -> dict[str, str]:
     """What Dagster says: the last data version of every asset and partition, and whether something seems to run."""
     import dagster as dg
 
-    from nemotron_assets.dagster_private import in_progress_statuses
+    from nemotron_assets.dagster_private import unfinished_statuses
 
     if not (home / "dagster" / "dagster.yaml").is_file():
         return {}
@@ -94,7 +94,7 @@ def _dagster(home: Path) -> dict[str, str]:
                 version = (record.asset_materialization.tags or {}).get("dagster/data_version")
                 partition = f" [{record.partition_key}]" if record.partition_key else ""
                 found[f"Dagster's {key.to_user_string()}{partition}"] = str(version)
-        running = instance.get_run_records(dg.RunsFilter(statuses=in_progress_statuses()))
+        running = instance.get_run_records(dg.RunsFilter(statuses=unfinished_statuses()))
         if running:
             found["runs that seem to be going on"] = str(len(running))
         for pool in sorted(instance.event_log_storage.get_concurrency_keys()):

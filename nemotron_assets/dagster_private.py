@@ -24,17 +24,17 @@ def input_tags(key: dg.AssetKey, record: dg.EventLogRecord) -> dict[str, str]:
     return tags | ({get_input_data_version_tag(key): data_version} if data_version else {})
 
 
-def input_record(tags: Mapping[str, str], key: dg.AssetKey) -> int:
-    """The storage id of the materialisation of its input `key` that a materialisation with these tags used; 0 if the
-    tags do not say it.
+def input_record(tags: Mapping[str, str], key: dg.AssetKey, unknown: int = 0) -> int:
+    """The storage id of the materialisation of its input `key` that a materialisation with these tags used: 0 if the
+    input had none yet, `unknown` if the tags do not say it.
 
     The tags with the data versions of inputs are of no use: for an input that was made in the same run, Dagster writes
     a data version that the input does not have.
     """
     from dagster._core.definitions.data_version import get_input_event_pointer_tag
 
-    value = tags.get(get_input_event_pointer_tag(key), "")
-    return int(value) if value.isdigit() else 0
+    value = tags.get(get_input_event_pointer_tag(key))
+    return unknown if value is None else int(value) if value.isdigit() else 0
 
 
 def staleness(instance: dg.DagsterInstance, graph: Any) -> Any:
@@ -44,12 +44,6 @@ def staleness(instance: dg.DagsterInstance, graph: Any) -> Any:
     from dagster._core.loader import LoadingContextForTest
 
     return CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-
-
-def newer_inputs(instance: dg.DagsterInstance, graph: Any, key: dg.AssetKey, partition: str | None) -> set[dg.AssetKey]:
-    """The inputs whose content has changed since the last materialisation of an asset, or of one partition, read it."""
-    causes = staleness(instance, graph).get_stale_causes(key, partition)
-    return {cause.dependency_asset_key for cause in causes if cause.category.value == "DATA"}
 
 
 def repository_of(module: str, attribute: str, folder: str) -> Any:
@@ -66,11 +60,11 @@ def job_of(repository: Any, name: str = "__ASSET_JOB") -> Any:
     return ReconstructableJob(repository, name)
 
 
-def in_progress_statuses() -> list[dg.DagsterRunStatus]:
-    """The statuses of runs that have not ended yet."""
-    from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
+def unfinished_statuses() -> list[dg.DagsterRunStatus]:
+    """The statuses of runs that have not ended yet: also of runs that still wait in the queue."""
+    from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
-    return list(IN_PROGRESS_RUN_STATUSES)
+    return list(NOT_FINISHED_STATUSES)
 
 
 def sqlite_storage() -> type:

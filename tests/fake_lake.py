@@ -58,9 +58,10 @@ class FakeLake:
         name, tags, versions = key.to_user_string(), {}, []
         for parent in sorted(self.graph.get(key).parent_keys):
             units = [unit for unit in self.units(parent) if unit[1] in (None, partition) or partition is None]
-            for record in (self._made[unit] for unit in units if unit in self._made):
-                tags |= input_tags(parent, record)
-                versions.append((record.asset_materialization.tags or {})["dagster/data_version"])
+            records = [self._made[unit] for unit in units if unit in self._made]
+            versions += [(record.asset_materialization.tags or {})["dagster/data_version"] for record in records]
+            if records:
+                tags |= input_tags(parent, max(records, key=lambda record: record.storage_id))
         version = name if is_made_once(self.graph, key) else str(hash((name, partition, *versions)))
         event = dg.AssetMaterialization(key, partition=partition, tags={**tags, "dagster/data_version": version})
         self.instance.report_runless_asset_event(event)

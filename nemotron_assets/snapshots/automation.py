@@ -12,7 +12,7 @@ import json
 
 import dagster as dg
 
-from nemotron_assets.dagster_private import PARTITION_TAG, in_progress_statuses
+from nemotron_assets.dagster_private import PARTITION_TAG, unfinished_statuses
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.snapshots.catalog import register
 from nemotron_assets.snapshots.partitions import snapshot_partitions
@@ -38,7 +38,7 @@ def _missing(instance: dg.DagsterInstance, offered: list[str]) -> list[str]:
 
 
 def _is_running(instance: dg.DagsterInstance, snapshot: str) -> bool:
-    filters = dg.RunsFilter(tags={PARTITION_TAG: snapshot}, statuses=in_progress_statuses())
+    filters = dg.RunsFilter(tags={PARTITION_TAG: snapshot}, statuses=unfinished_statuses())
     return instance.get_runs_count(filters) > 0
 
 

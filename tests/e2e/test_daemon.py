@@ -6,6 +6,7 @@ runs and their processes are real.
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 
 from nemotron_assets.commands.ui import _PATIENCE
 from nemotron_assets.definitions import defs
+from tests.e2e import fake_code
 from tests.fake_lake import TOGETHER
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
@@ -52,29 +54,38 @@ def arrive(instance: dg.DagsterInstance, snapshot: str) -> None:
 
 
 def make_code(instance: dg.DagsterInstance) -> None:
-    """Note the assets of source code as made. They belong to no snapshot; each language would be a run."""
+    """Note the assets of source code, and what they are made from, as made. They belong to no snapshot; each language
+    would be a run."""
     graph = defs.resolve_asset_graph()
-    for key in graph.toposorted_asset_keys:
-        if key.path[0] == "code":
-            partitions = graph.get(key).partitions_def
-            for partition in partitions.get_partition_keys() if partitions else [None]:
-                tags = {"dagster/data_version": "code"}
-                instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition, tags=tags))
+    code = {key for key in graph.toposorted_asset_keys if key.path[0] == "code"}
+    for key in code.union(*(graph.get(key).parent_keys for key in code)):
+        partitions = graph.get(key).partitions_def
+        for partition in partitions.get_partition_keys() if partitions else [None]:
+            tags = {"dagster/data_version": key.to_user_string()}
+            instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition, tags=tags))
 
 
 def come_to_rest(instance: dg.DagsterInstance, scores: int) -> None:
-    """Wait until there are so many materialisations of the scores, and the daemon then asks for nothing more."""
-    deadline, quiet = time.monotonic() + 1200, 0
-    while quiet < 4:
-        assert time.monotonic() < deadline, [
-            (run.status, run.tags.get("dagster/partition")) for run in instance.get_runs()
-        ]
+    """Wait until there are so many materialisations of the scores, and the daemon has evaluated the conditions three
+    times since the last run ended."""
+    deadline = time.monotonic() + 1200
+    while time.monotonic() < deadline:
         time.sleep(3)
-        statuses = Counter(run.status for run in instance.get_runs())
-        assert not statuses[dg.DagsterRunStatus.FAILURE]
+        runs = instance.get_run_records()
+        assert dg.DagsterRunStatus.FAILURE not in {record.dagster_run.status for record in runs}
         enough = len(instance.fetch_materializations(SCORES, limit=99).records) >= scores
-        still = set(statuses) <= {dg.DagsterRunStatus.SUCCESS}
-        quiet = quiet + 1 if enough and still else 0
+        if enough and evaluations(instance, max(record.end_time or math.inf for record in runs)) >= 3:
+            return
+    raise AssertionError([(run.status, run.tags.get("dagster/partition")) for run in instance.get_runs()])
+
+
+def evaluations(instance: dg.DagsterInstance, since: float) -> int:
+    """How many complete evaluations of the conditions have begun since a moment."""
+    if since == math.inf:
+        return 0
+    (state,) = instance.all_instigator_state()
+    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, after=since)
+    return len([tick for tick in ticks if tick.end_timestamp])
 
 
 def made(instance: dg.DagsterInstance) -> Counter[tuple[str, str | None]]:
@@ -87,24 +98,30 @@ def made(instance: dg.DagsterInstance) -> Counter[tuple[str, str | None]]:
     return found
 
 
-def seldom_twice(made: Counter[tuple[str, str | None]]) -> bool:
-    """Whether few assets were made more than once. A run that begins just before one of its inputs changes lacks the
-    newest content, so its asset is made again."""
-    return made.total() <= 1.5 * len(made)
+def outdated(instance: dg.DagsterInstance) -> list[tuple[str, str | None]]:
+    """The assets and partitions whose newest content does not follow from the newest contents of their inputs."""
+    found = []
+    for spec in fake_code.specs():
+        newest: dict[str | None, dg.EventLogRecord] = {}
+        for record in instance.fetch_materializations(spec.key, limit=999).records:
+            newest.setdefault(record.partition_key, record)
+        for partition, record in newest.items():
+            version = (record.asset_materialization.tags or {})["dagster/data_version"]
+            if record.run_id and version != fake_code.content(instance, spec, partition):
+                found.append((spec.key.to_user_string(), partition))
+    return found
 
 
 def test_three_snapshots_come_to_scores_without_a_hand(instance):
-    arrive(instance, "S1")
-    come_to_rest(instance, 1)
-    first = made(instance)
-    assert seldom_twice(first), f"from a lake with source code alone to scores: {first.most_common(9)}"
-    counts = [first]
-    for number in (2, 3):
+    counts: list[Counter[tuple[str, str | None]]] = [Counter()]
+    for number in (1, 2, 3):
         arrive(instance, f"S{number}")
         come_to_rest(instance, number)
         counts.append(made(instance))
-    second, third = counts[1] - counts[0], counts[2] - counts[1]
-    for new, snapshot in ((second, "S2"), (third, "S3")):
-        assert {name for name, partition in new if partition != snapshot} == set(TOGETHER)
-        assert seldom_twice(new), new.most_common(9)
+        new = counts[-1] - counts[-2]
+        assert {unit for unit, times in new.items() if times > 1} == set(), "everything is made once"
+        assert outdated(instance) == [], "and from the newest inputs"
+        if number > 1:
+            assert {name for name, partition in new if partition != f"S{number}"} == set(TOGETHER)
+    first, second, third = (counts[number] - counts[number - 1] for number in (1, 2, 3))
     assert len(second) == len(third) == len([1 for _, partition in first if partition == "S1"]) + len(TOGETHER)

@@ -36,6 +36,14 @@ def test_sensor_requests_new_snapshots_once():
         assert "nothing new" in tick(instance, crawl(), result.cursor).skip_message
 
 
+def test_pages_that_a_waiting_run_will_fetch_are_not_requested_again():
+    with dg.DagsterInstance.ephemeral() as instance:
+        same_key = dg.asset(key=PAGES.asset_key, partitions_def=snapshot_partitions)(lambda: None)
+        job = dg.Definitions(assets=[same_key]).resolve_implicit_global_asset_job_def()
+        instance.create_run_for_job(job, tags={"dagster/partition": BOTH[0]})
+        assert [r.partition_key for r in tick(instance, crawl()).run_requests] == [None, BOTH[1]]
+
+
 def test_sensor_keeps_to_the_window():
     with dg.DagsterInstance.ephemeral() as instance:
         assert tick(instance, crawl(max_snapshots=1)).dynamic_partitions_requests[0].partition_keys == BOTH[1:]
