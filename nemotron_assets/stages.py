@@ -23,7 +23,7 @@ STAGES = (
     "math", "math.corpus",
     "code.sources", "code.licences", "code.quality", "code.qa",
     "sft.procedural", "sft.stem", "sft.academic", "sft.reasoning", "sft.instructions", "sft.release",
-    "blend", "pretrain", "evaluate.items", "evaluate", "lake",
+    "blend", "blend.sample", "pretrain", "evaluate.items", "evaluate", "lake",
 )  # fmt: skip
 
 #: Modules that declare tables but belong to no stage: all stages write the generation ledger and the quarantine.

@@ -10,6 +10,7 @@ from nemotron_assets.stages import all_tables
 
 # The full list, because Dagster reports nothing when a module leaves an asset out of its definitions.
 KEYS = [
+    "blend/dataset_sample",
     "blend/token_shards",
     "blend/tokenizer",
     "code/annotations",

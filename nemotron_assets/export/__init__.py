@@ -4,7 +4,8 @@
     LICENSE.md                                    the licence's text, if the recipe has one
     export.json                                   the same facts for programs, and every file with its size
     data/<config>/train-00000-of-0000N.parquet    the published columns, nothing else; no folder for a config
-                                                  without rows, which `datasets` could not load
+                                                  without rows, which `datasets` could load only as a stream, unless
+                                                  the table asks for it (`empty_configs`)
 
 The table declares its published columns and its configs (`Published`). Everything is written into `DIR.partial` beside
 the target, shard by shard; a journal lists the complete shards. An export that was killed goes on after its last
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from nemotron_assets.export.card import facts, licence_text, render
 from nemotron_assets.export.folder import FACTS, FOREIGN, export_in, locked, put_in_place, write
 from nemotron_assets.export.job import JOURNAL, Job, name_shards
+from nemotron_assets.export.shards import examples
 from nemotron_assets.export.written import Counts, Exported, ExportError
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.stages import all_tables
@@ -80,7 +82,8 @@ def export(
             raise ExportError(f"{table.full_name} has no rows to export")
         configs = {name: Counts.total([s.counts for s in shards if s.config == name]) for name in job.configs}
         described = facts(job.reader, job.partitions, recipe)
-        write(work / "README.md", render(table, configs, described, recipe.release, bool(licence)))
+        shown = examples(work, shards) if table.published.examples else {}
+        write(work / "README.md", render(table, configs, described, recipe.release, bool(licence), shown))
         if licence:
             write(work / "LICENSE.md", licence)
         files = name_shards(work, shards)

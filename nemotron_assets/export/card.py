@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,12 @@ if TYPE_CHECKING:
 _SAMPLE_NOTICE = Path(__file__).resolve().parents[1] / "sample" / "NOTICE.md"
 _MOST_LICENCE_BYTES = 4 << 20
 _MOST_VALUES = 30  # longest list of the recipe that the card gives in full
+#: What is said about configs without rows, by whether they have files.
+_EMPTY = {
+    False: "A config without documents has no files.\n\n",
+    True: "A config without documents has a file without rows; `load_dataset` reads it with `streaming=True` only.\n\n",
+}
+_EXAMPLE = 600  # characters of a text that an example shows
 _BAR = 30  # characters of the longest bar of a histogram
 
 
@@ -141,14 +149,19 @@ def _counts(reader: Reader, column: str) -> dict[Any, int]:
 
 
 def render(
-    table: Table, configs: Mapping[str, Counts], described: Mapping[str, Any], release: Release, has_licence: bool
+    table: Table,
+    configs: Mapping[str, Counts],
+    described: Mapping[str, Any],
+    release: Release,
+    has_licence: bool,
+    examples: Mapping[str, Mapping[str, Any]],
 ) -> str:
-    """The text of README.md: front matter and body."""
+    """The text of README.md: front matter and body. `examples` are the rows that it shows, by config."""
     total = Counts.total(configs.values())
-    written = {name: counts for name, counts in configs.items() if counts.rows}
+    written = {name: counts for name, counts in configs.items() if counts.rows or table.published.empty_configs}
     matter = front_matter(table, written, total, release, has_licence)
     head = yaml.safe_dump(matter, sort_keys=False, allow_unicode=True, width=1_000)
-    return f"---\n{head}---\n\n{_text(table, configs, total, described, release, has_licence)}"
+    return f"---\n{head}---\n\n{_text(table, configs, total, described, release, has_licence, examples)}"
 
 
 def front_matter(
@@ -174,7 +187,7 @@ def front_matter(
         "dataset_info": [
             {
                 "config_name": name,
-                "features": _features(table, (*out.columns, *out.more.get(name, ()))),
+                "features": _features(table, out.columns_of(name)),
                 "splits": [{"name": "train", "num_bytes": counts.bytes, "num_examples": counts.rows}],
                 "download_size": counts.file_bytes,
                 "dataset_size": counts.bytes,
@@ -225,9 +238,10 @@ def _text(
     described: Mapping[str, Any],
     release: Release,
     has_licence: bool,
+    examples: Mapping[str, Mapping[str, Any]],
 ) -> str:
     out = table.published
-    columns = dict.fromkeys([*out.columns, *(name for more in out.more.values() for name in more)])
+    columns = dict.fromkeys([*out.columns, *(name for config in configs for name in out.columns_of(config))])
     first = next(name for name, counts in configs.items() if counts.rows)
     sections = [
         f"# {out.title}\n\n{table.description}",
@@ -237,7 +251,7 @@ def _text(
         f'load_dataset("path/to/this/folder", "{first}", split="train", streaming=True)\n```',
         "## Configs\n\n"
         + ("Tokens are estimated at four characters each. " if total.characters else "")
-        + "A config without documents has no files.\n\n"
+        + _EMPTY[out.empty_configs]
         + _markdown(
             ("config", "documents", "tokens", "languages", "Parquet MB"),
             [
@@ -260,6 +274,8 @@ def _text(
             ],
         ),
     ]
+    if examples:
+        sections.append("## Examples\n\n" + "\n\n".join(starmap(_example, examples.items())))
     if total.languages:
         sections.append("## Languages\n\n" + _histogram("language", dict(total.languages.most_common())))
     for name, counts in described["histograms"].items():
@@ -279,10 +295,19 @@ def _text(
     return "\n\n".join(sections) + "\n"
 
 
+def _example(config: str, row: Mapping[str, Any]) -> str:
+    """A row of a config as JSON. Long texts are cut; their line breaks are written as \\n, so no fence ends early."""
+    shown = {
+        name: f"{value[:_EXAMPLE]} …" if isinstance(value, str) and len(value) > _EXAMPLE else value
+        for name, value in row.items()
+    }
+    return f"### {config}\n\n```json\n{json.dumps(shown, indent=2, ensure_ascii=False, default=str)}\n```"
+
+
 def _configs_with(table: Table, configs: Mapping[str, Counts], column: str) -> str:
     """The configs that have a column, separated by commas; "all" for a column of every config."""
-    out = table.published
-    return "all" if column in out.columns else ", ".join(c for c in configs if column in out.more.get(c, ()))
+    having = [config for config in configs if column in table.published.columns_of(config)]
+    return "all" if len(having) == len(configs) else ", ".join(having)
 
 
 def _shown(table: Table, column: str) -> str:

@@ -51,7 +51,7 @@ class Job:
             "content": {name or "": self.reader.within(name).content() for name in self._each_partition()},
             "columns": {config: list(self.columns(config)) for config in self.configs},
             **({"structs": {k: list(v) for k, v in self.layout.structs.items()}} if self.layout.structs else {}),
-            "release": recipe.release.model_dump(mode="json", exclude={"subsets", "memory_mb"}),
+            "release": recipe.release.model_dump(mode="json", exclude={"subsets", "memory_mb", "sample"}),
             "licence": content_hash(licence),
         }
         #: An interrupted export is continued only if this is unchanged. It includes the Delta version, because
@@ -60,7 +60,7 @@ class Job:
 
     def columns(self, config: str) -> tuple[str, ...]:
         """The published columns of a config."""
-        return (*self.layout.columns, *self.layout.more.get(config, ()))
+        return self.layout.columns_of(config)
 
     def _partitions(self, wanted: Sequence[str]) -> list[str] | None:
         """The wanted partitions, or all of them if none is named; None for a table without partitions."""
@@ -157,7 +157,7 @@ class Job:
                 continue
             yield from writer.add(batch.slice(skip))
             skip = 0
-        yield from writer.close()
+        yield from writer.close(empty=self.layout.empty_configs and not done)
 
     def _batches(self, config: str) -> Iterator[pa.RecordBatch]:
         """The rows of a config, with the published columns and the columns that `Counts` needs.

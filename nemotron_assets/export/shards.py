@@ -57,10 +57,13 @@ class ShardWriter:
             self.waiting_rows += piece.num_rows
             self.waiting_bytes += piece.nbytes
 
-    def close(self) -> Iterator[Shard]:
-        """Write what is left; yields the last shard, if there is one."""
+    def close(self, *, empty: bool = False) -> Iterator[Shard]:
+        """Write what is left; yields the last shard, if there is one. With `empty`, a config without rows gets a shard
+        without rows. It has no row group: `datasets` cannot read one of no rows."""
         if self.waiting:
             yield from self._flush()
+        if self.writer is None and empty and not self.number:
+            self._open()
         if self.writer is not None:
             yield self._finish()
 
@@ -113,6 +116,20 @@ class ShardWriter:
         shard = Shard(self.config, self.number, self.counts)
         self.number, self.counts, self.stream, self.writer = self.number + 1, Counts(), None, None
         return shard
+
+
+def examples(work: Path, shards: Sequence[Shard]) -> dict[str, dict[str, Any]]:
+    """The first row of every config that has rows."""
+    import pyarrow.parquet as pq
+
+    found = {}
+    for shard in shards:
+        if shard.config not in found and shard.counts.rows:
+            of = sum(other.config == shard.config for other in shards)
+            path = next(p for p in (work / shard.path(), work / shard.path(of)) if p.exists())
+            with pq.ParquetFile(path) as file:
+                found[shard.config] = next(file.iter_batches(batch_size=1)).to_pylist()[0]
+    return found
 
 
 def plain_schema(table: Table, columns: Sequence[str]) -> pa.Schema:

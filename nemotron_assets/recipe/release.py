@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nemotron_assets.recipe.section import Section
 from nemotron_assets.recipe.web.quality import Level
@@ -52,6 +52,39 @@ _PUBLISHED = {
 }
 
 
+#: The subsets of Nemotron-Pretraining-Dataset-sample, with their published numbers of rows.
+SAMPLE_ROWS = {
+    "Nemotron-CC-High-Quality": 785,
+    "Nemotron-CC-High-Quality-Synthetic": 3_461,
+    "Nemotron-CC-Diverse-QA": 2_065,
+    "Nemotron-CC-Translated-Diverse-QA": 15_441,
+    "Nemotron-CC-MATH": 954,
+    "Nemotron-Synthetic-Code": 1_000,
+    "Nemotron-Code-Metadata": 1_000,
+    "Nemotron-SFT-Code": 1_000,
+    "Nemotron-SFT-General": 1_000,
+    "Nemotron-SFT-MATH": 1_000,
+}
+
+
+class DatasetSample(Section):
+    """The sample of all published data sets (rows as of nvidia/Nemotron-Pretraining-Dataset-sample; the last four
+    numbers follow from the published total)."""
+
+    rows: dict[str, Annotated[int, Field(ge=0, le=1_000_000)]] = Field(
+        SAMPLE_ROWS,
+        validate_default=True,
+        description="most rows of each subset; a subset that is not named has as many as the published one",
+    )
+
+    @field_validator("rows")
+    @classmethod
+    def _known(cls, rows: dict[str, int]) -> dict[str, int]:
+        if unknown := sorted(rows.keys() - SAMPLE_ROWS.keys()):
+            raise ValueError(f"{', '.join(unknown)}: not a subset of the sample, which are {', '.join(SAMPLE_ROWS)}")
+        return {**SAMPLE_ROWS, **rows}
+
+
 class Release(Section):
     """What is published, and how (subsets and columns as on the card nvidia/Nemotron-CC-v2; file sizes default)."""
 
@@ -82,3 +115,4 @@ class Release(Section):
         description="text that becomes LICENSE.md: 'sample' (the notice of the embedded sample) or a text file; null "
         "for no such file"
     )
+    sample: DatasetSample = Field(DatasetSample(), description="the sample of all published data sets")

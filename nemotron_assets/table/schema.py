@@ -61,10 +61,13 @@ MODEL_COLUMNS = ("id", "name", "version", "uri", "sha256", "parents", "sources",
 class Published:
     """The layout of a table as a Hugging Face dataset, for `nemotron export` (nemotron_assets/export).
 
-    Every config has the columns `columns`; `more` gives further columns by config. The configs are the values of the
-    column `configs_by`. Those in `configs` come first, and exist even without rows. Without `configs_by` there is one
-    config, "default". `structs` joins columns into one column with fields: {"metadata": ("category", ...)}.
+    Every config has the columns `columns`, or those that `instead` gives it; `more` gives further columns by config.
+    The configs are the values of the column `configs_by`. Those in `configs` come first, and exist even without rows.
+    Without `configs_by` there is one config, "default". `structs` joins columns into one column with fields:
+    {"metadata": ("category", ...)}.
     `histograms` names (table, column) pairs whose values the dataset card counts, such as the quality of documents.
+    With `examples` the card shows a row of each config. With `empty_configs` a config without rows has a file without
+    rows, and not only a line in the card.
     """
 
     title: str
@@ -72,8 +75,15 @@ class Published:
     configs_by: str | None = None
     configs: tuple[str, ...] = ("default",)
     more: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    instead: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     structs: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     histograms: tuple[tuple[str, str], ...] = ()
+    examples: bool = False
+    empty_configs: bool = False
+
+    def columns_of(self, config: str) -> tuple[str, ...]:
+        """The published columns of a config."""
+        return (*self.instead.get(config, self.columns), *self.more.get(config, ()))
 
 
 @dataclass(frozen=True)
@@ -128,7 +138,8 @@ class Table:
             if by_name[name].nullable:
                 raise ValueError(f"table {self.full_name} is divided by {name!r}, so that column must not be nullable")
         if out := self.published:
-            groups = (out.columns, *out.more.values(), *out.structs.values(), filter(None, (out.configs_by,)))
+            by_config = itertools.chain(out.more.values(), out.instead.values(), out.structs.values())
+            groups = (out.columns, *by_config, filter(None, (out.configs_by,)))
             for name in itertools.chain(*groups):
                 if name not in by_name:
                     raise ValueError(f"table {self.full_name} has no column {name!r} to publish")
