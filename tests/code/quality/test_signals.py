@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.code.quality import _passes, signals, syntax
@@ -56,6 +56,7 @@ def test_bytes_are_counted_as_written(texts):
 
 @settings(max_examples=60, deadline=None)
 @given(TEXTS, st.sampled_from(sorted(syntax.GRAMMARS)))
+@example("die # a comment that ends the file", "Perl")
 def test_no_text_brings_a_parser_down(text, language):
     row = one(text, language)
     assert set(NUMBERS) <= set(row)
