@@ -6,11 +6,11 @@ import pytest
 
 from nemotron_assets.generation import code_blocks
 from nemotron_assets.generation.answers import strip_markdown
+from nemotron_assets.generation.translation import judging, lines, protect
 from nemotron_assets.math import clean
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.web.synthetic import diverse_qa, rephrase
 from nemotron_assets.web.synthetic.prompts import PROMPTS
-from nemotron_assets.web.synthetic.translation import judging, lines, protect
 from resources.generations import Completion
 from tests.fuzz.hostile import fuzz
 

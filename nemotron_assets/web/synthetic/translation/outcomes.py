@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nemotron_assets.generation.asking import CountTokens, frames
+from nemotron_assets.generation.translation.drafts import Draft
+from nemotron_assets.generation.translation.prompt import PROMPT
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Reject
 from nemotron_assets.table.schema import Table
 from nemotron_assets.web.synthetic.tables import TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
-from nemotron_assets.web.synthetic.translation.drafts import Draft
-from nemotron_assets.web.synthetic.translation.prompt import PROMPT
 
 if TYPE_CHECKING:
     import polars as pl

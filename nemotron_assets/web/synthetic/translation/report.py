@@ -9,16 +9,16 @@ import dagster as dg
 import polars as pl
 
 from nemotron_assets.generation.asking import example_markdown
+from nemotron_assets.generation.translation.judging import CAUSES, UNASKED, problems
+from nemotron_assets.generation.translation.languages import NAMES
+from nemotron_assets.generation.translation.lines import translated_words
 from nemotron_assets.plots import new_figure, png_markdown
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.web.translation import Translation
 from nemotron_assets.table.markdown import markdown_row
 from nemotron_assets.text.language import detect
-from nemotron_assets.web.synthetic.translation.drafts import choose_samples
-from nemotron_assets.web.synthetic.translation.judging import CAUSES, UNASKED, problems
-from nemotron_assets.web.synthetic.translation.languages import NAMES
-from nemotron_assets.web.synthetic.translation.lines import translated_words
 from nemotron_assets.web.synthetic.translation.outcomes import Tally
+from nemotron_assets.web.synthetic.translation.samples import choose_samples
 
 _COLOURS = ("#d1495b", "#edae49", "#00798c", "#8d6a9f", "#a8763e", "#5b8e7d", "#c44536", "#999999", "#555555")
 _EXAMPLES = 2

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
+from nemotron_assets.generation.translation.drafts import Draft, translate
+from nemotron_assets.generation.translation.prompt import prompt_room
 from nemotron_assets.generation.writing import Writer
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.parts import Reject
 from nemotron_assets.table.spill import SpillFile
 from nemotron_assets.text.language import detect
 from nemotron_assets.web.synthetic.tables import TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
-from nemotron_assets.web.synthetic.translation.drafts import Draft, choose_samples, translate
 from nemotron_assets.web.synthetic.translation.outcomes import Tally, reject_of, rows
-from nemotron_assets.web.synthetic.translation.prompt import prompt_room
+from nemotron_assets.web.synthetic.translation.samples import choose_samples
 from resources.lakehouse import Reader
 
 

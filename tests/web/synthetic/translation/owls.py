@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nemotron_assets.web.synthetic.translation.languages import NAMES
+from nemotron_assets.generation.translation.languages import NAMES
 
 SAMPLE = """\
 The owl hunts at night and sleeps during the day.

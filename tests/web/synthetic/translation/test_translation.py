@@ -11,17 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nemotron_assets.generation.translation.drafts import Draft, translate
+from nemotron_assets.generation.translation.judging import CAUSES, judge_line, problems
+from nemotron_assets.generation.translation.languages import LABELS, NAMES
+from nemotron_assets.generation.translation.lines import excerpt, parse, translated_words
+from nemotron_assets.generation.translation.prompt import output_format, prompt_room, request
+from nemotron_assets.generation.translation.protect import protect
 from nemotron_assets.recipe import RecipeError, load_recipe
 from nemotron_assets.recipe.web.translation import LANGUAGES, Translation
 from nemotron_assets.text import language
 from nemotron_assets.web.synthetic.tables import TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
-from nemotron_assets.web.synthetic.translation.drafts import Draft, choose_samples, translate
-from nemotron_assets.web.synthetic.translation.judging import CAUSES, judge_line, problems
-from nemotron_assets.web.synthetic.translation.languages import LABELS, NAMES
-from nemotron_assets.web.synthetic.translation.lines import excerpt, parse, translated_words
 from nemotron_assets.web.synthetic.translation.outcomes import reject_of, rows
-from nemotron_assets.web.synthetic.translation.prompt import output_format, prompt_room, request
-from nemotron_assets.web.synthetic.translation.protect import protect
+from nemotron_assets.web.synthetic.translation.samples import choose_samples
 from resources.generations import Completion
 from tests.web.synthetic.translation.owls import LINES, SAMPLE, TRANSLATIONS, asked, good_answer
 

@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nemotron_assets.generation.asking import cut_off
+from nemotron_assets.generation.translation import protect
+from nemotron_assets.generation.translation.languages import LABELS, SOURCE
+from nemotron_assets.generation.translation.lines import Line, excerpt, parse
+from nemotron_assets.generation.translation.prompt import length_bounds
+from nemotron_assets.generation.translation.protect import ProtectionError
 from nemotron_assets.recipe.web.translation import Translation
-from nemotron_assets.web.synthetic.translation import protect
-from nemotron_assets.web.synthetic.translation.languages import LABELS, SOURCE
-from nemotron_assets.web.synthetic.translation.lines import Line, excerpt, parse
-from nemotron_assets.web.synthetic.translation.prompt import length_bounds
-from nemotron_assets.web.synthetic.translation.protect import ProtectionError
 from resources.generations import Completion
 
 #: Why a sample has no translation. The first five causes fail a line, `copied` and `wrong_language` the sample.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nemotron_assets.generation.translation import protect
+from nemotron_assets.generation.translation.languages import NAMES
+from nemotron_assets.generation.translation.protect import Protected
 from nemotron_assets.recipe.section import RecipeError
 from nemotron_assets.recipe.web.translation import Translation
-from nemotron_assets.web.synthetic.translation import protect
-from nemotron_assets.web.synthetic.translation.languages import NAMES
-from nemotron_assets.web.synthetic.translation.protect import Protected
 from resources.generations import OutputFormat, Request, Sampling
 
 PROMPT = "translation"
@@ -55,14 +55,14 @@ def length_bounds(recipe: Translation, language: str, line: Protected) -> tuple[
     return max(0, int(low * characters) - recipe.length_slack), int(high * characters) + recipe.length_slack
 
 
-def prompt_room(recipe: Translation, count_prompt: Callable[[Request], int]) -> int:
+def prompt_room(recipe: Translation, count_prompt: Callable[[Request], int], section: str = "web.translation") -> int:
     """The number of tokens a line may have: `max_input_tokens` less the longest prompt without a line and two tokens of
-    slack. Raises `RecipeError` if nothing is left."""
+    slack. Raises `RecipeError`, which names the recipe's `section`, if nothing is left."""
     empty = Protected("", ())
     longest = max(count_prompt(request(recipe, language, empty)) for language in recipe.languages)
     if (room := recipe.max_input_tokens - longest - 2) < 1:
         raise RecipeError(
-            f"web.translation.max_input_tokens = {recipe.max_input_tokens} leaves no room for a line: the prompt alone "
+            f"{section}.max_input_tokens = {recipe.max_input_tokens} leaves no room for a line: the prompt alone "
             f"has {longest} tokens. Give at least {longest + 64}."
         )
     return room

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nemotron_assets.web.synthetic.translation.protect import (
+from nemotron_assets.generation.translation.protect import (
     ProtectionError,
     count_numbers,
     placeholder,

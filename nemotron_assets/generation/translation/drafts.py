@@ -9,19 +9,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from nemotron_assets.generation.asking import CountTokens, Generate, answered
+from nemotron_assets.generation.translation import protect
+from nemotron_assets.generation.translation.judging import Detect, Fault, judge_line, judge_sample
+from nemotron_assets.generation.translation.lines import Line, excerpt, parse
+from nemotron_assets.generation.translation.prompt import request
 from nemotron_assets.recipe.web.translation import Translation
-from nemotron_assets.web.synthetic.translation import protect
-from nemotron_assets.web.synthetic.translation.judging import Detect, Fault, judge_line, judge_sample
-from nemotron_assets.web.synthetic.translation.languages import SOURCE
-from nemotron_assets.web.synthetic.translation.lines import Line, excerpt, parse
-from nemotron_assets.web.synthetic.translation.prompt import request
 from resources.generations import Completion, Request
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 @dataclass
@@ -104,14 +99,6 @@ class Draft:
             self.pending = verdict.suspects
 
 
-def choose_samples(samples: pl.LazyFrame, recipe: Translation) -> pl.LazyFrame:
-    """The English samples to translate: all, or the `max_samples` samples with the lowest ids. Ids are hashes."""
-    import polars as pl
-
-    wanted = samples.filter(pl.col("language") == SOURCE).select("id", "snapshot", "text")
-    return wanted if recipe.max_samples is None else wanted.bottom_k(recipe.max_samples, by="id")
-
-
 def translate(
     samples: Iterable[dict],
     recipe: Translation,
@@ -121,7 +108,8 @@ def translate(
     generate: Generate,
     detect: Detect,
 ) -> Iterator[Draft]:
-    """The draft of every sample (id, snapshot, text) in every language, accepted or not, in the order of the samples.
+    """The draft of every sample (a dict with id and text) in every language, accepted or not, in the order of the
+    samples. A sample with `languages` is translated into these only.
 
     The requests of a batch of samples in all languages go to `generate` as one stream per attempt. `room` is the number
     of tokens that a line may have.
@@ -148,5 +136,6 @@ def _start_drafts(sample: dict, recipe: Translation, count: CountTokens, room: i
     elif longest > room:
         fault = Fault("line_too_long", f"a line has {longest} tokens, there is room for {room}")
     return [
-        Draft(sample, language, lines, fault=fault, pending=[] if fault else wanted) for language in recipe.languages
+        Draft(sample, language, lines, fault=fault, pending=[] if fault else wanted)
+        for language in sample.get("languages") or recipe.languages
     ]

@@ -10,9 +10,9 @@ import itertools
 import re
 from dataclasses import dataclass
 
-from nemotron_assets.web.synthetic.translation import protect
-from nemotron_assets.web.synthetic.translation.languages import LABELS, SOURCE
-from nemotron_assets.web.synthetic.translation.protect import Protected
+from nemotron_assets.generation.translation import protect
+from nemotron_assets.generation.translation.languages import LABELS, SOURCE
+from nemotron_assets.generation.translation.protect import Protected
 
 _LABEL = re.compile(r"(Question|Answer): (?=\S)")
 
