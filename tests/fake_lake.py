@@ -12,8 +12,9 @@ from nemotron_assets.dagster_private import input_tags
 
 #: What a new snapshot makes again, because these assets hold all snapshots together.
 TOGETHER = (
-    "sft/academic_documents", "sft/academic_qa", "sft/longdoc_qa", "sft/contaminated", "sft/nemotron_sft",
-    "blend/tokenizer", "blend/token_shards", "blend/dataset_sample", "models/base", "evaluate/benchmark_scores",
+    "sft/academic_documents", "sft/academic_qa", "sft/longdoc_qa", "sft/multilingual_sft", "sft/contaminated",
+    "sft/nemotron_sft", "blend/tokenizer", "blend/token_shards", "blend/dataset_sample", "models/base",
+    "evaluate/benchmark_scores",
 )  # fmt: skip
 
 Unit = tuple[str, str | None]  # name of an asset, partition

@@ -52,6 +52,7 @@ KEYS = [
     "sft/academic_qa",
     "sft/contaminated",
     "sft/longdoc_qa",
+    "sft/multilingual_sft",
     "sft/nemotron_sft",
     "sft/procedural",
     "snapshots/catalog",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nemotron_assets.recipe.section import Section
 from nemotron_assets.recipe.sft.academic import Academic
 from nemotron_assets.recipe.sft.instructions import Instructions
+from nemotron_assets.recipe.sft.multilingual import Multilingual
 from nemotron_assets.recipe.sft.procedural import Procedural
 from nemotron_assets.recipe.sft.reasoning import Reasoning
 from nemotron_assets.recipe.sft.release import SftRelease
@@ -19,4 +20,5 @@ class Sft(Section):
     academic: Academic
     reasoning: Reasoning = Reasoning()
     instructions: Instructions = Instructions()
+    multilingual: Multilingual
     release: SftRelease = SftRelease()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -23,7 +23,8 @@ _EXAMPLES = 10
 def release(rows: pl.LazyFrame, sources: Sequence[Reader], lake: Lakehouse, recipe: SftRelease) -> dict[str, Any]:
     """The metadata of `sft.nemotron_sft`; `rows` are its rows."""
     of_config = dict(rows.group_by("subset").agg(pl.col("tokens").sum()).sort("subset").collect().iter_rows())
-    by_table = {reader.table.full_name: _fates(reader, lake, recipe) for reader in sources}
+    without = excluded(sources, lake)
+    by_table = {reader.table.full_name: _fates(reader, without[reader.table.full_name], recipe) for reader in sources}
     tokens = {config: int(of_config.get(config, 0)) for config in CONFIGS.values()}
     return {
         "tokens": sum(tokens.values()),
@@ -32,10 +33,10 @@ def release(rows: pl.LazyFrame, sources: Sequence[Reader], lake: Lakehouse, reci
     }
 
 
-def _fates(reader: Reader, lake: Lakehouse, recipe: SftRelease) -> Counter[str]:
+def _fates(reader: Reader, left_out: Collection[str], recipe: SftRelease) -> Counter[str]:
     """How many rows of a table have each status, and how many are published or left out for each reason."""
     table = reader.table.full_name
-    without = pl.col("id").is_in(list(excluded(lake, table)))
+    without = pl.col("id").is_in(sorted(left_out))
     usable, has_config = pl.col("status").is_in(list(statuses(table, recipe))), pl.col("subset").is_in(list(CONFIGS))
     empty = pl.col("text").str.strip_chars() == ""
     fate = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -45,23 +46,36 @@ def published(subset: str = "subset", status: str = "status", *, of: Sequence[st
     )
 
 
-def excluded(lake: Lakehouse, table: str) -> frozenset[str]:
-    """The ids of rows of a table with a benchmark item, and of rows that could not be searched for items."""
-    items = lake.read(CONTAMINATED).scan().filter((pl.col("source") == table) & pl.col("removed"))
-    unsearched = (
-        lake.read(QUARANTINE).scan().filter((pl.col("stage") == CONTAMINATED.full_name) & (pl.col("part") == table))
-    )
-    found = items.select(pl.col("parents").list.first()).collect()["parents"].to_list()
-    return frozenset(found + unsearched.select("row_id").collect()["row_id"].to_list())
+def excluded(sources: Sequence[Reader], lake: Lakehouse) -> dict[str, frozenset[str]]:
+    """{table: ids of its rows that are not published}: rows with a benchmark item, rows that could not be searched for
+    items, and rows that were made from such a row of another table. A translation has none of the item's words.
+
+    `sources` are the tables of SFT data in the order in which they are made.
+    """
+    items = lake.read(CONTAMINATED).scan().filter("removed").select("source", id=pl.col("parents").list.first())
+    in_vain = lake.read(QUARANTINE).scan().filter(pl.col("stage") == CONTAMINATED.full_name)
+    rows = pl.concat([items, in_vain.select(source="part", id="row_id")]).collect()
+    found: dict[str, frozenset[str]] = {}
+    for reader in sources:
+        table = reader.table
+        gone = frozenset(rows.filter(pl.col("source") == table.full_name)["id"])
+        above = sorted(itertools.chain.from_iterable(found[name] for name in table.parents if name in found))
+        if above:
+            made_of_them = pl.col("parents").list.eval(pl.element().is_in(above)).list.any()
+            below = reader.scan().select("id", "parents").filter(made_of_them).collect(engine="streaming")
+            gone |= frozenset(below["id"])
+        found[table.full_name] = gone
+    return found
 
 
 def release_parts(sources: Sequence[Reader], lake: Lakehouse, recipe: SftRelease) -> Iterator[Part]:
     """The parts of `sft.nemotron_sft`, one per table of SFT data. A part is made again when the rows of the table, the
-    items found in them, or the statuses that the recipe takes have changed."""
+    rows that are left out, or the statuses that the recipe takes have changed."""
     check_names(recipe, [reader.table.full_name for reader in sources])
+    left_out = excluded(sources, lake)
     for reader in sources:
         table = reader.table.full_name
-        without, wanted = excluded(lake, table), statuses(table, recipe)
+        without, wanted = left_out[table], statuses(table, recipe)
         made_from = content_hash(" ".join([reader.content(), *wanted, *sorted(without)]))
         yield Part(table, made_from, functools.partial(published_rows, reader, without, wanted))
 

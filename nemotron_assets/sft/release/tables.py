@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
-
-from nemotron_assets.sft.columns import ORIGIN_HASH, SFT_COLUMNS, STATUS, VERIFIED_BY
-from nemotron_assets.stages import STAGES
+from nemotron_assets.sft.columns import ORIGIN_HASH, STATUS, VERIFIED_BY
+from nemotron_assets.sft.tables_of import sft_tables_before
 from nemotron_assets.table.columns import ID, LANGUAGE, PARENTS, SOURCES
 from nemotron_assets.table.schema import Column, Published, Table
 
 #: The published configs by the subset that rows of SFT data name.
 CONFIGS = {"Code": "Nemotron-SFT-Code", "General": "Nemotron-SFT-General", "MATH": "Nemotron-SFT-MATH"}
 
-_OWN = "sft.release"
-
-
-def _sources() -> tuple[Table, ...]:
-    """Every table of SFT data: those of the rooms beside this one that begin with the columns `SFT_COLUMNS`."""
-    modules = (f"nemotron_assets.{stage}.tables" for stage in STAGES if stage.startswith("sft.") and stage != _OWN)
-    tables = [table for name in modules if find_spec(name) for table in import_module(name).TABLES]
-    names = tuple(column.name for column in SFT_COLUMNS)
-    return tuple(table for table in tables if table.column_names[: len(names)] == names)
-
-
 #: The tables of SFT data, in the order of the stages. A new one is searched for items and published by itself.
-SFT_TABLES = _sources()
+SFT_TABLES = sft_tables_before("sft.release")
 #: Those of them with a train and a test split of their own. Rows of the test split are items, too.
 SPLIT_TABLES = tuple(table for table in SFT_TABLES if "split" in table.column_names)
 

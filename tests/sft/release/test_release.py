@@ -26,6 +26,7 @@ RECIPE = load_recipe("laptop").sft.release.model_copy(update={"unverified": []})
 SEARCH = RECIPE.contamination
 MATHS = Table("sft", "math_sft", "Mathematics.", SFT_COLUMNS)
 TALK = Table("sft", "general_sft", "Talk.", SFT_COLUMNS)
+TRANSLATED = Table("sft", "multilingual_sft", "Translations.", SFT_COLUMNS, parents=(MATHS.full_name,))
 TASKS = Table("sft", "procedural", "Tasks.", (*SFT_COLUMNS, Column("split", "string", "train or test")))
 
 PROBLEM = (
@@ -113,6 +114,14 @@ def test_a_row_with_a_test_item_is_removed_and_the_entry_names_the_item(lake, co
     )  # fmt: skip
     assert entry["ngrams"][0] == "a ferry carries 48 cars on each trip and makes seven trips a"
     assert entry["row_text"] == PROBLEM[:-1] and entry["item_text"] == PROBLEM
+
+
+def test_what_was_made_from_a_row_with_an_item_is_removed_too(lake, compute):
+    german = row("german", "Eine Fähre trägt 48 Autos.", language="de", parents=["dirty"], sources=["sft.math_sft"])
+    other = row("other", "Ein Zug fährt ab.", language="de", parents=["clean"], sources=["sft.math_sft"])
+    rows = {MATHS: [row("clean", "A train leaves."), row("dirty", PROBLEM)], TRANSLATED: [german, other]}
+    published, found = release(lake, compute, rows, [item("i", PROBLEM)])
+    assert sorted(r["parents"][0] for r in published) == ["clean", "other"] and len(found) == 1
 
 
 def test_one_common_n_gram_is_enough(lake, compute):
