@@ -18,7 +18,20 @@ from nemotron_assets.planning.sources import Profile
 from nemotron_assets.recipe import Recipe
 
 #: The modules with estimators, one per stage.
-STAGES = ("snapshots", "models", "web", "math", "code", "sft", "sft_academic", "blend", "pretrain", "evaluate", "lake")
+STAGES = (
+    "snapshots",
+    "models",
+    "web",
+    "math",
+    "code",
+    "sft",
+    "sft_academic",
+    "blend",
+    "sample",
+    "pretrain",
+    "evaluate",
+    "lake",
+)
 
 #: An asset without partitions is made in one step.
 ONE = known("one step", 1, "an asset without partitions")

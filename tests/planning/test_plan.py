@@ -15,7 +15,7 @@ WITHOUT = {"llm.generations", "quarantine.rows"}
 NO_ESTIMATE_YET = {
     "sft.seeds", "sft.stem_expansions", "sft.stem_questions", "sft.fundamental_reasoning", "sft.math_sft",
     "sft.code_sft", "sft.general_sft", "sft.multilingual_sft", "models.sft_writers", "blend.categories", "blend.phases",
-    "blend.sequences", "blend.dataset_sample",
+    "blend.sequences",
 }  # fmt: skip
 
 
