@@ -26,6 +26,7 @@ STAGES = (
     "code",
     "sft",
     "sft_academic",
+    "sft_multilingual",
     "blend",
     "sample",
     "pretrain",

@@ -31,7 +31,9 @@ def procedural(plan: Plan) -> Estimate:
     rows = rows * plan.size("sft.procedural.new_share", "sample")
     tokens = rows * plan.size("sft.procedural.tokens", "sample")
     spent = plan.taking("sft.procedural", rows)
-    return Estimate(rows=rows, tokens=tokens, bytes=rows * plan.size("sft.row_bytes", "sample"), core_seconds=spent)
+    stored = rows * plan.size("sft.row_bytes", "sample")
+    usable = {"usable rows": rows, "usable tokens": tokens}
+    return Estimate(rows=rows, tokens=tokens, bytes=stored, core_seconds=spent, by_part=usable)
 
 
 @estimates("sft.contaminated")

@@ -14,7 +14,7 @@ WITHOUT = {"llm.generations", "quarantine.rows"}
 #: Tables whose estimators are still to be written; `nemotron plan` calls their figures not known.
 NO_ESTIMATE_YET = {
     "sft.seeds", "sft.stem_expansions", "sft.stem_questions", "sft.fundamental_reasoning", "sft.math_sft",
-    "sft.code_sft", "sft.general_sft", "sft.multilingual_sft", "models.sft_writers", "blend.categories", "blend.phases",
+    "sft.code_sft", "sft.general_sft", "models.sft_writers", "blend.categories", "blend.phases",
     "blend.sequences",
 }  # fmt: skip
 
