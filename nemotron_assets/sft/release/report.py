@@ -37,7 +37,8 @@ def _fates(reader: Reader, left_out: Collection[str], recipe: SftRelease) -> Cou
     """How many rows of a table have each status, and how many are published or left out for each reason."""
     table = reader.table.full_name
     without = pl.col("id").is_in(sorted(left_out))
-    usable, has_config = pl.col("status").is_in(list(statuses(table, recipe))), pl.col("subset").is_in(list(CONFIGS))
+    usable = pl.col("status").is_in(list(statuses(table, recipe)))
+    has_config = pl.col("subset").is_in(list(CONFIGS)).fill_null(False)
     empty = pl.col("text").str.strip_chars() == ""
     fate = (
         pl.when(~has_config).then(pl.lit("no config"))
