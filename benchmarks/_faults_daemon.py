@@ -84,8 +84,11 @@ def stop_sensors(stage: Stage) -> None:
     """Stop the sensors that start runs by themselves, before a daemon runs: the run that is killed is the only one."""
     environment = stage.environment() | {"DAGSTER_HOME": str(stage.home / "dagster")}
     program = [str(Path(sys.executable).parent / "dagster"), "sensor", "stop", "-w", str(PROJECT / "workspace.yaml")]
-    for sensor in ("new_snapshots", "follow_new_data"):
-        subprocess.run([*program, sensor], cwd=PROJECT, env=environment, check=True, capture_output=True, timeout=300)
+    create = [sys.executable, "-c", "from nemotron_assets.instance import instance; instance().dispose()"]
+    for command in (create, [*program, "new_snapshots"], [*program, "follow_new_data"]):
+        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
 
 
 def kill_daemon(stage: Stage, rng: random.Random) -> tuple[str, str, float, list[str]]:

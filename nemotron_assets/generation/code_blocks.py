@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from nemotron_assets.text.grammars import GRAMMARS
+from nemotron_assets.text.grammars import GRAMMARS, Unparsable, parse
 
 #: {language: its names behind an opening fence}. The prompts ask for the first name.
 FENCES = {
@@ -84,7 +84,10 @@ def syntax_problem(code: str, language: str) -> str:
     """
     if "\0" in code:
         return "the code has a NUL character"
-    root = _tree(code, language)
+    try:
+        root = parse(parser(language), _as_file(code, language))
+    except Unparsable as error:
+        return str(error)
     if root.has_error:
         where = next((node for node in _nodes(root) if node.is_error or node.is_missing), root)
         return f"not valid {language} at line {where.start_point.row + 1}"
@@ -97,25 +100,21 @@ def syntax_problem(code: str, language: str) -> str:
 
 def normalised(code: str, language: str) -> str:
     """The tokens of a code, separated by blanks: codes that differ only in comments and layout give the same text."""
-    data, tokens = _as_file(code, language).encode("utf-8", "replace"), []
-    for node in _nodes(parser(language).parse(data).root_node):
+    data, tokens = _as_file(code, language), []
+    for node in _nodes(parse(parser(language), data)):
         if not node.child_count and node.type not in _COMMENT:
             tokens.append(data[node.start_byte : node.end_byte].decode("utf-8", "replace").strip())
     return " ".join(filter(None, tokens))
 
 
-def _tree(code: str, language: str) -> Any:
-    return parser(language).parse(_as_file(code, language).encode("utf-8", "replace")).root_node
-
-
-def _as_file(code: str, language: str) -> str:
-    """The code as the content of a file.
+def _as_file(code: str, language: str) -> bytes:
+    """The code as the bytes of a file.
 
     It ends with a line break, which preprocessor directives need. PHP code gets an opening tag if it has none, because
     PHP takes text without a tag for output. (`"<?xml"` inside the code is not an opening tag.)
     """
     tagged = language != "PHP" or code.lstrip().startswith("<?") or "<?php" in code or "<?=" in code
-    return f"{code}\n" if tagged else f"<?php {code}\n"
+    return (f"{code}\n" if tagged else f"<?php {code}\n").encode("utf-8", "replace")
 
 
 def _nodes(root: Any) -> Iterator[Any]:

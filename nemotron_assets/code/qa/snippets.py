@@ -20,6 +20,7 @@ from nemotron_assets.generation.code_blocks import has_fence, parser
 from nemotron_assets.recipe.code.qa import CodeQa, CodeSnippets
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Batches, Rejects
+from nemotron_assets.text.grammars import Unparsable, parse
 
 if TYPE_CHECKING:
     from resources.compute import Compute
@@ -48,12 +49,16 @@ def cut(text: str, language: str, recipe: CodeSnippets) -> list[dict[str, Any]]:
     """The snippets of a file, in the order of the file: kind, snippet, start_line, end_line and start (in bytes).
 
     These are the outermost functions and methods of the recipe's size. If there are none, statements at the top level
-    of the file are taken. A file above the recipe's size has no snippets.
+    of the file are taken. A file above the recipe's size has no snippets, and so has a
+    file that the parser does not end on.
     """
     data = text.encode("utf-8", "replace")
     if len(data) > recipe.max_file_kb << 10:
         return []
-    root = parser(language).parse(data).root_node
+    try:
+        root = parse(parser(language), data)
+    except Unparsable:
+        return []
     found = []
     if language != "SQL":  # in the grammar of SQL, "function_declaration" is the declaration of a variable
         found = [piece for node in _functions(root) if (piece := _snippet(data, node, "function", language, recipe))]

@@ -24,7 +24,7 @@ import polars as pl
 
 from nemotron_assets.code.quality import _passes
 from nemotron_assets.recipe.code.numbers import OF_SYNTAX, WHOLE
-from nemotron_assets.text.grammars import GRAMMARS
+from nemotron_assets.text.grammars import GRAMMARS, Unparsable, parse
 
 #: {what is counted: names of its nodes in the grammars}. A grammar has only some of the names.
 _NODES = {
@@ -68,7 +68,7 @@ def measure(
     texts: Sequence[str | None], languages: Sequence[str], found: pl.DataFrame, max_bytes: int, long_string: int
 ) -> pl.DataFrame:
     """The numbers of `OF_SYNTAX` for a batch of files, one row per file. They are null if the text is None or larger
-    than `max_bytes`, or if its language has no grammar.
+    than `max_bytes`, if its language has no grammar, or if the parser does not end.
 
     `found` has the columns lines, full_lines (not blank), words and print_lines. A string literal of more than
     `long_string` bytes is a long one.
@@ -81,9 +81,10 @@ def measure(
             tools = _parser_and_query(language) if text is not None else None
             data = text.encode("utf-8", "replace") if tools else b""
             if tools and len(data) <= max_bytes:
-                rows[file], nodes = _count_nodes(data, language, *tools)
-                parsed[file] = data
-                spans.add(file, nodes)
+                with contextlib.suppress(Unparsable):
+                    rows[file], nodes = _count_nodes(data, language, *tools)
+                    parsed[file] = data
+                    spans.add(file, nodes)
         # A loop of its own: alternating with tree-sitter would make Python's parser a fifth slower.
         for file, row in enumerate(rows):
             if languages[file] == "Python" and row[0] and not _parses(texts[file]):
@@ -125,7 +126,7 @@ def _count_nodes(data: bytes, language: str, parser: Any, query: Any) -> tuple[t
 
     # Perl's grammar never returns from "die # x" where the comment ends the file.
     ended = language != "Perl" or data.endswith(b"\n")
-    root = parser.parse(data if ended else data + b"\n").root_node
+    root = parse(parser, data if ended else data + b"\n")
     nodes = QueryCursor(query).captures(root) if query is not None else {}
     visible, words = None, None
     if language == "HTML":
