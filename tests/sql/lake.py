@@ -66,7 +66,19 @@ def rows_without_models() -> dict[str, list[dict[str, Any]]]:
     for snapshot in SNAPSHOTS:
         add_mathematics(rows, snapshot)
     add_web(rows)
+    _add_contaminated(rows)
     return dict(rows)
+
+
+def _add_contaminated(rows: dict[str, list[dict[str, Any]]]) -> None:
+    """A row of SFT data, and the benchmark item that was found in it."""
+    task = row_id("sft.procedural", 1)
+    rows["sft.procedural"].append({"id": task, "task": "chain_sum", "status": "verified", "split": "train"})
+    rows["sft.contaminated"].append(
+        {"id": row_id("sft.contaminated", 1), "parents": [task], "sources": ["sft.procedural"], "removed": True,
+         "source": "sft.procedural", "benchmark": "gsm8k", "item": "gsm8k-test-1", "split": "test", "rule": "overlap",
+         "field": "question", "matched": 3, "of": 9, "share": 1 / 3, "ngrams": ["a ferry carries 48 cars"]}
+    )  # fmt: skip
 
 
 def shards(rows: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
