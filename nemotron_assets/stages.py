@@ -22,8 +22,8 @@ STAGES = (
     "web", "web.dedup", "web.quality", "web.synthetic", "web.release",
     "math", "math.corpus",
     "code.sources", "code.licences", "code.quality", "code.qa",
-    "sft.procedural", "sft.stem", "sft.academic", "sft.reasoning", "sft.instructions", "sft.multilingual",
-    "sft.release",
+    "sft.inputs", "sft.procedural", "sft.stem", "sft.academic", "sft.reasoning", "sft.instructions",
+    "sft.multilingual", "sft.release",
     "blend", "blend.sample", "pretrain", "evaluate.items", "evaluate", "lake",
 )  # fmt: skip
 

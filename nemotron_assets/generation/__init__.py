@@ -2,5 +2,5 @@
 
 `writing` asks a model for the rows of a table through the ledger, and `several` does so with several models. `asking`
 sends jobs of several requests as one stream and counts the answers. `answers` turns what a model wrote into plain text,
-and `code_blocks` finds the code in it.
+`code_blocks` finds the code in it, and `code_grammar` makes a weak model write code that parses.
 """

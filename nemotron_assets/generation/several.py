@@ -20,10 +20,21 @@ class Writers:
     """The models of a table of models, by the names that the recipe uses for them (column `recipe_name`).
 
     A device has room for one model. So whoever uses several asks one of them everything before the next one: `each`
-    yields them in turn, and `get` replaces the model in memory.
+    yields them in turn, and `get` replaces the model in memory. `window` is their context window, if it is not the
+    device's.
     """
 
-    def __init__(self, models: Reader, gpu: Gpu, lake: Lakehouse, *, run_id: str, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        models: Reader,
+        gpu: Gpu,
+        lake: Lakehouse,
+        *,
+        run_id: str,
+        log: Callable[[str], None],
+        window: int | None = None,
+    ) -> None:
+        gpu = gpu.model_copy(update={"max_model_len": window}) if window else gpu
         self._models, self._gpu, self._lake, self._run_id, self._log = models, gpu, lake, run_id, log
         self._name, self._writer = "", None
         self.rate = 0.0  # tokens per second of the model used last

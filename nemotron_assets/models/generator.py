@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from nemotron_assets.models.registry import Made
 from nemotron_assets.recipe.llm import Llm
@@ -11,11 +13,12 @@ from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.schema import Table
 
 
-def fetch(model: str, llm: Llm, table: Table) -> Callable[[Path], Made]:
+def fetch(model: str, llm: Llm, table: Table, own: Mapping[str, Any] = MappingProxyType({})) -> Callable[[Path], Made]:
     """Returns the function that fetches a language model and describes its row of `table`, for `Registry.want`.
 
     `model` is "embedded", a folder, or a Hugging Face id, as in the recipe's `llm.model`. For a model behind an
-    endpoint only its tokenizer is fetched, to count tokens. The id of the version follows from its name and files.
+    endpoint only its tokenizer is fetched, to count tokens. The id of the version follows from its name and files, and
+    from `own`, the values of columns that only this table has.
     """
 
     def make(scratch: Path) -> Made:
@@ -27,8 +30,8 @@ def fetch(model: str, llm: Llm, table: Table) -> Callable[[Path], Made]:
         dtype = "remote" if remote else pretrained.dtype(folder)
         return Made(
             folder,
-            {"parameters": pretrained.parameters(folder), "dtype": dtype},
-            id=lambda sha256: row_id(table.full_name, name, sha256),
+            {"parameters": pretrained.parameters(folder), "dtype": dtype, **own},
+            id=lambda sha256: row_id(table.full_name, name, sha256, *own.values()),
             name=name,
         )
 

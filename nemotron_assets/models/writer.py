@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse, Reader
 
 
-def want_writer(registry: Registry, model: str, llm: Llm, generator: Reader, lake: Lakehouse) -> dict[str, Any]:
+def want_writer(
+    registry: Registry, model: str, llm: Llm, generator: Reader, lake: Lakehouse, *, named: bool = False
+) -> dict[str, Any]:
     """The row of the registry's table for `model`: "generator" is the newest model of `models.generator`; anything else
-    names a language model that `fetch` puts into the lake. The model is made if the lake does not have it."""
-    table = registry.table
+    names a language model that `fetch` puts into the lake. The model is made if the lake does not have it. With
+    `named`, the table has the column `recipe_name`, and `model` stands in it."""
+    table, own = registry.table, {"recipe_name": model} if named else {}
     if model != "generator":
-        return registry.want(Identity(model, None), fetch(model, llm, table))
+        return registry.want(Identity(model, None), fetch(model, llm, table, own))
     parent = newest(generator)
-    columns = {"parameters": parent["parameters"], "dtype": parent["dtype"]}
+    columns = {"parameters": parent["parameters"], "dtype": parent["dtype"], **own}
     identity = Identity(
         parent["name"],
-        row_id(table.full_name, parent["name"], parent["sha256"]),
+        row_id(table.full_name, parent["name"], parent["sha256"], *own.values()),
         inputs=(generator.input_version,),
         parents=(Parent(generator.table.full_name, parent["id"]),),
     )

@@ -20,7 +20,7 @@ _CHOICE = re.compile(r"(?:the )?(?:correct |right |final )?answer(?: is)? ?:? ?\
 
 def key(option: str) -> str:
     """What makes two options the same: "  Blue whale. " and "blue Whale" are, and so are "1,000" and "1000.0"."""
-    text = unicodedata.normalize("NFKC", option).strip().strip(".;:!").strip().casefold()
+    text = unicodedata.normalize("NFKC", option).strip().strip(".;:!?").strip().casefold()
     if _NUMBER.fullmatch(text):
         digits = text.replace(",", "").lstrip("+")
         digits = digits.rstrip("0").rstrip(".") if "." in digits else digits

@@ -19,7 +19,8 @@ from resources.generations import Completion
 class Tally:
     """Counts of one table: answers, tokens written, rows by status and prompt, rejects by cause and prompt.
 
-    `reject` is where rejected answers go. `example` is the text of the best row so far, by its status.
+    `reject` is where rejected answers go. `questions` counts new questions, which have no answer yet, by prompt.
+    `example` is the text of the best row so far, by its status.
     """
 
     reject: Callable[[Reject], None] = lambda reject: None
@@ -29,6 +30,7 @@ class Tally:
     tokens: int = 0
     rows: Counter[tuple[str, str]] = field(default_factory=Counter)
     rejected: Counter[tuple[str, str]] = field(default_factory=Counter)
+    questions: Counter[str] = field(default_factory=Counter)
     example: tuple[int, str] = (len(STATUSES), "")
 
     def answered(self, completions: Iterable[Completion]) -> None:
@@ -51,6 +53,12 @@ class Tally:
         if rank < self.example[0]:
             self.example = rank, row["text"]
 
+    def expanded(self, row: Mapping[str, Any]) -> None:
+        """Count a new question, which has no answer yet."""
+        self.questions[row["prompt"]] += 1
+        self.tokens += row["tokens"]
+        self.example = self.example if self.example[1] else (len(STATUSES), row["question"])
+
     def counted(self, rows: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
         """The same rows, counted as they pass."""
         for row in rows:
@@ -67,25 +75,29 @@ class Tally:
         for (_, cause), number in self.rejected.items():
             causes[cause] += number
         by_status = {name: status[name] for name in STATUSES}
+        written = {"questions": sum(self.questions.values()), **self.questions} if self.questions else by_status
         return {
-            "rows": sum(by_status.values()),
-            **by_status,
+            "rows": sum(by_status.values()) + sum(self.questions.values()),
+            **written,
             "answers": self.answers,
             "new_generations": self.new,
             "output_tokens": self.output_tokens,
             "tokens": self.tokens,
             "tokens_per_second": round(tokens_per_second, 1),
             "rejected_answers": sum(causes.values()),
-            "rows_by_status": markdown(_table("status", STATUSES, self.rows) if self.rows else "No row was written."),
-            "reject_reasons": markdown(
-                _table("cause", sorted(causes), self.rejected) if causes else "No answer was rejected."
+            **(
+                {}
+                if self.questions
+                else {"rows_by_status": markdown(_table(STATUSES, self.rows) if self.rows else "No row was written.")}
             ),
-            "outcomes": bars({**by_status, **dict(causes.most_common())}, "rows by status, rejects by cause", "number"),
+            "reject_reasons": markdown(_table(sorted(causes), self.rejected) if causes else "No answer was rejected."),
+            "outcomes": bars({**written, **dict(causes.most_common())}, "what became of the answers", "number"),
             "example": markdown(example_markdown(self.example[1] or "no row")),
         }
 
 
-def _table(what: str, names: Iterable[str], counts: Mapping[tuple[str, str], int]) -> str:
+def _table(names: Iterable[str], counts: Mapping[tuple[str, str], int]) -> str:
+    """A Markdown table of counts by (prompt, name): a row per prompt, a column per name."""
     names = list(names)
     lines = [markdown_row(["prompt", *names]), "|---" + "|--:" * len(names) + "|"]
     for prompt in sorted({prompt for prompt, _ in counts}):

@@ -25,6 +25,11 @@ class Sampled(Section):
     max_lines: int = Field(
         40, ge=1, le=2_000, description="most lines of text or reasoning that the output grammar allows (default)"
     )
+    enforce_form: bool = Field(
+        True,
+        description="whether the output grammar is enforced while the model writes; false: only the prompt says what "
+        "form the answer has, which strong models keep to (default)",
+    )
     max_characters: int = Field(
         100_000,
         ge=20,

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.code.decontamination import Items
-from nemotron_assets.code.qa.prompts import problem_grammar, small_grammar, solution_grammar
+from nemotron_assets.code.qa.prompts import problem_grammar, solution_grammar
 from nemotron_assets.code.qa.snippets import cut
 from nemotron_assets.generation import code_blocks
+from nemotron_assets.generation.code_grammar import small_grammar
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.code.qa import LANGUAGES
 from tests.code.qa.codes import CODES

@@ -1,0 +1,1 @@
+"""Tests of nemotron_assets/sft/stem."""
