@@ -9,8 +9,10 @@ import os
 import subprocess
 import sys
 
+import dagster as dg
 import pytest
 
+from nemotron_assets.dagster_private import staleness
 from tests.imports import PROJECT
 
 #: Loads the definitions with some constants raised. The task is "versions" (print the code versions), "make" (note in
@@ -104,3 +106,30 @@ def test_what_is_made_from_a_model_is_stale_once_the_model_is_another(tmp_path, 
     for asset in assets:
         ask(asset, constant, home=tmp_path)  # made anew, with other content
     assert set(ask("stale", constant, home=tmp_path)) - before == below
+
+
+def test_an_input_with_many_partitions_makes_an_asset_stale():
+    """Dagster looks at inputs with fewer than 100 partitions; the published recipe has 107 snapshots."""
+    snapshots = dg.DynamicPartitionsDefinition(name="snapshot")
+    raw = dg.asset(key="raw", partitions_def=snapshots, code_version="1")(lambda: None)
+    blend = dg.asset(key="blend", deps=["raw"], code_version="1")(lambda: None)
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def arrive(snapshot: str, content: str) -> None:
+            tags = {"dagster/data_version": content}
+            instance.report_runless_asset_event(dg.AssetMaterialization("raw", partition=snapshot, tags=tags))
+
+        def status() -> str:
+            graph = dg.Definitions(assets=[raw, blend]).resolve_asset_graph()
+            return staleness(instance, graph).get_status(dg.AssetKey("blend"), None).value
+
+        names = [f"S{number}" for number in range(120)]
+        instance.add_dynamic_partitions("snapshot", names)
+        for name in names:
+            arrive(name, "first")
+        assert dg.materialize([raw, blend], instance=instance, selection=["blend"]).success
+        assert status() == "FRESH"
+        arrive("S7", "first")
+        assert status() == "FRESH", "made again with the same content"
+        arrive("S7", "second")
+        assert status() == "STALE"
