@@ -25,6 +25,7 @@ STAGES = (
     "math",
     "code",
     "sft",
+    "sft_questions",
     "sft_academic",
     "sft_multilingual",
     "blend",

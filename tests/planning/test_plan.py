@@ -12,11 +12,7 @@ from nemotron_assets.stages import all_tables
 #: Tables without an estimator, on purpose: all stages write them.
 WITHOUT = {"llm.generations", "quarantine.rows"}
 #: Tables whose estimators are still to be written; `nemotron plan` calls their figures not known.
-NO_ESTIMATE_YET = {
-    "sft.seeds", "sft.stem_expansions", "sft.stem_questions", "sft.fundamental_reasoning", "sft.math_sft",
-    "sft.code_sft", "sft.general_sft", "models.sft_writers", "blend.categories", "blend.phases",
-    "blend.sequences",
-}  # fmt: skip
+NO_ESTIMATE_YET = {"blend.categories", "blend.phases", "blend.sequences"}
 
 
 @pytest.fixture(scope="module")
