@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nemotron_assets.text.attributes import check_attributes
 from resources.lynx import Lynx
 
 
@@ -46,6 +47,7 @@ EXTRACTORS: dict[str, Callable[[str], str]] = {
 def extract(name: str, page: str) -> str:
     """A page's text by one of `EXTRACTORS`; "" if the extractor fails, as in the published pipeline."""
     try:
+        check_attributes(page)
         return EXTRACTORS[name](page)
     except Exception:  # an extractor may fail in any way; the comparison goes on
         return ""

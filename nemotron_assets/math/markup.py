@@ -34,6 +34,7 @@ from nemotron_assets.math.typeset import (
     parsed_mathml,
     script_formula,
 )
+from nemotron_assets.text.attributes import check_attributes
 
 Element = lxml.etree._Element
 
@@ -99,6 +100,7 @@ _NESTING = re.compile(
 
 def _parse(page: str) -> tuple[Element | None, bool]:
     """(root element, or None for an empty page; whether the parser read the whole page)."""
+    check_attributes(page)
     parser = lxml.etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
     try:
         root = lxml.etree.fromstring(page.encode("utf-8"), parser)

@@ -15,6 +15,7 @@ import lxml.etree
 from nemotron_assets.math.asciimath import asciimath_to_tex
 from nemotron_assets.math.formula import Formula, formula
 from nemotron_assets.math.mathml import MAX_DEPTH, Node, to_tex
+from nemotron_assets.text.attributes import check_attributes
 
 Element = lxml.etree._Element
 
@@ -44,6 +45,7 @@ def script_formula(element: Element) -> Formula | None:
 
 def parsed_mathml(markup: str) -> Element | None:
     """The first <math> element of markup that stands in a script or an attribute; None if it has none."""
+    check_attributes(markup)
     parser = lxml.etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
     try:
         root = lxml.etree.fromstring(markup.encode("utf-8", "replace"), parser)

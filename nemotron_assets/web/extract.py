@@ -24,6 +24,7 @@ from resiliparse.parse.html import HTMLTree
 
 from nemotron_assets.recipe.web.documents import Documents
 from nemotron_assets.recipe.web.privacy import Privacy
+from nemotron_assets.text.attributes import check_attributes
 from nemotron_assets.text.language import detect, hint, stop_list
 from nemotron_assets.text.personal_data import scrub
 from nemotron_assets.warc.charset import decode
@@ -73,7 +74,8 @@ def extract_pages(pages: pl.DataFrame, recipe: Documents) -> pl.DataFrame:
     """Extract the text of pages (rows of `snapshots.pages` with at least html, charset and mime).
 
     The columns html, charset and mime are replaced by title, language, language_score, text, characters, fate and
-    `MATCH_COLUMNS`; all other columns stay. Raises `NestedTooDeeply` for a page that cannot be parsed.
+    `MATCH_COLUMNS`; all other columns stay. Raises `NestedTooDeeply` or `TooManyAttributes` for a page that cannot
+    be parsed.
     """
     results = [extract(*page, recipe) for page in pages.select("html", "charset", "mime").iter_rows()]
     columns = {name: pl.Series(name, [getattr(r, name) for r in results], dtype) for name, dtype in _SCHEMA.items()}
@@ -89,6 +91,7 @@ def extract(html: bytes, charset: str, mime: str, recipe: Documents) -> Extracte
     if mime == "text/plain":
         text = "\n".join(line.rstrip() for line in markup.splitlines())
     else:
+        check_attributes(markup)
         tree = HTMLTree.parse(markup)
         title = " ".join(_encodable(tree.title or "").split())[:TITLE_CHARACTERS] or None
         language = hint(
