@@ -140,7 +140,9 @@ class Shell:
         except (KeyboardInterrupt, duckdb.InterruptException):
             self._failed("interrupted")
         except (WarehouseError, duckdb.Error) as error:
-            self._failed(str(error))
+            from resources.lakehouse.errors import with_way_out
+
+            self._failed(with_way_out(error))
 
     def _failed(self, message: str) -> None:
         self.failed = True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import shlex
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -113,9 +115,21 @@ def is_about_data(error: BaseException) -> bool:
     return isinstance(error, kinds) or type(error) in (OSError, FileNotFoundError)
 
 
+#: How DuckDB says that a connection may not open a file.
+_REFUSED = re.compile(r'Cannot access \w+ "(.*)" - file system operations are disabled')
+
+
 def with_way_out(error: BaseException) -> str:
-    """The text of an error for a person. A library's error about the bytes of the lake ends with what to do."""
+    """The text of an error for a person. A library's error about the bytes of the lake ends with what to do, and so
+    does DuckDB's error about a file that a query may not open."""
     text = str(error)
+    if type(error).__name__ == "PermissionException" and (refused := _REFUSED.search(text)):
+        from resources.warehouse import Warehouse
+
+        return (
+            f"{refused[1]} is refused: nemotron sql reads the tables of the lake only. To read a file of your own beside "
+            f"them, open the catalog with DuckDB's own program: duckdb -readonly {shlex.quote(str(Warehouse().path))}"
+        )
     by_duckdb = type(error).__module__ == "_duckdb" and (".parquet" in text or "DeltaKernel" in text)
     if by_duckdb or (is_about_data(error) and not isinstance(error, OSError)):
         return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 import pytest
 
+from resources.lakehouse.errors import with_way_out
 from resources.warehouse import WarehouseError, extension_file
 from resources.warehouse.reading import READING, REFUSED, read_only_statements
 
@@ -79,6 +80,16 @@ def test_functions_that_write_or_hide_a_query_are_refused(filled, connection, qu
         lake = filled[1].warehouse.lake.replace("'", "''")
         read_only_statements(connection, query.format(outside=tmp_path, lake=lake))
     assert not list(tmp_path.iterdir()) and sorted(str(path) for path in tmp_path.parent.rglob("made*")) == before
+
+
+@pytest.mark.parametrize("query", ["from read_parquet('{}')", "from '{}'", "from read_csv('{}')", "from glob('{}')"])
+def test_a_file_outside_the_lake_is_refused_with_the_way_to_read_it(connection, query, tmp_path):
+    own = str(tmp_path / "own.parquet")
+    with pytest.raises(duckdb.Error) as error:
+        connection.execute(query.format(own.replace("'", "''"))).fetchall()
+    text = with_way_out(error.value)
+    assert text.startswith(f"{own} is refused: nemotron sql reads the tables of the lake only")
+    assert "duckdb -readonly" in text and "maintain" not in text
 
 
 def test_the_functions_are_refused_for_what_they_do(tmp_path):
