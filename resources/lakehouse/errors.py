@@ -127,8 +127,9 @@ def with_way_out(error: BaseException) -> str:
         from resources.warehouse import Warehouse
 
         return (
-            f"{refused[1]} is refused: nemotron sql reads the tables of the lake only. To read a file of your own beside "
-            f"them, open the catalog with DuckDB's own program: duckdb -readonly {shlex.quote(str(Warehouse().path))}"
+            f"{refused[1]} is refused: nemotron sql reads the tables of the lake only. To read a file of your own "
+            "beside them, open the catalog with DuckDB's own program: "
+            f"duckdb -readonly {shlex.quote(str(Warehouse().path))}"
         )
     by_duckdb = type(error).__module__ == "_duckdb" and (".parquet" in text or "DeltaKernel" in text)
     if by_duckdb or (is_about_data(error) and not isinstance(error, OSError)):
