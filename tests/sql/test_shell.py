@@ -95,9 +95,9 @@ def test_a_terminal_has_a_prompt_and_ends_with_the_input(environment):
 
     def wait_for(word: bytes) -> None:
         nonlocal shown
-        start = len(shown)
-        while word not in shown[start:]:
+        while word not in shown:
             shown += os.read(parent, 65_536)
+        shown = shown.partition(word)[2]
 
     with subprocess.Popen(PROGRAM, stdin=child, stdout=child, stderr=child, env=environment) as process:
         os.close(child)
@@ -105,6 +105,7 @@ def test_a_terminal_has_a_prompt_and_ends_with_the_input(environment):
             (b"", b"nemotron>"),
             (b"select 6 * 7\n", b"...>"),
             (b"as answer;\n", b"42"),
+            (b"", b"nemotron>"),  # what is typed before a prompt stands there may be read in another mode
             (b"select nothing;\n", b"nemotron>"),
         ):
             os.write(parent, typed)
