@@ -13,7 +13,6 @@ from nemotron_assets.commands.console import console, printable
 from nemotron_assets.lineage.nodes import Node, NotFound, Origin, Trace
 from nemotron_assets.lineage.walk import trace
 from nemotron_assets.stages import all_tables
-from resources.crawl import CrawlError
 from resources.warehouse import Warehouse
 from resources.warehouse.facts import facts
 
@@ -52,7 +51,7 @@ def trace_command(target: str, *, limit: int, backward: bool | None, as_json: bo
     return print_read_origins(found, _crawl()) if read else True
 
 
-def _named(target: str, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> str:
+def _named(target: str, warehouse: Warehouse, connection: duckdb.DuckDBPyConnection) -> str | Node:
     """The target as `trace` takes it. A table may be written models/base too; a table without a version stands for its
     newest version, and a table of models for its newest model."""
     name, at, version = target.replace("/", ".").partition("@")
@@ -66,7 +65,7 @@ def _named(target: str, warehouse: Warehouse, connection: duckdb.DuckDBPyConnect
         raise NotFound(f"{name} is not in the lake yet; `nemotron run {name}` makes it")
     if table.is_model:
         newest = connection.execute(f'select id from {name} order by "at" desc limit 1').fetchone()
-        return newest[0] if newest else f"{name}@{known.version}"
+        return Node(name, newest[0]) if newest else f"{name}@{known.version}"
     return f"{name}@{known.version}"
 
 
@@ -112,6 +111,8 @@ def read_origins(found: Trace, crawl: Crawl) -> Iterator[tuple[str, bool | None,
     The second value is None for a row of a Parquet or JSON-lines file, which has no byte range, and False for bytes
     that cannot be read.
     """
+    from resources.crawl import CrawlError
+
     for origin in found.origins:
         if not origin.length:
             yield origin.page, None, f"not read: {origin} has no byte range"

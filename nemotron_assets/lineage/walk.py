@@ -37,19 +37,19 @@ _MAX_CHARACTERS = 120
 def trace(
     connection: duckdb.DuckDBPyConnection,
     tables: Iterable[Table],
-    target: str,
+    target: str | Node,
     *,
     limit: int = 20,
     backward: bool = True,
     forward: bool = True,
 ) -> Trace:
-    """Trace `target`: a row id, a URL, or a table version such as "blend.token_shards@12".
+    """Trace `target`: a row id, a URL, a table version such as "blend.token_shards@12", or a row of a known table.
 
     `connection` comes from `Warehouse.connect`, and `tables` are the tables of its catalog. `limit` bounds the
     relatives of one row, and the rows of one table that are followed per level. Raises `NotFound`.
     """
     walker = _Walker(connection, list(tables), limit)
-    result = Trace(target, walker.find(target))
+    result = Trace(target.key, [target]) if isinstance(target, Node) else Trace(target, walker.find(target))
     if backward:
         walker.walk(result, "above", walker.parents)
     if forward:
@@ -334,7 +334,17 @@ class _Walker:
         return Origin(page, facts.get("url", ""), facts["warc_file"], facts["warc_offset"], facts["warc_length"], path)
 
     def _rows(self, query: str, parameters: list[Any]) -> list[tuple]:
-        return self.connection.execute(query, parameters).fetchall()
+        if not parameters:
+            return self.connection.execute(query).fetchall()
+        # The values are given in SQL: for a value of Python, DuckDB imports pandas, which takes longer than the trace.
+        self.connection.execute(f"prepare step as {query}")
+        return self.connection.execute(f"execute step({', '.join(map(_literal, parameters))})").fetchall()
+
+
+def _literal(value: str | int | list[str]) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]::varchar[]"
+    return literal(value) if isinstance(value, str) else str(value)
 
 
 def _sql(table: Table) -> str:

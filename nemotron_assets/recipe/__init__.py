@@ -7,8 +7,23 @@ published, so that this project chose it. The modules mirror the stages: `recipe
 `recipe.web.dedup` those of the stage `web/dedup`.
 """
 
-from nemotron_assets.recipe.load import BUILT_IN, current_recipe, load_recipe
-from nemotron_assets.recipe.root import Recipe
-from nemotron_assets.recipe.section import RecipeError, Section
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe.load import BUILT_IN, current_recipe, load_recipe
+    from nemotron_assets.recipe.root import Recipe
+    from nemotron_assets.recipe.section import RecipeError, Section
 
 __all__ = ["BUILT_IN", "Recipe", "RecipeError", "Section", "current_recipe", "load_recipe"]
+
+_HOMES = {"Recipe": "root", "RecipeError": "section", "Section": "section"}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is named when it is first used: the tables need a few lists of names, and not all sections."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'load')}"), name)
