@@ -25,7 +25,7 @@ from nemotron_assets.recipe.addresses import (
 )
 from nemotron_assets.table.storable import storable
 from resources.home import cache_dir
-from resources.http_session import CONNECT_S, TimeLimit, connection_problem, http_session, retry_after
+from resources.http_session import ANSWERED, CONNECT_S, TimeLimit, connection_problem, http_session, retry_after
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,6 @@ _ERROR_BYTES = 1 << 14  # of an answer that is an error, so much is read
 _FRAME_BYTES, _TOKEN_BYTES = 1 << 20, 1 << 10
 _MOST_TOKENS = 2**31 - 1
 _SHORTEST_SECRET = 16  # characters of a secret that is removed even from an answer: no ordinary word has so many
-
-#: Addresses of endpoints that have answered a request of this process: they exist, and are worth waiting for.
-_ANSWERED: set[str] = set()
 
 
 class EngineError(WithoutSecrets, RuntimeError):
@@ -125,7 +122,7 @@ class Endpoint:
                 return self._completion(self._exchange(data, headers, prompt, most), key)
             except _NoAnswer as failure:
                 problem = str(failure)
-                if not failure.reached and self.url not in _ANSWERED:
+                if not failure.reached and self.url not in ANSWERED:
                     raise EngineError(
                         f"{self.url}: {problem}. Check llm.base_url in the recipe, whether the endpoint is up, and the "
                         "network on the way to it."
@@ -154,7 +151,7 @@ class Endpoint:
                     stream=True,
                     allow_redirects=False,
                 ) as reply:
-                    _ANSWERED.add(self.url)
+                    ANSWERED.add(self.url)
                     if reply.status_code != 200:
                         self._refuse(reply, prompt)
                     answer = _body(reply, most, self.url)

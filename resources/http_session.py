@@ -16,6 +16,9 @@ from typing import Any
 
 _SESSIONS = threading.local()
 
+#: Servers and addresses that have answered a request of this process: they exist, and are worth waiting for.
+ANSWERED: set[str] = set()
+
 #: Longest wait for a connection, in seconds. A server that is up takes one far sooner, whatever it then has to do.
 CONNECT_S = 5.0
 

@@ -1,4 +1,5 @@
-"""Makes a process end when the process that started it ends. Imports only the standard library."""
+"""Makes a process end when the process that started it ends, and says how a process ended. Imports only the standard
+library."""
 
 from __future__ import annotations
 
@@ -7,6 +8,11 @@ import os
 import signal
 
 _PR_SET_PDEATHSIG = 1
+
+
+def ending(code: int) -> str:
+    """How a process with this exit status of `subprocess` ended, in words."""
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
 
 
 def die_with_parent(parent: int | None = None, by: signal.Signals = signal.SIGKILL) -> None:

@@ -56,9 +56,10 @@ def put(folder: Path, base: str) -> tuple[str, str]:
     return uri, digest
 
 
-def get(uri: str, cache: Path) -> Path:
-    """A local folder with the weights of a URI: the folder itself if it is local, else a verified copy in `cache`."""
-    missing = WeightsError(f"no weights at {uri}: materialise the model again")
+def get(uri: str, cache: Path, asset: str) -> Path:
+    """A local folder with the weights of a URI: the folder itself if it is local, else a verified copy in `cache`.
+    `asset` is what makes the weights."""
+    missing = WeightsError(f"there are no weights at {uri}: `nemotron run --force {asset}` makes them again")
     if "://" not in uri:
         if not (Path(uri) / MANIFEST).is_file():
             raise missing

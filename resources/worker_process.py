@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from multiprocessing import Pipe
 
 from resources.compute_worker import BY_ROW, WHOLE, Rejected
+from resources.processes import ending
 
 #: Seconds between two checks of a working process. It can exceed its memory or time limit for this long.
 _POLL_S = 0.05
@@ -208,4 +209,4 @@ class Worker:
             self.kill()
             return "the worker closed its connection"
         self.kill()
-        return "the worker " + (f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}")
+        return f"the worker {ending(code)}"

@@ -21,6 +21,7 @@ from typing import Any
 from nemotron_assets.commands.schedule import Unit
 from nemotron_assets.instance import PROJECT
 from nemotron_assets.logs import MARK
+from resources.processes import ending
 
 #: A worker that holds a language model or trains needs about this much memory, in GB.
 _GB_PER_JOB = 4
@@ -68,8 +69,7 @@ class Worker:
 
     def ending(self) -> str:
         """How a process that has ended did end, in words."""
-        code = self._process.wait()
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+        return ending(self._process.wait())
 
     def finish(self) -> None:
         """Have the process end by itself once it is idle."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nemotron_assets.export.written import ExportError
+from resources.files import replaced
 
 #: The file that describes an export for programs: its identity, its counts, and every file with its size in bytes.
 FACTS = "export.json"
@@ -84,6 +85,5 @@ def locked(work: Path) -> Iterator[None]:
 
 def write(path: Path, text: str) -> None:
     """Write a small text file in one step: after a crash it is either complete or absent."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    with replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from resources.crawl.errors import Interrupted, Missing, Oversized, Unavailable, Unreachable, check_size
+from resources.http_session import ANSWERED
 
-#: Servers that have answered a request of this process: they exist, and are worth waiting for.
-_ANSWERED: set[str] = set()
 #: Retries at a server that has not answered yet, if there is a connection: its first answers may be "try later".
 _FIRST_RETRIES = 2
 _LAST_REQUEST: dict[str, float] = {}
@@ -98,9 +97,9 @@ class Transfer:
         try:
             answer = self._request(ByteRange(place, self._end, self._version))
         except (Missing, Oversized):
-            _ANSWERED.add(self._server)
+            ANSWERED.add(self._server)
             raise
-        _ANSWERED.add(self._server)
+        ANSWERED.add(self._server)
         if self._received and (answer.start != place or (self._version and answer.version != self._version)):
             self._start_again()
         skip = self._begin + self._received - answer.start
@@ -136,7 +135,7 @@ class Transfer:
 
     def _wait(self, interruption: Interrupted, failures: int) -> None:
         """Sleep before the next request, twice as long after each failure. Raises `Unavailable` at a limit."""
-        is_first = self._server not in _ANSWERED
+        is_first = self._server not in ANSWERED
         if is_first and failures > min(self._limits.retries, _FIRST_RETRIES if interruption.reached else 0):
             raise Unreachable(
                 f"{self._location}: {interruption}. Check the address in the recipe, whether the server is up, and the "

@@ -20,6 +20,7 @@ from nemotron_assets.stages import all_tables
 from nemotron_assets.table.parts import Parts
 from nemotron_assets.table.schema import Column, Table
 from resources.contract import CommitConflict, LakeError, checked
+from resources.files import replaced
 from resources.home import cache_dir
 from resources.lakehouse import commits
 from resources.lakehouse.changes import Change
@@ -91,9 +92,8 @@ class Lakehouse(dg.ConfigurableIOManager):
             with self._locked("identity"):  # only one process makes the file, and none sees half of it
                 path = Path(self.root, _IDENTITY)
                 if not path.exists() or not path.stat().st_size:  # a loss of power may leave an empty file
-                    partial = path.with_suffix(".tmp")
-                    partial.write_text(uuid.uuid4().hex)
-                    os.replace(partial, path)
+                    with replaced(path) as new:
+                        new.write_text(uuid.uuid4().hex)
         else:
             with store.open_output_stream(_IDENTITY) as file:
                 file.write(uuid.uuid4().hex.encode())
@@ -310,7 +310,10 @@ class Lakehouse(dg.ConfigurableIOManager):
         """
         from resources.weights import get
 
-        return get(self._weights(uri), cache_dir("weights"))
+        place = self._weights(uri)
+        name = place.split("/")[-2]  # of the table that names the weights
+        makers = [table for table in all_tables().values() if table.name == name and "uri" in table.column_names]
+        return get(place, cache_dir("weights"), f"{makers[0].schema if makers else 'models'}/{name}")
 
     def weights_damage(self, uri: str) -> Iterator[str]:
         """What differs from the recorded hashes in the weights stored under `uri`, a sentence per file."""

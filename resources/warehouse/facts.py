@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.table.schema import Table
+from resources.files import replaced
 from resources.store import empty_commit
 from resources.warehouse.extensions import WarehouseError
 
@@ -154,8 +155,7 @@ def _load(file: Path) -> dict[str, tuple[list[Any], Facts]]:
 def _save(file: Path, known: dict[str, tuple[list[Any], Facts]]) -> None:
     """Store the facts. The file only saves time, so a full or read-only disk is not an error."""
     stored = {path: (commit, asdict(facts)) for path, (commit, facts) in known.items()}
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(stored, default=datetime.isoformat), encoding="utf-8")
-        os.replace(temporary, file)
+        with replaced(file) as temporary:
+            temporary.write_text(json.dumps(stored, default=datetime.isoformat), encoding="utf-8")

@@ -15,7 +15,6 @@ import contextlib
 import logging
 import os
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ from nemotron_assets.stages import all_tables
 from nemotron_assets.table.ids import content_hash
 from nemotron_assets.table.quoting import literal
 from nemotron_assets.table.schema import Table
+from resources.files import replaced
 from resources.home import home, lake_root
 from resources.store import empty_commit, log_state
 from resources.warehouse.catalog import Catalog, CatalogBuild
@@ -106,13 +106,8 @@ class Warehouse:
         path = self.path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._sweep(path)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
-        try:
-            with self._session(str(temporary)) as connection:
-                catalog = CatalogBuild(self, connection, tables, signature).run(path, sql_folder)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replaced(path) as temporary, self._session(str(temporary)) as connection:
+            catalog = CatalogBuild(self, connection, tables, signature).run(path, sql_folder)
         for name, reason in catalog.unreadable.items():
             logger.warning("%s cannot be read, so queries of it fail: %s", name, reason)
         try:

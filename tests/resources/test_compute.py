@@ -85,7 +85,7 @@ def test_few_batches_are_read_ahead_of_a_slow_consumer():
     ("how", "cause", "detail"),
     [
         ("crash", "worker_died", "SIGSEGV"),
-        ("exit", "worker_died", "exited with 3"),
+        ("exit", "worker_died", "ended with exit status 3"),
         ("raise", "unicode_error", "bad ? text"),
         ("memory", "memory", "512 MiB allowed"),
     ],

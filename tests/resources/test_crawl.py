@@ -325,7 +325,7 @@ def test_a_source_that_has_answered_is_worth_waiting_for(server, monkeypatch):
 
     monkeypatch.setattr(resource, "request_http", refused)
     assert len(source.snapshots()) == 2
-    monkeypatch.setattr(transfer, "_ANSWERED", set())
+    monkeypatch.setattr(transfer, "ANSWERED", set())
     server.faults += [("collinfo.json", (503, {}))] * 20
     before = len(server.requests)
     with pytest.raises(Unreachable, match=r"HTTP status 503\. Check the address"):
