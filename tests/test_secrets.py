@@ -15,10 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from nemotron_assets.code.sources.metadata import metadata_of
+from nemotron_assets.code.sources.tables import FILES, METADATA
 from resources.home import lake_root
 from resources.lakehouse import Lakehouse
 from resources.places import PlaceError
@@ -137,7 +140,7 @@ def plain(value: object) -> str:
 
 @pytest.mark.timeout(600)
 def test_secrets_reach_servers_and_nothing_else(tmp_path):
-    exported = tmp_path / "home" / "exported.csv"
+    exported, card = tmp_path / "home" / "exported.csv", tmp_path / "home" / "dataset" / "README.md"
     endpoint = Endpoint(lambda body: f"You sent {endpoint.headers[-1]['Authorization']}")
     refusing = Endpoint(lambda body: (403, {}, endpoint.headers[-1]["Authorization"].encode()))
     with serving(served(tmp_path)) as server, endpoint.serve() as base_url:
@@ -163,11 +166,24 @@ def test_secrets_reach_servers_and_nothing_else(tmp_path):
         assert all(quote(SECRETS[name], safe="") in asked for name in ("crawl token", "code token"))
         assert "made    snapshots/pages [CC-MAIN-2024-51]: 1 rows" in output and "You sent Bearer ***" in output
         assert f"{server.url}/code/o/r/tar.gz/{COMMIT}" in exported.read_text()  # its port is shown
+        lake = Lakehouse(root=str(tmp_path / "home" / "lake"))
+        files = lake.read(FILES).scan()
+        lake.write(METADATA, metadata_of(files, files.select(file="id", license=pl.lit("mit"))))
 
         # The same once more, when nothing works: messages of failures are stored as well.
         endpoint.answer = refusing.answer
         shutil.rmtree(server.root)
-        output += nemotron(tmp_path, recipe, "run --force 'snapshots/catalog or code/files'", "ask 'What is air?'")
+        output += nemotron(
+            tmp_path,
+            recipe,
+            "run --force 'snapshots/catalog or code/files'",
+            "ask 'What is air?'",
+            f"export code.metadata '{card.parent}'",
+        )
+        assert (
+            "o/r" in str(pq.read_table(next(card.parent.rglob("*.parquet"))).to_pylist())
+            and "code.metadata" in card.read_text()
+        )
         assert "HTTP status 404" in output and "HTTP 403: Bearer ***" in output
 
     texts = [(tmp_path / "output", output), *stored(tmp_path / "home")]
