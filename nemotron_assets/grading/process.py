@@ -16,11 +16,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.grading.verdict import Verdict
-from nemotron_assets.recipe.grading import Grading
 
 if TYPE_CHECKING:
     import polars as pl
 
+    # Not at run time: the process would load the whole recipe.
+    from nemotron_assets.recipe.grading import Grading
     from resources.worker_process import Answer, Worker
 
 #: Most questions that are sent to the process before the first of them is answered.

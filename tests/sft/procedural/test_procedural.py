@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from nemotron_assets.grading import gym
 from nemotron_assets.grading.procedural import Item, ProceduralGrader
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.section import RecipeError
-from nemotron_assets.recipe.sft.procedural import DIFFICULTIES, Procedural, Task
+from nemotron_assets.recipe.sft.procedural import DIFFICULTIES, MOST_ITEMS, Procedural, Task
 from nemotron_assets.sft.procedural import assets, audit, checks, making
 from nemotron_assets.sft.procedural.tables import PROCEDURAL
 from nemotron_assets.table.parts import Parts, Rejects
@@ -133,6 +134,7 @@ def test_seeds_of_the_splits_are_apart():
         Procedural(train_seed=1, test_seed=1_000_000)
     with pytest.raises(ValidationError, match="lower tries"):
         Procedural(train_items=500_000, tries=4)
+    assert gym.SIZE == MOST_ITEMS
     seeds = {making.seed_of(1, task, level) for task in SMALL.tasks for level in DIFFICULTIES}
     assert len(seeds) == 3 * len(TASKS)
 
