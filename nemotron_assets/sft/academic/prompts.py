@@ -141,11 +141,12 @@ def verdict(text: str) -> bool | None:
     return {"yes": True, "no": False}.get(text.strip().rstrip(".").casefold())
 
 
-def vote(passage: str, question: str, options: int, sample: int, parents: tuple[str, ...] = ()) -> Request:
+def vote(
+    passage: str, question: str, options: int, limits: Sampled, sample: int, parents: tuple[str, ...] = ()
+) -> Request:
     """The request for one vote on a question with options. `options.chosen` reads it."""
     messages = ("system", _VOTE_SYSTEM), ("user", _VOTE.format(passage=passage, question=question))
     letters = "ABCDEFGHIJ"[:options]
-    return Request(
-        "academic_vote", messages, Sampling(0.7, 0.95, _SHORT_ANSWER), OutputFormat("regex", f"Answer: [{letters}]"),
-        sample=sample, parents=parents,
-    )  # fmt: skip
+    sampling = Sampling(limits.temperature, limits.top_p, _SHORT_ANSWER)
+    form = OutputFormat("regex", f"Answer: [{letters}]")
+    return Request("academic_vote", messages, sampling, form, sample=sample, parents=parents)

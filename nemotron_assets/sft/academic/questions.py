@@ -83,7 +83,7 @@ def question_rows(
 ) -> Iterator[dict[str, Any]]:
     """Yield rows of `sft.academic_qa`, one per passage and kind. Answers that cannot be used go to the tally."""
     maker = Maker(ACADEMIC_QA, SUBSET, CATEGORY, writer.name, writer.count)
-    jobs = _jobs(passages, writer, recipe)
+    jobs = _jobs(passages, writer, recipe, tally)
     while batch := list(itertools.islice(jobs, _BATCH)):
         drafts = list(_drafts(batch, writer, recipe, tally))
         for draft, completions in answered(((d, _checks(d, recipe)) for d in drafts), writer.ask):
@@ -91,7 +91,9 @@ def question_rows(
             yield _row(draft, completions, maker, recipe, writer)
 
 
-def _jobs(passages: Iterable[Passage], writer: Writer, recipe: AcademicQa) -> Iterator[tuple[_Job, list[Request]]]:
+def _jobs(
+    passages: Iterable[Passage], writer: Writer, recipe: AcademicQa, tally: Tally
+) -> Iterator[tuple[_Job, list[Request]]]:
     """Every question with its request. The prompt shows as many similar snippets as it has room for."""
     most = min(recipe.max_input_tokens, writer.window - recipe.max_output_tokens)
     for passage in passages:
@@ -100,6 +102,10 @@ def _jobs(passages: Iterable[Passage], writer: Writer, recipe: AcademicQa) -> It
         for kind in recipe.kinds:
             room = most - writer.prompt_tokens(_request(_Job(passage, kind, []), recipe))
             if room < 0:
+                tally.rejected[f"academic_{kind}", "too_long"] += 1
+                tally.reject(
+                    Reject(passage.snippet.document, "too_long", f"no room for snippet {passage.snippet.name}")
+                )
                 continue
             used = itertools.accumulate(size + 16 for size in sizes)  # 16: the line above a snippet
             shown = [pair for pair, total in zip(passage.similar, used, strict=True) if total <= room]
@@ -147,7 +153,8 @@ def _checks(draft: _Draft, recipe: AcademicQa) -> list[Request]:
         turns = range(recipe.votes)
         asked = [options.with_options(draft.question.question, options.turned(draft.options, turn)) for turn in turns]
         return [
-            prompts.vote(text, question, _OPTIONS, turn, parents) for turn, question in zip(turns, asked, strict=True)
+            prompts.vote(text, question, _OPTIONS, recipe, turn, parents)
+            for turn, question in zip(turns, asked, strict=True)
         ]
     return [prompts.judge(text, draft.text, draft.question.answer, parents)] if recipe.judge else []
 

@@ -207,3 +207,8 @@ def test_the_best_documents_that_are_not_held_out_are_looked_at():
     recipe = recipe_with().sft.academic.documents.model_copy(update={"sources": few})
     found = documents.candidates({"web.curated": pl.DataFrame(rows).lazy()}, recipe, 0.05)
     assert sorted(row["id"] for row in found) == ["03", "04", "09"]
+
+
+def test_a_snippet_without_room_in_the_prompt_is_reported():
+    qa, _, rejected = written(good, "iron", max_input_tokens=128)
+    assert qa == [] and rejected.count("too_long") == 2
