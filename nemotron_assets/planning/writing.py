@@ -55,7 +55,8 @@ def writing(plan: Plan, asset: str, asked: list[Asked], **more: Any) -> Estimate
             cores.append(_on_cores(plan, asset, batch))
         else:
             gpus.append(on_gpus(model, batch.requests * batch.asked, batch.requests * batch.answered))
-    core = total([core, *cores, rate("engine.start") if cores else None])
+    some = total(batch.requests for batch in asked).up_to(1.0)  # without requests no engine starts
+    core = total([core, *cores, rate("engine.start") * some if cores else None])
     seconds = total(gpus) if gpus else None
     return Estimate(llm_in=llm_in, llm_out=llm_out, core_seconds=core, gpu_seconds=seconds, **more)
 
@@ -81,7 +82,8 @@ def _on_cores(plan: Plan, asset: str, batch: Asked) -> Value:
     longest = batch.answered if batch.longest is None else batch.longest
     tokens = (each * batch.answered / most).at_least(longest)  # a sequence that ends makes room for the next one
     step = rate("embedded.decode_step") + each.up_to(most) * rate("embedded.decode_sequence")
-    return steps * tokens * step + batch.requests * batch.asked / rate("embedded.read")
+    batches = steps * each.up_to(1.0)  # a step without requests decodes nothing
+    return batches * tokens * step + batch.requests * batch.asked / rate("embedded.read")
 
 
 def on_gpus(model: str, llm_in: Value, llm_out: Value) -> Value:
