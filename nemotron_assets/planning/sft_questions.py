@@ -5,11 +5,13 @@ The seeds of the project are examples. For a recipe with the published sources, 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nemotron_assets.planning.figures import Unknown, Value, known, total
 from nemotron_assets.planning.plan import Estimate, Plan, estimates
 from nemotron_assets.planning.sft import PUBLISHED
 from nemotron_assets.planning.sources import Profile
-from nemotron_assets.planning.writing import Asked, writing
+from nemotron_assets.planning.writing import Asked, together, writing
 
 PUBLISHED |= {
     "sft.stem_questions": "General",
@@ -169,21 +171,26 @@ def code_sft(plan: Plan) -> Estimate:
 
 @estimates("sft.general_sft", asks=_of("instructions.general.writing", "instructions.general.responding"))
 def general_sft(plan: Plan) -> Estimate:
-    """Every model of a set writes an instruction about each of its texts, and a response; a judge may grade it."""
-    name, asked, made = "sft.instructions.general", [], []
-    shown = plan.value(f"{name}.text_characters") / 4
+    """Every model of a set writes an instruction about each of its texts, and a response; a judge may grade it. What
+    one model writes for all sets is asked in the same batches."""
+    name, batches, made = "sft.instructions.general", {}, []
+    shown, question = plan.value(f"{name}.text_characters") / 4, _size(plan, "sft.answer.question")
     for label, one in plan.recipe.sft.instructions.general.sets.items():
         texts = plan.of("web.curated").rows if one.source == "web.curated" else _size(plan, "sft.seeds.general")
         if one.items is not None:
             texts = texts.up_to(plan.value(f"{name}.sets.{label}.items", one.items))
-        question = _size(plan, "sft.answer.question")
         for model in one.generators:
-            asked.append(_asked(plan, texts, f"{name}.writing", "question", shown, model))
-            asked.append(_asked(plan, texts, f"{name}.responding", "response", question, model))
+            written = _asked(plan, texts, f"{name}.writing", "question", shown, model)
+            answered = _asked(plan, texts, f"{name}.responding", "response", question, model)
             made.append(texts * _size(plan, "sft.parsed"))
+            graded = None
             if one.judge:
-                graded = _size(plan, "sft.answer.response")
-                asked.append(_asked(plan, made[-1], f"{name}.judging", "grade", graded, one.judge))
+                response = _size(plan, "sft.answer.response")
+                graded = _asked(plan, made[-1], f"{name}.judging", "grade", response, one.judge)
+            for kind, batch in (("writing", written), ("responding", answered), ("judging", graded)):
+                if batch is not None:
+                    batches.setdefault((kind, batch.model), []).append(batch)
+    asked = [replace(together(same), model=model) for (_, model), same in batches.items()]
     named = "sft.general_sft" in plan.recipe.sft.release.unverified
     usable = known("usable", float(named), "sft.release.unverified names sft.general_sft, or it does not")
     return _made(plan, "sft.general_sft", asked, total(made), "general", usable)
