@@ -1,18 +1,17 @@
-"""The view sft.outcomes and its report: rows by status, rejects by cause, of every table that the SFT rooms write."""
+"""The view sft.outcomes and its report: rows by status and rejects by cause of every table of SFT data."""
 
 from __future__ import annotations
 
 import pytest
 
-from nemotron_assets.sft.instructions.tables import CODE_SFT, GENERAL_SFT, MATH_SFT
-from nemotron_assets.sft.reasoning.tables import FUNDAMENTAL_REASONING
-from nemotron_assets.sft.stem.tables import STEM_EXPANSIONS, STEM_QUESTIONS
-from nemotron_assets.table.parts import Batches, Reject, Rejects
+from nemotron_assets.sft.instructions.tables import CODE_SFT
+from nemotron_assets.sft.release.tables import SFT_TABLES
+from nemotron_assets.sft.stem.tables import STEM_EXPANSIONS
+from nemotron_assets.table.parts import Batches, Part, Parts, Reject, Rejects
 from resources.lakehouse import Lakehouse
 from tests.sql.lake import Opened, frame
 from tests.sql.report import answer
 
-TABLES = (STEM_QUESTIONS, FUNDAMENTAL_REASONING, MATH_SFT, CODE_SFT, GENERAL_SFT)
 STATUSES = ("verified", "verified", "majority", "judged", "unverified", "failed")
 
 
@@ -20,19 +19,24 @@ STATUSES = ("verified", "verified", "majority", "judged", "unverified", "failed"
 def opened(tmp_path_factory):
     root = tmp_path_factory.mktemp("outcomes")
     lake = Lakehouse(root=str(root / "lake"), free_disk_mb=0)
-    for table in (*TABLES, STEM_EXPANSIONS):
+    for table in (*SFT_TABLES, STEM_EXPANSIONS):
         rejects = Rejects()
         for number in range(3):
             rejects.add(Reject(f"g{number}", "refused" if number else "truncated", "no answer"))
         rows = [] if table is CODE_SFT else [{"id": str(n), "status": s, "tokens": 10} for n, s in enumerate(STATUSES)]
         rows = [{"id": "q"}] if table is STEM_EXPANSIONS else rows
-        lake.write(table, Batches([frame(table, rows)], rejects))
+        if part := table.part_by:
+            content = frame(table, [{**row, part: "one"} for row in rows])
+            made = Part("one", "1", lambda content=content: content)
+            lake.write(table, Parts([made], rejects=rejects))
+        else:
+            lake.write(table, Batches([frame(table, rows)], rejects))
     return Opened(root)
 
 
 def test_every_table_has_its_rows_by_status_and_its_rejects_by_cause(opened):
     found = answer(opened, "sft_outcomes")
-    for table in TABLES:
+    for table in SFT_TABLES:
         mine = found.filter(found["table"] == table.full_name)
         counts = {(row["kind"], row["outcome"]): row["number"] for row in mine.iter_rows(named=True)}
         rows = {("row", status): STATUSES.count(status) for status in STATUSES} if table is not CODE_SFT else {}

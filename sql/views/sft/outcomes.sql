@@ -1,16 +1,24 @@
 -- What became of the answers that models and programs gave for every table of SFT data: rows by status, and rejected
 -- answers by cause. A table without usable rows shows here why it has none.
 create view sft.outcomes as
-with written("table", prompt, status, tokens) as (
-    select 'sft.stem_questions', prompt, status, tokens from sft.stem_questions
+with written("table", status, tokens) as (
+    select 'sft.procedural', status, tokens from sft.procedural
     union all
-    select 'sft.fundamental_reasoning', prompt, status, tokens from sft.fundamental_reasoning
+    select 'sft.stem_questions', status, tokens from sft.stem_questions
     union all
-    select 'sft.math_sft', prompt, status, tokens from sft.math_sft
+    select 'sft.academic_qa', status, tokens from sft.academic_qa
     union all
-    select 'sft.code_sft', prompt, status, tokens from sft.code_sft
+    select 'sft.longdoc_qa', status, tokens from sft.longdoc_qa
     union all
-    select 'sft.general_sft', prompt, status, tokens from sft.general_sft
+    select 'sft.fundamental_reasoning', status, tokens from sft.fundamental_reasoning
+    union all
+    select 'sft.math_sft', status, tokens from sft.math_sft
+    union all
+    select 'sft.code_sft', status, tokens from sft.code_sft
+    union all
+    select 'sft.general_sft', status, tokens from sft.general_sft
+    union all
+    select 'sft.multilingual_sft', status, tokens from sft.multilingual_sft
 ),
 counted("table", kind, outcome, number, tokens) as (
     select "table", 'row', status, count(*), sum(tokens) from written group by all
