@@ -27,6 +27,7 @@ _SHOWN = 200  # characters of an answer that a detail quotes
 _JUDGED = 4_000  # characters of an answer that the language detector reads
 _FEWEST_WORDS = 6  # with fewer words, a language is not detected reliably
 _LEAST_SCORE = 0.3
+_LEAST_REASONING = 8  # characters of reasoning, without tags and white space
 
 # An apology counts at the start of a line: in the middle of a story somebody may be sorry.
 _REFUSAL = re.compile(
@@ -46,6 +47,7 @@ _INJECTION = re.compile(
 #: Marks of chat templates and of the published formats. In a text they would begin a turn that nobody wrote.
 _MARKUP = re.compile(r"<\|[^|\n]{1,40}\|>|</?extra_id_\d+>|\[/?INST\]|<</?SYS>>|</?think>")
 _MATHS = re.compile(r"\$[^$\n]{0,400}\$|\\[a-zA-Z]+|```.*?```", re.S)
+_TAG = re.compile(r"<[^<>\n]{1,40}>")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _THOUGHT = re.compile(rf"\s*{THINK_OPEN}(.*?){THINK_CLOSE}(.*)", re.S)
 
@@ -123,7 +125,7 @@ def thought(text: str) -> Thought | Fault:
     reasoning, answer = found[1].strip(), found[2].strip()
     if any(tag in part for tag in (THINK_OPEN, THINK_CLOSE) for part in (reasoning, answer)):
         return Fault("unparsable", f"a second reasoning tag: {_quoted(text)}")
-    if not reasoning:
+    if len("".join(_TAG.sub("", reasoning).split())) < _LEAST_REASONING:
         return Fault("no_reasoning", f"the reasoning is empty: {_quoted(text)}")
     if not answer:
         return Fault("empty", f"nothing follows the reasoning: {_quoted(text)}")

@@ -55,7 +55,7 @@ Understand = Callable[[Question, int, Thought], tuple[str, Hashable, str] | Faul
 
 def lines_pattern(limits: Sampled) -> str:
     """The regular expression of one to `max_lines` lines."""
-    line = line_pattern(2, limits.max_line)
+    line = line_pattern(2, limits.max_line, "<")
     return rf"{line}(\n{{1,2}}{line}){{0,{limits.max_lines - 1}}}" if limits.max_lines > 1 else line
 
 

@@ -79,6 +79,8 @@ def test_ordinary_texts_are_not_taken_for_refusals_or_instructions(text):
         ("Answer: B", "no_reasoning"),
         ("The answer first. <think>and then</think> B", "no_reasoning"),
         ("<think></think> B", "no_reasoning"),
+        ("<think>\n<thought>\n<idea>\n</think>\n\nAnswer: B", "no_reasoning"),
+        ("<think>So.</think> B", "no_reasoning"),
         ("<think>only this</think>", "empty"),
         ("<think>no end", "no_reasoning"),
         ("<think>a</think> b </think> c", "unparsable"),

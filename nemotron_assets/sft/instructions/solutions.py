@@ -88,7 +88,7 @@ class SolutionWriter:
 
     def _request(self, question: Question, number: int) -> Request:
         limits = self._recipe.solving
-        answer = rf"The answer is \\boxed\{{[^{{}}\n]{{1,{self._recipe.max_answer}}}\}}\."
+        answer = rf"The answer is \\boxed\{{[-(\\0-9A-Za-z][^{{}}\n…]{{0,{self._recipe.max_answer - 1}}}\}}\."
         text = rf"({line_pattern(2, limits.max_line)}\n){{0,{limits.max_lines}}}" if limits.max_lines > 8 else ""
         task = _SOLVE.format(problem=question.text)
         grammar = reasoned_pattern(limits, text + answer)
