@@ -20,7 +20,8 @@ _POWER = re.compile(r"(?<=[A-Za-z])\^?[23](?!\w)")  # of a unit: m^2, cm3
 _WORD = re.compile(r"[^\W\d_]{2,}|\b[aI]\b")
 #: Words after which a number is not simply the answer.
 _HEDGE = re.compile(
-    r"\b(?:or|nor|not|no|either|and|about|approximately|maybe|than|least|most|between|to)\b", re.IGNORECASE
+    r"\b(?:or|nor|not|no|either|and|about|approximately|maybe|than|least|most|between|to|instead|except|without|if|unless)\b",
+    re.IGNORECASE,
 )
 _END_OF_SENTENCE = re.compile(r"\.(?:\s+[A-Z].*)?\s*$", re.DOTALL)
 _DASHES = str.maketrans("−–—﹣－", "-----")

@@ -31,7 +31,7 @@ DEEPEST = 30
 _OR = re.compile(r"\\(?:text|mbox|mathrm|textrm)\s*\{\s*(?:or|and)\s*\}|\\lor\b|\\vee\b|(?<![A-Za-z\\])or(?![A-Za-z])")
 #: Signs of which math-verify reads one side only, or nothing.
 _SKIPPED = re.compile(
-    r"\\(?:implies|iff|[Rr]ightarrow|[Ll]eftrightarrow|Longrightarrow|to|mapsto|neq?|sim|simeq|cong|equiv|land|wedge|"
+    r"≈|\\(?:approx|boxed|fbox|implies|iff|[Rr]ightarrow|[Ll]eftrightarrow|Longrightarrow|to|mapsto|neq?|sim|simeq|cong|equiv|land|wedge|"
     r"lnot|neg|&|mid|parallel|[bp]?mod)(?![A-Za-z])|(?<=\d)\s*_|[#?&]|^\s*(?:[<>]|\\(?:le|ge|leq|geq|lt|gt)\b)|\s\.\s|\.{2,}"
 )
 _HEDGING_TEXT = re.compile(
@@ -40,7 +40,7 @@ _HEDGING_TEXT = re.compile(
 )
 #: Two numbers with a space between them: math-verify adds them, as if 40 2 were a mixed number.
 _SIDE_BY_SIDE = re.compile(r"\d(?:\s|\\quad|\\qquad|\\[,;: ])+\d")
-_GROUPED = re.compile(r"(?<![\d.])\d{1,3}(?:(?: |\\,|\{,\})\d{3})+(?!\d)")
+_GROUPED = re.compile(r"(?<![\d.,(\[{])[1-9]\d{0,2}(?:(?:,| |\\,|\{,\})\d{3})+(?!\d)")
 _APPROXIMATELY = re.compile(r"\\approx|≈")
 #: A word or phrase: letters and no mathematics. Of three letters or more, as "xy" is a product.
 _PHRASE = re.compile(r"(?=(?:.*[^\W\d_]){3})[^\W\d_][^\W\d_ .,'’-]*(?:[ .,'’-]+[^\W\d_]+)*")
@@ -115,18 +115,16 @@ def _tidy(text: str) -> str:
     text = re.sub(r"(?<!\\)\$|\\[()\[\]](?![A-Za-z])|\\left(?![a-z])|\\right(?![a-z])|\\!", "", text).strip(" \n\t.")
     if "\\" not in text:
         text = re.sub(r"(?<![_^])\{(\d+)\}", r"\1 ", text)
-    text = re.sub(r"[~\n]", " ", text)
+    text = re.sub(r"[~\n]", " ", text.removeprefix("="))
     text = _GROUPED.sub(lambda number: re.sub(r"[^\d]", "", number[0]), text)
     text = re.sub(r"(?<!\\)\\[,;: ]", " ", text).replace(";", ",")
     text = re.sub(r"(?<![\d./])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])", r"\1\\frac{\2}{\3}", text)
     text = re.sub(r"(?<=\d)[eE]([+-]?\d+)\b", r"\\times 10^{\1}", text)
     before, sign, after = _split(_APPROXIMATELY, text)
-    if sign:  # 1/3 ≈ 0.33 states 1/3; x ≈ 0.33 states 0.33
-        text = (
-            after
-            if re.fullmatch(r"\s*(?:[A-Za-z]|\\[a-z]+)?\s*", before) and before.strip() not in (r"\pi",)
-            else before
-        )
+    if sign and re.fullmatch(r"\s*(?:[A-Za-z]|\\[a-z]+)?\s*", before) and before.strip() != r"\pi":
+        text = after  # x ≈ 0.33 states 0.33
+    elif sign and not re.fullmatch(r"[\s\d.,-]*", before):
+        text = before  # 1/3 ≈ 0.33 states 1/3, but 42 ≈ 43 states nothing
     return text.strip()
 
 
@@ -188,10 +186,12 @@ def _verified(expected: list[Any], found: list[Any]) -> bool:
 
 def _parsed(text: str) -> list[Any]:
     """A text as one sympy expression; empty if it cannot be read. Raises `_TooMuch`."""
-    from math_verify import parse
+    from math_verify import LatexExtractionConfig, parse
 
     _gave_up.clear()
-    found = parse(f"${_OR.sub(',', text)}$", parsing_timeout=None, raise_on_error=True)
+    # Only what stands between the dollars: by default math-verify goes on to look for any number if it cannot read it.
+    whole = [LatexExtractionConfig()]
+    found = parse(f"${_OR.sub(',', text)}$", whole, parsing_timeout=None, raise_on_error=True)
     if _gave_up:
         raise _TooMuch(f"{_gave_up[0]} while the parser read {text[:100]!r}")
     return [expression for expression in found if not isinstance(expression, str)][:1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -91,6 +92,8 @@ RIGHT = {
     r"\text{Tuesday}": ("tuesday",),
     "1,000": ("1000",),
     "1000": (
+        "x = 1,000",
+        "= 1000",
         "1{,}000",
         "1,000",
     ),
@@ -120,6 +123,11 @@ WRONG = {
         "42 or 3",
         "3, 42",
         "43~42",
+        r"42 \approx 43",
+        r"43 \boxed 42",
+        "43 -> 42",
+        "42 | 43",
+        "instead of 42",
         r"40\;2",
         "42 / 43 apples",
         "42 m or 43 m",
@@ -228,6 +236,39 @@ def test_a_number_equals_itself_and_no_other(known, other):
             assert judge(two, str(known))[0] == "wrong"
 
 
+#: Signs between two numbers that math-verify skips, together with one of the numbers.
+COMMANDS = (
+    "ast because cap cup bullet choose circ dots gcd gg in ll lim max ni notin oplus perp propto setminus subset sum "
+    "therefore uparrow vec Leftarrow hookrightarrow langle not star text mathrm operatorname color phantom"
+)
+OTHERS = (
+    " => ",
+    "->",
+    "<->",
+    " → ",
+    "⇒",
+    "|",
+    " || ",
+    "//",
+    r" \\ ",
+    "@",
+    "::",
+    " i.e. ",
+    " e.g. ",
+    " vs ",
+    "`",
+    "...",
+)
+BETWEEN = [*(rf" \{name} " for name in COMMANDS.split()), *OTHERS]
+
+
+@pytest.mark.parametrize("between", BETWEEN)
+def test_no_sign_hides_a_second_number(between):
+    for whole in (f"43{between}42", f"42{between}43"):
+        for response in (f"\\boxed{{{whole}}}", f"${whole}$", f"The answer is {whole}"):
+            assert judge(response, "42")[0] == "wrong", response
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(-500, 500), st.integers(2, 500), st.integers(2, 9))
 def test_a_fraction_equals_its_other_forms(above, below, times):
@@ -271,6 +312,16 @@ def test_hostile_answers_cost_their_own_verdict_and_no_other():
         assert len(verdict.detail) <= 500
     assert verdicts[0].outcome == "error" and "no reply within 2 s" in verdicts[0].detail
     assert "100,000 characters" in verdicts[2 * hostile.index("x" * 100_000)].detail
+
+
+def test_worked_answers_of_gsm8k_are_right_and_those_of_the_next_problem_are_not(sample):
+    lines = (sample / "benchmarks" / "gsm8k.jsonl").read_text().splitlines()
+    items = [(item["answer"], str(item["final_answer"])) for item in map(json.loads, lines)]
+    shifted = [(answer, known) for (answer, _), (_, known) in zip(items, items[1:], strict=False)]
+    same = [one == other for (_, one), (_, other) in zip(items, items[1:], strict=False)]
+    with maths.grader(LIMITS) as grader:
+        assert all(verdict.right for verdict in grader.grade(items)) and len(items) == 200
+        assert [verdict.right for verdict in grader.grade(shifted)] == same
 
 
 def test_an_answer_that_cannot_be_decided_is_an_error():
