@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
@@ -317,8 +318,8 @@ def test_hostile_answers_cost_their_own_verdict_and_no_other():
 def test_worked_answers_of_gsm8k_are_right_and_those_of_the_next_problem_are_not(sample):
     lines = (sample / "benchmarks" / "gsm8k.jsonl").read_text().splitlines()
     items = [(item["answer"], str(item["final_answer"])) for item in map(json.loads, lines)]
-    shifted = [(answer, known) for (answer, _), (_, known) in zip(items, items[1:], strict=False)]
-    same = [one == other for (_, one), (_, other) in zip(items, items[1:], strict=False)]
+    shifted = [(answer, known) for (answer, _), (_, known) in itertools.pairwise(items)]
+    same = [one == other for (_, one), (_, other) in itertools.pairwise(items)]
     with maths.grader(LIMITS) as grader:
         assert all(verdict.right for verdict in grader.grade(items)) and len(items) == 200
         assert [verdict.right for verdict in grader.grade(shifted)] == same
