@@ -74,6 +74,7 @@ KEYS = [
     "web/extraction",
     "web/measures",
     "web/multilingual",
+    "web/native_qa",
     "web/near_duplicates",
     "web/nemotron_cc_v2",
     "web/privacy",

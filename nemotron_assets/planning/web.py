@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from nemotron_assets.planning.figures import Value, total
 from nemotron_assets.planning.models import classifying
-from nemotron_assets.planning.plan import Estimate, Plan, beside, estimates, table_of
+from nemotron_assets.planning.plan import Estimate, Plan, beside, estimates, table_of, unknown
 from nemotron_assets.planning.snapshots import per_snapshot
 from nemotron_assets.planning.writing import Asked, together, writing
 from nemotron_assets.recipe.web.quality import LEVELS
@@ -233,6 +233,14 @@ def diverse_qa(plan: Plan) -> Estimate:
 
 
 _TRANSLATING = tuple(f"web.translation.{name}" for name in ("temperature", "top_p", "max_output_tokens"))
+
+
+@estimates("web.native_qa", by="snapshot")
+def native_qa(plan: Plan) -> Estimate:
+    if plan.recipe.web.native_qa.max_documents != 0:
+        return unknown("how many pages of Wikipedia in each language the snapshots have")
+    no_row = plan.value("web.native_qa.max_documents")
+    return Estimate(rows=no_row, tokens=no_row, bytes=no_row, core_seconds=no_row)
 
 
 @estimates("web.translated_diverse_qa", by="snapshot", asks=_TRANSLATING)

@@ -7,7 +7,7 @@ from nemotron_assets.recipe.section import Section
 from nemotron_assets.recipe.web.documents import Documents
 from nemotron_assets.recipe.web.heuristics import Heuristics, Measures, Perplexity
 from nemotron_assets.recipe.web.quality import Quality
-from nemotron_assets.recipe.web.synthetic import DiverseQa, Rephrased
+from nemotron_assets.recipe.web.synthetic import DiverseQa, NativeQa, Rephrased
 from nemotron_assets.recipe.web.translation import Translation
 
 
@@ -23,4 +23,5 @@ class Web(Section):
     perplexity: Perplexity
     rephrased: Rephrased
     diverse_qa: DiverseQa
+    native_qa: NativeQa = NativeQa()
     translation: Translation

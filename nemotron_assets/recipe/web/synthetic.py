@@ -12,6 +12,7 @@ from pydantic import Field
 
 from nemotron_assets.recipe.section import Section
 from nemotron_assets.recipe.web.quality import Level
+from nemotron_assets.recipe.web.translation import LANGUAGES, Language
 
 
 class PromptLimits(Section):
@@ -104,3 +105,21 @@ class DiverseQa(PromptLimits):
         ge=0, le=1, description="a check warns when a larger share of the segments gives no usable pair (default)"
     )
     seed: int = Field(ge=0, description="seed of the choice and order of the pairs")
+
+
+class NativeQa(Section):
+    """Diverse QA in the language of the text, about Wikipedia in other languages (Nano 2 §2.2.2). An optional source:
+    limits and sampling are those of `web.diverse_qa`."""
+
+    max_documents: int | None = Field(
+        0, ge=0, description="most documents per language and snapshot; 0: none are written, null: all (default)"
+    )
+    languages: tuple[Language, ...] = Field(
+        LANGUAGES, min_length=1, description="languages, by ISO 639-1 code (published: these 15)"
+    )
+    hosts: tuple[str, ...] = Field(
+        ("wikipedia.org",),
+        min_length=1,
+        description="hosts of the pages, with all hosts below them: wikipedia.org stands for de.wikipedia.org, too "
+        "(published: Wikipedia)",
+    )

@@ -17,10 +17,10 @@ import polars as pl
 from nemotron_assets.generation.translation.drafts import Draft, translate
 from nemotron_assets.generation.translation.languages import SOURCE
 from nemotron_assets.generation.translation.prompt import PROMPT, prompt_room
+from nemotron_assets.generation.translation.refusals import refusal
 from nemotron_assets.recipe.section import RecipeError
 from nemotron_assets.recipe.sft.multilingual import Multilingual
 from nemotron_assets.sft.answers import Fault, text_fault
-from nemotron_assets.sft.multilingual.refusals import refusal
 from nemotron_assets.sft.multilingual.tables import MULTILINGUAL_SFT
 from nemotron_assets.sft.rows import Maker, Origin
 from nemotron_assets.sft.tallies import Tally

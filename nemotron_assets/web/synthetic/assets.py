@@ -6,8 +6,14 @@ from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import RETRIES, materialized, table_asset, table_spec
 from nemotron_assets.table.parts import Batches, Rejects
-from nemotron_assets.web.quality.tables import CURATED
-from nemotron_assets.web.synthetic.tables import DIVERSE_QA, REPHRASED, TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
+from nemotron_assets.web.quality.tables import CURATED, MULTILINGUAL
+from nemotron_assets.web.synthetic.tables import (
+    DIVERSE_QA,
+    NATIVE_QA,
+    REPHRASED,
+    TRANSLATED_DIVERSE_QA,
+    TRANSLATION_OUTCOMES,
+)
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
 
@@ -17,6 +23,7 @@ _WRITES = {
     "pool": POOL,
     "retry_policy": RETRIES,
 }
+_DETECTOR = ("web.documents.language_model", "web.documents.language_characters")
 
 
 @table_asset(
@@ -72,7 +79,7 @@ def diverse_qa(
 
 @table_asset(
     TRANSLATED_DIVERSE_QA,
-    recipe=("web.translation", "web.documents.language_model", "web.documents.language_characters"),
+    recipe=("web.translation", *_DETECTOR),
     ins={"diverse_qa": DIVERSE_QA, "generator": GENERATOR},
     **_WRITES,
 )
@@ -100,6 +107,34 @@ def translated_diverse_qa(
     return Batches(made.translations(), rejects)
 
 
+@table_asset(
+    NATIVE_QA,
+    recipe=("web.native_qa", "web.diverse_qa", "web.translation.language_min_score", *_DETECTOR),
+    ins={"multilingual": MULTILINGUAL, "generator": GENERATOR},
+    **_WRITES,
+)
+def native_qa(
+    context: dg.AssetExecutionContext,
+    multilingual: Reader,
+    generator: Reader,
+    recipe: dg.ResourceParam[Recipe],
+    gpu: dg.ResourceParam[Gpu],
+    lake: dg.ResourceParam[Lakehouse],
+):
+    """Questions about pages of Wikipedia in other languages and their answers, written in the language of the page
+    (Nano 2 §2.2.2). The language is checked. An optional source: without pages to write about, no model is loaded."""
+    from nemotron_assets.generation.writing import Writer
+    from nemotron_assets.web.synthetic import native_qa as native
+
+    found = native.choose(multilingual.scan(), recipe.web.native_qa)
+    if found.head(1).collect(engine="streaming").is_empty():
+        return NATIVE_QA.empty()
+    writer = Writer(generator, gpu, lake, run_id=context.run_id, log=context.log.info)
+    rows, tallies = native.write(found, recipe.web, writer)
+    context.add_output_metadata(writer.metadata(tallies))
+    return rows
+
+
 translation_outcomes = table_spec(TRANSLATION_OUTCOMES, made_by=translated_diverse_qa)
 
-ASSETS = [rephrased, diverse_qa, translated_diverse_qa, translation_outcomes]
+ASSETS = [rephrased, diverse_qa, native_qa, translated_diverse_qa, translation_outcomes]

@@ -7,8 +7,14 @@ import dagster as dg
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import table_check
 from nemotron_assets.table.schema import Table
-from nemotron_assets.web.quality.tables import CURATED
-from nemotron_assets.web.synthetic.tables import DIVERSE_QA, REPHRASED, TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES
+from nemotron_assets.web.quality.tables import CURATED, MULTILINGUAL
+from nemotron_assets.web.synthetic.tables import (
+    DIVERSE_QA,
+    NATIVE_QA,
+    REPHRASED,
+    TRANSLATED_DIVERSE_QA,
+    TRANSLATION_OUTCOMES,
+)
 from resources.lakehouse import QUARANTINE, Lakehouse
 
 if TYPE_CHECKING:
@@ -49,6 +55,25 @@ def pairs_are_whole(context: dg.AssetCheckExecutionContext, lake: dg.ResourcePar
         pair + "$"
     )
     return _rows_result(lake, DIVERSE_QA, context.partition_key, wrong)
+
+
+@table_check(NATIVE_QA, blocking=True)
+def native_pairs_are_whole(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """Every text has its number of questions and answers, with the words for both of its language, which is one of the
+    recipe's; its page exists, and ids are unique."""
+    import polars as pl
+
+    from nemotron_assets.generation.translation.languages import LABELS
+
+    wrong = ~pl.col("language").is_in(list(recipe.web.native_qa.languages))
+    for language, labels in LABELS.items():
+        fewer = [
+            pl.col("text").str.count_matches(f"\n{label}", literal=True) < pl.col("question_count") for label in labels
+        ]
+        wrong |= (pl.col("language") == language) & pl.any_horizontal(fewer)
+    return _rows_result(lake, NATIVE_QA, context.partition_key, wrong, MULTILINGUAL)
 
 
 @table_check(TRANSLATED_DIVERSE_QA, blocking=True)
@@ -118,13 +143,15 @@ def translations_are_usable(
     )
 
 
-def _rows_result(lake: Lakehouse, table: Table, partition: str, wrong: "pl.Expr") -> dg.AssetCheckResult:
-    """Fails if rows of a partition have an id twice (doubled), are `wrong` (broken), or name a document that does not
-    exist (orphans)."""
+def _rows_result(
+    lake: Lakehouse, table: Table, partition: str, wrong: "pl.Expr", source: Table = CURATED
+) -> dg.AssetCheckResult:
+    """Fails if rows of a partition have an id twice (doubled), are `wrong` (broken), or name a document that is not in
+    `source` (orphans)."""
     import polars as pl
 
     rows = lake.read(table, partition).scan()
-    documents = lake.read(CURATED, partition).scan().select(document="id")
+    documents = lake.read(source, partition).scan().select(document="id")
     facts = rows.select(rows=pl.len(), doubled=pl.len() - pl.col("id").n_unique(), broken=wrong.sum())
     counts = facts.collect(engine="streaming").row(0, named=True)
     orphans = rows.select(document=pl.col("parents").list.first()).join(documents, on="document", how="anti")
@@ -172,6 +199,7 @@ def _usable(table: Table, section: str, generations: str) -> dg.AssetChecksDefin
 CHECKS = [
     rephrasings_are_whole,
     pairs_are_whole,
+    native_pairs_are_whole,
     _usable(REPHRASED, "web.rephrased", "generation_ids"),
     _usable(DIVERSE_QA, "web.diverse_qa", "generation_id"),
     every_language_attempted,

@@ -53,6 +53,39 @@ DIVERSE_QA = Table(
     },
 )
 
+NATIVE_QA = Table(
+    "web",
+    "native_qa",
+    "Diverse QA in other languages: segments of pages of Wikipedia, followed by questions and answers that the model "
+    "wrote in the language of the page. One row per segment; without rows unless the recipe asks for them (Nano 2 "
+    "§2.2.2).",
+    (
+        ID,
+        PARENTS,
+        SNAPSHOT,
+        LANGUAGE,
+        Column("text", "string", "the segment, followed by question/answer pairs in its language"),
+        Column("question_count", "int32", "number of question/answer pairs in the text"),
+        Column("prompt", "string", "name of the prompt: native_qa"),
+        Column("generator", "string", "name of the language model, as in models.generator"),
+        Column("generation_id", "string", "id of the answer with the pairs in llm.generations"),
+        Column("tokens", "int64", "tokens of the text, in the generator's vocabulary"),
+        Column(
+            "origin_hash",
+            "string",
+            "content_hash of the web document that the row was written from; if it is held out from training, so is "
+            "the row",
+        ),
+    ),
+    partition_by="snapshot",
+    parents=("web.multilingual",),
+    origins={
+        "generator": ("models.generator.name",),
+        "origin_hash": ("web.multilingual.content_hash",),
+        "*": ("web.multilingual.text",),
+    },
+)
+
 TRANSLATED_DIVERSE_QA = Table(
     "web",
     "translated_diverse_qa",
@@ -142,4 +175,4 @@ TRANSLATION_OUTCOMES = Table(
     },
 )
 
-TABLES = [REPHRASED, DIVERSE_QA, TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES]
+TABLES = [REPHRASED, DIVERSE_QA, NATIVE_QA, TRANSLATED_DIVERSE_QA, TRANSLATION_OUTCOMES]

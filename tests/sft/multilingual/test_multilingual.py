@@ -9,6 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from nemotron_assets.generation.translation.refusals import refusal
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.section import RecipeError
@@ -16,7 +17,6 @@ from nemotron_assets.recipe.web.translation import LANGUAGES
 from nemotron_assets.sft.academic.tables import ACADEMIC_QA
 from nemotron_assets.sft.multilingual import assets, checks
 from nemotron_assets.sft.multilingual.audit import translation_faults
-from nemotron_assets.sft.multilingual.refusals import refusal
 from nemotron_assets.sft.multilingual.tables import MULTILINGUAL_SFT, SOURCES
 from nemotron_assets.sft.multilingual.translating import languages, samples, translated_rows
 from nemotron_assets.sft.tallies import Tally
