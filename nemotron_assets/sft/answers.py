@@ -25,8 +25,10 @@ CAUSES = (
 
 _SHOWN = 200  # characters of an answer that a detail quotes
 _JUDGED = 4_000  # characters of an answer that the language detector reads
-_FEWEST_WORDS = 6  # with fewer words, a language is not detected reliably
-_LEAST_SCORE = 0.3
+_FEWEST_WORDS = 3  # with fewer words, a language cannot be detected
+_MANY_WORDS = 6
+_LEAST_SCORE, _SURE_SCORE = 0.3, 0.8  # of the detector, for many words and for few
+_TOKEN_CHARACTERS = 20  # more per token means that the endpoint does not count its tokens, or did not keep to the limit
 _LEAST_REASONING = 8  # characters of reasoning, without tags and white space
 
 # An apology counts at the start of a line: in the middle of a story somebody may be sorry.
@@ -39,9 +41,10 @@ _REFUSAL = re.compile(
     re.I | re.M,
 )
 _INJECTION = re.compile(
-    r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,40}\b(?:instructions?|prompts?|guidelines|system message)\b"
-    r"|\bstatus\W{1,6}(?:verified|majority|judged)\b|\bverified_by\b|\bsystem prompt\b|\bmark (?:this|it) as "
-    r"(?:verified|correct|right)\b",
+    r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,40}\b(?:instructions?|prompts?|guidelines|system message|above|"
+    r"previous|prior|before)\b|\bstatus\W{1,6}(?:(?:to|is|as|becomes) )?\W{0,3}(?:verified|majority|judged)\b"
+    r"|\bverified_by\b|\bsystem prompt\b|\b(?:mark|label|accept|count|treat) (?:this|it|the (?:row|answer)) as "
+    r"(?:verified|correct|right|true)\b|\b(?:verified|is_correct)\W{1,4}true\b",
     re.I,
 )
 #: Marks of chat templates and of the published formats. In a text they would begin a turn that nobody wrote.
@@ -76,7 +79,8 @@ def read(completion: Completion, limits: Sampled, language: str = "en") -> str |
         return Fault("refused", f"the endpoint ended the answer: {completion.finish_reason[:40]!r}")
     if why := cut_off(completion, limits.max_output_tokens):
         return Fault("truncated", why)
-    return text_fault(text, limits.max_characters, language) or text
+    most = min(limits.max_characters, _TOKEN_CHARACTERS * limits.max_output_tokens)
+    return text_fault(text, most, language) or text
 
 
 def text_fault(text: str, most_characters: int, language: str = "en") -> Fault | None:
@@ -99,21 +103,34 @@ def text_fault(text: str, most_characters: int, language: str = "en") -> Fault |
 
 
 def language_fault(text: str, language: str) -> Fault | None:
-    """A fault if the words of a text are in another language. Formulas and code do not count. Of a text with few words
-    only the script is judged: "42 km" passes, "пять километров" does not pass for English."""
-    from nemotron_assets.text.language import detect
-
-    words = _WORD.findall(_MATHS.sub(" ", text[:_JUDGED]))
+    """A fault if a text, or for English one of its lines, is in another language. Formulas and code do not count. Of a
+    text with one or two words only the script is judged: "42 km" passes, "пять километров" does not."""
+    plain = _MATHS.sub(" ", text[:_JUDGED])
+    words = _WORD.findall(plain)
     if len(words) < _FEWEST_WORDS:
         letters = [letter for word in words for letter in word]
         foreign = sum(1 for letter in letters if not unicodedata.name(letter, "").startswith("LATIN"))
         if language == "en" and foreign * 2 > len(letters):
             return Fault("wrong_language", f"not in Latin script: {_quoted(text)}")
         return None
+    if language != "en":  # the detector confuses short texts of related languages, such as Danish and Norwegian
+        return _foreign(words, language, _LEAST_SCORE) if len(words) >= _MANY_WORDS else None
+    least = _LEAST_SCORE if len(words) >= _MANY_WORDS else _SURE_SCORE
+    return _foreign(words, language, least) or next(
+        filter(None, (_foreign(_WORD.findall(line), language, _SURE_SCORE) for line in plain.split("\n"))), None
+    )
+
+
+def _foreign(words: list[str], language: str, least: float) -> Fault | None:
+    """A fault if the detector finds another language with at least this score in at least `_FEWEST_WORDS` words."""
+    from nemotron_assets.text.language import detect
+
+    if len(words) < _FEWEST_WORDS:
+        return None
     found, score = detect(" ".join(words), "lite", _JUDGED)
-    if found != language and score >= _LEAST_SCORE:
-        return Fault("wrong_language", f"{found} ({score:.2f}) instead of {language}: {_quoted(text)}")
-    return None
+    if found == language or score < least:
+        return None
+    return Fault("wrong_language", f"{found} ({score:.2f}) instead of {language}: {_quoted(' '.join(words))}")
 
 
 def thought(text: str) -> Thought | Fault:

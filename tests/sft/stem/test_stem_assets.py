@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -147,6 +148,47 @@ def test_a_model_that_always_takes_the_first_option_verifies_nothing(tmp_path, e
 
         bench.run(ASSETS, CHECKS, first)
         assert not set(bench.rows(STEM_QUESTIONS)["status"]) & set(PROVEN)
+
+
+class _Several(Canned):
+    """Two models, "small" and "large", that write different questions."""
+
+    def each(self, names):
+        for name in names:
+            one = Canned(lambda body, name=name: self._answer(body, name))
+            one.name = f"model-{name}"
+            yield name, one
+
+
+def test_several_models_write_and_each_answers_its_own_questions_and_all_seeds():
+    recipe = STEM.model_copy(update={"generators": ("small", "large"),
+                                     "expansion": STEM.expansion.model_copy(update={"rounds": 2})})  # fmt: skip
+    subjects = itertools.count()
+
+    def answer(body: dict, name: str) -> str:
+        text = asked(body)
+        if "Old question:" in text:
+            subject = ("moons", "atoms", "whales", "tides", "genes", "prisms", "quakes", "acids")[next(subjects) % 8]
+            number = next(subjects)
+            return f"Question: According to {name} author number {number} * {number}, what do {subject} {number} weigh?"
+        return "<think>\nThe number is known from the book.\n</think>\n\nAnswer: 7"
+
+    seeds = [seed for seed in seed_rows() if seed["seed_set"] == "math_problems"][:2]
+    writers, tally = _Several(answer), Tally()
+    expansions = list(expanding.rows(seeds, recipe, writers, tally))
+    assert {row["recipe_name"] for row in expansions} == {"small", "large"} and {
+        row["round"] for row in expansions
+    } == {1, 2}
+    made = {row["id"]: row["round"] for row in expansions}
+    for row in expansions:
+        assert row["parents"][0] in {seed["id"] for seed in seeds} and row["generator"] == f"model-{row['recipe_name']}"
+        assert row["made_from"] in ({seed["id"] for seed in seeds} if row["round"] == 1 else made)
+    rows = list(Answering(recipe, writers, tally, seeds).rows(seeds, expansions))
+    author = {row["id"]: row["generator"] for row in expansions}
+    for row in rows:
+        assert row["generator"] == author.get(row["parents"][0], row["generator"])
+    about_seeds = {(row["parents"][0], row["generator"]) for row in rows if row["mode"] == "seed"}
+    assert len(about_seeds) == 4, "both models answer both seeds"
 
 
 @pytest.mark.parametrize("name", POISON)
