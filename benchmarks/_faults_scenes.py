@@ -251,15 +251,15 @@ def _journal(home: Path) -> Iterator[str]:
 
 
 def fill_shards(home: Path) -> None:
-    """Write a lake with a tokenizer and token shards, from which a small model can be trained."""
+    """Write a lake with a tokenizer, packed sequences and phases, from which a small model can be trained."""
     import numpy as np
     import polars as pl
 
-    from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
-    from nemotron_assets.table.ids import row_id
-    from nemotron_assets.table.parts import Part, Parts
+    from nemotron_assets.blend.tables import TOKENIZER
+    from nemotron_assets.recipe import load_recipe
     from nemotron_assets.text import tokenizer as bpe
     from resources.lakehouse import Lakehouse
+    from tests.blend.packed_lake import documents, write_packed
 
     shutil.rmtree(home, ignore_errors=True)
     lake = Lakehouse(root=str(home / "lake"), free_disk_mb=0)
@@ -272,24 +272,12 @@ def fill_shards(home: Path) -> None:
     }  # fmt: skip
     lake.write(TOKENIZER, pl.DataFrame([row], schema=TOKENIZER.empty().schema))
 
-    def shard(number: int) -> pl.DataFrame:
+    shards = {}
+    for number, subset in enumerate(("High-Quality", "Diverse-QA")):
         rng = np.random.default_rng(number)
-        rows = [
-            {
-                "id": row_id(TOKEN_SHARDS.full_name, number, position),
-                "parents": ["document"],
-                "part": f"snapshot/{number:04d}",
-                "shard": number,
-                "position": position,
-                "tokens": ((rng.integers(50) + np.arange(64)) % 50 + 32).tolist(),
-                "piece_lengths": [64],
-                "piece_offsets": [0],
-                "sources": ["web.nemotron_cc_v2"],
-                "read_versions": ["web.nemotron_cc_v2@0"],
-            }
-            for position in range(12)
-        ]
-        return pl.DataFrame(rows, schema=TOKEN_SHARDS.empty().schema)
-
-    parts = [Part(f"snapshot/{n:04d}", str(n), lambda n=n: shard(n)) for n in range(2)]
-    lake.write(TOKEN_SHARDS, Parts(parts))
+        tokens = [((rng.integers(50) + np.arange(63)) % 50 + 32).tolist() for _ in range(12)]
+        name = f"web.nemotron_cc_v2/{subset}/S/000000"
+        shards[name] = documents(name, tokens, ["web.nemotron_cc_v2@0"])
+    recipe = home.parent / "shards.yaml"
+    recipe.write_text(RECIPE.format(url="http://127.0.0.1:1/v1"))
+    write_packed(lake, shards, load_recipe(str(recipe)))

@@ -14,7 +14,8 @@ from nemotron_assets.dagster_private import input_tags
 TOGETHER = (
     "sft/math_sft", "sft/general_sft",
     "sft/academic_documents", "sft/academic_qa", "sft/longdoc_qa", "sft/multilingual_sft", "sft/contaminated",
-    "sft/nemotron_sft", "blend/tokenizer", "blend/token_shards", "blend/dataset_sample", "models/base",
+    "sft/nemotron_sft", "blend/tokenizer", "blend/token_shards", "blend/sequences", "blend/categories", "blend/phases",
+    "blend/dataset_sample", "models/base",
     "evaluate/benchmark_scores",
 )  # fmt: skip
 

@@ -10,7 +10,10 @@ from nemotron_assets.stages import all_tables
 
 # The full list, because Dagster reports nothing when a module leaves an asset out of its definitions.
 KEYS = [
+    "blend/categories",
     "blend/dataset_sample",
+    "blend/phases",
+    "blend/sequences",
     "blend/token_shards",
     "blend/tokenizer",
     "code/annotations",

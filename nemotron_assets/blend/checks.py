@@ -1,9 +1,10 @@
-"""Checks of the blend: sequences are consistent, no document is unknown or held out, and tokens decode to the texts."""
+"""Checks of the blend: documents and sequences are whole and decode to the texts, no document is unknown or held out,
+and the phases have the shares and epochs that the recipe allows."""
 
 import dagster as dg
 
 from nemotron_assets.blend.sources import SOURCES, source_tables
-from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
+from nemotron_assets.blend.tables import PHASES, SEQUENCES, TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
@@ -34,20 +35,40 @@ def tokenizer_round_trip(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceP
 
 
 @table_check(TOKEN_SHARDS, blocking=True)
-def sequences_are_whole(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
-    """Every sequence has exactly the tokens of its pieces, and at most the recipe's number of tokens."""
+def documents_are_whole(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """Every row has the number of tokens that it says, and exactly one EOS, at its end."""
     from nemotron_assets.blend import audit
 
     shards = lake.read(TOKEN_SHARDS).scan()
-    found = audit.layout(shards, recipe.blend.sequence_length)
-    by_source = audit.tokens_by_source(shards)
-    table = "\n".join(f"| {name} | {tokens:,} | {tokens / found['tokens']:.1%} |" for name, tokens in by_source.items())
+    broken, by_data_set = audit.broken_documents(shards), audit.tokens_by_data_set(shards)
+    total = sum(by_data_set.values())
+    table = "\n".join(f"| {name} | {tokens:,} | {tokens / total:.1%} |" for name, tokens in by_data_set.items())
     return dg.AssetCheckResult(
-        passed=found["broken"] == 0 and found["sequences"] > 0,
+        passed=broken == 0 and total > 0,
         metadata={
-            **found,
-            "tokens_by_source": dg.MetadataValue.md(f"| source | tokens | share |\n|---|---|---|\n{table}"),
+            "broken": broken,
+            "tokens": total,
+            "tokens_by_data_set": dg.MetadataValue.md(f"| data set | tokens | share |\n|---|---|---|\n{table}"),
         },
+    )
+
+
+@table_check(SEQUENCES, blocking=True, reads=[TOKEN_SHARDS])
+def sequences_are_whole(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """For every length, each document is in the sequences whole and once, and no sequence is too long."""
+    from nemotron_assets.blend import audit
+
+    found = audit.layout(lake.read(SEQUENCES).scan(), lake.read(TOKEN_SHARDS).scan())
+    lines = [
+        f"| {part} | {count:,} | {tokens:,} | {fill:.2%} | {broken:,} |"
+        for part, count, tokens, broken, fill in found.select(
+            "part", "sequences", "tokens", "broken", "fill"
+        ).iter_rows()
+    ]
+    head = "| length | sequences | tokens | fill | broken |\n|---|---|---|---|---|\n"
+    return dg.AssetCheckResult(
+        passed=found.height > 0 and found["broken"].sum() == 0,
+        metadata={"broken": int(found["broken"].sum()), "lengths": dg.MetadataValue.md(head + "\n".join(lines))},
     )
 
 
@@ -58,12 +79,11 @@ def only_known_training_documents(
     """Every parent is in its source table. No parent is held out or was written from a held-out document."""
     from nemotron_assets.blend import audit
 
-    tables = source_tables()
     unknown, leaked = audit.wrong_parents(
         lake.read(TOKEN_SHARDS).batches(["parents", "sources"]),
         {
-            name: (layout.origin, lake.read(tables[name]).batches(["id", layout.origin]))
-            for name, layout in SOURCES.items()
+            name: (SOURCES[name].origin, lake.read(table).batches(["id", SOURCES[name].origin]))
+            for name, table in source_tables().items()
         },
         recipe.blend.held_out_share,
         recipe.blend.sort_memory_mb,
@@ -73,8 +93,8 @@ def only_known_training_documents(
     )
 
 
-@table_check(TOKEN_SHARDS, reads=[TOKENIZER, *source_tables().values()])
-def text_comes_back(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+@table_check(SEQUENCES, reads=[TOKENIZER, TOKEN_SHARDS, *source_tables().values()])
+def text_comes_back(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """Documents of the first and the last shard, joined from their pieces and decoded, are equal to their texts."""
     import polars as pl
 
@@ -83,20 +103,42 @@ def text_comes_back(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
 
     row = lake.read(TOKENIZER).only_row()
     vocabulary = bpe.load(lake.get_weights(row["uri"]))
-    shards = lake.read(TOKEN_SHARDS).scan()
-    documents = pl.concat(
-        lake.read(source_tables()[name]).scan().select("id", pl.col(layout.text).alias("text"))
-        for name, layout in SOURCES.items()
-    )
-    ends = shards.select(first=pl.col("part").min(), last=pl.col("part").max()).collect().row(0)
-    compared, lost = 0, []
-    for name in sorted({name for name in ends if name is not None}):
-        shard = shards.filter(pl.col("part") == name).collect()
-        ids = shard["parents"].explode().unique().sort()
-        texts = dict(documents.filter(pl.col("id").is_in(ids.implode())).head(16).collect().iter_rows())
-        compared += len(texts)
-        lost += audit.not_restored(shard, texts, vocabulary)
+    shards, sequences = lake.read(TOKEN_SHARDS), lake.read(SEQUENCES).part(str(recipe.blend.sequence_length)).scan()
+    compared, lost, names = 0, [], list(shards.parts())
+    for name in sorted({*names[:1], *names[-1:]}):
+        shard = shards.part(name).scan().collect()
+        source = shard["sources"][0][0]
+        texts = lake.read(source_tables()[source]).scan().select("id", SOURCES[source].text)
+        wanted = texts.filter(pl.col("id").is_in(shard["parents"].explode().implode())).head(16).collect()
+        compared += wanted.height
+        packed = sequences.filter(pl.col("shard") == name).collect()
+        lost += audit.not_restored(shard, packed, dict(wanted.iter_rows()), vocabulary)
     return dg.AssetCheckResult(passed=not lost, metadata={"documents_compared": compared, "not_restored": lost})
 
 
-CHECKS = [tokenizer_round_trip, sequences_are_whole, only_known_training_documents, text_comes_back]
+@table_check(PHASES, blocking=True)
+def shares_add_up(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """The shares of every phase add up to 1, and no category is a sequence off its share."""
+    from nemotron_assets.blend.phases import off_share
+
+    totals, furthest = off_share(lake.read(PHASES).scan().collect())
+    wrong = [name for name, total in totals.items() if abs(total - 1) > 1e-6]
+    return dg.AssetCheckResult(
+        passed=bool(totals) and not wrong and furthest < 1.001, metadata={"wrong": wrong, "sequences_off": furthest}
+    )
+
+
+@table_check(PHASES)
+def epochs_within_the_limit(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
+    """No data set is passed over more often in the pretraining than the recipe's max_epochs says. A warning: there may
+    be too few texts for the tokens of the training."""
+    from nemotron_assets.blend.phases import over_limit
+
+    over = over_limit(lake.read(PHASES).scan().collect(), recipe.blend)
+    return dg.AssetCheckResult(passed=not over, severity=dg.AssetCheckSeverity.WARN, metadata={"over": over})
+
+
+CHECKS = [
+    tokenizer_round_trip, documents_are_whole, only_known_training_documents, sequences_are_whole, text_comes_back,
+    shares_add_up, epochs_within_the_limit,
+]  # fmt: skip

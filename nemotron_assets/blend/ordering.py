@@ -1,7 +1,7 @@
 """Sorts documents by a hash with a bounded number of bytes in memory (a distribution sort).
 
 Documents that fit into memory are sorted there. If they do not fit, they are distributed to temporary files: first by
-snapshot, then by the next digit of their hash. Each file is sorted on its own, and distributed again if it is still too
+group, then by the next digit of their hash. Each file is sorted on its own, and distributed again if it is still too
 large. (DuckDB's sort is not used: it keeps long texts in memory, and fails on 1.2 GB of them with a limit of 512 MB.)
 """
 
@@ -15,14 +15,14 @@ import polars as pl
 from nemotron_assets.table.spill import SpillFile
 
 #: Columns to sort by; `place` is a hash as hex digits.
-SNAPSHOT, PLACE, ID = "snapshot", "place", "id"
+GROUP, PLACE, ID = "group", "place", "id"
 _DIGITS = 32  # of an md5 hash
 #: Memory that sorting takes, as a multiple of the rows: the rows, their sorted copy, and the lists of the sort.
 _PEAK = 3
 
 
 def in_order(frames: Iterable[pl.DataFrame], memory_mb: int) -> Iterator[pl.DataFrame]:
-    """The rows of all frames, sorted by snapshot, place and id.
+    """The rows of all frames, sorted by group, place and id.
 
     Takes about `memory_mb` MiB of memory, and never less than one frame does.
     """
@@ -30,7 +30,7 @@ def in_order(frames: Iterable[pl.DataFrame], memory_mb: int) -> Iterator[pl.Data
 
 
 def _in_order(frames: Iterable[pl.DataFrame], max_bytes: int, digit: int) -> Iterator[pl.DataFrame]:
-    """Rows of more than `max_bytes` are distributed by this digit of `place`, or by snapshot if `digit` is -1."""
+    """Rows of more than `max_bytes` are distributed by this digit of `place`, or by group if `digit` is -1."""
     held, size, rest = [], 0, iter(frames)
     for frame in rest:
         held.append(frame)
@@ -42,13 +42,13 @@ def _in_order(frames: Iterable[pl.DataFrame], max_bytes: int, digit: int) -> Ite
                 yield from _in_order(map(pl.DataFrame, bucket.batches()), max_bytes, digit + 1)
             return
     if held:
-        yield pl.concat(held).sort(SNAPSHOT, PLACE, ID)
+        yield pl.concat(held).sort(GROUP, PLACE, ID)
 
 
 def _distribute(frames: Iterable[pl.DataFrame], max_bytes: int, digit: int) -> list[SpillFile]:
-    """One file with the rows of each snapshot or digit, in ascending order."""
+    """One file with the rows of each group or digit, in ascending order."""
     buckets: dict[str, SpillFile] = {}
-    key = pl.col(SNAPSHOT) if digit < 0 else pl.col(PLACE).str.slice(digit, 1)
+    key = pl.col(GROUP) if digit < 0 else pl.col(PLACE).str.slice(digit, 1)
     for frame in _gather(frames, max_bytes // 4):
         for (name,), rows in frame.group_by(key.alias("bucket"), maintain_order=True):
             buckets.setdefault(name, SpillFile()).add(rows)

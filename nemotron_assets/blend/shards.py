@@ -1,9 +1,9 @@
-"""Token shards: the stream of documents is cut into groups, and each group is tokenised and packed on its own.
+"""Token shards: the stream of documents is cut into groups of one data set and snapshot, and each group is tokenised.
 
-A group has about as many bytes of text as the recipe's number of sequences takes, so that it fits into memory. A group
-has documents of one snapshot only, and groups are numbered within their snapshot: new documents in one snapshot do not
-change the shards of other snapshots. The fingerprint of a group covers everything that its shard is made from, so that
-a shard which is in the lake already is not made again.
+A shard has about as many bytes of text as the recipe's number of tokens takes, so that it fits into memory. Shards are
+numbered within their data set and snapshot: new documents in one snapshot do not change the shards of other snapshots.
+The fingerprint of a shard covers everything that it is made from, so that a shard which is in the lake already is not
+made again. Documents are stored whole: how they are packed into sequences is another table (see `sequences`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import pyarrow as pa
 import xxhash
 
 from nemotron_assets.blend.encoder import Encoder
-from nemotron_assets.blend.packing import Document, pack
 from nemotron_assets.recipe.blend import Blend
+from nemotron_assets.recipe.categories import CATEGORY_OF, table_of
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Part
 from nemotron_assets.text.tokenizer import EOS
@@ -31,40 +31,39 @@ _ENCODE_ROWS = 256  # documents handed to the tokenizer at once
 
 @dataclass(frozen=True)
 class Group:
-    """The documents of one shard (columns source, id, text), the shard's number in its snapshot, and a hash of both."""
+    """The documents of one shard (columns id and text), its name, their data set, and a hash of all of these."""
 
     part: str
-    shard: int
+    data_set: str
     documents: pl.DataFrame
     fingerprint: str
 
 
 def groups(batches: Iterable[pa.RecordBatch], group_bytes: int) -> Iterator[Group]:
-    """Cut the stream into groups: after `group_bytes` of UTF-8 text, and where a new snapshot begins.
+    """Cut the stream into groups: after `group_bytes` of UTF-8 text, and where a new data set or snapshot begins.
 
-    The batches have the columns snapshot, source, id and text and are sorted by snapshot.
+    The batches have the columns group, data_set, id and text and are sorted by group.
     """
-    shard, snapshot = 0, None
+    number, name = 0, None
     held: list[pl.DataFrame] = []
     size = 0
 
     def close() -> Group:
-        nonlocal shard, held, size
-        group = _group(f"{snapshot}/{shard:06d}", shard, held)
-        shard, held, size = shard + 1, [], 0
+        nonlocal number, held, size
+        group = _group(f"{name}/{number:06d}", held)
+        number, held, size = number + 1, [], 0
         return group
 
     for batch in batches:
-        for run in pl.DataFrame(pl.from_arrow(batch)).partition_by("snapshot", maintain_order=True):
-            if run["snapshot"][0] != snapshot:
+        for run in pl.DataFrame(pl.from_arrow(batch)).partition_by("group", maintain_order=True):
+            if run["group"][0] != name:
                 if held:
                     yield close()
-                snapshot, shard = run["snapshot"][0], 0
+                name, number = run["group"][0], 0
             while len(run):
                 reached = size + run["text"].str.len_bytes().cast(pl.Int64).cum_sum()
-                taken = (
-                    int((reached < group_bytes).sum()) + 1
-                )  # the document that reaches the limit belongs to the group
+                # The document that reaches the limit belongs to the group.
+                taken = int((reached < group_bytes).sum()) + 1
                 held.append(run[:taken])
                 size = int(reached[min(taken, len(run)) - 1])
                 run = run[taken:]
@@ -74,15 +73,16 @@ def groups(batches: Iterable[pa.RecordBatch], group_bytes: int) -> Iterator[Grou
         yield close()
 
 
-def _group(part: str, shard: int, frames: list[pl.DataFrame]) -> Group:
-    documents = pl.concat(frames).select("source", "id", "text")
-    digest = xxhash.xxh3_128(str(shard).encode())
+def _group(part: str, frames: list[pl.DataFrame]) -> Group:
+    rows = pl.concat(frames)
+    data_set, documents = rows["data_set"][0], rows.select("id", "text")
+    digest = xxhash.xxh3_128(f"{CATEGORY_OF[data_set]}\x1f{part}".encode())
     for values in documents.iter_rows():
         for value in values:
             data = value.encode()
             digest.update(len(data).to_bytes(8, "little"))
             digest.update(data)
-    return Group(part, shard, documents, digest.hexdigest())
+    return Group(part, data_set, documents, digest.hexdigest())
 
 
 def shard_parts(
@@ -93,69 +93,41 @@ def shard_parts(
     versions: Sequence[str],
 ) -> Iterator[Part]:
     """The parts of `blend.token_shards`, one per group of the stream. `tokenizer` is the row of `blend.tokenizer`."""
-    length = recipe.sequence_length
-    for group in groups(stream, int(recipe.sequences_per_shard * length * tokenizer["bytes_per_token"])):
-        make = functools.partial(shard_frame, group, encoder, length, recipe.seed, versions)
+    for group in groups(stream, int(recipe.tokens_per_shard * tokenizer["bytes_per_token"])):
+        make = functools.partial(shard_frame, group, encoder, versions)
         yield Part(group.part, f"{group.fingerprint}:{tokenizer['sha256']}", make)
 
 
-def shard_frame(
-    group: Group, encoder: Encoder, length: int, seed: int, versions: Sequence[str] | None = None
-) -> pl.DataFrame:
-    """Rows of `blend.token_shards` for a group: sequences of at most `length` tokens, with EOS after each document.
+def shard_frame(group: Group, encoder: Encoder, versions: Sequence[str] | None = None) -> pl.DataFrame:
+    """Rows of `blend.token_shards` for a group: its documents as token ids, with EOS after each.
 
     `versions` of the source tables (code.curated@3) are stored in the column read_versions.
     """
-    documents = []
-    for rows in group.documents.iter_slices(_ENCODE_ROWS):
-        for source, id_, ids in zip(rows["source"], rows["id"], encoder.encode(rows["text"].to_list()), strict=True):
-            documents.append(Document(id_, source, np.append(ids, np.int32(EOS))))
-    sequences = pack(documents, length, seed + group.shard)
-    count = len(sequences)
-    tokens = np.concatenate([s.tokens for s in sequences])
-    ends = np.cumsum([len(s.tokens) for s in sequences], dtype=np.int64)
-    token_lists = pa.LargeListArray.from_arrays(np.concatenate([[0], ends]), tokens)
+    ids = [
+        np.append(ids, np.int32(EOS))
+        for rows in group.documents.iter_slices(_ENCODE_ROWS)
+        for ids in encoder.encode(rows["text"].to_list())
+    ]
+    count = len(ids)
+    lengths = np.array([len(tokens) for tokens in ids], np.int64)
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    token_lists = pa.LargeListArray.from_arrays(ends, np.concatenate(ids))
     return pl.DataFrame(
         {
-            "id": [row_id(TABLE, group.part, position) for position in range(count)],
-            "parents": [s.parents for s in sequences],
+            "id": [row_id(TABLE, group.data_set, id_) for id_ in group.documents["id"]],
+            "parents": [[id_] for id_ in group.documents["id"]],
+            "sources": [[table_of(group.data_set)]] * count,
             "part": [group.part] * count,
-            "shard": pl.Series([group.shard] * count, dtype=pl.Int32),
+            "category": [CATEGORY_OF[group.data_set]] * count,
+            "data_set": [group.data_set] * count,
             "position": pl.Series(range(count), dtype=pl.Int64),
             "tokens": pl.Series(pl.from_arrow(token_lists)),
-            "piece_lengths": pl.Series([s.piece_lengths for s in sequences], dtype=pl.List(pl.Int32)),
-            "piece_offsets": pl.Series([s.piece_offsets for s in sequences], dtype=pl.List(pl.Int64)),
-            "sources": [s.sources for s in sequences],
+            "length": lengths,
             "read_versions": pl.Series([versions and list(versions)] * count, dtype=pl.List(pl.String)),
         }
     )
 
 
 def count_tokens(shards: pl.LazyFrame) -> int:
-    """The number of tokens in all sequences of `blend.token_shards`."""
-    lengths = pl.col("piece_lengths").list.sum().cast(pl.Int64)
-    return shards.select(lengths.sum()).collect(engine="streaming").item()
-
-
-def restore(rows: pl.DataFrame, document: str) -> list[int]:
-    """The token ids of one document, joined from its pieces in `rows`, with the EOS at its end.
-
-    If the blend takes the document several times, one copy is returned. Raises `ValueError` if a piece is missing.
-    """
-    pieces: dict[int, list[int]] = {}
-    for tokens, lengths, offsets, parents in rows.select(
-        "tokens", "piece_lengths", "piece_offsets", "parents"
-    ).iter_rows():
-        start = 0
-        for length, offset, parent in zip(lengths, offsets, parents, strict=True):
-            if parent == document:
-                pieces[offset] = tokens[start : start + length]
-            start += length
-    ids: list[int] = []
-    for offset, piece in sorted(pieces.items()):
-        if offset != len(ids):
-            raise ValueError(f"document {document}: no piece has its tokens {len(ids)} to {offset}")
-        ids.extend(piece)
-    if not ids or ids[-1] != EOS:
-        raise ValueError(f"document {document}: no piece has its end")
-    return ids
+    """The number of tokens in all documents of `blend.token_shards`."""
+    return shards.select(pl.col("length").sum()).collect(engine="streaming").item()

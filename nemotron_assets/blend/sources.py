@@ -1,8 +1,8 @@
-"""The tables that the blend is made from: those that the recipe lists (`nemotron_assets/recipe/blend.py`)."""
+"""The tables that the blend is made from: those of `nemotron_assets/recipe/categories.py` that the project declares."""
 
 from __future__ import annotations
 
-from nemotron_assets.recipe.blend import SOURCES
+from nemotron_assets.recipe.categories import CONTAMINATED, SOURCES
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.schema import Table
 
@@ -12,9 +12,10 @@ __all__ = ["SOURCES", "asset_inputs", "source_tables"]
 def source_tables() -> dict[str, Table]:
     """{full name: declaration} of the source tables."""
     tables = all_tables()
-    return {name: tables[name] for name in SOURCES}
+    return {name: tables[name] for name in SOURCES if name in tables}
 
 
 def asset_inputs() -> dict[str, Table]:
-    """The source tables as inputs of an asset. The name of an input is that of its table without the schema."""
-    return {table.name: table for table in source_tables().values()}
+    """The source tables as inputs of an asset, and the table of their rows with benchmark items. The name of an input
+    is that of its table without the schema."""
+    return {table.name: table for table in (*source_tables().values(), all_tables()[CONTAMINATED])}

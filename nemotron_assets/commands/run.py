@@ -90,6 +90,6 @@ _NEXT_STEPS = (
     "\nNext:\n"
     "  make ui                                   the graph, its plots and checks, on http://127.0.0.1:3000\n"
     "  .venv/bin/nemotron sql --report funnel    from pages to tokens, in DuckDB (--reports lists all reports)\n"
-    "  .venv/bin/nemotron trace \"$(.venv/bin/nemotron sql --csv - 'select id from blend.token_shards limit 1'"
+    "  .venv/bin/nemotron trace \"$(.venv/bin/nemotron sql --csv - 'select id from blend.sequences limit 1'"
     ' | tail -1)"   from a training sequence back to WARC records and source files'
 )

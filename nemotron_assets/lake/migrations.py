@@ -27,17 +27,23 @@ def migrate_all(lake: Lakehouse, run_id: str = "") -> Iterator[str]:
     import polars as pl
 
     tables = all_tables()
-    stored = {name: lake.open(tables[name], check=False) for name in _MIGRATIONS}
+    stored = {name: lake.open(tables[name], check=False) for name in (*_MIGRATIONS, *_EMPTIED)}
     stored = {name: delta for name, delta in stored.items() if delta is not None}
     # All rows are read, also those of migrated tables: a migration looks up the parents of its rows in other tables.
     frames = {
-        name: pl.from_arrow(delta.to_pyarrow_dataset(as_large_types=True).to_table()) for name, delta in stored.items()
+        name: pl.from_arrow(delta.to_pyarrow_dataset(as_large_types=True).to_table())
+        for name, delta in stored.items()
+        if name not in _EMPTIED
     }
     for name, delta in stored.items():
         if lake.stored_version(delta) == "1":
-            rows = _MIGRATIONS[name](tables[name], frames[name], frames)
+            rows = tables[name].empty() if name in _EMPTIED else _MIGRATIONS[name](tables[name], frames[name], frames)
             _rewrite(lake, tables[name], delta, rows, run_id)
-            yield f"{name}: {rows.height} rows migrated to schema version {tables[name].version}"
+            version = f"schema version {tables[name].version}"
+            if name in _EMPTIED:
+                yield f"{name}: emptied for {version}: {_EMPTIED[name]}"
+            else:
+                yield f"{name}: {rows.height} rows migrated to {version}"
 
 
 def _rewrite(lake: Lakehouse, table: Table, delta: DeltaTable, rows: pl.DataFrame, run_id: str) -> None:
@@ -114,6 +120,11 @@ def _scores(table: Table, rows: pl.DataFrame, frames: _Frames) -> pl.DataFrame:
     """Scores keep their columns. Only the marks are new: one part per model."""
     return rows.select(table.column_names)
 
+
+#: Tables whose old rows hold another thing than the new ones, and why. Their earlier versions stay readable.
+_EMPTIED = {
+    "blend.token_shards": "it held packed sequences, and now holds whole documents; the next `nemotron run` makes them"
+}
 
 #: (table, its rows as they are stored, the rows of all tables) to the new rows, by the table's full name.
 _MIGRATIONS: dict[str, Callable[[Table, pl.DataFrame, _Frames], pl.DataFrame]] = {

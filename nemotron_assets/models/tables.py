@@ -46,6 +46,25 @@ TRAINING_METRICS = Table(
         Column("grad_norm", "float64", "Euclidean norm of the gradient of this step, before clipping"),
         Column("tokens_per_second", "float64", "tokens per second since the previous row of the training"),
         Column("at", "timestamp", "time when the step ended, UTC"),
+        Column(
+            "categories",
+            "list[string]",
+            "categories of the training data; null: an older row",
+            nullable=True,
+        ),
+        Column(
+            "category_losses",
+            "list[float32]",
+            "loss of each of the categories, in nats per predicted token, over the steps since the previous row; null "
+            "for a category that these steps did not read",
+            nullable=True,
+        ),
+        Column(
+            "category_tokens",
+            "list[int64]",
+            "number of tokens of each of the categories seen up to and including this step, without padding",
+            nullable=True,
+        ),
     ),
     key=("model_id", "step"),
     group="pretrain",

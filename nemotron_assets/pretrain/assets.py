@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
+from nemotron_assets.blend.tables import PHASES, SEQUENCES, TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.models.tables import TRAINING_METRICS
 from nemotron_assets.pretrain import CODE
 from nemotron_assets.pretrain.tables import BASE
@@ -16,7 +16,7 @@ from resources.lakehouse import Lakehouse
     BASE,
     recipe=("model", "train.base", "tokenizer.vocabulary", "blend.sequence_length"),
     code=CODE,
-    deps=[TOKENIZER, TOKEN_SHARDS],
+    deps=[TOKENIZER, TOKEN_SHARDS, SEQUENCES, PHASES],
     kinds={"pytorch", "huggingface"},
     pool=POOL,
 )
@@ -26,8 +26,8 @@ def base(
     lake: dg.ResourceParam[Lakehouse],
     gpu: dg.ResourceParam[Gpu],
 ):
-    """The hybrid model of the recipe, pretrained on the packed token shards. A killed training continues from its last
-    checkpoint. A model with the same inputs and recipe is not trained again."""
+    """The hybrid model of the recipe, pretrained through the phases of the blend. A killed training continues from its
+    last checkpoint. A model with the same inputs and recipe is not trained again."""
     from nemotron_assets.pretrain.training import plan
     from nemotron_assets.training import metrics
     from nemotron_assets.training.plan import train

@@ -1,63 +1,74 @@
-"""Numbers of the blend: which tables the model is trained on, and how often."""
+"""Numbers of the blend: which categories of text the model is trained on, in which shares, and how texts are packed."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+import math
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from nemotron_assets.recipe.code.languages import LANGUAGES
-from nemotron_assets.recipe.release import SubsetName
+from nemotron_assets.recipe.categories import CATEGORIES, LONG_DOCUMENT_QA
 from nemotron_assets.recipe.section import Section
 
-
-@dataclass(frozen=True)
-class Layout:
-    """The columns of a table that the model can be trained on.
-
-    `origin` is the column with the content hash of the document or file that a row is, or was written from: it decides
-    which rows are held out. `subset` is the column whose values may have a weight of their own, `subsets` are these
-    values. `text` is the column that is trained on, `snapshot` that of the snapshot (None if the table has none).
-    """
-
-    origin: str = "content_hash"
-    subset: str | None = None
-    subsets: Collection[str] = ()
-    text: str = "text"
-    snapshot: str | None = "snapshot"
+Weight = Annotated[float, Field(ge=0, le=1e6)]
 
 
-#: Every table that the model can be trained on, by full name. A new table needs an entry here and a weight in a recipe.
-SOURCES: dict[str, Layout] = {
-    "web.nemotron_cc_v2": Layout("origin_hash", "subset", get_args(SubsetName)),
-    "web.multilingual": Layout(),
-    "math.nemotron_cc_math": Layout("origin_hash", "category", ("3", "4plus")),
-    "math.mind": Layout("origin_hash"),
-    "code.curated": Layout(subset="language", subsets=LANGUAGES, text="content", snapshot=None),
-    "code.qa": Layout("origin_hash", "language", LANGUAGES, snapshot=None),
-}
-
-#: Tables that have weights for their subsets only, and none for the table as a whole.
-_BY_SUBSET_ONLY = ("web.nemotron_cc_v2", "math.nemotron_cc_math")
+def _known(weights: dict[str, Any]) -> dict[str, Any]:
+    for name in weights:
+        if name not in CATEGORIES:
+            near = difflib.get_close_matches(name, CATEGORIES, 3, 0.5) or list(CATEGORIES)
+            raise ValueError(f"{name!r} is not a category of the blend; categories are, for example: {', '.join(near)}")
+    return weights
 
 
-def source_names() -> list[str]:
-    """Every name that `blend.weights` may have: a table, or one of its subsets as table/subset."""
-    tables = [name for name in SOURCES if name not in _BY_SUBSET_ONLY]
-    return [*tables, *(f"{name}/{subset}" for name, source in SOURCES.items() for subset in sorted(source.subsets))]
+class Phase(Section):
+    """A stretch of the pretraining with its own shares of the categories (Nemotron Nano 2 §2.3)."""
+
+    share: float = Field(gt=0, le=1, description="share of all tokens of the training; the phases add up to 1")
+    weights: dict[str, Weight] = Field(
+        description="tokens of each category, relative to each other: percentages, if they add up to 100. A category "
+        "that is not named is not used"
+    )
+    basis: str = Field(
+        description="where the weights are from, for example published, or Nemotron 3 analogue: a published value of "
+        "the successor, because the report shows the weights of Nano 2 only as a chart"
+    )
+
+    @field_validator("weights")
+    @classmethod
+    def _categories(cls, weights: dict[str, float]) -> dict[str, float]:
+        if not any(_known(weights).values()):
+            raise ValueError("the weights of a phase are all 0: give at least one category a weight")
+        return weights
+
+
+class LongContext(Section):
+    """The extension to long context: which texts, and how long the sequences are (Nemotron Nano 2 §2.6)."""
+
+    sequence_length: int = Field(ge=64, le=1_048_576, description="tokens in one packed sequence (published: 524,288)")
+    tokens: int = Field(ge=64, description="tokens to train on (published: 18.9B)")
+    batch_sequences: int = Field(ge=1, description="packed sequences per optimizer step (published: 12)")
+    last_phase_share: float = Field(
+        ge=0, lt=1, description="share of the tokens that the categories of the last phase give (published: 0.8)"
+    )
+    basis: str = Field("published", description="where the shares are from (default)")
+
+    def weights(self, last: Phase) -> dict[str, float]:
+        """The weights of the categories, from those of the last phase. They add up to 1."""
+        total = math.fsum(last.weights.values())
+        scaled = {name: weight / total * self.last_phase_share for name, weight in last.weights.items()}
+        return scaled | {LONG_DOCUMENT_QA: 1 - self.last_phase_share}
 
 
 class Blend(Section):
-    """What the model is trained on, how often, and how it is packed (weights: see the recipe files)."""
+    """What the model is trained on, in which shares, and how it is packed."""
 
-    sequence_length: int = Field(ge=64, le=1_048_576, description="tokens in one packed sequence")
-    sequences_per_shard: int = Field(
+    sequence_length: int = Field(ge=64, le=1_048_576, description="tokens in one packed sequence of the pretraining")
+    tokens_per_shard: int = Field(
         ge=1,
-        description="packed sequences in one shard, roughly; documents are packed shard by shard, so that larger "
-        "shards leave less padding and need more memory",
+        description="tokens in one shard, roughly; documents are packed shard by shard, so that larger shards leave "
+        "less padding and need more memory",
     )
     held_out_share: float = Field(
         gt=0,
@@ -65,10 +76,19 @@ class Blend(Section):
         description="share of the documents that are never trained on, but kept to measure bits per byte; chosen by "
         "content hash, so that equal texts stay together",
     )
-    weights: dict[str, Annotated[float, Field(ge=0, le=100)]] = Field(
-        description="passes over each source: 1.5 takes every text once and half of them a second time. A source that "
-        "is not named is not used. A name is a table, or a subset as table/subset: code.curated/HTML says how often "
-        "one language is taken, code.curated how often all others are"
+    phases: dict[str, Phase] = Field(
+        min_length=1, description="the phases of the pretraining by name, in their order in time"
+    )
+    long_context: LongContext
+    max_epochs: float = Field(
+        4.0,
+        gt=0,
+        le=1_000,
+        description="passes over the texts of a category, at most, in the whole pretraining. A category that would be "
+        "passed over more often gets smaller weights, and the others share what is left (default; not published)",
+    )
+    max_epochs_of: dict[str, Annotated[float, Field(gt=0, le=1_000)]] = Field(
+        {}, description="the same for single categories, in place of max_epochs (default: for no category)"
     )
     encoder: Literal["gigatoken", "tokenizers"] = Field(
         "gigatoken", description="library that turns text into token ids; both give the same ids (default)"
@@ -80,13 +100,33 @@ class Blend(Section):
     )
     seed: int = Field(ge=0, description="seed of the order of documents, and of the sequences in a shard")
 
-    @field_validator("weights")
+    @model_validator(mode="before")
     @classmethod
-    def _known(cls, weights: dict[str, float]) -> dict[str, float]:
-        known = source_names()
-        for name in weights:
-            if name not in known:
-                of_its_form = [other for other in known if ("/" in other) == ("/" in name)]
-                near = difflib.get_close_matches(name, of_its_form, 3, 0.5) or known[:12]
-                raise ValueError(f"{name!r} is not a source of the blend; sources are, for example: {', '.join(near)}")
-        return weights
+    def _old_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "weights" in values:
+            raise ValueError(
+                "blend.weights, the passes over each table, were replaced by blend.phases, the shares of categories in "
+                "each phase of the training: remove blend.weights, and change the weights of categories instead, as "
+                "`blend: {phases: {phase-1: {weights: {math: 10}}}}`. blend.max_epochs limits the passes"
+            )
+        if isinstance(values, dict) and "sequences_per_shard" in values:
+            raise ValueError(
+                "blend.sequences_per_shard was replaced by blend.tokens_per_shard: multiply it by blend.sequence_length"
+            )
+        return values
+
+    @field_validator("max_epochs_of")
+    @classmethod
+    def _limited_categories(cls, limits: dict[str, float]) -> dict[str, float]:
+        return _known(limits)
+
+    @model_validator(mode="after")
+    def _whole_horizon(self) -> Blend:
+        total = math.fsum(phase.share for phase in self.phases.values())
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"the shares of the phases {', '.join(self.phases)} add up to {total:g} instead of 1")
+        return self
+
+    def most_epochs(self, category: str) -> float:
+        """The passes over the texts of a category, at most."""
+        return self.max_epochs_of.get(category, self.max_epochs)

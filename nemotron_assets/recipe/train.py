@@ -52,7 +52,7 @@ class TrainingRun(Section):
         16,
         ge=1,
         le=1_024,
-        description="token shards that are in memory and shuffled together; more mix kinds of text better and need "
+        description="token shards of a data set that are read and shuffled together; more mix texts better and need "
         "more memory (default)",
     )
     seed: int = Field(ge=0, description="seed of the initial weights and of the order of the data")

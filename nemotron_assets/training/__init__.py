@@ -3,7 +3,9 @@
 - `plan` finds or trains the model that a stage asks for.
 - `worker` runs in the training process: it builds the job and reads the token shards.
 - `job` describes one training: the starting weights, the settings and the loss.
-- `loop` trains, `losses` has the losses, `stream` the order of the data, `schedule` the learning rate.
+- `loop` trains, `losses` has the losses, `schedule` the learning rate.
+- `mixture` is the order of the data, of shares (`apportion`) and shuffled sources (`shuffle`); `stream` reads it, from
+  files that are mapped into memory (`mapped`). `tally` counts the categories.
 - `checkpoint` writes and reads checkpoints, `metrics` stores the progress in the lake.
 
 A stage adds a loss and a data stream, but not a training loop.

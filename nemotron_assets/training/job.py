@@ -14,6 +14,7 @@ from nemotron_assets.recipe.model import Model
 from nemotron_assets.recipe.train import TrainingRun
 from nemotron_assets.training import checkpoint
 from nemotron_assets.training.losses import NextToken
+from nemotron_assets.training.mixture import Entry
 
 if TYPE_CHECKING:
     from transformers import NemotronHConfig
@@ -110,6 +111,8 @@ class Job:
     - `folder` is for its checkpoints and finished weights. No other job may use it.
     - `loss` wraps the model into the module that is trained (see `losses`).
     - `section` is the recipe section of `settings`, for error messages.
+    - `entries` say which share each category of the data has from which step on; without entries, all data is read
+      equally often.
     """
 
     start: Start
@@ -118,6 +121,7 @@ class Job:
     folder: Path
     loss: Callable[[torch.nn.Module], torch.nn.Module] = NextToken
     section: str = "train.base"
+    entries: tuple[Entry, ...] = ()
 
 
 def _checked(

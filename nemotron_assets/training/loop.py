@@ -26,8 +26,10 @@ from nemotron_assets.model.nemotron_h import empty_model
 from nemotron_assets.recipe.train import TrainingRun
 from nemotron_assets.training import checkpoint
 from nemotron_assets.training.job import Job
+from nemotron_assets.training.mixture import Mixture
 from nemotron_assets.training.schedule import learning_rate, total_steps
-from nemotron_assets.training.stream import Shards, sequences
+from nemotron_assets.training.stream import Shards, all_alike, read_rows
+from nemotron_assets.training.tally import Tally
 
 #: Number of rows of metrics in a checkpoint. It is larger than the number of rows that can be lost when the process
 #: that stores them is killed.
@@ -54,7 +56,8 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
     """Train, or continue a training that was interrupted, and return the result. `emit` gets rows of metrics on rank 0.
 
     A row has step, tokens, loss (of that step, in nats per predicted token), lr, grad_norm (before clipping),
-    tokens_per_second (since the last row) and at (UTC, ISO 8601). After a resume, rows of earlier steps are sent again.
+    tokens_per_second (since the last row), at (UTC, ISO 8601), and what `tally.Tally.row` tells of the categories.
+    After a resume, rows of earlier steps are sent again.
     Raises ValueError for a job that cannot run, and FloatingPointError when the training diverges.
     """
     if (job.folder / "result.json").exists():
@@ -80,15 +83,17 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
 
     batch_tokens = settings.batch_sequences * job.sequence_length
     steps = total_steps(settings, job.sequence_length)
-    data = sequences(shards, settings.seed, state["step"] * settings.batch_sequences, settings.mixed_shards)
+    mixture = _mixture(job, shards)
+    tally = Tally(mixture.categories, state.setdefault("tally", {}), device)
     clock, since = time.perf_counter(), state["step"]
     for step in range(state["step"] + 1, steps + 1):
-        rows = [next(data) for _ in range(settings.batch_sequences)]
-        scale = 1 / max(1, shards.targets(rows))  # every rank divides by the targets of the whole batch
-        rank_rows = rows[rank * own : (rank + 1) * own]
+        named = mixture.rows(step, rank * own, (rank + 1) * own)
+        rows, categories = read_rows(shards, named), mixture.categories_of(named)
+        # Every rank divides by the targets of the whole batch.
+        scale = 1 / max(1, _summed(torch.tensor(float(shards.targets(rows)), device=device), world).item())
         loss = torch.zeros((), device=device)
         for first in range(0, own, settings.micro_batch_sequences):
-            micro = rank_rows[first : first + settings.micro_batch_sequences]
+            micro = rows[first : first + settings.micro_batch_sequences]
             batch = shards.batch(micro, job.sequence_length, device)
             if isinstance(model, FSDPModule):  # gradients are exchanged once per step
                 model.set_requires_gradient_sync(first + settings.micro_batch_sequences >= own)
@@ -96,8 +101,9 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
                 part = model(batch) * scale
             (part * world).backward()  # FSDP2 divides gradients by the number of ranks, but `scale` did so already
             loss += part.detach()
-        if world > 1:
-            dist.all_reduce(loss)
+            tally.add(categories[first : first + len(micro)], micro, getattr(model, "by_row", None), shards)
+        loss = _summed(loss, world)
+        tally.end_step(world)
         norm = checkpoint.whole(torch.nn.utils.clip_grad_norm_(parameters.values(), settings.grad_clip)).item()
         loss = loss.item()
         if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -122,7 +128,7 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
                 "grad_norm": norm,
                 "tokens_per_second": (step - since) * batch_tokens / (now - clock),
                 "at": datetime.now(UTC).isoformat(),
-            }
+            } | tally.row()
             clock, since = now, step
             state["rows"].append(row)
             if rank == 0:
@@ -138,6 +144,22 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
         _finish(job, config, weights, state["loss"], steps)
     checkpoint.barrier()
     return _finished(job.folder)
+
+
+def _mixture(job: Job, shards: Shards) -> Mixture:
+    """The order of the data. Raises ValueError when there is nothing to read."""
+    sources, settings = shards.sources, job.settings
+    if not any(sum(source.sizes) for source in sources):
+        raise ValueError("there are no packed sequences to train on: the token shards are empty")
+    entries = job.entries or all_alike(sources)
+    return Mixture(settings.seed, entries, sources, settings.batch_sequences, settings.mixed_shards)
+
+
+def _summed(value: torch.Tensor, world: int) -> torch.Tensor:
+    """The sum of a value over all ranks."""
+    if world > 1:
+        dist.all_reduce(value)
+    return value
 
 
 def _model(job: Job, config: Any, world: int, device: torch.device) -> torch.nn.Module:

@@ -20,7 +20,12 @@ LOGITS_AT_ONCE = 1 << 27
 
 
 class NextToken(torch.nn.Module):
-    """Cross-entropy of the next token, the loss of pretraining."""
+    """Cross-entropy of the next token, the loss of pretraining.
+
+    `by_row` has the loss of each sequence of the last batch, without gradients, for the metrics of single categories.
+    """
+
+    by_row: torch.Tensor | None = None
 
     def __init__(self, student: torch.nn.Module):
         super().__init__()
@@ -32,9 +37,12 @@ class NextToken(torch.nn.Module):
         rows = max(1, LOGITS_AT_ONCE // self.student.config.vocab_size)
         slices = list(zip(hidden.split(rows), batch.targets.flatten().split(rows), strict=True))
         if len(slices) == 1:
-            return self._score(*slices[0])
-        return torch.stack([recompute(self._score, *piece, use_reentrant=False) for piece in slices]).sum()
+            losses = self._score(*slices[0])
+        else:
+            losses = torch.cat([recompute(self._score, *piece, use_reentrant=False) for piece in slices])
+        self.by_row = losses.detach().view(batch.targets.shape).sum(1)
+        return losses.sum()
 
     def _score(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         logits = self.student.lm_head(hidden).float()
-        return F.cross_entropy(logits, targets, ignore_index=NO_TARGET, reduction="sum")
+        return F.cross_entropy(logits, targets, ignore_index=NO_TARGET, reduction="none")

@@ -62,12 +62,13 @@ def working_folder(model_id: str) -> str:
     return str(cache_dir("training") / model_id)
 
 
-def shards_config(lake: Lakehouse, shards: Reader) -> dict[str, Any]:
-    """The part `config["shards"]` of a plan, for a table of packed sequences at the version of its reader."""
+def shards_config(lake: Lakehouse, tokens: Reader, sequences: Reader, length: int) -> dict[str, Any]:
+    """The part `config["shards"]` of a plan, for tables like `blend.token_shards` and `blend.sequences` at the versions
+    of their readers, and sequences of at most `length` tokens."""
     return {
-        "path": lake.path(shards.table),
-        "version": shards.version,
-        "part_by": shards.table.part_by,
+        "tokens": {"path": lake.path(tokens.table), "version": tokens.version},
+        "sequences": {"path": lake.path(sequences.table), "version": sequences.version},
+        "length": length,
         "storage_options": lake.storage_options,
     }
 

@@ -1,23 +1,19 @@
-"""The order of the training data: an endless, shuffled stream of packed sequences that can start at any position.
+"""The training data as the loop sees it: packed sequences of some sources, and batches of them as tensors.
 
-An epoch goes through the shards in an order drawn from (seed, epoch). It takes a few shards at a time and shuffles
-their sequences together, in an order drawn from (seed, epoch, index of the first of these shards). A shard may hold one
-kind of text only, such as source code; mixing shards keeps that text from filling whole batches.
-
-Only these few shards are in memory. The sequence at a position follows from the seed alone, so a resumed training reads
-exactly what the killed one would have read.
+Which sequence is read when is decided by the mixture (see `mixture`), not here.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from nemotron_assets.model.packing import Packing
+from nemotron_assets.training.mixture import Entry, Rows, Source
 
 #: The target of a position whose next token belongs to another document or is padding (ignore_index of cross_entropy).
 NO_TARGET = -100
@@ -29,30 +25,6 @@ class PackedSequence:
 
     tokens: np.ndarray
     lengths: tuple[int, ...]
-
-
-def sequences(shards: Shards, seed: int, start: int = 0, mixed: int = 1) -> Iterator[PackedSequence]:
-    """The packed sequences from position `start` of the endless stream, with `mixed` shards shuffled together. Raises
-    ValueError when the shards are empty."""
-    counts = shards.counts()
-    per_epoch = sum(rows for _, rows in counts)
-    if not per_epoch:
-        raise ValueError("there are no packed sequences to train on: the token shards are empty")
-    epoch, skip = divmod(start, per_epoch)
-    while True:
-        drawn = np.random.default_rng([seed, epoch]).permutation(len(counts))
-        for first in range(0, len(drawn), mixed):
-            together = [counts[index] for index in drawn[first : first + mixed]]
-            rows = sum(count for _, count in together)
-            if skip >= rows:
-                skip -= rows
-                continue
-            content = [sequence for shard, _ in together for sequence in shards.read(shard)]
-            order = np.random.default_rng([seed, epoch, first]).permutation(rows)
-            for row in order[skip:]:
-                yield content[row]
-            skip = 0
-        epoch += 1
 
 
 @dataclass(frozen=True)
@@ -91,19 +63,20 @@ def as_batch(rows: Sequence[PackedSequence], length: int, device: torch.device |
 
 
 class Shards(ABC):
-    """The source of the training data: named shards of known length, each small enough for memory.
+    """The training data: sources with numbered shards, of which every sequence can be read alone.
 
     A subclass whose sequences hold more than tokens, such as a mask of the answer or a pair of answers, also replaces
     `batch` and `targets`. The loop passes the batch to the loss as it is.
     """
 
+    @property
     @abstractmethod
-    def counts(self) -> Sequence[tuple[str, int]]:
-        """The name of every shard with the number of its sequences, always in the same order."""
+    def sources(self) -> Sequence[Source]:
+        """The sources, always in the same order, with the number of sequences of each of their shards."""
 
     @abstractmethod
-    def read(self, shard: str) -> list[PackedSequence]:
-        """The sequences of a shard, always in the same order."""
+    def read(self, source: int, shard: int, row: int) -> PackedSequence:
+        """One sequence: of the source and shard with these numbers."""
 
     def batch(self, rows: Sequence[PackedSequence], length: int, device: torch.device) -> Batch:
         """What the loss gets for these sequences of at most `length` tokens."""
@@ -112,3 +85,17 @@ class Shards(ABC):
     def targets(self, rows: Sequence[PackedSequence]) -> int:
         """How many terms the loss of these sequences sums up. The loop divides the loss of a step by this number."""
         return predictions(rows)
+
+
+def read_rows(shards: Shards, rows: Rows) -> list[PackedSequence]:
+    """The sequences that a mixture has named."""
+    places = zip(rows.sources.tolist(), rows.shards.tolist(), rows.rows.tolist(), strict=True)
+    return [shards.read(*place) for place in places]
+
+
+def all_alike(sources: Sequence[Source]) -> list[Entry]:
+    """The entries of a mixture that reads every source equally often."""
+    sizes: dict[str, int] = {}
+    for source in sources:
+        sizes[source.category] = sizes.get(source.category, 0) + sum(source.sizes)
+    return [Entry("all", 1, sizes)]

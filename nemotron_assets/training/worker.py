@@ -5,44 +5,96 @@ The GPU resource calls `train_next_token`. A stage with another loss writes such
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
 
 from nemotron_assets.recipe.model import Model
 from nemotron_assets.recipe.train import TrainingRun
 from nemotron_assets.training.job import Fresh, FromCheckpoint, FromFolder, Job, Start
 from nemotron_assets.training.loop import train
+from nemotron_assets.training.mapped import Shard, ShardFiles
+from nemotron_assets.training.mixture import Entry, Source
 from nemotron_assets.training.stream import PackedSequence, Shards
 
 Emit = Callable[[list[dict[str, Any]]], None]
 
 
 class LakeShards(Shards):
-    """The packed sequences of a table like `blend.token_shards` at one Delta version. Each part is a shard."""
+    """The sequences of one length in tables like `blend.sequences` and `blend.token_shards`, at one version of each.
 
-    def __init__(self, path: str, version: int, part_by: str, storage_options: dict[str, str]):
-        from deltalake import DeltaTable
+    `tokens` and `sequences` have the path and the Delta version of the tables. A shard is copied from the lake into
+    `folder` when it is first read, and mapped into memory from there.
+    """
 
-        delta = DeltaTable(path, version=version, storage_options=storage_options or None)
-        self._dataset, self._part = delta.to_pyarrow_dataset(as_large_types=True), part_by
+    def __init__(
+        self,
+        tokens: dict[str, Any],
+        sequences: dict[str, Any],
+        length: int,
+        storage_options: dict[str, str],
+        folder: Path,
+    ):
+        self._tokens = _dataset(**tokens, options=storage_options)
+        self._sequences = _of_part(_dataset(**sequences, options=storage_options), str(length))
+        sizes = self._sizes()
+        self._sources = [Source(name, category, tuple(of.values())) for (category, name), of in sizes.items()]
+        self._names = [shard for of in sizes.values() for shard in of]
+        self._first = np.cumsum([0, *(len(source.sizes) for source in self._sources)]).tolist()
+        self._files = ShardFiles(folder, self._load)
 
-    def counts(self) -> list[tuple[str, int]]:
-        rows: Counter[str] = Counter()
-        for batch in self._dataset.scanner([self._part], use_threads=False).to_batches():
-            rows.update(batch.column(0).to_pylist())
-        return sorted(rows.items())
+    @property
+    def sources(self) -> list[Source]:
+        return self._sources
 
-    def read(self, shard: str) -> list[PackedSequence]:
-        import pyarrow.dataset as ds
+    def read(self, source: int, shard: int, row: int) -> PackedSequence:
+        return self._files[self._first[source] + shard].read(row)
 
-        columns, in_shard = ["position", "tokens", "piece_lengths"], ds.field(self._part) == shard
-        table = self._dataset.to_table(columns, filter=in_shard).sort_by("position")
-        return [
-            PackedSequence(tokens.values.to_numpy(), tuple(lengths.as_py()))
-            for tokens, lengths in zip(table["tokens"], table["piece_lengths"], strict=True)
-        ]
+    def _sizes(self) -> dict[tuple[str, str], dict[str, int]]:
+        """{(category, data set): {shard: number of its sequences}}, the shards in the order of their names."""
+        counts: Counter[tuple[str, str, str]] = Counter()
+        columns = ["category", "data_set", "shard"]
+        for batch in self._sequences.scanner(columns).to_batches():
+            table = pa.Table.from_batches([batch]).group_by(columns).aggregate([([], "count_all")])
+            for *names, count in zip(*(column.to_pylist() for column in table), strict=True):
+                counts[tuple(names)] += count
+        sizes: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+        for (category, data_set, shard), count in sorted(counts.items()):
+            sizes[category, data_set][shard] = count
+        return sizes
+
+    def _load(self, number: int) -> Shard:
+        name = self._names[number]
+        documents = self._tokens.to_table(["position", "tokens"], filter=ds.field("part") == name).sort_by("position")
+        columns = ["position", "documents", "piece_offsets", "piece_lengths"]
+        index = self._sequences.to_table(columns, filter=ds.field("shard") == name).sort_by("position")
+        tokens = documents["tokens"].combine_chunks()
+        starts, pieces = tokens.offsets.to_numpy(), index["documents"].combine_chunks()
+        flat = {column: index[column].combine_chunks().flatten().to_numpy() for column in columns[1:]}
+        first = starts[:-1] - starts[0]
+        bounds = pieces.offsets.to_numpy() - pieces.offsets[0].as_py()
+        at = first[flat["documents"]] + flat["piece_offsets"]
+        return Shard(tokens.flatten().to_numpy(), bounds, at, flat["piece_lengths"].astype(np.int64))
+
+
+def _dataset(path: str, version: int, options: dict[str, str]) -> ds.Dataset:
+    from deltalake import DeltaTable
+
+    return DeltaTable(path, version=version, storage_options=options or None).to_pyarrow_dataset(as_large_types=True)
+
+
+def _of_part(dataset: ds.Dataset, part: str) -> ds.Dataset:
+    """The files of one part. The statistics in the log tell them apart, but not other columns: as it is, a filter on
+    another column would find nothing."""
+    form = ds.ParquetFileFormat()
+    files = list(dataset.get_fragments(ds.field("part") == part))
+    fragments = [form.make_fragment(file.path, file.filesystem) for file in files]
+    return ds.FileSystemDataset(fragments, dataset.schema, form, files[0].filesystem if files else None)
 
 
 def start_of(config: dict[str, Any]) -> Start:
@@ -67,13 +119,14 @@ def job_of(config: dict[str, Any], **options: Any) -> Job:
         sequence_length=config["sequence_length"],
         folder=Path(config["folder"]),
         section=config["section"],
+        entries=tuple(Entry(**entry) for entry in config.get("entries", ())),
         **options,
     )
 
 
 def shards_of(config: dict[str, Any]) -> LakeShards:
-    """The packed sequences that a plan's `config["shards"]` describes."""
-    return LakeShards(**config["shards"])
+    """The packed sequences that a plan's `config["shards"]` describes. Copies of the shards lie in its folder."""
+    return LakeShards(**config["shards"], folder=Path(config["folder"], "shards"))
 
 
 def train_next_token(config: dict[str, Any], emit: Emit) -> dict[str, Any]:

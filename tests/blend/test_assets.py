@@ -8,13 +8,13 @@ import pytest
 
 from nemotron_assets.blend.assets import ASSETS
 from nemotron_assets.blend.checks import CHECKS
-from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
+from nemotron_assets.blend.sources import source_tables
+from nemotron_assets.blend.tables import CATEGORIES, PHASES, SEQUENCES, TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.code.qa.tables import QA
 from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.held_out import hash_is_held_out
-from nemotron_assets.math.corpus.tables import MIND, NEMOTRON_CC_MATH
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.stages import partitions_of
+from nemotron_assets.stages import all_tables, partitions_of
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.web.quality.tables import MULTILINGUAL
@@ -29,13 +29,7 @@ def recipe():
     return laptop.model_copy(
         update={
             "tokenizer": laptop.tokenizer.model_copy(update={"vocabulary": 1_024}),
-            "blend": laptop.blend.model_copy(
-                update={
-                    "held_out_share": 0.2,
-                    "sort_memory_mb": 128,
-                    "weights": {**laptop.blend.weights, CURATED.full_name: 1.0},
-                }
-            ),
+            "blend": laptop.blend.model_copy(update={"held_out_share": 0.2, "sort_memory_mb": 128}),
         }
     )
 
@@ -111,7 +105,7 @@ def lake(sample_texts, tmp_path_factory) -> Lakehouse:
 def materialize(recipe, lake) -> dg.ExecuteInProcessResult:
     instance = dg.DagsterInstance.ephemeral()
     instance.add_dynamic_partitions("snapshot", ["s0", "s1"])
-    tables = (NEMOTRON_CC_V2, MULTILINGUAL, NEMOTRON_CC_MATH, MIND, CURATED, QA)
+    tables = [*source_tables().values(), all_tables()["sft.contaminated"]]
     upstream = [dg.AssetSpec(table.asset_key, partitions_def=partitions_of(table)) for table in tables]
     return dg.materialize(
         [*ASSETS, *CHECKS, *upstream],
@@ -126,11 +120,14 @@ def test_blend(recipe, lake):
     checks = {c.check_name: c for c in result.get_asset_check_evaluations()}
     assert set(checks) == {
         "tokenizer_round_trip",
-        "sequences_are_whole",
+        "documents_are_whole",
         "only_known_training_documents",
+        "sequences_are_whole",
         "text_comes_back",
+        "shares_add_up",
+        "epochs_within_the_limit",
     }
-    assert all(check.passed for check in checks.values())
+    assert {name for name, check in checks.items() if not check.passed} <= {"epochs_within_the_limit"}
     assert checks["text_comes_back"].metadata["documents_compared"].value > 10
     tokenizer = lake.read(TOKENIZER).scan().collect().row(0, named=True)
     assert tokenizer["vocabulary"] == 1_024
@@ -152,9 +149,20 @@ def test_blend(recipe, lake):
         lake.read(table).input_version for table in tables
     )
 
+    assert shards["parents"].explode().is_unique().all(), "every document once"
+    assert set(lake.read(SEQUENCES).scan().collect()["part"]) == {"512", "32768"}
+    categories, phases = (lake.read(table).scan().collect() for table in (CATEGORIES, PHASES))
+    assert categories["tokens"].sum() == shards["length"].sum()
+    assert set(categories.filter(status="used")["data_set"]) == set(shards["data_set"])
+    assert set(phases.filter(status="missing")["category"]) >= {"wiki", "academic", "crawl++", "math"}
+    assert phases.filter(pl.col("sequences") > 0)["data_set"].is_in(list(shards["data_set"].unique())).all()
+    (shown,) = result.asset_materializations_for_node("blend__phases")
+    assert "wiki" in shown.metadata["missing"].value and "data:image/png" in shown.metadata["shares"].value
+
     again = materialize(recipe, lake)
-    (written,) = again.asset_materializations_for_node("blend__token_shards")
-    assert written.metadata["parts_written"].value == 0
+    for name in ("blend__token_shards", "blend__sequences"):
+        (written,) = again.asset_materializations_for_node(name)
+        assert written.metadata["parts_written"].value == 0, name
     assert lake.read(TOKENIZER).scan().collect().equals(pl.DataFrame([tokenizer]))
 
 

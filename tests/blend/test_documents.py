@@ -1,25 +1,27 @@
-"""The documents of the blend: without held-out ones and texts written from them, as often as weighted, in order."""
+"""The documents of the blend: without held-out ones and texts written from them, each once, in order by data set."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
-from collections import Counter
 
 import polars as pl
-import pytest
 
-from nemotron_assets.blend.documents import NO_SNAPSHOT, Source, ordered_stream, text_sample
+from nemotron_assets.blend.documents import NO_SNAPSHOT, Source, ordered_stream, sources_of, text_sample
 from nemotron_assets.blend.shards import groups
-from nemotron_assets.blend.sources import SOURCES
 from nemotron_assets.held_out import hash_is_held_out
 from nemotron_assets.recipe import load_recipe
+from nemotron_assets.recipe.categories import SOURCES, Layout
+from nemotron_assets.stages import all_tables
 from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.parts import Part, Parts
+from resources.lakehouse import Lakehouse
+from tests.sql.lake import frame
 
 CC, MULTILINGUAL, CODE = "web.nemotron_cc_v2", "web.multilingual", "code.curated"
 PAGES, QA = f"{CC}/High-Quality", f"{CC}/Diverse-QA"
 RECIPE = load_recipe("laptop")
-WEIGHTS = {PAGES: 1.0, QA: 1.0, MULTILINGUAL: 1.0}
-BLEND = RECIPE.blend.model_copy(update={"held_out_share": 0.2, "sort_memory_mb": 128, "weights": WEIGHTS})
+BLEND = RECIPE.blend.model_copy(update={"held_out_share": 0.2, "sort_memory_mb": 128})
 
 
 def tables(snapshots=("s1", "s2"), each=150) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -97,116 +99,88 @@ def test_nothing_held_out_and_nothing_written_from_it():
     assert sorted(sampled) == sorted([*kept[0]["text"], *kept[1]["text"]])
 
 
-def test_the_vocabulary_does_not_depend_on_the_weights():
-    release, multilingual = tables(each=20)
-    samples = [
-        sorted(text for batch in text_sample(sources(release, multilingual), recipe, 1) for text in batch)
-        for recipe in (
-            RECIPE.model_copy(update={"blend": BLEND.model_copy(update={"weights": w})})
-            for w in (WEIGHTS, {PAGES: 0.5})
-        )
-    ]
-    assert samples[0] == samples[1]
-
-
-def test_order_does_not_depend_on_storage_and_mixes_sources():
+def test_order_does_not_depend_on_storage():
     release, multilingual = tables()
     one = streamed(release, multilingual)
     other = streamed(release.sample(fraction=1, shuffle=True, seed=1), multilingual.reverse())
     assert one.equals(other)
-    assert one["snapshot"].to_list() == sorted(one["snapshot"])
-    first = Counter(one["source"][:100])
-    assert min(first[CC], first[MULTILINGUAL]) > 25
+    assert one["group"].to_list() == sorted(one["group"])
+    assert set(one["group"]) == {f"{name}/{s}" for name in (PAGES, QA, MULTILINGUAL) for s in ("s1", "s2")}
+    assert one["data_set"].equals(one["group"].str.strip_suffix("/s1").str.strip_suffix("/s2"), check_names=False)
     assert not one.equals(streamed(release, multilingual, seed=7))
 
 
-@pytest.mark.parametrize(("weight", "least", "most"), [(0.0, 0, 0), (0.5, 0.35, 0.65), (2.5, 2.35, 2.65), (3.0, 3, 3)])
-@pytest.mark.parametrize("weighed", [QA, MULTILINGUAL])
-def test_passes(weighed, weight, least, most):
+def test_a_subset_without_a_category_is_not_used():
     release, multilingual = tables()
-    found = streamed(release, multilingual, weights={**WEIGHTS, weighed: weight})
-    questions = release.filter(subset="Diverse-QA")
-    mine = trained(questions, "origin_hash") if weighed == QA else trained(multilingual, "content_hash")
-    counts = Counter(found.filter(pl.col("id").is_in(mine["id"].implode()))["id"])
-    assert least * len(mine) <= counts.total() <= most * len(mine)
-    assert all(int(weight) <= n <= int(weight) + 1 for n in counts.values())
-    others = found.filter(~pl.col("id").is_in(mine["id"].implode()))
-    assert others["id"].n_unique() == len(others) > 0, "the others are taken once"
+    low = release.with_columns(subset=pl.when(subset="High-Quality").then(pl.lit("Low-Quality")).otherwise("subset"))
+    assert set(streamed(low, multilingual)["data_set"]) == {QA, MULTILINGUAL}
 
 
-def test_a_subset_without_a_weight_is_not_used():
-    release, multilingual = tables()
-    assert set(streamed(release, multilingual, weights={QA: 1.0})["id"]) == set(
-        trained(release.filter(subset="Diverse-QA"), "origin_hash")["id"]
+def test_only_rows_with_the_values_that_a_layout_names_are_used():
+    """As for SFT data: only the train split, and no answer that failed."""
+    rows = pl.DataFrame(
+        [
+            {
+                "id": f"{split}-{status}-{k}",
+                "split": split,
+                "status": status,
+                "text": "t",
+                "origin_hash": content_hash(f"{split}{status}{k}"),
+            }
+            for split in ("train", "test")
+            for status in ("verified", "failed", "unverified")
+            for k in range(30)
+        ]
     )
-    assert list(ordered_stream(sources(release, multilingual), BLEND.model_copy(update={"weights": {}}))) == []
+    layout = SOURCES["sft.procedural"]
+    found = Source("sft.procedural", lambda columns: rows.select(columns).to_arrow().to_batches(), layout)
+    ids = pl.concat(pl.from_arrow(b) for b in ordered_stream([found], BLEND))["id"]
+    assert 15 < len(ids) < 30 and set(ids.str.extract("(.*)-")) == {"train-verified"}
+    assert Layout().only == {}
+    # A row with a benchmark item is left out.
+    less = dataclasses.replace(found, removed=frozenset([ids[0], "train-failed-0"]))
+    left = pl.concat(pl.from_arrow(b) for b in ordered_stream([less], BLEND))["id"]
+    assert left.to_list() == ids.to_list()[1:]
 
 
-@pytest.mark.parametrize(
-    ("name", "near"),
-    [
-        ("web.nemotron_cc_v2/Low-Quality", "web.nemotron_cc_v2/Medium-Quality"),
-        ("code.curated/Pyhton", "code.curated/Python"),
-        ("code.files", "code.curated"),
-        ("web.multilingual/de", "web.multilingual"),
-    ],
-)
-def test_weights_are_named_by_what_there_is(name, near):
-    def weigh(name: str):
-        return type(BLEND).model_validate({**BLEND.model_dump(), "weights": {name: 1.0}})
+def test_rows_with_benchmark_items_are_known_by_their_table(tmp_path):
+    lake, tables = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0), all_tables()
+    rows = [
+        {"id": str(k), "parents": [f"row{k}"], "source": source, "removed": removed}
+        for k, (source, removed) in enumerate([("sft.procedural", True), ("sft.procedural", False), ("sft.code", True)])
+    ]
+    contaminated = tables["sft.contaminated"]
+    for source, of in itertools.groupby(sorted(rows, key=lambda r: r["source"]), lambda r: r["source"]):
+        part = frame(contaminated, list(of))
+        lake.write(contaminated, Parts([Part(source, "1", lambda part=part: part)], complete=False))
+    readers = [lake.read(tables[name]) for name in ("sft.procedural", "web.multilingual", "sft.contaminated")]
+    assert {source.table: source.removed for source in sources_of(readers)} == {
+        "sft.procedural": {"row0"},
+        "web.multilingual": frozenset(),
+    }
+    assert not any(source.removed for source in sources_of(readers[:2]))
 
-    with pytest.raises(ValueError, match=f"'{name}' is not a source of the blend.*{near}"):
-        weigh(name)
-    assert weigh("code.curated/Kotlin").weights == {"code.curated/Kotlin": 1.0}
 
-
-def test_code_has_its_own_shards_and_weights_by_language():
+def test_code_has_its_own_shards():
     release, multilingual = tables()
     files = code()
-    weights = {**WEIGHTS, CODE: 2.5, f"{CODE}/HTML": 1.0}
-    blend = BLEND.model_copy(update={"weights": weights})
     mixed = [*sources(release, multilingual), of_code(files)]
-    found = pl.concat(pl.from_arrow(b) for b in ordered_stream(mixed, blend))
-    mine = found.filter(source=CODE)
-    assert set(mine["snapshot"]) == {NO_SNAPSHOT} and set(found.filter(pl.col("source") != CODE)["snapshot"]) == {
-        "s1",
-        "s2",
-    }
+    found = pl.concat(pl.from_arrow(b) for b in ordered_stream(mixed, BLEND))
+    mine = found.filter(data_set=CODE)
+    assert set(mine["group"]) == {f"{CODE}/{NO_SNAPSHOT}"}
     expected = trained(files, "content_hash")
     counted = expected.join(mine.group_by("id").agg(pl.len(), pl.col("text").first()), on="id", how="left")
     assert counted["text"].equals(counted["content"], check_dtypes=False)
-    html, python = (counted.filter(language=language)["len"] for language in ("HTML", "Python"))
-    assert set(html) == {1} and set(python) == {2, 3}
-    assert 2.35 < python.mean() < 2.65
+    assert set(counted["len"]) == {1}, "every document once"
     assert set(mine["id"]) == set(expected["id"]), "no held-out file"
     # Other code leaves the shards of the crawl as they are, and the other way round.
-    marks = {g.part: g.fingerprint for g in groups(ordered_stream(mixed, blend), 2_000)}
+    marks = {g.part: g.fingerprint for g in groups(ordered_stream(mixed, BLEND), 2_000)}
     less = [*sources(release, multilingual), of_code(files.head(40))]
-    other = {g.part: g.fingerprint for g in groups(ordered_stream(less, blend), 2_000)}
-    of_crawl = {part for part in marks if not part.startswith(NO_SNAPSHOT)}
+    other = {g.part: g.fingerprint for g in groups(ordered_stream(less, BLEND), 2_000)}
+    of_crawl = {part for part in marks if not part.startswith(CODE)}
     assert len(of_crawl) > 4 and {p: other[p] for p in of_crawl} == {p: marks[p] for p in of_crawl}
-    alone = {g.part: g.fingerprint for g in groups(ordered_stream([of_code(files)], blend), 2_000)}
+    alone = {g.part: g.fingerprint for g in groups(ordered_stream([of_code(files)], BLEND), 2_000)}
     assert alone == {part: mark for part, mark in marks.items() if part not in of_crawl}
-
-
-def test_only_one_language():
-    files = code()
-    blend = BLEND.model_copy(update={"weights": {f"{CODE}/HTML": 0.5}})
-    mine = pl.concat(pl.from_arrow(b) for b in ordered_stream([of_code(files)], blend))
-    html = trained(files.filter(language="HTML"), "content_hash")
-    assert set(mine["id"]) <= set(html["id"]) and 0.3 < len(mine) / len(html) < 0.7
-    recipe = RECIPE.model_copy(update={"blend": BLEND})
-    sampled = [text for batch in text_sample([of_code(files)], recipe, 1) for text in batch]
-    assert sorted(sampled) == sorted(trained(files, "content_hash")["content"])
-
-
-def test_sample_is_about_the_asked_size():
-    release, multilingual = tables(each=9_000)
-    recipe = RECIPE.model_copy(update={"blend": BLEND})
-    total = sum(f["text"].str.len_bytes().sum() for f in (release, multilingual))
-    size = sum(len(t.encode()) for batch in text_sample(sources(release, multilingual), recipe, 1) for t in batch)
-    assert total > 1e6
-    assert size == pytest.approx(0.8e6, rel=0.1)  # a fifth of everything is held out
 
 
 def test_groups_are_cut_by_size_and_snapshot():
@@ -214,10 +188,12 @@ def test_groups_are_cut_by_size_and_snapshot():
     stream = list(ordered_stream(sources(release, multilingual), BLEND))
     cut = list(groups(stream, 2_000))
     assert [g.part for g in cut] == sorted({g.part for g in cut})
-    assert all(g.part.endswith(f"/{g.shard:06d}") for g in cut)
-    assert {g.part.split("/")[0] for g in cut} == {"s1", "s2"}
+    names = [g.part.rpartition("/")[0] for g in cut]
+    numbers = [int(g.part.rpartition("/")[2]) for g in cut]
+    assert set(names) == {f"{name}/{s}" for name in (PAGES, QA, MULTILINGUAL) for s in ("s1", "s2")}
+    assert all(n == sum(name == names[k] for name in names[:k]) for k, n in enumerate(numbers)), "from 0 in each group"
     sizes = [g.documents["text"].str.len_bytes().sum() for g in cut]
-    last = [one.part[:2] != other.part[:2] for one, other in itertools.pairwise(cut)] + [True]
+    last = [one.part[:-6] != other.part[:-6] for one, other in itertools.pairwise(cut)] + [True]
     assert all(size < 2_200 and (end or size >= 2_000) for size, end in zip(sizes, last, strict=True))
     joined = pl.concat(g.documents for g in cut)
     assert joined["id"].to_list() == pl.concat(pl.from_arrow(b) for b in stream)["id"].to_list()
@@ -232,7 +208,7 @@ def test_a_new_snapshot_leaves_earlier_groups_as_they_are():
     before = [g.fingerprint for g in groups(ordered_stream(sources(*both), BLEND), 2_000)]
     after = [g.fingerprint for g in groups(ordered_stream(sources(release, multilingual), BLEND), 2_000)]
     assert len(after) > len(before)
-    assert after[: len(before)] == before
+    assert [mark for mark in after if mark in set(before)] == before
     trained_on = trained(release, "origin_hash")["id"][200]
     changed = release.with_columns(text=pl.when(pl.col("id") == trained_on).then(pl.lit("new")).otherwise("text"))
     assert [g.fingerprint for g in groups(ordered_stream(sources(changed, multilingual), BLEND), 2_000)] != after

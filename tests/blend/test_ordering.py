@@ -19,10 +19,10 @@ ROW = st.tuples(st.sampled_from("ab"), st.integers(0, 30), st.text(max_size=40))
 def frame(rows: list[tuple[str, int, str]]) -> pl.DataFrame:
     return pl.DataFrame(
         [
-            {"snapshot": s, "id": str(n), "text": t, "place": hashlib.md5(str(n // 2).encode()).hexdigest()}
+            {"group": s, "id": str(n), "text": t, "place": hashlib.md5(str(n // 2).encode()).hexdigest()}
             for s, n, t in rows
         ],
-        dict.fromkeys(("snapshot", "id", "text", "place"), pl.String),
+        dict.fromkeys(("group", "id", "text", "place"), pl.String),
     )
 
 
@@ -31,7 +31,7 @@ def frame(rows: list[tuple[str, int, str]]) -> pl.DataFrame:
 def test_the_order_does_not_depend_on_memory(frames, most):
     rows = pl.concat([frame([]), *frames])
     found = pl.concat([frame([]), *ordering._in_order(frames, most, digit=-1)])
-    keys = ["snapshot", "place", "id"]
+    keys = ["group", "place", "id"]
     assert found.select(keys).equals(rows.select(keys).sort(keys))
     assert found.sort(pl.all()).equals(rows.sort(pl.all()))
 

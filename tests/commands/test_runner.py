@@ -35,7 +35,13 @@ def runner(tmp_path, monkeypatch):
         ("+web.documents", {"web/documents", "snapshots/pages", "snapshots/catalog"}),
         ("snapshots/pages or web/documents", {"snapshots/pages", "web/documents"}),
         ("+web/documents", {"web/documents", "snapshots/pages", "snapshots/catalog"}),
-        ("group:blend", {"blend/tokenizer", "blend/token_shards"}),
+        (
+            "group:blend",
+            {
+                f"blend/{name}"
+                for name in ("tokenizer", "token_shards", "sequences", "categories", "phases", "dataset_sample")
+            },
+        ),
         ("lake/maintenance", {"lake/maintenance"}),
     ],
 )

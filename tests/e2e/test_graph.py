@@ -20,7 +20,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from nemotron_assets.blend.tables import TOKEN_SHARDS
+from nemotron_assets.blend.sources import source_tables
+from nemotron_assets.blend.tables import SEQUENCES, TOKEN_SHARDS
 from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.qa.tables import QA as CODE_QA
 from nemotron_assets.code.quality.tables import CURATED as CURATED_CODE
@@ -161,7 +162,8 @@ def test_every_table_is_whole(home):
     release, foreign = home.rows(NEMOTRON_CC_V2), home.rows(MULTILINGUAL)
     mathematics = {id for table in (NEMOTRON_CC_MATH, MIND) for id in home.rows(table)["id"]}
     code = {id for table in (CURATED_CODE, CODE_QA) for id in home.rows(table)["id"]}
-    assert used <= set(release["id"]) | set(foreign["id"]) | mathematics | code
+    sft = {id for name in source_tables() if name.startswith("sft.") for id in home.rows(source_tables()[name])["id"]}
+    assert used <= set(release["id"]) | set(foreign["id"]) | mathematics | code | sft
     assert used & mathematics and used & code
     assert home.rows(RENDERED)["formulas"].sum() == home.rows(CLEANED)["formulas"].sum() > 5_000
     curated, licences = home.rows(CURATED_CODE), home.rows(LICENSES)
@@ -189,14 +191,13 @@ def test_a_run_with_nothing_to_do_does_nothing(home):
 
 
 def test_a_training_sequence_leads_back_to_its_warc_record(home):
-    shards = home.rows(TOKEN_SHARDS).sort("position", "part")
-    of_crawl = pl.col("part").str.starts_with("CC-MAIN")
-    row = shards.filter(of_crawl).row(3, named=True)
+    sequences = home.rows(SEQUENCES).filter(part="512").sort("position", "shard")
+    row = sequences.filter(pl.col("shard").str.contains("/CC-MAIN", literal=True)).row(3, named=True)
     output = home.run("trace", row["id"], "--read")
     assert "the same page" in output and "offset=" in output
     forward = home.run("trace", home.rows(UNIQUE_DOCUMENTS)["url"][0])
     assert "web.unique_documents" in forward and "snapshots.pages" in forward
-    output = home.run("trace", shards.filter(~of_crawl)["id"][0])
+    output = home.run("trace", sequences.filter(data_set="code.curated")["id"][0])
     assert "code.repositories" in output and "rel_path=" in output and "models.base" in output
 
 

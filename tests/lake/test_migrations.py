@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
+from nemotron_assets.blend.tables import TOKEN_SHARDS
 from nemotron_assets.commands.tables import all_facts
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
 from nemotron_assets.lake import migrations
@@ -17,11 +19,13 @@ from nemotron_assets.models.registry import Identity, Made, Registry, newest
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.pretrain.tables import BASE
 from nemotron_assets.stages import all_tables
-from nemotron_assets.table.columns import ID
+from nemotron_assets.table.columns import ID, PARENTS
+from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.table.schema import Column, Table
 from nemotron_assets.web.quality.tables import QUALITY_SCORERS
 from resources.contract import LakeError
 from resources.lakehouse import Lakehouse
+from tests.blend.packed_lake import documents
 from tests.sql.lake import Opened, frame
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -192,3 +196,26 @@ def test_a_migration_that_is_killed_is_done_again(lake, monkeypatch):
     list(migrate_all(lake))
     rows = lake.read(BASE).scan().sort("at").collect()
     assert rows["parents"].to_list() == [[], ["b1"]] and isinstance(rows, pl.DataFrame)
+
+
+def test_packed_sequences_give_way_to_documents(tmp_path):
+    """Earlier versions keep the sequences that models were trained on; the table takes documents from now on."""
+    old = Table(
+        "blend", "token_shards", "", (ID, PARENTS, Column("part", "string", ""), Column("tokens", "list[int32]", "")),
+        part_by="part",
+    )  # fmt: skip
+    lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
+    rows = [{"id": "s", "parents": ["d"], "part": "S1/000000", "tokens": [5, 2]}]
+    lake.write(old, Parts([Part("S1/000000", "1", lambda: frame(old, rows))]))
+    with pytest.raises(LakeError, match="nemotron maintain --migrate"):
+        lake.read(TOKEN_SHARDS)
+    before = lake.open(TOKEN_SHARDS, check=False).version()
+    (told,) = migrate_all(lake)
+    assert told.startswith("blend.token_shards: emptied for schema version 2: it held packed sequences")
+    reader = lake.read(TOKEN_SHARDS)
+    assert reader.rows == 0 and reader.parts() == {} and list(migrate_all(lake)) == []
+    name = "code.qa/-/000000"
+    lake.write(TOKEN_SHARDS, Parts([Part(name, "1", lambda: documents(name, [[5]]))]))
+    assert lake.read(TOKEN_SHARDS).scan().select("tokens").collect().item().to_list() == [5, 2]
+    earlier = DeltaTable(lake.path(TOKEN_SHARDS), version=before).to_pyarrow_table(columns=["id"])
+    assert earlier["id"].to_pylist() == ["s"]

@@ -57,6 +57,7 @@ def ids(found, direction):
 def test_backward_finds_exactly_the_ancestors(lake):
     rows, opened, graph = lake
     for name in (
+        "blend.sequences",
         "blend.token_shards",
         "web.nemotron_cc_v2",
         "web.translated_diverse_qa",
@@ -92,8 +93,9 @@ def test_a_published_text_leads_to_its_record_and_to_the_shards(lake, subset):
 
 def test_origins_are_the_places_of_the_pages(lake):
     rows, opened, graph = lake
-    sources = ["web.multilingual"] * 3  # each of these documents comes from another page
-    sequence = next(s for s in rows["blend.token_shards"] if s["sources"] == sources and len(set(s["parents"])) > 1)
+    foreign = {d["id"] for d in rows["blend.token_shards"] if d["sources"] == ["web.multilingual"]}
+    # Each of these documents comes from another page.
+    sequence = next(s for s in rows["blend.sequences"] if set(s["parents"]) <= foreign and len(set(s["parents"])) > 1)
     found = follow(opened, sequence["id"], forward=False)
     pages = {p["id"]: p for p in rows["snapshots.pages"] if p["id"] in nx.descendants(graph, sequence["id"])}
     assert len(pages) > 1, "a sequence of several documents comes from several pages"
@@ -110,8 +112,7 @@ def test_a_page_forward_reaches_every_row_model_and_score(lake):
     found = follow(opened, page["id"], backward=False)
     models_and_scores = {r["id"] for t in ("models.base", "evaluate.benchmark_scores") for r in rows[t]}
     assert ids(found, "below") == nx.ancestors(graph, page["id"]) | models_and_scores
-    version = next(n for n in found.reached("below") if n.is_version)
-    assert version.table == "blend.token_shards"
+    assert {n.table for n in found.reached("below") if n.is_version} == {"blend.token_shards", "blend.sequences"}
 
 
 def test_a_page_outside_every_sequence_reaches_no_model(lake):
@@ -155,11 +156,11 @@ def test_a_table_version_can_be_traced(lake):
 
 def test_fan_out_is_bounded_and_counted(lake):
     rows, opened, _ = lake
-    version = rows["models.base"][0]["input_versions"][0]
+    version = rows["models.base"][0]["input_versions"][1]
     found = follow(opened, version, limit=2, forward=False)
     start = found.starts[0]
     assert len(found.above[start]) == 2
-    assert found.more[start, "above"] == len(rows["blend.token_shards"]) - 2
+    assert found.more[start, "above"] == len(rows["blend.sequences"]) - 2
     assert all(len(parents) <= 2 for parents in found.above.values())
     assert found.unfollowed
 

@@ -13,17 +13,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
+from nemotron_assets.blend.tables import PHASES, SEQUENCES, TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.models.tables import TRAINING_METRICS
 from nemotron_assets.pretrain.tables import BASE
 from nemotron_assets.recipe import Recipe, load_recipe
-from nemotron_assets.table.ids import row_id
-from nemotron_assets.table.parts import Part, Parts
 from resources.gpu import Gpu
 from resources.lakehouse import Lakehouse
+from tests.blend.packed_lake import documents, write_packed
 
 ROOT = Path(__file__).parents[2]
 VOCABULARY = 1_024
+INPUTS = (TOKENIZER, TOKEN_SHARDS, SEQUENCES, PHASES)
 
 
 def small_recipe(**pretrain) -> Recipe:
@@ -39,33 +39,24 @@ def small_recipe(**pretrain) -> Recipe:
             "train.base": recipe.train.base.model_copy(update=values | pretrain),
             "tokenizer.vocabulary": VOCABULARY,
             "blend.sequence_length": 64,
+            "blend.max_epochs": 100.0,
         }
     )
 
 
 def shard(number: int) -> pl.DataFrame:
+    """Nine pairs of documents that fill sequences of 64 tokens, with a data set of their own for each number."""
     rng = np.random.default_rng(number)
-    lengths = [[20, 44], [64], [10, 50]]
-    rows = [
-        {
-            "id": row_id(TOKEN_SHARDS.full_name, number, position),
-            "parents": ["document"] * len(pieces),
-            "part": f"snapshot/{number:04d}",
-            "shard": number,
-            "position": position,
-            "tokens": ((rng.integers(50) + np.arange(sum(pieces))) % 50 + 32).tolist(),
-            "piece_lengths": pieces,
-            "piece_offsets": [0] * len(pieces),
-            "sources": ["web.nemotron_cc_v2"] * len(pieces),
-            "read_versions": ["code.curated@3", f"web.nemotron_cc_v2@{number}"],
-        }
-        for position, pieces in enumerate(lengths * 3)
-    ]
-    return pl.DataFrame(rows, schema=TOKEN_SHARDS.empty().schema)
+    lengths = [20, 44, 64, 10, 50] * 3
+    tokens = [((rng.integers(50) + np.arange(length - 1)) % 50 + 32).tolist() for length in lengths]
+    return documents(NAMES[number], tokens, ["code.curated@3", f"web.nemotron_cc_v2@{number}"])
 
 
-def write_shards(lake: Lakehouse, numbers) -> None:
-    lake.write(TOKEN_SHARDS, Parts([Part(f"snapshot/{n:04d}", str(n), lambda n=n: shard(n)) for n in numbers]))
+NAMES = [f"web.nemotron_cc_v2/{subset}/S1/000000" for subset in ("High-Quality", "Medium-Quality", "Diverse-QA")]
+
+
+def write_shards(lake: Lakehouse, numbers, recipe: Recipe | None = None) -> None:
+    write_packed(lake, {NAMES[n]: shard(n) for n in numbers}, recipe or small_recipe())
 
 
 @pytest.fixture
@@ -88,7 +79,7 @@ def materialize(lake: Lakehouse, recipe: Recipe) -> dg.ExecuteInProcessResult:
     from nemotron_assets.pretrain.assets import ASSETS
     from nemotron_assets.pretrain.checks import CHECKS
 
-    sources = [dg.AssetSpec(table.asset_key) for table in (TOKENIZER, TOKEN_SHARDS)]
+    sources = [dg.AssetSpec(table.asset_key) for table in INPUTS]
     resources = {"io_manager": lake, "lake": lake, "recipe": recipe, "gpu": Gpu()}
     return dg.materialize([*ASSETS, *CHECKS, *sources], resources=resources, selection=[BASE.asset_key])
 
@@ -106,7 +97,7 @@ def test_trains_once_and_shows_what_it_did(lake, tmp_path):
     assert len(result.get_asset_check_evaluations()) == 2
     (row,) = models(lake).to_dicts()
     assert (row["name"], row["version"], row["parents"], row["sources"]) == ("laptop-base", "1", [], [])
-    assert row["input_versions"] == [f"{t.full_name}@{lake.open(t).version()}" for t in (TOKENIZER, TOKEN_SHARDS)]
+    assert row["input_versions"] == [f"{t.full_name}@{lake.open(t).version()}" for t in INPUTS]
     assert row["source_versions"] == ["code.curated@3", "web.nemotron_cc_v2@0", "web.nemotron_cc_v2@1"]
     assert row["tokens_seen"] == 20 * 4 * 64
     metrics = lake.read(TRAINING_METRICS).scan().collect()
@@ -180,9 +171,8 @@ def test_kill_9_during_training_neither_loses_nor_repeats_a_row(lake, tmp_path):
     (killed,) = models(lake).to_dicts()
 
     undisturbed = Lakehouse(root=str(tmp_path / "other"))
-    for table in (TOKENIZER, TOKEN_SHARDS):
-        data = lake.read(table).scan().collect()
-        undisturbed.write(table, data) if table is TOKENIZER else write_shards(undisturbed, [0, 1])
+    undisturbed.write(TOKENIZER, lake.read(TOKENIZER).scan().collect())
+    write_shards(undisturbed, [0, 1])
     uri = lake.read(TOKENIZER).only_row()["uri"]
     assert undisturbed.put_weights(lake.get_weights(uri), "tokenizer")[0] == uri
     assert materialize(undisturbed, small_recipe()).success
@@ -195,8 +185,52 @@ def test_missing_token_shards_are_an_error(tmp_path, monkeypatch):
     from nemotron_assets.pretrain.training import TrainingError, plan
 
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
-    with pytest.raises(TrainingError, match="materialise blend/tokenizer and blend/token_shards first"):
+    with pytest.raises(
+        TrainingError, match="materialise blend/tokenizer, blend/token_shards, blend/sequences, blend/phases first"
+    ):
         plan(small_recipe(), Lakehouse(root=str(tmp_path / "lake")))
+
+
+def test_the_phases_decide_what_is_read(lake):
+    """Three phases of 12, 6 and 2 steps. Medium quality leaves the last one; the metrics tell tokens and loss."""
+    assert materialize(lake, small_recipe()).success
+    rows = lake.read(TRAINING_METRICS).scan().sort("step").collect()
+    tokens = pl.DataFrame(rows["category_tokens"].list.to_struct(fields=["crawl-high", "crawl-medium"]).to_list())
+    assert rows["categories"][0].to_list() == ["crawl-high", "crawl-medium"]
+    given = tokens.with_columns(step=rows["step"]).rows_by_key("step", named=True, unique=True)
+    assert given[20]["crawl-medium"] == given[18]["crawl-medium"] > given[12]["crawl-medium"] > 0
+    assert given[20]["crawl-high"] - given[18]["crawl-high"] > 7 * 60, "all eight sequences of the last phase"
+    shares = {(p, c): s for p, c, s in lake.read(PHASES).scan().select("phase", "category", "share").collect().rows()}
+    assert shares["phase-1", "crawl-high"] == pytest.approx(6.5 / 13.3)
+    first = given[12]["crawl-high"] / (given[12]["crawl-high"] + given[12]["crawl-medium"])
+    assert first == pytest.approx(6.5 / 13.3, abs=0.05)
+    assert all(loss is None or 0 < loss < 9 for losses in rows["category_losses"] for loss in losses)
+    both = [(row["loss"], row["category_losses"]) for row in rows.to_dicts() if None not in row["category_losses"]]
+    assert len(both) > 10 and all(min(losses) <= loss <= max(losses) for loss, losses in both)
+
+
+def test_other_weights_or_phases_are_another_model(lake):
+    from nemotron_assets.pretrain.training import plan
+
+    recipe = small_recipe()
+    one = plan(recipe, lake).id
+    phase = recipe.blend.phases["phase-1"]
+    heavier = phase.model_copy(update={"weights": {**phase.weights, "crawl-medium": 20.0}})
+    phases = {**recipe.blend.phases, "phase-1": heavier}
+    write_shards(lake, [0, 1], recipe.with_sections({"blend.phases": phases}))
+    assert plan(recipe, lake).id != one
+    write_shards(lake, [0, 1], recipe)
+    assert plan(recipe, lake).id == one
+
+
+def test_phases_of_another_training_are_an_error(lake):
+    from nemotron_assets.pretrain.training import TrainingError, plan
+
+    with pytest.raises(TrainingError, match="the phases are for 20 steps, but the recipe's training has 10"):
+        plan(small_recipe(tokens=10 * 4 * 64), lake)
+    longer = small_recipe(tokens=20 * 4 * 96).with_sections({"blend.sequence_length": 96})
+    with pytest.raises(TrainingError, match=r"has no sequences of 96 tokens \(blend.sequence_length\)"):
+        plan(longer, lake)
 
 
 def test_a_tokenizer_with_too_many_entries_is_an_error(lake):

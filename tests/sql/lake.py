@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from nemotron_assets.recipe.categories import CATEGORY_OF
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.schema import Table
@@ -81,38 +82,70 @@ def _add_contaminated(rows: dict[str, list[dict[str, Any]]]) -> None:
     )  # fmt: skip
 
 
-def shards(rows: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Training sequences of three pieces each, of all published, multilingual and code texts that are not held out.
-
-    A page is cut into two pieces; every other text is one piece.
-    """
+def blended(rows: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    """The blend of all published, multilingual and code texts that are not held out: every document as tokens, and
+    sequences of three pieces each. A page is cut into two pieces; every other text is one piece."""
     held_out = {d["content_hash"] for d in rows["web.unique_documents"] if d["url"].endswith("/3")}
-    pieces = []
-    for table, origin in (("web.nemotron_cc_v2", "origin_hash"), ("web.multilingual", "content_hash")):
-        for row in rows[table]:
-            if row[origin] in held_out:
-                continue
-            length = row["characters"] % 7 + 1
-            is_page = row.get("sources", ["web.curated"]) == ["web.curated"]
-            cut = [(40, 0), (length, 40)] if is_page else [(40 + length, 0)]
-            pieces += [(row["id"], table, tokens, offset) for tokens, offset in cut]
-    pieces += [(row["id"], table, row["tokens"], 0) for table in ("code.curated", "code.qa") for row in rows[table]]
-    found = []
-    for at in range(0, len(pieces), 3):
-        some = pieces[at : at + 3]
-        found.append(
+    documents, pieces = [], []
+
+    def add(row: dict[str, Any], table: str, lengths: list[int], data_set: str) -> None:
+        id_ = row_id("blend.token_shards", table, row["id"])
+        documents.append(
             {
-                "id": row_id("blend.token_shards", at),
-                "parents": [p[0] for p in some],
-                "shard": at // 9,
-                "position": at // 3 % 3,
-                "tokens": [1] * sum(p[2] for p in some),
-                "piece_lengths": [p[2] for p in some],
-                "piece_offsets": [p[3] for p in some],
-                "sources": [p[1] for p in some],
+                "id": id_,
+                "parents": [row["id"]],
+                "sources": [table],
+                "part": "all/-/000000",
+                "category": CATEGORY_OF[data_set],
+                "data_set": data_set,
+                "position": len(documents),
+                "tokens": [1] * sum(lengths),
+                "length": sum(lengths),
             }
         )
-    return found
+        for number, length in enumerate(lengths):
+            pieces.append((id_, len(documents) - 1, length, sum(lengths[:number])))
+
+    for table, origin in (("web.nemotron_cc_v2", "origin_hash"), ("web.multilingual", "content_hash")):
+        for row in (row for row in rows[table] if row[origin] not in held_out):
+            length = row["characters"] % 7 + 1
+            is_page = row.get("sources", ["web.curated"]) == ["web.curated"]
+            data_set = f"{table}/{row['subset']}" if "subset" in row else table
+            add(row, table, [40, length] if is_page else [40 + length], data_set)
+    for table in ("code.curated", "code.qa"):
+        for row in rows[table]:
+            add(row, table, [row["tokens"]], table)
+    sequences = [
+        {
+            "id": row_id("blend.sequences", length, at),
+            "parents": [p[0] for p in some],
+            "part": length,
+            "category": "code",
+            "data_set": "code.qa",
+            "shard": "all/-/000000",
+            "position": at // 3,
+            "documents": [p[1] for p in some],
+            "piece_lengths": [p[2] for p in some],
+            "piece_offsets": [p[3] for p in some],
+            "tokens": sum(p[2] for p in some),
+        }
+        for length in ("512", "32768")
+        for at in range(0, len(pieces), 3)
+        for some in [pieces[at : at + 3]]
+    ]
+    return {"blend.token_shards": documents, "blend.sequences": sequences}
+
+
+def planned(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:
+    """The categories and phases of the blend in a lake."""
+    from nemotron_assets.blend.phases import phase_rows
+    from nemotron_assets.blend.supply import category_rows
+    from nemotron_assets.recipe import load_recipe
+
+    recipe, tables = load_recipe("laptop"), all_tables()
+    shards, sequences = (lake.read(tables[name]).scan() for name in ("blend.token_shards", "blend.sequences"))
+    categories = category_rows(shards, sequences, recipe.blend, tables)
+    return {"blend.categories": categories.to_dicts(), "blend.phases": phase_rows(recipe, categories).to_dicts()}
 
 
 def write(lake: Lakehouse, rows: Mapping[str, list[dict[str, Any]]]) -> None:
@@ -130,16 +163,18 @@ def write(lake: Lakehouse, rows: Mapping[str, list[dict[str, Any]]]) -> None:
 def fill(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:
     """Write rows into all tables that tests use; returns the rows by full table name."""
     rows = rows_without_models()
-    rows["blend.token_shards"] = shards(rows)
+    rows |= blended(rows)
     write(lake, rows)
-    version = lake.read(all_tables()["blend.token_shards"]).input_version
+    rows |= (plans := planned(lake))
+    write(lake, plans)
+    versions = [lake.read(all_tables()[name]).input_version for name in ("blend.token_shards", "blend.sequences")]
     base = {"name": "tiny-hybrid", "uri": "weights/1", "sha256": "cd", "parameters": 1000, "tokens_seen": 500,
             "steps": 20, "final_loss": 3.5, "recipe_hash": "ef", "run_id": "run1"}  # fmt: skip
     models = [
-        {**base, "id": row_id("models.base", 1), "version": "1", "input_versions": [version],
+        {**base, "id": row_id("models.base", 1), "version": "1", "input_versions": versions,
          "source_versions": ["code.curated@0"], "at": START},
         {**base, "id": row_id("models.base", 2), "version": "2", "parents": [row_id("models.base", 1)],
-         "sources": ["models.base"], "at": START + timedelta(days=1), "input_versions": [version]},
+         "sources": ["models.base"], "at": START + timedelta(days=1), "input_versions": versions},
     ]  # fmt: skip
     scores = [
         {

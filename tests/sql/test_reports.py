@@ -96,11 +96,7 @@ def test_llm_tokens(filled, monkeypatch):
 
 def test_documents_behind_a_model(filled):
     rows, warehouse = filled
-    pieces = [
-        (document, source, length)
-        for row in rows["blend.token_shards"]
-        for document, source, length in zip(row["parents"], row["sources"], row["piece_lengths"], strict=True)
-    ]
+    pieces = [(row["parents"][0], row["sources"][0], row["length"]) for row in rows["blend.token_shards"]]
     sources = answer(warehouse, "model_sources")
     for model in ("1", "2"):
         of_model = sources.filter(version=model)
@@ -135,10 +131,16 @@ def test_rejections_of_all_stages(filled):
 
 def test_tokens_per_source(filled):
     rows, warehouse = filled
+    documents = pl.DataFrame(rows["blend.token_shards"]).select(
+        pl.col("id"), pl.col("parents").list.first().alias("document"), pl.col("sources").list.first()
+    )
     pieces = (
-        pl.DataFrame(rows["blend.token_shards"])
-        .select("parents", "sources", "piece_lengths")
-        .explode("parents", "sources", "piece_lengths")
+        pl.DataFrame(rows["blend.sequences"])
+        .filter(part="512")
+        .select("parents", "piece_lengths")
+        .explode("parents", "piece_lengths")
+        .join(documents, left_on="parents", right_on="id")
+        .with_columns(parents="document")
     )
     subset = {row["id"]: row["subset"] for row in rows["web.nemotron_cc_v2"]}
     subset |= {row["id"]: row["language"] for table in ("code.curated", "code.qa") for row in rows[table]}
@@ -153,6 +155,27 @@ def test_tokens_per_source(filled):
     assert found.select(expected.columns).rows() == expected.rows()
     assert {"High-Quality", "Translated-Diverse-QA", ""} <= set(found["subset"])
     assert set(found["uses_per_document"]) == {1.0}
+
+
+def test_tokens_per_category(filled):
+    rows, warehouse = filled
+    planned, has = pl.DataFrame(rows["blend.phases"], infer_schema_length=None), pl.DataFrame(rows["blend.categories"])
+    found = answer(warehouse, "tokens_per_category")
+    assert found["phase"].unique(maintain_order=True).to_list() == ["phase-1", "phase-2", "phase-3", "long-context"]
+    for phase in found["phase"].unique():
+        mine, told = planned.filter(phase=phase), found.filter(phase=phase)
+        assert told.filter(category="all").select("tokens", "percent").row(0) == (mine["tokens"].sum(), 100.0)
+        assert told.filter(pl.col("category") != "all")["tokens"].sum() == mine["tokens"].sum()
+    code = found.filter(category="code", phase="phase-1").row(0, named=True)
+    mine = planned.filter(category="code", phase="phase-1")
+    assert code["available"] == has.filter(category="code")["tokens"].sum() > 0
+    written = mine.filter(data_set="code.qa")["tokens"].sum()
+    assert code["synthetic"] == pytest.approx(100 * written / mine["tokens"].sum(), abs=0.01)
+    assert code["epochs"] == round(mine["epochs"].max(), 2) and code["recipe_percent"] == 15.3
+    assert code["nvidias_tokens"] == 747_409_228_724 + 175_067_553_293
+    wiki = found.filter(category="wiki", phase="phase-3").row(0, named=True)
+    assert (wiki["status"], wiki["percent"], wiki["tokens"]) == ("missing", 0.0, 0)
+    assert answer(warehouse, "tokens_per_category", phase="phase-2")["phase"].unique().to_list() == ["phase-2"]
 
 
 def test_generations_per_prompt(filled):
@@ -190,13 +213,14 @@ def test_score_lineage(filled):
 def test_model_inputs(filled):
     rows, warehouse = filled
     found = answer(warehouse, "model_inputs")
-    (version,) = rows["models.base"][0]["input_versions"]
+    versions = [version.split("@") for version in rows["models.base"][0]["input_versions"]]
+    read = {(table, int(version), True) for table, version in versions}
     first = found.filter(model_version="1").select("input_table", "input_version", "direct").rows()
-    assert first == [(*version.split("@")[:1], int(version.split("@")[1]), True), ("code.curated", 0, False)]
+    assert sorted(first) == sorted([*read, ("code.curated", 0, False)])
     second = found.filter(model_version="2").select("input_table", "direct", "read_by").rows()
     one, two = (model["id"] for model in rows["models.base"])
-    shards = version.split("@")[0]
-    assert set(second) == {(shards, True, two), (shards, False, one), ("code.curated", False, one)}
+    both = {(table, direct, by) for table, _ in versions for direct, by in ((True, two), (False, one))}
+    assert set(second) == both | {("code.curated", False, one)}
 
 
 def test_table_files(filled):

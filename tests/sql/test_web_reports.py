@@ -101,10 +101,7 @@ def test_funnel(filled):
             r["id"] for t in ("web.nemotron_cc_v2", "web.multilingual") for r in rows[t] if r["snapshot"] == snapshot
         }
         pieces = [
-            (parent, length)
-            for sequence in rows["blend.token_shards"]
-            for parent, length in zip(sequence["parents"], sequence["piece_lengths"], strict=True)
-            if parent in documents
+            (row["parents"][0], row["length"]) for row in rows["blend.token_shards"] if row["parents"][0] in documents
         ]
         stages["training sequences"] = (len({parent for parent, _ in pieces}), sum(length for _, length in pieces))
         expected |= {(snapshot, stage): counts for stage, counts in stages.items() if counts}
@@ -124,7 +121,7 @@ def test_funnel(filled):
 def test_subsets(filled):
     rows, warehouse = filled
     published = pl.DataFrame(rows["web.nemotron_cc_v2"])
-    used = {id_ for sequence in rows["blend.token_shards"] for id_ in sequence["parents"]}
+    used = {id_ for row in rows["blend.token_shards"] for id_ in row["parents"]}
     found = {row["subset"]: row for row in answer(warehouse, "subsets").to_dicts()}
     assert set(found) == set(published["subset"])
     for name, row in found.items():

@@ -3,7 +3,7 @@ less sure. This file is all the code that such a stage needs."""
 
 import dagster as dg
 
-from nemotron_assets.blend.tables import TOKEN_SHARDS
+from nemotron_assets.blend.tables import SEQUENCES, TOKEN_SHARDS
 from nemotron_assets.models.columns import TRAINED, model_table
 from nemotron_assets.models.registry import Identity, Parent, newest
 from nemotron_assets.pretrain.tables import BASE
@@ -28,23 +28,20 @@ def entry(config, emit):
     return run(job_of(config, loss=Calm), shards_of(config), emit).as_dict()
 
 
-def plan(lake, settings, base, shards) -> Plan:
+def plan(lake, settings, base, tokens, sequences) -> Plan:
     model = newest(base)
     recipe_hash = content_hash(settings.model_dump_json())
-    id_ = row_id(CALM.full_name, CODE, recipe_hash, model["sha256"], *shards.parts().values())
-    identity = Identity("calm", id_, recipe_hash, (shards.input_version,), (Parent(BASE.full_name, model["id"]),))
+    id_ = row_id(CALM.full_name, CODE, recipe_hash, model["sha256"], *sequences.parts().values())
+    inputs = (tokens.input_version, sequences.input_version)
+    identity = Identity("calm", id_, recipe_hash, inputs, (Parent(BASE.full_name, model["id"]),))
     weights, training = lake.get_weights(model["uri"]), settings.model_dump()
-    config = {
-        "start": {"folder": str(weights)},
-        "training": training,
-        "section": "train.base",
-        "sequence_length": LENGTH,
-    }
-    config |= {"folder": working_folder(id_), "shards": shards_config(lake, shards)}
+    start = {"folder": str(weights)}
+    config = {"start": start, "training": training, "section": "train.base", "sequence_length": LENGTH}
+    config |= {"folder": working_folder(id_), "shards": shards_config(lake, tokens, sequences, LENGTH)}
     return Plan(CALM, identity, f"{__name__}:entry", config, total_steps(settings, LENGTH), weights)
 
 
-@table_asset(CALM, recipe=("train.base",), code=CODE, ins={"base": BASE, "token_shards": TOKEN_SHARDS})
-def calm(context, recipe: dg.ResourceParam, lake: dg.ResourceParam, gpu: dg.ResourceParam, base, token_shards):
+@table_asset(CALM, recipe=("train.base",), code=CODE, ins={"base": BASE, "tokens": TOKEN_SHARDS, "packed": SEQUENCES})
+def calm(context, recipe: dg.ResourceParam, lake: dg.ResourceParam, gpu: dg.ResourceParam, base, tokens, packed):
     settings = recipe.train.base
-    return train(plan(lake, settings, base, token_shards), lake, gpu, context.run_id, context.log.info)[1]
+    return train(plan(lake, settings, base, tokens, packed), lake, gpu, context.run_id, context.log.info)[1]

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from nemotron_assets.blend.tables import TOKEN_SHARDS
+from nemotron_assets.blend.tables import SEQUENCES, TOKEN_SHARDS
 from nemotron_assets.model.nemotron_h import load_report
 from nemotron_assets.models.registry import by_id, newest
 from nemotron_assets.models.tables import TRAINING_METRICS
@@ -72,7 +72,7 @@ def recipe():
 
 @pytest.fixture
 def calm(lake, recipe) -> Plan:
-    return plan(lake, recipe.train.base, lake.read(BASE), lake.read(TOKEN_SHARDS))
+    return plan(lake, recipe.train.base, lake.read(BASE), lake.read(TOKEN_SHARDS), lake.read(SEQUENCES))
 
 
 def trained(calm: Plan, lake: Lakehouse):
@@ -87,9 +87,9 @@ def test_another_kind_of_model_from_a_folder_of_another_shape(calm, lake, recipe
     parent = lake.get_weights(newest(lake.read(BASE))["uri"])
     before = {p.name: p.stat().st_mtime_ns for p in parent.iterdir()}
 
-    tables = {table.full_name: table for table in (CALM, BASE, TOKEN_SHARDS)}
+    tables = {table.full_name: table for table in (CALM, BASE, TOKEN_SHARDS, SEQUENCES)}
     monkeypatch.setattr("resources.lakehouse.lake.all_tables", lambda: tables)
-    sources = [dg.AssetSpec(table.asset_key) for table in (BASE, TOKEN_SHARDS)]
+    sources = [dg.AssetSpec(table.asset_key) for table in (BASE, TOKEN_SHARDS, SEQUENCES)]
     resources = {"io_manager": lake, "lake": lake, "recipe": recipe, "gpu": Gpu()}
     assert dg.materialize([calm_stage.calm, *sources], resources=resources, selection=[CALM.asset_key]).success
 

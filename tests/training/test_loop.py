@@ -1,5 +1,6 @@
 """Training learns, a resumed training gives the same weights bit for bit, and errors say what cannot be trained."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from nemotron_assets.recipe import load_recipe
 from nemotron_assets.training import checkpoint, stream
 from nemotron_assets.training.job import Fresh, Job
 from nemotron_assets.training.loop import train
+from nemotron_assets.training.mixture import Entry, Source
 
 
 class Memory(stream.Shards):
@@ -34,11 +36,12 @@ class Memory(stream.Shards):
     def _document(rng, length):
         return ((rng.integers(64) + np.arange(length)) % 64).astype(np.int32)
 
-    def counts(self):
-        return [(shard, len(rows)) for shard, rows in self.content.items()]
+    @property
+    def sources(self):
+        return [Source("memory", "text", tuple(len(rows) for rows in self.content.values()))]
 
-    def read(self, shard):
-        return self.content[shard]
+    def read(self, source, shard, row):
+        return self.content[f"{shard:08d}"][row]
 
 
 SPECIAL = {"pad": 4, "bos": 1, "eos": 2}
@@ -195,3 +198,69 @@ def test_an_incomplete_checkpoint_is_refused(tmp_path):
     (tmp_path / "step-1").mkdir()
     with pytest.raises(ValueError, match="0 of"):
         list(checkpoint.read_tensors(tmp_path / "step-1"))
+
+
+def test_a_document_has_the_same_loss_alone_and_packed(small):
+    """Its tokens see no other document of the sequence, whatever stands before it, and padding counts for nothing."""
+    from nemotron_assets.model.nemotron_h import empty_model, fresh_weights
+    from nemotron_assets.training.losses import NextToken
+
+    config = Fresh(small, 64, SPECIAL).config(96)
+    model = empty_model(config).to_empty(device="cpu")
+    parameters = dict(model.named_parameters())
+    for name, value in fresh_weights(parameters, config, 3):
+        parameters[name].data.copy_(value)
+    loss, rng = NextToken(model.eval()), np.random.default_rng(5)
+    document, others = rng.integers(5, 64, 31).astype(np.int32), rng.integers(5, 64, 40).astype(np.int32)
+
+    def total(tokens, lengths) -> float:
+        with torch.no_grad():
+            return loss(stream.as_batch([stream.PackedSequence(tokens, lengths)], 96)).item()
+
+    alone = total(document, (31,))
+    assert alone > 30 * 3, "nothing is learned yet"
+    rest = total(others, (15, 25))
+    packed = total(np.concatenate([others[:15], document, others[15:]]), (15, 31, 25))
+    assert packed - rest == pytest.approx(alone, rel=1e-5)
+    twice = total(np.concatenate([document, document, document]), (31, 31, 31))
+    assert twice == pytest.approx(3 * alone, rel=1e-5), "a document that is repeated gains nothing"
+    assert loss.by_row.tolist() == pytest.approx([twice])
+
+
+class Labelled(Memory):
+    """Two categories: one of the shards is another kind of text."""
+
+    @property
+    def sources(self):
+        sizes = [len(rows) for rows in self.content.values()]
+        return [Source("first", "text", tuple(sizes[:2])), Source("other", "rare", tuple(sizes[2:]))]
+
+    def read(self, source, shard, row):
+        return self.content[f"{2 * source + shard:08d}"][row]
+
+
+@pytest.mark.parametrize("at", [3, 12])
+def test_categories_are_read_by_their_shares_and_counted_through_a_resume(small, tmp_path, at):
+    """The weights change at step 11. A killed training goes on with the same sequences, losses and counts."""
+    entries = (Entry("first", 1, {"text": 3, "rare": 1}), Entry("second", 11, {"text": 1, "rare": 3}))
+    values = {"log_every": 2, "tokens": 20 * 4 * 48}
+    whole, parts = [], []
+    train(dataclasses.replace(job(small, tmp_path / "straight", **values), entries=entries), Labelled(), whole.extend)
+    assert [row["category_tokens"][0] for row in whole][-1] > 0
+    full = 48 * 4 * 10  # tokens of ten steps; sequences of 40 tokens have less than that
+    rare, text = ([row["category_tokens"][k] for row in whole] for k in range(2))
+    assert 0.7 * full / 4 <= rare[4] <= full / 4 and 0.7 * full * 3 / 4 <= text[4] <= full * 3 / 4
+    assert 0.7 * full * 3 / 4 <= rare[9] - rare[4] <= full * 3 / 4
+
+    def emit(rows):
+        parts.extend(rows)
+        if rows[-1]["step"] > at:
+            raise Killed
+
+    resumed = dataclasses.replace(job(small, tmp_path / "resumed", **values), entries=entries)
+    with pytest.raises(Killed):
+        train(resumed, Labelled(), emit)
+    train(resumed, Labelled(), parts.extend)
+    fields = ("loss", "category_losses", "category_tokens")
+    straight = {row["step"]: [row[name] for name in fields] for row in whole}
+    assert {row["step"]: [row[name] for name in fields] for row in parts} == straight

@@ -1,0 +1,93 @@
+"""Token shards in files: sequences come back as they were, from the lake too, and a foreign file is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nemotron_assets.blend.packing import pack
+from nemotron_assets.blend.tables import SEQUENCES, TOKEN_SHARDS
+from nemotron_assets.recipe import load_recipe
+from nemotron_assets.text.tokenizer import EOS
+from nemotron_assets.training.mapped import Shard, ShardFiles
+from nemotron_assets.training.plan import shards_config
+from nemotron_assets.training.worker import shards_of
+from resources.lakehouse import Lakehouse
+from tests.blend.packed_lake import documents, write_packed
+
+
+def shard_of(sizes: list[int], length: int) -> Shard:
+    packed = pack(np.array(sizes), length, seed=0)
+    first = np.cumsum([0, *sizes])
+    return Shard(
+        np.arange(sum(sizes), dtype=np.int32), packed.bounds, first[packed.documents] + packed.offsets, packed.lengths
+    )
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=30), st.integers(1, 20))
+@settings(max_examples=60)
+def test_a_file_has_every_token_once(tmp_path_factory, sizes, length):
+    shard, path = shard_of(sizes, length), tmp_path_factory.mktemp("shards") / "0.tokens"
+    shard.save(path)
+    mapped, seen = Shard.map(path), []
+    for row in range(len(mapped.bounds) - 1):
+        one, same = mapped.read(row), shard.read(row)
+        assert one.tokens.dtype == np.int32 and len(one.tokens) == sum(one.lengths) <= length
+        assert one.tokens.tolist() == same.tokens.tolist() and one.lengths == same.lengths
+        seen += one.tokens.tolist()
+    assert sorted(seen) == list(range(sum(sizes)))
+
+
+def test_a_shard_is_made_once_and_an_unfinished_file_is_not_seen(tmp_path):
+    made = []
+
+    def make(number):
+        made.append(number)
+        return shard_of([number + 1, 7], 8)
+
+    files = ShardFiles(tmp_path / "new", make)
+    assert files[3].read(0).lengths == files[3].read(0).lengths
+    assert sum(ShardFiles(tmp_path / "new", make)[3].read(0).lengths) > 0 and made == [3]
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["00000003.tokens"]
+    with pytest.raises(ValueError, match="broken"):
+        Shard(np.arange(3), "broken", np.arange(1), np.arange(1)).save(tmp_path / "new" / "4.tokens")
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["00000003.tokens"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"short", b"\0" * 64])
+def test_a_foreign_file_is_refused(tmp_path, damage):
+    path = tmp_path / "0.tokens"
+    path.write_bytes(damage)
+    with pytest.raises(ValueError, match=r"0\.tokens is not a token shard"):
+        Shard.map(path)
+
+
+def test_sequences_of_any_length_are_read_from_the_lake(tmp_path):
+    recipe = load_recipe("laptop").with_sections({"blend.sequence_length": 64})
+    rng = np.random.default_rng(0)
+    names = ["code.qa/-/000000", "code.qa/-/000001", "web.nemotron_cc_v2/High-Quality/a long name of a snapshot/000000"]
+    shards = {n: documents(n, [rng.integers(9, 99, k % 150).tolist() for k in range(1, 60)]) for n in names}
+    lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
+    write_packed(lake, shards, recipe)
+    expected = sorted(tuple(ids) for rows in shards.values() for ids in rows["tokens"].to_list())
+    for length in (64, 32_768):
+        config = shards_config(lake, lake.read(TOKEN_SHARDS), lake.read(SEQUENCES), length)
+        found = shards_of({"shards": config, "folder": str(tmp_path / str(length))})
+        assert [(source.name, source.category, len(source.sizes)) for source in found.sources] == [
+            ("code.qa", "code", 2),
+            ("web.nemotron_cc_v2/High-Quality", "crawl-high", 1),
+        ]
+        pieces = []
+        for number, source in enumerate(found.sources):
+            for shard, size in enumerate(source.sizes):
+                for row in range(size):
+                    sequence, at = found.read(number, shard, row), 0
+                    assert len(sequence.tokens) <= length
+                    for piece in sequence.lengths:
+                        pieces.append(tuple(sequence.tokens[at : at + piece].tolist()))
+                        at += piece
+        whole = [piece for piece in pieces if len(piece) < 64 and piece[-1] == EOS] if length == 64 else pieces
+        assert sum(map(len, pieces)) == sum(map(len, expected))
+        assert sorted(pieces) == expected if length > 150 else {p for p in expected if len(p) < 64} <= set(whole)
