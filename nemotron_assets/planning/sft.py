@@ -12,8 +12,8 @@ from nemotron_assets.planning.figures import Value, total
 from nemotron_assets.planning.plan import Estimate, Plan, estimates
 from nemotron_assets.recipe.sft.procedural import Difficulty
 
-#: The tables of SFT data that are published, each with its config there.
-PUBLISHED: dict[str, str] = {}
+#: The tables of SFT data that are published, each with its config there and its category in the blend.
+PUBLISHED: dict[str, tuple[str, str]] = {}
 
 
 def _usable(plan: Plan, what: str) -> dict[str, Value]:
@@ -48,15 +48,15 @@ def contaminated(plan: Plan) -> Estimate:
 def nemotron_sft(plan: Plan) -> Estimate:
     """The usable rows of all tables; items found in benchmarks are too few to count."""
     rows, tokens = total(_usable(plan, "rows").values()), _usable(plan, "tokens")
-    configs = {name: [tokens[asset] for asset, of in PUBLISHED.items() if of == name] for name in _CONFIGS}
+    parts = {name: [tokens[asset] for asset, of in PUBLISHED.items() if name in of] for name in _PARTS}
     everything = total(tokens.values())
     return Estimate(
         rows=rows,
         tokens=everything,
         bytes=plan.text_bytes(everything),
         core_seconds=plan.taking("sft.nemotron_sft", rows),
-        by_part={name: total(parts) for name, parts in configs.items()},
+        by_part={name: total(of_part) for name, of_part in parts.items()},
     )
 
 
-_CONFIGS = ("Code", "General", "MATH")
+_PARTS = ("Code", "General", "MATH", "general-sft", "stem-sft", "code-sft")

@@ -7,7 +7,7 @@ from nemotron_assets.planning.plan import Estimate, Plan, estimates
 from nemotron_assets.planning.sft import PUBLISHED
 from nemotron_assets.planning.writing import Asked, writing
 
-PUBLISHED |= {"sft.academic_qa": "General"}
+PUBLISHED |= {"sft.academic_qa": ("General", "stem-sft")}
 
 
 def _limits(section: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from nemotron_assets.planning.plan import Estimate, Plan, estimates
 from nemotron_assets.planning.sft import PUBLISHED
 from nemotron_assets.planning.writing import Asked, together, writing
 
-PUBLISHED |= {"sft.multilingual_sft": "General"}
+PUBLISHED |= {"sft.multilingual_sft": ("General", "stem-sft")}
 
 _NAME = "sft.multilingual"
 

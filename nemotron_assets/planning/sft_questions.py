@@ -14,11 +14,11 @@ from nemotron_assets.planning.sources import Profile
 from nemotron_assets.planning.writing import Asked, together, writing
 
 PUBLISHED |= {
-    "sft.stem_questions": "General",
-    "sft.fundamental_reasoning": "General",
-    "sft.math_sft": "MATH",
-    "sft.code_sft": "Code",
-    "sft.general_sft": "General",
+    "sft.stem_questions": ("General", "stem-sft"),
+    "sft.fundamental_reasoning": ("General", "stem-sft"),
+    "sft.math_sft": ("MATH", "stem-sft"),
+    "sft.code_sft": ("Code", "code-sft"),
+    "sft.general_sft": ("General", "general-sft"),
 }
 
 
