@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from nemotron_assets.planning.figures import Value, total
-from nemotron_assets.planning.plan import ONE, Estimate, Plan, estimates, estimators
-from nemotron_assets.recipe.categories import CATEGORY_OF, SOURCES, table_of
+from nemotron_assets.planning.plan import ONE, Estimate, Plan, estimates
+from nemotron_assets.recipe.categories import CATEGORIES, CATEGORY_OF, table_of
 
 
 def _tokens(plan: Plan) -> dict[str, Value]:
-    """Tokens of every data set of the blend whose table has an estimate."""
+    """Tokens of every data set of the blend: a table, or a part of one."""
     found = {}
     for name in CATEGORY_OF:
-        table, _, subset = name.partition("/")
-        if table in estimators() and not table.startswith("sft."):
-            made = plan.of(table)
-            found[name] = made.tokens if not subset else made.by_part.get(subset, made.tokens * 0)
-    # The estimates of SFT data are not divided into the categories of the blend.
-    return found | {name: plan.of(name).tokens for name in _sft_tables()}
-
-
-def _sft_tables() -> list[str]:
-    return [name for name in SOURCES if name.startswith("sft.") and name in estimators()]
+        table, _, part = name.partition("/")
+        made = plan.of(table)
+        whole = made.by_part.get("usable tokens", made.tokens)
+        found[name] = made.by_part.get(part, made.tokens * 0) if part else whole
+    return found
 
 
 @estimates("blend.tokenizer")
@@ -61,3 +56,20 @@ def sequences(plan: Plan) -> Estimate:
         bytes=pieces * plan.size("blend.bytes_per_piece", "sample"),
         core_seconds=plan.taking("blend.sequences", pieces),
     )
+
+
+@estimates("blend.categories")
+def categories(plan: Plan) -> Estimate:
+    """A row per data set, and per category without one."""
+    missing = sum(not category.data_sets for category in CATEGORIES.values())
+    rows = plan.value("data sets of the blend, and categories without one", len(CATEGORY_OF) + missing)
+    stored = rows * plan.size("blend.bytes_per_fact", "sample")
+    return Estimate(rows=rows, bytes=stored, core_seconds=plan.taking("blend.categories"))
+
+
+@estimates("blend.phases")
+def phases(plan: Plan) -> Estimate:
+    """A row per phase, long context included, and row of blend.categories."""
+    rows = plan.of("blend.categories").rows * plan.value("phases", len(plan.recipe.blend.phases) + 1)
+    stored = rows * plan.size("blend.bytes_per_fact", "sample")
+    return Estimate(rows=rows, bytes=stored, core_seconds=plan.taking("blend.phases"))
