@@ -24,6 +24,7 @@ from nemotron_assets.recipe.grading import Grading
 NO_ITEM = "it cannot make an item"
 
 _PROBED = 2  # items of a task that junk answers are tried on
+_COMPARED = 12  # items of a task that are made in two processes
 _TOGETHER = 64  # items that the process is asked for at a time
 
 
@@ -76,7 +77,7 @@ class ProceduralGrader:
     def __init__(self, limits: Grading) -> None:
         self._limits = limits
         self._disqualified: dict[tuple[str, str], str] = {}
-        self._process = BoundedProcess(gym.load, gym.reply, limits)
+        self._process, self._other = (BoundedProcess(gym.load, gym.reply, limits) for _ in range(2))
 
     def __enter__(self) -> ProceduralGrader:
         return self
@@ -85,16 +86,20 @@ class ProceduralGrader:
         self.close()
 
     def close(self) -> None:
-        """End the process. It starts again when it is needed."""
+        """End the processes. They start again when they are needed."""
         self._process.close()
+        self._other.close()
 
     def make(self, items: Iterable[Item]) -> Iterator[MadeItem | NoItem]:
         """The questions and answers of items, in order."""
+        return self._make(items, self._process)
+
+    def _make(self, items: Iterable[Item], process: BoundedProcess) -> Iterator[MadeItem | NoItem]:
         waiting = iter(items)
         while batch := list(islice(waiting, _TOGETHER)):
-            (replies,) = self._process.map([{"make": [asdict(item) for item in batch]}])
+            (replies,) = process.map([{"make": [asdict(item) for item in batch]}])
             if isinstance(replies, Failure):  # the process was lost at one of them
-                replies = self._process.map({"make": [asdict(item)]} for item in batch)
+                replies = process.map({"make": [asdict(item)]} for item in batch)
                 replies = [reply if isinstance(reply, Failure) else reply[0] for reply in replies]
             yield from map(_made, batch, replies)
 
@@ -125,6 +130,16 @@ class ProceduralGrader:
         if (task, config) not in self._disqualified:
             self._disqualified[task, config] = self._probe(task, config)
         return self._disqualified[task, config]
+
+    def varies(self, task: str, config: str = "{}") -> str:
+        """How the items of a task differ between two processes; "" if they are the same. Some tasks depend on the order
+        of a set, which Python changes from process to process."""
+        items = [Item(task, config, gym.PROBE_SEED, index) for index in range(_COMPARED)]
+        pairs = zip(self.make(items), self._make(items, self._other), strict=True)
+        if different := [one.item.index for one, other in pairs if one != other]:
+            self._disqualified[task, config] = f"another process makes other items: {different}"
+            return self._disqualified[task, config]
+        return ""
 
     def faults(self) -> dict[str, str]:
         """The reasons of the disqualified tasks that were looked at: {task with its config: reason}."""

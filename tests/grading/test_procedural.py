@@ -55,6 +55,14 @@ def test_tasks_are_disqualified_for_their_scorers(grader):
     assert verdict.outcome == "error" and "the task bf is disqualified" in verdict.detail
 
 
+def test_a_task_whose_items_depend_on_the_process_is_disqualified(grader):
+    """isomorphic_strings goes through a set of letters, whose order differs between processes."""
+    assert grader.varies("gcd") == ""
+    assert grader.varies("isomorphic_strings").startswith("another process makes other items: [")
+    (verdict,) = grader.grade([("1", Item("isomorphic_strings", "{}", 7, 0))])
+    assert verdict.outcome == "error"
+
+
 def test_an_item_that_cannot_be_made_costs_only_itself(grader):
     found = list(grader.make([Item("gcd", "{}", 7, 0), Item("rubiks_cube", "{}", 7, 0), Item("gcd", "{}", 7, 1)]))
     assert [type(one) for one in found] == [MadeItem, NoItem, MadeItem]

@@ -66,8 +66,9 @@ def _rows(
 
 
 def _usable(task: str, level: str, config: str, grader: ProceduralGrader, reject: Callable[[Reject], None]) -> bool:
-    """Whether a task with a config makes items and has a sound scorer. Raises `RecipeError` if it makes no items."""
-    reason = grader.disqualified(task, config)
+    """Whether a task with a config makes items, the same in every process, and has a sound scorer. Raises `RecipeError`
+    if it makes no items."""
+    reason = grader.disqualified(task, config) or grader.varies(task, config)
     if reason.startswith(NO_ITEM):
         raise RecipeError(f"sft.procedural.tasks.{task}.{level} = {config}: {reason}")
     if reason:

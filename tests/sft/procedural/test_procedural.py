@@ -22,6 +22,7 @@ TASKS = ("gcd", "spell_backward", "chain_sum", "lcm")
 SMALL = RECIPE.sft.procedural.model_copy(
     update={"tasks": {name: RECIPE.sft.procedural.tasks[name] for name in TASKS}, "train_items": 12, "test_items": 5}
 )
+VARYING = Task(easy={}, medium={}, hard={})  # of ransom_note, whose items depend on the order of a set
 NAN = Task(easy={}, medium={}, hard={})  # of complex_arithmetic, whose scorer finds "nan" right
 
 
@@ -97,11 +98,13 @@ def test_a_small_space_gives_its_questions_to_the_test_split_first(lake):
     assert counts == {"test": 16} and rows["question"].n_unique() == 16
 
 
-def test_tasks_with_bad_scorers_are_left_out_with_their_reason(lake):
-    rows, _ = make(lake, SMALL.model_copy(update={"tasks": {"complex_arithmetic": NAN, "lcm": SMALL.tasks["lcm"]}}))
+def test_tasks_with_bad_scorers_or_varying_items_are_left_out_with_their_reason(lake):
+    tasks = {"complex_arithmetic": NAN, "lcm": SMALL.tasks["lcm"], "ransom_note": VARYING}
+    rows, _ = make(lake, SMALL.model_copy(update={"tasks": tasks}))
     assert set(rows["task"]) == {"lcm"}
     rejects = lake.read(QUARANTINE).scan().filter(stage="sft.procedural").collect()
-    assert set(rejects["cause"]) == {"disqualified_task"} and rejects.height == len(DIFFICULTIES)
+    assert set(rejects["cause"]) == {"disqualified_task"} and rejects.height == 2 * len(DIFFICULTIES)
+    assert sum("ransom_note, easy: another process makes other items" in detail for detail in rejects["detail"]) == 1
     assert "complex_arithmetic, easy: the scorer finds 'nan' right" in rejects["detail"].to_list()
 
 
