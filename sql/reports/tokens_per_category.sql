@@ -22,14 +22,14 @@ had as (
 select
     g.phase,
     coalesce(g.category, 'all') as category,
-    any_value(g.status) filter (where g.category is not null) as status,
+    case when grouping(g.category) = 0 then any_value(g.status) end as status,
     round(100 * sum(g.recipe_share), 2) as recipe_percent,
     round(100 * sum(g.share), 2) as percent,
     sum(g.tokens)::bigint as tokens,
     share(sum(g.synthetic), sum(g.tokens)) as synthetic,
     round(max(g.epochs_until), 2) as epochs,
     sum(h.tokens)::bigint as available,
-    any_value(h.published) filter (where g.category is not null) as nvidias_tokens
+    case when grouping(g.category) = 0 then any_value(h.published) end as nvidias_tokens
 from given g left join had h using (category)
 group by grouping sets ((g.number, g.phase, g.category), (g.number, g.phase))
-order by g.number, g.category is null, tokens desc, category;
+order by g.number, grouping(g.category), tokens desc, category;
