@@ -31,6 +31,7 @@ class Layout:
 SOURCES: dict[str, Layout] = {
     "web.nemotron_cc_v2": Layout("origin_hash", "subset"),
     "web.multilingual": Layout(),
+    "web.native_qa": Layout("origin_hash"),
     "math.nemotron_cc_math": Layout("origin_hash", "category"),
     "math.mind": Layout("origin_hash"),
     "code.curated": Layout(text="content", snapshot=None),
@@ -86,8 +87,8 @@ CATEGORIES: dict[str, Category] = {
     "academic": Category("papers and books", (), ("Books", "Papers", "PDF-to-text")),
     "crawl++": Category("OpenWebText, BigScience and Reddit sets", (), ("Crawl++",)),
     "multilingual": Category(
-        "web pages in other languages, and translated questions",
-        ("web.multilingual", f"{_CC}/Translated-Diverse-QA"),
+        "web pages in other languages, and questions that were translated or written in these languages",
+        ("web.multilingual", f"{_CC}/Translated-Diverse-QA", "web.native_qa"),
         ("Multilingual", "Synthetic multilingual"),
     ),
     "general-sft": Category("instructions with responses", ("sft.nemotron_sft/general-sft",), ("General SFT",)),
@@ -106,8 +107,8 @@ CATEGORY_OF = {data_set: name for name, category in CATEGORIES.items() for data_
 #: Data sets that a model or a program wrote. All others are texts of people.
 SYNTHETIC = frozenset(
     (
-        f"{_CC}/High-Quality-Synthetic", f"{_CC}/Diverse-QA", f"{_CC}/Translated-Diverse-QA", "math.mind", "code.qa",
-        *(name for name in CATEGORY_OF if name.startswith("sft.")),
+        f"{_CC}/High-Quality-Synthetic", f"{_CC}/Diverse-QA", f"{_CC}/Translated-Diverse-QA", "web.native_qa",
+        "math.mind", "code.qa", *(name for name in CATEGORY_OF if name.startswith("sft.")),
     )
 )  # fmt: skip
 
