@@ -1,8 +1,10 @@
 """The plan of a recipe: every asset has an estimate, every figure has sources, and sizes follow the recipe."""
 
+from pathlib import Path
+
 import pytest
 
-from nemotron_assets.planning.figures import Figure, Unknown, derived_from
+from nemotron_assets.planning.figures import Figure, Unknown, derived_from, total
 from nemotron_assets.planning.plan import Estimate, Plan, estimators
 from nemotron_assets.planning.sources import inputs, rates
 from nemotron_assets.recipe import load_recipe
@@ -127,3 +129,9 @@ def test_money_is_hours_at_the_assumed_prices():
 
 def test_training_compute_is_six_operations_per_parameter_and_token(nano2):
     assert nano2.of("models.base").flops.expected == pytest.approx(6 * 12_310_001_152 * 20e12)
+
+
+def test_the_recipe_of_the_whole_graph_tests_is_small(laptop):
+    smallest = Plan(load_recipe(str(Path(__file__).parents[1] / "e2e" / "recipe.yaml")))
+    spent = [total(plan.of(asset).core_seconds for asset in estimators()).expected for plan in (smallest, laptop)]
+    assert spent[0] < 0.7 * spent[1], "a new asset needs its smallest budget in tests/e2e/recipe.yaml"
