@@ -25,6 +25,23 @@ from resources.lakehouse import QUARANTINE, Lakehouse
 from tests.resources.endpoint import Endpoint, completion
 from tests.sql.lake import frame
 
+_LAPTOP = load_recipe("laptop")
+_REASONING, _MANY = _LAPTOP.sft.reasoning, _LAPTOP.sft.instructions
+_KINDS = {name: kind.model_copy(update={"items": 2}) for name, kind in _REASONING.kinds.items()}
+_SETS = _MANY.general.sets
+#: The recipe of a laptop with the numbers of questions that the tests count on.
+RECIPE = _LAPTOP.with_sections(
+    {
+        "sft.stem.max_seeds": 3,
+        "sft.stem.expansion.max_questions": 2,
+        "sft.reasoning.kinds": _KINDS,
+        "sft.instructions.math.max_seeds": 5,
+        "sft.instructions.code.max_seeds": 3,
+        "sft.instructions.code.max_problems": 3,
+        "sft.instructions.general.sets": _SETS | {"general": _SETS["general"].model_copy(update={"items": 3})},
+    }
+)
+
 PROVEN = ("verified", "majority", "judged")
 
 #: Answers of an endpoint that is broken, unwilling or hostile. None may become a row whose answer counts as right.
@@ -56,7 +73,7 @@ class Bench:
     """
 
     def __init__(self, folder, tokenizer, **sections: Any) -> None:
-        self.recipe = load_recipe("laptop").with_sections({k.replace("__", "."): v for k, v in sections.items()})
+        self.recipe = RECIPE.with_sections({k.replace("__", "."): v for k, v in sections.items()})
         self.lake = Lakehouse(root=str(folder / "lake"), free_disk_mb=0)
         self.lake.write(SEEDS, pl.concat(read("sample", self._refuse)))
         uri, sha256 = self.lake.put_weights(tokenizer, "sft_writers")

@@ -8,17 +8,16 @@ import pytest
 
 from nemotron_assets.code.qa.tables import QA
 from nemotron_assets.grading.verdict import Verdict
-from nemotron_assets.recipe import load_recipe
 from nemotron_assets.sft.instructions.assets import code_sft
 from nemotron_assets.sft.instructions.checks import code_rows_are_sound
 from nemotron_assets.sft.instructions.programs import ProgramWriter, code_in_reasoning
 from nemotron_assets.sft.instructions.tables import CODE_SFT
 from nemotron_assets.sft.tallies import Tally
 from tests.resources.sandbox.programs import sandboxed
-from tests.sft.bench import POISON, PROVEN, Bench, Canned, asked, home, poisoned, seed_rows
+from tests.sft.bench import POISON, PROVEN, RECIPE, Bench, Canned, asked, home, poisoned, seed_rows
 from tests.sql.lake import frame
 
-CODE = load_recipe("laptop").sft.instructions.code
+CODE = RECIPE.sft.instructions.code
 SEEDS = [seed for seed in seed_rows() if seed["seed_set"] == "code_tasks"][:3]
 RIGHT = {
     "add": "def add(a, b):\n    return a + b",

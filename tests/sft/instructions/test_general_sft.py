@@ -6,17 +6,16 @@ import zlib
 
 import pytest
 
-from nemotron_assets.recipe import load_recipe
 from nemotron_assets.sft.instructions.assets import general_sft
 from nemotron_assets.sft.instructions.checks import general_rows_are_sound
 from nemotron_assets.sft.instructions.general import InstructionWriter, curated_texts, seed_texts
 from nemotron_assets.sft.instructions.tables import GENERAL_SFT
 from nemotron_assets.sft.tallies import Tally
 from nemotron_assets.web.quality.tables import CURATED
-from tests.sft.bench import POISON, PROVEN, Bench, Canned, asked, home, poisoned, seed_rows
+from tests.sft.bench import POISON, PROVEN, RECIPE, Bench, Canned, asked, home, poisoned, seed_rows
 from tests.web.synthetic.canned import SNAPSHOT, animals
 
-GENERAL = load_recipe("laptop").sft.instructions.general
+GENERAL = RECIPE.sft.instructions.general
 JUDGED = GENERAL.model_copy(
     update={"sets": {name: one.model_copy(update={"judge": "judge"}) for name, one in GENERAL.sets.items()}}
 )

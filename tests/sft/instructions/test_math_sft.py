@@ -9,7 +9,6 @@ import pytest
 
 from nemotron_assets.grading.verdict import Verdict
 from nemotron_assets.math.corpus.tables import NEMOTRON_CC_MATH
-from nemotron_assets.recipe import load_recipe
 from nemotron_assets.sft.answers import Fault
 from nemotron_assets.sft.instructions import problems
 from nemotron_assets.sft.instructions.assets import math_sft
@@ -17,10 +16,10 @@ from nemotron_assets.sft.instructions.checks import math_rows_are_sound
 from nemotron_assets.sft.instructions.solutions import SolutionWriter, boxed
 from nemotron_assets.sft.instructions.tables import MATH_SFT
 from nemotron_assets.sft.tallies import Tally
-from tests.sft.bench import POISON, PROVEN, Bench, Canned, asked, home, poisoned, seed_rows
+from tests.sft.bench import POISON, PROVEN, RECIPE, Bench, Canned, asked, home, poisoned, seed_rows
 from tests.sql.lake import frame
 
-MATH = load_recipe("laptop").sft.instructions.math
+MATH = RECIPE.sft.instructions.math
 PAGE = {"id": "page", "origin_hash": "f" * 32, "snapshot": "CC-MAIN-2024-51", "language": "en", "category": "3",
         "text": "The area of a triangle is half of the product of its base and its height."}  # fmt: skip
 PROBLEM = "A triangle has a base of 6 cm and a height of 5 cm. What is its area in square centimetres?"

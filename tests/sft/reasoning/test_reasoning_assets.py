@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from nemotron_assets.recipe import load_recipe
 from nemotron_assets.sft.answers import Fault
 from nemotron_assets.sft.reasoning.assets import ASSETS
 from nemotron_assets.sft.reasoning.checks import CHECKS
@@ -12,9 +11,9 @@ from nemotron_assets.sft.reasoning.prompts import Item, parse_item
 from nemotron_assets.sft.reasoning.tables import FUNDAMENTAL_REASONING
 from nemotron_assets.sft.reasoning.writing import ReasoningWriter
 from nemotron_assets.sft.tallies import Tally
-from tests.sft.bench import POISON, PROVEN, Bench, Canned, asked, home, poisoned, seed_rows
+from tests.sft.bench import POISON, PROVEN, RECIPE, Bench, Canned, asked, home, poisoned, seed_rows
 
-REASONING = load_recipe("laptop").sft.reasoning
+REASONING = RECIPE.sft.reasoning
 ITEM = """\
 Facts: {name} sits to the left of {other}, and {other} sits to the left of the judge, who never sits at an end.
 Question: Who sits at the left end of the bench of {name}?

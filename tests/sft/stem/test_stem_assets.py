@@ -7,7 +7,6 @@ import re
 
 import pytest
 
-from nemotron_assets.recipe import load_recipe
 from nemotron_assets.sft.inputs.tables import SEEDS
 from nemotron_assets.sft.stem import expanding
 from nemotron_assets.sft.stem.answering import Answering
@@ -15,9 +14,9 @@ from nemotron_assets.sft.stem.assets import ASSETS
 from nemotron_assets.sft.stem.checks import CHECKS
 from nemotron_assets.sft.stem.tables import STEM_EXPANSIONS, STEM_QUESTIONS
 from nemotron_assets.sft.tallies import Tally
-from tests.sft.bench import POISON, PROVEN, Bench, Canned, asked, home, poisoned, seed_rows
+from tests.sft.bench import POISON, PROVEN, RECIPE, Bench, Canned, asked, home, poisoned, seed_rows
 
-STEM = load_recipe("laptop").sft.stem
+STEM = RECIPE.sft.stem
 FACTS = {
     "similar": ("How many chambers does the heart of a mouse have?", "4"),
     "harder": ("Which gas do plants take up in order to make sugar from light?", "carbon dioxide"),
