@@ -22,8 +22,8 @@ def with_range(value: Value | None, form: Callable[[float, int], str]) -> str:
 
 
 def amount(number: float, digits: int = 3) -> str:
-    """A count: 1.45e24, 3.36T, 12.3k, 7."""
-    return _scaled(number, _COUNTS, digits)
+    """A count: 1.45e24, 3.36T, 12.3k, 88; only a count below 10 may be a fraction."""
+    return f"{number:.0f}" if 10 <= number < 999.5 else _scaled(number, _COUNTS, digits)
 
 
 def size(number: float, digits: int = 3) -> str:
