@@ -38,9 +38,7 @@ SOURCES: dict[str, Layout] = {
     "code.qa": Layout("origin_hash", snapshot=None),
     "sft.nemotron_sft": Layout("origin_hash", "category", snapshot=None),
     "sft.procedural": Layout("origin_hash", snapshot=None, only={"split": ("train",), "status": ("verified",)}),
-    "sft.longdoc_qa": Layout(
-        "origin_hash", snapshot=None, only={"status": ("verified", "majority", "judged", "unverified")}
-    ),
+    "sft.longdoc_qa": Layout("origin_hash", snapshot=None, only={"status": ("verified", "majority", "judged")}),
 }
 
 
