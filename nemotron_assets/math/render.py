@@ -16,6 +16,7 @@ from nemotron_assets.math.formula import Code, Formula
 from nemotron_assets.math.markup import Prepared, prepare
 from nemotron_assets.math.plain import escaped, kind_of, notebook_text, plain_text
 from nemotron_assets.math.tex import code_spans
+from nemotron_assets.text.attributes import TooManyAttributes
 
 if TYPE_CHECKING:
     from resources.lynx import Lynx
@@ -24,7 +25,7 @@ _SALT_LETTERS = "abcdefghijk"
 
 
 class RenderError(RuntimeError):
-    """A page cannot be laid out without losing a formula or a code block."""
+    """A page cannot be laid out without losing a formula or a code block, or must not be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +74,28 @@ def _without_browser(page: str, mime: str, max_output: int) -> Rendered | None:
 
 def _render(pages: Sequence[str], lynx: Lynx, scripts: str) -> list[Rendered | RenderError]:
     """Render pages of HTML in one browser process, and failed ones again in a process of their own."""
-    prepared = [prepare(page, salt_for(page), scripts=scripts) for page in pages]
+    prepared = [_prepared(page, scripts) for page in pages]
+    texts = iter(lynx.render([page.markup for page in prepared if isinstance(page, Prepared)]))
     done: list[Rendered | RenderError] = []
-    for page, text in zip(prepared, lynx.render([p.markup for p in prepared]), strict=True):
+    for page in prepared:
+        if isinstance(page, RenderError):
+            done.append(page)
+            continue
+        text = next(texts)
         result = restore(page, text) if isinstance(text, str) else RenderError(str(text))
         if isinstance(result, RenderError) and len(pages) > 1:
             [text] = lynx.render([page.markup])
             result = restore(page, text) if isinstance(text, str) else RenderError(str(text))
         done.append(result)
     return done
+
+
+def _prepared(page: str, scripts: str) -> Prepared | RenderError:
+    """The page as markup for the browser, or why the page must not be parsed."""
+    try:
+        return prepare(page, salt_for(page), scripts=scripts)
+    except TooManyAttributes as error:
+        return RenderError(str(error))
 
 
 def salt_for(page: str) -> str:
