@@ -15,7 +15,10 @@ _SAID = re.compile(
     r"(?i:\b(?:answers?|choices?|options?)\b(?:\s{1,3}(?:is|are|would be|must be))?)\s{0,3}:?[\s*_]{0,6}"
     r"(?i:(?:option|choice)\s+)?[(\[]?([A-Z])(?![A-Za-z'’])[)\]]?(?!\s+[a-z])"
 )
-_ANOTHER = re.compile(r"[)\]}*_.]*\s*(?:or|and|/|,)\s*(?i:(?:option|choice)\s+)?[(\[]?([A-Z])(?![A-Za-z'’])")
+_ANOTHER = re.compile(
+    r"[)\]}*_.]*(?:\s*(?:or|and|[/,&+])\s*|\s*(?=[(\[][A-Z][)\]])|[^\S\n]+(?=[A-Z][)\].]*\s*$))"
+    r"(?i:(?:option|choice)\s+)?[(\[]?([A-Z])(?![A-Za-z'’])"
+)
 #: What stands between two boxes that belong together.
 _BETWEEN = re.compile(r"[\s$,/]*(?:or|and|/|,)[\s$]*")
 

@@ -32,7 +32,7 @@ _OR = re.compile(r"\\(?:text|mbox|mathrm|textrm)\s*\{\s*(?:or|and)\s*\}|\\lor\b|
 #: Signs of which math-verify reads one side only, or nothing.
 _SKIPPED = re.compile(
     r"≈|\\(?:approx|boxed|fbox|implies|iff|[Rr]ightarrow|[Ll]eftrightarrow|Longrightarrow|to|mapsto|neq?|sim|simeq|cong|equiv|land|wedge|"
-    r"lnot|neg|&|mid|parallel|[bp]?mod)(?![A-Za-z])|(?<=\d)\s*_|[#?&]|^\s*(?:[<>]|\\(?:le|ge|leq|geq|lt|gt)\b)|\s\.\s|\.{2,}"
+    r"lnot|neg|&|mid|parallel|[bp]?mod)(?![A-Za-z])|(?<=\d)\s*_|[#?&]|(?<=[\w)}\]])\s*(?:'|\\prime\b)|\\[lc]?dots\b|…|^\s*(?:[<>]|\\(?:le|ge|leq|geq|lt|gt)\b)|\s\.\s|\.{2,}"
 )
 _HEDGING_TEXT = re.compile(
     r"\\text\s*\{[^}]*\b(?:nor|not|either|about|than|least|most|maybe)\b[^}]*\}"
@@ -136,6 +136,7 @@ def _split(sign: re.Pattern[str], text: str) -> tuple[str, str, str]:
 def _key(text: str) -> str:
     """A text without what does not matter to it: its spaces, and the command of a text."""
     text = re.sub(r"\\(?:text|mbox|mathrm|textrm|textbf|mathbf|boldsymbol)\s*\{([^{}]*)\}", r"\1", text)
+    text = re.sub(r"(?<=\d)\s+(?=\d)", "\0", text)  # 4 2 is not 42
     text = re.sub(r"\s+", "", text)
     return text.casefold() if _phrase(text) else text
 

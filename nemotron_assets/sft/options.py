@@ -14,13 +14,16 @@ from nemotron_assets.table.ids import content_hash
 
 LETTERS = "ABCDEFGHIJ"
 
-_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
+#: A number, with commas between groups of three digits: "1,5" may be 1.5 or two numbers, and is not 15.
+_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+#: Signs that NFKC would make equal to others (10² to 102), or would leave different from them (a minus sign).
+_SIGNS = str.maketrans({"−": "-", "﹣": "-", "－": "-"} | {sign: f"^{n}" for n, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")})
 _CHOICE = re.compile(r"(?:the )?(?:correct |right |final )?answer(?: is)? ?:? ?\(?([A-J])\)?[.)]?", re.I)
 
 
 def key(option: str) -> str:
     """What makes two options the same: "  Blue whale. " and "blue Whale" are, and so are "1,000" and "1000.0"."""
-    text = unicodedata.normalize("NFKC", option).strip().strip(".;:!?").strip().casefold()
+    text = unicodedata.normalize("NFKC", option.translate(_SIGNS)).strip().strip(".;:!?").strip().casefold()
     if _NUMBER.fullmatch(text):
         digits = text.replace(",", "").lstrip("+")
         digits = digits.rstrip("0").rstrip(".") if "." in digits else digits

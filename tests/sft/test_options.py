@@ -14,6 +14,14 @@ from nemotron_assets.sft.options import LETTERS, arranged, chosen, distinct, key
 def test_equal_options_are_one():
     assert distinct(["Blue whale", " blue  Whale. ", "", "1,000", "1000.0", "-0"]) == ["Blue whale", "1,000", "-0"]
     assert key("0.50") == key("0.5") != key("5")
+    assert key("−5") == key("-5") and key("1,234,567.50") == key("1234567.5")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("1,2", "12"), ("1,5", "15"), ("12,34", "1234"), ("10²", "102"), ("5", "-5")]
+)
+def test_different_values_are_not_one(one, other):
+    assert key(one) != key(other)
 
 
 def test_options_are_arranged_by_a_hash_and_all_different():
