@@ -37,12 +37,14 @@ _REFUSAL = re.compile(
     r"(?:sorry|afraid|unable)\b|sorry,? (?:but )?i\b|i (?:sincerely )?apologi[sz]e\b|my apologies\b)"
     r"|\bas an? (?:ai|artificial intelligence|(?:large )?language model)\b|\bi(?:['’]m| am) (?:just |only )?an? "
     r"(?:ai\b|(?:large )?language model)|\bi (?:can(?:not|['’]t)|am (?:not able|unable) to|won['’]t be able to) "
-    r"(?:help|assist|comply|fulfil|answer (?:this|that)|provide (?:this|that)|do that)\b",
+    r"(?:help\b(?! but)|assist|comply|fulfil|answer (?:this|that)|provide (?:this|that)|do that)\b"
+    r"|\bi (?:(?:must|have to) (?:respectfully )?decline|(?:won['’]t|will not) (?:help|assist|answer) (?:with )?"
+    r"(?:this|that|you)|(?:do not|don['’]t|am not) (?:feel )?comfortable (?:answering|with (?:this|that)))\b",
     re.I | re.M,
 )
 _INJECTION = re.compile(
     r"\b(?:ignore|disregard|forget|override)\b[^.\n]{0,40}\b(?:instructions?|prompts?|guidelines|system message|above|"
-    r"previous|prior|before)\b|\bstatus\W{1,6}(?:(?:to|is|as|becomes) )?\W{0,3}(?:verified|majority|judged)\b"
+    r"previous|preceding|prior|before)\b|\bstatus\W{1,6}(?:(?:to|is|as|becomes) )?\W{0,3}(?:verified|majority|judged)\b"
     r"|\bverified_by\b|\bsystem prompt\b|\b(?:mark|label|accept|count|treat) (?:this|it|the (?:row|answer)) as "
     r"(?:verified|correct|right|true)\b|\b(?:verified|is_correct)\W{1,4}true\b",
     re.I,
@@ -92,9 +94,11 @@ def text_fault(text: str, most_characters: int, language: str = "en") -> Fault |
     if bad := next(filter(_is_damage, text), ""):
         return Fault("damaged", f"the answer has the character U+{ord(bad):04X}: {_quoted(text)}")
     # The reasoning and the answer may each be a refusal, so everything is looked through.
-    if found := _REFUSAL.search(text):
+    # Letters of double width and signs without any would hide words from a pattern, and not from a model.
+    plain = unicodedata.normalize("NFKC", "".join(sign for sign in text if unicodedata.category(sign) != "Cf"))
+    if found := _REFUSAL.search(plain):
         return Fault("refused", f"{found[0]!r} in {_quoted(text)}")
-    if found := _INJECTION.search(text):
+    if found := _INJECTION.search(plain):
         return Fault("injected", f"{found[0]!r} in {_quoted(text)}")
     plain = text.replace(THINK_OPEN, " ", 1).replace(THINK_CLOSE, " ", 1)
     if found := _MARKUP.search(plain):
