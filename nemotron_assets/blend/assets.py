@@ -26,7 +26,7 @@ def tokenizer(
     from nemotron_assets.blend.documents import sources_of
     from nemotron_assets.blend.vocabulary import make_tokenizer
 
-    row = make_tokenizer(sources_of(documents.values()), recipe, lake.put_weights)
+    row = make_tokenizer(sources_of(documents.values(), lake), recipe, lake.put_weights)
     shown = ("vocabulary", "bytes_per_token", "training_bytes")
     context.add_output_metadata({name: row[name].item() for name in shown})
     return row
@@ -53,7 +53,7 @@ def token_shards(
 
     row = tokenizer.only_row()
     encoder = Encoder(lake.get_weights(row["uri"]), recipe.blend.encoder)
-    stream = ordered_stream(sources_of(documents.values()), recipe.blend)
+    stream = ordered_stream(sources_of(documents.values(), lake), recipe.blend)
     versions = sorted(reader.input_version for reader in documents.values() if reader.exists)
     parts = shard_parts(stream, encoder, recipe.blend, row, versions)
     return Parts(parts, metadata=lambda: {"tokens": count_tokens(lake.read(TOKEN_SHARDS).scan())})

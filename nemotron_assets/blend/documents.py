@@ -24,9 +24,10 @@ from nemotron_assets.held_out import is_held_out
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.recipe.categories import CATEGORY_OF, CONTAMINATED, SOURCES, Layout
+from resources.lakehouse import QUARANTINE
 
 if TYPE_CHECKING:
-    from resources.lakehouse import Reader
+    from resources.lakehouse import Lakehouse, Reader
 
 _EVERYTHING = "g"  # sorts after every hex digit
 #: The snapshot of documents without one; a real snapshot cannot have this name.
@@ -37,7 +38,7 @@ _STREAM = ("group", "data_set", "id", "text")
 @dataclass(frozen=True)
 class Source:
     """A table that the model is trained on. `read(columns)` returns a new stream of batches with these columns.
-    `removed` are the ids of rows that have a benchmark item, and are not trained on."""
+    `removed` are the ids of rows that are not trained on: with a benchmark item, or not searched for one."""
 
     table: str
     read: Callable[[list[str]], Iterable[pa.RecordBatch]]
@@ -52,11 +53,11 @@ class Source:
         return list(dict.fromkeys(["id", layout.text, layout.origin, *optional, *layout.only]))
 
 
-def sources_of(readers: Iterable[Reader]) -> list[Source]:
+def sources_of(readers: Iterable[Reader], lake: Lakehouse) -> list[Source]:
     """The sources of the blend, in the order of the recipe. `readers` are those of their tables, in any order, and may
-    have the one of the rows with benchmark items."""
+    have the one of the rows with benchmark items; `lake` has the rows that could not be searched for items."""
     by_name = {reader.table.full_name: reader for reader in readers}
-    removed = _removed(by_name.get(CONTAMINATED))
+    removed = _removed(by_name.get(CONTAMINATED), lake)
     return [
         Source(name, by_name[name].batches, layout, frozenset(removed.get(name, ())))
         for name, layout in SOURCES.items()
@@ -64,10 +65,15 @@ def sources_of(readers: Iterable[Reader]) -> list[Source]:
     ]
 
 
-def _removed(contaminated: Reader | None) -> dict[str, set[str]]:
-    """{table of SFT data: ids of its rows that are left out because of a benchmark item}."""
+def _removed(contaminated: Reader | None, lake: Lakehouse) -> dict[str, set[str]]:
+    """{table of SFT data: ids of its rows that have a benchmark item, or could not be searched for one}."""
     found: dict[str, set[str]] = {}
-    for batch in contaminated.batches(["source", "removed", "parents"]) if contaminated else ():
+    if contaminated is None:
+        return found
+    in_vain = lake.read(QUARANTINE).scan().filter(pl.col("stage") == CONTAMINATED)
+    for source, row in in_vain.select("part", "row_id").collect().iter_rows():
+        found.setdefault(source, set()).add(row)
+    for batch in contaminated.batches(["source", "removed", "parents"]):
         for source, parents in (
             pl.DataFrame(pl.from_arrow(batch)).filter("removed").select("source", "parents").iter_rows()
         ):

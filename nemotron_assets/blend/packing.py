@@ -54,10 +54,12 @@ def best_fit(lengths: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray
 def pack(tokens: np.ndarray, length: int, seed: int) -> Packed:
     """Sequences of at most `length` tokens with every token of every document exactly once, without padding.
 
-    `tokens` are the lengths of the documents, at least 1 each. The order of the sequences is shuffled with `seed`,
-    because best-fit places all long documents first.
+    `tokens` are the lengths of the documents. The order of the sequences is shuffled with `seed`, because best-fit
+    places all long documents first. Raises `ValueError` for a document without tokens.
     """
     tokens = np.asarray(tokens, np.int64)
+    if len(tokens) and tokens.min() < 1:
+        raise ValueError(f"every document must have at least 1 token, got one with {tokens.min()}")
     pieces = -(-tokens // length)
     documents = np.repeat(np.arange(len(tokens)), pieces)
     first = np.cumsum(pieces) - pieces

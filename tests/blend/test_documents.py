@@ -14,7 +14,7 @@ from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.categories import SOURCES, Layout
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.ids import content_hash, row_id
-from nemotron_assets.table.parts import Part, Parts
+from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
 from resources.lakehouse import Lakehouse
 from tests.sql.lake import frame
 
@@ -154,11 +154,21 @@ def test_rows_with_benchmark_items_are_known_by_their_table(tmp_path):
         part = frame(contaminated, list(of))
         lake.write(contaminated, Parts([Part(source, "1", lambda part=part: part)], complete=False))
     readers = [lake.read(tables[name]) for name in ("sft.procedural", "web.multilingual", "sft.contaminated")]
-    assert {source.table: source.removed for source in sources_of(readers)} == {
+    assert {source.table: source.removed for source in sources_of(readers, lake)} == {
         "sft.procedural": {"row0"},
         "web.multilingual": frozenset(),
     }
-    assert not any(source.removed for source in sources_of(readers[:2]))
+    assert not any(source.removed for source in sources_of(readers[:2], lake))
+    # A row that could not be searched may have an item.
+    rejects = Rejects()
+
+    def search():
+        rejects.add(Reject("row9", "timeout", "no end"))
+        return contaminated.empty()
+
+    again = Parts([Part("sft.procedural", "2", search)], complete=False, rejects=rejects)
+    lake.write(contaminated, again)
+    assert [sorted(source.removed) for source in sources_of(readers, lake)] == [[], ["row0", "row9"]]
 
 
 def test_code_has_its_own_shards():

@@ -44,6 +44,12 @@ def test_lengths_that_cannot_be_packed(bad):
         best_fit(np.array(bad), CAPACITY)
 
 
+@pytest.mark.parametrize("bad", [[0], [5, 0], [-1]])
+def test_a_document_without_tokens_is_refused(bad):
+    with pytest.raises(ValueError, match="at least 1 token"):
+        pack(np.array(bad), CAPACITY, 0)
+
+
 @given(st.lists(st.integers(1, 70), max_size=40), st.integers(0, 3))
 def test_every_token_once(sizes, seed):
     packed = pack(np.array(sizes, np.int64), CAPACITY, seed)
