@@ -27,6 +27,11 @@ def plan_command(
     selection: str | None, *, explain: bool, comparing: bool, change: Sequence[str], against: str | None
 ) -> None:
     """Print the plan of the recipe in force, or one of its other views."""
+    views = {"--explain": explain, "--compare": comparing, "--change or --against": bool(change or against)}
+    if len(asked := [name for name, wanted in views.items() if wanted]) > 1:
+        raise click.UsageError(f"{' and '.join(asked)} show different things: give one of them")
+    if comparing and selection:
+        raise click.UsageError(f"--compare shows totals of the whole plan: leave {selection!r} out")
     if change or against:
         print_changes(selection, change, against)
     elif comparing:

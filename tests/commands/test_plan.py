@@ -84,3 +84,20 @@ def test_another_recipe_is_compared_with_the_one_in_force(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "evaluate.max_items: 40 -> 7" in printed and "evaluate.benchmark_scores" in printed
     assert "models.base" not in printed
+
+
+@pytest.mark.parametrize(
+    ("selection", "asked"),
+    [
+        (None, {"comparing": True, "explain": True}),
+        (None, {"explain": True, "change": ("compute.workers=7",)}),
+        (None, {"comparing": True, "against": "nano2"}),
+        ("web/curated", {"comparing": True}),
+    ],
+)
+def test_what_cannot_be_shown_together_is_refused(selection, asked):
+    import click
+
+    nothing = {"explain": False, "comparing": False, "change": (), "against": None}
+    with pytest.raises(click.UsageError, match=r"give one of them|leave 'web/curated' out"):
+        plan_command(selection, **nothing | asked)
