@@ -111,9 +111,12 @@ class Gpu(dg.ConfigurableResource):
                 held.enter_context(_hold(device, self.lock_timeout_s, log))
             yield devices
 
-    def engine(self, weights: Path | str, name: str = "") -> VllmEngine | OpenAiEngine:
+    def engine(self, weights: Path | str, name: str = "", sha256: str = "") -> VllmEngine | OpenAiEngine:
         """The language model in the folder `weights`. For an endpoint it is the model `name`, and the folder holds its
         tokenizer, to count tokens. A process keeps one engine and reuses it; the engine is loaded on first use.
+
+        `sha256` is the hash of the weights. Equal weights in another folder, such as those of another table of models,
+        need no other engine.
         """
         from resources import engines
 
@@ -140,7 +143,7 @@ class Gpu(dg.ConfigurableResource):
             gpu_memory_share=self.gpu_memory_share,
             threads=self.cpu_threads or len(os.sched_getaffinity(0)),
         )
-        wanted = (str(folder), name, settings)
+        wanted = (sha256 or str(folder), name, settings)
         if _KEPT.get("wanted") != wanted:
             self.release()
             _KEPT.update(wanted=wanted, engine=engines.VllmEngine(folder, name or folder.name, settings))

@@ -147,8 +147,8 @@ def test_vllm_answers_within_the_grammar(embedded_model):
     import torch
 
     gpu = Gpu(max_model_len=384, max_num_seqs=4, kv_cache_gb=0.1, cpu_threads=1)
-    engine = gpu.engine(embedded_model, "SmolLM2")
-    assert gpu.engine(embedded_model, "SmolLM2") is engine
+    engine = gpu.engine(embedded_model, "SmolLM2", "hash of the weights")
+    assert gpu.engine("another folder", "SmolLM2", "hash of the weights") is engine
     pattern = r"Answer: (yes|no), because [a-z ]{5,20}\."
     schema = {"type": "object", "properties": {"kind": {"enum": ["a", "b"]}}, "required": ["kind"]}
     schema["additionalProperties"] = False
