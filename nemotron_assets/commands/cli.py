@@ -63,7 +63,7 @@ def run(
 @click.option("--text-column", metavar="COLUMN", help="Column with plain text (Parquet, JSON lines).")
 @click.option("--html-column", metavar="COLUMN", help="Column with HTML (Parquet, JSON lines).")
 @click.option("--url-column", metavar="COLUMN", help="Column with addresses (default: url, uri or link).")
-@click.option("--strict", is_flag=True, help="Refuse files that are empty or damaged, instead of counting them.")
+@click.option("--strict", is_flag=True, help="Fail if a file is empty or damaged, instead of counting it.")
 def ingest(paths: tuple[Path, ...], snapshot: str, strict: bool, **columns: str | None) -> None:
     """Store files of your own as a snapshot.
 

@@ -26,13 +26,13 @@ def ingest_command(paths: Sequence[Path], snapshot: str, *, strict: bool, **colu
     `columns` are `text_column`, `html_column` and `url_column` of `snapshots.ingest.describe`. With `strict`, a file
     that cannot be used is an error.
     """
-    unusable: list[str] = []
-    on_unusable = refuse_file if strict else lambda path, why: unusable.append(why)
+    unusable: dict[Path, str] = {}
+    on_unusable = refuse_file if strict else unusable.__setitem__
     # Before the imports, so that a mistake is found at once.
     rows = describe(paths, snapshot, on_unusable=on_unusable, **columns)
     refuse_crawl_snapshot(partial(open_table, Warehouse()), snapshot)
-    click.echo(f"{len(rows)} files for snapshot {snapshot}")
-    for why in unusable[:_NAMED]:
+    click.echo(f"{len(rows)} file{'s' * (len(rows) != 1)} for snapshot {snapshot}")
+    for why in list(unusable.values())[:_NAMED]:
         click.echo(f"not usable: {why}")
     if len(unusable) > _NAMED:
         click.echo(f"not usable: {len(unusable) - _NAMED} further files")
@@ -40,7 +40,7 @@ def ingest_command(paths: Sequence[Path], snapshot: str, *, strict: bool, **colu
     from nemotron_assets.commands.progress import Progress
     from nemotron_assets.commands.runner import Runner, Unit
     from nemotron_assets.definitions import lake
-    from nemotron_assets.snapshots.report import fates
+    from nemotron_assets.snapshots.report import damaged_files, fates
     from nemotron_assets.snapshots.tables import PAGES, RECORDS
     from nemotron_assets.warc.reader import FATES
 
@@ -50,23 +50,37 @@ def ingest_command(paths: Sequence[Path], snapshot: str, *, strict: bool, **colu
     for fate, (records, size) in fates(lake.read(RECORDS, snapshot)).items():
         click.echo(f"{records:>12,} records {size / 1e6:>10,.1f} MB  {fate:18} {FATES[fate]}")
     outcome = runner.outcomes[unit]
-    failed, line = conclusion(snapshot, outcome, lake.read(PAGES, snapshot).rows, len(unusable))
+    known = {row["file"] for row in rows if Path(row["path"]) in unusable}
+    damaged = damaged_files(lake.read(RECORDS, snapshot)) - known
+    pages = lake.read(PAGES, snapshot).rows
+    failed, line = conclusion(snapshot, outcome, pages, len(unusable), len(damaged), strict=strict)
     click.echo(line)
     return not failed
 
 
-def conclusion(snapshot: str, outcome: Outcome, pages: int, unusable: int) -> tuple[bool, str]:
-    """(whether the ingestion failed, the last line to print). `outcome` is that of the snapshot's pages."""
+def conclusion(
+    snapshot: str, outcome: Outcome, pages: int, unusable: int, damaged: int = 0, *, strict: bool = False
+) -> tuple[bool, str]:
+    """(whether the ingestion failed, the last line to print). `outcome` is that of the snapshot's pages, and `damaged`
+    the number of files of which a part could not be read."""
     wrong = [outcome.note] if outcome.note or outcome.status != "done" else []
     if not pages and not outcome.note:  # the note of the failed check says it
         wrong.append("it has no page, because none of its records can be used as a page")
+    if damaged and strict:
+        wrong.append(f"{_files(damaged)} damaged (--strict refuses such a file)")
     if wrong:
         return True, f"snapshot {snapshot} is not ready for use: {'; '.join(filter(None, wrong))}"
     beside = [outcome.warning] if outcome.warning else []
     if unusable:
-        beside.append(f"{unusable} files could not be used")
+        beside.append(f"{unusable} file{'s' * (unusable != 1)} could not be used")
+    if damaged:
+        beside.append(f"{_files(damaged)} damaged, and what could not be read is missing")
     also = f" ({'; '.join(beside)})" if beside else ""
     return (
         False,
         f"snapshot {snapshot} is stored{also}; `nemotron run --partition {snapshot}` takes it through the graph",
     )
+
+
+def _files(number: int) -> str:
+    return "1 file is" if number == 1 else f"{number} files are"

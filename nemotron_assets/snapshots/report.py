@@ -17,6 +17,12 @@ def fates(records: Reader) -> dict[str, tuple[int, int]]:
     return {fate: found[fate] for fate in FATES if fate in found}
 
 
+def damaged_files(records: Reader) -> set[str]:
+    """The files of which a part, or everything, could not be read."""
+    damaged = records.scan().filter(pl.col("fate").is_in(["damaged", "broken_file"]))
+    return set(damaged.select("warc_file").unique().collect()["warc_file"])
+
+
 def why_no_pages(lake: Lakehouse, snapshot: str) -> str:
     """Why a snapshot has no pages: the first file that could not be read and what was wrong with it, or the fates of
     its records."""

@@ -18,7 +18,7 @@ from nemotron_assets.snapshots.lines import lines
 from nemotron_assets.table.storable import storable
 from nemotron_assets.warc import charset
 from nemotron_assets.warc.limits import Budget
-from nemotron_assets.warc.reader import Counts, Limits, OnBroken, Page, host_of, sha1_digest
+from nemotron_assets.warc.reader import Counts, Limits, OnBroken, Page, host_of, in_batches, sha1_digest
 from resources.parquet_pages import check_pages
 from resources.repositories.facts import time_of
 
@@ -132,19 +132,9 @@ class RowFile:
     def batches(self) -> Iterator[list[Page]]:
         """The pages in file order, in lists bounded in rows and in bytes of bodies. Raises `Unreadable` where the file
         is damaged or exceeds a limit; the pages before that place have been yielded."""
-        batch: list[Page] = []
-        size = 0
-        for number, row in enumerate(self._rows() if self.path.stat().st_size else ()):
-            page = self._page(number, row)
-            if page is None:
-                continue
-            if batch and (len(batch) >= self.limits.batch_rows or size + len(page.html) > self.limits.batch_bytes):
-                yield batch
-                batch, size = [], 0
-            batch.append(page)
-            size += len(page.html)
-        if batch:
-            yield batch
+        rows = enumerate(self._rows() if self.path.stat().st_size else ())
+        pages = (page for number, row in rows if (page := self._page(number, row)) is not None)
+        yield from in_batches(pages, self.limits)
         if not self.counts.records:
             self.counts.add("empty_file", 0)
 

@@ -79,6 +79,26 @@ Found = Page | Malformed | str
 OnBroken = Callable[[int, str, str], None]
 
 
+def in_batches(pages: Iterator[Page], limits: Limits) -> Iterator[list[Page]]:
+    """Pages in lists bounded in rows and in bytes of bodies. If `pages` ends with an error, the pages before it come
+    first: they are counted already."""
+    batch: list[Page] = []
+    size = 0
+    try:
+        for page in pages:
+            if batch and (len(batch) >= limits.batch_rows or size + len(page.html) > limits.batch_bytes):
+                full, batch, size = batch, [], 0
+                yield full
+            batch.append(page)
+            size += len(page.html)
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
+
+
 class WarcFile:
     """One WARC file as a stream of pages: not compressed, or in gzip members or Zstandard frames that begin with a
     record. Raises `NotWarc` for any other file, and for a file that is one member with several records.
@@ -105,17 +125,9 @@ class WarcFile:
         self._check_addressable(one_member)
 
     def batches(self) -> Iterator[list[Page]]:
-        """The kept pages in file order, in lists bounded in rows and in bytes of HTML."""
-        batch: list[Page] = []
-        size = 0
-        for page in self.pages():
-            if batch and (len(batch) >= self.limits.batch_rows or size + len(page.html) > self.limits.batch_bytes):
-                yield batch
-                batch, size = [], 0
-            batch.append(page)
-            size += len(page.html)
-        if batch:
-            yield batch
+        """The kept pages in file order, in lists bounded in rows and in bytes of HTML. Raises `OverLimit`; the pages
+        before that place have been yielded."""
+        return in_batches(self.pages(), self.limits)
 
     def pages(self) -> Iterator[Page]:
         """The kept pages in file order. All other records are only counted. Raises `OverLimit`."""

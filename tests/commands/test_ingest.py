@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from tests.commands.test_cli import nemotron
     [
         ("done", "", "", 5, 0, False, "snapshot own is stored; `nemotron run"),
         ("done", "", "", 5, 2, False, "snapshot own is stored (2 files could not be used); "),
+        ("done", "", "", 5, 1, False, "snapshot own is stored (1 file could not be used); "),
         ("done", "", "check broken_records failed", 5, 0, False, "is stored (check broken_records failed); "),
         ("done", "check unique_page_ids failed", "", 5, 0, True, "is not ready for use: check unique_page_ids failed"),
         ("done", "", "", 0, 0, True, "is not ready for use: it has no page"),
@@ -44,6 +46,17 @@ def test_a_snapshot_without_a_page_is_a_failure(tmp_path):
     assert "no record can be used as a page, by their fates: 1 empty, 1 empty_file" in last
     refused = nemotron(tmp_path / "home", "ingest", str(own), *options, "--strict", code=1)
     assert "empty.jsonl is empty (--strict refuses such a file)" in refused
+
+
+def test_a_file_that_is_damaged_in_its_middle_is_said_and_refused_by_strict(tmp_path):
+    lines = b"".join(json.dumps({"text": f"text {n} {'abc' * (n % 7)}"}).encode() + b"\n" for n in range(3_000))
+    packed = gzip.compress(lines)
+    (tmp_path / "cut.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    words = ("ingest", str(tmp_path / "cut.jsonl.gz"), "--snapshot", "own", "--text-column", "text")
+    last = nemotron(tmp_path / "home", *words).splitlines()[-1]
+    assert last.startswith("snapshot own is stored (1 file is damaged, and what could not be read is missing)")
+    last = nemotron(tmp_path / "home", *words, "--strict", code=1).splitlines()[-1]
+    assert last == "snapshot own is not ready for use: 1 file is damaged (--strict refuses such a file)"
 
 
 def test_a_mistake_is_found_before_dagster_is_loaded(tmp_path):

@@ -221,6 +221,8 @@ def test_files_that_cannot_be_used_are_counted_and_the_others_read(tmp_path):
         ingest(lake, instance, "mine", rows)
         assert run(lake, instance, "mine").success
     found = records(lake, "mine")
+    stored = lake.read(PAGES, "mine").scan().group_by("warc_file").len().collect().rows()
+    assert dict(stored) == {file: fates["page"] for file, fates in found.items() if "page" in fates}
     cut_off = found.pop("k-cut-off.jsonl.gz")
     assert cut_off["broken_file"] == 1 and cut_off["page"] > 1_000
     assert found == {

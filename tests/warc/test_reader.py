@@ -239,6 +239,13 @@ def test_limits_on_a_file(limits, message, pack):
             pages.append(page)
     assert len(pages) == file.counts.records.get("page", 0) < 6
 
+    batches = []
+    with pytest.raises(OverLimit, match=message):
+        for batch in WarcFile(io.BytesIO(data), limits).batches():
+            batches += batch
+    if "seconds" not in message:  # how far a file is read in no time differs
+        assert [page.url for page in batches] == [page.url for page in pages]
+
 
 def test_places_that_only_look_like_records_are_bounded():
     data = member(good(1)) + b"\x1f\x8b\x08\x00" * 5_000 + member(good(2))
