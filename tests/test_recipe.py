@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dagster._utils.schedules import is_valid_cron_string
 
 from nemotron_assets.commands.recipe import recipe_text
 from nemotron_assets.recipe import BUILT_IN, Recipe, RecipeError, Section, load_recipe
@@ -119,12 +120,31 @@ def test_recipes_in_the_readme_can_be_used(tmp_path):
         ("extends: laptop\ncode: {sources: {max_ratio: .inf}}", ["max_ratio = inf: Input should be a finite number"]),
         ("extends: laptop\nsnapshots: {crawl: {source: 'ftp://host/x'}}", ["cannot be read by ftp", "http://, "]),
         ('extends: laptop\nsnapshots: {crawl: {user_agent: "a\\r\\nX: b"}}', ["user_agent", "matching"]),
+        ("extends: laptop\nsnapshots: {crawl: {schedule: every monday}}", ["schedule = 'every monday'", "'0 3 * * 1'"]),
+        ("extends: laptop\nsnapshots: {crawl: {schedule: '0 24 * * *'}}", ["this is not a cron expression"]),
+        ("extends: laptop\ncode: {sources: {schedule: '0 3 * *'}}", ["code.sources.schedule = '0 3 * *'"]),
         ("extends: laptop\nllm: {base_url: 'host:80'}", ["llm.base_url = 'host:80'"]),
     ],
 )
 def test_mistakes_are_refused_with_what_is_allowed(tmp_path, text, words):
     message = refused(tmp_path, text)
     assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["*/15 0-6,22 1 jan-MAR mon", "0 3 * * 1", "59 23 31 12 7", "@weekly", "0 0-23/2 * * 0"]
+)
+def test_cron_expressions_that_dagster_knows_are_accepted(tmp_path, text):
+    path = tmp_path / "own.yaml"
+    path.write_text(f"extends: laptop\nsnapshots: {{crawl: {{schedule: '{text}'}}}}")
+    assert is_valid_cron_string(load_recipe(str(path)).snapshots.crawl.schedule)
+
+
+def test_a_recipe_may_extend_the_file_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "base.yaml").write_text("extends: laptop\nname: base\n")
+    (tmp_path / "own.yaml").write_text("extends: base.yaml\n")
+    monkeypatch.chdir("/")
+    assert load_recipe(str(tmp_path / "own.yaml")).name == "base"
 
 
 @pytest.mark.parametrize("old", MOVED)

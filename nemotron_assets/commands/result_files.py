@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -96,15 +97,17 @@ def _copy_to_standard_output(descriptor: int) -> None:
 
 
 def without_formulas(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """The relation with an apostrophe before every text that looks like a formula. Numbers and times stay as they are.
+    """The relation with an apostrophe before every text and every name of a column that looks like a formula. Numbers
+    and times stay as they are.
 
     A page of the web can hold a text such as =HYPERLINK(…), which a spreadsheet would run when it opens the file.
     """
     columns = []
     for name, kind in zip(relation.columns, relation.types, strict=True):
         column = identifier(name)
+        shown = identifier(f"'{name}" if re.match(_FORMULA, name) else name)
         if kind.id not in _NUMBERS:
             text = f"{column}::varchar"
-            column = f"case when regexp_matches({text}, '{_FORMULA}') then '''' || {text} else {text} end as {column}"
-        columns.append(column)
+            column = f"case when regexp_matches({text}, '{_FORMULA}') then '''' || {text} else {text} end"
+        columns.append(f"{column} as {shown}")
     return relation.project(", ".join(columns))

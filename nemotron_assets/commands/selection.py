@@ -30,6 +30,8 @@ def select(graph: Any, selection: str | None) -> list[dg.AssetKey]:
             text = names.sub(r'key:"\1"', selection)
             chosen = dg.AssetSelection.from_string(text).resolve(graph) & executable
         except Exception as error:
+            if re.fullmatch(r"[+*]*\w+[+*]*", selection):  # a name without its group
+                raise SelectionError(f"no asset is selected by {selection!r}. {_suggest(graph, selection)}") from None
             raise SelectionError(
                 f"cannot parse the selection {selection!r}; join names by `or` (web/documents or group:blend): {error}"
             ) from None
@@ -47,6 +49,7 @@ def _suggest(graph: Any, selection: str) -> str:
     names = [key.to_user_string() for key in graph.executable_asset_keys]
     groups = sorted({graph.get(key).group_name for key in graph.executable_asset_keys})
     word = selection.removeprefix("group:").strip("+*\"' ")
-    close = difflib.get_close_matches(word, [*names, *groups], n=3, cutoff=0.5)
+    close = [name for name in names if name.endswith(f"/{word}")]  # documents for web/documents
+    close = close or difflib.get_close_matches(word, [*names, *groups], n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(close)}? " if close else ""
     return f"{hint}Groups: {', '.join(f'group:{g}' for g in groups)}; assets: {', '.join(sorted(names))}."

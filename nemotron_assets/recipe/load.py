@@ -99,7 +99,11 @@ def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
             f"recipe {name_or_path} is not a mapping: it needs sections with values, as `model: {{hidden_size: 128}}`"
         )
     parent = data.pop("extends", None)
-    return _merge(_read(str(parent), (*seen, name_or_path)), data) if parent else data
+    if not parent:
+        return data
+    beside = Path(name_or_path).parent / str(parent)  # a recipe means the file beside it, wherever the command runs
+    found = str(beside) if parent not in BUILT_IN and beside.is_file() else str(parent)
+    return _merge(_read(found, (*seen, name_or_path)), data)
 
 
 class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # libyaml is five times faster

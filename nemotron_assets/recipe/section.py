@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
 from nemotron_assets.recipe.addresses import WithoutSecrets
+
+#: The smallest and largest number in each field of a cron expression: minute, hour, day, month, day of the week.
+_CRON_FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+_CRON_NICKNAMES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 
 
 class RecipeError(WithoutSecrets, ValueError):
@@ -33,3 +38,30 @@ class Section(BaseModel):
                     {"name": name, "value": str(values[name])},
                 )
         return values
+
+
+def _known_times(text: str) -> str:
+    """Refuse what is no cron expression here, where the key is known. Dagster is not asked: it takes long to import."""
+    fields = text.split()
+    if text in _CRON_NICKNAMES:
+        return text
+    if len(fields) == len(_CRON_FIELDS) and all(map(_in_range, fields, _CRON_FIELDS)):
+        return text
+    raise ValueError(
+        "this is not a cron expression: give minute, hour, day of the month, month and day of the week, such as "
+        "'0 3 * * 1', every Monday at 3 o'clock"
+    )
+
+
+def _in_range(field: str, bounds: tuple[int, int]) -> bool:
+    """Whether a field of a cron expression has its form, and numbers within the bounds."""
+    names = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat"
+    value = rf"(?:\d{{1,2}}|{names})"
+    part = rf"(?:\*|{value}(?:-{value})?)(?:/[1-9]\d?)?"
+    if not re.fullmatch(rf"{part}(?:,{part})*", field, re.ASCII | re.IGNORECASE):
+        return False
+    return all(bounds[0] <= int(number) <= bounds[1] for number in re.findall(r"(?<![/\d])\d+", field))
+
+
+Cron = Annotated[str, AfterValidator(_known_times)]
+"""A cron expression of five fields."""

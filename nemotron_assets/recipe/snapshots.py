@@ -7,7 +7,7 @@ import re
 from pydantic import Field, field_validator, model_validator
 
 from nemotron_assets.recipe.addresses import Address
-from nemotron_assets.recipe.section import Section
+from nemotron_assets.recipe.section import Cron, Section
 
 _SOURCE_SCHEMES = ("http", "https", "s3", "file")
 #: A week of a year without the prefix of Common Crawl, or with a week of one digit: it sorts wrongly among the names.
@@ -64,7 +64,7 @@ class Crawl(Section):
         pattern=r"^[\x21-\x7e][\x20-\x7e]*$",
         description="User-Agent header by which requests identify themselves",
     )
-    schedule: str = Field(
+    schedule: Cron = Field(
         description="cron expression of the regular ingestion; '0 3 * * 1' is every Monday at 3 o'clock"
     )
     fresh_days: float = Field(

@@ -62,6 +62,7 @@ def test_without_a_selection_all_assets_but_upkeep_run_in_order(runner):
         ("web.documentz", "Did you mean web/documents"),
         ("web/documents or web/documentz", "'web/documentz'"),
         ("group:wep", "group:web"),
+        ("unique_documents", "no asset is selected by 'unique_documents'. Did you mean web/unique_documents?"),
         ("((", "cannot parse the selection"),
     ],
 )

@@ -173,6 +173,11 @@ def test_csv_safe_puts_an_apostrophe_before_formulas_and_changes_nothing_else(ne
     assert {row[4] for row in plain[1:]} == {"=2"} and {row[4] for row in safe[1:]} == {"'=2"}
 
 
+def test_csv_safe_puts_an_apostrophe_before_names_of_columns_too(nemotron, tmp_path):
+    nemotron("sql", """select 1 as "=1+1", 'a' as "@b", 2 as c""", "--csv", str(tmp_path / "safe"), "--csv-safe")
+    assert (tmp_path / "safe").read_text().splitlines() == ["'=1+1,'@b,c", "1,a,2"]
+
+
 def test_csv_safe_needs_a_csv_file(nemotron):
     with pytest.raises(UsageError, match="--csv-safe needs --csv"):
         CliRunner().invoke(cli, ["sql", "select 1", "--csv-safe"], standalone_mode=False, catch_exceptions=False)

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from nemotron_assets.recipe.addresses import Address
 from nemotron_assets.recipe.dedup import Signatures
-from nemotron_assets.recipe.section import Section
+from nemotron_assets.recipe.section import Cron, Section
 
 #: The 43 languages on the dataset card of the release, with the names that the card gives them.
 CARD_LANGUAGES = (
@@ -94,7 +94,7 @@ class CodeSources(Section):
         description="whether the model magika decides the language of a file whose name and first line do not tell it "
         "(default)",
     )
-    schedule: str = Field(
+    schedule: Cron = Field(
         "0 4 * * 1",
         description="cron expression of the schedule that looks for changed repositories; '0 4 * * 1' is every Monday "
         "at 4 o'clock (default)",
