@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
@@ -89,13 +90,13 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], width: in
 
 
 def _broken(head: str, width: int) -> str:
-    """A header on several lines: broken after underscores, so that it is not wider than its column."""
+    """A header on several lines: broken after underscores and spaces, so that it is not wider than its column."""
     lines = [""]
-    for word in head.replace("_", "_ ").split():
-        if lines[-1] and len(lines[-1]) + len(word) > width:
+    for word in re.findall(r"[^_ ]*[_ ]?", head):
+        if lines[-1] and len(lines[-1]) + len(word.rstrip()) > width:
             lines.append("")
         lines[-1] += word
-    return "\n".join(lines)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _print_blocks(out: Any, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

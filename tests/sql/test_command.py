@@ -12,7 +12,7 @@ from click import UsageError
 from click.testing import CliRunner
 
 from nemotron_assets.commands.cli import cli
-from nemotron_assets.commands.console import printable
+from nemotron_assets.commands.console import print_table, printable
 from resources.lakehouse import Lakehouse
 from resources.warehouse import WarehouseError
 from resources.warehouse.reading import read_only_statements
@@ -226,3 +226,9 @@ def test_values_cannot_change_the_terminal():
     assert printable("a\x1b[31mb\u202ec\nd") == "a?[31mb?c d"
     assert printable(b"\x00" * 5000) == "<5,000 bytes>"
     assert len(printable("x" * 10_000)) < 300
+
+
+def test_a_broken_header_keeps_its_spaces(capsys):
+    print_table(("id", "LLM tokens out", "status_detail"), [("x" * 30, "1", "2")], width=60)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == ["LLM", "tokens", "status_"] and lines[1] == ["id", "out", "detail"]
