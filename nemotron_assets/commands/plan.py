@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -75,9 +76,9 @@ def print_plan(plan: Plan, chosen: Sequence[tuple[str, str]]) -> None:
     groups = dict.fromkeys(group for _, group in chosen)
     lines = [(group, *_sums([made[n] for n, g in chosen if g == group])) for group in groups]
     _print(("group", *_COLUMNS[3:]), [*lines, ("all", *_sums(made.values()))])
-    stored = _known_total(estimate.bytes for estimate in made.values())
-    monthly = stored / 1e12 * sources.price("terabyte_month")
-    click.echo(f"\nKeeping all of it costs USD {with_range(monthly, money)} a month. Prices and rates that are assumed")
+    price = sources.price("terabyte_month")
+    monthly = [stored / 1e12 * price for made_of in made.values() if (stored := made_of.bytes) is not None]
+    click.echo(f"\nKeeping all of it costs USD {_sum(monthly, money)} a month. Prices and rates that are assumed")
     click.echo("are in benchmarks/rates.yaml, sizes in nemotron_assets/planning/inputs.yaml; --explain shows which.")
     for reason, names in _not_known(made).items():
         click.echo(f"not known: {reason}: {', '.join(names)}")
@@ -182,7 +183,7 @@ def print_changes(selection: str | None, change: Sequence[str], against: str | N
         click.echo("No asset becomes stale: no asset's result depends on these values.")
         return
     plan = Plan(after)
-    made = {line.asset: plan.of(line.asset) for line in found}
+    made = {line.asset: _without_stored(plan.of(line.asset), line.again) for line in found}
     _print(
         ("stale", "because", "rows", "LLM tokens out", "CPU time", "GPU time", "USD"),
         [(line.asset, line.because, *_remade(line, made[line.asset])) for line in found],
@@ -192,6 +193,15 @@ def print_changes(selection: str | None, change: Sequence[str], against: str | N
     _print(names, [("at most, together", *_sums(made.values()))])
     click.echo("\nThis is the most: an asset whose inputs turn out to have the same content is not made again.")
     _print_answers(found)
+
+
+def _without_stored(made: Estimate, again: Value | None) -> Estimate:
+    """The estimate without the answers that the ledger has: `again` is the most tokens that models write again."""
+    if not isinstance(again, Figure) or not isinstance(made.llm_out, Figure):
+        return made
+    share = (again / made.llm_out).up_to(1.0)
+    shared = {name: getattr(made, name) for name in ("llm_in", "gpu_seconds", "fees")}
+    return replace(made, llm_out=again, **{name: v if v is None else v * share for name, v in shared.items()})
 
 
 def _remade(line: Stale, made: Estimate) -> tuple[str, ...]:

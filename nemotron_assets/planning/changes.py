@@ -17,6 +17,20 @@ from nemotron_assets.recipe import Recipe, Section
 
 #: Values that every request to a language model depends on.
 _OF_ALL_REQUESTS = ("llm.engine", "llm.model", "llm.tokenizer")
+#: Names of values that say how many requests there are: with a larger value the earlier ones stay and others are added.
+_AMOUNTS = frozenset(
+    (
+        "documents", "max_documents", "max_pages", "max_chunks", "max_segments", "max_problems", "max_samples",
+        "max_seeds", "max_questions", "passages_per_document", "per_file", "per_language", "rounds", "samples", "votes",
+    )
+)  # fmt: skip
+#: Names of values that no request depends on: how work is cut, and what is checked or kept afterwards.
+_AFTERWARDS = frozenset(
+    (
+        "batch_questions", "batch_rows", "batch_samples", "batch_snippets", "checked_rows", "max_reject_share",
+        "min_grade", "min_pairs", "min_vote_share",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,25 +80,31 @@ def stale(graph: Mapping[str, Node], before: Recipe, after: Recipe) -> list[Stal
         above = [name for name in node.made_from if name in found]
         if sections or above:
             because = f"recipe: {', '.join(sections)}" if sections else f"made from {', '.join(above)}"
-            answers = _answers(asset, plans, changed, bool(above))
+            own = {name for name in changed if _within(name, node.sections)}
+            answers = _answers(asset, plans, changed, own, bool(above))
             found[asset] = Stale(asset, because, bool(sections), *answers)
     return list(found.values())
 
 
+def _within(name: str, sections: Iterable[str]) -> bool:
+    return any(name == section or name.startswith(f"{section}.") for section in sections)
+
+
 def _answers(
-    asset: str, plans: tuple[Plan, Plan], changed: Iterable[str], other_inputs: bool
+    asset: str, plans: tuple[Plan, Plan], changed: Iterable[str], own: Iterable[str], other_inputs: bool
 ) -> tuple[str, Value | None, Value | None]:
     """Which answers of language models a stale asset has to pay for again: in words, and the fewest and most tokens.
 
-    The ledger knows an answer by its whole request. So a changed setting of requests makes all of them new, more
-    requests than before are new, and whether a changed input changes prompts is known only when it has been made.
+    The ledger knows an answer by its whole request. So a changed setting of requests makes all of them new, and more
+    requests than before are new. Whether a changed input changes prompts, or another value that the asset depends on
+    (`own`), such as a seed or a list of languages, is known only when the asset has been made.
     """
     earlier, later = (plan.of(asset).llm_out for plan in plans)
     if later is None:
         return "", None, None
     keys = (*estimators()[asset].asks, *_OF_ALL_REQUESTS)
     nothing = known("answers that are stored", 0, "the ledger has an answer for every request that was made before")
-    settings = [name for name in changed if any(name == key or name.startswith(f"{key}.") for key in keys)]
+    settings = [name for name in changed if _within(name, keys)]
     if settings:
         return f"all: {', '.join(sorted(settings))} is part of every request", later, later
     more = (later - earlier).at_least(0.0) if isinstance(later, Figure) and isinstance(earlier, Figure) else later
@@ -92,6 +112,9 @@ def _answers(
         return "not known: only prompts whose texts change, which shows when the inputs are made", nothing, later
     if isinstance(more, Unknown):
         return str(more), nothing, later
+    harmless = _AMOUNTS | _AFTERWARDS
+    if unclear := sorted(n for n in own if n.rpartition(".")[2] not in harmless and not _within(n, ["grading"])):
+        return f"not known: {', '.join(unclear)} may change requests, which shows when they are made", nothing, later
     if more.expected <= 0:
         return "none: no request is new", nothing, nothing
     return "only the requests that are new", more, more

@@ -55,6 +55,16 @@ def test_a_setting_of_requests_pays_for_all_again(laptop):
     assert line.certain.expected == line.again.expected > 0
 
 
+def test_a_value_that_may_change_requests_is_not_taken_for_free(laptop):
+    line = found(laptop, code__qa__snippets__max_lines=40)["code.qa"]
+    assert line.paid_again.startswith("not known: code.qa.snippets.max_lines may change requests")
+    assert line.certain.expected == 0 < line.again.expected
+    line = found(laptop, web__quality__annotations__seed=7)["web.annotations"]
+    assert line.paid_again.startswith("not known") and line.again.expected > 0
+    line = found(laptop, code__qa__batch_snippets=7)["code.qa"]
+    assert line.paid_again.startswith("none")
+
+
 def test_a_changed_input_may_change_prompts_which_is_not_known(laptop):
     line = found(laptop, web__quality__annotations__documents=64)["web.diverse_qa"]
     assert line.paid_again.startswith("not known") and line.certain.expected == 0 < line.again.expected
