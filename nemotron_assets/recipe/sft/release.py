@@ -46,7 +46,8 @@ class SftRelease(Section):
     unverified: list[str] = Field(
         default_factory=list,
         description="tables whose rows without a verified answer are used too, for example sft.general_sft: nothing "
-        "can verify an answer to an open question. Rows of other tables need a verified, majority or judged answer",
+        "can verify an answer to an open question. Rows of other tables need a verified, majority or judged answer, "
+        "and so do those of sft.longdoc_qa and sft.procedural, which are trained on without being published",
     )
     contamination: SftContamination = SftContamination()
     recounted_rows: int | None = Field(

@@ -35,6 +35,6 @@ comment on view sft.outcomes is 'Rows of SFT data by status, and rejected answer
 comment on column sft.outcomes."table" is 'table of SFT data, for example sft.math_sft';
 comment on column sft.outcomes.kind is 'row: stored in the table; reject: an answer that could not be used, in quarantine.rows';
 comment on column sft.outcomes.outcome is 'status of the rows (verified, majority, judged, unverified, failed), or cause of the rejects (refused, truncated, ...)';
-comment on column sft.outcomes.usable is 'whether something confirms the answers, so that the rows can be trained on';
+comment on column sft.outcomes.usable is 'whether something confirms the answers; rows that nothing confirms are published and trained on only if the recipe names their table (sft.release.unverified), failed rows never';
 comment on column sft.outcomes.number is 'number of rows, or of rejected answers';
 comment on column sft.outcomes.tokens is 'tokens of the rows'' texts; null for rejects';
