@@ -153,8 +153,10 @@ class ProceduralGrader:
             if not one.verdict.right:
                 return f"the scorer finds the task's own answer {one.answer[:40]!r} {_said(one.verdict)}"
         tried = [(junk, one.item) for one in made for junk in gym.JUNK if junk != one.answer.strip()]
-        if made[0].answer != made[1].answer:
-            tried.append((f"{made[1].answer} or {made[0].answer}", made[0].item))
+        tried += [(f"{one.answer} or nothing of the kind", one.item) for one in made]
+        first, second = made[0].answer, made[1].answer
+        if first != second:
+            tried += [(answer, made[0].item) for answer in (f"{second} or {first}", f"{first} or {second}")]
         replies = self._process.map([{"judge": asdict(item), "answer": junk} for junk, item in tried])
         for (junk, _), reply in zip(tried, replies, strict=True):
             if (verdict := _verdict(reply, task)).outcome != "wrong":

@@ -41,6 +41,12 @@ def test_only_a_full_score_is_right(grader):
     assert all(verdict.by == "spell_backward" for verdict in verdicts)
     assert verdicts[1].detail.startswith("score 0.")
     assert "20,001 characters" in verdicts[4].detail
+    # Nine ninths of a score add up to a little more than 1.
+    (nine,) = made(grader, Item("spell_backward", '{"max_word_len": 9, "min_word_len": 9}', 7, 0))
+    assert [v.outcome for v in grader.grade([(nine.answer, nine.item), (f"{nine.answer} x", nine.item)])] == [
+        "right",
+        "wrong",
+    ]
 
 
 def test_tasks_are_disqualified_for_their_scorers(grader):
@@ -50,6 +56,8 @@ def test_tasks_are_disqualified_for_their_scorers(grader):
     assert "needs the package bfi" in grader.disqualified("bf")
     assert "'nonesuch' not registered" in grader.disqualified("nonesuch")
     assert "the scorer finds 'nan' right" in grader.disqualified("complex_arithmetic")
+    dates = '{"max_date_difference_days": 20, "task_types": ["date"]}'
+    assert "days or nothing of the kind' right" in grader.disqualified("time_intervals", dates)
     assert "it cannot make an item" in grader.disqualified("gcd", '{"min_value": -5}')
     (verdict,) = grader.grade([("1", Item("bf", "{}", 7, 0))])
     assert verdict.outcome == "error" and "the task bf is disqualified" in verdict.detail
