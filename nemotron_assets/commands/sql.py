@@ -19,6 +19,7 @@ import click
 from nemotron_assets.commands.console import print_table, printable_line
 from nemotron_assets.commands.result_files import ResultFile
 from resources.warehouse import SQL_FOLDER, Warehouse, WarehouseError
+from resources.warehouse.interrupting import interruptible
 from resources.warehouse.outdated import notes
 from resources.warehouse.reading import read_only_statements
 
@@ -127,10 +128,11 @@ class Result:
 
 def fetch(connection: duckdb.DuckDBPyConnection, query: str, limit: int | None) -> Result:
     """Run a query and fetch at most `limit` rows (None: all) of its last statement."""
-    for statement in read_only_statements(connection, query):
-        cursor = connection.execute(statement)
-    columns = [column[0] for column in cursor.description]
-    rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
+    with interruptible(connection):
+        for statement in read_only_statements(connection, query):
+            cursor = connection.execute(statement)
+        columns = [column[0] for column in cursor.description]
+        rows = cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
     more = limit is not None and len(rows) > limit
     return Result(columns, rows[:limit], more)
 
@@ -186,7 +188,7 @@ def sql_command(
     """
     found = find_report(report) if report else None
     files = [ResultFile(name, file_format) for name, file_format in ((csv, "csv"), (parquet, "parquet")) if name]
-    with Warehouse().connect(files=[file.path for file in files]) as connection:
+    with Warehouse().connect(files=[file.path for file in files]) as connection, interruptible(connection):
         set_parameters(connection, found, dict(param.partition("=")[::2] for param in params))
         text = found.sql if found else query
         for file in files:

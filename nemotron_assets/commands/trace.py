@@ -15,6 +15,7 @@ from nemotron_assets.lineage.walk import trace
 from nemotron_assets.stages import all_tables
 from resources.warehouse import Warehouse
 from resources.warehouse.facts import facts
+from resources.warehouse.interrupting import interruptible
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,7 +32,7 @@ def trace_command(target: str, *, limit: int, backward: bool | None, as_json: bo
     `backward` is True or False to follow only one direction, None for both.
     """
     warehouse = Warehouse()
-    with warehouse.connect() as connection:
+    with warehouse.connect() as connection, interruptible(connection):
         found = trace(
             connection,
             all_tables().values(),

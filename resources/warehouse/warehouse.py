@@ -29,6 +29,7 @@ from resources.home import home, lake_root
 from resources.store import empty_commit, log_state
 from resources.warehouse.catalog import Catalog, CatalogBuild
 from resources.warehouse.extensions import QUIET, WarehouseError, extension_file, install_extension
+from resources.warehouse.interrupting import interruptible
 from resources.warehouse.lineage_views import views as lineage_views
 from resources.warehouse.reading import lock
 
@@ -201,7 +202,7 @@ class Warehouse:
 
     def sql(self, query: str, parameters: Any = None) -> list[tuple]:
         """All rows of a query, in memory. For large results, use `connect` and fetch in steps."""
-        with self.connect() as connection:
+        with self.connect() as connection, interruptible(connection):
             return connection.execute(query, parameters).fetchall()
 
     @property

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from nemotron_assets.commands.shell import Shell, is_complete
+from nemotron_assets.commands.stop import STOPPED
 from resources.lakehouse import Lakehouse
 from tests.sql.lake import fill
 
@@ -120,3 +122,36 @@ def test_nothing_can_be_written_from_the_shell(filled, capsys, tmp_path):
         shell = Shell(connection, None)
         shell._answer(f"select write_blob('{tmp_path}/made', 'x');")
     assert shell.failed and "refused" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+# A query of hours, during which the signal comes.
+ENDLESS = "select count(*) from range(1000000000000) t(a) where a % 7 = 3"
+INTERRUPTED = """
+import os, sys, threading
+from nemotron_assets.commands import cli, sql
+read, timers = sql.read_only_statements, [threading.Timer(1, os.kill, (os.getpid(), int(sys.argv.pop(1))))]
+def read_and_start(*arguments):
+    if timers:
+        timers.pop().start()
+    return read(*arguments)
+sql.read_only_statements = read_and_start
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_query(environment, number):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(int(number)), "sql", ENDLESS],
+        capture_output=True, text=True, env=environment, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.strip()) == (130, STOPPED)
+
+
+def test_ctrl_c_ends_a_query_and_not_the_shell(environment):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(int(signal.SIGINT)), "sql"],
+        input=f"{ENDLESS};\nselect 'still here' as word;\n",
+        capture_output=True, text=True, env=environment, timeout=60,
+    )  # fmt: skip
+    assert "still here" in done.stdout and done.stderr == "interrupted\n"
