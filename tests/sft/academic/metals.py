@@ -61,7 +61,8 @@ def recipe_with(**changes):
     """The laptop's recipe with limits that fit these documents, and `changes` of the questions about passages."""
     recipe = load_recipe("laptop")
     section = recipe.sft.academic
-    documents = section.documents.model_copy(update={"min_quality": 3.0})
+    sources = {n: limits.model_copy(update={"max_documents": 10}) for n, limits in section.documents.sources.items()}
+    documents = section.documents.model_copy(update={"min_quality": 3.0, "sources": sources})
     qa = section.qa.model_copy(update={"max_documents": None, "max_line": 400, **changes})
     longdoc = section.longdoc.model_copy(
         update={"min_document_tokens": 256, "max_document_tokens": 400, "chunk_share": 0.5, "max_documents": None,
