@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from nemotron_assets.table.schema import Table
 from resources.contract import CommitConflict, LakeError, shortened
@@ -134,9 +135,18 @@ def with_way_out(error: BaseException) -> str:
     by_duckdb = type(error).__module__ == "_duckdb" and (".parquet" in text or "DeltaKernel" in text)
     if by_duckdb or (is_about_data(error) and not isinstance(error, OSError)):
         return (
-            f"{_first_line(error)}. `nemotron maintain --verify` names damaged files of the lake and says what to do."
+            f"{_table_in(text)}{_first_line(error)}. `nemotron maintain --verify` names damaged files of the lake and "
+            "says what to do."
         )
     return text
+
+
+def _table_in(text: str) -> str:
+    """The table whose file an error's text names, as "web.documents: "; "" if it names none."""
+    from resources.home import lake_root
+
+    found = re.search(rf"{re.escape(lake_root())}/(\w+)/(\w+)/", unquote(text))
+    return f"{found[1]}.{found[2]}: " if found else ""
 
 
 def _first_line(error: BaseException) -> str:

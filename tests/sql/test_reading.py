@@ -92,6 +92,15 @@ def test_a_file_outside_the_lake_is_refused_with_the_way_to_read_it(connection, 
     assert "duckdb -readonly" in text and "maintain" not in text
 
 
+@pytest.mark.parametrize(
+    "path", ["/a lake+ü/web/documents/_delta_log/1.json", "/a%20lake+%C3%BC/web/documents/x.parquet"]
+)
+def test_an_error_about_a_file_of_the_lake_names_its_table(monkeypatch, path):
+    monkeypatch.setenv("NEMOTRON_LAKE", "/a lake+ü")
+    text = with_way_out(duckdb.IOException(f'DeltaKernel GenericError (5): a gap {"." * 300} path: "{path}"'))
+    assert text.startswith("web.documents: DeltaKernel GenericError (5): a gap") and "maintain --verify" in text
+
+
 def test_the_functions_are_refused_for_what_they_do(tmp_path):
     """Without the check, DuckDB's settings let write_blob write: the check is not there for nothing."""
     with duckdb.connect(":memory:", config={"allow_unsigned_extensions": True}) as own:
