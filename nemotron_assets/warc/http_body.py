@@ -69,6 +69,8 @@ def decode_body(raw: bytes, transfer: str, content: str, limit: int) -> bytes:
             case "br":
                 if raw and not raw.lstrip().startswith(b"<"):
                     raw = _read_all(BrotliReader(io.BytesIO(raw)), limit)
+            case _ if _HTML_START.match(raw[:2048]):
+                continue  # the name of a coding that was not applied: "Content-Encoding: UTF8"
             case _:
                 raise ValueError(f"unknown content coding {coding[:40]!r}; known are chunked, gzip, deflate and br")
     return raw

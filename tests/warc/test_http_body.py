@@ -54,6 +54,7 @@ def raw_deflate(data: bytes) -> bytes:
         (HTML, "", "deflate"),
         (HTML, "chunked", ""),
         (HTML, "identity", "none"),
+        (HTML, "", "UTF8"),
     ],
 )
 def test_body_decoding(raw, transfer, content):
@@ -62,7 +63,7 @@ def test_body_decoding(raw, transfer, content):
 
 @pytest.mark.parametrize(
     ("raw", "content"), [(gzip.compress(HTML)[:-12], "gzip"), (gzip.compress(HTML)[:20] + b"\xff" * 40, "gzip"),
-                         (brotli(HTML)[:10] + b"\xff" * 20, "br"), (HTML, "compress"),
+                         (brotli(HTML)[:10] + b"\xff" * 20, "br"), (b"\x1f\x9d\x90<", "compress"),
                          (gzip.compress(b"") * 2_000, "gzip"), (HTML, ", ".join(["gzip"] * 6))]
 )  # fmt: skip
 def test_damaged_bodies_are_malformed(raw, content):
