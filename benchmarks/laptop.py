@@ -172,7 +172,7 @@ def sft(lake: Any) -> list[Claim]:
         why = Counter(rejected.filter(rejected["stage"] == found.full_name)["cause"]) if not usable else Counter()
         reasons = ", ".join(f"{cause} {number}" for cause, number in why.most_common(3))
         shown.append((found.full_name, *(counts[status] for status in _STATUSES), reasons))
-        claims.append(Claim(f"{found.full_name}: rows, or reasons why there are none", usable + len(why), at_least=1))
+        claims.append(Claim(f"{found.full_name}: usable rows, or causes of rejects", usable + len(why), at_least=1))
         if found.full_name == "sft.nemotron_sft":
             claims.append(Claim("sft.nemotron_sft: failed rows", counts["failed"], at_most=0))
         if found.full_name == "sft.procedural":

@@ -227,7 +227,7 @@ def _print_answers(found: Sequence[Stale]) -> None:
 
 
 def _stored_answers() -> dict[str, tuple[int, int]]:
-    """Answers in the ledger and their tokens, by asset. Empty when there is no ledger yet."""
+    """The number of answers in the ledger, and of their tokens, by asset. Empty before the ledger's first answer."""
     from nemotron_assets.definitions import lake
     from resources.generations import GENERATIONS
     from resources.warehouse import Warehouse

@@ -59,4 +59,4 @@ def small_grammar(language: str, lines: int) -> str:
         case "PHP":
             head = rf"<\?php\nfunction {_NAME}\({name}(, {name})?\)"
             return braces(head, rf"{name} = {value};", rf"return {value};")
-    raise ValueError(f"there is no small grammar for {language!r}; it exists for: {', '.join(FENCES)}")
+    raise ValueError(f"{language!r} does not have a small grammar; these languages have: {', '.join(FENCES)}")

@@ -6,6 +6,6 @@
         for verdict in grader.grade([("The answer is \\boxed{0.5}.", "1/2")]):
             print(verdict.outcome, verdict.by, verdict.detail)
 
-`maths` compares mathematical answers, `code.CodeGrader` runs programs against tests, `procedural.ProceduralGrader`
-makes and scores items of reasoning-gym, `choices` reads the letters of multiple choice.
+`maths` compares mathematical answers, `code.CodeGrader` runs programs against tests, and
+`procedural.ProceduralGrader` makes and scores items of reasoning-gym.
 """

@@ -94,7 +94,7 @@ class CodeGrader:
         if self._executor.unable:
             return Verdict("error", BY, self._executor.unable)
         if not tests.code.strip() and not tests.cases:
-            return Verdict("error", BY, "there are no tests")
+            return Verdict("error", BY, "the task has no tests")
         if tests.code.strip() and self._language != "Python":
             return Verdict("error", BY, f"tests with assertions are for Python, the program is {self._language}")
         try:

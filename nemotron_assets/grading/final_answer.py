@@ -42,7 +42,7 @@ def final_answer(response: str) -> str:
 
 def _boxed(text: str) -> str:
     """The content of the last box, and of boxes shortly before it on the same line: `\boxed{3}` or `\boxed{42}` is one
-    answer that names two values. "" if there is no box."""
+    answer that names two values. "" for a text without a box."""
     found: list[str] = []
     start_of_next = len(text)
     for box in reversed(list(_BOX.finditer(text))[-_BOXES:]):

@@ -19,7 +19,7 @@ def base(plan: Plan) -> Estimate:
     flops = 6 * parameters(plan) * tokens
     stored = plan.stored("models.base", ONE) + parameters(plan) * plan.size("models.weights_bytes", "sample")
     made = {"rows": ONE, "tokens": tokens, "bytes": stored, "flops": flops}
-    if plan.recipe.train.base.precision == "fp32":  # that of a CPU
+    if plan.recipe.train.base.precision == "fp32":  # only a CPU trains with this precision
         spent = plan.taking("models.base") + flops / plan.rate("cpu.training_flops")
         return Estimate(**made, core_seconds=spent)
     seconds = flops / (plan.rate("gpu.flops") * plan.rate("gpu.training_share"))

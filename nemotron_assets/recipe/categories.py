@@ -57,7 +57,7 @@ class Category:
 
 
 _CC = "web.nemotron_cc_v2"
-#: Data for long context, which is no part of the thirteen categories.
+#: Category of the data for long context. It is not one of the thirteen categories of the phases.
 LONG_DOCUMENT_QA = "long-document-qa"
 
 #: The thirteen categories of the phases, and the questions about long documents. The report shows thirteen without

@@ -37,7 +37,7 @@ def test_programs_and_what_becomes_of_them():
         ("input(); import sys; sys.exit(0)", DOUBLE, "wrong", "case 1 prints something else"),
         ("print(4); raise SystemExit(1)", DOUBLE, "wrong", "exit code 1"),
         ("def add(a, b):\n    return a + b", CodeTests("assert ("), "error", "the tests are not Python code"),
-        ("def add(a, b):\n    return a + b", CodeTests(), "error", "there are no tests"),
+        ("def add(a, b):\n    return a + b", CodeTests(), "error", "the task has no tests"),
     ]
     with CodeGrader(RECIPE) as grader:
         verdicts = list(grader.grade((code, tests) for code, tests, _, _ in expected))
