@@ -63,13 +63,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 _HOME = pytest.StashKey[str]()
 
 
-@pytest.fixture(autouse=True)
-def _no_instance_of_another_test(monkeypatch):
+@pytest.fixture(autouse=True, scope="session")
+def _no_instance_of_another_test():
     """Dagster's state storage for components, which we have none of, is that of the instance entered last, even when
-    that one is gone: contexts of other tests end whenever the garbage collector finds them."""
+    that one is gone: contexts of other tests end whenever the garbage collector finds them. This fixture is of the
+    whole session, because fixtures of a module, which load definitions too, come before those of a test."""
     from dagster._core.storage.defs_state.base import DefsStateStorage
 
-    monkeypatch.setattr(DefsStateStorage, "get", staticmethod(lambda: None))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DefsStateStorage, "get", staticmethod(lambda: None))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 
 import dagster as dg
 import pytest
@@ -26,9 +25,8 @@ PAGES, ANSWERS = (Unit(dg.AssetKey(name), "A") for name in ("pages", "answers"))
 
 
 @pytest.fixture(scope="module")
-def schedule() -> Iterator[Schedule]:
-    with dg.instance_for_test():  # definitions ask the last instance of the process, which may be gone
-        yield Schedule(dg.Definitions(assets=[pages, answers]).resolve_asset_graph())
+def schedule() -> Schedule:
+    return Schedule(dg.Definitions(assets=[pages, answers]).resolve_asset_graph())
 
 
 def tell(progress: Progress) -> None:
