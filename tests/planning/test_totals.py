@@ -23,10 +23,11 @@ def test_every_total_is_derived_and_close_to_the_published_one_or_explained(comp
 
 
 def test_most_totals_are_close(compared):
-    assert sum(line.is_close for line in compared) >= 0.6 * len(compared)
+    assert sum(line.is_close for line in compared) >= 0.75 * len(compared)
     assert {line.name for line in compared if line.is_close} >= {
         "english crawl, real (tokens)", "english crawl, synthetic (tokens)", "Diverse QA (tokens)",
         "CC-Math, 3+ (tokens)", "CC-Math, 4+ (tokens)", "curated code (tokens)", "training compute (FLOPs)",
+        "SFT, mathematics (tokens)", "SFT, code (tokens)", "SFT, general (tokens)", "SFT, MMLU style (tokens)",
     }  # fmt: skip
 
 
