@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -42,6 +43,10 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     config.stash[_HOME] = os.environ["NEMOTRON_HOME"] = tempfile.mkdtemp(prefix="nemotron-test-")
     config.pluginmanager.register(ending, "ending")
+    # A script that starts the tests in the background makes them ignore SIGINT. After a run in the test process Dagster
+    # does with SIGTERM what is done with SIGINT, and the processes of later tests would ignore SIGTERM.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="module")

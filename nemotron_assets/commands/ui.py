@@ -51,18 +51,20 @@ def main() -> int:
         ["dagster-webserver", "-h", args.host, "-p", args.port, *_QUIET, "--dagster-log-level", "warning", *workspace],
         ["dagster-daemon", "run", *_QUIET, *workspace],
     ]
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(0)
+
+    # A script that starts this program in the background makes it ignore SIGINT. The children would ignore SIGINT too,
+    # and Dagster's daemon does with SIGTERM what is done with SIGINT. So there is a handler before there are children.
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
     folder = Path(sys.executable).parent
     env = _PATIENCE | os.environ
     children = [
         subprocess.Popen([str(folder / program), *rest], cwd=PROJECT, env=env, preexec_fn=_begin)
         for program, *rest in programs
     ]
-
-    def stop(number: int, frame: object) -> None:
-        raise SystemExit(0)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
     print(f"Dagster: http://{args.host}:{args.port}  (Ctrl-C ends it)", flush=True)
     try:
         while all(child.poll() is None for child in children):

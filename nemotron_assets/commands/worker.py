@@ -55,7 +55,10 @@ def main() -> None:
     """Execute a run for each line of standard input."""
     die_with_parent(int(sys.argv[1]))
     os.nice(int(sys.argv[2]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Not ignored, although Ctrl-C does not reach this process: after a run, Dagster does with SIGTERM what is done with
+    # SIGINT, and every process that is started from then on would ignore SIGTERM too.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     keep_output()
     keep_workers()
     repository = load_repository()

@@ -61,3 +61,38 @@ def test_a_signal_while_python_ends_changes_nothing(number):
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("Usage: ")
+
+
+RUNS = """
+import os, signal, subprocess, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a script that starts the command in the background
+import dagster as dg
+from nemotron_assets.commands import worker
+
+ignored = "import signal; print(*(n for n in (2, 15) if signal.getsignal(n) == signal.SIG_IGN), flush=True)"
+
+@dg.asset
+def child():
+    subprocess.run([sys.executable, "-c", ignored], check=True)
+
+class Repository:
+    def get_definition(self):
+        for _ in range(2):
+            dg.materialize([child])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+worker.load_repository, worker.keep_output, sys.argv = Repository, lambda: None, ["worker", str(os.getppid()), "0"]
+worker.main()
+"""
+
+
+def test_a_worker_and_its_children_end_by_sigterm_after_a_run(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", RUNS],
+        cwd=PROJECT,
+        env=os.environ | {"NEMOTRON_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "\n\n"), done.stderr
