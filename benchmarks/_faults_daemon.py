@@ -51,7 +51,7 @@ def _answers(port: int) -> bool:
 def ui(stage: Stage, port: int) -> Iterator[psutil.Process]:
     """`nemotron ui` on the home of the stage, with all that it starts; at the end of the block everything is killed."""
     with (stage.folder / "ui.log").open("ab") as log:
-        program = [sys.executable, "-m", "nemotron_assets.commands.cli", "ui", "--port", str(port)]
+        program = [sys.executable, "-m", "nemotron_assets.commands", "ui", "--port", str(port)]
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         server = subprocess.Popen(
             program,

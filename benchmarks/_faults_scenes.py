@@ -173,7 +173,7 @@ class Stage:
     def start(self, arguments: tuple[str, ...]) -> subprocess.Popen:
         """Start a `nemotron` command in a session of its own; its output is a pipe."""
         return subprocess.Popen(
-            [sys.executable, "-m", "nemotron_assets.commands.cli", *arguments],
+            [sys.executable, "-m", "nemotron_assets.commands", *arguments],
             cwd=self.folder,
             env=self.environment(),
             stdin=subprocess.DEVNULL,

@@ -6,14 +6,31 @@ is instant. An error is printed as one sentence; `--debug` shows the traceback.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
-from nemotron_assets.commands.stop import EXIT_STATUS, STOPPED
+from nemotron_assets.commands.signals import EXIT_STATUS, STOPPED, end_unread, handle, is_unread
+
+
+class _ClosedPipe(Exception):
+    """The other end of a pipe or socket was closed."""
+
+
+@contextlib.contextmanager
+def _closed_pipes() -> Iterator[None]:
+    """Raise `_ClosedPipe` in the place of BrokenPipeError, by which click would end the program with status 1 and
+    without a word."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _ClosedPipe(f"the other end of a pipe or connection was closed ({error})") from error
 
 
 class _Commands(click.Group):
@@ -21,6 +38,14 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        with _closed_pipes():  # printing --help
+            return super().make_context(*arguments, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _closed_pipes():
+            return super().invoke(ctx)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -273,15 +298,17 @@ def ui(port: int) -> None:
     ui_command(port)
 
 
-def _interrupt(number: int, frame: object) -> None:
-    """SIGTERM is treated like Ctrl-C."""
-    raise KeyboardInterrupt
-
-
 def main() -> None:
-    """Entry point of the program: run a command, and end with its exit code whatever signal comes after it."""
+    """Run a command, and end with its exit code whatever signal comes after it."""
     try:
-        execute()
+        try:
+            execute()
+        finally:
+            sys.stdout.flush()
+    except (BrokenPipeError, _ClosedPipe):
+        if not is_unread():
+            raise
+        end_unread()
     finally:
         # While Python ends it would pass a signal on to the system, which would change the exit code.
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -291,19 +318,18 @@ def main() -> None:
 def execute() -> None:
     """Run the command that `sys.argv` names; print an exception as one sentence unless `--debug` is given."""
     debug = "--debug" in sys.argv
-    signal.signal(signal.SIGTERM, _interrupt)
+    handle()
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo(STOPPED, err=True)
-        sys.exit(EXIT_STATUS)
-    except BrokenPipeError:
-        sys.exit(0)
     except BaseException as error:  # a panic of polars is not an Exception
-        if debug or isinstance(error, SystemExit):
+        # DuckDB raises an error of its own because of KeyboardInterrupt.
+        if isinstance(error, click.Abort | KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt):
+            click.echo(STOPPED, err=True)
+            sys.exit(EXIT_STATUS)
+        if debug or isinstance(error, SystemExit) or (isinstance(error, _ClosedPipe) and is_unread()):
             raise
         from nemotron_assets.recipe.addresses import redacted
         from resources.lakehouse.errors import with_way_out

@@ -24,7 +24,11 @@ _FILE_WIDTH = 200
 def console(width: int | None = None) -> Any:
     """The rich console that tables are printed on. It is as wide as the terminal; without a terminal it has `width`
     columns, or 200."""
-    from rich.console import Console
+    from rich import console as rich
+
+    class Console(rich.Console):
+        def on_broken_pipe(self) -> None:
+            raise  # rich would end the program with status 1
 
     plain = Console(highlight=False)
     return plain if plain.is_terminal else Console(highlight=False, width=width or _FILE_WIDTH, soft_wrap=False)

@@ -10,15 +10,11 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from nemotron_assets.commands.signals import EXIT_STATUS, STOPPED
 from nemotron_assets.run_processes import end_lost_runs
 
 if TYPE_CHECKING:
     import dagster as dg
-
-STOPPED = "stopped; finished work is in the lake: run the same command again to go on"
-
-#: The exit status of a program that was stopped.
-EXIT_STATUS = 130
 
 #: The command ends after this many seconds even if Dagster's database does not answer. The next command then ends the
 #: runs that are left over.

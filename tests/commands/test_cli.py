@@ -20,7 +20,7 @@ from nemotron_assets.recipe import RecipeError
 def nemotron(home, *arguments: str, code: int = 0) -> str:
     """Runs the command as a program on the lake in `home`; returns everything it printed."""
     done = subprocess.run(
-        [sys.executable, "-m", "nemotron_assets.commands.cli", *arguments],
+        [sys.executable, "-m", "nemotron_assets.commands", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

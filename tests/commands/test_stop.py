@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from nemotron_assets.commands.stop import STOPPED
+from nemotron_assets.commands.signals import STOPPED
 from nemotron_assets.instance import instance
 from tests.imports import PROJECT
 

@@ -65,7 +65,7 @@ class Home:
             "PYTHONUNBUFFERED": "1",
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "nemotron_assets.commands.cli", *arguments],
+            [sys.executable, "-m", "nemotron_assets.commands", *arguments],
             cwd=PROJECT,
             env=environment,
             stdout=subprocess.PIPE,

@@ -118,7 +118,7 @@ def ui(tmp_path_factory):
     home = folder / "home"
     env = {**os.environ, "NEMOTRON_HOME": str(home), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     env |= {"PATH": f"{BIN}{os.pathsep}{env['PATH']}", "DAGSTER_HOME": str(home / "dagster")}
-    nemotron = [sys.executable, "-c", "from nemotron_assets.commands.cli import main; main()"]
+    nemotron = [sys.executable, "-c", "from nemotron_assets.commands.__main__ import main; main()"]
     subprocess.run([*nemotron, "run", "snapshots/catalog"], cwd=PROJECT, env=env, check=True, timeout=120)
 
     port, log = free_port(), folder / "server.log"

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nemotron_assets.commands.stop import STOPPED
+from nemotron_assets.commands.signals import STOPPED
 from tests.imports import PROJECT
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(1200)]
@@ -33,7 +33,7 @@ class Home:
     def start(self, *arguments: str) -> subprocess.Popen:
         environment = {**os.environ, "NEMOTRON_HOME": str(self.path), "NEMOTRON_RECIPE": str(self.path / "small.yaml")}
         return subprocess.Popen(
-            [sys.executable, "-m", "nemotron_assets.commands.cli", "run", *arguments],
+            [sys.executable, "-m", "nemotron_assets.commands", "run", *arguments],
             cwd=PROJECT,
             env=environment,
             stdout=subprocess.PIPE,

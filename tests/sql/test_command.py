@@ -86,15 +86,7 @@ def test_csv_on_standard_output_is_appended_to_a_file(home, tmp_path):
     file.write_text("earlier content\n")
     with file.open("a") as stream:
         subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "nemotron_assets.commands.cli",
-                "sql",
-                "--csv",
-                "-",
-                "select range as n from range(3)",
-            ],
+            [sys.executable, "-m", "nemotron_assets.commands", "sql", "--csv", "-", "select range as n from range(3)"],
             stdout=stream,
             check=True,
             env={**os.environ, "NEMOTRON_HOME": str(home[0])},
@@ -105,7 +97,7 @@ def test_csv_on_standard_output_is_appended_to_a_file(home, tmp_path):
 def test_the_real_command_writes_csv_to_standard_output(home):
     def run(*arguments: str):
         return subprocess.run(
-            [sys.executable, "-m", "nemotron_assets.commands.cli", "sql", *arguments],
+            [sys.executable, "-m", "nemotron_assets.commands", "sql", *arguments],
             capture_output=True,
             text=True,
             env={**os.environ, "NEMOTRON_HOME": str(home[0])},

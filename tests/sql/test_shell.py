@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from nemotron_assets.commands.shell import Shell, is_complete
-from nemotron_assets.commands.stop import STOPPED
+from nemotron_assets.commands.signals import STOPPED
 from resources.lakehouse import Lakehouse
 from tests.sql.lake import fill
 
@@ -23,7 +23,7 @@ def environment(tmp_path_factory):
     return {**os.environ, "NEMOTRON_HOME": str(folder), "TERM": "dumb"}
 
 
-PROGRAM = [sys.executable, "-m", "nemotron_assets.commands.cli", "sql"]
+PROGRAM = [sys.executable, "-m", "nemotron_assets.commands", "sql"]
 
 
 def piped(environment, text: str):
