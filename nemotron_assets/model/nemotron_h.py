@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 LAYER_KINDS = {"M": "linear_attention", "*": "full_attention", "-": "mlp"}
 
+#: Smallest and largest time step of fresh weights, and the least that rounding may leave (defaults of Mamba-2).
+INITIAL_STEPS = (0.001, 0.1, 1e-4)
+#: A lower limit of time steps that has no effect. It is not zero, because transformers takes its logarithm.
+SMALLEST_STEP = 1e-30
+
 
 def model_config(
     recipe: Model, vocabulary: int, context: int, special: dict[str, int] | None = None
@@ -88,8 +93,8 @@ def fresh_weights(
         if kind == "A_log":
             value = torch.empty(shape).uniform_(1, 16, generator=generator).log()
         elif kind == "dt_bias":
-            low, high = math.log(config.time_step_min), math.log(config.time_step_max)
-            dt = torch.empty(shape).uniform_(low, high, generator=generator).exp().clamp(min=config.time_step_floor)
+            low, high, floor = INITIAL_STEPS
+            dt = torch.empty(shape).uniform_(math.log(low), math.log(high), generator=generator).exp().clamp(min=floor)
             value = dt + torch.log(-torch.expm1(-dt))  # the inverse of softplus
         elif kind.startswith("conv1d."):  # PyTorch's default for a convolution over `conv_kernel` values
             bound = config.conv_kernel**-0.5
@@ -104,12 +109,20 @@ def fresh_weights(
 
 
 def attach(model: NemotronHForCausalLM) -> NemotronHForCausalLM:
-    """Make a model accept the argument `packing=`. Calls without it run the code of transformers. Returns the model."""
+    """Make a model accept the argument `packing=`. Calls without it run the code of transformers. Returns the model.
+
+    transformers limits time steps from below by `time_step_min`, which is meant for initial values. The published
+    models, vLLM and single steps of generation have no such limit, so `time_step_limit` replaces it, and a saved
+    configuration has a `time_step_min` without effect.
+    """
     from transformers.models.nemotron_h.modeling_nemotron_h import NemotronHAttention, NemotronHMamba2Mixer
 
+    limit = tuple(model.config.time_step_limit)
+    model.config.time_step_min = max(limit[0], SMALLEST_STEP)
     for module in model.modules():
         if isinstance(module, NemotronHMamba2Mixer):
             module.forward = MethodType(_mamba_forward, module)
+            module.time_step_limit = limit
         elif isinstance(module, NemotronHAttention):
             module.forward = MethodType(_attention_forward, module)
     return model
