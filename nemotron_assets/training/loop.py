@@ -22,6 +22,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
+from nemotron_assets.model import export
 from nemotron_assets.model.nemotron_h import empty_model
 from nemotron_assets.recipe.train import TrainingRun
 from nemotron_assets.training import checkpoint
@@ -244,16 +245,8 @@ def _load(
 
 def _finish(job: Job, config: Any, weights: dict[str, torch.Tensor], loss: float, steps: int) -> None:
     """Write the weights as a Hugging Face folder, and then the result beside it."""
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()  # its output would end up in log files
-    partial, final = job.folder / "partial-weights", job.folder / "weights"
-    shutil.rmtree(partial, ignore_errors=True)
     dtype = torch.bfloat16 if job.settings.precision == "bf16" else torch.float32
-    model = empty_model(config).to(dtype)
-    model.save_pretrained(partial, state_dict={name: value.to(dtype) for name, value in weights.items()})
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
+    export.save(job.folder / "weights", config, weights, dtype)
     result = {
         "steps": steps,
         "tokens": steps * job.settings.batch_sequences * job.sequence_length,

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from resources.gpu import Gpu
     from resources.lakehouse import Lakehouse, Reader
 
-#: Beginnings of the names of the files that are copied from the tokenizer's folder to the weights.
-_TOKENIZER_FILES = ("tokenizer", "special_tokens", "chat_template")
-
 
 class TrainingError(RuntimeError):
     """A model cannot be trained. The message says what is missing."""
@@ -90,12 +87,12 @@ def train(
 
 
 def _make(plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]) -> Made:
+    from nemotron_assets.model.export import add_tokenizer
+
     append = metrics.appender(lake, plan.identity.name, plan.id, run_id, plan.steps, log)
     trained = gpu.train(plan.entry, plan.config, append, log)
     weights = Path(trained["weights"])
-    for file in plan.tokenizer.iterdir():
-        if file.name.startswith(_TOKENIZER_FILES):
-            shutil.copyfile(file, weights / file.name)
+    add_tokenizer(weights, plan.tokenizer)
     return Made(
         weights,
         {
