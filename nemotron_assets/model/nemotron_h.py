@@ -144,7 +144,7 @@ def _mamba_forward(self, hidden_states, *args, packing: Packing | None = None, *
     mixed = F.silu(causal_conv(mixed, self.conv1d.weight.squeeze(1), self.conv1d.bias, packing.index))
     x, B, C = mixed.split([self.intermediate_size, state, state], dim=-1)
     with torch.autocast(hidden_states.device.type, enabled=False):
-        y = chunked_scan(
+        y, _ = chunked_scan(
             x.view(batch, length, self.num_heads, self.head_dim),
             F.softplus(dt.float() + self.dt_bias.float()).clamp(*self.time_step_limit),
             -torch.exp(self.A_log.float()),
