@@ -1,7 +1,7 @@
 """The Mamba-2 recurrence over packed documents, as a few large matrix products with a backward pass of its own.
 
-The reference scan of transformers repeats B and C for every head, keeps a [chunk x chunk] decay matrix of every head for
-the backward pass, and ignores packing, so the state of one document leaks into the next. This module has the same
+The reference scan of transformers repeats B and C for every head, keeps a [chunk x chunk] decay matrix of every head
+for the backward pass, and ignores packing, so the state of one document leaks into the next. This module has the same
 chunked algorithm ("SSD", Dao and Gu 2024, section 6) with these differences:
 
 * The decay from token j to token i is exp(a[i] - a[j]), where `a` is the log decay since the start of the chunk or of
