@@ -1,9 +1,9 @@
 """Builds the hybrid model: transformers' NemotronHForCausalLM with the recipe's sizes, which can read packed documents.
 
 Configuration, weight names and cache are those of transformers, so vLLM, TRL and lm-evaluation-harness load the saved
-folder as it is. `attach` replaces the forward function of the Mamba-2 and attention mixers. A call with a `Packing`
-then uses the faster scan, and no token sees another document. A call without one (generation, for example) runs the
-code of transformers.
+folder as it is. `attach` replaces the forward functions of the layers. A call with a `Packing` then uses the faster
+scan, and no token sees another document. A call without packed documents (generation, for example) runs the code of
+transformers.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from types import MethodType
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 import xxhash
 
+from nemotron_assets.model import mixers, packed_inputs
 from nemotron_assets.model.packing import Packing
-from nemotron_assets.model.scan import causal_conv, chunked_scan
+from nemotron_assets.model.parallel import ContextParallel
 
 if TYPE_CHECKING:
     from transformers import NemotronHConfig, NemotronHForCausalLM
@@ -109,75 +109,31 @@ def fresh_weights(
 
 
 def attach(model: NemotronHForCausalLM) -> NemotronHForCausalLM:
-    """Make a model accept the argument `packing=`. Calls without it run the code of transformers. Returns the model.
+    """Make a model accept the argument `packing=`, and convert or refuse what else describes packed documents (see
+    `packed_inputs`). Other calls run the code of transformers. Returns the model."""
+    from transformers.models.nemotron_h import modeling_nemotron_h as library
 
-    transformers limits time steps from below by `time_step_min`, which is meant for initial values. The published
-    models, vLLM and single steps of generation have no such limit, so `time_step_limit` replaces it, and a saved
-    configuration has a `time_step_min` without effect.
-    """
-    from transformers.models.nemotron_h.modeling_nemotron_h import NemotronHAttention, NemotronHMamba2Mixer
-
-    limit = tuple(model.config.time_step_limit)
-    model.config.time_step_min = max(limit[0], SMALLEST_STEP)
+    forwards = {
+        library.NemotronHMamba2Mixer: mixers.mamba,
+        library.NemotronHAttention: mixers.attention,
+        library.NemotronHMLP: mixers.ffn,
+        library.NemotronHModel: packed_inputs.forward,
+    }
     for module in model.modules():
-        if isinstance(module, NemotronHMamba2Mixer):
-            module.forward = MethodType(_mamba_forward, module)
-            module.time_step_limit = limit
-        elif isinstance(module, NemotronHAttention):
-            module.forward = MethodType(_attention_forward, module)
+        if type(module) in forwards:
+            module.forward = MethodType(forwards[type(module)], module)
     return model
 
 
-def packed_hidden(model: NemotronHForCausalLM, tokens: torch.Tensor, packing: Packing) -> torch.Tensor:
+def packed_hidden(
+    model: NemotronHForCausalLM, tokens: torch.Tensor, packing: Packing, parallel: ContextParallel | None = None
+) -> torch.Tensor:
     """The last hidden states [batch, length, hidden] of packed sequences. Every document gives the same states as it
-    would alone."""
-    no_masks = {"full_attention": None, "linear_attention": None}  # the attached mixers separate the documents
-    return model.model(tokens, attention_mask=no_masks, use_cache=False, packing=packing).last_hidden_state
+    would alone.
 
-
-def _mamba_forward(self, hidden_states, *args, packing: Packing | None = None, **kwargs):
-    if packing is None:
-        return type(self).forward(self, hidden_states, *args, **kwargs)
-    batch, length, _ = hidden_states.shape
-    state = self.n_groups * self.ssm_state_size
-    gate, mixed, dt = self.in_proj(hidden_states).split([self.intermediate_size, self.conv_dim, self.num_heads], dim=-1)
-    mixed = F.silu(causal_conv(mixed, self.conv1d.weight.squeeze(1), self.conv1d.bias, packing.index))
-    x, B, C = mixed.split([self.intermediate_size, state, state], dim=-1)
-    with torch.autocast(hidden_states.device.type, enabled=False):
-        y, _ = chunked_scan(
-            x.view(batch, length, self.num_heads, self.head_dim),
-            F.softplus(dt.float() + self.dt_bias.float()).clamp(*self.time_step_limit),
-            -torch.exp(self.A_log.float()),
-            B.view(batch, length, self.n_groups, self.ssm_state_size),
-            C.view(batch, length, self.n_groups, self.ssm_state_size),
-            self.D,
-            packing.index,
-            self.chunk_size,
-        )
-        y = self.norm(y.reshape(batch, length, -1), gate)
-    return self.out_proj(y.to(hidden_states.dtype))
-
-
-def _attention_forward(self, hidden_states, *args, packing: Packing | None = None, **kwargs):
-    if packing is None:
-        return type(self).forward(self, hidden_states, *args, **kwargs)
-    batch, length, _ = hidden_states.shape
-
-    def heads(projected: torch.Tensor) -> torch.Tensor:
-        return projected.view(batch, length, -1, self.head_dim).transpose(1, 2)
-
-    q, k, v = (heads(projection(hidden_states)) for projection in (self.q_proj, self.k_proj, self.v_proj))
-    # One causal attention per document: it needs no mask of length x length, and costs only what the documents cost.
-    rows = []
-    for row, lengths in enumerate(packing.lengths):
-        pieces = zip(*(t[row : row + 1].split(lengths, dim=2) for t in (q, k, v)), strict=True)
-        attended = [
-            F.scaled_dot_product_attention(*piece, is_causal=True, scale=self.scaling, enable_gqa=True)
-            for piece in pieces
-        ]
-        rows.append(torch.cat(attended, dim=2))
-    output = torch.cat(rows).transpose(1, 2).reshape(batch, length, -1)
-    return self.o_proj(output), None
+    With `parallel`, `tokens` are this rank's part of the sequences, and `packing` describes the whole sequences.
+    """
+    return model.model(tokens, use_cache=False, packing=packing, parallel=parallel).last_hidden_state
 
 
 def load_report(folder: Path) -> tuple[int, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -34,3 +35,14 @@ class Packing:
             index[row] = torch.repeat_interleave(torch.arange(len(pieces)), torch.tensor(pieces)).int()
             rows.append(pieces)
         return cls(tuple(rows), index.to(device))
+
+    @classmethod
+    def of_changes(cls, changes: torch.Tensor) -> Packing:
+        """The packing of sequences in which a document begins where `changes` [batch, length - 1] is true, which tells
+        of every token but the first of a sequence."""
+        length = changes.shape[1] + 1
+        lengths = []
+        for row in changes.cpu():
+            starts = [0, *(row.nonzero().flatten() + 1).tolist(), length]
+            lengths.append([end - start for start, end in pairwise(starts)])
+        return cls.of(lengths, length, changes.device)

@@ -29,15 +29,23 @@ DECAYS_AT_ONCE = 1 << 24
 
 
 def causal_conv(
-    inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, documents: torch.Tensor
+    inputs: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    documents: torch.Tensor,
+    before: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """A depthwise causal convolution that never looks across a document boundary.
 
     inputs [batch, length, channels]; weight [channels, window]; bias [channels]; documents [batch, length]: the number
-    of the document that each token belongs to, non-decreasing along a sequence. Returns [batch, length, channels] in
-    the precision of the weight.
+    of the document that each token belongs to, non-decreasing along a sequence. `before` [batch, some, channels]: the
+    inputs before the first; then `documents` begins with theirs. Returns [batch, length, channels] in the precision of
+    the weight.
     """
-    return _CausalConv.apply(inputs.to(weight.dtype), weight, bias, documents)
+    if before is not None:
+        inputs = torch.cat([before, inputs], dim=1)
+    output = _CausalConv.apply(inputs.to(weight.dtype), weight, bias, documents)
+    return output if before is None else output[:, before.shape[1] :]
 
 
 class _CausalConv(torch.autograd.Function):

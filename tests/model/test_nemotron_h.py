@@ -1,5 +1,7 @@
 """The model has the published size, and packed documents do not influence each other."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -63,6 +65,51 @@ def test_nothing_leaks_between_documents_and_the_reference_does(student):
     assert torch.equal(changed[:, 40:], logits[:, 40:])
     reference = student(tokens, use_cache=False).logits - student(other, use_cache=False).logits
     assert reference[:, 40:].abs().max() > 1e-2
+
+
+def test_the_last_token_of_a_document_moves_nothing_in_the_next(student):
+    """Exactly: neither logits nor gradients of the later document, in one sequence with three documents."""
+    lengths, cut = [[40, 33, 27]], 40
+    tokens = torch.randint(0, 64, (1, 100), generator=torch.Generator().manual_seed(5))
+    other = tokens.clone()
+    other[:, cut - 1] = (tokens[:, cut - 1] + 1) % 64
+    results = []
+    for t in (tokens, other):
+        student.zero_grad()
+        logits = student.lm_head(packed_hidden(student, t, Packing.of(lengths, 100)))
+        logits[:, cut:].square().sum().backward()
+        results.append((logits.detach(), [p.grad.clone() for p in student.parameters() if p.grad is not None]))
+    (a, grads_a), (b, grads_b) = results
+    assert not torch.equal(a[:, :cut], b[:, :cut])
+    assert torch.equal(a[:, cut:], b[:, cut:])
+    assert all(torch.equal(x, y) for x, y in zip(grads_a, grads_b, strict=True))
+
+
+def test_gradients_of_packed_documents_equal_those_of_the_documents_alone(student):
+    tokens = torch.randint(0, 64, (3, 100), generator=torch.Generator().manual_seed(6))
+    weight = torch.randn(3, 100, 32, generator=torch.Generator().manual_seed(7))
+    (packed_hidden(student, tokens, Packing.of(LENGTHS, 100)) * weight).sum().backward()
+    ours = {name: p.grad.clone() for name, p in student.named_parameters() if p.grad is not None}
+    student.zero_grad()
+    for row, pieces in enumerate(Packing.of(LENGTHS, 100).lengths):
+        bounds = torch.tensor([0, *pieces]).cumsum(0).tolist()
+        for start, end in pairwise(bounds):
+            alone = student.model(tokens[row : row + 1, start:end], use_cache=False).last_hidden_state
+            (alone * weight[row : row + 1, start:end]).sum().backward()
+    for name, value in ours.items():
+        exact = dict(student.named_parameters())[name].grad
+        assert (value - exact).abs().max() <= 1e-3 * max(1e-3, exact.abs().max()), name
+
+
+def test_gated_norm_of_several_groups_equals_the_definition(student):
+    """RMSNorm of y silu(gate) over each group alone, then the weight; with two groups and weights that are not one."""
+    norm = next(m for m in student.modules() if type(m).__name__ == "Zamba2RMSNormGated")
+    torch.manual_seed(0)
+    torch.nn.init.uniform_(norm.weight, 0.5, 2)
+    y, gate = torch.randn(2, 7, 64) * torch.linspace(1, 30, 64), torch.randn(2, 7, 64)
+    gated = (y.double() * gate.double() * torch.sigmoid(gate.double())).view(2, 7, 2, 32)
+    exact = gated / (gated.square().mean(-1, keepdim=True) + 1e-5).sqrt()
+    assert torch.allclose(norm(y, gate).double(), exact.flatten(2) * norm.weight.double(), atol=1e-5)
 
 
 @torch.no_grad()
