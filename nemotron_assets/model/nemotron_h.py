@@ -110,7 +110,12 @@ def fresh_weights(
 
 def attach(model: NemotronHForCausalLM) -> NemotronHForCausalLM:
     """Make a model accept the argument `packing=`, and convert or refuse what else describes packed documents (see
-    `packed_inputs`). Other calls run the code of transformers. Returns the model."""
+    `packed_inputs`). Other calls run the code of transformers. Returns the model.
+
+    transformers limits time steps from below by `time_step_min`, which is meant for initial values. The published
+    models, vLLM and single steps of generation have no such limit, so `time_step_limit` replaces it, and a saved
+    configuration has a `time_step_min` without effect.
+    """
     from transformers.models.nemotron_h import modeling_nemotron_h as library
 
     forwards = {
@@ -119,9 +124,13 @@ def attach(model: NemotronHForCausalLM) -> NemotronHForCausalLM:
         library.NemotronHMLP: mixers.ffn,
         library.NemotronHModel: packed_inputs.forward,
     }
+    limit = tuple(model.config.time_step_limit)
+    model.config.time_step_min = max(limit[0], SMALLEST_STEP)
     for module in model.modules():
         if type(module) in forwards:
             module.forward = MethodType(forwards[type(module)], module)
+        if isinstance(module, library.NemotronHMamba2Mixer):
+            module.time_step_limit = limit
     return model
 
 
