@@ -51,6 +51,7 @@ KEYS = [
     "models/perplexity",
     "models/quality_scorers",
     "models/sft_writers",
+    "models/training_events",
     "models/training_metrics",
     "sft/academic_documents",
     "sft/academic_qa",

@@ -72,6 +72,19 @@ TRAINED = (
     Column("steps", "int64", "number of optimizer steps of its last training"),
     Column("final_loss", "float64", "training loss of the last step, in nats per predicted token"),
     Column(
+        "precision",
+        "string",
+        "precision of the matrix products in its last training: fp32, bf16 or fp8; null: an older row",
+        nullable=True,
+    ),
+    Column(
+        "bf16_layers",
+        "list[string]",
+        "after a training in FP8, the linear layers whose products stayed in BF16, beside the head of the model, by "
+        "the names that their weights have while training, for example model.layers.0.mixer.in_proj; else null",
+        nullable=True,
+    ),
+    Column(
         "source_versions",
         "list[string]",
         "tables that its training sequences were packed from, each with its Delta version, for example code.curated@3",

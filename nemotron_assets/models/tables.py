@@ -1,5 +1,5 @@
-"""Declares the tables that several stages use: the language model that writes synthetic data, and the metrics of all
-trainings."""
+"""Declares the tables that several stages use: the language model that writes synthetic data, and the metrics and
+events of all trainings."""
 
 from __future__ import annotations
 
@@ -27,18 +27,23 @@ GENERATOR = model_table(
     weights=WEIGHTS,
 )
 
+_MODEL = Column("model", "string", "name of the model that is trained, for example laptop-base")
+_MODEL_ID = Column(
+    "model_id",
+    "string",
+    "id of the model version that is trained; its table of models has the row once the training is finished",
+)
+_RUN_ID = Column("run_id", "string", "id of the Dagster run that stored this row")
+
 TRAINING_METRICS = Table(
     schema="models",
     name="training_metrics",
-    description="Loss, learning rate, gradient norm and speed of every training, appended while the training runs.",
+    description="Loss, learning rate, gradient norm and speed of every training, appended while the training runs. A "
+    "step whose batch was left out has a row in models.training_events instead.",
     columns=(
-        Column("model", "string", "name of the model that is trained, for example laptop-base"),
-        Column(
-            "model_id",
-            "string",
-            "id of the model version that is trained; its table of models has the row once the training is finished",
-        ),
-        Column("run_id", "string", "id of the Dagster run that stored this row"),
+        _MODEL,
+        _MODEL_ID,
+        _RUN_ID,
         Column("step", "int64", "number of the optimizer step, counted from 1"),
         Column("tokens", "int64", "number of tokens seen up to and including this step, padding included"),
         Column("loss", "float64", "training loss of this step, in nats per predicted token"),
@@ -65,6 +70,28 @@ TRAINING_METRICS = Table(
             "number of tokens of each of the categories seen up to and including this step, without padding",
             nullable=True,
         ),
+        Column("phase", "string", "phase of the training data, for example phase-2; null: an older row", nullable=True),
+        Column(
+            "flops_per_second",
+            "float64",
+            "floating-point operations of the model per second on all devices, since the previous row: forward and "
+            "backward, without padding and without activations that are computed again; null: an older row",
+            nullable=True,
+        ),
+        Column(
+            "mfu",
+            "float64",
+            "model FLOPs utilisation: flops_per_second as a share of the dense BF16 peak of the devices, also for FP8; "
+            "null for fp32, for a CPU, and for a GPU whose peak is not known",
+            nullable=True,
+        ),
+        Column(
+            "peak_memory_bytes",
+            "int64",
+            "most memory that the first training process has held so far: of its GPU, or of the process on a CPU; "
+            "null: an older row",
+            nullable=True,
+        ),
     ),
     key=("model_id", "step"),
     group="pretrain",
@@ -76,4 +103,93 @@ TRAINING_METRICS = Table(
     },
 )
 
-TABLES = [GENERATOR, TRAINING_METRICS]
+TRAINING_EVENTS = Table(
+    schema="models",
+    name="training_events",
+    description="What happened in trainings beside their steps: batches that were left out because they would have "
+    "harmed the model, with the sequences in them, and resumes under other conditions. The view "
+    "models.left_out_documents names the documents.",
+    columns=(
+        _MODEL,
+        _MODEL_ID,
+        _RUN_ID,
+        Column("step", "int64", "number of the optimizer step, counted from 1; of a resume: the last finished step"),
+        Column(
+            "kind",
+            "string",
+            "nan: a loss or gradient that is not a finite number; spike: one that is far above those of the steps "
+            "before; resumed: the training went on with another number of threads, for example",
+        ),
+        Column(
+            "action",
+            "string",
+            "skip: the batch changed nothing; roll_back: the weights also went back to those of the last checkpoint; "
+            "continue: nothing was done",
+        ),
+        Column("message", "string", "what happened, in words"),
+        Column(
+            "loss",
+            "float64",
+            "training loss of the batch, in nats per predicted token; null: not a finite number, or not about a batch",
+            nullable=True,
+        ),
+        Column(
+            "grad_norm",
+            "float64",
+            "Euclidean norm of the batch's gradient; null: not a finite number, or not about a batch",
+            nullable=True,
+        ),
+        Column(
+            "loss_limit",
+            "float64",
+            "a higher loss was a spike; null while too few steps are known to say",
+            nullable=True,
+        ),
+        Column(
+            "grad_norm_limit",
+            "float64",
+            "a higher gradient norm was a spike; null while too few steps are known to say",
+            nullable=True,
+        ),
+        Column("sequence_length", "int64", "length of the packed sequences of the training, in tokens"),
+        Column(
+            "data_sets",
+            "list[string]",
+            "data set of each sequence of the batch; null if the event is not about a batch",
+            nullable=True,
+        ),
+        Column(
+            "shards",
+            "list[string]",
+            "shard of each sequence of the batch, as in the column shard of blend.sequences",
+            nullable=True,
+        ),
+        Column(
+            "positions",
+            "list[int64]",
+            "place of each sequence in its shard, as in the column position of blend.sequences",
+            nullable=True,
+        ),
+        Column(
+            "sequence_losses",
+            "list[float32]",
+            "loss of each sequence of the batch, in nats per predicted token; null for one that is not a finite "
+            "number; empty if the loss of the training does not tell",
+            nullable=True,
+        ),
+        Column("at", "timestamp", "time of the event, UTC"),
+    ),
+    key=("model_id", "step", "kind", "at"),
+    group="pretrain",
+    origins={
+        "model": ("models.base.name",),
+        "model_id": ("models.base.id",),
+        "sequence_length": ("blend.sequences.part",),
+        "data_sets": ("blend.sequences.data_set",),
+        "shards": ("blend.sequences.shard",),
+        "positions": ("blend.sequences.position",),
+        "*": ("blend.token_shards.tokens",),
+    },
+)
+
+TABLES = [GENERATOR, TRAINING_METRICS, TRAINING_EVENTS]

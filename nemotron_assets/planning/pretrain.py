@@ -33,3 +33,9 @@ def training_metrics(plan: Plan) -> Estimate:
     step = plan.value("train.base.batch_sequences") * plan.value("blend.sequence_length")
     rows = plan.value("train.base.tokens") / step / plan.value("train.base.log_every", own.log_every)
     return Estimate(rows=rows, bytes=plan.stored("models.training_metrics", rows))
+
+
+@estimates("models.training_events")
+def training_events(plan: Plan) -> Estimate:
+    """None are expected: a batch that harms a training is an accident."""
+    return Estimate(rows=0 * ONE, bytes=plan.stored("models.training_events", 0 * ONE))

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from nemotron_assets.blend.tables import PHASES, SEQUENCES, TOKEN_SHARDS, TOKENIZER
-from nemotron_assets.models.tables import TRAINING_METRICS
+from nemotron_assets.models.tables import TRAINING_EVENTS, TRAINING_METRICS
 from nemotron_assets.pretrain import CODE
 from nemotron_assets.pretrain.tables import BASE
 from nemotron_assets.recipe import Recipe
@@ -33,12 +33,14 @@ def base(
     from nemotron_assets.training.plan import train
 
     model, parts = train(plan(recipe, lake), lake, gpu, context.run_id, context.log.info)
-    curve = metrics.stored(lake, model["id"])
+    curve, events = (metrics.stored(lake, model["id"], table) for table in (TRAINING_METRICS, TRAINING_EVENTS))
     materialized(context, TRAINING_METRICS, lake, steps=curve.height)
-    context.add_output_metadata(metrics.facts(model, curve))
+    materialized(context, TRAINING_EVENTS, lake, events=events.height)
+    context.add_output_metadata(metrics.facts(model, curve, events))
     return parts
 
 
 training_metrics = table_spec(TRAINING_METRICS, made_by=base)
+training_events = table_spec(TRAINING_EVENTS, made_by=base)
 
-ASSETS = [base, training_metrics]
+ASSETS = [base, training_metrics, training_events]

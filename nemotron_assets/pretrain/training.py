@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 #: The tables that the base model is made from.
 INPUTS = (TOKENIZER, TOKEN_SHARDS, SEQUENCES, PHASES)
-#: Recipe values of the training that do not change the weights.
-_DO_NOT_DECIDE = {"log_every", "checkpoint_every"}
 
 
 def plan(recipe: Recipe, lake: Lakehouse) -> Plan:
@@ -116,7 +114,7 @@ def _recipe_hash(recipe: Recipe) -> str:
     values = {
         "code": CODE,
         "model": recipe.model.model_dump(),
-        "pretrain": recipe.train.base.model_dump(exclude=_DO_NOT_DECIDE),
+        "pretrain": recipe.train.base.deciding(),
         "vocabulary": recipe.tokenizer.vocabulary,
         "sequence_length": recipe.blend.sequence_length,
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -19,17 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule
 
 from nemotron_assets.model import export
-from nemotron_assets.model.nemotron_h import empty_model
-from nemotron_assets.recipe.train import TrainingRun
-from nemotron_assets.training import checkpoint
+from nemotron_assets.training import checkpoint, flops, guard, precision
+from nemotron_assets.training.conditions import conditions, difference
 from nemotron_assets.training.job import Job
 from nemotron_assets.training.mixture import Mixture
+from nemotron_assets.training.ranks import Ranks
 from nemotron_assets.training.schedule import learning_rate, total_steps
-from nemotron_assets.training.stream import Shards, all_alike, read_rows
+from nemotron_assets.training.setup import Trainee, restore_random_numbers
+from nemotron_assets.training.stream import PackedSequence, Shards, all_alike, read_rows
 from nemotron_assets.training.tally import Tally
 
 #: Number of rows of metrics in a checkpoint. It is larger than the number of rows that can be lost when the process
@@ -40,13 +39,16 @@ ROWS_KEPT = 1_000
 @dataclass(frozen=True)
 class Trained:
     """A finished training. `weights` is the Hugging Face folder, `tokens` the number of tokens seen (padding included),
-    `final_loss` the loss of the last step in nats per predicted token."""
+    `final_loss` the loss of the last step that was not left out, in nats per predicted token. `bf16_layers` are the
+    linear layers that stayed in BF16 in a training in FP8, else None."""
 
     weights: Path
     steps: int
     tokens: int
     parameters: int
     final_loss: float
+    precision: str = ""
+    bf16_layers: list[str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -54,97 +56,183 @@ class Trained:
 
 
 def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]) -> Trained:
-    """Train, or continue a training that was interrupted, and return the result. `emit` gets rows of metrics on rank 0.
+    """Train, or continue a training that was interrupted, and return the result. `emit` gets rows of metrics and events
+    on rank 0; an event is a row with a `kind`.
 
-    A row has step, tokens, loss (of that step, in nats per predicted token), lr, grad_norm (before clipping),
-    tokens_per_second (since the last row), at (UTC, ISO 8601), and what `tally.Tally.row` tells of the categories.
-    After a resume, rows of earlier steps are sent again.
-    Raises ValueError for a job that cannot run, and FloatingPointError when the training diverges.
+    A row of metrics has step, tokens, phase, loss (of that step, in nats per predicted token), lr, grad_norm (before
+    clipping), the speed since the last row (see `Speed`), at (UTC, ISO 8601), and what `tally.Tally.row` tells of the
+    categories. A step whose batch was left out has an event instead (see `guard`).
+    After a resume, rows and events of earlier steps are sent again.
+    Raises ValueError for a job that cannot run, FloatingPointError when the training diverges, and
+    `checkpoint.CheckpointError` when a checkpoint cannot be written.
     """
     if (job.folder / "result.json").exists():
         return _finished(job.folder)
-    settings = job.settings
-    device = _join_ranks()
-    rank, world = checkpoint.rank_and_world()
-    own = settings.batch_sequences // world  # sequences of a batch that this rank reads
-    if settings.batch_sequences % (world * settings.micro_batch_sequences):
-        raise ValueError(
-            f"a batch of {settings.batch_sequences} sequences cannot be split over {world} devices in micro-batches of "
-            f"{settings.micro_batch_sequences}: make {job.section}.batch_sequences a multiple of "
-            f"{world * settings.micro_batch_sequences}"
-        )
+    ranks = Ranks.join(job.settings.context_parallel, job.section)
+    devices = [ranks.device] if ranks.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), checkpoint.Checkpoints(job.folder, job.settings.checkpoints_kept) as saved:
+        torch.manual_seed(job.settings.seed + ranks.rank)  # for a loss that draws numbers
+        return _train(job, shards, emit if ranks.rank == 0 else lambda rows: None, ranks, saved)
 
-    config = job.start.config(job.sequence_length)
-    model = _model(job, config, world, device)
-    parameters = dict(model.student.named_parameters())
-    optimizer = _optimizer(settings, parameters)
-    state = _load(job, optimizer, parameters, config)
-    if rank == 0 and state["rows"]:
-        emit(state["rows"])
 
-    batch_tokens = settings.batch_sequences * job.sequence_length
-    steps = total_steps(settings, job.sequence_length)
+def _train(job: Job, shards: Shards, emit: Callable[..., None], ranks: Ranks, saved: checkpoint.Checkpoints) -> Trained:
+    settings, length = job.settings, job.sequence_length
+    own, first = _own_rows(job, ranks)
+    config = job.start.config(length)
+    trainee = Trainee.of(job, config, ranks)
+    state = _load(job, trainee, config, ranks)
+    if again := [*state["events"], *state["rows"]]:
+        emit(again)
+
+    steps, batch_tokens = total_steps(settings, length), settings.batch_sequences * length
     mixture = _mixture(job, shards)
-    tally = Tally(mixture.categories, state.setdefault("tally", {}), device)
-    clock, since = time.perf_counter(), state["step"]
+    tally = Tally(mixture.categories, state["tally"], ranks)
+    watch = guard.Watch(settings.guard, state["guard"])
+    speed = Speed(ranks, settings.precision)
     for step in range(state["step"] + 1, steps + 1):
-        named = mixture.rows(step, rank * own, (rank + 1) * own)
+        saved.check()
+        named = mixture.rows(step, first, first + own)
         rows, categories = read_rows(shards, named), mixture.categories_of(named)
-        # Every rank divides by the targets of the whole batch.
-        scale = 1 / max(1, _summed(torch.tensor(float(shards.targets(rows)), device=device), world).item())
-        loss = torch.zeros((), device=device)
-        for first in range(0, own, settings.micro_batch_sequences):
-            micro = rows[first : first + settings.micro_batch_sequences]
-            batch = shards.batch(micro, job.sequence_length, device)
-            if isinstance(model, FSDPModule):  # gradients are exchanged once per step
-                model.set_requires_gradient_sync(first + settings.micro_batch_sequences >= own)
-            with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-                part = model(batch) * scale
-            (part * world).backward()  # FSDP2 divides gradients by the number of ranks, but `scale` did so already
-            loss += part.detach()
-            tally.add(categories[first : first + len(micro)], micro, getattr(model, "by_row", None), shards)
-        loss = _summed(loss, world)
-        tally.end_step(world)
-        norm = checkpoint.whole(torch.nn.utils.clip_grad_norm_(parameters.values(), settings.grad_clip)).item()
-        loss = loss.item()
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise FloatingPointError(
-                f"training diverged at step {step}: loss {loss}, gradient norm {norm}. Lower {job.section}.peak_lr "
-                f"({settings.peak_lr}) or raise {job.section}.warmup_share. Earlier checkpoints are in {job.folder}"
-            )
-        lr = learning_rate(settings, step * batch_tokens)
-        for group in optimizer.param_groups:
-            group["lr"].fill_(lr)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        loss, by_row = _gradients(job, trainee.model, shards, rows, ranks)
+        norm = trainee.clip(settings.grad_clip)
+        verdict = watch.judge(loss, norm, ranks)
+        tally.add(categories, rows, by_row if verdict.kind is None else None, shards)
+        speed.add(settings.batch_sequences * length, flops.of_training(config, _documents(rows)))
+        if verdict.kind is None:
+            watch.accept(verdict)
+            trainee.update(learning_rate(settings, step * batch_tokens))
+            state["updates"] += 1
+            state["loss"] = loss
+        else:
+            within_limit = watch.leave_out(step)
+            losses = _of_sequences(by_row, rows, shards, settings.batch_sequences, first, ranks)
+            state["events"].append(guard.event(step, verdict, settings.guard.action, mixture, shards, losses))
+            emit(state["events"][-1:])
+            if not within_limit:
+                raise FloatingPointError(_diverged(job, step, watch, state["events"][-1]["message"]))
+            if settings.guard.action == "roll_back":
+                saved.wait()
+                state["updates"] = _roll_back(job, trainee, config, watch)
+        trainee.optimizer.zero_grad(set_to_none=True)
 
-        state["step"], state["loss"] = step, loss
-        if step % settings.log_every == 0 or step == steps:
-            now = time.perf_counter()
+        state["step"] = step
+        if verdict.kind is None and (step % settings.log_every == 0 or step == steps):
             row = {
                 "step": step,
                 "tokens": step * batch_tokens,
+                "phase": mixture.entries[mixture.entry_at(step)].name,
                 "loss": loss,
-                "lr": lr,
+                "lr": learning_rate(settings, step * batch_tokens),
                 "grad_norm": norm,
-                "tokens_per_second": (step - since) * batch_tokens / (now - clock),
+                **speed.row(),
                 "at": datetime.now(UTC).isoformat(),
-            } | tally.row()
-            clock, since = now, step
+                **tally.row(),
+            }
             state["rows"].append(row)
-            if rank == 0:
-                emit([row])
+            emit([row])
         if step % settings.checkpoint_every == 0 and step < steps:
             # The checkpoint holds the latest rows. If the process that stores them is killed first, a resume sends them
             # again.
-            state["rows"] = state["rows"][-ROWS_KEPT:]
-            checkpoint.save(job.folder, step, _tensors(optimizer, parameters), state)
+            state["rows"], state["events"] = state["rows"][-ROWS_KEPT:], state["events"][-ROWS_KEPT:]
+            saved.save(step, trainee.tensors(ranks.device), state)
 
-    weights = {name: checkpoint.whole(parameter) for name, parameter in parameters.items()}
-    if rank == 0:
-        _finish(job, config, weights, state["loss"], steps)
+    saved.wait()
+    weights = {name: checkpoint.whole(parameter) for name, parameter in trainee.parameters.items()}
+    if ranks.rank == 0:
+        _finish(job, config, weights, state, trainee.bf16)
     checkpoint.barrier()
     return _finished(job.folder)
+
+
+def _own_rows(job: Job, ranks: Ranks) -> tuple[int, int]:
+    """How many sequences of a batch this rank reads, and the number of the first one."""
+    settings = job.settings
+    together = ranks.readers * settings.micro_batch_sequences
+    if settings.batch_sequences % together:
+        raise ValueError(
+            f"a batch of {settings.batch_sequences} sequences cannot be split over {ranks.readers} devices in "
+            f"micro-batches of {settings.micro_batch_sequences}: make {job.section}.batch_sequences a multiple of "
+            f"{together}"
+        )
+    own = settings.batch_sequences // ranks.readers
+    return own, ranks.reader * own
+
+
+def _gradients(
+    job: Job, model: torch.nn.Module, shards: Shards, rows: list[PackedSequence], ranks: Ranks
+) -> tuple[float, torch.Tensor | None]:
+    """Compute the gradients of a step. Returns its loss per target of the whole batch, and the summed loss of each of
+    `rows`; None if the loss does not tell."""
+    settings, device = job.settings, ranks.device
+    # Every rank divides by the targets of the whole batch. The ranks of a group have read the same sequences.
+    targets = ranks.summed(torch.tensor(float(shards.targets(rows)), device=device)).item() / ranks.context
+    scale = 1 / max(1, targets)
+    loss, by_row = torch.zeros((), device=device), []
+    for first in range(0, len(rows), settings.micro_batch_sequences):
+        micro = rows[first : first + settings.micro_batch_sequences]
+        batch = shards.batch(micro, job.sequence_length, device)
+        if isinstance(model, FSDPModule):  # gradients are exchanged once per step
+            model.set_requires_gradient_sync(first + len(micro) == len(rows))
+        with precision.autocast(settings, device):
+            part = model(batch) * scale
+        (part * ranks.world).backward()  # FSDP2 divides gradients by the number of ranks
+        loss += part.detach()
+        by_row.append(getattr(model, "by_row", None))
+    known = all(value is not None for value in by_row)
+    return ranks.summed(loss).item(), torch.cat(by_row) if known else None
+
+
+def _documents(rows: list[PackedSequence]) -> list[int]:
+    return [length for row in rows for length in row.lengths]
+
+
+def _of_sequences(
+    by_row: torch.Tensor | None, rows: list[PackedSequence], shards: Shards, batch: int, first: int, ranks: Ranks
+) -> list[float]:
+    """The loss per target of every sequence of the batch, also of those of other ranks. Every rank must call this."""
+    if by_row is None:
+        return []
+    losses, targets = torch.zeros(2, batch, dtype=torch.float64, device=ranks.device)
+    losses[first : first + len(rows)] = by_row.double()
+    targets[first : first + len(rows)] = torch.tensor([float(shards.targets([row])) for row in rows])
+    return (ranks.summed(losses) / (ranks.summed(targets) / ranks.context).clamp(min=1)).tolist()
+
+
+def _diverged(job: Job, step: int, watch: guard.Watch, message: str) -> str:
+    return (
+        f"training diverged at step {step}: {message}. That is the batch number {watch.left_out} of the last 1,000 "
+        f"steps, and {job.section}.guard.most_per_1000_steps is {job.settings.guard.most_per_1000_steps}. Lower "
+        f"{job.section}.peak_lr ({job.settings.peak_lr}) or raise {job.section}.warmup_share; look at the batches in "
+        f"models.training_events. Earlier checkpoints are in {job.folder}"
+    )
+
+
+class Speed:
+    """Measures throughput between two rows of metrics."""
+
+    def __init__(self, ranks: Ranks, used: str) -> None:
+        self._ranks = ranks
+        self._peak = flops.peak(ranks.device) if used != "fp32" else None
+        self._clock, self._tokens, self._flops = time.perf_counter(), 0, 0
+
+    def add(self, tokens: int, operations: int) -> None:
+        """Count a step: the tokens of the whole batch, and the operations of this rank's sequences."""
+        self._tokens += tokens
+        self._flops += operations
+
+    def row(self) -> dict[str, Any]:
+        """Fields of a row of metrics, about the steps since the last row. Operations and memory are those of this rank,
+        which has a share of the sequences like that of every other rank."""
+        now = time.perf_counter()
+        seconds, rate = now - self._clock, self._flops / self._ranks.context / (now - self._clock)
+        row = {
+            "tokens_per_second": self._tokens / seconds,
+            "flops_per_second": rate * self._ranks.world,
+            "mfu": rate / self._peak if self._peak else None,
+            "peak_memory_bytes": flops.peak_memory(self._ranks.device),
+        }
+        self._clock, self._tokens, self._flops = now, 0, 0
+        return row
 
 
 def _mixture(job: Job, shards: Shards) -> Mixture:
@@ -156,102 +244,65 @@ def _mixture(job: Job, shards: Shards) -> Mixture:
     return Mixture(settings.seed, entries, sources, settings.batch_sequences, settings.mixed_shards)
 
 
-def _summed(value: torch.Tensor, world: int) -> torch.Tensor:
-    """The sum of a value over all ranks."""
-    if world > 1:
-        dist.all_reduce(value)
-    return value
+def _load(job: Job, trainee: Trainee, config: Any, ranks: Ranks) -> dict[str, Any]:
+    """Fill weights and optimizer from the latest checkpoint of this job, or with the starting weights of the job.
 
-
-def _model(job: Job, config: Any, world: int, device: torch.device) -> torch.nn.Module:
-    """The loss of the job around the student, whose weights are sharded and not filled yet.
-
-    The student is created without memory, sharded, and only then gets memory, so that no rank ever holds all of it.
-    Other models in the loss, such as a teacher, come with their weights. Raises ValueError if they have no memory or
-    would be trained: the loop trains and stores the student alone.
+    Returns the state of the training: the last step, the number of updates of the weights, the last loss, the
+    configuration, the conditions, what guard and tally remember, and rows and events to send again.
     """
-    model = job.loss(empty_model(config)).train()
-    for name, parameter in model.named_parameters():
-        if not name.startswith("student.") and (parameter.is_meta or parameter.requires_grad):
-            problem = "has no memory: load its weights first" if parameter.is_meta else "is not frozen"
-            raise ValueError(
-                f"the loss {type(model).__name__} holds {name} beside the student, which {problem}. Only the student "
-                "is trained; call requires_grad_(False) on every other model"
-            )
-    if job.settings.recompute:
-        model.student.gradient_checkpointing_enable()
-    if world > 1:
-        for layer in (*model.student.model.layers, model.student.lm_head, model):
-            fully_shard(layer)
-    model.student.to_empty(device=device)
-    return model.to(device)
+    now = conditions(job.settings, ranks)
+    state = {"step": 0, "updates": 0, "loss": math.nan, "rows": [], "events": [], "tally": {}, "guard": {}}
+    if (found := checkpoint.latest(job.folder)) is None:
+        trainee.start(job, config)
+        return state | {"config": config.to_dict(), "conditions": now}
+    stored = checkpoint.read_state(found)
+    state |= {"updates": stored["step"]} | stored
+    trainee.resume(found, state["updates"])
+    restored = restore_random_numbers(found, ranks.device)
+    differs = difference(stored.get("conditions", {}), now)
+    if differs or not restored:
+        numbers = "" if restored else "; the random numbers of a loss, if it draws any, start anew"
+        state["events"].append(
+            {
+                "step": state["step"],
+                "kind": "resumed",
+                "action": "continue",
+                "message": f"resumed after step {state['step']} under other conditions: "
+                f"{differs or 'an older program wrote the checkpoint'}. The training goes on, but the last bits of its "
+                f"losses may differ from those of an unbroken one{numbers}",
+                "at": datetime.now(UTC).isoformat(),
+            }
+        )
+    return state | {"config": config.to_dict(), "conditions": now}
 
 
-def _optimizer(settings: TrainingRun, parameters: dict[str, torch.Tensor]) -> torch.optim.Optimizer:
-    """AdamW. Weight decay is for matrices, not for vectors, which scale or shift single channels."""
-    matrices = [p for p in parameters.values() if p.ndim > 1]
-    vectors = [p for p in parameters.values() if p.ndim <= 1]
-    return torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-        lr=torch.tensor(settings.peak_lr),
-        betas=(settings.beta1, settings.beta2),
-        eps=settings.adam_eps,
-        fused=True,
-    )
+def _roll_back(job: Job, trainee: Trainee, config: Any, watch: guard.Watch) -> int:
+    """Give weights and optimizer the values of the last checkpoint, or of the start of the training. Returns the number
+    of updates that they have seen. The data does not go back: the training reads the next batch."""
+    if (found := checkpoint.latest(job.folder)) is None:
+        trainee.start(job, config)
+        watch.remember({})
+        return 0
+    state = checkpoint.read_state(found)
+    watch.remember(state.get("guard", {}))
+    updates = state.get("updates", state["step"])
+    trainee.resume(found, updates)
+    return updates
 
 
-def _join_ranks() -> torch.device:
-    """Return the device of this process. Under torchrun, also join the process group."""
-    cuda = torch.cuda.is_available()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        if cuda:
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("nccl" if cuda else "gloo")
-    return torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")
-
-
-MOMENTS = ("exp_avg", "exp_avg_sq")
-
-
-def _tensors(optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint: every parameter and its two optimizer moments."""
-    tensors = {f"weights/{name}": p for name, p in parameters.items()}
-    for moment in MOMENTS:
-        tensors |= {f"{moment}/{name}": optimizer.state[p][moment] for name, p in parameters.items()}
-    return tensors
-
-
-def _load(
-    job: Job, optimizer: torch.optim.Optimizer, parameters: dict[str, torch.Tensor], config: Any
-) -> dict[str, Any]:
-    """Fill the parameters from the latest checkpoint of this job, or with the starting weights of the job.
-
-    Returns the state of the training: the last step, its loss, the configuration, and rows of metrics to send again.
-    """
-    found = checkpoint.latest(job.folder)
-    if found is None:
-        for name, value in job.start.weights(parameters, config, job.settings.seed):
-            checkpoint.put(parameters[name], value)
-        return {"step": 0, "loss": math.nan, "rows": [], "config": config.to_dict()}
-    state = checkpoint.read_state(found) | {"config": config.to_dict()}
-    for p in parameters.values():
-        moments = {moment: torch.zeros_like(p, requires_grad=False) for moment in MOMENTS}
-        optimizer.state[p] = {"step": torch.tensor(float(state["step"]), device=p.device), **moments}
-    for key, value in checkpoint.read_tensors(found):
-        kind, name = key.split("/", 1)
-        checkpoint.put(parameters[name] if kind == "weights" else optimizer.state[parameters[name]][kind], value)
-    return state
-
-
-def _finish(job: Job, config: Any, weights: dict[str, torch.Tensor], loss: float, steps: int) -> None:
+def _finish(
+    job: Job, config: Any, weights: dict[str, torch.Tensor], state: dict[str, Any], bf16: list[str] | None
+) -> None:
     """Write the weights as a Hugging Face folder, and then the result beside it."""
-    dtype = torch.bfloat16 if job.settings.precision == "bf16" else torch.float32
+    dtype = torch.float32 if job.settings.precision == "fp32" else torch.bfloat16
     export.save(job.folder / "weights", config, weights, dtype)
     result = {
-        "steps": steps,
-        "tokens": steps * job.settings.batch_sequences * job.sequence_length,
+        "steps": state["step"],
+        "tokens": state["step"] * job.settings.batch_sequences * job.sequence_length,
         "parameters": sum(value.numel() for value in weights.values()),
-        "final_loss": loss,
+        "final_loss": state["loss"],
+        "precision": job.settings.precision,
+        "bf16_layers": bf16,
     }
     temporary = job.folder / "partial-result.json"
     temporary.write_text(json.dumps(result))

@@ -2,12 +2,15 @@
 
 A file holds the tokens of one shard's documents and the index of its sequences. The operating system keeps in memory
 what is read, and forgets it when memory is short, so the files may be larger than memory. They are copies of what is in
-the lake, and are written when a shard is first read.
+the lake, and are written when a shard is first read. When they need more disk space than allowed, those that were not
+read for longest are deleted, and written again if they are needed again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -69,17 +72,46 @@ class Shard:
 
 
 class ShardFiles:
-    """The files of the shards in a folder. `make(name)` reads a shard from the lake. A file is kept under the number of
-    the shard, so that its name may hold anything."""
+    """The files of the shards in a folder. `make(number)` reads a shard from the lake. A file is kept under the number
+    of the shard, so that its name may hold anything.
 
-    def __init__(self, folder: Path, make: Callable[[int], Shard]) -> None:
-        self._folder, self._make = folder, make
-        self._mapped: dict[int, Shard] = {}
+    The files take at most `most_bytes`, but never less than the newest one. Several processes may share the folder. A
+    file may be deleted while it is mapped: the system keeps its content until nobody has it mapped any more.
+    """
+
+    def __init__(self, folder: Path, make: Callable[[int], Shard], most_bytes: float = math.inf) -> None:
+        self._folder, self._make, self._most = folder, make, most_bytes
+        self._mapped: dict[int, Shard] = {}  # the one that was read last is at the end
 
     def __getitem__(self, number: int) -> Shard:
-        if number not in self._mapped:
-            path = self._folder / f"{number:08d}.tokens"
+        shard = self._mapped.pop(number, None)
+        self._mapped[number] = shard = self._map(number) if shard is None else shard
+        return shard
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number:08d}.tokens"
+
+    def _map(self, number: int) -> Shard:
+        path = self._path(number)
+        while True:
             if not path.exists():
-                self._make(number).save(path)
-            self._mapped[number] = Shard.map(path)
-        return self._mapped[number]
+                made = self._make(number)
+                self._make_room(4 * made.tokens.size + 8 * (4 + made.bounds.size + 2 * made.starts.size))
+                made.save(path)
+            with contextlib.suppress(FileNotFoundError):  # another process has just deleted it
+                return Shard.map(path)
+
+    def _make_room(self, needed: int) -> None:
+        """Delete files until `needed` bytes fit: first those that this process does not read, then those that it has
+        not read for longest."""
+        sizes = {}
+        for path in self._folder.glob("*.tokens"):
+            with contextlib.suppress(FileNotFoundError):
+                sizes[path] = path.stat().st_size
+        own = {self._path(number): number for number in self._mapped}
+        for path in [*(path for path in sorted(sizes) if path not in own), *own]:
+            if sum(sizes.values()) + needed <= self._most:
+                return
+            self._mapped.pop(own.get(path, -1), None)
+            path.unlink(missing_ok=True)
+            sizes.pop(path, None)

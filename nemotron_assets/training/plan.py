@@ -89,7 +89,8 @@ def train(
 def _make(plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]) -> Made:
     from nemotron_assets.model.export import add_tokenizer
 
-    append = metrics.appender(lake, plan.identity.name, plan.id, run_id, plan.steps, log)
+    length = plan.config["sequence_length"]
+    append = metrics.appender(lake, plan.identity.name, plan.id, run_id, plan.steps, length, log)
     trained = gpu.train(plan.entry, plan.config, append, log)
     weights = Path(trained["weights"])
     add_tokenizer(weights, plan.tokenizer)
@@ -100,6 +101,8 @@ def _make(plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str
             "tokens_seen": trained["tokens"],
             "steps": trained["steps"],
             "final_loss": trained["final_loss"],
+            "precision": trained.get("precision") or None,
+            "bf16_layers": trained.get("bf16_layers"),
             "source_versions": list(plan.source_versions),
         },
     )

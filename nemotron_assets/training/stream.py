@@ -78,6 +78,10 @@ class Shards(ABC):
     def read(self, source: int, shard: int, row: int) -> PackedSequence:
         """One sequence: of the source and shard with these numbers."""
 
+    def shard_name(self, source: int, shard: int) -> str:
+        """The name of a shard, for people: a subclass whose shards have names of their own replaces it."""
+        return f"{self.sources[source].name}/{shard:06d}"
+
     def batch(self, rows: Sequence[PackedSequence], length: int, device: torch.device) -> Batch:
         """What the loss gets for these sequences of at most `length` tokens."""
         return as_batch(rows, length, device)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
 if TYPE_CHECKING:
+    from nemotron_assets.training.ranks import Ranks
     from nemotron_assets.training.stream import PackedSequence, Shards
 
 _LOSS, _TARGETS, _TOKENS = range(3)
@@ -20,35 +20,25 @@ class Tally:
     beginning of the training. `state` is kept up to date. It goes into the checkpoint, so a resumed training
     counts on."""
 
-    def __init__(self, categories: Sequence[str], state: dict[str, Any], device: torch.device) -> None:
-        self.categories, self.state, self._device = list(categories), state, device
+    def __init__(self, categories: Sequence[str], state: dict[str, Any], ranks: Ranks) -> None:
+        self.categories, self.state, self._ranks = list(categories), state, ranks
         if state.get("categories") != self.categories:
             state |= {"categories": self.categories, "sums": [[0.0] * 3 for _ in self.categories]}
-        self._step = np.zeros((len(self.categories), 3))
-        self._losses: list[tuple[np.ndarray, torch.Tensor]] = []
 
     def add(
         self, categories: np.ndarray, rows: Sequence[PackedSequence], losses: torch.Tensor | None, shards: Shards
     ) -> None:
-        """Count sequences of these categories. `losses` has the loss of each; None if the loss does not tell."""
-        for category, row in zip(categories.tolist(), rows, strict=True):
-            self._step[category, _TOKENS] += len(row.tokens)
+        """Count the sequences of this rank in a step, which are of these categories, over all ranks. `losses` has the
+        loss of each; None if the loss does not tell, or the step was left out. Every rank must call this."""
+        step = np.zeros((len(self.categories), 3))
+        if self._ranks.slice == 0:  # the other ranks of a group have read the same sequences
+            np.add.at(step[:, _TOKENS], categories, [float(len(row.tokens)) for row in rows])
             if losses is not None:
-                self._step[category, _TARGETS] += shards.targets([row])
+                np.add.at(step[:, _TARGETS], categories, [float(shards.targets([row])) for row in rows])
         if losses is not None:
-            self._losses.append((categories, losses))
-
-    def end_step(self, world: int) -> None:
-        """Sum what was counted in this step over all ranks. Every rank must call this."""
-        for categories, losses in self._losses:  # only now, so that a device is not waited for between micro-batches
-            np.add.at(self._step[:, _LOSS], categories, losses.double().cpu().numpy())
-        sums = torch.from_numpy(self._step)
-        if world > 1:
-            there = sums.to(self._device)
-            dist.all_reduce(there)
-            sums = there.cpu()
+            np.add.at(step[:, _LOSS], categories, losses.double().cpu().numpy())
+        sums = self._ranks.summed(torch.from_numpy(step).to(self._ranks.device)).cpu()
         self.state["sums"] = (torch.tensor(self.state["sums"], dtype=torch.float64) + sums).tolist()
-        self._step, self._losses = np.zeros_like(self._step), []
 
     def row(self) -> dict[str, Any]:
         """Fields of a row of metrics: `categories`, `category_losses` (the mean per predicted token since the last row;

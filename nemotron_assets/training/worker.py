@@ -5,6 +5,7 @@ The GPU resource calls `train_next_token`. A stage with another loss writes such
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +30,7 @@ class LakeShards(Shards):
     """The sequences of one length in tables like `blend.sequences` and `blend.token_shards`, at one version of each.
 
     `tokens` and `sequences` have the path and the Delta version of the tables. A shard is copied from the lake into
-    `folder` when it is first read, and mapped into memory from there.
+    `folder` when it is first read, and mapped into memory from there. The copies take at most `most_bytes`.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class LakeShards(Shards):
         length: int,
         storage_options: dict[str, str],
         folder: Path,
+        most_bytes: float = math.inf,
     ):
         self._tokens = _dataset(**tokens, options=storage_options)
         self._sequences = _of_part(_dataset(**sequences, options=storage_options), str(length))
@@ -46,7 +48,7 @@ class LakeShards(Shards):
         self._sources = [Source(name, category, tuple(of.values())) for (category, name), of in sizes.items()]
         self._names = [shard for of in sizes.values() for shard in of]
         self._first = np.cumsum([0, *(len(source.sizes) for source in self._sources)]).tolist()
-        self._files = ShardFiles(folder, self._load)
+        self._files = ShardFiles(folder, self._load, most_bytes)
 
     @property
     def sources(self) -> list[Source]:
@@ -54,6 +56,9 @@ class LakeShards(Shards):
 
     def read(self, source: int, shard: int, row: int) -> PackedSequence:
         return self._files[self._first[source] + shard].read(row)
+
+    def shard_name(self, source: int, shard: int) -> str:
+        return self._names[self._first[source] + shard]
 
     def _sizes(self) -> dict[tuple[str, str], dict[str, int]]:
         """{(category, data set): {shard: number of its sequences}}, the shards in the order of their names."""
@@ -125,8 +130,10 @@ def job_of(config: dict[str, Any], **options: Any) -> Job:
 
 
 def shards_of(config: dict[str, Any]) -> LakeShards:
-    """The packed sequences that a plan's `config["shards"]` describes. Copies of the shards lie in its folder."""
-    return LakeShards(**config["shards"], folder=Path(config["folder"], "shards"))
+    """The packed sequences that a plan's `config["shards"]` describes. Copies of the shards lie in its folder, and take
+    no more disk space than the training allows, if `config` describes one."""
+    limit = TrainingRun.model_validate(config["training"]).shard_cache_gb * 1e9 if "training" in config else math.inf
+    return LakeShards(**config["shards"], folder=Path(config["folder"], "shards"), most_bytes=limit)
 
 
 def train_next_token(config: dict[str, Any], emit: Emit) -> dict[str, Any]:

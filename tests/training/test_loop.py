@@ -1,11 +1,6 @@
 """Training learns, a resumed training gives the same weights bit for bit, and errors say what cannot be trained."""
 
 import dataclasses
-import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.training import checkpoint, stream
+from nemotron_assets.training import stream
 from nemotron_assets.training.job import Fresh, Job
 from nemotron_assets.training.loop import train
 from nemotron_assets.training.mixture import Entry, Source
@@ -101,74 +96,6 @@ def test_interrupted_and_resumed_equals_uninterrupted(small, tmp_path, at):
     assert not list((tmp_path / "resumed").glob("step-*"))
 
 
-@pytest.mark.faults
-def test_kill_9_in_the_middle_then_resume(small, tmp_path):
-    """The process is killed at an arbitrary moment. The next process ends with the weights of an undisturbed one."""
-    straight = train(job(small, tmp_path / "straight"), Memory(), lambda rows: None)
-    script = (
-        "import sys, torch; torch.set_num_threads(1)\n"
-        "from tests.training.test_loop import Memory, job, train\n"
-        "from nemotron_assets.recipe.model import Model\n"
-        "import json, time\n"
-        "def emit(rows):\n"
-        "    print(rows[-1]['step'], flush=True)\n"
-        "    if rows[-1]['step'] >= 13: time.sleep(0.5)  # until the signal arrives\n"
-        "train(job(Model.model_validate(json.loads(sys.argv[2])), sys.argv[1]), Memory(), emit)\n"
-    )
-    command = [sys.executable, "-c", script, str(tmp_path / "killed"), small.model_dump_json()]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
-    for line in process.stdout:
-        if int(line) == 13:
-            process.send_signal(signal.SIGKILL)
-            break
-    assert process.wait() == -signal.SIGKILL
-    (tmp_path / "killed" / "writing-0000000099").mkdir()  # left by a process that was killed
-    calls = []
-    resumed = train(job(small, tmp_path / "killed"), Memory(), calls.append)
-    assert len(calls[0]) in (10, 15, 20)  # the rows of the checkpoint: it did not start from step 1
-    assert not (tmp_path / "killed" / "writing-0000000099").exists()
-    a, b = (load_file(run.weights / "model.safetensors") for run in (straight, resumed))
-    assert all(torch.equal(a[name], b[name]) for name in a)
-
-
-@pytest.mark.slow
-def test_two_processes_train_the_same_model_and_one_resumes_it(small, tmp_path):
-    """FSDP2 over gloo has the losses of one process, and one process resumes from its sharded checkpoint."""
-    script = tmp_path / "two.py"
-    script.write_text(
-        "import json, sys, torch; torch.set_num_threads(1)\n"
-        "from tests.training.test_loop import Killed, Memory, job, train\n"
-        "from nemotron_assets.recipe.model import Model\n"
-        "rows = []\n"
-        "def emit(new):\n"
-        "    rows.extend(new)\n"
-        "    open(sys.argv[1] + '/rows.json', 'w').write(json.dumps(rows))\n"
-        "import os\n"
-        "from nemotron_assets.training import checkpoint\n"
-        "save = checkpoint.save\n"
-        "def save_and_stop(folder, step, *more):\n"
-        "    save(folder, step, *more)\n"
-        "    if step == 10: os._exit(0)\n"
-        "checkpoint.save = save_and_stop\n"
-        "train(job(Model.model_validate(json.loads(sys.argv[2])), sys.argv[1] + '/run'), Memory(), emit)\n"
-    )
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0", "--standalone"]
-    subprocess.run(
-        [*command, str(script), str(tmp_path), small.model_dump_json()],
-        check=True,
-        timeout=240,
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"},
-    )
-    assert [len(list(p.glob("rank-*-of-00002.safetensors"))) for p in (tmp_path / "run").glob("step-*")] == [2, 2]
-    rows = json.loads((tmp_path / "rows.json").read_text())
-    whole = []
-    straight = train(job(small, tmp_path / "one"), Memory(), whole.extend)
-    assert [r["loss"] for r in rows] == pytest.approx([r["loss"] for r in whole[:10]], rel=1e-4)
-    resumed = train(job(small, tmp_path / "run"), Memory(), rows.extend)
-    assert resumed.final_loss == pytest.approx(straight.final_loss, rel=1e-3)
-
-
 def test_bf16_trains(small, tmp_path):
     rows = []
     trained = train(job(small, tmp_path, precision="bf16", tokens=40 * 4 * 48), Memory(), rows.extend)
@@ -192,12 +119,6 @@ def test_divergence_is_an_error_that_says_what_to_change(small, tmp_path):
 def test_training_without_data_is_an_error(small, tmp_path):
     with pytest.raises(ValueError, match="token shards are empty"):
         train(job(small, tmp_path), Memory(shards=0), lambda rows: None)
-
-
-def test_an_incomplete_checkpoint_is_refused(tmp_path):
-    (tmp_path / "step-1").mkdir()
-    with pytest.raises(ValueError, match="0 of"):
-        list(checkpoint.read_tensors(tmp_path / "step-1"))
 
 
 def test_a_document_has_the_same_loss_alone_and_packed(small):
