@@ -8,6 +8,7 @@ import dagster as dg
 
 from nemotron_assets.logs import console
 from nemotron_assets.recipe import current_recipe
+from nemotron_assets.sft.tables_of import check_names
 from nemotron_assets.stages import offered
 from resources.compute import Compute
 from resources.crawl import Crawl
@@ -17,6 +18,7 @@ from resources.lakehouse import Lakehouse
 from resources.warehouse import Warehouse
 
 recipe = current_recipe()
+check_names(recipe.sft)
 
 lake = Lakehouse(
     root=lake_root(),

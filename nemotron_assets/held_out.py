@@ -17,9 +17,14 @@ def _threshold(fraction: float) -> int:
     return round(fraction * 16**_DIGITS)
 
 
+def held_out_order(content_hash: str = "content_hash") -> pl.Expr:
+    """What documents sort by so that those which are held out come first, whatever the held-out share is."""
+    return pl.col(content_hash).str.slice(-_DIGITS)
+
+
 def is_held_out(fraction: float, content_hash: str = "content_hash") -> pl.Expr:
     """A boolean expression over a column of content hashes (xxh3-128, hex): whether the document is held out."""
-    return pl.col(content_hash).str.slice(-_DIGITS).str.to_integer(base=16, dtype=pl.Int64) < _threshold(fraction)
+    return held_out_order(content_hash).str.to_integer(base=16, dtype=pl.Int64) < _threshold(fraction)
 
 
 def hash_is_held_out(content_hash: str, fraction: float) -> bool:

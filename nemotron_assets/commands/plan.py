@@ -20,6 +20,7 @@ from nemotron_assets.planning.shown import amount, duration, money, size, with_r
 from nemotron_assets.planning.totals import Comparison, compare
 from nemotron_assets.recipe import RecipeError, current_recipe, load_recipe
 from nemotron_assets.recipe.load import changed_recipe
+from nemotron_assets.sft.tables_of import check_names
 
 _COLUMNS = ("asset", "rows", "tokens", "stored", "LLM tokens in", "LLM tokens out", "CPU time", "GPU time", "USD")
 
@@ -170,6 +171,7 @@ def print_changes(selection: str | None, change: Sequence[str], against: str | N
     """What becomes stale when the recipe in force is changed, and what making it again takes."""
     before = current_recipe()
     after = changed_recipe(load_recipe(against) if against else before, _assignments(change))
+    check_names(after.sft)
     values = changed_values(before, after)
     if not values:
         click.echo("no value changes, so no asset becomes stale")

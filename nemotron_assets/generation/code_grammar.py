@@ -8,8 +8,8 @@ _NAME = "[a-z][a-z0-9_]{1,16}"
 _NUMBER = "(0|[1-9][0-9]{0,2})"  # 08 is not a valid number in PHP and other languages
 
 
-def small_grammar(language: str, lines: int) -> str:
-    """The regular expression of a function with at most `lines` - 1 assignments and a result, or of an SQL query.
+def small_grammar(language: str, lines: int, fewest: int = 1) -> str:
+    """The regular expression of a function with `fewest` to `lines` - 1 assignments and a result, or of an SQL query.
 
     Raises `ValueError` for a language without a small grammar.
     """
@@ -23,10 +23,10 @@ def small_grammar(language: str, lines: int) -> str:
     simple = rf"({name}|{_NUMBER})"
     call = rf"{_NAME}\({name}(, {simple})?\)"
     value = rf"({simple}|{call})( [+*-] {simple}){{0,2}}"
-    most = max(1, lines - 1)
+    most = max(1, fewest, lines - 1)
 
     def body(assignment: str, result: str) -> str:
-        return rf"(    {assignment}\n){{1,{most}}}    {result}\n"
+        return rf"(    {assignment}\n){{{fewest},{most}}}    {result}\n"
 
     def typed(kind: str) -> str:
         return rf"{kind} {_NAME}(, {kind} {_NAME})?"
@@ -38,7 +38,7 @@ def small_grammar(language: str, lines: int) -> str:
     match language:
         case "Python":
             head = rf"def {_NAME}\({_NAME}(, {_NAME})?\):\n"
-            return head + rf"(    {_NAME} = {value}\n){{1,{most}}}    return {value}"
+            return head + rf"(    {_NAME} = {value}\n){{{fewest},{most}}}    return {value}"
         case "C" | "C++":
             return braces(rf"{kind} {_NAME}\({typed(kind)}\)", rf"{kind} {_NAME} = {value};", rf"return {value};")
         case "C#" | "Java":

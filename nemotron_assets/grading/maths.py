@@ -3,8 +3,9 @@ r"""Decides whether a mathematical answer equals the known one, with math-verify
 math-verify looks for an expression anywhere in a text and takes one that it finds: "3 or 42" passes for 42, and of
 `43 \implies 42` it reads one side. Therefore `final_answer` first finds the one answer that a response states, a
 response that names several values is wrong unless the known answer has the same values, and signs that math-verify
-skips do not pass. math-verify may compute for hours, so this runs in a bounded process; its own time limits are off,
-because they are signals, which only a main thread may use.
+skips do not pass. It skips units too: those of two answers are compared by `units`. math-verify may compute for hours,
+so this runs in a bounded process; its own time limits are off, because they are signals, which only a main thread may
+use.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from nemotron_assets.grading import units
 from nemotron_assets.grading.final_answer import final_answer
 from nemotron_assets.grading.process import ProcessGrader
 
@@ -83,6 +85,8 @@ def _noting(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def judge(response: str, gold: str) -> tuple[str, str | None]:
     """right, wrong or error, and the reason. It may take any time and memory: `grader` bounds it."""
+    from sympy import Expr
+
     known, stated = _tidy(gold if len(gold) <= LONGEST else ""), _tidy(final_answer(response))
     if not known:
         return (
@@ -102,11 +106,24 @@ def judge(response: str, gold: str) -> tuple[str, str | None]:
         return "wrong", f"{short!r} is not the known text"
     if reason := _unclear(stated, known):
         return "wrong", f"{short!r} {reason}"
+    (value, unit), (its_value, its) = units.split(known), units.split(stated)
+    its = its or (units.after(stated, response) if unit else "")
+    of_unit = 1
+    if unit and its:
+        known, stated, of_unit = value, its_value, units.times(its, unit)
+    if of_unit is None:
+        return "error", f"nothing says whether {its[:50]!r} are {unit[:50]!r}"
+    if of_unit == 0:
+        return "wrong", f"{short!r} is measured in {its[:50]!r}, the known answer in {unit[:50]!r}"
     expected, found = _parsed(known), _parsed(stated)
     if not expected:
         return "error", f"the known answer {known[:100]!r} cannot be read as mathematics"
     if not found:
         return "wrong", f"{short!r} cannot be read as mathematics"
+    if of_unit != 1:
+        if not isinstance(found[0], Expr):
+            return "error", f"{short!r} cannot be converted from {its[:50]!r} into {unit[:50]!r}"
+        found = [of_unit * found[0]]
     return ("right", None) if _equal(expected, found) else ("wrong", f"{short!r} does not equal the known answer")
 
 

@@ -50,7 +50,11 @@ _INJECTION = re.compile(
     re.I,
 )
 #: Marks of chat templates and of the published formats. In a text they would begin a turn that nobody wrote.
-_MARKUP = re.compile(r"<\|[^|\n]{1,40}\|>|</?extra_id_\d+>|\[/?INST\]|<</?SYS>>|</?think>")
+_MARKUP = re.compile(
+    r"<\|[^|\n]{1,40}\|>|</?extra_id_\d+>|\[/?INST\]|<</?SYS>>|</?think>|<(?:start|end)_of_turn>"
+    r"|^[ \t]*#{2,6}[ \t]*(?:instruction|response|human|user|assistant|system)s?[ \t]*:",
+    re.I | re.M,
+)
 _MATHS = re.compile(r"\$[^$\n]{0,400}\$|\\[a-zA-Z]+|```.*?```", re.S)
 _TAG = re.compile(r"<[^<>\n]{1,40}>")
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -100,10 +104,9 @@ def text_fault(text: str, most_characters: int, language: str = "en") -> Fault |
         return Fault("refused", f"{found[0]!r} in {_quoted(text)}")
     if found := _INJECTION.search(plain):
         return Fault("injected", f"{found[0]!r} in {_quoted(text)}")
-    plain = text.replace(THINK_OPEN, " ", 1).replace(THINK_CLOSE, " ", 1)
-    if found := _MARKUP.search(plain):
+    if found := _MARKUP.search(plain.replace(THINK_OPEN, " ", 1).replace(THINK_CLOSE, " ", 1)):
         return Fault("injected", f"the mark {found[0]!r} in {_quoted(text)}")
-    return language_fault(plain, language)
+    return language_fault(text.replace(THINK_OPEN, " ", 1).replace(THINK_CLOSE, " ", 1), language)
 
 
 def language_fault(text: str, language: str) -> Fault | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,13 @@ class Origin:
     sources: tuple[str, ...]
     content_hash: str
     language: str = "en"
+
+
+def of_seeds(*seeds: Mapping[str, Any]) -> Origin:
+    """What is written from rows of `sft.seeds`: if the page of the first one is held out, so is what is written."""
+    first = seeds[0]
+    ids = tuple(seed["id"] for seed in seeds)
+    return Origin(ids, ("sft.seeds",) * len(ids), first["page_hash"] or first["content_hash"], first["language"])
 
 
 @dataclass(frozen=True)

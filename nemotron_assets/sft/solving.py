@@ -53,15 +53,16 @@ Ask = Callable[[Question, int], Request]
 Understand = Callable[[Question, int, Thought], tuple[str, Hashable, str] | Fault]
 
 
-def lines_pattern(limits: Sampled) -> str:
-    """The regular expression of one to `max_lines` lines."""
-    line = line_pattern(2, limits.max_line, "<")
+def lines_pattern(limits: Sampled, line: str | None = None) -> str:
+    """The regular expression of one to `max_lines` lines. `line` is that of a line, if not all lines are allowed."""
+    line = line or line_pattern(2, limits.max_line, "<")
     return rf"{line}(\n{{1,2}}{line}){{0,{limits.max_lines - 1}}}" if limits.max_lines > 1 else line
 
 
-def reasoned_pattern(limits: Sampled, answer: str) -> str:
-    """The regular expression of reasoning between its tags and an answer that has the form `answer`."""
-    return rf"{THINK_OPEN}\n{lines_pattern(limits)}\n{THINK_CLOSE}\n\n{answer}"
+def reasoned_pattern(limits: Sampled, answer: str, line: str | None = None) -> str:
+    """The regular expression of reasoning between its tags, in lines of the form `line`, and an answer of the form
+    `answer`."""
+    return rf"{THINK_OPEN}\n{lines_pattern(limits, line)}\n{THINK_CLOSE}\n\n{answer}"
 
 
 def request(

@@ -131,7 +131,9 @@ class Mixture:
         return {name: float(share) for name, share in self._plans[entry].shares.items() if share}
 
     def entry_at(self, step: int) -> int:
-        """The number of the entry that `step` belongs to."""
+        """The number of the entry that `step` belongs to. Raises `ValueError` for a step before the first one."""
+        if step < 1:
+            raise ValueError(f"step {step} of a mixture: the first step is 1")
         return max(k for k, entry in enumerate(self.entries) if entry.first_step <= step)
 
     def rows(self, step: int, first: int = 0, last: int | None = None) -> Rows:

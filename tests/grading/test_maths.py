@@ -329,6 +329,38 @@ def test_worked_answers_of_gsm8k_are_right_and_those_of_the_next_problem_are_not
         assert [verdict.right for verdict in grader.grade(shifted)] == same
 
 
+#: (response, known answer, verdict) of answers that both have a unit.
+MEASURED = [
+    (r"\boxed{42 km}", "42 m", "wrong"),
+    ("The answer is 42 km.", "42 m", "wrong"),
+    ("The answer is 42 km.", "42 km", "right"),
+    (r"\boxed{42000 m}", "42 km", "right"),
+    (r"\boxed{\frac{1}{2}\text{ km}}", r"500\ \mathrm{m}", "right"),
+    ("It takes 90 minutes.", "1.5 hours", "right"),
+    ("The answer is 72 km/h on average.", "20 m/s", "right"),
+    (r"\boxed{3\text{ kilometres per hour}}", "3 km/h", "right"),
+    (r"\boxed{5\text{ cm}^2}", "5 cm²", "right"),
+    (r"\boxed{5 \text{ cm}}", "5 cm^2", "wrong"),
+    (r"\boxed{180 degrees}", r"\pi radians", "right"),
+    (r"\boxed{3 s}", "3 kg", "wrong"),
+    (r"\boxed{8 gold coins}", "8 coins", "right"),
+    (r"\boxed{8 apples}", "8 pears", "error"),
+    (r"\boxed{9 apples}", "8 apples", "wrong"),
+    (r"\boxed{3, 4 km}", "3, 4 m", "error"),
+    (r"\boxed{6x}", "6 x", "right"),
+    (r"\boxed{6 xy}", "6 yx", "right"),
+    (r"\boxed{42}", "42 km", "right"),
+]
+
+
+def test_units_are_converted_and_other_units_are_not_right():
+    assert [(said, known, judge(said, known)[0]) for said, known, _ in MEASURED] == MEASURED
+
+
+def test_a_long_run_of_letters_costs_no_time():
+    assert judge(r"\boxed{1 " + "a" * 900 + "!}", "1 km")[0] == "wrong"
+
+
 def test_an_answer_that_cannot_be_decided_is_an_error():
     assert judge("42", "")[0] == "error"
     assert judge("42", "\\frac\\frac")[0] == "error"

@@ -17,8 +17,8 @@ class SftInputs(Section):
     folder: str = Field(
         "sample",
         description="folder with the files of seeds; 'sample' is the embedded one. A set that the folder does not have "
-        "(logical, analytical, reading, math_problems, code_tasks, moral_situations, social_sciences, health) is taken "
-        "from the project, which has a few seeds of each",
+        "(logical, analytical, reading, math_problems, first_sums, code_tasks, first_functions, moral_situations, "
+        "social_sciences, health) is taken from the project, which has a few seeds of each",
     )
 
 

@@ -121,6 +121,8 @@ def parse(kind: Kind | str, text: str, limits: Sampled) -> Question | Fault:
         values.append(value)
     if len(lines) != len(labels):
         return Fault("unparsable", f"{len(lines)} lines instead of {len(labels)}: {text[:200]!r}")
+    if values[1].removeprefix("Question:").strip().casefold() == values[0].casefold():
+        return Fault("unparsable", f"the answer is the question: {values[0][:200]!r}")
     if found := _OF_A_PASSAGE.search(values[0]):
         return Fault("not_self_contained", f"the question speaks of {found[0]!r}: {values[0][:200]!r}")
     made = Question(values[0], values[1], tuple(values[2:5]) if "Wrong" in labels else ())

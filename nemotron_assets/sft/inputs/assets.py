@@ -2,13 +2,12 @@
 
 import dagster as dg
 
-from nemotron_assets.conditions import follow_inputs
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.sft.inputs.tables import SEEDS, SFT_WRITERS
-from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.asset import table_asset
 from nemotron_assets.table.parts import Batches, Rejects
+from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from resources.lakehouse import Lakehouse, Reader
 
 #: The recipe's sections that name language models.
@@ -18,13 +17,21 @@ _MODELS = (
 )  # fmt: skip
 
 
-@table_asset(SEEDS, recipe="sft.inputs", kinds={"json"}, automation=follow_inputs(after=PAGES))
-def seeds(recipe: dg.ResourceParam[Recipe]):
-    """Seeds of the SFT data, read from files: questions with known answers, passages, tasks."""
-    from nemotron_assets.sft.inputs.seeds import read
+@table_asset(
+    SEEDS,
+    recipe="sft.inputs",
+    code="2",  # seeds know the page that they were taken from
+    kinds={"json"},
+    ins={"unique_documents": UNIQUE_DOCUMENTS},
+)
+def seeds(unique_documents: Reader, recipe: dg.ResourceParam[Recipe]):
+    """Seeds of the SFT data, read from files: questions with known answers, passages, tasks. A seed that was taken from
+    a page of the lake is held out from training with its page."""
+    from nemotron_assets.sft.inputs.seeds import read, with_pages
 
     rejects = Rejects()
-    return Batches(read(recipe.sft.inputs.folder, rejects.add), rejects)
+    found = read(recipe.sft.inputs.folder, rejects.add)
+    return Batches((with_pages(frame, unique_documents.scan()) for frame in found), rejects)
 
 
 @table_asset(

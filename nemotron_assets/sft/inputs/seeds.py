@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from nemotron_assets.held_out import held_out_order
 from nemotron_assets.sft.inputs.tables import SEEDS
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Reject
@@ -37,6 +38,17 @@ def read(folder: str, reject: Callable[[Reject], None]) -> Iterator[pl.DataFrame
     """One frame per set of seeds. A line that is not a seed goes to `reject`, and so does one whose name was used."""
     for name, file in sorted(files(folder).items()):
         yield pl.DataFrame(list(_rows(name, file, reject)), schema=SEEDS.empty().schema)
+
+
+def with_pages(seeds: pl.DataFrame, documents: pl.LazyFrame) -> pl.DataFrame:
+    """Seeds with the content hash of the page that each was taken from, among `documents` with url and content_hash."""
+    urls = seeds["url"].drop_nulls().unique()
+    if urls.is_empty():
+        return seeds
+    of_seeds = documents.filter(pl.col("url").is_in(urls.implode())).select("url", page_hash="content_hash")
+    pages = of_seeds.collect(engine="streaming").sort(held_out_order("page_hash"))
+    pages = pages.unique("url", keep="first", maintain_order=True)
+    return seeds.drop("page_hash").join(pages, on="url", how="left", maintain_order="left").select(seeds.columns)
 
 
 def _rows(name: str, file: Path, reject: Callable[[Reject], None]) -> Iterator[dict[str, Any]]:
@@ -84,6 +96,7 @@ def _row(name: str, seed: dict[str, Any], number: int) -> dict[str, Any]:
         "licence": _text(seed, "licence") or "",
         "url": _text(seed, "url"),
         "content_hash": content_hash("\x1f".join([question or "", text or "", *choices])),
+        "page_hash": None,
     }
 
 

@@ -34,7 +34,15 @@ SEEDS = Table(
         Column("licence", "string", "SPDX expression of the licence of the seed; may be empty"),
         Column("url", "string", "address of the page that the seed was taken from; null if it has none", nullable=True),
         CONTENT_HASH,
+        Column(
+            "page_hash",
+            "string",
+            "content_hash of the page of web.unique_documents that the seed was taken from, found by its address; null "
+            "if the lake has no such page. If it has several, the first one that would be held out from training",
+            nullable=True,
+        ),
     ),
+    origins={"page_hash": ("web.unique_documents.content_hash",)},
 )
 
 SFT_WRITERS = model_table(

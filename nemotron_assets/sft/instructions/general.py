@@ -22,7 +22,7 @@ from nemotron_assets.sft.answers import Fault, read
 from nemotron_assets.sft.formats import THINK_CLOSE, THINK_OPEN
 from nemotron_assets.sft.instructions.tables import GENERAL_SFT
 from nemotron_assets.sft.options import key
-from nemotron_assets.sft.rows import Maker, Origin
+from nemotron_assets.sft.rows import Maker, Origin, of_seeds
 from nemotron_assets.sft.solving import Question, fitting, lines_pattern, request
 from nemotron_assets.sft.tallies import Tally
 from nemotron_assets.sft.voting import Outcome
@@ -93,8 +93,7 @@ def curated_texts(rows: Iterable[dict[str, Any]]) -> Iterator[Question]:
 def seed_texts(seeds: Iterable[dict[str, Any]]) -> Iterator[Question]:
     """Rows of `sft.seeds` as texts to write about: the passage, or else the question."""
     for seed in seeds:
-        origin = Origin((seed["id"],), ("sft.seeds",), seed["content_hash"], seed["language"])
-        yield Question(seed["id"], origin, seed["text"] or seed["question"])
+        yield Question(seed["id"], of_seeds(seed), seed["text"] or seed["question"])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from nemotron_assets.generation.asking import answered
 from nemotron_assets.recipe.sft.instructions import MathSft
 from nemotron_assets.sft.answers import Fault, read
 from nemotron_assets.sft.choosing import Lowest
-from nemotron_assets.sft.rows import Origin
+from nemotron_assets.sft.rows import Origin, of_seeds
 from nemotron_assets.sft.solving import Question, fitting, request
 from nemotron_assets.sft.tallies import Tally
 from nemotron_assets.table.ids import row_id
@@ -61,9 +61,8 @@ def from_seeds(seeds: list[dict[str, Any]], recipe: MathSft) -> Iterator[Questio
         if answer is None or (topics and seed["topic"] not in topics) or taken == recipe.max_seeds:
             continue
         taken += 1
-        origin = Origin((seed["id"],), ("sft.seeds",), seed["content_hash"], seed["language"])
         text = "\n\n".join(filter(None, (seed["text"], seed["question"])))
-        yield Question(row_id("problem", seed["id"]), origin, text, truth=answer, more=seed["seed_set"])
+        yield Question(row_id("problem", seed["id"]), of_seeds(seed), text, truth=answer, more=seed["seed_set"])
 
 
 def parse(text: str) -> str | Fault:

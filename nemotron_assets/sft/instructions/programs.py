@@ -17,7 +17,7 @@ from nemotron_assets.recipe.sft.instructions import CodeSft
 from nemotron_assets.sft.answers import Fault, Thought
 from nemotron_assets.sft.choosing import Lowest
 from nemotron_assets.sft.instructions.tables import CODE_SFT
-from nemotron_assets.sft.rows import Maker, Origin
+from nemotron_assets.sft.rows import Maker, Origin, of_seeds
 from nemotron_assets.sft.solving import Question, Sample, reasoned_pattern, request, solved
 from nemotron_assets.sft.tallies import Tally
 from nemotron_assets.sft.voting import Outcome
@@ -65,9 +65,8 @@ def from_seeds(seeds: list[dict[str, Any]], recipe: CodeSft) -> Iterator[Questio
     """Tasks of seeds, in Python, with their tests."""
     for seed in seeds:
         if seed["question"] and len(seed["question"]) <= recipe.max_task_characters:
-            origin = Origin((seed["id"],), ("sft.seeds",), seed["content_hash"], seed["language"])
             more = Task(seed["seed_set"], "Python", tuple(seed["tests"]))
-            yield Question(seed["id"], origin, seed["question"], more=more)
+            yield Question(seed["id"], of_seeds(seed), seed["question"], more=more)
 
 
 def from_problems(rows: Iterable[dict[str, Any]], recipe: CodeSft) -> Iterator[Question]:
@@ -152,11 +151,14 @@ class ProgramWriter:
         language, limits = question.more.language, self._recipe.solving
         fence, line = FENCES[language][0], line_pattern(8, limits.max_line, "<")
         code = rf"([^`\n][^\n]*\n|\n){{1,{self._recipe.max_code_lines}}}"
+        words = None
         if self._recipe.grammar == "small":
-            code = f"{small_grammar(language, self._recipe.max_code_lines)}\n"
+            # A weak model begins its thoughts with code, and repeats "return" as a name if it may not return at once.
+            code = f"{small_grammar(language, self._recipe.max_code_lines, fewest=0)}\n"
+            words = line = rf"[A-Z][^\n(){{}}=;:`<]{{8,{limits.max_line}}}"
         task = _SOLVE.format(language=language, fence=fence, task=question.text)
         escaped = fence.replace("+", r"\+")
-        grammar = reasoned_pattern(limits, f"{line}\n\n```{escaped}\n{code}```")
+        grammar = reasoned_pattern(limits, f"{line}\n\n```{escaped}\n{code}```", words)
         return request(
             "code_solution", task, limits, grammar, sample=number, parents=question.origin.parents, system=_SYSTEM
         )

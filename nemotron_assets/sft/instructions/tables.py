@@ -27,7 +27,7 @@ MATH_SFT = Table(
         **_WRITER,
         "known_answer": ("sft.seeds.answer",),
         "problem_source": ("sft.seeds.seed_set",),
-        "origin_hash": ("sft.seeds.content_hash", "math.nemotron_cc_math.origin_hash"),
+        "origin_hash": ("sft.seeds.content_hash", "sft.seeds.page_hash", "math.nemotron_cc_math.origin_hash"),
         "*": ("sft.seeds.question", "math.nemotron_cc_math.text"),
     },
 )
@@ -52,7 +52,7 @@ CODE_SFT = Table(
         "programming_language": ("code.qa.language", "sft.seeds.topic"),
         "language": (),
         "tests": ("sft.seeds.tests",),
-        "origin_hash": ("sft.seeds.content_hash", "code.qa.origin_hash"),
+        "origin_hash": ("sft.seeds.content_hash", "sft.seeds.page_hash", "code.qa.origin_hash"),
         "*": ("sft.seeds.question", "code.qa.problem"),
     },
 )
@@ -71,7 +71,7 @@ GENERAL_SFT = Table(
     origins={
         **_WRITER,
         "instruction_set": (),
-        "origin_hash": ("sft.seeds.content_hash", "web.curated.content_hash"),
+        "origin_hash": ("sft.seeds.content_hash", "sft.seeds.page_hash", "web.curated.content_hash"),
         "*": ("sft.seeds.text", "web.curated.text"),
     },
 )

@@ -18,7 +18,6 @@ from nemotron_assets.generation.translation.drafts import Draft, translate
 from nemotron_assets.generation.translation.languages import SOURCE
 from nemotron_assets.generation.translation.prompt import PROMPT, prompt_room
 from nemotron_assets.generation.translation.refusals import refusal
-from nemotron_assets.recipe.section import RecipeError
 from nemotron_assets.recipe.sft.multilingual import Multilingual
 from nemotron_assets.sft.answers import Fault, text_fault
 from nemotron_assets.sft.multilingual.tables import MULTILINGUAL_SFT
@@ -59,13 +58,7 @@ def write(
 def samples(
     tables: Mapping[str, pl.LazyFrame], recipe: Multilingual, unverified: Iterable[str]
 ) -> Iterator[dict[str, Any]]:
-    """The English rows to translate, with the keys id, table, languages, text, and the columns `_READ`. Raises
-    `RecipeError` for a table that does not exist."""
-    if unknown := sorted(set(recipe.sources) - set(tables)):
-        raise RecipeError(
-            f"sft.multilingual.sources names {', '.join(unknown)}, which is not a table of SFT data; the tables are "
-            f"{', '.join(sorted(tables)) or 'not there yet'}"
-        )
+    """The English rows to translate, with the keys id, table, languages, text, and the columns `_READ`."""
     usable = {name: [*_USABLE, *(["unverified"] if name in set(unverified) else [])] for name in recipe.sources}
     for name, most in recipe.sources.items():
         rows = tables[name].filter(

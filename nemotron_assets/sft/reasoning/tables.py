@@ -22,7 +22,10 @@ FUNDAMENTAL_REASONING = Table(
         "generator": ("models.sft_writers.name",),
         "kind": (),
         "status": (),
-        "origin_hash": ("sft.seeds.content_hash",),
+        "origin_hash": (
+            "sft.seeds.content_hash",
+            "sft.seeds.page_hash",
+        ),
         "*": ("sft.seeds.question", "sft.seeds.text"),
     },
 )

@@ -20,7 +20,7 @@ from nemotron_assets.sft.near import repeats
 from nemotron_assets.sft.options import LETTERS, chosen, key, turned
 from nemotron_assets.sft.reasoning.prompts import Item, new_item, parse_item, solution
 from nemotron_assets.sft.reasoning.tables import FUNDAMENTAL_REASONING
-from nemotron_assets.sft.rows import Maker, Origin
+from nemotron_assets.sft.rows import Maker, of_seeds
 from nemotron_assets.sft.solving import Question, Sample, fitting, solved
 from nemotron_assets.sft.tallies import Tally
 from nemotron_assets.sft.voting import majority
@@ -66,12 +66,11 @@ class ReasoningWriter:
             passage = passages[number % len(passages)] if passages else None
             used = [passage, *shots] if passage else shots
             ids = tuple(seed["id"] for seed in used)
-            origin = Origin(ids, ("sft.seeds",) * len(ids), used[0]["content_hash"], used[0]["language"])
             text = passage["text"] if passage else None
             wanted = [Item(seed["text"], seed["question"], tuple(seed["choices"])) for seed in shots]
             request = new_item(kind, wanted, text, self._recipe.options, self._recipe.writing, number, ids)
             id_ = row_id(FUNDAMENTAL_REASONING.full_name, model, kind, number)
-            yield Question(id_, origin, text or "", more=(kind, request))
+            yield Question(id_, of_seeds(*used), text or "", more=(kind, request))
 
     def _batch(self, batch: list[Question], writer: Writer) -> Iterator[dict[str, Any]]:
         limits, vote = self._recipe.solving, self._recipe.vote

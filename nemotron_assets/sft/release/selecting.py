@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from nemotron_assets.recipe.section import RecipeError
 from nemotron_assets.recipe.sft.release import SftRelease
 from nemotron_assets.sft.release.tables import CONFIGS, CONTAMINATED, NEMOTRON_SFT
 from nemotron_assets.table.ids import content_hash, row_id
@@ -28,15 +27,6 @@ _ROWS = 512
 def statuses(table: str, recipe: SftRelease) -> tuple[str, ...]:
     """The statuses of the rows of a table that are published."""
     return (*USABLE, "unverified") if table in recipe.unverified else USABLE
-
-
-def check_names(recipe: SftRelease, tables: Collection[str]) -> None:
-    """Raises `RecipeError` if the recipe names a table that is not a table of SFT data."""
-    if unknown := sorted(set(recipe.unverified) - set(tables)):
-        raise RecipeError(
-            f"sft.release.unverified names {', '.join(unknown)}, which is not a table of SFT data; "
-            f"the tables are {', '.join(sorted(tables)) or 'not there yet'}"
-        )
 
 
 def published(subset: str = "subset", status: str = "status", *, of: Sequence[str]) -> pl.Expr:
@@ -71,7 +61,6 @@ def excluded(sources: Sequence[Reader], lake: Lakehouse) -> dict[str, frozenset[
 def release_parts(sources: Sequence[Reader], lake: Lakehouse, recipe: SftRelease) -> Iterator[Part]:
     """The parts of `sft.nemotron_sft`, one per table of SFT data. A part is made again when the rows of the table, the
     rows that are left out, or the statuses that the recipe takes have changed."""
-    check_names(recipe, [reader.table.full_name for reader in sources])
     left_out = excluded(sources, lake)
     for reader in sources:
         table = reader.table.full_name

@@ -13,7 +13,7 @@ from nemotron_assets.generation.asking import answered
 from nemotron_assets.recipe.sft.stem import Stem
 from nemotron_assets.sft.answers import Fault, read
 from nemotron_assets.sft.near import repeats
-from nemotron_assets.sft.rows import Origin
+from nemotron_assets.sft.rows import Origin, of_seeds
 from nemotron_assets.sft.solving import Question, fitting
 from nemotron_assets.sft.stem.prompts import new_question
 from nemotron_assets.sft.stem.tables import STEM_EXPANSIONS
@@ -31,8 +31,7 @@ _NOT_OF_A_QUESTION = ("Answer:", "Solution:", "Explanation:")
 def seed_question(seed: dict[str, Any]) -> Question:
     """A row of `sft.seeds` as a question. Its facts, if there are any, stand before it."""
     text = "\n\n".join(filter(None, (seed["text"], seed["question"])))
-    origin = Origin((seed["id"],), ("sft.seeds",), seed["content_hash"], seed["language"])
-    return Question(seed["id"], origin, text, tuple(seed["choices"]), seed["answer"], seed)
+    return Question(seed["id"], of_seeds(seed), text, tuple(seed["choices"]), seed["answer"], seed)
 
 
 def parse(completion: Completion, recipe: Stem) -> str | Fault:

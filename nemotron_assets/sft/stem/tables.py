@@ -44,7 +44,10 @@ STEM_EXPANSIONS = Table(
         "mode": (),
         "round": (),
         "topic": ("sft.seeds.topic",),
-        "origin_hash": ("sft.seeds.content_hash",),
+        "origin_hash": (
+            "sft.seeds.content_hash",
+            "sft.seeds.page_hash",
+        ),
         "*": ("sft.seeds.question",),
     },
 )
@@ -68,7 +71,10 @@ STEM_QUESTIONS = Table(
         "topic": ("sft.seeds.topic",),
         "mode": ("sft.stem_expansions.mode",),
         "round": ("sft.stem_expansions.round",),
-        "origin_hash": ("sft.seeds.content_hash",),
+        "origin_hash": (
+            "sft.seeds.content_hash",
+            "sft.seeds.page_hash",
+        ),
         "status": (),
         "*": ("sft.seeds.question", "sft.stem_expansions.question"),
     },

@@ -9,14 +9,17 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from nemotron_assets.held_out import hash_is_held_out
 from nemotron_assets.models.registry import ModelError, newest
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.sft.choosing import Lowest, seeds
 from nemotron_assets.sft.inputs.assets import ASSETS, sft_writers
 from nemotron_assets.sft.inputs.checks import CHECKS
-from nemotron_assets.sft.inputs.seeds import files, read
+from nemotron_assets.sft.inputs.seeds import files, read, with_pages
 from nemotron_assets.sft.inputs.tables import SEEDS, SFT_WRITERS
+from nemotron_assets.sft.rows import of_seeds
+from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from resources.lakehouse import QUARANTINE, Lakehouse
 from tests.sql.lake import frame
 
@@ -71,6 +74,22 @@ def test_a_name_is_used_once(tmp_path):
     assert rows.height == 1 and "used twice" in rejects[0].detail
 
 
+def test_what_is_written_from_a_seed_is_held_out_with_its_page(tmp_path):
+    rows, _ = _read(
+        tmp_path, [{"text": "Ants carry leaves.", "url": f"https://ants.example/{n}"} for n in "ab"] + [GOOD]
+    )
+    pages = {"a": ["f" * 24 + "90000000", "f" * 24 + "10000000", "0" * 24 + "50000000"], "c": ["0" * 32]}
+    documents = pl.LazyFrame(
+        [{"url": f"https://ants.example/{name}", "content_hash": page} for name, all_ in pages.items() for page in all_]
+    )
+    found = with_pages(rows, documents)
+    assert found["page_hash"].to_list() == ["f" * 24 + "10000000", None, None] and found.columns == rows.columns
+    carried, other, question = (of_seeds(seed) for seed in found.iter_rows(named=True))
+    assert hash_is_held_out(carried.content_hash, 0.1) and not hash_is_held_out(carried.content_hash, 0.05)
+    assert (other.content_hash, question.content_hash) == tuple(rows["content_hash"][1:])
+    assert of_seeds(*found.iter_rows(named=True)).content_hash == carried.content_hash
+
+
 def test_the_seeds_with_the_lowest_hashes_are_chosen():
     rows = pl.DataFrame({"seed_set": ["a", "a", "b", "a"], "content_hash": ["3", "1", "0", "2"], "id": list("wxyz")})
     assert [row["id"] for row in seeds(rows.lazy(), ["a"], 2)] == ["x", "z"]
@@ -92,10 +111,10 @@ def test_every_model_of_the_recipe_is_in_the_lake_under_its_name(tmp_path, embed
     lake.write(GENERATOR, frame(GENERATOR, [{"id": "w", "name": "small", "uri": uri, "sha256": sha256,
                                              "at": datetime.now(UTC)}]))  # fmt: skip
     with dg.DagsterInstance.ephemeral() as instance:
-        outside = dg.AssetSpec(GENERATOR.asset_key).with_io_manager_key("io_manager")
+        outside = [dg.AssetSpec(t.asset_key).with_io_manager_key("io_manager") for t in (GENERATOR, UNIQUE_DOCUMENTS)]
         for selection in ([*ASSETS, *CHECKS], [sft_writers]):
             done = dg.materialize(
-                [*ASSETS, *CHECKS, outside],
+                [*ASSETS, *CHECKS, *outside],
                 instance=instance,
                 selection=selection,
                 resources={"io_manager": lake, "lake": lake, "recipe": recipe},

@@ -12,7 +12,6 @@ import pytest
 from nemotron_assets.generation.translation.refusals import refusal
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.recipe.section import RecipeError
 from nemotron_assets.recipe.web.translation import LANGUAGES
 from nemotron_assets.sft.academic.tables import ACADEMIC_QA
 from nemotron_assets.sft.multilingual import assets, checks
@@ -123,11 +122,6 @@ def test_only_usable_english_rows_of_the_train_split_are_translated():
     assert sorted(found) == ["ok", "open"], "the recipe takes unverified rows of this table"
     few = samples({NAME: frame_of(owl("b"), owl("a"), owl("c"))}, recipe_with(sources={NAME: 2}), [])
     assert sorted(row["id"] for row in few) == ["a", "b"]
-
-
-def test_a_table_that_does_not_exist_is_named():
-    with pytest.raises(RecipeError, match=r"sources names sft.nothing.*tables are sft.academic_qa"):
-        next(samples({NAME: frame_of(owl())}, recipe_with(sources={"sft.nothing": 1}), []))
 
 
 def good(language: str, line: str, sample: int) -> str:

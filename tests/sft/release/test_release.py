@@ -8,7 +8,6 @@ import pytest
 from nemotron_assets.contamination.items import Items
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.recipe.section import RecipeError
 from nemotron_assets.sft.columns import SFT_COLUMNS
 from nemotron_assets.sft.release import audit
 from nemotron_assets.sft.release.decontamination import contaminated_parts, contaminated_rows, read_items
@@ -186,12 +185,6 @@ def test_a_row_that_cannot_be_searched_is_not_published(lake):
     finally:
         with_limit.close()
     assert [r["parents"] for r in published] == [["short"]]
-
-
-def test_the_recipe_may_only_name_tables_of_sft_data(lake, compute):
-    wrong = RECIPE.model_copy(update={"unverified": ["sft.genral_sft"]})
-    with pytest.raises(RecipeError, match=r"unverified names sft.genral_sft.*the tables are sft.math_sft"):
-        release(lake, compute, {MATHS: [row("a", "One")]}, [item("i", PROBLEM)], wrong)
 
 
 @pytest.mark.parametrize(
