@@ -25,6 +25,12 @@ def export_command(table: str, directory: Path, partitions: Sequence[str], force
         ("config", "rows", "tokens (estimated)", "MB", "languages"),
         [(c, n.rows, n.tokens, round(n.file_bytes / 1e6, 1), len(n.languages)) for c, n in done.configs.items()],
     )
+    if empty := [config for config, counts in done.configs.items() if not counts.rows]:
+        click.echo(
+            f"without rows: {', '.join(empty)}. datasets.load_dataset refuses a config without rows; with "
+            "streaming=True it reads the files of those that have any. `nemotron sql --report sft_outcomes` shows why "
+            "SFT tables have no usable rows."
+        )
     if done.moved_aside:
         click.echo(f"the earlier content of {directory} is now in {done.moved_aside}")
     seconds = time.perf_counter() - started

@@ -29,8 +29,8 @@ _MOST_LICENCE_BYTES = 4 << 20
 _MOST_VALUES = 30  # longest list of the recipe that the card gives in full
 #: What is said about configs without rows, by whether they have files.
 _EMPTY = {
-    False: "A config without documents has no files.\n\n",
-    True: "A config without documents has a file without rows; `load_dataset` reads it with `streaming=True` only.\n\n",
+    False: "They have no files.",
+    True: "Each has a file without rows, which `load_dataset` reads with `streaming=True` only.",
 }
 _EXAMPLE = 600  # characters of a text that an example shows
 _BAR = 30  # characters of the longest bar of a histogram
@@ -243,6 +243,7 @@ def _text(
     out = table.published
     columns = dict.fromkeys([*out.columns, *(name for config in configs for name in out.columns_of(config))])
     first = next(name for name, counts in configs.items() if counts.rows)
+    empty = [name for name, counts in configs.items() if not counts.rows]
     sections = [
         f"# {out.title}\n\n{table.description}",
         "This is a reproduction: Nemotron Lakehouse made it with published methods. It is not a dataset of NVIDIA, and "
@@ -251,7 +252,7 @@ def _text(
         f'load_dataset("path/to/this/folder", "{first}", split="train", streaming=True)\n```',
         "## Configs\n\n"
         + ("Tokens are estimated at four characters each. " if total.characters else "")
-        + _EMPTY[out.empty_configs]
+        + (f"Configs without documents: {', '.join(empty)}. {_EMPTY[out.empty_configs]}\n\n" if empty else "")
         + _markdown(
             ("config", "documents", "tokens", "languages", "Parquet MB"),
             [

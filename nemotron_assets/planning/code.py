@@ -14,6 +14,8 @@ from nemotron_assets.planning.writing import Asked, writing
 @estimates("code.repositories")
 def repositories(plan: Plan) -> Estimate:
     rows = plan.size("code.repositories.rows", plan.code)
+    if plan.recipe.code.sources.max_repositories is not None:
+        rows = rows.up_to(plan.value("code.sources.max_repositories"))
     return Estimate(
         rows=rows, bytes=plan.stored("code.repositories", rows), core_seconds=plan.taking("code.repositories")
     )

@@ -118,6 +118,14 @@ def test_a_far_step_is_found_without_the_steps_before_it():
     assert sum(mixture.given(3_317_128).values()) == 736 * 3_317_128
 
 
+@pytest.mark.parametrize("step", [0, -3])
+def test_there_is_no_step_before_the_first_one(step):
+    mixture = Mixture(0, [Entry("x", 1, {"a": 1})], [Source("a", "a", (1,))], 1)
+    with pytest.raises(ValueError, match=f"step {step} of a mixture: the first step is 1"):
+        mixture.rows(step)
+    assert mixture.given(0) == {"a": 0}, "nothing is read before the first step"
+
+
 @pytest.mark.parametrize("steps", [[], [2], [1, 5, 5], [1, 7, 3]])
 def test_entries_that_are_not_in_order(steps):
     with pytest.raises(ValueError, match="the entries of a mixture begin at the steps"):

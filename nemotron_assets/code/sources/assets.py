@@ -39,12 +39,15 @@ def repositories(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Rec
     """The repositories that the recipe's sources offer, one row per repository and commit. A source is a Parquet dump,
     a folder of git repositories, bundles or archives, or a list of archives on a server (Nemotron Nano 2 §2.2.1:
     GitHub)."""
+    import itertools
+
     from nemotron_assets.code.sources.files import SkippedRepositories, as_rows, offered_repositories
     from resources.repositories import open_source
 
     settings, skipped = recipe.code.sources, SkippedRepositories()
     sources = {source.name: open_source(source, settings, crawl) for source in settings.sources}
-    yield from as_rows(offered_repositories(sources, skipped))
+    offered = itertools.islice(offered_repositories(sources, skipped), settings.max_repositories)
+    yield from as_rows(offered)
     context.log.info(f"repositories that were skipped: {skipped}")
 
 

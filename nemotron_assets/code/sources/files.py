@@ -211,7 +211,9 @@ class RepositoryFiles:
     ) -> None:
         self.found, self.sources, self.recipe, self.compute, self.lake = found, sources, recipe, compute, lake
         self.run_id, self.rejects = run_id, Rejects()
-        settings = recipe.model_dump_json(exclude={"sources", "languages", "max_unreadable_share", "timeout_s"})
+        settings = recipe.model_dump_json(
+            exclude={"sources", "max_repositories", "languages", "max_unreadable_share", "timeout_s"}
+        )
         self.version = content_hash("\x1f".join([version, settings]))[:16]
         self.waiting: dict[str, tuple[str, _Group]] = {}  # repository name -> (state, its commits with their totals)
 

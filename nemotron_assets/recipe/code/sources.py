@@ -56,6 +56,11 @@ class CodeSources(Section):
     sources: tuple[CodeSource, ...] = Field(
         (), description="where repositories come from; if two sources have a repository, it is read from the first"
     )
+    max_repositories: int | None = Field(
+        None,
+        ge=1,
+        description="most repositories that are read, the first ones that the sources offer; null: all (default)",
+    )
     languages: tuple[str, ...] = Field(
         CARD_LANGUAGES,
         min_length=1,

@@ -45,6 +45,18 @@ def test_what_the_small_grammar_allows_parses(language, data):
     assert not why or set(re.findall(r"[a-z_]\w*", text)) & _KEYWORDS, (text, why)
 
 
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("Python", "def add(one, two):\n    return one + two"),
+        ("Go", "func add(one int) int {\n    return one + 2\n}"),
+    ],
+)
+def test_a_small_function_returns_at_once_only_where_the_caller_lets_it(language, text):
+    assert re.fullmatch(small_grammar(language, 2, fewest=0), text)
+    assert not re.fullmatch(small_grammar(language, 2), text)
+
+
 _KEYWORDS = {
     "as", "is", "in", "if", "or", "do", "and", "not", "for", "def", "del", "try", "var", "new", "let", "fn", "go",
     "map", "mut", "pub", "mod", "ref", "use", "end", "asc", "on", "by", "to", "all", "any", "key", "row", "set", "int",
