@@ -187,16 +187,20 @@ def trace(target: str, limit: int, backward: bool | None, as_json: bool, read: b
 @click.argument("table")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--partition", "partitions", multiple=True, metavar="SNAPSHOT", help="Only this snapshot; repeatable.")
+@click.option(
+    "--version", metavar="VERSION", help="Of a model: 2, laptop-base@2 or the beginning of an id; else the one in use."
+)
 @click.option("--force", is_flag=True, help="Write again, and move other files in DIRECTORY aside.")
-def export(table: str, directory: Path, partitions: tuple[str, ...], force: bool) -> None:
-    """Write a table as a Hugging Face dataset.
+def export(table: str, directory: Path, partitions: tuple[str, ...], version: str | None, force: bool) -> None:
+    """Write a table as a Hugging Face dataset, or a model for transformers and vLLM.
 
-    DIRECTORY gets Parquet shards for every config of TABLE (web.nemotron_cc_v2), and a dataset card. It appears when
-    the export is complete. An interrupted export goes on where it stopped.
+    DIRECTORY gets Parquet shards for every config of TABLE (web.nemotron_cc_v2), and a dataset card. An interrupted
+    export goes on where it stopped. Of a table of models (models/base), it gets the files of one version, and a model
+    card. It appears when the export is complete.
     """
     from nemotron_assets.commands.export import export_command
 
-    export_command(table, directory, partitions, force)
+    export_command(table, directory, partitions, version, force)
 
 
 @cli.group()

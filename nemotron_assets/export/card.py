@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import starmap
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic_core import to_jsonable_python
 
+from nemotron_assets.export import markdown
 from nemotron_assets.export.written import Counts
 from nemotron_assets.recipe import Recipe, Section
 from nemotron_assets.recipe.release import Release
@@ -171,7 +172,7 @@ def front_matter(
     out = table.published
     licence = {"license": release.licence}
     if release.licence == "other":
-        licence["license_name"] = release.licence_name
+        licence["license_name"] = " ".join(release.licence_name.split())
         if has_licence:
             licence["license_link"] = "LICENSE.md"
     return {
@@ -245,7 +246,7 @@ def _text(
     first = next(name for name, counts in configs.items() if counts.rows)
     empty = [name for name, counts in configs.items() if not counts.rows]
     sections = [
-        f"# {out.title}\n\n{table.description}",
+        f"# {out.title}\n\n{markdown.plain(table.description)}",
         "This is a reproduction: Nemotron Lakehouse made it with published methods. It is not a dataset of NVIDIA, and "
         "NVIDIA has neither made nor reviewed it.",
         "```python\nfrom datasets import load_dataset\n\n"
@@ -253,7 +254,7 @@ def _text(
         "## Configs\n\n"
         + ("Tokens are estimated at four characters each. " if total.characters else "")
         + (f"Configs without documents: {', '.join(empty)}. {_EMPTY[out.empty_configs]}\n\n" if empty else "")
-        + _markdown(
+        + markdown.table(
             ("config", "documents", "tokens", "languages", "Parquet MB"),
             [
                 (
@@ -263,11 +264,11 @@ def _text(
                     len(c.languages) or "-",
                     f"{c.file_bytes / 1e6:,.1f}",
                 )
-                for name, c in [*configs.items(), ("**all**", total)]
+                for name, c in [*configs.items(), (markdown.bold("all"), total)]
             ],
         ),
         "## Columns\n\n"
-        + _markdown(
+        + markdown.table(
             ("column", "type", "meaning", "configs"),
             [
                 (_shown(table, c), table.column(c).dtype, table.column(c).meaning, _configs_with(table, configs, c))
@@ -287,10 +288,12 @@ def _text(
         sections.append(
             "## Settings\n\nPersonal data, opt-outs, deduplication and filters, as the recipe set them when this was "
             "exported. The list of who opted out is not published.\n\n"
-            + _markdown(("setting", "value"), [(f"`{key}`", value) for key, value in described["settings"].items()])
+            + markdown.table(
+                ("setting", "value"), [(markdown.code(key), value) for key, value in described["settings"].items()]
+            )
         )
     sections += [
-        "## Provenance\n\n" + _markdown(("", ""), _provenance(described)),
+        "## Provenance\n\n" + markdown.table(("", ""), _provenance(described)),
         _licence(release, has_licence),
     ]
     return "\n\n".join(sections) + "\n"
@@ -302,7 +305,9 @@ def _example(config: str, row: Mapping[str, Any]) -> str:
         name: f"{value[:_EXAMPLE]} …" if isinstance(value, str) and len(value) > _EXAMPLE else value
         for name, value in row.items()
     }
-    return f"### {config}\n\n```json\n{json.dumps(shown, indent=2, ensure_ascii=False, default=str)}\n```"
+    return (
+        f"### {markdown.plain(config)}\n\n```json\n{json.dumps(shown, indent=2, ensure_ascii=False, default=str)}\n```"
+    )
 
 
 def _configs_with(table: Table, configs: Mapping[str, Counts], column: str) -> str:
@@ -335,13 +340,13 @@ def _provenance(described: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("code", f"{described['package']}, asset version {described['code_version'] or 'unknown'}"),
         ("generators", generators or "none"),
     ]
-    return [(f"**{name}**", value) for name, value in rows]
+    return [(markdown.bold(name), value) for name, value in rows]
 
 
 def _licence(release: Release, has_licence: bool) -> str:
     name = release.licence_name if release.licence == "other" else release.licence
     where = " Its text, and which licence applies to which part, is in [LICENSE.md](LICENSE.md)." if has_licence else ""
-    return f"## Licence\n\n{name[0].upper()}{name[1:]}.{where}"
+    return f"## Licence\n\n{markdown.plain(name[0].upper() + name[1:])}.{where}"
 
 
 def _histogram(name: str, counts: Mapping[Any, int]) -> str:
@@ -350,11 +355,4 @@ def _histogram(name: str, counts: Mapping[Any, int]) -> str:
         (value, f"{rows:,}", f"{rows / total:.1%}", "█" * round(_BAR * rows / max(most, 1)))
         for value, rows in counts.items()
     ]
-    return _markdown((name.rpartition(".")[2], "documents", "share", ""), lines)
-
-
-def _markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    def line(cells: Iterable[Any]) -> str:
-        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-    return "\n".join([line(header), "|" + "---|" * len(header), *map(line, rows)])
+    return markdown.table((name.rpartition(".")[2], "documents", "share", ""), lines)

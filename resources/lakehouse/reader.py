@@ -6,6 +6,7 @@ A reader always reads the version that was current when it was opened, even whil
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -190,6 +191,20 @@ class Reader:
     def within(self, partition: str | None) -> Reader:
         """A reader of one partition at the same version; with None this reader itself."""
         return self if partition is None else self._with(partitions=[partition])
+
+    def at(self, version: int) -> Reader | None:
+        """A reader of the whole table at an earlier version. None if this version, or a file of it, is gone."""
+        from deltalake.exceptions import DeltaError
+
+        delta = self.lake.open(self.table)
+        try:
+            if delta is None:
+                return None
+            delta.load_as_version(version)
+        except DeltaError:
+            return None
+        reader = self._with(_delta=delta, partitions=None, _part=None)
+        return reader if all(map(os.path.exists, reader.files())) else None
 
     def _with(self, **changes: Any) -> Reader:
         reader = Reader.__new__(Reader)
