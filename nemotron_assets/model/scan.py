@@ -188,7 +188,7 @@ class _Scan(torch.autograd.Function):
         grad_C += grad_M @ k.B
         grad_B += grad_M.transpose(-1, -2) @ k.C
         grad_steps = (k.same_document.transpose(-1, -2) @ grad_decay).view(dt.shape)  # the decay sums up the steps
-        grad_dt = grad_dt.view(dt.shape) + grad_steps * A
+        grad_dt = grad_dt.reshape(dt.shape) + grad_steps * A
         grads = grad_x, grad_dt, (grad_steps * dt).sum((0, 1)), k.ungrouped(grad_B), k.ungrouped(grad_C)
         return *grads, of_own.sum((0, 1)), grad_start, None, None
 

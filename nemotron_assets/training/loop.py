@@ -171,6 +171,8 @@ def _gradients(
     for first in range(0, len(rows), settings.micro_batch_sequences):
         micro = rows[first : first + settings.micro_batch_sequences]
         batch = shards.batch(micro, job.sequence_length, device)
+        if ranks.parallel:
+            batch = batch.part(ranks.parallel)
         if isinstance(model, FSDPModule):  # gradients are exchanged once per step
             model.set_requires_gradient_sync(first + len(micro) == len(rows))
         with precision.autocast(settings, device):

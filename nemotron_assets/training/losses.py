@@ -33,7 +33,7 @@ class NextToken(torch.nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """The cross-entropy in nats, summed over the positions that have a target."""
-        hidden = packed_hidden(self.student, batch.tokens, batch.packing).flatten(0, 1)
+        hidden = packed_hidden(self.student, batch.tokens, batch.packing, batch.parallel).flatten(0, 1)
         rows = max(1, LOGITS_AT_ONCE // self.student.config.vocab_size)
         slices = list(zip(hidden.split(rows), batch.targets.flatten().split(rows), strict=True))
         if len(slices) == 1:

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
+from torch.distributed.device_mesh import init_device_mesh
+
+from nemotron_assets.model.parallel import ContextParallel
 
 
 @dataclass(frozen=True)
 class Ranks:
     """This process among all of a training. `context` neighbouring ranks form a group: they read the same sequences,
-    and each takes a slice of them (context parallelism)."""
+    and each takes a slice of them (context parallelism, `parallel`)."""
 
     rank: int
     world: int
     context: int
     device: torch.device
+    parallel: ContextParallel | None = None
 
     @classmethod
     def join(cls, context: int, section: str) -> Ranks:
@@ -33,7 +37,10 @@ class Ranks:
             raise ValueError(
                 f"{world} devices cannot form groups of {context}: make {section}.context_parallel a divisor of {world}"
             )
-        return cls(rank, world, context, device)
+        if context == 1:
+            return cls(rank, world, context, device)
+        mesh = init_device_mesh(device.type, (world // context, context), mesh_dim_names=("readers", "context"))
+        return cls(rank, world, context, device, ContextParallel(mesh.get_group("context")))
 
     @property
     def readers(self) -> int:

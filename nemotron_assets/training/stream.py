@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from nemotron_assets.model.packing import Packing
+from nemotron_assets.model.parallel import ContextParallel
 from nemotron_assets.training.mixture import Entry, Rows, Source
 
 #: The target of a position whose next token belongs to another document or is padding (ignore_index of cross_entropy).
@@ -30,11 +31,16 @@ class PackedSequence:
 @dataclass(frozen=True)
 class Batch:
     """Sequences as tensors. `tokens` and `targets` are [batch, length] int64; a target is NO_TARGET where no token is
-    predicted."""
+    predicted. With `parallel`, they are the parts of this rank; `packing` describes the whole sequences."""
 
     tokens: torch.Tensor
     targets: torch.Tensor
     packing: Packing
+    parallel: ContextParallel | None = None
+
+    def part(self, parallel: ContextParallel) -> Batch:
+        """The part of the batch that this rank takes. Raises ValueError if the sequences do not split evenly."""
+        return Batch(parallel.part(self.tokens), parallel.part(self.targets), self.packing, parallel)
 
 
 def predictions(rows: Sequence[PackedSequence]) -> int:

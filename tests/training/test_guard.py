@@ -88,9 +88,9 @@ class Breaks(NextToken):
         return loss * torch.where(marked.any(), torch.nan, 1.0)
 
 
-def planted(small, folder, action="skip", **values):
+def planted(small, folder, action="skip", steps=36, **values):
     guard = Guard(action=action, window=10, sigmas=6.0, least_rise=1.5, most_per_1000_steps=values.pop("most", 8))
-    made = job(small, folder, tokens=36 * 4 * 48, peak_lr=5e-3, guard=guard, **values)
+    made = job(small, folder, tokens=steps * 4 * 48, peak_lr=5e-3, guard=guard, **values)
     return dataclasses.replace(made, loss=Breaks)
 
 

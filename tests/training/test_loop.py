@@ -160,6 +160,35 @@ class Labelled(Memory):
         return self.content[f"{2 * source + shard:08d}"][row]
 
 
+class Counted(Labelled):
+    """Remembers the source of every sequence that is read."""
+
+    def __init__(self):
+        super().__init__(shards=3, rows=13)
+        self.read_sources = []
+
+    def read(self, source, shard, row):
+        self.read_sources.append(source)
+        return super().read(source, shard, row)
+
+
+def test_every_phase_has_its_shares_within_one_sequence(small, tmp_path):
+    """Counted where the loop reads. The phase stands in the metrics; its switch costs no restart."""
+    entries = (
+        Entry("phase-1", 1, {"text": 5, "rare": 2}),
+        Entry("phase-2", 8, {"text": 1, "rare": 6}),
+        Entry("phase-3", 11, {"rare": 1}),
+    )
+    shards, rows = Counted(), []
+    train(dataclasses.replace(job(small, tmp_path, tokens=12 * 4 * 48), entries=entries), shards, rows.extend)
+    assert [row["phase"] for row in rows] == ["phase-1"] * 7 + ["phase-2"] * 3 + ["phase-3"] * 2
+    assert len(shards.read_sources) == 12 * 4, "every sequence is read once"
+    for first, last, share in ((0, 28, 2 / 7), (28, 40, 6 / 7), (40, 48, 1.0)):
+        of = shards.read_sources[first:last]
+        for given in range(1, len(of) + 1):
+            assert abs(sum(of[:given]) - share * given) < 1, (first, given)
+
+
 @pytest.mark.parametrize("at", [3, 12])
 def test_categories_are_read_by_their_shares_and_counted_through_a_resume(small, tmp_path, at):
     """The weights change at step 11. A killed training goes on with the same sequences, losses and counts."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -54,6 +56,46 @@ def test_a_shard_is_made_once_and_an_unfinished_file_is_not_seen(tmp_path):
     with pytest.raises(ValueError, match="broken"):
         Shard(np.arange(3), "broken", np.arange(1), np.arange(1)).save(tmp_path / "new" / "4.tokens")
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["00000003.tokens"]
+
+
+class Made(list):
+    """Makes shards of the same size, and remembers which."""
+
+    def __call__(self, number: int) -> Shard:
+        self.append(number)
+        return dataclasses.replace(shard_of([50, 50], 64), tokens=np.full(100, number, np.int32))
+
+
+def size_of_a_file(folder) -> int:
+    ShardFiles(folder, Made())[0]
+    return next(folder.glob("*.tokens")).stat().st_size
+
+
+def test_files_beyond_the_limit_are_deleted_those_read_longest_ago_first(tmp_path):
+    size, made = size_of_a_file(tmp_path / "one"), Made()
+    files = ShardFiles(tmp_path / "many", made, most_bytes=3 * size)
+    for number in (0, 1, 2, 0, 3):  # 1 was read longest ago
+        files[number]
+    assert sorted(path.name for path in (tmp_path / "many").iterdir()) == [f"{n:08d}.tokens" for n in (0, 2, 3)]
+    assert [files[number].read(0).tokens[0] for number in (0, 2, 3, 1)] == [0, 2, 3, 1]
+    assert made == [0, 1, 2, 3, 1] and len(list((tmp_path / "many").iterdir())) == 3
+
+
+def test_a_deleted_file_stays_readable_where_it_is_mapped(tmp_path):
+    """Two processes share the folder: one deletes what the other one reads."""
+    size = size_of_a_file(tmp_path / "one")
+    first, second = (ShardFiles(tmp_path / "both", Made(), most_bytes=size) for _ in range(2))
+    held = first[0]
+    assert second[1].read(0).tokens[0] == 1, "it takes the only place"
+    assert [path.name for path in (tmp_path / "both").iterdir()] == ["00000001.tokens"]
+    assert held.read(0).tokens[0] == 0 and first[0].read(0).tokens[0] == 0
+
+
+def test_a_limit_smaller_than_a_shard_keeps_the_newest(tmp_path):
+    made = Made()
+    files = ShardFiles(tmp_path, made, most_bytes=1)
+    assert [files[number].read(0).tokens[0] for number in (0, 0, 1, 0)] == [0, 0, 1, 0]
+    assert made == [0, 1, 0] and len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", b"\0" * 64])

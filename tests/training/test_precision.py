@@ -40,6 +40,10 @@ def test_query_key_and_value_are_one_product_and_odd_sizes_stay_in_bf16(small):
 
 @pytest.fixture(scope="module")
 def wide(small):
+    return wider(small)
+
+
+def wider(small):
     """A shape whose products all fit FP8; the FFN is not a multiple of 128."""
     update = {"pattern": "M-M-M*-M-M-", "hidden_size": 64, "ffn_size": 144, "head_dim": 16, "mamba_heads": 16}
     return small.model_copy(update=update | {"mamba_head_dim": 8, "init_std": 0.05})

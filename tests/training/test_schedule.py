@@ -22,6 +22,18 @@ def test_published_checkpoints():
     assert learning_rate(NANO2, 21 * T) == pytest.approx(4.5e-6)
 
 
+def test_published_batches_and_phases():
+    """736 sequences of 8,192 tokens; phases at 12T and 18T tokens; the decay begins in phase 2."""
+    recipe = load_recipe("nano2")
+    batch = recipe.train.base.batch_sequences * recipe.blend.sequence_length
+    assert batch == 6_029_312
+    starts = list(itertools.accumulate([phase.share for phase in recipe.blend.phases.values()], initial=0.0))[:-1]
+    assert [round(start * recipe.train.base.tokens) for start in starts] == [0, 12 * T, 18 * T]
+    assert starts[1] * recipe.train.base.tokens < decay_start(recipe.train.base) < starts[2] * recipe.train.base.tokens
+    long = recipe.blend.long_context
+    assert long.tokens // (long.batch_sequences * long.sequence_length) == 3_004
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_decay_falls_without_jumps(shape):
     recipe = NANO2.model_copy(update={"decay_shape": shape})

@@ -1,0 +1,67 @@
+"""Trainings that tests run in one process and in two. Under torchrun, trains all of them, one after the other, and
+writes their rows."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import torch
+
+from nemotron_assets.recipe.model import Model
+from nemotron_assets.recipe.train import Fp8
+from nemotron_assets.training import checkpoint
+from nemotron_assets.training.job import FromFolder
+from nemotron_assets.training.loop import train
+from tests.training.test_guard import Planted, planted
+from tests.training.test_loop import Killed, Memory, job
+from tests.training.test_precision import wider
+
+
+def _steps(number: int) -> dict:
+    return {"tokens": number * 4 * 48, "peak_lr": 3e-3, "checkpoint_every": 4}
+
+
+def trainings(small: Model, folder: Path, weights: Path, context: int) -> dict:
+    """{name: (job, shards)}. The training "folder" starts from weights in BF16, "context" splits the sequences."""
+    fp8 = {"precision": "fp8", "fp8": Fp8(scaling="rowwise")}
+    of = {
+        "folder": dataclasses.replace(
+            job(small, folder / "folder", **_steps(20), micro_batch_sequences=1), start=FromFolder(weights)
+        ),
+        "fp8": job(wider(small), folder / "fp8", **_steps(4), **fp8),
+        "context": job(small, folder / "context", **_steps(20), context_parallel=context),
+        "bad batches": planted(small, folder / "bad batches", steps=12, micro_batch_sequences=1),
+        "stopped": job(small, folder / "stopped", **_steps(6)),
+    }
+    return {name: (each, Planted() if name == "bad batches" else Memory()) for name, each in of.items()}
+
+
+class Stops(checkpoint.Checkpoints):
+    """Checkpoints that end a training on all ranks after the first one, that of step 4."""
+
+    def save(self, step, tensors, state):
+        super().save(step, tensors, state)
+        self.wait()
+        raise Killed
+
+
+def main(folder: Path, small: Model) -> None:
+    torch.set_num_threads(1)
+    results = {}
+    for name, (a_job, shards) in trainings(small, folder, folder / "bf16", 2).items():
+        results[name] = []
+        if name != "stopped":
+            train(a_job, shards, results[name].extend)
+            continue
+        checkpoint.Checkpoints = Stops
+        try:
+            train(a_job, shards, results[name].extend)
+        except Killed:
+            checkpoint.barrier()
+    if checkpoint.rank_and_world()[0] == 0:
+        (folder / "rows.json").write_text(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Model.model_validate_json(sys.argv[2]))
