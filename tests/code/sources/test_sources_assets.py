@@ -163,6 +163,15 @@ def sources_of(shelf, **changes):
     )
 
 
+def test_the_recipe_limits_the_repositories(shelf, tmp_path):
+    made = house(tmp_path / "lake")
+    made.run(sources_of(shelf, max_repositories=2))
+    first = set(made.rows(REPOSITORIES)["repo"])
+    assert len(first) == 2 and set(made.rows(FILES)["repo"]) == first
+    made.run(sources_of(shelf))
+    assert first < set(made.rows(REPOSITORIES)["repo"]), "without the limit, the others come to these"
+
+
 def test_every_kind_of_source_and_every_fate(shelf, tmp_path):
     made = house(tmp_path / "lake")
     result = made.run(sources_of(shelf))
