@@ -148,7 +148,7 @@ def math_sft(plan: Plan) -> Estimate:
     solved = problems + pages * _size(plan, "sft.reasoning.new")
     rows = solved * plan.value(f"{name}.vote.samples") * plan.value(f"{name}.generators", len(own.generators))
     rows = rows * _size(plan, "sft.parsed")
-    return _made(plan, "sft.math_sft", asked, rows, "math", _size(plan, "sft.agreed"))
+    return _made(plan, "sft.math_sft", asked, rows, "math", _size(plan, "sft.math.right"))
 
 
 @estimates("sft.code_sft", asks=_of("instructions.code.solving"))
