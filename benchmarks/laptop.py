@@ -1,4 +1,4 @@
-"""What `make run` reached on its finished lake: formulas, duplicates, languages, licences, SFT rows, and its time.
+"""What `make run` reached on its finished lake: formulas, duplicates, languages, licences, SFT rows, models, its time.
 
 The tests of the whole graph run a smaller recipe and judge no quality; this benchmark does. It reads the lake of a
 finished `make run` (recipe laptop, embedded sample) and the ground truth of the sample, and runs nothing. --home names
@@ -189,15 +189,54 @@ _STATUSES = ("verified", "majority", "judged", "unverified", "failed")
 # -- models, time ------------------------------------------------------------------------------------------------------
 
 
-def models(lake: Any) -> list[Claim]:
-    """How far the loss of the base model fell."""
-    from nemotron_assets.models.tables import TRAINING_METRICS
-    from nemotron_assets.pretrain.tables import BASE
+#: The most that the base model may need of the bits per byte of single bytes, on every kind of held-out text.
+_OF_UNIGRAM = 0.7
 
-    metrics = rows(lake, TRAINING_METRICS)
-    newest = rows(lake, BASE).sort("at")["id"][-1]
-    losses = metrics.filter(metrics["model_id"] == newest).sort("step")["loss"]
-    return [Claim("fall of the loss of models.base", losses[0] - losses[-1], at_least=0.5)]
+
+def models(lake: Any) -> list[Claim]:
+    """Bits per byte of both models on every kind of held-out text, beside single bytes and gzip; what the long context
+    gains; RULER."""
+    from nemotron_assets.evaluate.by_position import compared
+    from nemotron_assets.evaluate.checks import WORSE_AT_MOST
+    from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, BITS_BY_POSITION
+    from nemotron_assets.models.tables import TRAINING_METRICS
+    from nemotron_assets.pretrain.tables import BASE, LONG_CONTEXT
+
+    metrics, scores = rows(lake, TRAINING_METRICS), rows(lake, BENCHMARK_SCORES)
+    base, extended = (rows(lake, found).sort("at")["id"][-1] for found in (BASE, LONG_CONTEXT))
+    losses = metrics.filter(metrics["model_id"] == base).sort("step")["loss"]
+    claims = [Claim("fall of the loss of models.base", losses[0] - losses[-1], at_least=0.5)]
+    own, longer = (scores.filter(model_id=model).sort("task", "length") for model in (base, extended))
+    bits, of_longer = (
+        {row["task"]: row for row in found.filter(metric="bits_per_byte").iter_rows(named=True)}
+        for found in (own, longer)
+    )
+    shown = []
+    for task, row in bits.items():
+        single, gzipped = row["unigram_bits_per_byte"], row["gzip_bits_per_byte"]
+        shown.append((task, row["samples"], row["value"], of_longer[task]["value"], single, gzipped))
+        claims.append(Claim(f"{task}: bits per byte, to single bytes", row["value"] / single, at_most=_OF_UNIGRAM))
+    print()
+    heads = ("bits per byte", "texts", "models.base", "models.long_context", "single bytes", "gzip -9")
+    print(table(heads, shown))
+    web = bits["held_out_english_web"]
+    claims.append(
+        Claim("English web pages: bits per byte, to gzip", web["value"] / web["gzip_bits_per_byte"], at_most=1)
+    )
+    positions = rows(lake, BITS_BY_POSITION).filter(rows(lake, BITS_BY_POSITION)["model_id"].is_in([base, extended]))
+    by_position = positions.sort("first_token", "trained_length")
+    print()
+    print(table(("position in tokens", "context", "documents", "bits per byte"), [
+        (f"{row['first_token']} to {row['last_token']}", row["trained_length"], row["documents"], row["bits_per_byte"])
+        for row in by_position.iter_rows(named=True)
+    ]))  # fmt: skip
+    found = compared(positions) or {"within": float("nan"), "beyond": float("nan")}
+    claims.append(Claim("long context, to base, within its context", found["within"], at_most=1 + WORSE_AT_MOST))
+    claims.append(Claim("long context, to base, beyond its context", found["beyond"], at_most=0.9999))
+    asked = longer.filter(metric="recall", task="ruler")
+    print()
+    print(table(("RULER, all tasks", "recall"), list(asked.select("length", "value").iter_rows())))
+    return [*claims, Claim("lengths of RULER that models.long_context is asked at", len(asked), at_least=3)]
 
 
 def planned() -> list[Claim]:

@@ -15,8 +15,8 @@ TOGETHER = (
     "sft/math_sft", "sft/general_sft",
     "sft/academic_documents", "sft/academic_qa", "sft/longdoc_qa", "sft/multilingual_sft", "sft/contaminated",
     "sft/nemotron_sft", "blend/tokenizer", "blend/token_shards", "blend/sequences", "blend/categories", "blend/phases",
-    "blend/dataset_sample", "models/base",
-    "evaluate/benchmark_scores",
+    "blend/dataset_sample", "models/base", "models/long_context",
+    "evaluate/ruler_items", "evaluate/ruler_answers", "evaluate/bits_by_position", "evaluate/benchmark_scores",
 )  # fmt: skip
 
 Unit = tuple[str, str | None]  # name of an asset, partition

@@ -90,7 +90,11 @@ def test_raising_the_code_of_a_trainer_changes_the_versions_of_its_assets_alone(
 @pytest.mark.parametrize(
     ("constant", "assets", "below"),
     [
-        ("nemotron_assets.pretrain:CODE", {"models/base"}, {"evaluate/benchmark_scores"}),
+        (
+            "nemotron_assets.pretrain:CODE",
+            {"models/base"},
+            {"models/long_context", "evaluate/ruler_answers", "evaluate/bits_by_position", "evaluate/benchmark_scores"},
+        ),
         (
             "nemotron_assets.scorers:TRAINING_CODE",
             {"models/quality_scorers", "models/math_scorers"},

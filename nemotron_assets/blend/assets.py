@@ -96,7 +96,8 @@ def categories(
     PHASES,
     recipe=(
         "blend.phases", "blend.long_context", "blend.max_epochs", "blend.max_epochs_of", "blend.sequence_length",
-        "train.base.tokens", "train.base.batch_sequences",
+        "train.base.tokens", "train.base.batch_sequences", "train.long_context.tokens",
+        "train.long_context.batch_sequences",
     ),
     ins={"categories": CATEGORIES},
     kinds={"polars"},

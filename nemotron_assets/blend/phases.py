@@ -133,10 +133,10 @@ def pretraining(recipe: Recipe, data_sets: pl.DataFrame) -> Training:
 
 def long_context(recipe: Recipe, data_sets: pl.DataFrame) -> Training:
     """The extension to long context, as one phase."""
-    settings, last = recipe.blend.long_context, list(recipe.blend.phases)[-1]
+    settings, last, run = recipe.blend.long_context, list(recipe.blend.phases)[-1], recipe.train.long_context
     weights = settings.weights(recipe.blend.phases[last])
     filled = set(data_sets.filter(pl.col("long_sequences") > 0)["category"])
-    steps = max(1, settings.tokens // (settings.sequence_length * settings.batch_sequences))
+    steps = total_steps(run, settings.sequence_length)
 
     def basis(category: str) -> str:
         if category not in recipe.blend.phases[last].weights:
@@ -145,8 +145,7 @@ def long_context(recipe: Recipe, data_sets: pl.DataFrame) -> Training:
 
     shares = _shares({name: weight for name, weight in weights.items() if name in filled})
     stretch = Stretch(LONG_CONTEXT, None, 1, steps, _shares(weights), shares, basis)
-    length, batch = settings.sequence_length, settings.batch_sequences
-    return Training((stretch,), length, batch, recipe.train.base.seed, "long_sequences")
+    return Training((stretch,), settings.sequence_length, run.batch_sequences, run.seed, "long_sequences")
 
 
 def phase_rows(recipe: Recipe, data_sets: pl.DataFrame) -> pl.DataFrame:

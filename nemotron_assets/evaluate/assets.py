@@ -1,31 +1,112 @@
-"""Declares the asset of the evaluation: the scores of the models in use."""
+"""Declares the assets of the evaluation: RULER items and answers to them, bits per byte by position, and scores."""
 
 import dagster as dg
 
+from nemotron_assets.blend.tables import TOKENIZER
 from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
-from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
-from nemotron_assets.pretrain.tables import BASE
+from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, BITS_BY_POSITION, RULER_ANSWERS, RULER_ITEMS
+from nemotron_assets.math.corpus.tables import NEMOTRON_CC_MATH
+from nemotron_assets.pretrain.tables import BASE, LONG_CONTEXT
 from nemotron_assets.recipe import Recipe
+from nemotron_assets.sft.procedural.tables import PROCEDURAL
 from nemotron_assets.table.asset import table_asset
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
+from nemotron_assets.web.quality.tables import CURATED as CURATED_WEB
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
 
-#: The tables of models that are scored. Of each table the newest version of every model name is scored.
-SCORED = (BASE,)
+#: The tables of models that are measured. Of each table the newest version of every model name is measured.
+MODELS = {"base": BASE, "long_context": LONG_CONTEXT}
+#: The tables with held-out texts.
+HELD_OUT = {
+    "unique_documents": UNIQUE_DOCUMENTS,
+    "curated_web": CURATED_WEB,
+    "maths": NEMOTRON_CC_MATH,
+    "curated_code": CURATED,
+    "procedural": PROCEDURAL,
+}
+
+
+@table_asset(
+    RULER_ITEMS,
+    recipe="evaluate.ruler",
+    ins={"unique_documents": UNIQUE_DOCUMENTS, "tokenizer": TOKENIZER},
+    kinds={"polars"},
+)
+def ruler_items(
+    context: dg.AssetExecutionContext,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+    unique_documents: Reader,
+    tokenizer: Reader,
+):
+    """Questions about long prompts: numbers, chains of variables and frequent words, hidden among the sentences and
+    words of English documents. Every right answer is known, and there is room for it."""
+    from nemotron_assets.evaluate.ruler.tasks import item_rows
+
+    rows = item_rows(unique_documents.scan(), lake.get_weights(tokenizer.only_row()["uri"]), recipe.evaluate.ruler)
+    context.add_output_metadata({"tasks": rows["task"].n_unique(), "longest_prompt": rows["tokens"].max()})
+    return rows
+
+
+@table_asset(
+    RULER_ANSWERS,
+    recipe="evaluate.ruler.max_output_tokens",
+    ins={**MODELS, "ruler_items": RULER_ITEMS},
+    kinds={"pytorch", "huggingface"},
+    pool=POOL,
+)
+def ruler_answers(
+    context: dg.AssetExecutionContext,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+    gpu: dg.ResourceParam[Gpu],
+    ruler_items: Reader,
+    **models: Reader,
+):
+    """What the models in use answer to the items that fit their context, with the share of the right answers that each
+    answer names. A model whose items did not change is not asked again."""
+    from nemotron_assets.evaluate.in_use import Measuring
+    from nemotron_assets.evaluate.ruler.answers import rows_of, summary
+
+    work = Measuring(RULER_ANSWERS, ("item",), [ruler_items], lake, gpu, context.run_id, context.log.info)
+    items, budget = ruler_items.scan().collect(), recipe.evaluate.ruler.max_output_tokens
+    return work.parts(list(models.values()), lambda folder, device, _: rows_of(folder, items, budget, device), summary)
+
+
+@table_asset(
+    BITS_BY_POSITION,
+    recipe=(
+        "evaluate.max_long_documents", "blend.held_out_share", "blend.sequence_length",
+        "blend.long_context.sequence_length", "web.heuristics.languages",
+    ),
+    ins={**MODELS, **HELD_OUT},
+    kinds={"pytorch", "huggingface"},
+    pool=POOL,
+)  # fmt: skip
+def bits_by_position(
+    context: dg.AssetExecutionContext,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+    gpu: dg.ResourceParam[Gpu],
+    **readers: Reader,
+):
+    """Bits per byte of the models in use on long held-out documents, by the position in the document. Every document is
+    read in one piece, up to the length of the sequences for long context."""
+    from nemotron_assets.evaluate.by_position import LongTexts, plot
+    from nemotron_assets.evaluate.in_use import Measuring
+
+    models, held_out = [readers[name] for name in MODELS], [readers[name] for name in HELD_OUT]
+    work = Measuring(BITS_BY_POSITION, ("first_token",), held_out, lake, gpu, context.run_id, context.log.info)
+    return work.parts(models, LongTexts(recipe, held_out).rows, lambda made: plot(lake.read(BITS_BY_POSITION)))
 
 
 @table_asset(
     BENCHMARK_SCORES,
-    recipe=("evaluate", "blend.held_out_share"),
-    code="4",  # every model is scored with its own tokenizer
-    ins={
-        **{table.name: table for table in SCORED},
-        "unique_documents": UNIQUE_DOCUMENTS,
-        "curated_code": CURATED,
-        "benchmarks": BENCHMARKS,
-    },
+    recipe=("evaluate", "blend.held_out_share", "web.heuristics.languages"),
+    code="5",  # held-out texts by domain, and RULER
+    ins={**MODELS, **HELD_OUT, "benchmarks": BENCHMARKS, "ruler_answers": RULER_ANSWERS},
     kinds={"pytorch", "huggingface"},
     pool=POOL,
 )
@@ -34,19 +115,18 @@ def benchmark_scores(
     recipe: dg.ResourceParam[Recipe],
     lake: dg.ResourceParam[Lakehouse],
     gpu: dg.ResourceParam[Gpu],
-    unique_documents: Reader,
-    curated_code: Reader,
-    benchmarks: Reader,
-    **models: Reader,
+    **readers: Reader,
 ):
-    """Scores of the models in use: bits per byte on held-out documents and held-out code, and the benchmarks of
-    lm-evaluation-harness. A model whose inputs did not change is not scored again. The scores of earlier versions stay
-    in the table."""
-    from nemotron_assets.evaluate.scoring import Inputs, Scoring
+    """Scores of the models in use: the benchmarks of lm-evaluation-harness, bits per byte of every kind of held-out
+    text beside gzip and single bytes, and the recall of RULER's answers by task and length. A model whose inputs did
+    not change is not scored again. The scores of earlier versions stay in the table."""
+    from nemotron_assets.evaluate.in_use import Measuring
+    from nemotron_assets.evaluate.scoring import Scoring, shown
 
-    inputs = Inputs(benchmarks, unique_documents, curated_code)
-    work = Scoring(inputs, recipe, lake, gpu, context.run_id, context.log.info)
-    return work.parts([models[table.name] for table in SCORED])
+    models, inputs = [readers.pop(name) for name in MODELS], list(readers.values())
+    key = ("task", "metric", "length")
+    work = Measuring(BENCHMARK_SCORES, key, inputs, lake, gpu, context.run_id, context.log.info)
+    return work.parts(models, Scoring(recipe, readers).rows, shown)
 
 
-ASSETS = [benchmark_scores]
+ASSETS = [ruler_items, ruler_answers, bits_by_position, benchmark_scores]

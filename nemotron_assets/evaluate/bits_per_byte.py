@@ -3,11 +3,14 @@
 Every token of a document is scored exactly once. The first token follows EOS, which separates documents in training. A
 long document is read in windows that overlap, so that every token has context. Documents are never joined. Windows that
 are shorter than the longest of their batch are padded on the right, where a causal model does not see the padding.
+
+Two simple models of the same bytes stand beside it: the entropy of single bytes, and gzip -9 of all texts together.
 """
 
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -23,6 +26,34 @@ if TYPE_CHECKING:
 
 _GROUP = 256  # documents that are tokenised together
 _LOGIT_ROWS = 1_024  # positions whose logits are in memory together
+
+
+class Pool:
+    """The bytes of all texts of a task, one after the other, as two simple models see them. No byte is kept."""
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        self._counts = np.zeros(256, np.int64)
+        self._packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)  # with the header of a gzip file
+        self._packed = 0
+
+    def add(self, data: bytes) -> None:
+        """Add the bytes of one text."""
+        import numpy as np
+
+        self._counts += np.bincount(np.frombuffer(data, np.uint8), minlength=256)
+        self._packed += len(self._packer.compress(data))
+
+    def unigram(self) -> float:
+        """The entropy of single bytes, in bits: no model that ignores the order of the bytes needs fewer."""
+        shares = self._counts[self._counts > 0] / self._counts.sum()
+        return -math.fsum(share * math.log2(share) for share in shares.tolist())
+
+    def gzip(self) -> float:
+        """Bits that gzip -9 needs per byte. No text can be added afterwards."""
+        self._packed += len(self._packer.flush())
+        return 8 * self._packed / int(self._counts.sum())
 
 
 @dataclass(frozen=True)
@@ -65,27 +96,23 @@ def measure(
     import torch
 
     model.eval()
-    bits, sizes, tokens = [], [], 0
+    bits, sizes, tokens, pool = [], [], 0, Pool()
     numbered = enumerate(texts)
     with torch.inference_mode():
         while group := list(islice(numbered, _GROUP)):
             jobs = []
             for number, text in group:
-                ids = encode(tokenizer, text)
-                if decode(tokenizer, ids) != text:
-                    raise ValueError(
-                        f"{task}: the tokenizer does not decode text {number} to itself; train the "
-                        "model with a tokenizer that does (blend/tokenizer)"
-                    )
+                ids, data = encode_whole(tokenizer, text, f"{task}: text {number}"), text.encode()
                 bits.append(0.0)
-                sizes.append(len(text.encode()))
+                sizes.append(len(data))
+                pool.add(data)
                 tokens += len(ids)
                 jobs.extend(windows(number, ids, size, overlap))
             jobs.sort(key=lambda job: len(job.inputs))  # windows of similar length need little padding
             for first in range(0, len(jobs), batch_size):
                 batch = jobs[first : first + batch_size]
-                for job, nll in zip(batch, _negative_log_likelihoods(model, batch), strict=True):
-                    bits[job.document] += nll / math.log(2)
+                for job, losses in zip(batch, token_losses(model, batch), strict=True):
+                    bits[job.document] += float(losses.double().sum()) / math.log(2)
     if not tokens:
         raise ValueError(f"{task}: no text is held out: raise blend.held_out_share or bring more data")
     value = sum(bits) / sum(sizes)
@@ -93,15 +120,29 @@ def measure(
         task=task,
         metric="bits_per_byte",
         value=value,
-        stderr=_ratio_stderr(bits, sizes),
+        stderr=ratio_stderr(bits, sizes),
         random_baseline=tokens * math.log2(tokenizer.get_vocab_size()) / sum(sizes),
         samples=len(sizes),
         shots=0,
+        unigram=pool.unigram(),
+        gzip=pool.gzip(),
     )
 
 
-def _negative_log_likelihoods(model: PreTrainedModel, batch: Sequence[Window]) -> Iterator[float]:
-    """The negative log-likelihood of each window, in nats, summed over its scored tokens."""
+def encode_whole(tokenizer: Tokenizer, text: str, name: str) -> list[int]:
+    """The token ids of a text. Raises ValueError when they do not decode to the text, because bits per byte would then
+    count the wrong bytes. `name` names the text in the message."""
+    ids = encode(tokenizer, text)
+    if decode(tokenizer, ids) != text:
+        raise ValueError(
+            f"{name} changes when the tokenizer encodes and decodes it; train the model with a tokenizer that gives "
+            "every text back (blend/tokenizer)"
+        )
+    return ids
+
+
+def token_losses(model: PreTrainedModel, batch: Sequence[Window]) -> Iterator[torch.Tensor]:
+    """The negative log-likelihood of every scored token of each window, in nats, on the CPU."""
     import torch
 
     longest = max(len(job.inputs) for job in batch)
@@ -109,14 +150,14 @@ def _negative_log_likelihoods(model: PreTrainedModel, batch: Sequence[Window]) -
     hidden = _hidden(model, inputs, [len(job.inputs) for job in batch])
     head = model.get_output_embeddings()
     for row, job in enumerate(batch):
-        end, total = len(job.inputs), 0.0
+        end, parts = len(job.inputs), []
         targets = torch.tensor(job.targets, device=hidden.device)
         # Logits are the largest tensor here, so they are computed for scored positions only, some at a time.
         for first in range(end - job.scored, end, _LOGIT_ROWS):
             part = slice(first, min(first + _LOGIT_ROWS, end))
-            losses = torch.nn.functional.cross_entropy(head(hidden[row, part]).float(), targets[part], reduction="none")
-            total += float(losses.double().sum())
-        yield total
+            logits = head(hidden[row, part]).float()
+            parts.append(torch.nn.functional.cross_entropy(logits, targets[part], reduction="none").cpu())
+        yield torch.cat(parts)
 
 
 def _hidden(model: PreTrainedModel, inputs: torch.Tensor, lengths: list[int]) -> torch.Tensor:
@@ -132,7 +173,7 @@ def _hidden(model: PreTrainedModel, inputs: torch.Tensor, lengths: list[int]) ->
     return model.base_model(input_ids=inputs, use_cache=False).last_hidden_state
 
 
-def _ratio_stderr(bits: Sequence[float], sizes: Sequence[int]) -> float | None:
+def ratio_stderr(bits: Sequence[float], sizes: Sequence[int]) -> float | None:
     """The standard error of sum(bits) / sum(sizes) over documents (delta method); None for a single document."""
     count, ratio = len(sizes), sum(bits) / sum(sizes)
     if count < 2:

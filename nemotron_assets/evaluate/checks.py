@@ -1,10 +1,16 @@
-"""Checks of the evaluation: scores are possible values, and every scored model has learned something."""
+"""Checks of the evaluation: scores are possible values, every scored model has learned something, and the long-context
+model uses its longer context."""
 
 import dagster as dg
 
-from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
+from nemotron_assets.blend.tables import TOKENIZER
+from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, BITS_BY_POSITION, RULER_ANSWERS, RULER_ITEMS
+from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
+
+#: How much worse than its base model, in bits per byte, a long-context model may be within the base model's context.
+WORSE_AT_MOST = 0.01
 
 
 @table_check(BENCHMARK_SCORES)
@@ -21,23 +27,67 @@ def scores_are_possible(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResul
 
 @table_check(BENCHMARK_SCORES)
 def better_than_guessing(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Every scored model needs fewer bits per byte on held-out documents than a model for which all tokens are equally
-    likely."""
+    """Every scored model needs fewer bits per byte on held-out English pages than a model for which all tokens are
+    equally likely."""
     import polars as pl
 
-    bits = (pl.col("metric") == "bits_per_byte") & (pl.col("task") == "held_out_documents")
+    bits = (pl.col("metric") == "bits_per_byte") & (pl.col("task") == "held_out_english_web")
     rows = lake.read(BENCHMARK_SCORES).scan().filter(bits).sort("at").collect()
     guessing = rows.filter(pl.col("value") >= pl.col("random_baseline")).select("model", "model_version")
-    newest = rows.row(-1, named=True) if rows.height else {"value": None, "random_baseline": None}
+    newest = rows.row(-1, named=True) if rows.height else dict.fromkeys(rows.columns)
     return dg.AssetCheckResult(
         passed=bool(rows.height) and guessing.is_empty(),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "bits_per_byte": newest["value"],
             "uniform_tokens": newest["random_baseline"],
+            "single_bytes": newest["unigram_bits_per_byte"],
+            "gzip": newest["gzip_bits_per_byte"],
             "models_that_guess": ", ".join(f"{model} {version}" for model, version in guessing.iter_rows()),
         },
     )
 
 
-CHECKS = [scores_are_possible, better_than_guessing]
+@table_check(BITS_BY_POSITION)
+def long_context_is_used(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """Beyond the context of the base model, the newest long-context model needs fewer bits per byte than the base
+    model, and within it at most 1% more. Both have read the same documents."""
+    from nemotron_assets.evaluate.by_position import compared
+
+    found = compared(lake.read(BITS_BY_POSITION).scan().collect())
+    return dg.AssetCheckResult(
+        passed=found is not None and found["beyond"] < 1 and found["within"] <= 1 + WORSE_AT_MOST,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=found or {"problem": "no two models with different contexts were measured on the same long documents"},
+    )
+
+
+@table_check(RULER_ITEMS, blocking=True, reads=[TOKENIZER])
+def answers_fit(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
+    """Every item has an answer, and its length has room for the prompt and the longest answer that a model may give. An
+    answer that is hidden stands in the prompt."""
+    import polars as pl
+
+    items = lake.read(RULER_ITEMS).scan()
+    full = items.filter(pl.col("tokens") + recipe.evaluate.ruler.max_output_tokens > pl.col("length"))
+    absent = items.explode("answers").filter(~pl.col("prompt").str.contains(pl.col("answers"), literal=True))
+    found = {
+        "items": items.select(pl.len()).collect().item(),
+        "without_room": full.select(pl.len()).collect().item(),
+        "without_answer": items.filter(pl.col("answers").list.len() == 0).select(pl.len()).collect().item(),
+        "answers_not_in_prompt": absent.select(pl.len()).collect().item(),
+    }
+    wrong = found["without_room"] + found["without_answer"] + found["answers_not_in_prompt"]
+    return dg.AssetCheckResult(passed=bool(found["items"]) and not wrong, metadata=found)
+
+
+@table_check(RULER_ANSWERS)
+def recalls_are_shares(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """Every recall is a share from 0 to 1."""
+    import polars as pl
+
+    wrong = lake.read(RULER_ANSWERS).scan().filter(~pl.col("recall").is_between(0, 1)).select("id").collect()
+    return dg.AssetCheckResult(passed=wrong.is_empty(), metadata={"impossible": str(wrong["id"].to_list())})
+
+
+CHECKS = [scores_are_possible, better_than_guessing, long_context_is_used, answers_fit, recalls_are_shares]

@@ -24,7 +24,11 @@ TASKS = Path(__file__).with_name("tasks")
 @dataclass(frozen=True)
 class Score:
     """One metric of one task. `metric` includes the answer filter of the harness if there is one:
-    "exact_match,strict-match"."""
+    "exact_match,strict-match". `length` is the length of the prompts of a task that is scored at several lengths.
+
+    Bits per byte stand beside those of two simple models of the same bytes: `unigram` is their entropy, `gzip` what
+    gzip -9 needs for all texts together.
+    """
 
     task: str
     metric: str
@@ -33,6 +37,9 @@ class Score:
     random_baseline: float | None
     samples: int
     shots: int
+    length: int | None = None
+    unigram: float | None = None
+    gzip: float | None = None
 
 
 def split(items: pl.DataFrame, shots: int, max_items: int | None) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -1,10 +1,9 @@
-"""Scores models on all benchmarks and held-out texts, and makes the rows of the score table, one part per model."""
+"""Scores a model on all benchmarks and held-out texts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,116 +12,17 @@ import polars as pl
 from nemotron_assets.evaluate import harness
 from nemotron_assets.evaluate.bits_per_byte import measure
 from nemotron_assets.evaluate.harness import Score
-from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
-from nemotron_assets.held_out import is_held_out
-from nemotron_assets.models.registry import newest_of_each_name
-from nemotron_assets.recipe.evaluate import Evaluate
-from nemotron_assets.table.ids import content_hash, row_id
-from nemotron_assets.table.parts import Part, Parts
+from nemotron_assets.evaluate.texts import texts_by_domain
 from nemotron_assets.text.tokenizer import load
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe import Recipe
-    from resources.gpu import Gpu
-    from resources.lakehouse import Lakehouse, Reader
-
-#: The tasks that are measured in bits per byte: texts held out of the web documents, and of the source code.
-DOCUMENTS, CODE = "held_out_documents", "held_out_code"
-
-
-def held_out_texts(documents: pl.LazyFrame, share: float, limit: int | None, text: str = "text") -> Iterable[str]:
-    """The texts of held-out rows, from the column named `text`. With a limit, the texts with the lowest content hashes;
-    without one, all texts, streamed.
-
-    Web texts are held out of the unique documents, not of the curated ones. So they stay the same when curation
-    changes, and the scores of models trained on different selections can be compared. Code is held out of the curated
-    corpus, because only there the licences allow its use and secrets are removed. The blend leaves out everything that
-    was written from held-out texts.
-    """
-    held_out = documents.filter(is_held_out(share)).select("content_hash", text=text)
-    if limit is not None:
-        yield from held_out.bottom_k(limit, by="content_hash").collect(engine="streaming").sort("content_hash")["text"]
-        return
-    for batch in held_out.collect_batches(chunk_size=256, engine="streaming"):
-        yield from batch["text"]
-
-
-def any_held_out(documents: pl.LazyFrame, share: float) -> bool:
-    """Whether any row is held out. A lake may have no code, for example."""
-    held_out = documents.filter(is_held_out(share)).select("content_hash").head(1)
-    return held_out.collect(engine="streaming").height > 0
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The tables that a score depends on, in addition to the model."""
-
-    benchmarks: Reader
-    documents: Reader
-    code: Reader
-
-    def versions(self) -> list[str]:
-        """The tables with their Delta versions: "web.unique_documents@3"."""
-        return [reader.input_version for reader in (self.documents, self.code, self.benchmarks)]
-
-
-class Scoring:
-    """Scores the models in use in one run of the evaluation."""
-
-    def __init__(
-        self, inputs: Inputs, recipe: Recipe, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]
-    ) -> None:
-        self.inputs, self.recipe, self.lake, self.gpu, self.run_id, self.log = inputs, recipe, lake, gpu, run_id, log
-        self.scored: dict[str, list[Score]] = {}
-
-    def parts(self, tables: Sequence[Reader]) -> Parts:
-        """The scores of the newest version of every model name in these tables, one part per model. The stored scores
-        of all other models stay in the table."""
-        models = [(model, reader) for reader in tables for model in newest_of_each_name(reader)]
-        return Parts([self._part(*model) for model in models], metadata=self._metadata, complete=False)
-
-    def _part(self, model: dict[str, Any], reader: Reader) -> Part:
-        versions = [reader.input_version, *self.inputs.versions()]
-        fingerprint = content_hash("\x1f".join([model["sha256"], *self.inputs.versions()]))
-        return Part(model["id"], fingerprint, lambda: self._rows(model, versions))
-
-    def _rows(self, model: dict[str, Any], versions: list[str]) -> pl.DataFrame:
-        self.log(f"scoring {model['name']} {model['version']}")
-        with self.gpu.lock(self.log) as devices:
-            if devices[0].kind == "cuda":
-                self.gpu.release()  # a language model that this process keeps leaves no memory for another model
-            scores = score(
-                self.lake.get_weights(model["uri"]),
-                self.inputs.benchmarks.scan().collect(),
-                self._texts(),
-                self.recipe.evaluate,
-                devices[0].label,
-            )
-        self.scored[f"{model['name']} {model['version']}"] = scores
-        return frame(scores, model, versions, self.run_id, datetime.now(UTC))
-
-    def _texts(self) -> dict[str, Iterable[str]]:
-        """The held-out texts by task. A lake without code has no held-out code."""
-        share, limit = self.recipe.blend.held_out_share, self.recipe.evaluate.max_held_out_documents
-        texts = {DOCUMENTS: held_out_texts(self.inputs.documents.scan(), share, limit)}
-        if any_held_out(self.inputs.code.scan(), share):
-            texts[CODE] = held_out_texts(self.inputs.code.scan(), share, limit, "content")
-        return texts
-
-    def _metadata(self) -> dict[str, Any]:
-        from nemotron_assets.plots import markdown
-
-        tables = "\n\n".join(f"**{model}**\n\n{as_markdown(scores)}" for model, scores in self.scored.items())
-        shown = tables or "No model was scored: the lake holds the scores of all models in use."
-        return {"scores": markdown(shown), "models": ", ".join(self.scored) or "none"}
+    from nemotron_assets.recipe.evaluate import Evaluate
+    from resources.lakehouse import Reader
 
 
 def score(
-    weights: Path,
-    items: pl.DataFrame,
-    texts: Mapping[str, Iterable[str]],
-    recipe: Evaluate,
-    device: str,
+    weights: Path, items: pl.DataFrame, texts: Mapping[str, Iterable[str]], recipe: Evaluate, device: str
 ) -> list[Score]:
     """Score the Hugging Face model in the folder `weights` on the benchmark `items`, and in bits per byte on the
     held-out `texts` of every task. The folder also holds the tokenizer that the model was trained with. Nothing is
@@ -144,40 +44,73 @@ def score(
     return scores + [measure(model, load(weights), held_out, *sizes, task) for task, held_out in texts.items()]
 
 
-def frame(scores: list[Score], model: dict, input_versions: list[str], run_id: str, at) -> pl.DataFrame:
-    """The rows of `evaluate.benchmark_scores` for one model, which is a row of a table of models."""
-    rows = [
-        {
-            "id": row_id(BENCHMARK_SCORES.full_name, model["id"], s.task, s.metric),
-            "model": model["name"],
-            "model_id": model["id"],
-            "model_version": str(model["version"]),
-            "task": s.task,
-            "metric": s.metric,
-            "value": s.value,
-            "stderr": s.stderr,
-            "random_baseline": s.random_baseline,
-            "samples": s.samples,
-            "shots": s.shots,
-            "input_versions": input_versions,
-            "run_id": run_id,
-            "at": at,
-        }
-        for s in scores
-    ]
-    return pl.DataFrame(rows, schema=BENCHMARK_SCORES.empty().schema)
+class Scoring:
+    """Scores models on the tables of the lake, given as readers: `benchmarks`, `ruler_answers` and those with held-out
+    texts."""
+
+    def __init__(self, recipe: Recipe, readers: Mapping[str, Reader]) -> None:
+        self._recipe, self._benchmarks = recipe, readers["benchmarks"]
+        self._recalls = recall_rows(readers["ruler_answers"].scan().collect())
+        self._tables = {reader.table.full_name: reader.scan() for reader in readers.values()}
+
+    def rows(self, folder: Path, device: str, model_id: str) -> list[dict[str, Any]]:
+        """The scores of the Hugging Face model in a folder, as columns of `evaluate.benchmark_scores`."""
+        recipe = self._recipe.evaluate
+        share, limit = self._recipe.blend.held_out_share, recipe.max_held_out_documents
+        texts = texts_by_domain(self._tables, self._recipe.web.heuristics.languages, share, limit)
+        scores = score(folder, self._benchmarks.scan().collect(), texts, recipe, device)
+        return [*map(as_row, scores), *self._recalls.get(model_id, ())]
 
 
-def as_markdown(scores: list[Score]) -> str:
-    """The scores as a Markdown table for the UI, with the score of guessing beside each."""
+def recall_rows(answers: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """{model id: rows of scores} of the answers to RULER items: the mean recall of every task and length, and that of
+    all tasks of a length together, as RULER is reported."""
+    tasks = answers.group_by("model_id", "task", "length").agg(
+        pl.col("recall").mean().alias("value"),
+        (pl.col("recall").std() / pl.len().sqrt()).alias("stderr"),
+        pl.len().alias("samples"),
+    )
+    together = tasks.group_by("model_id", "length").agg(
+        pl.lit("ruler").alias("task"),
+        pl.col("value").mean(),
+        ((pl.col("stderr") ** 2).sum().sqrt() / pl.len()).alias("stderr"),
+        pl.col("samples").sum(),
+    )
+    named = tasks.with_columns(task=pl.format("ruler_{}", "task"))
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in pl.concat([named, together.select(named.columns)]).sort("task", "length").iter_rows(named=True):
+        found = Score(row["task"], "recall", row["value"], row["stderr"], 0.0, row["samples"], 0, length=row["length"])
+        rows.setdefault(row["model_id"], []).append(as_row(found))
+    return rows
+
+
+def as_row(score: Score) -> dict[str, Any]:
+    """A score as columns of `evaluate.benchmark_scores`."""
+    row = asdict(score)
+    return row | {"unigram_bits_per_byte": row.pop("unigram"), "gzip_bits_per_byte": row.pop("gzip")}
+
+
+def shown(scores: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    """What the UI shows of new scores."""
+    from nemotron_assets.plots import markdown
+
+    return {"scores": markdown(as_markdown(scores)), "models": ", ".join(scores) or "none"}
+
+
+def as_markdown(scores: Mapping[str, pl.DataFrame]) -> str:
+    """The scores of every model as a Markdown table for the UI, with the scores of guessing and of simple models."""
 
     def number(value: float | None) -> str:
         return "" if value is None else f"{value:.4f}"
 
-    lines = ["| task | metric | score | ± | guessing | samples | shots |", "|---|---|---|---|---|---|---|"]
-    lines += [
-        f"| {s.task} | {s.metric} | {number(s.value)} | {number(s.stderr)} | {number(s.random_baseline)} "
-        f"| {s.samples} | {s.shots} |"
-        for s in scores
-    ]
-    return "\n".join(lines)
+    heads = ("task", "length", "metric", "score", "±", "guessing", "single bytes", "gzip -9", "samples", "shots")
+    tables = []
+    for model, rows in scores.items():
+        lines = [f"**{model}**", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+        for s in rows.iter_rows(named=True):
+            simple = (s["unigram_bits_per_byte"], s["gzip_bits_per_byte"])
+            figures = (s["value"], s["stderr"], s["random_baseline"], *simple)
+            cells = [s["task"], str(s["length"] or ""), s["metric"], *map(number, figures), s["samples"], s["shots"]]
+            lines.append(f"| {' | '.join(map(str, cells))} |")
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables) or "No model was scored: the lake holds the scores of all models in use."

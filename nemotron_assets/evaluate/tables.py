@@ -1,24 +1,56 @@
-"""Declares the table of scores of model versions."""
+"""Declares the tables of the evaluation: scores, bits per byte by position, and RULER items with their answers."""
 
 from __future__ import annotations
 
-from nemotron_assets.table.columns import ID
+from nemotron_assets.table.columns import ID, PARENTS
 from nemotron_assets.table.schema import Column, Table
+
+_MODEL = Column("model", "string", "name of the model, for example laptop-base")
+_MODEL_ID = Column("model_id", "string", "id of the model version, in a table of models such as models.base")
+_MODEL_VERSION = Column(
+    "model_version", "string", "number of the model version among the models with this name: 1, 2, ..."
+)
+_MADE = (
+    Column(
+        "input_versions",
+        "list[string]",
+        "tables that the row was computed from, each with its Delta version, for example models.base@3",
+        volatile=True,
+    ),
+    Column("run_id", "string", "id of the Dagster run that computed the row", volatile=True),
+    Column("at", "timestamp", "time when the row was computed, UTC", volatile=True),
+)
+#: Columns of a row about a model, and the columns of the models that they are from.
+_OF_THE_MODEL = {
+    "model": ("models.base.name", "models.long_context.name"),
+    "model_id": ("models.base.id", "models.long_context.id"),
+    "model_version": ("models.base.version", "models.long_context.version"),
+}
+_WEIGHTS = ("models.base.uri", "models.long_context.uri")
+_HELD_OUT = (
+    "web.unique_documents.text", "math.nemotron_cc_math.text", "code.curated.content", "sft.procedural.text",
+)  # fmt: skip
 
 BENCHMARK_SCORES = Table(
     schema="evaluate",
     name="benchmark_scores",
-    description="Scores of model versions on benchmarks (lm-evaluation-harness) and in bits per byte of text.",
+    description="Scores of model versions: benchmarks (lm-evaluation-harness), bits per byte of held-out texts, RULER.",
     columns=(
         ID,
-        Column("model", "string", "name of the model, for example laptop-base"),
-        Column("model_id", "string", "id of the model version, in a table of models such as models.base"),
-        Column("model_version", "string", "number of the model version among the models with this name: 1, 2, ..."),
-        Column("task", "string", "name of the benchmark, for example gsm8k, or held_out_documents or held_out_code"),
+        _MODEL,
+        _MODEL_ID,
+        _MODEL_VERSION,
+        Column(
+            "task",
+            "string",
+            "name of the benchmark, for example gsm8k; held_out_ and a kind of text, for example held_out_code; ruler_ "
+            "and a task of RULER, and ruler for all its tasks together",
+        ),
         Column(
             "metric",
             "string",
-            "what is measured: acc, acc_norm, exact_match with the name of an answer filter, or bits_per_byte",
+            "what is measured: acc, acc_norm, exact_match with the name of an answer filter, bits_per_byte, or recall: "
+            "the share of the right answers that an answer names",
         ),
         Column("value", "float64", "score: a share of right answers from 0 to 1, or bits per byte of UTF-8"),
         Column(
@@ -36,25 +68,136 @@ BENCHMARK_SCORES = Table(
         ),
         Column("samples", "int64", "number of benchmark items or documents that were scored"),
         Column("shots", "int32", "number of worked examples in the prompt"),
+        *_MADE,
         Column(
-            "input_versions",
-            "list[string]",
-            "tables that the score was computed from, each with its Delta version, for example models.base@3",
-            volatile=True,
+            "length",
+            "int64",
+            "tokens of a prompt and its answer together, for a task that is scored at several lengths; null: others",
+            nullable=True,
         ),
-        Column("run_id", "string", "id of the Dagster run that computed the score", volatile=True),
-        Column("at", "timestamp", "time when the score was computed, UTC", volatile=True),
+        Column(
+            "unigram_bits_per_byte",
+            "float64",
+            "entropy of single bytes of the same texts: the bits per byte of the best model that ignores their order; "
+            "null: another metric",
+            nullable=True,
+        ),
+        Column(
+            "gzip_bits_per_byte",
+            "float64",
+            "bits per byte that gzip -9 needs for the same texts, one after the other; null: another metric",
+            nullable=True,
+        ),
     ),
     part_by="model_id",
     version=2,
     origins={
-        "model": ("models.base.name",),
-        "model_id": ("models.base.id",),
-        "model_version": ("models.base.version",),
-        "task": ("evaluate.benchmarks.benchmark",),
+        **_OF_THE_MODEL,
+        "task": ("evaluate.benchmarks.benchmark", "evaluate.ruler_answers.task"),
+        "length": ("evaluate.ruler_answers.length",),
         "shots": (),
-        "*": ("models.base.uri", "evaluate.benchmarks.question", "web.unique_documents.text", "code.curated.content"),
+        "unigram_bits_per_byte": _HELD_OUT,
+        "gzip_bits_per_byte": _HELD_OUT,
+        "*": (*_WEIGHTS, "evaluate.benchmarks.question", "evaluate.ruler_answers.recall", *_HELD_OUT),
     },
 )
 
-TABLES = [BENCHMARK_SCORES]
+BITS_BY_POSITION = Table(
+    schema="evaluate",
+    name="bits_by_position",
+    description="Bits per byte of model versions by the position in long held-out documents, which are read from their "
+    "beginning in one piece. A model that uses a long context needs fewer bits further on.",
+    columns=(
+        ID,
+        _MODEL,
+        _MODEL_ID,
+        _MODEL_VERSION,
+        Column("first_token", "int64", "first token of the stretch of positions, counted from 0 in every document"),
+        Column("last_token", "int64", "first token after the stretch"),
+        Column("bits_per_byte", "float64", "bits per byte of UTF-8 over the tokens of all documents in the stretch"),
+        Column(
+            "stderr",
+            "float64",
+            "standard error of bits_per_byte over the documents; null for one document",
+            nullable=True,
+        ),
+        Column("tokens", "int64", "number of tokens in the stretch, over all documents"),
+        Column("bytes", "int64", "bytes of UTF-8 of these tokens"),
+        Column("documents", "int64", "number of documents that reach into the stretch"),
+        Column("trained_length", "int64", "context that the model was trained for, in tokens"),
+        *_MADE,
+    ),
+    part_by="model_id",
+    origins={
+        **_OF_THE_MODEL,
+        "first_token": (),
+        "last_token": (),
+        "trained_length": _WEIGHTS,
+        "*": (*_WEIGHTS, *_HELD_OUT),
+    },
+)
+
+RULER_ITEMS = Table(
+    schema="evaluate",
+    name="ruler_items",
+    description="Questions about long prompts in the manner of RULER, made from documents of the lake: hidden numbers, "
+    "chains of variables, frequent words.",
+    columns=(
+        ID,
+        PARENTS,
+        Column(
+            "task",
+            "string",
+            "needle_single, needle_multi_key, needle_multi_value, needle_multi_query, variable_tracking, common_words "
+            "or frequent_words",
+        ),
+        Column("length", "int64", "room for the prompt and its answer together, in tokens"),
+        Column("number", "int64", "number of the item among those of its task and length, from 0"),
+        Column("seed", "int64", "seed of everything that was drawn for the item"),
+        Column("prompt", "string", "what the model reads"),
+        Column("answers", "list[string]", "all right answers; each counts alike"),
+        Column("tokens", "int64", "length of the prompt in tokens of blend.tokenizer"),
+    ),
+    parents=("web.unique_documents",),
+    origins={
+        "task": (),
+        "length": (),
+        "number": (),
+        "seed": (),
+        "prompt": ("web.unique_documents.text",),
+        "answers": ("web.unique_documents.text",),
+        "tokens": ("web.unique_documents.text", "blend.tokenizer.uri"),
+    },
+)
+
+RULER_ANSWERS = Table(
+    schema="evaluate",
+    name="ruler_answers",
+    description="What model versions answered to the items of evaluate.ruler_items that fit the context they were "
+    "trained for.",
+    columns=(
+        ID,
+        Column("parents", "list[string]", "id of the item in evaluate.ruler_items"),
+        _MODEL,
+        _MODEL_ID,
+        _MODEL_VERSION,
+        Column("task", "string", "task of the item"),
+        Column("length", "int64", "room for the prompt and its answer together, in tokens"),
+        Column("item", "string", "id of the item, the same as in parents"),
+        Column("answer", "string", "what the model wrote, without EOS"),
+        Column("recall", "float64", "share of the right answers that the answer names, 0 to 1"),
+        *_MADE,
+    ),
+    part_by="model_id",
+    parents=("evaluate.ruler_items",),
+    origins={
+        **_OF_THE_MODEL,
+        "task": ("evaluate.ruler_items.task",),
+        "length": ("evaluate.ruler_items.length",),
+        "item": ("evaluate.ruler_items.id",),
+        "answer": ("evaluate.ruler_items.prompt", *_WEIGHTS),
+        "recall": ("evaluate.ruler_items.prompt", "evaluate.ruler_items.answers", *_WEIGHTS),
+    },
+)
+
+TABLES = [BENCHMARK_SCORES, BITS_BY_POSITION, RULER_ITEMS, RULER_ANSWERS]

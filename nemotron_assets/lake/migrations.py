@@ -117,8 +117,13 @@ def _default(dtype: pl.DataType) -> object:
 
 
 def _scores(table: Table, rows: pl.DataFrame, frames: _Frames) -> pl.DataFrame:
-    """Scores keep their columns. Only the marks are new: one part per model."""
-    return rows.select(table.column_names)
+    """Scores keep their columns, and later ones are null. Only the marks are new: one part per model."""
+    import polars as pl
+
+    schema = table.empty().schema
+    return rows.select(
+        name if name in rows.columns else pl.lit(None, dtype).alias(name) for name, dtype in schema.items()
+    )
 
 
 #: Tables whose old rows hold another thing than the new ones, and why. Their earlier versions stay readable.

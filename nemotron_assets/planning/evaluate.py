@@ -1,10 +1,14 @@
-"""Estimates of the evaluation: benchmark items, and scores of models."""
+"""Estimates of the evaluation: benchmark items, RULER items and answers, bits per byte, and scores of models."""
 
 from __future__ import annotations
 
-from nemotron_assets.planning.figures import Unknown, total
+from nemotron_assets.planning.figures import Unknown, Value, total
 from nemotron_assets.planning.plan import Estimate, Plan, estimates
 from nemotron_assets.planning.pretrain import parameters
+
+_KINDS = 5  # kinds of held-out text
+_TASKS = 7  # tasks of RULER
+_MODELS = 2  # the base model, and the one for long context
 
 
 @estimates("evaluate.benchmarks")
@@ -17,19 +21,79 @@ def benchmarks(plan: Plan) -> Estimate:
     return Estimate(rows=rows, bytes=stored, core_seconds=plan.taking("evaluate.benchmarks"))
 
 
+@estimates("evaluate.ruler_items")
+def ruler_items(plan: Plan) -> Estimate:
+    """Prompts of every task and length."""
+    own = plan.recipe.evaluate.ruler
+    each = plan.value("tasks of RULER", _TASKS) * plan.value("evaluate.ruler.items")
+    rows = each * plan.value("evaluate.ruler.lengths", len(own.lengths))
+    tokens = each * plan.value("sum of evaluate.ruler.lengths", sum(own.lengths))
+    spent = plan.taking("evaluate.ruler_items", tokens)
+    return Estimate(rows=rows, tokens=tokens, bytes=plan.text_bytes(tokens), core_seconds=spent)
+
+
+@estimates("evaluate.ruler_answers")
+def ruler_answers(plan: Plan) -> Estimate:
+    """The long-context model reads every prompt that fits its context, the base model those that fit its own."""
+    own, blend = plan.recipe.evaluate.ruler, plan.recipe.blend
+    each = plan.value("tasks of RULER", _TASKS) * plan.value("evaluate.ruler.items")
+    contexts = (blend.sequence_length, blend.long_context.sequence_length)
+    fitting = [length for context in contexts for length in own.lengths if length <= context]
+    rows = each * plan.value("lengths that fit the models", len(fitting))
+    read = each * plan.value("sum of these lengths", sum(fitting))
+    stored = plan.stored("evaluate.ruler_answers", rows)
+    # A token of an answer takes as long as many tokens of a prompt: it is written alone.
+    written = rows * plan.value("evaluate.ruler.max_output_tokens")
+    if plan.recipe.train.base.precision == "fp32":
+        spent = plan.taking("evaluate.ruler_answers") + written / plan.rate("cpu.answer_tokens")
+        return Estimate(rows=rows, bytes=stored, core_seconds=spent + read / plan.rate("cpu.prompt_tokens"))
+    prompts = 2 * parameters(plan) * read / (plan.rate("gpu.flops") * plan.rate("gpu.reading_share"))
+    answers = 2 * parameters(plan) * written / (plan.rate("gpu.flops") * plan.rate("gpu.alone_share"))
+    started = plan.taking("evaluate.ruler_answers")
+    return Estimate(rows=rows, bytes=stored, core_seconds=started, gpu_seconds=prompts + answers)
+
+
+@estimates("evaluate.bits_by_position")
+def bits_by_position(plan: Plan) -> Estimate:
+    """Every long held-out document is read by both models, at most to the length of the sequences for long context."""
+    longest = plan.value("blend.long_context.sequence_length")
+    rows = plan.value("models and stretches of positions", _MODELS * _stretches(plan))
+    read = _held_out(plan).up_to(_most(plan, "evaluate.max_long_documents", longest))
+    return _read_by_models(plan, "evaluate.bits_by_position", rows, read)
+
+
 @estimates("evaluate.benchmark_scores")
 def benchmark_scores(plan: Plan) -> Estimate:
     """Two floating-point operations per parameter and token read: items with their worked examples, held-out texts."""
     own, item = plan.recipe.evaluate, plan.size("evaluate.item_tokens", "sample")
     items = plan.size("evaluate.items", "sample").up_to(own.max_items)
     read = [items * item * plan.value(f"shots of {task.name}", task.shots + 1) * 4 for task in own.tasks]
-    rows = plan.value("evaluate.tasks", len(own.tasks) + 3)  # and bits per byte of documents, code and foreign texts
-    held_out = plan.of("blend.token_shards").tokens * plan.value("blend.held_out_share")
-    if own.max_held_out_documents is not None:
-        held_out = held_out.up_to(plan.value("evaluate.max_held_out_documents") * 3 * plan.value("evaluate.window"))
-    work = 2 * parameters(plan) * (total(read) + held_out)
-    made = {"rows": rows, "bytes": plan.stored("evaluate.benchmark_scores", rows)}
-    start = plan.taking("evaluate.benchmark_scores")
+    ruler = (_TASKS + 1) * len(own.ruler.lengths)
+    rows = plan.value("scores of two models", _MODELS * (len(own.tasks) + 1 + _KINDS + ruler))
+    held_out = _held_out(plan).up_to(_most(plan, "evaluate.max_held_out_documents", 3 * plan.value("evaluate.window")))
+    return _read_by_models(plan, "evaluate.benchmark_scores", rows, total([*read, held_out]))
+
+
+def _stretches(plan: Plan) -> int:
+    shortest, longest = plan.recipe.blend.sequence_length, plan.recipe.blend.long_context.sequence_length
+    return 1 + max(0, (longest - 1) // shortest).bit_length()
+
+
+def _held_out(plan: Plan) -> Value:
+    return plan.of("blend.token_shards").tokens * plan.value("blend.held_out_share")
+
+
+def _most(plan: Plan, limit: str, tokens: Value) -> Value | None:
+    """The most tokens of held-out documents, with a limit of documents of each kind."""
+    if plan.recipe.section(limit) is None:
+        return None
+    return plan.value(limit) * plan.value("kinds of held-out text", _KINDS) * tokens
+
+
+def _read_by_models(plan: Plan, asset: str, rows: Value, tokens: Value) -> Estimate:
+    work = 2 * parameters(plan) * tokens * plan.value("models that are measured", _MODELS)
+    made = {"rows": rows, "bytes": plan.stored(asset, rows)}
+    start = plan.taking(asset)
     if plan.recipe.train.base.precision == "fp32":
         return Estimate(**made, core_seconds=start + work / plan.rate("cpu.scoring_flops"))
     seconds = work / (plan.rate("gpu.flops") * plan.rate("gpu.reading_share"))

@@ -1,8 +1,8 @@
-"""Estimates of training the base model."""
+"""Estimates of the pretraining: the base model, and its extension to long context."""
 
 from __future__ import annotations
 
-from nemotron_assets.planning.figures import Value
+from nemotron_assets.planning.figures import Value, total
 from nemotron_assets.planning.plan import ONE, Estimate, Plan, estimates
 
 
@@ -16,22 +16,47 @@ def parameters(plan: Plan) -> Value:
 def base(plan: Plan) -> Estimate:
     """Six floating-point operations per parameter and token: two forward, four backward."""
     tokens = plan.value("train.base.tokens")
-    flops = 6 * parameters(plan) * tokens
-    stored = plan.stored("models.base", ONE) + parameters(plan) * plan.size("models.weights_bytes", "sample")
+    return _trained(plan, "models.base", "train.base", tokens, 6 * parameters(plan) * tokens)
+
+
+@estimates("models.long_context")
+def long_context(plan: Plan) -> Estimate:
+    """As the base model; besides, attention over long documents costs as much again at the published length. A token
+    sees on average half of its document, for each of the queries, in products with keys and with values."""
+    own = plan.recipe.model
+    tokens, length = plan.value("train.long_context.tokens"), plan.value("blend.long_context.sequence_length")
+    width = plan.value("attention layers x width", own.pattern.count("*") * own.attention_heads * own.head_dim)
+    attention = 6 * width * length * plan.size("blend.long_context.document_share", "sample")
+    flops = (6 * parameters(plan) + attention) * tokens
+    return _trained(plan, "models.long_context", "train.long_context", tokens, flops)
+
+
+def _trained(plan: Plan, asset: str, section: str, tokens: Value, flops: Value) -> Estimate:
+    stored = plan.stored(asset, ONE) + parameters(plan) * plan.size("models.weights_bytes", "sample")
     made = {"rows": ONE, "tokens": tokens, "bytes": stored, "flops": flops}
-    if plan.recipe.train.base.precision == "fp32":  # only a CPU trains with this precision
-        spent = plan.taking("models.base") + flops / plan.rate("cpu.training_flops")
-        return Estimate(**made, core_seconds=spent)
+    if plan.recipe.section(section).precision == "fp32":  # only a CPU trains with this precision
+        return Estimate(**made, core_seconds=plan.taking(asset) + flops / plan.rate("cpu.training_flops"))
     seconds = flops / (plan.rate("gpu.flops") * plan.rate("gpu.training_share"))
     energy = seconds / 3_600 * plan.rate("gpu.kilowatts") / 1_000  # in MWh
-    return Estimate(**made, core_seconds=plan.taking("models.base"), gpu_seconds=seconds, by_part={"energy": energy})
+    steps = _steps(plan, section, tokens)
+    return Estimate(
+        **made, core_seconds=plan.taking(asset), gpu_seconds=seconds, by_part={"energy": energy, "steps": steps}
+    )
+
+
+def _steps(plan: Plan, section: str, tokens: Value) -> Value:
+    length = "blend.sequence_length" if section == "train.base" else "blend.long_context.sequence_length"
+    return tokens / (plan.value(f"{section}.batch_sequences") * plan.value(length))
 
 
 @estimates("models.training_metrics")
 def training_metrics(plan: Plan) -> Estimate:
-    own = plan.recipe.train.base
-    step = plan.value("train.base.batch_sequences") * plan.value("blend.sequence_length")
-    rows = plan.value("train.base.tokens") / step / plan.value("train.base.log_every", own.log_every)
+    """A row per logged step of both trainings."""
+    logged = [
+        _steps(plan, section, plan.value(f"{section}.tokens")) / plan.value(f"{section}.log_every")
+        for section in ("train.base", "train.long_context")
+    ]
+    rows = total(logged)
     return Estimate(rows=rows, bytes=plan.stored("models.training_metrics", rows))
 
 

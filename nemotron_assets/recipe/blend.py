@@ -46,13 +46,26 @@ class Phase(Section):
 class LongContext(Section):
     """The extension to long context: which texts, and how long the sequences are (Nemotron Nano 2 §2.6)."""
 
-    sequence_length: int = Field(ge=64, le=1_048_576, description="tokens in one packed sequence (published: 524,288)")
-    tokens: int = Field(ge=64, description="tokens to train on (published: 18.9B)")
-    batch_sequences: int = Field(ge=1, description="packed sequences per optimizer step (published: 12)")
+    sequence_length: int = Field(
+        ge=64,
+        le=1_048_576,
+        description="tokens in one packed sequence (published: 524,288, 64 times the pretraining's)",
+    )
     last_phase_share: float = Field(
         ge=0, lt=1, description="share of the tokens that the categories of the last phase give (published: 0.8)"
     )
     basis: str = Field("published", description="where the shares are from (default)")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _moved_keys(cls, values: Any) -> Any:
+        for name in ("tokens", "batch_sequences"):
+            if isinstance(values, dict) and name in values:
+                raise ValueError(
+                    f"blend.long_context.{name} was moved to train.long_context.{name}, to the other numbers of that "
+                    f"training: remove it here, and set `train: {{long_context: {{{name}: {values[name]}}}}}`"
+                )
+        return values
 
     def weights(self, last: Phase) -> dict[str, float]:
         """The weights of the categories, from those of the last phase. They add up to 1."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -18,6 +18,38 @@ class Task(Section):
     shots: int = Field(ge=0, le=64, description="worked examples that stand before each question")
 
 
+class Ruler(Section):
+    """Questions about long prompts, made from texts of the lake (in the manner of RULER; published: 13 tasks at 131,072
+    tokens)."""
+
+    lengths: tuple[Annotated[int, Field(ge=128, le=1_048_576)], ...] = Field(
+        min_length=1,
+        description="tokens of a prompt and its answer together; a model is asked at the lengths up to the context "
+        "that it was trained for",
+    )
+    items: int = Field(ge=1, description="questions of every task and length")
+    max_output_tokens: int = Field(
+        ge=16, le=4_096, description="room for an answer, in tokens; a right answer that needs more is an error"
+    )
+    seed: int = Field(0, ge=0, description="seed of what is hidden and where (default)")
+
+    @field_validator("lengths")
+    @classmethod
+    def _ascending(cls, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        if list(lengths) != sorted(set(lengths)):
+            raise ValueError(f"{', '.join(map(str, lengths))}: give every length once, the shortest first")
+        return lengths
+
+    @model_validator(mode="after")
+    def _room_for_a_prompt(self) -> Ruler:
+        if self.lengths[0] <= self.max_output_tokens:
+            raise ValueError(
+                f"max_output_tokens {self.max_output_tokens} leaves no room for a prompt in {self.lengths[0]} tokens, "
+                "the shortest of lengths"
+            )
+        return self
+
+
 class Evaluate(Section):
     """Benchmarks and held-out text that score models (shots: settings of the Nano 2 base model and its successor)."""
 
@@ -29,7 +61,12 @@ class Evaluate(Section):
     max_items: int | None = Field(ge=1, description="most items scored per benchmark, the first ones; null for all")
     max_output_tokens: int = Field(ge=1, le=32_768, description="longest answer that a model may generate, in tokens")
     max_held_out_documents: int | None = Field(
-        ge=1, description="most held-out documents that bits per byte are measured on; null for all"
+        ge=1, description="most held-out documents of each kind that bits per byte are measured on; null for all"
+    )
+    max_long_documents: int | None = Field(
+        ge=1,
+        description="most held-out documents of each kind that bits per byte by position are measured on, the longest "
+        "ones; those that are no longer than a sequence of the pretraining are left out; null for all",
     )
     window: int = Field(
         ge=16, le=1_048_576, description="tokens that the model sees at once when bits per byte are measured"
@@ -40,6 +77,7 @@ class Evaluate(Section):
         "are faster and raise the bits per byte",
     )
     batch_size: int = Field(ge=1, description="sequences per forward pass; more are faster and need more memory")
+    ruler: Ruler
 
     @field_validator("tasks")
     @classmethod

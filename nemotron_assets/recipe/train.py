@@ -146,3 +146,8 @@ class Train(Section):
     """The trainings, one section per model."""
 
     base: TrainingRun = Field(description="pretraining of models.base")
+    long_context: TrainingRun = Field(
+        description="models.long_context, which continues models.base with sequences of "
+        "blend.long_context.sequence_length tokens (published: 12 sequences per step, 18.9B tokens, and a constant "
+        "learning rate, the lowest of the pretraining)"
+    )

@@ -28,11 +28,11 @@ from nemotron_assets.blend.tables import SEQUENCES, TOKEN_SHARDS
 from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.qa.tables import QA as CODE_QA
 from nemotron_assets.code.quality.tables import CURATED as CURATED_CODE
-from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
+from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, BITS_BY_POSITION, RULER_ANSWERS, RULER_ITEMS
 from nemotron_assets.math.corpus.tables import CLEANED, MIND, NEMOTRON_CC_MATH
 from nemotron_assets.math.tables import RENDERED
 from nemotron_assets.models.tables import TRAINING_METRICS
-from nemotron_assets.pretrain.tables import BASE
+from nemotron_assets.pretrain.tables import BASE, LONG_CONTEXT
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
 from nemotron_assets.stages import all_tables
 from nemotron_assets.web.dedup.tables import DUPLICATES, UNIQUE_DOCUMENTS
@@ -175,10 +175,29 @@ def test_every_table_is_whole(home):
     base = home.rows(BASE)
     assert len(base) == 1, "training was resumed, not started twice"
     metrics = home.rows(TRAINING_METRICS).sort("step")
-    assert metrics["step"].is_unique().all() and metrics["step"].max() == base["steps"][0]
+    for model in (base, home.rows(LONG_CONTEXT)):
+        steps = metrics.filter(model_id=model["id"][0])["step"]
+        assert steps.is_unique().all() and steps.max() == model["steps"][0]
     assert metrics["loss"].is_finite().all()
     scores = home.rows(BENCHMARK_SCORES)
-    assert {"gsm8k", "arc_challenge", "held_out_documents", "held_out_code"} <= set(scores["task"])
+    (extended,) = home.rows(LONG_CONTEXT).to_dicts()
+    assert extended["parents"] == base["id"].to_list() and extended["sources"] == ["models.base"]
+    measured = {base["id"][0], extended["id"]}
+    domains = {"held_out_english_web", "held_out_other_languages", "held_out_code", "held_out_sft"}
+    for model in measured:
+        own = scores.filter(model_id=model)
+        assert {"gsm8k", "arc_challenge", "ruler", "ruler_needle_single", *domains} <= set(own["task"])
+        bits = own.filter(pl.col("task").is_in(list(domains)))
+        assert not bits["gzip_bits_per_byte"].has_nulls() and (bits["unigram_bits_per_byte"] < 8).all()
+    asked = home.rows(RULER_ANSWERS)
+    items = dict(home.rows(RULER_ITEMS).select("id", "length").iter_rows())
+    assert all(items[item] == length for item, length in asked.select("item", "length").iter_rows())
+    lengths = {model: set(asked.filter(model_id=model)["length"]) for model in measured}
+    assert lengths == {base["id"][0]: {512}, extended["id"]: {512, 1024}}, "up to the context of each model"
+    positions = home.rows(BITS_BY_POSITION)
+    assert {(m, first) for m, first in positions.select("model_id", "first_token").iter_rows()} == {
+        (model, first) for model in measured for first in (0, 512)
+    }
     assert any(source.startswith("code.curated@") for source in base["source_versions"][0])
 
 
@@ -200,6 +219,17 @@ def test_a_training_sequence_leads_back_to_its_warc_record(home):
     assert "web.unique_documents" in forward and "snapshots.pages" in forward
     output = home.run("trace", sequences.filter(data_set="code.curated")["id"][0])
     assert "code.repositories" in output and "rel_path=" in output and "models.base" in output
+
+
+def test_a_score_leads_back_to_a_warc_record(home):
+    scores = home.rows(BENCHMARK_SCORES)
+    extended = home.rows(LONG_CONTEXT)["id"][0]
+    score = scores.filter(model_id=extended, task="held_out_english_web")["id"][0]
+    output = home.run("trace", score, "--backward")
+    assert extended in output and home.rows(BASE)["id"][0] in output and "blend.token_shards" in output
+    answer = home.rows(RULER_ANSWERS).filter(model_id=extended)["id"][0]
+    output = home.run("trace", answer, "--backward")
+    assert "evaluate.ruler_items" in output and "web.unique_documents" in output and "offset=" in output
 
 
 def test_queries_and_reports(home):

@@ -115,3 +115,17 @@ def test_standard_error(llama, vocabulary):
 def test_nothing_to_measure(llama, vocabulary):
     with pytest.raises(ValueError, match="held_out_documents: no text is held out"):
         measure(llama, vocabulary, [], size=64, overlap=0, batch_size=2)
+
+
+def test_simple_models_of_the_same_bytes(llama, vocabulary):
+    import gzip
+    from collections import Counter
+
+    score = measure(llama, vocabulary, TEXTS, size=64, overlap=16, batch_size=2)
+    pooled = "".join(TEXTS).encode()
+    counts = Counter(pooled)
+    entropy = -sum(n / len(pooled) * math.log2(n / len(pooled)) for n in counts.values())
+    assert score.unigram == pytest.approx(entropy, rel=1e-9)
+    assert score.gzip == pytest.approx(8 * len(gzip.compress(pooled, 9)) / len(pooled), rel=1e-9)
+    even = measure(llama, vocabulary, ["abcd" * 64], size=512, overlap=0, batch_size=1)
+    assert even.unigram == 2.0 and even.gzip < 1.0

@@ -11,7 +11,6 @@ import torch
 from nemotron_assets.evaluate import harness, scoring
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
 from nemotron_assets.recipe import load_recipe
-from resources.lakehouse import Lakehouse
 
 SHOTS = {"arc_challenge": 1, "gsm8k": 1}
 
@@ -110,29 +109,17 @@ def test_worked_examples_are_not_scored(items):
 
 
 def test_scoring_a_saved_model(student, vocabulary_folder, items, tmp_path):
-    from datetime import UTC, datetime
-
     student.save_pretrained(tmp_path / "model")
     shutil.copytree(vocabulary_folder, tmp_path / "model", dirs_exist_ok=True)  # as a training stores it
     recipe = load_recipe("laptop").evaluate.model_copy(update={"max_items": 2, "max_output_tokens": 4, "batch_size": 2})
-    documents = pl.DataFrame({"content_hash": ["0" * 32, "f" * 32, "1" * 32], "text": ["held out", "trained", "too"]})
-    texts = list(scoring.held_out_texts(documents.lazy(), 0.2, None))
-    assert sorted(texts) == ["held out", "too"]
-    assert list(scoring.held_out_texts(documents.lazy(), 0.2, 1)) == ["held out"]
-
-    code = documents.rename({"text": "content"}).lazy()
-    assert scoring.any_held_out(code, 0.2) and not scoring.any_held_out(code.head(0), 0.2)
-    assert list(scoring.held_out_texts(code, 0.2, None, "content")) == texts
-    texts = {scoring.DOCUMENTS: texts, scoring.CODE: texts[:1]}
+    texts = {"held_out_maths": ["held out", "too"], "held_out_code": ["held out"]}
     scores = scoring.score(tmp_path / "model", items, texts, recipe, "cpu")
-    assert {s.task for s in scores} == {"arc_challenge", "gsm8k", "held_out_documents", "held_out_code"}
+    assert {s.task for s in scores} == {"arc_challenge", "gsm8k", "held_out_maths", "held_out_code"}
     again = scoring.score(tmp_path / "model", items, texts, recipe, "cpu")
     assert again == scores
-    assert "| held_out_documents | bits_per_byte |" in scoring.as_markdown(scores)
-
-    model = {"id": "m1", "name": "base", "version": 3}
-    frame = scoring.frame(scores, model, ["models.base@3"], "run", datetime.now(UTC))
-    lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
-    first = lake.write(BENCHMARK_SCORES, frame)
-    later = scoring.frame(scores, model, ["models.base@4"], "other", datetime.now(UTC))
-    assert lake.write(BENCHMARK_SCORES, later).data_version == first.data_version, "the scores are the same"
+    rows = [row | {"id": f"{row['task']} {row['metric']}"} for row in map(scoring.as_row, scores)]
+    frame = pl.DataFrame(rows, BENCHMARK_SCORES.empty().schema)
+    shown = scoring.as_markdown({"base 3": frame})
+    assert shown.startswith("**base 3**") and "| held_out_maths |  | bits_per_byte |" in shown
+    beside = frame.filter(task="held_out_maths").select("unigram_bits_per_byte", "gzip_bits_per_byte").row(0)
+    assert all(bits is not None for bits in beside) and frame.filter(task="gsm8k")["gzip_bits_per_byte"][0] is None

@@ -1,4 +1,4 @@
-"""Which models are scored, and when a model is scored again. A fake function makes the scores."""
+"""Which models are measured, and when a model is measured again. A fake function makes the scores."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import polars as pl
 import pytest
 
-from nemotron_assets.code.quality.tables import CURATED
-from nemotron_assets.evaluate import scoring
 from nemotron_assets.evaluate.harness import Score
+from nemotron_assets.evaluate.in_use import Measuring
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
-from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
+from nemotron_assets.evaluate.scoring import as_row, recall_rows
+from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, RULER_ANSWERS
 from nemotron_assets.pretrain.tables import BASE
-from nemotron_assets.recipe import load_recipe
 from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from resources.lakehouse import Lakehouse
@@ -36,18 +36,13 @@ class FakeGpu:
 
 
 @pytest.fixture
-def lake(tmp_path, monkeypatch) -> Lakehouse:
+def lake(tmp_path) -> Lakehouse:
     lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "file").write_text("weights")
     uri, _ = lake.put_weights(tmp_path / "files", "weights")
     store(lake, uri, a=1)
 
-    def score(weights, items, texts, recipe, device):
-        assert set(texts) == {scoring.DOCUMENTS}, "there is no code in this lake"
-        return [Score("gsm8k", "exact_match", 0.5, None, 0.0, 1, 0)]
-
-    monkeypatch.setattr(scoring, "score", score)
     return lake
 
 
@@ -65,16 +60,32 @@ def minute(number: int) -> datetime:
     return datetime(2025, 1, 1, 0, number, tzinfo=UTC)
 
 
+def measuring(lake: Lakehouse, gpu: FakeGpu | None = None) -> Measuring:
+    inputs = [lake.read(BENCHMARKS), lake.read(UNIQUE_DOCUMENTS)]
+    key = ("task", "metric", "length")
+    return Measuring(BENCHMARK_SCORES, key, inputs, lake, gpu or FakeGpu(), "run", lambda line: None)
+
+
+def measure(folder, device: str, model_id: str) -> list[dict]:
+    assert (folder / "file").read_text() == "weights"
+    return [
+        as_row(Score("gsm8k", "exact_match", 0.5, None, 0.0, 1, 0)),
+        as_row(Score("ruler", "recall", 0.25, None, 0.0, 1, 0, length=512)),
+        as_row(Score("ruler", "recall", 0.25, None, 0.0, 1, 0, length=1024)),
+    ]
+
+
 def run(lake: Lakehouse, gpu: FakeGpu | None = None) -> list[str]:
     """The models that one run of the asset scores."""
-    inputs = scoring.Inputs(*(lake.read(table) for table in (BENCHMARKS, UNIQUE_DOCUMENTS, CURATED)))
-    work = scoring.Scoring(inputs, load_recipe("laptop"), lake, gpu or FakeGpu(), "run", lambda line: None)
-    lake.write(BENCHMARK_SCORES, work.parts([lake.read(BASE)]), code_version="1")
-    return sorted(work.scored)
+    parts = measuring(lake, gpu).parts([lake.read(BASE)], measure, lambda made: {"made": sorted(made)})
+    lake.write(BENCHMARK_SCORES, parts, code_version="1")
+    return parts.metadata()["made"]
 
 
 def scored(lake: Lakehouse) -> list[str]:
-    return sorted(lake.read(BENCHMARK_SCORES).scan().collect()["model_id"])
+    rows = lake.read(BENCHMARK_SCORES).scan().collect()
+    assert rows["id"].is_unique().all() and len(rows) == 3 * rows["model_id"].n_unique()
+    return sorted(rows["model_id"].unique())
 
 
 def uri_of(lake: Lakehouse) -> str:
@@ -94,9 +105,7 @@ def test_only_models_without_scores_are_scored_and_earlier_scores_stay(lake):
 
 
 def test_scores_that_another_run_stores_meanwhile_stay(lake):
-    inputs = scoring.Inputs(*(lake.read(table) for table in (BENCHMARKS, UNIQUE_DOCUMENTS, CURATED)))
-    work = scoring.Scoring(inputs, load_recipe("laptop"), lake, FakeGpu(), "run", lambda line: None)
-    parts = work.parts([lake.read(BASE)])
+    parts = measuring(lake).parts([lake.read(BASE)], measure, dict)
     store(lake, uri_of(lake), b=2)
     run(lake)
     lake.write(BENCHMARK_SCORES, parts, code_version="1")
@@ -108,3 +117,25 @@ def test_the_kept_language_model_is_closed_before_a_gpu_scores(lake, kind, relea
     gpu = FakeGpu(kind)
     run(lake, gpu)
     assert gpu.released == released
+
+
+def test_the_recall_of_ruler_is_a_mean_per_task_and_one_per_length():
+    answers = [
+        ("m", "needle", 512, 1.0),
+        ("m", "needle", 512, 0.0),
+        ("m", "words", 512, 0.2),
+        ("m", "words", 1024, 0.6),
+        ("other", "words", 512, 1.0),
+    ]
+    columns = ("model_id", "task", "length", "recall")
+    frame = pl.DataFrame([dict(zip(columns, row, strict=True)) for row in answers], RULER_ANSWERS.empty().schema)
+    rows = recall_rows(frame)
+    found = {(row["task"], row["length"]): (row["value"], row["samples"]) for row in rows["m"]}
+    assert found == {
+        ("ruler", 512): (pytest.approx(0.35), 3),
+        ("ruler", 1024): (0.6, 1),
+        ("ruler_needle", 512): (0.5, 2),
+        ("ruler_words", 512): (0.2, 1),
+        ("ruler_words", 1024): (0.6, 1),
+    }, "every task counts alike, whatever its number of items"
+    assert {row["metric"] for row in rows["m"]} == {"recall"} and set(rows) == {"m", "other"}

@@ -182,7 +182,8 @@ def test_kill_9_during_training_neither_loses_nor_repeats_a_row(lake, tmp_path):
 
 
 def test_missing_token_shards_are_an_error(tmp_path, monkeypatch):
-    from nemotron_assets.pretrain.training import TrainingError, plan
+    from nemotron_assets.pretrain.training import TrainingError
+    from nemotron_assets.pretrain.training import base as plan
 
     monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
     with pytest.raises(
@@ -210,7 +211,7 @@ def test_the_phases_decide_what_is_read(lake):
 
 
 def test_other_weights_or_phases_are_another_model(lake):
-    from nemotron_assets.pretrain.training import plan
+    from nemotron_assets.pretrain.training import base as plan
 
     recipe = small_recipe()
     one = plan(recipe, lake).id
@@ -224,7 +225,8 @@ def test_other_weights_or_phases_are_another_model(lake):
 
 
 def test_phases_of_another_training_are_an_error(lake):
-    from nemotron_assets.pretrain.training import TrainingError, plan
+    from nemotron_assets.pretrain.training import TrainingError
+    from nemotron_assets.pretrain.training import base as plan
 
     with pytest.raises(TrainingError, match="the phases are for 20 steps, but the recipe's training has 10"):
         plan(small_recipe(tokens=10 * 4 * 64), lake)
@@ -234,7 +236,8 @@ def test_phases_of_another_training_are_an_error(lake):
 
 
 def test_a_tokenizer_with_too_many_entries_is_an_error(lake):
-    from nemotron_assets.pretrain.training import TrainingError, plan
+    from nemotron_assets.pretrain.training import TrainingError
+    from nemotron_assets.pretrain.training import base as plan
 
     recipe = small_recipe()
     recipe = recipe.model_copy(update={"tokenizer": recipe.tokenizer.model_copy(update={"vocabulary": 288})})

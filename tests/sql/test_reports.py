@@ -196,7 +196,7 @@ def test_quarantine_leaderboard_and_curve(filled):
     causes = causes.select("cause", "rows", "distinct_rows").rows()
     assert causes == [("timeout", 3, 3), ("worker_died", 2, 2)]
     board = answer(warehouse, "leaderboard")
-    assert board.filter(place=1).select("task", "model_version").rows() == [("arc", "1"), ("held_out_documents", "2")]
+    assert board.filter(place=1).select("task", "model_version").rows() == [("arc", "1"), ("held_out_english_web", "2")]
     curve = answer(warehouse, "training_curve", stretches="4")
     assert curve["from_step"].to_list() == [1, 6, 11, 16]
     assert curve["last_loss"].to_list() == [m["loss"] for m in rows["models.training_metrics"][4::5]]
