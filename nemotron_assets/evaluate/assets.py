@@ -123,10 +123,10 @@ def benchmark_scores(
     from nemotron_assets.evaluate.in_use import Measuring
     from nemotron_assets.evaluate.scoring import Scoring, shown
 
-    models, inputs = [readers.pop(name) for name in MODELS], list(readers.values())
-    key = ("task", "metric", "length")
-    work = Measuring(BENCHMARK_SCORES, key, inputs, lake, gpu, context.run_id, context.log.info)
-    return work.parts(models, Scoring(recipe, readers).rows, shown)
+    models, answers = [readers.pop(name) for name in MODELS], readers.pop("ruler_answers")
+    key, inputs = ("task", "metric", "length"), list(readers.values())
+    work = Measuring(BENCHMARK_SCORES, key, inputs, lake, gpu, context.run_id, context.log.info, [answers])
+    return work.parts(models, Scoring(recipe, readers, answers).rows, shown)
 
 
 ASSETS = [ruler_items, ruler_answers, bits_by_position, benchmark_scores]

@@ -25,7 +25,8 @@ class Measuring:
     """What one run of the evaluation needs to measure models for a table.
 
     `inputs` are the tables that a measurement depends on, beside the model. `key` names the columns that tell the rows
-    of one model apart; null values do not count.
+    of one model apart; null values do not count. `by_model` are tables with a part per model, of which a measurement
+    reads the part of its own model.
     """
 
     table: Table
@@ -35,6 +36,7 @@ class Measuring:
     gpu: Gpu
     run_id: str
     log: Callable[[str], None]
+    by_model: Sequence[Reader] = ()
 
     def parts(
         self,
@@ -55,7 +57,9 @@ class Measuring:
 
     def _part(self, model: dict[str, Any], reader: Reader, measure: Callable, made: dict[str, pl.DataFrame]) -> Part:
         versions = [own.input_version for own in self.inputs]
-        fingerprint = content_hash("\x1f".join([model["sha256"], *versions]))
+        own_parts = [table.parts().get(model["id"], "") for table in self.by_model]
+        fingerprint = content_hash("\x1f".join([model["sha256"], *versions, *own_parts]))
+        versions += [table.input_version for table in self.by_model]
         name = f"{model['name']} {model['version']}"
 
         def rows() -> pl.DataFrame:

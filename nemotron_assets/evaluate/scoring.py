@@ -45,12 +45,12 @@ def score(
 
 
 class Scoring:
-    """Scores models on the tables of the lake, given as readers: `benchmarks`, `ruler_answers` and those with held-out
-    texts."""
+    """Scores models on the tables of the lake, given as readers: `benchmarks` and those with held-out texts; and their
+    answers to RULER items."""
 
-    def __init__(self, recipe: Recipe, readers: Mapping[str, Reader]) -> None:
+    def __init__(self, recipe: Recipe, readers: Mapping[str, Reader], answers: Reader) -> None:
         self._recipe, self._benchmarks = recipe, readers["benchmarks"]
-        self._recalls = recall_rows(readers["ruler_answers"].scan().collect())
+        self._recalls = recall_rows(answers.scan().collect())
         self._tables = {reader.table.full_name: reader.scan() for reader in readers.values()}
 
     def rows(self, folder: Path, device: str, model_id: str) -> list[dict[str, Any]]:

@@ -63,7 +63,8 @@ def minute(number: int) -> datetime:
 def measuring(lake: Lakehouse, gpu: FakeGpu | None = None) -> Measuring:
     inputs = [lake.read(BENCHMARKS), lake.read(UNIQUE_DOCUMENTS)]
     key = ("task", "metric", "length")
-    return Measuring(BENCHMARK_SCORES, key, inputs, lake, gpu or FakeGpu(), "run", lambda line: None)
+    answers = [lake.read(RULER_ANSWERS)]
+    return Measuring(BENCHMARK_SCORES, key, inputs, lake, gpu or FakeGpu(), "run", lambda line: None, answers)
 
 
 def measure(folder, device: str, model_id: str) -> list[dict]:
@@ -102,6 +103,14 @@ def test_only_models_without_scores_are_scored_and_earlier_scores_stay(lake):
     lake.write(BENCHMARKS, frame(BENCHMARKS, []))
     assert run(lake) == ["base a a2", "base b b"], "an input has changed"
     assert scored(lake) == ["a", "a2", "b"]
+
+
+def test_the_answers_of_another_model_score_no_model_again(lake):
+    store(lake, uri_of(lake), b=2)
+    assert run(lake) == ["base a a", "base b b"]
+    rows = frame(RULER_ANSWERS, [{"id": "1", "model_id": "b", "recall": 0.5}])
+    lake.write(RULER_ANSWERS, Parts([Part("b", "1", lambda: rows)], complete=False))
+    assert run(lake) == ["base b b"]
 
 
 def test_scores_that_another_run_stores_meanwhile_stay(lake):
