@@ -177,41 +177,48 @@ class VllmEngine(_WithTokenizer):
         tokens = len(output.prompt_token_ids), len(answer.token_ids)
         return Answer(answer.text, *tokens, answer.finish_reason, seconds)
 
+    def arguments(self) -> Any:
+        """What vLLM is started with."""
+        from vllm import EngineArgs
+
+        settings, own = self.settings, {}
+        if settings.device == "cpu":
+            own = {
+                "distributed_executor_backend": "uni",
+                "kv_cache_memory_bytes": settings.kv_cache_bytes,
+                # vLLM 0.32 fails on a CPU if it reads a prompt in chunks and the request has a seed of its own.
+                "enable_chunked_prefill": False,
+                "max_num_batched_tokens": max(settings.max_model_len, settings.max_num_seqs),
+            }
+        if json.loads((self.folder / "config.json").read_text("utf-8")).get("model_type") == "nemotron_h":
+            # vLLM 0.32 finds no prefix of this model again, and on a CPU it does not start, or fails, with the cache.
+            own["enable_prefix_caching"] = False
+        return EngineArgs(
+            model=str(self.folder),
+            served_model_name=self.name,
+            dtype=settings.dtype,
+            seed=0,
+            max_model_len=settings.max_model_len,
+            max_num_seqs=settings.max_num_seqs,
+            gpu_memory_utilization=settings.gpu_memory_share,
+            enforce_eager=settings.device == "cpu",
+            structured_outputs_config={"backend": "guidance"},
+            disable_log_stats=True,
+            trust_remote_code=False,
+            **own,
+        )
+
     def _start(self) -> Any:
         if self._llm is None:
             import torch
 
             os.environ.update(_VLLM_ENVIRONMENT)
             _keep_to_own_modules()
-            from vllm import EngineArgs
             from vllm.v1.engine.llm_engine import LLMEngine
 
-            settings, own = self.settings, {}
             set_num_threads, state = torch.set_num_threads, random.getstate()
-            if settings.device == "cpu":
-                own = {
-                    "distributed_executor_backend": "uni",
-                    "kv_cache_memory_bytes": settings.kv_cache_bytes,
-                    # vLLM 0.32 fails on a CPU if it reads a prompt in chunks and the request has a seed of its own.
-                    "enable_chunked_prefill": False,
-                    "max_num_batched_tokens": max(settings.max_model_len, settings.max_num_seqs),
-                }
             try:
-                arguments = EngineArgs(
-                    model=str(self.folder),
-                    served_model_name=self.name,
-                    dtype=settings.dtype,
-                    seed=0,
-                    max_model_len=settings.max_model_len,
-                    max_num_seqs=settings.max_num_seqs,
-                    gpu_memory_utilization=settings.gpu_memory_share,
-                    enforce_eager=settings.device == "cpu",
-                    structured_outputs_config={"backend": "guidance"},
-                    disable_log_stats=True,
-                    trust_remote_code=False,
-                    **own,
-                )
-                self._llm = LLMEngine.from_engine_args(arguments)
+                self._llm = LLMEngine.from_engine_args(self.arguments())
             except (ValueError, RuntimeError, OSError) as error:
                 raise EngineError(f"vLLM cannot load {self.name} from {self.folder}: {error}") from error
             finally:

@@ -77,6 +77,11 @@ for batch in json.load(sys.stdin):
         }
         for answer in answers
     ])
+# The engine of this project starts with other settings. Whether vLLM accepts them shows before weights are loaded.
+from pathlib import Path
+from resources.engines import EngineSettings, VllmEngine
+settings = EngineSettings("cpu", "float32", context, 4, 64 << 20, 0.5, 1)
+VllmEngine(Path(folder), "exported", settings).arguments().create_engine_config()
 torch.save({"cache": cache, "read": read}, sys.argv[3])
 """
 
@@ -94,7 +99,7 @@ def read_by_vllm(folder: Path, batches: list[list[list[int]]]) -> dict:
     }  # fmt: skip
     run = subprocess.run(
         [sys.executable, "-c", _READ_BY_VLLM, str(folder), str(CONTEXT), str(result)],
-        input=json.dumps(batches), capture_output=True, text=True, env=environment,
+        input=json.dumps(batches), capture_output=True, text=True, env=environment, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert run.returncode == 0, f"vLLM cannot read {folder}:\n{run.stdout[-2000:]}\n{run.stderr[-4000:]}"
     return torch.load(result)

@@ -191,6 +191,36 @@ def test_the_last_token_of_a_document_moves_nothing_in_the_next(attached, docume
     assert all(map(torch.equal, after, others))
 
 
+@pytest.mark.parametrize("described_by", ["position_ids", "seq_idx", "cu_seq_lens_q"])
+@torch.no_grad()
+def test_packing_of_other_libraries_is_read_or_refused_and_never_ignored(plain, attached, documents, described_by):
+    """Plain transformers lets documents leak into each other here, as the model card says; the attached model does not.
+    It refuses such calls when it is told to."""
+    lengths = torch.tensor(LENGTHS)
+    tokens = torch.tensor([[token for document in documents for token in document]])
+    given = {
+        "position_ids": torch.cat([torch.arange(length) for length in lengths])[None],
+        "seq_idx": torch.arange(3, dtype=torch.int32).repeat_interleave(lengths)[None],
+        "cu_seq_lens_q": torch.tensor([0, *lengths.cumsum(0)], dtype=torch.int32),
+    }
+    described = {described_by: given[described_by]}
+
+    def worst(model) -> float:
+        read = model(tokens, use_cache=False, **described).logits[0].log_softmax(-1).split(LENGTHS)
+        return max(
+            float((rows - alone(plain, document)).abs().max()) for rows, document in zip(read, documents, strict=True)
+        )
+
+    assert worst(attached) < TOLERANCE
+    assert worst(plain) > 0.1, "transformers reads packed documents now: change the model card and the README"
+    attached.model.packed_inputs = "refuse"
+    try:
+        with pytest.raises(ValueError, match=described_by):
+            attached(tokens, use_cache=False, **described)
+    finally:
+        del attached.model.packed_inputs
+
+
 @pytest.mark.parametrize("side", ["left", "right"])
 @torch.no_grad()
 def test_padding_and_neighbours_move_nothing_in_transformers(plain, documents, side):
