@@ -90,8 +90,9 @@ def _training(lake: Lakehouse, row: Mapping[str, Any]) -> dict[str, Any] | None:
         "tokens_per_second": round(curve["tokens_per_second"].median()),
     }
     for name, value in (("mfu", "median"), ("peak_memory_bytes", "max")):
-        if name in curve.columns and curve[name].is_not_null().any():
+        if curve[name].is_not_null().any():
             measured[name] = getattr(curve[name], value)()
+    measured["devices"] = curve["devices"].drop_nulls().unique(maintain_order=True).to_list()
     events = _of_model(lake, "models.training_events", row["id"])
     by_kind: dict[str, list[int]] = {}
     for kind, step in () if events is None else events.sort("step").select("kind", "step").iter_rows():
@@ -117,7 +118,7 @@ def _phases(lake: Lakehouse, row: Mapping[str, Any], curve: pl.DataFrame) -> lis
             until[name].append(seen.get(name, until[name][-1]))
 
     found, last = [], 0
-    for name, planned in _planned(lake, row):
+    for name, planned in _planned(lake, row, set(curve["phase"].drop_nulls())):
         first, last = last + 1, last + planned["steps"][0]
         if names:
             tokens = {c: round(_at(steps, until[c], last) - _at(steps, until[c], first - 1)) for c in names}
@@ -138,8 +139,9 @@ def _at(steps: Sequence[int], values: Sequence[int], step: int) -> float:
     return float(np.interp(step, steps, values))
 
 
-def _planned(lake: Lakehouse, row: Mapping[str, Any]) -> list[tuple[str, pl.DataFrame]]:
-    """The phases that a training was planned with, in the order of time: those whose steps are all its steps."""
+def _planned(lake: Lakehouse, row: Mapping[str, Any], measured: set[str]) -> list[tuple[str, pl.DataFrame]]:
+    """The phases that a training was planned with, in the order of time: those whose steps are all its steps, and with
+    the names that its metrics have."""
     import polars as pl
 
     versions = dict(name.split("@") for name in row["input_versions"])
@@ -150,7 +152,8 @@ def _planned(lake: Lakehouse, row: Mapping[str, Any]) -> list[tuple[str, pl.Data
     of_pretraining = pl.col("phase_share").is_not_null()
     for group in (rows.filter(of_pretraining), rows.filter(~of_pretraining)):
         phases = [(one["phase"][0], one) for one in group.partition_by("number", maintain_order=True)]
-        if phases and sum(one["steps"][0] for _, one in phases) == row["steps"]:
+        all_steps = sum(one["steps"][0] for _, one in phases)
+        if phases and all_steps == row["steps"] and measured <= {name for name, _ in phases}:
             return phases
     return []
 
@@ -254,7 +257,7 @@ def _scores(lake: Lakehouse, id_: str) -> list[dict[str, Any]]:
         return []
     left_out = {"id", "model", "model_id", "model_version", "input_versions", "run_id", "at"}
     kept = [name for name in rows.columns if name not in left_out]
-    return rows.sort("task", "metric").select(kept).to_dicts()
+    return rows.sort("task", "metric", "length").select(kept).to_dicts()
 
 
 def _of_model(lake: Lakehouse, name: str, id_: str) -> pl.DataFrame | None:

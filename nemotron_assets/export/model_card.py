@@ -159,6 +159,8 @@ def _training(made: Mapping[str, Any]) -> str:
         ("time", f"{_duration(training['seconds'])} of steps, from {training['began']} to {training['ended']}"),
         ("speed", f"{training['tokens_per_second']:,} tokens/s (median)"),
     ]
+    if training["devices"]:
+        rows.insert(0, ("hardware", ", ".join(training["devices"])))
     if "mfu" in training:
         rows.append(("model FLOPs utilisation", f"{training['mfu']:.1%}"))
     if "peak_memory_bytes" in training:
@@ -198,13 +200,13 @@ def _duration(seconds: float) -> str:
 
 
 def _task(score: Mapping[str, Any]) -> str:
-    return score["task"] + (f", {score['length']:,} tokens" if score.get("length") else "")
+    return score["task"] + (f", {score['length']:,} tokens" if score["length"] else "")
 
 
 def _scores(scores: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for score in scores:
-        value, guess = score["value"], score["random_baseline"]
+        value, guess, gzip = score["value"], score["random_baseline"], score["gzip_bits_per_byte"]
         interval = _interval(score)
         rows.append(
             (
@@ -213,6 +215,7 @@ def _scores(scores: Sequence[Mapping[str, Any]]) -> str:
                 f"{value:.3f}",
                 f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-",
                 "-" if guess is None else f"{guess:.3f}",
+                "-" if gzip is None else f"{gzip:.3f}",
                 f"{score['samples']:,}",
                 score["shots"],
             )
@@ -220,7 +223,7 @@ def _scores(scores: Sequence[Mapping[str, Any]]) -> str:
     return (
         "Of bits per byte, less is better; its interval is 1.96 standard errors on each side. Of shares of right "
         "answers it is Wilson's.\n\n"
-        + table(("task", "metric", "score", "95% interval", "guessing", "samples", "shots"), rows)
+        + table(("task", "metric", "score", "95% interval", "guessing", "gzip -9", "samples", "shots"), rows)
     )
 
 

@@ -92,6 +92,12 @@ TRAINING_METRICS = Table(
             "null: an older row",
             nullable=True,
         ),
+        Column(
+            "devices",
+            "string",
+            "number and kind of the devices of the training: 8 x NVIDIA H200, 1 x x86_64; null: an older row",
+            nullable=True,
+        ),
     ),
     key=("model_id", "step"),
     group="pretrain",

@@ -18,17 +18,21 @@ if TYPE_CHECKING:
 
 def conditions(settings: TrainingRun, ranks: Ranks) -> dict[str, Any]:
     """The conditions of this process, by their names in messages."""
-    cuda = ranks.device.type == "cuda"
     return {
         "threads": torch.get_num_threads(),
         "devices": ranks.world,
-        "kind of device": torch.cuda.get_device_name(ranks.device) if cuda else platform.machine(),
+        "kind of device": kind_of(ranks.device),
         "PyTorch": torch.__version__.partition("+")[0],
         "micro_batch_sequences": settings.micro_batch_sequences,
         "context_parallel": settings.context_parallel,
         "recompute": settings.recompute,
         "compile": settings.compile,
     }
+
+
+def kind_of(device: torch.device) -> str:
+    """The name of a GPU, or the kind of the processor: NVIDIA H200, x86_64."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
 
 
 def difference(before: dict[str, Any], now: dict[str, Any]) -> str:

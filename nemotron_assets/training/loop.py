@@ -22,7 +22,7 @@ from torch.distributed.fsdp import FSDPModule
 
 from nemotron_assets.model import export
 from nemotron_assets.training import checkpoint, flops, guard, precision
-from nemotron_assets.training.conditions import conditions, difference
+from nemotron_assets.training.conditions import conditions, difference, kind_of
 from nemotron_assets.training.job import Job
 from nemotron_assets.training.mixture import Mixture
 from nemotron_assets.training.ranks import Ranks
@@ -232,6 +232,7 @@ class Speed:
             "flops_per_second": rate * self._ranks.world,
             "mfu": rate / self._peak if self._peak else None,
             "peak_memory_bytes": flops.peak_memory(self._ranks.device),
+            "devices": f"{self._ranks.world} x {kind_of(self._ranks.device)}",
         }
         self._clock, self._tokens, self._flops = now, 0, 0
         return row

@@ -21,7 +21,7 @@ from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
 from nemotron_assets.export import ExportError
 from nemotron_assets.export.model import export_model, find_version
 from nemotron_assets.export.model_card import _interval
-from nemotron_assets.models.tables import GENERATOR, TRAINING_METRICS
+from nemotron_assets.models.tables import GENERATOR, TRAINING_EVENTS, TRAINING_METRICS
 from nemotron_assets.pretrain.tables import BASE
 from nemotron_assets.snapshots.tables import CATALOG
 from resources.lakehouse import Lakehouse
@@ -43,6 +43,7 @@ def model(lake: Lakehouse, folder: Path, version: int, **values) -> dict:
     row = {
         "id": f"{version}bc{version:029d}", "name": "laptop-base", "version": str(version), "uri": uri,
         "sha256": sha256, "parameters": PARAMETERS, "tokens_seen": 4_000, "steps": 4, "final_loss": 2.5,
+        "precision": "fp8", "bf16_layers": ["model.layers.0.mixer.in_proj"],
         "source_versions": ["code.curated@1", "sft.contaminated@3", "web.nemotron_cc_v2@2"],
         "recipe_hash": f"hash {version}", "input_versions": ["blend.token_shards@7", "blend.phases@1"],
         "run_id": f"run {version}", "at": START + timedelta(hours=version),
@@ -78,17 +79,21 @@ def lake(lake, weights) -> Lakehouse:
     names = ("phase", "number", "phase_share", "steps", "category", "tokens")
     phases = [dict(zip(names, row, strict=True)) | {"id": str(k)} for k, row in enumerate(shares)]
     write(lake, PHASES, phases)
+    rows = ((1, 300, 600, "phase-1"), (3, 900, 1_800, "phase-1"), (4, 1_850, 1_800, "phase-2"))
     steps = [{
         "model": "laptop-base", "model_id": second["id"], "run_id": "run 2", "step": step, "tokens": step * 1_000,
-        "loss": 3.0, "tokens_per_second": 500.0, "at": START + timedelta(seconds=2 * step),
+        "loss": 3.0, "tokens_per_second": 500.0, "mfu": 0.46, "devices": "8 x NVIDIA H200", "phase": phase,
         "categories": ["code", "crawl-high"], "category_tokens": [code, web], "category_losses": [1.0, 2.0],
-    } for step, code, web in ((1, 300, 600), (3, 900, 1_800), (4, 1_850, 1_800))]  # fmt: skip
+        "at": START + timedelta(seconds=2 * step),
+    } for step, code, web, phase in rows]  # fmt: skip
     lake.append(TRAINING_METRICS, pl.from_arrow(frame(TRAINING_METRICS, steps)))
-    scores = [("gsm8k", "exact_match,strict-match", 0.0, 0.0), ("held_out_code", "bits_per_byte", 2.0, 0.25)]
+    left_out = [{"model_id": second["id"], "step": step, "kind": "spike", "at": START} for step in (2, 3)]
+    lake.append(TRAINING_EVENTS, pl.from_arrow(frame(TRAINING_EVENTS, left_out)))
+    scores = [("gsm8k", "exact_match,strict-match", 0.0, 0.0, None), ("held_out_code", "bits_per_byte", 2.0, 0.25, 3.5)]
     measured = [{
         "id": task, "model": "laptop-base", "model_id": second["id"], "model_version": "2", "task": task,
-        "metric": metric, "value": value, "stderr": error, "samples": 4, "shots": 8,
-    } for task, metric, value, error in scores]  # fmt: skip
+        "metric": metric, "value": value, "stderr": error, "samples": 4, "shots": 8, "gzip_bits_per_byte": gzip,
+    } for task, metric, value, error, gzip in scores]  # fmt: skip
     write(lake, BENCHMARK_SCORES, measured)
     return lake
 
@@ -122,13 +127,16 @@ def test_the_folder_loads_and_says_what_the_lake_knows(lake, tmp_path):
 
     assert "It is not a model of NVIDIA" in text
     assert f"| **parameters** | {PARAMETERS:,} |" in text and "| **context** | 256 tokens |" in text
+    assert "| **trained in** | fp8 |" in text and "| **layers in BF16** | `model.layers.0.mixer.in_proj` |" in text
     assert "7 (3 Mamba-2, 1 attention, 3 FFN): `M-M*-M-`" in text
     assert "| `code.curated` | 1 | 10 | 1 | people |" in text
     assert "| category | phase-1, 3 steps | phase-2, 1 steps | all | share |" in text
     assert "| `code` | 900 | 950 | 1,850 | 50.7% |" in text and "| `crawl-high` | 1,800 | 0 | 1,800 | 49.3% |" in text
-    assert "| **time** | 0 min 8 s of steps" in text
-    assert "| `gsm8k` | exact_match,strict-match | 0.000 | 0.000 to 0.490 | - | 4 | 8 |" in text
-    assert "| `held_out_code` | bits_per_byte | 2.000 | 1.510 to 2.490 | - | 4 | 8 |" in text
+    assert "| **time** | 0 min 8 s of steps" in text and "| **hardware** | 8 x NVIDIA H200 |" in text
+    assert "| **model FLOPs utilisation** | 46.0% |" in text
+    assert "| **batches left out, resumes** | 2 spike (step 2, 3) |" in text
+    assert "| `gsm8k` | exact_match,strict-match | 0.000 | 0.000 to 0.490 | - | - | 4 | 8 |" in text
+    assert "| `held_out_code` | bits_per_byte | 2.000 | 1.510 to 2.490 | - | 3.500 | 4 | 8 |" in text
     for wanted in ("hash 2", "hash 1", "blend.phases@1", "web.nemotron_cc_v2@2", "asset version c0de", "run run 2"):
         assert wanted in text
     assert "MIT 60.0%, Apache-2.0 30.0%" in text and "commoncrawl.org/terms-of-use" in text
@@ -155,9 +163,15 @@ def test_a_second_export_does_nothing_until_the_lake_knows_more(lake, tmp_path):
     before = {file: file.stat().st_mtime_ns for file in out.iterdir()}
     assert not export_model(lake, BASE, out, recipe()).written
     assert {file: file.stat().st_mtime_ns for file in out.iterdir()} == before
-    score = {"id": "new", "model_id": find_version(lake, BASE)["id"], "task": "arc_easy", "metric": "acc"}
+    score = {
+        "id": "new",
+        "length": 512,
+        "model_id": find_version(lake, BASE)["id"],
+        "task": "arc_easy",
+        "metric": "acc",
+    }
     write(lake, BENCHMARK_SCORES, [score])
-    assert export_model(lake, BASE, out, recipe()).written and "arc_easy" in (out / "README.md").read_text()
+    assert export_model(lake, BASE, out, recipe()).written and "arc_easy, 512 tokens" in (out / "README.md").read_text()
     (out / "model.safetensors").write_bytes(b"damaged")
     assert export_model(lake, BASE, out, recipe()).written
     (out / "mine.txt").write_text("mine")
