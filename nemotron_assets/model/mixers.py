@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 from nemotron_assets.model.attention import attend
+from nemotron_assets.model.fused import causal_conv_silu, cross_entropy, gated_norm, rms_norm, squared_relu
 from nemotron_assets.model.packing import Packing
 from nemotron_assets.model.parallel import ContextParallel
-from nemotron_assets.model.scan import causal_conv, chunked_scan
+from nemotron_assets.model.scan import chunked_scan
 
 #: Sequences that are longer go through Mamba-2 and FFN layers in segments of this many tokens.
 SEGMENT = 16384
@@ -93,7 +94,7 @@ def _projected(self, hidden_states):
 def _scanned(self, mixed, dt, index, tail, state):
     """y, the state at the end, the log decay of every step, and C."""
     batch, length, _ = mixed.shape
-    mixed = F.silu(causal_conv(mixed, self.conv1d.weight.squeeze(1), self.conv1d.bias, index, tail))
+    mixed = causal_conv_silu(mixed, self.conv1d.weight.squeeze(1), self.conv1d.bias, index, tail)
     size = self.n_groups * self.ssm_state_size
     x, B, C = mixed.split([self.intermediate_size, size, size], dim=-1)
     x = x.view(batch, length, self.num_heads, self.head_dim)
@@ -107,7 +108,7 @@ def _scanned(self, mixed, dt, index, tail, state):
 
 def _gated_output(self, y, gate, dtype):
     with torch.autocast(y.device.type, enabled=False):
-        y = self.norm(y.flatten(2), gate)
+        y = gated_norm(y.flatten(2), gate, self.norm.weight, self.n_groups, self.norm.variance_epsilon)
     return self.out_proj(y.to(dtype))
 
 
@@ -132,9 +133,34 @@ def attention(
     return self.o_proj(output.transpose(1, 2).reshape(batch, length, -1)), None
 
 
-def ffn(self, hidden_states):
-    """The FFN, in segments if the sequence is long."""
-    forward = type(self).forward
-    if hidden_states.shape[-2] <= SEGMENT:
-        return forward(self, hidden_states)
-    return torch.cat([_recompute(forward, self, part) for part in hidden_states.split(SEGMENT, dim=-2)], dim=-2)
+def block(self, hidden_states, *args, packing: Packing | None = None, **kwargs):
+    """A layer: the norm, the mixer and the residual."""
+    if packing is None:
+        return type(self).forward(self, hidden_states, *args, **kwargs)
+    inputs = rms_norm(hidden_states.to(self.norm.weight.dtype), self.norm.weight, self.norm.variance_epsilon)
+    if self.block_type == "linear_attention":
+        output = self.mixer(inputs, packing=packing, parallel=kwargs.get("parallel"))
+    elif self.block_type == "full_attention":
+        output, _ = self.mixer(inputs, packing=packing, parallel=kwargs.get("parallel"))
+    elif self.block_type == "mlp" and self.config.mlp_hidden_act == "relu2":
+        parts = inputs.split(SEGMENT, dim=1)
+        output = (
+            _ffn(self.mixer, inputs)
+            if len(parts) == 1
+            else torch.cat([_recompute(_ffn, self.mixer, part) for part in parts], dim=1)
+        )
+    else:
+        output = self.mixer(inputs)
+    return hidden_states + output
+
+
+def _ffn(mixer, inputs):
+    return mixer.down_proj(squared_relu(mixer.up_proj(inputs)))
+
+
+def head(self, hidden_states, targets=None):
+    """The last product: logits, or with targets the cross-entropy (see `fused.cross_entropy`). It is a call of the
+    layer, so that FSDP gathers its weights first."""
+    if targets is None:
+        return type(self).forward(self, hidden_states)
+    return cross_entropy(hidden_states, self.weight, targets)

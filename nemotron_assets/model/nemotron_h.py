@@ -121,7 +121,7 @@ def attach(model: NemotronHForCausalLM) -> NemotronHForCausalLM:
     forwards = {
         library.NemotronHMamba2Mixer: mixers.mamba,
         library.NemotronHAttention: mixers.attention,
-        library.NemotronHMLP: mixers.ffn,
+        library.NemotronHBlock: mixers.block,
         library.NemotronHModel: packed_inputs.forward,
     }
     limit = tuple(model.config.time_step_limit)
@@ -131,6 +131,8 @@ def attach(model: NemotronHForCausalLM) -> NemotronHForCausalLM:
             module.forward = MethodType(forwards[type(module)], module)
         if isinstance(module, library.NemotronHMamba2Mixer):
             module.time_step_limit = limit
+    if hasattr(model, "lm_head"):
+        model.lm_head.forward = MethodType(mixers.head, model.lm_head)
     return model
 
 

@@ -8,15 +8,9 @@ teacher, with their weights loaded and frozen.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
-from torch.utils.checkpoint import checkpoint as recompute
 
 from nemotron_assets.model.nemotron_h import packed_hidden
-from nemotron_assets.training.stream import NO_TARGET, Batch
-
-#: Maximum number of logits in memory. A batch with more is processed in slices, whose logits are computed again in the
-#: backward pass.
-LOGITS_AT_ONCE = 1 << 27
+from nemotron_assets.training.stream import Batch
 
 
 class NextToken(torch.nn.Module):
@@ -34,15 +28,7 @@ class NextToken(torch.nn.Module):
     def forward(self, batch: Batch) -> torch.Tensor:
         """The cross-entropy in nats, summed over the positions that have a target."""
         hidden = packed_hidden(self.student, batch.tokens, batch.packing, batch.parallel).flatten(0, 1)
-        rows = max(1, LOGITS_AT_ONCE // self.student.config.vocab_size)
-        slices = list(zip(hidden.split(rows), batch.targets.flatten().split(rows), strict=True))
-        if len(slices) == 1:
-            losses = self._score(*slices[0])
-        else:
-            losses = torch.cat([recompute(self._score, *piece, use_reentrant=False) for piece in slices])
-        self.by_row = losses.detach().view(batch.targets.shape).sum(1)
-        return losses.sum()
-
-    def _score(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        logits = self.student.lm_head(hidden).float()
-        return F.cross_entropy(logits, targets, ignore_index=NO_TARGET, reduction="none")
+        # The attached head computes the loss in slices, so that the logits are never in memory together.
+        loss, losses = self.student.lm_head(hidden, batch.targets.flatten())
+        self.by_row = losses.view(batch.targets.shape).sum(1)
+        return loss
