@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from nemotron_assets.model import fused
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.training import stream
 from nemotron_assets.training.job import Fresh, Job
@@ -106,7 +107,8 @@ def test_bf16_trains(small, tmp_path):
 def test_slices_of_logits_and_recomputed_activations_change_nothing(small, tmp_path, monkeypatch):
     whole, sliced = [], []
     train(job(small, tmp_path / "whole", tokens=3 * 4 * 48), Memory(), whole.extend)
-    monkeypatch.setattr("nemotron_assets.training.losses.LOGITS_AT_ONCE", 64 * 20)
+    monkeypatch.setitem(fused.LOGIT_BYTES, "cpu", 1)
+    monkeypatch.setattr(fused, "SMALLEST_SLICE", 20)
     train(job(small, tmp_path / "sliced", tokens=3 * 4 * 48, recompute=True), Memory(), sliced.extend)
     assert [r["loss"] for r in whole] == pytest.approx([r["loss"] for r in sliced], rel=1e-5)
 
