@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 
 from nemotron_assets.stages import all_tables
+from nemotron_assets.table.counting import counted
 
 #: Begins a line with a fact in JSON, among the lines that libraries print.
 MARK = "\x1e"
@@ -75,7 +76,7 @@ def line_of(fact: dict[str, Any]) -> str:
     asset = fact.get("asset", "") + (f" [{fact['partition']}]" if fact.get("partition") else "")
     if fact["kind"] == "says":
         return f"        {asset + ': ' if fact.get('asset') else ''}{fact['text']}"
-    rows = f": {fact['rows']:,} rows" if fact.get("rows") is not None else ""
+    rows = f": {counted(fact['rows'], 'row')}" if fact.get("rows") is not None else ""
     return f"{fact['kind']:8}{asset}{rows}"
 
 

@@ -29,6 +29,10 @@ class ContractError(LakeError):
     """The data does not have the columns that its table declares. Nothing was committed."""
 
 
+class OutOfDate(LakeError):
+    """Another version of the program wrote the table, with an incompatible schema."""
+
+
 class CommitConflict(LakeError):
     """Another writer committed to the same partition meanwhile. The whole write has to run again."""
 

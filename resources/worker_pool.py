@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from nemotron_assets.table.counting import counted
 from resources.compute_worker import Rejected
 from resources.worker_process import Answer, ComputeError, Worker, WorkerDied
 
@@ -264,9 +265,9 @@ class _Map:
             self._lost_s += self._pool.timeout if death.cause == "timeout" else 0
             lost, most, most_s = self._lost, self._pool.max_lost, self._pool.max_lost_s
         if lost > most or self._lost_s > most_s:
-            too_much = f"{most} rows were" if lost > most else f"{most_s:g} s were"
+            too_much = counted(most, "row") if lost > most else f"{most_s:g} s"
             raise ComputeError(
-                f"more than {too_much} lost to dead workers; last: {death.detail}. If the rows and not the machine are "
+                f"dead workers cost more than {too_much}; last: {death.detail}. If the rows and not the machine are "
                 "to blame, raise compute.max_lost_rows or compute.max_lost_s"
             )
         self._finish(task, [([], [(str(task.rows.column(self._key)[0]), death.cause, death.detail)])])

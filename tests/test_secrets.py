@@ -164,7 +164,7 @@ def test_secrets_reach_servers_and_nothing_else(tmp_path):
         assert endpoint.headers[0]["Authorization"] == f"Bearer {ENVIRONMENT['TEST_LLM_KEY']}"
         asked = " ".join(path for path, *_ in server.requests)
         assert all(quote(SECRETS[name], safe="") in asked for name in ("crawl token", "code token"))
-        assert "made    snapshots/pages [CC-MAIN-2024-51]: 1 rows" in output and "You sent Bearer ***" in output
+        assert "made    snapshots/pages [CC-MAIN-2024-51]: 1 row" in output and "You sent Bearer ***" in output
         assert f"{server.url}/code/o/r/tar.gz/{COMMIT}" in exported.read_text()  # its port is shown
         lake = Lakehouse(root=str(tmp_path / "home" / "lake"))
         files = lake.read(FILES).scan()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nemotron_assets.snapshots.ingest import describe, ingest, refuse_crawl_snapshot, refuse_file
+from nemotron_assets.table.counting import counted
 from resources.warehouse import Warehouse
 from resources.warehouse.facts import open_table
 
@@ -31,11 +32,11 @@ def ingest_command(paths: Sequence[Path], snapshot: str, *, strict: bool, **colu
     # Before the imports, so that a mistake is found at once.
     rows = describe(paths, snapshot, on_unusable=on_unusable, **columns)
     refuse_crawl_snapshot(partial(open_table, Warehouse()), snapshot)
-    click.echo(f"{len(rows)} file{'s' * (len(rows) != 1)} for snapshot {snapshot}")
+    click.echo(f"{counted(len(rows), 'file')} for snapshot {snapshot}")
     for why in list(unusable.values())[:_NAMED]:
         click.echo(f"not usable: {why}")
     if len(unusable) > _NAMED:
-        click.echo(f"not usable: {len(unusable) - _NAMED} further files")
+        click.echo(f"not usable: {counted(len(unusable) - _NAMED, 'further file')}")
 
     from nemotron_assets.commands.progress import Progress
     from nemotron_assets.commands.runner import Runner, Unit

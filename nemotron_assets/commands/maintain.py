@@ -8,23 +8,16 @@ from nemotron_assets.definitions import lake
 from nemotron_assets.lake.migrations import migrate_all
 from nemotron_assets.lake.upkeep import maintain_all, set_aside, verify_all
 from nemotron_assets.recipe import current_recipe
+from nemotron_assets.table.counting import counted
 from resources.contract import LakeError
 
 
 def maintain_command(table: str | None, *, migrate: bool, dry_run: bool, verify: bool) -> bool:
     """Migrate or verify all tables, or move `table` aside if it is given, or maintain all tables; prints one line per
     table. Returns whether every table is whole, as far as was looked."""
-    whole = True
     if verify:
-        for is_whole, line in verify_all(lake):
-            whole &= is_whole
-            click.echo(line)
-        click.echo(
-            "every file is as its commit recorded it"
-            if whole
-            else "failed: the lake is damaged; the lines above name each damaged file and say what to do"
-        )
-        return whole
+        return _verify()
+    whole = True
     if migrate:
         lines = migrate_all(lake)
     elif table:
@@ -37,3 +30,22 @@ def maintain_command(table: str | None, *, migrate: bool, dry_run: bool, verify:
     if not whole:
         click.echo("failed: some tables cannot be read; the lines above name them and say what to do")
     return whole
+
+
+def _verify() -> bool:
+    """Verify all tables; returns whether all could be checked and are whole."""
+    states = []
+    for is_whole, line in verify_all(lake):
+        states.append(is_whole)
+        click.echo(line)
+    if False in states:
+        click.echo("failed: the lake is damaged; the lines above name each damaged file and say what to do")
+    elif None in states:
+        tables = counted(states.count(None), "table")
+        click.echo(
+            f"failed: {tables} could not be checked, because another version of the program wrote them; run `nemotron "
+            "maintain --migrate` first. Nothing that was checked is damaged."
+        )
+    else:
+        click.echo("every file is as its commit recorded it")
+    return all(states)

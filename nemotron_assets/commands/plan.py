@@ -21,6 +21,7 @@ from nemotron_assets.planning.totals import Comparison, compare
 from nemotron_assets.recipe import RecipeError, current_recipe, load_recipe
 from nemotron_assets.recipe.load import changed_recipe
 from nemotron_assets.sft.tables_of import check_names
+from nemotron_assets.table.counting import counted
 
 _COLUMNS = ("asset", "rows", "tokens", "stored", "LLM tokens in", "LLM tokens out", "CPU time", "GPU time", "USD")
 
@@ -225,7 +226,7 @@ def _print_answers(found: Sequence[Stale]) -> None:
         bounds = list(dict.fromkeys(with_range(value, amount) for value in (line.certain, line.again)))
         click.echo(f"{line.asset}: answers to pay again: {line.paid_again}; {' to '.join(bounds)} tokens")
         if answers:
-            click.echo(f"  the ledger of this lake has {answers:,} answers of it, {tokens:,} tokens")
+            click.echo(f"  the ledger of this lake has {counted(answers, 'answer')} of it, {counted(tokens, 'token')}")
 
 
 def _stored_answers() -> dict[str, tuple[int, int]]:

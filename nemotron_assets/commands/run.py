@@ -15,6 +15,7 @@ from nemotron_assets.commands.runner import Outcome, Runner
 from nemotron_assets.commands.stop import stoppable
 from nemotron_assets.commands.workers import default_jobs
 from nemotron_assets.definitions import lake
+from nemotron_assets.table.counting import counted
 from resources.warehouse import Warehouse
 
 #: Settings that silence the progress bars and warnings of libraries, which would be mixed with the run's own lines.
@@ -54,7 +55,7 @@ def summary(outcomes: Sequence[Outcome]) -> list[str]:
     skipped = sum(outcome.status == "skipped" for outcome in outcomes)
     if wrong or skipped:
         what = "; ".join(f"{outcome.unit}: {outcome.note}" for outcome in wrong)
-        also = f"{skipped} other assets were skipped" if skipped else ""
+        also = f"skipped: {counted(skipped, 'other asset')}" if skipped else ""
         lines.append(f"failed: {'; '.join(filter(None, (what, also)))}")
     return lines
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from nemotron_assets.commands.console import print_table
 from nemotron_assets.stages import all_tables
+from nemotron_assets.table.counting import counted
 from nemotron_assets.table.schema import Table
 from resources.warehouse import Warehouse, WarehouseError
 from resources.warehouse.facts import Facts, facts, facts_of, history
@@ -68,7 +69,8 @@ def print_table_facts(warehouse: Warehouse, table: Table, commits: int = 10) -> 
     layout += [f"made from {', '.join(table.parents)}"] if table.parents else []
     print("; ".join(layout))
     if found:
-        print(f"{found.rows:,} rows, {found.bytes:,} bytes in {found.files:,} files, Delta version {found.version}")
+        size = f"{counted(found.rows, 'row')}, {found.bytes:,} bytes in {counted(found.files, 'file')}"
+        print(f"{size}, Delta version {found.version}")
     else:
         print("not written yet")
     print()

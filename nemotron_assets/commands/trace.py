@@ -13,6 +13,7 @@ from nemotron_assets.commands.console import console, printable
 from nemotron_assets.lineage.nodes import Node, NotFound, Origin, Trace
 from nemotron_assets.lineage.walk import trace
 from nemotron_assets.stages import all_tables
+from nemotron_assets.table.counting import counted
 from resources.warehouse import Warehouse
 from resources.warehouse.facts import facts
 from resources.warehouse.interrupting import interruptible
@@ -101,7 +102,7 @@ def print_trace(found: Trace, directions: tuple[str, ...] = ("above", "below")) 
         for origin in found.origins:
             print(f"  {printable(origin.url)}\n    {printable(str(origin))}")
     if found.unfollowed:
-        print(f"{len(found.unfollowed):,} rows are shown but not followed further; --limit N follows more rows")
+        print(f"{counted(len(found.unfollowed), 'row')} shown but not followed further; --limit N follows more rows")
     for note in dict.fromkeys(found.notes):
         print(f"note: {printable(note)}")
 

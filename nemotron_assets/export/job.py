@@ -17,6 +17,7 @@ from nemotron_assets.export.folder import write
 from nemotron_assets.export.shards import ShardWriter, plain_schema
 from nemotron_assets.export.written import Counts, ExportError, Shard
 from nemotron_assets.recipe import Recipe
+from nemotron_assets.table.counting import counted
 from nemotron_assets.table.ids import content_hash
 from nemotron_assets.table.schema import Table
 
@@ -102,7 +103,8 @@ class Job:
             write(work / JOURNAL, json.dumps(self.resumable) + "\n")
             done = []
         if done:
-            progress(f"going on after {len(done)} shards, {sum(s.counts.rows for s in done):,} rows")
+            rows = sum(shard.counts.rows for shard in done)
+            progress(f"going on after {counted(len(done), 'shard')}, {counted(rows, 'row')}")
         complete = {s.path() for s in done} | {s.path(_count(done, s.config)) for s in done}
         for file in sorted(work.glob("data/*/*")):
             if str(file.relative_to(work)) not in complete:
@@ -119,7 +121,8 @@ class Job:
                     os.fsync(journal.fileno())
                 shards.append(shard)
                 counts = shard.counts
-                progress(f"{config}: shard {shard.number}, {counts.rows:,} rows, {counts.file_bytes / 1e6:,.1f} MB")
+                size = f"{counted(counts.rows, 'row')}, {counts.file_bytes / 1e6:,.1f} MB"
+                progress(f"{config}: shard {shard.number}, {size}")
         return shards
 
     def _journalled(self, work: Path) -> list[Shard] | None:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.table.asset import owners
+from nemotron_assets.table.counting import counted
 from resources.contract import LakeError
 from resources.lakehouse import Lakehouse
 
@@ -23,7 +24,7 @@ def maintenance(recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehou
 
     done = list(maintain_all(lake, recipe.maintenance))
     if failed := [str(result) for result in done if isinstance(result, LakeError)]:
-        raise dg.Failure(f"{len(failed)} tables were not maintained: {' '.join(failed)}", allow_retries=False)
+        raise dg.Failure(f"not maintained: {counted(len(failed), 'table')}. {' '.join(failed)}", allow_retries=False)
     return dg.MaterializeResult(metadata={"tables": dg.MetadataValue.md("\n".join(f"- {result}" for result in done))})
 
 

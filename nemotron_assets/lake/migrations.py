@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from nemotron_assets.stages import all_tables
+from nemotron_assets.table.counting import counted
 from nemotron_assets.table.schema import Table
-from resources.contract import ContentHash, checked
+from resources.contract import ContentHash, LakeError, checked
 from resources.lakehouse import commits
 from resources.lakehouse.changes import Change
+from resources.lakehouse.errors import explaining_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,28 +24,57 @@ if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse
 
 
-def migrate_all(lake: Lakehouse, run_id: str = "") -> Iterator[str]:
-    """Migrate every table of schema version 1 that has a migration. Yields a sentence about each table."""
-    import polars as pl
+class _Frames(dict[str, "pl.DataFrame"]):
+    """The rows of all tables with a migration, by full name. `unreadable` are tables in the lake that cannot be read:
+    to look for one of them is an error, because its rows are not simply missing."""
 
-    tables = all_tables()
-    stored = {name: lake.open(tables[name], check=False) for name in (*_MIGRATIONS, *_EMPTIED)}
-    stored = {name: delta for name, delta in stored.items() if delta is not None}
+    def __init__(self) -> None:
+        self.unreadable: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        if name in self.unreadable:
+            raise LakeError(f"the rows of {name} are needed, and it cannot be read")
+        return super().__contains__(name)
+
+
+def migrate_all(lake: Lakehouse, run_id: str = "") -> Iterator[str | LakeError]:
+    """Migrate every table of schema version 1 that has a migration. Yields a sentence about each table, or the error of
+    a table that cannot be read or migrated; the others are migrated all the same."""
+    tables, stored, frames = all_tables(), {}, _Frames()
     # All rows are read, also those of migrated tables: a migration looks up the parents of its rows in other tables.
-    frames = {
-        name: pl.from_arrow(delta.to_pyarrow_dataset(as_large_types=True).to_table())
-        for name, delta in stored.items()
-        if name not in _EMPTIED
-    }
+    for name in (*_MIGRATIONS, *_EMPTIED):
+        try:
+            if (delta := lake.open(tables[name], check=False)) is not None:
+                if name not in _EMPTIED:
+                    frames[name] = _rows_of(lake, tables[name], delta)
+                stored[name] = delta
+        except LakeError as error:
+            frames.unreadable.add(name)
+            yield error
     for name, delta in stored.items():
         if lake.stored_version(delta) == "1":
-            rows = tables[name].empty() if name in _EMPTIED else _MIGRATIONS[name](tables[name], frames[name], frames)
-            _rewrite(lake, tables[name], delta, rows, run_id)
-            version = f"schema version {tables[name].version}"
-            if name in _EMPTIED:
-                yield f"{name}: emptied for {version}: {_EMPTIED[name]}"
-            else:
-                yield f"{name}: {rows.height} rows migrated to {version}"
+            try:
+                yield _migrated(lake, tables[name], delta, frames, run_id)
+            except LakeError as error:
+                yield error if name in str(error) else LakeError(f"{name} was not migrated: {error}")
+
+
+def _rows_of(lake: Lakehouse, table: Table, delta: DeltaTable) -> pl.DataFrame:
+    """All rows of a table as they are stored. Raises `LakeError` if a file of the table cannot be read."""
+    import polars as pl
+
+    with explaining_rows(lake.path(table), table):
+        return pl.from_arrow(delta.to_pyarrow_dataset(as_large_types=True).to_table())
+
+
+def _migrated(lake: Lakehouse, table: Table, delta: DeltaTable, frames: _Frames, run_id: str) -> str:
+    """Migrate a table; returns a sentence about it."""
+    name, version = table.full_name, f"schema version {table.version}"
+    rows = table.empty() if name in _EMPTIED else _MIGRATIONS[name](table, frames[name], frames)
+    _rewrite(lake, table, delta, rows, run_id)
+    if name in _EMPTIED:
+        return f"{name}: emptied for {version}: {_EMPTIED[name]}"
+    return f"{name}: {counted(rows.height, 'row')} migrated to {version}"
 
 
 def _rewrite(lake: Lakehouse, table: Table, delta: DeltaTable, rows: pl.DataFrame, run_id: str) -> None:
@@ -63,15 +94,14 @@ def _rewrite(lake: Lakehouse, table: Table, delta: DeltaTable, rows: pl.DataFram
         properties = commits.properties(run_id, "migration", marks)
         change.commit(delta, properties, "overwrite", Schema.from_arrow(table.arrow_schema()))
     delta = lake.open(table, check=False)
+    built_on = delta.version()
     delta.alter.set_table_properties(
         {"nemotron.version": str(table.version)}, raise_if_not_exists=False, commit_properties=lake.notes(table, delta)
     )
+    lake.record(table, built_on)
 
 
 # -- version 2: models have parents like any row; models and scores are written one part per model ---------------------
-
-#: The rows of all tables with a migration, by full name.
-_Frames = dict[str, "pl.DataFrame"]
 
 
 def _model(table: Table, rows: pl.DataFrame, frames: _Frames) -> pl.DataFrame:

@@ -18,15 +18,14 @@ from typing import TYPE_CHECKING
 
 from nemotron_assets.recipe.lake import Maintenance
 from nemotron_assets.stages import all_tables
+from nemotron_assets.table.counting import counted
 from nemotron_assets.table.schema import Table
-from resources.contract import LakeError
+from resources.contract import LakeError, OutOfDate
+from resources.delta_log import DeltaLog, set_aside_log
 from resources.lakehouse import Lakehouse, Reader, commits
 from resources.lakehouse.changes import compact
-from resources.lakehouse.errors import log_way_out
-from resources.lakehouse.log_hashes import log_files
 from resources.lakehouse.stored import live_files
 from resources.lakehouse.verify import damaged_files
-from resources.store import store_at
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -50,14 +49,24 @@ class Upkeep:
     versions_gone: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        versions, gone = ", ".join(map(str, self.versions_kept)), ", ".join(map(str, self.versions_gone))
-        kept = f"; versions {versions} are kept because models or scores were made from them" if versions else ""
-        if gone:
-            kept += f"; models or scores were made from versions {gone}, which the table's log no longer has"
+        kept = gone = ""
+        if self.versions_kept:
+            kept = f"; {_versions(self.versions_kept, 'kept because')}"
+        if self.versions_gone:
+            gone = f"; {_versions(self.versions_gone, 'gone from the log, and')}"
         return (
-            f"{self.table}: {self.files_compacted} files compacted into {self.files_written}, "
-            f"{self.files_vacuumed} old files and {self.temporary_files} temporary files deleted{kept}"
+            f"{self.table}: {counted(self.files_compacted, 'file')} compacted into {self.files_written}, "
+            f"{counted(self.files_vacuumed, 'old file')} and {counted(self.temporary_files, 'temporary file')} deleted"
+            f"{kept}{gone}"
         )
+
+
+def _versions(numbers: tuple[int, ...], what: str) -> str:
+    """What became of versions that models and scores name."""
+    made = "models or scores were made from"
+    if len(numbers) == 1:
+        return f"version {numbers[0]} is {what} {made} it"
+    return f"versions {', '.join(map(str, numbers))} are {what} {made} them"
 
 
 def maintain_all(lake: Lakehouse, recipe: Maintenance, dry_run: bool = False) -> Iterator[Upkeep | LakeError]:
@@ -108,6 +117,8 @@ def maintain_table(
         keep_versions=list(kept) or None,
         commit_properties=lake.notes(table, delta),
     )
+    if not dry_run:
+        lake.record(table, delta.version())
     swept = _sweep(Path(lake.path(table)), recipe.retention_hours, dry_run) if lake.is_local else 0
     gone = tuple(version for version in keep if version not in kept)
     return Upkeep(table.full_name, compacted, written, len(vacuumed), swept, kept, gone)
@@ -131,13 +142,16 @@ def named_versions(lake: Lakehouse) -> tuple[dict[str, tuple[int, ...]], dict[st
     return {name: tuple(sorted(versions)) for name, versions in named.items()}, unreadable
 
 
-def verify_all(lake: Lakehouse) -> Iterator[tuple[bool, str]]:
+def verify_all(lake: Lakehouse) -> Iterator[tuple[bool | None, str]]:
     """Read the log of every table, every data file of its newest version, and the weights of every model, and compare
     them with their recorded hashes and row counts. Yields whether it is whole, and a line about it, for each table and
-    each folder of weights; a line per damaged file comes before."""
+    each folder of weights; a line per damaged file comes before. A table that another version of the program wrote is
+    not checked, and yields None instead."""
     for table in all_tables().values():
         try:
             yield from _verified(lake, table)
+        except OutOfDate as error:
+            yield None, f"{table.full_name}: its data files were not checked. {error}"
         except LakeError as error:
             yield False, str(error)
 
@@ -145,15 +159,21 @@ def verify_all(lake: Lakehouse) -> Iterator[tuple[bool, str]]:
 def _verified(lake: Lakehouse, table: Table) -> Iterator[tuple[bool, str]]:
     damaged = commits_without = 0
     # The log comes first: it may be the reason why the table cannot be opened, and the error would not name its file.
-    for file, problem in log_files(store_at(lake.path(table))):
+    for file, problem in DeltaLog(lake.path(table)).files():
         commits_without += problem is None
         if problem:
             damaged += 1
             yield (
                 False,
-                f"{table.full_name}: the file {lake.path(table)}/{file} of its log {problem}. {log_way_out(table)}",
+                f"{table.full_name}: the file {lake.path(table)}/{file} of its log {problem}. "
+                f"{set_aside_log(table.full_name)}",
             )
-    reader = lake.read(table)
+    try:
+        reader = lake.read(table)
+    except LakeError as error:
+        if damaged and not isinstance(error, OutOfDate):
+            return  # the lines above say why it cannot be read
+        raise
     if not reader.exists:
         return
     for damage in damaged_files(reader):
@@ -161,16 +181,16 @@ def _verified(lake: Lakehouse, table: Table) -> Iterator[tuple[bool, str]]:
         yield False, str(damage)
     files = reader.stored()
     no_hash = sum(file.hash is None for file in files)
-    line = f"{table.full_name}: {len(files)} files, {damaged} damaged"
+    line = f"{table.full_name}: {counted(len(files), 'file')}, {damaged} damaged"
     if no_hash:
         line += (
-            f"; {no_hash} of them were written by an earlier version of the program, which recorded no hash: "
-            "they could be decoded and have the recorded numbers of rows"
+            f"; for {counted(no_hash, 'file')} an earlier version of the program recorded no hash: they were "
+            "decoded, and their rows counted"
         )
     if commits_without:
         line += (
-            f"; {commits_without} files of its log were not checked, because an earlier version of the program or "
-            "another program wrote them, and recorded no hash"
+            f"; not checked: {counted(commits_without, 'file')} of its log, of which an earlier version of the program "
+            "or another program recorded no hash"
         )
     yield not damaged, line
     if {"uri", "sha256"} <= set(table.column_names):

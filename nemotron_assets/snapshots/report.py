@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
+from nemotron_assets.table.counting import counted
 from nemotron_assets.table.markdown import markdown_text
 from nemotron_assets.warc.reader import BROKEN, FATES
 from resources.lakehouse import QUARANTINE, Lakehouse, Reader
@@ -40,7 +41,7 @@ def why_no_pages(lake: Lakehouse, snapshot: str) -> str:
         )
         first = rejects.sort("part").head(1).collect().row(0, named=True)
         problem = first["detail"].removeprefix(f"{first['part']}: ")
-        return f"{broken} files of the snapshot could not be read, the first because of {problem}"
+        return f"{counted(broken, 'file')} of the snapshot could not be read, the first because of {problem}"
     counts = ", ".join(f"{count} {fate}" for fate, (count, _) in found.items())
     return f"no record can be used as a page, by their fates: {counts}" if counts else "the snapshot has no records"
 

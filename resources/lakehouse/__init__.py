@@ -11,7 +11,7 @@ Local folders and object-store URLs work alike. Credentials come from the enviro
 
 The files: `lake` (where tables are, small commits, Dagster), `reader`, `writer` (writes a partition part by part),
 `changes` (what a commit adds and ends), `datafiles` (writes Parquet files), `stored` (finds and reads them),
-`log_hashes` (hashes of commits), `verify` (compares files with their recorded hashes), `quarantine` (rows that could
+`verify` (compares files with their recorded hashes), `quarantine` (rows that could
 not be processed), `commits` and `errors`.
 """
 

@@ -7,6 +7,7 @@ and lays them out without the page index that reading single texts needs. So eve
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,12 +15,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from nemotron_assets.table.schema import Table
+from resources.delta_log import hash_notes
 from resources.lakehouse.commits import attempts, conflicts
 from resources.lakehouse.datafiles import DataFiles
 from resources.lakehouse.errors import explained
-from resources.lakehouse.log_hashes import hash_notes
 from resources.lakehouse.stored import StoredFile, Where, live_files, read, without
-from resources.store import store_at
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +42,7 @@ class Change:
         self._files: list[DataFiles] = []
         self._current: dict[str | None, DataFiles] = {}
         self._removed: list[RemoveAction] = []
+        self._built_on = 0
         self.is_stored = False
 
     def __enter__(self) -> Change:
@@ -52,6 +53,8 @@ class Change:
             return False
         self.is_stored = self.is_stored or self._is_committed()
         if self.is_stored:
+            with contextlib.suppress(Exception):
+                self.lake.record(self.table, self._built_on)
             return isinstance(error, Exception)
         for files in self._files:
             files.discard()
@@ -106,15 +109,16 @@ class Change:
         removed = self._removed
         if mode == "overwrite":  # delta-rs ends the files itself
             removed = [self._end_of(file) for file in live_files(delta, self.table)]
-        store = store_at(self.lake.path(self.table))
+        self._built_on = delta.version()
         delta.create_write_transaction(
             [*self._removed, *added],
             mode,
             schema or delta.schema(),
             self.table.partition_by,
-            commit_properties=hash_notes(properties, store, delta.version(), added, removed),
+            commit_properties=hash_notes(properties, self.lake.path(self.table), self._built_on, added, removed),
         )
         self.is_stored = True
+        self.lake.record(self.table, self._built_on)
 
     @property
     def files_removed(self) -> int:

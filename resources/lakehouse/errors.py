@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from nemotron_assets.table.schema import Table
 from resources.contract import CommitConflict, LakeError, shortened
-from resources.store import is_empty, store_at
+from resources.delta_log import DeltaLog, Head, set_aside_log
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -49,28 +49,32 @@ def explaining(folder: str, table: Table, file: StoredFile | None = None) -> Ite
         ) from None
 
 
+@contextlib.contextmanager
+def explaining_rows(folder: str, table: Table) -> Iterator[None]:
+    """Raise a `LakeError` in the place of a library's error about any data file of a table in this folder."""
+    try:
+        yield
+    except BaseException as error:
+        if not is_about_data(error):
+            raise
+        raise LakeError(
+            f"{table.full_name}: its rows in {folder} cannot be read: {_first_line(error)}. `nemotron maintain "
+            "--verify` names the damaged file and says what to do."
+        ) from None
+
+
 def unreadable_log(folder: str, table: Table, why: str) -> LakeError:
     """The error about a Delta log that cannot be read."""
     return LakeError(
-        f"{table.full_name}: its Delta log {folder}/_delta_log cannot be read: {why}. {log_way_out(table)}"
+        f"{table.full_name}: its Delta log {folder}/_delta_log cannot be read: {why}. {set_aside_log(table.full_name)}"
     )
 
 
-def log_way_out(table: Table) -> str:
-    """What to do about a damaged Delta log."""
-    return (
-        f"Put the log back from a copy of the lake. Without a copy, run `nemotron maintain --set-aside "
-        f"{table.full_name}`, which keeps the table's folder under another name, and then "
-        f"`nemotron run --force {table.schema}/{table.name}`."
-    )
-
-
-def check_log(folder: str, table: Table, delta: DeltaTable) -> None:
-    """Refuse what delta-rs would read wrongly without an error: an empty last commit, and deleted or renamed parts of
-    data files, which only other programs write."""
-    last = f"_delta_log/{delta.version():020}.json"
-    if store_at(folder).get_file_info(last).size == 0:
-        raise LakeError(f"{table.full_name}: {is_empty(f'{folder}/{last}')}")
+def check_log(folder: str, table: Table, delta: DeltaTable, head: Head) -> None:
+    """Refuse what delta-rs would read wrongly without an error: a log that is damaged or lacks its newest commits, and
+    deleted or renamed parts of data files, which only other programs write. `head` was read before the table."""
+    if damage := DeltaLog(folder).damage(head, delta.version()):
+        raise LakeError(f"{table.full_name}: {damage}")
     protocol = delta.protocol()
     if protocol.min_reader_version > 1:
         features = ", ".join(protocol.reader_features or ()) or f"reader version {protocol.min_reader_version}"

@@ -19,13 +19,13 @@ from nemotron_assets.recipe.addresses import redacted
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.parts import Parts
 from nemotron_assets.table.schema import Column, Table
-from resources.contract import CommitConflict, LakeError, checked
+from resources.contract import CommitConflict, LakeError, OutOfDate, checked
+from resources.delta_log import DeltaLog, hash_notes
 from resources.files import replaced
 from resources.home import cache_dir
 from resources.lakehouse import commits
 from resources.lakehouse.changes import Change
 from resources.lakehouse.errors import check_log, explaining
-from resources.lakehouse.log_hashes import hash_notes
 from resources.lakehouse.reader import Reader
 from resources.lakehouse.stored import Where, values
 from resources.lakehouse.writer import Writer, WriteResult
@@ -103,21 +103,25 @@ class Lakehouse(dg.ConfigurableIOManager):
     def open(self, table: Table, check: bool = True) -> DeltaTable | None:
         """The Delta table, or None if it was never written.
 
-        Raises `LakeError` when another version of the program wrote the table with an incompatible schema. Migrations
+        Raises `OutOfDate` when another version of the program wrote the table with an incompatible schema. Migrations
         turn `check` off to open such a table.
         """
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
-        if self.is_local and not os.path.isdir(os.path.join(self.path(table), "_delta_log")):
+        log = DeltaLog(self.path(table))
+        head = log.head()
+        if self.is_local and head.version < 0 and not os.path.isdir(os.path.join(self.path(table), "_delta_log")):
             return None
         self._make_readable()
         with explaining(self.path(table), table):
             try:
                 delta = DeltaTable(self.path(table), storage_options=self.storage_options or None)
             except TableNotFoundError:
+                if head.version >= 0:
+                    raise LakeError(f"{table.full_name}: {log.damage(head, -1)}") from None
                 return None
-            check_log(self.path(table), table, delta)
+            check_log(self.path(table), table, delta, head)
         if check:
             self._check_stored_schema(table, delta)
         return delta
@@ -132,7 +136,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         return delta.metadata().configuration.get("nemotron.version", "1")
 
     def _check_stored_schema(self, table: Table, delta: DeltaTable) -> list[Column]:
-        """The declared nullable columns that the stored table lacks. Raises `LakeError` for any other difference."""
+        """The declared nullable columns that the stored table lacks. Raises `OutOfDate` for any other difference."""
         from deltalake import Schema
 
         declared = {f.name: f for f in Schema.from_arrow(table.arrow_schema()).fields}
@@ -152,7 +156,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         if written != str(table.version):
             problems.append(f"it has schema version {written}, this program writes version {table.version}")
         if problems:
-            raise LakeError(
+            raise OutOfDate(
                 f"{self.path(table)} was written by another version of the lakehouse: {'; '.join(problems)}. "
                 "Run `nemotron maintain --migrate`, which migrates tables where a migration exists. Otherwise run "
                 f"`nemotron maintain --set-aside {table.full_name}`, which keeps the old table under another name, and "
@@ -260,8 +264,13 @@ class Lakehouse(dg.ConfigurableIOManager):
         return FileLock(path)
 
     def notes(self, table: Table, delta: DeltaTable | None) -> CommitProperties:
-        """The notes of a commit on a version of a table that adds and ends no data files."""
-        return hash_notes(commits.properties(""), store_at(self.path(table)), delta and delta.version())
+        """The notes of a commit on a version of a table that adds and ends no data files; `record` comes after it."""
+        return hash_notes(commits.properties(""), self.path(table), delta and delta.version())
+
+    def record(self, table: Table, built_on: int | None = None) -> None:
+        """Remember, beside the log of a table, the newest commit. Called after each commit, with the version that the
+        commit builds on; None for a new table."""
+        DeltaLog(self.path(table)).record(built_on)
 
     def create(self, table: Table) -> None:
         """Create the Delta table if it is missing, or add declared nullable columns that it lacks.
@@ -285,11 +294,14 @@ class Lakehouse(dg.ConfigurableIOManager):
                 commit_properties=self.notes(table, None),
                 storage_options=self.storage_options or None,
             )
+            self.record(table)
             return
         missing = {c.name for c in self._check_stored_schema(table, delta)}
         if missing:
             fields = [f for f in Schema.from_arrow(table.arrow_schema()).fields if f.name in missing]
+            built_on = delta.version()
             delta.alter.add_columns(fields, commit_properties=self.notes(table, delta))
+            self.record(table, built_on)
 
     # -- weights ------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from nemotron_assets.table.counting import counted
 from nemotron_assets.table.schema import Table
 from resources.contract import LakeError
 from resources.lakehouse.errors import is_about_data, way_out
@@ -82,7 +83,7 @@ def _problem(reader: Reader, store: Any, file: StoredFile) -> str:
     except OSError as error:
         return f"cannot be read: {str(error).splitlines()[0]}"
     if size != file.bytes:
-        return f"has {size:,} bytes; its commit recorded {file.bytes:,}"
+        return f"has {counted(size, 'byte')}; its commit recorded {file.bytes:,}"
     if file.hash is not None and hash_.hexdigest() != file.hash:
         return f"has the xxh3-128 hash {hash_.hexdigest()}; its commit recorded {file.hash}"
     try:
@@ -94,5 +95,5 @@ def _problem(reader: Reader, store: Any, file: StoredFile) -> str:
     except (pa.ArrowException, OSError, LakeError) as error:
         return f"cannot be decoded: {str(error).splitlines()[0]}"
     if file.rows is not None and rows != file.rows:
-        return f"has {rows:,} rows; its commit recorded {file.rows:,}"
+        return f"has {counted(rows, 'row')}; its commit recorded {file.rows:,}"
     return ""

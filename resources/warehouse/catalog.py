@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from nemotron_assets.table.quoting import delta_scan, identifier, literal
 from nemotron_assets.table.schema import Table
 from resources.contract import shortened
-from resources.store import empty_commit, log_state
+from resources.delta_log import DeltaLog
 from resources.warehouse.extensions import WarehouseError
 from resources.warehouse.lineage_views import views as lineage_views
 from resources.warehouse.outdated import not_stored
@@ -116,15 +116,16 @@ class CatalogBuild:
                 self._table(table, None, " (not in the lake yet)")
                 continue
             path = self.warehouse.table_path(table)
-            log = log_state(path)  # taken first: a log that is mended meanwhile makes the file out of date
+            log = DeltaLog(path)
+            state = log.state()  # taken first: a log that is mended meanwhile makes the file out of date
             try:
-                reason = empty_commit(path) if self.warehouse.is_local else ""
+                reason = log.damage() if self.warehouse.is_local else ""
                 if not reason:
                     self._table(table, path)
             except duckdb.Error as error:
                 reason = f"{shortened(str(error).splitlines()[0])}; `nemotron maintain --verify` says what to do"
             if reason:
-                self._unreadable_logs[table.full_name] = log
+                self._unreadable_logs[table.full_name] = state
                 self._table(table, None, f" (cannot be read: {reason})", reason)
                 yield table.full_name, reason
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.table.schema import Table
+from resources.delta_log import DeltaLog
 from resources.files import replaced
-from resources.store import empty_commit
 from resources.warehouse.extensions import WarehouseError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def open_table(warehouse: Warehouse, table: Table) -> DeltaTable | None:
     if not warehouse.exists(table):
         return None
     folder = warehouse.table_path(table)
-    if warehouse.is_local and (reason := empty_commit(folder)):
+    if warehouse.is_local and (reason := DeltaLog(folder).damage()):
         raise WarehouseError(f"{table.full_name}: {reason}")
     try:
         return DeltaTable(folder, storage_options=dict(warehouse.storage_options) or None)

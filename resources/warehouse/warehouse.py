@@ -24,9 +24,9 @@ from nemotron_assets.stages import all_tables
 from nemotron_assets.table.ids import content_hash
 from nemotron_assets.table.quoting import literal
 from nemotron_assets.table.schema import Table
+from resources.delta_log import DeltaLog
 from resources.files import replaced
 from resources.home import home, lake_root
-from resources.store import empty_commit, log_state
 from resources.warehouse.catalog import Catalog, CatalogBuild
 from resources.warehouse.extensions import QUIET, WarehouseError, extension_file, install_extension
 from resources.warehouse.interrupting import interruptible
@@ -131,14 +131,14 @@ class Warehouse:
                 ).fetchall()
         except duckdb.Error:
             return False
-        if stored != (self.signature(tables),) or any(log_state(path) != log for path, log in unreadable):
+        if stored != (self.signature(tables),) or any(DeltaLog(path).state() != log for path, log in unreadable):
             return False
-        return self._empty_commits() <= {path for path, _ in unreadable}
+        return self._damaged_logs() <= {path for path, _ in unreadable}
 
-    def _empty_commits(self) -> set[str]:
-        """The tables of a local lake whose last commit is empty, which DuckDB reads without an error."""
-        logs = Path(self.lake).glob("*/*/_delta_log") if self.is_local else ()
-        return {str(log.parent) for log in logs if empty_commit(str(log.parent))}
+    def _damaged_logs(self) -> set[str]:
+        """The tables of a local lake with a damaged log, which DuckDB may read without an error."""
+        folders = [str(log.parent) for log in Path(self.lake).glob("*/*/_delta_log")] if self.is_local else []
+        return {folder for folder in folders if DeltaLog(folder).damage()}
 
     def signature(self, tables: Iterable[Table] | None = None) -> str:
         """A hash of everything the catalog file is made from: declarations, SQL files, code, and tables in the lake.

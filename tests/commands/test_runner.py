@@ -165,7 +165,7 @@ def test_a_source_that_refuses_every_file_is_named_once_in_the_note_of_the_pages
     errors = {event.step_key: event.step_failure_data.error for event in result.all_events if event.is_step_failure}
     failures, _, blocked = runner._checks(PAGES.key, result.all_events, errors)
     (note,) = failures
-    assert blocked and note.startswith("check pages_present failed (1 files of the snapshot could not be read")
+    assert blocked and note.startswith("check pages_present failed (1 file of the snapshot could not be read")
     assert f"{url}/{refused}: HTTP status 403. The server refuses access: check the address in the recipe" in note
 
 
@@ -180,4 +180,4 @@ def test_what_is_wrong_stands_in_the_last_line():
     skipped = Outcome(SIGNATURES, "skipped", note="an asset it depends on failed")
     lines = summary([Outcome(PAGES, "failed", note="no such host", warning="old"), skipped])
     assert lines[0] == "warning: snapshots/pages [A]: old"
-    assert lines[-1] == "failed: snapshots/pages [A]: no such host; 1 other assets were skipped"
+    assert lines[-1] == "failed: snapshots/pages [A]: no such host; skipped: 1 other asset"

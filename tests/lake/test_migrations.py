@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 from deltalake import DeltaTable
 
 from nemotron_assets.blend.tables import TOKEN_SHARDS
+from nemotron_assets.commands import maintain
 from nemotron_assets.commands.tables import all_facts
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
 from nemotron_assets.lake import migrations
@@ -151,10 +153,44 @@ def test_a_migrated_table_takes_further_models(lake, tmp_path):
 def test_parents_are_found_in_tables_that_were_migrated_earlier(lake):
     """The program is killed after it has migrated the first table."""
     lines = migrate_all(lake)
-    assert next(lines).startswith("models.generator: 1 rows")
+    assert next(lines).startswith("models.generator: 1 row migrated")
     lines.close()
     assert len(list(migrate_all(lake))) == 3
     assert newest(lake.read(MATH_WRITER))["parents"] == ["g"]
+
+
+@pytest.mark.parametrize("damage", ["log", "data file"])
+def test_tables_beside_an_unreadable_one_are_migrated_and_those_that_need_its_rows_are_named(
+    lake, monkeypatch, capsys, damage
+):
+    """The writer of mathematics finds its parent among the generators."""
+    folder = Path(lake.path(GENERATOR))
+    path = folder / "_delta_log" / f"{1:020}.json" if damage == "log" else next(folder.glob("*.parquet"))
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    monkeypatch.setattr(maintain, "lake", lake)
+    assert not maintain.maintain_command(None, migrate=True, dry_run=False, verify=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("models.generator: ") and str(folder) in line]
+    assert "models.math_writer was not migrated: the rows of models.generator are needed" in "\n".join(lines)
+    assert sum(" migrated to " in line for line in lines) == 2 and lines[-1].startswith("failed: ")
+    path.write_bytes(whole)
+    assert maintain.maintain_command(None, migrate=True, dry_run=False, verify=False)
+    assert newest(lake.read(MATH_WRITER))["parents"] == ["g"]
+
+
+def test_an_old_lake_is_not_called_damaged_by_verification(lake, monkeypatch, capsys):
+    monkeypatch.setattr(maintain, "lake", lake)
+    how = {"migrate": False, "dry_run": False, "verify": True}
+    assert not maintain.maintain_command(None, **how)
+    lines = capsys.readouterr().out.splitlines()
+    asked = [line for line in lines if "its data files were not checked" in line]
+    assert len(asked) == 4 and all("nemotron maintain --migrate" in line for line in asked)
+    assert lines[-1].startswith("failed: 4 tables could not be checked") and "damage" not in "".join(lines[:-1])
+    path = max(Path(lake.path(BASE), "_delta_log").glob("*.json"))
+    path.write_bytes(path.read_bytes().replace(b'"add"', b'"bdd"'))
+    assert not maintain.maintain_command(None, **how)
+    assert "the lake is damaged" in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_version_numbers_of_scorers_count_the_versions_of_a_name(tmp_path):

@@ -5,8 +5,9 @@ import urllib.request
 
 import pytest
 
+from resources.contract import LakeError
+from resources.delta_log import DeltaLog
 from resources.lakehouse import Lakehouse
-from resources.lakehouse.log_hashes import log_files
 from resources.store import store_at
 from resources.weights import WeightsError
 from tests.resources.lakehouse.rows import DOCS, docs, numbers, parts
@@ -69,8 +70,27 @@ def test_object_store(s3, tmp_path):
     uri, _ = lake.put_weights(folder, "base")
     copy = lake.get_weights(uri)
     assert (copy / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
-    assert {problem for _, problem in log_files(store_at(lake.path(DOCS)))} == {""}
+    assert {problem for _, problem in DeltaLog(lake.path(DOCS)).files()} == {""}
+    newest = lake.open(DOCS).version()
+    assert DeltaLog(lake.path(DOCS)).head().version == newest
     assert "s3cret-value" not in str(lake.open(DOCS).history()) + repr(lake)
+
+
+def test_a_damaged_or_missing_newest_commit_in_an_object_store_is_named(s3):
+    lake = Lakehouse(root=s3)
+    for n in range(2):
+        lake.write(DOCS, docs("A", "f", [n]), "A")
+    store, newest = store_at(lake.path(DOCS)), f"_delta_log/{2:020}.json"
+    with store.open_input_stream(newest) as file:
+        content = file.read()
+    with store.open_output_stream(newest) as file:
+        file.write(content[: content.rindex(b"\n{")])
+    with pytest.raises(LakeError, match=r"web\.docs: the file .*2\.json of its log has the xxh3-128 hash"):
+        lake.read(DOCS)
+    store.delete_file(newest)
+    with pytest.raises(LakeError, match=r"web\.docs: its version 2 was committed"):
+        lake.read(DOCS)
+    assert [name for name, problem in DeltaLog(lake.path(DOCS)).files() if problem] == [newest]
 
 
 @pytest.mark.parametrize("folder", ["a lake", "it's ours", "50%", "Zürich"])
