@@ -24,6 +24,7 @@ from nemotron_assets.warc.fates import BROKEN, FATES, KEPT, Counts
 from nemotron_assets.warc.http_body import TooLarge, decode_body, parse_content_type, sniff_mime
 from nemotron_assets.warc.limits import Budget, Limits, OverLimit
 from nemotron_assets.warc.members import GZIP, MAX_CONTENT, Damaged, Members
+from resources.received import LOOKED_AT, described
 
 __all__ = ["BROKEN", "FATES", "KEPT", "Counts", "EmptyFile", "Limits", "NotWarc", "OnBroken", "OverLimit", "Page",
            "WarcFile", "host_of", "sha1_digest"]  # fmt: skip
@@ -327,7 +328,7 @@ class WarcFile:
         if first >= self.size:
             if self.members and (end := self.members.end(0)) and self._only_padding(end):
                 raise EmptyFile("the file is empty after decompression") if not self._has_content() else NotWarc(_NONE)
-            raise NotWarc(_NONE)
+            raise NotWarc(_NONE if self.members else f"{_NONE}: it is {described(self._peek(0, LOOKED_AT))}")
         if not self.members or one_member:
             return
         member, records = self.members.at(first), 0

@@ -36,13 +36,18 @@ class Snapshot:
 def parse_collinfo(text: bytes) -> list[Snapshot]:
     """The snapshots of a collinfo.json, oldest first, without entries whose id is not a valid snapshot name.
 
-    Raises ValueError, TypeError or RecursionError if the text is not a JSON list.
+    Raises ValueError, TypeError or RecursionError if the text is not a JSON list, or if no entry is left.
     """
+    entries = json.loads(text)
+    if not isinstance(entries, list):
+        raise TypeError(f"its JSON is not a list but {type(entries).__name__}")
     found = [
         Snapshot(e["id"], _title(e.get("name") or e["id"]), _date(e.get("from")), _date(e.get("to")))
-        for e in json.loads(text)
+        for e in entries
         if isinstance(e, dict) and isinstance(e.get("id"), str) and SNAPSHOT_NAME.fullmatch(e["id"])
     ]
+    if entries and not found:
+        raise ValueError("no entry has an id that can be the name of a snapshot")
     return sorted({s.id: s for s in found}.values(), key=lambda s: s.id)
 
 

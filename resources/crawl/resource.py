@@ -30,6 +30,7 @@ from resources.crawl.local import SAMPLE, file_below, file_fingerprint
 from resources.crawl.s3_source import request_s3
 from resources.crawl.transfer import ByteRange, Response, Transfer, TransferLimits, wait_for_turn
 from resources.home import cache_dir
+from resources.received import GZIP, described, is_html
 
 
 class Crawl(dg.ConfigurableResource):
@@ -69,7 +70,7 @@ class Crawl(dg.ConfigurableResource):
         try:
             return parse_collinfo(text)
         except (ValueError, TypeError, RecursionError) as error:
-            raise CrawlError(f"{self.location(COLLINFO)} is not a list of snapshots: {error}") from error
+            raise CrawlError(self._unexpected(COLLINFO, "a list of snapshots", text, error)) from error
 
     def window(self) -> list[Snapshot]:
         """The newest `max_snapshots` snapshots between `first` and `last`, oldest first."""
@@ -95,8 +96,18 @@ class Crawl(dg.ConfigurableResource):
         except Oversized as error:
             limits = "snapshots.crawl.max_listing_mb and max_listed_files"
             raise Oversized(f"{self.location(listing)}: {error} (the recipe's {limits})") from error
-        except (zlib.error, EOFError, ValueError) as error:
-            raise CrawlError(f"{self.location(listing)} is damaged: {error}") from error
+        except (CrawlError, zlib.error, EOFError, ValueError) as error:
+            if data.startswith(GZIP):
+                raise CrawlError(f"{self.location(listing)} is damaged: {error}") from error
+            raise CrawlError(self._unexpected(listing, "a gzip file with a list of paths", data, error)) from error
+
+    def _unexpected(self, path: str, wanted: str, data: bytes, error: Exception) -> str:
+        """The sentence about a small file that is not what its name promises."""
+        said = f"{self.location(path)} is not {wanted}: it is {described(data)} ({error})"
+        if not self.is_remote:
+            return said
+        login = ", and the user, password or token that the server needs" if is_html(data) else ""
+        return f"{said}. Check snapshots.crawl.source in the recipe{login}"
 
     def location(self, path: str) -> str:
         """Where a file is, for messages and tables."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from resources.crawl import file_fingerprint
+from resources.received import LOOKED_AT, described, is_html
 from resources.repositories.budget import Budget, open_archive
 from resources.repositories.names import decode_location, encode_location, files_below, repo_name
 from resources.repositories.packing import decompressed
@@ -61,7 +62,10 @@ def archive_entries(stream: BinaryIO, limits: CodeSources) -> Iterator[Entry]:
     Raises `RepositoryError` where the archive is damaged or exceeds a limit. Entries before that point stay valid.
     """
     stream.seek(0)
-    is_zip = stream.read(4) in (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
+    start = stream.read(LOOKED_AT)
+    if is_html(start):  # a server may answer with a page, which asks for a login
+        raise RepositoryError("damaged", f"it is not an archive: it is {described(start)}")
+    is_zip = start[:4] in (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
     read, budget = (zip_members if is_zip else tar_members), Budget(limits)
     top = _common_folder(member.name for member in read(stream, limits, budget))
     for member in read(stream, limits, budget):

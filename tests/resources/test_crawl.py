@@ -228,6 +228,40 @@ def test_hostile_collinfo_is_empty_or_an_error(text, tmp_path):
         assert "is not a list of snapshots" in str(error)
 
 
+LOGIN = b"<!doctype html>\n<html><head><title>Sign in &amp;\n wait</title></head><body>" + b"x" * 9_000
+
+
+@pytest.mark.parametrize(
+    ("answer", "what"),
+    [
+        (LOGIN, "an HTML page with the title 'Sign in & wait'"),
+        (b'{"error": "the token has expired"}', 'JSON that begins with \'{"error": "the token has expired"}\''),
+        (b'[{"name": "no id"}]', "JSON that begins with "),
+        (b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>", "an XML text that begins with "),
+        (b"come back later", "a text that begins with 'come back later'"),
+        (b"\x89PNG\r\n\x1a\n", "data that begin with the bytes 89 50 4e 47"),
+        (b" ", "empty"),
+    ],
+)
+def test_a_source_that_answers_with_something_else_is_named_with_what_it_sent(server, answer, what):
+    """Servers answer with status 200 and a page that asks for a login, or with an error as JSON."""
+    for path, read in (
+        ("collinfo.json", lambda: crawl(server.url).snapshots()),
+        (f"crawl-data/{SNAPSHOT}/warc.paths.gz", lambda: crawl(server.url).warc_paths(SNAPSHOT)),
+    ):
+        (server.root / path).write_bytes(answer)
+        with pytest.raises(CrawlError) as error:
+            read()
+        said = str(error.value)
+        assert said.startswith(f"{server.url}/{path} is not ") and f"it is {what}" in said and len(said) < 500
+        assert ("snapshots.crawl.source" in said) and ("password" in said) == answer.startswith(b"<!doctype")
+
+
+def test_an_empty_list_of_snapshots_is_not_an_error(server):
+    (server.root / "collinfo.json").write_bytes(b"[]")
+    assert crawl(server.url).snapshots() == []
+
+
 @pytest.mark.parametrize(
     "text",
     [
