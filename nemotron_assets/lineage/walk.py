@@ -28,7 +28,7 @@ FACTS = (
     "warc_file", "warc_offset", "warc_length", "warc_inner_offset", "payload_digest", "mime",
 )  # fmt: skip
 
-_STORED = "select column_name from duckdb_columns() where schema_name = ? and table_name = ?"
+_STORED = "select schema_name || '.' || table_name, list(column_name) from duckdb_columns() group by all"
 
 #: Longer values of these columns are cut to this number of characters.
 _MAX_CHARACTERS = 120
@@ -102,7 +102,8 @@ class _Walker:
             return [Node(table, f"@{int(version)}")]
         if "://" in target:
             return self._find_url(target)
-        found = self._rows("select distinct table_name, id from lineage.rows where id = ? order by all", [target])
+        query = f"select distinct table_name, id from lineage.rows where id = {literal(target)} order by all"
+        found = self._rows(query)
         if not found:
             raise NotFound(
                 f"no row of the lake has the id {target!r}. Give a row id, the URL that a page was fetched from, or a "
@@ -114,7 +115,7 @@ class _Walker:
         """The rows with a URL, in the first table that has any. Tables with the fewest ancestors are searched first."""
         having = [t for t in self.tables.values() if {"id", "url"} <= set(t.column_names)]
         for table in sorted(having, key=lambda t: len(self._ancestry(t))):
-            rows = self._rows(f"select distinct id from {_sql(table)} where url = ? order by id", [url])
+            rows = self._rows(f"select distinct id from {_sql(table)} where url = {literal(url)} order by id")
             if rows:
                 return [Node(table.full_name, row[0]) for row in rows]
         raise NotFound(f"no page of the lake was fetched from {url!r}")
@@ -190,7 +191,7 @@ class _Walker:
         """Look up the parents of rows through one link, in the order of the row's list."""
         child, column = link.child.full_name, identifier(link.column)
         source = f", {identifier(link.sources)}" if link.sources else ""
-        rows = self._rows(f"select id, {column}{source} from {_sql(link.child)} where {_in('id', ids)}", _values(ids))
+        rows = self._rows(f"select id, {column}{source} from {_sql(link.child)} where {_in('id', ids)}")
         listed: dict[str, list[tuple[str, str]]] = {}
         for row in rows:
             parents = (row[1] if link.is_list else [row[1]]) or []
@@ -216,7 +217,7 @@ class _Walker:
         for name in candidates if ids else ():
             rest = [id_ for id_ in ids if id_ not in found]
             if rest:
-                rows = self._rows(f"select id from {_sql(self.tables[name])} where {_in('id', rest)}", _values(rest))
+                rows = self._rows(f"select id from {_sql(self.tables[name])} where {_in('id', rest)}")
                 found |= {row[0]: name for row in rows}
         return found
 
@@ -235,20 +236,20 @@ class _Walker:
             )
         query = (
             f"select parent, id, count(*) over (partition by parent) from ({pairs}) where {_in('parent', ids)} "
-            "qualify row_number() over (partition by parent order by id) <= ? order by parent, id"
+            f"qualify row_number() over (partition by parent order by id) <= {self.limit} order by parent, id"
         )
-        rows = self._rows(query, [*_values(ids), self.limit])
+        rows = self._rows(query)
         totals = {Node(parent, row[0]): row[2] for row in rows}
         found.add(((Node(parent, row[0]), Node(link.child.full_name, row[1])) for row in rows), totals)
 
     # -- versions of whole tables, and models -------------------------------------------------------------------
 
-    def _inputs(self, where: str, parameters: list[Any]) -> list[tuple[str, str, str, int]]:
+    def _inputs(self, where: str) -> list[tuple[str, str, str, int]]:
         """Rows of lineage.version_edges: child table, child id, parent table, Delta version of the parent table."""
         columns = "child_table, child, parent_table, parent_version"
         query = f"select {columns} from lineage.version_edges where {where} order by all"
         rows = []
-        for row in self._rows(query, parameters):
+        for row in self._rows(query):
             if row[2] in self.tables:
                 rows.append(row)
             else:
@@ -262,16 +263,16 @@ class _Walker:
         of a score.
         """
         for child_table, child, parent, version in self._inputs(
-            f"child_table = {literal(table.full_name)} and {_in('child', ids)}", _values(ids)
+            f"child_table = {literal(table.full_name)} and {_in('child', ids)}"
         ):
             if not self.tables[parent].is_model:
                 found.add([(Node(child_table, child), Node(parent, f"@{version}"))])
 
     def _in_versions(self, table: Table, ids: list[str], found: _Found) -> None:
         """Look up the versions of a table that hold the rows and that a model or score was made from."""
-        used = {row[3] for row in self._inputs(f"parent_table = {literal(table.full_name)}", [])}
+        used = {row[3] for row in self._inputs(f"parent_table = {literal(table.full_name)}")}
         for version in sorted(used):
-            rows = self._at_version(table.full_name, version, f"where {_in('id', ids)}", _values(ids))
+            rows = self._at_version(table.full_name, version, f"where {_in('id', ids)}")
             found.add((Node(table.full_name, id_), Node(table.full_name, f"@{version}")) for id_ in rows)
 
     def _members(self, version: Node, found: _Found) -> None:
@@ -279,19 +280,19 @@ class _Walker:
         if "id" not in self.tables[version.table].column_names:
             return
         number = int(version.key[1:])
-        rows = self._at_version(version.table, number, f"order by id limit {self.limit + 1}", [])
+        rows = self._at_version(version.table, number, f"order by id limit {self.limit + 1}")
         total = len(rows)
         if total > self.limit:
-            total = self._rows(f"select count(*) from {delta_scan(self.paths[version.table], number)}", [])[0][0]
+            total = self._rows(f"select count(*) from {delta_scan(self.paths[version.table], number)}")[0][0]
         found.add(((version, Node(version.table, id_)) for id_ in rows[: self.limit]), {version: total})
 
     def _users(self, version: Node, found: _Found) -> None:
         """Look up the models and scores that were made from a table version."""
-        rows = self._inputs("parent_table = ? and parent_version = ?", [version.table, int(version.key[1:])])
+        rows = self._inputs(f"parent_table = {literal(version.table)} and parent_version = {int(version.key[1:])}")
         shown = rows[: self.limit]
         found.add(((version, Node(row[0], row[1])) for row in shown), {version: len(rows)})
 
-    def _at_version(self, table: str, version: int, rest: str, parameters: list[Any]) -> list[str]:
+    def _at_version(self, table: str, version: int, rest: str) -> list[str]:
         """Ids of a table at a version; no ids, and a note, if the version has been deleted."""
         import duckdb
 
@@ -300,7 +301,7 @@ class _Walker:
             return []
         source = delta_scan(self.paths[table], version)
         try:
-            return [row[0] for row in self._rows(f"select distinct id from {source} {rest}", parameters)]
+            return [row[0] for row in self._rows(f"select distinct id from {source} {rest}")]
         except duckdb.IOException as error:
             self.notes.append(f"{table}@{version} can no longer be read: {str(error).splitlines()[0]}")
             return []
@@ -309,17 +310,17 @@ class _Walker:
 
     def describe(self, result: Trace) -> None:
         """Fetch the facts of all rows that were found, and the origins of those that are pages."""
+        # A lake of an earlier version lacks a nullable column until the table is written again.
+        stored = dict(self._rows(_STORED))
         by_table: dict[str, list[str]] = defaultdict(list)
         for node in sorted({*result.starts, *result.reached("above"), *result.reached("below")}):
             if not node.is_version:
                 by_table[node.table].append(node.key)
         for name, ids in by_table.items():
             table = self.tables[name]
-            # A lake of an earlier version lacks a nullable column until the table is written again.
-            stored = self._rows(_STORED, [table.schema, table.name])
-            columns = [column for column in FACTS if column in table.column_names and (column,) in stored]
+            columns = [column for column in FACTS if column in table.column_names and column in stored.get(name, ())]
             selected = ", ".join(["id", *(_short(table, column) for column in columns)])
-            for row in self._rows(f"select {selected} from {_sql(table)} where {_in('id', ids)}", _values(ids)):
+            for row in self._rows(f"select {selected} from {_sql(table)} where {_in('id', ids)} order by id"):
                 facts = {k: v for k, v in zip(columns, row[1:], strict=True) if v is not None}
                 result.facts[Node(name, row[0])] = facts
                 if {"warc_file", "warc_offset", "warc_length"} <= facts.keys():
@@ -328,23 +329,15 @@ class _Walker:
     def _origin(self, page: str, facts: Mapping[str, Any]) -> Origin:
         path = ""
         if "snapshots.ingested" in self.tables:
-            query = "select path from snapshots.ingested where snapshot = ? and file = ?"
-            rows = self._rows(query, [facts["snapshot"], facts["warc_file"]])
+            snapshot, file = literal(facts["snapshot"]), literal(facts["warc_file"])
+            rows = self._rows(f"select path from snapshots.ingested where snapshot = {snapshot} and file = {file}")
             path = rows[0][0] if rows else ""
         return Origin(page, facts.get("url", ""), facts["warc_file"], facts["warc_offset"], facts["warc_length"], path)
 
-    def _rows(self, query: str, parameters: list[Any]) -> list[tuple]:
-        if not parameters:
-            return self.connection.execute(query).fetchall()
-        # The values are given in SQL: for a value of Python, DuckDB imports pandas, which takes longer than the trace.
-        self.connection.execute(f"prepare step as {query}")
-        return self.connection.execute(f"execute step({', '.join(map(_literal, parameters))})").fetchall()
-
-
-def _literal(value: str | int | list[str]) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(literal, value))}]::varchar[]"
-    return literal(value) if isinstance(value, str) else str(value)
+    def _rows(self, query: str) -> list[tuple]:
+        """The rows of a query that holds its values as text. For a value of Python, DuckDB imports pandas, which takes
+        longer than the trace, and a prepared query opens each table twice."""
+        return self.connection.execute(query).fetchall()
 
 
 def _sql(table: Table) -> str:
@@ -352,13 +345,9 @@ def _sql(table: Table) -> str:
 
 
 def _in(column: str, ids: list[str]) -> str:
-    """A condition for a column to hold one of the ids, which `_values` gives as the parameter."""
+    """A condition for a column to hold one of the ids."""
     # For one id it is an equality, because only an equality lets Parquet bloom filters skip row groups.
-    return f"{column} = ?" if len(ids) == 1 else f"{column} in (select unnest(?::varchar[]))"
-
-
-def _values(ids: list[str]) -> list[Any]:
-    return [ids[0]] if len(ids) == 1 else [ids]
+    return f"{column} = {literal(ids[0])}" if len(ids) == 1 else f"{column} in ({', '.join(map(literal, ids))})"
 
 
 def _short(table: Table, column: str) -> str:

@@ -7,17 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from nemotron_assets.recipe.section import Section
+from nemotron_assets.recipe.subsets import SubsetName
 from nemotron_assets.recipe.web.quality import Level
 
 Prompt = Literal["wikipedia", "distill", "extract_knowledge", "knowledge_list", "diverse_qa"]
-SubsetName = Literal[
-    "High-Quality",
-    "Medium-High-Quality",
-    "Medium-Quality",
-    "High-Quality-Synthetic",
-    "Diverse-QA",
-    "Translated-Diverse-QA",
-]
 
 
 class Subset(Section):

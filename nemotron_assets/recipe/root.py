@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from pydantic_core import to_jsonable_python
 
 from nemotron_assets.recipe.blend import Blend
-from nemotron_assets.recipe.code import Code
+from nemotron_assets.recipe.code.root import Code
 from nemotron_assets.recipe.evaluate import Evaluate
 from nemotron_assets.recipe.grading import Grading
 from nemotron_assets.recipe.lake import Compute, Maintenance, Quarantine, Storage
@@ -20,7 +20,7 @@ from nemotron_assets.recipe.math import Math
 from nemotron_assets.recipe.model import Model
 from nemotron_assets.recipe.release import Release
 from nemotron_assets.recipe.section import Section
-from nemotron_assets.recipe.sft import Sft
+from nemotron_assets.recipe.sft.root import Sft
 from nemotron_assets.recipe.snapshots import Snapshots
 from nemotron_assets.recipe.tokenizer import Tokenizer
 from nemotron_assets.recipe.train import Train

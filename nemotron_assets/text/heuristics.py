@@ -27,12 +27,12 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nemotron_assets.recipe.web.heuristics import Measures
-
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
     import pyarrow as pa
+
+    from nemotron_assets.recipe.web.heuristics import Measures
 
 #: Name of a rule -> what the number that it decides by counts. Names and meanings are columns of tables, too.
 NUMBERS = {

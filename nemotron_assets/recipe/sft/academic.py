@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
@@ -14,23 +13,6 @@ Subject = Literal["mathematics", "physics", "chemistry", "biology", "medicine", 
 Level = Literal["school", "undergraduate", "graduate", "other"]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 LEVELS: tuple[Level, ...] = get_args(Level)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The columns of a table that academic documents are chosen from: the content hash that decides what is held out,
-    the column whose highest values are the best documents, and a score of educational value (0 to 5), or None."""
-
-    origin: str
-    best: str
-    score: str | None = None
-
-
-#: Every table with texts that academic documents can be chosen from. A new table needs an entry here.
-TABLES: dict[str, Layout] = {
-    "web.curated": Layout("content_hash", "bucket"),
-    "math.nemotron_cc_math": Layout("origin_hash", "finemath_scores", "nemocurator_scores"),
-}
 
 
 class AcademicSource(Section):

@@ -17,7 +17,8 @@ import polars as pl
 
 from nemotron_assets.generation.asking import answered
 from nemotron_assets.held_out import is_held_out
-from nemotron_assets.recipe.sft.academic import LEVELS, SUBJECTS, TABLES, AcademicDocuments, AcademicSource
+from nemotron_assets.recipe.sft.academic import LEVELS, SUBJECTS, AcademicDocuments, AcademicSource
+from nemotron_assets.recipe.sft.layouts import TABLES
 from nemotron_assets.sft.academic.chunks import chunks
 from nemotron_assets.sft.academic.tables import ACADEMIC_DOCUMENTS
 from nemotron_assets.table.ids import row_id

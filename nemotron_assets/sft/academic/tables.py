@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nemotron_assets.recipe.sft.academic import TABLES as TEXTS
+from nemotron_assets.recipe.sft.layouts import TABLES as TEXTS
 from nemotron_assets.sft.columns import ORIGIN_HASH, SFT_COLUMNS
 from nemotron_assets.table.columns import CHARACTERS, ID, LANGUAGE, PARENTS, SNAPSHOT, SOURCES
 from nemotron_assets.table.schema import Column, Table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from nemotron_assets.recipe.release import SubsetName
+from nemotron_assets.recipe.subsets import SubsetName
 from nemotron_assets.table.columns import CHARACTERS, ID, LANGUAGE, PARENTS, SNAPSHOT, SOURCES
 from nemotron_assets.table.schema import Column, Published, Table
 
