@@ -8,6 +8,7 @@ parsed, in one pass of a regular expression that never goes back.
 from __future__ import annotations
 
 import re
+from typing import NoReturn
 
 #: Parsing a tag with so many attributes takes a twentieth of a second.
 MAX_ATTRIBUTES = 5_000
@@ -15,16 +16,24 @@ MAX_ATTRIBUTES = 5_000
 #: An attribute as the HTML standard reads it, with the white space and slashes before it.
 _ATTRIBUTE = r"""[\s/]*+=?+[^\s/>=]++(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>]*+))?+"""
 _NAME = r"[A-Za-z][^\s/>]*+"
-_TOKEN = re.compile(
-    rf"""<(?:
-      !--(?:-?>|(?:[^-]|-(?!-!?>))*+)                              # a comment
-    | (?:script|style)(?=[\s/>])(?:{_ATTRIBUTE})*+[^>]*+           # its attributes, and what it holds
-        (?:>(?:[^<]|<(?!/(?:script|style)[\s/>]))*+)?+
-    | (?P<root>html|body)(?=[\s/>])(?P<of_root>(?:{_ATTRIBUTE})*+) # its attributes join those of the first such tag
-    | /?{_NAME}(?:(?P<many>(?:{_ATTRIBUTE}){{{MAX_ATTRIBUTES}}})|(?:{_ATTRIBUTE})*+)
-    )""",
-    re.VERBOSE | re.IGNORECASE,
+
+
+def _counted(many: str) -> str:
+    """The attributes of a tag; the group `many` is there if they are too many."""
+    return rf"(?:(?:{_ATTRIBUTE}){{{MAX_ATTRIBUTES}}}(?P<{many}>)|(?:{_ATTRIBUTE})*+)"
+
+
+_COMMENT = "!--(?:-?>|(?:[^-]|-(?!-!?>))*+)"
+_ROOT = rf"(?P<root>html|body)(?=[\s/>])(?P<of_root>(?:{_ATTRIBUTE})*+)"  # they join those of the first such tag
+_TAG = rf"/?(?P<name>{_NAME}){_counted('many')}"
+_RAW = (
+    rf"(?:script|style)(?=[\s/>]){_counted('many_of_raw')}"
+    r"[^>]*+(?:>(?P<held>(?:[^<]|<(?!/(?:script|style)[\s/>]))*+))?+"
 )
+
+#: What begins with "<" where <script> and <style> are markup like others, and where they hold text.
+_MARKUP = re.compile(f"<(?:{_COMMENT}|{_ROOT}|{_TAG})", re.IGNORECASE)
+_TOKEN = re.compile(f"<(?:{_COMMENT}|{_ROOT}|{_RAW}|{_TAG})", re.IGNORECASE)
 _ATTRIBUTES = re.compile(_ATTRIBUTE)
 
 
@@ -34,10 +43,23 @@ class TooManyAttributes(ValueError):
 
 def check_attributes(markup: str) -> None:
     """Raise `TooManyAttributes` if a tag of a page has `MAX_ATTRIBUTES` or more, or all tags <html> and <body> together
-    have."""
-    of_roots = 0
+    have.
+
+    <script> and <style> hold text, but not inside <svg> and <math>. Which of them are inside is hard to say, so after
+    the first <svg> or <math> the text is looked through as well.
+    """
+    of_roots, drawn = 0, False
     for token in _TOKEN.finditer(markup):
         if token["root"]:
             of_roots += sum(1 for _ in _ATTRIBUTES.finditer(token["of_root"]))
-        if token["many"] or of_roots >= MAX_ATTRIBUTES:
-            raise TooManyAttributes(f"a tag has {MAX_ATTRIBUTES:,} attributes or more, at character {token.start():,}")
+        if token["many"] is not None or token["many_of_raw"] is not None or of_roots >= MAX_ATTRIBUTES:
+            _refuse(token.start())
+        drawn = drawn or (token["name"] or "").lower() in ("svg", "math")
+        if drawn and token["held"]:
+            for inner in _MARKUP.finditer(markup, *token.span("held")):
+                if inner["many"] is not None:
+                    _refuse(inner.start())
+
+
+def _refuse(at: int) -> NoReturn:
+    raise TooManyAttributes(f"a tag has {MAX_ATTRIBUTES:,} attributes or more, at character {at:,}")

@@ -26,6 +26,11 @@ HOSTILE = {
     "unclosed": f"<div {' '.join(NAMES)}",
     "closing_tag": f"<div></div {' '.join(NAMES)}>",
     "many_bodies": "".join(f"<body {name}>" for name in NAMES),
+    "of_a_script": f"<script {' '.join(NAMES)}>1</script>",
+    "of_a_style": f"<p><style {' '.join(NAMES)}",
+    "in_a_style_of_a_drawing": f"<svg><style><a {' '.join(NAMES)}></a></style></svg>",
+    "in_a_script_of_a_drawing": f"<SVG a=b><script>1</script><p></p><g><script><style><a {' '.join(NAMES)}",
+    "in_a_style_of_a_formula": f"<math/><math><mtext></mtext><style>a<b{'{}'}</style><style><b {' '.join(NAMES)}",
     "after_a_comment": f"<!--> <a <b --!><script>if (a<b) 1</script><div {' '.join(NAMES)}>",
 }
 
@@ -64,8 +69,9 @@ def test_many_attributes_are_refused_in_the_time_of_an_honest_page(page):
         f"<script>if (a<b) {{ {' '.join(NAMES)} }}</script><p>",
         f"<STYLE media=a>a<b {' '.join(NAMES)}</style ><p>",
         "".join(f"<a {name}>" for name in NAMES),
+        f"<svg></svg><script>for (i = 0; i<n; i++) {{ if (i > 3) return; }} {' '.join(NAMES)}</script><p>",
     ],
-    ids=["fewer", "long-values", "text", "comment", "script", "style", "many-tags"],
+    ids=["fewer", "long-values", "text", "comment", "script", "style", "many-tags", "script-after-a-drawing"],
 )
 def test_what_only_looks_like_many_attributes_is_not_refused(page):
     check_attributes(page)
@@ -89,9 +95,10 @@ def test_what_only_looks_like_many_attributes_is_not_refused(page):
         "<a b=' ",
         "< ",
         "<a\n=>",
+        "<style><!--</style>",
     ],
 )
-@pytest.mark.parametrize("before", ["", "<a ", "<!--", "<script ", "<script>"])
+@pytest.mark.parametrize("before", ["", "<a ", "<!--", "<script ", "<script>", "<svg>"])
 def test_the_check_takes_linear_time(before, piece):
     small, large = before + piece * 20_000, before + piece * 320_000
     assert cpu(check_attributes, large) < 20 * 16 * cpu(check_attributes, small) + 0.5
