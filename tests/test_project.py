@@ -122,6 +122,13 @@ def test_every_module_says_what_it_is_for():
     assert not silent
 
 
+def test_declarations_of_tables_load_no_recipe():
+    """Questions to the lake need the declarations, and reading the recipe's classes takes longer than most answers."""
+    code = "import sys; from nemotron_assets.stages import all_tables; all_tables(); print('pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "False\n", done.stderr
+
+
 # -- which room may import which, and how large things are -------------------------------------------------------------
 
 #: From the ground up: a room imports only rooms of the lines above its own, and of its own line itself alone.

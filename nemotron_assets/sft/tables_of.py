@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from importlib import import_module
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from nemotron_assets.recipe.section import RecipeError
-from nemotron_assets.recipe.sft import Sft
 from nemotron_assets.sft.columns import SFT_COLUMNS
 from nemotron_assets.stages import STAGES
 from nemotron_assets.table.schema import Table
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe.sft.root import Sft
 
 _NAMES = tuple(column.name for column in SFT_COLUMNS)
 
@@ -28,6 +30,8 @@ def sft_tables_before(stage: str) -> tuple[Table, ...]:
 
 def check_names(recipe: Sft) -> None:
     """Raises `RecipeError` if the recipe names a table that is not a table of SFT data."""
+    from nemotron_assets.recipe.section import RecipeError  # table declarations load this module without the recipe
+
     named = {
         "sft.multilingual.sources": (recipe.multilingual.sources, "sft.multilingual"),
         "sft.release.unverified": (recipe.release.unverified, "sft.release"),
