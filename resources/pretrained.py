@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from nemotron_assets.recipe.addresses import WithoutSecrets
@@ -87,15 +89,30 @@ def _dequantise(target: Path, tokenizer_only: bool) -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    AutoTokenizer.from_pretrained(source, gguf_file=_GGUF).save_pretrained(target)
-    if not tokenizer_only:
-        import torch
-        from transformers import AutoModelForCausalLM, GgufConfig
+    with _read_once():
+        AutoTokenizer.from_pretrained(source, gguf_file=_GGUF).save_pretrained(target)
+        if not tokenizer_only:
+            import torch
+            from transformers import AutoModelForCausalLM, GgufConfig
 
-        # transformers always draws a progress bar here.
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-            model = AutoModelForCausalLM.from_pretrained(
-                source, gguf_file=_GGUF, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
-            )
-        model.config._model_name_or_path = EMBEDDED_NAME
-        model.save_pretrained(target)
+            # transformers always draws a progress bar here.
+            with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+                model = AutoModelForCausalLM.from_pretrained(
+                    source, gguf_file=_GGUF, dtype=torch.bfloat16, quantization_config=GgufConfig(dequantize=True)
+                )
+            model.config._model_name_or_path = EMBEDDED_NAME
+            model.save_pretrained(target)
+
+
+@contextlib.contextmanager
+def _read_once() -> Iterator[None]:
+    """Within it, a GGUF file is parsed once. transformers parses it for the tokenizer, the config and the weights, and
+    each time costs seconds."""
+    import gguf
+
+    reader = gguf.GGUFReader
+    gguf.GGUFReader = functools.cache(reader)
+    try:
+        yield
+    finally:
+        gguf.GGUFReader = reader
