@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
+from nemotron_assets.model import kernels
 from nemotron_assets.model.attention import attend
 from nemotron_assets.model.fused import causal_conv_silu, cross_entropy, gated_norm, rms_norm, squared_relu
 from nemotron_assets.model.packing import Packing
@@ -36,7 +37,7 @@ def mamba(
         return _mamba_part(self, hidden_states, packing.index, parallel)
     length, window = hidden_states.shape[1], self.conv_kernel_size - 1
     if length <= SEGMENT:
-        return _mamba_segment(self, hidden_states, packing.index, None, None)[0]
+        return _mamba_segment(self, hidden_states, packing.index, None, None, whole=True)[0]
     outputs, tail, state = [], None, None
     for first in range(0, length, SEGMENT):
         last = min(first + SEGMENT, length)
@@ -49,12 +50,12 @@ def mamba(
     return torch.cat(outputs, dim=1)
 
 
-def _mamba_segment(self, hidden_states, index, tail, state):
+def _mamba_segment(self, hidden_states, index, tail, state, whole=False):
     """The output of a segment, its last inputs of the convolution, and the state after it. `index` begins with the
     documents of `tail`."""
     gate, mixed, dt = _projected(self, hidden_states)
     new_tail = mixed[:, 1 - self.conv_kernel_size :]
-    y, state, *_ = _scanned(self, mixed, dt, index, tail, state)
+    y, state, *_ = _scanned(self, mixed, dt, index, tail, state, whole)
     return _gated_output(self, y, gate, hidden_states.dtype), new_tail, state
 
 
@@ -91,8 +92,8 @@ def _projected(self, hidden_states):
     return self.in_proj(hidden_states).split(sizes, dim=-1)
 
 
-def _scanned(self, mixed, dt, index, tail, state):
-    """y, the state at the end, the log decay of every step, and C."""
+def _scanned(self, mixed, dt, index, tail, state, whole=False):
+    """y, the state at the end (not if these are whole sequences), the log decay of every step, and C."""
     batch, length, _ = mixed.shape
     mixed = causal_conv_silu(mixed, self.conv1d.weight.squeeze(1), self.conv1d.bias, index, tail)
     size = self.n_groups * self.ssm_state_size
@@ -102,7 +103,11 @@ def _scanned(self, mixed, dt, index, tail, state):
     with torch.autocast(mixed.device.type, enabled=False):
         dt = F.softplus(dt.float() + self.dt_bias.float()).clamp(*self.time_step_limit)
         A = -torch.exp(self.A_log.float())
-        y, state = chunked_scan(x, dt, A, B, C, self.D, index[:, -length:], self.chunk_size, state)
+        inputs = x, dt, A, B, C, self.D, index[:, -length:], self.chunk_size
+        if whole and x.is_cuda:
+            y = kernels.scan(*inputs, lambda *arguments: chunked_scan(*arguments)[0])
+        else:
+            y, state = chunked_scan(*inputs, state)
         return y, state, dt * A, C
 
 
