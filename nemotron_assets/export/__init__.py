@@ -13,7 +13,8 @@ complete shard. When every shard is written, the folder is renamed to `DIR` in o
 half a dataset.
 
 The modules: `job` (what is read, and which shards exist already), `shards` (Parquet files), `folder` (the target
-folder), `card` (README.md) and `written` (counts of what was written).
+folder), `card` (README.md) and `written` (counts of what was written). Models leave in another way: `model` writes a
+version as a Hugging Face folder, `model_card` its README.md, from what `lineage` finds in the lake.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ def _data(facts: Mapping[str, Any]) -> str:
         if data.get("counted_version", data["version"]) != data["version"]:
             count += f" (in version {data['counted_version']})"
         made = [f"{name} ({texts:,})" for name, texts in generators.items()]
-        made = made if data.get("all_generated") else ["people", *made]
+        made = made if data.get("all_generated") else ["people", *made] if "rows" in data else ["not in this lake"]
         rows.append((code(data["table"]), data["version"], count, len(languages) or "-", ", ".join(made)))
     return (
         "The training sequences were packed from these tables. The model has read as much of each as the tokens below "
