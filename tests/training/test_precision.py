@@ -113,10 +113,12 @@ class Noisy(Memory):
 def learned(wide, tmp_path_factory):
     """A function that trains with some precision, and returns the losses and the result."""
 
+    shallow = wide.model_copy(update={"pattern": "M-M*-M-"})
+
     def learn(**values):
         rows, folder = [], tmp_path_factory.mktemp("learned")
         trained = train(
-            job(wide, folder, tokens=36 * 4 * 48, micro_batch_sequences=4, **values),
+            job(shallow, folder, tokens=80 * 4 * 48, micro_batch_sequences=4, **values),
             Noisy(rows=50),
             rows.extend,
         )
@@ -130,8 +132,8 @@ def test_a_model_learns_in_fp8_as_in_bf16(learned, scaling):
     """After a training in which the loss really fell, the last losses differ by less than 2%."""
     learn, (bf16, plain) = learned
     fp8, trained = learn(precision="fp8", fp8=Fp8(scaling=scaling))
-    assert np.mean(bf16[-10:]) < bf16[0] - 1
-    assert np.mean(fp8[-10:]) == pytest.approx(np.mean(bf16[-10:]), rel=0.02)
+    assert np.mean(bf16[-20:]) < bf16[0] - 1.2
+    assert np.mean(fp8[-20:]) == pytest.approx(np.mean(bf16[-20:]), rel=0.02)
     assert fp8 != bf16
     assert trained.precision == "fp8" and len(trained.bf16_layers) == 8 and plain.bf16_layers is None
     names = [load_file(run.weights / "model.safetensors").keys() for run in (plain, trained)]
