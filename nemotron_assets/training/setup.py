@@ -118,6 +118,7 @@ def _model(job: Job, config: Any, ranks: Ranks) -> tuple[torch.nn.Module, list[s
             if kind in _COMPILED:
                 layer.compile()  # in place: the names of the weights stay
     if ranks.world > 1:
+        # Without a MixedPrecisionPolicy: it would round A_log, dt_bias and D to BF16, which the scan needs in FP32.
         for layer in (*student.model.layers, student.lm_head, model):
             fully_shard(layer)
     student.to_empty(device=ranks.device)

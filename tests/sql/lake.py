@@ -207,6 +207,9 @@ def fill(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:
         }
         for step in range(1, 21)
     ]
+    left_out = [{"model_id": metrics[0]["model_id"], "step": 11, "kind": "spike", "action": "skip"}]
+    left_out += [{**left_out[0], "step": 12, "kind": "resumed", "action": "continue"}]
     more = {"models.base": models, "models.training_metrics": metrics, "evaluate.benchmark_scores": scores}
+    more["models.training_events"] = left_out
     write(lake, more)
     return {**rows, **more}

@@ -200,6 +200,7 @@ def test_quarantine_leaderboard_and_curve(filled):
     curve = answer(warehouse, "training_curve", stretches="4")
     assert curve["from_step"].to_list() == [1, 6, 11, 16]
     assert curve["last_loss"].to_list() == [m["loss"] for m in rows["models.training_metrics"][4::5]]
+    assert curve["left_out"].to_list() == [0, 0, 1, 0]
 
 
 def test_score_lineage(filled):
