@@ -69,6 +69,24 @@ def measured(model: str, length: int, minute: int, *bits: float, size: int = 100
     ]  # fmt: skip
 
 
+def test_the_newest_versions_are_shown(tmp_path):
+    from nemotron_assets.evaluate.by_position import plot
+    from resources.lakehouse import Lakehouse
+    from tests.sql.lake import frame
+
+    lake = Lakehouse(root=str(tmp_path), free_disk_mb=0)
+    rows = [
+        *measured("base", 8, 1, 9.0, 9.0, 9.0),
+        *measured("base", 8, 3, 2.0, 2.0, 2.0),
+        *measured("long", 32, 4, 1, 1, 1),
+    ]
+    lake.write(BITS_BY_POSITION, frame(BITS_BY_POSITION, [row | {"id": str(n)} for n, row in enumerate(rows)]))
+    shown = plot(lake.read(BITS_BY_POSITION))
+    assert (
+        shown["models"] == "base, long" and "data:image/png" in shown["bits_per_byte"].value and shown["documents"] == 3
+    )
+
+
 def comparison(*rows: list[dict]) -> dict | None:
     schema = {name: dtype for name, dtype in BITS_BY_POSITION.empty().schema.items() if name in rows[0][0]}
     return compared(pl.DataFrame([row for model in rows for row in model], schema))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemotron_assets.evaluate.ruler import tasks
-from nemotron_assets.evaluate.ruler.answers import answered, answering, recall
+from nemotron_assets.evaluate.ruler.answers import answered, answering, recall, summary
 from nemotron_assets.evaluate.ruler.tasks import RulerError, answer_tokens, haystack, make_items
 from nemotron_assets.evaluate.tables import RULER_ITEMS
 from nemotron_assets.recipe import load_recipe
@@ -148,6 +148,15 @@ def test_a_transformers_model_answers_within_the_budget(student, vocabulary):
     text = answering(student, vocabulary)("One of the special magic numbers", 5)
     assert 0 < len(encode(vocabulary, text)) <= 10
     assert text == answering(student, vocabulary)("One of the special magic numbers", 5)
+
+
+def test_the_recall_is_shown_by_length():
+    rows = [
+        {"length": length, "recall": recall, "task": "t"} for length, recall in ((512, 1.0), (512, 0.0), (1024, 0.5))
+    ]
+    shown = summary({"tiny 1": pl.DataFrame(rows)})
+    assert shown["models"] == "tiny 1" and "data:image/png" in shown["recall"].value
+    assert summary({})["models"].startswith("none: ")
 
 
 def test_the_haystack_has_the_english_documents_with_the_lowest_hashes():

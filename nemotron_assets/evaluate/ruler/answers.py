@@ -102,7 +102,9 @@ def summary(made: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
 
     if not made:
         return {"models": "none: the lake holds the answers of all models in use"}
-    means = {name: rows.group_by("length").mean().sort("length") for name, rows in made.items()}
+    means = {
+        name: rows.select("length", "recall").group_by("length").mean().sort("length") for name, rows in made.items()
+    }
     series = {name: (rows["length"].to_list(), rows["recall"].to_list()) for name, rows in means.items()}
     return {
         "models": ", ".join(made),

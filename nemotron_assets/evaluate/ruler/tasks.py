@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 TABLE = "evaluate.ruler_items"
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
-_WORD = re.compile(r"[a-z]{5,10}")
+_WORD = re.compile(r"\b[a-z]{5,10}\b")
 _NEEDLES = 4  # values of one word, words that are asked for, and words beside the one that is asked for
 _HOPS = 4  # assignments from one variable to the next
 _COMMON, _TIMES = 5, 4  # words that are asked for, and how often each occurs
