@@ -79,3 +79,56 @@ def test_a_lake_that_is_not_finished_is_not_judged(tmp_path, monkeypatch, capsys
     monkeypatch.setattr("nemotron_assets.definitions.lake", Nothing())
     assert laptop.main([]) == 2
     assert "run `make run` first" in capsys.readouterr().out
+
+
+def test_models_are_judged_by_kind_of_text_and_by_position(monkeypatch, capsys):
+    """A base model that is good at English and bad at code, and a longer one that uses its context."""
+    from datetime import UTC, datetime
+
+    from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, BITS_BY_POSITION
+    from nemotron_assets.models.tables import TRAINING_METRICS
+    from nemotron_assets.pretrain.tables import BASE, LONG_CONTEXT
+    from tests.sql.lake import frame
+
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    bits = {"held_out_english_web": 2.0, "held_out_code": 4.0, "held_out_other_languages": 5.5}
+    simple = {"unigram_bits_per_byte": 5.0, "gzip_bits_per_byte": 2.5, "metric": "bits_per_byte", "samples": 2}
+    scores = [
+        {**simple, "id": f"{model}{task}", "model_id": model, "task": task, "value": value, "at": at}
+        for model in ("b", "l")
+        for task, value in bits.items()
+    ]
+    scores += [
+        {
+            "id": f"l{length}",
+            "model_id": "l",
+            "task": "ruler",
+            "metric": "recall",
+            "length": length,
+            "value": 0.0,
+            "at": at,
+        }
+        for length in (512, 1_024)
+    ]
+    positions = [
+        {"id": f"{model}{first}", "model_id": model, "model": model, "trained_length": length, "bits_per_byte": value,
+         "first_token": first, "last_token": first + 512, "bytes": 10, "documents": 1, "at": at}
+        for model, length, values in (("b", 512, (2.0, 2.0)), ("l", 1_024, (2.1, 1.5)))
+        for first, value in zip((0, 512), values, strict=True)
+    ]  # fmt: skip
+    losses = [{"model_id": "b", "step": step, "loss": 9.0 - step} for step in (1, 2)]
+    rows = {BASE: [{"id": "b", "at": at}], LONG_CONTEXT: [{"id": "l", "at": at}], TRAINING_METRICS: losses}
+    rows |= {BENCHMARK_SCORES: scores, BITS_BY_POSITION: positions}
+    frames = {table.name: pl.DataFrame(pl.from_arrow(frame(table, of))) for table, of in rows.items()}
+    claims = {claim.what: claim for claim in laptop.models(Lake(**frames))}
+    held = {name: claim.holds for name, claim in claims.items()}
+    assert held == {
+        "fall of the loss of models.base": True,
+        "held_out_english_web: bits per byte, to single bytes": True,
+        "held_out_code: bits per byte, to single bytes": False,
+        "English web pages: bits per byte, to gzip": True,
+        "long context, to base, within its context": False,
+        "long context, to base, beyond its context": True,
+        "lengths of RULER that models.long_context is asked at": False,
+    }
+    assert "held_out_other_languages" in capsys.readouterr().out

@@ -15,7 +15,16 @@ from nemotron_assets.recipe.categories import CATEGORIES as DECLARED
 from nemotron_assets.recipe.categories import CATEGORY_OF, PUBLISHED_TOKENS, SOURCES, SYNTHETIC
 from resources.contract import checked
 
-RECIPE = load_recipe("laptop")
+#: The laptop's blend, with 64 steps of four sequences, and four long sequences.
+RECIPE = load_recipe("laptop").with_sections(
+    {
+        "train.base.tokens": 64 * 4 * 512,
+        "train.base.batch_sequences": 4,
+        "blend.long_context.sequence_length": 32_768,
+        "train.long_context.tokens": 4 * 32_768,
+        "train.long_context.batch_sequences": 1,
+    }
+)
 T = 10**12
 
 
@@ -123,7 +132,7 @@ def test_limits_hold_wherever_they_can(weights, most):
 
 def test_rows_say_what_the_mixture_reads():
     rows = phase_rows(RECIPE, supply(ALL))
-    steps = RECIPE.train.base.tokens // (4 * 512)
+    steps = 64
     pretrained = rows.filter(pl.col("phase") != LONG_CONTEXT)
     assert pretrained["sequences"].sum() == 4 * steps
     assert pretrained["tokens"].sum() == pretrained["sequences"].sum() * 400, "two documents of 200 tokens each"
