@@ -255,7 +255,7 @@ def test_explained_recipe_says_meanings_and_ranges():
     text = recipe_text(load_recipe("laptop"), "train", explain=True)
     assert "# pretraining of models.base\nbase:\n" in text
     assert (
-        "  peak_lr: 0.002  # highest learning rate: after the warm-up, until the decay (more than 0, less than 1, "
+        "  peak_lr: 0.005  # highest learning rate: after the warm-up, until the decay (more than 0, less than 1, "
         in text
     )
     rule = recipe_text(load_recipe("laptop"), "web.heuristics.rules", explain=True)
