@@ -183,8 +183,8 @@ class DeltaLog:
         if head.version > newest:
             versions = [str(version) for version in range(newest + 1, head.version + 1)]
             which = f"version {versions[0]} was" if len(versions) == 1 else f"versions {', '.join(versions)} were"
-            place = f"{self.folder}/{LOG}"
-            return f"its {which} committed, and its log {place} does not hold the commit any more. {self._way_out('')}"
+            place, way_out = f"{self.folder}/{LOG}", self.way_out(_commit(head.version))
+            return f"its {which} committed, and its log {place} does not hold the commit any more. {way_out}"
         checkpoint = max((int(m[1]) for m in found if m[2] != "json" and int(m[1]) <= newest), default=-1)
         oldest = checkpoint + 1 if self.is_local else newest
         files = [_commit(version) for version in range(newest, oldest - 1, -1)]
@@ -196,9 +196,7 @@ class DeltaLog:
             except FileNotFoundError:  # log clean-up deletes old files; Delta itself notices gaps
                 continue
             if problem:
-                place = f"{self.folder}/{LOG}/{name}"
-                way_out = self._way_out(f"{place} and ") if name == files[0] else set_aside_log(self._table)
-                return f"the file {place} of its log {problem}. {way_out}"
+                return f"the file {self.folder}/{LOG}/{name} of its log {problem}. {self.way_out(name)}"
             recorded.update(notes.get("log_hashes", {}))
         return ""
 
@@ -221,16 +219,16 @@ class DeltaLog:
                 recorded.update(notes.get("log_hashes", {}))
             yield f"{LOG}/{name}", problem
 
-    @property
-    def _table(self) -> str:
-        return ".".join(self.folder.split("/")[-2:])
-
-    def _way_out(self, newest: str) -> str:
-        """What to do about a newest commit that is lost. `newest` names its file, if there is one."""
+    def way_out(self, name: str) -> str:
+        """What to do about a file of the log that is damaged or missing."""
+        table = ".".join(self.folder.split("/")[-2:])
+        newest = max((other for other in self.names() if re.fullmatch(r"\d{20}\.json", other)), default="")
+        if name < newest or not name.endswith(".json"):
+            return set_aside_log(table)
+        delete = f"{self.folder}/{LOG}/{name} and " if name == newest else ""
         return (
-            "Put the file back from a copy of the lake. Without a copy, its changes are lost: delete "
-            f"{newest}{self.folder}/{HEADS}, and write the table again: "
-            f"`nemotron run --force {self._table.replace('.', '/')}`."
+            f"Put the file back from a copy of the lake. Without a copy, its changes are lost: delete {delete}"
+            f"{self.folder}/{HEADS}, and write the table again: `nemotron run --force {table.replace('.', '/')}`."
         )
 
 

@@ -21,7 +21,7 @@ from nemotron_assets.stages import all_tables
 from nemotron_assets.table.counting import counted
 from nemotron_assets.table.schema import Table
 from resources.contract import LakeError, OutOfDate
-from resources.delta_log import DeltaLog, set_aside_log
+from resources.delta_log import DeltaLog
 from resources.lakehouse import Lakehouse, Reader, commits
 from resources.lakehouse.changes import compact
 from resources.lakehouse.stored import live_files
@@ -159,14 +159,15 @@ def verify_all(lake: Lakehouse) -> Iterator[tuple[bool | None, str]]:
 def _verified(lake: Lakehouse, table: Table) -> Iterator[tuple[bool, str]]:
     damaged = commits_without = 0
     # The log comes first: it may be the reason why the table cannot be opened, and the error would not name its file.
-    for file, problem in DeltaLog(lake.path(table)).files():
+    log = DeltaLog(lake.path(table))
+    for file, problem in log.files():
         commits_without += problem is None
         if problem:
             damaged += 1
             yield (
                 False,
                 f"{table.full_name}: the file {lake.path(table)}/{file} of its log {problem}. "
-                f"{set_aside_log(table.full_name)}",
+                f"{log.way_out(file.rpartition('/')[2])}",
             )
     try:
         reader = lake.read(table)

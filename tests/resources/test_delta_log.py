@@ -98,7 +98,7 @@ def test_a_newest_commit_that_is_still_valid_json_is_found(lake, monkeypatch, be
     path.write_text(path.read_text().replace(before, after))
     lines = [line for is_whole, line in upkeep.verify_all(lake) if not is_whole]
     assert f"web.docs: the file {path} of its log" in lines[0]
-    assert "nemotron maintain --set-aside web.docs" in lines[0]
+    assert f"delete {path} and {lake.path(DOCS)}/_committed" in lines[0] and "nemotron run --force web/docs" in lines[0]
 
 
 def test_damage_that_is_older_than_the_next_commit_is_found(lake, monkeypatch):
@@ -109,6 +109,7 @@ def test_damage_that_is_older_than_the_next_commit_is_found(lake, monkeypatch):
     path.write_text(path.read_text().replace('\\"n\\": 1', '\\"n\\": 2'))
     lake.write(DOCS, docs("B", "f", [1]), "B")
     assert [name for name, problem in log(lake).items() if problem] == [path.name]
+    assert "nemotron maintain --set-aside web.docs" in DeltaLog(lake.path(DOCS)).way_out(path.name)
 
 
 def test_checkpoints_have_hashes_and_old_commits_may_go(lake):
