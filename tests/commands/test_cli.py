@@ -137,7 +137,7 @@ def test_an_old_section_is_refused_with_its_new_name(old, words):
 
 def test_a_section_of_the_recipe():
     explained = CliRunner().invoke(cli, ["recipe", "train.base", "--explain"], catch_exceptions=False).output
-    assert "peak_lr: 0.002  # highest learning rate" in explained and "less than 1" in explained
+    assert "peak_lr: 0.005  # highest learning rate" in explained and "less than 1" in explained
 
 
 def test_files_are_ingested_maintained_and_set_aside(tmp_path):
