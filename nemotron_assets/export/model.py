@@ -12,6 +12,7 @@ is written into `DIR.partial`, which is renamed to `DIR` in one step.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -153,6 +154,8 @@ def _checked(work: Path, row: Mapping[str, Any], progress: Callable[[str], None]
     config = json.loads(path.read_text("utf-8"))
     if config.get("model_type") != "nemotron_h":
         return config
+    for library in ("torchao", "torch.utils._pytree"):  # on import they warn of kernels and types that are not used
+        logging.getLogger(library).setLevel(logging.ERROR)
     from transformers import AutoTokenizer
 
     from nemotron_assets.model.export import make_portable
