@@ -181,9 +181,9 @@ class DeltaLog:
         if newest is None:
             newest = max((int(match[1]) for match in found), default=-1)
         if head.version > newest:
-            versions = [str(version) for version in range(newest + 1, head.version + 1)]
-            which = f"version {versions[0]} was" if len(versions) == 1 else f"versions {', '.join(versions)} were"
-            place, way_out = f"{self.folder}/{LOG}", self.way_out(_commit(head.version))
+            last = head.version
+            which = f"version {last} was" if last == newest + 1 else f"versions {newest + 1} to {last} were"
+            place, way_out = f"{self.folder}/{LOG}", self.way_out(_commit(last))
             return f"its {which} committed, and its log {place} does not hold the commit any more. {way_out}"
         checkpoint = max((int(m[1]) for m in found if m[2] != "json" and int(m[1]) <= newest), default=-1)
         oldest = checkpoint + 1 if self.is_local else newest
