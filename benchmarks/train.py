@@ -8,6 +8,7 @@ parameters. CPU seconds are counted, because other work on the machine must not 
 a process of its own for each system. The models have the published ratios (FFN 4 x hidden, inner width 2 x hidden, four
 Mamba-2 layers per attention layer, chunks of 128 for transformers) with the laptop recipe's Mamba-2 heads of 32.
 
+--long makes one step of the laptop recipe's model at 131,072 tokens, in float32, and judges its memory instead.
 --device cuda prints tokens per second, MFU, and the speed and loss of FP8 against BF16 for models of the 1B and the 12B
 layer shapes instead.
 """
@@ -39,6 +40,7 @@ SIZES = {
 #: At least this many times the rate of transformers, by length.
 FASTER = {512: 1.5, 2048: 2.0, 8192: 2.0}
 MFU = 0.45
+LONG, LONG_GB = 131_072, 20.0
 
 
 def main(argv: list[str]) -> int:
@@ -52,6 +54,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--long", action="store_true", help=f"one step at {LONG:,} tokens")
     parser.add_argument("--child", nargs=3, metavar=("SYSTEM", "SIZE", "LENGTH"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.device == "cuda":
@@ -63,8 +66,13 @@ def main(argv: list[str]) -> int:
     torch.set_num_threads(options.threads)
     if options.child:
         name, size, length = options.child
+        if size == "laptop":
+            print(systems(size, int(length), [name], "fp32")[name]()[1])
+            return 0
         systems(size, int(length), [name], options.precision)[name]()
         return 0
+    if options.long:
+        return long_step(options.threads)
     if options.quick:
         options.sizes, options.lengths, options.rounds = ["8M"], [512], 1
     rows, claims = [], []
@@ -121,6 +129,26 @@ def compare(size: str, length: int, options: argparse.Namespace) -> tuple[list[t
     return rows, claims
 
 
+def long_step(threads: int) -> int:
+    """One step of the laptop recipe's model at LONG tokens, in a process of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.train",
+        "--threads",
+        str(threads),
+        "--child",
+        "ours",
+        "laptop",
+        str(LONG),
+    ]
+    step = measure(command, timeout=7200)
+    gigabytes = step.peak_rss / 1e9
+    loss = step.output.strip().splitlines()[-1]
+    print(f"{LONG:,} tokens: loss {loss}, {step.cpu_seconds:.0f} CPU seconds, peak memory {gigabytes:.2f} GB")
+    return verdict([Claim(f"peak memory of one step at {LONG:,} tokens", gigabytes, "GB", at_most=LONG_GB)])
+
+
 def systems(size: str, length: int, names, precision: str) -> dict:
     """For each system a function that makes one step and returns (tokens per CPU second, loss per token)."""
     import torch
@@ -129,7 +157,7 @@ def systems(size: str, length: int, names, precision: str) -> dict:
     from nemotron_assets.training.losses import NextToken
     from nemotron_assets.training.stream import Batch
 
-    vocabulary = SIZES[size][0]
+    vocabulary = recipe(size)[1]
     sequences = max(1, 2048 // length)
     tokens = torch.randint(0, vocabulary, (sequences, length), generator=torch.Generator().manual_seed(0))
     targets = tokens.roll(-1, 1)
@@ -168,6 +196,9 @@ def systems(size: str, length: int, names, precision: str) -> dict:
 def recipe(size: str):
     from nemotron_assets.recipe import load_recipe
 
+    if size == "laptop":
+        laptop = load_recipe("laptop")
+        return laptop.model, laptop.tokenizer.vocabulary
     vocabulary, shape = SIZES[size]
     return load_recipe("nano2").model.model_copy(update=shape), vocabulary
 
