@@ -101,3 +101,8 @@ def test_what_cannot_be_shown_together_is_refused(selection, asked):
     nothing = {"explain": False, "comparing": False, "change": (), "against": None}
     with pytest.raises(click.UsageError, match=r"give one of them|leave 'web/curated' out"):
         plan_command(selection, **nothing | asked)
+
+
+def test_a_change_to_a_table_that_does_not_exist_is_refused():
+    with pytest.raises(RecipeError, match=r"sft\.release\.unverified names sft\.nosuch"):
+        print_changes(None, ["sft.release.unverified=[sft.nosuch]"], None)
