@@ -170,8 +170,9 @@ class _Taps:
     def __init__(self, inputs, weight, bias, documents):
         self.inputs, self.bias, self.documents = inputs, bias, documents
         self.weights = weight.T.contiguous()  # [window, channels]
-        changes = (documents[:, 1:] != documents[:, :-1]).any(0).nonzero().flatten() + 1
-        self.changes = changes.tolist() if inputs.device.type == "cpu" else None  # None: there may be one anywhere
+        self.changes = None  # positions where a document begins; None: there may be one anywhere
+        if inputs.device.type == "cpu":
+            self.changes = ((documents[:, 1:] != documents[:, :-1]).any(0).nonzero().flatten() + 1).tolist()
 
     def convolved(self, part: slice) -> torch.Tensor:
         output = torch.addcmul(self.bias, self.inputs[:, part], self.weights[-1])
@@ -197,6 +198,7 @@ class _Taps:
             yield self.weights[-1 - back], others[-1 - back], at, source, same
 
 
+@torch.compiler.disable
 def cross_entropy(
     hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -220,8 +222,9 @@ class _CrossEntropy(torch.autograd.Function):
         grad_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         grad_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
         most = LOGIT_BYTES.get(hidden.device.type, LOGIT_BYTES["cuda"])
-        for part in torch.arange(len(hidden)).split(max(SMALLEST_SLICE, most // (4 * len(weight)))):
-            part = slice(int(part[0]), int(part[-1]) + 1)
+        size = max(SMALLEST_SLICE, most // (4 * len(weight)))
+        for first in range(0, len(hidden), size):
+            part = slice(first, first + size)
             logits = (hidden[part] @ matrix.T).float()
             valid = targets[part] != NO_TARGET
             target = targets[part].where(valid, 0).unsqueeze(-1)

@@ -30,6 +30,7 @@ Scan = Callable[..., torch.Tensor]
 _accepted: dict[tuple, Scan | None] = {}
 
 
+@torch.compiler.disable
 def scan(x, dt, A, B, C, D, documents, chunk: int, ours: Scan) -> torch.Tensor:
     """y of `scan.chunked_scan` without a starting state. `ours` computes it when no kernel is usable."""
     arguments = x, dt, A, B, C, D, documents, chunk
