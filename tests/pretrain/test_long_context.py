@@ -19,7 +19,7 @@ LONG = 256
 
 def recipe_with(**changed) -> Recipe:
     """The small recipe with six steps of the long-context training, each one sequence of 256 tokens."""
-    values = {"tokens": 6 * LONG, "peak_lr": 1e-3, "checkpoint_every": 2}
+    values = {"tokens": 6 * LONG, "batch_sequences": 1, "peak_lr": 1e-3, "checkpoint_every": 2}
     recipe = small_recipe()
     run = recipe.train.long_context.model_copy(update=values | changed)
     return recipe.with_sections({"train.long_context": run, "blend.long_context.sequence_length": LONG})
