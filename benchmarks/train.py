@@ -6,7 +6,7 @@ products of the FFN, which all systems share, then take less than half the time.
 packed path, NemotronHForCausalLM of transformers with the same weights, and a Qwen3-style Transformer with as many
 parameters. CPU seconds are counted, because other work on the machine must not decide, and peak memory is that of
 a process of its own for each system. The models have the published ratios (FFN 4 x hidden, inner width 2 x hidden, four
-Mamba-2 layers per attention layer, chunks of 128 for transformers) with the laptop recipe's Mamba-2 heads of 32.
+Mamba-2 layers per attention layer, chunks of 128) with Mamba-2 heads of 32 channels and a state of 64.
 
 --long makes one step of the laptop recipe's model at 131,072 tokens, in float32, and judges its memory instead.
 --device cuda prints tokens per second, MFU, and the speed and loss of FP8 against BF16 for models of the 1B and the 12B
