@@ -12,7 +12,8 @@ from nemotron_assets.dagster_private import input_tags
 
 #: What a new snapshot makes again, because these assets hold all snapshots together.
 TOGETHER = (
-    "sft/math_sft", "sft/general_sft",
+    "sft/seeds", "sft/stem_expansions", "sft/stem_questions", "sft/fundamental_reasoning", "sft/math_sft",
+    "sft/code_sft", "sft/general_sft",
     "sft/academic_documents", "sft/academic_qa", "sft/longdoc_qa", "sft/multilingual_sft", "sft/contaminated",
     "sft/nemotron_sft", "blend/tokenizer", "blend/token_shards", "blend/sequences", "blend/categories", "blend/phases",
     "blend/dataset_sample", "models/base", "models/long_context",
