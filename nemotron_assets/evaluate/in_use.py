@@ -57,9 +57,9 @@ class Measuring:
 
     def _part(self, model: dict[str, Any], reader: Reader, measure: Callable, made: dict[str, pl.DataFrame]) -> Part:
         versions = [own.input_version for own in self.inputs]
-        own_parts = [table.parts().get(model["id"], "") for table in self.by_model]
+        own_parts = [table.parts().get(model["id"], "") if table.exists else "" for table in self.by_model]
         fingerprint = content_hash("\x1f".join([model["sha256"], *versions, *own_parts]))
-        versions += [table.input_version for table in self.by_model]
+        versions += [table.input_version for table in self.by_model if table.exists]
         name = f"{model['name']} {model['version']}"
 
         def rows() -> pl.DataFrame:
