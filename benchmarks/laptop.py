@@ -233,7 +233,7 @@ def models(lake: Any) -> list[Claim]:
         (f"{row['first_token']} to {row['last_token']}", row["trained_length"], row["documents"], row["bits_per_byte"])
         for row in by_position.iter_rows(named=True)
     ]))  # fmt: skip
-    found = compared(positions) or {"within": float("nan"), "beyond": float("nan")}
+    found = compared(positions, base, extended) or {"within": float("nan"), "beyond": float("nan")}
     claims.append(Claim("long context, to base, within its context", found["within"], at_most=1 + WORSE_AT_MOST))
     claims.append(Claim("long context, to base, beyond its context", found["beyond"], at_most=0.9999))
     asked = longer.filter(metric="recall", task="ruler")

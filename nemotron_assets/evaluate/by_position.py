@@ -116,19 +116,18 @@ class LongTexts:
         ]
 
 
-def compared(rows: pl.DataFrame) -> dict[str, float] | None:
-    """How many bits per byte the newest model with the longest context needs, as a share of those of the newest model
-    with the shortest context: `within` the shorter context and `beyond` it, over the same stretches. Rows are those of
-    `evaluate.bits_by_position`; None if there are no two such models, or no document reaches beyond."""
+def compared(rows: pl.DataFrame, base: str, extended: str) -> dict[str, float] | None:
+    """How many bits per byte the model with the id `extended` needs, as a share of those of the model `base`: `within`
+    the context that the base model was trained for and `beyond` it, over the same stretches. Rows are those of
+    `evaluate.bits_by_position`; None if it lacks a model, or no document reaches beyond."""
     import polars as pl
 
-    newest = rows.filter(pl.col("at") == pl.col("at").max().over("trained_length"))
-    lengths = newest["trained_length"].unique().sort().to_list()
-    if len(lengths) < 2:
+    short, long = (rows.filter(model_id=model) for model in (base, extended))
+    if short.is_empty() or long.is_empty():
         return None
-    short, long = (newest.filter(trained_length=length) for length in (lengths[0], lengths[-1]))
+    context = short["trained_length"][0]
     pairs = short.join(long, on=("first_token", "last_token", "bytes", "documents"), suffix="_long")
-    sides = {"within": pl.col("last_token") <= lengths[0], "beyond": pl.col("first_token") >= lengths[0]}
+    sides = {"within": pl.col("last_token") <= context, "beyond": pl.col("first_token") >= context}
     shares = {}
     for name, where in sides.items():
         of = pairs.filter(where)

@@ -89,7 +89,7 @@ def test_the_newest_versions_are_shown(tmp_path):
 
 def comparison(*rows: list[dict]) -> dict | None:
     schema = {name: dtype for name, dtype in BITS_BY_POSITION.empty().schema.items() if name in rows[0][0]}
-    return compared(pl.DataFrame([row for model in rows for row in model], schema))
+    return compared(pl.DataFrame([row for model in rows for row in model], schema), "base 3", "long 4")
 
 
 def test_a_longer_context_is_compared_within_and_beyond_the_shorter_one():
