@@ -1,5 +1,7 @@
 """Declares the assets of the evaluation: RULER items and answers to them, bits per byte by position, and scores."""
 
+from pathlib import Path
+
 import dagster as dg
 
 from nemotron_assets.blend.tables import TOKENIZER
@@ -31,6 +33,7 @@ HELD_OUT = {
 @table_asset(
     RULER_ITEMS,
     recipe="evaluate.ruler",
+    code="2",  # no answer is a word of the question, no variable is called like a word
     ins={"unique_documents": UNIQUE_DOCUMENTS, "tokenizer": TOKENIZER},
     kinds={"polars"},
 )
@@ -66,13 +69,18 @@ def ruler_answers(
     **models: Reader,
 ):
     """What the models in use answer to the items that fit their context, with the share of the right answers that each
-    answer names. A model whose items did not change is not asked again."""
+    answer names. A model with another tokenizer than that of the items is not asked. A model whose items did not change
+    is not asked again."""
     from nemotron_assets.evaluate.in_use import Measuring
     from nemotron_assets.evaluate.ruler.answers import rows_of, summary
 
     work = Measuring(RULER_ANSWERS, ("item",), [ruler_items], lake, gpu, context.run_id, context.log.info)
     items, budget = ruler_items.scan().collect(), recipe.evaluate.ruler.max_output_tokens
-    return work.parts(list(models.values()), lambda folder, device, _: rows_of(folder, items, budget, device), summary)
+
+    def answers(folder: Path, device: str, model_id: str) -> list:
+        return rows_of(folder, items, budget, device, model_id, context.log.info)
+
+    return work.parts(list(models.values()), answers, summary)
 
 
 @table_asset(

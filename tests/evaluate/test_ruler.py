@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from string import ascii_uppercase
 
 import polars as pl
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemotron_assets.evaluate.ruler import tasks
-from nemotron_assets.evaluate.ruler.answers import answered, answering, recall, summary
+from nemotron_assets.evaluate.ruler.answers import answered, answering, made_with, recall, rows_of, summary
 from nemotron_assets.evaluate.ruler.tasks import RulerError, answer_tokens, haystack, make_items
 from nemotron_assets.evaluate.tables import RULER_ITEMS
 from nemotron_assets.recipe import load_recipe
+from nemotron_assets.text import tokenizer as bpe
 from nemotron_assets.text.tokenizer import encode
 
 BUDGET = 192  # the small vocabulary of the tests needs more tokens for a word than that of a recipe
@@ -148,6 +150,36 @@ def test_a_transformers_model_answers_within_the_budget(student, vocabulary):
     text = answering(student, vocabulary)("One of the special magic numbers", 5)
     assert 0 < len(encode(vocabulary, text)) <= 10
     assert text == answering(student, vocabulary)("One of the special magic numbers", 5)
+
+
+def test_no_answer_is_a_word_of_the_question_or_the_name_of_a_variable_a_word(documents, vocabulary):
+    """A model that repeats the question, or writes a sentence of the documents, has named no right answer."""
+    talk = [
+        ("talk", "The cat and the dog ran. Memorize the words that appear most often in the list of numbers above.")
+    ]
+    drawn = list(make_items([*documents, *talk], vocabulary, (768,), 20, BUDGET, 3))
+    for item in drawn:
+        _, *_, last_but_one, last = item.prompt.splitlines()
+        assert recall(f"{last_but_one} {last}", item.answers) == 0, (item.task, item.answers)
+    texts = tasks.Texts(
+        [("short", " ".join(a + b + c for a in ascii_uppercase for b in ascii_uppercase for c in ascii_uppercase[1:]))]
+        + documents
+    )
+    problem = tasks.TASKS["variable_tracking"](texts, random.Random(0))
+    assert {name[-1] for name in problem.answers} == {"A"}, "all other names are words of the documents"
+
+
+def test_a_model_with_another_tokenizer_is_not_asked(made, vocabulary, vocabulary_folder, tmp_path):
+    other = bpe.train([["a few other words, and few of them"]], vocabulary=300, specials=32, min_frequency=2)
+    bpe.save(other, tmp_path, 512)
+    assert made_with(vocabulary, made) and not made_with(other, made)
+    lines = []
+    assert rows_of(tmp_path, made, BUDGET, "cpu", "id-of-a-model", lines.append) == []
+    assert len(lines) == 1 and "id-of-a-model" in lines[0] and "another tokenizer" in lines[0]
+    rows = pl.DataFrame({"length": [512], "recall": [0.5]})
+    shown = summary({"asked 1": rows, "other 2": rows.clear()})
+    assert shown["models"] == "asked 1" and shown["not_asked"].startswith("other 2: ")
+    assert summary({"other 2": rows.clear()})["models"] == "none"
 
 
 def test_the_recall_is_shown_by_length():

@@ -74,15 +74,36 @@ def answering(model: PreTrainedModel, tokenizer: Tokenizer) -> Answering:
     return answer
 
 
-def rows_of(folder: Path, items: pl.DataFrame, budget: int, device: str) -> list[dict[str, Any]]:
+def made_with(tokenizer: Tokenizer, items: pl.DataFrame) -> bool:
+    """Whether the tokenizer gives every prompt the length that its item states, as the one does that the items were
+    made with."""
+    rows = items.select("prompt", "tokens").sort("tokens").iter_rows()
+    return all(len(encode(tokenizer, prompt)) == tokens for prompt, tokens in rows)
+
+
+def rows_of(
+    folder: Path, items: pl.DataFrame, budget: int, device: str, model_id: str, log: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """The answers of the Hugging Face model in a folder as columns of `evaluate.ruler_answers`, up to the context that
-    its configuration states."""
+    its configuration states.
+
+    There are no answers of a model that has another tokenizer than the one that the items were made with: the lengths
+    of the items would not be those that the model sees. `log` is told.
+    """
     from transformers import AutoModelForCausalLM
 
     from nemotron_assets.text.tokenizer import load
 
+    tokenizer = load(folder)
+    if not made_with(tokenizer, items):
+        log(
+            f"the model {model_id} is not asked the items of evaluate.ruler_items: they were made with another "
+            "tokenizer, so their lengths are not those that this model sees. Its name keeps no recall until a version "
+            "of it is trained with the tokenizer in use (blend.tokenizer)"
+        )
+        return []
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto").to(device).eval()
-    tokenizer, context = load(folder), model.config.max_position_embeddings
+    context = model.config.max_position_embeddings
     return [
         {
             "parents": [found.item["id"]],
@@ -103,10 +124,16 @@ def summary(made: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
     if not made:
         return {"models": "none: the lake holds the answers of all models in use"}
     means = {
-        name: rows.select("length", "recall").group_by("length").mean().sort("length") for name, rows in made.items()
+        name: rows.select("length", "recall").group_by("length").mean().sort("length")
+        for name, rows in made.items()
+        if not rows.is_empty()
     }
+    silent = [name for name in made if name not in means]
+    shown = {"not_asked": f"{', '.join(silent)}: no item fits its context and tokenizer"} if silent else {}
+    if not means:
+        return {"models": "none", **shown}
     series = {name: (rows["length"].to_list(), rows["recall"].to_list()) for name, rows in means.items()}
-    return {
-        "models": ", ".join(made),
+    return shown | {
+        "models": ", ".join(means),
         "recall": lines(series, "recall of RULER's answers by length", "tokens of prompt and answer", "recall"),
     }

@@ -19,6 +19,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from nemotron_assets.table.ids import row_id
@@ -35,6 +36,14 @@ if TYPE_CHECKING:
 TABLE = "evaluate.ruler_items"
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
 _WORD = re.compile(r"\b[a-z]{5,10}\b")
+_SHORT_WORD = re.compile(r"\b[A-Z]{3}\b")
+#: Words of the questions. They are never an answer: a model that repeats the question has not answered it.
+_OF_QUESTIONS = frozenset(
+    _WORD.findall(
+        "above answer appear appeared assigned assignment below chains common following frequently hidden magic "
+        "memorize mentioned numbers often provided question special track value variable variables within words"
+    )
+)
 _NEEDLES = 4  # values of one word, words that are asked for, and words beside the one that is asked for
 _HOPS = 4  # assignments from one variable to the next
 _COMMON, _TIMES = 5, 4  # words that are asked for, and how often each occurs
@@ -72,7 +81,10 @@ class Problem:
 
 
 class Texts:
-    """Sentences and words of documents, given as (id, text)."""
+    """Sentences and words of documents, given as (id, text); and `names` for variables.
+
+    No name is a word of the documents: AND would stand in an answer that does not mean the variable.
+    """
 
     def __init__(self, documents: Sequence[tuple[str, str]]) -> None:
         self.sentences = [
@@ -82,10 +94,13 @@ class Texts:
             if 20 <= len(sentence) <= 400
         ]
         first: dict[str, str] = {}
+        short: set[str] = set()
         for id_, text in documents:
+            short.update(_SHORT_WORD.findall(text.upper()))
             for word in _WORD.findall(text.lower()):
                 first.setdefault(word, id_)
-        self.words = sorted(first.items())
+        self.words = sorted((word, id_) for word, id_ in first.items() if word not in _OF_QUESTIONS)
+        self.names = sorted({"".join(letters) for letters in itertools.product(ascii_uppercase, repeat=3)} - short)
         if not self.sentences or len(self.words) < 100:
             raise RulerError(
                 f"{len(documents)} documents have {len(self.sentences)} sentences and {len(self.words)} words, too few "
@@ -193,12 +208,7 @@ def _needles(keys: int, values: int, asked: int) -> Callable[[Texts, random.Rand
 
 
 def _variable_tracking(texts: Texts, rng: random.Random) -> Problem:
-    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    names: list[str] = []
-    while len(names) < 2 * (_HOPS + 1):
-        name = "".join(rng.choices(letters, k=3))
-        if name not in names:
-            names.append(name)
+    names = rng.sample(texts.names, 2 * (_HOPS + 1))
     chains = [names[: _HOPS + 1], names[_HOPS + 1 :]]
     values = rng.sample(range(10_000, 100_000), 2)
     lines = [
