@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.grading import maths
+from nemotron_assets.grading import maths, units
 from nemotron_assets.grading.final_answer import final_answer
 from nemotron_assets.grading.maths import judge
 from nemotron_assets.recipe.grading import Grading
@@ -358,7 +358,9 @@ def test_units_are_converted_and_other_units_are_not_right():
 
 
 def test_a_long_run_of_letters_costs_no_time():
-    assert judge(r"\boxed{1 " + "a" * 900 + "!}", "1 km")[0] == "wrong"
+    """The pattern of a unit does not try every way to cut the run. A process of its own bounds math-verify."""
+    answer = "1 " + "a" * 100_000 + "!"
+    assert units.split(answer) == (answer, "")
 
 
 def test_an_answer_that_cannot_be_decided_is_an_error():

@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.categories import CATEGORY_OF
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.ids import row_id
@@ -115,6 +116,7 @@ def blended(rows: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
     for table in ("code.curated", "code.qa"):
         for row in rows[table]:
             add(row, table, [row["tokens"]], table)
+    blend = load_recipe("laptop").blend
     sequences = [
         {
             "id": row_id("blend.sequences", length, at),
@@ -129,7 +131,7 @@ def blended(rows: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
             "piece_offsets": [p[3] for p in some],
             "tokens": sum(p[2] for p in some),
         }
-        for length in ("512", "32768")
+        for length in (str(blend.sequence_length), str(blend.long_context.sequence_length))
         for at in range(0, len(pieces), 3)
         for some in [pieces[at : at + 3]]
     ]
@@ -140,7 +142,6 @@ def planned(lake: Lakehouse) -> dict[str, list[dict[str, Any]]]:
     """The categories and phases of the blend in a lake."""
     from nemotron_assets.blend.phases import phase_rows
     from nemotron_assets.blend.supply import category_rows
-    from nemotron_assets.recipe import load_recipe
 
     recipe, tables = load_recipe("laptop"), all_tables()
     shards, sequences = (lake.read(tables[name]).scan() for name in ("blend.token_shards", "blend.sequences"))
