@@ -112,6 +112,7 @@ def _train(job: Job, shards: Shards, emit: Callable[..., None], ranks: Ranks, sa
                 raise FloatingPointError(_diverged(job, step, watch, state["events"][-1]["message"]))
             if settings.guard.action == "roll_back":
                 saved.wait()
+                checkpoint.barrier()  # rank 0 publishes a checkpoint; all ranks must find the same one
                 state["updates"] = _roll_back(job, trainee, config, watch)
         trainee.optimizer.zero_grad(set_to_none=True)
 

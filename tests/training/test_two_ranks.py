@@ -75,6 +75,15 @@ def test_ranks_agree_on_bad_batches_and_know_the_losses_of_all_sequences(both):
     assert rows.keys() == same_rows.keys()
 
 
+def test_all_ranks_roll_back_to_the_same_checkpoint(both):
+    """Also when the newest one is not published yet, and only its first rank waits for that."""
+    two, one, _ = both["roll back"]
+    (rows, events), (same_rows, same_events) = split(two), split(one)
+    assert [e["step"] for e in events] == [e["step"] for e in same_events] and events[0]["action"] == "roll_back"
+    assert [row["step"] for row in two] == [row["step"] for row in one]
+    assert [rows[step]["loss"] for step in rows] == pytest.approx([same_rows[step]["loss"] for step in rows], rel=1e-4)
+
+
 def test_one_process_goes_on_where_two_stopped(both):
     _, one, a_job = both["stopped"]
     folder = checkpoint.latest(a_job.folder)

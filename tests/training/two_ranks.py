@@ -4,6 +4,7 @@ writes their rows."""
 import dataclasses
 import json
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -32,9 +33,10 @@ def trainings(small: Model, folder: Path, weights: Path, context: int) -> dict:
         "fp8": job(wider(small), folder / "fp8", **_steps(4), **fp8),
         "context": job(small, folder / "context", **_steps(20), context_parallel=context),
         "bad batches": planted(small, folder / "bad batches", steps=12, micro_batch_sequences=1),
+        "roll back": planted(small, folder / "roll back", "roll_back", 12, micro_batch_sequences=1, checkpoint_every=1),
         "stopped": job(small, folder / "stopped", **_steps(6)),
     }
-    return {name: (each, Planted() if name == "bad batches" else Memory()) for name, each in of.items()}
+    return {name: (each, Planted() if name in ("bad batches", "roll back") else Memory()) for name, each in of.items()}
 
 
 class Stops(checkpoint.Checkpoints):
@@ -46,15 +48,23 @@ class Stops(checkpoint.Checkpoints):
         raise Killed
 
 
+class Slow(checkpoint.Checkpoints):
+    """Rank 0 publishes the checkpoint before the bad batch, that of step 8, long after rank 1 has written its file."""
+
+    def _publish(self, partial, step, state):
+        time.sleep(5 if step == 7 else 0)
+        super()._publish(partial, step, state)
+
+
 def main(folder: Path, small: Model) -> None:
     torch.set_num_threads(1)
     results = {}
     for name, (a_job, shards) in trainings(small, folder, folder / "bf16", 2).items():
         results[name] = []
+        checkpoint.Checkpoints = {"roll back": Slow, "stopped": Stops}.get(name, checkpoint.Checkpoints)
         if name != "stopped":
             train(a_job, shards, results[name].extend)
             continue
-        checkpoint.Checkpoints = Stops
         try:
             train(a_job, shards, results[name].extend)
         except Killed:
