@@ -36,7 +36,7 @@ def learning_rate(recipe: TrainingRun, tokens: int) -> float:
     lowest = recipe.peak_lr * recipe.min_lr_ratio
     if tokens < warmup_end(recipe):
         return recipe.peak_lr * tokens / warmup_end(recipe)
-    if tokens <= decay_start(recipe):
+    if tokens <= decay_start(recipe) or decay_start(recipe) == recipe.tokens:  # one step may have more than all tokens
         return recipe.peak_lr
     passed = min(1.0, (tokens - decay_start(recipe)) / (recipe.tokens - decay_start(recipe)))
     return lowest + (recipe.peak_lr - lowest) * SHAPES[recipe.decay_shape](passed)

@@ -30,8 +30,8 @@ def test_published_batches_and_phases():
     starts = list(itertools.accumulate([phase.share for phase in recipe.blend.phases.values()], initial=0.0))[:-1]
     assert [round(start * recipe.train.base.tokens) for start in starts] == [0, 12 * T, 18 * T]
     assert starts[1] * recipe.train.base.tokens < decay_start(recipe.train.base) < starts[2] * recipe.train.base.tokens
-    long = recipe.blend.long_context
-    assert long.tokens // (long.batch_sequences * long.sequence_length) == 3_004
+    long, length = recipe.train.long_context, recipe.blend.long_context.sequence_length
+    assert total_steps(long, length) == long.tokens // (12 * length) == 3_004
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -46,3 +46,4 @@ def test_decay_falls_without_jumps(shape):
 def test_without_warmup_or_decay():
     flat = NANO2.model_copy(update={"warmup_share": 0.0, "decay_share": 0.0})
     assert learning_rate(flat, 1) == learning_rate(flat, 20 * T) == 4.5e-4
+    assert learning_rate(flat, 21 * T) == 4.5e-4, "the only step of a training whose batch has more than its tokens"
