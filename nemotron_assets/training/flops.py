@@ -8,6 +8,7 @@ computed again do not count, so the share of the peak (MFU) is that of useful wo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 #: Dense BF16 operations per second by a part of the device's name, from the data sheets (without sparsity). The first
 #: part that is found counts.
 PEAKS = {
-    "B300": 2.25e15, "B200": 2.25e15, "GH200": 989.4e12, "H200": 989.4e12, "H800": 989.4e12, "H100 PCIe": 756e12,
-    "H100 NVL": 835e12, "H100": 989.4e12, "H20": 148e12, "A100": 312e12, "A800": 312e12, "A40": 149.7e12, "A10": 125e12,
-    "L40S": 362e12, "L40": 181e12, "L4": 121e12, "RTX 6000 Ada": 364.2e12, "RTX 4090": 165.2e12, "RTX 3090": 71e12,
+    "GB300": 2.5e15, "GB200": 2.5e15, "B300": 2.25e15, "B200": 2.25e15, "GH200": 989.4e12, "H200": 989.4e12,
+    "H800": 989.4e12, "H100 PCIe": 756e12, "H100 NVL": 835e12, "H100": 989.4e12, "H20": 148e12, "A100": 312e12,
+    "A800": 312e12, "A40": 149.7e12, "A10": 125e12, "L40S": 362e12, "L40": 181e12, "L4": 121e12,
+    "RTX 6000 Ada": 364.2e12, "RTX 4090": 165.2e12, "RTX 3090": 71e12,
 }  # fmt: skip
 
 
@@ -62,7 +64,13 @@ def of_training(config: NemotronHConfig, documents: Iterable[int]) -> int:
 def peak(device: torch.device) -> float | None:
     """Dense BF16 operations per second of a device; None if it is not in the table, as a CPU."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-    return next((value for part, value in PEAKS.items() if part in name), None)
+    return peak_of(name)
+
+
+def peak_of(name: str) -> float | None:
+    """The same by the name of a device, which has the part as a word: an "RTX A4000" is not an A40."""
+    found = (value for part, value in PEAKS.items() if re.search(rf"\b{part}\b", name))
+    return next(found, None)
 
 
 def peak_memory(device: torch.device) -> int:

@@ -37,3 +37,22 @@ def test_a_cpu_has_no_known_peak():
     names = list(flops.PEAKS)
     hidden = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if a in b]
     assert not hidden, "a longer name must come before the name that it contains"
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA A40", 149.7e12),
+        ("NVIDIA RTX A4000", None),
+        ("NVIDIA RTX A1000", None),
+        ("NVIDIA A10G", None),
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA H100 80GB HBM3", 989.4e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA GB200", 2.5e15),
+        ("NVIDIA GH200 480GB", 989.4e12),
+        ("NVIDIA L40S", 362e12),
+    ],
+)
+def test_a_device_is_not_another_with_a_similar_name(name, peak):
+    assert flops.peak_of(name) == peak
