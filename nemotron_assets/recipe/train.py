@@ -28,7 +28,8 @@ class Fp8(Section):
 class Guard(Section):
     """What happens to a batch that would harm the model: its loss or gradient is not a number, or far above those of
     the steps before. The rule and its numbers are those of OLMo's optimizer that skips steps (default; Nemotron Nano 2
-    publishes none)."""
+    publishes none). Other than there, a batch that was left out is not a measure for later ones: a loss that stays high
+    is left out again and again, until most_per_1000_steps stops the training."""
 
     action: Literal["skip", "roll_back"] = Field(
         "skip",
