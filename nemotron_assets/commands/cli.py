@@ -188,7 +188,9 @@ def trace(target: str, limit: int, backward: bool | None, as_json: bool, read: b
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--partition", "partitions", multiple=True, metavar="SNAPSHOT", help="Only this snapshot; repeatable.")
 @click.option(
-    "--version", metavar="VERSION", help="Of a model: 2, laptop-base@2 or the beginning of an id; else the one in use."
+    "--version",
+    metavar="VERSION",
+    help="Version of a model: 2, laptop-base@2 or the beginning of an id. Default: the version in use.",
 )
 @click.option("--force", is_flag=True, help="Write again, and move other files in DIRECTORY aside.")
 def export(table: str, directory: Path, partitions: tuple[str, ...], version: str | None, force: bool) -> None:

@@ -33,9 +33,8 @@ def export_command(table: str, directory: Path, partitions: Sequence[str], versi
     )
     if empty := [config for config, counts in done.configs.items() if not counts.rows]:
         click.echo(
-            f"without rows: {', '.join(empty)}. datasets.load_dataset refuses a config without rows; with "
-            "streaming=True it reads the files of those that have any. `nemotron sql --report sft_outcomes` shows why "
-            "SFT tables have no usable rows."
+            f"without rows: {', '.join(empty)}. datasets.load_dataset reads a config without rows only with "
+            "streaming=True. `nemotron sql --report sft_outcomes` shows why SFT tables have no usable rows."
         )
     _print_end(done, started)
 

@@ -45,7 +45,7 @@ def ruler_items(
     tokenizer: Reader,
 ):
     """Questions about long prompts: numbers, chains of variables and frequent words, hidden among the sentences and
-    words of English documents. Every right answer is known, and there is room for it."""
+    words of English documents. Every right answer is known, and the length of the item has room for it."""
     from nemotron_assets.evaluate.ruler.tasks import item_rows
 
     rows = item_rows(unique_documents.scan(), lake.get_weights(tokenizer.only_row()["uri"]), recipe.evaluate.ruler)
@@ -68,9 +68,9 @@ def ruler_answers(
     ruler_items: Reader,
     **models: Reader,
 ):
-    """What the models in use answer to the items that fit their context, with the share of the right answers that each
-    answer names. A model with another tokenizer than that of the items is not asked. A model whose items did not change
-    is not asked again."""
+    """The answers of the models in use to the RULER items that fit their context, each with its recall: the share of
+    the right answers that it names. A model whose tokenizer differs from the tokenizer of the items is not asked. A
+    model whose items did not change is not asked again."""
     from nemotron_assets.evaluate.in_use import Measuring
     from nemotron_assets.evaluate.ruler.answers import rows_of, summary
 

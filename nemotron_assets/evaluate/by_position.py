@@ -117,9 +117,9 @@ class LongTexts:
 
 
 def compared(rows: pl.DataFrame, base: str, extended: str) -> dict[str, float] | None:
-    """How many bits per byte the model with the id `extended` needs, as a share of those of the model `base`: `within`
-    the context that the base model was trained for and `beyond` it, over the same stretches. Rows are those of
-    `evaluate.bits_by_position`; None if it lacks a model, or no document reaches beyond."""
+    """The bits per byte of the model with the id `extended` divided by the bits per byte of the model `base`, over the
+    same stretches: `within` the context that the base model was trained for, and `beyond` it. `rows` is the table
+    `evaluate.bits_by_position`. None if a model is missing in it, or no document is longer than this context."""
     import polars as pl
 
     short, long = (rows.filter(model_id=model) for model in (base, extended))

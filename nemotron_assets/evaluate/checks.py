@@ -10,7 +10,8 @@ from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
 
-#: How much worse than its base model, in bits per byte, a long-context model may be within the base model's context.
+#: The share by which a long-context model may need more bits per byte than its base model, within the context of the
+#: base model.
 WORSE_AT_MOST = 0.01
 
 
@@ -51,8 +52,9 @@ def better_than_guessing(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResu
 
 @table_check(BITS_BY_POSITION, reads=[LONG_CONTEXT])
 def long_context_is_used(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """Beyond the context of the base model that it continues, the newest long-context model needs fewer bits per byte
-    than that model, and within it at most 1% more. Both have read the same documents."""
+    """The newest long-context model needs fewer bits per byte than the base model that it continues, at positions
+    beyond the context of the base model, and at most 1% more within this context. Both models have read the same
+    documents."""
     from nemotron_assets.evaluate.by_position import compared
     from nemotron_assets.models.registry import newest
 
@@ -62,14 +64,14 @@ def long_context_is_used(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResu
         passed=found is not None and found["beyond"] < 1 and found["within"] <= 1 + WORSE_AT_MOST,
         severity=dg.AssetCheckSeverity.WARN,
         metadata=found
-        or {"problem": "the model and the one that it continues were not measured on the same long documents"},
+        or {"problem": "the long-context model and its base model were not measured on the same long documents"},
     )
 
 
 @table_check(RULER_ITEMS, blocking=True, reads=[TOKENIZER])
 def answers_fit(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
-    """Every item has an answer, and its length has room for the prompt and the longest answer that a model may give. An
-    answer that is hidden stands in the prompt."""
+    """Every item has an answer, its length has room for the prompt and for the longest answer that a model may give,
+    and every right answer stands in the prompt."""
     import polars as pl
 
     items = lake.read(RULER_ITEMS).scan()

@@ -26,8 +26,8 @@ class Score:
     """One metric of one task. `metric` includes the answer filter of the harness if there is one:
     "exact_match,strict-match". `length` is the length of the prompts of a task that is scored at several lengths.
 
-    Bits per byte stand beside those of two simple models of the same bytes: `unigram` is their entropy, `gzip` what
-    gzip -9 needs for all texts together.
+    A score in bits per byte has two figures of simple models for the same bytes: `unigram` is the entropy of single
+    bytes, `gzip` the bits per byte that gzip -9 needs for all texts together.
     """
 
     task: str

@@ -45,8 +45,8 @@ def score(
 
 
 class Scoring:
-    """Scores models on the tables of the lake, given as readers: `benchmarks` and those with held-out texts; and their
-    answers to RULER items."""
+    """Scores models. `readers` are the tables with benchmark items (`benchmarks`) and with held-out texts, `answers` is
+    the table with the answers of the models to RULER items."""
 
     def __init__(self, recipe: Recipe, readers: Mapping[str, Reader], answers: Reader) -> None:
         self._recipe, self._benchmarks = recipe, readers["benchmarks"]
@@ -63,8 +63,8 @@ class Scoring:
 
 
 def recall_rows(answers: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
-    """{model id: rows of scores} of the answers to RULER items: the mean recall of every task and length, and that of
-    all tasks of a length together, as RULER is reported."""
+    """{model id: rows of scores} of the answers to RULER items: the mean recall of every task and length, and the mean
+    over all tasks of a length, as RULER is reported."""
     tasks = answers.group_by("model_id", "task", "length").agg(
         pl.col("recall").mean().alias("value"),
         (pl.col("recall").std() / pl.len().sqrt()).alias("stderr"),

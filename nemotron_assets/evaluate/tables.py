@@ -43,8 +43,8 @@ BENCHMARK_SCORES = Table(
         Column(
             "task",
             "string",
-            "name of the benchmark, for example gsm8k; held_out_ and a kind of text, for example held_out_code; ruler_ "
-            "and a task of RULER, and ruler for all its tasks together",
+            "what the model was scored on: a benchmark (gsm8k), a kind of held-out text (held_out_code), a task of "
+            "RULER (ruler_needle_single), or ruler: all tasks of RULER together",
         ),
         Column(
             "metric",
@@ -72,20 +72,21 @@ BENCHMARK_SCORES = Table(
         Column(
             "length",
             "int64",
-            "tokens of a prompt and its answer together, for a task that is scored at several lengths; null: others",
+            "tokens of a prompt and its answer together, for a task of RULER; null for other tasks",
             nullable=True,
         ),
         Column(
             "unigram_bits_per_byte",
             "float64",
-            "entropy of single bytes of the same texts: the bits per byte of the best model that ignores their order; "
-            "null: another metric",
+            "entropy of single bytes of the same texts: the bits per byte of the best model that ignores the order of "
+            "the bytes; null if the metric is not bits_per_byte",
             nullable=True,
         ),
         Column(
             "gzip_bits_per_byte",
             "float64",
-            "bits per byte that gzip -9 needs for the same texts, one after the other; null: another metric",
+            "bits per byte that gzip -9 needs for the same texts, one after the other; null if the metric is not "
+            "bits_per_byte",
             nullable=True,
         ),
     ),
@@ -113,7 +114,7 @@ BITS_BY_POSITION = Table(
         _MODEL_ID,
         _MODEL_VERSION,
         Column("first_token", "int64", "first token of the stretch of positions, counted from 0 in every document"),
-        Column("last_token", "int64", "first token after the stretch"),
+        Column("last_token", "int64", "end of the stretch: the first token after it, counted from 0"),
         Column("bits_per_byte", "float64", "bits per byte of UTF-8 over the tokens of all documents in the stretch"),
         Column(
             "stderr",
@@ -152,10 +153,10 @@ RULER_ITEMS = Table(
             "or frequent_words",
         ),
         Column("length", "int64", "room for the prompt and its answer together, in tokens"),
-        Column("number", "int64", "number of the item among those of its task and length, from 0"),
-        Column("seed", "int64", "seed of everything that was drawn for the item"),
+        Column("number", "int64", "number of the item among the items of the same task and length, from 0"),
+        Column("seed", "int64", "seed of the random numbers that decide what the item hides, and where"),
         Column("prompt", "string", "what the model reads"),
-        Column("answers", "list[string]", "all right answers; each counts alike"),
+        Column("answers", "list[string]", "all right answers; each has the same weight in the recall"),
         Column("tokens", "int64", "length of the prompt in tokens of blend.tokenizer"),
     ),
     parents=("web.unique_documents",),
@@ -184,7 +185,7 @@ RULER_ANSWERS = Table(
         Column("task", "string", "task of the item"),
         Column("length", "int64", "room for the prompt and its answer together, in tokens"),
         Column("item", "string", "id of the item, the same as in parents"),
-        Column("answer", "string", "what the model wrote, without EOS"),
+        Column("answer", "string", "what the model wrote, without the end-of-text token"),
         Column("recall", "float64", "share of the right answers that the answer names, 0 to 1"),
         *_MADE,
     ),

@@ -1,5 +1,5 @@
-"""Writes Markdown in which names and texts from the lake or the recipe are shown as they are: none becomes a heading, a
-link, a table cell or HTML of its own."""
+"""Writes Markdown in which names and texts from the lake or the recipe are shown as they are: no such text becomes a
+heading, a link, a table cell or HTML."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-#: What Markdown gives a meaning inside a line. An underscore between letters is none: web.nemotron_cc_v2 stays legible.
+#: Characters with a meaning inside a line of Markdown. An underscore between letters has no meaning and stays as it is,
+#: so that web.nemotron_cc_v2 is legible.
 _SIGNS = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)")
 
 

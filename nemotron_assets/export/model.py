@@ -92,8 +92,8 @@ def export_model(
         _copy(lake.get_weights(row["uri"]), work, recipe.storage.free_disk_mb)
         if folder_sha256(work) != row["sha256"]:
             raise ExportError(
-                f"the files of {row['name']} {row['version']} in {row['uri']} are damaged: their sha256 is not that of "
-                f"{table.full_name}. `nemotron maintain --verify` names the files"
+                f"the files of {row['name']} {row['version']} in {row['uri']} are damaged: their sha256 differs from "
+                f"the sha256 in {table.full_name}. `nemotron maintain --verify` names the files"
             )
         config = _checked(work, row, progress)
         if not (work / _CARD).exists() or "steps" in row:

@@ -172,7 +172,7 @@ def _training(made: Mapping[str, Any]) -> str:
         parts.append("Tokens that the model has read, by category and phase, without padding:")
         parts.append(_categories(phases))
         if not all(phase["exact"] for phase in phases):
-            parts.append("Columns with ≈ lie between two measurements, or are what was planned.")
+            parts.append("Numbers in a column with ≈ are interpolated between two measurements, or were planned.")
     return "\n\n".join(parts)
 
 
@@ -264,7 +264,7 @@ def _licence(facts: Mapping[str, Any], release: Release, has_licence: bool) -> s
     name = release.licence_name if release.licence == "other" else release.licence
     where = " Its text is in [LICENSE.md](LICENSE.md)." if has_licence else ""
     if "steps" not in facts["made"][-1]:
-        return "The licence is that of the model's makers. It is not recorded here."
+        return "The makers of the model have chosen its licence. The lake does not record it."
     parts = [f"The recipe names for what it publishes: {plain(name)}.{where} The training data has these licences:"]
     rows = [row for data in facts["data"] for row in _licences_of(data, facts["snapshots"])]
     return "\n\n".join(

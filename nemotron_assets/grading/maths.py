@@ -112,7 +112,7 @@ def judge(response: str, gold: str) -> tuple[str, str | None]:
     if unit and its:
         known, stated, of_unit = value, its_value, units.times(its, unit)
     if of_unit is None:
-        return "error", f"nothing says whether {its[:50]!r} are {unit[:50]!r}"
+        return "error", f"the units {its[:50]!r} (response) and {unit[:50]!r} (known answer) cannot be compared"
     if of_unit == 0:
         return "wrong", f"{short!r} is measured in {its[:50]!r}, the known answer in {unit[:50]!r}"
     expected, found = _parsed(known), _parsed(stated)

@@ -25,8 +25,8 @@ _FACTOR = re.compile(r"([A-Za-z]+)(?:\^(-?\d))?")
 
 
 def split(answer: str) -> tuple[str, str]:
-    """(value, unit) of an answer. The unit is "" if there is none, and then the value is the whole answer. Letters that
-    are no unit, such as those of 42x and 2 ab, are part of the value."""
+    """(value, unit) of an answer. For an answer without a unit, the unit is "" and the value is the whole answer.
+    Letters that are not a unit, such as x in 42x and ab in 2 ab, are part of the value."""
     found = _WITH_UNIT.fullmatch(_TEXT.sub(r" \1", answer).strip())
     if found is None:
         return answer, ""
@@ -40,7 +40,7 @@ def split(answer: str) -> tuple[str, str]:
 
 def after(value: str, response: str) -> str:
     """The unit that stands after a value in a response, the longest one that sympy knows: "km per hour" in "It is 42 km
-    per hour then." If it knows none of the words, they are the unit; "" if no words follow."""
+    per hour then." If sympy knows no part of the words, all of them are the unit; "" if no words follow."""
     places = [place.end() for place in re.finditer(rf"(?<![\w.]){re.escape(value)}(?![\w.])", response)]
     words = _FOLLOWING.match(response, places[-1])[0].split() if places else []
     known = (" ".join(words[:number]) for number in range(len(words), 0, -1))
@@ -48,9 +48,9 @@ def after(value: str, response: str) -> str:
 
 
 def times(one: str, other: str) -> Any | None:
-    """How many of the unit `other` one of the unit `one` is: 1000 for km and m, 0 if they measure different things.
-    None if nothing says so. Words that sympy does not know are the same if one has all of the other: gold coins are
-    coins."""
+    """How many times the unit `other` goes into the unit `one`: 1000 for km and m, 0 if they measure different things.
+    None if the two cannot be compared. Two units that sympy does not know are the same if all words of one are in the
+    other: gold coins are coins."""
     from sympy import pi
     from sympy.physics import units
 
@@ -65,7 +65,8 @@ def times(one: str, other: str) -> Any | None:
 
 
 def _bare(unit: str) -> frozenset[str]:
-    """The words of a unit without what does not matter to them. Letters of short ones matter: mm is not Mm."""
+    """The words of a unit without plural s and capital letters. In words of up to three letters both stay: mm is not
+    Mm."""
     words = _plain(unit).split()
     return frozenset(word.casefold().removesuffix("s") if len(word) > 3 else word for word in words)
 
@@ -81,7 +82,7 @@ def _plain(unit: str) -> str:
 
 
 def _unit(text: str) -> Any | None:
-    """A unit as an expression of sympy; None if a part of it is not known."""
+    """A unit as an expression of sympy; None if sympy does not know a part of the unit."""
     from sympy import Integer
 
     found, sign = Integer(1), 1

@@ -33,7 +33,7 @@ class _Frames(dict[str, "pl.DataFrame"]):
 
     def __contains__(self, name: object) -> bool:
         if name in self.unreadable:
-            raise LakeError(f"the rows of {name} are needed, and it cannot be read")
+            raise LakeError(f"its migration needs the rows of {name}, and {name} cannot be read")
         return super().__contains__(name)
 
 

@@ -123,14 +123,15 @@ TRAINING_EVENTS = Table(
         Column(
             "kind",
             "string",
-            "nan: a loss or gradient that is not a finite number; spike: one that is far above those of the steps "
-            "before; resumed: the training went on with another number of threads, for example",
+            "nan: the loss or the gradient of a batch is not a finite number; spike: it is far above the losses or "
+            "gradients of earlier steps; resumed: the training went on under other conditions, for example with "
+            "another number of threads",
         ),
         Column(
             "action",
             "string",
-            "skip: the batch changed nothing; roll_back: the weights also went back to those of the last checkpoint; "
-            "continue: nothing was done",
+            "skip: the batch was left out and changed nothing; roll_back: the weights also went back to the last "
+            "checkpoint; continue: nothing was done",
         ),
         Column("message", "string", "what happened, in words"),
         Column(
@@ -148,13 +149,13 @@ TRAINING_EVENTS = Table(
         Column(
             "loss_limit",
             "float64",
-            "a higher loss was a spike; null while too few steps are known to say",
+            "a loss above this number counted as a spike, in nats per predicted token; null: too few steps were known",
             nullable=True,
         ),
         Column(
             "grad_norm_limit",
             "float64",
-            "a higher gradient norm was a spike; null while too few steps are known to say",
+            "a gradient norm above this number counted as a spike; null: too few steps were known",
             nullable=True,
         ),
         Column("sequence_length", "int64", "length of the packed sequences of the training, in tokens"),

@@ -8,7 +8,7 @@ from nemotron_assets.planning.pretrain import parameters
 
 _KINDS = 5  # kinds of held-out text
 _TASKS = 7  # tasks of RULER
-_MODELS = 2  # the base model, and the one for long context
+_MODELS = 2  # the base model and the long-context model
 
 
 @estimates("evaluate.benchmarks")

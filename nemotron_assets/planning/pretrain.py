@@ -62,5 +62,5 @@ def training_metrics(plan: Plan) -> Estimate:
 
 @estimates("models.training_events")
 def training_events(plan: Plan) -> Estimate:
-    """None are expected: a batch that harms a training is an accident."""
+    """No rows are expected: a batch that harms a training is an accident."""
     return Estimate(rows=0 * ONE, bytes=plan.stored("models.training_events", 0 * ONE))

@@ -66,7 +66,7 @@ class Evaluate(Section):
     max_long_documents: int | None = Field(
         ge=1,
         description="most held-out documents of each kind that bits per byte by position are measured on, the longest "
-        "ones; those that are no longer than a sequence of the pretraining are left out; null for all",
+        "ones; documents that are not longer than a sequence of the pretraining are left out; null for all",
     )
     window: int = Field(
         ge=16, le=1_048_576, description="tokens that the model sees at once when bits per byte are measured"

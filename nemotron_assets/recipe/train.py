@@ -26,15 +26,16 @@ class Fp8(Section):
 
 
 class Guard(Section):
-    """What happens to a batch that would harm the model: its loss or gradient is not a number, or far above those of
-    the steps before. The rule and its numbers are those of OLMo's optimizer that skips steps (default; Nemotron Nano 2
-    publishes none). Other than there, a batch that was left out is not a measure for later ones: a loss that stays high
-    is left out again and again, until most_per_1000_steps stops the training."""
+    """What happens to a batch that would harm the model: its loss or gradient is not a finite number, or is far above
+    the losses or gradients of earlier steps. The rule and its numbers come from OLMo's optimizer that skips steps
+    (default; Nemotron Nano 2 does not publish such a rule). In one point the rule differs from OLMo's: later batches
+    are not compared with a batch that was left out. So if the loss stays high, batch after batch is left out, until
+    most_per_1000_steps stops the training."""
 
     action: Literal["skip", "roll_back"] = Field(
         "skip",
         description="skip: the weights stay as they are, and the next batch is read; roll_back: also, the weights and "
-        "the optimizer go back to those of the last checkpoint. No batch is read twice",
+        "the optimizer go back to the last checkpoint. No batch is read twice",
     )
     window: int = Field(128, ge=2, description="number of earlier steps that a loss and a gradient are compared with")
     sigmas: float = Field(

@@ -1,7 +1,7 @@
 """Judges every batch before the optimizer uses it, so that a bad one does not harm the model.
 
-A batch is bad if its loss or gradient is not a finite number, or a spike: far above those of the steps before. All
-ranks come to the same verdict. A batch that is left out becomes an event that names its sequences.
+A batch is bad if its loss or gradient is not a finite number, or is a spike: far above the losses or gradients of
+earlier steps. All ranks come to the same verdict. A batch that is left out becomes an event that names its sequences.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Watch:
 
     def judge(self, loss: float, norm: float, ranks: Ranks) -> Verdict:
         """The verdict on a step with this loss and gradient norm. Every rank must call this: a batch that is bad for
-        one rank is bad for all."""
+        one rank is bad for all ranks."""
         limits = self._limit("losses"), self._limit("norms")
         values = loss, norm
         if not all(map(math.isfinite, values)):
@@ -62,14 +62,14 @@ class Watch:
             self._state[name] = [*self._state[name], value][-self._settings.window :]
 
     def leave_out(self, step: int) -> bool:
-        """Remember that the batch of `step` is left out. False if that is one too many."""
+        """Remember that the batch of `step` is left out. False if the recipe allows fewer within 1,000 steps."""
         recent = [old for old in self._state["left_out"] if old > step - _STEPS]
         self._state["left_out"] = [*recent, step]
         return len(recent) < self._settings.most_per_1000_steps
 
     def remember(self, state: dict[str, Any]) -> None:
-        """Compare later steps with those that are remembered in the state of a checkpoint: the weights are its own
-        again."""
+        """Compare later steps with the steps in the state of a checkpoint, because the weights went back to this
+        checkpoint."""
         for name in ("losses", "norms"):
             self._state[name] = list(state.get(name, ()))
 
@@ -95,8 +95,11 @@ def event(
     rows = mixture.rows(step)
     places = list(zip(rows.sources.tolist(), rows.shards.tolist(), strict=True))
     loss, norm, *limits = map(_finite, (verdict.loss, verdict.norm, verdict.loss_limit, verdict.norm_limit))
-    of = {"nan": "the loss or the gradient is not a finite number", "spike": "a spike"}[verdict.kind]
-    worst = "" if not losses else f"; its worst sequence is {_worst(losses, places, rows.rows.tolist(), shards)}"
+    of = {
+        "nan": "the loss or the gradient norm is not a finite number",
+        "spike": "the loss or the gradient norm is far above those of earlier steps",
+    }[verdict.kind]
+    worst = f"; the worst loss is that of {_worst(losses, places, rows.rows.tolist(), shards)}" if losses else ""
     return {
         "step": step,
         "kind": verdict.kind,
@@ -118,7 +121,7 @@ def event(
 def _worst(losses: Sequence[float], places: list[tuple[int, int]], rows: list[int], shards: Shards) -> str:
     """The sequence with the highest loss, or the first one whose loss is not a number."""
     number = max(range(len(losses)), key=lambda k: (not math.isfinite(losses[k]), losses[k], -k))
-    return f"{rows[number]} of shard {shards.shard_name(*places[number])}"
+    return f"sequence {rows[number]} of shard {shards.shard_name(*places[number])}"
 
 
 def _shown(limit: float | None) -> str:

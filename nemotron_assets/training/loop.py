@@ -203,8 +203,8 @@ def _of_sequences(
 
 def _diverged(job: Job, step: int, watch: guard.Watch, message: str) -> str:
     return (
-        f"training diverged at step {step}: {message}. That is the batch number {watch.left_out} of the last 1,000 "
-        f"steps, and {job.section}.guard.most_per_1000_steps is {job.settings.guard.most_per_1000_steps}. Lower "
+        f"training diverged at step {step}: {message}. {watch.left_out:,} batches of the last 1,000 steps were left "
+        f"out, and {job.section}.guard.most_per_1000_steps is {job.settings.guard.most_per_1000_steps}. Lower "
         f"{job.section}.peak_lr ({job.settings.peak_lr}) or raise {job.section}.warmup_share; look at the batches in "
         f"models.training_events. Earlier checkpoints are in {job.folder}"
     )
@@ -265,7 +265,7 @@ def _load(job: Job, trainee: Trainee, config: Any, ranks: Ranks) -> dict[str, An
     restored = restore_random_numbers(found, ranks.device)
     differs = difference(stored.get("conditions", {}), now)
     if differs or not restored:
-        numbers = "" if restored else "; the random numbers of a loss, if it draws any, start anew"
+        numbers = "" if restored else "; if the loss draws random numbers, it draws them from the start again"
         state["events"].append(
             {
                 "step": state["step"],
@@ -273,7 +273,7 @@ def _load(job: Job, trainee: Trainee, config: Any, ranks: Ranks) -> dict[str, An
                 "action": "continue",
                 "message": f"resumed after step {state['step']} under other conditions: "
                 f"{differs or 'an older program wrote the checkpoint'}. The training goes on, but the last bits of its "
-                f"losses may differ from those of an unbroken one{numbers}",
+                f"losses may differ from the losses of a training without interruption{numbers}",
                 "at": datetime.now(UTC).isoformat(),
             }
         )

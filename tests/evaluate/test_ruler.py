@@ -91,14 +91,14 @@ def test_items_depend_on_seed_and_documents_alone(documents, vocabulary, made):
 
 def test_an_answer_that_would_be_cut_is_an_error(documents, vocabulary, made):
     with pytest.raises(
-        RulerError, match=r"needs \d+ tokens, but evaluate.ruler.max_output_tokens is 16: it would be cut"
+        RulerError, match=r"has \d+ tokens, but evaluate.ruler.max_output_tokens is 16, so the answer would be cut"
     ):
         list(make_items(documents, vocabulary, (768,), 1, 16, 7))
-    with pytest.raises(RulerError, match=r"the question alone has \d+ tokens, but a length of 260 leaves 68"):
+    with pytest.raises(RulerError, match=r"has \d+ tokens without any text, but a length of 260 tokens leaves 68"):
         list(make_items(documents, vocabulary, (260,), 1, BUDGET, 7))
-    with pytest.raises(RulerError, match=r"do not fit 768 tokens with 400 for the answer"):
+    with pytest.raises(RulerError, match=r"does not fit its length of 768 tokens: .* may have 400 tokens"):
         list(answered(made, lambda prompt, budget: "", vocabulary, 4_096, 400))
-    with pytest.raises(RulerError, match=r"too few for prompts of evaluate.ruler"):
+    with pytest.raises(RulerError, match=r"too few for RULER items"):
         list(make_items([("one", "a short text of a few words")], vocabulary, (768,), 1, BUDGET, 7))
 
 

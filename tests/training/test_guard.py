@@ -136,7 +136,7 @@ def test_planted_batches_are_left_out_and_named(small, tmp_path):
     for kind, (shard, row) in (("nan", shards.BROKEN), ("spike", shards.RANDOM)):
         named = [list(zip(e["shards"], e["positions"], strict=True)) for e in of[kind]]
         assert named and all((f"memory/{shard:06d}", row) in places for places in named), (kind, named)
-        assert all(f"sequence is {row} of shard memory/{shard:06d}" in e["message"] for e in of[kind])
+        assert all(f"sequence {row} of shard memory/{shard:06d}" in e["message"] for e in of[kind])
     place = of["nan"][0]["positions"].index(shards.BROKEN[1])
     assert of["nan"][0]["loss"] is None and of["nan"][0]["sequence_losses"][place] is None
     spike = of["spike"][-1]
@@ -178,7 +178,7 @@ def entry(config, emit):
 
 
 def test_the_documents_of_a_bad_batch_are_found_in_sql(lake):
-    from nemotron_assets.pretrain.training import plan
+    from nemotron_assets.pretrain.training import base as plan
 
     recipe = small_recipe(guard=Guard(window=6))
     planned = dataclasses.replace(plan(recipe, lake), entry=f"{__name__}:{entry.__name__}")

@@ -42,17 +42,19 @@ def answered(
 ) -> Iterator[Answer]:
     """The answers of a model to the items that its `context` has room for, from the shortest to the longest.
 
-    `tokenizer` is the one of the model, `budget` the room for an answer in tokens. Raises `RulerError` when a prompt
-    and the budget do not fit the length of the item, or a right answer does not fit the budget: the answer would be
-    cut, and the model graded wrong.
+    `tokenizer` is the tokenizer of the model, `budget` the room for an answer in tokens. Raises `RulerError` when a
+    prompt and the budget do not fit the length of the item, or a right answer does not fit the budget: the answer
+    would be cut, and the model would be graded wrong.
     """
     for item in items.filter(items["length"] <= context).sort("length", "task", "number").iter_rows(named=True):
         tokens, needed = len(encode(tokenizer, item["prompt"])), answer_tokens(tokenizer, item["answers"])
         if tokens + budget > item["length"] or needed > budget:
             raise RulerError(
-                f"the item {item['id']} ({item['task']}) has a prompt of {tokens} tokens and an answer of {needed} by "
-                f"the tokenizer of this model, which do not fit {item['length']} tokens with {budget} for the answer "
-                "(evaluate.ruler.max_output_tokens): materialise evaluate/ruler_items with that tokenizer"
+                f"the item {item['id']} of evaluate.ruler_items ({item['task']}) does not fit its length of "
+                f"{item['length']} tokens: with the tokenizer of the model its prompt has {tokens} tokens and its "
+                f"right answer {needed}, and the answer of the model may have {budget} tokens "
+                "(evaluate.ruler.max_output_tokens). The items were made with another tokenizer or another "
+                "max_output_tokens: materialise evaluate/ruler_items again"
             )
         text = answer(item["prompt"], budget)
         yield Answer(item, text, recall(text, item["answers"]))

@@ -1,12 +1,13 @@
 """Makes items in the manner of RULER (Hsieh et al. 2024) from texts of the lake, at every length that is asked for.
 
-- needle_single, needle_multi_key, needle_multi_value, needle_multi_query: sentences with "magic numbers" are hidden
-  among the sentences of documents. One number is asked for; one among those of other words; all four of one word; those
-  of four words.
-- variable_tracking: "VAR X = 12345", then "VAR Y = VAR X", hidden in the same way. All variables with a value are asked
-  for; another chain leads astray.
-- common_words, frequent_words: a list of words from the documents. The words that occur more often than all others are
-  asked for; in the second task every word occurs less often than the one before, as in a language.
+- needle_single, needle_multi_key, needle_multi_value, needle_multi_query: sentences such as "One of the special magic
+  numbers for apple is: 1234567." are hidden among the sentences of documents. needle_single hides and asks for one
+  number. needle_multi_key hides numbers for five words and asks for the number of one word. needle_multi_value hides
+  and asks for four numbers of one word, needle_multi_query for one number of each of four words.
+- variable_tracking: assignments such as "VAR X = 12345" and "VAR Y = VAR X" are hidden in the same way. The question
+  asks for all variables with a given value; a second chain of variables has another value.
+- common_words, frequent_words: the prompt is a list of words from the documents, and the question asks for the words
+  that occur most often. In frequent_words the number of occurrences falls from word to word, as in a language.
 
 The length of an item is the room for its prompt and its answer together. A prompt is filled up with text until the room
 for the answer is left, so no answer is cut.
@@ -44,7 +45,7 @@ _OF_QUESTIONS = frozenset(
         "memorize mentioned numbers often provided question special track value variable variables within words"
     )
 )
-_NEEDLES = 4  # values of one word, words that are asked for, and words beside the one that is asked for
+_NEEDLES = 4  # values of one word; words that are asked for; further words beside the word that is asked for
 _HOPS = 4  # assignments from one variable to the next
 _COMMON, _TIMES = 5, 4  # words that are asked for, and how often each occurs
 _FREQUENT = 3  # words that are asked for
@@ -103,8 +104,8 @@ class Texts:
         self.names = sorted({"".join(letters) for letters in itertools.product(ascii_uppercase, repeat=3)} - short)
         if not self.sentences or len(self.words) < 100:
             raise RulerError(
-                f"{len(documents)} documents have {len(self.sentences)} sentences and {len(self.words)} words, too few "
-                "for prompts of evaluate.ruler: bring more English documents"
+                f"the {len(documents)} English documents of web.unique_documents have {len(self.sentences)} sentences "
+                f"and {len(self.words)} different words, too few for RULER items: ingest more English documents"
             )
 
     def piece(self, start: int, count: int) -> list[tuple[str, str]]:
@@ -140,14 +141,15 @@ def _item(task: str, problem: Problem, tokenizer: Tokenizer, length: int, number
     needed = answer_tokens(tokenizer, problem.answers)
     if needed > budget:
         raise RulerError(
-            f"an answer of {task} needs {needed} tokens, but evaluate.ruler.max_output_tokens is {budget}: it would be "
-            f"cut. Raise it to at least {needed}"
+            f"the right answer to an item of {task} has {needed} tokens, but evaluate.ruler.max_output_tokens is "
+            f"{budget}, so the answer would be cut: raise it to at least {needed}"
         )
     room = length - budget
     if tokens(0) > room:
         raise RulerError(
-            f"{task}: the question alone has {tokens(0)} tokens, but a length of {length} leaves {room} beside "
-            f"{budget} for the answer: raise the smallest of evaluate.ruler.lengths, or lower max_output_tokens"
+            f"the question of an item of {task} has {tokens(0)} tokens without any text, but a length of {length} "
+            f"tokens leaves {room} tokens for the prompt, because {budget} are for the answer: raise the smallest of "
+            "evaluate.ruler.lengths, or lower evaluate.ruler.max_output_tokens"
         )
     low, high = 0, 1  # the most pieces that fit: below `high` and at least `low`
     while tokens(high) <= room:
@@ -175,7 +177,7 @@ def answer_tokens(tokenizer: Tokenizer, answers: Sequence[str]) -> int:
 
 
 def _hidden(texts: Texts, rng: random.Random, needles: Sequence[str], before: str, after: str) -> Callable:
-    """The prompt of a task that hides sentences, in their order, among those of documents."""
+    """The prompt of a task that hides the sentences `needles`, in their order, among the sentences of documents."""
     start, places = rng.randrange(len(texts.sentences)), sorted(rng.random() for _ in needles)
 
     def prompt(filling: int) -> tuple[str, list[str]]:
@@ -247,7 +249,7 @@ def _common_words(texts: Texts, rng: random.Random) -> Problem:
     common, others = drawn[:_COMMON], drawn[_COMMON:]
 
     def words(filling: int) -> list[str]:
-        """Every other word occurs once; when there are no more, all words occur more often in proportion."""
+        """Every other word occurs once. When the other words are used up, all words occur more often in proportion."""
         rounds = -(-max(filling, 1) // len(others))
         rare = [others[k % len(others)] for k in range(filling)]
         return common * (_TIMES * rounds) + rare

@@ -1,5 +1,5 @@
--- The documents in the batches that trainings left out because a loss or gradient was not a number or a spike. The
--- training sequences are those that the lake holds now.
+-- The documents in the batches that trainings left out, because the loss or the gradient was not a finite number or was a
+-- spike. The documents of a sequence are found in blend.sequences as it is now.
 create view models.left_out_documents as
 with sequences as (
     select
@@ -24,13 +24,13 @@ comment on view models.left_out_documents is 'The documents in batches that a tr
 comment on column models.left_out_documents.model is 'name of the model, as laptop-base';
 comment on column models.left_out_documents.model_id is 'id of the model version';
 comment on column models.left_out_documents.step is 'number of the optimizer step whose batch was left out';
-comment on column models.left_out_documents.kind is 'nan: loss or gradient was not a finite number; spike: it was far above those before';
+comment on column models.left_out_documents.kind is 'nan: the loss or the gradient was not a finite number; spike: it was far above the losses or gradients of earlier steps';
 comment on column models.left_out_documents.place is 'place of the sequence in the batch, from 1';
-comment on column models.left_out_documents.data_set is 'table and, if it has data sets, one of them: web.nemotron_cc_v2/Diverse-QA';
+comment on column models.left_out_documents.data_set is 'data set of the sequence: a table, and its subset if it has subsets, as web.nemotron_cc_v2/Diverse-QA';
 comment on column models.left_out_documents.shard is 'shard of documents that were packed together, as data set/snapshot/number';
 comment on column models.left_out_documents.position is 'place of the sequence in the shard, from 0';
 comment on column models.left_out_documents.sequence is 'id of the training sequence in blend.sequences';
 comment on column models.left_out_documents.sequence_loss is 'loss of the sequence in this batch, in nats per predicted token; null: not a finite number, or not known';
 comment on column models.left_out_documents.tokens_id is 'id of the document in blend.token_shards';
-comment on column models.left_out_documents.document is 'id of the row whose text it is; the column source names its table';
-comment on column models.left_out_documents.source is 'table of that row, as web.nemotron_cc_v2';
+comment on column models.left_out_documents.document is 'id of the row with the text of the document; the column source names the table of this row';
+comment on column models.left_out_documents.source is 'table that the row in the column document is in, as web.nemotron_cc_v2';
