@@ -13,6 +13,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis.internal.conjecture import engine
 
+import nemotron_assets  # noqa: F401 - says how threads wait, before a test imports PyTorch
 from tests import ending
 
 # Hypothesis searches this many seconds for a smaller example of a failure; the example being tried then still ends.

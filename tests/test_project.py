@@ -52,6 +52,15 @@ def test_loading_the_definitions_is_cheap(tmp_path):
     assert min(seconds) <= 0.5, f"CPU seconds of the tries: {seconds}"
 
 
+def test_threads_wait_asleep_and_libraries_print_no_warnings():
+    """PyTorch reads OMP_WAIT_POLICY when it is loaded, so whoever imports this project first has it."""
+    code = "import nemotron_assets, os, sys; assert 'torch' not in sys.modules; import torchao; print(os.environ['{}'])"
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    command = [sys.executable, "-c", code.format("OMP_WAIT_POLICY")]
+    ended = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("passive\n", "")
+
+
 def test_loading_the_definitions_writes_nothing(tmp_path):
     load_definitions(tmp_path / "home")
     assert not (tmp_path / "home").exists()
