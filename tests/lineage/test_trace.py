@@ -157,12 +157,12 @@ def test_a_table_version_can_be_traced(lake):
 def test_fan_out_is_bounded_and_counted(lake):
     rows, opened, _ = lake
     version = rows["models.base"][0]["input_versions"][1]
-    found = follow(opened, version, limit=2, forward=False)
+    found = follow(opened, version, limit=3, forward=False)
     start = found.starts[0]
-    assert len(found.above[start]) == 2
-    assert found.more[start, "above"] == len(rows["blend.sequences"]) - 2
-    assert all(len(parents) <= 2 for parents in found.above.values())
-    assert found.unfollowed
+    assert len(found.above[start]) == 3
+    assert found.more[start, "above"] == len(rows["blend.sequences"]) - 3
+    assert all(len(parents) <= 3 for parents in found.above.values())
+    assert found.unfollowed, "three sequences of two lengths have more than three documents"
 
 
 def test_an_unknown_target_is_an_error(lake):

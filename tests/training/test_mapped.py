@@ -114,7 +114,7 @@ def test_sequences_of_any_length_are_read_from_the_lake(tmp_path):
     lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
     write_packed(lake, shards, recipe)
     expected = sorted(tuple(ids) for rows in shards.values() for ids in rows["tokens"].to_list())
-    for length in (64, 32_768):
+    for length in (64, recipe.blend.long_context.sequence_length):
         config = shards_config(lake, lake.read(TOKEN_SHARDS), lake.read(SEQUENCES), length)
         found = shards_of({"shards": config, "folder": str(tmp_path / str(length))})
         assert [(source.name, source.category, len(source.sizes)) for source in found.sources] == [
