@@ -125,7 +125,7 @@ def test_tokens_that_no_column_holds_are_counted_again_and_the_answer_is_kept(tm
 @pytest.mark.parametrize("usage", [None, [], "many", 3])
 def test_usage_may_have_any_form(tmp_path, usage):
     with answering(completion("wet") | {"usage": usage}).serve() as url:
-        (answer,) = ask(url, tmp_path)  # a folder without a tokenizer
+        (answer,) = ask(url, tmp_path, timeout_s=60)  # a folder without a tokenizer
     assert (answer.text, answer.prompt_tokens, answer.output_tokens) == ("wet", 0, 0)
 
 
