@@ -261,7 +261,7 @@ def _scores(lake: Lakehouse, id_: str) -> list[dict[str, Any]]:
 
 
 def _of_model(lake: Lakehouse, name: str, id_: str) -> pl.DataFrame | None:
-    """The rows of a table about one model version; None if there are none."""
+    """The rows of a table about one model version; None if the table has no row about it."""
     import polars as pl
 
     table = all_tables().get(name)

@@ -42,7 +42,7 @@ _LEAST_OF_AN_ID = 6  # characters of an id that name a version
 @dataclass(frozen=True)
 class ExportedModel:
     """A finished export. `written` is False if the folder was up to date. `moved_aside` is the folder that now holds
-    the files that no export wrote, None if there were no such files."""
+    the files that no export wrote. It is None if the folder had no such files."""
 
     directory: Path
     model: Mapping[str, Any]
@@ -126,7 +126,7 @@ def find_version(lake: Lakehouse, table: Table, version: str | None = None) -> d
         or (len(version) >= _LEAST_OF_AN_ID and row["id"].startswith(version))
     ]
     if len(found) != 1:
-        fit = "several versions fit" if found else "there is no version"
+        fit = "several versions are called" if found else "the table has no version"
         known = ", ".join(f"{row['name']}@{row['version']}" for row in found or rows)
         raise ExportError(f"{table.full_name}: {fit} {version!r}; name one of {known}")
     return found[0]

@@ -77,7 +77,8 @@ class Shard:
 class Exported:
     """A finished export. `written` is False if the folder was up to date and nothing was written.
 
-    `moved_aside` is the folder that now holds the files that no export wrote, None if there were no such files.
+    `moved_aside` is the folder that now holds the files that no export wrote. It is None if the folder
+    had no such files.
     """
 
     directory: Path

@@ -17,6 +17,7 @@ BLOCK = 1 << 17
 #: Bytes of the logits in memory at once: on a CPU they stay in the cache, on a GPU the products are large enough.
 LOGIT_BYTES = {"cpu": 1 << 24, "cuda": 1 << 29}
 SMALLEST_SLICE = 64  # tokens of a slice of the logits: a smaller product would be slow
+#: The target of a position whose next token belongs to another document or is padding (ignore_index of cross_entropy).
 NO_TARGET = -100
 
 

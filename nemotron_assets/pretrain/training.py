@@ -89,7 +89,7 @@ def base(recipe: Recipe, lake: Lakehouse) -> Plan:
 
 def long_context(recipe: Recipe, lake: Lakehouse) -> Plan:
     """The long-context model that the recipe, the packed sequences and the newest base model ask for now. Raises
-    `TrainingError` when inputs are missing or do not fit, and `ModelError` when there is no base model."""
+    `TrainingError` when inputs are missing or do not fit, and `ModelError` when the lake has no base model."""
     import polars as pl
 
     models = lake.read(BASE)

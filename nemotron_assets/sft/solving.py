@@ -54,7 +54,8 @@ Understand = Callable[[Question, int, Thought], tuple[str, Hashable, str] | Faul
 
 
 def lines_pattern(limits: Sampled, line: str | None = None) -> str:
-    """The regular expression of one to `max_lines` lines. `line` is that of a line, if not all lines are allowed."""
+    """The regular expression of one to `max_lines` lines. `line` is the expression of one line; without
+    it every line is allowed."""
     line = line or line_pattern(2, limits.max_line, "<")
     return rf"{line}(\n{{1,2}}{line}){{0,{limits.max_lines - 1}}}" if limits.max_lines > 1 else line
 

@@ -243,7 +243,9 @@ def _mixture(job: Job, shards: Shards) -> Mixture:
     """The order of the data. Raises ValueError when there is nothing to read."""
     sources, settings = shards.sources, job.settings
     if not any(sum(source.sizes) for source in sources):
-        raise ValueError("there are no packed sequences to train on: the token shards are empty")
+        raise ValueError(
+            "the token shards are empty, so the training has nothing to read: materialise blend/token_shards"
+        )
     entries = job.entries or all_alike(sources)
     return Mixture(settings.seed, entries, sources, settings.batch_sequences, settings.mixed_shards)
 

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from nemotron_assets.model.fused import NO_TARGET
 from nemotron_assets.model.packing import Packing
 from nemotron_assets.model.parallel import ContextParallel
 from nemotron_assets.training.mixture import Entry, Rows, Source
-
-#: The target of a position whose next token belongs to another document or is padding (ignore_index of cross_entropy).
-NO_TARGET = -100
 
 
 @dataclass(frozen=True)

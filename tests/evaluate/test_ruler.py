@@ -18,7 +18,7 @@ from nemotron_assets.recipe import load_recipe
 from nemotron_assets.text import tokenizer as bpe
 from nemotron_assets.text.tokenizer import encode
 
-BUDGET = 192  # the small vocabulary of the tests needs more tokens for a word than that of a recipe
+BUDGET = 192  # the vocabulary of the tests is smaller than a recipe's, so a word takes more tokens
 
 
 @pytest.fixture(scope="module")

@@ -206,7 +206,7 @@ def test_versions_are_named(lake):
     assert find_version(lake, BASE)["version"] == "2"
     for name, version in (("1", "1"), ("laptop-base@1", "1"), ("laptop-base", "2"), ("1bc0000", "1")):
         assert find_version(lake, BASE, name)["version"] == version
-    with pytest.raises(ExportError, match=r"no version '9'; name one of laptop-base@1, laptop-base@2"):
+    with pytest.raises(ExportError, match=r"the table has no version '9'; name one of laptop-base@1, laptop-base@2"):
         find_version(lake, BASE, "9")
     with pytest.raises(ExportError, match=r"models\.generator has no model yet"):
         find_version(lake, GENERATOR)

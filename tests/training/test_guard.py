@@ -146,7 +146,8 @@ def test_planted_batches_are_left_out_and_named(small, tmp_path):
 
 
 def test_a_roll_back_takes_the_weights_of_the_last_checkpoint(small, tmp_path):
-    """Without any checkpoint, these are the starting weights: the next loss is that of an untrained model."""
+    """A roll-back before the first checkpoint goes to the starting weights: the next loss is the loss of an untrained
+    model."""
     never = {"action": "roll_back", "checkpoint_every": 1_000}
     trained, rows, events = run(planted(small, tmp_path / "never", **never), Planted())
     step = events[-1]["step"]
