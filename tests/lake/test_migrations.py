@@ -172,7 +172,7 @@ def test_tables_beside_an_unreadable_one_are_migrated_and_those_that_need_its_ro
     assert not maintain.maintain_command(None, migrate=True, dry_run=False, verify=False)
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.startswith("models.generator: ") and str(folder) in line]
-    assert "models.math_writer was not migrated: the rows of models.generator are needed" in "\n".join(lines)
+    assert "models.math_writer was not migrated: its migration needs the rows of models.generator" in "\n".join(lines)
     assert sum(" migrated to " in line for line in lines) == 2 and lines[-1].startswith("failed: ")
     path.write_bytes(whole)
     assert maintain.maintain_command(None, migrate=True, dry_run=False, verify=False)
