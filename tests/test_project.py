@@ -147,10 +147,12 @@ LAYERS = (
     ("resources", "logs"),
     ("models", "instance"),
     ("text", "warc"),
+    ("chat",),
     ("generation", "dedup", "scorers", "contamination", "grading"),
     ("model",),
+    ("rollouts",),
     ("training",),
-    ("snapshots", "web", "math", "code", "sft", "blend", "pretrain", "evaluate", "lake"),
+    ("snapshots", "web", "math", "code", "sft", "blend", "pretrain", "align", "evaluate", "lake"),
     ("definitions",),
     ("export", "commands"),
 )  # fmt: skip

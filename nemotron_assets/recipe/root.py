@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 from pydantic_core import to_jsonable_python
 
+from nemotron_assets.recipe.align.root import Align
 from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.recipe.code.root import Code
 from nemotron_assets.recipe.evaluate import Evaluate
@@ -50,6 +51,7 @@ class Recipe(Section):
     blend: Blend
     model: Model
     train: Train
+    align: Align
     evaluate: Evaluate
     maintenance: Maintenance
 

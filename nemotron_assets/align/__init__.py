@@ -1,0 +1,1 @@
+"""Post-training: makes the long-context model follow instructions, think within a budget, call tools, and please."""

@@ -1,0 +1,1 @@
+"""Numbers of the post-training: conversations, supervised stages, rollouts, rewards, preferences, merging."""
