@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DTYPES = (
     "string", "binary", "bool", "int32", "int64", "float32", "float64", "timestamp",
-    "list[string]", "list[int32]", "list[int64]", "list[float32]",
+    "list[string]", "list[bool]", "list[int32]", "list[int64]", "list[float32]",
 )  # fmt: skip
 
 SQL_TYPES = {
