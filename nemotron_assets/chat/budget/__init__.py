@@ -1,0 +1,7 @@
+"""The thinking budget: how many tokens a model may think before it answers, with the same meaning everywhere.
+
+- `tags` reads the tags of thoughts and tool calls in the tokens of any tokenizer.
+- `automaton` is the meaning: it says before every token which token is forced, or which tokens are impossible.
+- `transformers_processor`, `vllm_v1` and `vllm_v2` apply the automaton where tokens are sampled.
+- `two_requests` is the published client for an endpoint that has no such processor.
+"""
