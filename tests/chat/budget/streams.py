@@ -57,11 +57,19 @@ CASES = [
         Budget(50, 2),
         "<TOOLCALL>[</think.]</TOOLCALL>\na</think>b" + END,
     ),
-    _case("tool call after the budget", "abcd<TOOLCALL>e\nf|" + END, Budget(4, 90), "abcd<TOOLCALL.e\n</think>\n\nf" + END),
-    _case("budget 0", "abc\ndef|" + END, Budget(0, 10), "</think>\n\nabc\ndef" + END),
-    _case("budget beyond the context", "abcdefghijklmnop" * 9, Budget(900, 5, 6), "abcdefghijkl\n</think>\n\nmnopab", 29),
     _case(
-        "newline before the end of the context", "abcdefghi\n" * 9, Budget(900, 5, 6), "abcdefghi\n</think>\n\nabcdefghi", 29
+        "tool call after the budget", "abcd<TOOLCALL>e\nf|" + END, Budget(4, 90), "abcd<TOOLCALL.e\n</think>\n\nf" + END
+    ),
+    _case("budget 0", "abc\ndef|" + END, Budget(0, 10), "</think>\n\nabc\ndef" + END),
+    _case(
+        "budget beyond the context", "abcdefghijklmnop" * 9, Budget(900, 5, 6), "abcdefghijkl\n</think>\n\nmnopab", 29
+    ),
+    _case(
+        "newline before the end of the context",
+        "abcdefghi\n" * 9,
+        Budget(900, 5, 6),
+        "abcdefghi\n</think>\n\nabcdefghi",
+        29,
     ),
     _case(
         "tool call open at the end of the context",
@@ -70,8 +78,14 @@ CASES = [
         "a<TOOLCALL>bbbbbbbbbbb</TOOLCALL>\n</think>\n\nbbbbbb",
         50,
     ),
-    _case("no thought", "abc</think>d|" + END, Budget(2, 2), "abc</think.d" + END, prompt=PROMPT[:-9] + "\n<think></think>"),
-]  # fmt: skip
+    _case(
+        "no thought",
+        "abc</think>d|" + END,
+        Budget(2, 2),
+        "abc</think.d" + END,
+        prompt=PROMPT[:-9] + "\n<think></think>",
+    ),
+]
 
 
 class Model:

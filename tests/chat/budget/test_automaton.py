@@ -36,8 +36,8 @@ def test_canned_streams(letters, case):
 
 @pytest.mark.parametrize("which", ["letters", "whole_tags", "bpe"])
 def test_random_streams_keep_one_pair_the_budget_and_the_room(which, request):
-    """Whatever a model wants, a thought has one pair of tags, at most budget + grace tokens and the rest of a tool call,
-    and the answer has its room."""
+    """Whatever a model wants, a thought has one pair of tags and at most budget + grace tokens (and the rest of a tool
+    call), and the answer has its room."""
     tokenizer = request.getfixturevalue(which)
     tags, vocabulary = Tags.of(tokenizer), tokenizer.get_vocab_size()
     prompt, filler = ids(tokenizer, PROMPT), ids(tokenizer, ".")[0]
@@ -81,7 +81,7 @@ def test_random_streams_keep_one_pair_the_budget_and_the_room(which, request):
         made = write(Model(stream, filler, vocabulary), masking, total, tokenizer.token_to_id(END))
         text = "".join(tags.texts[token] for token in made)
         assert well_formed("<think>\n" + text), text
-        thinking, _, answer = text.partition("</think>")
+        thinking = text.partition("</think>")[0]
         if budget.tokens is not None:
             assert thought.tokens <= budget.tokens + budget.grace + in_call
         close = next(n for n in range(len(made) + 1) if "</think>" in "".join(tags.texts[t] for t in made[:n]))
