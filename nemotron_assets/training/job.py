@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from transformers import NemotronHConfig
 
 
+#: The matrices with a row per token.
+EMBEDDINGS = ("model.embeddings.weight", "lm_head.weight")
+
+
 @dataclass(frozen=True)
 class Fresh:
     """Start from random weights of the recipe's architecture.
@@ -38,15 +42,20 @@ class Fresh:
     def weights(
         self, parameters: Mapping[str, torch.Tensor], config: NemotronHConfig, seed: int
     ) -> Iterator[tuple[str, torch.Tensor]]:
-        """The starting values of `parameters` by name. Only `Fresh` uses the seed."""
+        """The starting values of `parameters` by name. The seed decides the values that are drawn."""
         yield from fresh_weights(parameters, config, seed)
 
 
 @dataclass(frozen=True)
 class FromFolder:
-    """Start from the weights of a Hugging Face folder with a NemotronH model of any shape, for example a pruned one."""
+    """Start from the weights of a Hugging Face folder with a NemotronH model of any shape, for example a pruned one.
+
+    The embeddings of `fresh_tokens` and their rows of the head are drawn again, as those of a fresh model. Special
+    tokens of a chat template did not occur in the pretraining: there their rows only learn that they never come.
+    """
 
     folder: Path
+    fresh_tokens: tuple[int, ...] = ()
 
     def config(self, length: int) -> NemotronHConfig:
         """The folder's configuration. A context shorter than `length` tokens is extended to it."""
@@ -66,7 +75,11 @@ class FromFolder:
             (f"model.{name.removeprefix('backbone.')}" if name.startswith("backbone.") else name, value)
             for name, value in checkpoint.folder_tensors(self.folder)
         )
-        yield from _checked(found, parameters, self.folder)
+        rows = list(self.fresh_tokens)
+        for name, value in _checked(found, parameters, self.folder):
+            if rows and name in EMBEDDINGS:
+                value[rows] = next(fresh_weights({name: value}, config, seed))[1][rows]
+            yield name, value
 
 
 @dataclass(frozen=True)

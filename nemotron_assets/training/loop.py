@@ -93,11 +93,11 @@ def _train(job: Job, shards: Shards, emit: Callable[..., None], ranks: Ranks, sa
         saved.check()
         named = mixture.rows(step, first, first + own)
         rows, categories = read_rows(shards, named), mixture.categories_of(named)
-        loss, by_row = _gradients(job, trainee.model, shards, rows, ranks)
+        loss, by_row, computed = _gradients(job, trainee.model, shards, rows, ranks)
         norm = trainee.clip(settings.grad_clip)
         verdict = watch.judge(loss, norm, ranks)
         tally.add(categories, rows, by_row if verdict.kind is None else None, shards)
-        speed.add(settings.batch_sequences * length, flops.of_training(config, _documents(rows)))
+        speed.add(computed * ranks.readers, flops.of_training(config, _documents(rows)))
         if verdict.kind is None:
             watch.accept(verdict)
             trainee.update(learning_rate(settings, step * batch_tokens))
@@ -161,28 +161,33 @@ def _own_rows(job: Job, ranks: Ranks) -> tuple[int, int]:
 
 def _gradients(
     job: Job, model: torch.nn.Module, shards: Shards, rows: list[PackedSequence], ranks: Ranks
-) -> tuple[float, torch.Tensor | None]:
-    """Compute the gradients of a step. Returns its loss per target of the whole batch, and the summed loss of each of
-    `rows`; None if the loss does not tell."""
+) -> tuple[float, torch.Tensor | None, int]:
+    """Compute the gradients of a step. Returns its loss per target of the whole batch, the summed loss of each of
+    `rows` (None if the loss does not tell), and the number of tokens of `rows` with their padding."""
     settings, device = job.settings, ranks.device
     # Every rank divides by the targets of the whole batch. The ranks of a group have read the same sequences.
     targets = ranks.summed(torch.tensor(float(shards.targets(rows)), device=device)).item() / ranks.context
     scale = 1 / max(1, targets)
-    loss, by_row = torch.zeros((), device=device), []
-    for first in range(0, len(rows), settings.micro_batch_sequences):
-        micro = rows[first : first + settings.micro_batch_sequences]
-        batch = shards.batch(micro, job.sequence_length, device)
+    loss, by_row, computed = torch.zeros((), device=device), [], 0
+    divided = shards.micro_batches(rows, settings.micro_batch_sequences)
+    for number, numbers in enumerate(divided):
+        micro = [rows[k] for k in numbers]
+        padded = shards.padded(micro, job.sequence_length, ranks.context)
+        computed += padded * len(micro)
+        batch = shards.batch(micro, padded, device)
         if ranks.parallel:
             batch = batch.part(ranks.parallel)
         if isinstance(model, FSDPModule):  # gradients are exchanged once per step
-            model.set_requires_gradient_sync(first + len(micro) == len(rows))
+            model.set_requires_gradient_sync(number + 1 == len(divided))
         with precision.autocast(settings, device):
             part = model(batch) * scale
         (part * ranks.world).backward()  # FSDP2 divides gradients by the number of ranks
         loss += part.detach()
         by_row.append(getattr(model, "by_row", None))
-    known = all(value is not None for value in by_row)
-    return ranks.summed(loss).item(), torch.cat(by_row) if known else None
+    if known := all(value is not None for value in by_row):
+        places = torch.tensor([k for numbers in divided for k in numbers], device=device)
+        by_row = torch.cat(by_row)[places.argsort()]
+    return ranks.summed(loss).item(), by_row if known else None, computed
 
 
 def _documents(rows: list[PackedSequence]) -> list[int]:

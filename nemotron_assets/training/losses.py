@@ -28,7 +28,12 @@ class NextToken(torch.nn.Module):
     def forward(self, batch: Batch) -> torch.Tensor:
         """The cross-entropy in nats, summed over the positions that have a target."""
         hidden = packed_hidden(self.student, batch.tokens, batch.packing, batch.parallel).flatten(0, 1)
+        targets, places = batch.targets.flatten(), batch.places
         # The attached head computes the loss in slices, so that the logits are never in memory together.
-        loss, losses = self.student.lm_head(hidden, batch.targets.flatten())
+        if places is None:
+            loss, losses = self.student.lm_head(hidden, targets)
+        else:
+            loss, known = self.student.lm_head(hidden[places], targets[places])
+            losses = known.new_zeros(len(targets)).index_copy_(0, places, known)
         self.by_row = losses.view(batch.targets.shape).sum(1)
         return loss

@@ -59,13 +59,13 @@ def working_folder(model_id: str) -> str:
     return str(cache_dir("training") / model_id)
 
 
-def shards_config(lake: Lakehouse, tokens: Reader, sequences: Reader, length: int) -> dict[str, Any]:
+def shards_config(lake: Lakehouse, tokens: Reader, sequences: Reader, part: str | int) -> dict[str, Any]:
     """The part `config["shards"]` of a plan, for tables like `blend.token_shards` and `blend.sequences` at the versions
-    of their readers, and sequences of at most `length` tokens."""
+    of their readers. `part` is the part of the sequences: their length in `blend.sequences`."""
     return {
         "tokens": {"path": lake.path(tokens.table), "version": tokens.version},
         "sequences": {"path": lake.path(sequences.table), "version": sequences.version},
-        "length": length,
+        "part": str(part),
         "storage_options": lake.storage_options,
     }
 

@@ -21,29 +21,30 @@ from nemotron_assets.training.job import Fresh, FromCheckpoint, FromFolder, Job,
 from nemotron_assets.training.loop import train
 from nemotron_assets.training.mapped import Shard, ShardFiles
 from nemotron_assets.training.mixture import Entry, Source
-from nemotron_assets.training.stream import PackedSequence, Shards
+from nemotron_assets.training.stream import ByLength, PackedSequence, Shards
 
 Emit = Callable[[list[dict[str, Any]]], None]
 
 
 class LakeShards(Shards):
-    """The sequences of one length in tables like `blend.sequences` and `blend.token_shards`, at one version of each.
+    """The sequences of one part of tables like `blend.sequences` and `blend.token_shards`, at one version of each.
 
     `tokens` and `sequences` have the path and the Delta version of the tables. A shard is copied from the lake into
-    `folder` when it is first read, and mapped into memory from there. The copies take at most `most_bytes`.
+    `folder` when it is first read, and mapped into memory from there. The copies take at most `most_bytes`. If the
+    table of tokens has the column `trained`, only tokens for which it is true are predicted.
     """
 
     def __init__(
         self,
         tokens: dict[str, Any],
         sequences: dict[str, Any],
-        length: int,
+        part: str,
         storage_options: dict[str, str],
         folder: Path,
         most_bytes: float = math.inf,
     ):
         self._tokens = _dataset(**tokens, options=storage_options)
-        self._sequences = _of_part(_dataset(**sequences, options=storage_options), str(length))
+        self._sequences = _of_part(_dataset(**sequences, options=storage_options), part)
         sizes = self._sizes()
         self._sources = [Source(name, category, tuple(of.values())) for (category, name), of in sizes.items()]
         self._names = [shard for of in sizes.values() for shard in of]
@@ -75,7 +76,9 @@ class LakeShards(Shards):
 
     def _load(self, number: int) -> Shard:
         name = self._names[number]
-        documents = self._tokens.to_table(["position", "tokens"], filter=ds.field("part") == name).sort_by("position")
+        masked = "trained" in self._tokens.schema.names
+        read = ["position", "tokens", *(["trained"] if masked else [])]
+        documents = self._tokens.to_table(read, filter=ds.field("part") == name).sort_by("position")
         columns = ["position", "documents", "piece_offsets", "piece_lengths"]
         index = self._sequences.to_table(columns, filter=ds.field("shard") == name).sort_by("position")
         tokens = documents["tokens"].combine_chunks()
@@ -84,7 +87,12 @@ class LakeShards(Shards):
         first = starts[:-1] - starts[0]
         bounds = pieces.offsets.to_numpy() - pieces.offsets[0].as_py()
         at = first[flat["documents"]] + flat["piece_offsets"]
-        return Shard(tokens.flatten().to_numpy(), bounds, at, flat["piece_lengths"].astype(np.int64))
+        trained = [documents["trained"].combine_chunks().flatten().to_numpy(zero_copy_only=False)] if masked else []
+        return Shard(tokens.flatten().to_numpy(), bounds, at, flat["piece_lengths"].astype(np.int64), *trained)
+
+
+class LakeShardsByLength(ByLength, LakeShards):
+    """The same, but sequences are not padded to the full length: see `ByLength`."""
 
 
 def _dataset(path: str, version: int, options: dict[str, str]) -> ds.Dataset:
@@ -108,7 +116,7 @@ def start_of(config: dict[str, Any]) -> Start:
         case {"fresh": model, "vocabulary": vocabulary, "special": special}:
             return Fresh(Model.model_validate(model), vocabulary, special)
         case {"folder": folder}:
-            return FromFolder(Path(folder))
+            return FromFolder(Path(folder), tuple(config.get("fresh_tokens", ())))
         case {"checkpoint": folder}:
             return FromCheckpoint(Path(folder))
     raise ValueError(
@@ -131,9 +139,11 @@ def job_of(config: dict[str, Any], **options: Any) -> Job:
 
 def shards_of(config: dict[str, Any]) -> LakeShards:
     """The packed sequences that a plan's `config["shards"]` describes. Copies of the shards lie in its folder, and take
-    no more disk space than the training allows, if `config` describes one."""
+    no more disk space than the training allows, if `config` describes one. With `by_length`, sequences are padded to
+    the longest of a forward pass."""
     limit = TrainingRun.model_validate(config["training"]).shard_cache_gb * 1e9 if "training" in config else math.inf
-    return LakeShards(**config["shards"], folder=Path(config["folder"], "shards"), most_bytes=limit)
+    kind = LakeShardsByLength if config.get("by_length") else LakeShards
+    return kind(**config["shards"], folder=Path(config["folder"], "shards"), most_bytes=limit)
 
 
 def train_next_token(config: dict[str, Any], emit: Emit) -> dict[str, Any]:
