@@ -1,9 +1,9 @@
 """Token shards as files that are mapped into memory: reading a sequence copies its tokens, and nothing else.
 
-A file holds the tokens of one shard's documents, which of them are trained, and the index of its sequences. The operating system keeps in memory
-what is read, and forgets it when memory is short, so the files may be larger than memory. They are copies of what is in
-the lake, and are written when a shard is first read. When they need more disk space than allowed, those that were not
-read for longest are deleted, and written again if they are needed again.
+A file holds the tokens of one shard's documents, which of them are trained, and the index of its sequences. The
+operating system keeps in memory what is read, and forgets it when memory is short, so the files may be larger than
+memory. They are copies of what is in the lake, and are written when a shard is first read. When they need more disk
+space than allowed, those that were not read for longest are deleted, and written again if they are needed again.
 """
 
 from __future__ import annotations

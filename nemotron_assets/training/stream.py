@@ -17,7 +17,6 @@ from nemotron_assets.model.packing import Packing
 from nemotron_assets.model.parallel import ContextParallel
 from nemotron_assets.training.mixture import Entry, Rows, Source
 
-
 #: Sequences of different lengths are padded to a multiple of so many tokens. The kernels for FP8 need one of 16.
 PADDED_TO = 16
 
