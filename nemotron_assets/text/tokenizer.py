@@ -21,7 +21,8 @@ from nemotron_assets.recipe.tokenizer import Tokenizer as Recipe
 NAMED_SPECIALS = ("<unk>", "<s>", "</s>", "<mask>", "<pad>", "<cls>", "<sep>")
 UNK, BOS, EOS, PAD = 0, 1, 2, 4
 MEASURE_MB = 1  # amount of text on which bytes per token are measured, in MB
-CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
+#: Stored with each tokenizer. nemotron_assets/chat/template.py says what it does.
+CHAT_TEMPLATE = Path(__file__).parents[1] / "chat" / "chat_template.jinja"
 
 _LEAD = r"[^\r\n\p{L}\p{N}]"  # a space or sign before a word belongs to the word
 _UPPER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]"  # letters without case count as upper and as lower case
