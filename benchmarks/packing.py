@@ -57,7 +57,7 @@ def trl_packing(sizes: np.ndarray, length: int) -> int:
 
 
 def our_packing(sizes: np.ndarray, length: int) -> int:
-    from nemotron_assets.blend.packing import pack
+    from nemotron_assets.training.packing import pack
 
     return pack(sizes, length, seed=0).count
 
@@ -70,9 +70,9 @@ def seconds(function: Callable[[], Any]) -> tuple[float, Any]:
 
 def reading(length: int, megatokens: float) -> float:
     """Tokens per CPU second, read in batches of 736 sequences of thirteen categories with two shards each."""
-    from nemotron_assets.blend.packing import pack
     from nemotron_assets.training.mapped import Shard, ShardFiles
     from nemotron_assets.training.mixture import Entry, Mixture, Source
+    from nemotron_assets.training.packing import pack
 
     def make(number: int) -> Shard:
         sizes = sizes_of(4_000 + number)

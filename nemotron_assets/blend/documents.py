@@ -19,11 +19,11 @@ import polars as pl
 import polars_hash  # noqa: F401  the .nchash namespace
 import pyarrow as pa
 
-from nemotron_assets.blend.ordering import in_order
 from nemotron_assets.held_out import is_held_out
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.recipe.categories import CATEGORY_OF, CONTAMINATED, SOURCES, Layout
+from nemotron_assets.table.ordering import in_order
 from resources.lakehouse import QUARANTINE
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from nemotron_assets.blend.packing import pack
 from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part
+from nemotron_assets.training.packing import pack
 
 if TYPE_CHECKING:
     from resources.lakehouse import Reader

@@ -8,6 +8,7 @@
 - `guard` leaves out batches that would harm the model.
 - `mixture` is the order of the data, of shares (`apportion`) and shuffled sources (`shuffle`); `stream` reads it, from
   files that are mapped into memory (`mapped`). `tally` counts the categories.
+- `packing` packs documents of different lengths into sequences.
 - `checkpoint` writes and reads checkpoints, `conditions` says what differs after a resume.
 - `metrics` stores the progress and events in the lake, and plots them.
 

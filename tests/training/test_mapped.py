@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.blend.packing import pack
 from nemotron_assets.blend.tables import SEQUENCES, TOKEN_SHARDS
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.text.tokenizer import EOS
 from nemotron_assets.training.mapped import Shard, ShardFiles
+from nemotron_assets.training.packing import pack
 from nemotron_assets.training.plan import shards_config
 from nemotron_assets.training.worker import shards_of
 from resources.lakehouse import Lakehouse

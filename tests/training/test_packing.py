@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.blend.packing import best_fit, pack
+from nemotron_assets.training.packing import best_fit, pack
 
 CAPACITY = 16
 

@@ -11,7 +11,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.blend import ordering
+from nemotron_assets.table import ordering
 
 ROW = st.tuples(st.sampled_from("ab"), st.integers(0, 30), st.text(max_size=40))
 
@@ -46,7 +46,7 @@ def test_long_texts_larger_than_memory():
     program = (
         "import resource\n"
         "from tests.blend.test_ordering import long_texts\n"
-        "from nemotron_assets.blend.ordering import in_order\n"
+        "from nemotron_assets.table.ordering import in_order\n"
         "rows, last = 0, ''\n"
         "for f in in_order(long_texts(1), 64): pass\n"  # what the library itself takes
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
