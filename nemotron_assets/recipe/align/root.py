@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from nemotron_assets.recipe.align.conversations import Conversations, Prompts
+from nemotron_assets.recipe.align.rollouts import Rollouts
 from nemotron_assets.recipe.align.suite import Suite
 from nemotron_assets.recipe.section import Section
 
@@ -13,3 +16,4 @@ class Align(Section):
     suite: Suite = Suite()
     conversations: Conversations = Conversations()
     prompts: Prompts = Prompts()
+    rollouts: Rollouts = Field(description="how answers of the models are sampled")
