@@ -98,6 +98,14 @@ TRAINING_METRICS = Table(
             "number and kind of the devices of the training: 8 x NVIDIA H200, 1 x x86_64; null: an older row",
             nullable=True,
         ),
+        Column(
+            "measures",
+            "list[string]",
+            "names of further measurements of this step, for a training that compares answers or is rewarded for them: "
+            "rewards/margins, rewards/accuracies, kl; null: the training has none",
+            nullable=True,
+        ),
+        Column("measured", "list[float32]", "value of each of the measures, in their order; null: none", nullable=True),
     ),
     key=("model_id", "step"),
     group="pretrain",

@@ -31,7 +31,6 @@ STAGES = (
     "blend",
     "sample",
     "pretrain",
-    "align_data",
     "evaluate",
     "lake",
 )

@@ -10,6 +10,7 @@
   files that are mapped into memory (`mapped`). `tally` counts the categories.
 - `packing` packs documents of different lengths into sequences.
 - `checkpoint` writes and reads checkpoints, `conditions` says what differs after a resume.
+- `with_trl` runs the trainers of TRL for the losses that compare answers.
 - `metrics` stores the progress and events in the lake, and plots them.
 
 A stage adds a loss and a data stream, but not a training loop.

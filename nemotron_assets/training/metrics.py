@@ -91,6 +91,7 @@ def curves(rows: pl.DataFrame) -> dict[str, dg.MarkdownMetadataValue]:
         "gradient norm": _plot(rows, {"gradient norm": rows["grad_norm"]}, "gradient norm"),
         "throughput": _plot(rows, {"throughput": rows["tokens_per_second"]}, "tokens per second"),
         "loss by category": _plot(rows, _by_category(rows), "loss, nats per token"),
+        **{name: _plot(rows, lines, name) for name, lines in _measures(rows).items()},
     }
 
 
@@ -99,6 +100,16 @@ def _by_category(rows: pl.DataFrame) -> dict[str, list[float | None]]:
     names = list(dict.fromkeys(name for names in known["categories"] for name in names))
     losses = [dict(zip(of or (), values or (), strict=True)) for of, values in rows.select(_CATEGORIES).iter_rows()]
     return {name: [row.get(name) for row in losses] for name in names}
+
+
+def _measures(rows: pl.DataFrame) -> dict[str, dict[str, list[float | None]]]:
+    """The further measurements of a training, by the first part of their names: rewards/margins and rewards/chosen
+    stand in one plot."""
+    found = [dict(zip(n or (), v or (), strict=True)) for n, v in rows.select("measures", "measured").iter_rows()]
+    plots: dict[str, dict[str, list[float | None]]] = {}
+    for name in dict.fromkeys(name for row in found for name in row):
+        plots.setdefault(name.partition("/")[0], {})[name] = [row.get(name) for row in found]
+    return plots
 
 
 _CATEGORIES = ("categories", "category_losses")
