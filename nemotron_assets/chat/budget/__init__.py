@@ -2,6 +2,9 @@
 
 - `tags` reads the tags of thoughts and tool calls in the tokens of any tokenizer.
 - `automaton` is the meaning: it says before every token which token is forced, or which tokens are impossible.
-- `transformers_processor`, `vllm_v1` and `vllm_v2` apply the automaton where tokens are sampled.
+- `transformers_processor` and `vllm_processor` apply the automaton where tokens are sampled.
 - `two_requests` is the published client for an endpoint that has no such processor.
 """
+
+#: The processor as vLLM wants to have it named.
+PROCESSOR = "nemotron_assets.chat.budget.vllm_processor:ThinkingBudget"

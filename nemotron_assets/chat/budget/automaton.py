@@ -91,6 +91,17 @@ class Thought:
             known[key] = tuple(sorted({*wrong, *ends}))
         return known[key]
 
+    @property
+    def most(self) -> int | float:
+        """The most tokens that may still follow before the thought is closed by force; inf without any limit."""
+        most = self._left() - self.tags.longest_call_end if self.in_call else self._hard - self.tokens
+        return max(0, min(most, self._left()))
+
+    def close(self, full_stop: str = "") -> str:
+        """The text that closes the thought from here. The full stop ends an unfinished line, if it is not a tag."""
+        text = "".join(map(self.tags.text, self._queue or self._closing()))
+        return full_stop + text if text.startswith("\n") and not self._last.endswith(">") else text
+
     def feed(self, token: int) -> None:
         """Go on by the token that follows. A token other than the forced one is taken as it is."""
         self.generated += 1

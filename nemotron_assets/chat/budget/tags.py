@@ -7,6 +7,7 @@ So tags are found in the text of the tokens, whatever the borders of the tokens 
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
@@ -38,6 +39,7 @@ class Tags:
         self._tokenizer = tokenizer
         self._closing = [token for token, text in enumerate(texts) if ">" in text]
         self._written: dict[str, tuple[int, ...]] = {}
+        self._variants: dict[frozenset[int], Tags] = {}
         self.banned: dict[tuple, tuple[int, ...]] = {}  # what the automaton has found out, by its state
 
     @classmethod
@@ -59,9 +61,23 @@ class Tags:
         _ = tags.longest_close, tags.longest_call_end
         return tags
 
+    def with_ends(self, ends: Iterable[int]) -> Tags:
+        """The same tags, where an answer may end with more tokens."""
+        if self.ends.issuperset(ends):
+            return self
+        more = frozenset(ends) | self.ends
+        if more not in self._variants:
+            self._variants[more] = other = copy.copy(self)
+            other.ends, other.banned = more, {}
+        return self._variants[more]
+
     def text(self, token: int) -> str:
         """The text of a token; "" beyond the vocabulary, where a model may have padding."""
         return self.texts[token] if token < len(self.texts) else ""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of tokens, which may share the bytes of a letter."""
+        return self._tokenizer.decode(list(tokens), skip_special_tokens=False)
 
     @cached_property
     def longest_close(self) -> int:

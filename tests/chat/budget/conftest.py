@@ -1,7 +1,7 @@
 """Tokenizers: single letters, the tags as tokens of their own, and byte-level BPE; and a small model."""
 
 import pytest
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from nemotron_assets.chat.budget.tags import TAGS, Tags
 from nemotron_assets.text.tokenizer import load, special_tokens
@@ -15,6 +15,7 @@ def _letters(*more: str) -> Tokenizer:
     vocabulary = {text: number for number, text in enumerate([*names, *(chr(code) for code in range(32, 127)), "\n"])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
+    tokenizer.decoder = decoders.Fuse()
     tokenizer.add_special_tokens(names)
     return tokenizer
 
