@@ -98,5 +98,5 @@ def test_models_that_do_not_fit_are_refused(folders, tmp_path):
     save_file(tensors | {name: tensors[name].flatten()[:1].clone()}, path, {"format": "pt"})
     with pytest.raises(MergeError, match=f"{name} has the shapes"):
         merge(first, other, 0.5, tmp_path / "d")
-    with pytest.raises(ValueError, match="alpha is 1.5"):
+    with pytest.raises(ValueError, match=r"alpha is 1\.5"):
         merge(first, second, 1.5, tmp_path / "e")
