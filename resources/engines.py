@@ -77,11 +77,20 @@ class _WithTokenizer:
 
     def prompt_ids(self, request: Request) -> list[int]:
         """The token ids of a request in the model's chat template, up to where the answer begins."""
+        if request.prompt_ids is not None:
+            return list(request.prompt_ids)
         return self.tokenizer.apply_chat_template(request.chat(), add_generation_prompt=True, return_dict=False)
 
 
 class VllmEngine(_WithTokenizer):
-    """vLLM in this process. Requests are added one by one, and each answer is yielded as soon as it is finished."""
+    """vLLM in this process. Requests are added one by one, and each answer is yielded as soon as it is finished.
+
+    A request with `prompt_ids` is a rollout: its answer has the tokens and their log-probabilities. `ends` are the
+    token ids that end a rollout, beside those that the model's configuration names.
+    """
+
+    kind = "vllm"
+    ends: tuple[int, ...] = ()
 
     def __init__(self, folder: Path, name: str, settings: EngineSettings) -> None:
         self.folder, self.name, self.settings = folder, name, settings
@@ -103,16 +112,22 @@ class VllmEngine(_WithTokenizer):
                 while True:
                     for key, request in itertools.islice(source, 2 * self.settings.max_num_seqs - len(started)):
                         self._add(self._start(), key, request)
-                        started[key] = time.perf_counter()
+                        started[key] = time.perf_counter(), request
                     if not started:
                         return
                     for output in self._step():
                         if output.finished:
-                            seconds = time.perf_counter() - started.pop(output.request_id)
-                            yield output.request_id, self._answer(output, seconds)
+                            at, request = started.pop(output.request_id)
+                            yield output.request_id, self._answer(output, request, time.perf_counter() - at)
             finally:
                 if started and self._llm is not None:
                     self._llm.abort_request(list(started))
+
+    def reload(self, folder: Path) -> None:
+        """Go on with the weights of another folder, which must have the shape of these."""
+        self.folder, self.sha256 = folder, folder_sha256(folder)
+        if self._llm is not None:
+            self._llm.collective_rpc("reload_weights", kwargs={"weights_path": str(folder)})
 
     def close(self) -> None:
         """Free the memory of the model."""
@@ -152,7 +167,9 @@ class VllmEngine(_WithTokenizer):
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
         output = request.output_format
-        ids, sampling = self.prompt_ids(request), request.sampling
+        ids, sampling, is_rollout = self.prompt_ids(request), request.sampling, request.prompt_ids is not None
+        if sampling.sampler not in (None, self.kind):
+            raise EngineError(f"request {request.prompt} is for the engine {sampling.sampler}, not for {self.kind}")
         if len(ids) + sampling.max_tokens > self.settings.max_model_len:
             raise EngineError(
                 f"prompt {request.prompt} has {len(ids)} tokens and asks for {sampling.max_tokens}, together more than "
@@ -164,18 +181,26 @@ class VllmEngine(_WithTokenizer):
             max_tokens=sampling.max_tokens,
             top_k=sampling.top_k or 0,
             stop=list(sampling.stop),
+            stop_token_ids=list(self.ends) if is_rollout else None,
+            logprobs=0 if is_rollout else None,  # of the sampled token alone
             seed=_seed(key),
             output_kind=RequestOutputKind.FINAL_ONLY,
             structured_outputs=StructuredOutputsParams(**{output.kind: output.spec}) if output else None,
         )
         llm.add_request(key, tokens_input(ids), parameters)
 
-    def _answer(self, output: Any, seconds: float) -> Answer:
+    def _answer(self, output: Any, request: Request, seconds: float) -> Answer:
         answer = output.outputs[0]
         if answer.finish_reason not in _FINISHED:
             raise EngineError(f"{self.name} ended request {output.request_id} with {answer.finish_reason!r}")
         tokens = len(output.prompt_token_ids), len(answer.token_ids)
-        return Answer(answer.text, *tokens, answer.finish_reason, seconds)
+        if request.prompt_ids is None:
+            return Answer(answer.text, *tokens, answer.finish_reason, seconds)
+        ids = list(answer.token_ids)
+        logprobs = [found[token].logprob for token, found in zip(ids, answer.logprobs, strict=True)]
+        said = ids[:-1] if answer.finish_reason == "stop" else ids
+        text = self.tokenizer.decode(said, skip_special_tokens=False)
+        return Answer(text, *tokens, answer.finish_reason, seconds, ids, logprobs, [False] * len(ids))
 
     def arguments(self) -> Any:
         """What vLLM is started with."""
@@ -193,6 +218,7 @@ class VllmEngine(_WithTokenizer):
         if json.loads((self.folder / "config.json").read_text("utf-8")).get("model_type") == "nemotron_h":
             # vLLM 0.32 finds no prefix of this model again, and on a CPU it does not start, or fails, with the cache.
             own["enable_prefix_caching"] = False
+            own["mamba_ssm_cache_dtype"] = "float32"  # as published: the state is a long sum
         return EngineArgs(
             model=str(self.folder),
             served_model_name=self.name,
@@ -203,6 +229,7 @@ class VllmEngine(_WithTokenizer):
             gpu_memory_utilization=settings.gpu_memory_share,
             enforce_eager=settings.device == "cpu",
             structured_outputs_config={"backend": "guidance"},
+            logprobs_mode="processed_logprobs",  # of the distribution that is sampled from
             disable_log_stats=True,
             trust_remote_code=False,
             **own,

@@ -45,11 +45,18 @@ GENERATIONS = Table(
         ),
         Column("template_sha256", "string", "sha256 of the chat template; behind an endpoint, of the empty text"),
         Column("prompt", "string", "name of the prompt, for example diverse_qa"),
-        Column("messages", "string", "chat messages: a JSON list of objects with role and content"),
+        Column(
+            "messages",
+            "string",
+            "chat messages: a JSON list of objects with role and content; of a rollout one entry with the role "
+            "rendered, the whole prompt in the chat template",
+        ),
         Column(
             "sampling",
             "string",
-            "sampling settings: a JSON object with temperature, top_p, max_tokens, stop and, if set, top_k",
+            "sampling settings: a JSON object with temperature, top_p, max_tokens, stop and, if set, top_k; of a "
+            "rollout also sampler (transformers or vllm) and, if set, budget: tokens of thought, grace, tokens for "
+            "the answer",
         ),
         Column(
             "output_format",
@@ -72,10 +79,32 @@ GENERATIONS = Table(
         ),
         Column("run_id", "string", "id of the Dagster run that generated the answer", volatile=True),
         Column("at", "timestamp", "time when the answer was finished, UTC", volatile=True),
+        Column("prompt_ids", "list[int32]", "token ids of the prompt of a rollout; else null", nullable=True),
+        Column(
+            "tokens",
+            "list[int32]",
+            "token ids of a rollout's answer, with the token that ended it; else null",
+            nullable=True,
+        ),
+        Column(
+            "logprobs",
+            "list[float32]",
+            "log-probability of each of these tokens under the distribution that it was sampled from, in nats; 0 for a "
+            "forced token; null if it is not a rollout",
+            nullable=True,
+        ),
+        Column(
+            "forced",
+            "list[bool]",
+            "whether the thinking budget forced each of these tokens; null if it is not a rollout",
+            nullable=True,
+        ),
     ),
 )
 TABLES = [GENERATIONS]
 
+#: What a `Completion` has of a row.
+_ANSWER = ("text", "prompt_tokens", "output_tokens", "finish_reason", "tokens", "logprobs", "forced")
 _WINDOW = 2_048  # requests that are looked up, answered and yielded together; bounds memory
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0  # between looks at whether another process has an answer by now
 
@@ -84,17 +113,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are sampled. `max_tokens` limits the answer. With `top_k` None all tokens may be drawn."""
+    """How tokens are sampled. `max_tokens` limits the answer. With `top_k` None all tokens may be drawn.
+
+    Of a rollout, `sampler` names the engine that samples, and `budget` is the thinking budget: tokens of thought (None:
+    no limit), tokens of grace, and tokens kept for the answer.
+    """
 
     temperature: float
     top_p: float
     max_tokens: int
     stop: tuple[str, ...] = ()
     top_k: int | None = None
+    sampler: str | None = None
+    budget: tuple[int | None, int, int] | None = None
 
     def settings(self) -> dict[str, Any]:
         """The settings by name, without those that are None. So the keys of requests without `top_k` are those that
-        were used before `top_k` existed."""
+        were used before `top_k` existed; the same holds for `sampler` and `budget`."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -111,7 +146,8 @@ class Request:
     """One request to a language model.
 
     `messages` are (role, content) pairs. `parents` are the ids of the rows that it was made from; they are not part of
-    the key. `sample` tells repeated requests apart.
+    the key. `sample` tells repeated requests apart. A rollout gives the tokens of its prompt as `prompt_ids`, and the
+    engine then gives the tokens of its answer.
     """
 
     prompt: str
@@ -120,6 +156,7 @@ class Request:
     output_format: OutputFormat | None = None
     sample: int = 0
     parents: tuple[str, ...] = ()
+    prompt_ids: tuple[int, ...] | None = None
 
     def chat(self) -> list[dict[str, str]]:
         """The messages in the form that chat templates and endpoints take."""
@@ -128,13 +165,17 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer of an engine to one request."""
+    """The answer of an engine to one request. A rollout also has its tokens, their log-probabilities, and which of them
+    were forced."""
 
     text: str
     prompt_tokens: int
     output_tokens: int
     finish_reason: str
     seconds: float
+    tokens: list[int] | None = None
+    logprobs: list[float] | None = None
+    forced: list[bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,6 +189,9 @@ class Completion:
     output_tokens: int
     finish_reason: str
     new: bool
+    tokens: list[int] | None = None
+    logprobs: list[float] | None = None
+    forced: list[bool] | None = None
 
 
 class Engine(Protocol):
@@ -170,6 +214,7 @@ def generation_id(engine: Engine, request: Request) -> str:
         asdict(request.output_format) if request.output_format else None,
         request.messages,
         request.sample,
+        *([request.prompt_ids] if request.prompt_ids is not None else ()),
     ]
     return hashlib.sha256(to_json(decides).encode()).hexdigest()[:32]
 
@@ -191,6 +236,21 @@ class Ledger:
                 former.rename(self._folder)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._fold_every = fold_every
+        self._kept: Journal | None = None
+        self._own: dict[str, dict[str, Any]] = {}  # the rows of the journal that is kept open
+
+    @contextlib.contextmanager
+    def kept_open(self) -> Iterator[Ledger]:
+        """For many small calls of `generate`, such as one per training step: the journal stays open, and the answers
+        are folded into the table at the end of the context and when the journal is long, not after every call."""
+        self.fold()
+        self._kept = Journal(self._folder)
+        try:
+            yield self
+        finally:
+            self._kept.close()
+            self._kept, self._own = None, {}
+            self.fold()
 
     def generate(
         self, engine: Engine, requests: Iterable[Request], progress: Callable[[int, int, int], None] | None = None
@@ -201,9 +261,10 @@ class Ledger:
         this process; unfinished ones are requested again next time. Raises RuntimeError when the engine leaves requests
         without an answer, and `LedgerError` when answers cannot be stored.
         """
-        self.fold()
+        if self._kept is None:
+            self.fold()
         counts = _Counts(progress)
-        journal, claims = Journal(self._folder), Claims(self._folder)
+        journal, claims = self._kept or Journal(self._folder), Claims(self._folder)
         try:
             requests = iter(requests)
             while window := list(itertools.islice(requests, _WINDOW)):
@@ -215,16 +276,17 @@ class Ledger:
                 known, made = self._answers(engine, wanted, journal, claims, counts)
                 for key, request in zip(keys, window, strict=True):
                     row = known[key]
-                    values = (row["text"], row["prompt_tokens"], row["output_tokens"], row["finish_reason"])
-                    yield Completion(key, request, *values, new=key in made)
+                    yield Completion(key, request, **{name: row[name] for name in _ANSWER}, new=key in made)
                     made.discard(key)
                 if journal.rows >= self._fold_every:
                     journal.close()
+                    self._own = {}
                     self.fold()
         finally:
             claims.close()
-            journal.close()
-            self.fold()
+            if journal is not self._kept:
+                journal.close()
+                self.fold()
 
     def _answers(
         self, engine: Engine, wanted: Mapping[str, Request], journal: Journal, claims: Claims, counts: _Counts
@@ -247,6 +309,8 @@ class Ledger:
             for key, answer in engine.run(missing.items()) if missing else ():
                 known[key] = mended(_row(key, engine, missing[key], answer, self._run_id))
                 journal.append(known[key])
+                if journal is self._kept:
+                    self._own[key] = known[key]
                 made.add(key)
                 claims.release(key)
                 counts.add(known[key])
@@ -289,8 +353,12 @@ class Ledger:
 
     def _known(self, keys: set[str]) -> dict[str, dict[str, Any]]:
         """The rows of these keys, from the table and from the journals of processes that are still running."""
-        known = {}
+        known = {key: self._own[key] for key in keys & self._own.keys()}
+        keys = keys - known.keys()
+        own = self._kept.path if self._kept else None
         for path in self._folder.glob("*.jsonl") if keys else ():
+            if path == own:
+                continue
             with contextlib.suppress(FileNotFoundError):  # it was folded meanwhile
                 known.update((row["id"], row) for row in read_journal(path, GENERATIONS) if row["id"] in keys)
         # The table is read last: a journal that is removed has its rows in the table.
@@ -302,8 +370,7 @@ class Ledger:
         reader = self._lake.read(GENERATIONS)
         if not keys or not reader.exists:
             return {}
-        columns = ("id", "text", "prompt_tokens", "output_tokens", "finish_reason")
-        rows = reader.scan().filter(pl.col("id").is_in(sorted(keys))).select(columns).collect(engine="streaming")
+        rows = reader.scan().filter(pl.col("id").is_in(sorted(keys))).select("id", *_ANSWER).collect(engine="streaming")
         return {row["id"]: row for row in rows.iter_rows(named=True)}
 
     def _check_free_disk(self) -> None:
@@ -347,4 +414,5 @@ def _row(key: str, engine: Engine, request: Request, answer: Answer, run_id: str
         **asdict(answer),
         "run_id": run_id,
         "at": datetime.now(UTC),
+        "prompt_ids": None if request.prompt_ids is None else list(request.prompt_ids),
     }

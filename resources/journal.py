@@ -61,6 +61,11 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._folder, self._file, self.rows = folder, None, 0
 
+    @property
+    def path(self) -> Path | None:
+        """The file, if one is open."""
+        return Path(self._file.name) if self._file is not None else None
+
     def append(self, row: dict[str, Any]) -> None:
         """Store a row. Raises `LedgerError` when it cannot be stored; the rows before it stay whole."""
         line = (to_json(row | {"at": row["at"].isoformat()}) + "\n").encode()
@@ -126,7 +131,9 @@ def read_journal(path: Path, table: Table, refused: list[int] | None = None) -> 
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                row = mended(json.loads(line))
+                # A line of an earlier version of the program lacks the columns that came later.
+                later = {column.name: None for column in table.columns if column.nullable}
+                row = later | mended(json.loads(line))
                 row["at"] = datetime.fromisoformat(row["at"])
                 check_row(row, table)
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -152,11 +159,13 @@ def _fits(value: Any, dtype: str) -> bool:
         return isinstance(value, str) and storable(value) == value
     if dtype in _INTEGERS:
         return isinstance(value, int) and not isinstance(value, bool) and -_INTEGERS[dtype] <= value < _INTEGERS[dtype]
-    if dtype == "float64":
+    if dtype in ("float32", "float64"):
         return isinstance(value, float)
+    if dtype == "bool":
+        return isinstance(value, bool)
     if dtype == "timestamp":
         return isinstance(value, datetime)
-    return isinstance(value, list) and all(_fits(item, "string") for item in value)
+    return isinstance(value, list) and all(_fits(item, dtype[5:-1]) for item in value)
 
 
 def _is_finite(value: float) -> bool:

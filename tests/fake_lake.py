@@ -15,7 +15,9 @@ TOGETHER = (
     "sft/seeds", "sft/stem_expansions", "sft/stem_questions", "sft/fundamental_reasoning", "sft/math_sft",
     "sft/code_sft", "sft/general_sft",
     "sft/academic_documents", "sft/academic_qa", "sft/longdoc_qa", "sft/multilingual_sft", "sft/contaminated",
-    "sft/nemotron_sft", "blend/tokenizer", "blend/token_shards", "blend/sequences", "blend/categories", "blend/phases",
+    "sft/nemotron_sft",
+    "align/conversations", "align/prompts",
+    "blend/tokenizer", "blend/token_shards", "blend/sequences", "blend/categories", "blend/phases",
     "blend/dataset_sample", "models/base", "models/long_context",
     "evaluate/ruler_items", "evaluate/ruler_answers", "evaluate/bits_by_position", "evaluate/benchmark_scores",
 )  # fmt: skip

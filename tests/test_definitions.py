@@ -10,6 +10,9 @@ from nemotron_assets.stages import all_tables
 
 # The full list, because Dagster reports nothing when a module leaves an asset out of its definitions.
 KEYS = [
+    "align/conversations",
+    "align/prompts",
+    "align/suite_items",
     "blend/categories",
     "blend/dataset_sample",
     "blend/phases",

@@ -19,12 +19,12 @@ import polars as pl
 import polars_hash  # noqa: F401  the .nchash namespace
 import pyarrow as pa
 
+from nemotron_assets.contamination.removed import removed_rows
 from nemotron_assets.held_out import is_held_out
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.recipe.categories import CATEGORY_OF, CONTAMINATED, SOURCES, Layout
 from nemotron_assets.table.ordering import in_order
-from resources.lakehouse import QUARANTINE
 
 if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse, Reader
@@ -57,28 +57,12 @@ def sources_of(readers: Iterable[Reader], lake: Lakehouse) -> list[Source]:
     """The sources of the blend, in the order of the recipe. `readers` are those of their tables, in any order, and may
     have the one of the rows with benchmark items; `lake` has the rows that could not be searched for items."""
     by_name = {reader.table.full_name: reader for reader in readers}
-    removed = _removed(by_name.get(CONTAMINATED), lake)
+    removed = removed_rows(by_name.get(CONTAMINATED), lake)
     return [
         Source(name, by_name[name].batches, layout, frozenset(removed.get(name, ())))
         for name, layout in SOURCES.items()
         if name in by_name
     ]
-
-
-def _removed(contaminated: Reader | None, lake: Lakehouse) -> dict[str, set[str]]:
-    """{table of SFT data: ids of its rows that have a benchmark item, or could not be searched for one}."""
-    found: dict[str, set[str]] = {}
-    if contaminated is None:
-        return found
-    in_vain = lake.read(QUARANTINE).scan().filter(pl.col("stage") == CONTAMINATED)
-    for source, row in in_vain.select("part", "row_id").collect().iter_rows():
-        found.setdefault(source, set()).add(row)
-    for batch in contaminated.batches(["source", "removed", "parents"]):
-        for source, parents in (
-            pl.DataFrame(pl.from_arrow(batch)).filter("removed").select("source", "parents").iter_rows()
-        ):
-            found.setdefault(source, set()).update(parents)
-    return found
 
 
 def ordered_stream(sources: Sequence[Source], recipe: Blend) -> Iterator[pa.RecordBatch]:

@@ -99,6 +99,8 @@ def problems(messages: Sequence[Message]) -> list[str]:
         if message.role == "assistant":
             if sign := _MARKUP.search(json.dumps(to_dict(message), ensure_ascii=False)):
                 found.append(f"message {number} has {sign[0]} in its text, its thought or a call")
+            if not all(call.name for call in message.tool_calls):
+                found.append(f"message {number} calls a tool without a name")
             if not (message.content.strip() or message.tool_calls):
                 found.append(f"message {number} is empty: an answer needs a text or a call")
     if not any(message.role == "assistant" for message in messages):

@@ -32,6 +32,11 @@ def mamba(
 ):
     """The Mamba-2 mixer. The state and the last inputs of the convolution go from segment to segment."""
     if packing is None:
+        cache, mask = kwargs.get("cache_params"), kwargs.get("attention_mask")
+        if cache is not None and not args and _reads_prompt(self, hidden_states, cache, mask):
+            return _prompt(self, hidden_states, cache, mask)
+        if cache is not None and not args and _goes_on(self, hidden_states, cache, mask):
+            return _token(self, hidden_states, cache)
         return type(self).forward(self, hidden_states, *args, **kwargs)
     if parallel is not None:
         return _mamba_part(self, hidden_states, packing.index, parallel)
@@ -48,6 +53,58 @@ def mamba(
         output, tail, state = _recompute(_mamba_segment, self, hidden_states[:, first:last], index, tail, state)
         outputs.append(output)
     return torch.cat(outputs, dim=1)
+
+
+def _reads_prompt(self, hidden_states, cache, mask) -> bool:
+    """Whether a call fills an empty cache with prompts of at least two tokens, which may be padded on the left only."""
+    if hidden_states.shape[1] < 2 or cache.has_previous_state(self.layer_idx):
+        return False
+    return mask is None or (mask.ndim == 2 and bool((mask.int().diff(dim=1) >= 0).all()))
+
+
+def _prompt(self, hidden_states, cache, mask):
+    """The mixer's output for whole prompts, whose last states go into the cache. The scan is many times as fast as the
+    reference code of transformers. Padding is a document of its own, whose inputs are zero."""
+    batch, length, _ = hidden_states.shape
+    if mask is None:
+        index = torch.ones(batch, length, dtype=torch.int32, device=hidden_states.device)
+    else:
+        index = mask[:, -length:].int()
+        hidden_states = hidden_states * index.unsqueeze(-1).to(hidden_states.dtype)
+    gate, mixed, dt = _projected(self, hidden_states)
+    y, state, *_ = _scanned(self, mixed, dt, index, None, None)
+    cache.update_conv_state(mixed.transpose(1, 2), self.layer_idx, conv_kernel_size=self.conv_kernel_size)
+    by_head = state.unflatten(-1, (-1, self.head_dim)).permute(0, 1, 3, 4, 2).flatten(1, 2)
+    cache.update_recurrent_state(by_head.contiguous(), layer_idx=self.layer_idx)
+    return _gated_output(self, y, gate, hidden_states.dtype)
+
+
+def _goes_on(self, hidden_states, cache, mask) -> bool:
+    """Whether a call adds one token to each sequence of a filled cache."""
+    if hidden_states.shape[1] != 1 or mask is not None or not cache.has_previous_state(self.layer_idx):
+        return False
+    return not cache.layers[self.layer_idx].record_past and not torch.is_grad_enabled()
+
+
+def _token(self, hidden_states, cache):
+    """The mixer's output for one more token of each sequence. A head has one decay; the reference code of transformers
+    computes it for every number of the state."""
+    layer = cache.layers[self.layer_idx]
+    last, state = layer.conv_states[0], layer.recurrent_states[0]  # [batch, channels, kernel], [batch, heads, width, n]
+    gate, mixed, dt = (part.squeeze(1) for part in _projected(self, hidden_states))
+    last.copy_(torch.cat([last[..., 1:], mixed.unsqueeze(-1)], dim=-1))
+    mixed = (last * self.conv1d.weight.squeeze(1)).sum(-1)
+    mixed = F.silu(mixed if self.conv1d.bias is None else mixed + self.conv1d.bias)
+    size = self.n_groups * self.ssm_state_size
+    x, B, C = mixed.float().split([self.intermediate_size, size, size], dim=-1)
+    x = x.unflatten(-1, (self.num_heads, self.head_dim))
+    per_group = self.num_heads // self.n_groups
+    B, C = (t.unflatten(-1, (self.n_groups, -1)).repeat_interleave(per_group, dim=1) for t in (B, C))
+    dt = F.softplus(dt.float() + self.dt_bias.float()).clamp(*self.time_step_limit)
+    decay = torch.exp(-torch.exp(self.A_log.float()) * dt)
+    state.mul_(decay[..., None, None]).addcmul_((dt.unsqueeze(-1) * x).unsqueeze(-1), B.unsqueeze(2))
+    y = (state @ C.unsqueeze(-1).to(state.dtype)).squeeze(-1) + self.D.float().unsqueeze(-1) * x
+    return _gated_output(self, y.unsqueeze(1), gate.unsqueeze(1), hidden_states.dtype)
 
 
 def _mamba_segment(self, hidden_states, index, tail, state, whole=False):

@@ -31,6 +31,7 @@ STAGES = (
     "blend",
     "sample",
     "pretrain",
+    "align_data",
     "evaluate",
     "lake",
 )

@@ -22,7 +22,7 @@ said = (
 )
 answers = said.filter(str.strip)
 values = st.recursive(st.none() | st.booleans() | st.integers() | said, lambda inner: st.lists(inner, max_size=2))
-calls = st.builds(ToolCall, said, st.dictionaries(said, values, max_size=2))
+calls = st.builds(ToolCall, said.filter(bool), st.dictionaries(said, values, max_size=2))
 
 
 @st.composite

@@ -135,6 +135,8 @@ def test_trained_tokens_continue_the_prompt_of_the_next_turn(vocabulary, message
         ([Message("user", "q"), Message("assistant", "b", "a <think>")], "message 1 has <think>"),
         ([Message("user", "q"), Message("assistant", "<TOOLCALL>[]")], "message 1 has <TOOLCALL>"),
         ([Message("user", "q"), Message("assistant", " \n")], "message 1 is empty"),
+        ([Message("user", "q"), Message("assistant", "", None, (ToolCall(""),))], "a tool without a name"),
+        ([Message("user", "q"), Message("assistant", "", None, (ToolCall("f", {"</think>": 1}),))], "1 has </think>"),
         ([Message("user", "q", "hm"), Message("assistant", "a")], "message 0 has a thought or calls"),
         ([Message("user", "q"), Message("system", "s"), Message("assistant", "a")], "only the first message"),
         ([Message("user", "q /no_think"), Message("assistant", "a", "hm")], "thinking is off"),

@@ -343,3 +343,59 @@ def test_threads_of_one_process_respect_each_others_claims(tmp_path):
     assert second.take([a]) == [a]
     second.close()
     assert first.take([a, b]) == [a, b]
+
+
+def test_a_ledger_that_is_kept_open_folds_at_the_end_and_gives_every_answer_once(lake, engine, tmp_path):
+    ledger = Ledger(lake)
+    with ledger.kept_open():
+        for step in range(3):
+            found = list(ledger.generate(engine, [ask("always"), ask(f"step {step}")]))
+            assert [c.new for c in found] == [step == 0, True]
+        assert len(_journals(tmp_path)) == 1 and not lake.read(GENERATIONS).exists
+        assert not any(
+            c.new for c in Ledger(lake).generate(engine, [ask("step 1")])
+        )  # another ledger reads the journal
+    assert not _journals(tmp_path)
+    assert len(_rows(lake)) == len(_calls(engine)) == 4
+
+
+def test_a_ledger_that_is_kept_open_folds_a_long_journal(lake, engine, tmp_path):
+    ledger = Ledger(lake, fold_every=2)
+    with ledger.kept_open():
+        for step in range(5):
+            list(ledger.generate(engine, [ask("always"), ask(f"step {step}")]))
+            assert len(_rows(lake)) >= step
+    assert len(_rows(lake)) == len(_calls(engine)) == 6
+
+
+def test_tokens_of_a_rollout_come_back_from_a_journal_and_from_the_table(lake, tmp_path):
+    rollout = replace(ask("roll"), prompt_ids=(3, 4, 5))
+
+    class Sampler(FakeEngine):
+        def run(self, requests):
+            for key, answer in super().run(requests):
+                yield key, replace(answer, tokens=[7, 8, 12], logprobs=[-0.5, -1.25, -2.0], forced=[False, True, False])
+
+    sampler = Sampler(tmp_path / "calls.txt")
+    assert generation_id(sampler, rollout) != generation_id(sampler, ask("roll"))
+    assert generation_id(sampler, rollout) != generation_id(sampler, replace(rollout, prompt_ids=(3, 4)))
+    ledger, seen = Ledger(lake), []
+    with ledger.kept_open():
+        seen += [*ledger.generate(sampler, [rollout]), *ledger.generate(sampler, [rollout])]
+        seen += Ledger(lake).generate(sampler, [rollout])
+    seen += ledger.generate(sampler, [rollout])
+    assert [c.new for c in seen] == [True, False, False, False]
+    assert {(*c.tokens, *c.logprobs, *c.forced) for c in seen} == {(7, 8, 12, -0.5, -1.25, -2.0, False, True, False)}
+    assert _rows(lake)[0]["prompt_ids"] == [3, 4, 5]
+
+
+def test_a_journal_of_a_version_without_rollouts_is_folded(lake, engine, tmp_path):
+    ledger = Ledger(lake)
+    with ledger.kept_open():
+        list(ledger.generate(engine, [ask("old")]))
+        (path,) = _journals(tmp_path)
+        new = ("prompt_ids", "tokens", "logprobs", "forced")
+        row = {name: value for name, value in json.loads(path.read_text()).items() if name not in new}
+        path.write_text(json.dumps(row) + "\n")
+    (stored,) = _rows(lake)
+    assert (stored["text"], stored["tokens"]) == ("dlo", None)

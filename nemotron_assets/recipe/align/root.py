@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
+from nemotron_assets.recipe.align.conversations import Conversations, Prompts
+from nemotron_assets.recipe.align.rollouts import Rollouts
+from nemotron_assets.recipe.align.suite import Suite
 from nemotron_assets.recipe.section import Section
 
 
 class Align(Section):
     """The post-training (Nemotron Nano 2 §3)."""
+
+    suite: Suite = Suite()
+    conversations: Conversations = Conversations()
+    prompts: Prompts = Prompts()
+    rollouts: Rollouts = Field(description="how answers of the models are sampled")

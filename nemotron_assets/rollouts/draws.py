@@ -1,0 +1,53 @@
+"""Chooses tokens by random numbers that follow from the request and the position of the token, and from nothing else.
+
+So a rollout that is asked for again is the same, whatever other rollouts are in its batch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Draws:
+    """Numbers in 0..1 for the tokens of one request, one after the other. `key` is its generation id (hex)."""
+
+    def __init__(self, key: str) -> None:
+        from numpy.random import Generator, Philox
+
+        self._generator = Generator(Philox(key=int(key[:32], 16)))
+
+    def next(self) -> float:
+        """The number for the next token. A forced token uses up a number too."""
+        return self._generator.random()
+
+
+def choose(
+    logits: torch.Tensor, temperature: float, draws: list[float], banned: dict[int, list[int]] | None = None
+) -> tuple[list[int], list[float]]:
+    """For every row of `logits` [rows, vocabulary] a token, and its log-probability (nats) under the distribution that
+    it is drawn from: at this temperature, over all tokens that are not in `banned` (token ids by row).
+
+    The token is the first one whose cumulative probability exceeds the row's draw. Temperature 0 takes the likeliest
+    token; its log-probability is then that at temperature 1. Raises ValueError for logits that are not finite.
+    """
+    import torch
+
+    scores = logits / temperature if temperature not in (0, 1) else logits
+    if banned:
+        scores = scores.clone()
+    for row, tokens in (banned or {}).items():
+        scores[row, tokens] = -torch.inf
+    logprobs = scores.float().log_softmax(-1)
+    if logprobs[:, 0].isnan().any():
+        raise ValueError("the model gives logits that are not finite numbers: its weights are damaged")
+    if temperature == 0:
+        tokens = logprobs.argmax(-1, keepdim=True)
+    else:
+        # In float32 the sum over a large vocabulary would be too rough.
+        cumulative = logprobs.exp().cumsum(-1, dtype=torch.float64)
+        wanted = torch.tensor(draws, dtype=torch.float64, device=logits.device).unsqueeze(1) * cumulative[:, -1:]
+        tokens = torch.searchsorted(cumulative, wanted, right=True).clamp(max=logits.shape[-1] - 1)
+    return tokens.squeeze(1).tolist(), logprobs.gather(1, tokens).squeeze(1).tolist()
