@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from nemotron_assets.chat.conversation import Message, problems
-from nemotron_assets.chat.template import Tools, encode, free_sign, rendered
+from nemotron_assets.chat.template import Tools, answered, encode, free_sign
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -48,7 +48,7 @@ def training_rows(
     turns = [number for number, message in enumerate(messages) if message.role == "assistant"]
     rows = []
     for turn in turns[-last:] if last else turns:
-        text, ((start, end),) = rendered(messages[: turn + 1], tools, thinking, prompt=False, sign=sign)
-        prompt, answer = encode(tokenizer, text[:start], sign), encode(tokenizer, text[start:end], sign)
+        texts = answered(messages[: turn + 1], tools, thinking, sign)
+        prompt, answer = (encode(tokenizer, text, sign) for text in texts)
         rows.append(TrainingRow(prompt + answer, [False] * len(prompt) + [True] * len(answer)))
     return rows

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 #: Closes an assistant's turn. A server and a rollout stop at this token, not at the "</s>" between base documents.
 END_OF_TURN, END_OF_TURN_ID = "<SPECIAL_12>", 12
+TURN_ID = 11  # opens a turn of a user or an assistant
 #: How an answer begins in the prompt, with thinking on and off.
 THINKING, NOT_THINKING = "<think>\n", "<think></think>"
 _MARK = "<SPECIAL_"
@@ -41,7 +42,7 @@ def render(messages: Sequence[Message], tools: Tools = (), thinking: bool = True
     `thinking` counts where no system or user text has /think or /no_think. Raises ValueError for a conversation that
     the template refuses.
     """
-    return rendered(messages, tools, thinking, prompt=True)[0]
+    return _rendered([to_dict(message) for message in messages], tools, enable_thinking=thinking)
 
 
 def prompt_ids(
@@ -51,39 +52,67 @@ def prompt_ids(
     thinking: bool = True,
 ) -> list[int]:
     """The tokens of a prompt up to where the answer begins. `render` explains `thinking` and the errors."""
-    sign = free_sign(messages, tools)
-    return encode(tokenizer, rendered(messages, tools, thinking, prompt=True, sign=sign)[0], sign)
+    return prompt_from_client(tokenizer, [to_dict(message) for message in messages], tools, enable_thinking=thinking)
 
 
-def rendered(
-    messages: Sequence[Message], tools: Tools, thinking: bool, *, prompt: bool, sign: str = ""
-) -> tuple[str, list[tuple[int, int]]]:
-    """(the text, the offsets in characters between which the model writes its last answer).
+def prompt_from_client(
+    tokenizer: Tokenizer | PreTrainedTokenizerBase,
+    messages: Sequence[dict[str, Any]],
+    tools: Tools = (),
+    **options: Any,
+) -> list[int]:
+    """The tokens of a prompt from messages and tools as a client of OpenAI's protocol sends them.
 
-    With `prompt` the text ends with the opening of the next answer, and there are no offsets. `sign` is put before each
-    mark of the template.
+    `options` are those of `apply_chat_template`: enable_thinking, add_generation_prompt, continue_final_message.
     """
+    sign = free_sign(messages, tools)
+    return encode(tokenizer, _rendered(messages, tools, sign, **options), sign)
+
+
+def answered(messages: Sequence[Message], tools: Tools, thinking: bool, sign: str) -> tuple[str, str]:
+    """(the text of the prompt, the text that a model writes after it) of a conversation that ends with an answer.
+
+    `sign` is put before each mark of the template. Raises ValueError as `render` does.
+    """
+    said = [to_dict(message) for message in messages]
+    options = {"enable_thinking": thinking, "return_assistant_tokens_mask": True}
+    (text,), (((start, end),),) = _jinja(said, tools, sign, options)
+    return text[:start], text[start:end]
+
+
+def thinks(messages: Sequence[dict[str, Any]], default: bool = True) -> bool:
+    """Whether the answer to a client's messages begins with an open thought."""
+    texts = [message.get("content") for message in messages if message.get("role") in ("system", "developer", "user")]
+    said = [{"role": "user", "content": _joined(text)} for text in texts]
+    return _rendered(said, (), enable_thinking=default).endswith(THINKING)
+
+
+def free_sign(messages: Sequence[Message | dict[str, Any]], tools: Tools) -> str:
+    """A character of a private-use area that does not occur in the conversation."""
+    said = [to_dict(message) if isinstance(message, Message) else message for message in messages]
+    text = json.dumps([said, list(tools)], ensure_ascii=False)
+    return next(sign for number in range(0xE000, 0x110000) if (sign := chr(number)) not in text)
+
+
+def _rendered(messages: Sequence[dict[str, Any]], tools: Tools, sign: str = "", **options: Any) -> str:
+    return _jinja(messages, tools, sign, {"add_generation_prompt": True} | options)[0][0]
+
+
+def _jinja(messages: Sequence[dict[str, Any]], tools: Tools, sign: str, options: dict[str, Any]) -> Any:
     from jinja2 import TemplateError
     from transformers.utils.chat_template_utils import render_jinja_template
 
+    template = source().replace(_MARK, sign + _MARK)
     try:
-        texts, written = render_jinja_template(
-            [[to_dict(message) for message in messages]],
-            tools=list(tools) or None,
-            chat_template=source().replace(_MARK, sign + _MARK),
-            return_assistant_tokens_mask=not prompt,
-            add_generation_prompt=prompt,
-            enable_thinking=thinking,
-        )
+        return render_jinja_template([list(messages)], tools=list(tools) or None, chat_template=template, **options)
     except TemplateError as error:
         raise ValueError(f"the chat template refuses the conversation: {error}") from error
-    return texts[0], [] if prompt else written[0]
 
 
-def free_sign(messages: Sequence[Message], tools: Tools) -> str:
-    """A character of a private-use area that does not occur in the conversation."""
-    said = json.dumps([[to_dict(message) for message in messages], list(tools)], ensure_ascii=False)
-    return next(sign for number in range(0xE000, 0x110000) if (sign := chr(number)) not in said)
+def _joined(content: Any) -> str:
+    """The text of a client's message, which may come in parts."""
+    parts = content if isinstance(content, list) else [content]
+    return "\n".join(part.get("text") or "" if isinstance(part, dict) else part or "" for part in parts)
 
 
 def encode(tokenizer: Tokenizer | PreTrainedTokenizerBase, text: str, sign: str) -> list[int]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nemotron_assets.chat.conversation import ToolCall
 from nemotron_assets.chat.parsing import MAX_CALLS, AnswerReader, Parsed, ThoughtReader, parse
-from nemotron_assets.chat.template import rendered
+from nemotron_assets.chat.template import answered
 from tests.chat.conversations import conversations
 
 CALL = '<TOOLCALL>[{"name": "add", "arguments": {"a": 1}}]</TOOLCALL>'
@@ -130,10 +130,10 @@ def test_what_the_template_writes_is_read_back(messages, thinking):
     """parse is the inverse of the template: an answer that a model learned is read as the message it came from."""
     answer = messages[-1]
     try:
-        text, ((start, end),) = rendered(messages, (), thinking, prompt=False)
+        prompt, written = answered(messages, (), thinking, sign="")
     except ValueError:
         return
-    parsed = parse(text[start:end], thinking=text[:start].endswith("<think>\n"))
+    parsed = parse(written, thinking=prompt.endswith("<think>\n"))
     assert parsed.content == answer.content.strip()
     assert parsed.tool_calls == tuple(answer.tool_calls)
     assert (parsed.reasoning or "") == (answer.reasoning or "").strip() and not parsed.problems
