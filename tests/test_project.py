@@ -148,6 +148,7 @@ LAYERS = (
     ("models", "instance"),
     ("text", "warc"),
     ("chat",),
+    ("workplace",),
     ("generation", "dedup", "scorers", "contamination", "grading"),
     ("model",),
     ("rollouts",),
@@ -162,6 +163,7 @@ NEIGHBOURS = {
     "planning": {"recipe"},
     "conditions": {"dagster_private"},
     "commands": {"export"},
+    "grading": {"generation"},  # the code in an answer's fenced blocks
 }
 #: What a stage may import of another one.
 PARTS = {"tables", "partitions"}

@@ -7,5 +7,6 @@
             print(verdict.outcome, verdict.by, verdict.detail)
 
 `maths` compares mathematical answers, `code.CodeGrader` runs programs against tests, and
-`procedural.ProceduralGrader` makes and scores items of reasoning-gym.
+`procedural.ProceduralGrader` makes and scores items of reasoning-gym, `instructions` checks the form of an answer, and
+`rewards.Rewards` turns the verdicts of the verifiers that a prompt names into a reward.
 """

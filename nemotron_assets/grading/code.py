@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
+from typing import Literal
 
 from nemotron_assets.grading.execution import FAILING, Executor
 from nemotron_assets.grading.verdict import Verdict
@@ -67,13 +68,16 @@ class CodeGrader:
     """Grades programs in one language with their tests: pairs of (code, `CodeTests`).
 
     Raises `SandboxError` at the start if the recipe demands a sandbox (`run: on`) and there is none. Where it does not,
-    every verdict is an error that names the reason.
+    every verdict is an error that names the reason. `late` is the outcome of a program that does not end within the
+    recipe's `wall_s`: an error, because a busy machine is slow, or wrong, so that a policy gains nothing by sleeping.
     """
 
     by = BY
 
-    def __init__(self, recipe: CodeExecution, language: str = "Python") -> None:
-        self._recipe, self._language = recipe, language
+    def __init__(
+        self, recipe: CodeExecution, language: str = "Python", late: Literal["error", "wrong"] = "error"
+    ) -> None:
+        self._recipe, self._language, self._late = recipe, language, late
 
     def __enter__(self) -> CodeGrader:
         self._executor = Executor(self._recipe, self._language)
@@ -126,7 +130,7 @@ class CodeGrader:
     def _ended(self, outcome: Outcome) -> Verdict:
         """The verdict about how a program ended. A program that waited too long may have waited for a busy machine."""
         if outcome.limit == "wall_s":
-            return Verdict("error", BY, f"no end within {self._recipe.wall_s:g} s")
+            return Verdict(self._late, BY, f"no end within {self._recipe.wall_s:g} s")
         execution = self._executor.classify(outcome)
         return Verdict("wrong", BY, execution.detail) if execution.outcome in FAILING else Verdict("right", BY)
 

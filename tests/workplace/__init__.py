@@ -1,0 +1,1 @@
+"""Tests of the office that tool calling is learned in."""
