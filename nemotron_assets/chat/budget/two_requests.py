@@ -10,7 +10,7 @@ where the model would open or close a second thought; without, the answer shows 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from nemotron_assets.chat.budget.automaton import Budget, Phase, Thought
@@ -21,9 +21,10 @@ _THINKING_TAG = re.compile(f"{OPEN}|{CLOSE}")
 
 @dataclass(frozen=True)
 class Ask:
-    """One request: complete `prompt` by at most `max_tokens` tokens, and stop before one of the `stops`."""
+    """One request: complete the prompt and what is `written` of the turn by at most `max_tokens` tokens; stop before
+    one of the `stops`."""
 
-    prompt: str
+    written: str
     max_tokens: int
     stops: tuple[str, ...] = ()
 
@@ -50,7 +51,7 @@ def ask(
     complete: Callable[[Ask], Completion],
     tags: Tags,
     encode: Callable[[str], list[int]],
-    prompt: str,
+    prompt: Sequence[int],
     budget: Budget,
     total: int,
     *,
@@ -69,24 +70,24 @@ def ask(
 def turn(
     tags: Tags,
     encode: Callable[[str], list[int]],
-    prompt: str,
+    prompt: Sequence[int],
     budget: Budget,
     total: int,
     *,
     keep_one_pair: bool = True,
 ) -> Generator[Ask, Completion, Answer]:
-    """The requests for one turn, one after the other. The prompt is text that ends inside a thought, as the chat
-    template leaves it; `total` tokens are for thought and answer. `encode` gives the tokens of a text with its special
-    tokens, `tags` reads them.
+    """The requests for one turn, one after the other. The prompt is tokens that end inside a thought, as the chat
+    template leaves it; `total` tokens are for thought and answer. `encode` gives the tokens of what the model writes,
+    `tags` reads them.
 
     Usually there are two requests: for the thought, and for the answer. There is one where the model ends its answer in
     the first, or where the budget has no token of thought, and one more for a tool call that is open at the budget.
     """
-    thought, text, requests = Thought(tags, budget, encode(prompt), total), "", 0
+    thought, text, requests = Thought(tags, budget, prompt, total), "", 0
     finish, closed_by = "length", "model"
     stops = (OPEN,) if keep_one_pair else ()
     while thought.phase is Phase.THOUGHT and thought.forced is None and thought.most > 0:
-        made = yield Ask(prompt + text, thought.most, (CALL_END,) if requests else stops)
+        made = yield Ask(text, thought.most, (CALL_END,) if requests else stops)
         requests, finish, more = requests + 1, made.finish_reason, made.text
         if requests > 1 and finish == "stop":
             more, finish = more + CALL_END, "length"
@@ -97,7 +98,7 @@ def turn(
         text, finish, closed_by = text + thought.close(full_stop="."), "length", "budget"
     left = total - len(encode(text))
     if finish == "length" and left > 0 and not (keep_one_pair and _second_pair(text)):
-        made = yield Ask(prompt + text, left, (OPEN, CLOSE) if keep_one_pair else ())
+        made = yield Ask(text, left, (OPEN, CLOSE) if keep_one_pair else ())
         text, finish, requests = text + made.text, made.finish_reason, requests + 1
     # A stop string does not see a tag whose beginning is in the prompt of its request.
     if keep_one_pair and (second := _second_pair(text)):

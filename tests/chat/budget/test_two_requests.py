@@ -17,12 +17,12 @@ def ids(tokenizer, text):
 class Endpoint:
     """Writes a stream on, whatever the client appends, and forgets what the client throws away."""
 
-    def __init__(self, stream: str, tokenizer, prompt: str = PROMPT) -> None:
-        self.stream, self.tokenizer, self.prompt, self.asked = stream, tokenizer, prompt, []
+    def __init__(self, stream: str, tokenizer) -> None:
+        self.stream, self.tokenizer, self.asked = stream, tokenizer, []
 
     def __call__(self, request: Ask) -> Completion:
         self.asked.append(request)
-        written = request.prompt[len(self.prompt) :]
+        written = request.written
         place = next(n for n in range(len(written), -1, -1) if written.startswith(self.stream[:n]))
         rest, reason = self.stream[place:].partition(END)[0], "stop" if END in self.stream[place:] else "length"
         tokens = ids(self.tokenizer, rest)
@@ -33,9 +33,9 @@ class Endpoint:
 
 
 def run(case, tokenizer, **options):
-    endpoint = Endpoint(case.text, tokenizer, case.prompt)
+    endpoint = Endpoint(case.text, tokenizer)
     encode = lambda text: ids(tokenizer, text)  # noqa: E731
-    return ask(endpoint, Tags.of(tokenizer), encode, case.prompt, case.budget, case.total, **options), endpoint
+    return ask(endpoint, Tags.of(tokenizer), encode, encode(case.prompt), case.budget, case.total, **options), endpoint
 
 
 #: Where the client differs from the processors: it ends a line with a full stop, and cannot ban tokens.
@@ -63,10 +63,10 @@ def test_the_published_client(letters):
     """Without a grace: B tokens, then a full stop, the close, and a second request for the rest."""
     endpoint = Endpoint("abcdefgabc" + END, letters)
     encode = lambda text: ids(letters, text)  # noqa: E731
-    answer = ask(endpoint, Tags.of(letters), encode, PROMPT, Budget(4, 0), 50)
+    answer = ask(endpoint, Tags.of(letters), encode, encode(PROMPT), Budget(4, 0), 50)
     first, second = endpoint.asked
-    assert (first.prompt, first.max_tokens) == (PROMPT, 4)
-    assert second.prompt == PROMPT + "abcd.\n</think>\n\n"
+    assert (first.written, first.max_tokens) == ("", 4)
+    assert second.written == "abcd.\n</think>\n\n"
     assert second.max_tokens == 50 - len(ids(letters, "abcd.\n</think>\n\n"))
     assert (answer.text, answer.closed_by) == ("abcd.\n</think>\n\nefgabc", "budget")
 
@@ -84,7 +84,7 @@ def test_a_letter_is_not_cut_in_two(bpe):
     endpoint = Endpoint("\U0001f600" * 9, bpe)
     encode = lambda text: ids(bpe, text)  # noqa: E731
     assert len(ids(bpe, "\U0001f600")) == 4, "four bytes, four tokens"
-    answer = ask(endpoint, Tags.of(bpe), encode, PROMPT, Budget(6, 0), 40)
+    answer = ask(endpoint, Tags.of(bpe), encode, encode(PROMPT), Budget(6, 0), 40)
     assert answer.text.startswith("\U0001f600.\n</think>\n\n")
 
 
@@ -99,7 +99,7 @@ _WORDS = ["<think>", "</think>", "<TOOLCALL>", "</TOOLCALL>", "<", "</", "think"
 )
 def test_random_streams_keep_one_pair_and_the_room(bpe, wanted, budget, total):
     endpoint = Endpoint("".join(wanted), bpe)
-    answer = ask(endpoint, Tags.of(bpe), lambda text: ids(bpe, text), PROMPT, budget, total)
+    answer = ask(endpoint, Tags.of(bpe), lambda text: ids(bpe, text), ids(bpe, PROMPT), budget, total)
     assert well_formed("<think>\n" + answer.text), answer
     assert len(endpoint.asked) <= 3
     thought = answer.text.partition("</think>")[0]
