@@ -24,7 +24,7 @@ STAGES = (
     "code.sources", "code.licences", "code.quality", "code.qa",
     "sft.inputs", "sft.procedural", "sft.stem", "sft.academic", "sft.reasoning", "sft.instructions",
     "sft.multilingual", "sft.release",
-    "blend", "blend.sample", "pretrain", "align.conversations", "evaluate.items", "evaluate", "lake",
+    "blend", "blend.sample", "pretrain", "align.conversations", "align.tuning", "evaluate.items", "evaluate", "lake",
 )  # fmt: skip
 
 #: Modules that declare tables but belong to no stage: all stages write the generation ledger and the quarantine.
@@ -57,6 +57,15 @@ def partitions_of(table: Table) -> dg.PartitionsDefinition | None:
             f"{', '.join(sorted(declared))}: add it to PARTITIONS in the `partitions` module of a stage"
         )
     return declared[table.partition_by]
+
+
+def module_beside(table: Table, name: str) -> Any:
+    """The module `name` of the stage that declares `table`. Raises `KeyError` if there is no such module."""
+    for stage in STAGES:
+        tables, wanted = f"nemotron_assets.{stage}.tables", f"nemotron_assets.{stage}.{name}"
+        if find_spec(tables) and table in import_module(tables).TABLES and find_spec(wanted):
+            return import_module(wanted)
+    raise KeyError(f"no stage declares {table.full_name} and has a module {name!r}")
 
 
 @functools.cache

@@ -1,12 +1,13 @@
-"""Declares the asset of the language model that writes synthetic data."""
+"""Declares the assets that several stages write or use: the language model that writes synthetic data, and the metrics
+and events of all trainings."""
 
 import dagster as dg
 
 from nemotron_assets.conditions import follow_inputs
-from nemotron_assets.models.tables import GENERATOR
+from nemotron_assets.models.tables import GENERATOR, TRAINING_EVENTS, TRAINING_METRICS, TRAININGS
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.snapshots.tables import PAGES
-from nemotron_assets.table.asset import table_asset
+from nemotron_assets.table.asset import table_asset, table_spec
 from resources.lakehouse import Lakehouse
 
 
@@ -31,4 +32,7 @@ def generator(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe
     return registry.parts()
 
 
-ASSETS = [generator]
+training_metrics = table_spec(TRAINING_METRICS, made_by=TRAININGS)
+training_events = table_spec(TRAINING_EVENTS, made_by=TRAININGS)
+
+ASSETS = [generator, training_metrics, training_events]

@@ -6,6 +6,9 @@ from __future__ import annotations
 from nemotron_assets.models.columns import model_table
 from nemotron_assets.table.schema import Column, Table
 
+#: The tables of models whose trainings store metrics and events, in the order of the trainings.
+TRAININGS = ("models.base", "models.long_context", "models.sft_1", "models.sft_2", "models.sft_3")
+
 #: Further columns of language models that others trained.
 LANGUAGE_MODEL = (
     Column("parameters", "int64", "number of parameters; null for a model behind an endpoint", nullable=True),
@@ -45,7 +48,12 @@ TRAINING_METRICS = Table(
         _MODEL_ID,
         _RUN_ID,
         Column("step", "int64", "number of the optimizer step, counted from 1"),
-        Column("tokens", "int64", "number of tokens seen up to and including this step, padding included"),
+        Column(
+            "tokens",
+            "int64",
+            "number of tokens seen up to and including this step; each sequence counts with its full length, padded or "
+            "not",
+        ),
         Column("loss", "float64", "training loss of this step, in nats per predicted token"),
         Column("lr", "float64", "learning rate of this step"),
         Column("grad_norm", "float64", "Euclidean norm of the gradient of this step, before clipping"),
@@ -108,12 +116,12 @@ TRAINING_METRICS = Table(
         Column("measured", "list[float32]", "value of each of the measures, in their order; null: none", nullable=True),
     ),
     key=("model_id", "step"),
-    group="pretrain",
+    group="trainings",
     origins={
-        "model": ("models.base.name",),
-        "model_id": ("models.base.id",),
+        "model": tuple(f"{table}.name" for table in TRAININGS),
+        "model_id": tuple(f"{table}.id" for table in TRAININGS),
         "step": (),
-        "*": ("blend.token_shards.tokens",),
+        "*": ("blend.token_shards.tokens", "align.token_shards.tokens"),
     },
 )
 
@@ -176,13 +184,13 @@ TRAINING_EVENTS = Table(
         Column(
             "shards",
             "list[string]",
-            "shard of each sequence of the batch, as in the column shard of blend.sequences",
+            "shard of each sequence of the batch, as in the column shard of the table of sequences",
             nullable=True,
         ),
         Column(
             "positions",
             "list[int64]",
-            "place of each sequence in its shard, as in the column position of blend.sequences",
+            "place of each sequence in its shard, as in the column position of the table of sequences",
             nullable=True,
         ),
         Column(
@@ -193,17 +201,25 @@ TRAINING_EVENTS = Table(
             nullable=True,
         ),
         Column("at", "timestamp", "time of the event, UTC"),
+        Column(
+            "sequences",
+            "string",
+            "table of the sequences of the training and its part in use, as blend.sequences/8192 or "
+            "align.sequences/sft_1; null: an older row",
+            nullable=True,
+        ),
     ),
     key=("model_id", "step", "kind", "at"),
-    group="pretrain",
+    group="trainings",
     origins={
-        "model": ("models.base.name",),
-        "model_id": ("models.base.id",),
+        "model": tuple(f"{table}.name" for table in TRAININGS),
+        "model_id": tuple(f"{table}.id" for table in TRAININGS),
         "sequence_length": ("blend.sequences.part",),
-        "data_sets": ("blend.sequences.data_set",),
-        "shards": ("blend.sequences.shard",),
-        "positions": ("blend.sequences.position",),
-        "*": ("blend.token_shards.tokens",),
+        "sequences": ("blend.sequences.part", "align.sequences.part"),
+        "data_sets": ("blend.sequences.data_set", "align.sequences.data_set"),
+        "shards": ("blend.sequences.shard", "align.sequences.shard"),
+        "positions": ("blend.sequences.position", "align.sequences.position"),
+        "*": ("blend.token_shards.tokens", "align.token_shards.tokens"),
     },
 )
 

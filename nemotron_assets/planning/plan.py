@@ -32,6 +32,8 @@ STAGES = (
     "sample",
     "pretrain",
     "align_data",
+    "align_tuning",
+    "trainings",
     "evaluate",
     "lake",
 )

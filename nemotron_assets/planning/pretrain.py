@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nemotron_assets.planning.figures import Value, total
+from nemotron_assets.planning.figures import Value
 from nemotron_assets.planning.plan import ONE, Estimate, Plan, estimates
 
 
@@ -16,7 +16,8 @@ def parameters(plan: Plan) -> Value:
 def base(plan: Plan) -> Estimate:
     """Six floating-point operations per parameter and token: two forward, four backward."""
     tokens = plan.value("train.base.tokens")
-    return _trained(plan, "models.base", "train.base", tokens, 6 * parameters(plan) * tokens)
+    flops = 6 * parameters(plan) * tokens
+    return trained(plan, "models.base", "train.base", "blend.sequence_length", tokens, flops)
 
 
 @estimates("models.long_context")
@@ -28,39 +29,31 @@ def long_context(plan: Plan) -> Estimate:
     width = plan.value("attention layers x width", own.pattern.count("*") * own.attention_heads * own.head_dim)
     attention = 6 * width * length * plan.size("blend.long_context.document_share", "sample")
     flops = (6 * parameters(plan) + attention) * tokens
-    return _trained(plan, "models.long_context", "train.long_context", tokens, flops)
+    return trained(
+        plan, "models.long_context", "train.long_context", "blend.long_context.sequence_length", tokens, flops
+    )
 
 
-def _trained(plan: Plan, asset: str, section: str, tokens: Value, flops: Value) -> Estimate:
+def trained(plan: Plan, asset: str, section: str, length: str, tokens: Value, flops: Value) -> Estimate:
+    """The estimate of a model with so many tokens and operations. `section` is the recipe section of the training,
+    `length` the value of the recipe with the tokens of a sequence."""
     stored = plan.stored(asset, ONE) + parameters(plan) * plan.size("models.weights_bytes", "sample")
     made = {"rows": ONE, "tokens": tokens, "bytes": stored, "flops": flops}
     if plan.recipe.section(section).precision == "fp32":  # only a CPU trains with this precision
         return Estimate(**made, core_seconds=plan.taking(asset) + flops / plan.rate("cpu.training_flops"))
     seconds = flops / (plan.rate("gpu.flops") * plan.rate("gpu.training_share"))
     energy = seconds / 3_600 * plan.rate("gpu.kilowatts") / 1_000  # in MWh
-    steps = _steps(plan, section, tokens)
+    steps = tokens / _batch(plan, section, length)
     return Estimate(
         **made, core_seconds=plan.taking(asset), gpu_seconds=seconds, by_part={"energy": energy, "steps": steps}
     )
 
 
-def _steps(plan: Plan, section: str, tokens: Value) -> Value:
-    length = "blend.sequence_length" if section == "train.base" else "blend.long_context.sequence_length"
-    return tokens / (plan.value(f"{section}.batch_sequences") * plan.value(length))
+def logged_steps(plan: Plan, section: str, length: str) -> Value:
+    """Rows of metrics of a training; see `trained`."""
+    return plan.value(f"{section}.tokens") / _batch(plan, section, length) / plan.value(f"{section}.log_every")
 
 
-@estimates("models.training_metrics")
-def training_metrics(plan: Plan) -> Estimate:
-    """A row per logged step of both trainings."""
-    logged = [
-        _steps(plan, section, plan.value(f"{section}.tokens")) / plan.value(f"{section}.log_every")
-        for section in ("train.base", "train.long_context")
-    ]
-    rows = total(logged)
-    return Estimate(rows=rows, bytes=plan.stored("models.training_metrics", rows))
-
-
-@estimates("models.training_events")
-def training_events(plan: Plan) -> Estimate:
-    """No rows are expected: a batch that harms a training is an accident."""
-    return Estimate(rows=0 * ONE, bytes=plan.stored("models.training_events", 0 * ONE))
+def _batch(plan: Plan, section: str, length: str) -> Value:
+    """Tokens of an optimizer step."""
+    return plan.value(f"{section}.batch_sequences") * plan.value(length)

@@ -1,7 +1,7 @@
 """Plans the trainings of the pretraining: the identity of each model, and the configuration of its training.
 
 The base model starts from fresh weights and reads the phases of the blend. The long-context model starts from the
-newest base model and reads the phase for long context, in longer sequences.
+base model that the same recipe asks for, and reads the phase for long context, in longer sequences.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.blend import tables as blend
-from nemotron_assets.models.registry import Identity, Parent, newest
+from nemotron_assets.models.asked import asked_for
+from nemotron_assets.models.registry import Identity, Parent
 from nemotron_assets.pretrain import CODE, LONG_CONTEXT_CODE
 from nemotron_assets.pretrain.tables import BASE, LONG_CONTEXT
 from nemotron_assets.recipe import Recipe
@@ -88,12 +89,13 @@ def base(recipe: Recipe, lake: Lakehouse) -> Plan:
 
 
 def long_context(recipe: Recipe, lake: Lakehouse) -> Plan:
-    """The long-context model that the recipe, the packed sequences and the newest base model ask for now. Raises
-    `TrainingError` when inputs are missing or do not fit, and `ModelError` when the lake has no base model."""
+    """The long-context model that the recipe and the packed sequences ask for now. It continues the base model that
+    they ask for. Raises `TrainingError` when inputs are missing or do not fit, and `ModelError` when the lake does not
+    have this base model."""
     import polars as pl
 
     models = lake.read(BASE)
-    parent = newest(models)
+    parent = asked_for(models, recipe, lake)
     training = _Training(
         table=LONG_CONTEXT,
         stage="long-context",
@@ -120,7 +122,11 @@ def _plan(training: _Training, recipe: Recipe, lake: Lakehouse) -> Plan:
         raise TrainingError(f"there is nothing to train on: materialise {', '.join(missing)} first")
     tokenizer, shards, sequences, phases = inputs
     vocabulary, length = tokenizer.only_row(), training.length
-    _check_vocabulary(vocabulary, training, recipe, lake)
+    if vocabulary["vocabulary"] > recipe.tokenizer.vocabulary:
+        raise TrainingError(
+            f"the tokenizer has {vocabulary['vocabulary']} entries, but tokenizer.vocabulary is "
+            f"{recipe.tokenizer.vocabulary}: materialise blend/tokenizer and its downstream assets again"
+        )
     steps = total_steps(training.run, length)
     entries = _entries(phases.scan().filter(training.phases).collect(), steps)
     packed = sequences.parts()
@@ -153,6 +159,7 @@ def _plan(training: _Training, recipe: Recipe, lake: Lakehouse) -> Plan:
             "section": training.section,
             "sequence_length": length,
             "folder": working_folder(id_),
+            "sequences": f"{sequences.table.full_name}/{length}",
             "shards": shards_config(lake, shards, sequences, length),
             "entries": entries,
         },
@@ -160,26 +167,6 @@ def _plan(training: _Training, recipe: Recipe, lake: Lakehouse) -> Plan:
         tokenizer=lake.get_weights(vocabulary["uri"]),
         source_versions=_source_versions(shards),
     )
-
-
-def _check_vocabulary(vocabulary: dict[str, Any], training: _Training, recipe: Recipe, lake: Lakehouse) -> None:
-    """Raise `TrainingError` unless the model of the training has a weight for every token, and the same tokens as the
-    model that it continues."""
-    if vocabulary["vocabulary"] > recipe.tokenizer.vocabulary:
-        raise TrainingError(
-            f"the tokenizer has {vocabulary['vocabulary']} entries, but tokenizer.vocabulary is "
-            f"{recipe.tokenizer.vocabulary}: materialise blend/tokenizer and its downstream assets again"
-        )
-    if training.parent is None:
-        return
-    own = lake.get_weights(vocabulary["uri"]) / "tokenizer.json"
-    folder = training.start["folder"]
-    with open(own, "rb") as now, open(f"{folder}/tokenizer.json", "rb") as then:
-        if now.read() != then.read():
-            raise TrainingError(
-                f"the model {training.parent.id} of {training.parent.table} was trained with another tokenizer than "
-                f"{vocabulary['name']} in blend.tokenizer: materialise models/base again first"
-            )
 
 
 def _source_versions(shards: Reader) -> tuple[str, ...]:
@@ -209,3 +196,7 @@ def _entries(phases: pl.DataFrame, steps: int) -> list[dict[str, Any]]:
         ).as_dict()
         for rows in by_phase
     ]
+
+
+#: The plan of each table of models, for stages that continue one (see models/asked.py).
+PLANS = {BASE.full_name: base, LONG_CONTEXT.full_name: long_context}

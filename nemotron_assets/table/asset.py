@@ -181,13 +181,16 @@ def _naming_damage(function: Callable[..., Any], tables: Iterable[Table]) -> Cal
     return call
 
 
-def table_spec(table: Table, *, made_by: dg.AssetsDefinition) -> dg.AssetSpec:
-    """The asset of a table that the asset `made_by` writes in the same pass, beside its own table."""
-    writer = made_by.key.to_user_string()
+def table_spec(table: Table, *, made_by: dg.AssetsDefinition | Sequence[str]) -> dg.AssetSpec:
+    """The asset of a table that the asset `made_by` writes in the same pass, beside its own table. For a table that
+    several assets write, `made_by` are the full names of their tables."""
+    several = not isinstance(made_by, dg.AssetsDefinition)
+    makers = [dg.AssetKey(name.split(".")) for name in made_by] if several else [made_by.key]
     return dg.AssetSpec(
         table.asset_key,
-        deps=[made_by],
-        description=f"{table.description} Written by {writer} in the same pass.",
+        deps=makers,
+        description=f"{table.description} Written by {', '.join(key.to_user_string() for key in makers)} in the same "
+        "pass.",
         group_name=table.group_name,
         partitions_def=partitions_of(table),
         kinds={"delta"},

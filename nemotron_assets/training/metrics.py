@@ -26,12 +26,20 @@ def stored(lake: Lakehouse, model_id: str, table: Table = TRAINING_METRICS) -> p
 
 
 def appender(
-    lake: Lakehouse, name: str, model_id: str, run_id: str, steps: int, length: int, log: Callable[[str], None]
+    lake: Lakehouse,
+    name: str,
+    model_id: str,
+    run_id: str,
+    steps: int,
+    length: int,
+    log: Callable[[str], None],
+    sequences: str | None = None,
 ) -> Callable[[list[dict[str, Any]]], None]:
     """A function that appends rows of metrics to `models.training_metrics` and events (rows with a `kind`) to
     `models.training_events`, and logs the progress of the training and every event.
 
-    `steps` is the number of steps of the whole training, `length` that of its sequences in tokens. A resumed training
+    `steps` is the number of steps of the whole training, `length` that of its sequences in tokens, `sequences` says
+    which part of which table they are ("blend.sequences/8192"). A resumed training
     sends some steps again; rows of steps that are stored already are left out. Only one process may train the model
     meanwhile.
     """
@@ -47,7 +55,11 @@ def appender(
 
     def append_events(events: list[dict[str, Any]]) -> None:
         new = {(event["step"], event["kind"], event["message"]): event for event in events}
-        new = {key: event | {"sequence_length": length} for key, event in new.items() if key not in known}
+        new = {
+            key: event | {"sequence_length": length, "sequences": sequences}
+            for key, event in new.items()
+            if key not in known
+        }
         if new:
             write(TRAINING_EVENTS, list(new.values()))
             known.update(new)

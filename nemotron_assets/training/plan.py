@@ -6,8 +6,9 @@ the finished model, or the checkpoints of an interrupted training.
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,20 +78,32 @@ def train(
 
     The device is held all the time, so no other training on this machine uses the working folders meanwhile.
     """
+    (model,), parts = train_all([plan], lake, gpu, run_id, log)
+    return model, parts
+
+
+def train_all(
+    plans: Sequence[Plan], lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]
+) -> tuple[list[dict[str, Any]], Parts]:
+    """As `train`, for several models of one table, which are trained in this order."""
     with gpu.lock(log):
-        registry = Registry(lake, plan.table, run_id, log)
+        registry = Registry(lake, plans[0].table, run_id, log)
         for folder in cache_dir("training").iterdir():
             if folder.name in registry:  # the finished weights are in the lake
                 shutil.rmtree(folder)
-        model = registry.want(plan.identity, lambda scratch: _make(plan, lake, gpu, run_id, log))
-    return model, registry.parts()
+        models = []
+        for plan in plans:
+            make = functools.partial(_make, plan, lake, gpu, run_id, log)
+            models.append(registry.want(plan.identity, lambda scratch, make=make: make()))
+    return models, registry.parts()
 
 
 def _make(plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]) -> Made:
     from nemotron_assets.model.export import add_tokenizer
 
     length = plan.config["sequence_length"]
-    append = metrics.appender(lake, plan.identity.name, plan.id, run_id, plan.steps, length, log)
+    read = plan.config.get("sequences")
+    append = metrics.appender(lake, plan.identity.name, plan.id, run_id, plan.steps, length, log, read)
     trained = gpu.train(plan.entry, plan.config, append, log)
     weights = Path(trained["weights"])
     add_tokenizer(weights, plan.tokenizer)

@@ -89,8 +89,17 @@ def test_it_is_trained_again_for_another_base_model_only(long_lake):
 def test_without_a_base_model_it_cannot_be_trained(lake):  # noqa: F811
     from nemotron_assets.pretrain.training import long_context
 
-    with pytest.raises(ModelError, match=r"models\.base has no model yet: materialise models/base first"):
+    with pytest.raises(ModelError, match=r"does not have the model laptop-base .* materialise models/base first"):
         long_context(recipe_with(), lake)
+
+
+def test_it_continues_the_base_model_of_its_own_recipe(long_lake):
+    """Somebody trains a base model with another recipe meanwhile: it is newer, but not the one to continue."""
+    from nemotron_assets.pretrain.training import long_context
+
+    (own,) = long_lake.read(BASE).scan().collect()["id"]
+    assert test_base.materialize(long_lake, recipe_with().with_sections({"train.base.seed": 7})).success
+    assert long_context(recipe_with(), long_lake).identity.parents[0].id == own
 
 
 def test_inputs_that_do_not_fit_are_an_error(long_lake, tmp_path):
@@ -107,7 +116,5 @@ def test_inputs_that_do_not_fit_are_an_error(long_lake, tmp_path):
     uri, sha256 = long_lake.put_weights(tmp_path / "another", "tokenizer")
     row = long_lake.read(TOKENIZER).scan().collect().with_columns(uri=pl.lit(uri), sha256=pl.lit(sha256))
     long_lake.write(TOKENIZER, row)
-    with pytest.raises(
-        TrainingError, match=r"trained with another tokenizer than bpe in blend\.tokenizer: materialise"
-    ):
+    with pytest.raises(ModelError, match=r"does not have the model laptop-base"):  # with the present tokenizer
         long_context(recipe_with(), long_lake)

@@ -45,7 +45,7 @@ def test_long_texts_larger_than_memory():
     """400 MB of texts of 1 MB, with 64 MiB to put them in order."""
     program = (
         "import resource\n"
-        "from tests.blend.test_ordering import long_texts\n"
+        "from tests.table.test_ordering import long_texts\n"
         "from nemotron_assets.table.ordering import in_order\n"
         "rows, last = 0, ''\n"
         "for f in in_order(long_texts(1), 64): pass\n"  # what the library itself takes

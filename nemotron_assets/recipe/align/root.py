@@ -7,6 +7,7 @@ from pydantic import Field
 from nemotron_assets.recipe.align.conversations import Conversations, Prompts
 from nemotron_assets.recipe.align.rollouts import Rollouts
 from nemotron_assets.recipe.align.suite import Suite
+from nemotron_assets.recipe.align.tuning import Tuning
 from nemotron_assets.recipe.section import Section
 
 
@@ -17,3 +18,4 @@ class Align(Section):
     conversations: Conversations = Conversations()
     prompts: Prompts = Prompts()
     rollouts: Rollouts = Field(description="how answers of the models are sampled")
+    tuning: Tuning = Field(description="the supervised stages")
