@@ -18,11 +18,14 @@ from nemotron_assets.text.personal_data import find, is_card_number, is_iban, sc
 
 RECIPE = Privacy()
 FAKE = Privacy(**{name: {"replacement": "fake"} for name in RECIPE.rules()})
-CASES = [
-    line.replace("\\n", "\n")
-    for line in (Path(__file__).parent / "personal_data.txt").read_text(encoding="utf-8").splitlines()
-    if line and not line.startswith("# ")
-]
+
+
+def cases(name: str) -> list[str]:
+    lines = (Path(__file__).parent / name).read_text(encoding="utf-8").splitlines()
+    return [line.replace("\\n", "\n") for line in lines if line and not line.startswith("# ")]
+
+
+CASES, KINDS = cases("personal_data.txt"), cases("personal_data_kinds.txt")
 _MARK = re.compile("«(?:([a-z_]+):)?([^»]*)»")
 
 
@@ -57,9 +60,15 @@ def test_precision_and_recall_on_the_labelled_set(record_property):
         assert right[rule] >= 10, rule
 
 
+@pytest.mark.parametrize("case", KINDS)
+def test_kinds_that_were_once_decided_wrongly(case):
+    text, truth = labelled(case)
+    assert found(text) == truth
+
+
 @pytest.mark.parametrize("recipe", [RECIPE, FAKE], ids=["token", "fake"])
 def test_only_what_was_found_is_replaced(recipe):
-    for case in CASES:
+    for case in CASES + KINDS:
         text, _ = labelled(case)
         matches = find(text, recipe)
         clean = scrub(text, recipe)
@@ -172,7 +181,9 @@ def test_replacing_is_idempotent_and_changes_nothing_else(text, recipe):
 @pytest.mark.parametrize(
     "unit",
     ["a" * 70 + "@", "@" + "a." * 126, "tel: 12 34 56 78 90 12 ", "+1 2 3 4 5 6 7 8 9 ", "1", " 1", "1.2.3.4 ", "2001:",
-     "DE12AAAA", "4111 1111 1111 ", "[at]", "a [at] b [dot] ", "a@b.com@", "(", "1(", "phone 555 ", "x@a.co.uk "],
+     "DE12AAAA", "4111 1111 1111 ", "[at]", "a [at] b [dot] ", "a@b.com@", "(", "1(", "phone 555 ", "x@a.co.uk ",
+     " at ", "jane at a dot b ", "a.b @ ", "call us at 030 ", "Order no. 212-736-5000 ", "_at_a_dot_", "&#64;",
+     "電話03"],
 )  # fmt: skip
 def test_hostile_texts_do_no_harm(unit):
     """Work that grows with the square of the text's length would exceed the time limit of the test."""

@@ -12,6 +12,15 @@ from pydantic import Field, model_validator
 from nemotron_assets.recipe.section import Section
 
 Action = Literal["keep", "replace", "drop"]
+#: Countries (ISO 3166) with most speakers of the 16 languages of Nemotron first, then others by population.
+_REGIONS = (
+    "US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "PT", "BR", "RU", "SE", "DK", "JP", "KR", "CN", "TH", "SA",
+    "EG", "IN", "AU", "CA", "AT", "CH", "BE", "IE", "LU", "NO", "FI", "IS", "CZ", "SK", "HU", "RO", "BG", "GR",
+    "TR", "UA", "BY", "RS", "HR", "SI", "BA", "LT", "LV", "EE", "IL", "AE", "KW", "QA", "JO", "LB", "IQ", "IR",
+    "MA", "DZ", "TN", "LY", "KZ", "UZ", "GE", "AM", "AZ", "PK", "BD", "LK", "NP", "ID", "MY", "SG", "PH", "VN",
+    "KH", "HK", "TW", "NZ", "MX", "AR", "CO", "CL", "PE", "VE", "EC", "BO", "UY", "PY", "GT", "CR", "PA", "CU",
+    "ZA", "NG", "KE", "GH", "ET", "TZ", "UG", "CM", "CI", "SN", "AO", "CY", "MT",
+)  # fmt: skip
 _TOKEN = r"^[\[({<][^\W\d]([^\W\d]|[ -])*[\])}>]$"
 
 
@@ -66,30 +75,7 @@ class Phone(PersonalData):
 
     token: str = Field("[phone]", pattern=_TOKEN, max_length=40, description="replacement text")
     regions: tuple[str, ...] = Field(
-        (
-            "US",
-            "GB",
-            "DE",
-            "FR",
-            "ES",
-            "IT",
-            "NL",
-            "PL",
-            "PT",
-            "BR",
-            "RU",
-            "SE",
-            "DK",
-            "JP",
-            "KR",
-            "CN",
-            "TH",
-            "SA",
-            "EG",
-            "IN",
-            "AU",
-            "CA",
-        ),
+        _REGIONS,
         description="countries (ISO 3166) whose national numbers are found after a word such as 'phone'; numbers of "
         "the US also without such a word, when they are grouped as 212-456-1414. International numbers (+49 ...) are "
         "always found",

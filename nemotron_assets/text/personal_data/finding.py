@@ -52,10 +52,14 @@ def find(text: str, recipe: Privacy, rules: set[str] | None = None) -> list[Matc
     return chosen
 
 
-# Digits of other scripts, and special spaces and hyphens. Each is replaced by one character, so that positions stay.
-_PLAIN = {0xA0: " ", 0x2007: " ", 0x2009: " ", 0x202F: " ", 0x2010: "-", 0x2011: "-", 0x2012: "-", 0x2013: "-",
-          0xFF0B: "+", 0xFF20: "@", 0x2212: "-"}  # fmt: skip
-_PLAIN |= {zero + digit: str(digit) for zero in (0x660, 0x6F0, 0x966, 0x9E6, 0xE50, 0xFF10) for digit in range(10)}
+# Digits of other scripts, special spaces and hyphens, marks of direction, and full-width signs. Each is replaced by one
+# character, so that positions stay.
+_PLAIN = {0xA0: " ", 0x2007: " ", 0x2009: " ", 0x200E: " ", 0x200F: " ", 0x202F: " ", 0x2010: "-", 0x2011: "-",
+          0x2012: "-", 0x2013: "-", 0x2212: "-", 0xFF08: "(", 0xFF09: ")", 0xFF0B: "+", 0xFF0D: "-", 0xFF0E: ".",
+          0xFF20: "@"}  # fmt: skip
+_PLAIN |= dict.fromkeys((0x202A, 0x202B, 0x202C, 0x2066, 0x2067, 0x2068, 0x2069), " ")
+_ZEROS = (0x660, 0x6F0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xE50, 0xED0, 0x1040, 0x17E0, 0xFF10)
+_PLAIN |= {zero + digit: str(digit) for zero in _ZEROS for digit in range(10)}
 _UNUSUAL = re.compile("[" + "".join(map(chr, _PLAIN)) + "]")
 
 
@@ -64,4 +68,4 @@ def with_plain_signs(text: str) -> str:
 
     "٣" becomes "3", a no-break space becomes a space.
     """
-    return text if text.isascii() or not _UNUSUAL.search(text) else text.translate(_PLAIN)
+    return text if text.isascii() else _UNUSUAL.sub(lambda sign: _PLAIN[ord(sign[0])], text)

@@ -11,19 +11,26 @@ import re
 from collections.abc import Iterator
 
 from nemotron_assets.recipe.web.privacy import Ip, Privacy
-from nemotron_assets.text.personal_data.spans import Span
+from nemotron_assets.text.personal_data.spans import BEGIN, END, Span, in_word
 
 _V4 = re.compile(r"[0-9][0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
 _V6 = re.compile(r"[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{2,36}")  # 2000::/3; the code text[2::4] does not match
 _VERSION = re.compile(
-    r"(?:\b(?:version|versions|ver|v|release|releases|released|build|firmware|driver|update|updated|upgrade|upgraded|"
-    r"since|patch|revision|rev|section|sections|chapter|figure|table|rule|clause|oid|mib|asn|rfc)|§)"
-    r"[\s:=(\"'#.]{0,3}(?:to |from |is |of |in )?\Z",
+    rf"(?:{BEGIN}(?:"
+    r"version|versions|ver|v|release|releases|released|build|firmware|driver|update|updated|upgrade|upgraded|"
+    r"since|patch|revision|rev|section|sections|chapter|figure|table|rule|clause|oid|mib|asn|rfc|versión|versione|versão|"
+    r"versie|wersja|wersji|версия|версии|версию|сборка|abschnitt|kapitel|chapitre|sección|capítulo|sezione|capitolo|"
+    r"раздел|hoofdstuk|rozdział|avsnitt|afsnit|udgave|utgåva|ausgabe|chrome|chromium|edge|windows|android|ios|macos)|"
+    r"§|版本|版|バージョン|버전|เวอร์ชัน|เวอร์ชั่น|รุ่น|الإصدار|إصدار|النسخة|संस्करण)"
+    r"[\s:：=(\"'#.]{0,3}(?:number |nr\.? |to |from |is |of |in |auf |von |de |à |na |до |на )?\Z",
     re.IGNORECASE,
 )
 _ADDRESS = re.compile(
-    r"\b(?:ip|ips|ipv4|inet|address|addresses|addr|host|hosts|server|ping|gateway|nameserver|dns|client|peer|remote|"
-    r"visitor|traceroute|ssh|listen|bind)\b",
+    rf"{BEGIN}(?:"
+    r"ip|ips|ipv4|inet|address|addresses|addr|host|hosts|server|ping|gateway|nameserver|dns|client|peer|remote|"
+    r"visitor|traceroute|ssh|listen|bind|adresse|dirección|indirizzo|endereço|adres|адрес|сервер|adress|servidor|serveur|"
+    r"rechner)"
+    rf"{END}|地址|服务器|伺服器|位址|アドレス|サーバー?|주소|서버|ที่อยู่|เซิร์ฟเวอร์|عنوان|العنوان|الخادم|خادم|पता|सर्वर",
     re.IGNORECASE,
 )
 _RANGE = re.compile(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}-\Z")
@@ -38,9 +45,9 @@ def ip_addresses(text: str, recipe: Privacy) -> Iterator[Span]:
     if ":" in text:
         for found in _V6.finditer(text):
             start, end = found.start(), found.start() + len(found[0].rstrip(":"))
-            if start and (text[start - 1].isalnum() or text[start - 1] in "_:.-"):
+            if start and (in_word(text[start - 1]) or text[start - 1] in ":.-"):
                 continue
-            if end < len(text) and (text[end].isalnum() or text[end] == "_"):
+            if in_word(text[end : end + 1]):
                 continue
             if _may_be_personal(text[start:end], recipe):
                 yield start, end
@@ -56,7 +63,7 @@ def _is_v4(text: str, start: int, end: int, version_below: int) -> bool:
     if any(str(int(octet)) != octet or int(octet) > 255 for octet in octets) or octets[2:] == ["0", "0"]:
         return False
     before, after = text[max(0, start - 40) : start].rpartition("\n")[2], text[end : end + 8]
-    if before[-1:].isalnum() or after[:1].isalnum() or before[-1:] in ("_", ".", "~", "^") or after[:1] in ("_", "~"):
+    if in_word(before[-1:]) or in_word(after[:1]) or before[-1:] in (".", "~", "^") or after[:1] == "~":
         return False
     if before.endswith("-") and not _RANGE.search(before):
         return False

@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterator
 
 from nemotron_assets.recipe.web.privacy import Privacy
-from nemotron_assets.text.personal_data.spans import Span, continues
+from nemotron_assets.text.personal_data import phone_cues
+from nemotron_assets.text.personal_data.spans import Span, continues, in_word
 
 _CARD = re.compile(
     r"[2-6][0-9]{3}(?:[0-9]{9,15}|([ -])[0-9]{4}\1[0-9]{4}\1[0-9]{1,4}(?:\1[0-9]{3})?|([ -])[0-9]{6}\2[0-9]{4,5})"
 )
+#: Four more digits before a number: it is the end of a longer one.
+_LONGER = re.compile(r"(?<![0-9])[0-9]{4}[ -]\Z")
 #: (first and last prefix of an issuer's range, lengths of its card numbers).
 _ISSUERS = (
     ((4, 4), (13, 16, 19)), ((51, 55), (16,)), ((2221, 2720), (16,)), ((34, 34), (15,)), ((37, 37), (15,)),
@@ -32,9 +35,11 @@ def cards(text: str, recipe: Privacy) -> Iterator[Span]:
     """The payment card numbers in a text, written together or in groups: 4539 9458 0730 2151."""
     for found in _CARD.finditer(text):
         start, end = found.span()
-        if start and (text[start - 1].isalnum() or text[start - 1] in "_.-+/#&"):
+        if start and (in_word(text[start - 1]) or text[start - 1] in ".-+/#&"):
             continue
-        if continues(text, end):
+        if _LONGER.search(text, max(0, start - 6), start):
+            continue  # 9400 1112 0255 5838 1234 56
+        if continues(text, end) or phone_cues.names_other_number(text[max(0, start - phone_cues.WINDOW) : start]):
             continue
         digits = found[0].replace(" ", "").replace("-", "")
         if is_card_number(digits) and not (recipe.keep_examples and digits in TEST_CARDS):
@@ -79,7 +84,7 @@ def ibans(text: str, recipe: Privacy) -> Iterator[Span]:
     """The IBANs in a text, written together or in groups: DE44 5001 0517 5407 3249 31."""
     for found in _IBAN.finditer(text):
         start, length = found.start(), _IBAN_LENGTHS.get(found[0][:2])
-        if length is None or (start and (text[start - 1].isalnum() or text[start - 1] == "_")):
+        if length is None or (start and in_word(text[start - 1])):
             continue
         number, place = [], start
         for place in range(start, min(len(text), start + length + length // 4 + 1)):
