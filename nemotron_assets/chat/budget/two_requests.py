@@ -91,9 +91,10 @@ def turn(
         requests, finish, more = requests + 1, made.finish_reason, made.text
         if requests > 1 and finish == "stop":
             more, finish = more + CALL_END, "length"
-        text += _followed(thought, tags, encode(more), more, keep_one_pair)
-        if finish == "stop" or not more or not thought.in_call:  # the thought goes on only for a tool call
-            break
+        kept = _followed(thought, tags, encode(more), more, keep_one_pair)
+        text += kept
+        if finish == "stop" or kept != more or not thought.in_call or requests == 2:
+            break  # the thought goes on only for a tool call, in a second request
     if thought.phase is Phase.THOUGHT:
         text, finish, closed_by = text + thought.close(full_stop="."), "length", "budget"
     left = total - len(encode(text))
