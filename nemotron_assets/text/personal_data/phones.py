@@ -27,13 +27,17 @@ _OTHER_FORMS = re.compile(
     r"|97[89][- ]?[0-9][0-9 -]{8,13}[0-9](?![0-9])"  # ISBN-13
     r"|[0-9]{1,3}\.[0-9]{1,3} ?- ?[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])"  # 7.35-7.45
     r"|[0-9]{1,3}(?: 000){2,}"  # 12 000 000
+    r"|[0-9]-[0-9]{1,7}-[0-9]{1,7}-[0-9Xx](?![0-9])"  # ISBN-10
+    r"|(?!0)(?:[0-9]{4} ){2,}[0-9]{4}(?![0-9])"  # 1920 1080 1280
+    r"|(?:[0-9][ .-]){5}"  # 0 1 2 3 4 5
+    r"|[0-9]+\.[0-9]+(?![0-9. -])"  # 0.123456789
+    r"|(?!(?:[0-9]{2}\.){3})[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.])"  # 192.168.100.200
+    r"|0?1234567|123[ .-]?456[ .-]?7890|([0-9])\3{6}"  # 1234567890, 1111111111
 )
 #: A group of one digit between dots or at the end after a dot: 10.0.15254, 7.0 7.4 6.8. "8.800.555.35.35" has none.
 _VERSION = re.compile(r"\.[0-9](?![0-9])|^[0-9]{1,3}\.[0-9]{1,2}\.[0-9]{4,}$")
 #: A number goes on after these: 10.0.15254|.603, 09|:30, 1|,5. After "/" and "-" an extension may stand.
 _GOES_ON = re.compile(r"[.:,][0-9]")
-#: How telephone numbers, but few other numbers are written: 030..., (212) ..., 2123 4567, 1-800-...
-_SHAPED = re.compile(r"0|\(|[0-9]{2,4}[ .-][0-9]|1[ -][0-9]{3}")
 _MAX_GROUPS, _MAX_PARSES = 4, 5_000
 #: Numbers that regulators reserve for fiction and examples: {country code: starts of the national number}.
 _FICTITIOUS = {
@@ -63,9 +67,9 @@ def phones(text: str, recipe: Privacy) -> Iterator[Span]:
         if _digits(found[0]) < 7 or _OTHER_FORMS.match(found[0]):
             continue
         before = text[max(0, start - phone_cues.WINDOW) : start]
-        if phone_cues.names_phone(before) or (_SHAPED.match(found[0]) and phone_cues.asks_to_call(before)):
+        if phone_cues.announces_phone(before, found[0]):
             if stop := _phone_end(text, start, end, recipe.phone.regions, recipe, parses):
-                yield start, stop
+                yield start + (text[start] == "(" and ")" not in text[start:stop]), stop
         elif "US" in recipe.phone.regions and before[-1:] not in tuple(".-/"):
             shaped = _NORTH_AMERICAN.match(text, start)
             if not shaped or continues(text, shaped.end()) or phone_cues.names_other_number(before):
