@@ -106,13 +106,16 @@ def _dequantise(target: Path, tokenizer_only: bool) -> None:
 
 @contextlib.contextmanager
 def _read_once() -> Iterator[None]:
-    """Within it, a GGUF file is parsed once. transformers parses it for the tokenizer, the config and the weights, and
-    each time costs seconds."""
+    """Within it, a GGUF file is parsed once, and the names of its weights are listed once. transformers parses the file
+    for the tokenizer, the config and the weights, and lists the names for every module: together that takes seconds."""
     import gguf
 
-    reader = gguf.GGUFReader
-    gguf.GGUFReader = functools.cache(reader)
+    parts = ("GGUFReader", "get_tensor_name_map")
+    before = {name: getattr(gguf, name) for name in parts}
+    for name, part in before.items():
+        setattr(gguf, name, functools.cache(part))
     try:
         yield
     finally:
-        gguf.GGUFReader = reader
+        for name, part in before.items():
+            setattr(gguf, name, part)

@@ -25,6 +25,14 @@ def stored(lake: Lakehouse, model_id: str, table: Table = TRAINING_METRICS) -> p
     return lake.read(table).scan().filter(pl.col("model_id") == model_id).sort("step").collect()
 
 
+def measure(rows: pl.DataFrame, name: str) -> pl.Series:
+    """The values of one of the further measurements of a training, one per row that has it."""
+    import polars as pl
+
+    found = [dict(zip(n or (), v or (), strict=True)) for n, v in rows.select("measures", "measured").iter_rows()]
+    return pl.Series(name, [row[name] for row in found if name in row], pl.Float64)
+
+
 def appender(
     lake: Lakehouse,
     name: str,

@@ -39,6 +39,7 @@ class Plan:
     - `steps`: the number of optimizer steps of the training.
     - `tokenizer`: the folder of the tokenizer, whose files are stored with the weights.
     - `source_versions`: the tables that its training sequences were packed from ("code.curated@3").
+    - `more`: the values of the columns that only this table has, from what the training returned.
     """
 
     table: Table
@@ -48,6 +49,7 @@ class Plan:
     steps: int
     tokenizer: Path
     source_versions: tuple[str, ...] = ()
+    more: Callable[[dict[str, Any]], dict[str, Any]] = lambda trained: {}
 
     @property
     def id(self) -> str:
@@ -72,22 +74,33 @@ def shards_config(lake: Lakehouse, tokens: Reader, sequences: Reader, part: str 
 
 
 def train(
-    plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]
+    plan: Plan,
+    lake: Lakehouse,
+    gpu: Gpu,
+    run_id: str,
+    log: Callable[[str], None],
+    registry: Registry | None = None,
 ) -> tuple[dict[str, Any], Parts]:
-    """The row of the planned model and the parts to write to its table. The model is trained if it is missing.
+    """The row of the planned model and the parts to write to its table. The model is trained if it is missing. A stage
+    that trains several models of one table gives its `registry`, whose parts are those of all of them.
 
     The device is held all the time, so no other training on this machine uses the working folders meanwhile.
     """
-    (model,), parts = train_all([plan], lake, gpu, run_id, log)
+    (model,), parts = train_all([plan], lake, gpu, run_id, log, registry)
     return model, parts
 
 
 def train_all(
-    plans: Sequence[Plan], lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]
+    plans: Sequence[Plan],
+    lake: Lakehouse,
+    gpu: Gpu,
+    run_id: str,
+    log: Callable[[str], None],
+    registry: Registry | None = None,
 ) -> tuple[list[dict[str, Any]], Parts]:
     """As `train`, for several models of one table, which are trained in this order."""
     with gpu.lock(log):
-        registry = Registry(lake, plans[0].table, run_id, log)
+        registry = registry or Registry(lake, plans[0].table, run_id, log)
         for folder in cache_dir("training").iterdir():
             if folder.name in registry:  # the finished weights are in the lake
                 shutil.rmtree(folder)
@@ -117,5 +130,6 @@ def _make(plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str
             "precision": trained.get("precision") or None,
             "bf16_layers": trained.get("bf16_layers"),
             "source_versions": list(plan.source_versions),
+            **plan.more(trained),
         },
     )

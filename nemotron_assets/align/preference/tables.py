@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nemotron_assets.models.columns import TRAINED, model_table
+from nemotron_assets.models.columns import TRAINED, metrics, model_table
 from nemotron_assets.table.columns import ID, PARENTS, SOURCES
 from nemotron_assets.table.schema import Column, Table
 
@@ -83,7 +83,7 @@ DPO = model_table(
     "Models that DPO has trained on pairs of tool tasks, one version per round.",
     named="name of the model: the recipe and the stage, for example laptop-dpo",
     group="align",
-    own=TRAINED,
+    own=(*TRAINED, metrics("pairs of the round, and how the model judges its held-out pairs")),
     weights="Hugging Face folder (safetensors, config, tokenizer), relative to the root of the lake",
     origins={
         "parents": ("models.ifeval_rl.id",),

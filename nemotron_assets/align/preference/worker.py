@@ -7,7 +7,6 @@ once, so that no second model is in memory.
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +113,3 @@ def read_pairs(path: str, version: int, part: str, storage_options: dict[str, st
 
 def _tokens(rows: Any) -> Dataset:
     return Dataset.from_dict({name: rows[column].to_pylist() for column, name in _TOKENS.items()})
-
-
-def steps_of(pairs: int, run: DpoTraining) -> int:
-    """The optimizer steps of a round with so many pairs to train on."""
-    return math.ceil(pairs * run.epochs / run.batch_pairs) if pairs else 0
-
-
-#: Its name for the GPU resource, "module:function".
-TRAIN_DPO = f"{__name__}:{train_dpo.__name__}"

@@ -14,6 +14,14 @@ class Merging(Section):
     Nano 2 §3.2: 0.1 to 0.9 in steps of 0.1 were tried, and values near 0.5 were best)."""
 
     alphas: tuple[float, ...] = Field(min_length=1, description="shares of the chat model that are tried")
+    kinds: tuple[Literal["verifiable", "instructions", "tools"], ...] = Field(
+        ("verifiable", "instructions", "tools"),
+        min_length=1,
+        description="kinds of held-out prompts that merges are scored on; kind and domain are a suite (default: all "
+        "kinds that a program can score)",
+    )
+    max_items: int | None = Field(None, ge=1, description="most prompts of a suite; null: all (default)")
+    max_output_tokens: int = Field(ge=1, description="most tokens of an answer")
     rule: Literal["best_mean", "best_worst"] = Field(
         "best_mean",
         description="which share is used: best_mean has the highest mean of the suites' scores; best_worst the highest "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -10,7 +11,8 @@ from nemotron_assets.recipe.section import Section
 
 
 class PairSampling(Section):
-    """Which prompts a policy answers, and how often, so that its answers can be paired."""
+    """Which prompts a policy answers, and how often, so that its answers can be paired. The section align.rollouts says
+    how it is sampled."""
 
     prompts: int = Field(ge=0, description="most prompts of the split train, in a round")
     held_out_prompts: int = Field(
@@ -18,8 +20,6 @@ class PairSampling(Section):
     )
     samples: int = Field(ge=2, description="answers that the policy samples per prompt")
     max_output_tokens: int = Field(ge=1, description="most tokens of an answer")
-    temperature: float = Field(gt=0, description="temperature of the samples")
-    top_p: float = Field(gt=0, le=1, description="share of the probability that samples are drawn from")
     min_margin: float = Field(
         gt=0, le=1, description="a pair's better answer must have a score at least this much higher (default)"
     )
@@ -64,6 +64,10 @@ class DpoTraining(Section):
     checkpoint_every: int = Field(ge=1, description="steps between two checkpoints")
     checkpoints_kept: int = Field(2, ge=1, description="newest checkpoints that are kept while training (default)")
     seed: int = Field(ge=0, description="seed of the order of the pairs")
+
+    def steps(self, pairs: int) -> int:
+        """The optimizer steps of a round with so many pairs to train on, at least one."""
+        return max(1, math.ceil(pairs * self.epochs / self.batch_pairs))
 
     def deciding(self) -> dict[str, Any]:
         """The values that decide the weights, by name."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from nemotron_assets.recipe.align.conversations import Conversations, Prompts
+from nemotron_assets.recipe.align.merging import Merging
+from nemotron_assets.recipe.align.preference import Preference
 from nemotron_assets.recipe.align.rollouts import Rollouts
 from nemotron_assets.recipe.align.suite import Suite
 from nemotron_assets.recipe.align.tuning import Tuning
@@ -19,3 +21,5 @@ class Align(Section):
     prompts: Prompts = Prompts()
     rollouts: Rollouts = Field(description="how answers of the models are sampled")
     tuning: Tuning = Field(description="the supervised stages")
+    preference: Preference
+    merging: Merging
