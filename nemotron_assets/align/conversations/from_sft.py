@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from nemotron_assets.align.conversations.rows import Conversation, assistant, chosen, user, without_thinking
+from nemotron_assets.align.conversations.rows import Conversation, chosen, is_asked_only, user, with_switches
+from nemotron_assets.chat.conversation import Message
 from nemotron_assets.held_out import is_held_out
 
 if TYPE_CHECKING:
@@ -41,15 +42,16 @@ class SftTable:
     source: SftSource
     held_out_share: float
     removed: frozenset[str]
+    asked_only: float = 0.0  # share of its questions that are only asked, because prompts are made of the table
 
     @property
     def made_from(self) -> tuple[object, ...]:
         """What the conversations of the table depend on."""
         own = self.source.model_dump_json()
-        return (self.reader.content(), own, self.held_out_share, *sorted(self.removed))
+        return (self.reader.content(), own, self.held_out_share, self.asked_only, *sorted(self.removed))
 
-    def rows(self, columns: tuple[str, ...] = _COLUMNS) -> Iterator[dict[str, Any]]:
-        """The rows that may be used, at most the first `max_rows`."""
+    def rows(self, columns: tuple[str, ...] = _COLUMNS, with_test: bool = False) -> Iterator[dict[str, Any]]:
+        """The rows that may be used, at most the first `max_rows`. Rows of a test split only `with_test`."""
         split = ("split",) if "split" in self.reader.table.column_names else ()
         statuses = [*USABLE, "unverified"] if self.source.unverified else list(USABLE)
         kept = pl.col("status").is_in(statuses) & ~is_held_out(self.held_out_share, "origin_hash")
@@ -58,7 +60,7 @@ class SftTable:
         for batch in self.reader.batches(dict.fromkeys((*columns, *split))):
             frame = pl.DataFrame(pl.from_arrow(batch)).filter(kept)
             for row in frame.iter_rows(named=True):
-                if row.get("split") == "test" or not chosen(self.source.share, "sft", row["id"]):
+                if (row.get("split") == "test" and not with_test) or not chosen(self.source.share, "sft", row["id"]):
                     continue
                 if left is not None and (left := left - 1) < 0:
                     return
@@ -69,17 +71,17 @@ def conversations(table: SftTable) -> Iterator[Conversation]:
     """The rows of a table of SFT data as conversations of one question and one answer."""
     name = table.reader.table.full_name
     for row in table.rows():
-        reasoning = (row["reasoning"] or "").strip()
-        question = row["question"].strip()
+        if is_asked_only(table.asked_only, row["question"]):
+            continue
+        thought = (row["reasoning"] or "").strip() or None
         yield Conversation(
             part=name,
             key=(row["id"],),
             domain=DOMAIN[name],
             data_set=name,
             language=row["language"],
-            messages=(
-                user(question if reasoning else without_thinking(question)),
-                assistant(row["answer"].strip(), reasoning or None),
+            messages=with_switches(
+                [user(row["question"].strip()), Message("assistant", row["answer"].strip(), thought)]
             ),
             origin_hash=row["origin_hash"],
             parents=(row["id"],),

@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from nemotron_assets.align.conversations.rows import (
-    Conversation,
-    Prompt,
-    assistant,
-    chosen,
-    user,
-    without_thinking,
-)
+from nemotron_assets.align.conversations.rows import NO_THINK, Conversation, Prompt, chosen, user, with_switches
 from nemotron_assets.align.conversations.tables import SUITE_ITEMS
+from nemotron_assets.chat.conversation import Message
 
 if TYPE_CHECKING:
     from resources.lakehouse import Reader
@@ -38,14 +32,13 @@ def conversations(reader: Reader, thinking_share: float) -> Iterator[Conversatio
     thought."""
     for item in _items(reader):
         if item["split"] == "train":
-            thinks = _thinks(item, thinking_share)
-            question = item["question"] if thinks else without_thinking(item["question"])
+            thought = item["reasoning"] if _thinks(item, thinking_share) else None
             yield Conversation(
                 part=SUITE_ITEMS.full_name,
                 key=(item["id"],),
                 domain="suite",
                 data_set=f"{SUITE_ITEMS.full_name}/{item['task']}",
-                messages=(user(question), assistant(item["answer"], item["reasoning"] if thinks else None)),
+                messages=with_switches([user(item["question"]), Message("assistant", item["answer"], thought)]),
                 origin_hash=item["content_hash"],
                 parents=(item["id"],),
                 sources=(SUITE_ITEMS.full_name,),
@@ -56,14 +49,14 @@ def conversations(reader: Reader, thinking_share: float) -> Iterator[Conversatio
 def prompts(reader: Reader, thinking_share: float) -> Iterator[Prompt]:
     """All items as prompts with one right answer, in both splits, with and without thinking as in `conversations`."""
     for item in _items(reader):
-        thinks = _thinks(item, thinking_share)
+        switch = "" if _thinks(item, thinking_share) else f" {NO_THINK}"
         yield Prompt(
             part=SUITE_ITEMS.full_name,
             key=(item["id"],),
             kind="verifiable",
             domain="suite",
             split=item["split"],
-            messages=(user(item["question"] if thinks else without_thinking(item["question"])),),
+            messages=(user(f"{item['question']}{switch}"),),
             verifiers={"exact": {}},
             reference=item["answer"],
             origin_hash=item["content_hash"],

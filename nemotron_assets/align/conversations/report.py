@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from nemotron_assets.plots import bars, markdown
 from nemotron_assets.table.markdown import markdown_row
 
+if TYPE_CHECKING:
+    from resources.lakehouse import Reader
+
 _WIDTH = 160  # characters of an example's message
 
 
-def of_conversations(rows: pl.LazyFrame) -> dict[str, Any]:
+def of_conversations(stored: Reader) -> dict[str, Any]:
     """Conversations by domain and variant, and an example of each pair."""
+    rows = stored.scan()
     groups = _groups(rows, "domain", "variant")
     by_domain = dict(groups.group_by("domain", maintain_order=True).agg(pl.col("rows").sum()).iter_rows())
     return {
@@ -24,8 +28,9 @@ def of_conversations(rows: pl.LazyFrame) -> dict[str, Any]:
     }
 
 
-def of_prompts(rows: pl.LazyFrame) -> dict[str, Any]:
+def of_prompts(stored: Reader) -> dict[str, Any]:
     """Prompts by kind, domain and split, and an example of each."""
+    rows = stored.scan()
     groups = _groups(rows, "kind", "domain", "split")
     by_kind = dict(groups.group_by("kind", maintain_order=True).agg(pl.col("rows").sum()).iter_rows())
     return {

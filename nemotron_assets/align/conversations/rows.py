@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from nemotron_assets.align.conversations.tables import CONVERSATIONS, PROMPTS
+from nemotron_assets.chat.conversation import Message, to_json
 from nemotron_assets.held_out import hash_is_held_out
 from nemotron_assets.table.ids import content_hash, row_id
 
-#: In the text of a user or of the system: the assistant answers without a thought. The chat template removes it.
-NO_THINK = "/no_think"
-
-#: A message as it is stored: role, content, and an assistant's reasoning and tool_calls.
-Message = dict[str, Any]
+#: Switches in the text of a user or of the system, which the chat template takes out.
+THINK, NO_THINK = "/think", "/no_think"
 
 
 def user(content: str) -> Message:
-    return {"role": "user", "content": content}
-
-
-def assistant(content: str, reasoning: str | None = None, tool_calls: Sequence[Message] = ()) -> Message:
-    message: Message = {"role": "assistant", "content": content}
-    if reasoning:
-        message["reasoning"] = reasoning
-    if tool_calls:
-        message["tool_calls"] = list(tool_calls)
-    return message
-
-
-def without_thinking(question: str) -> str:
-    """The text of a user who asks for an answer without a thought."""
-    return f"{question} {NO_THINK}"
+    return Message("user", content)
 
 
 def chosen(share: float, *key: object) -> bool:
     """Whether a row is among the `share` of rows that something is done with. The key decides, and nothing else."""
     return hash_is_held_out(content_hash("\x1f".join(map(str, key))), share)
+
+
+def is_asked_only(share: float, question: str) -> bool:
+    """Whether a question is held out: it is asked, for scoring, and no conversation with it is learned from. White
+    space and case do not matter."""
+    return chosen(share, "held out", " ".join(question.split()).casefold())
+
+
+def between(least: int, most: int, *key: object) -> int:
+    """A number from `least` to `most` that follows from the key."""
+    return least + int(content_hash("\x1f".join(map(str, key)))[-8:], 16) % (most - least + 1)
+
+
+def with_switches(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Messages with /no_think or /think in the user's text wherever the assistant stops or starts to think, and nowhere
+    else. Without a switch it thinks."""
+    found = [_bare(message) for message in messages]
+    asked = [number for number, message in enumerate(found) if message.role == "user"]
+    thinking = True
+    for start, end in zip(asked, [*asked[1:], len(found)], strict=True):
+        answers = [message for message in found[start:end] if message.role == "assistant"]
+        if answers and any(message.reasoning for message in answers) != thinking:
+            thinking = not thinking
+            switch = THINK if thinking else NO_THINK
+            found[start] = dataclasses.replace(found[start], content=f"{found[start].content} {switch}")
+    return tuple(found)
+
+
+def _bare(message: Message) -> Message:
+    if message.role not in ("user", "system") or THINK not in message.content.replace(NO_THINK, THINK):
+        return message
+    return dataclasses.replace(message, content=message.content.replace(NO_THINK, "").replace(THINK, "").strip())
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,7 @@ class Conversation:
     parents: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     language: str = "en"
-    tools: tuple[Message, ...] = ()
+    tools: tuple[dict[str, Any], ...] = ()
     variant: str = "full"
     copy_of: str | None = None
     budget: int | None = None
@@ -68,35 +85,37 @@ class Conversation:
     @property
     def thinks(self) -> bool:
         """Whether the assistant thinks before one of its messages."""
-        return any(message.get("reasoning") for message in self.messages)
+        return any(message.reasoning for message in self.messages)
+
+    @property
+    def text(self) -> str:
+        """All that is said, one message per paragraph, with the thoughts."""
+        return "\n\n".join(part for message in self.messages for part in (message.reasoning, message.content) if part)
 
     def row(self) -> dict[str, Any]:
         """The row of align.conversations."""
-        messages, tools = _json(self.messages), _json(self.tools) if self.tools else None
+        messages, tools = to_json(self.messages), _json(self.tools) if self.tools else None
+        own = {name: getattr(self, name) for name in _CARRIED}
         return {
+            **own,
             "id": self.id,
             "parents": list(self.parents),
             "sources": list(self.sources),
-            "part": self.part,
-            "domain": self.domain,
-            "data_set": self.data_set,
-            "language": self.language,
             "messages": messages,
             "tools": tools,
             "reasoning": "on" if self.thinks else "off",
-            "variant": self.variant,
-            "copy_of": self.copy_of,
-            "budget": self.budget,
-            "status": self.status,
-            "verified_by": self.verified_by,
-            "origin_hash": self.origin_hash,
             "content_hash": content_hash(f"{messages}\x1f{tools or ''}"),
         }
 
 
+_CARRIED = (
+    "part", "domain", "data_set", "language", "variant", "copy_of", "budget", "status", "verified_by", "origin_hash",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt before it is a row. `verifiers` are {name: arguments}; `key` is its natural key beside the part."""
+    """A prompt before it is a row. `verifiers` are {name: arguments}; `key` is its natural key beside part and kind."""
 
     part: str
     key: tuple[object, ...]
@@ -109,7 +128,12 @@ class Prompt:
     reference: str | None = None
     parents: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
-    tools: tuple[Message, ...] = ()
+    tools: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All that the policy reads."""
+        return "\n\n".join(message.content for message in self.messages)
 
     def row(self) -> dict[str, Any]:
         """The row of align.prompts."""
@@ -121,7 +145,7 @@ class Prompt:
             "kind": self.kind,
             "domain": self.domain,
             "split": self.split,
-            "messages": _json(self.messages),
+            "messages": to_json(self.messages),
             "tools": _json(self.tools) if self.tools else None,
             "verifiers": _json([{"name": name, "arguments": given} for name, given in self.verifiers.items()]),
             "reference": self.reference,
