@@ -24,7 +24,9 @@ STAGES = (
     "code.sources", "code.licences", "code.quality", "code.qa",
     "sft.inputs", "sft.procedural", "sft.stem", "sft.academic", "sft.reasoning", "sft.instructions",
     "sft.multilingual", "sft.release",
-    "blend", "blend.sample", "pretrain", "align.conversations", "align.tuning", "evaluate.items", "evaluate", "lake",
+    "blend", "blend.sample", "pretrain",
+    "align.conversations", "align.tuning", "align.reinforcement", "align.preference", "align.merging",
+    "evaluate.items", "evaluate", "lake",
 )  # fmt: skip
 
 #: Modules that declare tables but belong to no stage: all stages write the generation ledger and the quarantine.

@@ -16,7 +16,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from resources.endpoint import Endpoint, EngineError, Reply
-from resources.generations import Answer, Request
+from resources.generations import Answer, Request, Sampling
 from resources.weights import folder_sha256
 
 # vLLM runs in this process and must not bind its threads to cores, because the process does other work afterwards.
@@ -85,12 +85,16 @@ class _WithTokenizer:
 class VllmEngine(_WithTokenizer):
     """vLLM in this process. Requests are added one by one, and each answer is yielded as soon as it is finished.
 
-    A request with `prompt_ids` is a rollout: its answer has the tokens and their log-probabilities. `ends` are the
-    token ids that end a rollout, beside those that the model's configuration names.
+    A request with `prompt_ids` is a rollout: its answer has the tokens and their log-probabilities. Before the first
+    one, whoever asks for rollouts sets `ends`, the token ids that end a rollout beside those that the model's
+    configuration names, and for thinking budgets `processors`, the logits processors of vLLM, and `forced_of`, which
+    says which tokens of an answer were forced.
     """
 
     kind = "vllm"
     ends: tuple[int, ...] = ()
+    processors: tuple[str, ...] = ()
+    forced_of: Callable[[Request, list[int]], list[bool]] = staticmethod(lambda request, tokens: [False] * len(tokens))
 
     def __init__(self, folder: Path, name: str, settings: EngineSettings) -> None:
         self.folder, self.name, self.settings = folder, name, settings
@@ -122,6 +126,11 @@ class VllmEngine(_WithTokenizer):
             finally:
                 if started and self._llm is not None:
                     self._llm.abort_request(list(started))
+
+    @property
+    def started(self) -> bool:
+        """Whether vLLM runs, so that `processors` can no longer change."""
+        return self._llm is not None
 
     def reload(self, folder: Path) -> None:
         """Go on with the weights of another folder, which must have the shape of these."""
@@ -184,6 +193,7 @@ class VllmEngine(_WithTokenizer):
             stop_token_ids=list(self.ends) if is_rollout else None,
             logprobs=0 if is_rollout else None,  # of the sampled token alone
             seed=_seed(key),
+            extra_args=_budget(sampling, self.processors),
             output_kind=RequestOutputKind.FINAL_ONLY,
             structured_outputs=StructuredOutputsParams(**{output.kind: output.spec}) if output else None,
         )
@@ -200,7 +210,7 @@ class VllmEngine(_WithTokenizer):
         logprobs = [found[token].logprob for token, found in zip(ids, answer.logprobs, strict=True)]
         said = ids[:-1] if answer.finish_reason == "stop" else ids
         text = self.tokenizer.decode(said, skip_special_tokens=False)
-        return Answer(text, *tokens, answer.finish_reason, seconds, ids, logprobs, [False] * len(ids))
+        return Answer(text, *tokens, answer.finish_reason, seconds, ids, logprobs, self.forced_of(request, ids))
 
     def arguments(self) -> Any:
         """What vLLM is started with."""
@@ -229,6 +239,7 @@ class VllmEngine(_WithTokenizer):
             gpu_memory_utilization=settings.gpu_memory_share,
             enforce_eager=settings.device == "cpu",
             structured_outputs_config={"backend": "guidance"},
+            logits_processors=list(self.processors) or None,
             logprobs_mode="processed_logprobs",  # of the distribution that is sampled from
             disable_log_stats=True,
             trust_remote_code=False,
@@ -373,6 +384,18 @@ class OpenAiEngine(_WithTokenizer):
             else:
                 body["nvext"] = {"guided_regex": output.spec}
         return body
+
+
+def _budget(sampling: Sampling, processors: tuple[str, ...]) -> dict[str, int] | None:
+    """The thinking budget of a request, for the processor of vLLM (nemotron_assets/chat/budget). Without a limit the
+    whole answer may be a thought, but for the room that is kept."""
+    if sampling.budget is None:
+        return None
+    if not processors:
+        raise EngineError("the request has a thinking budget, but vLLM was started without a processor for it")
+    tokens, grace, room = sampling.budget
+    limit = sampling.max_tokens if tokens is None else tokens
+    return {"thinking_budget": limit, "thinking_grace": grace, "answer_room": room}
 
 
 def _seed(key: str) -> int:

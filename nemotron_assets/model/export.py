@@ -24,7 +24,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ from nemotron_assets.model.nemotron_h import SMALLEST_STEP, empty_model
 from resources.files import replaced
 
 if TYPE_CHECKING:
-    from transformers import NemotronHConfig
+    from transformers import NemotronHConfig, PreTrainedModel
 
 #: Largest file of weights. A larger model is written as several files with an index, as the published models are.
 SHARD_SIZE = "5GB"
@@ -55,10 +55,12 @@ def save(
     weights: Mapping[str, torch.Tensor],
     dtype: torch.dtype,
     shard_size: str = SHARD_SIZE,
+    empty: Callable[[NemotronHConfig], PreTrainedModel] = empty_model,
 ) -> None:
     """Write a model of this configuration into `folder`, with its weights in the precision `dtype`.
 
-    `weights` are all parameters by their names in memory. The folder gets its name when it is complete, so a reader
+    `empty` gives the model without its weights: the language model, or another one of its family. `weights` are all
+    parameters by their names in memory. The folder gets its name when it is complete, so a reader
     never sees half a model. An earlier folder of this name is deleted.
     """
     from transformers.utils.logging import disable_progress_bar
@@ -66,7 +68,7 @@ def save(
     disable_progress_bar()  # its output would end up in log files
     partial = folder.with_name(f"partial-{folder.name}")
     shutil.rmtree(partial, ignore_errors=True)
-    model = empty_model(config).to(dtype)
+    model = empty(config).to(dtype)
     if wrong := sorted(dict(model.named_parameters()).keys() ^ weights.keys()):
         raise ValueError(
             f"{folder} cannot be written: {len(wrong)} weights are missing or unknown: {', '.join(wrong[:5])}"

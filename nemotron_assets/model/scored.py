@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from nemotron_assets.model.packing import Packing
 
 if TYPE_CHECKING:
-    from transformers import NemotronHForCausalLM
+    from transformers import NemotronHForCausalLM, NemotronHModel
 
 #: Labels whose logits are in memory together.
 CHUNK = 2_048
@@ -28,7 +28,7 @@ def score_labels(model: NemotronHForCausalLM, temperature: float = 1.0) -> None:
 
     A call returns TRL's `FusedCausalLMOutput`: log-probabilities, entropy, mean logits and whether the label is the
     likeliest token, each [batch, length - 1] in float32, zero where the label is -100. `temperature` divides logits.
-    Padding, on the left or on the right, changes no value: it is a document of its own.
+    Padding, on the left or on the right, changes no value and costs nothing.
     """
     other = model.forward
 
@@ -40,15 +40,20 @@ def score_labels(model: NemotronHForCausalLM, temperature: float = 1.0) -> None:
     model.forward = MethodType(forward, model)
 
 
-def packed_padding(attention_mask: torch.Tensor) -> Packing:
-    """The packing of rows that are padded: text and padding [batch, length] are documents of their own."""
-    return Packing.of_changes(attention_mask[:, 1:] != attention_mask[:, :-1])
+def hidden_states(model: NemotronHModel, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """The last hidden states [rows, length, hidden] of rows that are padded on the left, on the right or on both sides;
+    zero at padding. Padding is not computed: the texts of all rows are packed into one."""
+    real = attention_mask.bool()
+    lengths = [length for length in real.sum(1).tolist() if length]
+    packing = Packing.of([lengths], sum(lengths), input_ids.device)
+    found = model(input_ids=input_ids[real].unsqueeze(0), use_cache=False, packing=packing).last_hidden_state[0]
+    return found.new_zeros(*real.shape, found.shape[-1]).masked_scatter(real.unsqueeze(-1), found)
 
 
 def _scored(model, temperature: float, input_ids, attention_mask, labels, use_cache: bool = False):
     from trl.trainer.utils import FusedCausalLMOutput
 
-    hidden = model.model(input_ids=input_ids, packing=packed_padding(attention_mask)).last_hidden_state
+    hidden = hidden_states(model.model, input_ids, attention_mask)
     labels = labels[:, 1:]
     mask = labels != -100
     found = hidden[:, :-1][mask].split(CHUNK), labels[mask].split(CHUNK)

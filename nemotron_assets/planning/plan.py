@@ -33,6 +33,7 @@ STAGES = (
     "pretrain",
     "align_data",
     "align_tuning",
+    "align_reinforcement",
     "trainings",
     "evaluate",
     "lake",

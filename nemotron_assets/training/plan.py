@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse, Reader
 
 
+Append = Callable[[list[dict[str, Any]]], None]
+
+
 class TrainingError(RuntimeError):
     """A model cannot be trained. The message says what is missing."""
 
@@ -40,6 +43,8 @@ class Plan:
     - `tokenizer`: the folder of the tokenizer, whose files are stored with the weights.
     - `source_versions`: the tables that its training sequences were packed from ("code.curated@3").
     - `more`: the values of the columns that only this table has, from what the training returned.
+    - `wraps`: for a training with rows of other tables than its metrics and events. It gets the run's id and the
+      function that stores metrics and events, and returns the function that stores all rows.
     """
 
     table: Table
@@ -50,6 +55,7 @@ class Plan:
     tokenizer: Path
     source_versions: tuple[str, ...] = ()
     more: Callable[[dict[str, Any]], dict[str, Any]] = lambda trained: {}
+    wraps: Callable[[str, Append], Append] | None = None
 
     @property
     def id(self) -> str:
@@ -117,7 +123,8 @@ def _make(plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str
     length = plan.config["sequence_length"]
     read = plan.config.get("sequences")
     append = metrics.appender(lake, plan.identity.name, plan.id, run_id, plan.steps, length, log, read)
-    trained = gpu.train(plan.entry, plan.config, append, log)
+    append = plan.wraps(run_id, append) if plan.wraps else append
+    trained = gpu.train(plan.entry, plan.config | {"run_id": run_id}, append, log)
     weights = Path(trained["weights"])
     add_tokenizer(weights, plan.tokenizer)
     return Made(

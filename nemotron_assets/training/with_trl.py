@@ -22,6 +22,7 @@ import torch
 from transformers import TrainerCallback
 
 from nemotron_assets.model import export
+from nemotron_assets.model.nemotron_h import empty_model
 from nemotron_assets.training import checkpoint
 from nemotron_assets.training.conditions import kind_of
 from nemotron_assets.training.job import FromFolder
@@ -170,8 +171,16 @@ def finished(folder: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def trained(trainer: Any, folder: Path, config: Any, precision: str, more: Callable[[], dict[str, Any]] = dict) -> dict:
-    """Train, and write the weights and the result into `folder`; `config` is the model's configuration. Returns steps,
+def trained(
+    trainer: Any,
+    folder: Path,
+    config: Any,
+    precision: str,
+    more: Callable[[], dict[str, Any]] = dict,
+    empty: Callable[[Any], Any] = empty_model,
+) -> dict[str, Any]:
+    """Train, and write the weights and the result into `folder`; `config` is the model's configuration, and `empty`
+    gives a model of its class (see `export.save`). Returns steps,
     tokens, parameters, final_loss, weights and precision, and what `more` tells of the finished model."""
     trainer.train(resume_from_checkpoint=newest_checkpoint(folder))
     measured = more()
@@ -180,7 +189,7 @@ def trained(trainer: Any, folder: Path, config: Any, precision: str, more: Calla
     if trainer.is_world_process_zero():
         weights = {name: value for name, value in state.items() if name in names}
         dtype = torch.float32 if precision == "fp32" else torch.bfloat16
-        export.save(folder / "weights", config, weights, dtype)
+        export.save(folder / "weights", config, weights, dtype, empty=empty)
         losses = [logs for logs in trainer.state.log_history if "loss" in logs]
         result = {
             "steps": trainer.state.global_step,

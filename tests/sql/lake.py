@@ -22,6 +22,7 @@ from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.schema import Table
 from resources.lakehouse import Lakehouse
 from resources.warehouse import Warehouse
+from tests.sql.align_rows import add_align
 from tests.sql.code_rows import add_code
 from tests.sql.math_rows import add_mathematics
 from tests.sql.web_rows import SNAPSHOTS, START, add_web
@@ -69,6 +70,7 @@ def rows_without_models() -> dict[str, list[dict[str, Any]]]:
         add_mathematics(rows, snapshot)
     add_web(rows)
     _add_contaminated(rows)
+    add_align(rows)
     return dict(rows)
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from nemotron_assets.recipe.align.conversations import Conversations, Prompts
 from nemotron_assets.recipe.align.merging import Merging
 from nemotron_assets.recipe.align.preference import Preference
+from nemotron_assets.recipe.align.reinforcement import Reinforcement
 from nemotron_assets.recipe.align.rollouts import Rollouts
 from nemotron_assets.recipe.align.suite import Suite
 from nemotron_assets.recipe.align.tuning import Tuning
@@ -23,3 +24,4 @@ class Align(Section):
     tuning: Tuning = Field(description="the supervised stages")
     preference: Preference
     merging: Merging
+    reinforcement: Reinforcement = Field(description="reinforcement learning")

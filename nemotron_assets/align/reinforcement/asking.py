@@ -1,0 +1,95 @@
+"""Chooses the prompts of every step, and turns them into tokens.
+
+Which prompts a step has follows from the recipe's seed and the number of the step alone, so a training that goes on
+after a kill asks the same prompts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nemotron_assets.chat.conversation import from_json, tools_from_json
+from nemotron_assets.chat.template import prompt_ids
+from nemotron_assets.recipe.align.reinforcement import Grpo
+from nemotron_assets.rollouts.policy import Ask
+from nemotron_assets.training.plan import TrainingError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from resources.lakehouse import Reader
+
+COLUMNS = ("id", "kind", "split", "messages", "tools", "verifiers", "reference")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A row of align.prompts, as tokens and as text. The verifiers read `row`."""
+
+    row: Mapping[str, Any]
+    ids: tuple[int, ...]
+    text: str
+
+    def ask(self, sample: int, stage: str, run: Grpo) -> Ask:
+        """The request for a rollout of this prompt."""
+        budget = (run.budget.tokens, run.budget.grace, run.budget.answer_room) if run.budget else None
+        return Ask(self.ids, self.text, sample, purpose=stage, parents=(self.row["id"],), budget=budget)
+
+
+def prompt(row: Mapping[str, Any], thinking: bool, tokenizer: PreTrainedTokenizerBase) -> Prompt:
+    """A row of align.prompts in the chat template. `thinking` counts where its text does not say."""
+    ids = prompt_ids(tokenizer, from_json(row["messages"]), tools_from_json(row["tools"]), thinking)
+    return Prompt(row, tuple(ids), tokenizer.decode(ids, skip_special_tokens=False))
+
+
+def read_prompts(prompts: Reader, run: Grpo) -> dict[str, list[dict[str, Any]]]:
+    """The rows of align.prompts of the kinds that the training reads, by split, in the order of their ids."""
+    import polars as pl
+
+    kinds = [kind for kind, share in run.prompts.items() if share]
+    rows = prompts.scan().filter(pl.col("kind").is_in(kinds)).select(COLUMNS).collect().sort("id")
+    return {split: rows.filter(pl.col("split") == split).to_dicts() for split in ("train", "held_out")}
+
+
+def schedule(rows: Sequence[Mapping[str, Any]], run: Grpo) -> list[tuple[int, bool]]:
+    """(number of the row, whether it is asked to think) of every prompt of all steps, one step after the other.
+
+    Kinds come in their shares. A kind is read in a shuffled order, again and again. Raises `TrainingError` when there
+    is no prompt of a kind that the recipe names.
+    """
+    random, total = np.random.default_rng(run.seed), run.steps * run.prompts_per_step
+    weights = {kind: share for kind, share in run.prompts.items() if share}
+    ends = [round(total * end / sum(weights.values())) for end in accumulate(weights.values(), initial=0)]
+    counts = {kind: last - first for kind, (first, last) in zip(weights, pairwise(ends), strict=True)}
+    chosen: list[int] = []
+    for kind, count in counts.items():
+        own = [number for number, row in enumerate(rows) if row["kind"] == kind]
+        if count and not own:
+            raise TrainingError(
+                f"align.prompts has no {kind} prompts to train on that are short enough, but "
+                "align.reinforcement asks for them: take the kind out of `prompts`, or raise max_prompt_tokens"
+            )
+        if count:
+            chosen += [number for _ in range(-(-count // len(own))) for number in random.permutation(own)][:count]
+    order = random.permutation(len(chosen))
+    thinking = random.permutation(total) % 2 == 0 if run.both_ways else np.ones(total, dtype=bool)
+    return [(int(chosen[at]), bool(thinks)) for at, thinks in zip(order, thinking, strict=True)]
+
+
+def short_enough(
+    rows: Sequence[Mapping[str, Any]], run: Grpo, tokenizer: PreTrainedTokenizerBase, most: int | None = None
+) -> Iterator[Prompt]:
+    """The first `most` rows whose prompt is not too long, in the order of their ids, as prompts that think unless their
+    text says otherwise."""
+    for row in rows:
+        if most is not None and most <= 0:
+            return
+        found = prompt(row, True, tokenizer)
+        if len(found.ids) <= run.max_prompt_tokens:
+            most = None if most is None else most - 1
+            yield found

@@ -1,0 +1,80 @@
+"""Audits of stored rollouts: sampler against trainer, rewards given again, and held-out rewards before and after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from nemotron_assets.grading.paired import Paired, paired
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe import Recipe
+    from resources.lakehouse import Lakehouse
+
+#: Rollouts that a check grades again.
+SAMPLE = 256
+
+
+def disagreement(rollouts: pl.LazyFrame, model_id: str) -> dict[str, float]:
+    """How much the trainer's log-probabilities of sampled tokens differ from the sampler's, in nats: mean and largest
+    difference over the tokens of a training that were not forced, and the number of these tokens."""
+    columns = ["sampler_logprobs", "trainer_logprobs", "forced"]
+    own = (pl.col("model_id") == model_id) & pl.col("trainer_logprobs").is_not_null()
+    tokens = rollouts.filter(own).select(columns).explode(columns).filter(~pl.col("forced"))
+    found = (pl.col("sampler_logprobs") - pl.col("trainer_logprobs")).abs()
+    sums = tokens.select(mean=found.mean(), largest=found.max(), tokens=pl.len()).collect(engine="streaming")
+    row = sums.row(0, named=True)
+    return {"mean": row["mean"] or 0.0, "largest": row["largest"] or 0.0, "tokens": row["tokens"]}
+
+
+def held_out(rollouts: pl.LazyFrame, model_id: str) -> Paired | None:
+    """Rewards of the held-out prompts after the training against those before it, prompt by prompt; None if no prompt
+    has a reward at both times."""
+    own = (pl.col("model_id") == model_id) & (pl.col("split") == "held_out") & pl.col("reward").is_not_null()
+    rows = rollouts.filter(own).select("step", "reward", prompt=pl.col("parents").list.first()).collect()
+    after = rows["step"].max()
+    if not after:
+        return None
+    times = (rows.filter(pl.col("step") == step).select("prompt", "reward") for step in (0, after))
+    both = next(times).join(next(times), on="prompt", suffix="_after").sort("prompt")
+    return paired(both["reward"].to_list(), both["reward_after"].to_list()) if both.height else None
+
+
+def regraded(rows: Iterable[Mapping[str, Any]], recipe: Recipe) -> Iterator[tuple[Mapping[str, Any], float | None]]:
+    """Grade stored rollouts again with the verifiers of their prompts, without generating anything. `rows` have the
+    columns of align.rollouts, and messages, verifiers and reference of their prompts. Yields (row, reward)."""
+    from nemotron_assets.grading.rewards import Rewards
+
+    rows = list(rows)
+    with Rewards(recipe.grading) as rewards:
+        found = rewards.grade((row, row["completion"]) for row in rows)
+        yield from zip(rows, (reward.value for reward in found), strict=True)
+
+
+def with_prompts(lake: Lakehouse, stage: str, most: int | None = None) -> list[dict[str, Any]]:
+    """Rollouts of a stage with what verifiers need of their prompts: the `most` with the first ids, or all."""
+    from nemotron_assets.align.conversations.tables import PROMPTS
+    from nemotron_assets.align.reinforcement.tables import ROLLOUTS
+
+    reader = lake.read(ROLLOUTS)
+    if not reader.exists:
+        return []
+    own = reader.scan().filter(pl.col("stage") == stage).sort("id")
+    own = own if most is None else own.head(most)
+    own = own.select("id", "completion", "reward", prompt_id=pl.col("parents").list.first())
+    prompts = lake.read(PROMPTS).scan().select("id", "messages", "verifiers", "reference")
+    return own.join(prompts, left_on="prompt_id", right_on="id").collect(engine="streaming").to_dicts()
+
+
+def regrade(lake: Lakehouse, recipe: Recipe, stage: str = "ifeval_rl", most: int | None = None) -> dict[str, Any]:
+    """Grade the stored rollouts of a stage again. Returns the numbers of rollouts and of those whose reward differs
+    from the stored one, and examples of these as JSON."""
+    different, count = [], 0
+    for row, reward in regraded(with_prompts(lake, stage, most), recipe):
+        count += 1
+        if reward != row["reward"]:
+            different.append({"id": row["id"], "stored": row["reward"], "again": reward})
+    return {"rollouts": count, "different": len(different), "examples": json.dumps(different[:5])}

@@ -1,0 +1,112 @@
+"""Rows of align.rollouts: in a file of the training, so that no kill of a process loses them, and in the lake."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nemotron_assets.align.reinforcement.tables import ROLLOUTS
+from nemotron_assets.table.ids import row_id
+
+if TYPE_CHECKING:
+    from nemotron_assets.align.reinforcement.trainer import Sampled
+    from nemotron_assets.chat.budget.tags import Tags
+    from resources.lakehouse import Lakehouse
+
+Append = Callable[[list[dict[str, Any]]], None]
+
+#: The split of prompts that only measure a training.
+HELD_OUT, TRAIN = "held_out", "train"
+
+
+class RolloutFile:
+    """The rollouts of one training on disk: a line per step and split. `reached` is the last step of the checkpoint
+    that the training goes on from; lines of later steps are dropped, because these steps are done again."""
+
+    def __init__(self, path: Path, reached: int) -> None:
+        self._path, self._known = path, set()
+        lines = [line for line in self._lines() if line["split"] == HELD_OUT or line["step"] <= reached]
+        temporary = path.with_suffix(".partial")
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        temporary.rename(path)
+        self._known = {(line["step"], line["split"]) for line in lines}
+
+    def add(self, step: int, split: str, rows: list[dict[str, Any]]) -> bool:
+        """Store the rows of a step; False if they are stored already."""
+        if (step, split) in self._known:
+            return False
+        self._known.add((step, split))
+        with self._path.open("a") as file:
+            file.write(json.dumps({"step": step, "split": split, "rows": rows}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return True
+
+    def rows(self) -> Iterator[list[dict[str, Any]]]:
+        """All rows, step by step."""
+        return (line["rows"] for line in self._lines())
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        if self._path.exists():
+            with self._path.open() as file:
+                for line in file:
+                    if line.endswith("\n"):  # a killed process may have left half a line
+                        yield json.loads(line)
+
+
+def rollout_rows(
+    sampled: Sampled, columns: dict[str, list], *, stage: str, model_id: str, step: int, split: str, tags: Tags
+) -> list[dict[str, Any]]:
+    """Rows of align.rollouts without run_id. `columns` has values of trainer_logprobs, kl and advantage by rollout."""
+    rows = []
+    for number, (prompt, rollout, graded) in enumerate(
+        zip(sampled.prompts, sampled.rollouts, sampled.graded, strict=True)
+    ):
+        ask = rollout.ask
+        rows.append({
+            "id": row_id(ROLLOUTS.full_name, model_id, step, split, *ask.parents, rollout.generation_id, ask.sample),
+            "parents": list(ask.parents), "stage": stage, "model_id": model_id, "step": step, "split": split,
+            "prompt": prompt.text, "sample": ask.sample, "completion": rollout.text, "tokens": rollout.tokens,
+            "sampler_logprobs": rollout.logprobs, "trainer_logprobs": None, "forced": rollout.forced,
+            "rewards": graded.said, "reward": graded.value, "error": graded.error, "advantage": None, "kl": None,
+            "length": len(rollout.tokens), "thought_tokens": thought_tokens(tags, prompt.ids, rollout.tokens),
+            "engine": rollout.engine, "finish_reason": rollout.finish_reason, "generation_id": rollout.generation_id,
+            **{name: values[number] for name, values in columns.items()},
+        })  # fmt: skip
+    return rows
+
+
+def thought_tokens(tags: Tags, prompt: tuple[int, ...], tokens: list[int]) -> int:
+    """The tokens of an answer that are inside its thought."""
+    from nemotron_assets.chat.budget.automaton import Budget, Thought
+
+    thought = Thought(tags, Budget(None, 0), prompt)
+    for token in tokens:
+        thought.feed(token)
+    return thought.tokens
+
+
+def appender(lake: Lakehouse, model_id: str, run_id: str, others: Append) -> Append:
+    """A function that appends rollouts to align.rollouts, and gives rows of other tables to `others`. Rollouts of a
+    step that is stored already, which a resumed training sends again, are left out."""
+    import polars as pl
+
+    reader = lake.read(ROLLOUTS)
+    stored = set()
+    if reader.exists:
+        found = reader.scan().filter(pl.col("model_id") == model_id).select("step", "split").unique().collect()
+        stored = set(found.iter_rows())
+
+    def append(rows: list[dict[str, Any]]) -> None:
+        rollouts = [row for row in rows if "sampler_logprobs" in row]
+        new = [row | {"run_id": run_id} for row in rollouts if (row["step"], row["split"]) not in stored]
+        if new:
+            lake.append(ROLLOUTS, pl.DataFrame(new, schema=ROLLOUTS.empty().schema), run_id=run_id)
+            stored.update((row["step"], row["split"]) for row in new)
+        if rest := [row for row in rows if "sampler_logprobs" not in row]:
+            others(rest)
+
+    return append

@@ -1,0 +1,131 @@
+"""Runs in the training process: GRPO with TRL, rollouts through the ledger, checkpoints that resume.
+
+A training that was killed goes on from its last complete checkpoint. The steps after it are done again; their rollouts
+come from the ledger, because their keys follow from the weights, so none is paid for twice.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from transformers import AutoTokenizer, NemotronHForCausalLM, PrinterCallback
+
+from nemotron_assets.align.conversations.tables import PROMPTS
+from nemotron_assets.align.reinforcement import policies
+from nemotron_assets.align.reinforcement.asking import Prompt, prompt, read_prompts, schedule, short_enough
+from nemotron_assets.align.reinforcement.grading import Grader, grader
+from nemotron_assets.align.reinforcement.storing import HELD_OUT, TRAIN, RolloutFile, rollout_rows
+from nemotron_assets.align.reinforcement.trainer import MEASURES, RolloutTrainer, Sampled
+from nemotron_assets.chat.budget.tags import Tags
+from nemotron_assets.recipe.align.reinforcement import Grpo
+from nemotron_assets.recipe.align.rollouts import Rollouts
+from nemotron_assets.recipe.llm import Llm
+from nemotron_assets.rollouts.opening import ENDS
+from nemotron_assets.training.job import FromFolder
+from nemotron_assets.training.with_trl import Emit, Reporter, finished, newest_checkpoint, quiet, trained
+from resources.generations import Ledger
+from resources.gpu import Gpu
+from resources.lakehouse import Lakehouse
+
+
+def train_grpo(config: dict[str, Any], emit: Emit) -> dict[str, Any]:
+    """Train a policy. `training.grpo_config` explains `config`. Returns what `with_trl.trained` returns."""
+    return _Training(config, emit).run()
+
+
+class _Training:
+    """One GRPO training."""
+
+    def __init__(self, config: dict[str, Any], emit: Emit) -> None:
+        self.config, self.emit, self.folder = config, emit, Path(config["folder"])
+        self.settings, self.stage = Grpo.model_validate(config["training"]), config["stage"]
+        self.start = Path(config["start"]["folder"])
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def run(self) -> dict[str, Any]:
+        result = finished(self.folder)
+        reached = newest_checkpoint(self.folder)
+        last = self.settings.steps if result else int(reached.rpartition("-")[2]) if reached else 0
+        self.file = RolloutFile(self.folder / "rollouts.jsonl", last)
+        for rows in self.file.rows():
+            self.emit(rows)
+        if result:
+            return result
+        quiet()
+        self.tokenizer = AutoTokenizer.from_pretrained(self.start, local_files_only=True)
+        self.tags = Tags.of(self.tokenizer)
+        lake = Lakehouse(**self.config["lake"])
+        with Ledger(lake, run_id=self.config.get("run_id", "")).kept_open() as ledger:
+            trainer, held_out = self._trainer(ledger, lake)
+            with grader(self.config["grader"], str(trainer.accelerator.device), self.settings.micro_batch) as judge:
+                trainer.grader = judge
+                self._measure(trainer, judge, held_out, 0)
+                shape = FromFolder(self.start).config(0)
+
+                def after() -> dict[str, Any]:
+                    self._measure(trainer, judge, held_out, self.settings.steps)
+                    return {}
+
+                return trained(trainer, self.folder, shape, self.settings.precision, after)
+
+    def _trainer(self, ledger: Ledger, lake: Lakehouse) -> tuple[RolloutTrainer, list[Prompt]]:
+        run = self.settings
+        found = read_prompts(lake.read(PROMPTS).at(self.config["prompts_version"]), run)
+        known = {asked.row["id"]: asked for asked in short_enough(found["train"], run, self.tokenizer)}
+        rows, prompts = [asked.row for asked in known.values()], []
+        for number, thinking in schedule(rows, run):
+            same = known[rows[number]["id"]]
+            prompts.append(same if thinking else prompt(same.row, False, self.tokenizer))
+        trainer = RolloutTrainer(
+            self._model(),
+            self._model().eval().requires_grad_(False),
+            self.tokenizer,
+            Dataset.from_dict({"prompt": [str(place) for place in range(len(prompts))]}),
+            prompts,
+            run=run,
+            stage=self.stage,
+            folder=self.folder,
+            policy_of=self._policy_of(ledger),
+            record=self._record,
+            ends=ENDS,
+            temperature=self._rollouts.temperature,
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(Reporter(self.emit, self.stage, self.config["section"], MEASURES))
+        return trainer, list(short_enough(found["held_out"], run, self.tokenizer, run.held_out_prompts))
+
+    def _model(self) -> NemotronHForCausalLM:
+        return NemotronHForCausalLM.from_pretrained(self.start, dtype="float32", local_files_only=True)
+
+    @property
+    def _rollouts(self) -> Rollouts:
+        return Rollouts.model_validate(self.config["rollouts"])
+
+    def _policy_of(self, ledger: Ledger) -> Any:
+        settings, name, most = self._rollouts, self.config["name"], self.settings.max_tokens
+        if settings.engine == "transformers":
+            return policies.of_transformers(settings, name, self.tokenizer, self.tags, ledger, most)
+        gpu = Gpu.from_recipe(Llm.model_validate(self.config["llm"]))
+        return policies.of_vllm(settings, name, self.start, self.folder / "sampler", gpu, ledger, most)
+
+    def _record(self, step: int, sampled: Sampled, columns: dict[str, list], split: str = TRAIN) -> None:
+        rows = rollout_rows(
+            sampled, columns, stage=self.stage, model_id=self.config["model_id"], step=step, split=split, tags=self.tags
+        )
+        if self.file.add(step, split, rows):
+            self.emit(rows)
+
+    def _measure(self, trainer: RolloutTrainer, judge: Grader, prompts: list[Prompt], step: int) -> None:
+        """Sample one answer to each held-out prompt with the present weights, and record its reward."""
+        if not prompts or not trainer.is_world_process_zero():
+            return
+        asks = [asked.ask(0, self.stage, self.settings) for asked in prompts]
+        rollouts = list(trainer.policy().rollouts(asks))
+        graded = judge.grade(list(zip(prompts, rollouts, strict=True)))
+        self._record(step, Sampled(prompts, rollouts, graded), {}, HELD_OUT)
+
+
+#: Its name for the GPU resource, "module:function".
+TRAIN_GRPO = f"{__name__}:{train_grpo.__name__}"

@@ -1,0 +1,197 @@
+"""GRPO on rollouts of the current weights: it learns, a killed training goes on without paying twice, and rollouts that
+could not be graded stay outside the update."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nemotron_assets.align.reinforcement.asking import schedule
+from nemotron_assets.align.reinforcement.grading import Graded, GradingFailed
+from nemotron_assets.align.reinforcement.storing import RolloutFile, appender
+from nemotron_assets.align.reinforcement.tables import ROLLOUTS
+from nemotron_assets.align.reinforcement.trainer import _trained
+from nemotron_assets.recipe.align.reinforcement import Grpo
+from nemotron_assets.rollouts.policy import Ask, Rollout
+from nemotron_assets.training.checkpoint import folder_tensors
+from nemotron_assets.training.plan import TrainingError
+from resources.generations import GENERATIONS
+from tests.align.reinforcement import training_run
+from tests.align.reinforcement.training_run import GENERATIONS_OF_RUN, RUN, config, lake_with_prompts, run
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """The ledger's journals lie in a folder of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEMOTRON_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(home, policy_folder, tmp_path_factory):
+    """(result, rows, folder, lake) of a training that nobody interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    lake = lake_with_prompts(folder / "lake")
+    result, rows = run(config(lake, policy_folder, folder / "work"), folder / "calls")
+    return result, rows, folder, lake
+
+
+def _weights(result: dict) -> dict[str, torch.Tensor]:
+    return dict(folder_tensors(Path(result["weights"])))
+
+
+def _rollouts(rows: list[dict], split: str = "train") -> list[dict]:
+    return [row for row in rows if row.get("split") == split]
+
+
+def test_rewards_rise_and_every_rollout_is_recorded_with_both_probabilities(whole):
+    result, rows, *_ = whole
+    assert result["steps"] == RUN.steps
+    trained = _rollouts(rows)
+    assert len(trained) == RUN.steps * RUN.rollouts_per_step
+    by_step = pl.DataFrame(trained).group_by("step").agg(pl.col("reward").mean()).sort("step")["reward"].to_list()
+    assert by_step[-1] > by_step[0] + 0.2
+    for row in trained:
+        assert row["trainer_logprobs"] == pytest.approx(row["sampler_logprobs"], abs=1e-4)
+        assert len(row["tokens"]) == len(row["forced"]) == row["length"]
+        assert row["kl"] >= -1e-6 and row["error"] is None and row["engine"] == "transformers"
+    assert max(row["kl"] for row in trained if row["step"] == 1) < 1e-6  # the weights of the start
+    assert max(row["kl"] for row in trained if row["step"] == 5) > 1e-4
+    for step in range(1, RUN.steps + 1):
+        for group in pl.DataFrame([row for row in trained if row["step"] == step]).partition_by("prompt"):
+            assert group["advantage"].sum() == pytest.approx(0, abs=1e-3)
+            assert group["sample"].sort().to_list() == list(range(group.height))
+    measured = [dict(zip(row["measures"], row["measured"], strict=True)) for row in rows if "measures" in row]
+    assert [one["rollouts/new"] for one in measured] == [RUN.rollouts_per_step] * RUN.steps
+    assert all(one["disagreement/max"] < 1e-4 and one["errors"] == 0 for one in measured)
+    assert {"reward", "kl_to_start", "entropy", "clip_ratio/region_mean", "completions/mean_length"} <= measured[
+        0
+    ].keys()
+    held_out = _rollouts(rows, "held_out")
+    assert [row["step"] for row in held_out] == [0] * 3 + [RUN.steps] * 3
+    assert any("</think>" in row["prompt"] for row in trained) and any("<think>\n" in row["prompt"] for row in trained)
+
+
+def test_no_step_uses_stale_weights(whole):
+    _, rows, _, lake = whole
+    ledger = lake.read(GENERATIONS).scan().select("id", "model_sha256").collect()
+    weights = dict(ledger.iter_rows())
+    used = {split: {} for split in ("train", "held_out")}
+    for row in rows:
+        if "generation_id" in row:
+            used[row["split"]].setdefault(row["step"], set()).add(weights[row["generation_id"]])
+    steps = [used["train"][step] for step in range(1, RUN.steps + 1)]
+    before, after = used["held_out"][0], used["held_out"][RUN.steps]
+    assert all(len(found) == 1 for found in (*steps, before, after))
+    assert len(set().union(*steps, after)) == RUN.steps + 1  # each step has weights of its own
+    assert before == steps[0]
+
+
+@pytest.mark.parametrize("die_at", [30, 71])
+def test_a_killed_training_goes_on_and_pays_for_no_rollout_twice(whole, home, policy_folder, tmp_path, die_at):
+    result, rows, folder, _ = whole
+    lake, calls = lake_with_prompts(tmp_path / "lake"), tmp_path / "calls"
+    asked = config(lake, policy_folder, tmp_path / "work")
+    given = json.dumps({"config": asked, "calls": str(calls), "die_at": die_at})
+    killed = subprocess.run(
+        [sys.executable, "-m", "tests.align.reinforcement.training_run", given],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2_000:]
+    again, more = run(asked, calls)
+    paid = calls.read_text().splitlines()
+    # An answer that was sampled but not yet handed over when the process died is sampled once more: at most a batch.
+    assert GENERATIONS_OF_RUN <= len(paid) <= GENERATIONS_OF_RUN + 8
+    assert len(set(paid)) == GENERATIONS_OF_RUN
+    assert set(paid) == set((folder / "calls").read_text().splitlines())
+    for name, value in _weights(result).items():
+        assert torch.equal(value, _weights(again)[name]), name
+    assert [row["id"] for row in _rollouts(more)] == [row["id"] for row in _rollouts(rows)]
+    steps = [row["step"] for row in more if "measures" in row]
+    assert steps == list(range(1, RUN.steps + 1))
+
+
+def test_a_finished_training_sends_its_rollouts_again_and_samples_nothing(whole, policy_folder):
+    result, rows, folder, lake = whole
+    paid = (folder / "calls").read_text()
+    again, more = run(config(lake, policy_folder, folder / "work"), folder / "calls")
+    assert again == result and (folder / "calls").read_text() == paid
+    assert [row["id"] for row in more] == [row["id"] for row in rows if "generation_id" in row]
+
+
+def test_too_many_grading_errors_stop_the_training_with_the_reason(whole, policy_folder, tmp_path):
+    lake = lake_with_prompts(tmp_path / "lake")
+    asked = config(lake, policy_folder, tmp_path / "work", most_errors=0.0)
+    rows = []
+    with pytest.raises(GradingFailed, match=r"step 1: the grading of \d+ of 16 .*the verifier has died"):
+        training_run.run(asked | {"name": "errors"}, tmp_path / "calls", fails=2)
+    rows = [row for line in RolloutFile(tmp_path / "work" / "rollouts.jsonl", 1).rows() for row in line]
+    failed = [row for row in _rollouts(rows) if row["error"]]
+    assert failed and all(row["reward"] is None and row["advantage"] == 0 for row in failed)
+
+
+def test_forced_tokens_and_rollouts_without_a_reward_are_outside_the_update():
+    ask = Ask((1,), "x")
+    rollout = Rollout(ask, [5, 6, 7], [-1.0, 0.0, -2.0], [False, True, False], "", "stop", "transformers", "id", True)
+    assert _trained(rollout, Graded(1.0, "{}")) == [1, 0, 1]
+    assert _trained(rollout, Graded(None, "{}", "why")) == [0, 0, 0]
+
+
+def test_rollouts_of_a_stored_step_are_not_stored_again(whole, tmp_path):
+    _, rows, _, lake = whole
+    others = []
+    for _ in range(2):
+        append = appender(lake, "model", "run", others.extend)
+        append(rows)
+        append(rows)
+    stored = lake.read(ROLLOUTS).scan().collect()
+    assert stored.height == stored["id"].n_unique() == len([row for row in rows if "generation_id" in row])
+    assert len(others) == 4 * len([row for row in rows if "generation_id" not in row])
+
+
+def test_lines_of_steps_after_the_checkpoint_and_half_lines_are_dropped(tmp_path):
+    path = tmp_path / "rollouts.jsonl"
+    file = RolloutFile(path, 0)
+    for step in (1, 2, 3):
+        assert file.add(step, "train", [{"step": step}])
+    file.add(0, "held_out", [{"step": 0}])
+    with path.open("a") as half:
+        half.write('{"step": 4, "split": "train", "ro')
+    file = RolloutFile(path, 2)
+    assert [rows[0]["step"] for rows in file.rows()] == [1, 2, 0]
+    assert file.add(3, "train", [{"step": 3}]) and not file.add(0, "held_out", [{"step": 0}])
+
+
+@settings(deadline=None)
+@given(st.integers(1, 30), st.integers(1, 6), st.floats(0, 5), st.integers(1, 40), st.integers(0, 3))
+def test_a_schedule_has_every_kind_in_its_share_and_reads_all_prompts_equally_often(steps, per_step, share, rows, seed):
+    prompts = [{"kind": "instructions" if number % 3 == 1 else "verifiable"} for number in range(rows)]
+    shares = {"verifiable": 1.0, "instructions": share if rows > 1 else 0.0}
+    changes = {"steps": steps, "prompts_per_step": per_step, "prompts": shares, "seed": seed}
+    asked = RUN.model_copy(update=changes)
+    found = schedule(prompts, asked)
+    assert found == schedule(prompts, asked) and len(found) == steps * per_step
+    for kind in ("verifiable", "instructions"):
+        own = [number for number, row in enumerate(prompts) if row["kind"] == kind]
+        times = [sum(at == number for at, _ in found) for number in own]
+        assert not times or max(times) - min(times) <= 1
+    thinking = sum(thinks for _, thinks in found)
+    assert abs(2 * thinking - len(found)) <= 1
+
+
+def test_a_kind_without_prompts_and_batches_that_do_not_fit_are_named():
+    with pytest.raises(TrainingError, match="no instructions prompts"):
+        schedule([{"kind": "verifiable"}], RUN.model_copy(update={"prompts": {"instructions": 1.0}}))
+    with pytest.raises(ValueError, match="micro_batch 7 does not divide the 16 rollouts"):
+        Grpo.model_validate(RUN.model_dump() | {"micro_batch": 7})
