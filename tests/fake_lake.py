@@ -18,7 +18,8 @@ TOGETHER = (
     "sft/nemotron_sft",
     "align/conversations", "align/prompts",
     "blend/tokenizer", "blend/token_shards", "blend/sequences", "blend/categories", "blend/phases",
-    "blend/dataset_sample", "models/base", "models/long_context",
+    "blend/dataset_sample", "models/base", "models/long_context", "align/token_shards", "align/sequences",
+    "models/sft_1", "models/sft_2", "models/sft_3",
     "evaluate/ruler_items", "evaluate/ruler_answers", "evaluate/bits_by_position", "evaluate/benchmark_scores",
 )  # fmt: skip
 

@@ -23,7 +23,7 @@ from resources.lakehouse import Reader
 #: The part of stage 3 with whole thoughts in the place of the cut ones.
 UNTRUNCATED = "sft_3_untruncated"
 #: What is read of align.token_shards: everything but the tokens.
-_READ = ("id", "part", "category", "data_set", "variant", "original", "held_out", "position", "length")
+_READ = ("id", "part", "category", "variant", "original", "held_out", "position", "length")
 
 
 def parts_of(recipe: Tuning) -> dict[str, Stage]:
@@ -101,7 +101,7 @@ def shard_frame(rows: pl.DataFrame, name: str, stage: Stage, seed: int) -> pl.Da
         "parents",
         pl.lit(name).alias("part"),
         pl.lit(rows["category"][0]).alias("category"),
-        pl.lit(rows["data_set"][0]).alias("data_set"),
+        pl.lit(f"{rows['category'][0]}/{rows['variant'][0]}").alias("data_set"),
         pl.lit(shard).alias("shard"),
         pl.col("sequence").alias("position"),
         "documents",

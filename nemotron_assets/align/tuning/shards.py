@@ -1,4 +1,5 @@
-"""Conversations as tokens: they are put in the order of a hash, cut into shards of one data set, and tokenised.
+"""Conversations as tokens: they are put in the order of a hash, cut into shards of one domain and variant, and
+tokenised. Data sets of a domain are mixed in a shard, because a packed sequence holds rows of one shard.
 
 A conversation gives a row per answer, because the template takes the thoughts out of earlier answers (see
 nemotron_assets/chat/encoding.py). The row of an earlier answer is the conversation, cut at this turn. So of a
@@ -68,8 +69,8 @@ def shard_parts(conversations: Reader, encoding: Encoding, rejects: Rejects) -> 
 
 
 def _frames(conversations: Reader) -> Iterator[pl.DataFrame]:
-    """The conversations that may be trained on, with the columns to sort by: group is domain/data set/variant."""
-    group = pl.concat_str("domain", "data_set", "variant", separator="/")
+    """The conversations that may be trained on, with the columns to sort by: group is domain/variant."""
+    group = pl.concat_str("domain", "variant", separator="/")
     for batch in conversations.batches(_READ):
         rows = pl.DataFrame(pl.from_arrow(batch)).filter(pl.col("status") != "failed")
         places = [xxhash.xxh3_128_hexdigest(f"order:{id_}".encode()) for id_ in rows[ID]]
@@ -121,7 +122,7 @@ def _rows(conversation: dict[str, Any], encoding: Encoding, rejects: Rejects) ->
             "parents": [id_],
             "sources": ["align.conversations"],
             "category": conversation["domain"],
-            "data_set": f"{conversation['data_set']}/{variant}",
+            "data_set": conversation["data_set"],
             "variant": variant,
             "original": conversation["copy_of"] or id_,
             "answer": answer,

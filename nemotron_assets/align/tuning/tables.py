@@ -7,7 +7,6 @@ from nemotron_assets.table.columns import ID, PARENTS, SOURCES
 from nemotron_assets.table.schema import Column, Table
 
 _CATEGORY = Column("category", "string", "domain of the conversations: math, code, science, tools, chat, ...")
-_DATA_SET = Column("data_set", "string", "data set and variant of the conversations, for example sft.math_sft/full")
 _CONVERSATION = ("align.conversations.messages", "align.conversations.tools", "blend.tokenizer.uri")
 
 TOKEN_SHARDS = Table(
@@ -19,9 +18,9 @@ TOKEN_SHARDS = Table(
         ID,
         PARENTS,
         SOURCES,
-        Column("part", "string", "shard as domain/data set/variant/number: math/sft.math_sft/full/000003"),
+        Column("part", "string", "shard as domain/variant/number, for example math/full/000003"),
         _CATEGORY,
-        _DATA_SET,
+        Column("data_set", "string", "data set of the conversation, for example sft.math_sft"),
         Column("variant", "string", "variant of the conversation: full, no_think, truncated or concatenated"),
         Column(
             "original",
@@ -48,7 +47,6 @@ TOKEN_SHARDS = Table(
     origins={
         "part": (),
         "category": ("align.conversations.domain",),
-        "data_set": ("align.conversations.data_set", "align.conversations.variant"),
         "original": ("align.conversations.id", "align.conversations.copy_of"),
         "held_out": ("align.conversations.id", "align.conversations.copy_of"),
         "position": (),
@@ -67,7 +65,7 @@ SEQUENCES = Table(
         PARENTS,
         Column("part", "string", "stage: sft_1, sft_2, sft_3 or sft_3_untruncated (whole thoughts, not cut ones)"),
         _CATEGORY,
-        _DATA_SET,
+        Column("data_set", "string", "domain and variant of the conversations, for example math/full"),
         Column("shard", "string", "shard of align.token_shards (its column part) that all rows are in"),
         Column("position", "int64", "number of the sequence in the shard, from 0"),
         Column("documents", "list[int64]", "position in the shard of each row in the sequence"),
@@ -79,6 +77,7 @@ SEQUENCES = Table(
     parents=("align.token_shards",),
     origins={
         "part": (),
+        "data_set": ("align.token_shards.category", "align.token_shards.variant"),
         "shard": ("align.token_shards.part",),
         "documents": ("align.token_shards.position", "align.token_shards.length"),
         "*": ("align.token_shards.length",),
