@@ -14,8 +14,13 @@ process. An answer follows its instructions if it follows all of them (IFEval's 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import re
-from types import SimpleNamespace
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.grading.process import ProcessGrader
@@ -44,12 +49,25 @@ def grader(limits: Grading) -> ProcessGrader:
 
 
 def load() -> None:
-    """Import the checkers, without a download and without randomness."""
-    import nltk
+    """Import the checkers, so that the first answer does not wait for them."""
+    registry()
 
+
+@functools.cache
+def registry() -> ModuleType:
+    """IFEval's registry of checkers: without a download, without randomness, and without what the checkers do not use,
+    which takes four times as long to import: packages that NLTK has more functions with, and the harness's manager of
+    tasks."""
+    with _hidden("sklearn", "scipy"):
+        import nltk
+    import lm_eval
+
+    tasks = ModuleType("lm_eval.tasks")
+    tasks.__path__ = [str(Path(lm_eval.__file__).with_name("tasks"))]
     find, nltk.data.find = nltk.data.find, lambda *_, **__: ""  # the import asks for data, and downloads it if missing
     try:
-        from lm_eval.tasks.ifeval import instructions_util
+        with _in_place("lm_eval.tasks", tasks):
+            from lm_eval.tasks.ifeval import instructions_registry, instructions_util
     finally:
         nltk.data.find = find
     import langdetect
@@ -57,6 +75,30 @@ def load() -> None:
     langdetect.DetectorFactory.seed = 0
     instructions_util.nltk = SimpleNamespace(tokenize=nltk.tokenize, word_tokenize=words)
     instructions_util.count_sentences = lambda text: len(sentences(text))
+    return instructions_registry
+
+
+@contextlib.contextmanager
+def _hidden(*names: str) -> Iterator[None]:
+    """Packages as if they were not installed, unless they are loaded already."""
+    with contextlib.ExitStack() as stack:
+        for name in names:
+            if name not in sys.modules:
+                stack.enter_context(_in_place(name, None))
+        yield
+
+
+@contextlib.contextmanager
+def _in_place(name: str, module: ModuleType | None) -> Iterator[None]:
+    """A module in the place of another one; None: importing it fails."""
+    before = sys.modules.get(name)
+    sys.modules[name] = module  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
 
 
 def judge(answer: str, instructions: list[dict[str, Any]]) -> tuple[str, str | None]:
@@ -78,11 +120,10 @@ def judge(answer: str, instructions: list[dict[str, Any]]) -> tuple[str, str | N
 def _checker(name: str, given: dict[str, Any]) -> Any:
     """IFEval's checker of an instruction. Raises ValueError for arguments that are missing or that it does not have,
     and what the checker raises for a value that it cannot use."""
-    from lm_eval.tasks.ifeval.instructions_registry import INSTRUCTION_DICT
-
-    if name not in INSTRUCTION_DICT:
-        raise ValueError(f"IFEval has no instruction {name!r:.60}, but {', '.join(sorted(INSTRUCTION_DICT))}")
-    checker = INSTRUCTION_DICT[name](name)
+    known = registry().INSTRUCTION_DICT
+    if name not in known:
+        raise ValueError(f"IFEval has no instruction {name!r:.60}, but {', '.join(sorted(known))}")
+    checker = known[name](name)
     wanted = set(checker.get_instruction_args_keys())
     if wanted != {key for key, value in given.items() if value is not None}:
         raise ValueError(f"it needs the arguments {', '.join(sorted(wanted)) or '(none)'}")
@@ -104,8 +145,8 @@ def _told(name: str, answer: str) -> bool:
 
 
 def described(instructions: list[dict[str, Any]]) -> str:
-    """The instructions as sentences, as IFEval puts them. Raises ValueError for an instruction that cannot be checked.
-    `load` must have been called in this process."""
+    """The instructions as sentences, as IFEval puts them. Raises ValueError for an instruction that cannot be
+    checked."""
     return " ".join(_checker(one["id"], one["arguments"]).build_description(**one["arguments"]) for one in instructions)
 
 

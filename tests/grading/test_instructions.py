@@ -70,11 +70,16 @@ def test_every_instruction_of_the_registry_works_without_a_network(grader):
         if verdict.outcome != ("right", "wrong")[place % 2]
     }
     assert not wrong
-    registry = "from lm_eval.tasks.ifeval.instructions_registry import INSTRUCTION_DICT; print(len(INSTRUCTION_DICT))"
-    code = f"from nemotron_assets.grading import instructions; instructions.load(); {registry}"
+    code = "from nemotron_assets.grading.instructions import registry; print(len(registry().INSTRUCTION_DICT))"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=120)
     assert done.stdout.split() == [str(len(CASES))], "the import prints nothing, and there is a case for each checker"
     assert "own splitter" in verdicts[11].detail
+
+
+def test_the_harness_can_be_imported_after_its_checkers():
+    code = "from nemotron_assets.grading.instructions import load; load(); import lm_eval.tasks, sklearn, scipy.stats; "
+    code += "lm_eval.tasks.TaskManager"
+    subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=True, timeout=120)
 
 
 def test_answers_without_words_follow_no_instruction_about_their_language(grader):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from nemotron_assets.grading.instructions import described, load
+from nemotron_assets.grading.instructions import described, load, registry
 
 __all__ = ["ARGUMENTS", "compose", "load"]
 
@@ -21,9 +21,7 @@ _ENDS = ("That is all.", "Is there anything else?", "Thank you for asking.")
 
 
 def _keywords(random: Random, number: int) -> list[str]:
-    from lm_eval.tasks.ifeval.instructions_util import WORD_LIST
-
-    return random.sample(WORD_LIST, number)
+    return random.sample(registry().instructions.instructions_util.WORD_LIST, number)
 
 
 def _nothing(_: Random, __: str) -> dict[str, Any]:
@@ -78,10 +76,9 @@ ARGUMENTS: dict[str, Callable[[Random, str], dict[str, Any]]] = {
 def compose(asked: dict[str, Any]) -> dict[str, Any]:
     """{"text": the instructions in words, "instructions": what checks them} for {"seed", "most", "request"}: one to
     `most` instructions, no two of which conflict."""
-    from lm_eval.tasks.ifeval.instructions_registry import INSTRUCTION_CONFLICTS, conflict_make
-
+    ifeval = registry()
     random = Random(f"{asked['seed']} {asked['request']}")
-    conflicts = conflict_make({name: set(others) for name, others in INSTRUCTION_CONFLICTS.items()})
+    conflicts = ifeval.conflict_make({name: set(others) for name, others in ifeval.INSTRUCTION_CONFLICTS.items()})
     chosen, wanted = [], random.randint(1, asked["most"])
     for name in random.sample(sorted(ARGUMENTS), len(ARGUMENTS)):
         if len(chosen) < wanted and not any(name in conflicts[other] for other in chosen):
