@@ -35,6 +35,7 @@ STAGES = (
     "align_tuning",
     "align_reinforcement",
     "trainings",
+    "align_preference",
     "evaluate",
     "lake",
 )
