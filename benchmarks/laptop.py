@@ -1,4 +1,4 @@
-"""What `make run` reached on its finished lake: formulas, duplicates, languages, licences, SFT rows, models, its time.
+"""What `make run` reached on its lake: formulas, duplicates, languages, licences, SFT, models, post-training, its time.
 
 The tests of the whole graph run a smaller recipe and judge no quality; this benchmark does. It reads the lake of a
 finished `make run` (recipe laptop, embedded sample) and the ground truth of the sample, and runs nothing. --home names
@@ -20,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from benchmarks._laptop_align import post_training
 from benchmarks.harness import Claim, table, verdict
 
 TRUTH = Path(__file__).resolve().parents[1] / "nemotron_assets" / "sample" / "truth"
@@ -44,7 +45,7 @@ def main(argv: list[str]) -> int:
     if not lake.read(NEMOTRON_CC_V2).exists:
         print(f"the lake {lake.root} is not finished: run `make run` first, or name its home with --home")
         return 2
-    claims = [*web(lake), *mathematics(lake), *code(lake), *sft(lake), *models(lake), *planned()]
+    claims = [*web(lake), *mathematics(lake), *code(lake), *sft(lake), *models(lake), *post_training(lake), *planned()]
     return verdict(claims)
 
 

@@ -67,10 +67,10 @@ class Sweep:
         contents = [f"{part}={content}" for part, content in (prompts.parts() if prompts.exists else {}).items()]
         decides = (own.merging.model_dump(), own.rollouts.model_dump(exclude={"batch"}))
         fingerprint = content_hash("\x1f".join([*(side["sha256"] for side in sides), repr(decides), *contents]))
-        return Part("+".join(side["id"][:12] for side in sides), fingerprint, lambda: self._rows(sides))
+        return Part("+".join(side["id"][:12] for side in sides), fingerprint, lambda: self.scored(sides))
 
-    def _rows(self, sides: list[dict[str, Any]]) -> pl.DataFrame:
-        """The rows of `align.merge_scores`."""
+    def scored(self, sides: list[dict[str, Any]]) -> pl.DataFrame:
+        """The rows of `align.merge_scores` for two models (their rows). Raises `MergingError` without prompts."""
         import polars as pl
 
         from nemotron_assets.align.merging.suites import held_out
