@@ -12,7 +12,8 @@ _KINDS = ("tools", "preference")
 def _prompts(plan: Plan, kind: str) -> Value:
     """Prompts that are asked in a round, if `align.prompts` has so many of the kind."""
     own = f"align.preference.{kind}"
-    return plan.value(f"{own}.prompts") + plan.value(f"{own}.held_out_prompts")
+    kinds = plan.value(f"{own}.prompt_kinds", len(getattr(plan.recipe.align.preference, kind).prompt_kinds))
+    return kinds * (plan.value(f"{own}.prompts") + plan.value(f"{own}.held_out_prompts"))
 
 
 def _rounds(plan: Plan, kind: str) -> Value:

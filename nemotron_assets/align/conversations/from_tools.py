@@ -6,10 +6,13 @@ state (see nemotron_assets/workplace/trajectories.py).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 from nemotron_assets.align.conversations.rows import Conversation, Prompt, chosen, is_asked_only
+from nemotron_assets.chat.conversation import ToolCall
+from nemotron_assets.chat.parsing import CALLS, END_OF_CALLS
 from nemotron_assets.recipe.align.conversations import Tools
 from nemotron_assets.table.ids import content_hash
 from nemotron_assets.workplace.tasks import Task, task
@@ -31,6 +34,11 @@ def _tasks(recipe: Tools) -> Iterator[tuple[Task, bool, str]]:
             if asked not in seen:
                 seen.add(asked)
                 yield made, chosen(recipe.thinking_share, "thinks", kind, made.seed), asked
+
+
+def _called(one: ToolCall) -> str:
+    """A call as the model writes it."""
+    return f"{CALLS}{json.dumps([{'name': one.name, 'arguments': one.arguments}], ensure_ascii=False)}{END_OF_CALLS}"
 
 
 def _tools(made: Task) -> tuple[dict[str, Any], ...]:
@@ -72,5 +80,6 @@ def prompts(recipe: Tools, held_out_share: float) -> Iterator[Prompt]:
                 messages=choice.messages,
                 tools=_tools(made),
                 verifiers={"tools": arguments_of(made.seed, choice.done, (choice.wanted,))},
+                reference=_called(choice.wanted),
                 origin_hash=asked,
             )

@@ -19,6 +19,7 @@ from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Reject, Rejects
 
 if TYPE_CHECKING:
+    import polars as pl
     from tokenizers import Tokenizer
 
     from nemotron_assets.grading.rewards import Reward, Rewards
@@ -154,13 +155,19 @@ class Pairing:
         return Answer(text, answer, reward.value, tuple(reward.by)) if reward.value == 1 else None
 
 
-def chosen_prompts(prompts: Any, kind: str, settings: PairSampling, number: int) -> Iterator[dict[str, Any]]:
-    """The rows of `align.prompts` that round `number` asks: as many of the split train as the settings say, other ones
-    in every round while there are enough, and always the same of the split held_out. Ids are hashes, so their order is
-    a random one."""
+def chosen_prompts(prompts: pl.LazyFrame, settings: PairSampling, number: int) -> Iterator[dict[str, Any]]:
+    """The rows of `align.prompts` that round `number` asks: of every kind as many of the split train as the settings
+    say, other ones in every round while there are enough, and always the same of the split held_out. Ids are hashes, so
+    their order is a random one."""
     import polars as pl
 
-    own = prompts.filter(pl.col("kind") == kind)
+    for kind in settings.prompt_kinds:
+        yield from _of_kind(prompts.filter(pl.col("kind") == kind), settings, number)
+
+
+def _of_kind(own: pl.LazyFrame, settings: PairSampling, number: int) -> Iterator[dict[str, Any]]:
+    import polars as pl
+
     train = own.filter(pl.col("split") == "train").sort("id")
     count = train.select(pl.len()).collect().item()
     wanted = min(settings.prompts, count)

@@ -107,8 +107,8 @@ class Rounds:
         from resources.generations import Ledger
 
         folder, own = self.lake.get_weights(policy["uri"]), self.recipe.align
-        prompts = list(chosen_prompts(self.lake.read(PROMPTS).scan(), kind, settings, number))
-        self.log(f"{policy['name']} {policy['version']} answers {len(prompts):,} prompts of kind {kind}")
+        prompts = list(chosen_prompts(self.lake.read(PROMPTS).scan(), settings, number))
+        self.log(f"{policy['name']} {policy['version']} answers {len(prompts):,} prompts for pairs of kind {kind}")
         with self.gpu.lock(self.log), Rewards(self.recipe.grading) as rewards:
             ledger = Ledger(self.lake, run_id=self.run_id)
             asked = (policy["name"], policy["sha256"], self.gpu, ledger, settings.max_output_tokens)

@@ -14,9 +14,12 @@ class PairSampling(Section):
     """Which prompts a policy answers, and how often, so that its answers can be paired. The section align.rollouts says
     how it is sampled."""
 
-    prompts: int = Field(ge=0, description="most prompts of the split train, in a round")
+    prompt_kinds: tuple[Literal["verifiable", "instructions", "tools", "preference"], ...] = Field(
+        min_length=1, description="kinds of prompts in align.prompts that are asked"
+    )
+    prompts: int = Field(ge=0, description="most prompts of each kind and of the split train, in a round")
     held_out_prompts: int = Field(
-        ge=0, description="most prompts of the split held_out, in a round; their pairs are only scored"
+        ge=0, description="most prompts of each kind and of the split held_out, in a round; their pairs are only scored"
     )
     samples: int = Field(ge=2, description="answers that the policy samples per prompt")
     max_output_tokens: int = Field(ge=1, description="most tokens of an answer")
@@ -89,7 +92,7 @@ class Preference(Section):
     rounds: int = Field(ge=1, description="rounds of sampling and training (published: iterative, without a number)")
     tools: PairSampling = Field(description="pairs of tool tasks; the final state of the simulated tools decides")
     preference: PairSampling = Field(
-        description="pairs of the prompts of kind preference, for the reward model; the policy of the last round "
-        "answers, and verifiers decide"
+        description="pairs for the reward model (published: contexts of HelpSteer3, judged by people); the policy of "
+        "the last round answers, and verifiers decide"
     )
     dpo: DpoTraining = Field(description="training of a round")

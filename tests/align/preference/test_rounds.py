@@ -17,8 +17,8 @@ from resources.gpu import Gpu
 from resources.lakehouse import Lakehouse
 from tests.align.stored import prompt, recipe_with, store_model, store_prompts
 
-SAMPLING = {"prompts": 6, "held_out_prompts": 2, "samples": 2, "max_output_tokens": 6, "min_margin": 0.5,
-            "reference_positives": True}  # fmt: skip
+SAMPLING = {"prompt_kinds": ["tools"], "prompts": 6, "held_out_prompts": 2, "samples": 2, "max_output_tokens": 6,
+            "min_margin": 0.5, "reference_positives": True}  # fmt: skip
 
 
 def recipe(**tools):
@@ -27,7 +27,12 @@ def recipe(**tools):
     own = load_recipe("laptop").align.preference.model_dump()
     dpo = own["dpo"] | {"batch_pairs": 2, "micro_batch_pairs": 2, "max_tokens": 96, "peak_lr": 2e-3}
     return recipe_with(
-        preference={"rounds": 2, "tools": SAMPLING | tools, "preference": SAMPLING | {"prompts": 3}, "dpo": dpo}
+        preference={
+            "rounds": 2,
+            "tools": SAMPLING | tools,
+            "preference": SAMPLING | {"prompts": 3, "prompt_kinds": ["preference"]},
+            "dpo": dpo,
+        }
     )
 
 
