@@ -11,6 +11,8 @@ from nemotron_assets.stages import all_tables
 # The full list, because Dagster reports nothing when a module leaves an asset out of its definitions.
 KEYS = [
     "align/conversations",
+    "align/merge_scores",
+    "align/preferences",
     "align/prompts",
     "align/rollouts",
     "align/sequences",
@@ -53,7 +55,9 @@ KEYS = [
     "math/quality",
     "math/rendered",
     "math/signatures",
+    "models/aligned",
     "models/base",
+    "models/dpo",
     "models/generator",
     "models/ifeval_rl",
     "models/long_context",
