@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SIGMA = 4  # standard deviations by which a share may differ from the recipe's
 #: Verifiers whose reference is itself a right answer.
-_SELF = ("exact", "math", "procedural")
+_SELF = ("exact", "math", "procedural", "tools")
 
 
 def faults_of_form(rows: pl.LazyFrame, tokenizer: Tokenizer, most: int) -> dict[str, Any]:

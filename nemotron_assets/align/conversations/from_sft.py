@@ -31,7 +31,17 @@ DOMAIN = {
     "sft.procedural": "math",
 }
 USABLE = ("verified", "majority", "judged")
-_COLUMNS = ("id", "language", "question", "reasoning", "answer", "status", "verified_by", "origin_hash")
+_COLUMNS = (
+    "id",
+    "language",
+    "question",
+    "reasoning",
+    "answer",
+    "status",
+    "verified_by",
+    "generation_ids",
+    "origin_hash",
+)
 
 
 @dataclass(frozen=True)
@@ -88,4 +98,5 @@ def conversations(table: SftTable) -> Iterator[Conversation]:
             sources=(name,),
             status=row["status"],
             verified_by=row["verified_by"],
+            generation_ids=tuple(row["generation_ids"] or ()),
         )

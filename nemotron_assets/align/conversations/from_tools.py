@@ -24,7 +24,7 @@ PART = "workplace"
 RULES = "replayed in a new office"
 
 
-def _tasks(recipe: Tools) -> Iterator[tuple[Task, bool, str]]:
+def tasks(recipe: Tools) -> Iterator[tuple[Task, bool, str]]:
     """(task, whether it has thoughts, hash of what it asks for) for all tasks, without two that ask for the same."""
     seen: set[str] = set()
     for kind, number in recipe.tasks.items():
@@ -41,14 +41,14 @@ def _called(one: ToolCall) -> str:
     return f"{CALLS}{json.dumps([{'name': one.name, 'arguments': one.arguments}], ensure_ascii=False)}{END_OF_CALLS}"
 
 
-def _tools(made: Task) -> tuple[dict[str, Any], ...]:
+def tools_of(made: Task) -> tuple[dict[str, Any], ...]:
     return tuple(TOOLS[name].as_dict() for name in made.tools)
 
 
 def conversations(recipe: Tools, held_out_share: float) -> Iterator[Conversation]:
     """The reference conversations of all tasks, without those whose requests would be a held-out prompt. Raises
     ValueError for a task whose reference does not solve it."""
-    for made, thinking, asked in _tasks(recipe):
+    for made, thinking, asked in tasks(recipe):
         if is_asked_only(held_out_share, asked):
             continue
         messages = reference(made, thinking)
@@ -60,7 +60,7 @@ def conversations(recipe: Tools, held_out_share: float) -> Iterator[Conversation
             domain="tools",
             data_set=f"{PART}/{made.kind}",
             messages=messages,
-            tools=_tools(made),
+            tools=tools_of(made),
             origin_hash=asked,
             verified_by=RULES,
         )
@@ -68,7 +68,7 @@ def conversations(recipe: Tools, held_out_share: float) -> Iterator[Conversation
 
 def prompts(recipe: Tools, held_out_share: float) -> Iterator[Prompt]:
     """A prompt for every place at which the assistant must change the office. A task's prompts are in one split."""
-    for made, thinking, asked in _tasks(recipe):
+    for made, thinking, asked in tasks(recipe):
         split = "held_out" if is_asked_only(held_out_share, asked) else "train"
         for number, choice in enumerate(choices(made, thinking)):
             yield Prompt(
@@ -78,7 +78,7 @@ def prompts(recipe: Tools, held_out_share: float) -> Iterator[Prompt]:
                 domain="tools",
                 split=split,
                 messages=choice.messages,
-                tools=_tools(made),
+                tools=tools_of(made),
                 verifiers={"tools": arguments_of(made.seed, choice.done, (choice.wanted,))},
                 reference=_called(choice.wanted),
                 origin_hash=asked,

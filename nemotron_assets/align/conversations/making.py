@@ -13,7 +13,7 @@ from itertools import islice
 
 import polars as pl
 
-from nemotron_assets.align.conversations import asking, from_sft, from_suite, from_tools
+from nemotron_assets.align.conversations import asking, from_sft, from_suite, from_tools, playing
 from nemotron_assets.align.conversations.from_records import Rejecting
 from nemotron_assets.align.conversations.inputs import OWN, Inputs, part_of
 from nemotron_assets.align.conversations.rows import Conversation, Prompt
@@ -64,6 +64,8 @@ def conversation_parts(inputs: Inputs) -> Iterator[Part]:
         yield part(table.reader.table.full_name, table.made_from, functools.partial(from_sft.conversations, table))
     made = functools.partial(from_tools.conversations, own.tools, share)
     yield part(from_tools.PART, (own.tools.model_dump_json(),), made)
+    if own.tools.playing:
+        yield part(f"{from_tools.PART}-played", (own.tools.model_dump_json(),), functools.partial(_played, inputs))
     if own.own:
         yield outside(OWN, (inputs.own_hash,), inputs.own)
     for key, made_from, read in inputs.local():
@@ -71,6 +73,14 @@ def conversation_parts(inputs: Inputs) -> Iterator[Part]:
     for source in own.hub:
         read = functools.partial(inputs.hub, source, "align.conversations.hub")
         yield outside(part_of(source), (source.model_dump_json(),), read)
+
+
+def _played(inputs: Inputs) -> Iterator[Conversation]:
+    """Tasks with tools that a language model plays."""
+    own, share = inputs.recipe.align.conversations.tools, inputs.recipe.align.prompts.held_out_share
+    writer = inputs.writer(own.playing.model)
+    with writer.device():
+        yield from playing.played(own, share, writer, inputs.rejects.add)
 
 
 def _from_outside(inputs: Inputs, read: Callable[[], Iterable[Labelled]]) -> Iterator[Conversation]:

@@ -77,6 +77,7 @@ class Conversation:
     budget: int | None = None
     status: str = "verified"
     verified_by: str | None = None
+    generation_ids: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -103,6 +104,7 @@ class Conversation:
             "sources": list(self.sources),
             "messages": messages,
             "tools": tools,
+            "generation_ids": list(self.generation_ids) or None,
             "reasoning": "on" if self.thinks else "off",
             "content_hash": content_hash(f"{messages}\x1f{tools or ''}"),
         }

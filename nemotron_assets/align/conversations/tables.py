@@ -78,6 +78,12 @@ CONVERSATIONS = Table(
         ),
         PROCEDURAL.column("status"),
         PROCEDURAL.column("verified_by"),
+        Column(
+            "generation_ids",
+            "list[string]",
+            "ids in llm.generations of the answers it was made from; null: no model of this lake wrote it",
+            nullable=True,
+        ),
         _ORIGIN_HASH,
         CONTENT_HASH,
     ),

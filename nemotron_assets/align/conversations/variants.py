@@ -107,6 +107,7 @@ def joined(group: Sequence[Conversation], questions_back: int) -> Conversation:
         parents=parents,
         sources=tuple(sources[parent] for parent in parents),
         variant="concatenated",
+        generation_ids=tuple(generation for one in group for generation in one.generation_ids),
         status=min(statuses, key=_CERTAINTY.index),
         verified_by=None,
         origin_hash=content_hash("\x1f".join(one.origin_hash for one in group)),

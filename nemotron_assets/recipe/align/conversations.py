@@ -63,6 +63,25 @@ class Safety(Section):
     )
 
 
+class Playing(Section):
+    """A language model that plays the user and the assistant in tasks with tools."""
+
+    model: str = Field(
+        "generator",
+        description="language model, one of those that write SFT data, that plays both roles (published: "
+        "Qwen3-235B-A22B)",
+    )
+    temperature: float = Field(0.6, ge=0, le=2, description="sampling temperature (default)")
+    top_p: float = Field(0.95, gt=0, le=1, description="nucleus sampling (default)")
+    max_output_tokens: int = Field(512, ge=16, description="most tokens of a message (default)")
+    max_steps: int = Field(
+        12,
+        ge=1,
+        le=100,
+        description="most messages of the assistant in a conversation; then it counts as lost (default)",
+    )
+
+
 class Tools(Section):
     """Tasks in a small office with an API of its own (in the manner of WorkBench): calendar, mail, files, customers."""
 
@@ -73,6 +92,11 @@ class Tools(Section):
     thinking_share: float = Field(0.5, ge=0, le=1, description="share of the tasks with thoughts, 0 to 1 (default)")
     more_tools: int = Field(1, ge=0, le=12, description="tools that are offered beside those of the task (default)")
     seed: int = Field(42, ge=0, le=1_000_000, description="seed of the tasks (default)")
+    playing: Playing | None = Field(
+        None,
+        description="a language model that plays the tasks; conversations that solve theirs are taken beside the "
+        "scripted ones, and only conversations are played, not prompts; null: scripted ones alone (default)",
+    )
 
 
 class Copies(Section):
