@@ -44,7 +44,7 @@ def annotations(
 @table_asset(
     SCREENED,
     recipe=("code.quality", "code.qa.benchmarks", "code.qa.ngram", "code.qa.min_words"),
-    code="2",
+    code="3",
     kinds={"polars"},
     ins={**_EARLY, "benchmarks": BENCHMARKS},
 )

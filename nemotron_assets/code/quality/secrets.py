@@ -1,10 +1,11 @@
 """Finds credentials in code and replaces them by a placeholder such as REDACTED_AWS_KEY.
 
-- Keys and tokens of services are found by their prefix and length ("ghp_" and 36 characters).
+- Keys and tokens of services are found by their prefix and length ("ghp_" and 36 characters), passwords on command
+  lines by the command (`curl -u ann:…`): `credential_forms` has these forms.
 - A value that is assigned to a name such as `password` is a credential if it looks random: it has more bits per
   character than words have, and it changes between letters and digits every few characters ("k3J9x0Qm2").
 - A password that a person made up is found if it mixes letters, digits and signs ("Tr0ub4dor&3").
-- Placeholders ("changeme", "your-token") are not credentials.
+- Placeholders ("changeme", "your-token"), hashes of passwords and names of types are not credentials.
 
 E-mail and IP addresses are found by the rules for web texts. All searches take time linear in the length of the text:
 a pattern starts only at the beginning of a run of characters, or the run has a bounded length.
@@ -12,72 +13,23 @@ a pattern starts only at the beginning of a run of characters, or the run has a 
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from nemotron_assets.code.quality.credential_forms import FORMS
 from nemotron_assets.recipe.code.quality import Secrets
 from nemotron_assets.recipe.web.privacy import Privacy
 from nemotron_assets.text import personal_data as privacy
 
 _MAX_PASSES = 20
-_B64 = "A-Za-z0-9_-"
-#: A token begins here, and not inside a run of its characters: else the search would start at each of them again.
-_NEW = rf"(?<![{_B64}])"
-
-#: (kind, string that a text with such a token contains, or several strings of which it contains one, pattern). The
-#: group `value` is replaced, or the whole match if the pattern has no such group.
-_TOKENS = (
-    ("private_key", "PRIVATE KEY",
-     r"-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?P<value>(?:[^-]|-(?!----)){40,20000}+)-----END"),
-    ("private_key", "AGE-SECRET-KEY-1", r"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
-    ("aws_key", "", r"(?<![A-Za-z0-9])(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    ("github_token", "gh", r"(?<![A-Za-z0-9])gh[pousr]_[A-Za-z0-9]{36,251}(?![A-Za-z0-9])"),
-    ("github_token", "github_pat_", rf"{_NEW}github_pat_[A-Za-z0-9_]{{60,100}}"),
-    ("gitlab_token", "gl", rf"{_NEW}gl(?:pat|dt|rt|cbt|ptt|ft|imt|soat|agent|oas)-[{_B64}]{{20,64}}"),
-    ("slack_token", "xox", r"xox[abeoprs]-[A-Za-z0-9-]{10,250}"),
-    ("slack_token", "xapp-", r"xapp-[0-9]-[A-Za-z0-9-]{20,250}"),
-    ("slack_webhook", "hooks.slack.com/", r"hooks\.slack\.com/(?:services|workflows)/(?P<value>[A-Za-z0-9/]{30,100})"),
-    ("discord_token", "", rf"{_NEW}[MNO][A-Za-z0-9]{{23,25}}\.[{_B64}]{{6}}\.[{_B64}]{{27,38}}(?![{_B64}])"),
-    ("telegram_token", ":AA", rf"(?<![0-9A-Za-z])[0-9]{{8,10}}:AA[{_B64}]{{33}}(?![{_B64}])"),
-    ("google_key", "AIza", rf"(?<![A-Za-z0-9])AIza[{_B64}]{{35}}(?![{_B64}])"),
-    ("google_key", "GOCSPX-", rf"{_NEW}GOCSPX-[{_B64}]{{28}}(?![{_B64}])"),
-    ("google_key", "ya29.", rf"{_NEW}ya29\.[{_B64}]{{40,400}}"),
-    ("azure_key", "AccountKey=", r"AccountKey=(?P<value>[A-Za-z0-9+/]{86}==)"),
-    ("azure_key", "Q~", rf"(?<![{_B64}~.])[{_B64}~.]{{3}}[0-9]Q~[{_B64}~.]{{31,34}}(?![{_B64}~.])"),
-    ("azure_key", "sig=", r"[?&;]sig=(?P<value>[A-Za-z0-9%+/]{40,64}(?:%3[Dd]|=))"),
-    ("stripe_key", "_live_", r"(?<![A-Za-z0-9])[rs]k_live_[A-Za-z0-9]{16,128}"),
-    ("twilio_key", "SK", r"(?<![A-Za-z0-9_])SK[0-9a-f]{32}(?![A-Za-z0-9])"),
-    ("sendgrid_key", "SG.", rf"(?<![A-Za-z0-9])SG\.[{_B64}]{{22}}\.[{_B64}]{{43}}"),
-    ("mailgun_key", "key-", r"(?<![A-Za-z0-9_-])key-[0-9a-f]{32}(?![A-Za-z0-9])"),
-    ("npm_token", "npm_", r"(?<![A-Za-z0-9])npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
-    ("npm_token", "_authToken=", rf"_authToken=(?P<value>[{_B64}]{{32,100}})"),
-    ("pypi_token", "pypi-", rf"pypi-AgEIcHlwaS5vcmc[{_B64}]{{50,500}}"),
-    ("huggingface_token", "hf_", r"(?<![A-Za-z0-9_])hf_[A-Za-z]{34}(?![A-Za-z0-9])"),
-    ("openai_key", "sk-", rf"{_NEW}sk-(?:proj-|ant-|svcacct-)?[{_B64}]{{40,200}}"),
-    ("service_token", ("_v1_", "shp", "dapi", "dckr_", "gsk_", "sq0", "hvs.", "glsa_", "glc_", "lin_api_", "NRAK-",
-                       "rubygems_", "sbp_", "dp.pt.", "pscale_"),
-     r"(?<![A-Za-z0-9_-])(?:do[opr]_v1_[0-9a-f]{64}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|"
-     r"dapi[0-9a-f]{32}|dckr_pat_[A-Za-z0-9_-]{27}|gsk_[A-Za-z0-9]{52}|sq0(?:csp|atp)-[A-Za-z0-9_-]{22,43}|"
-     r"hvs\.[A-Za-z0-9_-]{24,200}|gl(?:sa|c)_[A-Za-z0-9_=-]{32,200}|lin_api_[A-Za-z0-9]{40}|NRAK-[A-Z0-9]{27}|"
-     r"rubygems_[0-9a-f]{48}|sbp_[0-9a-f]{40}|dp\.pt\.[A-Za-z0-9]{40,44}|pscale_(?:tkn|pw)_[A-Za-z0-9_.-]{32,64})"
-     r"(?![A-Za-z0-9])"),
-    ("jwt", "eyJ", rf"{_NEW}eyJ[{_B64}]{{10,1000}}\.eyJ[{_B64}]{{10,2000}}\.[{_B64}]{{16,1000}}"),
-    ("authorization", ("Basic ", "Bearer ", "Token "),
-     r"\b(?:Basic|Bearer|Token)[ \t]{1,4}(?P<value>[A-Za-z0-9+/_.~-]{16,400}={0,2})(?![A-Za-z0-9])"),
-    ("url_password", "://",
-     r"(?<![a-z0-9+])[a-z][a-z0-9+]{1,20}://(?P<user>[A-Za-z0-9._%+-]{0,64}):"
-     r"(?P<value>[^\s:@/\"'`<>%{}()][^\s:@/\"'`<>{}()]{5,99})@[A-Za-z0-9]"),
-)  # fmt: skip
 #: Kinds whose finds must also look random, because their patterns match other text as well.
-_MUST_LOOK_RANDOM = frozenset(("openai_key", "authorization", "service_token", "discord_token"))
-_COMPILED = tuple(
-    (kind, (needles,) if isinstance(needles, str) else needles, re.compile(pattern))
-    for kind, needles, pattern in _TOKENS
+_MUST_LOOK_RANDOM = frozenset(
+    ("openai_key", "authorization", "service_token", "discord_token", "facebook_token", "webhook")
 )
-
 #: Strings that names of credentials contain, in lower case. `_NAME` accepts "pass" only as a whole word, and it rejects
 #: the token of a public key.
 _CUES = (
@@ -102,25 +54,58 @@ _ASSIGNED = (
         r"""(?P<value>[A-Za-z0-9+/_.~!@#$%^*?-]{6,200}+={0,2})(?=[&;"'`\s<]|$)""",
         re.IGNORECASE | re.MULTILINE,
     ),
+    # SECRET_KEY = "x", password: 'x', and password = "x" with brackets in it: k3(w#v)
+    re.compile(
+        _NAME + r"""["'\]]{0,2}+[ \t]{0,8}+(?:[:=]>?|:=|,|\()[ \t]{0,8}+(?P<quote>["'])"""
+        r"""(?P<value>(?=[^"'\n]{0,200}[()\[\]{}<>~+=^\\])[^\s"'`]{8,100}+)(?P=quote)""",
+        re.IGNORECASE,
+    ),
     # <password>x</password>
     re.compile(rf"{_NAME}>(?P<value>{_VALUE}{{6,200}}+)</", re.IGNORECASE),
 )
 _PASSWORD = re.compile(r"pass|pwd", re.IGNORECASE)
 _PLACEHOLDER = re.compile(
-    r"example|sample|dummy|placeholder|changeme|change_me|your[_-]|my[_-]|redacted|xxxx|\*\*\*\*|1234567|abcdef|test",
+    r"example|sample|dummy|placeholder|changeme|change_me|your[_-]|my[_-]|redacted|xxxx|\*\*\*\*|1234567|abcdef|test|"
+    r"0{8}|123e4567|deadbeef|insert|replace|<your|enter_|qwerty|letmein|foobar|^(?:ctrl|alt|shift|cmd|meta|mod)[+-]",
     re.IGNORECASE,
 )
 #: A value with such a word is the name of a secret, or a message about one, but not a secret.
 _MENTIONS_SECRET = re.compile(r"passw|secret|token", re.IGNORECASE)
 _DIGIT, _LETTER = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]")
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
+#: A hash of a password, from which nobody gets the password: bcrypt, argon2, crypt, PBKDF2, LDAP's {SSHA}.
+_PASSWORD_HASH = re.compile(
+    r"\$(?:2[abxy]?|argon2(?:id?|d)|scrypt|pbkdf2[a-z0-9-]*|apr1|sha1|[1567yP]|md5|bcrypt-sha256)\$|"
+    r"(?:pbkdf2|bcrypt|argon2|scrypt|sha1|sha256|sha512|md5|sha384)(?:_[a-z0-9]{1,12})?[$:-]|\{[A-Za-z0-9.-]{3,12}\}|SCRAM-SHA|"
+    r"\*[0-9A-F]{40}$",
+)
+_CAPITALISED, _LETTERS = re.compile(r"[A-Z][a-z]{2,}"), re.compile(r"[A-Za-z]+")
+_NO_PASSWORD = re.compile(
+    r"^\$|\$[({]|\$[A-Z][A-Z_]{2,}|\$[a-z_]{4,}|\{\{|\}\}|%[({]|%[A-Za-z_]+%|<%|#\{|\{[a-z_0-9]*\}|://|^[\w.>:-]*[A-Za-z_][\w.]*\(.*\)[;,]*$|\[[^\]]*-[^\]]*\]|"
+    r"\\[dwsSDW]|[.\])][*+?]|^[/.~<(\[{^]|[>\]})][;,]?$|\.[a-z]{2,4}$|\(\?|"
+    r"^[A-Za-z_]\w*(?:(?:\.|::|->)\w+)+$"
+)
+_KEY_NAME = re.compile(r"(?:api|access|auth|private|encryption|secret)[_-]?key|secret|passw|pwd", re.IGNORECASE)
+_TOKEN_OF = re.compile(
+    r"(?:api|auth|access|bearer|bot|refresh|service|deploy|admin|personal|private)[_-]?\Z", re.IGNORECASE
+)
+#: Ends of names whose values say something about a credential: token_version, apiKeyId.
+_ABOUT = re.compile(
+    r"(?:id|uid|name|ref|hash|version|type|url|uri|endpoint|path|file|label|field|header|prefix|pattern|regex|format|"
+    r"policy|class|handler|hasher|algorithm|method|scheme)s?[\"'\]]*\s*(?:[:=(,]|$)",
+    re.IGNORECASE,
+)
+_SIGN = re.compile(r"[^A-Za-z0-9]")
+_STRONG_SIGN = re.compile(r"[^A-Za-z0-9_.:/-]")  # "X-Api-Key-2" has none
+#: A change of the class of a character: small letter, capital, digit, sign.
+_CLASSES = re.compile(r"[a-z]+|[A-Z]+|[0-9]+|[^A-Za-z0-9]+")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _COLOUR = re.compile(r"#[0-9a-f]{3,12}", re.IGNORECASE)
 #: A change between digit and letter, or from lower to upper case unless a capitalised word begins there ("myWord").
 _CHANGE = re.compile(r"[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])|[a-z](?=[A-Z](?![a-z]{2}))")
 #: A password with a sign between letters and digits. A sign at the beginning is that of a variable ($name), a selector
 #: or a pattern.
-_MADE_UP = re.compile(r"[A-Za-z0-9]{1,62}+[!@#$%^&*][A-Za-z0-9!@#$%^&*]{1,62}")
+_MADE_UP = re.compile(r"[A-Za-z0-9]{1,62}+[!@#$%^&*][A-Za-z0-9!@#$%^&*]{0,62}")
 _ARCS = ("1.2.", "1.3.", "2.5.")
 _OID = re.compile(r"oid|object.?identifier", re.IGNORECASE)
 #: Passwords of addresses that are placeholders or defaults.
@@ -162,7 +147,7 @@ def placeholder(kind: str) -> str:
 def secrets(text: str, recipe: Secrets) -> Iterator[tuple[int, int, str]]:
     """(start, end, kind) of the credentials in a text, in order, without overlaps."""
     found = []
-    for kind, needles, pattern in _COMPILED:
+    for kind, needles, pattern in FORMS:
         if not any(needle in text for needle in needles):
             continue
         for match in pattern.finditer(text):
@@ -172,7 +157,9 @@ def secrets(text: str, recipe: Secrets) -> Iterator[tuple[int, int, str]]:
     for cue in _cue_positions(text):
         for pattern in _ASSIGNED:
             match = pattern.match(text, cue)
-            if match and _is_assigned(text[cue : match.start("value")], match["value"], recipe):
+            if match and _is_assigned(
+                text[max(0, cue - 12) : cue], text[cue : match.start("value")], match["value"], recipe
+            ):
                 found.append((*match.span("value"), "assigned"))
     found.sort(key=lambda span: (span[0], -span[1]))
     reached = -1
@@ -195,17 +182,31 @@ def _cue_positions(text: str) -> Iterator[int]:
             place = lower.find(cue, place + len(cue))
 
 
-def _is_assigned(name: str, value: str, recipe: Secrets) -> bool:
-    """Whether a value that is assigned to the name of a credential is a credential."""
-    if _MENTIONS_SECRET.search(value):
+def _is_assigned(before: str, name: str, value: str, recipe: Secrets) -> bool:
+    """Whether a value that is assigned to the name of a credential is a credential. `before` stands before the name."""
+    if _MENTIONS_SECRET.search(value) or _ABOUT.search(name):
         return False
-    return looks_random(value, recipe) or (_PASSWORD.search(name) is not None and _looks_made_up(value))
+    if _UUID.fullmatch(value):
+        says_key = _KEY_NAME.match(name) or _TOKEN_OF.search(before)
+        return bool(says_key) and not _PLACEHOLDER.search(value)
+    if looks_random(value, recipe):
+        return True
+    if _PASSWORD.search(name) and (_looks_made_up(value) or _looks_drawn(value)):
+        return True
+    return _KEY_NAME.match(name) is not None and _has_signs(value)
 
 
 def _is_credential(kind: str, value: str, match: re.Match[str], recipe: Secrets) -> bool:
     """Whether a match of the pattern of `kind` is a credential, and not a placeholder, a variable or prose."""
     if kind == "private_key":
         return _DIGIT.search(value) is not None  # without a digit it is prose about keys
+    if kind == "basic_auth":
+        login = _login(value)
+        return login is not None and _is_typed(login[1])
+    if kind == "typed_password":
+        return _is_typed(value)
+    if kind == "assigned":
+        return not _MENTIONS_SECRET.search(value) and (_has_signs(value) or _looks_drawn(value))
     if _PLACEHOLDER.search(value):
         return False
     if kind == "url_password":
@@ -213,7 +214,56 @@ def _is_credential(kind: str, value: str, match: re.Match[str], recipe: Secrets)
         return not (
             variable or _MENTIONS_SECRET.search(value) or value.lower() in _DEFAULT_PASSWORDS or value == match["user"]
         )
+    if kind == "webhook":
+        return _DIGIT.search(value) is not None
+    if kind == "authorization":
+        login = _login(value)
+        if login:
+            return _is_typed(login[1])
+        if _UUID.fullmatch(value):
+            return True
     return kind not in _MUST_LOOK_RANDOM or looks_random(value, recipe)
+
+
+def _login(value: str) -> tuple[str, str] | None:
+    """(user, password) of which a value is the base64: ("ann", "k9x") of "YW5uOms5eA=="."""
+    try:
+        user, colon, password = base64.b64decode(value + "=" * (-len(value) % 4), validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return (user, password) if colon and user and user.isprintable() and password.isprintable() else None
+
+
+def _is_typed(value: str) -> bool:
+    """Whether an argument of a program is a password: letters with digits or signs, no variable and no default."""
+    value = value.rstrip(";,")
+    if len(value) < 6 or not _LETTER.search(value) or not (_DIGIT.search(value) or len(_SIGN.findall(value)) > 1):
+        return False
+    known = _PLACEHOLDER.search(value) or _MENTIONS_SECRET.search(value) or _PASSWORD_HASH.match(value)
+    return not known and not _NO_PASSWORD.search(value) and not _is_words(value) and len(_CLASSES.findall(value)) > 2
+
+
+def _has_signs(value: str) -> bool:
+    """Whether a value mixes letters, digits and several signs as a made-up or generated password does: k3(w#v)x."""
+    if not (8 <= len(value) <= 100 and _DIGIT.search(value) and _LETTER.search(value) and _STRONG_SIGN.search(value)):
+        return False
+    if _PLACEHOLDER.search(value) or _NO_PASSWORD.search(value) or _PASSWORD_HASH.match(value):
+        return False
+    return len(_CLASSES.findall(value)) >= 0.4 * len(value)
+
+
+def _looks_drawn(value: str) -> bool:
+    """Whether a value of 8 to 11 characters, too short for `looks_random`, mixes small letters, capitals and digits."""
+    if not 8 <= len(value) <= 64 or _PLACEHOLDER.search(value) or _NO_PASSWORD.search(value) or _is_words(value):
+        return False
+    kinds = {"a" if c.islower() else "A" if c.isupper() else "0" for c in value if c.isalnum()}
+    return len(kinds) == 3 and value.isalnum() and len(_CHANGE.findall(value)) >= 0.4 * len(value)
+
+
+def _is_words(value: str) -> bool:
+    """Whether a value is a name of capitalised words, such as the type X509CertificateHolder."""
+    letters = sum(map(len, _LETTERS.findall(value)))
+    return sum(map(len, _CAPITALISED.findall(value))) >= 0.82 * letters
 
 
 def looks_random(value: str, recipe: Secrets) -> bool:
@@ -222,6 +272,8 @@ def looks_random(value: str, recipe: Secrets) -> bool:
     if len(value) < recipe.min_characters or not _DIGIT.search(value) or not _LETTER.search(value):
         return False
     if _PLACEHOLDER.search(value) or _UUID.fullmatch(value) or _COLOUR.fullmatch(value):
+        return False
+    if _PASSWORD_HASH.match(value) or _is_words(value):
         return False
     if len(_CHANGE.findall(value)) < recipe.min_changes * len(value):
         return False
@@ -232,7 +284,7 @@ def _looks_made_up(value: str) -> bool:
     """Whether the value of a password looks made up by a person: 8 to 64 letters, digits and signs, a sign inside."""
     if not (8 <= len(value) <= 64 and _DIGIT.search(value) and _LETTER.search(value)):
         return False
-    return _MADE_UP.fullmatch(value) is not None and not _PLACEHOLDER.search(value)
+    return _MADE_UP.fullmatch(value) is not None and not _PLACEHOLDER.search(value) and not _is_words(value)
 
 
 def entropy(value: str) -> float:

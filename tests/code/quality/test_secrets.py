@@ -4,10 +4,12 @@ run time, so that this file contains no credentials."""
 from __future__ import annotations
 
 import ast
+import base64
 import itertools
 import random
 import string
 import time
+import uuid
 
 import pytest
 from hypothesis import example, given, settings
@@ -81,6 +83,95 @@ def test_what_only_looks_alike_stays(line):
     assert clean(line, RECIPE).secrets == ()
 
 
+W, P, ID = drawn(14, seed=21), "k3(" + drawn(9, seed=22) + ")#v", str(uuid.UUID(int=random.Random(5).getrandbits(128)))
+LOGIN = base64.b64encode(f"ann:{W}".encode()).decode()
+BODY = [base64.b64encode(random.Random(n).randbytes(48)).decode() for n in range(6)]
+PUTTY = "\n".join(
+    ["PuTTY-User-Key-File-2: ssh-rsa", "Public-Lines: 1", BODY[0], "Private-Lines: 2", BODY[1], BODY[2][:20] + "==",
+     "Private-MAC: 0f"]
+)  # fmt: skip
+OPEN_KEY = "-----BEGIN EC PRIVATE" + " KEY-----\n" + "\n".join(BODY)
+
+
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        (f"curl -s -X POST -u 'ann:{W}' https://ci.internal", W),
+        (f'run(["curl", "--user", "ann:{W}", url])', W),
+        (f"mysqldump -h db -uroot -p{W} shop > x.sql", W),
+        (f"sshpass -p '{W}' ssh build; redis-cli -a {W} ping", W),
+        (f"docker login -u ann -p {W} registry.internal", W),
+        (f"wget --http-password={W} https://x.internal", W),
+        (f"keytool -import -storepass {W} -file ca.pem", W),
+        (f"machine git.internal\n  login ann\n  password {W}\n", W),
+        (f'{{"auths": {{"registry.internal": {{"auth": "{LOGIN}"}}}}}}', LOGIN),
+        (f"Authorization: Basic {LOGIN}", LOGIN),
+        (f'"Server=db;Uid=sa;Pwd={W};Encrypt=True"', W),
+        (f"CREATE USER shop IDENTIFIED BY '{W}';", W),
+        (f"auth=HTTPBasicAuth('ann', '{W}')", W),
+        (f"ENV DB_PASSWORD {W}\n", W),
+        (f"export PGPASSWORD={W[:9]}x7Q\npsql", W[:9]),
+        (f"signing.keyPassword={P}\n", P),
+        (f'password = "{P}"', P),
+        (f"'PASSWORD': '{P}',", P),
+        ("SECRET_KEY = 'django-" + f"insecure-{P}{P}{P}'", P),
+        (f"SECRET_KEY = '{P}+=_{W}@)&'", P),
+        (f'HEROKU_API_KEY = "{ID}"', ID),
+        (f"headers = {{'x-api-key': '{ID}'}}", ID),
+        (f"let authToken = '{ID}';", ID),
+        (f"https://discord.com/api/webhooks/{10**17 + 7}/{W * 4}x", W),
+        (f"https://acme.webhook.office.com/webhookb2/{ID}@{ID}/IncomingWebhook/{'0a' * 16}/{ID}", ID),
+        ("AT" + f"ATT3xFfGF0{W * 9}={W[:8].upper()}", W),
+        ("EA" + f"ACEdEose0cBA{W * 5}", W),
+        (f"{'0123456789abcdef'[::-1] * 2}-us7", "fedcba"),
+        (f'PPK = """{PUTTY}"""', BODY[1]),
+        (f'KEY = """{OPEN_KEY}"""', BODY[5]),
+    ],
+)
+def test_kinds_that_were_once_missed_are_replaced(code, value):
+    found = clean(code, RECIPE)
+    assert value not in found.text and found.secrets
+    assert clean(found.text, RECIPE).text == found.text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'password = "$2b$12${drawn(53, seed=31)}"',
+        f"password: '$argon2id$v=19$m=65536,t=3,p=4${drawn(22, seed=32)}'",
+        f'"password": "pbkdf2_sha256$260000${drawn(12, seed=33)}${BODY[0]}"',
+        f'password = "{{bcrypt}}$2a$10${drawn(53, seed=34)}"',
+        "private_key: X509CertificateHolderV3",
+        "token: JwtBearerTokenHandlerV2",
+        "api_key: Sha256HashedApiKeyV2",
+        f'api_key_id = "{ID}"',
+        f'"tokenId": "{ID}"',
+        f"tenant_id = '{ID}'",
+        'token_version = "v1beta2-2024"',
+        'accessKey: "Ctrl+Shift+1"',
+        'password = "string(min=8,max=32)"',
+        'password_label = "Password(8+ chars)"',
+        "curl -u $USER:$PASS1 https://x.internal",
+        "curl -u user:password1 https://x.internal",
+        "curl -u {user}:{api_key2} https://x.internal",
+        "mysql -u root -p$MYSQL_PWD1 shop; mysql -u root -p shop2",
+        "docker run -p 127.0.0.1:80:8080/tcp web; docker login --password-stdin",
+        "keytool -storepass ${STORE_PASS1}; wget --password-file=pw1.txt",
+        "machine x login y password $PASSWORD1",
+        '"auth": "oauth2clientcredentials"',
+        "Server=db;Password=<password1>;Pwd={0};",
+        "CREATE USER x IDENTIFIED BY 'password1'",
+        "Private-Lines: 14",
+        "EAACCESS_LEVEL_OF_A_CONSTANT_WITH_A_VERY_LONG_NAME_2",
+        'if "-----BEGIN RSA PRIVATE" + " KEY-----" in text:',
+        "self.login('ann', password2)",
+        "password=hash_of_v2(value), rounds=12",
+    ],
+)
+def test_what_was_once_taken_for_a_credential_stays(line):
+    assert clean(line, RECIPE).text == line
+
+
 def shown(value: str) -> str:
     """The part of a value by which one sees whether it is still there: of a key, its last line."""
     return max(value.replace("\\n", "\n").split("\n")[1:-1], default=value, key=len)
@@ -151,7 +242,9 @@ def test_code_that_looks_like_addresses_stays(line):
 @pytest.mark.parametrize(
     "unit",
     ["token", "passwordpassword", "password=a1", "token:  \t", "sk-", "eyJ-", "eyJa.", "-----BEGIN PRIVATE KEY-----\n",
-     "a://u:", "Bearer a1", "MN.", "1.2.3.4 ", "x@", "11111:AA", "sig=%", "a_key = ", '"', " "],
+     "a://u:", "Bearer a1", "MN.", "1.2.3.4 ", "x@", "11111:AA", "sig=%", "a_key = ", '"', " ",
+     "curl -u a:", "mysql -p", "Private-Lines: 1\n", "login a password ", '"auth": "', "ENV A_KEY ", "PASS=a1 ",
+     "-----BEGIN PRIVATE KEY-----" + "A" * 40, "password = '(", "--pass ", "hooks.zapier.com/"],
 )  # fmt: skip
 def test_hostile_texts_take_time_in_proportion_to_their_length(unit):
     def seconds(length: int) -> float:
