@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+#: Tokens of a block, see `_first_above`.
+_BLOCK = 128
+
 
 class Draws:
     """Numbers in 0..1 for the tokens of one request, one after the other. `key` is its generation id (hex)."""
@@ -46,8 +49,31 @@ def choose(
     if temperature == 0:
         tokens = logprobs.argmax(-1, keepdim=True)
     else:
-        # In float32 the sum over a large vocabulary would be too rough.
-        cumulative = logprobs.exp().cumsum(-1, dtype=torch.float64)
-        wanted = torch.tensor(draws, dtype=torch.float64, device=logits.device).unsqueeze(1) * cumulative[:, -1:]
-        tokens = torch.searchsorted(cumulative, wanted, right=True).clamp(max=logits.shape[-1] - 1)
+        tokens = _first_above(logprobs.exp(), torch.tensor(draws, dtype=torch.float64, device=logits.device))
     return tokens.squeeze(1).tolist(), logprobs.gather(1, tokens).squeeze(1).tolist()
+
+
+def _first_above(probabilities: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+    """[rows, 1]: the first token of each row whose cumulative probability exceeds the draw. Sums are in float64: in
+    float32 those over a large vocabulary would be too rough. Whole blocks of tokens are skipped first."""
+    import torch
+    import torch.nn.functional as F
+
+    rows, vocabulary = probabilities.shape
+    blocks = F.pad(probabilities, (0, -vocabulary % _BLOCK)).view(rows, -1, _BLOCK)
+    block, rest = _place(blocks.sum(-1, dtype=torch.float64), draws.unsqueeze(1), scaled=True)
+    inside = blocks[torch.arange(rows, device=block.device), block.squeeze(1)].double()
+    return block * _BLOCK + _place(inside, rest)[0]
+
+
+def _place(values: torch.Tensor, wanted: torch.Tensor, scaled: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first place of each row whose cumulative value exceeds `wanted` (`scaled`: a share of the sum), and what
+    is left of `wanted` there. The place has a value above zero, whatever the rounding."""
+    import torch
+
+    ends = values.cumsum(-1)
+    largest = torch.nextafter(ends[:, -1:], torch.zeros_like(ends[:, -1:]))
+    wanted = torch.minimum(wanted * ends[:, -1:] if scaled else wanted, largest)
+    place = torch.searchsorted(ends, wanted, right=True)
+    before = ends.gather(1, place) - values.gather(1, place)
+    return place, (wanted - before).clamp(min=0)

@@ -47,3 +47,13 @@ def test_draws_follow_from_the_key():
     numbers = [first.next() for _ in range(3)]
     assert numbers == [again.next() for _ in range(3)] != [other.next() for _ in range(3)]
     assert all(0 <= number < 1 for number in numbers)
+
+
+@pytest.mark.parametrize("vocabulary", [1, 127, 128, 1000, 4097])
+def test_blocks_of_tokens_choose_what_one_sum_over_all_tokens_chooses(vocabulary):
+    numbers = torch.Generator().manual_seed(vocabulary)
+    logits = torch.randn(200, vocabulary, generator=numbers) * 4
+    draws = torch.rand(200, dtype=torch.float64, generator=numbers)
+    sums = logits.log_softmax(-1).exp().cumsum(-1, dtype=torch.float64)
+    expected = torch.searchsorted(sums, draws[:, None] * sums[:, -1:], right=True).squeeze(1)
+    assert choose(logits, 1.0, draws.tolist())[0] == expected.tolist()
