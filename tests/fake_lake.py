@@ -19,7 +19,8 @@ TOGETHER = (
     "align/conversations", "align/prompts",
     "blend/tokenizer", "blend/token_shards", "blend/sequences", "blend/categories", "blend/phases",
     "blend/dataset_sample", "models/base", "models/long_context", "align/token_shards", "align/sequences",
-    "models/sft_1", "models/sft_2", "models/sft_3",
+    "models/sft_1", "models/sft_2", "models/sft_3", "models/ifeval_rl", "models/dpo", "models/reward_model",
+    "models/rlhf", "models/aligned",
     "evaluate/ruler_items", "evaluate/ruler_answers", "evaluate/bits_by_position", "evaluate/benchmark_scores",
 )  # fmt: skip
 
@@ -74,6 +75,8 @@ class FakeLake:
         self.instance.report_runless_asset_event(event)
         wanted = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
         self._made[key, partition] = self.instance.fetch_materializations(wanted, limit=1).records[0]
+        for beside in self.graph.get(key).child_keys - self.graph.executable_asset_keys:
+            self.make(beside, partition)  # the same step writes it
 
     def make_all(self, snapshot: str) -> None:
         """Note that everything that a new snapshot changes was made, in order and without a request."""

@@ -47,7 +47,7 @@ ifeval_rl = _model(
 )
 reward_model = _model(
     REWARD_MODEL,
-    [SFT_3, PREFERENCES],
+    [SFT_3, DPO, PREFERENCES],  # the step of models.dpo writes the pairs, so it must come first in a run
     "A model that gives an answer a number, trained on pairs of a better and a worse answer. A killed training goes on "
     "from its last checkpoint.",
 )
