@@ -27,6 +27,9 @@ _STATUS = {"type": "string", "enum": list(STATUSES)}
 _MINUTES = {"type": "integer", "minimum": 5, "maximum": 480}
 
 
+_SHOWN = ("type", "description", "enum")
+
+
 @dataclass(frozen=True)
 class Tool:
     """A function of the office and its arguments. It returns what the API answers, and raises ValueError in words."""
@@ -44,8 +47,13 @@ class Tool:
         return {"type": "object", "properties": self.properties, "required": required, "additionalProperties": False}
 
     def as_dict(self) -> dict[str, Any]:
-        """The tool as a conversation stores it."""
-        return {"name": self.name, "description": self.description, "parameters": self.parameters}
+        """The tool as a conversation stores it: what a model must know. The API's limits are not shown."""
+        shown = {
+            name: {key: value for key, value in given.items() if key in _SHOWN}
+            for name, given in self.properties.items()
+        }
+        parameters = {"type": "object", "properties": shown, "required": self.parameters["required"]}
+        return {"name": self.name, "description": self.description, "parameters": parameters}
 
 
 def _found(rows: Mapping[str, Mapping[str, Any]], **wanted: str) -> list[dict[str, Any]]:
