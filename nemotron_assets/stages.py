@@ -26,7 +26,7 @@ STAGES = (
     "sft.multilingual", "sft.release",
     "blend", "blend.sample", "pretrain",
     "align.conversations", "align.tuning", "align.reinforcement", "align.preference", "align.merging",
-    "evaluate.items", "evaluate", "lake",
+    "evaluate.items", "evaluate", "evaluate.suite", "lake",
 )  # fmt: skip
 
 #: Modules that declare tables but belong to no stage: all stages write the generation ledger and the quarantine.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from nemotron_assets.table.columns import ID, PARENTS
 from nemotron_assets.table.schema import Column, Table
 
-_MODEL = Column("model", "string", "name of the model, for example laptop-base")
-_MODEL_ID = Column("model_id", "string", "id of the model version, in a table of models such as models.base")
-_MODEL_VERSION = Column(
+MODEL = Column("model", "string", "name of the model, for example laptop-base")
+MODEL_ID = Column("model_id", "string", "id of the model version, in a table of models such as models.base")
+MODEL_VERSION = Column(
     "model_version", "string", "number of the model version among the models with this name: 1, 2, ..."
 )
-_MADE = (
+MADE = (
     Column(
         "input_versions",
         "list[string]",
@@ -37,9 +37,9 @@ BENCHMARK_SCORES = Table(
     description="Scores of model versions: benchmarks (lm-evaluation-harness), bits per byte of held-out texts, RULER.",
     columns=(
         ID,
-        _MODEL,
-        _MODEL_ID,
-        _MODEL_VERSION,
+        MODEL,
+        MODEL_ID,
+        MODEL_VERSION,
         Column(
             "task",
             "string",
@@ -68,7 +68,7 @@ BENCHMARK_SCORES = Table(
         ),
         Column("samples", "int64", "number of benchmark items or documents that were scored"),
         Column("shots", "int32", "number of worked examples in the prompt"),
-        *_MADE,
+        *MADE,
         Column(
             "length",
             "int64",
@@ -110,9 +110,9 @@ BITS_BY_POSITION = Table(
     "beginning in one piece. A model that uses a long context needs fewer bits further on.",
     columns=(
         ID,
-        _MODEL,
-        _MODEL_ID,
-        _MODEL_VERSION,
+        MODEL,
+        MODEL_ID,
+        MODEL_VERSION,
         Column("first_token", "int64", "first token of the stretch of positions, counted from 0 in every document"),
         Column("last_token", "int64", "end of the stretch: the first token after it, counted from 0"),
         Column("bits_per_byte", "float64", "bits per byte of UTF-8 over the tokens of all documents in the stretch"),
@@ -126,7 +126,7 @@ BITS_BY_POSITION = Table(
         Column("bytes", "int64", "bytes of UTF-8 of these tokens"),
         Column("documents", "int64", "number of documents that reach into the stretch"),
         Column("trained_length", "int64", "context that the model was trained for, in tokens"),
-        *_MADE,
+        *MADE,
     ),
     part_by="model_id",
     origins={
@@ -179,15 +179,15 @@ RULER_ANSWERS = Table(
     columns=(
         ID,
         Column("parents", "list[string]", "id of the item in evaluate.ruler_items"),
-        _MODEL,
-        _MODEL_ID,
-        _MODEL_VERSION,
+        MODEL,
+        MODEL_ID,
+        MODEL_VERSION,
         Column("task", "string", "task of the item"),
         Column("length", "int64", "room for the prompt and its answer together, in tokens"),
         Column("item", "string", "id of the item, the same as in parents"),
         Column("answer", "string", "what the model wrote, without the end-of-text token"),
         Column("recall", "float64", "share of the right answers that the answer names, 0 to 1"),
-        *_MADE,
+        *MADE,
     ),
     part_by="model_id",
     parents=("evaluate.ruler_items",),

@@ -37,6 +37,7 @@ STAGES = (
     "trainings",
     "align_preference",
     "evaluate",
+    "evaluate_suite",
     "lake",
 )
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from nemotron_assets.recipe.evaluate_suite import BudgetControl, SuiteAnswers
 from nemotron_assets.recipe.section import Section
 
 
@@ -78,6 +79,8 @@ class Evaluate(Section):
     )
     batch_size: int = Field(ge=1, description="sequences per forward pass; more are faster and need more memory")
     ruler: Ruler
+    suite: SuiteAnswers
+    budget_control: BudgetControl
 
     @field_validator("tasks")
     @classmethod
