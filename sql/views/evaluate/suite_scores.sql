@@ -2,7 +2,7 @@
 create view evaluate.suite_scores as
 with newest as (
     select model, model_id, max_by(stage, "at") as stage, max("at") as answered_at
-    from evaluate.suite_answers group by all
+    from evaluate.suite_answers group by model, model_id
     qualify row_number() over (partition by model order by max("at") desc) = 1
 )
 select
