@@ -62,6 +62,7 @@ class Thought:
     def __init__(self, tags: Tags, budget: Budget, prompt: Iterable[int] = (), total: int | None = None) -> None:
         self.tags, self.budget, self.total = tags, budget, total
         self.phase, self.tokens, self.generated = Phase.BEFORE, 0, 0
+        self._before_tag = 0  # tokens of thought before the tag that is unfinished now
         self.in_call, self._pending, self._last = False, "", ""
         self._queue: list[int] = []
         for token in _of_the_turn(list(prompt), tags.turn):
@@ -118,13 +119,15 @@ class Thought:
             if tag == OPEN and self.phase is Phase.BEFORE:
                 self.phase, self.in_call = Phase.THOUGHT, False
             elif tag == CLOSE and self.phase is Phase.THOUGHT:
-                self.phase = Phase.ANSWER
+                self.phase, self.tokens = Phase.ANSWER, self._before_tag  # its close is not a part of the thought
             elif tag in (CALL, CALL_END):
                 self.in_call = tag == CALL
         if token in self.tags.ends:
             self.phase = Phase.ENDED
-        if inside and counts:
+        if inside and counts and self.phase is not Phase.ANSWER:
             self.tokens += 1
+        if not self._pending:
+            self._before_tag = self.tokens
         self._last = self.tags.text(token)
 
     def _limits(self) -> tuple[float, float]:
