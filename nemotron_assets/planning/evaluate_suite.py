@@ -6,7 +6,7 @@ from nemotron_assets.planning.figures import Value
 from nemotron_assets.planning.plan import Estimate, Plan, estimates
 from nemotron_assets.planning.pretrain import parameters
 
-_MODELS = 6  # models that answer: two pretrained ones, three supervised stages, and one for comparison
+_MODELS = 10  # models that answer: the nine stages, and a third supervised stage for comparison
 _MODES = 2  # by the model itself, and enforced
 
 

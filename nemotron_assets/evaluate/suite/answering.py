@@ -6,7 +6,8 @@ in the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -116,9 +117,23 @@ def suite_rows(answering: Answering, items: pl.DataFrame, max_tokens: int, stage
 
 
 def in_use(models: Mapping[str, Reader]) -> dict[str, dict[str, Any]]:
-    """{id: row} of the newest version of every model name, in the order of the tables; `stage` names the table."""
-    found = ((stage, row) for stage, reader in models.items() for row in newest_of_each_name(reader))
-    return {row["id"]: {**row, "stage": stage} for stage, row in found}
+    """{id: row} of the newest version of every model name in the tables that the lake has, in the order of the tables.
+
+    `stage` names the table of a row. `parents` are its nearest ancestors that are in use: a model of a later round of
+    one stage is made from that of an earlier round, which is not in use any more.
+    """
+    rows, parents = {}, {}
+    for stage, reader in models.items():
+        if reader.exists:
+            parents |= dict(reader.scan().select("id", "parents").collect().iter_rows())
+            rows |= {row["id"]: {**row, "stage": stage} for row in newest_of_each_name(reader)}
+    return {id_: {**row, "parents": _nearest(row["parents"], rows, parents)} for id_, row in rows.items()}
+
+
+def _nearest(ids: Iterable[str], wanted: Container[str], parents: Mapping[str, list[str]]) -> list[str]:
+    """Of these models or else of their ancestors, the first ones that are wanted."""
+    found = ([id_] if id_ in wanted else _nearest(parents.get(id_, ()), wanted, parents) for id_ in ids)
+    return list(dict.fromkeys(itertools.chain.from_iterable(found)))
 
 
 def of_models(answers: pl.LazyFrame, models: Iterable[str]) -> pl.DataFrame:

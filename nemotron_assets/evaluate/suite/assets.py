@@ -50,7 +50,11 @@ def suite_answers(
         return answering.suite_rows(asked, items, own.max_output_tokens, rows[model_id]["stage"])
 
     work = Measuring(SUITE_ANSWERS, ("item",), [suite_items], lake, gpu, context.run_id, context.log.info)
-    return work.parts(list(models.values()), answers, lambda made: answering.summary(lake.read(SUITE_ANSWERS), rows))
+    return work.parts(
+        [reader for reader in models.values() if reader.exists],
+        answers,
+        lambda made: answering.summary(lake.read(SUITE_ANSWERS), rows),
+    )
 
 
 @table_asset(SUITE_COMPARISONS, recipe=(), ins={**MODELS, "suite_answers": SUITE_ANSWERS}, kinds={"polars"})
@@ -96,7 +100,11 @@ def budget_answers(
 
     key = ("mode", "budget", "item")
     work = Measuring(BUDGET_ANSWERS, key, [suite_items], lake, gpu, context.run_id, context.log.info)
-    return work.parts(list(models.values()), answers, lambda made: {"models": ", ".join(made) or "none"})
+    return work.parts(
+        [reader for reader in models.values() if reader.exists],
+        answers,
+        lambda made: {"models": ", ".join(made) or "none"},
+    )
 
 
 @table_asset(BUDGET_CONTROL, recipe=(), ins={**BUDGETED, "budget_answers": BUDGET_ANSWERS}, kinds={"polars"})

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from nemotron_assets.align.merging.tables import ALIGNED
+from nemotron_assets.align.preference.tables import DPO
+from nemotron_assets.align.reinforcement.tables import IFEVAL_RL, RLHF
 from nemotron_assets.align.tuning.tables import SFT_1, SFT_2, SFT_3
 from nemotron_assets.evaluate.tables import MADE, MODEL, MODEL_ID, MODEL_VERSION
 from nemotron_assets.pretrain.tables import BASE, LONG_CONTEXT
@@ -9,7 +12,8 @@ from nemotron_assets.table.columns import ID
 from nemotron_assets.table.schema import Column, Table
 
 #: The tables of models that answer the suite, in the order of the stages.
-MODELS = {table.name: table for table in (BASE, LONG_CONTEXT, SFT_1, SFT_2, SFT_3)}
+_STAGES = (BASE, LONG_CONTEXT, SFT_1, SFT_2, SFT_3, IFEVAL_RL, DPO, RLHF, ALIGNED)
+MODELS = {table.name: table for table in _STAGES}
 #: The table whose models are measured within budgets: some have learned from cut thoughts, some have not.
 BUDGETED = {"sft_3": SFT_3}
 

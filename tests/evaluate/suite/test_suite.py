@@ -1,6 +1,6 @@
 """Answers to the suite, comparisons of stages, and budgets, with a small model that writes letters at random."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -9,11 +9,19 @@ from transformers import PreTrainedTokenizerFast
 from nemotron_assets.align.conversations.tables import SUITE_ITEMS
 from nemotron_assets.chat.budget.tags import Tags
 from nemotron_assets.evaluate.suite import answering, budgets, comparing
-from nemotron_assets.evaluate.suite.tables import BUDGET_ANSWERS, BUDGET_CONTROL, SUITE_ANSWERS, SUITE_COMPARISONS
+from nemotron_assets.evaluate.suite.tables import (
+    BUDGET_ANSWERS,
+    BUDGET_CONTROL,
+    MODELS,
+    SUITE_ANSWERS,
+    SUITE_COMPARISONS,
+)
 from nemotron_assets.recipe.evaluate_suite import BudgetControl
 from nemotron_assets.rollouts.transformers_engine import TransformersEngine
+from nemotron_assets.table.parts import Part, Parts
 from resources.generations import GENERATIONS, Ledger
 from tests.rollouts.conftest import lake, letters, model, one_thread, small
+from tests.sql.lake import START, frame
 
 __all__ = ["lake", "letters", "model", "one_thread", "small"]
 
@@ -95,6 +103,22 @@ def test_every_stage_is_compared_with_the_models_it_was_made_from():
     assert rows.row(5, named=True)["high"] < 0, "the last stage has damaged what the stage before had learned"
     assert rows["id"].n_unique() == 6
     assert comparing.comparison_rows(answers(a=first), models, MADE).is_empty()
+
+
+def test_models_are_compared_with_their_nearest_ancestors_in_use(lake):
+    """The second round of DPO is made from the first, which is made from ifeval_rl: it is compared with ifeval_rl. The
+    lake has no table models.rlhf yet."""
+    tables = {name: MODELS[name] for name in ("ifeval_rl", "dpo", "rlhf")}
+    for stage, name, id_, parents, minute in (
+        ("ifeval_rl", "rl", "r1", ["s"], 0), ("dpo", "dpo", "d1", ["r1"], 1), ("dpo", "dpo", "d2", ["d1"], 2)
+    ):  # fmt: skip
+        row = {"id": id_, "name": name, "version": str(minute), "parents": parents, "at": START + timedelta(minutes=minute)}
+        content = frame(tables[stage], [row])
+        lake.write(tables[stage], Parts([Part(id_, "1", lambda content=content: content)], complete=False))
+    found = answering.in_use({name: lake.read(table) for name, table in tables.items()})
+    assert {id_: (row["stage"], row["parents"]) for id_, row in found.items()} == {
+        "r1": ("ifeval_rl", []), "d2": ("dpo", ["r1"])
+    }  # fmt: skip
 
 
 def test_enforced_budgets_are_well_formed_and_own_answers_stay_as_they_are(asked, lake):
