@@ -116,6 +116,11 @@ def suite_rows(answering: Answering, items: pl.DataFrame, max_tokens: int, stage
     ]
 
 
+def stored(models: Mapping[str, Reader]) -> list[Reader]:
+    """The tables of models that the lake has."""
+    return [reader for reader in models.values() if reader.exists]
+
+
 def in_use(models: Mapping[str, Reader]) -> dict[str, dict[str, Any]]:
     """{id: row} of the newest version of every model name in the tables that the lake has, in the order of the tables.
 

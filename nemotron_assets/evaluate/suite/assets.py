@@ -41,20 +41,15 @@ def suite_answers(
     from nemotron_assets.evaluate.in_use import Measuring
     from nemotron_assets.evaluate.suite import answering
 
-    own, rows = recipe.evaluate.suite, answering.in_use(models)
+    own, rows, ledger = recipe.evaluate.suite, answering.in_use(models), Ledger(lake, run_id=context.run_id)
     items = answering.chosen(suite_items.scan().collect(), own.max_items)
 
     def answers(folder: Path, device: str, model_id: str) -> list:
-        ledger = Ledger(lake, run_id=context.run_id)
         asked = answering.Answering.of(rows[model_id], folder, recipe.align.rollouts, gpu, ledger, "suite")
         return answering.suite_rows(asked, items, own.max_output_tokens, rows[model_id]["stage"])
 
     work = Measuring(SUITE_ANSWERS, ("item",), [suite_items], lake, gpu, context.run_id, context.log.info)
-    return work.parts(
-        [reader for reader in models.values() if reader.exists],
-        answers,
-        lambda made: answering.summary(lake.read(SUITE_ANSWERS), rows),
-    )
+    return work.parts(answering.stored(models), answers, lambda made: answering.summary(lake.read(SUITE_ANSWERS), rows))
 
 
 @table_asset(SUITE_COMPARISONS, recipe=(), ins={**MODELS, "suite_answers": SUITE_ANSWERS}, kinds={"polars"})
@@ -90,21 +85,16 @@ def budget_answers(
     from nemotron_assets.evaluate.in_use import Measuring
     from nemotron_assets.evaluate.suite import answering, budgets
 
-    own, rows = recipe.evaluate.budget_control, answering.in_use(models)
+    own, rows, ledger = recipe.evaluate.budget_control, answering.in_use(models), Ledger(lake, run_id=context.run_id)
     items = answering.chosen(suite_items.scan().collect(), own.max_items)
 
     def answers(folder: Path, device: str, model_id: str) -> list:
-        ledger = Ledger(lake, run_id=context.run_id)
         asked = answering.Answering.of(rows[model_id], folder, recipe.align.rollouts, gpu, ledger, "budgets")
         return budgets.Budgets(asked, items, own).rows()
 
-    key = ("mode", "budget", "item")
-    work = Measuring(BUDGET_ANSWERS, key, [suite_items], lake, gpu, context.run_id, context.log.info)
-    return work.parts(
-        [reader for reader in models.values() if reader.exists],
-        answers,
-        lambda made: {"models": ", ".join(made) or "none"},
-    )
+    key, inputs = ("mode", "budget", "item"), [suite_items]
+    work = Measuring(BUDGET_ANSWERS, key, inputs, lake, gpu, context.run_id, context.log.info)
+    return work.parts(answering.stored(models), answers, lambda made: {"models": ", ".join(made) or "none"})
 
 
 @table_asset(BUDGET_CONTROL, recipe=(), ins={**BUDGETED, "budget_answers": BUDGET_ANSWERS}, kinds={"polars"})

@@ -112,7 +112,13 @@ def test_models_are_compared_with_their_nearest_ancestors_in_use(lake):
     for stage, name, id_, parents, minute in (
         ("ifeval_rl", "rl", "r1", ["s"], 0), ("dpo", "dpo", "d1", ["r1"], 1), ("dpo", "dpo", "d2", ["d1"], 2)
     ):  # fmt: skip
-        row = {"id": id_, "name": name, "version": str(minute), "parents": parents, "at": START + timedelta(minutes=minute)}
+        row = {
+            "id": id_,
+            "name": name,
+            "version": str(minute),
+            "parents": parents,
+            "at": START + timedelta(minutes=minute),
+        }
         content = frame(tables[stage], [row])
         lake.write(tables[stage], Parts([Part(id_, "1", lambda content=content: content)], complete=False))
     found = answering.in_use({name: lake.read(table) for name, table in tables.items()})
