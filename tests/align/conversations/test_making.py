@@ -13,7 +13,15 @@ from nemotron_assets.align.conversations.tables import CONVERSATIONS, PROMPTS, S
 from nemotron_assets.blend.tables import TOKENIZER
 from nemotron_assets.grading.rewards import Rewards
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.recipe.align.conversations import Conversations, Instructions, Prompts, SftSource, Tools
+from nemotron_assets.recipe.align.conversations import (
+    Conversations,
+    FileSource,
+    HubSource,
+    Instructions,
+    Prompts,
+    SftSource,
+    Tools,
+)
 from nemotron_assets.recipe.align.suite import TASKS, Suite, SuiteTask
 from nemotron_assets.sft.release.tables import CONTAMINATED
 from nemotron_assets.stages import all_tables
@@ -194,3 +202,47 @@ def test_a_stored_part_is_not_made_again_and_another_share_makes_it_again(lake):
 def test_an_unknown_table_is_an_error_of_the_recipe():
     with pytest.raises(ValueError, match=r"'sft\.mathsft' is not a table of SFT data, which are: sft\.math_sft"):
         Conversations(sft={"sft.mathsft": SftSource()})
+
+
+def test_files_and_sets_of_the_hub_are_screened(lake, tmp_path, monkeypatch):
+    import datasets
+
+    question = (
+        "A farmer has seventeen sheep and sells all but nine of them on the market, how many sheep are left over?"
+    )
+    item = dict.fromkeys(all_tables()["evaluate.benchmarks"].column_names) | {
+        "id": "b", "benchmark": "gsm8k", "item": "gsm8k-test-1", "position": 0, "question": question, "choices": [],
+        "answer": "9", "tests": [], "content_hash": "c",
+    }  # fmt: skip
+    write(lake, "evaluate.benchmarks", [item])
+
+    def said(text: str, *more: dict) -> list[dict]:
+        return [{"role": "user", "content": text}, {"role": "assistant", "content": "Nine."}, *more]
+
+    (tmp_path / "mine.jsonl").write_text(
+        "\n".join(json.dumps({"messages": said(text)}) for text in ("How are you?", f"Help me. {question}", "Bye."))
+    )
+    published = [
+        {"conversation": said(f"Tell me about number {number}.", {"role": "user", "content": "More."})}
+        for number in range(12)
+    ]
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: iter(published))
+    hub = (HubSource(dataset="a/b", domain="chat", column="conversation", max_rows=10),)
+    recipe = Prompts(
+        sft={}, tools=Tools(tasks={}), contexts=hub, held_out_share=0.0,
+        instructions=Instructions(prompts=3, most=1, requests=hub),
+    )  # fmt: skip
+    mine = Conversations(sft={}, own=False, tools=Tools(tasks={}), files=(FileSource(path=str(tmp_path)),))
+    rows = made(lake, mine, recipe).filter(part="files/mine.jsonl", variant="full")
+    assert sorted(json.loads(one)[0]["content"] for one in rows["messages"]) == [
+        "Bye. /no_think",
+        "How are you? /no_think",
+    ]
+    (rejected,) = lake.read(QUARANTINE).scan().filter(stage="align.conversations").collect().iter_rows(named=True)
+    assert rejected["cause"] == "benchmark_item" and "gsm8k-test-1" in rejected["detail"]
+    prompts = asked(lake, recipe)
+    contexts = prompts.filter(kind="preference")
+    assert contexts.height == 10
+    for messages in contexts["messages"]:
+        assert json.loads(messages)[-1]["content"].removesuffix(" /no_think") == "More."
+    assert prompts.filter(kind="instructions").height == 3
