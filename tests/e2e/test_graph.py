@@ -9,6 +9,7 @@ The recipe is the smallest (recipe.yaml beside this file). The tests look at row
 reach in quality is judged by the benchmark `laptop` on the lake of `make run`.
 """
 
+import itertools
 import json
 import os
 import re
@@ -23,6 +24,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from nemotron_assets.align.conversations.tables import PROMPTS
+from nemotron_assets.align.merging.tables import ALIGNED, MERGE_SCORES
+from nemotron_assets.align.preference.tables import DPO, PREFERENCES
+from nemotron_assets.align.reinforcement.tables import IFEVAL_RL, REWARD_MODEL, RLHF, ROLLOUTS
+from nemotron_assets.align.tuning.tables import SFT_1, SFT_2, SFT_3
 from nemotron_assets.blend.sources import source_tables
 from nemotron_assets.blend.tables import SEQUENCES, TOKEN_SHARDS
 from nemotron_assets.code.licences.tables import LICENSES
@@ -199,6 +205,35 @@ def test_every_table_is_whole(home):
         (model, first) for model in measured for first in (0, 512)
     }
     assert any(source.startswith("code.curated@") for source in base["source_versions"][0])
+
+
+def test_the_post_training_is_one_chain_of_models(home):
+    """Each model continues the one before. What policies wrote leads to prompts and to generations."""
+    chain = [home.rows(table).sort("at") for table in (LONG_CONTEXT, SFT_1, SFT_2, SFT_3, IFEVAL_RL, DPO)]
+    in_use = [rows.filter(~pl.col("name").str.ends_with("untruncated")) for rows in chain]
+    for before, after in itertools.pairwise(in_use):
+        assert after["parents"][0].to_list() == before["id"].to_list()[-1:], after["name"][0]
+        assert after["steps"].min() > 0
+    rounds, (last, *_) = in_use[-1], home.rows(RLHF)["parents"].to_list()
+    assert rounds["parents"][1].to_list() == [rounds["id"][0]], "the second round learns from the first one's policy"
+    (judge,), (policy,) = home.rows(REWARD_MODEL).to_dicts(), home.rows(RLHF).to_dicts()
+    assert last == [rounds["id"][1], judge["id"]]
+    (merged,) = home.rows(ALIGNED).to_dicts()
+    assert merged["parents"] == [rounds["id"][1], policy["id"]] and merged["sources"] == ["models.dpo", "models.rlhf"]
+    prompts, pairs, rollouts = home.rows(PROMPTS), home.rows(PREFERENCES), home.rows(ROLLOUTS)
+    answers = set(home.rows(GENERATIONS)["id"])
+    for rows in (pairs, rollouts):
+        assert len(rows) and set(rows.explode("parents")["parents"]) <= set(prompts["id"])
+    assert set(pairs.explode("generation_ids")["generation_ids"].drop_nulls()) <= answers
+    assert set(rollouts["generation_id"]) <= answers
+    assert set(pairs.filter(kind="tools", round=2)["model_id"]) == {rounds["id"][0]}
+    scores = home.rows(MERGE_SCORES)
+    assert set(scores["alpha"]) == {0, 0.5, 1} and scores.filter("is_used")["alpha"].unique().to_list() == [0.5]
+    held_out = set(prompts.filter(split="held_out")["id"])
+    assert set(scores.explode("item_ids")["item_ids"]) <= held_out
+    output = home.run("trace", merged["id"], "--backward")
+    for found in (policy["id"], judge["id"], in_use[1]["id"][0], home.rows(BASE)["id"][0], "blend.token_shards"):
+        assert found in output
 
 
 def test_a_run_with_nothing_to_do_does_nothing(home):

@@ -157,7 +157,7 @@ def test_listens_on_this_machine_only(ui):
 
 def test_asset_graph_shows_every_group(ui, page, tmp_path):
     page.goto(f"{ui.url}/asset-groups")
-    for group in ("snapshots", "generators", "web", "math", "code", "blend", "pretrain", "evaluate"):
+    for group in ("snapshots", "generators", "web", "math", "code", "blend", "pretrain", "align", "evaluate"):
         page.get_by_text(group, exact=True).first.wait_for()
     page.screenshot(path=tmp_path / "graph.png")
     assert (tmp_path / "graph.png").stat().st_size > 10_000
