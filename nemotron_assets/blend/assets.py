@@ -13,6 +13,7 @@ from resources.lakehouse import Lakehouse, Reader
 @table_asset(
     TOKENIZER,
     recipe=("tokenizer", "blend.held_out_share", "blend.sequence_length"),
+    code="2",  # the address of a page decides whether it is held out
     ins=asset_inputs(),
     kinds={"huggingface"},
 )
@@ -35,7 +36,7 @@ def tokenizer(
 @table_asset(
     TOKEN_SHARDS,
     recipe=("blend.held_out_share", "blend.tokens_per_shard", "blend.encoder", "blend.seed"),
-    code="3",
+    code="4",  # the address of a page decides whether it is held out
     ins=asset_inputs(),
     kinds={"polars"},
 )

@@ -3,11 +3,15 @@ and the phases have the shares and epochs that the recipe allows."""
 
 import dagster as dg
 
-from nemotron_assets.blend.sources import SOURCES, source_tables
+from nemotron_assets.blend.sources import DUPLICATES, SOURCES, made_from, source_tables
 from nemotron_assets.blend.tables import PHASES, SEQUENCES, TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.recipe import Recipe
+from nemotron_assets.stages import all_tables
 from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
+
+#: All tables that the shards are made from, directly or through others, and those of duplicates.
+_ANCESTORS = [all_tables()[name] for name in (*made_from(), *DUPLICATES.values())]
 
 
 @table_check(TOKENIZER, blocking=True)
@@ -93,6 +97,19 @@ def only_known_training_documents(
     )
 
 
+@table_check(TOKEN_SHARDS, blocking=True, reads=_ANCESTORS)
+def no_held_out_page_is_trained_on(
+    lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """No text of a held-out page is trained on in any corpus, nor anything that was written from one. The check follows
+    the lineage from the pages, so it also finds rows that carry a wrong hash."""
+    from nemotron_assets.blend.leaks import leaks
+
+    scans = {table.full_name: lake.read(table).scan() for table in (*_ANCESTORS, TOKEN_SHARDS)}
+    found = leaks(scans, made_from(), recipe.blend.held_out_share)
+    return dg.AssetCheckResult(passed=not found, metadata={"leaks": sum(found.values()), **found})
+
+
 @table_check(SEQUENCES, reads=[TOKENIZER, TOKEN_SHARDS, *source_tables().values()])
 def text_comes_back(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """Documents of the first and the last shard, joined from their pieces and decoded, are equal to their texts."""
@@ -139,6 +156,6 @@ def epochs_within_the_limit(lake: dg.ResourceParam[Lakehouse], recipe: dg.Resour
 
 
 CHECKS = [
-    tokenizer_round_trip, documents_are_whole, only_known_training_documents, sequences_are_whole, text_comes_back,
-    shares_add_up, epochs_within_the_limit,
+    tokenizer_round_trip, documents_are_whole, only_known_training_documents, no_held_out_page_is_trained_on,
+    sequences_are_whole, text_comes_back, shares_add_up, epochs_within_the_limit,
 ]  # fmt: skip

@@ -13,8 +13,8 @@ from nemotron_assets.pretrain.tables import BASE, LONG_CONTEXT
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.sft.procedural.tables import PROCEDURAL
 from nemotron_assets.table.asset import table_asset
-from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
-from nemotron_assets.web.quality.tables import CURATED as CURATED_WEB
+from nemotron_assets.web.dedup.tables import DUPLICATES, UNIQUE_DOCUMENTS
+from nemotron_assets.web.tables import DOCUMENTS
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
 
@@ -23,7 +23,8 @@ MODELS = {"base": BASE, "long_context": LONG_CONTEXT}
 #: The tables with held-out texts.
 HELD_OUT = {
     "unique_documents": UNIQUE_DOCUMENTS,
-    "curated_web": CURATED_WEB,
+    "documents": DOCUMENTS,
+    "web_duplicates": DUPLICATES,
     "maths": NEMOTRON_CC_MATH,
     "curated_code": CURATED,
     "procedural": PROCEDURAL,
@@ -89,6 +90,7 @@ def ruler_answers(
         "evaluate.max_long_documents", "blend.held_out_share", "blend.sequence_length",
         "blend.long_context.sequence_length", "web.heuristics.languages",
     ),
+    code="2",  # the address of a page decides whether it is held out
     ins={**MODELS, **HELD_OUT},
     kinds={"pytorch", "huggingface"},
     pool=POOL,
@@ -113,7 +115,7 @@ def bits_by_position(
 @table_asset(
     BENCHMARK_SCORES,
     recipe=("evaluate", "blend.held_out_share", "web.heuristics.languages"),
-    code="5",  # held-out texts by domain, and RULER
+    code="6",  # the address of a page decides whether it is held out
     ins={**MODELS, **HELD_OUT, "benchmarks": BENCHMARKS, "ruler_answers": RULER_ANSWERS},
     kinds={"pytorch", "huggingface"},
     pool=POOL,

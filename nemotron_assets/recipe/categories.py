@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 class Layout:
     """The columns of a table that the model can be trained on.
 
-    `origin` is the column with the content hash of the document or file that a row is, or was written from: it decides
-    which rows are held out. `subset` is the column whose values are data sets of their own; without it the whole table
-    is one. `text` is the column that is trained on, `snapshot` that of the snapshot (None if the table has none).
-    `only` names columns and the values that rows must have in them to be trained on.
+    `origin` is the column that decides which rows are held out: the hash of the page, file or problem that a row is, or
+    was written from, or the page's address (see held_out.py). `subset` is the column whose values are data sets of
+    their own; without it the whole table is one. `text` is the column that is trained on, `snapshot` that of the
+    snapshot (None if the table has none). `only` names columns and the values that rows must have in them to be trained
+    on.
     """
 
     origin: str = "content_hash"
@@ -30,7 +31,7 @@ class Layout:
 #: Every table that the model can be trained on, by full name.
 SOURCES: dict[str, Layout] = {
     "web.nemotron_cc_v2": Layout("origin_hash", "subset"),
-    "web.multilingual": Layout(),
+    "web.multilingual": Layout("url"),
     "web.native_qa": Layout("origin_hash"),
     "math.nemotron_cc_math": Layout("origin_hash", "category"),
     "math.mind": Layout("origin_hash"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemotron_assets.generation.asking import CountTokens
+from nemotron_assets.held_out import held_out_first
 from nemotron_assets.sft.formats import text_of
 from nemotron_assets.sft.voting import Outcome
 from nemotron_assets.table.ids import row_id
@@ -15,7 +16,8 @@ from nemotron_assets.table.schema import Table
 
 @dataclass(frozen=True)
 class Origin:
-    """What a row was written from: the rows, the table of each, and the content hash of the first document or seed."""
+    """What a row was written from: the rows, the table of each, and the hash of the page, document or seed that decides
+    whether the row is held out."""
 
     parents: tuple[str, ...]
     sources: tuple[str, ...]
@@ -24,10 +26,10 @@ class Origin:
 
 
 def of_seeds(*seeds: Mapping[str, Any]) -> Origin:
-    """What is written from rows of `sft.seeds`: if the page of the first one is held out, so is what is written."""
-    first = seeds[0]
+    """What is written from rows of `sft.seeds`: if the page of any is held out, so is what is written."""
     ids = tuple(seed["id"] for seed in seeds)
-    return Origin(ids, ("sft.seeds",) * len(ids), first["page_hash"] or first["content_hash"], first["language"])
+    hashes = (seed["page_hash"] or seed["content_hash"] for seed in seeds)
+    return Origin(ids, ("sft.seeds",) * len(ids), held_out_first(hashes), seeds[0]["language"])
 
 
 @dataclass(frozen=True)

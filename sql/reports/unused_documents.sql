@@ -3,29 +3,41 @@
 with used as (
     select distinct document as id, source from blend.pieces
 ),
-published as (
-    select r.origin_hash, r.sources[1] = 'web.curated' as itself, u.id is not null as trained_on
-    from web.nemotron_cc_v2 r left join used u on u.id = r.id and u.source = 'web.nemotron_cc_v2'
+written as (  -- the texts that can be published, and the curated page that each is, or was written from
+    select id, id as page from web.curated
     union all
-    select m.content_hash, true, u.id is not null
+    select id, parents[1] from web.rephrased
+    union all
+    select id, parents[1] from web.diverse_qa
+    union all
+    select t.id, q.parents[1] from web.translated_diverse_qa t join web.diverse_qa q on q.id = t.parents[1]
+),
+published as (
+    select c.parents[1] as document, r.sources[1] = 'web.curated' as itself, u.id is not null as trained_on
+    from web.nemotron_cc_v2 r
+    join written w on w.id = r.parents[1]
+    join web.curated c on c.id = w.page
+    left join used u on u.id = r.id and u.source = 'web.nemotron_cc_v2'
+    union all
+    select m.parents[1], true, u.id is not null
     from web.multilingual m left join used u on u.id = m.id and u.source = 'web.multilingual'
 ),
 reached as (
     select
-        origin_hash as content_hash,
+        document,
         bool_or(trained_on and itself) as direct,
         bool_or(trained_on and not itself) as written_from
     from published
-    group by origin_hash
+    group by document
 ),
 documents as (
     select
         d.snapshot, d.language, d.characters,
-        r.content_hash is not null as published,
+        r.document is not null as published,
         coalesce(r.direct, false) as direct,
         coalesce(r.written_from, false) as written_from
     from web.unique_documents d
-    left join reached r using (content_hash)
+    left join reached r on r.document = d.id
 )
 select
     snapshot,

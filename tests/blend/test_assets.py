@@ -8,7 +8,7 @@ import pytest
 
 from nemotron_assets.blend.assets import ASSETS
 from nemotron_assets.blend.checks import CHECKS
-from nemotron_assets.blend.sources import source_tables
+from nemotron_assets.blend.sources import DUPLICATES, made_from
 from nemotron_assets.blend.tables import CATEGORIES, PHASES, SEQUENCES, TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.code.qa.tables import QA
 from nemotron_assets.code.quality.tables import CURATED
@@ -66,7 +66,7 @@ def lake(sample_texts, tmp_path_factory) -> Lakehouse:
                 "language": "de",
                 "text": text,
                 "characters": len(text),
-                "content_hash": content_hash(text),
+                "url": f"https://de.example/{k}",
             }
             for k, text in enumerate(sample_texts[80:110])
         ],
@@ -105,7 +105,8 @@ def lake(sample_texts, tmp_path_factory) -> Lakehouse:
 def materialize(recipe, lake) -> dg.ExecuteInProcessResult:
     instance = dg.DagsterInstance.ephemeral()
     instance.add_dynamic_partitions("snapshot", ["s0", "s1"])
-    tables = [*source_tables().values(), all_tables()["sft.contaminated"]]
+    names = ("sft.contaminated", *made_from(), *DUPLICATES.values())
+    tables = [all_tables()[name] for name in dict.fromkeys(names)]
     upstream = [dg.AssetSpec(table.asset_key, partitions_def=partitions_of(table)) for table in tables]
     return dg.materialize(
         [*ASSETS, *CHECKS, *upstream],
@@ -122,6 +123,7 @@ def test_blend(recipe, lake):
         "tokenizer_round_trip",
         "documents_are_whole",
         "only_known_training_documents",
+        "no_held_out_page_is_trained_on",
         "sequences_are_whole",
         "text_comes_back",
         "shares_add_up",

@@ -16,6 +16,7 @@ from nemotron_assets.stages import all_tables
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
 from resources.lakehouse import Lakehouse
+from tests.pages import hash_of
 from tests.sql.lake import frame
 
 CC, MULTILINGUAL, CODE = "web.nemotron_cc_v2", "web.multilingual", "code.curated"
@@ -47,7 +48,9 @@ def tables(snapshots=("s1", "s2"), each=150) -> tuple[pl.DataFrame, pl.DataFrame
         pl.concat_str(pl.lit("Question about "), "text").alias("text"),
         subset=pl.lit("Diverse-QA"),
     )
-    return pl.concat([pages, qa]), texts("seite").rename({"hash": "content_hash"})
+    return pl.concat([pages, qa]), texts("seite").with_columns(url=pl.format("https://seite.example/{}", "hash")).drop(
+        "hash"
+    )
 
 
 def sources(release: pl.DataFrame, multilingual: pl.DataFrame, rows: int = 37) -> list[Source]:
@@ -83,12 +86,13 @@ def streamed(release, multilingual, **changes) -> pl.DataFrame:
 
 
 def trained(frame: pl.DataFrame, origin: str) -> pl.DataFrame:
-    return frame.filter([not hash_is_held_out(h, 0.2) for h in frame[origin]])
+    hashes = map(hash_of, frame[origin]) if origin == "url" else frame[origin]
+    return frame.filter([not hash_is_held_out(h, 0.2) for h in hashes])
 
 
 def test_nothing_held_out_and_nothing_written_from_it():
     release, multilingual = tables()
-    kept = [trained(release, "origin_hash"), trained(multilingual, "content_hash")]
+    kept = [trained(release, "origin_hash"), trained(multilingual, "url")]
     held = set(release["origin_hash"]) - set(kept[0]["origin_hash"])
     assert 20 < len(held) < 100
     assert sorted(streamed(release, multilingual)["id"]) == sorted([*kept[0]["id"], *kept[1]["id"]])

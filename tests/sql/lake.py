@@ -22,6 +22,7 @@ from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.schema import Table
 from resources.lakehouse import Lakehouse
 from resources.warehouse import Warehouse
+from tests.pages import hash_of
 from tests.sql.align_rows import add_align
 from tests.sql.code_rows import add_code
 from tests.sql.math_rows import add_mathematics
@@ -88,7 +89,7 @@ def _add_contaminated(rows: dict[str, list[dict[str, Any]]]) -> None:
 def blended(rows: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
     """The blend of all published, multilingual and code texts that are not held out: every document as tokens, and
     sequences of three pieces each. A page is cut into two pieces; every other text is one piece."""
-    held_out = {d["content_hash"] for d in rows["web.unique_documents"] if d["url"].endswith("/3")}
+    held_out = {hash_of(d["url"]) for d in rows["web.unique_documents"] if d["url"].endswith("/3")}
     documents, pieces = [], []
 
     def add(row: dict[str, Any], table: str, lengths: list[int], data_set: str) -> None:
@@ -109,8 +110,10 @@ def blended(rows: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str
         for number, length in enumerate(lengths):
             pieces.append((id_, len(documents) - 1, length, sum(lengths[:number])))
 
-    for table, origin in (("web.nemotron_cc_v2", "origin_hash"), ("web.multilingual", "content_hash")):
-        for row in (row for row in rows[table] if row[origin] not in held_out):
+    for table in ("web.nemotron_cc_v2", "web.multilingual"):
+        for row in rows[table]:
+            if (row["origin_hash"] if "origin_hash" in row else hash_of(row["url"])) in held_out:
+                continue
             length = row["characters"] % 7 + 1
             is_page = row.get("sources", ["web.curated"]) == ["web.curated"]
             data_set = f"{table}/{row['subset']}" if "subset" in row else table

@@ -144,14 +144,13 @@ def test_yields(filled):
 def test_unused_documents(filled):
     rows, warehouse = filled
     found = answer(warehouse, "unused_documents")
-    held_out = {d["content_hash"] for d in rows["web.unique_documents"] if d["url"].endswith("/3")}
-    published = {r["origin_hash"] for r in rows["web.nemotron_cc_v2"]}
-    published |= {r["content_hash"] for r in rows["web.multilingual"]}
-    unused = [
-        d for d in rows["web.unique_documents"] if d["content_hash"] in held_out or d["content_hash"] not in published
-    ]
+    released = {parent for r in rows["web.nemotron_cc_v2"] for parent in r["parents"]}
+    published = {c["parents"][0] for c in rows["web.curated"] if c["id"] in released}
+    published |= {r["parents"][0] for r in rows["web.multilingual"]}
+    held_out = [d for d in rows["web.unique_documents"] if d["url"].endswith("/3")]
+    unused = [d for d in rows["web.unique_documents"] if d["url"].endswith("/3") or d["id"] not in published]
     assert found["never_used"].sum() == len(unused)
-    never = [d for d in unused if d["content_hash"] not in published]
+    never = [d for d in unused if d["id"] not in published]
     assert found["never_published"].sum() == len(never) > len(unused) - len(held_out) > 0
     assert found["characters_never_used"].sum() == sum(d["characters"] for d in unused)
     assert found["documents"].sum() == len(rows["web.unique_documents"])

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from nemotron_assets.table.ids import content_hash, row_id
+from tests.pages import hash_of
 
 SNAPSHOTS = ("S1", "S2")
 LANGUAGES = ("en", "de", "en", "fr", "en")
@@ -172,7 +173,7 @@ def _page(rows, first, s: int, snapshot: str, f: int, warc: str, i: int) -> None
 def _written(rows, curated: dict[str, Any], s: int) -> None:
     """Add the texts that are generated from a curated page, and publish those of high quality."""
     n = len(rows["web.diverse_qa"])
-    level, hash_ = curated["level"], curated["content_hash"]
+    level, hash_ = curated["level"], hash_of(curated["url"])
     common = {"snapshot": curated["snapshot"], "language": "en", "generator": "tiny"}
 
     def generation(prompt: str) -> str:

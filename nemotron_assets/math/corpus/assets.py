@@ -27,7 +27,7 @@ from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.table.asset import RETRIES, rewriting, table_asset
 from nemotron_assets.table.parts import Batches, Parts, Rejects
 from nemotron_assets.web.dedup.tables import DUPLICATES as WEB_DUPLICATES
-from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
+from nemotron_assets.web.dedup.tables import REPEATED_SPANS
 from nemotron_assets.web.quality.tables import QUALITY_SCORERS
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.compute import Compute
@@ -280,6 +280,7 @@ def contamination(
 @table_asset(
     NEMOTRON_CC_MATH,
     recipe="math.corpus.release",
+    code="2",  # the addresses of a page decide whether it is held out
     kinds={"polars"},
     deps=(
         CANDIDATE_PAGES,
@@ -290,7 +291,7 @@ def contamination(
         CONTAMINATION,
         DOCUMENTS,
         WEB_DUPLICATES,
-        UNIQUE_DOCUMENTS,
+        REPEATED_SPANS,
     ),
     pool=_RELEASE_POOL,
 )
@@ -299,8 +300,8 @@ def nemotron_cc_math(
 ):
     """Nemotron-CC-Math as published: the subset "3" has the cleaned pages with a score of 3, the subset "4plus" those
     with a score of 4 or 5. Near-duplicates and pages with benchmark items are left out. The column origin_hash puts a
-    page and its web document on the same side of the held-out split. When a snapshot arrives late, later snapshots with
-    pages that duplicate its documents are brought up to date."""
+    page and its web document on the same side of the held-out split. Other snapshots with pages that share an address
+    or a text with pages of this one are brought up to date."""
     from nemotron_assets.math.corpus import report
     from nemotron_assets.math.corpus.release import CascadingRelease
 

@@ -1,8 +1,7 @@
 """Makes the published subsets: cleaned pages by score, without duplicates and contaminated pages, with their origin.
 
-A page on mathematics is often a web document, too, and both must be on the same side of the held-out split. The split
-is decided by a hash, the origin: for a page that is a unique web document, or a duplicate of one, it is that document's
-content hash. Any other page has its own content hash.
+A page on mathematics is often a web document, too, and both must be on the same side of the held-out split. So the
+address decides. Where a page has a duplicate at another address, every one of these addresses counts: see origins.py.
 """
 
 from __future__ import annotations
@@ -15,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from nemotron_assets.dedup.arrivals import CascadingParts
+from nemotron_assets.math.corpus.origins import origins_of
 from nemotron_assets.math.corpus.tables import CLEANED, CONTAMINATION, DUPLICATES, NEMOTRON_CC_MATH, QUALITY
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
 from nemotron_assets.recipe.math.corpus import MathRelease
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part
-from nemotron_assets.web.dedup.tables import DUPLICATES as WEB_DUPLICATES
-from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
-from nemotron_assets.web.tables import DOCUMENTS
 
 if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse
@@ -32,11 +29,11 @@ _FIRST = pl.col("parents").list.first()
 
 
 class CascadingRelease(CascadingParts):
-    """The parts of the asset's snapshot, and the parts of later snapshots whose origins change with it.
+    """The parts of the asset's snapshot, and the parts of other snapshots whose origins change with it.
 
-    A page of a later snapshot may be a web document that duplicates a document of this snapshot. Its origin is then the
-    hash of this snapshot's unique document, which changes, or is there for the first time, when this snapshot is made
-    after the later one.
+    A page of a later snapshot may duplicate a web document of this snapshot, and a page of this snapshot may be left
+    out because it duplicates a page of an earlier one. The address of the page here is then an origin of the page
+    there.
     """
 
     table = NEMOTRON_CC_MATH
@@ -50,8 +47,16 @@ class CascadingRelease(CascadingParts):
         left_out = self.left_out if snapshot == self.snapshot else Counter()
         return release_parts(self.lake, snapshot, self.recipe, left_out)
 
+    def earlier(self) -> list[str]:
+        kept = self.lake.read(DUPLICATES, self.snapshot).scan().select(pl.col("duplicate_of_snapshot").unique())
+        named = set(kept.collect(engine="streaming").to_series())
+        return [other for other in self._made() if other < self.snapshot and other in named]
+
     def later(self) -> list[str]:
-        return [other for other in self.lake.read(self.table).snapshots() if other > self.snapshot]
+        return [other for other in self._made() if other > self.snapshot]
+
+    def _made(self) -> list[str]:
+        return self.lake.read(self.table).snapshots()
 
 
 def release_parts(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter[str]) -> Iterator[Part]:
@@ -60,7 +65,8 @@ def release_parts(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out:
     kept, content = _kept(lake, snapshot, recipe, left_out), lake.read(CLEANED, snapshot).content()
     for name in recipe.lowest_score:
         subset = kept.filter(pl.col("category") == name).sort("cleaned")
-        facts = pl.concat_str(["cleaned", "score", "edu_score", "warc_id", "origin"], separator=" ", ignore_nulls=True)
+        origins = pl.col("origin_hashes").list.join(" ")
+        facts = pl.concat_str(["cleaned", "score", "edu_score", "warc_id", origins], separator=" ", ignore_nulls=True)
         fingerprint = content_hash("\n".join([content, *subset.select(facts).to_series()]))
         if len(subset):
             yield Part(name, fingerprint, functools.partial(_published, lake, snapshot, subset))
@@ -84,7 +90,7 @@ def _published(lake: Lakehouse, snapshot: str, kept: pl.DataFrame) -> Iterator[p
             nemocurator_scores="edu_score",
             nemocurator_int_scores="edu_int_score",
             warc_filename="warc_file",
-            origin_hash=pl.coalesce("origin", "content_hash"),
+            origin_hash=pl.col("origin_hashes").list.first(),
         ).select(NEMOTRON_CC_MATH.column_names)
 
 
@@ -98,7 +104,7 @@ def category(recipe: MathRelease, score: str = "int_score") -> pl.Expr:
 
 def _kept(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter[str]) -> pl.DataFrame:
     """The published pages of a snapshot, with the columns cleaned (id), score, int_score, edu_score, edu_int_score,
-    model_id, category, warc_id and origin. The origin is null for a page that is not a web document."""
+    model_id, category, warc_id and origin_hashes."""
     rendered = lake.read(RENDERED, snapshot).scan().select(rendered="id", page=_FIRST)
     pages = (
         lake.read(CLEANED, snapshot)
@@ -126,7 +132,7 @@ def _kept(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter
     left = left.filter(pl.col("category").is_not_null())
     return (
         left.join(_places(lake, snapshot), on="page", how="left")
-        .join(_origins(lake, snapshot, left.select("page")), on="page", how="left")
+        .join(origins_of(lake, left.select("cleaned")), on="cleaned", how="left")
         .drop("rendered", "page")
     )
 
@@ -135,19 +141,3 @@ def _places(lake: Lakehouse, snapshot: str) -> pl.DataFrame:
     """(page, warc_id) of every candidate page; warc_id is "offset:length" of its WARC record in bytes."""
     place = pl.format("{}:{}", "warc_offset", "warc_length")
     return lake.read(CANDIDATE_PAGES, snapshot).scan().select(page=_FIRST, warc_id=place).unique("page").collect()
-
-
-def _origins(lake: Lakehouse, snapshot: str, pages: pl.DataFrame) -> pl.DataFrame:
-    """(page, origin) of the pages that are web documents. The origin is the content_hash of the unique web document:
-    the page's own document, or the one that it duplicates."""
-    documents = lake.read(DOCUMENTS, snapshot).scan().select(document="id", page=_FIRST)
-    documents = documents.join(pages.lazy(), on="page", how="semi")
-    dropped = lake.read(WEB_DUPLICATES, snapshot).scan().select(document=_FIRST, kept="duplicate_of")
-    kept = (
-        documents.join(dropped, on="document", how="left")
-        .select("page", document=pl.coalesce("kept", "document"))
-        .collect(engine="streaming")
-    )
-    unique = lake.read(UNIQUE_DOCUMENTS).scan().select(document=_FIRST, origin="content_hash")
-    origins = unique.join(kept.lazy(), on="document", how="semi").collect(engine="streaming")
-    return kept.join(origins.unique("document"), on="document").select("page", "origin").unique("page", keep="first")

@@ -192,8 +192,8 @@ CONTAMINATION = Table(
 ORIGIN_HASH = Column(
     "origin_hash",
     "string",
-    "content_hash of the unique web document that the page is or duplicates, else that of the page's own text; decides "
-    "whether the text is held out",
+    "hash of the address of the page, or of a page that it duplicates, as DuckDB's page_hash(url); decides whether the "
+    "text is held out",
 )
 _METADATA = (
     Column("category", "string", "subset in which the row is published: 3, 4plus or 4plus_MIND"),
@@ -222,6 +222,13 @@ NEMOTRON_CC_MATH = Table(
         CHARACTERS,
         *_METADATA,
         ORIGIN_HASH,
+        Column(
+            "origin_hashes",
+            "list[string]",
+            "hashes of all these addresses, origin_hash first: the text is trained on if no address is held out, and "
+            "measured if all are; null in rows that an older version of the program wrote",
+            nullable=True,
+        ),
         CONTENT_HASH,
     ),
     partition_by="snapshot",
@@ -244,7 +251,8 @@ NEMOTRON_CC_MATH = Table(
         "nemocurator_scores": ("math.quality.edu_score",),
         "warc_filename": ("math.cleaned.warc_file",),
         "warc_id": ("math.candidate_pages.warc_offset", "math.candidate_pages.warc_length"),
-        "origin_hash": ("web.unique_documents.content_hash", "math.cleaned.content_hash"),
+        "origin_hash": ("math.cleaned.url", "web.documents.url"),
+        "origin_hashes": ("math.cleaned.url", "web.documents.url"),
     },
 )
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Layout:
-    """The columns of a table that academic documents are chosen from: the content hash that decides what is held out,
-    the column whose highest values are the best documents, and a score of educational value (0 to 5), or None."""
+    """The columns of a table that academic documents are chosen from: the hash or address that decides whether a
+    document is held out, the column whose highest values are the best documents, and a score of educational value (0 to
+    5), or None."""
 
     origin: str
     best: str
@@ -17,6 +18,6 @@ class Layout:
 
 #: Every table with texts that academic documents can be chosen from. A new table needs an entry here.
 TABLES: dict[str, Layout] = {
-    "web.curated": Layout("content_hash", "bucket"),
+    "web.curated": Layout("url", "bucket"),
     "math.nemotron_cc_math": Layout("origin_hash", "finemath_scores", "nemocurator_scores"),
 }

@@ -18,6 +18,7 @@ _WRITES = {"kinds": {"vllm"}, "pool": POOL, "retry_policy": RETRIES}
 @table_asset(
     ACADEMIC_DOCUMENTS,
     recipe=("sft.academic.documents", "blend.held_out_share"),
+    code="2",  # the address of a page decides whether it is held out
     ins={"curated": CURATED, "nemotron_cc_math": NEMOTRON_CC_MATH, "generator": GENERATOR},
     **_WRITES,
 )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from nemotron_assets.generation.asking import answered
-from nemotron_assets.held_out import is_held_out
+from nemotron_assets.held_out import is_held_out, origin_hash
 from nemotron_assets.recipe.sft.academic import LEVELS, SUBJECTS, AcademicDocuments, AcademicSource
 from nemotron_assets.recipe.sft.layouts import TABLES
 from nemotron_assets.sft.academic.chunks import chunks
@@ -105,7 +105,7 @@ def candidates(
         ).select(
             "id", "snapshot", "language", "text", "characters",
             source=pl.lit(name),
-            origin_hash=layout.origin,
+            origin_hash=origin_hash(layout.origin),
             score=pl.col(layout.score).cast(pl.Float64) if layout.score else pl.lit(None, pl.Float64),
             best=layout.best,
         )  # fmt: skip

@@ -7,7 +7,8 @@ from nemotron_assets.recipe import Recipe
 from nemotron_assets.sft.inputs.tables import SEEDS, SFT_WRITERS
 from nemotron_assets.table.asset import table_asset
 from nemotron_assets.table.parts import Batches, Rejects
-from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
+from nemotron_assets.web.dedup.tables import DUPLICATES
+from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse, Reader
 
 #: The recipe's sections that name language models.
@@ -20,18 +21,18 @@ _MODELS = (
 @table_asset(
     SEEDS,
     recipe="sft.inputs",
-    code="2",  # seeds know the page that they were taken from
+    code="3",  # the address of its page decides whether a seed is held out
     kinds={"json"},
-    ins={"unique_documents": UNIQUE_DOCUMENTS},
+    ins={"documents": DOCUMENTS, "duplicates": DUPLICATES},
 )
-def seeds(unique_documents: Reader, recipe: dg.ResourceParam[Recipe]):
+def seeds(documents: Reader, duplicates: Reader, recipe: dg.ResourceParam[Recipe]):
     """Seeds of the SFT data, read from files: questions with known answers, passages, tasks. A seed that was taken from
     a page of the lake is held out from training with its page."""
     from nemotron_assets.sft.inputs.seeds import read, with_pages
 
     rejects = Rejects()
     found = read(recipe.sft.inputs.folder, rejects.add)
-    return Batches((with_pages(frame, unique_documents.scan()) for frame in found), rejects)
+    return Batches((with_pages(frame, documents.scan(), duplicates.scan()) for frame in found), rejects)
 
 
 @table_asset(

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from nemotron_assets.held_out import held_out_order
+from nemotron_assets.held_out import held_out_order, page_hash
 from nemotron_assets.sft.inputs.tables import SEEDS
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Reject
@@ -40,13 +40,20 @@ def read(folder: str, reject: Callable[[Reject], None]) -> Iterator[pl.DataFrame
         yield pl.DataFrame(list(_rows(name, file, reject)), schema=SEEDS.empty().schema)
 
 
-def with_pages(seeds: pl.DataFrame, documents: pl.LazyFrame) -> pl.DataFrame:
-    """Seeds with the content hash of the page that each was taken from, among `documents` with url and content_hash."""
-    urls = seeds["url"].drop_nulls().unique()
-    if urls.is_empty():
+def with_pages(seeds: pl.DataFrame, documents: pl.LazyFrame, duplicates: pl.LazyFrame) -> pl.DataFrame:
+    """Seeds with the hash of the page that each was taken from, or of the page that was kept in its place: `documents`
+    and `duplicates` are rows of `web.documents` and `web.duplicates`. Of several hashes, a seed has the one that is
+    held out first."""
+    own = seeds.filter(pl.col("url").is_not_null()).select("url", page_hash=page_hash()).unique()
+    if own.is_empty():
         return seeds
-    of_seeds = documents.filter(pl.col("url").is_in(urls.implode())).select("url", page_hash="content_hash")
-    pages = of_seeds.collect(engine="streaming").sort(held_out_order("page_hash"))
+    of_seeds = documents.select(document="id", page_hash=page_hash()).join(own.lazy(), on="page_hash", how="semi")
+    dropped = duplicates.select("duplicate_of", document=pl.col("parents").list.first())
+    dropped = of_seeds.join(dropped, on="document").collect(engine="streaming")
+    kept = documents.join(dropped.lazy(), left_on="id", right_on="duplicate_of", how="semi")
+    kept = kept.select(duplicate_of="id", other=page_hash()).collect(engine="streaming")
+    others = own.join(dropped, on="page_hash").join(kept, on="duplicate_of").select("url", page_hash="other")
+    pages = pl.concat([own, others]).sort(held_out_order("page_hash"), "page_hash")
     pages = pages.unique("url", keep="first", maintain_order=True)
     return seeds.drop("page_hash").join(pages, on="url", how="left", maintain_order="left").select(seeds.columns)
 

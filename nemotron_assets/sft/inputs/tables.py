@@ -37,12 +37,12 @@ SEEDS = Table(
         Column(
             "page_hash",
             "string",
-            "content_hash of the page of web.unique_documents that the seed was taken from, found by its address; null "
-            "if the lake has no such page. If it has several, the first one that would be held out from training",
+            "hash of the address of the page that the seed was taken from, as DuckDB's page_hash(url), or of a page "
+            "that web.duplicates has in its place, whichever is held out first; null if it has no address",
             nullable=True,
         ),
     ),
-    origins={"page_hash": ("web.unique_documents.content_hash",)},
+    origins={"page_hash": ("web.documents.url", "web.duplicates.duplicate_of")},
 )
 
 SFT_WRITERS = model_table(

@@ -82,6 +82,7 @@ def code_sft(
 @table_asset(
     GENERAL_SFT,
     recipe=("sft.instructions.general", "sft.max_model_len"),
+    code="2",  # the address of a page decides whether it is held out
     ins={"seeds": SEEDS, "curated": CURATED, "sft_writers": SFT_WRITERS},
     kinds={"vllm"},
     **_WRITES,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from nemotron_assets.generation.asking import answered, frames
+from nemotron_assets.held_out import page_hash
 from nemotron_assets.recipe.sft.instructions import GeneralSft, InstructionSet, Writing
 from nemotron_assets.sft import choosing
 from nemotron_assets.sft.answers import Fault, read
@@ -79,14 +80,16 @@ class Texts:
     def __iter__(self) -> Iterator[Question]:
         if self.set.source != "web.curated":
             return seed_texts(choosing.seeds(self.seeds, [self.set.source.removeprefix("seeds/")], self.set.items))
-        english = self.curated.filter(pl.col("language") == "en").select("id", "text", "content_hash", "language")
+        english = self.curated.filter(pl.col("language") == "en").select(
+            "id", "text", "content_hash", "language", origin_hash=page_hash()
+        )
         return curated_texts(choosing.Lowest(english, self.set.items))
 
 
 def curated_texts(rows: Iterable[dict[str, Any]]) -> Iterator[Question]:
     """Rows of `web.curated` as texts to write about."""
     for row in rows:
-        origin = Origin((row["id"],), ("web.curated",), row["content_hash"], row["language"])
+        origin = Origin((row["id"],), ("web.curated",), row["origin_hash"], row["language"])
         yield Question(row["id"], origin, row["text"])
 
 

@@ -71,7 +71,7 @@ GENERAL_SFT = Table(
     origins={
         **_WRITER,
         "instruction_set": (),
-        "origin_hash": ("sft.seeds.content_hash", "sft.seeds.page_hash", "web.curated.content_hash"),
+        "origin_hash": ("sft.seeds.content_hash", "sft.seeds.page_hash", "web.curated.url"),
         "*": ("sft.seeds.text", "web.curated.text"),
     },
 )

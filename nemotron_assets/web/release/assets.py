@@ -15,6 +15,7 @@ from resources.warehouse import Warehouse
 @table_asset(
     NEMOTRON_CC_V2,
     recipe="release.subsets",
+    code="2",  # the address of a page decides whether it is held out
     kinds={"duckdb", "polars"},
     ins={
         "curated": CURATED,

@@ -9,9 +9,11 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
+from nemotron_assets.held_out import page_hash
 from nemotron_assets.recipe.release import Subset
 
 _TEXT, _LIST = pa.large_string(), pa.large_list(pa.large_string())
+_HASHES = pa.schema([("origin_hash", _TEXT)])
 
 
 def invalid_rows(release: pl.LazyFrame, subsets: Mapping[str, Subset]) -> dict[str, int]:
@@ -34,14 +36,14 @@ def invalid_rows(release: pl.LazyFrame, subsets: Mapping[str, Subset]) -> dict[s
 def untraceable_rows(
     release: Iterable[pa.RecordBatch],
     parents: Mapping[str, Iterable[pa.RecordBatch]],
-    hashes: Iterable[pa.RecordBatch],
+    pages: Iterable[pa.RecordBatch],
     memory_mb: int,
 ) -> dict[str, int]:
     """The number of rows with each fault: not exactly one parent, a parent that is not in the row's source table, an
-    origin hash that is not the content hash of a unique document.
+    origin hash that is not that of the page of a unique document.
 
     `release` has the columns parents, sources and origin_hash. `parents` has the column id of every source table,
-    `hashes` the column content_hash of `web.unique_documents`.
+    `pages` the column url of `web.unique_documents`.
     """
     with (
         tempfile.TemporaryDirectory(prefix="nemotron-audit-") as spill,
@@ -58,7 +60,9 @@ def untraceable_rows(
         connection.execute("create temp table known (id varchar, source varchar)")
         for name, batches in parents.items():
             load(f"insert into known select id, '{name}' from stream", batches, id=_TEXT)
-        load("create temp table origins as select distinct content_hash from stream", hashes, content_hash=_TEXT)
+        hashes = (pl.DataFrame(pl.from_arrow(batch)).select(origin_hash=page_hash()).to_arrow() for batch in pages)
+        hashes = (batch for table in hashes for batch in table.cast(_HASHES).to_batches())
+        load("create temp table origins as select distinct origin_hash from stream", hashes, origin_hash=_TEXT)
 
         def count(rest: str) -> int:
             return connection.execute(f"select count(*) from release r {rest}").fetchone()[0]
@@ -66,5 +70,5 @@ def untraceable_rows(
         return {
             "without_one_parent": count("where len(parents) <> 1 or len(sources) <> 1"),
             "unknown_parent": count("anti join known k on k.id = r.parents[1] and k.source = r.sources[1]"),
-            "unknown_origin": count("anti join origins o on o.content_hash = r.origin_hash"),
+            "unknown_origin": count("anti join origins o using (origin_hash)"),
         }

@@ -30,9 +30,9 @@ def published_rows_are_sound(
 def every_parent_is_known(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
 ) -> dg.AssetCheckResult:
-    """Every row has one parent, which is in the row's source table. The origin hash of every row is that of a unique
-    document: the blend holds out documents by this hash, so a wrong hash could put a held-out document into the
-    training data."""
+    """Every row has one parent, which is in the row's source table. The origin hash of every row is that of the
+    page of a unique document: the blend holds out pages by this hash, so a wrong hash could put a held-out page into
+    the training data."""
     from nemotron_assets.stages import all_tables
     from nemotron_assets.web.release.audit import untraceable_rows
 
@@ -40,7 +40,7 @@ def every_parent_is_known(
     found = untraceable_rows(
         lake.read(NEMOTRON_CC_V2, context.partition_key).batches(["parents", "sources", "origin_hash"]),
         {name: lake.read(tables[name], context.partition_key).batches(["id"]) for name in NEMOTRON_CC_V2.parents},
-        lake.read(UNIQUE_DOCUMENTS, context.partition_key).batches(["content_hash"]),
+        lake.read(UNIQUE_DOCUMENTS, context.partition_key).batches(["url"]),
         recipe.release.memory_mb,
     )
     return dg.AssetCheckResult(passed=not any(found.values()), metadata=found)

@@ -20,6 +20,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
+from nemotron_assets.held_out import ADDRESS, page_hash
 from nemotron_assets.recipe.release import Subset
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Part, Reject
@@ -36,7 +37,9 @@ CHAINS = {
 
 Read = Callable[[list[str]], Iterable[pa.RecordBatch]]
 _LINKS = pa.schema([("id", pa.large_string()), ("parent", pa.large_string())])
-_ORIGINS = pa.schema([("id", pa.large_string()), ("level", pa.large_string()), ("content_hash", pa.large_string())])
+_ORIGINS = pa.schema([("id", pa.large_string()), ("level", pa.large_string()), ("origin_hash", pa.large_string())])
+#: Columns that are computed, with the column of the table that they are computed from.
+_COMPUTED = {"parent": ("parents", pl.col("parents").list.first()), "origin_hash": (ADDRESS, page_hash())}
 _TEXTS = pa.schema([(n, pa.large_string()) for n in ("id", "parent", "snapshot", "language", "text", "prompt")])
 
 
@@ -86,13 +89,13 @@ def _published(name: str, table: str, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _pages(read: Read) -> Iterator[pl.DataFrame]:
-    columns = ["id", "snapshot", "level", "language", "text", "content_hash"]
+    columns = ["id", "snapshot", "level", "language", "text", ADDRESS]
     for batch in read(columns):
-        yield pl.DataFrame(pl.from_arrow(batch)).rename({"content_hash": "origin_hash"})
+        yield pl.DataFrame(pl.from_arrow(batch)).with_columns(origin_hash=page_hash())
 
 
 def _with_origins(table: str, tables: dict[str, Read], memory_mb: int) -> Iterator[pl.DataFrame]:
-    """The rows of a source table with level and content hash of their origin, the document at the end of the chain."""
+    """The rows of a source table with level and hash of their origin, the document at the end of the chain."""
     *between, _ = CHAINS[table]
     with (
         tempfile.TemporaryDirectory(prefix="nemotron-release-") as spill,
@@ -107,25 +110,25 @@ def _with_origins(table: str, tables: dict[str, Read], memory_mb: int) -> Iterat
         for number, step in enumerate(reversed(between)):
             connection.register("stream", _reader(tables[step], _LINKS))
             connection.execute(
-                f"create temp table origins_{number} as select s.id, o.level, o.content_hash from stream s "
+                f"create temp table origins_{number} as select s.id, o.level, o.origin_hash from stream s "
                 f"join origins{'' if number == 0 else f'_{number - 1}'} o on o.id = s.parent"
             )
             connection.unregister("stream")
         last = f"origins_{len(between) - 1}" if between else "origins"
         connection.register("texts", _reader(tables[table], _TEXTS))
-        query = f"select t.*, o.level, o.content_hash as origin_hash from texts t left join {last} o on o.id = t.parent"
+        query = f"select t.*, o.level, o.origin_hash from texts t left join {last} o on o.id = t.parent"
         for batch in connection.execute(query).to_arrow_reader(1_024):
             yield pl.DataFrame(pl.from_arrow(batch))
 
 
 def _reader(read: Read, schema: pa.Schema) -> pa.RecordBatchReader:
-    """Reads the columns of `schema` from a table. The column "parent" is the first entry of `parents`."""
+    """Reads the columns of `schema` from a table. The column "parent" is the first entry of `parents`, "origin_hash"
+    the hash of the document's address."""
 
     def batches() -> Iterator[pa.RecordBatch]:
-        for batch in read(["parents" if name == "parent" else name for name in schema.names]):
-            frame = pl.DataFrame(pl.from_arrow(batch))
-            if "parent" in schema.names:
-                frame = frame.with_columns(parent=pl.col("parents").list.first())
+        for batch in read([_COMPUTED[name][0] if name in _COMPUTED else name for name in schema.names]):
+            computed = {name: made for name, (_, made) in _COMPUTED.items() if name in schema.names}
+            frame = pl.DataFrame(pl.from_arrow(batch)).with_columns(**computed)
             yield from (
                 frame.select(schema.names).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema).to_batches()
             )

@@ -27,7 +27,8 @@ NEMOTRON_CC_V2 = Table(
         Column(
             "origin_hash",
             "string",
-            "content_hash of the web document that the text is, or was written from (in web.unique_documents)",
+            "hash of the address of the page that the text is from, or was written from, as DuckDB's page_hash(url); "
+            "decides whether the text is held out from training",
         ),
     ),
     partition_by="snapshot",
@@ -49,7 +50,7 @@ NEMOTRON_CC_V2 = Table(
             "web.diverse_qa.text",
             "web.translated_diverse_qa.text",
         ),
-        "origin_hash": ("web.curated.content_hash",),
+        "origin_hash": ("web.curated.url",),
     },
 )
 

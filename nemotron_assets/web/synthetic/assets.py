@@ -110,6 +110,7 @@ def translated_diverse_qa(
 @table_asset(
     NATIVE_QA,
     recipe=("web.native_qa", "web.diverse_qa", "web.translation.language_min_score", *_DETECTOR),
+    code="2",  # the address of a page decides whether it is held out
     ins={"multilingual": MULTILINGUAL, "generator": GENERATOR},
     **_WRITES,
 )

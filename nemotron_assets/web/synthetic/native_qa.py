@@ -130,7 +130,7 @@ def native_rows(
                 "generation_id": completion.id,
                 "language": language,
                 "tokens": tokens,
-                "origin_hash": passage.document["content_hash"],
+                "origin_hash": passage.document["origin_hash"],
             }
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from nemotron_assets.generation.asking import CountTokens
+from nemotron_assets.held_out import page_hash
 from nemotron_assets.recipe.section import RecipeError
 from nemotron_assets.recipe.web.synthetic import PromptLimits
 
@@ -41,7 +42,8 @@ class Segment:
 
 @dataclass(frozen=True)
 class Passages:
-    """A document (columns `COLUMNS` of `web.curated`), and its segments that the prompt is asked about."""
+    """A document (columns `COLUMNS` of `web.curated`, and the `origin_hash` of its page), and its segments that the
+    prompt is asked about."""
 
     prompt: str
     document: Mapping[str, str]
@@ -57,7 +59,7 @@ def passages(
     level, the documents with the lowest content hashes are taken: the same ones in every run and for all prompts.
     """
     for (level, most), names in _groups(prompts).items():
-        wanted = documents.filter(pl.col("level") == level).select(COLUMNS)
+        wanted = documents.filter(pl.col("level") == level).select(*COLUMNS, origin_hash=page_hash())
         if most is not None:
             order = ["content_hash", "id"]
             wanted = wanted.bottom_k(most * _CANDIDATES, by=order).sort(order)

@@ -73,15 +73,15 @@ NATIVE_QA = Table(
         Column(
             "origin_hash",
             "string",
-            "content_hash of the web document that the row was written from; if it is held out from training, so is "
-            "the row",
+            "hash of the address of the page that the row was written from, as DuckDB's page_hash(url); if the page is "
+            "held out from training, so is the row",
         ),
     ),
     partition_by="snapshot",
     parents=("web.multilingual",),
     origins={
         "generator": ("models.generator.name",),
-        "origin_hash": ("web.multilingual.content_hash",),
+        "origin_hash": ("web.multilingual.url",),
         "*": ("web.multilingual.text",),
     },
 )

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
+from nemotron_assets.held_out import held_out_first
 from nemotron_assets.math import clean
 from nemotron_assets.math.corpus import assets, checks
 from nemotron_assets.math.corpus.mind import CONVERSATIONS
@@ -28,13 +29,14 @@ from nemotron_assets.recipe import load_recipe
 from nemotron_assets.scorers.training import train_ridge
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.web.dedup.tables import DUPLICATES as WEB_DUPLICATES
-from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
+from nemotron_assets.web.dedup.tables import REPEATED_SPANS
 from nemotron_assets.web.quality.tables import QUALITY_SCORERS
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.compute import Compute
 from resources.generations import GENERATIONS
 from resources.gpu import Gpu
 from resources.lakehouse import Lakehouse
+from tests.pages import hash_of
 from tests.resources.endpoint import Endpoint
 from tests.sql.lake import frame
 
@@ -47,7 +49,7 @@ OUTSIDE = (
     CANDIDATE_PAGES,
     DOCUMENTS,
     WEB_DUPLICATES,
-    UNIQUE_DOCUMENTS,
+    REPEATED_SPANS,
     BENCHMARKS,
     MATH_WRITER,
     QUALITY_SCORERS,
@@ -134,10 +136,10 @@ def _materialised(folder, tokenizer):
         "language": "en",
         "fetched_at": pages[0]["fetched_at"],
     }
-    lake.write(DOCUMENTS, frame(DOCUMENTS, [{**web, "id": "d0", "parents": ["page 0"], "content_hash": "x"}]), SNAPSHOT)
-    web.pop("warc_file")
-    unique = {**web, "id": "u0", "parents": ["d0"], "content_hash": "hash of the web document"}
-    lake.write(UNIQUE_DOCUMENTS, frame(UNIQUE_DOCUMENTS, [unique]), SNAPSHOT)
+    documents = [{**web, "id": f"d{n}", "parents": [f"page {n}"], "url": pages[n]["url"]} for n in (0, 8)]
+    lake.write(DOCUMENTS, frame(DOCUMENTS, documents), SNAPSHOT)
+    dropped = {"id": "x", "parents": ["d8"], "snapshot": SNAPSHOT, "duplicate_of": "d0"}
+    lake.write(WEB_DUPLICATES, frame(WEB_DUPLICATES, [dropped]), SNAPSHOT)
     lake.write(WEB_DUPLICATES, frame(WEB_DUPLICATES, []), SNAPSHOT)
     item = {"id": "i", "benchmark": "gsm8k", "item": "gsm8k-1", "question": QUESTION, "answer": "Six of them."}
     lake.write(BENCHMARKS, frame(BENCHMARKS, [item]))
@@ -230,9 +232,13 @@ def test_duplicates_and_contaminated_pages_are_left_out(done):
     shown = {cleaned[row[0]] for row in published["parents"]}
     assert shown == {page["id"] for page in pages} - dropped - {pages[5]["id"]}
     by_url = {row["url"]: row for row in published.iter_rows(named=True)}
-    assert by_url[pages[0]["url"]]["origin_hash"] == "hash of the web document"
+    hashes = [hash_of(page["url"]) for page in pages]
+    wanted = {0: {hashes[0]}, 1: {hashes[1]}, 3: {hashes[3], hashes[4]}, 8: {hashes[8], hashes[0]}}
+    for n, own in wanted.items():
+        row = by_url[pages[n]["url"]]
+        assert set(row["origin_hashes"]) == own and row["origin_hash"] == held_out_first(own)
     other = by_url[pages[1]["url"]]
-    assert other["origin_hash"] == other["content_hash"] and other["warc_id"] == "1:10"
+    assert other["warc_id"] == "1:10"
     assert other["models_used"] == ["editor"]
 
 

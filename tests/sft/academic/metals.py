@@ -35,7 +35,7 @@ def text_of(metal: str, lines: int = 12) -> str:
 def document(metal: str, lines: int = 12) -> dict:
     text = text_of(metal, lines)
     return {
-        "id": f"page {metal}", "parents": ["u"], "snapshot": "S1", "url": "http://h.example", "language": "en",
+        "id": f"page {metal}", "parents": ["u"], "snapshot": "S1", "url": f"http://h.example/{metal}", "language": "en",
         "level": "high", "bucket": 19, "text": text, "characters": len(text), "content_hash": content_hash(text),
     }  # fmt: skip
 

@@ -8,18 +8,17 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from nemotron_assets.held_out import hash_is_held_out
 from nemotron_assets.math.corpus.tables import NEMOTRON_CC_MATH
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.sft.academic import assets, checks
 from nemotron_assets.sft.academic.tables import ACADEMIC_DOCUMENTS, ACADEMIC_QA, LONGDOC_QA
-from nemotron_assets.table.ids import content_hash
 from nemotron_assets.web.quality.tables import CURATED
 from resources.gpu import Gpu
 from resources.lakehouse import QUARANTINE, Lakehouse
+from tests.pages import page_is_held_out
 from tests.resources.endpoint import Endpoint
-from tests.sft.academic.metals import METALS, document, good, recipe_with, text_of
+from tests.sft.academic.metals import METALS, document, good, recipe_with
 from tests.sql.lake import frame
 
 
@@ -72,7 +71,7 @@ def made(tmp_path_factory, embedded_tokenizer):
 def test_documents_of_other_subjects_and_held_out_ones_are_left_out(made):
     house, metadata, _, *_ = made
     share = load_recipe("laptop").blend.held_out_share
-    wanted = {f"page {m}" for m in METALS if m != "lead" and not hash_is_held_out(content_hash(text_of(m)), share)}
+    wanted = {f"page {m}" for m in METALS if m != "lead" and not page_is_held_out(document(m)["url"], share)}
     rows = house.rows(ACADEMIC_DOCUMENTS)
     assert {row["parents"][0] for row in rows} == wanted and metadata["academic_documents"]["kept"].value == len(wanted)
     assert all((r["subject"], r["quality"], r["quality_by"]) == ("physics", 4.0, "teacher") for r in rows)

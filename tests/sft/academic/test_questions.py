@@ -15,6 +15,7 @@ from nemotron_assets.sft.academic.tables import ACADEMIC_DOCUMENTS
 from nemotron_assets.sft.tallies import Tally
 from nemotron_assets.table.ids import content_hash
 from resources.generations import Completion
+from tests.pages import page_is_held_out
 from tests.sft.academic.metals import CHOICE, document, good, recipe_with, text_of
 
 
@@ -197,14 +198,14 @@ def test_the_score_of_the_source_table_counts_instead_of_the_label():
 
 
 def test_the_best_documents_that_are_not_held_out_are_looked_at():
-    rows = [
-        document("iron") | {"id": f"{n:02}", "bucket": n % 5, "content_hash": f"{'f' * 28}{n:04x}"} for n in range(10)
-    ]
-    rows.append(document("gold") | {"id": "held out", "bucket": 19, "content_hash": "0" * 32})
-    rows.append(document("gold") | {"id": "french", "bucket": 19, "language": "fr", "content_hash": "f" * 32})
+    rows = [document("iron") | {"id": f"{n:02}", "bucket": n % 5} for n in range(10)]
+    gold = next(url for n in range(999) if page_is_held_out(url := f"https://gold.example/{n}", 0.05))
+    rows.append(document("gold") | {"id": "held out", "bucket": 19, "url": gold})
+    rows.append(document("iron") | {"id": "french", "bucket": 19, "language": "fr"})
     sources = recipe_with().sft.academic.documents.sources
     few = {"web.curated": sources["web.curated"].model_copy(update={"max_documents": 3})}
     recipe = recipe_with().sft.academic.documents.model_copy(update={"sources": few})
+    assert not page_is_held_out(rows[0]["url"], 0.05)
     found = documents.candidates({"web.curated": pl.DataFrame(rows).lazy()}, recipe, 0.05)
     assert sorted(row["id"] for row in found) == ["03", "04", "09"]
 

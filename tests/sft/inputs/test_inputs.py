@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from nemotron_assets.held_out import hash_is_held_out
+from nemotron_assets.held_out import held_out_first
 from nemotron_assets.models.registry import ModelError, newest
 from nemotron_assets.models.tables import GENERATOR
 from nemotron_assets.recipe import load_recipe
@@ -19,8 +19,10 @@ from nemotron_assets.sft.inputs.checks import CHECKS
 from nemotron_assets.sft.inputs.seeds import files, read, with_pages
 from nemotron_assets.sft.inputs.tables import SEEDS, SFT_WRITERS
 from nemotron_assets.sft.rows import of_seeds
-from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
+from nemotron_assets.web.dedup.tables import DUPLICATES
+from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import QUARANTINE, Lakehouse
+from tests.pages import hash_of
 from tests.sql.lake import frame
 
 GOOD = {"id": "q-0", "question": "How many legs has an ant?", "choices": ["6", "8"], "answer": "6", "topic": "biology"}
@@ -78,16 +80,17 @@ def test_what_is_written_from_a_seed_is_held_out_with_its_page(tmp_path):
     rows, _ = _read(
         tmp_path, [{"text": "Ants carry leaves.", "url": f"https://ants.example/{n}"} for n in "ab"] + [GOOD]
     )
-    pages = {"a": ["f" * 24 + "90000000", "f" * 24 + "10000000", "0" * 24 + "50000000"], "c": ["0" * 32]}
-    documents = pl.LazyFrame(
-        [{"url": f"https://ants.example/{name}", "content_hash": page} for name, all_ in pages.items() for page in all_]
-    )
-    found = with_pages(rows, documents)
-    assert found["page_hash"].to_list() == ["f" * 24 + "10000000", None, None] and found.columns == rows.columns
-    carried, other, question = (of_seeds(seed) for seed in found.iter_rows(named=True))
-    assert hash_is_held_out(carried.content_hash, 0.1) and not hash_is_held_out(carried.content_hash, 0.05)
-    assert (other.content_hash, question.content_hash) == tuple(rows["content_hash"][1:])
-    assert of_seeds(*found.iter_rows(named=True)).content_hash == carried.content_hash
+    documents = pl.LazyFrame([{"id": name, "url": f"https://ants.example/{name}"} for name in "abc"])
+    nothing = pl.LazyFrame(schema={"parents": pl.List(pl.String), "duplicate_of": pl.String})
+    own = with_pages(rows, documents, nothing)
+    a, b = (hash_of(f"https://ants.example/{name}") for name in "ab")
+    assert own["page_hash"].to_list() == [a, b, None] and own.columns == rows.columns
+    found = with_pages(rows, documents, pl.LazyFrame({"parents": [["a"]], "duplicate_of": ["b"]}))
+    assert found["page_hash"].to_list() == [held_out_first([a, b]), b, None], "page a was dropped for page b"
+    *carried, question = (of_seeds(seed).content_hash for seed in own.iter_rows(named=True))
+    assert carried == [a, b] and question == rows["content_hash"][2]
+    together = of_seeds(*own.iter_rows(named=True))
+    assert together.content_hash == held_out_first([a, b, question]), "held out with each of its seeds"
 
 
 def test_the_seeds_with_the_lowest_hashes_are_chosen():
@@ -111,7 +114,9 @@ def test_every_model_of_the_recipe_is_in_the_lake_under_its_name(tmp_path, embed
     lake.write(GENERATOR, frame(GENERATOR, [{"id": "w", "name": "small", "uri": uri, "sha256": sha256,
                                              "at": datetime.now(UTC)}]))  # fmt: skip
     with dg.DagsterInstance.ephemeral() as instance:
-        outside = [dg.AssetSpec(t.asset_key).with_io_manager_key("io_manager") for t in (GENERATOR, UNIQUE_DOCUMENTS)]
+        outside = [
+            dg.AssetSpec(t.asset_key).with_io_manager_key("io_manager") for t in (GENERATOR, DOCUMENTS, DUPLICATES)
+        ]
         for selection in ([*ASSETS, *CHECKS], [sft_writers]):
             done = dg.materialize(
                 [*ASSETS, *CHECKS, *outside],

@@ -6,6 +6,7 @@ import zlib
 
 import pytest
 
+from nemotron_assets.held_out import page_hash
 from nemotron_assets.sft.instructions.assets import general_sft
 from nemotron_assets.sft.instructions.checks import general_rows_are_sound
 from nemotron_assets.sft.instructions.general import InstructionWriter, curated_texts, seed_texts
@@ -19,8 +20,9 @@ GENERAL = RECIPE.sft.instructions.general
 JUDGED = GENERAL.model_copy(
     update={"sets": {name: one.model_copy(update={"judge": "judge"}) for name, one in GENERAL.sets.items()}}
 )
+PAGES = animals("fox", "owl", "carp").with_columns(origin_hash=page_hash()).to_dicts()
 TEXTS = {
-    name: list(curated_texts(animals("fox", "owl", "carp").to_dicts()) if one.source == "web.curated" else
+    name: list(curated_texts(PAGES) if one.source == "web.curated" else
                seed_texts([s for s in seed_rows() if f"seeds/{s['seed_set']}" == one.source][: one.items]))
     for name, one in GENERAL.sets.items()
 }  # fmt: skip

@@ -51,7 +51,7 @@ def tables(snapshot: str = "S1", each: int = 4) -> dict[str, pl.DataFrame]:
                     )
     common = {"snapshot": snapshot, "language": "en"}
     for page in pages:
-        page["content_hash"] = content_hash(page["text"])
+        page["url"] = f"https://a.example/{content_hash(page['text'])}"
     found = {"web.curated": pages, "web.rephrased": rephrased, "web.diverse_qa": qa}
     found["web.translated_diverse_qa"] = translated
     return {name: pl.DataFrame([{**common, **row} for row in rows]) for name, rows in found.items()}

@@ -11,7 +11,7 @@ import pytest
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.snapshots.partitions import snapshot_partitions
 from nemotron_assets.stages import all_tables
-from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.ids import row_id
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.release.assets import nemotron_cc_v2
 from nemotron_assets.web.release.checks import CHECKS
@@ -41,7 +41,6 @@ def house(tmp_path):
         pages = made["web.curated"]
         unique = pages.with_columns(
             id=pl.col("parents").list.first(),
-            url=pl.lit("https://h.example/"),
             host=pl.lit("h.example"),
             fetched_at=pl.lit(datetime(2025, 1, 1, tzinfo=UTC)),
             characters=pl.col("text").str.len_chars(),
@@ -143,7 +142,7 @@ def test_what_cannot_be_traced_is_quarantined(house):
 def test_an_origin_that_is_not_a_unique_document_stops_the_release(house):
     """With a wrong origin hash, the text of a held-out document could be trained on."""
     lake, run = house
-    altered = tables("S1")["web.curated"].with_columns(content_hash=pl.lit(content_hash("another text")))
+    altered = tables("S1")["web.curated"].with_columns(url=pl.lit("https://another.example/"))
     put(lake, "web.curated", altered, "S1")
     _, checks = run(raise_on_error=False)
     assert not checks["every_parent_is_known"].passed

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nemotron_assets.held_out import page_hash
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.release import Subset
 from nemotron_assets.web.release import audit
 from nemotron_assets.web.release.subsets import Tally, parts, rows
 from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
+from tests.pages import hash_of
 from tests.web.release.inputs import LEVELS, PROMPTS, reads, tables
 
 SUBSETS = load_recipe("laptop").release.subsets
@@ -29,7 +31,7 @@ def origin(frames, id_: str) -> dict:
     """The curated page that a row was written from, found by following the parents."""
     rows_by_id = {row["id"]: row for frame in frames.values() for row in frame.to_dicts()}
     row = rows_by_id[id_]
-    while "content_hash" not in row or row["content_hash"] is None:
+    while row.get("url") is None:
         row = rows_by_id[row["parents"][0]]
     return row
 
@@ -53,7 +55,7 @@ def test_a_subset_is_what_the_recipe_says(name):
     for row, source_row in zip(found.to_dicts(), expected, strict=True):
         assert row["text"] == source_row["text"] and row["characters"] == len(row["text"])
         assert row["language"] == source_row["language"] and row["snapshot"] == "S1"
-        assert row["origin_hash"] == origin(frames, source_row["id"])["content_hash"]
+        assert row["origin_hash"] == hash_of(origin(frames, source_row["id"])["url"])
 
 
 def test_the_published_layout():
@@ -111,7 +113,7 @@ def test_order_and_batches_do_not_matter(chosen, size):
     subset = Subset(table="web.rephrased", levels=LEVELS)
     found = rows("High-Quality-Synthetic", subset, reads(frames, size), 128, pytest.fail, Tally())
     found = pl.concat([NOTHING, *found])
-    hashes = dict(frames["web.curated"].select("id", "content_hash").iter_rows())
+    hashes = dict(frames["web.curated"].select("id", page_hash()).iter_rows())
     parents = [parent[0] for parent in frames["web.rephrased"]["parents"]]
     assert found["origin_hash"].to_list() == [hashes[parent] for parent in parents]
     assert found["parents"].explode().to_list() == [f"row {n}" for n in range(len(places))]
@@ -181,7 +183,7 @@ def test_audit_finds_untraceable_rows(fault, damage):
         return audit.untraceable_rows(
             release.select("parents", "sources", "origin_hash").to_arrow().to_batches(max_chunksize=5),
             {name: read[name](["id"]) for name in frames},
-            read["web.curated"](["content_hash"]),
+            read["web.curated"](["url"]),
             128,
         )
 
