@@ -5,22 +5,26 @@ for the backward pass, and ignores packing, so the state of one document leaks i
 chunked algorithm ("SSD", Dao and Gu 2024, section 6) with these differences:
 
 * The decay from token j to token i is exp(a[i] - a[j]), where `a` is the log decay since the start of the chunk or of
-  the document. Taken apart into exp(a[i]) and exp(-a[j]) it scales rows, and all heads of a group share each product.
-* exp(-a[j]) would overflow where a head forgets very fast. A document's tokens in a chunk whose decay falls below
-  exp(-GENTLE) are therefore computed with the decay matrix of their head; usually there are few.
+  the document. Taken apart into exp(a[i] - s) and exp(s - a[j]) it scales rows, and all heads of a group share each
+  product. `s` is half the log decay of the document in the chunk, so that both factors stay as close to 1 as possible.
+* exp(s - a[j]) would overflow where a head forgets very fast. Tokens of a document whose log decay in a chunk falls
+  below -2 GENTLE are therefore computed with the decay matrix of their head; usually there are none.
 * A token sees its own document only: products with other documents are products with an exact zero.
-* The backward pass computes these products again. Only inputs, output and the state at each chunk's start are kept.
-* It computes in float32 whatever the model's precision, because the state is a long sum.
+* Of these products the backward pass keeps C B' and X, and computes the others again. So what is kept is half as
+  much again as inputs, output and the state at each chunk's start, and far less than a decay matrix of every head.
+* It computes in float32 whatever the model's precision, because the state is a long sum; the log decays in float64,
+  because differences of values around -1,000 would have errors of 1e-4 in float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-#: A log decay inside a chunk down to -GENTLE is taken apart: exp(50) = 5e21 leaves room on both sides in float32.
+#: A log decay inside a chunk down to -2 GENTLE is taken apart: exp(50) = 5e21 leaves room on both sides in float32.
 GENTLE = 50.0
 #: Tokens per chunk at most, whatever the configuration says: longer chunks cost more and overflow more often.
 LONGEST_CHUNK = 64
@@ -62,10 +66,11 @@ def chunked_scan(
 
 
 class _Scan(torch.autograd.Function):
-    """With X = dt exp(-a) x, all heads of a group share the products of  U = (C B' below its diagonal) X + C S.
-    Then y = exp(a) U + (D + C·B dt) x, and the next chunk's state is exp(a[end]) (S + B' X); documents mask these
-    products as `_Chunks` says. The token's own part is apart because the decay does not change it: in the gradient of
-    the decay it would only cancel, and leave its rounding."""
+    """With X = dt exp(s - a) x, all heads of a group share the products of  U = (C B' below its diagonal) X + C S.
+    Then y = exp(a - s) U + (D + C·B dt) x, and the next chunk's state is exp(a[end] - s) (S + B' X); documents mask
+    these products as `_Chunks` says. S is the state times exp(s), for the s of the chunk's first token. The token's own
+    part is apart because the decay does not change it: in the gradient of the decay it would only cancel, and leave its
+    rounding."""
 
     @staticmethod
     def forward(ctx, x, dt, A, B, C, D, start, documents, chunk):
@@ -79,41 +84,39 @@ class _Scan(torch.autograd.Function):
             left = (fast.B * fast.leave).transpose(-1, -2) @ fast.X
             k.heads(added).transpose(3, 4).index_put_(fast.in_group, left, accumulate=True)
         states, end = torch.empty_like(added), torch.empty_like(start)
-        states[:, 0] = start
-        for i in range(k.chunks):
-            after = states[:, i + 1] if i + 1 < k.chunks else end
-            torch.addcmul(k.heads(added)[:, i], k.heads(states)[:, i], k.carried[:, i], out=k.heads(after))
+        torch.mul(k.heads(start), k.opens[:, 0], out=k.heads(states)[:, 0])
+        k.pass_on(added, [*k.heads(states).unbind(1), k.heads(end)])
         U.flatten(0, 2).baddbmm_((k.C * k.opened).flatten(0, 2), states.flatten(0, 2))
-        earlier = k.heads(U).mul_(k.per_token(k.decay.exp()))  # what a token reads from tokens before it
+        earlier = k.heads(U).mul_(k.per_token(k.fading))  # what a token reads from tokens before it
         for at, output in outputs:
             earlier.transpose(3, 4).index_put_(at, output, accumulate=True)
         y = torch.empty(x.shape, dtype=x.dtype, device=x.device)
         torch.addcmul(earlier, k.tokens(x), k.per_token(k.own(D)), out=k.tokens(y))
-        ctx.save_for_backward(x, dt, A, B, C, D, documents, states, end, U)
-        ctx.chunk = chunk
+        ctx.rest, ctx.names, tensors = k.taken_apart()
+        ctx.save_for_backward(x, dt, A, D, states, end, U, *tensors)
         return y, end
 
     @staticmethod
     def backward(ctx, grad, grad_end):
-        x, dt, A, B, C, D, documents, states, end, earlier = ctx.saved_tensors
-        k = _Chunks(x, dt, A, B, C, documents, ctx.chunk)
+        x, dt, A, D, states, end, earlier, *tensors = ctx.saved_tensors
+        k = _Chunks.put_together(ctx.rest, ctx.names, tensors)
         Z = torch.empty_like(k.X)  # the gradient of U
-        torch.mul(k.tokens(grad), k.per_token(k.decay.exp()), out=k.heads(Z))
+        torch.mul(k.tokens(grad), k.per_token(k.fading), out=k.heads(Z))
 
         reads = (k.C * k.opened).transpose(-1, -2) @ Z
         after = torch.empty_like(states)  # the gradient of the state after each chunk
         after[:, -1] = grad_end
         grad_start = torch.empty_like(grad_end)
-        for i in reversed(range(k.chunks)):
-            before = after[:, i - 1] if i else grad_start
-            torch.addcmul(k.heads(reads)[:, i], k.heads(after)[:, i], k.carried[:, i], out=k.heads(before))
+        k.pass_on(reads, [k.heads(grad_start), *k.heads(after).unbind(1)], back=True)
+        k.heads(grad_start).mul_(k.opens[:, 0])
         grad_last = k.state_products(after, states, end)  # by the log decay at the end of each chunk
         grad_added = reads  # its memory is free again
         torch.mul(k.heads(after), k.leaves, out=k.heads(grad_added))
 
         grad_X = k.M.transpose(-1, -2) @ Z
         grad_X.flatten(0, 2).baddbmm_((k.B * k.stays).flatten(0, 2), grad_added.flatten(0, 2))
-        grad_M = (Z @ k.X.transpose(-1, -2)).mul_(k.earlier.unsqueeze(2))
+        # Where a token does not see another, the product may have overflowed.
+        grad_M = (Z @ k.X.transpose(-1, -2)).masked_fill_(k.earlier.unsqueeze(2) == 0, 0)
         grad_B = (k.X @ grad_added.transpose(-1, -2)).mul_(k.stays)
         grad_C = (Z @ states.transpose(-1, -2)).mul_(k.opened)
 
@@ -164,13 +167,17 @@ class _Chunks:
         self.earlier = same.tril(-1).to(x.dtype)  # the same without the token itself
         # [b, c, q, h], not positive: the log decay since the start of the chunk or of the document. The sum skips other
         # documents instead of subtracting them, so they do not even change its rounding.
-        self.steps = (dt * A).view(batch, self.chunks, chunk, heads)
-        self.decay = self.same_document @ self.steps
-        self.inverse = (-self.decay).exp()
-        self.fast = None
-        if self.decay.min() < -GENTLE:
-            last = same.sum(-1) + (docs.unsqueeze(-1) > docs.unsqueeze(-2)).sum(-1) - 1  # token of the document
-            self.fast = self.decay.gather(2, last.unsqueeze(-1).expand_as(self.decay)) < -GENTLE
+        steps = (dt.double() * A.double()).view(batch, self.chunks, chunk, heads)
+        self.decay = self.same_document.double() @ steps
+        last = (docs.unsqueeze(-1) >= docs.unsqueeze(-2)).sum(-1) - 1  # [b, c, q]: last token of the same document
+        whole = self.decay.gather(2, last.unsqueeze(-1).expand_as(self.decay))
+        half, self.fast = whole / 2, None
+        if whole.min() < -2 * GENTLE:
+            self.fast = whole < -2 * GENTLE
+            half.masked_fill_(self.fast, 0)
+        self.fading = (self.decay - half).float().exp()
+        self.inverse = (half - self.decay).float().exp()
+        if self.fast is not None:
             self.inverse.masked_fill_(self.fast, 0)
         self.dt = dt.reshape(self.decay.shape)
         self.weight = self.dt * self.inverse
@@ -178,10 +185,14 @@ class _Chunks:
         # A chunk begins with the state that the chunk before it left, if it goes on with the same document.
         goes_on = (docs[:, 1:, 0] == docs[:, :-1, -1]).to(x.dtype)
         self.goes_on = F.pad(goes_on, (0, 1), value=1.0)  # [b, c]
-        leaves = self.decay[:, :, -1].exp() * self.goes_on.unsqueeze(-1)
-        whole = (docs[:, :, 0] == docs[:, :, -1]).to(x.dtype).unsqueeze(-1)
+        opens = half[:, :, 0]  # [b, c, h]: the log of what the state at the start of the chunk is multiplied by
+        self.next_opens = F.pad(opens[:, 1:], (0, 0, 0, 1))
+        ends = self.decay[:, :, -1] + self.next_opens
+        goes_on, one_document = self.goes_on.unsqueeze(-1), (docs[:, :, 0] == docs[:, :, -1]).unsqueeze(-1)
         per_head = (batch, self.chunks, self.groups, 1, self.per_group, 1)
-        self.leaves, self.carried = leaves.view(per_head), (leaves * whole).view(per_head)
+        self.opens = opens.float().exp().view(per_head)
+        self.leaves = ((ends - half[:, :, -1]).float().exp() * goes_on).view(per_head)
+        self.carried = ((ends - opens).float().exp() * goes_on * one_document).view(per_head)
         self.open_at_end = docs == docs[:, :, -1:]
         per_row = (batch, self.chunks, 1, chunk, 1)
         self.stays = self.open_at_end.to(x.dtype).view(per_row)  # 1 for the document that is open at the chunk's end
@@ -194,6 +205,25 @@ class _Chunks:
         self.x = x
         self.X = x.new_empty(batch, self.chunks, self.groups, chunk, self.per_group * width)
         torch.mul(self.tokens(x), self.per_token(self.weight), out=self.heads(self.X))
+
+    def taken_apart(self) -> tuple[dict[str, Any], list[str], list[torch.Tensor]]:
+        """What autograd keeps until the backward pass: numbers, and names and values of the tensors."""
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        rest = {name: value for name, value in vars(self).items() if name not in tensors}
+        return rest, list(tensors), list(tensors.values())
+
+    @classmethod
+    def put_together(cls, rest: dict[str, Any], names: list[str], tensors: list[torch.Tensor]) -> _Chunks:
+        chunks = cls.__new__(cls)
+        vars(chunks).update(rest, **dict(zip(names, tensors, strict=True)))
+        return chunks
+
+    def pass_on(self, gains: torch.Tensor, states: list[torch.Tensor], back: bool = False) -> None:
+        """Fill in the states between the chunks from the first one on, or from the last one back: the next state is
+        what is carried of this one, plus what the chunk between them adds."""
+        gains, carried = self.heads(gains).unbind(1), self.carried.unbind(1)
+        for i in reversed(range(self.chunks)) if back else range(self.chunks):
+            torch.addcmul(gains[i], states[i + back], carried[i], out=states[i + 1 - back])
 
     def _grouped(self, t: torch.Tensor) -> torch.Tensor:
         return t.view(t.shape[0], self.chunks, -1, *t.shape[2:]).transpose(2, 3).contiguous()
@@ -259,12 +289,11 @@ class _Fast:
         batch, chunk, head = self.at = at
         self.group = batch, chunk, head // k.per_group
         self.in_group = *self.group, head % k.per_group
-        # The log decay again, in float64: differences of values around -1,000 would have errors of 1e-4 in float32.
-        steps = k.steps.transpose(2, 3)[at].double().unsqueeze(-1)
-        decay = (k.same_document[batch, chunk].double() @ steps).squeeze(-1)  # [i, q]
+        decay = k.decay.transpose(2, 3)[at]  # [i, q]
         unseen = k.earlier[batch, chunk] == 0
         self.fade = (decay.unsqueeze(-1) - decay.unsqueeze(-2)).masked_fill_(unseen, -torch.inf).float().exp_()
-        leave = (decay[:, -1:] - decay).masked_fill_(~k.open_at_end[batch, chunk], -torch.inf).float().exp_()
+        leave = decay[:, -1:] - decay + k.next_opens[at].unsqueeze(-1)
+        leave = leave.masked_fill_(~k.open_at_end[batch, chunk], -torch.inf).float().exp_()
         self.leave = (leave * k.goes_on[batch, chunk].unsqueeze(-1)).unsqueeze(-1)
         self.is_fast = k.fast.transpose(2, 3)[at].float()
         self.dt = (k.dt.transpose(2, 3)[at] * self.is_fast).unsqueeze(-1)
