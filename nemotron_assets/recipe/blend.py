@@ -86,8 +86,8 @@ class Blend(Section):
     held_out_share: float = Field(
         gt=0,
         lt=0.5,
-        description="share of the texts that are never trained on, but kept to measure bits per byte; chosen by a hash of "
-        "the page's address, or of the content of files and problems, so that copies stay together",
+        description="share of the texts that are never trained on, but kept to measure bits per byte; chosen by a hash "
+        "of the page's address, or of the content of files and problems, so that copies stay together",
     )
     phases: dict[str, Phase] = Field(
         min_length=1, description="the phases of the pretraining by name, in their order in time"
