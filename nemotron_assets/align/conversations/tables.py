@@ -27,8 +27,7 @@ _TOOLS = Column(
 _ORIGIN_HASH = Column(
     "origin_hash",
     "string",
-    "content_hash of the page, file, seed or item that the row goes back to; if it is held out from training, so is "
-    "the row",
+    "hash of the page, file, seed or item that the row goes back to; if it is held out from training, so is the row",
 )
 
 SUITE_ITEMS = Table(

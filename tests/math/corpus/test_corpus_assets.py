@@ -140,7 +140,6 @@ def _materialised(folder, tokenizer):
     lake.write(DOCUMENTS, frame(DOCUMENTS, documents), SNAPSHOT)
     dropped = {"id": "x", "parents": ["d8"], "snapshot": SNAPSHOT, "duplicate_of": "d0"}
     lake.write(WEB_DUPLICATES, frame(WEB_DUPLICATES, [dropped]), SNAPSHOT)
-    lake.write(WEB_DUPLICATES, frame(WEB_DUPLICATES, []), SNAPSHOT)
     item = {"id": "i", "benchmark": "gsm8k", "item": "gsm8k-1", "question": QUESTION, "answer": "Six of them."}
     lake.write(BENCHMARKS, frame(BENCHMARKS, [item]))
     uri, sha256 = lake.put_weights(tokenizer, "math_writer")
