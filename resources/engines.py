@@ -29,7 +29,7 @@ from resources.weights import folder_sha256
 
 # vLLM runs in this process and must not bind its threads to cores, because the process does other work afterwards.
 # Grammars come from this project and may take long to compile on a busy machine. No usage statistics are sent.
-_VLLM_ENVIRONMENT = {
+VLLM_ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_NO_USAGE_STATS": "1",
     "VLLM_DO_NOT_TRACK": "1", "VLLM_REGEX_COMPILATION_TIMEOUT_S": "300", "VLLM_LOGGING_LEVEL": "ERROR",
 }  # fmt: skip
@@ -55,6 +55,34 @@ class EngineSettings:
     kv_cache_bytes: int
     gpu_memory_share: float
     threads: int
+
+
+def engine_arguments(folder: Path, settings: EngineSettings) -> dict[str, Any]:
+    """vLLM's arguments for the model in `folder`, whether vLLM runs in this process or as a server."""
+    own: dict[str, Any] = {}
+    if settings.device == "cpu":
+        own = {
+            "distributed_executor_backend": "uni",
+            "kv_cache_memory_bytes": settings.kv_cache_bytes,
+            # vLLM 0.32 fails on a CPU if it reads a prompt in chunks and the request has a seed of its own.
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": max(settings.max_model_len, settings.max_num_seqs),
+        }
+    if json.loads((folder / "config.json").read_text("utf-8")).get("model_type") == "nemotron_h":
+        # vLLM 0.32 finds no prefix of this model again, and on a CPU it does not start, or fails, with the cache.
+        own["enable_prefix_caching"] = False
+        own["mamba_ssm_cache_dtype"] = "float32"  # as published: the state is a long sum
+    return own | {
+        "model": str(folder),
+        "dtype": settings.dtype,
+        "seed": 0,
+        "max_model_len": settings.max_model_len,
+        "max_num_seqs": settings.max_num_seqs,
+        "gpu_memory_utilization": settings.gpu_memory_share,
+        "enforce_eager": settings.device == "cpu",
+        "disable_log_stats": True,
+        "trust_remote_code": False,
+    }
 
 
 class _WithTokenizer:
@@ -216,42 +244,20 @@ class VllmEngine(_WithTokenizer):
         """What vLLM is started with."""
         from vllm import EngineArgs
 
-        settings, own = self.settings, {}
-        if settings.device == "cpu":
-            own = {
-                "distributed_executor_backend": "uni",
-                "kv_cache_memory_bytes": settings.kv_cache_bytes,
-                # vLLM 0.32 fails on a CPU if it reads a prompt in chunks and the request has a seed of its own.
-                "enable_chunked_prefill": False,
-                "max_num_batched_tokens": max(settings.max_model_len, settings.max_num_seqs),
-            }
-        if json.loads((self.folder / "config.json").read_text("utf-8")).get("model_type") == "nemotron_h":
-            # vLLM 0.32 finds no prefix of this model again, and on a CPU it does not start, or fails, with the cache.
-            own["enable_prefix_caching"] = False
-            own["mamba_ssm_cache_dtype"] = "float32"  # as published: the state is a long sum
         return EngineArgs(
-            model=str(self.folder),
             served_model_name=self.name,
-            dtype=settings.dtype,
-            seed=0,
-            max_model_len=settings.max_model_len,
-            max_num_seqs=settings.max_num_seqs,
-            gpu_memory_utilization=settings.gpu_memory_share,
-            enforce_eager=settings.device == "cpu",
             structured_outputs_config={"backend": "guidance"},
             logits_processors=list(self.processors) or None,
             logprobs_mode="processed_logprobs",  # of the distribution that is sampled from
-            disable_log_stats=True,
-            trust_remote_code=False,
-            **own,
+            **engine_arguments(self.folder, self.settings),
         )
 
     def _start(self) -> Any:
         if self._llm is None:
             import torch
 
-            os.environ.update(_VLLM_ENVIRONMENT)
-            _keep_to_own_modules()
+            os.environ.update(VLLM_ENVIRONMENT)
+            keep_to_own_modules()
             from vllm.v1.engine.llm_engine import LLMEngine
 
             set_num_threads, state = torch.set_num_threads, random.getstate()
@@ -274,7 +280,7 @@ class _VllmModules:
         return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "vllm"}
 
 
-def _keep_to_own_modules() -> None:
+def keep_to_own_modules() -> None:
     """Let vLLM search only its own modules for GPU kernels.
 
     vLLM's CPU build (0.32) replaces its GPU kernels wherever they were imported. To find them it inspects every object

@@ -8,6 +8,7 @@ the kernel releases when the process ends, also by a kill.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
     from nemotron_assets.recipe.llm import Llm
-    from resources.engines import OpenAiEngine, VllmEngine
+    from resources.engines import EngineSettings, OpenAiEngine, VllmEngine
+    from resources.server import Place, Server
 
 POOL = "gpu"
 
@@ -133,8 +135,45 @@ class Gpu(dg.ConfigurableResource):
                 retries=self.retries,
                 backoff_s=self.backoff_s,
             )
+        settings = self._settings()
+        wanted = (sha256 or str(folder), name, settings)
+        if _KEPT.get("wanted") != wanted:
+            self.release()
+            _KEPT.update(wanted=wanted, engine=engines.VllmEngine(folder, name or folder.name, settings))
+        return _KEPT["engine"]
+
+    @contextlib.contextmanager
+    def serve(
+        self,
+        weights: Path,
+        names: Sequence[str],
+        options: Mapping[str, Any],
+        *,
+        at: Place,
+        context: int | None = None,
+        log: Callable[[str], None] = lambda message: None,
+    ) -> Iterator[Server]:
+        """vLLM's OpenAI-compatible server of the model in the folder `weights`, until the context ends.
+
+        The server runs in a process of its own, which holds the devices with this process and ends with it. Clients may
+        name the model by any of `names`. `options` are further arguments of `vllm serve` by name. `context` is the
+        length of a prompt and its answer in tokens, by default `max_model_len`. Raises `GpuError` with the end of the
+        server's output when it does not start.
+        """
+        from resources.server import running
+
+        with self.lock(log):
+            self.release()
+            settings = self._settings()
+            settings = dataclasses.replace(settings, max_model_len=context or settings.max_model_len)
+            with running(weights, names, settings, options, at, log) as server:
+                yield server
+
+    def _settings(self) -> EngineSettings:
+        from resources.engines import EngineSettings
+
         device = self.devices()[0]
-        settings = engines.EngineSettings(
+        return EngineSettings(
             device=device.kind,
             dtype=_dtype(self.dtype, device),
             max_model_len=self.max_model_len,
@@ -143,11 +182,6 @@ class Gpu(dg.ConfigurableResource):
             gpu_memory_share=self.gpu_memory_share,
             threads=self.cpu_threads or len(os.sched_getaffinity(0)),
         )
-        wanted = (sha256 or str(folder), name, settings)
-        if _KEPT.get("wanted") != wanted:
-            self.release()
-            _KEPT.update(wanted=wanted, engine=engines.VllmEngine(folder, name or folder.name, settings))
-        return _KEPT["engine"]
 
     def release(self) -> None:
         """Close the engine that this process keeps, if there is one, to free its memory."""

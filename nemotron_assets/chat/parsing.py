@@ -88,14 +88,15 @@ class Piece:
 class AnswerReader:
     """Reads what follows the thought: a text, and at its end possibly one list of calls.
 
-    Calls are given out together when their list is complete and well-formed. Any other list is given out as text.
+    Calls are given out together when their list is complete and well-formed. Any other list is given out as text, and
+    so is every list without `calls`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, calls: bool = True) -> None:
         self.problems: dict[str, None] = {}
         self._text, self._signs = _Trimmed(), _Signs(OPEN, CLOSE, CALLS, END_OF_CALLS)
         self._list: list[str] | None = None  # the pieces of an open list of calls
-        self._called = False
+        self._calls, self._called = calls, False
 
     def feed(self, text: str) -> Piece:
         """More of the answer, and the calls if their list ended."""
@@ -107,7 +108,7 @@ class AnswerReader:
                     calls = self._end_of_list()
                     content.append("" if calls else self._as_text())
                     self._list = None
-            elif sign == CALLS and not self._called:
+            elif sign == CALLS and self._calls and not self._called:
                 self._list = [piece]
             else:
                 content.append(self._add(sign, piece))

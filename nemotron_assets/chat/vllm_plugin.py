@@ -127,7 +127,7 @@ class NemotronToolParser(ToolParser):
 
     def __init__(self, tokenizer: Any, tools: list[Any] | None = None) -> None:
         super().__init__(tokenizer, tools)
-        self._reader = AnswerReader()
+        self._reader: AnswerReader | None = None
         self._streamed = 0
 
     def adjust_request(self, request: Any) -> Any:
@@ -136,17 +136,17 @@ class NemotronToolParser(ToolParser):
             named = None if choice == "required" else choice.function.name
             tools = [tool.function for tool in request.tools if named in (None, tool.function.name)]
             schema = calls_schema(tools, 1 if request.parallel_tool_calls is False else None)
-            form = {"type": "tag", "begin": CALLS, "content": {"type": "json_schema", "json_schema": schema}}
-            tag = {"type": "structural_tag", "format": form | {"end": END_OF_CALLS}}
-            request.structured_outputs = StructuredOutputsParams(structural_tag=json.dumps(tag))
+            calls = {"type": "tag", "begin": CALLS, "content": {"type": "json_schema", "json_schema": schema}}
+            space = {"type": "regex", "pattern": "\\n{0,2}"}  # the template writes an empty line after a thought
+            form = {"type": "sequence", "elements": [space, calls | {"end": END_OF_CALLS}]}
+            tag = json.dumps({"type": "structural_tag", "format": form})
+            request.structured_outputs = StructuredOutputsParams(structural_tag=tag)
             request.response_format = None
         return request
 
     def extract_tool_calls(self, model_output: str, request: Any) -> ExtractedToolCallInformation:
         """The calls and the text of a whole answer. Without tools in the request, everything is text."""
-        if request.tool_choice == "none":
-            return ExtractedToolCallInformation(tools_called=False, tool_calls=[], content=model_output.strip() or None)
-        reader = AnswerReader()
+        reader = _reader(request)
         pieces = [reader.feed(model_output), reader.end()]
         calls = [ToolCall(function=_function(call)) for piece in pieces for call in piece.calls]
         content = "".join(piece.content for piece in pieces)
@@ -163,13 +163,12 @@ class NemotronToolParser(ToolParser):
         request: Any,
     ) -> DeltaMessage | None:
         """More of the text, and the calls when their list is complete."""
-        if request.tool_choice == "none":
-            return DeltaMessage(content=delta_text) if delta_text else None
+        self._reader = self._reader or _reader(request)
         return self._delta(self._reader.feed(delta_text))
 
     def finish_streaming(self) -> DeltaMessage | None:
         """What was kept back, because it could have become a list of calls."""
-        return self._delta(self._reader.end())
+        return self._delta(self._reader.end()) if self._reader else None
 
     def _delta(self, piece: Piece) -> DeltaMessage | None:
         calls = [
@@ -188,6 +187,10 @@ class NemotronToolParser(ToolParser):
         if not calls and not piece.content:
             return None
         return DeltaMessage(content=piece.content or None, tool_calls=calls)
+
+
+def _reader(request: Any) -> AnswerReader:
+    return AnswerReader(calls=request.tool_choice != "none")
 
 
 def calls_schema(tools: Sequence[Any], most: int | None) -> dict[str, Any]:

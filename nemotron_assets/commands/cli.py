@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from nemotron_assets.commands.options import key_in, with_budget
 from nemotron_assets.commands.signals import EXIT_STATUS, STOPPED, end_unread, handle, is_unread
 
 
@@ -293,6 +294,77 @@ def maintain(set_aside: str | None, migrate: bool, dry_run: bool, verify: bool) 
 
     if not maintain_command(set_aside, migrate=migrate, dry_run=dry_run, verify=verify):
         sys.exit(1)
+
+
+@cli.command()
+@click.argument("model")
+@click.option("--port", type=click.IntRange(1, 65_535), metavar="N", help="Default: the first free port from 8000 on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen at; others than this machine's own need a key.",
+)
+@click.option(
+    "--context",
+    type=click.IntRange(min=256),
+    metavar="N",
+    help="Tokens of a prompt with its answer; default: the model's.",
+)
+@with_budget
+def serve(
+    model: str,
+    port: int | None,
+    host: str,
+    context: int | None,
+    budget: int | None,
+    grace: int,
+    answer_room: int,
+    api_key_env: str | None,
+) -> None:
+    """Serve a model of the lake to clients of OpenAI's protocol, until Ctrl-C.
+
+    MODEL is a table of models (models/sft_3, its newest version, or models/sft_3@2), the name of a model, or the
+    beginning of an id. The server is vLLM with the chat template, tool calls, thoughts and the thinking budget of this
+    project. A request may name a budget of its own: "vllm_xargs": {"thinking_budget": 512}.
+    """
+    key = key_in(api_key_env)
+    from nemotron_assets.chat.serving import Limits
+    from nemotron_assets.commands.serve import serve_command
+    from resources.server import Place
+
+    serve_command(model, Place(host, port, key), Limits(budget, grace, answer_room), context)
+
+
+@cli.command()
+@click.argument("model", required=False)
+@click.option("--url", metavar="URL", help="A server that runs (http://127.0.0.1:8000/v1), instead of starting one.")
+@click.option("-m", "--message", "messages", multiple=True, metavar="TEXT", help="Send this and end; repeatable.")
+@click.option("--temperature", type=click.FloatRange(min=0), metavar="T", help="Default: the server's.")
+@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Most tokens of a thought and its answer.")
+@with_budget
+def chat(
+    model: str | None,
+    url: str | None,
+    messages: tuple[str, ...],
+    temperature: float | None,
+    max_tokens: int | None,
+    budget: int | None,
+    grace: int,
+    answer_room: int,
+    api_key_env: str | None,
+) -> None:
+    """Talk with a model of the lake, or with the server at --url.
+
+    MODEL is as in `nemotron serve`; its server runs as long as the talk. Thoughts are dimmed, with the number of their
+    tokens beside them. /think and /no_think switch thinking, /help lists further commands. In a pipe, the whole input
+    is one message, and only the answer goes to the standard output.
+    """
+    key = key_in(api_key_env)
+    from nemotron_assets.chat.serving import Limits
+    from nemotron_assets.commands.chat import chat_command
+
+    chat_command(model, url, Limits(budget, grace, answer_room), key, messages, temperature, max_tokens)
 
 
 @cli.command()

@@ -86,7 +86,7 @@ def test_a_stream_gives_the_message_of_the_whole(parser, auto, user, text, reaso
 
 
 def test_without_tools_in_the_request_a_list_of_calls_is_text(parser, auto):
-    asked, text = request("q"), f"hm</think>A {CALL}"
+    asked, text = request("q"), f"hm\n</think>\n\nA {CALL}"
     assert asked.tool_choice == "none"
     assert streamed(parser, auto, asked, "q", auto(text)["input_ids"], 1) == ("hm", f"A {CALL}", [])
     assert parser(auto, None).parse(text, asked, enable_auto_tools=True) == ("hm", f"A {CALL}", [])
@@ -124,7 +124,7 @@ def test_a_forced_call_gets_a_grammar_of_our_form(parser, auto, choice, names, m
     for name in ("add", "f"):
         assert accepts(tag, f"<TOOLCALL>[{call[name]}]</TOOLCALL>") == (name in names)
     assert accepts(tag, f"<TOOLCALL>[{call['f']}, {call['f']}]</TOOLCALL>") == (most is None)
-    assert accepts(tag, '<TOOLCALL>[{"name": "f", "arguments": {"x": 1}}]</TOOLCALL>')
+    assert accepts(tag, '\n\n<TOOLCALL>[{"name": "f", "arguments": {"x": 1}}]</TOOLCALL>')
     for text in ("word", "<TOOLCALL>[]</TOOLCALL>", '<TOOLCALL>[{"name": "f", "arguments": {"x": 2}}]</TOOLCALL>'):
         assert not accepts(tag, text)
 
