@@ -26,8 +26,8 @@ from benchmarks._laptop_align import merge_table, worst_against_worse
 from benchmarks.harness import Claim, table, verdict
 
 ALPHAS = tuple(round(0.1 * number, 1) for number in range(1, 10))
-#: Prompts of a suite with --quick.
-_FEW = 8
+#: Most prompts of a suite, and with --quick.
+_MANY, _FEW = 128, 8
 
 
 def main(argv: list[str]) -> int:
@@ -79,9 +79,7 @@ def swept(lake: Any, scratch: Path, quick: bool) -> Claim:
     from resources.gpu import Gpu
 
     recipe = load_recipe("laptop")
-    own = recipe.align.merging.model_copy(
-        update={"alphas": ALPHAS, "max_items": _FEW if quick else recipe.align.merging.max_items}
-    )
+    own = recipe.align.merging.model_copy(update={"alphas": ALPHAS, "max_items": _FEW if quick else _MANY})
     recipe = recipe.model_copy(update={"align": recipe.align.model_copy(update={"merging": own})})
     other = type(lake)(root=str(scratch / "lake"), free_disk_mb=0)
     other.write(PROMPTS, lake.read(PROMPTS).scan().collect())
