@@ -7,19 +7,18 @@ import dagster as dg
 from nemotron_assets.blend.tables import TOKENIZER
 from nemotron_assets.code.quality.tables import CURATED
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
+from nemotron_assets.evaluate.suite.tables import MODELS
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, BITS_BY_POSITION, RULER_ANSWERS, RULER_ITEMS
 from nemotron_assets.math.corpus.tables import NEMOTRON_CC_MATH
-from nemotron_assets.pretrain.tables import BASE, LONG_CONTEXT
-from nemotron_assets.recipe import Recipe
+from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.sft.procedural.tables import PROCEDURAL
 from nemotron_assets.table.asset import table_asset
+from nemotron_assets.table.schema import Table
 from nemotron_assets.web.dedup.tables import DUPLICATES, UNIQUE_DOCUMENTS
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
 
-#: The tables of models that are measured. Of each table the newest version of every model name is measured.
-MODELS = {"base": BASE, "long_context": LONG_CONTEXT}
 #: The tables with held-out texts.
 HELD_OUT = {
     "unique_documents": UNIQUE_DOCUMENTS,
@@ -29,6 +28,12 @@ HELD_OUT = {
     "curated_code": CURATED,
     "procedural": PROCEDURAL,
 }
+
+
+def measured(table: Table) -> dict[str, Table]:
+    """The tables of models that the recipe measures for a table; of each the newest version of every name is measured.
+    The other tables of models are not inputs, so no evaluation waits for them."""
+    return {name: MODELS[name] for name in getattr(current_recipe().evaluate.models, table.name)}
 
 
 @table_asset(
@@ -56,8 +61,8 @@ def ruler_items(
 
 @table_asset(
     RULER_ANSWERS,
-    recipe="evaluate.ruler.max_output_tokens",
-    ins={**MODELS, "ruler_items": RULER_ITEMS},
+    recipe=("evaluate.ruler.max_output_tokens", "evaluate.models.ruler_answers"),
+    ins={**measured(RULER_ANSWERS), "ruler_items": RULER_ITEMS},
     kinds={"pytorch", "huggingface"},
     pool=POOL,
 )
@@ -88,10 +93,10 @@ def ruler_answers(
     BITS_BY_POSITION,
     recipe=(
         "evaluate.max_long_documents", "blend.held_out_share", "blend.sequence_length",
-        "blend.long_context.sequence_length", "web.heuristics.languages",
+        "blend.long_context.sequence_length", "web.heuristics.languages", "evaluate.models.bits_by_position",
     ),
     code="2",  # the address of a page decides whether it is held out
-    ins={**MODELS, **HELD_OUT},
+    ins={**measured(BITS_BY_POSITION), **HELD_OUT},
     kinds={"pytorch", "huggingface"},
     pool=POOL,
 )  # fmt: skip
@@ -107,19 +112,24 @@ def bits_by_position(
     from nemotron_assets.evaluate.by_position import LongTexts, plot
     from nemotron_assets.evaluate.in_use import Measuring
 
-    models, held_out = [readers[name] for name in MODELS], [readers[name] for name in HELD_OUT]
+    models = [readers[name] for name in measured(BITS_BY_POSITION)]
+    held_out = [readers[name] for name in HELD_OUT]
     work = Measuring(BITS_BY_POSITION, ("first_token",), held_out, lake, gpu, context.run_id, context.log.info)
     return work.parts(models, LongTexts(recipe, held_out).rows, lambda made: plot(lake.read(BITS_BY_POSITION)))
 
 
 @table_asset(
     BENCHMARK_SCORES,
-    recipe=("evaluate", "blend.held_out_share", "web.heuristics.languages"),
+    recipe=(
+        "evaluate.benchmarks", "evaluate.tasks", "evaluate.max_items", "evaluate.max_output_tokens",
+        "evaluate.max_held_out_documents", "evaluate.window", "evaluate.window_overlap", "evaluate.batch_size",
+        "evaluate.models.benchmark_scores", "blend.held_out_share", "web.heuristics.languages",
+    ),
     code="6",  # the address of a page decides whether it is held out
-    ins={**MODELS, **HELD_OUT, "benchmarks": BENCHMARKS, "ruler_answers": RULER_ANSWERS},
+    ins={**measured(BENCHMARK_SCORES), **HELD_OUT, "benchmarks": BENCHMARKS, "ruler_answers": RULER_ANSWERS},
     kinds={"pytorch", "huggingface"},
     pool=POOL,
-)
+)  # fmt: skip
 def benchmark_scores(
     context: dg.AssetExecutionContext,
     recipe: dg.ResourceParam[Recipe],
@@ -133,7 +143,8 @@ def benchmark_scores(
     from nemotron_assets.evaluate.in_use import Measuring
     from nemotron_assets.evaluate.scoring import Scoring, shown
 
-    models, answers = [readers.pop(name) for name in MODELS], readers.pop("ruler_answers")
+    models = [readers.pop(name) for name in measured(BENCHMARK_SCORES)]
+    answers = readers.pop("ruler_answers")
     key, inputs = ("task", "metric", "length"), list(readers.values())
     work = Measuring(BENCHMARK_SCORES, key, inputs, lake, gpu, context.run_id, context.log.info, [answers])
     return work.parts(models, Scoring(recipe, readers, answers).rows, shown)

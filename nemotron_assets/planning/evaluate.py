@@ -8,7 +8,6 @@ from nemotron_assets.planning.pretrain import parameters
 
 _KINDS = 5  # kinds of held-out text
 _TASKS = 7  # tasks of RULER
-_MODELS = 2  # the base model and the long-context model
 
 
 @estimates("evaluate.benchmarks")
@@ -34,10 +33,10 @@ def ruler_items(plan: Plan) -> Estimate:
 
 @estimates("evaluate.ruler_answers")
 def ruler_answers(plan: Plan) -> Estimate:
-    """The long-context model reads every prompt that fits its context, the base model those that fit its own."""
-    own, blend = plan.recipe.evaluate.ruler, plan.recipe.blend
+    """The base model reads the prompts that fit its context, all others those that fit the long context."""
+    own, blend, names = plan.recipe.evaluate.ruler, plan.recipe.blend, plan.recipe.evaluate.models.ruler_answers
     each = plan.value("tasks of RULER", _TASKS) * plan.value("evaluate.ruler.items")
-    contexts = (blend.sequence_length, blend.long_context.sequence_length)
+    contexts = [blend.sequence_length if name == "base" else blend.long_context.sequence_length for name in names]
     fitting = [length for context in contexts for length in own.lengths if length <= context]
     rows = each * plan.value("lengths that fit the models", len(fitting))
     read = each * plan.value("sum of these lengths", sum(fitting))
@@ -55,11 +54,12 @@ def ruler_answers(plan: Plan) -> Estimate:
 
 @estimates("evaluate.bits_by_position")
 def bits_by_position(plan: Plan) -> Estimate:
-    """Every long held-out document is read by both models, at most to the length of the sequences for long context."""
+    """Every long held-out document is read by all models, at most to the length of the sequences for long context."""
     longest = plan.value("blend.long_context.sequence_length")
-    rows = plan.value("models and stretches of positions", _MODELS * _stretches(plan))
+    models = len(plan.recipe.evaluate.models.bits_by_position)
+    rows = plan.value("models and stretches of positions", models * _stretches(plan))
     read = _held_out(plan).up_to(_most(plan, "evaluate.max_long_documents", longest))
-    return _read_by_models(plan, "evaluate.bits_by_position", rows, read)
+    return _read_by_models(plan, "evaluate.bits_by_position", rows, models, read)
 
 
 @estimates("evaluate.benchmark_scores")
@@ -69,9 +69,10 @@ def benchmark_scores(plan: Plan) -> Estimate:
     items = plan.size("evaluate.items", "sample").up_to(own.max_items)
     read = [items * item * plan.value(f"shots of {task.name}", task.shots + 1) * 4 for task in own.tasks]
     ruler = (_TASKS + 1) * len(own.ruler.lengths)
-    rows = plan.value("scores of two models", _MODELS * (len(own.tasks) + 1 + _KINDS + ruler))
+    models = len(own.models.benchmark_scores)
+    rows = plan.value("scores of the models", models * (len(own.tasks) + 1 + _KINDS + ruler))
     held_out = _held_out(plan).up_to(_most(plan, "evaluate.max_held_out_documents", 3 * plan.value("evaluate.window")))
-    return _read_by_models(plan, "evaluate.benchmark_scores", rows, total([*read, held_out]))
+    return _read_by_models(plan, "evaluate.benchmark_scores", rows, models, total([*read, held_out]))
 
 
 def _stretches(plan: Plan) -> int:
@@ -90,8 +91,8 @@ def _most(plan: Plan, limit: str, tokens: Value) -> Value | None:
     return plan.value(limit) * plan.value("kinds of held-out text", _KINDS) * tokens
 
 
-def _read_by_models(plan: Plan, asset: str, rows: Value, tokens: Value) -> Estimate:
-    work = 2 * parameters(plan) * tokens * plan.value("models that are measured", _MODELS)
+def _read_by_models(plan: Plan, asset: str, rows: Value, models: int, tokens: Value) -> Estimate:
+    work = 2 * parameters(plan) * tokens * plan.value("models that are measured", models)
     made = {"rows": rows, "bytes": plan.stored(asset, rows)}
     start = plan.taking(asset)
     if plan.recipe.train.base.precision == "fp32":

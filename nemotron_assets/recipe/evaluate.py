@@ -19,6 +19,18 @@ class Task(Section):
     shots: int = Field(ge=0, le=64, description="worked examples that stand before each question")
 
 
+ModelTable = Literal["base", "long_context", "sft_1", "sft_2", "sft_3", "ifeval_rl", "dpo", "rlhf", "aligned"]
+_MEASURED = "tables of models whose newest models are measured, the first ones made first"
+
+
+class Measured(Section):
+    """Which models each evaluation measures. All models of the post-training answer the suite."""
+
+    benchmark_scores: tuple[ModelTable, ...] = Field(min_length=1, description=f"on benchmarks and texts: {_MEASURED}")
+    ruler_answers: tuple[ModelTable, ...] = Field(min_length=1, description=f"on RULER: {_MEASURED}")
+    bits_by_position: tuple[ModelTable, ...] = Field(min_length=1, description=f"on long texts: {_MEASURED}")
+
+
 class Ruler(Section):
     """Questions about long prompts, made from texts of the lake (in the manner of RULER; published: 13 tasks at 131,072
     tokens)."""
@@ -78,6 +90,7 @@ class Evaluate(Section):
         "are faster and raise the bits per byte",
     )
     batch_size: int = Field(ge=1, description="sequences per forward pass; more are faster and need more memory")
+    models: Measured
     ruler: Ruler
     suite: SuiteAnswers
     budget_control: BudgetControl

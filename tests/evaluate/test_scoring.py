@@ -5,16 +5,21 @@ from __future__ import annotations
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import get_args
 
 import polars as pl
 import pytest
 
+from nemotron_assets.evaluate import assets
 from nemotron_assets.evaluate.harness import Score
 from nemotron_assets.evaluate.in_use import Measuring
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.evaluate.scoring import as_row, recall_rows
+from nemotron_assets.evaluate.suite.tables import MODELS
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, RULER_ANSWERS
 from nemotron_assets.pretrain.tables import BASE
+from nemotron_assets.recipe import load_recipe
+from nemotron_assets.recipe.evaluate import ModelTable
 from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from resources.lakehouse import Lakehouse
@@ -148,3 +153,12 @@ def test_the_recall_of_ruler_is_a_mean_per_task_and_one_per_length():
         ("ruler_words", 1024): (0.6, 1),
     }, "every task counts alike, whatever its number of items"
     assert {row["metric"] for row in rows["m"]} == {"recall"} and set(rows) == {"m", "other"}
+
+
+def test_the_recipe_says_which_models_are_measured(monkeypatch):
+    """The published recipe scores the aligned model too, the laptop's recipe does not wait for it."""
+    assert list(assets.measured(BENCHMARK_SCORES)) == ["base", "long_context"]
+    monkeypatch.setattr(assets, "current_recipe", lambda: load_recipe("nano2"))
+    assert list(assets.measured(BENCHMARK_SCORES)) == ["base", "long_context", "aligned"]
+    assert list(assets.measured(RULER_ANSWERS)) == ["base", "long_context", "aligned"]
+    assert set(get_args(ModelTable)) == set(MODELS)
