@@ -6,9 +6,11 @@ come from the ledger, because their keys follow from the weights, so none is pai
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
+from accelerate.utils import gather_object
 from datasets import Dataset
 from transformers import AutoTokenizer, NemotronHForCausalLM, PrinterCallback
 
@@ -43,14 +45,16 @@ class _Training:
         self.settings, self.stage = Grpo.model_validate(config["training"]), config["stage"]
         self.start = Path(config["start"]["folder"])
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.is_first = int(os.environ.get("RANK", 0)) == 0  # of several devices, the first one records the rollouts
 
     def run(self) -> dict[str, Any]:
         result = finished(self.folder)
         reached = newest_checkpoint(self.folder)
         last = self.settings.steps if result else int(reached.rpartition("-")[2]) if reached else 0
-        self.file = RolloutFile(self.folder / "rollouts.jsonl", last)
-        for rows in self.file.rows():
-            self.emit(rows)
+        if self.is_first:
+            self.file = RolloutFile(self.folder / "rollouts.jsonl", last)
+            for rows in self.file.rows():
+                self.emit(rows)
         if result:
             return result
         quiet()
@@ -114,12 +118,13 @@ class _Training:
         rows = rollout_rows(
             sampled, columns, stage=self.stage, model_id=self.config["model_id"], step=step, split=split, tags=self.tags
         )
-        if self.file.add(step, split, rows):
+        rows = gather_object(rows) if split == TRAIN else rows
+        if self.is_first and self.file.add(step, split, rows):
             self.emit(rows)
 
     def _measure(self, trainer: RolloutTrainer, judge: Grader, prompts: list[Prompt], step: int) -> None:
         """Sample one answer to each held-out prompt with the present weights, and record its reward."""
-        if not prompts or not trainer.is_world_process_zero():
+        if not prompts or not self.is_first:
             return
         asks = [asked.ask(0, self.stage, self.settings) for asked in prompts]
         rollouts = list(trainer.policy().rollouts(asks))

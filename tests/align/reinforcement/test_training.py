@@ -2,11 +2,13 @@
 
 import json
 
+import dagster as dg
 import polars as pl
 import pytest
 
+from nemotron_assets.align.conversations.tables import PROMPTS
 from nemotron_assets.align.preference.tables import DPO, PREFERENCE, PREFERENCES
-from nemotron_assets.align.reinforcement import audit, checks, report, training
+from nemotron_assets.align.reinforcement import assets, audit, checks, report, training
 from nemotron_assets.align.reinforcement.tables import IFEVAL_RL, REWARD_MODEL, RLHF, ROLLOUTS
 from nemotron_assets.align.tuning.tables import SFT_3
 from nemotron_assets.models.registry import newest
@@ -126,3 +128,20 @@ def test_what_decides_a_model_and_what_is_missing(lake, rows, tmp_path):
         store_model(empty, table, lake.get_weights(newest(lake.read(table))["uri"]), "laptop-sft-3")
     with pytest.raises(TrainingError, match="no pairs of the kind preference"):
         training.reward_model(recipe(), empty)
+
+
+def test_dagster_finds_the_models_and_runs_the_checks(lake, rows):
+    assets_of = [*assets.ASSETS, *checks.CHECKS]
+    sources = [dg.AssetSpec(table.asset_key) for table in (SFT_3, DPO, PROMPTS, PREFERENCES)]
+    resources = {"recipe": recipe(), "lake": lake, "gpu": Gpu(), "io_manager": lake}
+    before = lake.read(GENERATIONS).rows
+    result = dg.materialize([*assets_of, *sources], resources=resources, raise_on_error=False)
+    made = {event.asset_key.to_user_string(): event for event in result.get_asset_materialization_events()}
+    assert {"models/ifeval_rl", "models/reward_model", "models/rlhf", "align/rollouts"} <= made.keys()
+    assert lake.read(GENERATIONS).rows == before, "models that the lake holds are not trained again"
+    metadata = made["models/ifeval_rl"].step_materialization_data.materialization.metadata
+    assert {"rewards", "rollouts_last_step", "held_out_p", "loss"} <= metadata.keys()
+    found = {(e.asset_key.to_user_string(), e.check_name): e.passed for e in result.get_asset_check_evaluations()}
+    names = ("loads_with_transformers", "sampler_and_trainer_agree")
+    assert all(found[model, name] for model in ("models/ifeval_rl", "models/rlhf") for name in names)
+    assert found["align/rollouts", "rewards_are_given_again"]
