@@ -12,7 +12,7 @@ from nemotron_assets.training.checks import loads_with_transformers
 from resources.lakehouse import Lakehouse
 
 
-@table_check(ROLLOUTS, reads=[PROMPTS])
+@table_check(IFEVAL_RL, reads=[ROLLOUTS, PROMPTS])
 def rewards_are_given_again(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]) -> dg.AssetCheckResult:
     """Graded again without generating anything, stored rollouts get the stored rewards."""
     from nemotron_assets.align.reinforcement.audit import SAMPLE, regrade

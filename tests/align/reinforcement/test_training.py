@@ -144,4 +144,4 @@ def test_dagster_finds_the_models_and_runs_the_checks(lake, rows):
     found = {(e.asset_key.to_user_string(), e.check_name): e.passed for e in result.get_asset_check_evaluations()}
     names = ("loads_with_transformers", "sampler_and_trainer_agree")
     assert all(found[model, name] for model in ("models/ifeval_rl", "models/rlhf") for name in names)
-    assert found["align/rollouts", "rewards_are_given_again"]
+    assert found["models/ifeval_rl", "rewards_are_given_again"]
