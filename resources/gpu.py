@@ -157,8 +157,8 @@ class Gpu(dg.ConfigurableResource):
 
         The server runs in a process of its own, which holds the devices with this process and ends with it. Clients may
         name the model by any of `names`. `options` are further arguments of `vllm serve` by name. `context` is the
-        length of a prompt and its answer in tokens, by default `max_model_len`. Raises `GpuError` with the end of the
-        server's output when it does not start.
+        length of a prompt and its answer in tokens, by default `max_model_len`. Raises `ServerError` with the end of
+        the server's output when it does not start.
         """
         from resources.server import running
 

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from resources.engines import EngineSettings, engine_arguments
-from resources.gpu import GpuError
 from resources.home import cache_dir
 from resources.processes import ending
 from resources.serve_worker import END_S
@@ -32,6 +31,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _FIRST_PORT, _PORTS = 8000, 100
 _END_S = END_S + 10.0  # how long a server may take to end with its engine
 _TAIL = 3_000  # characters of the server's output in an error
+
+
+class ServerError(RuntimeError):
+    """A server did not start, or ended by itself. The message has the end of what it printed."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,11 @@ class Server:
     process: subprocess.Popen
 
     def wait(self) -> None:
-        """Wait until the server ends. Raises `GpuError`, because it ends by itself only when it fails."""
+        """Wait until the server ends. Raises `ServerError`, because it ends by itself only when it fails."""
         # Libraries have system calls go on after a signal, so a wait without an end would not notice Ctrl-C.
         while (code := self.process.poll()) is None:
             time.sleep(0.2)
-        raise GpuError(f"the server {ending(code)}; the end of {self.output}:\n{_end_of(self.output)}")
+        raise ServerError(f"the server {ending(code)}; the end of {self.output}:\n{_end_of(self.output)}")
 
 
 @contextlib.contextmanager
@@ -76,7 +79,7 @@ def running(
     at: Place,
     log: Callable[[str], None],
 ) -> Iterator[Server]:
-    """A server of the model in `folder`; see `Gpu.serve`. Raises `GpuError` if it does not start."""
+    """A server of the model in `folder`; see `Gpu.serve`. Raises `ServerError` if it does not start."""
     port = free_port(at.host) if at.port is None else at.port
     output = cache_dir("server") / f"port-{port}.log"
     with tempfile.TemporaryDirectory(prefix="nemotron-serve-") as scratch:
@@ -102,14 +105,14 @@ def running(
 
 
 def free_port(host: str) -> int:
-    """The first port from 8000 on that nobody uses. Raises `GpuError` if a hundred ports are in use."""
+    """The first port from 8000 on that nobody uses. Raises `ServerError` if a hundred ports are in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in range(_FIRST_PORT, _FIRST_PORT + _PORTS):
         with socket.socket(family) as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             return port
-    raise GpuError(f"no port of {host} from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} is free: give --port")
+    raise ServerError(f"no port of {host} from {_FIRST_PORT} to {_FIRST_PORT + _PORTS - 1} is free: give --port")
 
 
 def _generation(folder: Path, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,7 +150,7 @@ def _wait_until_ready(process: subprocess.Popen, health: str, output: Path) -> N
             with opener.open(health, timeout=5):
                 return
         time.sleep(0.2)
-    raise GpuError(f"vLLM's server {ending(code)} before it was ready; the end of {output}:\n{_end_of(output)}")
+    raise ServerError(f"vLLM's server {ending(code)} before it was ready; the end of {output}:\n{_end_of(output)}")
 
 
 def _end_of(output: Path) -> str:

@@ -33,7 +33,7 @@ def model_server(
 ) -> Iterator[Server]:
     """A server of a model of the lake that speaks our chat format; see `find_model` for `model`.
 
-    `context` is in tokens, by default what the model was made for. Raises `ModelError` and `GpuError`.
+    `context` is in tokens, by default what the model was made for. Raises `ModelError`, `GpuError` and `ServerError`.
     """
     table, row = find_model(lake, model)
     folder = weights_of(lake, table, row)
