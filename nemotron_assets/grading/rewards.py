@@ -34,6 +34,8 @@ from nemotron_assets.grading.verdict import Verdict
 if TYPE_CHECKING:
     from nemotron_assets.recipe.grading import Grading
 
+#: Outcomes, the one that decides last.
+_DECIDES = ("right", "error", "wrong")
 #: Answers that are graded together: one process or sandbox serves many of them.
 _TOGETHER = 256
 
@@ -101,7 +103,8 @@ class Rewards:
             for name, questions in asked.items():
                 verdicts = self._verdicts(name, [question for _, question in questions])
                 for (place, _), verdict in zip(questions, verdicts, strict=True):
-                    found[place][name] = verdict
+                    before = found[place].get(name, verdict)  # a prompt may name a verifier twice
+                    found[place][name] = max(before, verdict, key=lambda one: _DECIDES.index(one.outcome))
             yield from map(_reward, found)
 
     def _ask(

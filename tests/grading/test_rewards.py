@@ -96,6 +96,10 @@ def test_an_error_is_no_reward_and_wrong_decides(rewards):
     first, second = rewards.grade((one, "a") for one in both)
     assert first.value is None and first.error.startswith("taste: no verifier is called 'taste'")
     assert second.value == 0 and json.loads(second.as_json())["exact"]["outcome"] == "wrong"
+    twice = prompt(
+        ("tools", arguments_of(5, (), (ToolCall("delete_event", {"id": "event-1"}),))), ("tools", {"seed": "x"})
+    )
+    assert values(rewards, (twice, "no call")) == [0]
     broken = [{"verifiers": "[", "reference": None, "messages": "[]"}, {}, prompt(), prompt(("math", {}))]
     found = list(rewards.grade((one, "a") for one in broken))
     assert all(reward.value is None and reward.error for reward in found)
