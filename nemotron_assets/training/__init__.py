@@ -11,7 +11,8 @@
 - `packing` packs documents of different lengths into sequences.
 - `checkpoint` writes and reads checkpoints, `conditions` says what differs after a resume.
 - `with_trl` runs the trainers of TRL for the losses that compare answers.
-- `metrics` stores the progress and events in the lake, and plots them.
+- `metrics` stores the progress and events in the lake, and plots them; `shown` shows them beside an asset, and `checks`
+  has the checks of every trained model.
 
 A stage adds a loss and a data stream, but not a training loop.
 """
