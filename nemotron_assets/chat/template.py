@@ -11,10 +11,10 @@ import json
 import re
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.chat.conversation import Message, to_dict
-from nemotron_assets.text.tokenizer import CHAT_TEMPLATE
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -33,7 +33,7 @@ Tools = Sequence[dict[str, Any]]
 @cache
 def source() -> str:
     """The text of the chat template."""
-    return CHAT_TEMPLATE.read_text("utf-8")
+    return Path(__file__).with_name("chat_template.jinja").read_text("utf-8")
 
 
 def render(messages: Sequence[Message], tools: Tools = (), thinking: bool = True) -> str:
