@@ -44,6 +44,7 @@ def of_text(text: str, language: str) -> dict[str, float]:
 
     size, lines, words = max(1, len(text)), text.split("\n"), text.split()
     count, identifiers = max(1, len(lines)), IDENTIFIER.findall(text)
+    visible = max(1, sum(not c.isspace() for c in text))
     stripped = [line.strip() for line in lines if line.strip()]
     runs = [match.group() for pattern in (HEX, BASE64, ESCAPES) for match in pattern.finditer(text)]
     found = {
@@ -51,8 +52,8 @@ def of_text(text: str, language: str) -> dict[str, float]:
         "lines": len(lines),
         "longest_line": max(map(len, lines)),
         "mean_line": sum(map(len, lines)) / count,
-        "letter_share": sum(c.isalpha() for c in text) / size,
-        "digit_share": sum(c.isdigit() for c in text) / size,
+        "letter_share": sum(c.isalpha() for c in text) / visible,
+        "digit_share": sum(c.isdigit() for c in text) / visible,
         "whitespace_share": sum(c.isspace() for c in text) / size,
         "replacement_share": text.count("\ufffd") / size,
         "longest_encoded": max(map(len, runs), default=0),

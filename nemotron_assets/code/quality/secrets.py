@@ -76,16 +76,23 @@ _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 #: A hash of a password, from which nobody gets the password: bcrypt, argon2, crypt, PBKDF2, LDAP's {SSHA}.
 _PASSWORD_HASH = re.compile(
     r"\$(?:2[abxy]?|argon2(?:id?|d)|scrypt|pbkdf2[a-z0-9-]*|apr1|sha1|[1567yP]|md5|bcrypt-sha256)\$|"
-    r"(?:pbkdf2|bcrypt|argon2|scrypt|sha1|sha256|sha512|md5|sha384)(?:_[a-z0-9]{1,12})?[$:-]|\{[A-Za-z0-9.-]{3,12}\}|SCRAM-SHA|"
+    r"(?:pbkdf2|bcrypt|argon2|scrypt|sha1|sha256|sha512|md5|sha384)(?:_[a-z0-9]{1,12})?[$:-]|"
+    r"\{[A-Za-z0-9.-]{3,12}\}|SCRAM-SHA|"
     r"\*[0-9A-F]{40}$",
 )
+#: A word that begins with a capital letter, as names of types do.
 _CAPITALISED, _LETTERS = re.compile(r"[A-Z][a-z]{2,}"), re.compile(r"[A-Za-z]+")
+#: What stands in the place of a password, or is no password: variables, templates, calls, patterns, paths.
 _NO_PASSWORD = re.compile(
-    r"^\$|\$[({]|\$[A-Z][A-Z_]{2,}|\$[a-z_]{4,}|\{\{|\}\}|%[({]|%[A-Za-z_]+%|<%|#\{|\{[a-z_0-9]*\}|://|^[\w.>:-]*[A-Za-z_][\w.]*\(.*\)[;,]*$|\[[^\]]*-[^\]]*\]|"
-    r"\\[dwsSDW]|[.\])][*+?]|^[/.~<(\[{^]|[>\]})][;,]?$|\.[a-z]{2,4}$|\(\?|"
-    r"^[A-Za-z_]\w*(?:(?:\.|::|->)\w+)+$"
+    r"^\$|\$[({]|\$[A-Z][A-Z_]{2,}|\$[a-z_]{4,}|\{\{|\}\}|%[({]|%[A-Za-z_]+%|<%|#\{|\{[a-z_0-9]*\}|://|"
+    r"^[\w.>:-]*[A-Za-z_][\w.]*\(.*\)[;,]*$|"  # string(min=8)
+    r"\[[^\]]*-[^\]]*\]|\\[dwsSDW]|[.\])][*+?]|\(\?|"  # [a-z0-9]+
+    r"^[/.~<(\[{^]|[>\]})][;,]?$|\.[a-z]{2,4}$|"  # /run/x, <token>, key.pem
+    r"^[A-Za-z_]\w*(?:(?:\.|::|->)\w+)+$"  # settings.KEY_2
 )
+#: Names whose values are credentials even if they are UUIDs or passwords with signs.
 _KEY_NAME = re.compile(r"(?:api|access|auth|private|encryption|secret)[_-]?key|secret|passw|pwd", re.IGNORECASE)
+#: What stands before "token" in such a name: authToken.
 _TOKEN_OF = re.compile(
     r"(?:api|auth|access|bearer|bot|refresh|service|deploy|admin|personal|private)[_-]?\Z", re.IGNORECASE
 )
@@ -253,7 +260,7 @@ def _has_signs(value: str) -> bool:
 
 
 def _looks_drawn(value: str) -> bool:
-    """Whether a value of 8 to 11 characters, too short for `looks_random`, mixes small letters, capitals and digits."""
+    """Whether a value mixes small letters, capitals and digits at random. It may be too short for `looks_random`."""
     if not 8 <= len(value) <= 64 or _PLACEHOLDER.search(value) or _NO_PASSWORD.search(value) or _is_words(value):
         return False
     kinds = {"a" if c.islower() else "A" if c.isupper() else "0" for c in value if c.isalnum()}

@@ -42,6 +42,8 @@ PRINTS = {
 }
 _MAIN = ("int main(", "int main (", "void main(", "void main (")
 _MAIN_LANGUAGES = ("C", "C++", "Cuda")
+#: White space that is not ASCII, as Python's `str.isspace` accepts it.
+_WIDE_SPACE = "[\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 #: The measures of web texts search for words such as "the" as well. No number of `OF_WORDS` needs these searches.
 _NO_STRINGS = Measures(
     common_words=(), bullets="", terminal="", parentheses="", ellipses=(), cut_off=(), boilerplate=(), placeholder=()
@@ -84,6 +86,14 @@ def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
         return np.divide(n[what], n[of], out=np.zeros(len(files)), where=n[of] > 0)
 
     text = n["characters"] - n["line_breaks"]
+    spaces, digits = (np.rint(web[f"{kind}_share"].to_numpy() * n["characters"]) for kind in ("whitespace", "digit"))
+    # The compiled pass takes all characters that are not ASCII for letters.
+    letters = n["letters"] - files["content"].str.count_matches(_WIDE_SPACE).to_numpy()
+    visible = n["characters"] - spaces
+
+    def per_visible(count: np.ndarray) -> np.ndarray:
+        return np.divide(count, visible, out=np.zeros(len(files)), where=visible > 0)
+
     found = {
         **{
             name: n[name]
@@ -100,7 +110,8 @@ def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
             )
         },
         "mean_line": np.divide(text, n["lines"], out=np.zeros(len(files)), where=n["lines"] > 0),
-        "letter_share": per("letters", "characters"),
+        "letter_share": per_visible(letters),
+        "digit_share": per_visible(digits),
         "replacement_share": per("replacements", "characters"),
         "hex_share": per("hex", "characters"),
         "base64_share": per("base64", "characters"),

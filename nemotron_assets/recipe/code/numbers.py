@@ -8,7 +8,7 @@ where there is nothing to count. This module imports nothing, because the recipe
 from __future__ import annotations
 
 #: Version of the code that counts. A higher one makes the numbers of all files again.
-CODE = "3"
+CODE = "4"
 #: Keys of the recipe section `code.quality` that decide the numbers. A change of one of them reads all files again.
 MADE_WITH = (
     "max_parsed_kb", "max_parsed_line", "unparsed", "head_characters", "todo", "generated", "long_word", "long_string",
@@ -24,7 +24,8 @@ COUNTED = {
     "lines": "number of lines, empty ones included",
     "longest_line": "length of the longest line, in characters",
     "mean_line": "mean length of a line, in characters, line breaks not counted",
-    "letter_share": "share of the characters that are ASCII letters or not ASCII, except U+FFFD",
+    "letter_share": "share of the characters that are ASCII letters or not ASCII, except U+FFFD; white space does not "
+    "count, on either side (OpenCoder)",
     "replacement_share": "share of the characters that are U+FFFD, which stands for bytes that could not be decoded",
     "hex_share": "share of the characters in runs of at least 8 pairs of hex digits, each after 0x or \\x: 0x4f 0x2a "
     "...",
@@ -50,7 +51,7 @@ COUNTED = {
 OF_WORDS = {
     "words": "number of words: runs of characters between white space",
     "mean_word_characters": "mean length of an identifier (a run of ASCII letters, digits and _), in characters",
-    "digit_share": "share of the characters that are decimal digits",
+    "digit_share": "share of the characters that are decimal digits; white space does not count (OpenCoder)",
     "whitespace_share": "share of the characters that are white space",
     "duplicate_line_share": "share of the lines with the same text as an earlier line; blank lines, and blanks at the "
     "ends of a line, do not count",

@@ -32,14 +32,16 @@ def numbers(text: str, todo: tuple[str, ...], long_word: int) -> dict[str, float
     if lines[-1] == "":
         lines.pop()
     size, words, identifiers = len(text), WORD.findall(text), IDENTIFIER.findall(text)
-    letters = sum((c.isascii() and c.isalpha()) or (ord(c) > 127 and c != "\ufffd") for c in text)
+    visible = [c for c in text if not c.isspace()]
+    letters = sum((c.isascii() and c.isalpha()) or (ord(c) > 127 and c != "\ufffd") for c in visible)
     encoded = [HEX.findall(text), base64_runs(text), [m[0] for m in ESCAPES.finditer(text)]]
     return {
         "characters": size,
         "lines": len(lines),
         "longest_line": max(map(len, lines), default=0),
         "mean_line": share(sum(map(len, lines)), len(lines)),
-        "letter_share": share(letters, size),
+        "letter_share": share(letters, len(visible)),
+        "digit_share": share(sum(map(str.isdecimal, visible)), len(visible)),
         "replacement_share": share(text.count("\ufffd"), size),
         "hex_share": share(sum(map(len, encoded[0])), size),
         "base64_share": share(sum(map(len, encoded[1])), size),

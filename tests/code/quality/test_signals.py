@@ -207,3 +207,12 @@ def test_batches_are_bounded():
     batch = pa.RecordBatch.from_pydict({"id": list("abcd"), "content": ["x" * 700_000] * 3 + ["y"]})
     cut = list(signals.bounded([batch], CodeQuality(batch_mb=1)))
     assert [part["id"].to_pylist() for part in cut] == [["a"], ["b"], ["c", "d"]]
+
+
+def test_white_space_changes_no_share_of_letters_and_digits():
+    """OpenCoder divides by the characters that are not white space: indentation makes no file poor in letters."""
+    tight = one("abc = 12\n" * 20)
+    wide = one("\n".join(" " * 60 + "abc = 12 \u3000" for _ in range(20)))
+    assert tight["letter_share"] == wide["letter_share"] == pytest.approx(3 / 6)
+    assert tight["digit_share"] == wide["digit_share"] == pytest.approx(2 / 6)
+    assert one(" \n\u00a0")["letter_share"] == one(" \n")["digit_share"] == 0
