@@ -58,6 +58,6 @@ rlhf = _model(
     "training goes on from its last checkpoint and samples no answer twice.",
     "align.rollouts",
 )
-rollouts = table_spec(ROLLOUTS, made_by=ifeval_rl)
+rollouts = table_spec(ROLLOUTS, made_by=(IFEVAL_RL.full_name, RLHF.full_name))
 
 ASSETS = [ifeval_rl, reward_model, rlhf, rollouts]
