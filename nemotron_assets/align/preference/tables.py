@@ -89,7 +89,7 @@ DPO = model_table(
         "parents": ("models.ifeval_rl.id",),
         "sources": (),
         "source_versions": ("align.prompts.id",),
-        "*": ("models.ifeval_rl.uri", "align.preferences.chosen_tokens", "align.preferences.rejected_tokens"),
+        "*": ("models.ifeval_rl.uri", "align.prompts.messages", "align.prompts.reference"),
     },
     example_input="align.prompts@3",
 )
