@@ -2,6 +2,7 @@
 
 import json
 
+import polars as pl
 import pytest
 
 from nemotron_assets.align.preference import checks, report, training
@@ -138,3 +139,21 @@ def test_a_round_without_pairs_stops_and_says_what_to_do(lake, done):
     rounds = Rounds(other, lake, Gpu(), "run-3", lambda line: None)
     with pytest.raises(TrainingError, match=r"round 1 of DPO has no pairs.*'all_wrong': 8.*raise .*samples"):
         rounds.run()
+
+
+def test_a_training_whose_margins_fell_or_whose_loss_is_no_number_is_found(lake, done, monkeypatch):
+    rows = stored(lake, done[1][-1]["id"], TRAINING_METRICS)
+    at = [list(names).index("rewards/margins") for names in rows["measures"]]
+    for margins, losses, passed in (
+        ([0.0, 0.1, 0.2, 0.3], [0.7] * 4, True),
+        ([0.3, 0.1, 0.0, -0.3], [0.7] * 4, False),
+        ([0.0, 0.1, 0.2, 0.3], [0.7, float("nan"), 0.6, 0.6], False),
+        ([0.3, 0.1], [0.7] * 2, True),
+    ):
+        made = rows.head(len(margins))
+        values = [[*v[: at[0]], margin, *v[at[0] + 1 :]] for v, margin in zip(made["measured"], margins, strict=True)]
+        made = made.with_columns(
+            pl.Series("measured", values, made["measured"].dtype), pl.Series("loss", losses, pl.Float64)
+        )
+        monkeypatch.setattr("nemotron_assets.training.metrics.stored", lambda *arguments, made=made: made)
+        assert checks.loss_is_finite_and_margins_rose(lake).passed is passed, (margins, losses)

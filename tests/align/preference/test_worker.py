@@ -1,8 +1,12 @@
 """A round of DPO: its loss is that of the paper, on answers alone; it raises the margins; a killed one goes on."""
 
 import copy
+import json
 import math
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,8 +18,22 @@ from transformers import NemotronHForCausalLM, PreTrainedTokenizerFast
 from nemotron_assets.align.preference import worker
 from nemotron_assets.recipe.align.preference import DpoTraining
 from nemotron_assets.training.checkpoint import folder_tensors
+from tests.imports import PROJECT
 
 END = 12  # <SPECIAL_12> ends a turn
+#: A training process that is killed after step 5, when the checkpoint of step 4 is complete.
+KILLED = """
+import json, os, signal, sys
+import torch
+from nemotron_assets.align.preference.worker import train_dpo
+
+def emit(rows):
+    if rows[-1]["step"] == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+torch.set_num_threads(1)
+train_dpo(json.loads(sys.argv[1]), emit)
+"""
 RUN = DpoTraining(
     beta=0.3, epochs=4, batch_pairs=4, micro_batch_pairs=2, max_tokens=64, peak_lr=2e-3, min_lr_ratio=0.1,
     warmup_share=0.1, weight_decay=0.0, beta1=0.9, beta2=0.98, grad_clip=1.0, precision="fp32", recompute=False,
@@ -123,18 +141,9 @@ def test_margins_rise_and_a_killed_round_ends_with_the_same_weights(policy_folde
     assert sum(margins[-4:]) > sum(margins[:4]) + 1
     assert 0 <= done["held_out_accuracy"] <= 1
 
-    class Killed(Exception):
-        """Stands for a kill: nothing is tidied up."""
-
-    seen = []
-
-    def stop_after_five(new):
-        seen.extend(new)
-        if seen[-1]["step"] == 5:
-            raise Killed
-
-    with pytest.raises(Killed):
-        worker.train_dpo(config(tmp_path / "killed", policy_folder, stored), stop_after_five)
+    command = [sys.executable, "-c", KILLED, json.dumps(config(tmp_path / "killed", policy_folder, stored))]
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr[-2000:]
     half = tmp_path / "killed" / "checkpoint-6"  # as a kill in the middle of a checkpoint leaves it
     shutil.copytree(tmp_path / "killed" / "checkpoint-4", half, ignore=shutil.ignore_patterns("complete", "*.pt"))
     again = []
