@@ -64,8 +64,8 @@ ALIGNED = model_table(
     origins={
         "parents": ("models.dpo.id", "models.rlhf.id"),
         "sources": (),
-        "alpha": ("align.merge_scores.score",),
-        "metrics": ("align.merge_scores.score",),
+        "alpha": (*_PARENTS, *_ITEMS),
+        "metrics": (*_PARENTS, *_ITEMS),
         "*": _PARENTS,
     },
     example_input="align.prompts@3",
