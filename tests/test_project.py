@@ -148,7 +148,7 @@ LAYERS = (
     ("models", "instance"),
     ("text", "warc"),
     ("chat",),
-    ("workplace",),
+    ("office",),
     ("generation", "dedup", "scorers", "contamination", "grading"),
     ("model",),
     ("rollouts",),

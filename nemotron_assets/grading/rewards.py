@@ -14,7 +14,7 @@ Verifiers, with their arguments:
  - procedural {task, config, seed, index}: the scorer of the reasoning-gym item gives 1.0
  - code {language, code, cases}: the fenced code passes assertions (`code`) and cases ([[stdin, stdout], ...])
  - instruction {instructions}: IFEval's checkers (see `instructions`)
- - tools {...}: the calls lead to the state that the task wants (see nemotron_assets/workplace)
+ - tools {...}: the calls lead to the state that the task wants (see nemotron_assets/office)
  - format {}: the thought is closed exactly once, and nothing else is malformed
 """
 
@@ -181,7 +181,7 @@ class Rewards:
         return [verdict for verdict in found if verdict is not None]
 
     def _tools(self, asked: Sequence[_Asked]) -> Iterable[Verdict]:
-        from nemotron_assets.workplace.verifying import judge
+        from nemotron_assets.office.verifying import judge
 
         for one in asked:
             outcome, detail = judge(one.arguments, one.answer.tool_calls, one.answer.problems)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from nemotron_assets.chat.conversation import ToolCall
 from nemotron_assets.grading.rewards import Rewards, thinks
+from nemotron_assets.office.verifying import arguments_of
 from nemotron_assets.recipe.code.qa import CodeExecution
 from nemotron_assets.recipe.grading import Grading
-from nemotron_assets.workplace.verifying import arguments_of
 from resources.sandbox import SandboxError, check
 
 CODE = CodeExecution(run="where_possible", cpu_s=1, wall_s=6, memory_mb=128, processes=8, output_kb=16)

@@ -1,7 +1,7 @@
 """Conversations and prompts in which tools are called: tasks in the office, with scripted reference conversations.
 
 Each conversation is checked before it is taken: the calls are replayed in a new office, and must end in the wanted
-state (see nemotron_assets/workplace/trajectories.py).
+state (see nemotron_assets/office/trajectories.py).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 from nemotron_assets.align.conversations.rows import Conversation, Prompt, chosen, is_asked_only
 from nemotron_assets.chat.conversation import ToolCall
 from nemotron_assets.chat.parsing import CALLS, END_OF_CALLS
+from nemotron_assets.office.tasks import Task, task
+from nemotron_assets.office.tools import TOOLS
+from nemotron_assets.office.trajectories import choices, faults, reference
+from nemotron_assets.office.verifying import arguments_of
 from nemotron_assets.recipe.align.conversations import Tools
 from nemotron_assets.table.ids import content_hash
-from nemotron_assets.workplace.tasks import Task, task
-from nemotron_assets.workplace.tools import TOOLS
-from nemotron_assets.workplace.trajectories import choices, faults, reference
-from nemotron_assets.workplace.verifying import arguments_of
 
-PART = "workplace"
+PART = "office"
 RULES = "replayed in a new office"
 
 

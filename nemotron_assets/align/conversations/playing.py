@@ -2,7 +2,7 @@
 
 The user asks for what a task wants, in the words of a person. The assistant calls tools or answers; the results are
 those of the office's API. Only conversations are kept that keep the rules and end in the state that the task wants
-(see nemotron_assets/workplace/trajectories.py). All tasks are played side by side, one message of each at a time, so
+(see nemotron_assets/office/trajectories.py). All tasks are played side by side, one message of each at a time, so
 that the engine's batches are full, and everything goes through the ledger.
 """
 
@@ -19,13 +19,13 @@ from nemotron_assets.align.conversations.rows import Conversation, is_asked_only
 from nemotron_assets.chat.conversation import Message, to_dict
 from nemotron_assets.chat.parsing import parse
 from nemotron_assets.generation.asking import answered
+from nemotron_assets.office.state import Office, new_office
+from nemotron_assets.office.tasks import Task
+from nemotron_assets.office.tools import call
+from nemotron_assets.office.trajectories import faults, system_text
 from nemotron_assets.recipe.align.conversations import Playing, Tools
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Reject
-from nemotron_assets.workplace.office import Office, new_office
-from nemotron_assets.workplace.tasks import Task
-from nemotron_assets.workplace.tools import call
-from nemotron_assets.workplace.trajectories import faults, system_text
 from resources.generations import Completion, Request, Sampling
 
 if TYPE_CHECKING:

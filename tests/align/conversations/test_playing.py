@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nemotron_assets.align.conversations.from_tools import tasks
 from nemotron_assets.align.conversations.playing import played
+from nemotron_assets.office.trajectories import faults
 from nemotron_assets.recipe.align.conversations import Playing, Tools
-from nemotron_assets.workplace.trajectories import faults
 
 TOOLS = Tools(tasks={"single_turn": 6, "multi_step": 6, "multi_turn": 6, "no_tool": 2}, playing=Playing(max_steps=9))
 
@@ -59,7 +59,7 @@ def test_solved_tasks_become_conversations():
         assert not faults(made[one.key], one.messages)
         assert one.messages[1].content.startswith("Please: ") and one.messages[1].content.endswith("/no_think")
         assert len(one.generation_ids) == sum(message.role in ("user", "assistant") for message in one.messages)
-        assert one.part == "workplace-played" and one.status == "verified"
+        assert one.part == "office-played" and one.status == "verified"
     ids = [generation for one in found for generation in one.generation_ids]
     assert len(ids) == len(set(ids))
 
@@ -74,7 +74,7 @@ def test_lost_tasks_are_rejected_with_their_reasons():
     ):
         rejected: list = []
         found = list(played(TOOLS, 0.0, Player(mistake), rejected.append))
-        assert {one.data_set for one in found} == {"workplace-played/no_tool"}
+        assert {one.data_set for one in found} == {"office-played/no_tool"}
         assert rejected and all(one.cause == "unsolved_task" for one in rejected)
         assert any(reason in one.detail for one in rejected), (reason, rejected[0])
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.chat.conversation import ToolCall
-from nemotron_assets.workplace.office import MOST_ROWS, STATUSES, digest, new_office
-from nemotron_assets.workplace.tools import MOST_CHARACTERS, TOOLS, call, called
-from nemotron_assets.workplace.verifying import arguments_of, judge
+from nemotron_assets.office.state import MOST_ROWS, STATUSES, digest, new_office
+from nemotron_assets.office.tools import MOST_CHARACTERS, TOOLS, call, called
+from nemotron_assets.office.verifying import arguments_of, judge
 
 
 def test_an_office_follows_from_its_seed():

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nemotron_assets.chat.conversation import ToolCall
-from nemotron_assets.workplace.office import digest, new_office
-from nemotron_assets.workplace.tools import call, called
+from nemotron_assets.office.state import digest, new_office
+from nemotron_assets.office.tools import call, called
 
 #: Calls of one answer that are carried out.
 MOST_CALLS = 32

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Literal, get_args
 
 from nemotron_assets.chat.conversation import ToolCall
-from nemotron_assets.workplace.office import (
+from nemotron_assets.office.state import (
     FOLDERS,
     STATUSES,
     SUBJECTS,
@@ -23,7 +23,7 @@ from nemotron_assets.workplace.office import (
     new_office,
     person,
 )
-from nemotron_assets.workplace.tools import TOOLS, called
+from nemotron_assets.office.tools import TOOLS, called
 
 Kind = Literal["single_turn", "multi_step", "multi_turn", "no_tool"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nemotron_assets.chat.conversation import Message, ToolCall, problems
-from nemotron_assets.workplace.office import digest, new_office
-from nemotron_assets.workplace.tasks import Task, Turn
-from nemotron_assets.workplace.tools import call, called
+from nemotron_assets.office.state import digest, new_office
+from nemotron_assets.office.tasks import Task, Turn
+from nemotron_assets.office.tools import call, called
 
 NO_THINK = "/no_think"
 

@@ -8,11 +8,11 @@ import pytest
 
 from nemotron_assets.chat.conversation import Message, ToolCall
 from nemotron_assets.chat.template import render
-from nemotron_assets.workplace.office import digest, new_office
-from nemotron_assets.workplace.tasks import KINDS, task
-from nemotron_assets.workplace.tools import TOOLS
-from nemotron_assets.workplace.trajectories import choices, faults, reference
-from nemotron_assets.workplace.verifying import arguments_of, judge
+from nemotron_assets.office.state import digest, new_office
+from nemotron_assets.office.tasks import KINDS, task
+from nemotron_assets.office.tools import TOOLS
+from nemotron_assets.office.trajectories import choices, faults, reference
+from nemotron_assets.office.verifying import arguments_of, judge
 
 
 @pytest.mark.parametrize("kind", KINDS)

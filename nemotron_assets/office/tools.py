@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nemotron_assets.chat.conversation import ToolCall
-from nemotron_assets.workplace.office import STATUSES, Office, add
+from nemotron_assets.office.state import STATUSES, Office, add
 
 #: Longest arguments of a call, as JSON, and most rows in the result of a search.
 MOST_CHARACTERS, MOST_FOUND = 4_000, 5
