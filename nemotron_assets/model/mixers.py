@@ -38,21 +38,42 @@ def mamba(
         if cache is not None and not args and _goes_on(self, hidden_states, cache, mask):
             return _token(self, hidden_states, cache)
         return type(self).forward(self, hidden_states, *args, **kwargs)
-    if parallel is not None:
-        return _mamba_part(self, hidden_states, packing.index, parallel)
-    length, window = hidden_states.shape[1], self.conv_kernel_size - 1
-    if length <= SEGMENT:
+    if hidden_states.shape[1] <= SEGMENT:
+        if parallel is not None:
+            return _mamba_part(self, hidden_states, packing.index, parallel)
         return _mamba_segment(self, hidden_states, packing.index, None, None, whole=True)[0]
-    outputs, tail, state = [], None, None
+    if parallel is None:
+        return _in_segments(self, _mamba_segment, hidden_states, packing.index, None, None)[0]
+    window = self.conv_kernel_size - 1
+    index = _own_index(packing.index, parallel, window)
+    tail = parallel.end_of_left(_projected(self, hidden_states[:, -window:])[1], window)
+    # The first pass is for the state at the end alone, which the ranks to the right need before they can begin.
+    decays, state = _in_segments(self, _mamba_state, hidden_states, index, tail, None)
+    state = _state_before(self, decays.sum(1), state, packing.index, parallel)
+    return _in_segments(self, _mamba_segment, hidden_states, index, tail, state)[0]
+
+
+def _in_segments(self, function, hidden_states, index, tail, state):
+    """What a function of segments gives for all of them, and the state after the last one. `index` begins with the
+    documents of `tail`, if there is a tail."""
+    length, window = hidden_states.shape[1], self.conv_kernel_size - 1
+    before = 0 if tail is None else window
+    outputs = []
     for first in range(0, length, SEGMENT):
-        last = min(first + SEGMENT, length)
-        index = packing.index[:, max(0, first - window) : last]
+        last, at = min(first + SEGMENT, length), first + before
         if first:
-            goes_on = packing.index[:, first] == packing.index[:, first - 1]
-            state = state * goes_on.view(-1, 1, 1, 1)
-        output, tail, state = _recompute(_mamba_segment, self, hidden_states[:, first:last], index, tail, state)
+            state = state * (index[:, at] == index[:, at - 1]).view(-1, 1, 1, 1)
+        of_segment = index[:, max(0, at - window) : last + before]
+        output, tail, state = _recompute(function, self, hidden_states[:, first:last], of_segment, tail, state)
         outputs.append(output)
-    return torch.cat(outputs, dim=1)
+    return torch.cat(outputs, dim=1), state
+
+
+def _mamba_state(self, hidden_states, index, tail, state):
+    """The sum of the log decays of a segment, [batch, 1, heads], and what `_mamba_segment` gives beside its output."""
+    _, mixed, dt = _projected(self, hidden_states)
+    _, state, decays, _ = _scanned(self, mixed, dt, index, tail, state)
+    return decays.sum(1, keepdim=True), mixed[:, 1 - self.conv_kernel_size :], state
 
 
 def _reads_prompt(self, hidden_states, cache, mask) -> bool:
@@ -121,22 +142,35 @@ def _mamba_part(self, hidden_states, index, parallel: ContextParallel):
     first, last = parallel.bounds(index.shape[1])
     window = self.conv_kernel_size - 1
     gate, mixed, dt = _projected(self, hidden_states)
-    tail = parallel.end_of_left(mixed, window)
-    before = index[:, first - window : first] if first else torch.full_like(index[:, :window], -1)
+    with_tail, tail = _own_index(index, parallel, window), parallel.end_of_left(mixed, window)
     own = index[:, first:last]
-    y, state, steps, C = _scanned(self, mixed, dt, torch.cat([before, own], dim=1), tail, None)
+    y, state, steps, C = _scanned(self, mixed, dt, with_tail, tail, None)
     # The tokens of the document that may have begun on another rank also read the state before them.
     same = (own == own[:, :1]).unsqueeze(-1)
     with torch.autocast(hidden_states.device.type, enabled=False):
         decay = (steps * same).cumsum(1)
-        stays = (own[:, -1] == own[:, 0]).view(-1, 1, 1, 1)
-        over_all = _of_state(self, decay[:, -1].exp()) * stays
-        start = parallel.state_before(over_all, state, index)
+        start = _state_before(self, decay[:, -1], state, index, parallel)
         read = (C.float().transpose(1, 2) @ start).transpose(
             1, 2
         )  # [batch, length, groups, heads of the group x width]
         y = y + read.reshape(y.shape) * (decay.exp() * same).unsqueeze(-1)
     return _gated_output(self, y, gate, hidden_states.dtype)
+
+
+def _own_index(index, parallel: ContextParallel, window: int):
+    """The documents of this rank's part, and of the last tokens before it; -1 where there are none."""
+    first, last = parallel.bounds(index.shape[1])
+    before = index[:, first - window : first] if first else torch.full_like(index[:, :window], -1)
+    return torch.cat([before, index[:, first:last]], dim=1)
+
+
+def _state_before(self, decay, state, index, parallel: ContextParallel):
+    """The state before this rank's part. `decay` [batch, heads] is the log decay over the part, and `state` the one
+    after it, if it begins with an empty one."""
+    first, last = parallel.bounds(index.shape[1])
+    with torch.autocast(state.device.type, enabled=False):
+        stays = (index[:, last - 1] == index[:, first]).view(-1, 1, 1, 1)
+        return parallel.state_before(_of_state(self, decay.exp()) * stays, state, index)
 
 
 def _of_state(self, per_head: torch.Tensor) -> torch.Tensor:

@@ -46,7 +46,23 @@ def test_segments_equal_the_whole(student, monkeypatch, segment):
     close(gradients(student, parts, weight()), exact)
 
 
-def test_two_ranks_equal_one(small, student, tmp_path):
+def test_segments_equal_the_whole_at_8192_tokens(student, monkeypatch):
+    """The documents end within a segment, at its end, and after several segments."""
+    length = 8192
+    packing = Packing.of([[700, 1348, 2048, 4000]], length)
+    ids = torch.randint(0, 64, (1, length), generator=torch.Generator().manual_seed(5))
+    wanted = torch.randn(1, length, 32, generator=torch.Generator().manual_seed(6))
+    whole = packed_hidden(student, ids, packing)
+    exact = gradients(student, whole, wanted)
+    monkeypatch.setattr(mixers, "SEGMENT", 2048)
+    parts = packed_hidden(student, ids, packing)
+    assert (parts - whole).abs().max() < 1e-4
+    close(gradients(student, parts, wanted), exact)
+
+
+@pytest.mark.parametrize("segment", [17, 48])
+def test_two_ranks_equal_one(small, student, tmp_path, segment):
+    """Each rank holds 48 tokens of a sequence: at once, or in segments."""
     packing = Packing.of(LENGTHS, LENGTH)
     whole = packed_hidden(student, tokens(), packing)
     exact = gradients(student, whole, weight())
@@ -54,11 +70,12 @@ def test_two_ranks_equal_one(small, student, tmp_path):
     script = (
         "import sys, torch, torch.distributed as dist; torch.set_num_threads(1)\n"
         "from nemotron_assets.model.nemotron_h import empty_model, model_config, packed_hidden\n"
+        "from nemotron_assets.model import mixers\n"
         "from nemotron_assets.model.packing import Packing\n"
         "from nemotron_assets.model.parallel import ContextParallel\n"
         "from nemotron_assets.recipe.model import Model\n"
         "from tests.model import test_parallel as t\n"
-        "folder, rank = sys.argv[1], int(sys.argv[2])\n"
+        "folder, rank, mixers.SEGMENT = sys.argv[1], int(sys.argv[2]), int(sys.argv[4])\n"
         "dist.init_process_group('gloo', init_method='file://' + folder + '/meet', rank=rank, world_size=2)\n"
         "model = empty_model(model_config(Model.model_validate_json(sys.argv[3]), 64, 128)).to_empty(device='cpu')\n"
         "model.load_state_dict(torch.load(folder + '/weights.pt'))\n"
@@ -70,7 +87,7 @@ def test_two_ranks_equal_one(small, student, tmp_path):
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
     ranks = [
-        subprocess.Popen([*command, str(rank), small.model_dump_json()], cwd=Path(__file__).parents[2])
+        subprocess.Popen([*command, str(rank), small.model_dump_json(), str(segment)], cwd=Path(__file__).parents[2])
         for rank in range(2)
     ]
     assert [rank.wait(timeout=240) for rank in ranks] == [0, 0]
