@@ -3,7 +3,6 @@
 import dagster as dg
 
 from nemotron_assets.align.preference.tables import DPO, PREFERENCES, REFERENCE
-from nemotron_assets.chat.template import END_OF_TURN_ID
 from nemotron_assets.models.tables import TRAINING_METRICS
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import table_check
@@ -19,6 +18,8 @@ def pairs_are_sound(lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[
     """The better answer of every pair has the higher score and ends its turn, both answers have tokens and differ, and
     a reference answer stands in only where no sample was right and the recipe allows it."""
     import polars as pl
+
+    from nemotron_assets.chat.template import END_OF_TURN_ID
 
     allowed = [kind for kind in ("tools", "preference") if getattr(recipe.align.preference, kind).reference_positives]
     stands_in = pl.col("chosen_from") == REFERENCE
