@@ -22,7 +22,7 @@ def disagreement(rollouts: pl.LazyFrame, model_id: str) -> dict[str, float]:
     """How much the trainer's log-probabilities of sampled tokens differ from the sampler's, in nats: mean and largest
     difference over the tokens of a training that were not forced, and the number of these tokens."""
     columns = ["sampler_logprobs", "trainer_logprobs", "forced"]
-    own = (pl.col("model_id") == model_id) & pl.col("trainer_logprobs").is_not_null()
+    own = (pl.col("model_id") == model_id) & (pl.col("split") == "train")
     tokens = rollouts.filter(own).select(columns).explode(columns).filter(~pl.col("forced"))
     found = (pl.col("sampler_logprobs") - pl.col("trainer_logprobs")).abs()
     sums = tokens.select(mean=found.mean(), largest=found.max(), tokens=pl.len()).collect(engine="streaming")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemotron_assets.align.reinforcement.tables import ROLLOUTS
+from nemotron_assets.align.reinforcement.tables import HELD_OUT, ROLLOUTS
 from nemotron_assets.table.ids import row_id
 
 if TYPE_CHECKING:
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse
 
 Append = Callable[[list[dict[str, Any]]], None]
-
-#: The split of prompts that only measure a training.
-HELD_OUT, TRAIN = "held_out", "train"
 
 
 class RolloutFile:

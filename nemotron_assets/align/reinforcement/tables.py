@@ -6,6 +6,9 @@ from nemotron_assets.models.columns import TRAINED, model_table
 from nemotron_assets.table.columns import ID, PARENTS
 from nemotron_assets.table.schema import Column, Table
 
+#: Splits of rollouts: trained on; of prompts that only measure; of a step before which the training stopped.
+TRAIN, HELD_OUT, STOPPED = "train", "held_out", "stopped"
+
 _POLICY = ("models.sft_3.uri", "models.dpo.uri")
 
 ROLLOUTS = Table(
@@ -20,7 +23,12 @@ ROLLOUTS = Table(
         Column("stage", "string", "training that asked for it: ifeval_rl or rlhf"),
         Column("model_id", "string", "id of the model that is trained"),
         Column("step", "int64", "optimizer step that it was sampled for, from 1, with the weights before this step"),
-        Column("split", "string", "split of the prompt: train or held_out"),
+        Column(
+            "split",
+            "string",
+            "train or held_out, as its prompt; stopped: too many rollouts of the step could not be graded, so the "
+            "training stopped before it used them",
+        ),
         Column("prompt", "string", "the prompt as the model read it, up to where the answer begins"),
         Column("sample", "int64", "number of the rollout among those of its prompt in the step, from 0"),
         Column("completion", "string", "what the model wrote, without the token that ended it"),

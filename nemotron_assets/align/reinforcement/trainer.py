@@ -17,7 +17,8 @@ import torch
 from trl import GRPOConfig, GRPOTrainer
 
 from nemotron_assets.align.reinforcement.asking import Prompt
-from nemotron_assets.align.reinforcement.grading import Graded, Grader, check_errors
+from nemotron_assets.align.reinforcement.grading import Graded, Grader, GradingFailed, check_errors
+from nemotron_assets.align.reinforcement.tables import STOPPED, TRAIN
 from nemotron_assets.model.nemotron_h import attach
 from nemotron_assets.model.scored import score_labels
 from nemotron_assets.recipe.align.reinforcement import Grpo
@@ -72,8 +73,8 @@ class RolloutTrainer(HouseRules, GRPOTrainer):
     """TRL's trainer with rollouts of this project.
 
     `dataset` has the column prompt: the place of a prompt in `prompts`, as text, in the order of the steps. `record`
-    gets (step, rows, sampled) after each sampling. `start` is the model before the training, to measure the divergence
-    from it; None: it is not measured.
+    gets (step, sampled, columns, split) after each sampling. `start` is the model before the training, to measure the
+    divergence from it; None: it is not measured.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class RolloutTrainer(HouseRules, GRPOTrainer):
         stage: str,
         folder: Path,
         policy_of: PolicyOf,
-        record: Callable[[int, Sampled, dict[str, list]], None],
+        record: Callable[[int, Sampled, dict[str, list], str], None],
         ends: Sequence[int],
         temperature: float = 1.0,
         grader: Grader | None = None,
@@ -164,8 +165,12 @@ class RolloutTrainer(HouseRules, GRPOTrainer):
         if start is not None:
             known = [value for value in columns["kl"] if value is not None]
             self._measure("kl_to_start", sum(known) / max(1, len(known)))
-        self._record(step, sampled, columns)
-        check_errors(sampled.graded, self.run.most_errors, self.stage, step)
+        try:
+            check_errors(sampled.graded, self.run.most_errors, self.stage, step)
+        except GradingFailed:
+            self._record(step, sampled, columns, STOPPED)
+            raise
+        self._record(step, sampled, columns, TRAIN)
         return output
 
     def _scores(self, model: torch.nn.Module, output: dict[str, Any]) -> torch.Tensor:

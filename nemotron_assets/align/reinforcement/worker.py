@@ -18,7 +18,8 @@ from nemotron_assets.align.conversations.tables import PROMPTS
 from nemotron_assets.align.reinforcement import policies
 from nemotron_assets.align.reinforcement.asking import Prompt, prompt, read_prompts, schedule, short_enough
 from nemotron_assets.align.reinforcement.grading import Grader, grader
-from nemotron_assets.align.reinforcement.storing import HELD_OUT, TRAIN, RolloutFile, rollout_rows
+from nemotron_assets.align.reinforcement.storing import RolloutFile, rollout_rows
+from nemotron_assets.align.reinforcement.tables import HELD_OUT
 from nemotron_assets.align.reinforcement.trainer import MEASURES, RolloutTrainer, Sampled
 from nemotron_assets.chat.budget.tags import Tags
 from nemotron_assets.recipe.align.reinforcement import Grpo
@@ -114,11 +115,11 @@ class _Training:
         gpu = Gpu.from_recipe(Llm.model_validate(self.config["llm"]))
         return policies.of_vllm(settings, name, self.start, self.folder / "sampler", gpu, ledger, most)
 
-    def _record(self, step: int, sampled: Sampled, columns: dict[str, list], split: str = TRAIN) -> None:
+    def _record(self, step: int, sampled: Sampled, columns: dict[str, list], split: str) -> None:
         rows = rollout_rows(
             sampled, columns, stage=self.stage, model_id=self.config["model_id"], step=step, split=split, tags=self.tags
         )
-        rows = gather_object(rows) if split == TRAIN else rows
+        rows = rows if split == HELD_OUT else gather_object(rows)
         if self.is_first and self.file.add(step, split, rows):
             self.emit(rows)
 
