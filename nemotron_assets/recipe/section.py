@@ -23,7 +23,9 @@ class Section(BaseModel):
     """A part of the recipe. It cannot be changed once it is made. An unknown key is an error, and so is a number that
     is not finite."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False, defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod
