@@ -189,9 +189,9 @@ def test_vllm_searches_for_kernels_in_its_own_modules_only():
     import llvmlite.binding.ffi as ffi
     from vllm.triton_utils import dispatcher
 
-    from resources.engines import _keep_to_own_modules
+    from resources.engines import keep_to_own_modules
 
-    _keep_to_own_modules()
+    keep_to_own_modules()
     names = dispatcher.sys.modules
     assert "vllm.triton_utils.dispatcher" in names and ffi.__name__ not in names
     assert all(name.partition(".")[0] == "vllm" for name in names)
