@@ -13,7 +13,7 @@ from nemotron_assets.align.preference.tables import PREFERENCES, REFERENCE, SAMP
 from nemotron_assets.chat.conversation import Message, from_json, tools_from_json
 from nemotron_assets.chat.encoding import training_rows
 from nemotron_assets.chat.parsing import parse
-from nemotron_assets.chat.template import END_OF_TURN, prompt_ids, render
+from nemotron_assets.chat.template import END_OF_TURN, END_OF_TURN_ID, prompt_ids, render
 from nemotron_assets.rollouts.policy import Ask
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Reject, Rejects
@@ -40,13 +40,18 @@ class Answer:
     verifiers: tuple[str, ...]
     generation_id: str | None = None
 
+    @property
+    def ends(self) -> bool:
+        """Whether the model ended its turn: an answer that goes on must not be preferred."""
+        return self.tokens[-1:] == [END_OF_TURN_ID]
+
 
 @dataclass
 class Pairing:
     """Makes the pairs of one part of `align.preferences`: the answers of one policy to prompts of one kind.
 
     `part`, `kind`, `round` and `model_id` become columns. `counts` says what became of the prompts: pair,
-    pair_with_reference, all_right, all_wrong, no_difference, too_long, grader_error.
+    pair_with_reference, all_right, all_wrong, no_difference, unfinished, too_long, grader_error.
     """
 
     settings: PairSampling
@@ -104,13 +109,13 @@ class Pairing:
         return error is not None
 
     def _pair(self, prompt: dict[str, Any], tokens: list[int], answers: list[Answer]) -> dict[str, Any] | None:
-        """The row of a pair, or None: all answers are equally good."""
-        best, worst = max(answers, key=lambda a: a.score), min(answers, key=lambda a: a.score)
-        source = SAMPLE
-        if best.score < 1 and (reference := self._reference(prompt, tokens)):
+        """The row of a pair, or None: all answers are equally good, or no better one ends its turn."""
+        ended, worst = [answer for answer in answers if answer.ends], min(answers, key=lambda a: a.score)
+        best, source = max(ended, key=lambda a: a.score, default=None), SAMPLE
+        if (best is None or best.score < 1) and (reference := self._reference(prompt, tokens)):
             best, source = reference, REFERENCE
-        if best.score - worst.score < self.settings.min_margin:
-            self.counts["all_right" if worst.score == 1 else "all_wrong" if best.score == 0 else "no_difference"] += 1
+        if best is None or best.score - worst.score < self.settings.min_margin:
+            self.counts[self._no_pair(max(answer.score for answer in answers), worst.score)] += 1
             return None
         self.counts["pair" if source == SAMPLE else "pair_with_reference"] += 1
         return {
@@ -134,10 +139,16 @@ class Pairing:
             "rejected_score": worst.score,
             "margin": best.score - worst.score,
             "samples": len(answers),
-            "right_samples": sum(answer.score == 1 for answer in answers),
+            "right_samples": sum(answer.score == 1 for answer in ended),
             "model_id": self.model_id,
             "generation_ids": [answer.generation_id for answer in (best, worst) if answer.generation_id],
         }
+
+    def _no_pair(self, best: float, worst: float) -> str:
+        """Why answers with these scores make no pair, though unfinished ones count."""
+        if best - worst >= self.settings.min_margin:
+            return "unfinished"
+        return "all_right" if worst == 1 else "all_wrong" if best == 0 else "no_difference"
 
     def _reference(self, prompt: dict[str, Any], tokens: list[int]) -> Answer | None:
         """The reference answer of a prompt, as the model would write it, with its score. None without a reference, or

@@ -52,7 +52,7 @@ PREFERENCES = Table(
         Column("rejected_score", "float64", "score of the worse answer, from 0 to 1"),
         Column("margin", "float64", "difference of the two scores"),
         Column("samples", "int64", "answers of the policy that the pair was chosen from"),
-        Column("right_samples", "int64", "number of these answers with the score 1"),
+        Column("right_samples", "int64", "number of these answers with the score 1 that end their turn"),
         Column("model_id", "string", "id of the model that has answered"),
         Column(
             "generation_ids", "list[string]",

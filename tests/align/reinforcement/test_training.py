@@ -101,7 +101,11 @@ def test_rewards_are_given_again_without_generating_anything(lake, rows):
 def test_checks_and_report_read_the_rollouts(lake, rows):
     again = checks.rewards_are_given_again(lake, recipe())
     assert again.passed and again.metadata["rollouts"].value == 38
-    checks.judges_better_than_chance(lake)
+    for accuracy in (0.5, 0.75, None):
+        judge = {"held_out_accuracy": accuracy, "held_out_pairs": 4}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("nemotron_assets.models.registry.newest", lambda models, judge=judge: judge)
+            assert checks.judges_better_than_chance(lake).passed == (accuracy == 0.75)
     agree, _, holds, _ = checks.CHECKS[2:6]
     assert agree(lake, recipe()).passed and not agree(lake, recipe(most_disagreement=1e-30)).passed
     assert holds(lake).metadata["items"].value == 3
