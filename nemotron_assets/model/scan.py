@@ -6,7 +6,8 @@ chunked algorithm ("SSD", Dao and Gu 2024, section 6) with these differences:
 
 * The decay from token j to token i is exp(a[i] - a[j]), where `a` is the log decay since the start of the chunk or of
   the document. Taken apart into exp(a[i] - s) and exp(s - a[j]) it scales rows, and all heads of a group share each
-  product. `s` is half the log decay of the document in the chunk, so that both factors stay as close to 1 as possible.
+  product. `s` is about half the log decay of the document in the chunk, so that both factors stay as close to 1 as
+  possible. exp(s) is a power of two, so it changes no rounding: a token does not depend on later ones, not by a bit.
 * exp(s - a[j]) would overflow where a head forgets very fast. Tokens of a document whose log decay in a chunk falls
   below -2 GENTLE are therefore computed with the decay matrix of their head; usually there are none.
 * A token sees its own document only: products with other documents are products with an exact zero.
@@ -18,6 +19,7 @@ chunked algorithm ("SSD", Dao and Gu 2024, section 6) with these differences:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -152,6 +154,11 @@ class _Scan(torch.autograd.Function):
         return *grads, of_own.sum((0, 1)), grad_start, None, None
 
 
+def _power_of_two(exponents: torch.Tensor) -> torch.Tensor:
+    """2 to the power of whole numbers, float64, exact: the exponents are put where a float64 has its own."""
+    return (exponents + 1023 << 52).view(torch.float64)
+
+
 class _Chunks:
     """The chunks of a sequence, what both passes derive from the inputs, and views of tensors.
 
@@ -171,12 +178,12 @@ class _Chunks:
         self.decay = self.same_document.double() @ steps
         last = (docs.unsqueeze(-1) >= docs.unsqueeze(-2)).sum(-1) - 1  # [b, c, q]: last token of the same document
         whole = self.decay.gather(2, last.unsqueeze(-1).expand_as(self.decay))
-        half, self.fast = whole / 2, None
+        half, self.fast = (whole / (2 * math.log(2))).round_().long(), None  # s, as a power of two
         if whole.min() < -2 * GENTLE:
             self.fast = whole < -2 * GENTLE
             half.masked_fill_(self.fast, 0)
-        self.fading = (self.decay - half).float().exp()
-        self.inverse = (half - self.decay).float().exp()
+        self.fading = (self.decay.exp() * _power_of_two(-half)).float()
+        self.inverse = ((-self.decay).exp() * _power_of_two(half)).float()
         if self.fast is not None:
             self.inverse.masked_fill_(self.fast, 0)
         self.dt = dt.reshape(self.decay.shape)
@@ -185,14 +192,16 @@ class _Chunks:
         # A chunk begins with the state that the chunk before it left, if it goes on with the same document.
         goes_on = (docs[:, 1:, 0] == docs[:, :-1, -1]).to(x.dtype)
         self.goes_on = F.pad(goes_on, (0, 1), value=1.0)  # [b, c]
-        opens = half[:, :, 0]  # [b, c, h]: the log of what the state at the start of the chunk is multiplied by
-        self.next_opens = F.pad(opens[:, 1:], (0, 0, 0, 1))
-        ends = self.decay[:, :, -1] + self.next_opens
+        opens = half[:, :, 0]  # [b, c, h]: the power of two that the state at the start of the chunk is multiplied by
+        next_opens = F.pad(opens[:, 1:], (0, 0, 0, 1))
+        self.next_opens = _power_of_two(next_opens)
+        end = self.decay[:, :, -1].exp()
         goes_on, one_document = self.goes_on.unsqueeze(-1), (docs[:, :, 0] == docs[:, :, -1]).unsqueeze(-1)
         per_head = (batch, self.chunks, self.groups, 1, self.per_group, 1)
-        self.opens = opens.float().exp().view(per_head)
-        self.leaves = ((ends - half[:, :, -1]).float().exp() * goes_on).view(per_head)
-        self.carried = ((ends - opens).float().exp() * goes_on * one_document).view(per_head)
+        self.opens = _power_of_two(opens).float().view(per_head)
+        leaves, carried = (end * _power_of_two(next_opens - scaled) for scaled in (half[:, :, -1], opens))
+        self.leaves = (leaves.float() * goes_on).view(per_head)
+        self.carried = (carried.float() * goes_on * one_document).view(per_head)
         self.open_at_end = docs == docs[:, :, -1:]
         per_row = (batch, self.chunks, 1, chunk, 1)
         self.stays = self.open_at_end.to(x.dtype).view(per_row)  # 1 for the document that is open at the chunk's end
@@ -292,8 +301,8 @@ class _Fast:
         decay = k.decay.transpose(2, 3)[at]  # [i, q]
         unseen = k.earlier[batch, chunk] == 0
         self.fade = (decay.unsqueeze(-1) - decay.unsqueeze(-2)).masked_fill_(unseen, -torch.inf).float().exp_()
-        leave = decay[:, -1:] - decay + k.next_opens[at].unsqueeze(-1)
-        leave = leave.masked_fill_(~k.open_at_end[batch, chunk], -torch.inf).float().exp_()
+        leave = (decay[:, -1:] - decay).masked_fill_(~k.open_at_end[batch, chunk], -torch.inf).exp_()
+        leave = (leave * k.next_opens[at].unsqueeze(-1)).float()
         self.leave = (leave * k.goes_on[batch, chunk].unsqueeze(-1)).unsqueeze(-1)
         self.is_fast = k.fast.transpose(2, 3)[at].float()
         self.dt = (k.dt.transpose(2, 3)[at] * self.is_fast).unsqueeze(-1)
