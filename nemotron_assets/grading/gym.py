@@ -142,8 +142,12 @@ def make(task: str, config: str, seed: int, index: int) -> dict[str, str]:
 def judge(answer: str, task: str, config: str, seed: int, index: int) -> tuple[str, str | None]:
     """right for a score of exactly 1.0, else wrong; error if the scorer returns no score. Parts of a score may add up
     to a little more than 1, which is not 1."""
-    dataset = _dataset(task, config, seed)
-    score = dataset.score_answer(answer, entry=dataset[index])
+    try:
+        dataset = _dataset(task, config, seed)
+        entry = dataset[index]
+    except Exception as error:  # the answer has no part in it
+        return "error", f"the item cannot be made: {type(error).__name__}: {error}"[:500]
+    score = dataset.score_answer(answer, entry=entry)
     if isinstance(score, bool) or not isinstance(score, (int, float)) or not 0 <= score <= 1 + 1e-9:
         return "error", f"the scorer of {task} returned {score!r}, which is not a number from 0 to 1"
     return ("right", None) if score == 1 else ("wrong", f"score {score:.3g} of 1")

@@ -24,6 +24,7 @@ from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.grading.process import ProcessGrader
+from nemotron_assets.grading.verdict import Undecided
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.grading import Grading
@@ -43,9 +44,9 @@ _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _SAMPLE = ("one, two", [{"id": "keywords:existence", "arguments": {"keywords": ["two"]}}])
 
 
-def grader(limits: Grading) -> ProcessGrader:
+def grader(limits: Grading, undecided: Undecided = "error") -> ProcessGrader:
     """A grader of pairs (answer, instructions). Instructions are a list of {"id": IFEval's name, "arguments"}."""
-    return ProcessGrader(BY, load, judge, _SAMPLE, limits)
+    return ProcessGrader(BY, load, judge, _SAMPLE, limits, undecided)
 
 
 def load() -> None:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.grading import units
 from nemotron_assets.grading.final_answer import final_answer
 from nemotron_assets.grading.process import ProcessGrader
+from nemotron_assets.grading.verdict import Undecided
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.grading import Grading
@@ -49,9 +51,12 @@ _PHRASE = re.compile(r"(?=(?:.*[^\W\d_]){3})[^\W\d_][^\W\d_ .,'’-]*(?:[ .,'’
 _NAMED = {"pi", "infinity", "infty", "inf"}
 
 
-def grader(limits: Grading) -> ProcessGrader:
-    """A grader of pairs (response, known answer), both as text: `with maths.grader(recipe.grading) as grader`."""
-    return ProcessGrader(BY, load, judge, (r"Therefore it is \boxed{\frac{2}{4}}.", "0.5"), limits)
+def grader(limits: Grading, undecided: Undecided = "error") -> ProcessGrader:
+    """A grader of pairs (response, known answer), both as text: `with maths.grader(recipe.grading) as grader`.
+
+    `undecided` is the outcome of a response that cannot be compared: too long, too deep, too late, with other units."""
+    sample = (r"Therefore it is \boxed{\frac{2}{4}}.", "0.5")
+    return ProcessGrader(BY, load, partial(judge, undecided=undecided), sample, limits, undecided)
 
 
 def load() -> None:
@@ -83,7 +88,7 @@ def _noting(parse: Callable[[str], Any]) -> Callable[[str], Any]:
     return noting
 
 
-def judge(response: str, gold: str) -> tuple[str, str | None]:
+def judge(response: str, gold: str, undecided: Undecided = "error") -> tuple[str, str | None]:
     """right, wrong or error, and the reason. It may take any time and memory: `grader` bounds it."""
     from sympy import Expr
 
@@ -96,9 +101,9 @@ def judge(response: str, gold: str) -> tuple[str, str | None]:
     if not stated:
         return "wrong", "the response states no answer"
     if len(stated) > LONGEST:
-        return "error", f"the final answer has {len(stated):,} characters, {LONGEST:,} allowed"
+        return undecided, f"the final answer has {len(stated):,} characters, {LONGEST:,} allowed"
     if max(_depths(stated, "{([", "})]")) > DEEPEST:
-        return "error", f"the final answer has brackets more than {DEEPEST} deep"
+        return undecided, f"the final answer has brackets more than {DEEPEST} deep"
     if _key(known) == _key(stated):
         return "right", None
     short = stated[:100]
@@ -112,17 +117,21 @@ def judge(response: str, gold: str) -> tuple[str, str | None]:
     if unit and its:
         known, stated, of_unit = value, its_value, units.times(its, unit)
     if of_unit is None:
-        return "error", f"the units {its[:50]!r} (response) and {unit[:50]!r} (known answer) cannot be compared"
+        return undecided, f"the units {its[:50]!r} (response) and {unit[:50]!r} (known answer) cannot be compared"
     if of_unit == 0:
         return "wrong", f"{short!r} is measured in {its[:50]!r}, the known answer in {unit[:50]!r}"
-    expected, found = _parsed(known), _parsed(stated)
+    try:
+        expected = _parsed(known)
+    except Exception:
+        expected = []
     if not expected:
         return "error", f"the known answer {known[:100]!r} cannot be read as mathematics"
+    found = _parsed(stated)
     if not found:
         return "wrong", f"{short!r} cannot be read as mathematics"
     if of_unit != 1:
         if not isinstance(found[0], Expr):
-            return "error", f"{short!r} cannot be converted from {its[:50]!r} into {unit[:50]!r}"
+            return undecided, f"{short!r} cannot be converted from {its[:50]!r} into {unit[:50]!r}"
         found = [of_unit * found[0]]
     return ("right", None) if _equal(expected, found) else ("wrong", f"{short!r} does not equal the known answer")
 

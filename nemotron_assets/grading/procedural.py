@@ -17,7 +17,7 @@ from typing import Any
 
 from nemotron_assets.grading import gym
 from nemotron_assets.grading.process import BoundedProcess, Failure
-from nemotron_assets.grading.verdict import Verdict
+from nemotron_assets.grading.verdict import Undecided, Verdict
 from nemotron_assets.recipe.grading import Grading
 
 #: How the reason begins for which a task with this config is disqualified if it makes no items.
@@ -67,15 +67,16 @@ class NoItem:
 
 
 class ProceduralGrader:
-    """Makes items and grades answers to them, in one bounded process. Use it as a context manager, in one thread:
+    """Makes items and grades answers to them, in one bounded process. `undecided` is the outcome of an answer that
+    takes too much time or memory, or at which the scorer raises. Use it as a context manager, in one thread:
 
     with ProceduralGrader(recipe.grading) as grader:
         made = list(grader.make(Item("gcd", "{}", 7, index) for index in range(10)))
         verdicts = list(grader.grade((one.answer, one.item) for one in made))
     """
 
-    def __init__(self, limits: Grading) -> None:
-        self._limits = limits
+    def __init__(self, limits: Grading, undecided: Undecided = "error") -> None:
+        self._limits, self._undecided = limits, undecided
         self._disqualified: dict[tuple[str, str], str] = {}
         self._process, self._other = (BoundedProcess(gym.load, gym.reply, limits) for _ in range(2))
 
@@ -115,7 +116,11 @@ class ProceduralGrader:
             )
             replies = self._process.map(list(asked))
             for (_, item), reason in zip(batch, refused, strict=True):
-                yield Verdict("error", item.task, reason) if reason else _verdict(next(replies), item.task)
+                yield (
+                    Verdict("error", item.task, reason)
+                    if reason
+                    else _verdict(next(replies), item.task, self._undecided)
+                )
 
     def _refused(self, answer: str, item: Item) -> str:
         """Why an answer is not graded; "" if it is."""
@@ -172,9 +177,9 @@ def _made(item: Item, reply: Any | Failure) -> MadeItem | NoItem:
     return MadeItem(item, reply["question"], reply["answer"], _verdict(reply["judgement"], item.task))
 
 
-def _verdict(reply: Any | Failure, task: str) -> Verdict:
+def _verdict(reply: Any | Failure, task: str, undecided: Undecided = "error") -> Verdict:
     if isinstance(reply, Failure):
-        return Verdict("error", task, reply.reason)
+        return Verdict(undecided if reply.by_question else "error", task, reply.reason)
     outcome, detail = reply
     return Verdict(outcome, task, detail)
 

@@ -15,7 +15,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from nemotron_assets.grading.verdict import Verdict
+from nemotron_assets.grading.verdict import Undecided, Verdict
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _BATCH = 64
 
 
+#: Errors that say nothing about the answer that was judged.
+_OF_LIBRARIES = ("import_error", "module_not_found_error")
+
 #: A function of (answer, gold answer) that returns right, wrong or error, and the reason.
 Judge = Callable[[str, Any], tuple[str, str | None]]
 
@@ -38,9 +41,11 @@ class GraderError(RuntimeError):
 
 @dataclass(frozen=True)
 class Failure:
-    """The process could not answer a question. `reason` says why."""
+    """The process could not answer a question. `reason` says why. `by_question`: the question took too much time or
+    memory, or its answer raised an error; else the process or its libraries failed."""
 
     reason: str
+    by_question: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ class BoundedProcess:
             self.close()
             late = f"no reply within {self._limits.answer_s:g} s (grading.answer_s)"
             reason = late if died.cause == "timeout" else f"{died.cause}: {died.detail}"
-            return [_reply(answer) for answer in died.answers], Failure(reason)
+            return [_reply(answer) for answer in died.answers], Failure(reason, died.cause in ("timeout", "memory"))
         except BaseException:
             self.close()
             raise
@@ -153,14 +158,15 @@ def _reply(answer: Answer) -> Any | Failure:
     frames, rejected = answer
     if rejected:
         _, cause, detail = rejected[0]
-        return Failure(f"{cause}: {detail}"[:500])
+        return Failure(f"{cause}: {detail}"[:500], cause not in _OF_LIBRARIES)
     return json.loads(pl.read_ipc_stream(frames[0])["reply"][0])
 
 
 class ProcessGrader:
     """A grader whose judgements are made by `judge(answer, gold)` in a bounded process.
 
-    `sample` is an answer and its gold answer that `judge` must find right, or the grader does not start. Use it as a
+    `sample` is an answer and its gold answer that `judge` must find right, or the grader does not start. `undecided` is
+    the outcome of an answer that is too long, takes too much time or memory, or at which `judge` raises. Use it as a
     context manager:
 
         with ProcessGrader("maths", load, judge, ("1", "1"), recipe.grading) as grader:
@@ -174,9 +180,10 @@ class ProcessGrader:
         judge: Judge,
         sample: tuple[str, Any] | None,
         limits: Grading,
+        undecided: Undecided = "error",
     ) -> None:
-        self.by, self._sample = by, sample
-        self._process = BoundedProcess(prepare, partial(_judged, judge, limits.max_characters), limits)
+        self.by, self._sample, self._undecided = by, sample, undecided
+        self._process = BoundedProcess(prepare, partial(_judged, judge, limits.max_characters, undecided), limits)
 
     def __enter__(self) -> ProcessGrader:
         with contextlib.ExitStack() as stack:
@@ -195,14 +202,14 @@ class ProcessGrader:
 
     def _verdict(self, reply: Any | Failure) -> Verdict:
         if isinstance(reply, Failure):
-            return Verdict("error", self.by, reply.reason)
+            return Verdict(self._undecided if reply.by_question else "error", self.by, reply.reason)
         outcome, detail = reply
         return Verdict(outcome, self.by, None if outcome == "right" else str(detail)[:500])
 
 
-def _judged(judge: Judge, longest: int, pair: list[Any]) -> tuple[str, str | None]:
+def _judged(judge: Judge, longest: int, undecided: Undecided, pair: list[Any]) -> tuple[str, str | None]:
     """What the process does with a pair: an answer that is too long is not judged."""
     answer, gold = pair
     if len(answer) > longest:
-        return "error", f"{len(answer):,} characters, {longest:,} allowed (grading.max_characters)"
+        return undecided, f"{len(answer):,} characters, {longest:,} allowed (grading.max_characters)"
     return judge(answer, gold)

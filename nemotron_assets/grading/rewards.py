@@ -4,9 +4,10 @@
         for reward in rewards.grade([(row_of_align_prompts, completion), ...]):
             print(reward.value, reward.by, reward.error)
 
-An answer earns 1 if every verifier finds it right, and 0 if one of them finds it wrong. A verifier that fails has no
-verdict; then the reward has no value, and the answer must not be trained on. Whatever a completion holds, it is only
-read: no model judges it, and code in it runs in the sandbox alone.
+An answer earns 1 if every verifier finds it right, and 0 if one of them finds it wrong. An answer that is too long, too
+deep or too late for a verifier is wrong: a policy gains nothing by it. A verifier that itself fails has no verdict;
+then the reward has no value, and the answer must not be trained on. Whatever a completion holds, it is only read: no
+model judges it, and code in it runs in the sandbox alone.
 
 Verifiers, with their arguments:
  - exact {}: the answer is the prompt's reference, but for white space around and between words
@@ -144,19 +145,19 @@ class Rewards:
     def _math(self, asked: Sequence[_Asked]) -> Iterable[Verdict]:
         from nemotron_assets.grading import maths
 
-        grader = self._grader("math", lambda: maths.grader(self._limits))
+        grader = self._grader("math", lambda: maths.grader(self._limits, undecided="wrong"))
         return grader.grade([(one.answer.content, one.reference or "") for one in asked])
 
     def _procedural(self, asked: Sequence[_Asked]) -> Iterable[Verdict]:
         from nemotron_assets.grading.procedural import Item, ProceduralGrader
 
-        grader = self._grader("procedural", lambda: ProceduralGrader(self._limits))
+        grader = self._grader("procedural", lambda: ProceduralGrader(self._limits, undecided="wrong"))
         return grader.grade([(one.answer.content, Item(**one.arguments)) for one in asked])
 
     def _instruction(self, asked: Sequence[_Asked]) -> Iterable[Verdict]:
         from nemotron_assets.grading import instructions
 
-        grader = self._grader("instruction", lambda: instructions.grader(self._limits))
+        grader = self._grader("instruction", lambda: instructions.grader(self._limits, undecided="wrong"))
         return grader.grade([(one.answer.content, one.arguments["instructions"]) for one in asked])
 
     def _code(self, asked: Sequence[_Asked]) -> list[Verdict]:

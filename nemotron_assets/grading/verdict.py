@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+#: The outcome of an answer that a grader cannot decide within its limits: an error, because the answer may be right, or
+#: wrong, so that a policy gains nothing by such answers.
+Undecided = Literal["error", "wrong"]
+
 
 @dataclass(frozen=True)
 class Verdict:

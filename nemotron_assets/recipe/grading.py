@@ -9,7 +9,7 @@ from nemotron_assets.recipe.section import Section
 
 
 class Grading(Section):
-    """Limits of the graders. An answer at a limit is not wrong: it has no verdict."""
+    """Limits of the graders. An answer at a limit has no verdict; for the reward of a policy it is wrong."""
 
     answer_s: float = Field(
         10.0,
@@ -24,7 +24,7 @@ class Grading(Section):
     max_characters: int = Field(
         20_000,
         ge=100,
-        description="longest answer that is graded, in characters; a longer one has no verdict (default)",
+        description="longest answer that is graded, in characters (default)",
     )
     code: CodeExecution = Field(
         CodeExecution(run="where_possible"),

@@ -185,3 +185,18 @@ def test_a_flood_is_not_read(rewards):
     for reward in rewards.grade((one, "4" * 5_000_000) for one in asked):
         assert reward.value == 0 and "20,000 allowed" in next(iter(reward.by.values())).detail
     assert time.monotonic() - begun < 20
+
+
+def test_an_answer_that_exceeds_a_verifier_is_wrong_and_costs_no_other():
+    maths = prompt(("math", {}), reference="42")
+    brackets = "(" * 31 + "42" + ")" * 31
+    hostile = [r"\boxed{9^{9^{9^{9}}}}", f"\\boxed{{{brackets}}}", f"\\boxed{{{'1' * 1_001}}}", r"\boxed{42 flurbs}"]
+    units = prompt(("math", {}), reference="42 coins")
+    json_only = prompt(("instruction", {"instructions": [{"id": "detectable_format:json_format", "arguments": {}}]}))
+    pairs = [*((maths, one) for one in hostile[:3]), (units, hostile[3]), (json_only, "[" * 15_000), (maths, "42")]
+    with Rewards(Grading(answer_s=2, code=CODE)) as made:
+        found = list(made.grade(pairs))
+        unreadable = next(made.grade([(prompt(("math", {}), reference=r"\frac\frac"), "42")]))
+    assert [one.value for one in found] == [0, 0, 0, 0, 0, 1], found
+    assert all(next(iter(one.by.values())).detail for one in found[:-1])
+    assert unreadable.value is None and "known answer" in unreadable.error
