@@ -10,7 +10,8 @@ then the reward has no value, and the answer must not be trained on. Whatever a 
 model judges it, and code in it runs in the sandbox alone.
 
 Verifiers, with their arguments:
- - exact {}: the answer is the prompt's reference, but for white space around and between words
+ - exact {}: the answer is the prompt's reference, but for white space around and between words, and well-formed (see
+   format) without calls
  - math {}: the final answer equals the reference as mathematics
  - procedural {task, config, seed, index}: the scorer of the reasoning-gym item gives 1.0
  - code {language, code, cases}: the fenced code passes assertions (`code`) and cases ([[stdin, stdout], ...])
@@ -200,6 +201,10 @@ def thinks(messages: Sequence[Mapping[str, Any]]) -> bool:
 def _exact(asked: _Asked) -> Verdict:
     if asked.reference is None or not asked.reference.strip():
         return Verdict("error", "exact", "the prompt has no reference")
+    if not (well_formed := _format(asked)).right:
+        return Verdict("wrong", "exact", well_formed.detail)
+    if asked.answer.tool_calls:
+        return Verdict("wrong", "exact", "the answer calls tools")
     said = " ".join(asked.answer.content.split())
     if said == " ".join(asked.reference.split()):
         return Verdict("right", "exact")

@@ -126,7 +126,7 @@ PROMPTS = Table(
         Column(
             "verifiers",
             "string",
-            "verifiers of an answer, a JSON list of objects with name and arguments; may be empty",
+            "verifiers of an answer, a JSON list of one or more objects with name and arguments",
         ),
         Column("reference", "string", "right answer that verifiers compare with; null: there is none", nullable=True),
         _ORIGIN_HASH,

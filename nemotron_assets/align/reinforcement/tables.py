@@ -56,7 +56,8 @@ ROLLOUTS = Table(
         Column(
             "advantage",
             "float64",
-            "reward compared with its group, as the loss used it; 0 without a reward; null: the prompt is held out",
+            "reward minus the mean reward of the answers to the same prompt, divided as `scale` says, as the loss used "
+            "it; 0 without a reward; null: the prompt is held out",
             nullable=True,
         ),
         Column(
