@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from nemotron_assets.align.conversations.tables import CONVERSATIONS, PROMPTS, SUITE_ITEMS
+from nemotron_assets.align.tuning.tables import SFT_1
 from nemotron_assets.blend.tables import TOKEN_SHARDS, TOKENIZER
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.sft.procedural.tables import PROCEDURAL
@@ -21,7 +22,8 @@ def suite_items_are_sound(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckRes
     return dg.AssetCheckResult(passed=not any(found.values()), metadata=found)
 
 
-@table_check(SUITE_ITEMS, reads=[TOKENIZER])
+# Not a check of the suite, which a new lake makes before it has a tokenizer.
+@table_check(CONVERSATIONS, reads=[SUITE_ITEMS, TOKENIZER])
 def letters_and_digits_are_one_token_each(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """In questions, answers and steps, every letter and digit of an item is one token of the blend's tokenizer."""
     from nemotron_assets.align.conversations.suite_audit import split_signs
@@ -30,7 +32,8 @@ def letters_and_digits_are_one_token_each(lake: dg.ResourceParam[Lakehouse]) -> 
     return dg.AssetCheckResult(passed=not found, metadata={"split": len(found), "examples": found[:10]})
 
 
-@table_check(SUITE_ITEMS, blocking=True, reads=[TOKEN_SHARDS, PROCEDURAL])
+# Not a check of the suite, which a new lake makes before it has a blend.
+@table_check(SFT_1, blocking=True, reads=[SUITE_ITEMS, TOKEN_SHARDS, PROCEDURAL])
 def no_suite_item_is_in_the_blend(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """No document of the pretraining goes back to the suite, and no procedural question of the SFT data, which the
     pretraining reads, is a question of the suite."""

@@ -58,13 +58,16 @@ def _held_out_rewards_do_not_fall(table: Table) -> dg.AssetChecksDefinition:
 
 @table_check(REWARD_MODEL)
 def judges_better_than_chance(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """The newest reward model puts the better answer of held-out pairs ahead more than half of the time."""
+    """The newest reward model puts the better answer of held-out pairs ahead more than half of the time. Only a warning:
+    a small recipe has few such pairs."""
     from nemotron_assets.models.registry import newest
 
     row = newest(lake.read(REWARD_MODEL))
     accuracy, pairs = row["held_out_accuracy"], row["held_out_pairs"]
     return dg.AssetCheckResult(
-        passed=accuracy is not None and accuracy > 0.5, metadata={"accuracy": accuracy or 0.0, "pairs": pairs}
+        passed=accuracy is not None and accuracy > 0.5,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"accuracy": accuracy or 0.0, "pairs": pairs},
     )
 
 
