@@ -58,8 +58,8 @@ def _held_out_rewards_do_not_fall(table: Table) -> dg.AssetChecksDefinition:
 
 @table_check(REWARD_MODEL)
 def judges_better_than_chance(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
-    """The newest reward model puts the better answer of held-out pairs ahead more than half of the time. Only a warning:
-    a small recipe has few such pairs."""
+    """The newest reward model puts the better answer of held-out pairs ahead more than half of the time. It only
+    warns, because a small recipe has few such pairs."""
     from nemotron_assets.models.registry import newest
 
     row = newest(lake.read(REWARD_MODEL))
