@@ -3,7 +3,8 @@ r"""Decides whether a mathematical answer equals the known one, with math-verify
 math-verify looks for an expression anywhere in a text and takes one that it finds: "3 or 42" passes for 42, and of
 `43 \implies 42` it reads one side. Therefore `final_answer` first finds the one answer that a response states, a
 response that names several values is wrong unless the known answer has the same values, and signs that math-verify
-skips do not pass. It skips units too: those of two answers are compared by `units`. math-verify may compute for hours,
+skips do not pass. It skips words too: units of two answers are compared by `units`, and `trailing` reads words that
+scale a value or take it back. math-verify may compute for hours,
 so this runs in a bounded process; its own time limits are off, because they are signals, which only a main thread may
 use.
 """
@@ -16,7 +17,7 @@ from functools import partial
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from nemotron_assets.grading import units
+from nemotron_assets.grading import trailing, units
 from nemotron_assets.grading.final_answer import final_answer
 from nemotron_assets.grading.process import ProcessGrader
 from nemotron_assets.grading.verdict import Undecided
@@ -92,7 +93,8 @@ def judge(response: str, gold: str, undecided: Undecided = "error") -> tuple[str
     """right, wrong or error, and the reason. It may take any time and memory: `grader` bounds it."""
     from sympy import Expr
 
-    known, stated = _tidy(gold if len(gold) <= LONGEST else ""), _tidy(final_answer(response))
+    said = final_answer(response)
+    known, stated = _tidy(gold if len(gold) <= LONGEST else ""), _tidy(said)
     if not known:
         return (
             "error",
@@ -104,18 +106,23 @@ def judge(response: str, gold: str, undecided: Undecided = "error") -> tuple[str
         return undecided, f"the final answer has {len(stated):,} characters, {LONGEST:,} allowed"
     if max(_depths(stated, "{([", "})]")) > DEEPEST:
         return undecided, f"the final answer has brackets more than {DEEPEST} deep"
+    following = trailing.following(said, response)
+    if (word := trailing.taken_back(stated, following)) and word not in known:
+        return "wrong", f"{stated[:100]!r} is not the answer: {word!r} follows"
+    value = stated
+    known, stated = trailing.scaled(known), trailing.scaled(f"{stated} {trailing.scale(following)}")
+    short = stated[:100]
     if _key(known) == _key(stated):
         return "right", None
-    short = stated[:100]
     if _phrase(known):
         return "wrong", f"{short!r} is not the known text"
     if reason := _unclear(stated, known):
         return "wrong", f"{short!r} {reason}"
-    (value, unit), (its_value, its) = units.split(known), units.split(stated)
-    its = its or (units.after(stated, response) if unit else "")
+    (known_value, unit), (its_value, its) = units.split(known), units.split(stated)
+    its = its or (units.after(value, response) if unit else "")
     of_unit = 1
     if unit and its:
-        known, stated, of_unit = value, its_value, units.times(its, unit)
+        known, stated, of_unit = known_value, its_value, units.times(its, unit)
     if of_unit is None:
         return undecided, f"the units {its[:50]!r} (response) and {unit[:50]!r} (known answer) cannot be compared"
     if of_unit == 0:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from nemotron_assets.grading import trailing
+
 _TEXT = re.compile(r"\\(?:text|mbox|mathrm|textrm)\s*\{([^{}]*)\}")
 _WORD = r"[A-Za-zµμ/][A-Za-zµμ/·²³{}-]*(?:\^\{?-?\d\}?)?"
 #: A number or a formula without letters of its own, and words after it: "42 km/h", "\frac{1}{2} square metres".
@@ -43,6 +45,7 @@ def after(value: str, response: str) -> str:
     per hour then." If sympy knows no part of the words, all of them are the unit; "" if no words follow."""
     places = [place.end() for place in re.finditer(rf"(?<![\w.]){re.escape(value)}(?![\w.])", response)]
     words = _FOLLOWING.match(response, places[-1])[0].split() if places else []
+    words = words[1:] if words and trailing.scale(words[0]) else words
     known = (" ".join(words[:number]) for number in range(len(words), 0, -1))
     return next((unit for unit in known if _unit(unit) is not None), " ".join(words))
 

@@ -357,6 +357,44 @@ def test_units_are_converted_and_other_units_are_not_right():
     assert [(said, known, judge(said, known)[0]) for said, known, _ in MEASURED] == MEASURED
 
 
+#: (response, known answer, verdict) of answers with words after the value, and a known answer without them.
+TRAILING = [
+    (r"\boxed{42\text{ million}}", "42", "wrong"),
+    (r"\boxed{42\text{ million}}", "42,000,000", "right"),
+    (r"\boxed{42\text{ million people}}", "42000000", "right"),
+    ("42 million", "42", "wrong"),
+    ("42 million", "42000000", "right"),
+    ("The answer is 42 thousand.", "42", "wrong"),
+    ("The answer is 42 thousand.", "42000", "right"),
+    (r"It is \boxed{42} million.", "42", "wrong"),
+    (r"It is \boxed{1.5} million.", "1,500,000", "right"),
+    ("The answer is 1500 thousand dollars.", "1.5 million dollars", "right"),
+    ("The answer is 3 million km.", "3,000,000 km", "right"),
+    (r"\boxed{3 million m}", "3,000 km", "right"),
+    ("42 percent", "0.42", "right"),
+    (r"\boxed{42\text{ is wrong}}", "42", "wrong"),
+    (r"\boxed{42\text{ minus one}}", "42", "wrong"),
+    (r"\boxed{42\text{ plus 1}}", "42", "wrong"),
+    (r"\boxed{42\text{ times two}}", "42", "wrong"),
+    (r"\boxed{42\: \text{nope}}", "42", "wrong"),
+    (r"\boxed{42}\text{ or }43", "42", "wrong"),
+    (r"\boxed{42} or 43", "42", "wrong"),
+    (r"$\boxed{42}$ is wrong.", "42", "wrong"),
+    ("The answer is 42 minus one.", "42", "wrong"),
+    (r"\boxed{42 km is wrong}", "42 km", "wrong"),
+    ("42 times", "42", "right"),
+    (r"\boxed{42\text{ apples}}", "42", "right"),
+    (r"\boxed{42\text{ dollars}}", "42", "right"),
+    (r"\boxed{42} dollars, or so I think.", "42", "right"),
+    (r"\boxed{\frac12} or equivalently $0.5$", "1/2", "right"),
+    (r"\boxed{42}, which is not surprising.", "42", "right"),
+]
+
+
+def test_words_after_a_value_scale_it_or_take_it_back():
+    assert [(said, known, judge(said, known)[0]) for said, known, _ in TRAILING] == TRAILING
+
+
 def test_a_long_run_of_letters_costs_no_time():
     """The pattern of a unit does not try every way to cut the run. A process of its own bounds math-verify."""
     answer = "1 " + "a" * 100_000 + "!"
