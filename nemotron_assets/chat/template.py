@@ -45,6 +45,11 @@ def render(messages: Sequence[Message], tools: Tools = (), thinking: bool = True
     return _rendered([to_dict(message) for message in messages], tools, enable_thinking=thinking)
 
 
+def asks_for_thought(prompt: str) -> bool:
+    """Whether a rendered prompt leaves the answer to begin with a thought."""
+    return not prompt.endswith(NOT_THINKING)
+
+
 def prompt_ids(
     tokenizer: Tokenizer | PreTrainedTokenizerBase,
     messages: Sequence[Message],

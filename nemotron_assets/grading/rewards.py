@@ -92,7 +92,8 @@ class Rewards:
 
     def grade(self, pairs: Iterable[tuple[Mapping[str, Any], str]]) -> Iterator[Reward]:
         """The rewards of pairs of (row of align.prompts, completion), in their order. A completion is what the model
-        wrote after its prompt. Never raises because of a completion or a row."""
+        wrote after its prompt. A row may say in `thinking` whether the prompt asked for a thought; without it, the
+        switches in its messages decide. Never raises because of a completion or a row."""
         waiting = iter(pairs)
         while batch := list(islice(waiting, _TOGETHER)):
             found: list[dict[str, Verdict]] = [{} for _ in batch]
@@ -113,7 +114,8 @@ class Rewards:
         self, place: int, row: Mapping[str, Any], completion: str, asked: dict[str, list[tuple[int, _Asked]]]
     ) -> None:
         named = [(one["name"], one["arguments"]) for one in json.loads(row["verifiers"])]
-        answer = parse(completion, thinks(json.loads(row["messages"])))
+        thinking = row.get("thinking")
+        answer = parse(completion, thinks(json.loads(row["messages"])) if thinking is None else thinking)
         if not named:
             raise ValueError("it names no verifier")
         for name, arguments in named:

@@ -50,12 +50,18 @@ def hour(random: Random) -> str:
     return f"{random.randint(8, 17):02d}:{random.choice(('00', '15', '30', '45'))}"
 
 
-Office = dict[str, dict[str, dict[str, Any]]]
+class Rows(dict[str, dict[str, Any]]):
+    """{id of a row: row} of one table. `last` is the number of the newest id, also when its row was deleted."""
+
+    last = 0
+
+
+Office = dict[str, Rows]
 
 
 def new_office(seed: int, rows: int = 4) -> Office:
     """{table: {id of a row: row}} with `rows` rows in each table. No two rows of a table share a name or a subject."""
-    random, office = Random(f"office {seed}"), {name: {} for name in TABLES}
+    random, office = Random(f"office {seed}"), {name: Rows() for name in TABLES}
     subjects = {name: random.sample(SUBJECTS, rows) for name in TABLES}
     people = random.sample([f"{first} {last}" for first, last in zip(_FIRST, _LAST, strict=True)], rows)
     for number in range(rows):
@@ -80,8 +86,8 @@ def add(office: Office, table: str, **row: Any) -> str:
     rows = office[table]
     if len(rows) >= MOST_ROWS:
         raise ValueError(f"{table} is full: it has {MOST_ROWS} entries")
-    last = max((int(key.rpartition("-")[2]) for key in rows), default=0)
-    key = f"{TABLES[table]}-{last + 1}"
+    rows.last += 1
+    key = f"{TABLES[table]}-{rows.last}"
     rows[key] = row
     return key
 

@@ -183,7 +183,14 @@ def _called(office: Office, asked: ToolCall) -> Any:
         raise ValueError(f"the arguments have {len(said):,} characters, {MOST_CHARACTERS:,} allowed")
     for fault in _validator(asked.name).iter_errors(asked.arguments):
         raise ValueError(f"{'.'.join(map(str, fault.path)) or 'arguments'}: {fault.message:.200}")
-    return TOOLS[asked.name].run(office, **asked.arguments)
+    return TOOLS[asked.name].run(office, **_whole(TOOLS[asked.name], asked.arguments))
+
+
+def _whole(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with integers where the schema wants them: for JSON Schema 30.0 is an integer, too."""
+    return {
+        name: int(value) if tool.properties[name]["type"] == "integer" else value for name, value in arguments.items()
+    }
 
 
 def called(office: Office, calls: Iterable[ToolCall]) -> list[str]:

@@ -125,3 +125,18 @@ def test_a_task_is_solved_by_the_state_and_not_by_the_words_of_the_calls():
     nothing = arguments_of(5, (), ())
     assert judge(nothing, ()) == ("right", None) and judge(nothing, (found,)) == ("right", None)
     assert judge(nothing, (wanted,))[0] == "wrong"
+
+
+def test_a_deleted_id_does_not_come_back():
+    office = new_office(1)
+    made = {"title": "x", "day": "2026-03-04", "time": "10:00", "minutes": 30}
+    first = json.loads(call(office, ToolCall("create_event", made)))["id"]
+    call(office, ToolCall("delete_event", {"id": first}))
+    assert json.loads(call(office, ToolCall("create_event", made)))["id"] != first
+
+
+def test_a_whole_number_with_a_point_leads_to_the_same_state():
+    made = {"title": "x", "day": "2026-03-04", "time": "10:00"}
+    arguments = arguments_of(1, [], [ToolCall("create_event", made | {"minutes": 30})])
+    assert judge(arguments, [ToolCall("create_event", made | {"minutes": 30.0})])[0] == "right"
+    assert judge(arguments, [ToolCall("create_event", made | {"minutes": 30.5})])[0] == "wrong"

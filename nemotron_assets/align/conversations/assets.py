@@ -37,7 +37,7 @@ _SHARED = ("align.prompts.held_out_share", "blend.held_out_share", "sft.release.
 
 @table_asset(
     CONVERSATIONS,
-    recipe=("align.conversations", "align.prompts.sft", *_SHARED),
+    recipe=("align.conversations", "align.prompts.sft", "align.tuning.held_out_share", *_SHARED),
     ins={"sft_writers": SFT_WRITERS, **_inputs()},
     kinds={"polars"},
     pool=POOL,  # a recipe may have a language model judge the safety data

@@ -82,16 +82,25 @@ def held_out_rows(rows: pl.LazyFrame, share: float) -> int:
 
 def learned_prompts(prompts: pl.LazyFrame, conversations: pl.LazyFrame) -> list[str]:
     """Held-out prompts of questions that a conversation learns: the last user's text of the prompt, without switches,
-    is a user's text in a conversation. Tools are apart: there the office decides, and not the words."""
+    is a user's text in a conversation. The first request of a dialogue decides whether it is held out, so of prompts
+    of the kind preference the first text is compared, with the first text of each conversation (not of a concatenated
+    one: its parts are conversations, too). Tools are apart: there the office decides, and not the words."""
     wanted: dict[str, str] = {}
+    opening: dict[str, str] = {}
     held_out = prompts.filter((pl.col("split") == "held_out") & (pl.col("kind") != "tools"))
-    for row, messages in held_out.select("id", "messages").collect(engine="streaming").iter_rows():
-        wanted[_requests(messages)[-1]] = row
+    for row, kind, messages in held_out.select("id", "kind", "messages").collect(engine="streaming").iter_rows():
+        requests = _requests(messages)
+        if kind == "preference":
+            opening[requests[0]] = row
+        else:
+            wanted[requests[-1]] = row
     found: set[str] = set()
-    frames = conversations.select("messages").collect_batches(chunk_size=1_024, engine="streaming")
-    for frame in frames:
-        for messages in frame["messages"]:
-            found.update(wanted[said] for said in _requests(messages) if said in wanted)
+    learned = conversations.select("messages", "variant").collect_batches(chunk_size=1_024, engine="streaming")
+    for messages, variant in (row for frame in learned for row in frame.iter_rows()):
+        requests = _requests(messages)
+        found.update(wanted[said] for said in requests if said in wanted)
+        if variant != "concatenated" and requests and requests[0] in opening:
+            found.add(opening[requests[0]])
     return sorted(found)
 
 

@@ -46,10 +46,11 @@ def _part(table: Table, key: str, made_from: Iterable[object], make: Callable[[]
 def conversation_parts(inputs: Inputs) -> Iterator[Part]:
     """The parts of align.conversations: one per source."""
     own, share = inputs.recipe.align.conversations, inputs.recipe.align.prompts.held_out_share
-    suite, more = inputs.suite_items, (own.copies.model_dump_json(), inputs.screened, share)
+    kept_out = inputs.recipe.align.tuning.held_out_share
+    suite, more = inputs.suite_items, (own.copies.model_dump_json(), inputs.screened, share, kept_out)
 
     def part(key: str, made_from: Iterable[object], make: Callable[[], Iterable[Conversation]]) -> Part:
-        copied = lambda: with_copies(make(), own.copies, inputs.tokenizer)  # noqa: E731
+        copied = lambda: with_copies(make(), own.copies, inputs.tokenizer, kept_out)  # noqa: E731
         return _part(CONVERSATIONS, key, (*made_from, *more), copied)
 
     def outside(key: str, made_from: Iterable[object], read: Callable[[], Iterable[Labelled]]) -> Part:

@@ -70,7 +70,13 @@ CONVERSATIONS = Table(
             "full; no_think: a further copy with an empty thought; truncated: the thought is cut, the answer is whole; "
             "concatenated: several conversations, one after the other, with questions about earlier ones",
         ),
-        Column("copy_of", "string", "id of the conversation that this one is a copy of; null: none", nullable=True),
+        Column(
+            "copy_of",
+            "string",
+            "id of the conversation that this one is a copy of; of a concatenated one, the id of one of its parts; "
+            "null: not a copy",
+            nullable=True,
+        ),
         Column(
             "budget", "int64", "tokens of thought that a truncated conversation keeps; null: not truncated",
             nullable=True,

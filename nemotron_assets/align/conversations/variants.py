@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nemotron_assets.align.conversations.rows import Conversation, between, chosen, user, with_switches
 from nemotron_assets.chat.conversation import Message
+from nemotron_assets.held_out import hash_is_held_out, held_out_first
 from nemotron_assets.recipe.align.conversations import Copies
 from nemotron_assets.table.ids import content_hash
 from nemotron_assets.text.tokenizer import encode
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
 #: From the least to the most certain: a joined conversation is as certain as its least certain part.
 _CERTAINTY = ("unverified", "judged", "majority", "verified")
+_PLACES = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth", 6: "sixth"}
 _QUOTED = 200  # characters of an earlier turn that a later one quotes
 
 
-def with_copies(conversations: Iterable[Conversation], recipe: Copies, tokenizer: Tokenizer) -> Iterator[Conversation]:
-    """The conversations, each followed by its copies, and at the end of a group the long conversation made of it."""
+def with_copies(
+    conversations: Iterable[Conversation], recipe: Copies, tokenizer: Tokenizer, held_out_share: float = 0.0
+) -> Iterator[Conversation]:
+    """The conversations, each followed by its copies, and at the end of a group the long conversation made of it.
+    Conversations that the tuning holds out (`held_out_share` of them) are in no long conversation, which it learns."""
     joining = _Joining(recipe, tokenizer)
     for one in conversations:
         yield one
@@ -33,7 +38,7 @@ def with_copies(conversations: Iterable[Conversation], recipe: Copies, tokenizer
             yield no_think(one)
         if one.thinks and chosen(recipe.truncated_share, "truncated", one.id):
             yield from truncated(one, recipe.truncated_tokens, tokenizer)
-        if chosen(recipe.long_share, "long", one.id):
+        if chosen(recipe.long_share, "long", one.id) and not hash_is_held_out(one.id, held_out_share):
             yield from joining.add(one)
     yield from joining.end()
 
@@ -95,7 +100,7 @@ def joined(group: Sequence[Conversation], questions_back: int) -> Conversation:
     first = group[0]
     messages = [message for one in group for message in one.messages]
     for number in range(min(questions_back, len(group) - 1)):
-        messages += _back(group[number], number)
+        messages += _back(group, number)
     parents = tuple(dict.fromkeys(parent for one in group for parent in one.parents))
     sources = {parent: source for one in group for parent, source in zip(one.parents, one.sources, strict=True)}
     statuses = [one.status for one in group]
@@ -107,6 +112,7 @@ def joined(group: Sequence[Conversation], questions_back: int) -> Conversation:
         parents=parents,
         sources=tuple(sources[parent] for parent in parents),
         variant="concatenated",
+        copy_of=held_out_first(one.id for one in group),  # so it is held out if one of its parts is
         generation_ids=tuple(generation for one in group for generation in one.generation_ids),
         status=min(statuses, key=_CERTAINTY.index),
         verified_by=None,
@@ -114,8 +120,9 @@ def joined(group: Sequence[Conversation], questions_back: int) -> Conversation:
     )
 
 
-def _back(earlier: Conversation, number: int) -> tuple[Message, Message]:
-    """A question about an earlier conversation, and its answer, which quotes it."""
+def _back(group: Sequence[Conversation], number: int) -> tuple[Message, Message]:
+    """A question about the first turn of an earlier conversation, and its answer, which quotes it."""
+    earlier = group[number]
     asked = next(message.content for message in with_switches(_plain(earlier)) if message.role == "user")
     answer = next(message.content for message in earlier.messages if message.role == "assistant" and message.content)
     if number % 2:
@@ -123,8 +130,8 @@ def _back(earlier: Conversation, number: int) -> tuple[Message, Message]:
             user(f'Earlier I asked you: "{asked[:_QUOTED]}" What did you answer?'),
             Message("assistant", answer),
         )
-    place = {0: "first", 2: "third", 4: "fifth"}.get(number)
-    which = f"What was the {place} thing" if place else f"What was thing number {number + 1}"
+    place = 1 + sum(message.role == "user" for one in group[:number] for message in one.messages)
+    which = f"What was the {_PLACES[place]} thing" if place in _PLACES else f"What was thing number {place}"
     return user(f"{which} that I asked you in this conversation?"), Message(
         "assistant", f'You asked me: "{asked[:_QUOTED]}"'
     )

@@ -65,7 +65,11 @@ class Sweep:
     def _part(self, sides: list[dict[str, Any]]) -> Part:
         prompts, own = self.lake.read(PROMPTS), self.recipe.align
         contents = [f"{part}={content}" for part, content in (prompts.parts() if prompts.exists else {}).items()]
-        decides = (own.merging.model_dump(), own.rollouts.model_dump(exclude={"batch"}))
+        decides = (
+            own.merging.model_dump(),
+            own.rollouts.model_dump(exclude={"batch"}),
+            self.recipe.grading.model_dump(),
+        )
         fingerprint = content_hash("\x1f".join([*(side["sha256"] for side in sides), repr(decides), *contents]))
         return Part("+".join(side["id"][:12] for side in sides), fingerprint, lambda: self.scored(sides))
 

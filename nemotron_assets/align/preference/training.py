@@ -88,7 +88,8 @@ class Rounds:
         if not prompts.exists:
             raise TrainingError(f"there is nothing to ask: materialise {PROMPTS.asset_key.to_user_string()} first")
         key = _key(kind, number, policy)
-        decides = (settings.model_dump(), self._sampling(), self.recipe.align.preference.dpo.max_tokens)
+        own, grading = self.recipe.align, self.recipe.grading.model_dump()
+        decides = (settings.model_dump(), self._sampling(), own.preference.dpo.max_tokens, grading)
         contents = [f"{part}={content}" for part, content in prompts.parts().items()]
         fingerprint = content_hash("\x1f".join([policy["sha256"], repr(decides), *contents]))
         return Part(key, fingerprint, lambda: self._pairs(settings, kind, number, policy, key))

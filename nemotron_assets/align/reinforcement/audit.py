@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from nemotron_assets.chat.template import asks_for_thought
 from nemotron_assets.grading.paired import Paired, paired
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def regraded(rows: Iterable[Mapping[str, Any]], recipe: Recipe) -> Iterator[tupl
 
     rows = list(rows)
     with Rewards(recipe.grading) as rewards:
-        found = rewards.grade((row, row["completion"]) for row in rows)
+        asked = (row | {"thinking": asks_for_thought(row["prompt"])} for row in rows)
+        found = rewards.grade(zip(asked, (row["completion"] for row in rows), strict=True))
         yield from zip(rows, (reward.value for reward in found), strict=True)
 
 
@@ -64,7 +66,7 @@ def with_prompts(lake: Lakehouse, stage: str, most: int | None = None) -> list[d
         return []
     own = reader.scan().filter(pl.col("stage") == stage).sort("id")
     own = own if most is None else own.head(most)
-    own = own.select("id", "completion", "reward", prompt_id=pl.col("parents").list.first())
+    own = own.select("id", "prompt", "completion", "reward", prompt_id=pl.col("parents").list.first())
     prompts = lake.read(PROMPTS).scan().select("id", "messages", "verifiers", "reference")
     return own.join(prompts, left_on="prompt_id", right_on="id").collect(engine="streaming").to_dicts()
 

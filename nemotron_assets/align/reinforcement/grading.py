@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from nemotron_assets.align.reinforcement.asking import Prompt
+from nemotron_assets.chat.template import asks_for_thought
 from nemotron_assets.recipe.grading import Grading
 from nemotron_assets.rollouts.policy import Rollout
 
@@ -42,7 +44,8 @@ class ByVerifiers:
         self._rewards = rewards
 
     def grade(self, pairs: Sequence[tuple[Prompt, Rollout]]) -> list[Graded]:
-        found = self._rewards.grade((prompt.row, rollout.text) for prompt, rollout in pairs)
+        asked = (prompt.row | {"thinking": asks_for_thought(prompt.text)} for prompt, _ in pairs)
+        found = self._rewards.grade(zip(asked, (rollout.text for _, rollout in pairs), strict=True))
         return [Graded(reward.value, reward.as_json(), reward.error) for reward in found]
 
 
@@ -59,7 +62,14 @@ class ByModel:
 
         rows = [[*prompt.ids, *rollout.tokens] for prompt, rollout in pairs]
         found = scores(self._model, rows, self._batch)
-        return [Graded(value, json.dumps({"reward_model": {"value": value, "id": self._id}})) for value in found]
+        return [self._graded(value) for value in found]
+
+    def _graded(self, value: float) -> Graded:
+        known = value if math.isfinite(value) else None
+        error = (
+            None if known is not None else f"the reward model {self._id} gave {value}, which is not a number to learn"
+        )
+        return Graded(known, json.dumps({"reward_model": {"value": known, "id": self._id}}), error)
 
 
 @contextlib.contextmanager

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemotron_assets.align.reinforcement.tables import HELD_OUT, ROLLOUTS
-from nemotron_assets.table.ids import row_id
+from nemotron_assets.align.reinforcement.tables import ROLLOUTS
+from nemotron_assets.table.ids import content_hash, row_id
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from nemotron_assets.align.reinforcement.trainer import Sampled
     from nemotron_assets.chat.budget.tags import Tags
     from resources.lakehouse import Lakehouse
@@ -25,7 +27,7 @@ class RolloutFile:
 
     def __init__(self, path: Path, reached: int) -> None:
         self._path, self._known = path, set()
-        lines = [line for line in self._lines() if line["split"] == HELD_OUT or line["step"] <= reached]
+        lines = [line for line in self._lines() if line["step"] <= reached]
         temporary = path.with_suffix(".partial")
         temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
         temporary.rename(path)
@@ -87,23 +89,40 @@ def thought_tokens(tags: Tags, prompt: tuple[int, ...], tokens: list[int]) -> in
 
 
 def appender(lake: Lakehouse, model_id: str, run_id: str, others: Append) -> Append:
-    """A function that appends rollouts to align.rollouts, and gives rows of other tables to `others`. Rollouts of a
-    step that is stored already, which a resumed training sends again, are left out."""
+    """A function that stores rollouts in align.rollouts, and gives rows of other tables to `others`. A resumed training
+    sends rollouts of steps before its checkpoint again: they are left out. It does the later steps again: their
+    rollouts replace those of the first time, because the model learned from the new ones."""
     import polars as pl
 
-    reader = lake.read(ROLLOUTS)
-    stored = set()
-    if reader.exists:
-        found = reader.scan().filter(pl.col("model_id") == model_id).select("step", "split").unique().collect()
-        stored = set(found.iter_rows())
+    def own() -> pl.LazyFrame:
+        return lake.read(ROLLOUTS).scan().filter(pl.col("model_id") == model_id)
+
+    stored = _steps(own()) if lake.read(ROLLOUTS).exists else {}
 
     def append(rows: list[dict[str, Any]]) -> None:
-        rollouts = [row for row in rows if "sampler_logprobs" in row]
-        new = [row | {"run_id": run_id} for row in rollouts if (row["step"], row["split"]) not in stored]
-        if new:
-            lake.append(ROLLOUTS, pl.DataFrame(new, schema=ROLLOUTS.empty().schema), run_id=run_id)
-            stored.update((row["step"], row["split"]) for row in new)
+        rollouts = [row | {"run_id": run_id} for row in rows if "sampler_logprobs" in row]
+        frame = pl.DataFrame(rollouts, schema=ROLLOUTS.empty().schema)
+        for (step, split), learned in _steps(frame.lazy()).items():
+            new = frame.filter(step=step, split=split)
+            if (step, split) not in stored:
+                lake.append(ROLLOUTS, new, run_id=run_id)
+            elif stored[step, split] != learned:
+                old = own().filter(step=step, split=split).select("id").collect()
+                lake.replace(ROLLOUTS, new, {"id": old["id"].to_list()}, run_id=run_id)
+            stored[step, split] = learned
         if rest := [row for row in rows if "sampler_logprobs" not in row]:
             others(rest)
 
     return append
+
+
+def _steps(rollouts: pl.LazyFrame) -> dict[tuple[int, str], str]:
+    """{(step, split): a hash of the rollouts and of what the model learned from them}."""
+    import polars as pl
+
+    learned = ("reward", "error", "advantage", "kl", pl.col("trainer_logprobs").list.sum())
+    found = rollouts.select("step", "split", "id", *learned).sort("step", "split", "id").collect(engine="streaming")
+    return {
+        key: content_hash(repr(rows.rows()).encode())
+        for key, rows in found.partition_by("step", "split", as_dict=True).items()
+    }

@@ -25,8 +25,8 @@ TOKEN_SHARDS = Table(
         Column(
             "original",
             "string",
-            "id of the conversation that this one is a copy of, else its own id; copies of one conversation have the "
-            "same",
+            "id of the conversation that this one is a copy of, or, of a concatenated one, of one of its parts, else "
+            "its own id; copies of one conversation have the same",
         ),
         Column("answer", "int64", "number of the answer in its conversation, from 0; a row ends with it"),
         Column("held_out", "bool", "whether no stage reads the conversation: it only measures the models"),

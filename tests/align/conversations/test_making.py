@@ -181,6 +181,7 @@ def test_own_conversations_tools_and_their_prompts(lake):
     kinds = dict(prompts.group_by("kind").len().iter_rows())
     assert set(kinds) == {"verifiable", "instructions", "tools", "preference"} and kinds["instructions"] == 6
     assert not audit.learned_prompts(prompts.lazy(), rows.lazy())
+    _preferences_are_compared_by_their_first_request(prompts, rows)
     found = audit.faults_of_form(rows.lazy(), inputs(lake).tokenizer, 300)
     assert not any(found[name] for name in list(found)[:4]), found
     with Rewards(load_recipe("laptop").grading) as rewards:
@@ -246,3 +247,17 @@ def test_files_and_sets_of_the_hub_are_screened(lake, tmp_path, monkeypatch):
     for messages in contexts["messages"]:
         assert json.loads(messages)[-1]["content"].removesuffix(" /no_think") == "More."
     assert prompts.filter(kind="instructions").height == 3
+
+
+def _preferences_are_compared_by_their_first_request(prompts: pl.DataFrame, rows: pl.DataFrame) -> None:
+    def dialogue(*requests: str) -> str:
+        turns = [[{"role": "user", "content": said}, {"role": "assistant", "content": "a"}] for said in requests]
+        return json.dumps([message for turn in turns for message in turn])
+
+    asked = json.dumps([*json.loads(dialogue("A held-out request")), {"role": "user", "content": "Continue"}])
+    prompt = prompts.filter(kind="preference").head(1).with_columns(split=pl.lit("held_out"), messages=pl.lit(asked))
+    row = rows.filter(variant="full").head(1)
+    same_end = row.with_columns(messages=pl.lit(dialogue("Another request", "Continue")))
+    assert not audit.learned_prompts(prompt.lazy(), same_end.lazy()), "many dialogues go on with the same words"
+    same_request = row.with_columns(messages=pl.lit(dialogue("A held-out request", "Thanks")))
+    assert audit.learned_prompts(prompt.lazy(), same_request.lazy()) == prompt["id"].to_list()

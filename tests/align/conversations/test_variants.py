@@ -13,6 +13,7 @@ from nemotron_assets.align.conversations.variants import joined, no_think, trunc
 from nemotron_assets.chat.conversation import Message, problems
 from nemotron_assets.chat.encoding import training_rows
 from nemotron_assets.chat.template import render
+from nemotron_assets.held_out import hash_is_held_out
 from nemotron_assets.recipe.align.conversations import Copies
 from nemotron_assets.text import tokenizer as text_tokenizer
 
@@ -106,3 +107,35 @@ def test_switches_stand_where_the_thinking_changes(turns):
         one != other for one, other in zip([True, *(t for _, t in turns)], [t for _, t in turns], strict=False)
     )
     assert switches == changes
+
+
+def test_the_place_of_an_earlier_question_counts_all_that_the_user_said():
+    def turns(number: int, count: int) -> Conversation:
+        said = [m for k in range(count) for m in (user(f"q{number}.{k}"), Message("assistant", f"a{number}.{k}"))]
+        return conversation(number, messages=with_switches(said))
+
+    long = joined([turns(0, 2), turns(1, 6), turns(2, 3), turns(3, 1)], 3)
+    asked = [message.content.split(" /")[0] for message in long.messages if message.role == "user"]
+    questions = long.messages[-6:]
+    assert [message.content for message in questions[1::2]] == [
+        'You asked me: "q0.0"', "a1.0", 'You asked me: "q2.0"'
+    ]  # fmt: skip
+    assert "the first thing" in questions[0].content and asked[0] == "q0.0"
+    assert "thing number 9 that" in questions[4].content and asked[8] == "q2.0"
+    third = joined([turns(0, 1), turns(1, 1), turns(2, 1), turns(3, 1)], 3).messages[-2:]
+    assert "the third thing" in third[0].content and "q2.0" in third[1].content
+
+
+@given(st.floats(0, 0.9))
+def test_a_long_conversation_is_held_out_if_a_part_of_it_is(share):
+    parts = [conversation(number) for number in range(4)]
+    held_out = any(hash_is_held_out(one.id, share) for one in parts)
+    assert hash_is_held_out(joined(parts, 1).copy_of, share) == held_out
+
+
+def test_held_out_conversations_are_not_joined(tokenizer):
+    recipe = Copies(no_think_share=0, truncated_share=0, long_share=1.0, long_tokens=(60, 90), questions_back=1)
+    parts = [conversation(number) for number in range(40)]
+    made = with_copies(parts, recipe, tokenizer, held_out_share=0.4)
+    learned = {parent for one in made if one.variant == "concatenated" for parent in one.parents}
+    assert learned == {one.parents[0] for one in parts if not hash_is_held_out(one.id, 0.4)} != set()

@@ -13,19 +13,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import PreTrainedTokenizerFast
 
-from nemotron_assets.align.reinforcement.asking import schedule
-from nemotron_assets.align.reinforcement.grading import Graded, GradingFailed
+from nemotron_assets.align.reinforcement.asking import Prompt, prompt, schedule
+from nemotron_assets.align.reinforcement.grading import ByModel, ByVerifiers, Graded, GradingFailed
 from nemotron_assets.align.reinforcement.storing import RolloutFile, appender
 from nemotron_assets.align.reinforcement.tables import ROLLOUTS
 from nemotron_assets.align.reinforcement.trainer import _trained
+from nemotron_assets.grading.rewards import Rewards
+from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.align.reinforcement import Grpo
 from nemotron_assets.rollouts.policy import Ask, Rollout
 from nemotron_assets.training.checkpoint import folder_tensors
 from nemotron_assets.training.plan import TrainingError
 from resources.generations import GENERATIONS
+from resources.lakehouse import Lakehouse
 from tests.align.reinforcement import training_run
 from tests.align.reinforcement.training_run import GENERATIONS_OF_RUN, RUN, config, lake_with_prompts, run
+from tests.align.stored import prompt as stored_prompt
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -149,6 +154,35 @@ def test_forced_tokens_and_rollouts_without_a_reward_are_outside_the_update():
     assert _trained(rollout, Graded(None, "{}", "why")) == [0, 0, 0]
 
 
+def _rollout(text: str) -> Rollout:
+    return Rollout(Ask((1,), "q"), [5], [0.0], [False], text, "stop", "e", "g", True)
+
+
+def test_an_answer_after_a_prompt_without_a_thought_is_read_without_one(policy_folder):
+    """A prompt that does not say whether to think is asked both ways; verifiers read its answers as it was asked."""
+    row = stored_prompt(1, "verifiable", "train", "2 + 2", "4") | {"messages": json.dumps([
+        {"role": "user", "content": "2 + 2"}
+    ])}  # fmt: skip
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(policy_folder)
+    off, on = prompt(row, False, tokenizer), prompt(row, True, tokenizer)
+    with Rewards(load_recipe("laptop").grading) as rewards:
+        found = ByVerifiers(rewards).grade([
+            (off, _rollout("4\n")), (on, _rollout("4\n")), (on, _rollout("two and two</think>4"))
+        ])  # fmt: skip
+    assert [one.value for one in found] == [1, 0, 1]
+
+
+def test_a_reward_that_is_not_a_number_is_an_error(monkeypatch):
+    judge = ByModel.__new__(ByModel)
+    judge._model, judge._id, judge._batch = None, "judge", 2
+    given = [0.5, float("nan"), float("inf")]
+    monkeypatch.setattr("nemotron_assets.align.reinforcement.reward.scores", lambda *_: given)
+    found = judge.grade([(Prompt({}, (1,), "q"), _rollout("a"))] * 3)
+    assert [one.value for one in found] == [0.5, None, None] and found[0].error is None
+    assert "gave nan" in found[1].error and "gave inf" in found[2].error
+    assert [json.loads(one.said)["reward_model"]["value"] for one in found] == [0.5, None, None]
+
+
 def test_rollouts_of_a_stored_step_are_not_stored_again(whole, tmp_path):
     _, rows, _, lake = whole
     others = []
@@ -161,12 +195,34 @@ def test_rollouts_of_a_stored_step_are_not_stored_again(whole, tmp_path):
     assert len(others) == 4 * len([row for row in rows if "generation_id" not in row])
 
 
+def test_rollouts_of_steps_that_are_done_again_replace_those_of_the_first_time(whole, tmp_path):
+    """The first attempt at the last step had other rewards, and one rollout more than the second."""
+    rows = _rollouts(whole[1])
+    last = max(row["step"] for row in rows)
+    redone = [row for row in rows if row["step"] == last]
+    first = [row | {"reward": None, "error": "the grader died"} for row in redone] + [redone[0] | {"id": "gone"}]
+    lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
+    lake.append(ROLLOUTS, pl.DataFrame([redone[0] | {"id": "other", "model_id": "other", "run_id": "run-0"}],
+                                       schema=ROLLOUTS.empty().schema))  # fmt: skip
+    kept = [row | {"model_id": "model"} for row in rows if row["step"] < last]
+    for run_id, again in (("run-1", first), ("run-2", redone)):
+        append = appender(lake, "model", run_id, print)
+        append(kept)
+        append([row | {"model_id": "model"} for row in again])
+    stored = lake.read(ROLLOUTS).scan().collect()
+    assert sorted(stored["id"]) == sorted([*(row["id"] for row in rows), "other"])
+    own = stored.filter(model_id="model", step=last)
+    assert set(own["run_id"]) == {"run-2"} and not own["error"].drop_nulls().len()
+    assert set(stored.filter(pl.col("step") < last)["run_id"]) <= {"run-1"}, "earlier steps are not stored again"
+
+
 def test_lines_of_steps_after_the_checkpoint_and_half_lines_are_dropped(tmp_path):
     path = tmp_path / "rollouts.jsonl"
     file = RolloutFile(path, 0)
     for step in (1, 2, 3):
         assert file.add(step, "train", [{"step": step}])
     file.add(0, "held_out", [{"step": 0}])
+    file.add(3, "held_out", [{"step": 3}])
     with path.open("a") as half:
         half.write('{"step": 4, "split": "train", "ro')
     file = RolloutFile(path, 2)
