@@ -17,7 +17,7 @@ Verifiers, with their arguments:
  - code {language, code, cases}: the fenced code passes assertions (`code`) and cases ([[stdin, stdout], ...])
  - instruction {instructions}: IFEval's checkers (see `instructions`)
  - tools {...}: the calls lead to the state that the task wants (see nemotron_assets/office)
- - format {}: the thought is closed exactly once, and nothing else is malformed
+ - format {}: the thought is closed exactly once and opens no call, and nothing else is malformed
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from nemotron_assets.chat.parsing import Parsed, parse
+from nemotron_assets.chat.parsing import CALLS, Parsed, parse
 from nemotron_assets.grading.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -216,6 +216,8 @@ def _exact(asked: _Asked) -> Verdict:
 def _format(asked: _Asked) -> Verdict:
     if asked.answer.problems:
         return Verdict("wrong", "format", "; ".join(asked.answer.problems)[:300])
+    if CALLS in (asked.answer.reasoning or ""):
+        return Verdict("wrong", "format", f"{CALLS} stands in the thought")
     return Verdict("right", "format")
 
 

@@ -1,12 +1,12 @@
 -- Do stored rewards hold when SQL grades the rollouts again, without generating anything?
 -- Only rollouts whose prompt names the verifier "exact" alone. An answer is what follows the close of its thought; a
--- thought that is opened twice has no answer.
+-- thought that is opened twice or opens a call has no answer.
 with graded as (
     select
         r.stage, r.id, r.reward, p.reference,
         case
             when r.prompt like '%<think></think>' then r.completion
-            when contains(split_part(r.completion, '</think>', 1), '<think>') then ''
+            when regexp_matches(split_part(r.completion, '</think>', 1), '<think>|<TOOLCALL>') then ''
             when contains(r.completion, '</think>') then r.completion[strpos(r.completion, '</think>') + 8 :]
             else ''
         end as answer

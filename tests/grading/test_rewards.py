@@ -55,7 +55,8 @@ def test_exact_answers(rewards):
     assert values(rewards, (thinking, "k\n</think>\n\nb"), (thinking, "b"), (thinking, "b</think>k")) == [1, 0, 0]
     call = '<TOOLCALL>[{"name": "x", "arguments": {}}]</TOOLCALL>'
     bad = ["a<think>c</think>b", "<think></think>b", "</think>b</think>", "</think>b<TOOLCALL>[", f"</think>b{call}"]
-    assert values(rewards, *((thinking, one) for one in bad)) == [0] * 5
+    bad.append("a<TOOLCALL>[</think>b")
+    assert values(rewards, *((thinking, one) for one in bad)) == [0] * 6
     missing = next(rewards.grade([(prompt(("exact", {})), "b")]))
     assert missing.value is None and missing.error == "exact: the prompt has no reference"
 
