@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from nemotron_assets.chat.budget.automaton import Budget, Phase, Thought
 from nemotron_assets.chat.budget.tags import CALL_END, CLOSE, OPEN, Tags
 
+_FULL_STOP = "."
 _THINKING_TAG = re.compile(f"{OPEN}|{CLOSE}")
 
 
@@ -83,7 +84,8 @@ def turn(
     Usually there are two requests: for the thought, and for the answer. There is one where the model ends its answer in
     the first, or where the budget has no token of thought, and one more for a tool call that is open at the budget.
     """
-    thought, text, requests = Thought(tags, budget, prompt, total), "", 0
+    room = total - len(encode(_FULL_STOP))  # which this client writes before it closes the thought
+    thought, text, requests = Thought(tags, budget, prompt, room), "", 0
     finish, closed_by = "length", "model"
     stops = (OPEN,) if keep_one_pair else ()
     while thought.phase is Phase.THOUGHT and thought.forced is None and thought.most > 0:
@@ -96,7 +98,7 @@ def turn(
         if finish == "stop" or kept != more or not thought.in_call or requests == 2:
             break  # the thought goes on only for a tool call, in a second request
     if thought.phase is Phase.THOUGHT:
-        text, finish, closed_by = text + thought.close(full_stop="."), "length", "budget"
+        text, finish, closed_by = text + thought.close(full_stop=_FULL_STOP), "length", "budget"
     left = total - len(encode(text))
     if finish == "length" and left > 0 and not (keep_one_pair and _second_pair(text)):
         made = yield Ask(text, left, (OPEN, CLOSE) if keep_one_pair else ())

@@ -38,7 +38,8 @@ def run(case, tokenizer, **options):
     return ask(endpoint, Tags.of(tokenizer), encode, encode(case.prompt), case.budget, case.total, **options), endpoint
 
 
-#: Where the client differs from the processors: it ends a line with a full stop, and cannot ban tokens.
+#: Where the client differs from the processors: it ends a line with a full stop, for which it keeps a token free, and
+#: cannot ban tokens.
 CLIENT = {
     "forced close": "abcdefg.\n</think>\n\nabcde",
     "reopened tag": "ab</think>c",
@@ -46,7 +47,8 @@ CLIENT = {
     "end inside the thought": "ab.\n</think>\n\n",
     "close inside a tool call": "<TOOLCALL>[</think</TOOLCALL>\n</think>\n\n>]</TOOLCALL>\na",
     "tool call after the budget": "abcd<TOOLCALL.\n</think>\n\n>e\nf",
-    "budget beyond the context": "abcdefghijkl.\n</think>\n\nmnopa",
+    "budget beyond the context": "abcdefghijk.\n</think>\n\nlmnopa",
+    "tool call open at the end of the context": "a<TOOLCALL>bbbbbbbbbb</TOOLCALL>\n</think>\n\nbbbbbbb",
     "no thought": "abc",
 }
 
@@ -106,3 +108,4 @@ def test_random_streams_keep_one_pair_and_the_room(bpe, wanted, budget, total):
     calls = sum(len(ids(bpe, call)) for call in thought.split("<TOOLCALL>")[1:])
     assert len(ids(bpe, thought)) <= budget.tokens + budget.grace + calls + 8
     assert all(asked.max_tokens > 0 for asked in endpoint.asked)
+    assert len(ids(bpe, answer.text)) <= total
