@@ -1,5 +1,6 @@
 """The sweep merges, scores on the same prompts, compares with the worse model, and keeps the best share."""
 
+import dataclasses
 import json
 
 import pytest
@@ -112,6 +113,14 @@ def test_the_best_merge_becomes_the_aligned_model(lake, policy_folder, other_fol
     monkeypatch.setattr("nemotron_assets.model.merge.merge", lambda *a: pytest.fail("a finished merge was made again"))
     again, parts = sweep(lake, "run-2").run()
     assert again["id"] == model["id"] and not list(parts.parts)
+
+
+def test_what_verifiers_allow_decides_the_scores(lake):
+    one = sweep(lake)
+    grading = one.recipe.grading.model_copy(update={"max_characters": one.recipe.grading.max_characters + 1})
+    other = dataclasses.replace(one, recipe=one.recipe.model_copy(update={"grading": grading}))
+    sides = [{"id": "a" * 32, "sha256": "a"}, {"id": "b" * 32, "sha256": "b"}]
+    assert one._part(sides).fingerprint == sweep(lake)._part(sides).fingerprint != other._part(sides).fingerprint
 
 
 def test_nothing_to_score_is_an_error(lake):

@@ -132,6 +132,17 @@ def test_a_second_run_asks_and_trains_nothing(lake, done, monkeypatch):
     assert lake.read(PREFERENCES).version == before and not again.made
 
 
+def test_what_verifiers_allow_decides_the_pairs(lake, done):
+    def fingerprint(of):
+        rounds = Rounds(of, lake, Gpu(), "run-2", lambda line: None)
+        return rounds._part(of.align.preference.tools, "tools", 1, newest(lake.read(IFEVAL_RL))).fingerprint
+
+    grading = recipe().grading.model_copy(update={"max_characters": recipe().grading.max_characters + 1})
+    assert (
+        fingerprint(recipe()) == fingerprint(recipe()) != fingerprint(recipe().model_copy(update={"grading": grading}))
+    )
+
+
 def test_a_round_without_pairs_stops_and_says_what_to_do(lake, done):
     other = recipe(reference_positives=False)
     with pytest.raises(ModelError, match=r"models\.dpo has no version .*materialise models/dpo first"):
