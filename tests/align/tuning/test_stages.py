@@ -34,7 +34,7 @@ INPUTS = (CONVERSATIONS, TOKENIZER, LONG_CONTEXT)
 def small(**changed) -> Recipe:
     """The recipe of the small lake, with a few steps of short sequences in each stage."""
     recipe = recipe_with()
-    values = {"batch_sequences": 2, "micro_batch_sequences": 2, "checkpoint_every": 2, "peak_lr": 1e-2}
+    values = {"batch_sequences": 2, "micro_batch_sequences": 2, "checkpoint_every": 2, "log_every": 1, "peak_lr": 1e-2}
     stages = {
         name: stage.model_copy(
             update={
