@@ -7,6 +7,7 @@ while. The standard input is a JSON object with the arguments of `vllm serve` by
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -27,20 +28,47 @@ def watch(parent: int) -> int:
         raise SystemExit(0)
 
     signal.signal(signal.SIGTERM, stop)
-    die_with_parent(parent, by=signal.SIGTERM)
-    server = subprocess.Popen([sys.executable, "-m", __spec__.name, "serve", str(os.getpid())])
+    server = None
     try:
+        die_with_parent(parent, by=signal.SIGTERM)
+        server = subprocess.Popen([sys.executable, "-m", __spec__.name, "serve", str(os.getpid())])
         while (code := server.poll()) is None:
             time.sleep(0.2)
     except SystemExit:
-        server.terminate()
-        end = time.monotonic() + END_S
-        while server.poll() is None and time.monotonic() < end:
-            time.sleep(0.1)
-        os.killpg(os.getpgrp(), signal.SIGKILL)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second signal must not stop the end of the others
+        code = 0
+        if server is not None:
+            server.terminate()
+            end = time.monotonic() + END_S
+            while server.poll() is None and time.monotonic() < end:
+                time.sleep(0.1)
+    finally:
+        _end_group()  # also when the server has ended by itself: its engine may not have noticed
     if code < 0:
         print(f"vLLM's server {ending(code)}", file=sys.stderr)
     return code if code >= 0 else 1
+
+
+def _end_group() -> None:
+    """Kill the other processes of the group that this process leads, and those that they start meanwhile."""
+    import psutil
+
+    def others() -> list[psutil.Process]:
+        found = []
+        if os.getpgrp() != os.getpid():
+            return found
+        for process in psutil.process_iter():
+            with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+                alive = process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid()
+                if alive and os.getpgid(process.pid) == os.getpgrp():
+                    found.append(process)
+        return found
+
+    while left := others():
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        time.sleep(0.05)
 
 
 def serve(parent: int) -> None:
