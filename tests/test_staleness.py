@@ -93,7 +93,14 @@ def test_raising_the_code_of_a_trainer_changes_the_versions_of_its_assets_alone(
         (
             "nemotron_assets.pretrain:CODE",
             {"models/base"},
-            {"models/long_context", "evaluate/ruler_answers", "evaluate/bits_by_position", "evaluate/benchmark_scores"},
+            {
+                "models/long_context",
+                "evaluate/ruler_answers",
+                "evaluate/bits_by_position",
+                "evaluate/benchmark_scores",
+                "evaluate/suite_answers",
+                "evaluate/suite_comparisons",
+            },  # fmt: skip
         ),
         (
             "nemotron_assets.scorers:TRAINING_CODE",
