@@ -100,7 +100,7 @@ def test_raising_the_code_of_a_trainer_changes_the_versions_of_its_assets_alone(
                 "evaluate/benchmark_scores",
                 "evaluate/suite_answers",
                 "evaluate/suite_comparisons",
-            },  # fmt: skip
+            },
         ),
         (
             "nemotron_assets.scorers:TRAINING_CODE",
