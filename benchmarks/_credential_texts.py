@@ -141,7 +141,7 @@ CREDENTIALS: dict[str, Kind] = {
     "Twilio token": lambda d: (d.of(32, HEX), ('TWILIO_AUTH_TOKEN = "{}"', "auth_token: '{}',")),
     "SendGrid key": lambda d: ("S" + "G." + d.of(22) + "." + d.of(43), PLACES),
     "Mailchimp key": lambda d: (d.of(32, HEX) + f"-us{d.rng.randint(1, 21)}", PLACES),
-    "npm token": lambda d: ("np" + "m_" + d.of(36), (*PLACES, "//registry.npmjs.org/:_authToken={}")),
+    "npm token": lambda d: ("np" + "m_" + d.of(36), (*PLACES, "//registry.example/:_authToken={}")),
     "PyPI token": lambda d: ("py" + "pi-AgEIcHlwaS5vcmc" + d.url64(100), PLACES),
     "OpenAI key": lambda d: ("s" + "k-proj-" + d.of(74) + "T3Blbk" + "FJ" + d.of(74), PLACES),
     "Anthropic key": lambda d: ("s" + "k-ant-api03-" + d.url64(69) + "AA", PLACES),

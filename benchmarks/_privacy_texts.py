@@ -90,7 +90,7 @@ CARDS = (("4", 16), ("51", 16), ("55", 16), ("2223", 16), ("34", 15), ("37", 15)
 
 @dataclass(frozen=True)
 class Planted:
-    """A text. `kind` and `value` say which personal data stands in it; kind is None where there is none. `form` says
+    """A text. `kind` and `value` say which personal data stands in it; kind is None for a harmless text. `form` says
     how it is written, or what harmless number stands there."""
 
     text: str
@@ -235,7 +235,7 @@ def personal(language: str, rng: random.Random) -> Iterator[tuple[str, str, str,
 
 
 def harmless(language: str, rng: random.Random) -> Iterator[tuple[str, str]]:
-    """(form, phrase) of one round of numbers and signs that are no personal data."""
+    """(form, phrase) of one round of numbers and signs that are not personal data."""
     version, order, year = WORDS[language]
     n = rng.randrange
 

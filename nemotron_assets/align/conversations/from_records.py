@@ -39,12 +39,12 @@ def own_files() -> list[Path]:
 
 
 def files(source: FileSource) -> list[Path]:
-    """The files of a source. Raises `RecipeError` if there are none."""
+    """The files of a source. Raises `RecipeError` if the source has no file of a known form."""
     path = Path(source.path).expanduser()
     found = [path] if path.is_file() else sorted((*path.glob("*.jsonl"), *path.glob("*.parquet")))
     if not found or found[0].suffix not in (".jsonl", ".parquet"):
         raise RecipeError(
-            f"align.conversations.files: {source.path} is no .jsonl or .parquet file, nor a folder with one"
+            f"align.conversations.files: {source.path} is not a .jsonl or .parquet file, or a folder with such files"
         )
     return found
 

@@ -134,7 +134,7 @@ PROMPTS = Table(
             "string",
             "verifiers of an answer, a JSON list of one or more objects with name and arguments",
         ),
-        Column("reference", "string", "right answer that verifiers compare with; null: there is none", nullable=True),
+        Column("reference", "string", "right answer that verifiers compare with; null: no such answer", nullable=True),
         _ORIGIN_HASH,
     ),
     part_by="part",

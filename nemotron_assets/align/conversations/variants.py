@@ -76,7 +76,7 @@ class _Joining:
 
     def add(self, one: Conversation) -> Iterator[Conversation]:
         """The long conversation, if this one completes it. Conversations with tools or a system text are not joined:
-        another system text cannot follow, and a tool of one is none of another."""
+        another system text cannot follow, and the tools of the conversations differ."""
         if one.tools or one.messages[0].role == "system":
             return
         self._waiting.append(one)

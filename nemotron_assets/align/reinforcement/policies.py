@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def of_transformers(
     settings: Rollouts, name: str, tokenizer: PreTrainedTokenizerBase, tags: Tags, ledger: Ledger, max_tokens: int
 ) -> Callable[[NemotronHForCausalLM], Policy]:
-    """Samples with the weights that train themselves: there is no copy that could be stale."""
+    """Samples with the weights that train themselves: no copy of them can be stale."""
 
     def policy(model: NemotronHForCausalLM) -> Policy:
         engine = TransformersEngine(model, tokenizer, name, weights_sha256(model), ENDS, settings.batch, tags)

@@ -132,7 +132,7 @@ REWARD_MODEL = model_table(
         Column(
             "held_out_accuracy",
             "float64",
-            "share of the held-out pairs whose better answer gets the higher number; null: there are no such pairs",
+            "share of the held-out pairs whose better answer gets the higher number; null: no pair is held out",
             nullable=True,
         ),
         Column("held_out_pairs", "int64", "number of held-out pairs"),
