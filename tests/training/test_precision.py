@@ -82,21 +82,25 @@ def test_gradients_are_those_of_bf16(wide, scaling):
 
 @given(st.integers(1, 200), st.integers(1, 20), st.integers(1, 20), st.sampled_from([1e-3, 1.0, 1e3]))
 @settings(max_examples=20)
-def test_padded_blocks_give_the_product_of_the_whole_matrices(tokens, inner, outer, size):
-    """15,680 = 122.5 x 128: padding with zeros changes neither sums nor scales."""
+def test_padded_blocks_give_the_products_of_the_whole_matrices(tokens, inner, outer, size):
+    """15,680 = 122.5 x 128: padding with zeros changes neither sums nor scales. E4M3 rounds a factor by at most 1/16,
+    BF16 by at most 1/256, and values far below the largest one of their block by a part of the largest."""
     generator = torch.Generator().manual_seed(tokens)
+    x, weight, grad = (
+        torch.randn(*shape, generator=generator) * by
+        for shape, by in (((tokens, 16 * inner), size), ((16 * outer, 16 * inner), 0.1), ((tokens, 16 * outer), 1.0))
+    )
     linear = torch.nn.Linear(16 * inner, 16 * outer, bias=False)
-    x = size * torch.randn(1, tokens, 16 * inner, generator=generator)
-    exact, inexact = x.clone().requires_grad_(), x.clone().requires_grad_()
-    blockwise = precision.BlockwiseLinear.of(linear, on_device=False)
-    expected, found = linear(exact), blockwise(inexact).float()
-    assert found.shape == expected.shape
-    assert (found - expected).norm() < 0.06 * expected.norm()
-    expected.square().sum().backward()
-    by_exact, linear.weight.grad = linear.weight.grad, None
-    found.square().sum().backward()
-    for a, b in ((exact.grad, inexact.grad), (by_exact, linear.weight.grad)):
-        assert torch.cosine_similarity(a.flatten(), b.flatten(), dim=0) > 0.99
+    linear.weight.data.copy_(weight)
+    inputs = x.clone().requires_grad_()
+    found = precision.BlockwiseLinear.of(linear, on_device=False)(inputs[None])[0]
+    found.backward(grad.bfloat16())
+    for product, a, b in ((found, x, weight.T), (inputs.grad, grad, weight), (linear.weight.grad, grad.T, x)):
+        smallest = a.abs().max() * b.abs().max() * a.shape[1] * 2**-14
+        assert product.shape == (a.shape[0], b.shape[1])
+        assert ((product.float() - a @ b).abs() <= 0.16 * (a.abs() @ b.abs()) + smallest).all()
+    if min(tokens, inner, outer) > 5:  # the roundings of many values cancel each other
+        assert (found - x @ weight.T).norm() < 0.06 * (x @ weight.T).norm()
 
 
 class Noisy(Memory):
