@@ -90,14 +90,14 @@ class TeachingData:
 
 
 def teaching_data(
-    recipe: Recipe, lake: Lakehouse, length: int, sft_part: str | None = None, sft_share: float = 0.0
+    recipe: Recipe, lake: Lakehouse, length: int, sft: str | None = None, sft_share: float = 0.0
 ) -> TeachingData:
-    """The data for sequences of `length` tokens: the share `sft_share` of the tokens from the part `sft_part` of
-    align.sequences (a supervised stage), the rest from blend.sequences in the shares of the last phase of the
+    """The data for sequences of `length` tokens: the share `sft_share` of the tokens from the conversations of the
+    supervised stage `sft`, the rest from blend.sequences in the shares of the last phase of the
     pretraining, or of the phase for long context if `length` is its length. Raises `TrainingError` for missing data."""
     streams = [_pretraining(recipe, lake, length, 1 - sft_share)] if sft_share < 1 else []
-    if sft_part is not None and sft_share > 0:
-        streams.insert(0, _conversations(recipe, lake, length, sft_part, sft_share))
+    if sft is not None and sft_share > 0:
+        streams.insert(0, _conversations(recipe, lake, length, sft, sft_share))
     return TeachingData(tuple(streams))
 
 
@@ -113,15 +113,18 @@ def _pretraining(recipe: Recipe, lake: Lakehouse, length: int, share: float) -> 
     return _stream(PRETRAINING, tokens, sequences, str(length), share, weights, "blend.further_lengths")
 
 
-def _conversations(recipe: Recipe, lake: Lakehouse, length: int, part: str, share: float) -> Stream:
-    stage = recipe.align.tuning.stages()[part]
-    if stage.sequence_length > length:
+def _conversations(recipe: Recipe, lake: Lakehouse, length: int, sft: str, share: float) -> Stream:
+    """The conversations of a stage, packed for this length; or as the stage reads them, if these are not longer."""
+    own = recipe.align.tuning
+    stage, part = own.stages()[sft], f"{sft}_{length}" if length in own.distilled_lengths.get(sft, ()) else sft
+    if part == sft and stage.sequence_length > length:
         raise TrainingError(
-            f"a distillation with sequences of {length} tokens cannot read those of {part}, which have up to "
-            f"{stage.sequence_length} (align.tuning.{part}.sequence_length): name another stage, or longer sequences"
+            f"a distillation with sequences of {length} tokens cannot read those of {sft}, which have up to "
+            f"{stage.sequence_length} (align.tuning.{sft}.sequence_length): name the length in "
+            f"align.tuning.distilled_lengths.{sft}"
         )
     tokens, sequences = (_there(lake, table) for table in (tuning.TOKEN_SHARDS, tuning.SEQUENCES))
-    return _stream(SFT, tokens, sequences, part, share, stage.chosen.weights, f"align.tuning.{part}")
+    return _stream(SFT, tokens, sequences, part, share, stage.chosen.weights, "align.tuning.distilled_lengths")
 
 
 def _stream(
