@@ -29,6 +29,7 @@ STAGES = (
     "sft.multilingual", "sft.release",
     "blend", "blend.sample", "pretrain",
     "align.conversations", "align.tuning", "align.reinforcement", "align.preference", "align.merging",
+    "compress",
     "evaluate.items", "evaluate", "evaluate.suite", "lake",
 )  # fmt: skip
 

@@ -38,6 +38,8 @@ KEYS = [
     "code/repositories",
     "code/screened",
     "code/snippets",
+    "compress/budget",
+    "compress/importance",
     "evaluate/benchmark_scores",
     "evaluate/benchmarks",
     "evaluate/bits_by_position",

@@ -153,7 +153,7 @@ LAYERS = (
     ("model",),
     ("rollouts",),
     ("training",),
-    ("snapshots", "web", "math", "code", "sft", "blend", "pretrain", "align", "evaluate", "lake"),
+    ("snapshots", "web", "math", "code", "sft", "blend", "pretrain", "align", "compress", "evaluate", "lake"),
     ("definitions",),
     ("export", "commands"),
 )  # fmt: skip

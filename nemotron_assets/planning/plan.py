@@ -36,6 +36,7 @@ STAGES = (
     "align_reinforcement",
     "trainings",
     "align_preference",
+    "compress",
     "evaluate",
     "evaluate_suite",
     "lake",

@@ -13,6 +13,7 @@ from pydantic_core import to_jsonable_python
 from nemotron_assets.recipe.align.root import Align
 from nemotron_assets.recipe.blend import Blend
 from nemotron_assets.recipe.code.root import Code
+from nemotron_assets.recipe.compress import Compress
 from nemotron_assets.recipe.evaluate import Evaluate
 from nemotron_assets.recipe.grading import Grading
 from nemotron_assets.recipe.lake import Compute, Maintenance, Quarantine, Storage
@@ -52,6 +53,7 @@ class Recipe(Section):
     model: Model
     train: Train
     align: Align
+    compress: Compress
     evaluate: Evaluate
     maintenance: Maintenance
 
