@@ -36,7 +36,7 @@ run: setup ## bring the whole graph up to date on the sample, or ARGS="SELECTION
 
 test: ## run all tests, or ARGS="tests/web -k dedup"
 	@scripts/setup.sh $(LOCK) --with-browser
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 fuzz: ## try new random examples of all property tests for MINUTES=60, or ARGS="tests/web"
 	@scripts/setup.sh $(LOCK) --with-browser

@@ -50,6 +50,11 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of the whole graph come first. They take minutes each, and the others then keep all processes busy."""
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _dagster_home():
     """A test that opens a Dagster instance names its home in the environment, where the next tests must not find it."""

@@ -62,7 +62,7 @@ def token_shards(
 
 @table_asset(
     SEQUENCES,
-    recipe=("blend.sequence_length", "blend.long_context.sequence_length", "blend.seed"),
+    recipe=("blend.sequence_length", "blend.long_context.sequence_length", "blend.further_lengths", "blend.seed"),
     ins={"token_shards": TOKEN_SHARDS},
     kinds={"polars"},
 )

@@ -27,7 +27,7 @@ _READ = ("part", "position", "id", "category", "data_set", "length")
 
 def sequence_lengths(recipe: Blend) -> list[int]:
     """The lengths of sequences that the recipe's trainings need."""
-    return sorted({recipe.sequence_length, recipe.long_context.sequence_length})
+    return sorted({recipe.sequence_length, recipe.long_context.sequence_length, *recipe.further_lengths})
 
 
 def sequence_parts(shards: Reader, recipe: Blend) -> Iterator[Part]:

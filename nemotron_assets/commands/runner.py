@@ -219,7 +219,7 @@ class Runner:
         """Start batches while units are ready and workers have room."""
         missing = {unit for unit in due if self.force or self._known.get(unit) == "MISSING"}
         while workers.has_room():
-            batch = self.schedule.next_batch(due, missing, workers.running, waiting)
+            batch = self.schedule.next_batch(due, missing, workers.running, waiting, alone=workers.jobs == 1)
             if not batch:
                 return
             self.progress.start(batch)

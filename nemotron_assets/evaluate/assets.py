@@ -81,10 +81,10 @@ def ruler_answers(
     from nemotron_assets.evaluate.ruler.answers import rows_of, summary
 
     work = Measuring(RULER_ANSWERS, ("item",), [ruler_items], lake, gpu, context.run_id, context.log.info)
-    items, budget = ruler_items.scan().collect(), recipe.evaluate.ruler.max_output_tokens
+    items = ruler_items.scan().collect()
 
     def answers(folder: Path, device: str, model_id: str) -> list:
-        return rows_of(folder, items, budget, device, model_id, context.log.info)
+        return rows_of(folder, items, recipe.evaluate.ruler, device, model_id, context.log.info)
 
     return work.parts(list(models.values()), answers, summary)
 

@@ -29,8 +29,9 @@ class Paired:
 
     @property
     def is_worse(self) -> bool:
-        """Whether the whole interval lies below zero: the second is worse than the first."""
-        return self.high < 0
+        """Whether the second is worse than the first: the whole interval lies below zero, and chance gives such a
+        difference in less than 5%. The bootstrap interval of few items is too narrow alone."""
+        return self.high < 0 and self.p < 0.05
 
 
 def paired(first: Sequence[float], second: Sequence[float], seed: int = 0, draws: int = DRAWS) -> Paired:

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nemotron_assets.model import kernels
 from nemotron_assets.model.attention import attend
+from nemotron_assets.model.divergence import forward_kl
 from nemotron_assets.model.fused import causal_conv_silu, cross_entropy, gated_norm, rms_norm, squared_relu
 from nemotron_assets.model.packing import Packing
 from nemotron_assets.model.parallel import ContextParallel
@@ -254,9 +255,12 @@ def _ffn(mixer, inputs):
     return mixer.down_proj(squared_relu(mixer.up_proj(inputs)))
 
 
-def head(self, hidden_states, targets=None):
-    """The last product: logits, or with targets the cross-entropy (see `fused.cross_entropy`). It is a call of the
-    layer, so that FSDP gathers its weights first."""
+def head(self, hidden_states, targets=None, teacher=None):
+    """The last product: logits; with targets the cross-entropy (see `fused.cross_entropy`); with a teacher's hidden
+    states and the matrix of its head the divergence from it (see `divergence.forward_kl`). It is a call of the layer,
+    so that FSDP gathers its weights first."""
+    if teacher is not None:
+        return forward_kl(hidden_states, self.weight, *teacher)
     if targets is None:
         return type(self).forward(self, hidden_states)
     return cross_entropy(hidden_states, self.weight, targets)

@@ -46,11 +46,15 @@ def token_shards(plan: Plan) -> Estimate:
 
 @estimates("blend.sequences")
 def sequences(plan: Plan) -> Estimate:
-    """Two packings of all documents: for the pretraining, and for long context."""
+    """A packing of all documents for every length: for the pretraining, for long context, and for distillations."""
     documents, rows = plan.of("blend.token_shards"), []
-    for length in ("blend.sequence_length", "blend.long_context.sequence_length"):
-        rows.append(documents.tokens / (plan.value(length) * plan.size("blend.fill", "sample")))
-    pieces = total([2 * documents.rows, *rows])  # a document has a piece, and one more for each sequence it is cut at
+    lengths = [plan.value(name) for name in ("blend.sequence_length", "blend.long_context.sequence_length")]
+    lengths += [plan.value("blend.further_lengths", length) for length in plan.recipe.blend.further_lengths]
+    for length in lengths:
+        rows.append(documents.tokens / (length * plan.size("blend.fill", "sample")))
+    pieces = total(
+        [len(lengths) * documents.rows, *rows]
+    )  # a document has a piece, and one more for each sequence it is cut at
     return Estimate(
         rows=total(rows),
         bytes=pieces * plan.size("blend.bytes_per_piece", "sample"),

@@ -93,6 +93,11 @@ class Blend(Section):
         min_length=1, description="the phases of the pretraining by name, in their order in time"
     )
     long_context: LongContext
+    further_lengths: tuple[Annotated[int, Field(ge=64, le=1_048_576)], ...] = Field(
+        (),
+        description="further lengths of sequences that texts are packed into, for distillations in stages (published "
+        "lengths of these: 8,192, 49,152, 262,144 and 524,288 tokens)",
+    )
     max_epochs: float = Field(
         4.0,
         gt=0,

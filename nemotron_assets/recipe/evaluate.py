@@ -45,6 +45,12 @@ class Ruler(Section):
         ge=16, le=4_096, description="room for an answer, in tokens; a right answer that needs more is an error"
     )
     seed: int = Field(0, ge=0, description="seed of what is hidden and where (default)")
+    batch_tokens: int = Field(
+        32_768,
+        ge=1,
+        description="items of one length are asked together, as many as have this number of tokens, and at least one; "
+        "more are faster and need more memory (default)",
+    )
 
     @field_validator("lengths")
     @classmethod

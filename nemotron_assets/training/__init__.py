@@ -10,7 +10,8 @@
   files that are mapped into memory (`mapped`). `tally` counts the categories.
 - `packing` packs documents of different lengths into sequences.
 - `checkpoint` writes and reads checkpoints, `conditions` says what differs after a resume.
-- `with_trl` runs the trainers of TRL for the losses that compare answers.
+- `distillation` trains towards the distribution of a `teacher`, on `teaching_data`.
+- `with_trl` runs the trainers of TRL for the losses that compare answers: `preference` and `reinforcement`.
 - `metrics` stores the progress and events in the lake, and plots them; `shown` shows them beside an asset, and `checks`
   has the checks of every trained model.
 

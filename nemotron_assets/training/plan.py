@@ -43,6 +43,7 @@ class Plan:
     - `tokenizer`: the folder of the tokenizer, whose files are stored with the weights.
     - `source_versions`: the tables that its training sequences were packed from ("code.curated@3").
     - `more`: the values of the columns that only this table has, from what the training returned.
+    - `prepare`: called before the training if the model is missing: it makes what the training starts from.
     - `wraps`: for a training with rows of other tables than its metrics and events. It gets the run's id and the
       function that stores metrics and events, and returns the function that stores all rows.
     """
@@ -55,6 +56,7 @@ class Plan:
     tokenizer: Path
     source_versions: tuple[str, ...] = ()
     more: Callable[[dict[str, Any]], dict[str, Any]] = lambda trained: {}
+    prepare: Callable[[], None] | None = None
     wraps: Callable[[str, Append], Append] | None = None
 
     @property
@@ -124,6 +126,8 @@ def _make(plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str
     read = plan.config.get("sequences")
     append = metrics.appender(lake, plan.identity.name, plan.id, run_id, plan.steps, length, log, read)
     append = plan.wraps(run_id, append) if plan.wraps else append
+    if plan.prepare is not None:
+        plan.prepare()
     trained = gpu.train(plan.entry, plan.config | {"run_id": run_id}, append, log)
     weights = Path(trained["weights"])
     add_tokenizer(weights, plan.tokenizer)

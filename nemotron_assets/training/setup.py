@@ -119,10 +119,18 @@ def _model(job: Job, config: Any, ranks: Ranks) -> tuple[torch.nn.Module, list[s
                 layer.compile()  # in place: the names of the weights stay
     if ranks.world > 1:
         # Without a MixedPrecisionPolicy: it would round A_log, dt_bias and D to BF16, which the scan needs in FP32.
-        for layer in (*student.model.layers, student.lm_head, model):
+        others = [m for name, m in model.named_modules() if not name.startswith("student.") and _is_layer(m)]
+        for layer in (*student.model.layers, student.lm_head, *others, model):
             fully_shard(layer)
     student.to_empty(device=ranks.device)
     return model.to(ranks.device), bf16
+
+
+def _is_layer(module: torch.nn.Module) -> bool:
+    """Whether it is a layer of a NemotronH model, as those of a teacher: each is gathered alone."""
+    from transformers.models.nemotron_h.modeling_nemotron_h import NemotronHBlock
+
+    return isinstance(module, NemotronHBlock)
 
 
 def _check_others(model: torch.nn.Module) -> None:

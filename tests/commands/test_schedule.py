@@ -82,6 +82,14 @@ def test_snapshots_keep_their_order_in_a_pool_that_compares_them(schedule):
     assert names(schedule.next_batch(both, set(), {unit("cleaned", "B")})) == ["formulas [A]"]
 
 
+def test_one_job_runs_all_that_can_follow_in_one_run(schedule):
+    due = units("A") - {unit("pages", "A")} | {unit("counts", "B")}
+    batch = names(schedule.next_batch(due, due - {unit("counts", "A")}, set(), alone=True))
+    assert {"documents [A]", "signatures [A]", "pairs [A]", "kept [A]", "formulas [A]", "cleaned [A]"} <= set(batch)
+    assert not {"counts [A]", "counts [B]", "base", "scores"} & set(batch), "stale, of another snapshot, or without one"
+    assert batch.index("documents [A]") < batch.index("signatures [A]") < batch.index("pairs [A]")
+
+
 @given(st.sets(st.sampled_from("ABC"), min_size=1), st.integers(1, 4), st.randoms(use_true_random=False))
 def test_every_unit_runs_once_after_its_inputs_whatever_ends_first(schedule, partitions, jobs, random):
     due = units(*partitions)
@@ -90,7 +98,7 @@ def test_every_unit_runs_once_after_its_inputs_whatever_ends_first(schedule, par
     left = set(due)
     while left or running:
         busy = {unit for batch in running for unit in batch}
-        while len(running) < jobs and (batch := schedule.next_batch(left, left, busy)):
+        while len(running) < jobs and (batch := schedule.next_batch(left, left, busy, alone=jobs == 1)):
             for member in batch:
                 above = set(schedule.above(member, by_key(due)))
                 assert above <= set(settled) | set(batch[: batch.index(member)])

@@ -82,6 +82,14 @@ def test_answers_follow_from_the_prompts(made):
                 assert counts[asked - 1][1] > counts[asked][1], "no other word is as frequent"
 
 
+def each(answer):
+    """Answers every prompt by itself."""
+    return lambda prompts, budget: [answer(prompt, budget) for prompt in prompts]
+
+
+SILENT = each(lambda prompt, budget: "")
+
+
 def test_items_depend_on_seed_and_documents_alone(documents, vocabulary, made):
     again = [vars(item) for item in make_items(documents, vocabulary, (768, 2_048), 3, BUDGET, 7)]
     assert pl.DataFrame(again, RULER_ITEMS.empty().schema).equals(made)
@@ -97,7 +105,7 @@ def test_an_answer_that_would_be_cut_is_an_error(documents, vocabulary, made):
     with pytest.raises(RulerError, match=r"has \d+ tokens without any text, but a length of 260 tokens leaves 68"):
         list(make_items(documents, vocabulary, (260,), 1, BUDGET, 7))
     with pytest.raises(RulerError, match=r"does not fit its length of 768 tokens: .* may have 400 tokens"):
-        list(answered(made, lambda prompt, budget: "", vocabulary, 4_096, 400))
+        list(answered(made, SILENT, vocabulary, 4_096, 400, 4_096))
     with pytest.raises(RulerError, match=r"too few for RULER items"):
         list(make_items([("one", "a short text of a few words")], vocabulary, (768,), 1, BUDGET, 7))
 
@@ -107,7 +115,7 @@ def test_scripted_models_are_graded_right(made, vocabulary):
     known = dict(made.select("prompt", "answers").iter_rows())
 
     def graded(answer) -> list:
-        return list(answered(made, answer, vocabulary, 2_048, BUDGET))
+        return list(answered(made, each(answer), vocabulary, 2_048, BUDGET, 4_096))
 
     right = graded(lambda prompt, _: f" {', '.join(known[prompt])}. That is all.")
     assert len(right) == 42 and {answer.recall for answer in right} == {1.0}
@@ -119,9 +127,9 @@ def test_scripted_models_are_graded_right(made, vocabulary):
 
 
 def test_a_model_is_asked_up_to_its_context_only(made, vocabulary):
-    asked = [a.item["length"] for a in answered(made, lambda prompt, budget: "", vocabulary, 1_024, BUDGET)]
+    asked = [a.item["length"] for a in answered(made, SILENT, vocabulary, 1_024, BUDGET, 4_096)]
     assert asked == [768] * 21
-    assert not list(answered(made, lambda prompt, budget: "", vocabulary, 512, BUDGET))
+    assert not list(answered(made, SILENT, vocabulary, 512, BUDGET, 4_096))
 
 
 @pytest.mark.parametrize(
@@ -147,9 +155,35 @@ def test_recall_is_the_share_that_is_named(answers, count):
 
 
 def test_a_transformers_model_answers_within_the_budget(student, vocabulary):
-    text = answering(student, vocabulary)("One of the special magic numbers", 5)
+    (text,) = answering(student, vocabulary)(["One of the special magic numbers"], 5)
     assert 0 < len(encode(vocabulary, text)) <= 10
-    assert text == answering(student, vocabulary)("One of the special magic numbers", 5)
+    assert [text] == answering(student, vocabulary)(["One of the special magic numbers"], 5)
+
+
+def test_an_answer_does_not_depend_on_the_prompts_beside_it(student, vocabulary):
+    """Shorter prompts are padded, and an answer that ends early is padded too."""
+    prompts = ["One of the special magic numbers", "Words:", "The cat and the dog ran, and the sun was far away. " * 3]
+    answer = answering(student, vocabulary)
+    alone = [answer([prompt], 12)[0] for prompt in prompts]
+    assert answer(prompts, 12) == alone and len(set(alone)) > 1
+    ended = encode(vocabulary, alone[0])[2]
+    before = student.generation_config.eos_token_id
+    student.generation_config.eos_token_id = [ended]
+    try:
+        assert answering(student, vocabulary)(prompts, 12)[0] == vocabulary.decode(encode(vocabulary, alone[0])[:2])
+    finally:
+        student.generation_config.eos_token_id = before
+
+
+def test_items_of_one_length_are_asked_together(made, vocabulary):
+    asked: list[int] = []
+
+    def answer(prompts, budget):
+        asked.append(len(prompts))
+        return [""] * len(prompts)
+
+    assert len(list(answered(made, answer, vocabulary, 2_048, BUDGET, 2_048 * 4))) == 42
+    assert asked == [10, 10, 1, 4, 4, 4, 4, 4, 1]
 
 
 def test_no_answer_is_a_word_of_the_question_or_the_name_of_a_variable_a_word(documents, vocabulary):

@@ -45,7 +45,9 @@ def both(small, tmp_path_factory) -> dict[str, tuple[list, list, Job]]:
     return results
 
 
-@pytest.mark.parametrize(("name", "steps"), [("folder", 20), ("fp8", 4), ("context", 20), ("stopped", 4)])
+@pytest.mark.parametrize(
+    ("name", "steps"), [("folder", 20), ("fp8", 4), ("context", 20), ("distilled", 4), ("stopped", 4)]
+)
 def test_two_ranks_equal_one_process(both, name, steps):
     """Weights in BF16 become FP32 masters on every rank, whatever their shapes; the micro-batches are summed up."""
     two, one, _ = both[name]

@@ -14,6 +14,8 @@ from nemotron_assets.recipe.train import Fp8
 from nemotron_assets.training import checkpoint
 from nemotron_assets.training.job import FromFolder
 from nemotron_assets.training.loop import train
+from nemotron_assets.training.losses import FromTeacher
+from nemotron_assets.training.teacher import Teacher
 from tests.training.test_guard import Planted, planted
 from tests.training.test_loop import Killed, Memory, job
 from tests.training.test_precision import wider
@@ -24,7 +26,8 @@ def _steps(number: int) -> dict:
 
 
 def trainings(small: Model, folder: Path, weights: Path, context: int) -> dict:
-    """{name: (job, shards)}. The training "folder" starts from weights in BF16, "context" splits the sequences."""
+    """{name: (job, shards)}. The training "folder" starts from weights in BF16, "context" splits the sequences,
+    "distilled" has a teacher, which is sharded too."""
     fp8 = {"precision": "fp8", "fp8": Fp8(scaling="rowwise")}
     of = {
         "folder": dataclasses.replace(
@@ -32,6 +35,10 @@ def trainings(small: Model, folder: Path, weights: Path, context: int) -> dict:
         ),
         "fp8": job(wider(small), folder / "fp8", **_steps(4), **fp8),
         "context": job(small, folder / "context", **_steps(20), context_parallel=context),
+        "distilled": dataclasses.replace(
+            job(small, folder / "distilled", **_steps(4), micro_batch_sequences=1),
+            loss=lambda student: FromTeacher(student, Teacher.load(weights, "fp32")),
+        ),
         "bad batches": planted(small, folder / "bad batches", steps=12, micro_batch_sequences=1),
         "roll back": planted(small, folder / "roll back", "roll_back", 12, micro_batch_sequences=1, checkpoint_every=1),
         "stopped": job(small, folder / "stopped", **_steps(6)),

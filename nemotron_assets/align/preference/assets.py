@@ -31,10 +31,10 @@ def dpo(
     which answers are right, and the pairs train the policy of the next round. The last policy also writes the pairs for
     the reward model. A killed run continues from its last checkpoint, and asks for no answer twice."""
     from nemotron_assets.align.preference import report
-    from nemotron_assets.align.preference.training import Rounds
+    from nemotron_assets.align.preference.training import rounds as planned
     from nemotron_assets.training.shown import show
 
-    rounds = Rounds(recipe, lake, gpu, context.run_id, context.log.info)
+    rounds = planned(recipe, lake, gpu, context.run_id, context.log.info)
     models, parts = rounds.run()
     materialized(context, PREFERENCES, lake, **report.of_pairs(lake.read(PREFERENCES).scan(), rounds.made))
     show(models[-1], context, lake)

@@ -2,11 +2,12 @@
 
 import dagster as dg
 
-from nemotron_assets.align.preference.tables import DPO, PREFERENCES, REFERENCE
+from nemotron_assets.align.preference.tables import DPO, PREFERENCES
 from nemotron_assets.models.tables import TRAINING_METRICS
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import table_check
 from nemotron_assets.training.checks import loads_with_transformers
+from nemotron_assets.training.preference.columns import REFERENCE
 from resources.lakehouse import Lakehouse
 
 #: With fewer logged steps than this, margins have no time to rise.

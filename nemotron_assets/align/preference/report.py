@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from nemotron_assets.align.preference.tables import REFERENCE
 from nemotron_assets.plots import markdown
 from nemotron_assets.table.markdown import markdown_row
+from nemotron_assets.training.preference.columns import REFERENCE
 
 if TYPE_CHECKING:
     import polars as pl

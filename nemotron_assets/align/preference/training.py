@@ -1,208 +1,49 @@
-"""Runs the rounds of DPO: the policy answers, its answers become pairs, and the pairs train the next policy.
-
-Pairs are stored before they are trained on. The identity of a model follows from the content of its pairs, so a killed
-run finds its pairs, its checkpoints and its finished rounds again.
-"""
+"""The rounds of DPO of the post-training: where they start, and what they are called."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from nemotron_assets.align.conversations.tables import PROMPTS
 from nemotron_assets.align.preference import CODE
-from nemotron_assets.align.preference.tables import DPO, PREFERENCE, PREFERENCES, TOOLS
+from nemotron_assets.align.preference.tables import DPO, PREFERENCES
 from nemotron_assets.align.reinforcement.tables import IFEVAL_RL
 from nemotron_assets.models.asked import asked_for
-from nemotron_assets.models.registry import Identity, Parent, Registry, by_id
-from nemotron_assets.table.ids import content_hash, row_id
-from nemotron_assets.table.parts import Part, Parts, Rejects
-from nemotron_assets.training.plan import Plan, TrainingError, train, working_folder
+from nemotron_assets.training.preference.rounds import Rounds
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from nemotron_assets.recipe import Recipe
-    from nemotron_assets.recipe.align.preference import PairSampling
+    from nemotron_assets.training.plan import Plan
     from resources.gpu import Gpu
     from resources.lakehouse import Lakehouse
 
-#: The training function, by the name that the GPU resource knows. Its module loads torch and TRL.
-TRAIN_DPO = "nemotron_assets.align.preference.worker:train_dpo"
 
-
-@dataclass
-class Rounds:
-    """The rounds that a recipe asks for, in one lake. `made` says how many pairs each part has, and why prompts gave
-    none."""
-
-    recipe: Recipe
-    lake: Lakehouse
-    gpu: Gpu
-    run_id: str
-    log: Callable[[str], None]
-    made: dict[str, dict[str, int]] = field(default_factory=dict)
-
-    def run(self) -> tuple[list[dict[str, Any]], Parts]:
-        """The rows of the models of all rounds, and the parts to write to `models.dpo`. Raises `TrainingError` when a
-        round has no pairs to train on."""
-        settings = self.recipe.align.preference
-        registry = Registry(self.lake, DPO, self.run_id, self.log)
-        policy, models, parts = self._start(), [], []
-        for number in range(1, settings.rounds + 1):
-            parts.append(self._part(settings.tools, TOOLS, number, policy))
-            self._store(parts[-1:], complete=False)
-            plan = self._plan(number, policy)
-            policy, _ = train(plan, self.lake, self.gpu, self.run_id, self.log, registry)
-            models.append(policy)
-        parts.append(self._part(settings.preference, PREFERENCE, settings.rounds, policy))
-        self._store(parts, complete=True)  # pairs of earlier policies go
-        return models, registry.parts()
-
-    def last(self) -> Plan:
-        """The training of the last round, from what the lake holds. Raises `ModelError` or `TrainingError` if a round
-        before it was not made."""
-        rounds, policy = self.recipe.align.preference.rounds, self._start()
-        for number in range(1, rounds):
-            policy = by_id(self.lake.read(DPO), self._plan(number, policy).id)
-        return self._plan(rounds, policy)
-
-    def _start(self) -> dict[str, Any]:
-        return asked_for(self.lake.read(IFEVAL_RL), self.recipe, self.lake)
-
-    def _store(self, parts: list[Part], complete: bool) -> None:
-        rejects = self._rejects = getattr(self, "_rejects", Rejects())
-        self.lake.write(
-            PREFERENCES,
-            Parts(parts, rejects=rejects, complete=complete),
-            run_id=self.run_id,
-            code_version=CODE,
-            log=self.log,
-        )
-
-    def _part(self, settings: PairSampling, kind: str, number: int, policy: dict[str, Any]) -> Part:
-        """The pairs of a round: the part of `align.preferences`, which is made when the lake does not hold it."""
-        prompts = self.lake.read(PROMPTS)
-        if not prompts.exists:
-            raise TrainingError(f"there is nothing to ask: materialise {PROMPTS.asset_key.to_user_string()} first")
-        key = _key(kind, number, policy)
-        own, grading = self.recipe.align, self.recipe.grading.model_dump()
-        decides = (settings.model_dump(), self._sampling(), own.preference.dpo.max_tokens, grading)
-        contents = [f"{part}={content}" for part, content in prompts.parts().items()]
-        fingerprint = content_hash("\x1f".join([policy["sha256"], repr(decides), *contents]))
-        return Part(key, fingerprint, lambda: self._pairs(settings, kind, number, policy, key))
-
-    def _sampling(self) -> dict[str, Any]:
-        return self.recipe.align.rollouts.model_dump(exclude={"batch"})
-
-    def _pairs(self, settings: PairSampling, kind: str, number: int, policy: dict[str, Any], part: str) -> pl.DataFrame:
-        """Let a policy answer, and return the pairs."""
-        import polars as pl
-
-        from nemotron_assets.align.preference.pairs import Pairing, chosen_prompts
-        from nemotron_assets.grading.rewards import Rewards
-        from nemotron_assets.rollouts.opening import open_policy
-        from nemotron_assets.text import tokenizer
-        from resources.generations import Ledger
-
-        folder, own = self.lake.get_weights(policy["uri"]), self.recipe.align
-        prompts = list(chosen_prompts(self.lake.read(PROMPTS).scan(), settings, number))
-        self.log(f"{policy['name']} {policy['version']} answers {len(prompts):,} prompts for pairs of kind {kind}")
-        with self.gpu.lock(self.log), Rewards(self.recipe.grading) as rewards:
-            ledger = Ledger(self.lake, run_id=self.run_id)
-            asked = (policy["name"], policy["sha256"], self.gpu, ledger, settings.max_output_tokens)
-            answers = open_policy(own.rollouts, folder, *asked)
-            vocabulary = tokenizer.load(folder)
-            most = own.preference.dpo.max_tokens
-            of = (part, kind, number, policy["id"], self._rejects)
-            pairing = Pairing(settings, answers, rewards, vocabulary, most, *of)
-            rows = pl.DataFrame(list(pairing.rows(prompts)), schema=PREFERENCES.empty().schema)
-        self.made[part] = {"prompts": len(prompts), **pairing.counts}
-        self._check_graders(pairing.counts["grader_error"], len(prompts))
-        return rows
-
-    def _check_graders(self, errors: int, prompts: int) -> None:
-        most = self.recipe.quarantine.max_share
-        if errors > most * prompts:
-            raise TrainingError(
-                f"answers to {errors} of {prompts} prompts could not be scored, more than quarantine.max_share "
-                f"({most:.0%}): quarantine.rows has the errors of align.preferences"
-            )
-
-    def _plan(self, number: int, policy: dict[str, Any]) -> Plan:
-        """The training of a round on the pairs that its policy has given."""
-        import polars as pl
-
-        own, pairs, part = self.recipe.align.preference, self.lake.read(PREFERENCES), _key(TOOLS, number, policy)
-        run, before = own.dpo, IFEVAL_RL if number == 1 else DPO
-        rows = pairs.scan().filter(pl.col("part") == part) if pairs.exists else PREFERENCES.empty().lazy()
-        counts = dict(rows.group_by("split").len().collect().iter_rows())
-        if not counts.get("train"):
-            raise TrainingError(
-                f"round {number} of DPO has no pairs to train on ({self.made.get(part, 'no run has made them')}): "
-                "materialise models/dpo, raise align.preference.tools.samples, or set reference_positives"
-            )
-        decides = {"code": CODE, **run.deciding(), "tools": own.tools.model_dump(), "rollouts": self._sampling()}
-        recipe_hash = content_hash(repr(sorted(decides.items())).encode())
-        id_ = row_id(DPO.full_name, recipe_hash, policy["id"], pairs.parts()[part])
-        folder = self.lake.get_weights(policy["uri"])
-        steps = run.steps(counts["train"])
-        prompts = self.lake.read(PROMPTS)
-        return Plan(
-            table=DPO,
-            identity=Identity(
-                name=f"{self.recipe.name}-dpo",
-                id=id_,
-                recipe_hash=recipe_hash,
-                inputs=(prompts.input_version, pairs.input_version, self.lake.read(before).input_version),
-                parents=(Parent(before.full_name, policy["id"]),),
-            ),
-            entry=TRAIN_DPO,
-            config={
-                "start": {"folder": str(folder)},
-                "training": run.model_dump(),
-                "section": "align.preference.dpo",
-                "sequence_length": run.max_tokens,
-                "folder": working_folder(id_),
-                "round": number,
-                "steps": steps,
-                "pairs": {
-                    "path": self.lake.path(PREFERENCES),
-                    "version": pairs.version,
-                    "part": part,
-                    "storage_options": self.lake.storage_options,
-                },
-            },
-            steps=steps,
-            tokenizer=folder,
-            source_versions=(prompts.input_version,),
-            more=lambda trained: {"metrics": json.dumps(_measured(trained, counts, number))},
-        )
+def rounds(recipe: Recipe, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str], None]) -> Rounds:
+    """The rounds that the recipe asks for. They start from the model of the first reinforcement learning. Raises
+    `ModelError` if the lake does not have it."""
+    policies = lake.read(IFEVAL_RL)
+    return Rounds(
+        recipe,
+        lake,
+        gpu,
+        run_id,
+        log,
+        settings=recipe.align.preference,
+        section="align.preference",
+        pairs=PREFERENCES,
+        models=DPO,
+        name=f"{recipe.name}-dpo",
+        code=CODE,
+        start=(policies, asked_for(policies, recipe, lake)),
+    )
 
 
 def dpo(recipe: Recipe, lake: Lakehouse) -> Plan:
     """The training of the last round that the recipe asks for. Raises as `Rounds.last` does."""
     from resources.gpu import Gpu
 
-    return Rounds(recipe, lake, Gpu(), "", lambda line: None).last()
+    return rounds(recipe, lake, Gpu(), "", lambda line: None).last()
 
 
 #: The model that a later stage continues.
 PLANS = {DPO.full_name: dpo}
-
-
-def _key(kind: str, number: int, policy: dict[str, Any]) -> str:
-    """The part of `align.preferences` with the pairs of a kind and a round, and of the policy that has answered."""
-    return f"{kind}-{number}-{policy['id'][:12]}"
-
-
-def _measured(trained: dict[str, Any], counts: dict[str, int], number: int) -> dict[str, Any]:
-    return {
-        "round": number,
-        "pairs": counts.get("train", 0),
-        "held_out_pairs": counts.get("held_out", 0),
-        "held_out_accuracy": trained["held_out_accuracy"],
-        "held_out_margin": trained["held_out_margin"],
-    }

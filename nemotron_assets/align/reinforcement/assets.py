@@ -21,8 +21,8 @@ def _model(table: Table, deps: list[Table], description: str, *sections: str) ->
         lake: dg.ResourceParam[Lakehouse],
         gpu: dg.ResourceParam[Gpu],
     ):
-        from nemotron_assets.align.reinforcement import report
         from nemotron_assets.align.reinforcement.training import PLANS
+        from nemotron_assets.training.reinforcement import report
         from nemotron_assets.training.shown import trained
 
         plan = PLANS[table.full_name](recipe, lake)

@@ -28,8 +28,8 @@ def _sampler_and_trainer_agree(table: Table) -> dg.AssetChecksDefinition:
     ) -> dg.AssetCheckResult:
         """In the mean, the log-probabilities of sampled tokens from the engine that sampled them and from the trainer
         differ by no more than the recipe's most_disagreement."""
-        from nemotron_assets.align.reinforcement.audit import disagreement
         from nemotron_assets.models.registry import newest
+        from nemotron_assets.training.reinforcement.audit import disagreement
 
         most = getattr(recipe.align.reinforcement, table.name).most_disagreement
         found = disagreement(lake.read(ROLLOUTS).scan(), newest(lake.read(table))["id"])
@@ -42,8 +42,8 @@ def _held_out_rewards_do_not_fall(table: Table) -> dg.AssetChecksDefinition:
     @table_check(table, reads=[ROLLOUTS])
     def held_out_rewards_do_not_fall(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
         """On held-out prompts, the 95% interval of the change of the reward does not lie wholly below zero."""
-        from nemotron_assets.align.reinforcement.audit import held_out
         from nemotron_assets.models.registry import newest
+        from nemotron_assets.training.reinforcement.audit import held_out
 
         found = held_out(lake.read(ROLLOUTS).scan(), newest(lake.read(table))["id"])
         shown = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from nemotron_assets.align.preference.tables import PREFERENCE
 from nemotron_assets.recipe.align.reinforcement import RewardTraining
+from nemotron_assets.training.preference.columns import PREFERENCE
 
 if TYPE_CHECKING:
     import polars as pl

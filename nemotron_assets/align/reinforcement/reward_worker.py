@@ -11,9 +11,9 @@ from trl import RewardConfig, RewardTrainer
 
 from nemotron_assets.align.preference.tables import PREFERENCES
 from nemotron_assets.align.reinforcement.pairs import read_pairs
-from nemotron_assets.align.reinforcement.reward import begin, empty_reward_model, reward_config, scores
 from nemotron_assets.recipe.align.reinforcement import RewardTraining
 from nemotron_assets.training.job import FromFolder
+from nemotron_assets.training.reinforcement.reward import begin, empty_reward_model, reward_config, scores
 from nemotron_assets.training.with_trl import Emit, HouseRules, Reporter, arguments, finished, quiet, trained
 from resources.lakehouse import Lakehouse
 

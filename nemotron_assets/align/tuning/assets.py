@@ -44,7 +44,7 @@ def token_shards(
     recipe=tuple(
         f"align.tuning.{stage}.{value}" for stage in STAGES for value in ("sequence_length", "packed", "chosen")
     )
-    + ("align.tuning.without_truncated", "align.tuning.seed"),
+    + ("align.tuning.without_truncated", "align.tuning.distilled_lengths", "align.tuning.seed"),
     ins={"shards": TOKEN_SHARDS},
     kinds={"polars"},
 )

@@ -29,7 +29,13 @@ _READ = ("id", "part", "category", "variant", "original", "held_out", "position"
 def parts_of(recipe: Tuning) -> dict[str, Stage]:
     """The parts of `align.sequences` with the stage that each is for."""
     stages = recipe.stages()
-    return stages | ({UNTRUNCATED: recipe.sft_3} if recipe.without_truncated else {})
+    compared = {UNTRUNCATED: recipe.sft_3} if recipe.without_truncated else {}
+    distilled = {
+        f"{name}_{length}": stages[name].model_copy(update={"sequence_length": length, "packed": True})
+        for name, lengths in recipe.distilled_lengths.items()
+        for length in lengths
+    }
+    return stages | compared | distilled
 
 
 def sequence_parts(shards: Reader, recipe: Tuning) -> Iterator[Part]:

@@ -63,7 +63,12 @@ SEQUENCES = Table(
     columns=(
         ID,
         PARENTS,
-        Column("part", "string", "stage: sft_1, sft_2, sft_3 or sft_3_untruncated (whole thoughts, not cut ones)"),
+        Column(
+            "part",
+            "string",
+            "stage: sft_1, sft_2, sft_3 or sft_3_untruncated (whole thoughts, not cut ones); or stage and length, as "
+            "sft_2_8192: its conversations, packed for distillations",
+        ),
         _CATEGORY,
         Column("data_set", "string", "domain and variant of the conversations, for example math/full"),
         Column("shard", "string", "shard of align.token_shards (its column part) that all rows are in"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedModel
 
-#: Answers a prompt with at most so many tokens.
-Answering = Callable[[str, int], str]
+    from nemotron_assets.recipe.evaluate import Ruler
+
+#: Answers prompts, each with at most so many tokens.
+Answering = Callable[[Sequence[str], int], list[str]]
 
 
 @dataclass(frozen=True)
@@ -38,40 +41,61 @@ def recall(text: str, answers: Sequence[str]) -> float:
 
 
 def answered(
-    items: pl.DataFrame, answer: Answering, tokenizer: Tokenizer, context: int, budget: int
+    items: pl.DataFrame, answer: Answering, tokenizer: Tokenizer, context: int, budget: int, batch_tokens: int
 ) -> Iterator[Answer]:
-    """The answers of a model to the items that its `context` has room for, from the shortest to the longest.
+    """The answers of a model to the items that its `context` has room for, from the shortest to the longest. Items of
+    one length are asked together, as many as their lengths sum up to `batch_tokens`, and at least one.
 
     `tokenizer` is the tokenizer of the model, `budget` the room for an answer in tokens. Raises `RulerError` when a
     prompt and the budget do not fit the length of the item, or a right answer does not fit the budget: the answer
     would be cut, and the model would be graded wrong.
     """
-    for item in items.filter(items["length"] <= context).sort("length", "task", "number").iter_rows(named=True):
-        tokens, needed = len(encode(tokenizer, item["prompt"])), answer_tokens(tokenizer, item["answers"])
-        if tokens + budget > item["length"] or needed > budget:
-            raise RulerError(
-                f"the item {item['id']} of evaluate.ruler_items ({item['task']}) does not fit its length of "
-                f"{item['length']} tokens: with the tokenizer of the model its prompt has {tokens} tokens and its "
-                f"right answer {needed}, and the answer of the model may have {budget} tokens "
-                "(evaluate.ruler.max_output_tokens). The items were made with another tokenizer or another "
-                "max_output_tokens: materialise evaluate/ruler_items again"
+    fitting = items.filter(items["length"] <= context).sort("length", "task", "number")
+    for (length,), of_length in fitting.group_by("length", maintain_order=True):
+        for batch in of_length.iter_slices(max(1, batch_tokens // length)):
+            rows = batch.to_dicts()
+            for item in rows:
+                _check_room(item, tokenizer, budget)
+            texts = answer([item["prompt"] for item in rows], budget)
+            yield from (
+                Answer(item, text, recall(text, item["answers"])) for item, text in zip(rows, texts, strict=True)
             )
-        text = answer(item["prompt"], budget)
-        yield Answer(item, text, recall(text, item["answers"]))
+
+
+def _check_room(item: Mapping[str, Any], tokenizer: Tokenizer, budget: int) -> None:
+    tokens, needed = len(encode(tokenizer, item["prompt"])), answer_tokens(tokenizer, item["answers"])
+    if tokens + budget > item["length"] or needed > budget:
+        raise RulerError(
+            f"the item {item['id']} of evaluate.ruler_items ({item['task']}) does not fit its length of "
+            f"{item['length']} tokens: with the tokenizer of the model its prompt has {tokens} tokens and its "
+            f"right answer {needed}, and the answer of the model may have {budget} tokens "
+            "(evaluate.ruler.max_output_tokens). The items were made with another tokenizer or another "
+            "max_output_tokens: materialise evaluate/ruler_items again"
+        )
 
 
 def answering(model: PreTrainedModel, tokenizer: Tokenizer) -> Answering:
-    """The function by which a transformers model answers: its most likely tokens, until EOS or the budget."""
+    """The function by which a transformers model answers: its most likely tokens, until EOS or the budget.
+
+    Shorter prompts are padded on the left. The attention mask keeps the padding out of the attention and of the states
+    of the Mamba layers, so an answer does not depend on the other prompts.
+    """
     import torch
 
-    def answer(prompt: str, budget: int) -> str:
-        ids = encode(tokenizer, prompt)
-        given = torch.tensor([ids], device=model.device)
+    ends = model.generation_config.eos_token_id
+    ends = set(ends if isinstance(ends, list) else [ends])
+
+    def answer(prompts: Sequence[str], budget: int) -> list[str]:
+        ids = [encode(tokenizer, prompt) for prompt in prompts]
+        longest = max(map(len, ids))
+        given = torch.tensor([[0] * (longest - len(one)) + one for one in ids], device=model.device)
+        mask = torch.tensor([[0] * (longest - len(one)) + [1] * len(one) for one in ids], device=model.device)
         with torch.inference_mode():
             made = model.generate(
-                given, attention_mask=torch.ones_like(given), max_new_tokens=budget, do_sample=False, num_beams=1
+                given, attention_mask=mask, max_new_tokens=budget, do_sample=False, num_beams=1, pad_token_id=0
             )
-        return tokenizer.decode(made[0, len(ids) :].tolist())
+        tokens = (row[longest:].tolist() for row in made)
+        return [tokenizer.decode(list(itertools.takewhile(lambda token: token not in ends, row))) for row in tokens]
 
     return answer
 
@@ -84,7 +108,7 @@ def made_with(tokenizer: Tokenizer, items: pl.DataFrame) -> bool:
 
 
 def rows_of(
-    folder: Path, items: pl.DataFrame, budget: int, device: str, model_id: str, log: Callable[[str], None]
+    folder: Path, items: pl.DataFrame, settings: Ruler, device: str, model_id: str, log: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """The answers of the Hugging Face model in a folder as columns of `evaluate.ruler_answers`, up to the context that
     its configuration states.
@@ -105,7 +129,7 @@ def rows_of(
         )
         return []
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto").to(device).eval()
-    context = model.config.max_position_embeddings
+    context, room = model.config.max_position_embeddings, (settings.max_output_tokens, settings.batch_tokens)
     return [
         {
             "parents": [found.item["id"]],
@@ -115,7 +139,7 @@ def rows_of(
             "answer": found.text,
             "recall": found.recall,
         }
-        for found in answered(items, answering(model, tokenizer), tokenizer, context, budget)
+        for found in answered(items, answering(model, tokenizer), tokenizer, context, *room)
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from pydantic import Field, field_validator
 
 from nemotron_assets.recipe.section import Section
@@ -70,6 +72,11 @@ class Tuning(Section):
     without_truncated: bool = Field(
         description="whether stage 3 is also trained with the whole thoughts in the place of the cut ones, for the "
         "comparison of thinking budgets"
+    )
+    distilled_lengths: dict[Literal["sft_1", "sft_2", "sft_3"], tuple[Annotated[int, Field(ge=64)], ...]] = Field(
+        {},
+        description="further sequences for distillations: the conversations of a stage, packed to these lengths "
+        "(published: 8,192, 49,152 and 262,144 tokens)",
     )
     tokens_per_shard: int = Field(
         ge=1_000, description="tokens of conversations that are tokenised and packed together (default)"

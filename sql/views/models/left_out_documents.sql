@@ -1,6 +1,6 @@
 -- The documents in the batches that trainings left out, because the loss or the gradient was not a finite number or was a
 -- spike. The documents of a sequence are found in the table of sequences as it is now: blend.sequences for the
--- pretraining, align.sequences for the supervised stages.
+-- pretraining, align.sequences for the supervised stages, both for a distillation.
 create view models.left_out_documents as
 with sequences as (
     select
@@ -18,7 +18,7 @@ pieces as (
     join (
         select 'blend.sequences/' || part as packed_in, shard, position, id, parents from blend.sequences
         union all select 'align.sequences/' || part, shard, position, id, parents from align.sequences
-    ) p on p.packed_in = s.packed_in and p.shard = s.shard and p.position = s.position
+    ) p on list_contains(string_split(s.packed_in, ' + '), p.packed_in) and p.shard = s.shard and p.position = s.position
 ),
 documents as (
     select id, parents, sources from blend.token_shards

@@ -7,7 +7,7 @@ import pytest
 
 from nemotron_assets.align.preference import checks, report, training
 from nemotron_assets.align.preference.tables import DPO, PREFERENCES
-from nemotron_assets.align.preference.training import Rounds
+from nemotron_assets.align.preference.training import rounds as planned
 from nemotron_assets.align.reinforcement.tables import IFEVAL_RL
 from nemotron_assets.models.registry import ModelError, newest, newest_of_each_name
 from nemotron_assets.models.tables import TRAINING_METRICS
@@ -57,7 +57,7 @@ def lake(policy_folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def done(lake):
-    rounds = Rounds(recipe(), lake, Gpu(), "run-1", lambda line: None)
+    rounds = planned(recipe(), lake, Gpu(), "run-1", lambda line: None)
     models, parts = rounds.run()
     lake.write(DPO, parts)
     return rounds, models
@@ -126,7 +126,7 @@ def test_a_second_run_asks_and_trains_nothing(lake, done, monkeypatch):
     monkeypatch.setattr(
         "nemotron_assets.rollouts.opening.open_policy", lambda *a: pytest.fail("a policy was asked again")
     )
-    again = Rounds(recipe(), lake, Gpu(), "run-2", lambda line: None)
+    again = planned(recipe(), lake, Gpu(), "run-2", lambda line: None)
     found, parts = again.run()
     assert [row["id"] for row in found] == [row["id"] for row in models] and not list(parts.parts)
     assert lake.read(PREFERENCES).version == before and not again.made
@@ -134,7 +134,7 @@ def test_a_second_run_asks_and_trains_nothing(lake, done, monkeypatch):
 
 def test_what_verifiers_allow_decides_the_pairs(lake, done):
     def fingerprint(of):
-        rounds = Rounds(of, lake, Gpu(), "run-2", lambda line: None)
+        rounds = planned(of, lake, Gpu(), "run-2", lambda line: None)
         return rounds._part(of.align.preference.tools, "tools", 1, newest(lake.read(IFEVAL_RL))).fingerprint
 
     grading = recipe().grading.model_copy(update={"max_characters": recipe().grading.max_characters + 1})
@@ -147,7 +147,7 @@ def test_a_round_without_pairs_stops_and_says_what_to_do(lake, done):
     other = recipe(reference_positives=False)
     with pytest.raises(ModelError, match=r"models\.dpo has no version .*materialise models/dpo first"):
         training.dpo(other, lake)
-    rounds = Rounds(other, lake, Gpu(), "run-3", lambda line: None)
+    rounds = planned(other, lake, Gpu(), "run-3", lambda line: None)
     with pytest.raises(TrainingError, match=r"round 1 of DPO has no pairs.*'all_wrong': 8.*raise .*samples"):
         rounds.run()
 

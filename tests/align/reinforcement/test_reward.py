@@ -6,13 +6,14 @@ import polars as pl
 import pytest
 import torch
 
-from nemotron_assets.align.preference.tables import PREFERENCE, PREFERENCES
-from nemotron_assets.align.reinforcement.grading import ByModel
+from nemotron_assets.align.preference.tables import PREFERENCES
 from nemotron_assets.align.reinforcement.pairs import count_pairs, read_pairs, steps_of
-from nemotron_assets.align.reinforcement.reward import begin, load, scores
 from nemotron_assets.align.reinforcement.reward_worker import train_reward
 from nemotron_assets.recipe.align.reinforcement import RewardTraining
 from nemotron_assets.training.checkpoint import folder_tensors
+from nemotron_assets.training.preference.columns import PREFERENCE
+from nemotron_assets.training.reinforcement.grading import ByModel
+from nemotron_assets.training.reinforcement.reward import begin, load, scores
 from resources.lakehouse import Lakehouse
 
 RUN = RewardTraining(

@@ -7,20 +7,23 @@ import polars as pl
 import pytest
 
 from nemotron_assets.align.conversations.tables import PROMPTS
-from nemotron_assets.align.preference.tables import DPO, PREFERENCE, PREFERENCES
-from nemotron_assets.align.reinforcement import assets, audit, checks, report, training
+from nemotron_assets.align.preference.tables import DPO, PREFERENCES
+from nemotron_assets.align.reinforcement import assets, checks, training
+from nemotron_assets.align.reinforcement.audit import regrade, regraded, with_prompts
 from nemotron_assets.align.reinforcement.tables import IFEVAL_RL, REWARD_MODEL, RLHF, ROLLOUTS
 from nemotron_assets.align.tuning.tables import SFT_3
 from nemotron_assets.models.registry import newest
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.training.metrics import stored
 from nemotron_assets.training.plan import TrainingError, train
+from nemotron_assets.training.preference.columns import PREFERENCE
+from nemotron_assets.training.reinforcement import audit, report
 from resources.generations import GENERATIONS
 from resources.gpu import Gpu
 from resources.lakehouse import Lakehouse
 from tests.align.reinforcement.test_reward import _row
-from tests.align.reinforcement.training_run import RUN
 from tests.align.stored import prompt, recipe_with, store_model, store_prompts
+from tests.training.reinforcement.training_run import RUN
 
 GRPO = RUN.model_dump() | {"steps": 2, "both_ways": False}
 
@@ -90,11 +93,11 @@ def test_models_are_stored_with_parents_metrics_and_rollouts(lake, rows):
 
 def test_rewards_are_given_again_without_generating_anything(lake, rows):
     before = lake.read(GENERATIONS).rows
-    found = audit.regrade(lake, recipe())
+    found = regrade(lake, recipe())
     assert found == {"rollouts": 2 * 16 + 2 * 3, "different": 0, "examples": "[]"}
     assert lake.read(GENERATIONS).rows == before
-    changed = audit.with_prompts(lake, "ifeval_rl", 1)
-    ((row, again),) = audit.regraded([changed[0] | {"completion": changed[0]["reference"], "reward": 0.0}], recipe())
+    changed = with_prompts(lake, "ifeval_rl", 1)
+    ((row, again),) = regraded([changed[0] | {"completion": changed[0]["reference"], "reward": 0.0}], recipe())
     assert (row["reward"], again) == (0.0, 1.0)  # a stored reward that does not hold is found
 
 

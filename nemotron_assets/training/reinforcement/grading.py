@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from nemotron_assets.align.reinforcement.asking import Prompt
 from nemotron_assets.chat.template import asks_for_thought
 from nemotron_assets.recipe.grading import Grading
 from nemotron_assets.rollouts.policy import Rollout
+from nemotron_assets.training.reinforcement.asking import Prompt
 
 
 class GradingFailed(RuntimeError):
@@ -53,12 +53,12 @@ class ByModel:
     """The rewards of a reward model, for the tokens of prompt and answer. `id` is the id of the model."""
 
     def __init__(self, folder: Path, id_: str, device: str, batch: int) -> None:
-        from nemotron_assets.align.reinforcement.reward import load
+        from nemotron_assets.training.reinforcement.reward import load
 
         self._model, self._id, self._batch = load(folder).to(device).eval(), id_, batch
 
     def grade(self, pairs: Sequence[tuple[Prompt, Rollout]]) -> list[Graded]:
-        from nemotron_assets.align.reinforcement.reward import scores
+        from nemotron_assets.training.reinforcement.reward import scores
 
         rows = [[*prompt.ids, *rollout.tokens] for prompt, rollout in pairs]
         found = scores(self._model, rows, self._batch)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from nemotron_assets.align.preference.pairs import Pairing
 from nemotron_assets.chat.template import END_OF_TURN_ID
 from nemotron_assets.grading.rewards import Rewards
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.rollouts.policy import Rollout
 from nemotron_assets.text import tokenizer as text_tokenizer
+from nemotron_assets.training.preference.pairs import Pairing
 from tests.align.stored import prompt
 
 
@@ -53,7 +53,7 @@ def test_a_better_answer_ends_its_turn(tokenizer, answers, references, source, c
     )
     with Rewards(recipe.grading) as rewards:
         policy = Canned(tokenizer, answers)
-        pairing = Pairing(sampling, policy, rewards, tokenizer, 2_000, "part", "tools", 1, "model")
+        pairing = Pairing(sampling, policy, rewards, tokenizer, 2_000, "align.preferences", "part", "tools", 1, "model")
         rows = list(pairing.rows([prompt(1, "tools", "train", "say yes", "yes")]))
     assert [row["chosen_from"] for row in rows] == [source] * (source is not None) and pairing.counts[counted] == 1
     for row in rows:

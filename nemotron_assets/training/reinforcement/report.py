@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from nemotron_assets.align.reinforcement.audit import disagreement, held_out
 from nemotron_assets.plots import markdown, new_figure, png_markdown
 from nemotron_assets.table.markdown import markdown_row
+from nemotron_assets.training.reinforcement.audit import disagreement, held_out
 
 _SHOWN = 6
 

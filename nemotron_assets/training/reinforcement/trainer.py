@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from trl import GRPOConfig, GRPOTrainer
 
-from nemotron_assets.align.reinforcement.asking import Prompt
-from nemotron_assets.align.reinforcement.grading import Graded, Grader, GradingFailed, check_errors
-from nemotron_assets.align.reinforcement.tables import STOPPED, TRAIN
 from nemotron_assets.model.nemotron_h import attach
 from nemotron_assets.model.scored import score_labels
 from nemotron_assets.recipe.align.reinforcement import Grpo
 from nemotron_assets.rollouts.policy import Ask, Policy, Rollout
+from nemotron_assets.training.reinforcement.asking import Prompt
+from nemotron_assets.training.reinforcement.columns import STOPPED, TRAIN
+from nemotron_assets.training.reinforcement.grading import Graded, Grader, GradingFailed, check_errors
 from nemotron_assets.training.with_trl import HouseRules, arguments
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Rows of align.rollouts: in a file of the training, so that no kill of a process loses them, and in the lake."""
+"""Rows of a table of rollouts: in a file of the training, so that no kill of a process loses them, and in the lake."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemotron_assets.align.reinforcement.tables import ROLLOUTS
 from nemotron_assets.table.ids import content_hash, row_id
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from nemotron_assets.align.reinforcement.trainer import Sampled
     from nemotron_assets.chat.budget.tags import Tags
+    from nemotron_assets.table.schema import Table
+    from nemotron_assets.training.reinforcement.trainer import Sampled
     from resources.lakehouse import Lakehouse
 
 Append = Callable[[list[dict[str, Any]]], None]
@@ -57,16 +57,25 @@ class RolloutFile:
 
 
 def rollout_rows(
-    sampled: Sampled, columns: dict[str, list], *, stage: str, model_id: str, step: int, split: str, tags: Tags
+    sampled: Sampled,
+    columns: dict[str, list],
+    *,
+    table: str,
+    stage: str,
+    model_id: str,
+    step: int,
+    split: str,
+    tags: Tags,
 ) -> list[dict[str, Any]]:
-    """Rows of align.rollouts without run_id. `columns` has values of trainer_logprobs, kl and advantage by rollout."""
+    """Rows of the table of rollouts with the full name `table`, without run_id. `columns` has values of
+    trainer_logprobs, kl and advantage by rollout."""
     rows = []
     for number, (prompt, rollout, graded) in enumerate(
         zip(sampled.prompts, sampled.rollouts, sampled.graded, strict=True)
     ):
         ask = rollout.ask
         rows.append({
-            "id": row_id(ROLLOUTS.full_name, model_id, step, split, *ask.parents, rollout.generation_id, ask.sample),
+            "id": row_id(table, model_id, step, split, *ask.parents, rollout.generation_id, ask.sample),
             "parents": list(ask.parents), "stage": stage, "model_id": model_id, "step": step, "split": split,
             "prompt": prompt.text, "sample": ask.sample, "completion": rollout.text, "tokens": rollout.tokens,
             "sampler_logprobs": rollout.logprobs, "trainer_logprobs": None, "forced": rollout.forced,
@@ -88,27 +97,27 @@ def thought_tokens(tags: Tags, prompt: tuple[int, ...], tokens: list[int]) -> in
     return thought.tokens
 
 
-def appender(lake: Lakehouse, model_id: str, run_id: str, others: Append) -> Append:
-    """A function that stores rollouts in align.rollouts, and gives rows of other tables to `others`. A resumed training
+def appender(lake: Lakehouse, table: Table, model_id: str, run_id: str, others: Append) -> Append:
+    """A function that stores rollouts in `table`, and gives rows of other tables to `others`. A resumed training
     sends rollouts of steps before its checkpoint again: they are left out. It does the later steps again: their
     rollouts replace those of the first time, because the model learned from the new ones."""
     import polars as pl
 
     def own() -> pl.LazyFrame:
-        return lake.read(ROLLOUTS).scan().filter(pl.col("model_id") == model_id)
+        return lake.read(table).scan().filter(pl.col("model_id") == model_id)
 
-    stored = _steps(own()) if lake.read(ROLLOUTS).exists else {}
+    stored = _steps(own()) if lake.read(table).exists else {}
 
     def append(rows: list[dict[str, Any]]) -> None:
         rollouts = [row | {"run_id": run_id} for row in rows if "sampler_logprobs" in row]
-        frame = pl.DataFrame(rollouts, schema=ROLLOUTS.empty().schema)
+        frame = pl.DataFrame(rollouts, schema=table.empty().schema)
         for (step, split), learned in _steps(frame.lazy()).items():
             new = frame.filter(step=step, split=split)
             if (step, split) not in stored:
-                lake.append(ROLLOUTS, new, run_id=run_id)
+                lake.append(table, new, run_id=run_id)
             elif stored[step, split] != learned:
                 old = own().filter(step=step, split=split).select("id").collect()
-                lake.replace(ROLLOUTS, new, {"id": old["id"].to_list()}, run_id=run_id)
+                lake.replace(table, new, {"id": old["id"].to_list()}, run_id=run_id)
             stored[step, split] = learned
         if rest := [row for row in rows if "sampler_logprobs" not in row]:
             others(rest)

@@ -15,18 +15,18 @@ from datasets import Dataset
 from transformers import AutoTokenizer, NemotronHForCausalLM, PrinterCallback
 
 from nemotron_assets.align.conversations.tables import PROMPTS
-from nemotron_assets.align.reinforcement import policies
-from nemotron_assets.align.reinforcement.asking import Prompt, prompt, read_prompts, schedule, short_enough
-from nemotron_assets.align.reinforcement.grading import Grader, grader
-from nemotron_assets.align.reinforcement.storing import RolloutFile, rollout_rows
-from nemotron_assets.align.reinforcement.tables import HELD_OUT
-from nemotron_assets.align.reinforcement.trainer import MEASURES, RolloutTrainer, Sampled
 from nemotron_assets.chat.budget.tags import Tags
 from nemotron_assets.recipe.align.reinforcement import Grpo
 from nemotron_assets.recipe.align.rollouts import Rollouts
 from nemotron_assets.recipe.llm import Llm
 from nemotron_assets.rollouts.opening import ENDS
 from nemotron_assets.training.job import FromFolder
+from nemotron_assets.training.reinforcement import policies
+from nemotron_assets.training.reinforcement.asking import Prompt, prompt, read_prompts, schedule, short_enough
+from nemotron_assets.training.reinforcement.columns import HELD_OUT
+from nemotron_assets.training.reinforcement.grading import Grader, grader
+from nemotron_assets.training.reinforcement.storing import RolloutFile, rollout_rows
+from nemotron_assets.training.reinforcement.trainer import MEASURES, RolloutTrainer, Sampled
 from nemotron_assets.training.with_trl import Emit, Reporter, finished, newest_checkpoint, quiet, trained
 from resources.generations import Ledger
 from resources.gpu import Gpu
@@ -34,7 +34,7 @@ from resources.lakehouse import Lakehouse
 
 
 def train_grpo(config: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Train a policy. `training.grpo_config` explains `config`. Returns what `with_trl.trained` returns."""
+    """Train a policy. `plan.grpo` explains `config`. Returns what `with_trl.trained` returns."""
     return _Training(config, emit).run()
 
 
@@ -117,7 +117,14 @@ class _Training:
 
     def _record(self, step: int, sampled: Sampled, columns: dict[str, list], split: str) -> None:
         rows = rollout_rows(
-            sampled, columns, stage=self.stage, model_id=self.config["model_id"], step=step, split=split, tags=self.tags
+            sampled,
+            columns,
+            table=self.config["rollouts_table"],
+            stage=self.stage,
+            model_id=self.config["model_id"],
+            step=step,
+            split=split,
+            tags=self.tags,
         )
         rows = rows if split == HELD_OUT else gather_object(rows)
         if self.is_first and self.file.add(step, split, rows):

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from nemotron_assets.align.preference.tables import PREFERENCES, REFERENCE, SAMPLE
 from nemotron_assets.chat.conversation import Message, from_json, tools_from_json
 from nemotron_assets.chat.encoding import training_rows
 from nemotron_assets.chat.parsing import parse
@@ -17,6 +16,7 @@ from nemotron_assets.chat.template import END_OF_TURN, END_OF_TURN_ID, prompt_id
 from nemotron_assets.rollouts.policy import Ask
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Reject, Rejects
+from nemotron_assets.training.preference.columns import REFERENCE, SAMPLE
 
 if TYPE_CHECKING:
     import polars as pl
@@ -48,7 +48,8 @@ class Answer:
 
 @dataclass
 class Pairing:
-    """Makes the pairs of one part of `align.preferences`: the answers of one policy to prompts of one kind.
+    """Makes the pairs of one part of a table of pairs (its full name is `table`): the answers of one policy to prompts
+    of one kind.
 
     `part`, `kind`, `round` and `model_id` become columns. `counts` says what became of the prompts: pair,
     pair_with_reference, all_right, all_wrong, no_difference, unfinished, too_long, grader_error.
@@ -59,6 +60,7 @@ class Pairing:
     rewards: Rewards
     tokenizer: Tokenizer
     max_tokens: int
+    table: str
     part: str
     kind: str
     round: int
@@ -119,7 +121,7 @@ class Pairing:
             return None
         self.counts["pair" if source == SAMPLE else "pair_with_reference"] += 1
         return {
-            "id": row_id(PREFERENCES.full_name, self.part, prompt["id"]),
+            "id": row_id(self.table, self.part, prompt["id"]),
             "parents": [prompt["id"]],
             "sources": ["align.prompts"],
             "part": self.part,

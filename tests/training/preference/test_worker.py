@@ -15,9 +15,9 @@ import torch
 from deltalake import write_deltalake
 from transformers import NemotronHForCausalLM, PreTrainedTokenizerFast
 
-from nemotron_assets.align.preference import worker
 from nemotron_assets.recipe.align.preference import DpoTraining
 from nemotron_assets.training.checkpoint import folder_tensors
+from nemotron_assets.training.preference import worker
 from tests.imports import PROJECT
 
 END = 12  # <SPECIAL_12> ends a turn
@@ -25,7 +25,7 @@ END = 12  # <SPECIAL_12> ends a turn
 KILLED = """
 import json, os, signal, sys
 import torch
-from nemotron_assets.align.preference.worker import train_dpo
+from nemotron_assets.training.preference.worker import train_dpo
 
 def emit(rows):
     if rows[-1]["step"] == 5:

@@ -15,22 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
-from nemotron_assets.align.reinforcement.asking import Prompt, prompt, schedule
-from nemotron_assets.align.reinforcement.grading import ByModel, ByVerifiers, Graded, GradingFailed
-from nemotron_assets.align.reinforcement.storing import RolloutFile, appender
 from nemotron_assets.align.reinforcement.tables import ROLLOUTS
-from nemotron_assets.align.reinforcement.trainer import _trained
 from nemotron_assets.grading.rewards import Rewards
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.align.reinforcement import Grpo
 from nemotron_assets.rollouts.policy import Ask, Rollout
 from nemotron_assets.training.checkpoint import folder_tensors
 from nemotron_assets.training.plan import TrainingError
+from nemotron_assets.training.reinforcement.asking import Prompt, prompt, schedule
+from nemotron_assets.training.reinforcement.grading import ByModel, ByVerifiers, Graded, GradingFailed
+from nemotron_assets.training.reinforcement.storing import RolloutFile, appender
+from nemotron_assets.training.reinforcement.trainer import _trained
 from resources.generations import GENERATIONS
 from resources.lakehouse import Lakehouse
-from tests.align.reinforcement import training_run
-from tests.align.reinforcement.training_run import GENERATIONS_OF_RUN, RUN, config, lake_with_prompts, run
 from tests.align.stored import prompt as stored_prompt
+from tests.training.reinforcement import training_run
+from tests.training.reinforcement.training_run import GENERATIONS_OF_RUN, RUN, config, lake_with_prompts, run
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -110,7 +110,7 @@ def test_a_killed_training_goes_on_and_pays_for_no_rollout_twice(whole, home, po
     asked = config(lake, policy_folder, tmp_path / "work")
     given = json.dumps({"config": asked, "calls": str(calls), "die_at": die_at})
     killed = subprocess.run(
-        [sys.executable, "-m", "tests.align.reinforcement.training_run", given],
+        [sys.executable, "-m", "tests.training.reinforcement.training_run", given],
         cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=False,
     )  # fmt: skip
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2_000:]
@@ -176,7 +176,7 @@ def test_a_reward_that_is_not_a_number_is_an_error(monkeypatch):
     judge = ByModel.__new__(ByModel)
     judge._model, judge._id, judge._batch = None, "judge", 2
     given = [0.5, float("nan"), float("inf")]
-    monkeypatch.setattr("nemotron_assets.align.reinforcement.reward.scores", lambda *_: given)
+    monkeypatch.setattr("nemotron_assets.training.reinforcement.reward.scores", lambda *_: given)
     found = judge.grade([(Prompt({}, (1,), "q"), _rollout("a"))] * 3)
     assert [one.value for one in found] == [0.5, None, None] and found[0].error is None
     assert "gave nan" in found[1].error and "gave inf" in found[2].error
@@ -187,7 +187,7 @@ def test_rollouts_of_a_stored_step_are_not_stored_again(whole, tmp_path):
     _, rows, _, lake = whole
     others = []
     for _ in range(2):
-        append = appender(lake, "model", "run", others.extend)
+        append = appender(lake, ROLLOUTS, "model", "run", others.extend)
         append(rows)
         append(rows)
     stored = lake.read(ROLLOUTS).scan().collect()
@@ -206,7 +206,7 @@ def test_rollouts_of_steps_that_are_done_again_replace_those_of_the_first_time(w
                                        schema=ROLLOUTS.empty().schema))  # fmt: skip
     kept = [row | {"model_id": "model"} for row in rows if row["step"] < last]
     for run_id, again in (("run-1", first), ("run-2", redone)):
-        append = appender(lake, "model", run_id, print)
+        append = appender(lake, ROLLOUTS, "model", run_id, print)
         append(kept)
         append([row | {"model_id": "model"} for row in again])
     stored = lake.read(ROLLOUTS).scan().collect()

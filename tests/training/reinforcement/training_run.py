@@ -12,10 +12,10 @@ from pathlib import Path
 import polars as pl
 
 from nemotron_assets.align.conversations.tables import PROMPTS
-from nemotron_assets.align.reinforcement import worker
-from nemotron_assets.align.reinforcement.grading import Graded
 from nemotron_assets.recipe.align.reinforcement import Grpo
 from nemotron_assets.rollouts.transformers_engine import TransformersEngine
+from nemotron_assets.training.reinforcement import worker
+from nemotron_assets.training.reinforcement.grading import Graded
 from resources.lakehouse import Lakehouse
 
 RUN = Grpo(
@@ -60,7 +60,8 @@ def lake_with_prompts(root: Path) -> Lakehouse:
 def config(lake: Lakehouse, policy: Path, folder: Path, **changes) -> dict:
     """The configuration of the training, as `training._grpo` makes it."""
     return {
-        "stage": "ifeval_rl", "name": "small", "model_id": "model", "section": "align.reinforcement.ifeval_rl",
+        "stage": "ifeval_rl", "name": "small", "model_id": "model", "rollouts_table": "align.rollouts",
+        "section": "align.reinforcement.ifeval_rl",
         "start": {"folder": str(policy)}, "training": RUN.model_copy(update=changes).model_dump(),
         "folder": str(folder), "prompts_version": lake.read(PROMPTS).version,
         "rollouts": {"engine": "transformers", "batch": 8, "dtype": "float32"}, "grader": {}, "llm": {},
