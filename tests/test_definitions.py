@@ -45,6 +45,7 @@ KEYS = [
     "evaluate/bits_by_position",
     "evaluate/budget_answers",
     "evaluate/budget_control",
+    "evaluate/item_results",
     "evaluate/ruler_answers",
     "evaluate/ruler_items",
     "evaluate/suite_answers",

@@ -337,6 +337,24 @@ def serve(
 
 
 @cli.command()
+@click.argument("first")
+@click.argument("second")
+@click.option("--task", metavar="NAME", help="Only this task: gsm8k, suite_reverse, held_out_code, ...")
+@click.option("--items", default=20, show_default=True, type=click.IntRange(min=0), help="Flipped items to list.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with all flipped items.")
+def compare(first: str, second: str, task: str | None, items: int, as_json: bool) -> None:
+    """Compare two models on the items that both have answered.
+
+    FIRST and SECOND are as in `nemotron serve`. Every task has the scores of both, the difference with its 95% interval
+    (paired bootstrap over items), and the probability of such a difference by chance. The items that flipped from right
+    to wrong, or from wrong to right, are listed.
+    """
+    from nemotron_assets.commands.compare import compare_command
+
+    compare_command(first, second, task=task, most=items, as_json=as_json)
+
+
+@cli.command()
 @click.argument("model", required=False)
 @click.option("--url", metavar="URL", help="A server that runs (http://127.0.0.1:8000/v1), instead of starting one.")
 @click.option("-m", "--message", "messages", multiple=True, metavar="TEXT", help="Send this and end; repeatable.")

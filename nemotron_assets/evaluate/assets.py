@@ -5,35 +5,21 @@ from pathlib import Path
 import dagster as dg
 
 from nemotron_assets.blend.tables import TOKENIZER
-from nemotron_assets.code.quality.tables import CURATED
-from nemotron_assets.evaluate.items.tables import BENCHMARKS
-from nemotron_assets.evaluate.suite.tables import MODELS
+from nemotron_assets.evaluate.inputs import HELD_OUT, models_of
+from nemotron_assets.evaluate.results.tables import ITEM_RESULTS
+from nemotron_assets.evaluate.suite.tables import SUITE_ANSWERS
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, BITS_BY_POSITION, RULER_ANSWERS, RULER_ITEMS
-from nemotron_assets.math.corpus.tables import NEMOTRON_CC_MATH
 from nemotron_assets.recipe import Recipe, current_recipe
-from nemotron_assets.sft.procedural.tables import PROCEDURAL
 from nemotron_assets.table.asset import table_asset
 from nemotron_assets.table.schema import Table
-from nemotron_assets.web.dedup.tables import DUPLICATES, UNIQUE_DOCUMENTS
-from nemotron_assets.web.tables import DOCUMENTS
+from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from resources.gpu import POOL, Gpu
 from resources.lakehouse import Lakehouse, Reader
 
-#: The tables with held-out texts.
-HELD_OUT = {
-    "unique_documents": UNIQUE_DOCUMENTS,
-    "documents": DOCUMENTS,
-    "web_duplicates": DUPLICATES,
-    "maths": NEMOTRON_CC_MATH,
-    "curated_code": CURATED,
-    "procedural": PROCEDURAL,
-}
-
 
 def measured(table: Table) -> dict[str, Table]:
-    """The tables of models that the recipe measures for a table; of each the newest version of every name is measured.
-    The other tables of models are not inputs, so no evaluation waits for them."""
-    return {name: MODELS[name] for name in getattr(current_recipe().evaluate.models, table.name)}
+    """The tables of models that the recipe measures for a table."""
+    return models_of(getattr(current_recipe().evaluate.models, table.name))
 
 
 @table_asset(
@@ -120,34 +106,20 @@ def bits_by_position(
 
 @table_asset(
     BENCHMARK_SCORES,
-    recipe=(
-        "evaluate.benchmarks", "evaluate.tasks", "evaluate.max_items", "evaluate.max_output_tokens",
-        "evaluate.max_held_out_documents", "evaluate.window", "evaluate.window_overlap", "evaluate.batch_size",
-        "evaluate.models.benchmark_scores", "blend.held_out_share", "web.heuristics.languages",
-    ),
-    code="6",  # the address of a page decides whether it is held out
-    ins={**measured(BENCHMARK_SCORES), **HELD_OUT, "benchmarks": BENCHMARKS, "ruler_answers": RULER_ANSWERS},
-    kinds={"pytorch", "huggingface"},
-    pool=POOL,
-)  # fmt: skip
+    recipe=(),
+    code="7",  # computed from the results of items, with intervals, and with the suite
+    ins={"item_results": ITEM_RESULTS, "ruler_answers": RULER_ANSWERS, "suite_answers": SUITE_ANSWERS},
+    kinds={"polars"},
+)
 def benchmark_scores(
-    context: dg.AssetExecutionContext,
-    recipe: dg.ResourceParam[Recipe],
-    lake: dg.ResourceParam[Lakehouse],
-    gpu: dg.ResourceParam[Gpu],
-    **readers: Reader,
+    context: dg.AssetExecutionContext, item_results: Reader, ruler_answers: Reader, suite_answers: Reader
 ):
-    """Scores of the models in use: the benchmarks of lm-evaluation-harness, bits per byte of every kind of held-out
-    text beside gzip and single bytes, and the recall of RULER's answers by task and length. A model whose inputs did
-    not change is not scored again. The scores of earlier versions stay in the table."""
-    from nemotron_assets.evaluate.in_use import Measuring
-    from nemotron_assets.evaluate.scoring import Scoring, shown
+    """Scores of all measured models with 95% intervals: the benchmarks of lm-evaluation-harness, bits per byte of every
+    kind of held-out text beside gzip and single bytes, the recall of RULER's answers by task and length, and the share
+    of right answers to the suite by task. The scores of earlier versions stay in the table."""
+    from nemotron_assets.evaluate.scoring import score_parts
 
-    models = [readers.pop(name) for name in measured(BENCHMARK_SCORES)]
-    answers = readers.pop("ruler_answers")
-    key, inputs = ("task", "metric", "length"), list(readers.values())
-    work = Measuring(BENCHMARK_SCORES, key, inputs, lake, gpu, context.run_id, context.log.info, [answers])
-    return work.parts(models, Scoring(recipe, readers, answers).rows, shown)
+    return score_parts(item_results, ruler_answers, suite_answers, context.run_id)
 
 
 ASSETS = [ruler_items, ruler_answers, bits_by_position, benchmark_scores]

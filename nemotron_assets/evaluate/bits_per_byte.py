@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from nemotron_assets.evaluate.harness import Score
+from nemotron_assets.evaluate.results.result import Score
 from nemotron_assets.text.tokenizer import EOS, decode, encode
 
 if TYPE_CHECKING:
@@ -78,6 +78,58 @@ def windows(document: int, ids: Sequence[int], size: int, overlap: int) -> Itera
         done = end
 
 
+@dataclass(frozen=True)
+class Texts:
+    """What a model needs for the texts of a task: `bits`, `sizes` (bytes of UTF-8) and `tokens` of every text.
+    `unigram` and `gzip` are the bits per byte of the simple models for all texts together."""
+
+    bits: list[float]
+    sizes: list[int]
+    tokens: list[int]
+    unigram: float
+    gzip: float
+
+
+def read(
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    texts: Iterable[str],
+    size: int,
+    overlap: int,
+    batch_size: int,
+    task: str = "held_out_documents",
+) -> Texts:
+    """The bits that a model needs for texts: the sum of negative log-likelihoods / ln 2, in float64. `task` names the
+    texts in messages.
+
+    Raises ValueError when there is no text, and when a text changes by encoding and decoding, because bits per byte
+    would then count the wrong bytes.
+    """
+    import torch
+
+    model.eval()
+    bits, sizes, tokens, pool = [], [], [], Pool()
+    numbered = enumerate(texts)
+    with torch.inference_mode():
+        while group := list(islice(numbered, _GROUP)):
+            jobs = []
+            for number, text in group:
+                ids, data = encode_whole(tokenizer, text, f"{task}: text {number}"), text.encode()
+                bits.append(0.0)
+                sizes.append(len(data))
+                tokens.append(len(ids))
+                pool.add(data)
+                jobs.extend(windows(number, ids, size, overlap))
+            jobs.sort(key=lambda job: len(job.inputs))  # windows of similar length need little padding
+            for first in range(0, len(jobs), batch_size):
+                batch = jobs[first : first + batch_size]
+                for job, losses in zip(batch, token_losses(model, batch), strict=True):
+                    bits[job.document] += float(losses.double().sum()) / math.log(2)
+    if not any(tokens):
+        raise ValueError(f"{task}: no text is held out: raise blend.held_out_share or bring more data")
+    return Texts(bits, sizes, tokens, pool.unigram(), pool.gzip())
+
+
 def measure(
     model: PreTrainedModel,
     tokenizer: Tokenizer,
@@ -87,45 +139,19 @@ def measure(
     batch_size: int,
     task: str = "held_out_documents",
 ) -> Score:
-    """The bits per byte of `texts` as the score of `task`: the sum of negative log-likelihoods / ln 2 / bytes of UTF-8,
-    in float64.
-
-    The standard error is that of a ratio of sums over documents. Raises ValueError when there is no text, and when a
-    text changes by encoding and decoding, because bits per byte would then count the wrong bytes.
-    """
-    import torch
-
-    model.eval()
-    bits, sizes, tokens, pool = [], [], 0, Pool()
-    numbered = enumerate(texts)
-    with torch.inference_mode():
-        while group := list(islice(numbered, _GROUP)):
-            jobs = []
-            for number, text in group:
-                ids, data = encode_whole(tokenizer, text, f"{task}: text {number}"), text.encode()
-                bits.append(0.0)
-                sizes.append(len(data))
-                pool.add(data)
-                tokens += len(ids)
-                jobs.extend(windows(number, ids, size, overlap))
-            jobs.sort(key=lambda job: len(job.inputs))  # windows of similar length need little padding
-            for first in range(0, len(jobs), batch_size):
-                batch = jobs[first : first + batch_size]
-                for job, losses in zip(batch, token_losses(model, batch), strict=True):
-                    bits[job.document] += float(losses.double().sum()) / math.log(2)
-    if not tokens:
-        raise ValueError(f"{task}: no text is held out: raise blend.held_out_share or bring more data")
-    value = sum(bits) / sum(sizes)
+    """The bits per byte of `texts` together as the score of `task`; arguments and errors are those of `read`. The
+    standard error is that of a ratio of sums over documents."""
+    found = read(model, tokenizer, texts, size, overlap, batch_size, task)
     return Score(
         task=task,
         metric="bits_per_byte",
-        value=value,
-        stderr=ratio_stderr(bits, sizes),
-        random_baseline=tokens * math.log2(tokenizer.get_vocab_size()) / sum(sizes),
-        samples=len(sizes),
+        value=sum(found.bits) / sum(found.sizes),
+        stderr=ratio_stderr(found.bits, found.sizes),
+        random_baseline=sum(found.tokens) * math.log2(tokenizer.get_vocab_size()) / sum(found.sizes),
+        samples=len(found.sizes),
         shots=0,
-        unigram=pool.unigram(),
-        gzip=pool.gzip(),
+        unigram=found.unigram,
+        gzip=found.gzip,
     )
 
 

@@ -7,39 +7,22 @@ from __future__ import annotations
 
 import functools
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import yaml
 
+from nemotron_assets.evaluate.results.result import ItemResult
+
 if TYPE_CHECKING:
     from lm_eval.api.model import LM
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TASKS = Path(__file__).with_name("tasks")
-
-
-@dataclass(frozen=True)
-class Score:
-    """One metric of one task. `metric` includes the answer filter of the harness if there is one:
-    "exact_match,strict-match". `length` is the length of the prompts of a task that is scored at several lengths.
-
-    A score in bits per byte has two figures of simple models for the same bytes: `unigram` is the entropy of single
-    bytes, `gzip` the bits per byte that gzip -9 needs for all texts together.
-    """
-
-    task: str
-    metric: str
-    value: float
-    stderr: float | None
-    random_baseline: float | None
-    samples: int
-    shots: int
-    length: int | None = None
-    unigram: float | None = None
-    gzip: float | None = None
+#: The metrics of the harness that are stored.
+METRICS = ("acc", "acc_norm", "exact_match")
 
 
 def split(items: pl.DataFrame, shots: int, max_items: int | None) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -74,21 +57,22 @@ def task_config(name: str, scored: pl.DataFrame, shots: pl.DataFrame, max_output
     return config
 
 
-def evaluate(lm: LM, configs: list[dict[str, Any]], log_samples: bool = False) -> dict[str, Any]:
-    """The results of the harness for these tasks.
+def evaluate(lm: LM, configs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The records of the harness for every item, by task.
 
     This does not call `simple_evaluate`, which seeds all global random generators and spends seconds on listing the
     machine and its packages. Greedy answers and fixed examples need no seed.
     """
     import lm_eval
 
-    return lm_eval.evaluate(
+    found = lm_eval.evaluate(
         lm,
         lm_eval.tasks.TaskManager(include_defaults=False).load(configs),
-        bootstrap_iters=1_000,  # used only for metrics whose standard error has no closed formula
-        log_samples=log_samples,
+        bootstrap_iters=0,  # scores and their intervals are computed from the results of the items
+        log_samples=True,
         verbosity="ERROR",
     )
+    return found["samples"]
 
 
 def run(
@@ -99,43 +83,45 @@ def run(
     max_items: int | None,
     max_output_tokens: int,
     batch_size: int,
-    log_samples: bool = False,
-) -> tuple[list[Score], dict[str, list[dict[str, Any]]]]:
-    """Score the tasks in `shots` (task name: number of worked examples) on their items. The result is deterministic.
-
-    Returns the scores and, with `log_samples`, the records of the harness for every item by task.
-    """
+) -> list[ItemResult]:
+    """The result of every item of the tasks in `shots` (task name: number of worked examples). It is the same in every
+    run on one device."""
     from lm_eval.models.huggingface import HFLM
 
-    parts = {name: split(items.filter(pl.col("benchmark") == name), count, max_items) for name, count in shots.items()}
-    configs = [task_config(name, *part, max_output_tokens) for name, part in parts.items()]
     logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns about settings that are intended here
     lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, add_bos_token=False)
     for method in ("loglikelihood", "generate_until"):
         setattr(lm, method, functools.partial(getattr(lm, method), disable_tqdm=True))
-    results = evaluate(lm, configs, log_samples)
-    scores = []
-    for name, (scored, examples) in parts.items():
-        found = results["results"][name]
-        for key, value in found.items():
-            metric, _, filter_ = key.partition(",")
-            if metric in ("acc", "acc_norm", "exact_match"):
-                stderr = found.get(f"{metric}_stderr,{filter_}")
-                scores.append(
-                    Score(
-                        task=name,
-                        metric=metric if filter_ == "none" else key,
-                        value=float(value),
-                        stderr=float(stderr) if isinstance(stderr, int | float) else None,
-                        random_baseline=_score_of_guessing(scored),
-                        samples=len(scored),
-                        shots=len(examples),
-                    )
+    parts = {name: split(items.filter(pl.col("benchmark") == name), count, max_items) for name, count in shots.items()}
+    samples = evaluate(lm, [task_config(name, *part, max_output_tokens) for name, part in parts.items()])
+    return [
+        result
+        for name, (scored, examples) in parts.items()
+        for result in results(name, scored, len(examples), samples[name])
+    ]
+
+
+def results(task: str, scored: pl.DataFrame, shots: int, samples: Sequence[Mapping[str, Any]]) -> Iterator[ItemResult]:
+    """The results in the harness's records of the items of a task, one per metric and answer filter."""
+    rows = scored.to_dicts()
+    for sample in samples:
+        item = rows[sample["doc_id"]]
+        for metric in sample["metrics"]:
+            if metric in METRICS:
+                yield ItemResult(
+                    task=task,
+                    item=item["id"],
+                    metric=metric if sample["filter"] == "none" else f"{metric},{sample['filter']}",
+                    score=float(sample[metric]),
+                    guessing=1 / len(item["choices"]) if item["choices"] else 0.0,
+                    shots=shots,
+                    answer=_answer(item, sample),
                 )
-    return scores, results.get("samples", {})
 
 
-def _score_of_guessing(scored: pl.DataFrame) -> float:
-    """The expected share of right answers when guessing: 1/choices, and 0 for free answers."""
-    choices = scored["choices"].list.len()
-    return float(choices.map_elements(lambda n: 1 / n if n else 0.0, return_dtype=pl.Float64).mean())
+def _answer(item: Mapping[str, Any], sample: Mapping[str, Any]) -> str:
+    """What the model wrote, or the choice that it finds most likely."""
+    if len(sample["arguments"]) == 1:
+        return sample["resps"][0][0]
+    likelihoods = [float(response[0]) for response in sample["filtered_resps"]]
+    return item["choices"][max(range(len(likelihoods)), key=likelihoods.__getitem__)]

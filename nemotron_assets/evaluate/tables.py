@@ -27,14 +27,19 @@ _OF_THE_MODEL = {
     "model_version": ("models.base.version", "models.long_context.version"),
 }
 _WEIGHTS = ("models.base.uri", "models.long_context.uri")
-_HELD_OUT = (
+#: The held-out texts.
+HELD_OUT_COLUMNS = (
     "web.unique_documents.text", "math.nemotron_cc_math.text", "code.curated.content", "sft.procedural.text",
 )  # fmt: skip
+
+#: The tables with the result of a model on every item.
+_MEASURED = ("evaluate.item_results", "evaluate.ruler_answers", "evaluate.suite_answers")
 
 BENCHMARK_SCORES = Table(
     schema="evaluate",
     name="benchmark_scores",
-    description="Scores of model versions: benchmarks (lm-evaluation-harness), bits per byte of held-out texts, RULER.",
+    description="Scores of model versions, each the mean over the items of a task with its 95% interval: benchmarks "
+    "(lm-evaluation-harness), bits per byte of held-out texts, RULER, and the suite of procedural tasks.",
     columns=(
         ID,
         MODEL,
@@ -44,13 +49,13 @@ BENCHMARK_SCORES = Table(
             "task",
             "string",
             "what the model was scored on: a benchmark (gsm8k), a kind of held-out text (held_out_code), a task of "
-            "RULER (ruler_needle_single), or ruler: all tasks of RULER together",
+            "RULER (ruler_needle_single) or of the suite (suite_reverse), or ruler or suite: all tasks of it together",
         ),
         Column(
             "metric",
             "string",
-            "what is measured: acc, acc_norm, exact_match with the name of an answer filter, bits_per_byte, or recall: "
-            "the share of the right answers that an answer names",
+            "what is measured: acc, acc_norm, exact_match with the name of an answer filter, bits_per_byte, right (of "
+            "the suite), or recall: the share of the right answers that an answer names",
         ),
         Column("value", "float64", "score: a share of right answers from 0 to 1, or bits per byte of UTF-8"),
         Column(
@@ -89,17 +94,29 @@ BENCHMARK_SCORES = Table(
             "bits_per_byte",
             nullable=True,
         ),
+        Column(
+            "low",
+            "float64",
+            "lower end of the 95% interval of the score over the items: Wilson's for right and wrong answers, else "
+            "1.96 standard errors; null if it cannot be estimated",
+            nullable=True,
+        ),
+        Column("high", "float64", "upper end of this interval", nullable=True),
+        Column("runs", "int32", "number of answers to every item; the score is the mean over them", nullable=True),
     ),
     part_by="model_id",
     version=2,
     origins={
-        **_OF_THE_MODEL,
-        "task": ("evaluate.benchmarks.benchmark", "evaluate.ruler_answers.task"),
+        **{name: tuple(f"{source}.{name}" for source in _MEASURED) for name in ("model", "model_id", "model_version")},
+        "task": tuple(f"{source}.task" for source in _MEASURED),
         "length": ("evaluate.ruler_answers.length",),
-        "shots": (),
-        "unigram_bits_per_byte": _HELD_OUT,
-        "gzip_bits_per_byte": _HELD_OUT,
-        "*": (*_WEIGHTS, "evaluate.benchmarks.question", "evaluate.ruler_answers.recall", *_HELD_OUT),
+        "shots": ("evaluate.item_results.shots",),
+        "runs": ("evaluate.item_results.run",),
+        "metric": ("evaluate.item_results.metric",),
+        "random_baseline": ("evaluate.item_results.guessing",),
+        "unigram_bits_per_byte": ("evaluate.item_results.unigram_bits_per_byte",),
+        "gzip_bits_per_byte": ("evaluate.item_results.gzip_bits_per_byte",),
+        "*": ("evaluate.item_results.score", "evaluate.ruler_answers.recall", "evaluate.suite_answers.right"),
     },
 )
 
@@ -134,7 +151,7 @@ BITS_BY_POSITION = Table(
         "first_token": (),
         "last_token": (),
         "trained_length": _WEIGHTS,
-        "*": (*_WEIGHTS, *_HELD_OUT),
+        "*": (*_WEIGHTS, *HELD_OUT_COLUMNS),
     },
 )
 

@@ -13,10 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import polars as pl
 
 from nemotron_assets.held_out import ADDRESS, all_held_out, is_held_out, origin_hash, page_hash
+
+#: What a function gives out for a text: the text, possibly with its id.
+T = TypeVar("T")
 
 WEB, MATHS = "web.unique_documents", "math.nemotron_cc_math"
 CODE, SFT = "code.curated", "sft.procedural"
@@ -65,21 +69,27 @@ def read_elsewhere(documents: pl.LazyFrame, duplicates: pl.LazyFrame, share: flo
 
 
 def held_out(domain: Domain, tables: Mapping[str, pl.LazyFrame], share: float, without: pl.Series) -> pl.LazyFrame:
-    """The held-out rows of a domain, with the columns `hash` and `text`, but none of the pages whose hashes are in
-    `without`. A table that the lake does not have is empty in `tables`."""
+    """The held-out rows of a domain, with the columns `id`, `hash` and `text`, but none of the pages whose hashes are
+    in `without`. A table that the lake does not have is empty in `tables`."""
     rows = tables[domain.table].filter(domain.which).with_columns(hashes=domain.hashes())
     read = pl.col("hashes").list.eval(pl.element().is_in(without.implode())).list.any()
     rows = rows.filter(all_held_out(share, "hashes") & ~read)
-    return rows.select(hash=pl.col("hashes").list.first(), text=domain.text)
+    return rows.select("id", hash=pl.col("hashes").list.first(), text=domain.text)
 
 
 def chosen(rows: pl.LazyFrame, limit: int | None) -> Iterator[str]:
     """The texts of held-out rows. With a limit, those with the lowest hashes; without one, all texts, streamed."""
+    return (text for _, text in identified(rows, limit))
+
+
+def identified(rows: pl.LazyFrame, limit: int | None) -> Iterator[tuple[str, str]]:
+    """The same texts as `chosen`, each with the id of its row: (id, text)."""
     if limit is not None:
-        yield from rows.bottom_k(limit, by=["hash", "text"]).collect(engine="streaming").sort("hash", "text")["text"]
+        found = rows.bottom_k(limit, by=["hash", "text"]).collect(engine="streaming").sort("hash", "text")
+        yield from found.select("id", "text").iter_rows()
         return
     for batch in rows.collect_batches(chunk_size=256, engine="streaming"):
-        yield from batch["text"]
+        yield from batch.select("id", "text").iter_rows()
 
 
 def longest(rows: pl.LazyFrame, limit: int | None) -> Iterator[str]:
@@ -97,8 +107,8 @@ def texts_by_domain(
     languages: Iterable[str],
     share: float,
     limit: int | None,
-    choose: Callable[[pl.LazyFrame, int | None], Iterator[str]] = chosen,
-) -> dict[str, Iterator[str]]:
+    choose: Callable[[pl.LazyFrame, int | None], Iterator[T]] = chosen,
+) -> dict[str, Iterator[T]]:
     """{task: its held-out texts, at most `limit` that `choose` selects}, without the domains that have no text: a lake
     may have no code, for example."""
     without = read_elsewhere(tables[DOCUMENTS], tables[DUPLICATES], share)

@@ -6,6 +6,7 @@ unpaired test on paired data sees less than there is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,27 +35,48 @@ class Paired:
         return self.high < 0 and self.p < 0.05
 
 
-def paired(first: Sequence[float], second: Sequence[float], seed: int = 0, draws: int = DRAWS) -> Paired:
+def paired(
+    first: Sequence[float],
+    second: Sequence[float],
+    seed: int = 0,
+    draws: int = DRAWS,
+    weights: Sequence[float] | None = None,
+) -> Paired:
     """Compare the values of two models of the same items, in the same order. Equal arguments give equal results.
+    `weights` are the weights of the items in all means, as the bytes of a text; without them items weigh alike.
 
-    Raises ValueError for no items, another number of values, or values that are not finite.
+    Raises ValueError for no items, another number of values or weights, values that are not finite, or weights that are
+    not above 0.
     """
     import numpy as np
 
     ours, theirs = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if ours.shape != theirs.shape or not ours.size:
         raise ValueError(f"{ours.size} values of the first model and {theirs.size} of the second are no pairs of items")
+    weight = np.ones_like(ours) if weights is None else np.asarray(weights, np.float64)
     difference = theirs - ours
+    if weight.shape != ours.shape or not (np.isfinite(weight).all() and (weight > 0).all()):
+        raise ValueError(f"{weight.size} weights of {ours.size} items: every item needs a finite weight above 0")
     if not np.isfinite(difference).all():
         raise ValueError("a value is not a finite number, so the models cannot be compared")
-    count, mean, numbers = len(difference), difference.mean(), np.random.default_rng(seed)
+    weighted = difference * weight
+    count, mean, numbers = len(difference), weighted.sum() / weight.sum(), np.random.default_rng(seed)
     means, extreme = [], 0
     for size in _groups(draws, max(1, _AT_ONCE // count)):
-        means.append(difference[numbers.integers(0, count, (size, count))].mean(1))
+        drawn = numbers.integers(0, count, (size, count))
+        means.append(weighted[drawn].sum(1) / weight[drawn].sum(1))
         signs = numbers.integers(0, 2, (size, count), dtype=np.int8) * 2 - 1
-        extreme += int((np.abs((signs * difference).mean(1)) >= abs(mean) - 1e-12).sum())
+        extreme += int((np.abs((signs * weighted).sum(1) / weight.sum()) >= abs(mean) - 1e-12).sum())
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return Paired(count, float(mean), float(low), float(high), (extreme + 1) / (draws + 1))
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """McNemar's exact test: the two-sided probability that chance splits `gained` + `lost` flipped items like this. The
+    items that both models answered alike say nothing."""
+    flipped = int(gained) + int(lost)
+    tail = sum(math.comb(flipped, k) for k in range(min(int(gained), int(lost)) + 1))
+    return min(1.0, 2 * tail / 2**flipped)
 
 
 def _groups(total: int, most: int) -> list[int]:

@@ -62,17 +62,30 @@ def bits_by_position(plan: Plan) -> Estimate:
     return _read_by_models(plan, "evaluate.bits_by_position", rows, models, read)
 
 
-@estimates("evaluate.benchmark_scores")
-def benchmark_scores(plan: Plan) -> Estimate:
+@estimates("evaluate.item_results")
+def item_results(plan: Plan) -> Estimate:
     """Two floating-point operations per parameter and token read: items with their worked examples, held-out texts."""
     own, item = plan.recipe.evaluate, plan.size("evaluate.item_tokens", "sample")
     items = plan.size("evaluate.items", "sample").up_to(own.max_items)
     read = [items * item * plan.value(f"shots of {task.name}", task.shots + 1) * 4 for task in own.tasks]
-    ruler = (_TASKS + 1) * len(own.ruler.lengths)
-    models = len(own.models.benchmark_scores)
-    rows = plan.value("scores of the models", models * (len(own.tasks) + 1 + _KINDS + ruler))
     held_out = _held_out(plan).up_to(_most(plan, "evaluate.max_held_out_documents", 3 * plan.value("evaluate.window")))
-    return _read_by_models(plan, "evaluate.benchmark_scores", rows, models, total([*read, held_out]))
+    asked = plan.value("models that answer benchmarks", len(own.models.suites))
+    reading = plan.value("models that read held-out texts", len(own.models.texts))
+    documents = plan.value("evaluate.max_held_out_documents") if own.max_held_out_documents else held_out / 1_000
+    rows = asked * items * plan.value("tasks", len(own.tasks)) + reading * documents * plan.value("kinds", _KINDS)
+    return _read_by_models(plan, "evaluate.item_results", rows, 1, total([asked * total(read), reading * held_out]))
+
+
+@estimates("evaluate.benchmark_scores")
+def benchmark_scores(plan: Plan) -> Estimate:
+    """A row per model and task, computed from the results of items."""
+    own = plan.recipe.evaluate
+    ruler = (_TASKS + 1) * len(own.ruler.lengths) * len(own.models.ruler_answers)
+    suite = len(plan.recipe.align.suite.tasks) + 1
+    of_models = (len(own.tasks) + 1) * len(own.models.suites) + (_KINDS + suite) * len(own.models.texts)
+    rows = plan.value("scores of the models", of_models + ruler)
+    stored = plan.stored("evaluate.benchmark_scores", rows)
+    return Estimate(rows=rows, bytes=stored, core_seconds=plan.taking("evaluate.benchmark_scores"))
 
 
 def _stretches(plan: Plan) -> int:

@@ -24,9 +24,10 @@ _MEASURED = "tables of models whose newest models are measured, the first ones m
 
 
 class Measured(Section):
-    """Which models each evaluation measures. All models of the post-training answer the suite."""
+    """Which models each evaluation measures. All models answer the suite."""
 
-    benchmark_scores: tuple[ModelTable, ...] = Field(min_length=1, description=f"on benchmarks and texts: {_MEASURED}")
+    texts: tuple[ModelTable, ...] = Field(min_length=1, description=f"in bits per byte of held-out texts: {_MEASURED}")
+    suites: tuple[ModelTable, ...] = Field(description=f"on the benchmarks of `tasks`: {_MEASURED}")
     ruler_answers: tuple[ModelTable, ...] = Field(min_length=1, description=f"on RULER: {_MEASURED}")
     bits_by_position: tuple[ModelTable, ...] = Field(min_length=1, description=f"on long texts: {_MEASURED}")
 

@@ -11,11 +11,13 @@ import polars as pl
 import pytest
 
 from nemotron_assets.evaluate import assets
-from nemotron_assets.evaluate.harness import Score
 from nemotron_assets.evaluate.in_use import Measuring
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
-from nemotron_assets.evaluate.scoring import as_row, recall_rows
-from nemotron_assets.evaluate.suite.tables import MODELS
+from nemotron_assets.evaluate.results import assets as results_assets
+from nemotron_assets.evaluate.results.result import ItemResult, Score
+from nemotron_assets.evaluate.results.tables import ITEM_RESULTS
+from nemotron_assets.evaluate.scoring import item_scores, recall_scores, score_parts, suite_scores, wilson
+from nemotron_assets.evaluate.suite.tables import MODELS, SUITE_ANSWERS
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, RULER_ANSWERS
 from nemotron_assets.pretrain.tables import BASE
 from nemotron_assets.recipe import load_recipe
@@ -75,9 +77,9 @@ def measuring(lake: Lakehouse, gpu: FakeGpu | None = None) -> Measuring:
 def measure(folder, device: str, model_id: str) -> list[dict]:
     assert (folder / "file").read_text() == "weights"
     return [
-        as_row(Score("gsm8k", "exact_match", 0.5, None, 0.0, 1, 0)),
-        as_row(Score("ruler", "recall", 0.25, None, 0.0, 1, 0, length=512)),
-        as_row(Score("ruler", "recall", 0.25, None, 0.0, 1, 0, length=1024)),
+        Score("gsm8k", "exact_match", 0.5, None, 0.0, 1, 0).as_row(),
+        Score("ruler", "recall", 0.25, None, 0.0, 1, 0, length=512).as_row(),
+        Score("ruler", "recall", 0.25, None, 0.0, 1, 0, length=1024).as_row(),
     ]
 
 
@@ -134,31 +136,97 @@ def test_the_kept_language_model_is_closed_before_a_gpu_scores(lake, kind, relea
 
 
 def test_the_recall_of_ruler_is_a_mean_per_task_and_one_per_length():
-    answers = [
-        ("m", "needle", 512, 1.0),
-        ("m", "needle", 512, 0.0),
-        ("m", "words", 512, 0.2),
-        ("m", "words", 1024, 0.6),
-        ("other", "words", 512, 1.0),
-    ]
-    columns = ("model_id", "task", "length", "recall")
-    frame = pl.DataFrame([dict(zip(columns, row, strict=True)) for row in answers], RULER_ANSWERS.empty().schema)
-    rows = recall_rows(frame)
-    found = {(row["task"], row["length"]): (row["value"], row["samples"]) for row in rows["m"]}
-    assert found == {
+    answers = [("needle", 512, 1.0), ("needle", 512, 0.0), ("words", 512, 0.2), ("words", 1024, 0.6)]
+    rows = [dict(zip(("task", "length", "recall"), row, strict=True)) for row in answers]
+    scores = list(recall_scores(pl.DataFrame(rows, RULER_ANSWERS.empty().schema)))
+    assert {(s.task, s.length): (s.value, s.samples) for s in scores} == {
         ("ruler", 512): (pytest.approx(0.35), 3),
         ("ruler", 1024): (0.6, 1),
         ("ruler_needle", 512): (0.5, 2),
         ("ruler_words", 512): (0.2, 1),
         ("ruler_words", 1024): (0.6, 1),
     }, "every task counts alike, whatever its number of items"
-    assert {row["metric"] for row in rows["m"]} == {"recall"} and set(rows) == {"m", "other"}
+    assert {s.metric for s in scores} == {"recall"}
+
+
+def results_of(*results: ItemResult) -> pl.DataFrame:
+    return pl.DataFrame([r.as_row() for r in results], ITEM_RESULTS.empty().schema)
+
+
+def test_a_score_is_the_mean_over_items_and_several_answers_to_an_item_count_as_one():
+    def answer(item, run, score):
+        return ItemResult("gsm8k", item, "exact_match", score, 0.0, run=run)
+
+    once = results_of(*(answer(f"i{n}", 0, float(n < 6)) for n in range(8)))
+    again = results_of(*(answer(f"i{n}", run, float(n < 6)) for n in range(8) for run in range(4)))
+    (first,), (second,) = item_scores(once), item_scores(again)
+    assert (first.value, first.samples, first.runs) == (0.75, 8, 1)
+    assert (second.value, second.samples, second.runs) == (0.75, 8, 4)
+    assert (first.stderr, first.low, first.high) == (second.stderr, second.low, second.high)
+    assert (first.low, first.high) == pytest.approx((0.4093, 0.9285), abs=1e-4)  # Wilson, by hand
+    two = answer("a", 0, 1.0), answer("a", 1, 0.0), answer("b", 0, 0.0), answer("b", 1, 0.0)
+    (mixed,) = item_scores(results_of(*two))
+    assert mixed.value == 0.25 and mixed.low == 0.0 and 0.25 < mixed.high < 1
+    assert list(item_scores(results_of())) == []
+
+
+def test_texts_weigh_by_their_bytes():
+    rows = [ItemResult("t", item, "bits_per_byte", score, 4.0, weight=size) for item, score, size in
+            (("a", 2.0, 10), ("b", 1.0, 30))]  # fmt: skip
+    (score,) = item_scores(results_of(*rows))
+    assert score.value == 50 / 40 and score.random_baseline == 4 and score.low < score.value < score.high
+
+
+def test_an_interval_is_sure_of_nothing():
+    for items in (1, 5, 1_000):
+        low, high = wilson(1.0, items)
+        assert low < 1 and high == pytest.approx(1) and wilson(0.0, items) == pytest.approx((0, 1 - low))
+
+
+def test_the_suite_has_a_score_per_task_and_one_for_all():
+    counts = (("b", 4), ("a", 6))
+    rows = [{"task": task, "item": f"{task}{n}", "right": n < 3} for task, count in counts for n in range(count)]
+    scores = {s.task: s for s in suite_scores(pl.DataFrame(rows, SUITE_ANSWERS.empty().schema))}
+    assert {task: (s.value, s.samples) for task, s in scores.items()} == {
+        "suite_a": (0.5, 6), "suite_b": (0.75, 4), "suite": (0.6, 10),
+    }  # fmt: skip
+
+
+def test_scores_are_computed_again_only_for_models_with_new_results(lake):
+    def write(table, model, rows):
+        common = {"model": "m", "model_id": model}
+        content = frame(table, [row | common | {"id": f"{model}{n}"} for n, row in enumerate(rows)])
+        lake.write(table, Parts([Part(model, str(rows), lambda: content)], complete=False))
+
+    def run():
+        parts = score_parts(*map(lake.read, (ITEM_RESULTS, RULER_ANSWERS, SUITE_ANSWERS)), "run")
+        lake.write(BENCHMARK_SCORES, parts, code_version="1")
+        return parts.metadata()["models"].split(", ")
+
+    one = ItemResult("gsm8k", "i", "acc", 1.0, 0.0).as_row() | {"model_version": "1"}
+    write(ITEM_RESULTS, "a", [one])
+    write(SUITE_ANSWERS, "b", [{"task": "x", "item": "i", "right": True, "model_version": "2"}])
+    assert run() == ["m 1", "m 2"] and run() == ["none"]
+    write(RULER_ANSWERS, "b", [{"task": "words", "length": 64, "item": "i", "recall": 0.5, "model_version": "2"}])
+    assert run() == ["m 2"], "another model's results are no reason"
+    rows = lake.read(BENCHMARK_SCORES).scan().select("model_id", "task", "metric").collect()
+    assert sorted(rows.rows()) == [
+        ("a", "gsm8k", "acc"),
+        ("b", "ruler", "recall"),
+        ("b", "ruler_words", "recall"),
+        ("b", "suite", "right"),
+        ("b", "suite_x", "right"),
+    ]
 
 
 def test_the_recipe_says_which_models_are_measured(monkeypatch):
-    """The published recipe scores the aligned model too, the laptop's recipe does not wait for it."""
-    assert list(assets.measured(BENCHMARK_SCORES)) == ["base", "long_context"]
+    """Every model is measured in bits per byte; the laptop's recipe asks few of them benchmarks."""
+    for name in ("laptop", "nano2"):
+        monkeypatch.setattr(results_assets, "current_recipe", lambda name=name: load_recipe(name))
+        assert results_assets.measured() == MODELS
+    monkeypatch.setattr(assets, "current_recipe", lambda: load_recipe("laptop"))
+    assert list(assets.measured(RULER_ANSWERS)) == ["base", "long_context"]
     monkeypatch.setattr(assets, "current_recipe", lambda: load_recipe("nano2"))
-    assert list(assets.measured(BENCHMARK_SCORES)) == ["base", "long_context", "aligned"]
     assert list(assets.measured(RULER_ANSWERS)) == ["base", "long_context", "aligned"]
+    assert load_recipe("laptop").evaluate.models.suites == ("base", "aligned")
     assert set(get_args(ModelTable)) == set(MODELS)

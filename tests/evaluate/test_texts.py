@@ -72,7 +72,14 @@ def test_every_domain_has_the_held_out_texts_of_its_kind(tables):
 def test_a_page_with_several_addresses_is_measured_if_all_are_held_out(tables):
     pages = tables[MATHS].collect()
     out, other = (pages.filter(side)["url"] for side in (is_held_out(SHARE, "url"), ~is_held_out(SHARE, "url")))
-    twice = pl.DataFrame({"a": [out[0], out[0], other[0]], "b": [out[1], other[0], other[1]], "text": ["x", "y", "z"]})
+    twice = pl.DataFrame(
+        {
+            "a": [out[0], out[0], other[0]],
+            "b": [out[1], other[0], other[1]],
+            "text": ["x", "y", "z"],
+            "id": ["x", "y", "z"],
+        }
+    )
     twice = twice.with_columns(origin_hashes=pl.concat_list(page_hash("a"), page_hash("b")))
     maths = all_domains([])["held_out_maths"]
     assert held_out(maths, {MATHS: twice.lazy()}, SHARE, NOTHING).collect()["text"].to_list() == ["x"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.grading.paired import paired
+from nemotron_assets.grading.paired import mcnemar, paired
 
 
 def test_equals_scipy():
@@ -53,3 +53,22 @@ def test_swapping_the_models_turns_the_sign(pairs):
     there, back = paired(first, second, draws=400), paired(second, first, draws=400)
     assert there.difference == -back.difference and there.p == back.p
     assert there.low == pytest.approx(-back.high) and there.low <= there.high
+
+
+def test_weights_are_like_repeated_items():
+    """A text of three times the bytes counts like three items in the mean, and like one item in the interval."""
+    first, second = [1.0, 0.0, 2.0], [2.0, 0.5, 0.0]
+    found = paired(first, second, weights=[3, 1, 1])
+    assert found.difference == pytest.approx((3 * 1 + 0.5 - 2) / 5) and found.items == 3
+    assert paired(first, second, weights=[2, 2, 2]) == paired(first, second)
+    for wrong in ([1, 1], [1, 0, 1], [1, float("inf"), 1]):
+        with pytest.raises(ValueError, match="weights"):
+            paired(first, second, weights=wrong)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mcnemar_equals_the_binomial_test(gained, lost):
+    from scipy.stats import binomtest
+
+    expected = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    assert mcnemar(gained, lost) == pytest.approx(expected)

@@ -67,7 +67,7 @@ _LANGUAGE_MODEL = (
 OLD_GENERATOR = Table("models", "generator", "", _LANGUAGE_MODEL)
 OLD_WRITER = Table("models", "math_writer", "", _LANGUAGE_MODEL)
 #: Scores had no length, and stood alone, when their schema had version 1.
-_LATER = ("length", "unigram_bits_per_byte", "gzip_bits_per_byte")
+_LATER = ("length", "unigram_bits_per_byte", "gzip_bits_per_byte", "low", "high", "runs")
 OLD_SCORES = Table(
     "evaluate", "benchmark_scores", "", tuple(c for c in BENCHMARK_SCORES.columns if c.name not in _LATER)
 )

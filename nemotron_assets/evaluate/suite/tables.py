@@ -24,7 +24,8 @@ def _of(column: str, models: dict[str, Table]) -> tuple[str, ...]:
     return tuple(f"{table.full_name}.{column}" for table in models.values())
 
 
-def _model_origins(models: dict[str, Table]) -> dict[str, tuple[str, ...]]:
+def origins_of_models(models: dict[str, Table]) -> dict[str, tuple[str, ...]]:
+    """Where the columns model, model_id and model_version are from."""
     return {"model": _of("name", models), "model_id": _of("id", models), "model_version": _of("version", models)}
 
 
@@ -57,7 +58,7 @@ SUITE_ANSWERS = Table(
     part_by="model_id",
     parents=("align.suite_items",),
     origins={
-        **_model_origins(MODELS),
+        **origins_of_models(MODELS),
         "stage": (),
         "task": ("align.suite_items.task",),
         "item": ("align.suite_items.id",),
@@ -93,7 +94,7 @@ SUITE_COMPARISONS = Table(
         *MADE,
     ),
     origins={
-        **_model_origins(MODELS),
+        **origins_of_models(MODELS),
         "stage": (),
         "before_model": _of("name", MODELS),
         "before_id": _of("id", MODELS),
@@ -142,7 +143,7 @@ BUDGET_ANSWERS = Table(
     part_by="model_id",
     parents=("align.suite_items",),
     origins={
-        **_model_origins(BUDGETED),
+        **origins_of_models(BUDGETED),
         "mode": (),
         "budget": (),
         "task": ("align.suite_items.task",),
@@ -175,7 +176,7 @@ BUDGET_CONTROL = Table(
         *MADE,
     ),
     origins={
-        **_model_origins(BUDGETED),
+        **origins_of_models(BUDGETED),
         "truncated": ("models.sft_3.name",),
         "mode": (),
         "budget": (),
