@@ -1,73 +1,51 @@
 """Runs lm-evaluation-harness on benchmark items from a frame, with the task files beside this module, without network.
 
-The last items of a benchmark serve as worked examples and are never scored, because its files have no training split.
+The harness makes the prompts and compares the likelihood of choices. Written answers come from the engine of the
+project (`answering`), in batches and through the ledger, and are graded by its graders (`graded`).
 """
 
 from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-import yaml
-
+from nemotron_assets.evaluate.answering import Answering, Wanted
+from nemotron_assets.evaluate.graded import Graded, Written
 from nemotron_assets.evaluate.results.result import ItemResult
+from nemotron_assets.evaluate.suites import Group, groups
 
 if TYPE_CHECKING:
+    import polars as pl
     from lm_eval.api.model import LM
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-TASKS = Path(__file__).with_name("tasks")
-#: The metrics of the harness that are stored.
-METRICS = ("acc", "acc_norm", "exact_match")
+    from nemotron_assets.recipe.evaluate import ChatTask, Task
 
 
-def split(items: pl.DataFrame, shots: int, max_items: int | None) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Split the items of one benchmark into (items to score, worked examples).
+def likelihoods(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_size: int) -> LM:
+    """The model for the harness, as far as it compares the likelihood of choices."""
+    from lm_eval.models.huggingface import HFLM
 
-    The last `shots` items are the examples. Of the other items the first `max_items` are scored, or all if it is None.
-    Raises ValueError when no item is left to score.
-    """
-    items = items.sort("position")
-    if shots >= len(items):
-        raise ValueError(
-            f"{shots} worked examples leave nothing to score of {len(items)} items: lower evaluate.tasks.shots or "
-            "bring more items"
-        )
-    return items.head(len(items) - shots).head(max_items or len(items)), items.tail(shots)
+    lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, add_bos_token=False)
+    lm.loglikelihood = functools.partial(lm.loglikelihood, disable_tqdm=True)
+    return lm
 
 
-def task_config(name: str, scored: pl.DataFrame, shots: pl.DataFrame, max_output_tokens: int) -> dict[str, Any]:
-    """The task file `name` as a configuration of the harness that uses these items."""
-    import datasets
-
-    config = yaml.safe_load((TASKS / f"{name}.yaml").read_text("utf-8"))
-    config["num_fewshot"] = len(shots)
-    columns = ["item", "question", "choices", "answer_index", "answer"]
-    documents = {
-        "test": datasets.Dataset.from_list(scored.select(columns).to_dicts()),
-        "shots": datasets.Dataset.from_list(shots.select(columns).to_dicts()),
-    }
-    config["custom_dataset"] = lambda **_: documents
-    if config["output_type"] == "generate_until":
-        config["generation_kwargs"]["max_gen_toks"] = max_output_tokens
-    return config
-
-
-def evaluate(lm: LM, configs: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+def evaluate(lm: LM, configs: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The records of the harness for every item, by task.
 
     This does not call `simple_evaluate`, which seeds all global random generators and spends seconds on listing the
     machine and its packages. Greedy answers and fixed examples need no seed.
     """
     import lm_eval
+    from lm_eval.tasks import TaskManager
 
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns about settings that are intended here
     found = lm_eval.evaluate(
         lm,
-        lm_eval.tasks.TaskManager(include_defaults=False).load(configs),
+        TaskManager(include_defaults=False).load(list(configs)),
         bootstrap_iters=0,  # scores and their intervals are computed from the results of the items
         log_samples=True,
         verbosity="ERROR",
@@ -75,53 +53,80 @@ def evaluate(lm: LM, configs: list[dict[str, Any]]) -> dict[str, list[dict[str, 
     return found["samples"]
 
 
-def run(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    items: pl.DataFrame,
-    shots: dict[str, int],
-    max_items: int | None,
-    max_output_tokens: int,
-    batch_size: int,
-) -> list[ItemResult]:
-    """The result of every item of the tasks in `shots` (task name: number of worked examples). It is the same in every
-    run on one device."""
-    from lm_eval.models.huggingface import HFLM
-
-    logging.getLogger("lm_eval").setLevel(logging.ERROR)  # it warns about settings that are intended here
-    lm = HFLM(pretrained=model, tokenizer=tokenizer, batch_size=batch_size, add_bos_token=False)
-    for method in ("loglikelihood", "generate_until"):
-        setattr(lm, method, functools.partial(getattr(lm, method), disable_tqdm=True))
-    parts = {name: split(items.filter(pl.col("benchmark") == name), count, max_items) for name, count in shots.items()}
-    samples = evaluate(lm, [task_config(name, *part, max_output_tokens) for name, part in parts.items()])
-    return [
-        result
-        for name, (scored, examples) in parts.items()
-        for result in results(name, scored, len(examples), samples[name])
-    ]
+def choice_results(lm: LM, items: pl.DataFrame, tasks: Sequence[Task], most: int | None) -> Iterator[ItemResult]:
+    """The results of a model on the tasks whose choices are compared by their likelihood."""
+    asked = [group for task in tasks for group in groups(task.name, items, task.shots, most) if not group.suite.grade]
+    samples = evaluate(lm, [group.config() for group in asked]) if asked else {}
+    for group in asked:
+        yield from recorded(group, samples[group.task])
 
 
-def results(task: str, scored: pl.DataFrame, shots: int, samples: Sequence[Mapping[str, Any]]) -> Iterator[ItemResult]:
-    """The results in the harness's records of the items of a task, one per metric and answer filter."""
-    rows = scored.to_dicts()
+def written_results(
+    answering: Answering, items: pl.DataFrame, tasks: Sequence[Task], most: int | None, max_tokens: int, by: Graded
+) -> Iterator[ItemResult]:
+    """The results of a model on the tasks whose answers are written, without a chat template. An answer has at most
+    `max_tokens` tokens, and `by` grades it."""
+    asked = [group for task in tasks for group in groups(task.name, items, task.shots, most) if group.suite.grade]
+    prompts = [(group, *pair) for group in asked for pair in written_prompts(group)]
+    wanted = [Wanted(tuple(answering.encode(text)), text, max_tokens, item["id"]) for _, item, text in prompts]
+    yield from by.results(
+        [
+            Written(group.suite, item, cut(answer.text, group.suite.file["until"]), shots=len(group.examples))
+            for (group, item, _), answer in zip(prompts, answering.answers(wanted), strict=True)
+        ]
+    )
+
+
+def chat_results(
+    answering: Answering, items: pl.DataFrame, tasks: Sequence[ChatTask], most: int | None, by: Graded
+) -> Iterator[ItemResult]:
+    """The results of a chat model on tasks, asked in its chat template: several answers to every item."""
+    for task in tasks:
+        asked = [(group.suite, item) for group in groups(task.name, items, 0, most) for item in group.scored.to_dicts()]
+        wanted = []
+        for suite, item in asked:
+            ids, text = answering.prompt(suite.chat_text(item), task.thinking)
+            one = functools.partial(Wanted, ids, text, task.max_output_tokens, item["id"])
+            sampled = {"temperature": task.temperature, "top_p": task.top_p}
+            wanted += [one(**sampled, sample=run) for run in range(task.runs)]
+        answers = iter(list(answering.answers(wanted)))
+        yield from by.results(
+            [
+                Written(suite, item, next(answers).text, run, chat=True, thinking=task.thinking)
+                for suite, item in asked
+                for run in range(task.runs)
+            ]
+        )
+
+
+def written_prompts(group: Group) -> list[tuple[dict[str, Any], str]]:
+    """(item, prompt) of every item of a group whose answers are written."""
+    from lm_eval.tasks import TaskManager
+
+    (task,) = TaskManager(include_defaults=False).load([group.config()])["tasks"].values()
+    task.build_all_requests(rank=0, world_size=1)
+    prompts = {instance.doc_id: instance.args[0] for instance in task.instances}
+    return [(item, prompts[number]) for number, item in enumerate(group.scored.to_dicts())]
+
+
+def cut(text: str, ends: Iterable[str]) -> str:
+    """A text up to the first of the texts that end it."""
+    return text[: min((place for end in ends if (place := text.find(end)) >= 0), default=len(text))]
+
+
+def recorded(group: Group, samples: Sequence[Mapping[str, Any]]) -> Iterator[ItemResult]:
+    """The results in the harness's records of items with choices, one per metric."""
+    rows = group.scored.to_dicts()
     for sample in samples:
         item = rows[sample["doc_id"]]
-        for metric in sample["metrics"]:
-            if metric in METRICS:
-                yield ItemResult(
-                    task=task,
-                    item=item["id"],
-                    metric=metric if sample["filter"] == "none" else f"{metric},{sample['filter']}",
-                    score=float(sample[metric]),
-                    guessing=1 / len(item["choices"]) if item["choices"] else 0.0,
-                    shots=shots,
-                    answer=_answer(item, sample),
-                )
-
-
-def _answer(item: Mapping[str, Any], sample: Mapping[str, Any]) -> str:
-    """What the model wrote, or the choice that it finds most likely."""
-    if len(sample["arguments"]) == 1:
-        return sample["resps"][0][0]
-    likelihoods = [float(response[0]) for response in sample["filtered_resps"]]
-    return item["choices"][max(range(len(likelihoods)), key=likelihoods.__getitem__)]
+        found = [float(response[0]) for response in sample["filtered_resps"]]
+        for metric in group.suite.file["metrics"]:
+            yield ItemResult(
+                task=group.suite.name,
+                item=item["id"],
+                metric=metric,
+                score=float(sample[metric]),
+                guessing=1 / len(item["choices"]),
+                shots=len(group.examples),
+                answer=item["choices"][max(range(len(found)), key=found.__getitem__)],
+            )

@@ -54,8 +54,8 @@ BENCHMARK_SCORES = Table(
         Column(
             "metric",
             "string",
-            "what is measured: acc, acc_norm, exact_match with the name of an answer filter, bits_per_byte, right (of "
-            "the suite), or recall: the share of the right answers that an answer names",
+            "what is measured: acc and acc_norm (the likeliest choice, also by its length), right (a written answer), "
+            "bits_per_byte, or recall: the share of the right answers that an answer names",
         ),
         Column("value", "float64", "score: a share of right answers from 0 to 1, or bits per byte of UTF-8"),
         Column(

@@ -68,12 +68,16 @@ def item_results(plan: Plan) -> Estimate:
     own, item = plan.recipe.evaluate, plan.size("evaluate.item_tokens", "sample")
     items = plan.size("evaluate.items", "sample").up_to(own.max_items)
     read = [items * item * plan.value(f"shots of {task.name}", task.shots + 1) * 4 for task in own.tasks]
+    chats = plan.value("models of chat_suites", len(own.models.chat_suites))
+    written = [items * plan.value(f"runs of {t.name}", t.runs * t.max_output_tokens) * chats for t in own.chat_tasks]
     held_out = _held_out(plan).up_to(_most(plan, "evaluate.max_held_out_documents", 3 * plan.value("evaluate.window")))
     asked = plan.value("models that answer benchmarks", len(own.models.suites))
     reading = plan.value("models that read held-out texts", len(own.models.texts))
     documents = plan.value("evaluate.max_held_out_documents") if own.max_held_out_documents else held_out / 1_000
     rows = asked * items * plan.value("tasks", len(own.tasks)) + reading * documents * plan.value("kinds", _KINDS)
-    return _read_by_models(plan, "evaluate.item_results", rows, 1, total([asked * total(read), reading * held_out]))
+    return _read_by_models(
+        plan, "evaluate.item_results", rows, 1, total([asked * total(read), *written, reading * held_out])
+    )
 
 
 @estimates("evaluate.benchmark_scores")

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from nemotron_assets.recipe.evaluate_suite import BudgetControl, SuiteAnswers
 from nemotron_assets.recipe.section import Section
 
+#: The suites, each with a task file in nemotron_assets/evaluate/tasks.
+SuiteName = Literal[
+    "mmlu", "mmlu_pro", "agieval", "gsm8k", "math", "math_500", "aime24", "aime25", "gpqa", "arc_challenge",
+    "hellaswag", "piqa", "winogrande", "openbookqa", "humaneval", "humaneval_plus", "mbpp", "mbpp_plus", "ifeval",
+    "global_mmlu_lite", "mgsm",
+]  # fmt: skip
+
 
 class Task(Section):
-    """One benchmark that models are scored on."""
+    """One benchmark of lm-evaluation-harness, asked without a chat template and with worked examples."""
 
-    name: Literal["arc_challenge", "gsm8k"] = Field(
-        description="name of the benchmark, and of its task file in nemotron_assets/evaluate/tasks"
-    )
+    name: SuiteName = Field(description="name of the suite")
     shots: int = Field(ge=0, le=64, description="worked examples that stand before each question")
+
+
+class ChatTask(Section):
+    """One benchmark that chat models are asked in their chat template (Nemotron Nano 2 9B model card: thinking on,
+    temperature 0.6, top-p 0.95, 32,768 tokens, 8 runs). An answer whose thought is not closed is wrong."""
+
+    name: SuiteName = Field(description="name of the suite; its task file has a text for chats")
+    thinking: bool = Field(True, description="whether the model thinks before it answers (default)")
+    runs: int = Field(
+        ge=1, le=256, description="answers to every question; the score is the mean over them (published: 8)"
+    )
+    temperature: float = Field(0.6, ge=0, description="temperature of sampling (published: 0.6); 0 for no sampling")
+    top_p: float = Field(0.95, gt=0, le=1, description="likeliest tokens with this share are sampled (published: 0.95)")
+    max_output_tokens: int = Field(
+        ge=1, le=131_072, description="longest thought with its answer, in tokens (published: 32,768)"
+    )
+
+    @model_validator(mode="after")
+    def _runs_differ(self) -> ChatTask:
+        if self.temperature == 0 and self.runs > 1:
+            raise ValueError(f"runs {self.runs} at temperature 0 would give one answer {self.runs} times: set runs: 1")
+        return self
 
 
 ModelTable = Literal["base", "long_context", "sft_1", "sft_2", "sft_3", "ifeval_rl", "dpo", "rlhf", "aligned"]
@@ -28,6 +55,9 @@ class Measured(Section):
 
     texts: tuple[ModelTable, ...] = Field(min_length=1, description=f"in bits per byte of held-out texts: {_MEASURED}")
     suites: tuple[ModelTable, ...] = Field(description=f"on the benchmarks of `tasks`: {_MEASURED}")
+    chat_suites: tuple[ModelTable, ...] = Field(
+        (), description=f"on the benchmarks of `chat_tasks`, in their chat template: {_MEASURED}"
+    )
     ruler_answers: tuple[ModelTable, ...] = Field(min_length=1, description=f"on RULER: {_MEASURED}")
     bits_by_position: tuple[ModelTable, ...] = Field(min_length=1, description=f"on long texts: {_MEASURED}")
 
@@ -78,7 +108,12 @@ class Evaluate(Section):
         min_length=1,
         description="benchmarks that models are scored on, each named once, as {name: gsm8k, shots: 8}",
     )
-    max_items: int | None = Field(ge=1, description="most items scored per benchmark, the first ones; null for all")
+    chat_tasks: tuple[ChatTask, ...] = Field(
+        (), description="benchmarks that chat models are scored on, each named once, as {name: gsm8k, runs: 8, ...}"
+    )
+    max_items: int | None = Field(
+        ge=1, description="most items scored per benchmark, and per subject or language of it; null for all"
+    )
     max_output_tokens: int = Field(ge=1, le=32_768, description="longest answer that a model may generate, in tokens")
     max_held_out_documents: int | None = Field(
         ge=1, description="most held-out documents of each kind that bits per byte are measured on; null for all"
@@ -102,9 +137,9 @@ class Evaluate(Section):
     suite: SuiteAnswers
     budget_control: BudgetControl
 
-    @field_validator("tasks")
+    @field_validator("tasks", "chat_tasks")
     @classmethod
-    def _named_once(cls, tasks: tuple[Task, ...]) -> tuple[Task, ...]:
+    def _named_once(cls, tasks: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [task.name for task in tasks]
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"{', '.join(doubled)}: name each task once")

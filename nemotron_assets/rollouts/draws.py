@@ -28,10 +28,15 @@ class Draws:
 
 
 def choose(
-    logits: torch.Tensor, temperature: float, draws: list[float], banned: dict[int, list[int]] | None = None
+    logits: torch.Tensor,
+    temperature: float,
+    draws: list[float],
+    banned: dict[int, list[int]] | None = None,
+    top_p: float = 1.0,
 ) -> tuple[list[int], list[float]]:
     """For every row of `logits` [rows, vocabulary] a token, and its log-probability (nats) under the distribution that
-    it is drawn from: at this temperature, over all tokens that are not in `banned` (token ids by row).
+    it is drawn from: at this temperature, over all tokens that are not in `banned` (token ids by row). With `top_p`
+    below 1 it is drawn from the fewest likeliest tokens whose probabilities sum up to at least `top_p`.
 
     The token is the first one whose cumulative probability exceeds the row's draw. Temperature 0 takes the likeliest
     token; its log-probability is then that at temperature 1. Raises ValueError for logits that are not finite.
@@ -46,11 +51,23 @@ def choose(
     logprobs = scores.float().log_softmax(-1)
     if logprobs[:, 0].isnan().any():
         raise ValueError("the model gives logits that are not finite numbers: its weights are damaged")
+    if top_p < 1 and temperature:
+        logprobs = _nucleus(logprobs, top_p)
     if temperature == 0:
         tokens = logprobs.argmax(-1, keepdim=True)
     else:
         tokens = _first_above(logprobs.exp(), torch.tensor(draws, dtype=torch.float64, device=logits.device))
     return tokens.squeeze(1).tolist(), logprobs.gather(1, tokens).squeeze(1).tolist()
+
+
+def _nucleus(logprobs: torch.Tensor, top_p: float) -> torch.Tensor:
+    """The log-probabilities over the fewest likeliest tokens that have `top_p` together; -inf for all others."""
+    import torch
+
+    ordered, places = logprobs.sort(-1, descending=True)
+    before = ordered.exp().double().cumsum(-1) - ordered.exp().double()
+    cut = torch.zeros_like(logprobs, dtype=torch.bool).scatter(-1, places, before >= top_p)
+    return logprobs.masked_fill(cut, -torch.inf).log_softmax(-1)
 
 
 def _first_above(probabilities: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:

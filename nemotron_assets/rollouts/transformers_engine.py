@@ -83,6 +83,8 @@ class TransformersEngine:
     """
 
     kind = "transformers"
+    #: Whether requests may have a top_p below 1. Rollouts that train may not: it would bias their probabilities.
+    nucleus = False
 
     def __init__(
         self,
@@ -121,7 +123,8 @@ class TransformersEngine:
         sampling = request.sampling
         if request.prompt_ids is None or sampling.sampler != self.kind:
             raise EngineError(f"request {request.prompt} is not a rollout for {self.kind}: {sampling}")
-        if (sampling.top_p, sampling.top_k, sampling.stop) != (1.0, None, ()):
+        uncut = sampling.top_p == 1.0 or self.nucleus
+        if not uncut or (sampling.top_k, sampling.stop) != (None, ()):
             raise EngineError(
                 f"rollouts are sampled from all tokens, without stop texts, but request {request.prompt} has top_p "
                 f"{sampling.top_p}, top_k {sampling.top_k} and stop {sampling.stop}: they would bias the probabilities"
@@ -193,10 +196,10 @@ class TransformersEngine:
             for number, row in enumerate(rows)
             if row.thought is not None and not row.finish and row.thought.forced is None
         }
-        temperature = rows[0].request.sampling.temperature
-        if any(row.request.sampling.temperature != temperature for row in rows):
-            raise EngineError("the requests of a call must have one temperature")
-        tokens, logprobs = choose(logits, temperature, [row.draws.next() for row in rows], banned)
+        (temperature, top_p), *others = {(row.request.sampling.temperature, row.request.sampling.top_p) for row in rows}
+        if others:
+            raise EngineError("the requests of a call must have one temperature and one top_p")
+        tokens, logprobs = choose(logits, temperature, [row.draws.next() for row in rows], banned, top_p)
         for row, token, logprob in zip(rows, tokens, logprobs, strict=True):
             if row.finish:
                 continue

@@ -35,7 +35,9 @@ def _choices(item: dict[str, Any]) -> dict[str, Any]:
         "choices": choices,
         "answer_index": index,
         "answer": choices[index],
+        "worked": item.get("solution"),
         "subject": item.get("subject"),
+        "language": item.get("language"),
     }
 
 
@@ -59,19 +61,54 @@ def _mbpp(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _math(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "item": item["id"],
+        "question": item["question"],
+        "answer": item["answer"],
+        "final_answer": str(item["final_answer"]),
+        "subject": item.get("subject"),
+        "language": item.get("language"),
+    }
+
+
+def _ifeval(item: dict[str, Any]) -> dict[str, Any]:
+    given = zip(item["instruction_id_list"], item["kwargs"], strict=True)
+    instructions = [
+        {"id": name, "arguments": {key: value for key, value in arguments.items() if value is not None}}
+        for name, arguments in given
+    ]
+    return {
+        "item": str(item["key"]),
+        "question": item["prompt"],
+        "answer": "",
+        "instructions": json.dumps(instructions, ensure_ascii=False),
+    }
+
+
 SETS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "gsm8k": _gsm8k,
-    "mmlu": _choices,
-    "mmlu_dev": _choices,
-    "arc_challenge": _choices,
-    "humaneval": _humaneval,
-    "mbpp": _mbpp,
-}
+    "gsm8k_dev": _gsm8k,
+    **{name: _math for suite in ("math", "mgsm") for name in (suite, f"{suite}_dev")},
+    **dict.fromkeys(("math_500", "aime24", "aime25"), _math),
+    **{
+        name: _choices
+        for suite in (
+            "mmlu", "mmlu_pro", "agieval", "gpqa", "arc_challenge", "hellaswag", "piqa", "winogrande", "openbookqa",
+            "global_mmlu_lite",
+        )
+        for name in (suite, f"{suite}_dev")
+    },
+    **dict.fromkeys(("humaneval", "humaneval_plus"), _humaneval),
+    **dict.fromkeys(("mbpp", "mbpp_plus", "mbpp_dev", "mbpp_plus_dev"), _mbpp),
+    "ifeval": _ifeval,
+}  # fmt: skip
 
 _SCHEMA = {
     "id": pl.String, "benchmark": pl.String, "item": pl.String, "position": pl.Int64, "subject": pl.String,
     "question": pl.String, "choices": pl.List(pl.String), "answer_index": pl.Int32, "answer": pl.String,
     "final_answer": pl.String, "entry_point": pl.String, "tests": pl.List(pl.String), "content_hash": pl.String,
+    "language": pl.String, "worked": pl.String, "instructions": pl.String,
 }  # fmt: skip
 
 
@@ -110,9 +147,13 @@ def _rows(
             yield empty | item | place
 
 
+#: Fields that an item may leave out.
+_OPTIONAL = dict.fromkeys(("subject", "language", "worked"), str | None)
+
+
 def _check_types(item: dict[str, Any]) -> None:
     for name, value in item.items():
-        wanted = {"answer_index": int, "choices": list, "tests": list, "subject": str | None}.get(name, str)
+        wanted = {"answer_index": int, "choices": list, "tests": list, **_OPTIONAL}.get(name, str)
         texts = all(isinstance(text, str) for text in value) if isinstance(value, list) else True
         if not (isinstance(value, wanted) and texts):
             raise TypeError(f"{name} has the wrong type: {value!r}")

@@ -17,7 +17,7 @@ BENCHMARKS = Table(
         Column(
             "subject",
             "string",
-            "subject of an MMLU item, for example anatomy; null for items of other benchmarks",
+            "subject of the item, for example anatomy; null for items of benchmarks without subjects",
             nullable=True,
         ),
         Column("question", "string", "question, task text or code prompt"),
@@ -32,13 +32,31 @@ BENCHMARKS = Table(
         Column(
             "final_answer",
             "string",
-            "result of the worked answer of a GSM8K item, for example 72; null for other items",
+            "result of the worked answer of a mathematical item, for example 72; null for other items",
             nullable=True,
         ),
         Column(
             "entry_point",
             "string",
             "name of the function that the tests of a HumanEval item call; null for other items",
+            nullable=True,
+        ),
+        Column(
+            "language",
+            "string",
+            "language of an item of a suite in several languages: de; null for other items",
+            nullable=True,
+        ),
+        Column(
+            "worked",
+            "string",
+            "worked answer of an item with choices, for worked examples; null if it has none",
+            nullable=True,
+        ),
+        Column(
+            "instructions",
+            "string",
+            "instructions of an IFEval item as a JSON list of {id, arguments}; null for other items",
             nullable=True,
         ),
         Column("tests", "list[string]", "test code of a programming task; empty for other items"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.evaluate import bits_per_byte, harness
 from nemotron_assets.evaluate.results.result import ItemResult
+from nemotron_assets.evaluate.suites import Suite
 from nemotron_assets.evaluate.texts import identified, texts_by_domain
 from nemotron_assets.models.registry import newest_of_each_name
 from nemotron_assets.text.tokenizer import load
@@ -19,41 +21,69 @@ if TYPE_CHECKING:
 
     from nemotron_assets.recipe import Recipe
     from nemotron_assets.recipe.evaluate import Evaluate
+    from resources.generations import Ledger
+    from resources.gpu import Gpu
     from resources.lakehouse import Reader
 
 
+@dataclass(frozen=True)
 class Items:
     """Measures models. `readers` are the tables with benchmark items (`benchmarks`) and with held-out texts, `models`
-    are the tables of the models by their name without schema ("sft_1")."""
+    are the rows of the models that are measured by id, each with its table (`stage`: "sft_1")."""
 
-    def __init__(self, recipe: Recipe, readers: Mapping[str, Reader], models: Mapping[str, Reader]) -> None:
-        self._recipe, self._benchmarks = recipe, readers["benchmarks"]
-        self._stages = {row["id"]: name for name, reader in models.items() for row in newest_of_each_name(reader)}
-        self._tables = {reader.table.full_name: reader.scan() for reader in readers.values()}
+    recipe: Recipe
+    readers: Mapping[str, Reader]
+    models: Mapping[str, Mapping[str, Any]]
+    gpu: Gpu
+    ledger: Ledger
+    log: Callable[[str], None]
 
     def rows(self, folder: Path, device: str, model_id: str) -> list[dict[str, Any]]:
-        """The results of the Hugging Face model in a folder, as columns of `evaluate.item_results`. Nothing is
-        sampled, so they are the same in every run on one device."""
-        from transformers import AutoModelForCausalLM
+        """The results of the Hugging Face model in a folder, as columns of `evaluate.item_results`. They are the same
+        in every run on one device."""
+        return [one.as_row() for one in (*self._read(folder, device, model_id), *self._written(folder, model_id))]
 
-        own, stage = self._recipe.evaluate, self._stages[model_id]
+    def _read(self, folder: Path, device: str, model_id: str) -> list[ItemResult]:
+        """Held-out texts, and choices: what a model reads. It leaves no memory behind."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        own, stage, found = self.recipe.evaluate, self.models[model_id]["stage"], []
         model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto").to(device)
-        found: list[ItemResult] = []
-        if stage in own.models.suites:
-            found += suites(model, folder, self._benchmarks.scan().collect(), own)
         if stage in own.models.texts:
-            share, limit = self._recipe.blend.held_out_share, own.max_held_out_documents
-            languages = self._recipe.web.heuristics.languages
-            found += texts(model, folder, texts_by_domain(self._tables, languages, share, limit, identified), own)
-        return [result.as_row() for result in found]
+            share, limit = self.recipe.blend.held_out_share, own.max_held_out_documents
+            tables = {reader.table.full_name: reader.scan() for reader in self.readers.values()}
+            held_out = texts_by_domain(tables, self.recipe.web.heuristics.languages, share, limit, identified)
+            found += texts(model, folder, held_out, own)
+        if stage in own.models.suites:
+            lm = harness.likelihoods(model, AutoTokenizer.from_pretrained(folder), own.batch_size)
+            found += harness.choice_results(lm, self._items(), own.tasks, own.max_items)
+        return found
+
+    def _written(self, folder: Path, model_id: str) -> Iterator[ItemResult]:
+        """Answers that a model writes."""
+        from nemotron_assets.evaluate.answering import Answering
+        from nemotron_assets.evaluate.graded import Graded
+        from nemotron_assets.grading.rewards import Rewards
+
+        own, model = self.recipe.evaluate, self.models[model_id]
+        plain = own.tasks if model["stage"] in own.models.suites else ()
+        chats = own.chat_tasks if model["stage"] in own.models.chat_suites else ()
+        if not (chats or any(Suite.named(task.name).grade for task in plain)):
+            return
+        asked = Answering.of(model, folder, self.recipe.align.rollouts, self.gpu, self.ledger, "benchmarks")
+        with Rewards(self.recipe.grading) as rewards:
+            by, items = Graded(rewards, self.log), self._items()
+            yield from harness.written_results(asked, items, plain, own.max_items, own.max_output_tokens, by)
+            yield from harness.chat_results(asked, items, chats, own.max_items, by)
+
+    def _items(self) -> pl.DataFrame:
+        return self.readers["benchmarks"].scan().collect()
 
 
-def suites(model: PreTrainedModel, folder: Path, items: pl.DataFrame, recipe: Evaluate) -> list[ItemResult]:
-    """The results of a model on benchmark items. The folder holds the tokenizer that the model was trained with."""
-    from transformers import AutoTokenizer
-
-    shots, sizes = {task.name: task.shots for task in recipe.tasks}, (recipe.max_output_tokens, recipe.batch_size)
-    return harness.run(model, AutoTokenizer.from_pretrained(folder), items, shots, recipe.max_items, *sizes)
+def in_use(models: Mapping[str, Reader]) -> dict[str, dict[str, Any]]:
+    """{id: row} of the newest version of every model name, with the name of its table (`stage`)."""
+    found = ((name, row) for name, reader in models.items() for row in newest_of_each_name(reader))
+    return {row["id"]: {**row, "stage": name} for name, row in found}
 
 
 def texts(

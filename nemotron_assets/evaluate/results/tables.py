@@ -21,13 +21,15 @@ ITEM_RESULTS = Table(
         MODEL,
         MODEL_ID,
         MODEL_VERSION,
-        Column("task", "string", "benchmark of the item (gsm8k), or kind of held-out text (held_out_code)"),
+        Column("task", "string", "benchmark of the item (gsm8k; gsm8k_thinking: the model was asked in its chat "
+            "template and thought), or kind of held-out text (held_out_code)"),
         Column("item", "string", "id of the benchmark item, or of the row with the held-out text, as in parents"),
         Column("run", "int32", "number of the answer among the answers of the model to this item, from 0"),
         Column(
             "metric",
             "string",
-            "what is measured: acc, acc_norm, exact_match with the name of an answer filter, or bits_per_byte",
+            "what is measured: acc and acc_norm (the likeliest choice, also by its length), right (a written answer), "
+            "or bits_per_byte",
         ),
         Column("score", "float64", "1 for a right answer and 0 for a wrong one, or the bits per byte of the text"),
         Column(

@@ -38,6 +38,7 @@ def suite_answers(
 ):
     """The answers of the models in use to the held-out items of the suite, without a thought and graded exactly. A
     model whose items did not change is not asked again."""
+    from nemotron_assets.evaluate.answering import Answering
     from nemotron_assets.evaluate.in_use import Measuring
     from nemotron_assets.evaluate.suite import answering
 
@@ -45,7 +46,7 @@ def suite_answers(
     items = answering.chosen(suite_items.scan().collect(), own.max_items)
 
     def answers(folder: Path, device: str, model_id: str) -> list:
-        asked = answering.Answering.of(rows[model_id], folder, recipe.align.rollouts, gpu, ledger, "suite")
+        asked = Answering.of(rows[model_id], folder, recipe.align.rollouts, gpu, ledger, "suite")
         return answering.suite_rows(asked, items, own.max_output_tokens, rows[model_id]["stage"])
 
     work = Measuring(SUITE_ANSWERS, ("item",), [suite_items], lake, gpu, context.run_id, context.log.info)
@@ -82,6 +83,7 @@ def budget_answers(
 ):
     """Answers within thinking budgets, of models with and without cut thoughts in their training: by the model itself
     with the client of two requests, and with the budget enforced token by token."""
+    from nemotron_assets.evaluate.answering import Answering
     from nemotron_assets.evaluate.in_use import Measuring
     from nemotron_assets.evaluate.suite import answering, budgets
 
@@ -89,7 +91,7 @@ def budget_answers(
     items = answering.chosen(suite_items.scan().collect(), own.max_items)
 
     def answers(folder: Path, device: str, model_id: str) -> list:
-        asked = answering.Answering.of(rows[model_id], folder, recipe.align.rollouts, gpu, ledger, "budgets")
+        asked = Answering.of(rows[model_id], folder, recipe.align.rollouts, gpu, ledger, "budgets")
         return budgets.Budgets(asked, items, own).rows()
 
     key, inputs = ("mode", "budget", "item"), [suite_items]

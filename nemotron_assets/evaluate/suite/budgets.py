@@ -13,7 +13,8 @@ from nemotron_assets.chat.budget.automaton import Budget, Thought
 from nemotron_assets.chat.budget.tags import CLOSE, OPEN, Tags, well_formed
 from nemotron_assets.chat.budget.two_requests import Ask, turn
 from nemotron_assets.chat.budget.two_requests import Completion as Written
-from nemotron_assets.evaluate.suite.answering import Answering, Wanted, is_right
+from nemotron_assets.evaluate.answering import Answering, Wanted
+from nemotron_assets.evaluate.suite.answering import is_right
 from nemotron_assets.evaluate.suite.tables import BUDGET_CONTROL
 from nemotron_assets.grading.paired import Paired, paired
 from nemotron_assets.table.ids import row_id
