@@ -30,7 +30,7 @@ STAGES = (
     "blend", "blend.sample", "pretrain",
     "align.conversations", "align.tuning", "align.reinforcement", "align.preference", "align.merging",
     "compress",
-    "evaluate.items", "evaluate", "evaluate.suite", "evaluate.results", "lake",
+    "evaluate.items", "evaluate", "evaluate.suite", "evaluate.results", "evaluate.report", "lake",
 )  # fmt: skip
 
 #: Modules that declare tables but belong to no stage: all stages write the generation ledger and the quarantine.

@@ -56,6 +56,11 @@ def dagster_home() -> Path:
     return path
 
 
+def report_file() -> Path:
+    """The newest report of the lake: a page of HTML. Not created."""
+    return home() / "report.html"
+
+
 def cache_dir(name: str) -> Path:
     """A folder for files that can be made again (weights, the DuckDB catalog, locks, journals). Creates it."""
     path = home() / "cache" / name

@@ -24,6 +24,7 @@ TOGETHER = (
     "evaluate/ruler_items", "evaluate/ruler_answers", "evaluate/bits_by_position", "evaluate/benchmark_scores",
     "evaluate/suite_answers", "evaluate/suite_comparisons", "evaluate/budget_answers", "evaluate/budget_control",
     "evaluate/item_results",
+    "evaluate/report",
 )  # fmt: skip
 
 Unit = tuple[str, str | None]  # name of an asset, partition

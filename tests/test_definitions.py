@@ -46,6 +46,7 @@ KEYS = [
     "evaluate/budget_answers",
     "evaluate/budget_control",
     "evaluate/item_results",
+    "evaluate/report",
     "evaluate/ruler_answers",
     "evaluate/ruler_items",
     "evaluate/suite_answers",

@@ -206,6 +206,18 @@ def export(table: str, directory: Path, partitions: tuple[str, ...], version: st
     export_command(table, directory, partitions, version, force)
 
 
+@cli.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+def report(file: Path | None) -> None:
+    """Make the report of the lake as it is now: one page of HTML, which opens without a network.
+
+    It is written to FILE, or to report.html in the home. `nemotron run` makes it too, after everything else.
+    """
+    from nemotron_assets.commands.report import report_command
+
+    report_command(file)
+
+
 @cli.group()
 def code() -> None:
     """The code corpus: make its texts again from its metadata."""

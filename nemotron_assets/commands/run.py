@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
+import dagster as dg
 
 from nemotron_assets.commands.console import console
 from nemotron_assets.commands.progress import progress
@@ -16,8 +17,11 @@ from nemotron_assets.commands.stop import stoppable
 from nemotron_assets.commands.workers import default_jobs
 from nemotron_assets.definitions import lake
 from nemotron_assets.table.counting import counted
+from resources.home import report_file
 from resources.warehouse import Warehouse
 
+#: The asset of the page that shows everything that a run has made.
+REPORT = dg.AssetKey(["evaluate", "report"])
 #: Settings that silence the progress bars and warnings of libraries, which would be mixed with the run's own lines.
 _QUIET = {"TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore"}
 
@@ -42,6 +46,8 @@ def run_command(
         click.echo(line)
     if succeeded:
         click.echo(_NEXT_STEPS)
+    if REPORT in {outcome.unit.key for outcome in runner.outcomes.values() if not outcome.is_bad}:
+        click.echo(f"\nThe report: {report_file()}")
     return succeeded
 
 

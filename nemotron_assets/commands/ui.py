@@ -1,7 +1,8 @@
 """`nemotron ui`: Dagster's webserver and daemon for this project, on the loopback interface only.
 
 `ui_command` replaces the `nemotron` process with this module run as a program. The program starts the webserver and
-the daemon as its children: a signal ends all three, and when one child ends, the other is ended too.
+the daemon as its children: a signal ends all three, and when one child ends, the other is ended too. It serves the
+report itself, one port after the webserver's.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+from nemotron_assets.commands.report_server import PATH, serve_report
 from nemotron_assets.instance import PROJECT, instance
 from nemotron_assets.run_processes import end_lost_runs
+from resources.home import report_file
 from resources.processes import die_with_parent
 
 #: Levels of what the terminal shows. Dagster's code servers say little about DEBUG and INFO that helps a person.
@@ -66,6 +69,7 @@ def main() -> int:
         for program, *rest in programs
     ]
     print(f"Dagster: http://{args.host}:{args.port}  (Ctrl-C ends it)", flush=True)
+    _serve_report(args.host, int(args.port) + 1)
     try:
         while all(child.poll() is None for child in children):
             time.sleep(0.5)
@@ -78,6 +82,15 @@ def main() -> int:
                 child.wait(timeout=15)
             except subprocess.TimeoutExpired:
                 child.kill()
+
+
+def _serve_report(host: str, port: int) -> None:
+    """Serve the report, or say why not: the UI is useful without it."""
+    try:
+        serve_report(host, port, report_file())
+        print(f"Report:  http://{host}:{port}{PATH}", flush=True)
+    except (OSError, OverflowError) as error:
+        print(f"Report:  {report_file()} (not served at port {port}: {error})", flush=True)
 
 
 def _begin() -> None:

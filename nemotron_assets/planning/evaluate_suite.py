@@ -1,4 +1,5 @@
-"""Estimates of the suite's evaluation: answers of all stages, comparisons of them, and answers within budgets."""
+"""Estimates of the suite's evaluation: answers of all stages, comparisons of them, answers within budgets; and of the
+report."""
 
 from __future__ import annotations
 
@@ -43,6 +44,14 @@ def budget_control(plan: Plan) -> Estimate:
     rows = _budgeted(plan) * plan.value("budgets", len(plan.recipe.evaluate.budget_control.tokens))
     stored = plan.stored("evaluate.budget_control", rows)
     return Estimate(rows=rows, bytes=stored, core_seconds=plan.taking("evaluate.budget_control"))
+
+
+@estimates("evaluate.report")
+def report(plan: Plan) -> Estimate:
+    """One page."""
+    rows = plan.value("pages", 1)
+    stored = plan.stored("evaluate.report", rows)
+    return Estimate(rows=rows, bytes=stored, core_seconds=plan.taking("evaluate.report"))
 
 
 def _budgeted(plan: Plan) -> Value:

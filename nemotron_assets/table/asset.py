@@ -20,8 +20,8 @@ from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.stages import all_tables, partitions_of
 from nemotron_assets.table.ids import content_hash
 from nemotron_assets.table.origins import column_origins
-from nemotron_assets.table.parts import Batches
-from nemotron_assets.table.progress import watched
+from nemotron_assets.table.parts import Batches, Parts
+from nemotron_assets.table.progress import CpuClock, watched
 from nemotron_assets.table.schema import Table
 
 # Dagster warns that checks of single partitions are a preview. They work in the Dagster version of the lock file.
@@ -93,12 +93,15 @@ def table_asset(
         @functools.wraps(function)
         def compute(*args: Any, **kwargs: Any) -> Any:
             given = (*args, *kwargs.values())
-            context = next((a for a in given if isinstance(a, dg.AssetExecutionContext)), None)
+            context = next((a for a in given if isinstance(a, dg.AssetExecutionContext)), None) or _current_step()
             recipe = next((a for a in given if isinstance(a, Recipe)), None) or current_recipe()
-            _announce_expected(context or _current_step(), table, recipe)
+            _announce_expected(context, table, recipe)
+            clock = CpuClock()
             result = explained(*args, **kwargs)
             result = Batches(result) if inspect.isgenerator(result) else result
-            return watched(result, context.log.info) if context else result
+            if context and not isinstance(result, Batches | Parts):  # of the others, the lake asks when all is made
+                context.add_output_metadata(clock.facts())
+            return watched(result, context.log.info, clock) if context else result
 
         _read_once(compute)
         return dg.asset(

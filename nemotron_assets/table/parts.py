@@ -77,8 +77,10 @@ class Batches:
     """A stream of frames or record batches, with the rows that were rejected while the stream was made.
 
     An asset returns `Batches` instead of a generator, because Dagster would take a generator for a stream of events.
-    `rejects` may grow while the batches are read.
+    `rejects` may grow while the batches are read. `metadata` is called after the last batch and returns facts about the
+    step.
     """
 
     batches: Iterable[Any]
     rejects: Rejects = field(default_factory=Rejects)
+    metadata: Callable[[], Mapping[str, Any]] = dict

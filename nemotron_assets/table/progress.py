@@ -1,9 +1,10 @@
-"""Logs how far a long step is: rows so far and per second, and the time that is left where the total is known."""
+"""Watches a step: rows so far and per second, the time that is left where the total is known, and its CPU seconds."""
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,15 +14,45 @@ from nemotron_assets.table.parts import Batches, Part, Parts
 EVERY_S = 10
 
 
-def watched(result: Any, log: Callable[[str], None]) -> Any:
-    """What an asset returned, with its rows counted and logged while the lake reads them. Whole frames stay as they
-    are."""
+#: Name of the fact about a step: the CPU seconds of its process and of all processes that it started.
+CPU_SECONDS = "cpu_seconds"
+
+
+class CpuClock:
+    """Counts the CPU seconds of this process and of all processes below it, from the moment when it is made."""
+
+    def __init__(self) -> None:
+        self._began = self._spent()
+
+    def facts(self) -> dict[str, float]:
+        """The seconds so far, as a fact of the step."""
+        return {CPU_SECONDS: round(max(0.0, self._spent() - self._began), 2)}
+
+    @staticmethod
+    def _spent() -> float:
+        import psutil
+
+        own = psutil.Process()
+        spent = sum(own.cpu_times()[:4])  # its own time, and that of the processes that it has waited for
+        for child in own.children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+                spent += sum(child.cpu_times()[:4])
+        return spent
+
+
+def watched(result: Any, log: Callable[[str], None], clock: CpuClock) -> Any:
+    """What an asset returned, with its rows counted and logged while the lake reads them, and with the CPU seconds that
+    this takes among its facts. Whole frames stay as they are."""
     rows = _Rows(log)
     if isinstance(result, Batches):
-        return replace(result, batches=rows.counted(result.batches))
+        return replace(result, batches=rows.counted(result.batches), metadata=_with(result.metadata, clock))
     if isinstance(result, Parts):
-        return replace(result, parts=map(rows.part, result.parts))
+        return replace(result, parts=map(rows.part, result.parts), metadata=_with(result.metadata, clock))
     return result
+
+
+def _with(metadata: Callable[[], Mapping[str, Any]], clock: CpuClock) -> Callable[[], Mapping[str, Any]]:
+    return lambda: {**metadata(), **clock.facts()}
 
 
 def time_left(done: float, total: float, seconds: float) -> str:

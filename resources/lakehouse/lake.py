@@ -17,13 +17,14 @@ from pydantic import Field, field_validator
 
 from nemotron_assets.recipe.addresses import redacted
 from nemotron_assets.stages import all_tables
-from nemotron_assets.table.parts import Parts
+from nemotron_assets.table.parts import Batches, Parts
 from nemotron_assets.table.schema import Column, Table
 from resources.contract import CommitConflict, LakeError, OutOfDate, checked
 from resources.delta_log import DeltaLog, hash_notes
 from resources.files import replaced
 from resources.home import cache_dir
 from resources.lakehouse import commits
+from resources.lakehouse.branch import check_writable, root_of, roots
 from resources.lakehouse.changes import Change
 from resources.lakehouse.errors import check_log, explaining
 from resources.lakehouse.reader import Reader
@@ -76,7 +77,7 @@ class Lakehouse(dg.ConfigurableIOManager):
 
     def path(self, table: Table) -> str:
         """Path or URL of the table's folder."""
-        return f"{self.root.rstrip('/')}/{table.schema}/{table.name}"
+        return f"{root_of(self.root.rstrip('/'), table.full_name)}/{table.schema}/{table.name}"
 
     @property
     def identity(self) -> str:
@@ -248,18 +249,19 @@ class Lakehouse(dg.ConfigurableIOManager):
 
         Writers on different machines have no common lock; there Delta refuses the second commit.
         """
+        check_writable(self.root, table.full_name)
         if not self.is_local:
             yield
             return
         name = hashlib.sha256((partition or "").encode()).hexdigest()[:16]
-        with self._locked(f"{table.full_name}/{name}"):
+        with self._locked(f"{table.full_name}/{name}", root_of(self.root, table.full_name)):
             yield
 
-    def _locked(self, name: str) -> contextlib.AbstractContextManager[Any]:
+    def _locked(self, name: str, root: str = "") -> contextlib.AbstractContextManager[Any]:
         """The lock file of this name below the root of a local lake."""
         from filelock import FileLock
 
-        path = Path(self.root, "_locks", f"{name}.lock")
+        path = Path(root or self.root, "_locks", f"{name}.lock")
         path.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(path)
 
@@ -279,6 +281,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         """
         from deltalake import DeltaTable, Schema
 
+        check_writable(self.root, table.full_name)
         delta = self.open(table)
         if delta is None:
             self._make_readable()
@@ -334,7 +337,9 @@ class Lakehouse(dg.ConfigurableIOManager):
         return damage(self._weights(uri))
 
     def _weights(self, uri: str) -> str:
-        return f"{self.root.rstrip('/')}/{_WEIGHTS}{uri.rpartition(_WEIGHTS)[2]}"
+        """Where weights are: in this lake, or in the lake that it is a branch of."""
+        places = [f"{root.rstrip('/')}/{_WEIGHTS}{uri.rpartition(_WEIGHTS)[2]}" for root in roots(self.root)]
+        return next((place for place in places[:-1] if os.path.isdir(place)), places[-1])
 
     # -- Dagster ------------------------------------------------------------------------------------------------
 
@@ -379,7 +384,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         )
         if table.part_by:
             context.add_output_metadata({"parts_written": result.parts_written, "parts_skipped": result.parts_skipped})
-        if isinstance(obj, Parts):
+        if isinstance(obj, Batches | Parts):
             context.add_output_metadata(dict(obj.metadata()))
         for other in obj.beside if isinstance(obj, Parts) else ():
             metadata = {row_count: self.read(other, partition).rows, "dagster/column_lineage": column_lineage(other)}

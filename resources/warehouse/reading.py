@@ -43,13 +43,14 @@ REFUSED = dict.fromkeys(
 )  # fmt: skip
 
 
-def lock(connection: duckdb.DuckDBPyConnection, folder: str, files: Sequence[str] = ()) -> None:
-    """Close a connection for everything but the files below `folder` (the lake, a folder or URL), the databases that
+def lock(connection: duckdb.DuckDBPyConnection, folders: Sequence[str], files: Sequence[str] = ()) -> None:
+    """Close a connection for everything but the files below `folders` (folders or URLs of lakes), the databases that
     are attached already, DuckDB's own temporary files, and `files`, to which results are written. It cannot be opened
     again."""
     # A path with a character like ? or [ is escaped in the patterns of lineage.files, and is then another text.
-    folders = {folder.rstrip("/") + "/", glob.escape(folder.rstrip("/")) + "/"}
-    connection.execute(f"set allowed_directories = [{', '.join(map(literal, sorted(folders)))}]")
+    bare = [folder.rstrip("/") for folder in folders]
+    allowed = sorted({f"{name}/" for folder in bare for name in (folder, glob.escape(folder))})
+    connection.execute(f"set allowed_directories = [{', '.join(map(literal, allowed))}]")
     connection.execute(f"set allowed_paths = [{', '.join(map(literal, files))}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

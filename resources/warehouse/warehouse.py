@@ -27,6 +27,7 @@ from nemotron_assets.table.schema import Table
 from resources.delta_log import DeltaLog
 from resources.files import replaced
 from resources.home import home, lake_root
+from resources.lakehouse.branch import root_of, roots
 from resources.warehouse.catalog import Catalog, CatalogBuild
 from resources.warehouse.extensions import QUIET, WarehouseError, extension_file, install_extension
 from resources.warehouse.interrupting import interruptible
@@ -77,7 +78,7 @@ class Warehouse:
 
     def table_path(self, table: Table) -> str:
         """Path or URL of a table, the same as `Lakehouse.path`."""
-        return f"{self.lake}/{table.schema}/{table.name}"
+        return f"{root_of(self.lake, table.full_name)}/{table.schema}/{table.name}"
 
     def exists(self, table: Table) -> bool:
         """Whether the lake holds the table."""
@@ -194,7 +195,7 @@ class Warehouse:
         connection = self._session(":memory:")
         try:
             _attached(connection, self.path)
-            lock(connection, self.lake, files)
+            lock(connection, roots(self.lake), files)
             return connection
         except BaseException:
             connection.close()
