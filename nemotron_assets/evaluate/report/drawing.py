@@ -16,14 +16,14 @@ from nemotron_assets.evaluate.report.content import Figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_WIDTH_IN = 4.6
+_WIDTH_IN = 4.5
 _COLOURS = ("#3d7a00", "#1f5fa8", "#b5541c", "#7a3d8f", "#8a7a00", "#00797a", "#a02c4a", "#555555")
 _NAME = 34  # longest name beside a bar, in characters
-_BAR_IN = 0.21
+_BAR_IN = 0.22
 #: Settings of matplotlib: texts as texts, formulas never read from names, equal input gives equal files.
 _SETTINGS = {
-    "svg.fonttype": "none", "text.parse_math": False, "font.size": 8.5, "font.family": "sans-serif",
-    "axes.titlesize": 9, "axes.labelsize": 8.5, "legend.fontsize": 8, "path.simplify": True,
+    "svg.fonttype": "none", "text.parse_math": False, "font.size": 9.5, "font.family": "sans-serif",
+    "axes.labelsize": 9.5, "legend.fontsize": 9, "path.simplify": True,
 }  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def bars(title: str, values: Mapping[str, float], x: str = "", log: bool = False
             bar.set_gid(f"mark-{place}")
         axes.set_yticks(range(len(values)), [short(name) for name in values])
         axes.set_ylim(len(values) - 0.4, -0.6)
-        axes.bar_label(drawn, labels=[number(v) for v in lengths], padding=2, fontsize=8)
+        axes.bar_label(drawn, labels=[number(v) for v in lengths], padding=2, fontsize=9)
         if log and min(v for v in lengths if v > 0) * 50 < max(lengths):
             axes.set_xscale("log")
             axes.set_xlim(min(v for v in lengths if v > 0) / 2, max(lengths) * 8)
@@ -115,7 +115,7 @@ def points(
             colour = _COLOURS[place % len(_COLOURS)]
             axes.scatter(xs, ys, s=22, color=colour, label=short(name)).set_gid(f"mark-{place}")
             for px, py, said in found:
-                axes.annotate(short(said, 20), (px, py), xytext=(3, 3), textcoords="offset points", fontsize=7)
+                axes.annotate(short(said, 20), (px, py), xytext=(3, 3), textcoords="offset points", fontsize=9)
         axes.set(xlabel=x, ylabel=y)
         axes.margins(0.15)
         _plain(axes.xaxis), _plain(axes.yaxis)

@@ -10,7 +10,7 @@ seen as (
     select row_id, stage from quarantine.rows
 ),
 assets as (
-    select prompt, arg_max(asset, answers) as asset
+    select prompt, first(asset order by answers desc, asset) as asset
     from (select g.prompt, s.asset, count(*) as answers from llm.generations g join seen s using (id) group by all)
     group by prompt
 )

@@ -15,8 +15,8 @@ MARKS = """() => [...document.querySelectorAll("figure")].map(figure => ({
     height: figure.querySelector("svg").getBoundingClientRect().height,
     marks: [...figure.querySelectorAll("[id*='.mark-']")].filter(mark => {
         const box = mark.getBoundingClientRect(); return box.width + box.height > 1; }).length,
-    text: Math.max(0, ...[...figure.querySelectorAll("text")].map(t => parseFloat(getComputedStyle(t).fontSize)
-        * t.ownerSVGElement.getBoundingClientRect().width / t.ownerSVGElement.viewBox.baseVal.width)),
+    text: Math.min(...([...figure.querySelectorAll("text")].map(t => parseFloat(getComputedStyle(t).fontSize)
+        * t.ownerSVGElement.getBoundingClientRect().width / t.ownerSVGElement.viewBox.baseVal.width))),
 }))"""
 
 
