@@ -66,6 +66,7 @@ class Executor:
             memory_mb=self._recipe.memory_mb,
             processes=self._recipe.processes,
             disk_mb=self._recipe.disk_mb,
+            files=self._recipe.files,
             output_kb=self._recipe.output_kb,
         )
         try:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -22,8 +23,10 @@ from resources.repositories.zips import zip_members
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.sources import CodeSources
 
+#: Endings of archives. Packages are tar files (.crate) or zip files (.whl, .egg, .jar, .nupkg).
 ARCHIVES = (
-    ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".zip",
+    ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".zip", ".crate", ".whl",
+    ".egg", ".jar", ".nupkg",
 )  # fmt: skip
 #: Bytes at the start of an archive in which its commit is searched. They must hold a whole block of bzip2.
 _SEARCHED = 1 << 20
@@ -67,10 +70,14 @@ def archive_entries(stream: BinaryIO, limits: CodeSources) -> Iterator[Entry]:
         raise RepositoryError("damaged", f"it is not an archive: it is {described(start)}")
     is_zip = start[:4] in (b"PK\3\4", b"PK\5\6", b"PK\7\x08")
     read, budget = (zip_members if is_zip else tar_members), Budget(limits)
-    top = _common_folder(member.name for member in read(stream, limits, budget))
+    names = list(_names(read(stream, limits, budget)))
+    top, left = _common_folder(names), Counter(name.removeprefix("./") for name in names)
     for member in read(stream, limits, budget):
         path = member.name.removeprefix(f"{top}/") if top else member.name.removeprefix("./")
-        if member.fate:
+        left[member.name.removeprefix("./")] -= 1
+        if left[member.name.removeprefix("./")] > 0:  # whoever unpacks the archive keeps the last one
+            yield Entry(path, member.size, None, "duplicate_path", "a later member of the archive has this path")
+        elif member.fate:
             yield budget.charge(path, None) or Entry(path, member.size, None, member.fate, member.detail)
         else:
             yield budget.charge(path, member.size) or _file_entry(path, member)
@@ -87,16 +94,18 @@ def _file_entry(path: str, member: Member) -> Entry:
     return Entry(path, len(data), data)
 
 
-def _common_folder(names: Iterator[str]) -> str:
-    """The folder that all names are in, or an empty string. Damage is ignored here and met when members are read."""
-    top = None
+def _names(members: Iterator[Member]) -> Iterator[str]:
+    """The names of members. Damage is ignored here and met when members are read."""
     with contextlib.suppress(RepositoryError):
-        for name in names:
-            first, slash, _ = name.partition("/")
-            if not slash or first != (top or first) or first in ("", ".", ".."):
-                return ""
-            top = first
-    return top or ""
+        for member in members:
+            yield member.name
+
+
+def _common_folder(names: list[str]) -> str:
+    """The folder that all names are in, or an empty string."""
+    tops = {name.partition("/")[0] if "/" in name else "" for name in names}
+    top = tops.pop() if len(tops) == 1 else ""
+    return "" if top in (".", "..") else top
 
 
 def commit_of(stream: BinaryIO) -> str | None:

@@ -50,7 +50,8 @@ class Unpacked(io.RawIOBase):
         self._budget.check_time()
         if size is None or size < 0 or size > 64 * MB:
             raise RepositoryError("damaged", f"the archive asks for a block of {size} bytes")
-        data = self._stream.read(size)
+        # One step of the decompressor: where the file is cut off, what was read before the cut is returned first.
+        data = self._stream.read1(size) if hasattr(self._stream, "read1") else self._stream.read(size)
         self._left -= len(data)
         if self._left < 0:
             raise RepositoryError("bomb", f"it unpacks to more than {self._ratio:g} times its size, or than the limit")

@@ -13,7 +13,8 @@ class Limits:
 
     `cpu_s` (CPU seconds) and `wall_s` (seconds) are for all processes together. `memory_mb` (MiB) is the memory of each
     process, and also the resident memory of all of them; a page that two processes share counts twice. `disk_mb` (MiB)
-    is the size of /sandbox. `output_kb` (KiB) is for stdout and stderr each. `open_files` is for each process.
+    is the size of /sandbox, and `files` the number of files, folders and links in it: the kernel counts no bytes for
+    empty ones. `output_kb` (KiB) is for stdout and stderr each. `open_files` is for each process.
     """
 
     cpu_s: int = 10
@@ -21,6 +22,7 @@ class Limits:
     memory_mb: int = 512
     processes: int = 16
     disk_mb: int = 16
+    files: int = 2_048
     output_kb: int = 64
     open_files: int = 64
 

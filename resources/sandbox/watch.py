@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from resources.sandbox.bubblewrap import HOME
 from resources.sandbox.limits import Limits
 
 #: Clock ticks per second, the unit of CPU time in /proc.
@@ -89,6 +90,8 @@ class Watch:
             return "wall_s"
         if not self.ready:
             return ""
+        if self._files_in_use() > self._limits.files:
+            return "files"
         memory = cpu = 0
         for pid in list(_tree(self._process.pid))[1:]:
             with contextlib.suppress(OSError, IndexError, ValueError):  # the process has ended
@@ -99,6 +102,15 @@ class Watch:
         if memory > self._limits.memory_mb << 20:
             return "memory_mb"
         return "cpu_s" if cpu > self._limits.cpu_s * TICKS else ""
+
+    def _files_in_use(self) -> int:
+        """How many files, folders and links /sandbox holds. The program cannot reach the first process of the sandbox,
+        through whose view of the disk they are counted."""
+        for pid in list(_tree(self._process.pid))[1:2]:
+            with contextlib.suppress(OSError):  # the process has ended
+                of_disk = os.statvfs(f"/proc/{pid}/root{HOME}")
+                return of_disk.f_files - of_disk.f_ffree
+        return 0
 
 
 def _tree(first: int) -> Iterator[int]:

@@ -34,7 +34,7 @@ def excerpt(file_id: str, path: str, content: str, recipe: CodeLicences) -> Exce
         whole = content[: recipe.licence_characters]
     elif paths.manifest_kind(path):
         whole = content[: manifests.MAX_CHARACTERS]
-    return Excerpt(file_id, path, tuple(texts.pieces_to_examine(content, recipe)), whole)
+    return Excerpt(file_id, path, tuple(texts.pieces_to_examine(content, recipe, path)), whole)
 
 
 def speaks_for_others(file: Excerpt) -> bool:
@@ -47,5 +47,5 @@ def speaks_for_others(file: Excerpt) -> bool:
 
 
 def is_licence_text(path: str) -> bool:
-    """Whether a file is a licence text, a notice or a debian/copyright, by its path."""
-    return paths.is_licence(path) or paths.is_notice(path) or paths.is_debian(path)
+    """Whether a file is a licence text, a text with terms, a notice or a debian/copyright, by its path."""
+    return paths.is_licence(path) or paths.is_notice(path) or paths.is_debian(path) or paths.adds_terms(path)

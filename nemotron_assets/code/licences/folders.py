@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Score from which terms count as those of a licence that a manifest names, although words of them are missing.
 _CONFIRMED = 70
+#: Length, in words, up to which a rule of the library is a paragraph about a file ("lib/a.c is free software ...").
+_PARAGRAPH = 150
 #: Categories of licences that parts of a work may have without a doubt about the rest of the work. Copyleft is not one
 #: of them: an author who puts the GPL's text behind another licence may mean the whole work.
 _PERMISSIVE = frozenset({"Permissive", "Public Domain"})
@@ -51,6 +53,8 @@ class Folder:
     general: list[Grant] = field(default_factory=list)
     #: Choices between licences that the README states: "MIT OR GPL-2.0-only".
     choices: list[str] = field(default_factory=list)
+    #: All paths of the repository, in lower case.
+    tree: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -145,11 +149,22 @@ class FolderCase:
         if others and (len(others) == len(self.known) or not all(map(_is_of_a_named_part, others))):
             return None
         texts = [grant for grant in [*self.known, *self.bundled] if grant not in others]
+        for grant in texts:
+            parts = [found for found in grant.licences_found if not _same_licence(found[0], main)]
+            if self._names_files(grant.parts) and all(length <= _PARAGRAPH for _, length in parts):
+                continue  # it says nothing of the other files
+            if not all(_may_be_of_a_part(expression, length, categories) for expression, length in parts):
+                return None
         parts = [found for grant in texts for found in grant.licences_found if not _same_licence(found[0], main)]
-        if not all(_may_be_of_a_part(expression, length, categories) for expression, length in parts):
-            return None
         own_words = "\n".join(grant.own_words for grant in [*self.known, *self.bundled]) if parts else ""
         return Grant(main, self.evidence, own_words=own_words)
+
+    def _names_files(self, parts: frozenset[str]) -> bool:
+        """Whether all paths that a licence text names as parts are those of files or folders in the repository."""
+        ends = [f"/{path}" for path in self.folder.tree]
+        return bool(parts) and all(
+            any(end.endswith(f"/{part}") or f"/{part}/" in end for end in ends) for part in parts
+        )
 
     def grant_of_declarations(self) -> Grant:
         return Grant(join_all(self.declared_expressions), all_evidence(self.declared), first_doubt(self.declared))

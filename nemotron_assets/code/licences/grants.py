@@ -17,6 +17,7 @@ from nemotron_assets.code.licences.library import Scan
 from nemotron_assets.code.terms.expressions import (
     ALLOWED,
     REVIEW,
+    category,
     drop_non_licences,
     join_all,
     join_any,
@@ -75,6 +76,7 @@ class DoubtKind(StrEnum):
     UNKNOWN_LICENCE_NAME = auto()
     UNREAD_LICENCE_LINE = auto()
     MANIFEST_CONTRADICTS_TEXT = auto()
+    TERMS_BESIDE_LICENCE = auto()
     README_CONTRADICTS_LICENCE = auto()
     MANIFEST_NOT_ENOUGH = auto()
     README_ALONE = auto()
@@ -115,6 +117,8 @@ class Grant:
     own_words: str = ""
     #: Whether the text has licences that are not accepted, and announces each of them as the licence of a part.
     announces_parts: bool = False
+    #: The files and folders that such announcements name, if each of them names one.
+    parts: frozenset[str] = frozenset()
 
 
 NO_GRANT = Grant("")
@@ -150,7 +154,9 @@ def grant_from_findings(kind: str, path: str, scanned: Scan, lines_before: int, 
 
     `kind` and `path` are those of the evidence, `lines_before` is the number of lines of the file before the text.
     """
-    detections = [kept for detection in scanned.findings if (kept := _without_noise(detection))]
+    tagged = any(_is_accepted_tag(match, recipe) for detection in scanned.findings for match in detection["matches"])
+    least = recipe.min_score if tagged else _NOISE
+    detections = [kept for detection in scanned.findings if (kept := _without_noise(detection, tagged, least))]
     matches = [match for detection in detections for match in detection["matches"]]
     evidence, doubt, changed_anywhere = [], no_answer(scanned), False
     for detection in detections:
@@ -203,16 +209,30 @@ def _weak_matches(detection: dict, matches: list[dict], recipe: CodeLicences) ->
     return weak
 
 
-def _without_noise(detection: dict) -> dict | None:
+def _is_accepted_tag(match: dict, recipe: CodeLicences) -> bool:
+    """Whether a match is a tag that names an accepted licence: "SPDX-License-Identifier: MIT"."""
+    tag = match["rule"].startswith("spdx-license-identifier")
+    return tag and judge(match["expression"], recipe).decision == ALLOWED
+
+
+def _is_quoted(match: dict, least: float) -> bool:
+    """Whether a match beside a tag only resembles a permissive licence: the notice of an author whose words were
+    quoted or changed. The tag says which licence the file is under."""
+    found = {category(name) for name in licences(_stated(match))}
+    return match["score"] < least and found <= {"Permissive", "Public Domain", ""}
+
+
+def _without_noise(detection: dict, tagged: bool, least: float) -> dict | None:
     """A detection without matches that are noise, and with an expression of licences only; None if nothing is left.
 
-    Noise is a match of a few scattered words on the lines of a good match.
+    Noise is a match of a few scattered words on the lines of a good match, and beside a tag a match that `_is_quoted`.
     """
     good = [match for match in detection["matches"] if match["score"] >= _GOOD and _stated(match)]
     kept = [
         match
         for match in detection["matches"]
-        if not any(
+        if not (tagged and _is_quoted(match, least))
+        and not any(
             match["start"] <= other["end"] and other["start"] <= match["end"]
             for other in good
             if match["score"] < _NOISE or _misread(match, other)
@@ -290,7 +310,7 @@ def apply_choice(grant: Grant, text: str, scanned: Scan) -> Grant:
     if lines is None:
         return grant
     first, last = lines
-    matches = [match for detection in scanned.findings for match in detection["matches"]]
+    matches = [match for one in scanned.findings for match in one["matches"] if match["score"] >= _NOISE]
     inside = [match for match in matches if first <= match["start"] and match["end"] <= last]
     offered = {without_version(name) for match in inside for name in licences(_stated(match))}
     for match in matches:

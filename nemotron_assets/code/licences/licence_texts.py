@@ -46,8 +46,15 @@ def read_licence_text(
         unknown = Doubt(DoubtKind.UNKNOWN_LICENCE_TEXT, "the licence library does not know the text")
         return Grant("", (whole,), no_answer(scanned) or unknown)
     own_words = _without_terms(text, scanned)
-    announces = _announces_parts(own_words, scanned, recipe)
-    grant = replace(grant, own_words=own_words, announces_parts=announces, **_first_terms(scanned))
+    announced = _announcements(own_words, scanned, recipe)
+    parts = [wording.find_parts(words) for words in announced]
+    grant = replace(
+        grant,
+        own_words=own_words,
+        announces_parts=bool(announced) and all(map(wording.mentions_parts, announced)),
+        parts=frozenset().union(*parts) if parts and all(parts) else frozenset(),
+        **_first_terms(text, scanned),
+    )
     return _with_restriction(grant, scanned.rest(text))
 
 
@@ -108,20 +115,19 @@ def _without_terms(text: str, scanned: Scan) -> str:
     return "\n".join(lines.values())
 
 
-def _announces_parts(own_words: str, scanned: Scan, recipe: CodeLicences) -> bool:
-    """Whether a licence text has licences that are not accepted, and says before each of them that it is the licence of
-    a part ("lib/thread.c is under these terms:")."""
+def _announcements(own_words: str, scanned: Scan, recipe: CodeLicences) -> list[str]:
+    """What a licence text says before each licence in it that is not accepted: "lib/thread.c is under these terms:"."""
     lines, before, announced = own_words.split("\n"), 0, []
     for match in sorted(_licence_matches(scanned), key=lambda match: match["start"]):
         licence = drop_non_licences(match["expression"])
         if licence and judge(licence, recipe).decision != ALLOWED:
-            announced.append(wording.mentions_parts("\n".join(lines[before : match["end"]])))
+            announced.append("\n".join(lines[before : match["end"]]))
         elif match["length"] > MENTION:
             before = match["end"]
-    return bool(announced) and all(announced)
+    return announced
 
 
-def _first_terms(scanned: Scan) -> dict[str, Any]:
+def _first_terms(text: str, scanned: Scan) -> dict[str, Any]:
     """The fields of a grant about the licences in a text: `licences_found`, and `first_terms` with the lowest score of
     their matches, if no other licence begins before they end."""
     matches = [match for detection in scanned.findings for match in detection["matches"]]
@@ -131,9 +137,22 @@ def _first_terms(scanned: Scan) -> dict[str, Any]:
     terms = [match for match in matches if match["length"] > MENTION]
     if not terms:
         return {"licences_found": found}
-    first = terms[0]
+    first, lines = terms[0], text.splitlines()
+    # A mention above the terms may be about a file: "All files but src/a.c, which is under the GPL, are under MIT:".
+    of_file = [m for m in matches if m["length"] <= MENTION and m["end"] < first["start"]]
+    of_file = [m for m in of_file if wording.find_parts(_paragraph(lines, m["start"], m["end"]))]
+    matches = [match for match in matches if match not in of_file]
     same = [match for match in matches if families(match["expression"]) <= families(first["expression"])]
     if any(other["start"] < first["end"] for other in matches if other not in same):
         return {"licences_found": found}
     score = min(match["score"] for match in same if match in terms)
     return {"licences_found": found, "first_terms": first["expression"], "first_terms_score": score}
+
+
+def _paragraph(lines: list[str], start: int, end: int) -> str:
+    """The lines from `start` to `end` (from 1) with the lines around them up to blank ones."""
+    while start > 1 and lines[start - 2].strip():
+        start -= 1
+    while end < len(lines) and lines[end].strip():
+        end += 1
+    return "\n".join(lines[start - 1 : end])

@@ -138,6 +138,13 @@ def readme_contradicts_licence(case: Case) -> bool:
 
 
 @_doubted
+def terms_beside_licence(case: Case) -> bool:
+    """A program under MIT with COMMONS-CLAUSE.md or LICENSE_EE.md beside the LICENSE, or with a NOTICE that says "Use
+    for commercial purposes is prohibited."."""
+    return _doubted_because(case, DoubtKind.TERMS_BESIDE_LICENCE)
+
+
+@_doubted
 def manifest_not_enough(case: Case) -> bool:
     """A Rust crate with a Cargo.toml and no licence text, under a recipe with `manifests_decide: false`."""
     return _doubted_because(case, DoubtKind.MANIFEST_NOT_ENOUGH)
@@ -301,6 +308,7 @@ RULES: tuple[Rule, ...] = (
     unknown_licence_name,
     unread_licence_line,
     manifest_contradicts_text,
+    terms_beside_licence,
     readme_contradicts_licence,
     manifest_not_enough,
     # The file itself, or an entry that names it.

@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from nemotron_assets.code.licences import debian, declarations, readmes, wording
+from nemotron_assets.code.licences import beside, debian, declarations, readmes, wording
 from nemotron_assets.code.licences.declarations import Annotation
 from nemotron_assets.code.licences.excerpts import Excerpt
 from nemotron_assets.code.licences.folder_rules import combine
 from nemotron_assets.code.licences.folders import Folder
-from nemotron_assets.code.licences.grants import Doubt, DoubtKind, Grant
+from nemotron_assets.code.licences.grants import Doubt, DoubtKind, Grant, verdict
 from nemotron_assets.code.licences.library import Scanner
 from nemotron_assets.code.licences.licence_texts import read_licence_text
 from nemotron_assets.code.terms import paths
-from nemotron_assets.code.terms.expressions import REJECTED, judge, licences
+from nemotron_assets.code.terms.expressions import ALLOWED, REJECTED, judge, licences
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences
@@ -49,9 +49,11 @@ def survey(files: list[Excerpt], scan: Scanner, recipe: CodeLicences) -> Reposit
             reading.read(file)
     repository, folders = reading.repository, reading.folders
     _drop_pages_about_the_licence(folders)
-    for where, file in reading.readmes.items():
-        folders[where].choices = readmes.find_choices(file, scan, recipe)
+    for where, file in (*reading.readmes.items(), *reading.notices):
+        folders[where].choices += readmes.find_choices(file, scan, recipe)
+    tree = frozenset(file.path.lower() for file in files)
     for where, folder in sorted(folders.items()):
+        folder.tree = tree
         grant = combine(folder, recipe)
         if grant is None or (where and _has_both_sides(grant, repository.folders.get(""))):
             continue
@@ -59,6 +61,8 @@ def survey(files: list[Excerpt], scan: Scanner, recipe: CodeLicences) -> Reposit
         if grant.own_words:
             repository.named_parts[where] = wording.find_paths(grant.own_words)
     _add_installed_packages(repository)
+    for where, against in reading.against:
+        _add_terms(where, against, repository, recipe)
     for where in sorted(reading.readmes):
         _add_readme(where, reading.readmes[where], repository, scan, recipe)
     return repository
@@ -72,6 +76,9 @@ class _Reading:
         self.repository = Repository()
         self.folders: dict[str, Folder] = {}
         self.readmes: dict[str, Excerpt] = {}
+        self.notices: list[tuple[str, Excerpt]] = []
+        #: (folder, grant of nothing with a doubt) for texts that speak against the licence of their folder
+        self.against: list[tuple[str, Grant]] = []
 
     def read(self, file: Excerpt) -> None:
         where = paths.scope(file.path)
@@ -79,7 +86,12 @@ class _Reading:
         if paths.is_debian(file.path):
             self._read_debian(file, where, folder)
         elif paths.is_licence(file.path):
-            self._read_licence_text(file, folder)
+            self._read_licence_text(file, where, folder)
+        elif paths.adds_terms(file.path):
+            self._add_against(where, beside.read_terms(file, self.scan, self.recipe))
+        elif paths.is_credits(file.path):
+            self.notices.append((where, file))
+            self._add_against(where, beside.read_notice(file, self.scan, self.recipe))
         elif kind := paths.manifest_kind(file.path):
             if kind == "reuse":
                 self.repository.annotations += declarations.read_annotations(file, where)
@@ -89,10 +101,16 @@ class _Reading:
             # Of several READMEs in a folder the one with the shortest name counts: README before README.de.
             self.readmes[where] = min(self.readmes.get(where, file), file, key=lambda readme: len(readme.path))
 
-    def _read_licence_text(self, file: Excerpt, folder: Folder) -> None:
+    def _add_against(self, where: str, grant: Grant | None) -> None:
+        if grant is not None:
+            self.against.append((where, grant))
+
+    def _read_licence_text(self, file: Excerpt, where: str, folder: Folder) -> None:
         bundled, plain = paths.is_bundled_licence(file.path), paths.is_plain_licence(file.path)
         grant = read_licence_text(file.path, file.whole, self.scan, self.recipe, must_be_known=plain or bundled)
         if grant is None:
+            if paths.is_other_licence(file.path):
+                self._add_against(where, beside.read_terms(file, self.scan, self.recipe))
             return
         if bundled or _of_another_licence(grant, self.recipe):
             self.repository.part_texts[file.path] = grant
@@ -143,6 +161,15 @@ def _add_installed_packages(repository: Repository) -> None:
         if (package := paths.installed_package(where)) is not None:
             for place in (package, f"{package}.py") if package else ("",):
                 repository.folders.setdefault(place, grant)
+
+
+def _add_terms(where: str, against: Grant, repository: Repository, recipe: CodeLicences) -> None:
+    """Add the doubt of a text that speaks against the accepted licence around its folder."""
+    around = next((folder for folder in (where, *paths.folders(where)) if folder in repository.folders), None)
+    if around is not None and verdict(repository.folders[around], recipe) == ALLOWED:
+        grant = repository.folders[around]
+        evidence = (*grant.evidence, *against.evidence)
+        repository.folders[where] = replace(grant, doubt=against.doubt, evidence=evidence)
 
 
 def _add_readme(where: str, file: Excerpt, repository: Repository, scan: Scanner, recipe: CodeLicences) -> None:

@@ -15,7 +15,9 @@ _RESTRICTS = re.compile(
     "(?i)"
     + "|".join(
         (
-            r"non[- ]?commercial",
+            # "Free for commercial and non-commercial use" restricts nothing.
+            r"(?<!commercial and )(?<!commercial or )(?<!commercial/)(?<!commercial as well as )non[- ]?commercial"
+            r"(?! (?:and|or|as well as) (?:for )?commercial|/commercial)",
             r"\bnot (?:for )?evil\b",
             r"\bus(?:e|ed|age)\b[^.]{0,80}\b(?:military|weapons?|nuclear)\b",
             rf"\b(?:free|only|solely|exclusively)(?: to be)?(?: used?)? (?:for|in|within|by) (?:\w+ )?{_WHERE}",
@@ -27,7 +29,7 @@ _RESTRICTS = re.compile(
             r"(?:may|must|shall) not be used (?:for|in|by) (?!endors|advertis)",
             r"without (?:the )?(?:express|prior|explicit)(?: prior)?(?: written consent| consent| written permission)",
             r"commercial (?:use|purposes?|usage) (?:is|are|requires?|without|only)",
-            r"train(?:ing)? (?:of )?(?:any )?(?:ai|machine learning|large language|language models?)",
+            r"train(?:ing)? (?:of )?(?:any )?(?:generative )?(?:ai\b|machine learning|large language|language models?)",
             r"ethical (?:source|licen)",
             r"interdite?s? sans",
             r"alle rechte vorbehalten",
@@ -74,7 +76,9 @@ _CHANGES = re.compile(
 )
 #: Words that make an added paragraph of a licence text a condition: "provided that", "you must".
 _CONDITIONS = re.compile(
-    r"(?i)\b(?:may|must|shall|can) not\b|\bnot (?:permitted|allowed|granted)|prohibit|forbid|restrict|provided that|"
+    # "Some files may not be the copyright of the author" is a remark.
+    r"(?i)\b(?:may|must|shall|can) not\b(?! be (?:the )?(?:copyright|property) of\b)|"
+    r"\bnot (?:permitted|allowed|granted)|prohibit|forbid|restrict|provided that|"
     r"subject to(?! the same| ?\.| (?:its|their) |"
     r" receipt of any required approvals)|additional (?:terms|conditions|restrictions)|on condition|in exchange|"
     r"you (?:must|agree|shall)|"
@@ -124,6 +128,8 @@ _NAME = r"(?:L?GPL|GNU|MIT|Expat|BSD|Apache|Artistic|MPL|Mozilla|ISC|zlib)"
 _CHOICE = re.compile(
     r"(?i)\b(?:under|terms of|conditions of) (?:the (?:terms|conditions) of )?(?:either\b|any (?:one )?of\b)|"
     r"\b(?:can|may) be (?:used|distributed|copied|licensed)[^.]{0,60} under one of\b|"
+    # "Whichever is least restrictive", "whichever you prefer".
+    r"\bwhichever\b|"
     r"\bchoose (?:either|any|one|which|between|the one)\b|\byou may choose\b|\byour choice of\b|"
     r"\b(?:dual|tri|triple|multi)[- ]?licen[sc]ed\b|"
     r"\bat (?:your|(?:the )?users?'?s?|the licensee's) (?:own )?(?:choice|discretion|option)\b(?!\)? any later)|"
@@ -181,13 +187,23 @@ def mentions_parts(rest: str) -> bool:
 def find_condition(rest: str) -> str:
     """The first condition in the words of a licence text that belong to no licence; empty if there is none."""
     # The name of a copyright holder is not a condition: "Copyright 2020 Personal Use Software".
-    lines = (line if _FORBIDS.search(line) else _HOLDER.sub("", line) for line in rest.splitlines())
-    match = _CONDITIONS.search(" ".join(" ".join(lines).split()))
+    lines = [line if _FORBIDS.search(line) else _HOLDER.sub("", line) for line in rest.splitlines()]
+    kept = (_OF_A_PART.sub(" ", part) if find_parts(part) else part for part in re.split(r"\n\s*\n", "\n".join(lines)))
+    match = _CONDITIONS.search(_WHICHEVER.sub(" ", " ".join(" ".join(kept).split())))
     return match[0][:80] if match else ""
 
 
+#: Words about a choice: "whichever is least restrictive".
+_WHICHEVER = re.compile(r"(?i)\bwhichever (?:\w+ ){0,3}(?:least|less|most|more) (?:restrictive|permissive)")
+#: What a paragraph that names a file may say of it without a condition for the others: "except for src/a.c, which is
+#: under a different license".
+_OF_A_PART = re.compile(
+    r"(?i)\bexcept (?:that|for|where|when)|does not (?:apply|cover|extend|include)|is not (?:licensed|covered)|"
+    r"(?:different|separate) licen"
+)
 _FORBIDS = re.compile(
-    r"(?i)\b(?:may|must|shall|can) not\b|\bcannot\b|prohibited|forbidden|\brequires? an?\b|\bwithout\b"
+    r"(?i)\b(?:may|must|shall|can) not\b(?! be (?:the )?(?:copyright|property) of\b)|\bcannot\b|"
+    r"prohibited|forbidden|\brequires? an?\b|\bwithout\b"
 )
 _HOLDER = re.compile(r"(?i)^\W*(?:portions )?(?:copyright|\(c\)|©)[^.\n]*")
 
@@ -221,6 +237,16 @@ def find_paths(text: str) -> frozenset[str]:
     return frozenset(folders).union(paths) - {""}
 
 
+def find_parts(text: str) -> frozenset[str]:
+    """The paths in a text without those of licence texts and READMEs: the files and folders that it speaks about."""
+    return frozenset(path for path in find_paths(text) if not _ABOUT_ALL.search(path))
+
+
+#: Names of files that speak for all others, and words that only look like paths: "and/or", "Version/2.0".
+_ABOUT_ALL = re.compile(
+    r"(?i)(?:^|/)(?:licen[sc]e|copying|copyright|notice|readme|authors|credits)|^(?:and/or|\w+/2\.0|n/a)$|"
+    r"\.(?:com|org|net|io|edu|html?|txt|md)$|^www\.|^[a-z]+\.(?:inc|ltd|co)$"
+)
 #: A folder in quotes: `the "docs" directory`.
 _FOLDER = re.compile(r"""(?i)["'`]([\w./-]{2,60})["'`]\s+(?:sub)?(?:director(?:y|ies)|folders?)\b""")
 #: A whole word that looks like a path.

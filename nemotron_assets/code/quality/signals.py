@@ -65,9 +65,9 @@ def annotate(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
 
 def _must_parse(numbers: pl.DataFrame, recipe: CodeQuality) -> pl.Series:
     """Whether the syntax tree of a file is measured: not if a line is too long, or if a number of its bytes already
-    drops it."""
+    drops it. HTML is measured whatever its lines: only its tree tells whether a minified page shows any text."""
     dropped = [fails for _, fails in rules.out_of_bounds(recipe, recipe.unparsed)]
-    short = pl.col("longest_line") <= recipe.max_parsed_line
+    short = (pl.col("longest_line") <= recipe.max_parsed_line) | pl.col("language").is_in(recipe.html)
     return numbers.select(short & ~pl.any_horizontal(pl.lit(False), *dropped)).to_series()
 
 

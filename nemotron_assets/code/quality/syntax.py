@@ -89,6 +89,9 @@ def measure(
         for file, row in enumerate(rows):
             if languages[file] == "Python" and row[0] and not _parses(texts[file]):
                 rows[file] = (0, *row[1:])
+            # A page that is too large to be parsed, or that the parser does not finish, must not escape HTML's rules.
+            if languages[file] == "HTML" and row[0] is None and texts[file] is not None:
+                rows[file] = (0, *row[1:])
     counts = pl.DataFrame(rows, dict.fromkeys(_COUNTED, pl.Int64), orient="row")
     return _shares(counts.hstack(spans.count(parsed, long_string)), found)
 

@@ -25,7 +25,7 @@ from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse, Reader
 
 #: Version of the code that reads files. Raise it when a change of the code changes the rows of code.files.
-CODE = "2"
+CODE = "3"
 
 
 @table_asset(

@@ -21,7 +21,7 @@ import pyarrow as pa
 from nemotron_assets.code.sources.language import language_of
 from nemotron_assets.code.sources.tables import CONTENTS, FILES, REJECTED_FILES, REPOSITORIES
 from nemotron_assets.code.sources.text import decode, printable, unsafe
-from nemotron_assets.code.terms.paths import is_debian, is_licence, is_notice
+from nemotron_assets.code.terms.paths import adds_terms, is_debian, is_licence, is_notice
 from nemotron_assets.recipe.code.sources import CodeSources
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
@@ -39,7 +39,7 @@ FATES = {
     "special": "device, hard link or the like",
     "undecodable": "text in an unknown encoding, or damaged text",
     "path_unsafe": "path that leads out of the repository or cannot be a file name",
-    "duplicate_path": "second entry with the same path",
+    "duplicate_path": "another entry has the same path: the last one of an archive counts",
     "over_limit": "comes after the limit of the repository was reached",
     "unreadable": "damaged, encrypted or missing", "rejected": "crashed or stopped a worker; see quarantine.rows",
 }  # fmt: skip
@@ -298,7 +298,9 @@ class RepositoryFiles:
             totals.fates["kept"] += len(kept)
             totals.bytes += int(kept["bytes"].sum())
             totals.licence_files += [
-                path for path in kept["rel_path"] if is_licence(path) or is_notice(path) or is_debian(path)
+                path
+                for path in kept["rel_path"]
+                if is_licence(path) or is_notice(path) or is_debian(path) or adds_terms(path)
             ]
             if len(kept):
                 yield kept.with_columns(parents=pl.lit(parents, dtype=pl.List(pl.String))).select(FILES.column_names)

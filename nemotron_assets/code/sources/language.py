@@ -12,7 +12,16 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from nemotron_assets.recipe.code.languages import AMBIGUOUS, BY_LABEL, BY_TAG, EXTENSIONS, INTERPRETERS, NAMES, TELLTALE
+from nemotron_assets.recipe.code.languages import (
+    AMBIGUOUS,
+    BY_LABEL,
+    BY_TAG,
+    EXTENSIONS,
+    INTERPRETERS,
+    NAMES,
+    TELLTALE,
+    UNSURE,
+)
 
 #: Extensions whose first candidate is nearly always right, so that the model is not asked.
 _NEARLY_SURE = frozenset({"ts", "r", "d", "fs", "sql", "st", "pl"})
@@ -63,8 +72,13 @@ def _detect(path: str, text: str, model: bool) -> Language:
         if pattern.search(text, 0, _SEARCHED) and not (language == "C++" and _FOR_BOTH.search(text, 0, _SEARCHED)):
             return Language(language, "content")
     guess = _by_model(text) if model and extension not in _NEARLY_SURE else None
+    if guess == "PHP" and extension == "inc":
+        guess = None  # no telltale: the file has no <?php, so that it cannot be PHP
     if candidates:
-        return Language(guess, "content") if guess in candidates else Language(candidates[0], "extension")
+        if guess in candidates:
+            return Language(guess, "content")
+        unsure = extension in UNSURE
+        return Language(UNKNOWN, "nothing") if unsure else Language(candidates[0], "extension")
     return Language(guess, "content") if guess else Language(UNKNOWN, "nothing")
 
 

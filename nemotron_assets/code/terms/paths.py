@@ -18,6 +18,26 @@ _NO_TEXT = re.compile(
 _NOTICE = re.compile(
     r"(?i)^(?:notices?|(?:third|3rd)[-_ .]?part(?:y|ies)[-_ .a-z]*|authors|contributors)(?:\.[a-z]+)?$"
 )
+#: Texts that add terms to a licence: TERMS.md, ADDITIONAL_TERMS, COMMONS-CLAUSE.md, NO-AI.md, USE_POLICY.md.
+_TERMS = re.compile(
+    r"(?i)^(?:(?:additional|extra|supplement(?:al|ary)|special|usage|use|commercial|enterprise|legal|licen[sc]e)"
+    r"[-_. ])?"
+    r"(?:terms|conditions|restrictions?|rider|addendum|commons[-_. ]?clause|no[-_. ]?ai(?:[-_. ]?training)?"
+    r"|(?:acceptable[-_. ])?(?:ai|use|usage)[-_. ](?:policy|restrictions?|terms))"
+    r"(?:[-_. ](?:of[-_. ](?:use|service)|and[-_. ]conditions|conditions|license|licence))?"
+    r"(?:\.(?:txt|md|markdown|rst|html?))?$"
+)
+#: Texts of the terms of an edition or of another agreement: LICENSE_EE.md, ENTERPRISE-LICENSE.txt, LICENSE-COMMERCIAL.
+_OTHER_LICENCE = re.compile(
+    r"(?i)^(?:(?:licen[sc]es?|copying|eula)[-_. ][a-z0-9.+-]+|[a-z0-9.]+[-_. ](?:licen[sc]es?|eula))"
+    r"(?:\.(?:txt|md|rst))?$"
+)
+#: Words in the names of files that only have to do with licences: license-header.txt, create-license-form.txt.
+_ABOUT_A_LICENCE = re.compile(
+    r"(?i)(?:^|[-_. ])(?:header|head|template|check\w*|test\w*|generat\w*|creat\w*|add|get|list|report|example|sample|"
+    r"info|key|server|plugin|form|finder|tool|script|summary|stub|preamble|faq|model|accept\w*|update|view|notes?)"
+    r"(?=[-_. ]|$)"
+)
 _README = re.compile(r"(?i)^readme(?:[-_.][a-z0-9.]+)?$")
 #: Names of folders that hold the licences of the folder above them.
 _LICENCE_FOLDERS = frozenset({"license", "licenses", "licence", "licences", "legal", "licensing", "copyright"})
@@ -109,6 +129,22 @@ def part_folders(path: str) -> list[str]:
 def is_notice(path: str) -> bool:
     """Whether a file credits the authors of included work (NOTICE). It must be passed on, and grants nothing."""
     return bool(_NOTICE.match(basename(path)))
+
+
+def is_credits(path: str) -> bool:
+    """Whether a file is a NOTICE about the work itself, not one about third parties, authors or contributors."""
+    return basename(path).lower().startswith("notice") and is_notice(path)
+
+
+def adds_terms(path: str) -> bool:
+    """Whether a text adds terms to the licence of its folder, by its name: TERMS.md, COMMONS-CLAUSE.md, NO-AI.md."""
+    return bool(_TERMS.match(basename(path))) and not in_docs(path)
+
+
+def is_other_licence(path: str) -> bool:
+    """Whether a text holds the terms of an edition or of another agreement, by its name: LICENSE_EE.md."""
+    name = basename(path)
+    return bool(_OTHER_LICENCE.match(name)) and not _ABOUT_A_LICENCE.search(name) and not in_docs(path)
 
 
 def is_readme(path: str) -> bool:

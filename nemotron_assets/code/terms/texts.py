@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from nemotron_assets.code.terms import inside
+
 if TYPE_CHECKING:
     from nemotron_assets.recipe.code.licences import CodeLicences
 
@@ -74,7 +76,7 @@ def speaks_of_licences(text: str) -> bool:
     return any(piece in lowered and pattern.search(lowered) is not None for piece, pattern in _IN_CONTEXT)
 
 
-def pieces_to_examine(content: str, recipe: CodeLicences) -> list[tuple[str, int]]:
+def pieces_to_examine(content: str, recipe: CodeLicences, path: str = "") -> list[tuple[str, int]]:
     """The pieces of a file that the library must scan, as (text, number of lines before it); empty for most files."""
     pieces = []
     head = content[: recipe.head_characters]
@@ -91,7 +93,10 @@ def pieces_to_examine(content: str, recipe: CodeLicences) -> list[tuple[str, int
         if any(piece in lowered for piece in _STRONG_PIECES) and _STRONG.search(tail):
             before = content[: len(content) - len(tail)]
             pieces.append((tail, before.count("\n")))
-    return pieces
+        else:
+            tail = ""
+        rest = rest[: len(rest) - len(tail)]
+    return pieces + inside.notices(path, head + rest, len(head), recipe)
 
 
 #: How much of a comment at the beginning is examined, as a multiple of `head_characters`.
@@ -131,17 +136,26 @@ def leading_comment(head: str) -> str:
 #: The heading of a section about the licence in a README, and any heading.
 _HEADING = re.compile(
     r"(?im)^(?:#{1,6}[ \t]*|=+[ \t]*)?(?:[0-9.]+[ \t]*)?(?:\W{0,3})"
-    r"(?:licen[sc](?:e|es|ing)|copyright(?: (?:and|&) licen[sc]e)?|legal)\W{0,3}$"
+    r"(?:(?:project|software|code|our|the|terms (?:and|of|&))[ \t]+|copyright(?: (?:and|&))?[ \t]+)?"
+    r"(?:licen[sc](?:e|es|ing)(?:[ \t]+(?:(?:and|&)[ \t]+)?(?:copyright|terms|information|info|notice|agreement|"
+    r"details|conditions|usage))?|copyright|legal)\W{0,3}$"
 )
 _ANY_HEADING = re.compile(r"(?m)^(?:#{1,6}[ \t]*\S.*|[^\n]{2,60}\n[=~^-]{3,})$")
 
 
-def licence_section(readme: str, limit: int = 3_000) -> tuple[str, int]:
-    """The section "License" of a README and the number of lines before it; ("", 0) if there is none. At most `limit`
-    characters."""
-    match = _HEADING.search(readme)
-    if not match:
-        return "", 0
-    body = readme[match.start() : match.start() + limit]
-    following = _ANY_HEADING.search(body, match.end() - match.start() + 5)
-    return body[: following.start()] if following else body, readme.count("\n", 0, match.start())
+def licence_sections(readme: str, limit: int = 3_000) -> list[tuple[str, int]]:
+    """The sections "License" of a README, each with the number of lines before it and of at most `limit` characters."""
+    found, end = [], 0
+    for match in _HEADING.finditer(readme):
+        if match.start() >= end:
+            body = readme[match.start() : match.start() + limit]
+            following = _ANY_HEADING.search(body, match.end() - match.start() + 5)
+            body = body[: following.start()] if following else body
+            found.append((body, readme.count("\n", 0, match.start())))
+            end = match.start() + len(body)
+    return found
+
+
+def licence_section(readme: str) -> tuple[str, int]:
+    """The first section "License" of a README and the number of lines before it; ("", 0) if there is none."""
+    return next(iter(licence_sections(readme)), ("", 0))

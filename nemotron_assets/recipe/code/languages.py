@@ -63,16 +63,20 @@ EXTENSIONS = {
     "rbw": "Ruby", "docker": "Dockerfile", "nbp": "Mathematica", "inl": "C++", "cppm": "C++", "ixx": "C++",
     "mxx": "C++",
 }  # fmt: skip
-#: {extension: languages that use it}. The patterns of TELLTALE decide, then the model magika; if neither does, the
-#: first language is taken.
+#: {extension: languages that use it}. The patterns of TELLTALE decide, then the model magika. If neither does, the
+#: first language is taken where it is the usual one; the language of a file with an extension in `UNSURE` is unknown.
 AMBIGUOUS = {
     "h": ("C", "C++", "Objective-C"), "m": ("Objective-C", "MATLAB", "Mathematica"),
     "v": ("Verilog", "Rocq Prover", "V"),
-    "pl": ("Perl", "Prolog"), "t": ("Perl", "Shell", "SQL"), "inc": ("PHP", "C++", "Pascal", "Assembly", "C"),
-    "cls": ("TeX", "VBA", "Apex"), "pp": ("Pascal", "Puppet"), "ts": ("TypeScript", "XML"),
+    "pl": ("Perl", "Prolog"), "t": ("Perl", "Shell", "SQL"),
+    "inc": ("PHP", "C++", "Pascal", "Assembly", "C", "Shell", "Makefile", "SQL", "HTML"),
+    "cls": ("TeX", "VBA", "Apex"), "pro": ("QMake", "Prolog", "IDL"), "bf": ("Brainfuck", "HyPhy"),
+    "pp": ("Pascal", "Puppet"), "ts": ("TypeScript", "XML"),
     "sql": ("SQL",), "d": ("D", "Makefile"), "fs": ("F#", "GLSL"), "r": ("R", "Rebol"), "cgi": ("Perl", "Shell"),
     "in": ("Text", "Makefile", "C", "Shell"), "lib": ("Text", "Shell"), "st": ("Smalltalk",),
 }  # fmt: skip
+#: Extensions of languages none of which is the usual one.
+UNSURE = frozenset(("inc", "cls", "pro", "bf", "pp", "cgi", "v", "m"))
 #: {extension: ((language, pattern), ...)}: the first pattern that matches in the first 50 kB of a file decides. It
 #: finds what only one language of the extension has: `@interface` in a .h file is Objective-C.
 TELLTALE = {
@@ -101,20 +105,35 @@ TELLTALE = {
         ("SQL", r"(?i)^[ \t]*(?:BEGIN;|SELECT\s+(?:plan|\*|tap|has_)|\\unset\b|CREATE\s+(?:TABLE|FUNCTION|EXTENSION))"),
     ),
     "inc": (
-        ("PHP", r"<\?php"),
+        ("PHP", r"<\?(?:php\b|=)"),
+        ("Shell", r"^[ \t]*(?:[\w-]+[ \t]*\(\)[ \t]*\{?[ \t]*$|fi[ \t]*$|done\b[ \t]*[<>|&]?|esac[ \t]*$)"),
+        ("Assembly", r"(?i)^[ \t]*(?:%(?:macro|define|include|ifdef)\b|\.(?:globl|macro|section|equ)\b|"
+                     r"\w+:?[ \t]+(?:equ|db|dw|dd)[ \t])"),
+        ("Makefile", r"^(?:ifeq|ifneq|endif)\b|^[\w.-]+[ \t]*[:+?]=|^\.PHONY\b"),
         ("Pascal", r"(?i)^[ \t]*(?:\{\$|procedure\b|function\b.*:\s*\w+;|unit\b)"),
         ("C++", r"^[ \t]*(?:template\s*<|namespace\b)|\bstd::"),
         ("C", r"^[ \t]*#\s*(?:define|include|if|ifdef|ifndef)\b"),
     ),
     "cls": (
-        ("TeX", r"\\(?:ProvidesClass|NeedsTeXFormat|LoadClass|newcommand)\b"),
-        ("VBA", r"(?i)^VERSION \d|^Attribute VB_"),
+        ("TeX", r"\\(?:Provides(?:Class|File)|NeedsTeXFormat|LoadClass|newcommand|DeclareOption|RequirePackage|def\\)"),
+        ("VBA", r"(?i)^VERSION \d|^Attribute VB_|^(?:public|private|friend) (?:sub|function|property)\b"),
+        ("Apex", r"(?i)^[ \t]*(?:global|public|private)[ \t]+(?:(?:with|without|inherited)[ \t]+sharing[ \t]+)?"
+                 r"(?:virtual[ \t]+|abstract[ \t]+)?(?:class|interface|enum)[ \t]+\w+[^:\n]{0,200}\{"),
     ),
     "pp": (
         ("Puppet", r"^[ \t]*(?:class|define|node)\s+[\w:]+.{0,200}\{|=>"),
         ("Pascal", r"(?i)^[ \t]*(?:unit|program|begin)\b"),
     ),
-    "ts": (("XML", r"^[ \t]*<(?:\?xml|!DOCTYPE TS)"),),
+    "ts": (("XML", r"\A\s{0,100}<(?:\?xml|!DOCTYPE TS|TS\b)"),),
+    "pro": (
+        ("QMake", r"^[ \t]*(?:TEMPLATE|QT|SOURCES|HEADERS|CONFIG|TARGET|SUBDIRS|RESOURCES|FORMS)[ \t]*[+*-]?="),
+        ("Prolog", r"^:-|^[a-z]\w*\([^\n]{0,200}\)[ \t]*:-"),
+        ("IDL", r"(?i)^[ \t]*(?:pro|function)[ \t]+\w+(?:,|[ \t]*$)|^[ \t]*compile_opt\b"),
+    ),
+    "bf": (
+        ("HyPhy", r"^[ \t]*(?:ExecuteAFile|LoadFunctionLibrary|DataSet|fscanf|RequireVersion)\b"),
+        ("Brainfuck", r"\A[^A-Za-z\n]{0,200}[\[\]<>+.,-]{12}"),
+    ),
     "d": (("Makefile", r"^[\w./-]+\.o\s*:"),),
     "fs": (("GLSL", r"^[ \t]*(?:#version|precision|uniform|varying)\b"),),
     "r": (("Rebol", r"(?i)^[ \t]*rebol\b"),),

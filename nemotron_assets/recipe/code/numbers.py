@@ -8,7 +8,7 @@ where there is nothing to count. This module imports nothing, because the recipe
 from __future__ import annotations
 
 #: Version of the code that counts. A higher one makes the numbers of all files again.
-CODE = "4"
+CODE = "5"
 #: Keys of the recipe section `code.quality` that decide the numbers. A change of one of them reads all files again.
 MADE_WITH = (
     "max_parsed_kb", "max_parsed_line", "unparsed", "head_characters", "todo", "generated", "long_word", "long_string",
@@ -68,7 +68,7 @@ OF_WORDS = {
 #: or one of its lines is too long, or another number drops it anyway (recipe: code.quality.unparsed).
 OF_SYNTAX = {
     "syntax_ok": "1 if the file parses without an error (by tree-sitter; Python also by its own parser); else 0; null "
-    "if not parsed",
+    "if not parsed, but 0 for HTML that is too large for it",
     "functions": "number of functions and methods that are defined; null if not parsed",
     "function_line_share": "number of functions and methods that are defined, per line; null if not parsed",
     "comment_share": "share of the bytes in comments, in Python also in docstrings; null if not parsed",

@@ -88,6 +88,9 @@ class CodeExecution(Section):
     disk_mb: int = Field(
         16, ge=1, description="most that a program can write to files, in MiB; its disk is in memory (default)"
     )
+    files: int = Field(
+        2_048, ge=16, description="most files, folders and links that a program may have at a time (default)"
+    )
     output_kb: int = Field(64, ge=1, description="most output of a program, in KiB (default)")
     programs: int = Field(2, ge=1, le=1_024, description="number of programs that run side by side (default)")
 

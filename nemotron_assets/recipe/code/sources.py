@@ -27,7 +27,8 @@ class CodeSource(Section):
     )
     kind: Literal["parquet", "git", "archive", "github"] = Field(
         description="parquet: a folder with files.parquet and perhaps repositories.parquet; git: a repository, a "
-        "bundle, or a folder of them; archive: tar and zip files; github: archives that are fetched from `url`"
+        "bundle, or a folder of them; archive: tar and zip files, also packages that are such files (.crate, "
+        ".whl, .jar); github: archives that are fetched from `url`"
     )
     path: str = Field(
         min_length=1,

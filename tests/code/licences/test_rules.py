@@ -41,6 +41,9 @@ TREES: dict[str, tuple[dict[str, str], str, str]] = {
     "manifest_contradicts_text": (
         {"LICENSE": MIT, "package.json": npm("GPL-3.0-or-later"), "a.js": "let a;\n"}, "a.js", "review",
     ),
+    "terms_beside_licence": (
+        {"LICENSE": MIT, "TERMS.md": "You must show our logo.\n", "a.py": CODE}, "a.py", "review",
+    ),
     "readme_contradicts_licence": (
         {"LICENSE": MIT, "README.md": "# x\n\n## License\n\nFree for non-commercial use. Other use costs.\n",
          "a.py": CODE}, "a.py", "review",

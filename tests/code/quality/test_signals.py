@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.code.quality import _passes, signals, syntax
+from nemotron_assets.code.quality import _passes, rules, signals, syntax
 from nemotron_assets.recipe.code.numbers import NUMBERS, OF_SYNTAX
 from nemotron_assets.recipe.code.quality import CodeQuality
 from nemotron_assets.recipe.web.heuristics import Bounds
@@ -216,3 +216,14 @@ def test_white_space_changes_no_share_of_letters_and_digits():
     assert tight["letter_share"] == wide["letter_share"] == pytest.approx(3 / 6)
     assert tight["digit_share"] == wide["digit_share"] == pytest.approx(2 / 6)
     assert one(" \n\u00a0")["letter_share"] == one(" \n")["digit_share"] == 0
+
+
+def test_html_is_measured_whatever_its_lines_and_never_escapes_its_rules():
+    script = "<html><body><script>" + "f(1);" * 2_000 + "</script>{}</body></html>"
+    hidden, shown = (one(script.format(words), "HTML") for words in ("", "<p>" + "plain words " * 60 + "</p>"))
+    assert hidden["longest_line"] > RECIPE.max_parsed_line
+    assert (hidden["visible_characters"], shown["visible_characters"]) == (0, 719)
+    failed = pl.DataFrame([{**hidden, "rel_path": "a.html", "parents": ["00" * 16]}]).select(x=rules.failures(RECIPE))
+    assert "visible_characters" in failed["x"].to_list()[0]
+    large = one("<p>words</p>\n" * 90_000, "HTML")
+    assert large["syntax_ok"] == 0 and large["visible_characters"] is None

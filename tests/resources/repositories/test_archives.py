@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import random
 import tarfile
 import time
 import zipfile
@@ -214,6 +215,43 @@ def test_entries_before_the_damage_are_kept():
     assert [e.path for e in found] == [str(n) for n in range(10)]
 
 
+@pytest.mark.parametrize(
+    "pack",
+    [gzip.compress, bz2.compress, lzma.compress, lambda data: pa.compress(data, "zstd", asbytes=True)],
+    ids=["gz", "bz2", "xz", "zst"],
+)
+def test_a_packed_archive_that_is_cut_off_keeps_what_was_read(pack):
+    rng = random.Random(1)
+    packed = pack(tar([(f"r/{n}", rng.randbytes(90_000), {}) for n in range(20)], mode="w"))
+    found = []
+    with pytest.raises(RepositoryError, match="damaged"):
+        for entry in archive_entries(io.BytesIO(packed[: len(packed) * 9 // 10]), LIMITS):
+            found.append(entry)
+    # bzip2 gives nothing of a block of 900 kB before its end.
+    assert len(found) >= (8 if packed.startswith(b"BZh") else 16) and all(len(e.data) == 90_000 for e in found)
+
+
+def test_a_small_archive_that_is_cut_off_keeps_its_first_files():
+    rng = random.Random(1)
+    packed = tar([(f"r/{n}", rng.randbytes(900), {}) for n in range(5)])
+    found = []
+    with pytest.raises(RepositoryError, match="damaged"):
+        for entry in archive_entries(io.BytesIO(packed[:-700]), LIMITS):
+            found.append(entry)
+    assert [e.path for e in found][:3] == ["0", "1", "2"]
+
+
+def test_of_two_members_of_one_name_the_last_one_wins():
+    members = [("r/a.py", b"old", {}), ("r/b.py", b"b", {}), ("./r/a.py", b"new", {})]
+    for data in (tar([(f"./{name}", *rest) if name[0] == "r" else (name, *rest) for name, *rest in members]),
+                 tar([(name.removeprefix("./"), *rest) for name, *rest in members])):  # fmt: skip
+        found = [(e.path.removeprefix("r/"), e.data, e.fate) for e in entries(data)]
+        assert found == [("a.py", None, "duplicate_path"), ("b.py", b"b", None), ("a.py", b"new", None)]
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        data = zipped([("r/a", b"old"), ("r/a", b"new")])
+    assert [(e.data, e.fate) for e in entries(data)] == [(None, "duplicate_path"), (b"new", None)]
+
+
 def test_a_damaged_or_encrypted_member_of_a_zip_does_not_stop_the_others():
     data = bytearray(zipped([("r/a", b"first" * 50), ("r/b", b"second" * 50), ("r/c", b"third" * 50)]))
     at = data.index(b"r/a") + 3
@@ -242,11 +280,19 @@ def test_a_folder_of_archives_names_its_repositories(tmp_path):
     (tmp_path / "owner").mkdir()
     (tmp_path / "owner" / "name.tar.gz").write_bytes(tar(files(**{"r/x.py": b"1"})))
     (tmp_path / "alone.zip").write_bytes(zipped([("y.py", b"2")]))
+    (tmp_path / "six-1.0-py3-none-any.whl").write_bytes(zipped([("six.py", b"3")]))
+    (tmp_path / "serde-1.0.0.crate").write_bytes(tar(files(**{"serde-1.0.0/a.rs": b"4"})))
+    (tmp_path / "tool.jar").write_bytes(zipped([("A.java", b"5")]))
+    (tmp_path / "tool.nupkg").write_bytes(zipped([("A.cs", b"6")]))
     (tmp_path / "out.tar").symlink_to("/etc/passwd")
     (tmp_path / "notes.txt").write_text("no archive")
     archives = ArchiveFiles("shelf", tmp_path, LIMITS)
     found = {r.repo: r for r in archives.repositories()}
-    assert set(found) == {"owner/name", "shelf/alone"}
+    packages = {"shelf/six-1.0-py3-none-any", "shelf/serde-1.0.0"}
+    assert packages < set(found) and {"owner/name", "shelf/alone"} < set(found)
+    assert [e.path for e in archives.entries(found["shelf/serde-1.0.0"])] == ["a.rs"]
+    of_tool = sorted(e.path for r in archives.repositories() if "tool" in r.repo for e in archives.entries(r))
+    assert of_tool == ["A.cs", "A.java"]
     assert len(found["owner/name"].commit_id) == 40
     assert [e.path for e in archives.entries(found["owner/name"])] == ["x.py"]
     before = found["owner/name"].fingerprint

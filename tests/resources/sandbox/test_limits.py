@@ -88,6 +88,14 @@ def test_the_size_of_the_folder_is_limited_for_any_number_of_files():
 
 
 @sandboxed
+def test_the_number_of_files_is_limited():
+    endless = "import os\nn = 0\nwhile True:\n    os.mkdir(str(n))\n    n += 1"
+    outcome = python(endless, Limits(files=500))
+    assert (outcome.status, outcome.limit) == ("exceeded", "files")
+    assert python("import os\nfor n in range(300): os.mkdir(str(n))", Limits(files=500)).status == "ran"
+
+
+@sandboxed
 def test_endless_output_is_cut_and_the_program_killed():
     for stream in ("stdout", "stderr"):
         outcome = python(f"import sys\nwhile True: sys.{stream}.write('x' * 1000)", Limits(output_kb=32))
