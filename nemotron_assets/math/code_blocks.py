@@ -1,4 +1,11 @@
-"""Code blocks of web pages: their text without line numbers, and the language that the page names for them."""
+"""Code blocks of web pages, line by line: without line numbers, labels and copy buttons, and with their language.
+
+Highlighters write code in many ways: as the text of `<pre>`, one element per line (`<div class="line">`, `<li>`, table
+rows, one `<code>` each), as `<code>` with `<br>`, or as elements of their own. Line numbers stand in cells or spans
+beside the code. So a block is read by its lines: an element that is a line begins and ends one, and an element is a
+line number if its class says so and it holds only digits. A class alone decides nothing: `gutter` is also a class of
+page layouts, and `line-numbers` stands on the code itself.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +13,47 @@ import re
 
 import lxml.etree
 
+from nemotron_assets.math.code_languages import language_of
 from nemotron_assets.math.formula import Code, Formula
 from nemotron_assets.math.typeset import has_class, script_formula
 
 Element = lxml.etree._Element
 
-_LANGUAGE_CLASS = re.compile(
-    r"(?:^|\s)(?:language-|lang-|highlight-source-|highlight-|brush:\s*|sourceCode\s+|src-)([\w+#.-]{1,20})"
+_NUMBERED = re.compile(
+    r"(?:^|[\s_-])(?:line[_-]?(?:no|num|number)s?|linenodiv|lineno\w*|ln|lnt|lntd|lnum|blob-num|crayon-nums?|gutter)"
+    r"(?=$|[\s_-])",
+    re.IGNORECASE,
 )
-_NO_LANGUAGES = frozenset(
-    ("default", "none", "text", "plain", "plaintext", "notranslate", "nohighlight", "output", "txt")
+_NOT_NUMBERS = re.compile(r"[^\d\s.:|]")
+_MAX_NUMBERS = 100_000  # characters of a column of line numbers
+#: Elements that are no part of the code around them.
+_APART = frozenset(
+    ("button", "svg", "style", "template", "noscript", "select", "input", "textarea", "clipboard-copy", "copy-button")
 )
-_LANGUAGE_NAMES = {"python3": "python", "py": "python", "ipython3": "python", "ipython": "python", "pycon": "python"}
+_LABEL = re.compile(
+    r"(?:^|[\s_-])(?:copy|copy-?(?:btn|button|code)|clipboard\w*|toolbar|header|file-?name|lang|language|label|caption|"
+    r"sr-only|visually-hidden)(?=$|\s)",
+    re.IGNORECASE,
+)
+_LINE_TAGS = frozenset(
+    ("div", "p", "li", "tr", "ol", "ul", "table", "tbody", "pre", "section", "figure", "blockquote", "dd", "dt")
+)
+_LINE_CLASSES = frozenset(
+    ("line", "code-line", "codeline", "token-line", "view-line", "hljs-line", "cm-line", "enlighter-line",
+     "crayon-line", "ec-line")
+)  # fmt: skip
+_DISPLAY_BLOCK = re.compile(r"display\s{0,9}:\s{0,9}(?:block|grid|flex|table-row)")
+#: Elements in which white space only makes the page's source readable.
+_BETWEEN = frozenset(("table", "tbody", "thead", "tr", "ol", "ul"))
+_WRAPPED = re.compile(r"[ \t\r\n\f]+")
+#: <script type="text/x-sage">: cells that a service runs. Other types are templates and settings of the page.
+_CELL = re.compile(r"text/x-(sage|python|octave|r|maxima|gap|gp|singular|macaulay2|julia|matlab|ocaml|haskell)$")
+
+#: Classes of highlighters that write code without <pre>.
+HIGHLIGHTERS = frozenset(
+    ("syntaxhighlighter", "dp-highlighter", "crayon-pre", "CodeMirror-code", "cm-content", "enlighter", "blob-wrapper",
+     "js-file-line-container", "geshi")
+)  # fmt: skip
 
 
 def code_block(text: str, language: str) -> Code | None:
@@ -33,53 +69,199 @@ def code_block(text: str, language: str) -> Code | None:
     return Code("\n".join(lines), language) if lines else None
 
 
+def is_line_numbers(element: Element) -> bool:
+    """Whether an element holds only line numbers, or nothing, and its class says so."""
+    return bool(_NUMBERED.search(element.get("class") or "")) and _only_digits(element)
+
+
+def _only_digits(element: Element) -> bool:
+    """Whether an element has no text but digits and the marks between them."""
+    size = 0
+    for text in element.itertext():
+        size += len(text)
+        if size > _MAX_NUMBERS or _NOT_NUMBERS.search(text):
+            return False
+    return True
+
+
 def preformatted_code(element: Element) -> tuple[Code | None, list[Formula | None]]:
-    """(code, formulas) of a <pre> element: its text without line numbers, and the formulas that scripts for MathJax in
-    it carry (None for any other script). The element's tree is changed."""
-    for line_number in element.xpath(
-        ".//*[contains(@class,'lineno') or contains(@class,'gutter') or contains(@class,'line-number')]"
-    ):
-        _remove_content(line_number)
-    for line_break in element.iter("br"):
-        line_break.tail = "\n" + (line_break.tail or "")
-    formulas = []
-    for script in list(element.iter("script")):
-        formulas.append(script_formula(script))
-        _remove_content(script)
-    return code_block("".join(element.itertext()), _language(element)), formulas
+    """(code, formulas) of a <pre> element: its lines, and the formulas that scripts for MathJax in it carry (None for
+    any other script)."""
+    if _numbers_beside(element):
+        return None, []
+    lines = _Lines(element)
+    return code_block(lines.text(), language_of(element)), lines.formulas
+
+
+def multiline_code(element: Element) -> Code | None:
+    """The code of a <code>, <samp>, <kbd> or <tt> element outside <pre> that has several lines; None if it has only
+    one, or if it is a part of running text."""
+    if next(element.iter("br", "div", "li", "tr", "p"), None) is not None:
+        kept = "white-space" in (element.get("style") or "")
+        text = _Lines(element, wrapped=not kept).text()
+    elif language_of(element) and _is_alone(element):
+        text = "".join(element.itertext())
+    else:
+        return None
+    code = code_block(text, language_of(element))
+    return code if code and "\n" in code.text else None
+
+
+def highlighted_code(element: Element) -> Code | None:
+    """The code of a highlighter that writes no <pre>, or one for each line; None if it writes one for the block."""
+    one_per_line = {"CodeMirror-code", "cm-content"}.intersection((element.get("class") or "").split())
+    if not one_per_line and next(element.iter("pre"), None) is not None:
+        return None
+    return code_block(_Lines(element).text(), language_of(element))
+
+
+def script_code(element: Element) -> Code | None:
+    """The code of a cell for a computing service, <script type="text/x-sage">; None for any other script."""
+    kind = _CELL.match((element.get("type") or "").casefold().strip())
+    return code_block(element.text or "", kind[1]) if kind else None
 
 
 def doxygen_code(element: Element) -> Code | None:
-    """The code of Doxygen's <div class="fragment">, in which every line is a <div class="line">. The element's tree is
-    changed."""
+    """The code of Doxygen's <div class="fragment">, in which every line is a <div class="line">."""
     lines = [line for line in element.iter("div") if has_class(line, "line")]
-    for line in lines:
-        for number in [e for e in line.iter("span") if has_class(e, "lineno")]:
-            _remove_content(number)
-    return code_block("\n".join("".join(line.itertext()) for line in lines), "")
+    return code_block("\n".join(_Lines(line).text() for line in lines), "")
 
 
-def _remove_content(element: Element) -> None:
-    """Remove the text and the children of an element; the text behind it stays."""
-    element.text = ""
-    for child in list(element):
-        element.remove(child)
-
-
-def _language(element: Element) -> str:
-    """The language that a page names for a code block: on the block, inside it, or up to two elements around it.
-
-    `class="highlight-python3"` names "python". "" means that the page names no language."""
-    candidates: list[Element] = [element, *element.iter("code")]
+def _is_alone(element: Element) -> bool:
+    """Whether an element is the only content of the element around it."""
     parent = element.getparent()
-    for _ in range(2):
-        if parent is not None:
-            candidates.append(parent)
-            parent = parent.getparent()
-    for candidate in candidates:
-        attribute = candidate.get("data-lang") or candidate.get("data-language") or ""
-        found = _LANGUAGE_CLASS.search(candidate.get("class") or "")
-        name = (attribute or (found[1] if found else "")).casefold()
-        if name and re.fullmatch(r"[\w+#.-]{1,20}", name):
-            return "" if name in _NO_LANGUAGES else _LANGUAGE_NAMES.get(name, name)
-    return ""
+    if parent is None or len(parent) != 1:
+        return False
+    return not (parent.text or "").strip() and not (element.tail or "").strip()
+
+
+def _numbers_beside(element: Element) -> bool:
+    """Whether a <pre> holds the line numbers of the code in the next cell: the same number of lines, all digits."""
+    cell = element.getparent()
+    if cell is None or cell.tag != "td" or not _only_digits(element):
+        return False
+    beside = cell.getnext()
+    code = beside.find(".//pre") if beside is not None else None
+    if code is None:
+        return False
+    count = "".join(element.itertext()).split()
+    return count == [str(int(count[0]) + i) for i in range(len(count))] if count and count[0].isdecimal() else not count
+
+
+class _Lines:
+    """Reads the text of an element as lines. `wrapped`: the page's own line breaks and blanks mean nothing, because the
+    element does not stand in <pre>. `formulas` are those that scripts in it carry."""
+
+    def __init__(self, element: Element, *, wrapped: bool = False) -> None:
+        self.element, self.wrapped = element, wrapped
+        self.formulas: list[Formula | None] = []
+        self._done: list[str] = []
+        self._line: list[str] = []
+        self._pending = False  # a line has ended, and nothing follows yet
+        self._codes = set(element.iter("code"))
+
+    def text(self) -> str:
+        """The lines of the element, joined by line breaks."""
+        started: list[int] = []
+        code_depth = 0
+        walk = lxml.etree.iterwalk(self.element, events=("start", "end"))
+        for event, inner in walk:
+            tag = inner.tag if isinstance(inner.tag, str) else ""
+            is_line = inner is not self.element and self._is_line(inner, tag)
+            if event == "start":
+                if inner is not self.element and (not tag or self._is_apart(inner, tag, code_depth > 0)):
+                    started.append(-1)
+                    walk.skip_subtree()
+                    continue
+                code_depth += inner in self._codes
+                if is_line:
+                    self._begin_line()
+                started.append(len(self._done))
+                if tag == "br":
+                    self._end_line()
+                elif inner.text and not (tag in _BETWEEN and not inner.text.strip()):
+                    self._add(inner.text)
+                continue
+            count = started.pop()
+            if count >= 0:
+                code_depth -= inner in self._codes
+                if is_line:
+                    self._pending = self._pending or bool(self._line) or len(self._done) == count
+            if inner is not self.element and inner.tail:
+                around = inner.getparent()
+                if not (around is not None and around.tag in _BETWEEN and not inner.tail.strip()):
+                    self._add(inner.tail)
+        return "\n".join([*self._done, "".join(self._line)])
+
+    def _add(self, text: str) -> None:
+        """Add text. A line break at its start also ends a line that an element has ended."""
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if self.wrapped:
+            text = _WRAPPED.sub(" ", text)
+            if not "".join(self._line).strip(" ") or self._pending:
+                text = text.lstrip(" ")
+        if self._pending:
+            first, found, rest = text.partition("\n")
+            if not text.strip(" \t\u00a0"):
+                return  # blanks between two lines
+            self._end_line()
+            if found and not first.strip():
+                text = rest
+        *whole, last = text.split("\n")
+        for part in whole:
+            self._line.append(part)
+            self._end_line()
+        if last:
+            self._line.append(last)
+
+    def _end_line(self) -> None:
+        self._done.append("".join(self._line))
+        self._line, self._pending = [], False
+
+    def _begin_line(self) -> None:
+        """Begin a line for an element. Blanks before it only make the page's source readable."""
+        if self._pending or "".join(self._line).strip():
+            self._end_line()
+        self._line = []
+
+    def _is_line(self, element: Element, tag: str) -> bool:
+        """Whether an element stands for a line or several lines."""
+        if tag in _LINE_TAGS:
+            return True
+        if tag == "code":
+            return self._is_line_of_codes(element)
+        if tag != "span" or not element.attrib:
+            return False
+        if not _LINE_CLASSES.isdisjoint((element.get("class") or "").split()) or "data-line" in element.attrib:
+            return True
+        return bool(_DISPLAY_BLOCK.search(element.get("style") or ""))
+
+    def _is_line_of_codes(self, element: Element) -> bool:
+        """Whether a <code> is one of several that follow each other directly: then each of them is a line."""
+        before, after = element.getprevious(), element.getnext()
+        gaps = [
+            *([before.tail or ""] if before is not None and before.tag == "code" else []),
+            *([element.tail or ""] if after is not None and after.tag == "code" else []),
+        ]
+        return any(not gap or ("\n" in gap and not gap.strip()) for gap in gaps)
+
+    def _is_apart(self, element: Element, tag: str, in_code: bool) -> bool:
+        """Whether an element is no part of the code: a line number, a label, a copy button or a script."""
+        if tag == "script":
+            if cell := script_code(element):
+                self._add(cell.text)
+            else:
+                self.formulas.append(script_formula(element))
+            return True
+        if tag in _APART:
+            return True
+        classes = element.get("class")
+        if element.get("aria-hidden") == "true" and len(element) == 0 and _only_digits(element):
+            return True
+        if not classes:
+            return False
+        if _NUMBERED.search(classes) and _only_digits(element):
+            return True
+        # A span of highlighted code may be called "label" itself; a block, or a span beside <code>, is a label.
+        is_outside = not in_code and (bool(self._codes) or tag in _LINE_TAGS)
+        return is_outside and bool(_LABEL.search(classes)) and next(element.iter("code"), None) is None

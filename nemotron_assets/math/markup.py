@@ -22,7 +22,15 @@ from nemotron_assets.math.browser_markup import (
     BrowserMarkup,
     printable,
 )
-from nemotron_assets.math.code_blocks import doxygen_code, preformatted_code
+from nemotron_assets.math.code_blocks import (
+    HIGHLIGHTERS,
+    doxygen_code,
+    highlighted_code,
+    is_line_numbers,
+    multiline_code,
+    preformatted_code,
+    script_code,
+)
 from nemotron_assets.math.delimiters import Conventions, looks_like_tex
 from nemotron_assets.math.formula import Code, Formula, formula, undelimited
 from nemotron_assets.math.images import image_formula
@@ -129,6 +137,8 @@ class _Reader:
             self.out.tag(f"<{name}>")
             self._read_content(element, depth)
             self.out.tag(f"</{name}>")
+        elif tag in _CODE and not self.out.code_depth and (code := multiline_code(element)):
+            self.out.piece(code)
         else:
             mark = EMPHASIS if tag in ("em", "i") else STRONG if tag in ("strong", "b") else ""
             self.out.code_depth += tag in _CODE
@@ -171,7 +181,7 @@ class _Reader:
         elif tag == "br":
             self.out.mark(BREAK)
         elif tag == "hr":
-            self.out.tag("<hr>")
+            self.out.tag("<p></p>")  # a rule of 1,000 underscores says nothing
         else:
             return tag in _IGNORED or "hidden" in element.attrib
         return True
@@ -189,7 +199,7 @@ class _Reader:
         """Read the formula that an element holds. True if the element needs no more reading, also where it holds a
         copy of another formula."""
         if tag == "script":
-            self.out.piece(script_formula(element))
+            self.out.piece(script_formula(element) or script_code(element))
             return True
         if tag in ("math", "m:math", "mml:math"):
             self.out.piece(mathml_formula(element, has_class(element.getparent(), "mwe-math-mathml-display")))
@@ -233,7 +243,7 @@ class _Reader:
         """Read an element whose class says that it is a formula, a copy of one, a line number or Doxygen's code."""
         known = _SPECIAL_CLASSES.intersection(classes)
         if not known:
-            return False
+            return is_line_numbers(element)
         if known & {"katex", "katex-display"}:
             display = "katex-display" in known or has_class(element.getparent(), "katex-display")
             if "katex-display" in known and len(element) != 1:
@@ -248,8 +258,8 @@ class _Reader:
             if not _has_script_behind(element) and not self.out.piece(mathjax_formula(element)):
                 self.out.text(f" {_visible(element)} ")
             return True
-        if known & _LINE_NUMBERS:
-            return tag in ("td", "span", "div", "a")
+        if known & HIGHLIGHTERS:
+            return self.out.piece(highlighted_code(element))
         if "fragment" in known:
             return tag == "div" and self.out.piece(doxygen_code(element))
         if len(element) or tag == "img":
@@ -278,10 +288,9 @@ _MATHJAX2 = frozenset(
      "MathJax_PlainSource", "MathJax_PlainSource_Display", "mjx-chtml", "MJXc-display", "MathJax_Processed",
      "MathJax_PHTML", "MathJax_PHTML_Display")
 )  # fmt: skip
-_LINE_NUMBERS = frozenset(("linenos", "lineno", "linenodiv", "gutter", "line-numbers-rows"))
 _SPECIAL_CLASSES = (
     _MATHJAX2
-    | _LINE_NUMBERS
+    | HIGHLIGHTERS
     | {
         "katex",
         "katex-display",
