@@ -164,7 +164,8 @@ class _Parser:
         scripts = ""
         while self.peek() in ("_", "^") and self.position + 1 < len(self.tokens):
             sign = self.take()
-            scripts += f"{sign}{{{self._simple(depth)[1]}}}"
+            script = self._simple(depth)[1]
+            scripts += f"{sign}{script}" if len(script) == 1 else f"{sign}{{{script}}}"
         return written + scripts, (written + scripts) if scripts else plain
 
     def _simple(self, depth: int) -> tuple[str, str]:
@@ -178,7 +179,10 @@ class _Parser:
         if token in _OPENING:
             inside = self.expression(depth + 1)
             closing = _CLOSING.get(self.take(), ")") if self.peek() in _CLOSING else "."
-            return rf"\left{_OPENING[token]} {inside} \right{closing}", inside
+            opening = _OPENING[token]
+            if "\\" not in inside and "." not in (opening, closing):  # nothing tall stands between them
+                return f"{opening}{inside}{closing}", inside
+            return rf"\left{opening} {inside} \right{closing}", inside
         if token in _ONE_ARGUMENT and self.peek():
             argument = self._simple(depth + 1)[1]
             if token in _ENCLOSE:

@@ -15,6 +15,7 @@ from resources.lakehouse import Lakehouse, Reader
 @table_asset(
     CANDIDATE_PAGES,
     recipe=("math.pages.candidates", "snapshots.pages"),
+    code="2",
     kinds={"duckdb"},
     ins={"pages": PAGES},
     retry_policy=dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL),
@@ -45,6 +46,7 @@ def candidate_pages(
 @table_asset(
     RENDERED,
     recipe=("math.pages.rendering", "web.documents.language_model", "web.documents.language_characters"),
+    code="2",
     kinds={"lynx"},
     ins={"pages": CANDIDATE_PAGES},
 )

@@ -11,11 +11,15 @@ import html
 import re
 from dataclasses import replace
 
-from nemotron_assets.math.delimiters import Conventions, Span, scan
-from nemotron_assets.math.formula import Code, Formula, formula
+from nemotron_assets.math.asciimath import asciimath_to_tex
+from nemotron_assets.math.declared import Macros
+from nemotron_assets.math.delimiters import Conventions, Span
+from nemotron_assets.math.formula import Formula, formula
+from nemotron_assets.text.code_blocks import Code
 
 #: Marks inside running text. They are private-use characters, which are removed from every page before it is read.
 BREAK, EMPHASIS, STRONG, _DOLLAR, _BACKSLASH, _HELD = "\uf8f0", "\uf8f1", "\uf8f2", "\uf8f3", "\uf8f4", "\uf8f5"
+_CODE = "\uf8f6"  # between the characters of inline code, in which no declared delimiter counts
 MARKS = re.compile("[\uf8f0-\uf8f7]")
 #: Control characters. They belong to no text, and a browser may act on them.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x9f\u2028\u2029\ufffe\uffff]")
@@ -24,6 +28,37 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x9f\u2028\u2029\ufffe\uf
 def placeholder(salt: str, number: int) -> str:
     """The word that stands for piece `number`; a text browser carries it through unchanged."""
     return f"zq{salt}x{number}qz"
+
+
+def joint(salt: str) -> str:
+    """The word before a line break that this module made, in the middle of a word of the page; `joint(salt) + "b"`
+    stands for a blank of the page."""
+    return f"zq{salt}jqz"
+
+
+#: The text browser breaks lines near 1,010 bytes, even inside a placeholder where a script has no blanks.
+_MOST_BYTES = 800
+_LONG_TEXT = re.compile(rf"[^<>]{{{_MOST_BYTES // 4},}}")
+_UNIT = re.compile(r"zq[a-k]+x\d+qz|&#?\w{1,10};|\s+|.", re.DOTALL)
+
+
+def _broken(text: str, mark: str) -> str:
+    """A text with line breaks before the browser makes its own: at a blank if there is one in time. Placeholders and
+    entities stay whole."""
+    if len(text.encode()) <= _MOST_BYTES:
+        return text
+    parts, size = [], 0
+    for unit in _UNIT.finditer(text):
+        if size >= _MOST_BYTES * 3 // 4 and unit[0].isspace():
+            parts.append(f" {mark}b<br>")
+            size = 0
+            continue
+        if size >= _MOST_BYTES:
+            parts.append(f" {mark}<br>")
+            size = 0
+        parts.append(unit[0])
+        size += len(unit[0].encode())
+    return "".join(parts)
 
 
 def printable(text: str) -> str:
@@ -36,8 +71,8 @@ class BrowserMarkup:
     markup as `placeholder(salt, i)`. While `code_depth` is above 0, added text is inline code, in which dollar signs
     and backslashes are not delimiters."""
 
-    def __init__(self, salt: str, conventions: Conventions) -> None:
-        self.salt, self.conventions = salt, conventions
+    def __init__(self, salt: str, conventions: Conventions, macros: Macros | None = None) -> None:
+        self.salt, self.conventions, self.macros = salt, conventions, macros
         self.pieces: list[Formula | Code] = []
         self.code_depth = 0
         self._out: list[str] = []
@@ -46,7 +81,7 @@ class BrowserMarkup:
     def finish(self) -> str:
         """The whole markup; call it after the last addition and before `pieces` is read."""
         self._end_run()
-        return "".join(self._out)
+        return _LONG_TEXT.sub(lambda text: _broken(text[0], joint(self.salt)), "".join(self._out))
 
     def tag(self, tag: str) -> None:
         """End the running text and write a tag, such as "<p>"."""
@@ -61,6 +96,8 @@ class BrowserMarkup:
         """Add text of the page to the running text."""
         if self.code_depth:
             text = text.replace("$", _DOLLAR).replace("\\", _BACKSLASH)
+            if self.conventions.declares:
+                text = _CODE.join(["", *text, ""])
         self._run.append(text)
 
     def piece(self, piece: Formula | Code | None) -> bool:
@@ -72,27 +109,33 @@ class BrowserMarkup:
             self.tag(f"<p>{placeholder(self.salt, len(self.pieces))}</p>")
         else:
             self._run.append(f"{_HELD}{len(self.pieces)}{_HELD}")
-        self.pieces.append(piece)
+        self._hold(piece)
         return True
+
+    def _hold(self, piece: Formula | Code) -> None:
+        """Add a piece, a formula without the macros of the page's settings."""
+        if self.macros and isinstance(piece, Formula):
+            piece = replace(piece, tex=self.macros.expand(piece.tex))
+        self.pieces.append(piece)
 
     def _end_run(self) -> None:
         """Write the running text, with placeholders for the formulas between delimiters in it."""
         text = "".join(self._run)
         self._run = []
         start = 0
-        if "$" in text or "\\" in text:
-            for span in scan(text, lambda span: self._accept(span, text)):
+        if "$" in text or "\\" in text or self.conventions.declares:
+            for span in self.conventions.spans(text, lambda span: self._accept(span, text)):
                 if found := delimited_formula(span, _as_tex(span.inside)):
                     self._write(text[start : span.start])
                     mark = placeholder(self.salt, len(self.pieces))
                     self._out.append(f"<p>{mark}</p>" if found.display else mark)
-                    self.pieces.append(found)
+                    self._hold(found)
                     start = span.end
         self._write(text[start:])
 
     def _accept(self, span: Span, text: str) -> bool:
         """Whether a span of running text is a formula. A span around another formula or around inline code is not."""
-        if any(mark in span.inside for mark in (_HELD, _DOLLAR, _BACKSLASH)):
+        if any(mark in span.inside for mark in (_HELD, _DOLLAR, _BACKSLASH, _CODE)):
             return False
         return self.conventions.accept(replace(span, inside=_as_tex(span.inside)), text)
 
@@ -100,7 +143,7 @@ class BrowserMarkup:
         """Write running text without formulas: escaped, marks replaced by what they stand for."""
         if not text:
             return
-        text = text.replace(EMPHASIS, "").replace(STRONG, "")
+        text = text.replace(EMPHASIS, "").replace(STRONG, "").replace(_CODE, "")
         text = html.escape(text.replace(_DOLLAR, "$").replace(_BACKSLASH, "\\"), quote=False)
         if _HELD in text:
             text = re.sub(f"{_HELD}(\\d+){_HELD}", lambda m: placeholder(self.salt, int(m[1])), text)
@@ -111,6 +154,10 @@ def delimited_formula(span: Span, tex: str) -> Formula | None:
     """The formula in a span of running text, whose content is `tex`."""
     if span.kind == "environment":
         return formula(tex, True, "environment")
+    if span.kind == "asciimath":
+        return formula(asciimath_to_tex(tex), False, "asciimath")
+    if span.kind in ("inline", "display"):
+        return formula(tex, span.kind == "display", "delimited")
     if span.kind in ("dollars", "dollars2"):
         return formula(tex, span.kind == "dollars2", "dollars")
     return formula(tex, span.kind == "brackets", "delimited")

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from nemotron_assets.math.delimiters import Conventions
 from nemotron_assets.math.images import shows_formula
 from nemotron_assets.recipe.math.pages import MathCandidates
 from nemotron_assets.warc.charset import decode
@@ -26,12 +27,15 @@ _IMAGE = re.compile(r"<(?:img|amp-img)\b[^<>]{1,4000}", re.IGNORECASE)
 
 #: {signal: (pattern, weight)}. The weight is the evidence, 0 to 1, of many hits; one hit gives three quarters of it.
 SIGNALS: Mapping[str, tuple[re.Pattern[str], float]] = {
-    "mathml": (re.compile(r"<(?:\w{1,8}:)?math[\s>]"), 1.0),
+    "mathml": (re.compile(r"<(?:\w{1,8}:)?math[\s>]", re.IGNORECASE), 1.0),
     "tex_script": (re.compile(r"<script[^<>]{0,200}?type\s*=\s*[\"']?math/(?:tex|mml|asciimath)", re.IGNORECASE), 1.0),
     "mathjax": (re.compile(r"<mjx-container|\bclass=[\"'](?:[\w -]{0,80} )?(?:MathJax(?:_\w+)?|mjx-chtml)\b"), 1.0),
     "katex": (re.compile(r"\bclass=[\"'](?:[\w -]{0,80} )?katex(?:-display|-mathml)?[\"' ]"), 1.0),
     "wiki": (re.compile(r"\bclass=[\"'][^\"']{0,80}\b(?:mwe-math|ltx_Math|ltx_equation)"), 1.0),
     "image": (_IMAGE, 1.0),
+    "latex2html": (re.compile(r"<!--\s{0,9}MATH\s"), 1.0),
+    "attribute": (re.compile(r"\bdata-(?:tex|latex|math|katex|equation-content)\s{0,9}=\s{0,9}[\"'][^\"']{2}"), 0.9),
+    "math_code": (re.compile(r"\bclass=[\"'](?:[\w -]{0,80} )?(?:lang(?:uage)?-math|stemblock)[\"' ]"), 1.0),
     "math_class": (re.compile(r"\bclass=[\"'](?:[\w -]{0,80} )?(?:math|MathTex|tex2jax_process|texmath)[\"' ]"), 0.7),
     "tex": (
         re.compile(
@@ -53,6 +57,10 @@ _IN_PROSE = frozenset(("tex", "dollars", "math_class", "symbols"))
 _IN_SCRIPTS = frozenset(("loads",))
 
 
+#: The signal of formulas between delimiters that the page declares, such as [itex]…[/itex], and its weight.
+_DECLARED = ("declared", 0.9)
+
+
 def detect(markup: str) -> tuple[float, list[str]]:
     """(evidence from 0 to 1, names of the signals found, the strongest first) of a decoded page.
 
@@ -68,6 +76,9 @@ def detect(markup: str) -> tuple[float, list[str]]:
             matches = (match for match in matches if shows_formula(match[0]))
         if hits := sum(1 for _ in itertools.islice(matches, _MAX_HITS)):
             found[name] = weight * (1 - 0.25**hits)
+    conventions = Conventions.of(markup)
+    if conventions.declares and (hits := sum(1 for _ in itertools.islice(conventions.declared(prose), _MAX_HITS))):
+        found[_DECLARED[0]] = _DECLARED[1] * (1 - 0.25**hits)
     doubt = 1.0
     for evidence in found.values():
         doubt *= 1 - evidence

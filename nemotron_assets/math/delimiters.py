@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-MAX_TEX = 20_000  # characters of a formula; a longer span between delimiters is text
+from nemotron_assets.math.declared import MAX_TEX, Pair
+from nemotron_assets.math.declared import delimiters as declared_delimiters
+
 _MAX_DOLLARS = 5_000  # characters between single dollar signs
 
-Kind = Literal["parentheses", "brackets", "dollars", "dollars2", "environment"]
+#: "inline", "display" and "asciimath": between delimiters that the page declares (declared.py).
+Kind = Literal["parentheses", "brackets", "dollars", "dollars2", "environment", "inline", "display", "asciimath"]
+_DECLARED = frozenset(("inline", "display", "asciimath"))
 
 ENVIRONMENTS = frozenset(
     ("equation", "align", "alignat", "gather", "multline", "eqnarray", "displaymath", "math", "flalign", "aligned",
@@ -77,6 +81,29 @@ def _next_closing(text: str, kind: Kind, environment: str | None, start: int, st
     return match.span(1) if match else (1 << 60, 1 << 60)
 
 
+def _between(text: str, pairs: tuple[Pair, ...], accept: Callable[[Span], bool]) -> Iterator[Span]:
+    """Yield the spans between declared delimiters that `accept` returns True for. As in `scan`, the positions of the
+    closing delimiters are cached."""
+    by_opening = {pair.opening: pair for pair in pairs}
+    opening = re.compile("|".join(re.escape(name) for name in sorted(by_opening, key=len, reverse=True)))
+    closings: dict[str, int] = {}
+    start = 0
+    while match := opening.search(text, start):
+        pair, start = by_opening[match[0]], match.end()
+        if closings.get(pair.closing, -1) < start:
+            found = text.find(pair.closing, start)
+            closings[pair.closing] = found if found >= 0 else 1 << 60
+        low = closings[pair.closing]
+        if low == start or low - start > MAX_TEX:
+            continue
+        if pair.opening != pair.closing and text.find(pair.opening, start, low) >= 0:
+            continue  # a second opening delimiter: the first one belonged to prose
+        span = Span(pair.written, text[start:low], match.start(), low + len(pair.closing))
+        if accept(span):
+            yield span
+            start = span.end
+
+
 # -- what is a formula ------------------------------------------------------------------------------------------------
 
 #: A page that loads a renderer of delimited formulas, or that marks formulas up for one.
@@ -91,6 +118,8 @@ _SETS_DOLLARS = re.compile(
 _TEX = re.compile(
     r"\\[A-Za-z]{2,}|[\^_]\{|(?<![A-Za-z])[A-Za-z]'{0,3}[\^_][A-Za-z0-9\\(*+-]|[)\]}|\d][\^_][A-Za-z0-9\\{(-]|\\[,;{}|]"
 )
+#: Tags that cut formulas: Markdown made emphasis of underscores.
+_EMPHASIS = re.compile(r"</?(?:em|i|strong|b|br)\b[^<>]{0,99}>", re.IGNORECASE)
 _COMMAND_WITH_TEXT = re.compile(r"\\[A-Za-z]+\{[^{}]*\}|\\[A-Za-z]+")
 _PROSE = re.compile(r"[^\W\d_]{2,},? [^\W\d_]{2,},? [^\W\d_]{2,}")
 #: Text between two brackets that a page writes about, as in "use \( and \) for groups".
@@ -110,17 +139,36 @@ def looks_like_tex(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Conventions:
-    """How a page writes formulas: whether it `renders` text between delimiters, and whether its settings make single
-    `dollars` delimiters."""
+    """How a page writes formulas: whether it `renders` text between delimiters, whether its settings make single
+    `dollars` delimiters, and the further delimiters that it `declares`."""
 
     renders: bool = False
     dollars: bool = False
+    declares: tuple[Pair, ...] = ()
 
     @classmethod
     def of(cls, page: str) -> Conventions:
         """The conventions of a page, from its source."""
         renders = bool(_LOADS_RENDERER.search(page))
-        return cls(renders, renders and bool(_SETS_DOLLARS.search(page)))
+        return cls(renders, renders and bool(_SETS_DOLLARS.search(page)), declared_delimiters(page))
+
+    def declared(self, text: str) -> Iterator[Span]:
+        """Yield the formulas between declared delimiters in a text or in markup."""
+
+        def accept(span: Span) -> bool:
+            inside = _EMPHASIS.sub("_", span.inside)
+            return "<" not in inside and self.accept(replace(span, inside=inside), text)
+
+        return _between(text, self.declares, accept)
+
+    def spans(self, text: str, accept: Callable[[Span], bool]) -> Iterator[Span]:
+        """Yield the formulas in running text that `accept` returns True for, in order, without overlaps."""
+        start = 0
+        for span in _between(text, self.declares, accept) if self.declares else ():
+            yield from scan(text, accept, start, span.start)
+            yield span
+            start = span.end
+        yield from scan(text, accept, start)
 
     def accept(self, span: Span, text: str) -> bool:
         """Whether a span of the running text `text` is a formula."""
@@ -129,6 +177,8 @@ class Conventions:
             return False
         if span.kind == "environment":
             return True
+        if span.kind in _DECLARED:
+            return "\n\n" not in inside and (looks_like_tex(inside) or (self.renders and not _is_prose(inside)))
         if span.kind in ("parentheses", "brackets"):
             opening = "\\(" if span.kind == "parentheses" else "\\["
             if opening in inside.replace("\\\\", ""):

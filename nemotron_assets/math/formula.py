@@ -1,4 +1,4 @@
-"""Formulas and code blocks: the two kinds of content that pass from a page into its text unchanged."""
+"""Formulas: with code blocks, the kind of content that passes from a page into its text unchanged."""
 
 from __future__ import annotations
 
@@ -36,20 +36,6 @@ class Formula:
     def text(self) -> str:
         """The formula as it is written into the text: $…$, or $$…$$ for a displayed one."""
         return f"$${self.tex}$$" if self.display else f"${self.tex}$"
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """A code block with its own line breaks and indentation; `language` is "" if the page names none."""
-
-    text: str
-    language: str
-
-    def fenced(self) -> str:
-        """The code as a fenced block. The fence has more backticks than any run of backticks in the code."""
-        longest = max((len(run) for run in re.findall(r"`{3,}", self.text)), default=2)
-        fence = "`" * (longest + 1)
-        return f"{fence}{self.language}\n{self.text}\n{fence}"
 
 
 def undelimited(tex: str) -> tuple[str, bool]:

@@ -14,6 +14,7 @@ from typing import Literal
 
 import lxml.etree
 
+from nemotron_assets.math.asciimath import asciimath_to_tex
 from nemotron_assets.math.browser_markup import (
     BREAK,
     EMPHASIS,
@@ -22,18 +23,10 @@ from nemotron_assets.math.browser_markup import (
     BrowserMarkup,
     printable,
 )
-from nemotron_assets.math.code_blocks import (
-    HIGHLIGHTERS,
-    doxygen_code,
-    highlighted_code,
-    is_line_numbers,
-    multiline_code,
-    preformatted_code,
-    script_code,
-)
+from nemotron_assets.math.declared import Macros
 from nemotron_assets.math.delimiters import Conventions, looks_like_tex
-from nemotron_assets.math.formula import Code, Formula, formula, undelimited
-from nemotron_assets.math.images import image_formula
+from nemotron_assets.math.formula import Formula, formula, undelimited
+from nemotron_assets.math.images import image_formula, with_comments_of_latex2html
 from nemotron_assets.math.typeset import (
     has_class,
     katex_formula,
@@ -43,6 +36,16 @@ from nemotron_assets.math.typeset import (
     script_formula,
 )
 from nemotron_assets.text.attributes import check_attributes
+from nemotron_assets.text.code_blocks import (
+    HIGHLIGHTERS,
+    Code,
+    doxygen_code,
+    highlighted_code,
+    is_line_numbers,
+    multiline_code,
+    preformatted_code,
+    script_code,
+)
 
 Element = lxml.etree._Element
 
@@ -87,13 +90,13 @@ class Prepared:
 def prepare(page: str, salt: str, *, scripts: Literal["unicode", "tex", "plain"] = "unicode") -> Prepared:
     """Prepare a decoded page. `salt` (letters and digits) must not make placeholders that are words of the page (see
     `render.salt_for`). `scripts` says how superscripts and subscripts outside formulas are written: x², x^{2} or x2."""
-    page = printable(page)
+    page = with_comments_of_latex2html(printable(page))
     root, complete = _parse(page)
     if not complete:  # the page is nested deeper than the parser goes: parse it without elements that only nest
         root, _ = _parse(_NESTING.sub("<br>", page))
     if root is None:
         return Prepared("", "", (), salt)
-    reader = _Reader(BrowserMarkup(salt, Conventions.of(page)), scripts)
+    reader = _Reader(BrowserMarkup(salt, Conventions.of(page), Macros(page)), scripts)
     reader.read(root)
     title = next((" ".join("".join(t.itertext()).split()) for t in root.iter("title")), "")
     return Prepared(MARKS.sub("", title)[:500], reader.out.finish(), tuple(reader.out.pieces), salt)
@@ -174,9 +177,11 @@ class _Reader:
         """Read a formula, a code block or a line break, or ignore the element; False if its content is to be read."""
         if (element.attrib or tag in _MAY_HOLD_FORMULA) and self._read_formula(element, tag):
             return True
-        if tag in _BLOCKS_OF_CODE:
-            code, formulas = preformatted_code(element)
-            for piece in (code, *formulas):
+        if tag in _BLOCKS_OF_CODE and (source := _math_as_code(element)) is not None:
+            self.out.piece(formula(source, True, "attribute"))
+        elif tag in _BLOCKS_OF_CODE:
+            code, scripts = preformatted_code(element)
+            for piece in (code, *map(script_formula, scripts)):
                 self.out.piece(piece)
         elif tag == "br":
             self.out.mark(BREAK)
@@ -232,6 +237,11 @@ class _Reader:
 
     def _read_attribute(self, element: Element, tag: str, classes: str) -> bool:
         """Read a formula whose TeX stands in an attribute, such as data-tex."""
+        if (value := element.get("data-math")) and value.casefold() not in _NO_FORMULAS:
+            drawn = "math" in classes or "katex" in classes or next(element.iter("math"), None) is not None
+            if drawn or element.xpath("boolean(*[contains(@class, 'katex') or contains(@class, 'MathJax')])"):
+                display = "block" in classes or "display" in classes or tag == "div"
+                return self.out.piece(formula(value, display, "attribute"))
         for name in ("data-tex", "data-latex", "data-formula", "data-value", "data-katex", "data-expr"):
             value = element.get(name)
             if value and (name in ("data-tex", "data-latex") or "formula" in classes or "math" in tag):
@@ -260,6 +270,10 @@ class _Reader:
             return True
         if known & HIGHLIGHTERS:
             return self.out.piece(highlighted_code(element))
+        if "stemblock" in known:
+            text = "".join(element.itertext()).strip()
+            is_asciimath = len(text) > 4 and text.startswith(r"\$") and text.endswith(r"\$")
+            return is_asciimath and self.out.piece(formula(asciimath_to_tex(text[2:-2]), True, "asciimath"))
         if "fragment" in known:
             return tag == "div" and self.out.piece(doxygen_code(element))
         if len(element) or tag == "img":
@@ -268,14 +282,18 @@ class _Reader:
 
     def _read_container(self, element: Element, tag: str, classes: list[str]) -> bool:
         """Read an element for mathematics whose text is a formula, with delimiters or without: <span class="math">."""
-        if (tag in _CODE or tag in _BLOCKS_OF_CODE) and not {"math", "js-render-math"}.intersection(classes):
+        if (tag in _CODE or tag in _BLOCKS_OF_CODE) and not _MATH_AS_CODE.intersection(classes):
             return False  # the page shows TeX as source code
         text = (element.text or "").strip()
         inside, displayed = undelimited(text)
         bare = inside == text
         if bare and not (looks_like_tex(text) or _BARE.fullmatch(text)):
             return False
-        display = displayed or "display" in classes or (bare and tag in ("div", "pre") and "inline" not in classes)
+        display = (
+            displayed
+            or not {"display", "math-display"}.isdisjoint(classes)
+            or (bare and tag in ("div", "pre") and "inline" not in classes)
+        )
         display = display or element.get("data-math-style") == "display"
         encoding = "attribute" if bare else "dollars" if text[0] == "$" else "delimited"
         return self.out.piece(formula(text, display, encoding))
@@ -300,6 +318,11 @@ _SPECIAL_CLASSES = (
         "MathJax_Preview",
         "MJX_Assistive_MathML",
         "fragment",
+        "stemblock",
+        "language-math",
+        "lang-math",
+        "math-inline",
+        "math-display",
         "math",
         "tex",
         "latex",
@@ -313,8 +336,22 @@ _SPECIAL_CLASSES = (
         "math-latex",
     }
 )
+#: Classes of <code> whose text is a formula: Markdown writes formulas so for scripts that draw them.
+_MATH_AS_CODE = frozenset(("math", "js-render-math", "language-math", "lang-math", "math-inline", "math-display"))
+#: Values of data-math that say only that there is a formula, or how it is placed.
+_NO_FORMULAS = frozenset(("true", "false", "inline", "block", "display", "tex", "latex", "1", "0"))
 #: A formula without anything that only TeX has: "x", "3.5", "a < b".
 _BARE = re.compile(r"[-+]?\w(?:'{1,3})?|[-+\d.,]+|[\w\s()|<>=+*/.,:;!?'\[\]-]{1,40}(?<![A-Za-z]{4})")
+
+
+def _math_as_code(element: Element) -> str | None:
+    """The TeX of a <pre> whose only content is <code class="language-math">, or that has such a class; else None."""
+    holders = [element, *([element[0]] if len(element) == 1 and not (element.text or "").strip() else [])]
+    for holder in holders:
+        classes = set((holder.get("class") or "").split())
+        if classes & {"language-math", "lang-math", "math-display"} or holder.get("lang") == "math":
+            return "".join(holder.itertext())
+    return None
 
 
 def _visible(element: Element) -> str:

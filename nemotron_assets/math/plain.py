@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from nemotron_assets.math import tex
 from nemotron_assets.math.browser_markup import delimited_formula, printable
-from nemotron_assets.math.code_blocks import code_block
-from nemotron_assets.math.delimiters import Conventions, scan
-from nemotron_assets.math.formula import Code, Formula
+from nemotron_assets.math.delimiters import Conventions
+from nemotron_assets.math.formula import Formula
+from nemotron_assets.text.code_blocks import Code, code_block
 
 _TAG = re.compile(r"<(?:!doctype|html|head|body|p|div|a|br|table|span|h[1-6]|ul|ol|li|img|script|math)\b", re.I)
 _INLINE_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)[^`\n]{1,500}\1(?!`)")
@@ -59,7 +59,7 @@ def _running_text(text: str, conventions: Conventions, formulas: list[Formula]) 
     for low, high in [*(match.span() for match in _INLINE_CODE.finditer(text)), (len(text), len(text))]:
         piece = text[start:low]
         at = 0
-        for span in scan(piece, lambda span, piece=piece: conventions.accept(span, piece)):
+        for span in conventions.spans(piece, lambda span, piece=piece: conventions.accept(span, piece)):
             if found := delimited_formula(span, span.inside):
                 yield escaped(piece[at : span.start])
                 yield found.text()

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nemotron_assets.math.formula import Code, Formula
+from nemotron_assets.math.browser_markup import joint
+from nemotron_assets.math.formula import Formula
 from nemotron_assets.math.markup import Prepared, prepare
 from nemotron_assets.math.plain import escaped, kind_of, notebook_text, plain_text
 from nemotron_assets.math.tex import code_spans
 from nemotron_assets.text.attributes import TooManyAttributes
+from nemotron_assets.text.code_blocks import Code
 
 if TYPE_CHECKING:
     from resources.lynx import Lynx
@@ -101,7 +103,7 @@ def _prepared(page: str, scripts: str) -> Prepared | RenderError:
 def salt_for(page: str) -> str:
     """Letters such that no placeholder made with them stands in the page."""
     salt = "a"
-    while f"zq{salt}x" in page:
+    while f"zq{salt}" in page:
         salt += _SALT_LETTERS[len(salt) % len(_SALT_LETTERS)]
     return salt
 
@@ -109,6 +111,7 @@ def salt_for(page: str) -> str:
 def restore(page: Prepared, text: str) -> Rendered | RenderError:
     """Put formulas and code back into the laid-out text; an error if a placeholder is missing or stands there twice."""
     pattern = re.compile(rf"zq{page.salt}x(\d+)qz")
+    text = re.sub(rf"\s*{joint(page.salt)}(b?)\s*", lambda mark: " " * len(mark[1]), text)
     found = [int(number) for number in pattern.findall(text)]
     if sorted(found) != list(range(len(page.pieces))):
         lost = len(page.pieces) - len(set(found))

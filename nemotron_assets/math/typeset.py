@@ -262,14 +262,26 @@ def _height(group: Element) -> float:
 
 
 def katex_formula(element: Element, display: bool) -> Formula | None:
-    """The formula in output of KaTeX: from its MathML, else from the boxes of its HTML. None if it has neither."""
+    """The formula in output of KaTeX: from its MathML, else from the boxes of its HTML. None if it has neither, or
+    if the boxes have lost their positions."""
     math = next(element.iter("math"), None)
     found = mathml_formula(math, display)
     if found is None:
         visible = next((e for e in element.iter("span") if has_class(e, "katex-html")), None)
-        if visible is not None:
+        if visible is not None and _is_placed(visible):
             found = formula(to_tex(_katex_row(visible, 0)), display, "katex")
     return found and Formula(found.tex, found.display, "katex")
+
+
+def _is_placed(visible: Element) -> bool:
+    """Whether the boxes of KaTeX's HTML have their positions. Without these, a numerator cannot be told from a
+    denominator, and a formula read from the boxes would be wrong."""
+    for column in visible.iter("span"):
+        if (column.get("class") or "").split() == ["vlist"]:
+            boxes = [box for box in column if not _is_empty(box)]
+            if len(boxes) > 1 and not any("top" in (box.get("style") or "") for box in boxes):
+                return False
+    return True
 
 
 #: Classes of boxes without content.

@@ -10,12 +10,11 @@ page layouts, and `line-numbers` stands on the code itself.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import lxml.etree
 
-from nemotron_assets.math.code_languages import language_of
-from nemotron_assets.math.formula import Code, Formula
-from nemotron_assets.math.typeset import has_class, script_formula
+from nemotron_assets.text.code_languages import language_of
 
 Element = lxml.etree._Element
 
@@ -56,6 +55,20 @@ HIGHLIGHTERS = frozenset(
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code block with its own line breaks and indentation; `language` is "" if the page names none."""
+
+    text: str
+    language: str
+
+    def fenced(self) -> str:
+        """The code as a fenced block. The fence has more backticks than any run of backticks in the code."""
+        longest = max((len(run) for run in re.findall(r"`{3,}", self.text)), default=2)
+        fence = "`" * (longest + 1)
+        return f"{fence}{self.language}\n{self.text}\n{fence}"
+
+
 def code_block(text: str, language: str) -> Code | None:
     """A code block without blank lines around it and without blanks at the ends of its lines; None if nothing is
     left."""
@@ -84,13 +97,12 @@ def _only_digits(element: Element) -> bool:
     return True
 
 
-def preformatted_code(element: Element) -> tuple[Code | None, list[Formula | None]]:
-    """(code, formulas) of a <pre> element: its lines, and the formulas that scripts for MathJax in it carry (None for
-    any other script)."""
+def preformatted_code(element: Element) -> tuple[Code | None, list[Element]]:
+    """(code, scripts) of a <pre> element: its lines, and the <script> elements in it that are no code."""
     if _numbers_beside(element):
         return None, []
     lines = _Lines(element)
-    return code_block(lines.text(), language_of(element)), lines.formulas
+    return code_block(lines.text(), language_of(element)), lines.scripts
 
 
 def multiline_code(element: Element) -> Code | None:
@@ -123,7 +135,7 @@ def script_code(element: Element) -> Code | None:
 
 def doxygen_code(element: Element) -> Code | None:
     """The code of Doxygen's <div class="fragment">, in which every line is a <div class="line">."""
-    lines = [line for line in element.iter("div") if has_class(line, "line")]
+    lines = [line for line in element.iter("div") if "line" in (line.get("class") or "").split()]
     return code_block("\n".join(_Lines(line).text() for line in lines), "")
 
 
@@ -150,11 +162,11 @@ def _numbers_beside(element: Element) -> bool:
 
 class _Lines:
     """Reads the text of an element as lines. `wrapped`: the page's own line breaks and blanks mean nothing, because the
-    element does not stand in <pre>. `formulas` are those that scripts in it carry."""
+    element does not stand in <pre>. `scripts` are the scripts in it that are no code."""
 
     def __init__(self, element: Element, *, wrapped: bool = False) -> None:
         self.element, self.wrapped = element, wrapped
-        self.formulas: list[Formula | None] = []
+        self.scripts: list[Element] = []
         self._done: list[str] = []
         self._line: list[str] = []
         self._pending = False  # a line has ended, and nothing follows yet
@@ -251,7 +263,7 @@ class _Lines:
             if cell := script_code(element):
                 self._add(cell.text)
             else:
-                self.formulas.append(script_formula(element))
+                self.scripts.append(element)
             return True
         if tag in _APART:
             return True

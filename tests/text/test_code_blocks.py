@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.math.formula import Code
 from nemotron_assets.math.markup import prepare
+from nemotron_assets.text.code_blocks import Code
 
 CODE = "def f(x):\n    if x:\n\n        return 1\n    return x < 2"
 
