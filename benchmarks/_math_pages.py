@@ -149,7 +149,7 @@ def main_text(tree) -> str:
     return re.sub(r"\\\(.{1,2000}?\\\)|\\\[.{1,5000}?\\\]|\$\$.{1,5000}?\$\$", " ", text, flags=re.DOTALL)
 
 
-_ANNOTATED = ("katex", "wikipedia", "temml_mathml_annotation", "ar5iv", "mathjax3_chtml_assistive")
+_ANNOTATED = ("katex", "wikipedia", "mathml-annotation", "temml_mathml_annotation", "ar5iv", "mathjax3_chtml_assistive")
 
 
 def without_annotations(page: Page) -> Page | None:

@@ -38,7 +38,7 @@ def joint(salt: str) -> str:
 
 #: The text browser breaks lines near 1,010 bytes, even inside a placeholder where a script has no blanks.
 _MOST_BYTES = 800
-_LONG_TEXT = re.compile(rf"[^<>]{{{_MOST_BYTES // 4},}}")
+_LONG_TEXT = re.compile(rf"(?<=>)[^<>]{{{_MOST_BYTES // 4},}}")
 _UNIT = re.compile(r"zq[a-k]+x\d+qz|&#?\w{1,10};|\s+|.", re.DOTALL)
 
 

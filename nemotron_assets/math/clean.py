@@ -10,6 +10,7 @@ chunk keeps its own text, from which rules remove navigation. So even a weak mod
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -299,48 +300,71 @@ def _words(text: str) -> Counter[str]:
 # -- rules ------------------------------------------------------------------------------------------------------------
 
 _SENTENCE_END = re.compile(r"[.!?:;。！？][\"'”’)\]]*$")
-_LIST_ITEM = re.compile(r"^\s*(?:[*+o@#-]|\d+[.)])\s")
-_NAVIGATION = re.compile(
-    r"(?i)^\W*(?:home|menu|search|skip to (?:main )?content|log ?in|sign (?:in|up)|register|next|previous|prev|index|"
-    r"modules|contents|table of contents|navigation|up|back to top|share|tweet|print|cookies?|privacy(?: policy)?|"
-    r"terms(?: of (?:use|service))?|copyright\b.*|all rights reserved.*|©.*|generated (?:on|by)\b.*|show source|"
-    r"edit this page|last updated\b.*|powered by\b.*|this page was\b.*)\W*$"
+#: A line that can only be a page's furniture, and one that can also be a heading: "Search", "Index".
+_FURNITURE = re.compile(
+    r"(?i)^\W*(?:skip to (?:main )?content|log ?in|sign (?:in|up)|register|table of contents|back to top|share|tweet|"
+    r"cookies?|privacy(?: policy)?|terms(?: of (?:use|service))?|copyright\b.{0,200}|all rights reserved.{0,200}|"
+    r"©.{0,200}|generated (?:on|by)\b.{0,200}|show source|edit this page|last (?:updated|modified)\b.{0,100}|"
+    r"powered by\b.{0,100}|this page was (?:last|generated)\b.{0,200})\W*$"
 )
+_BUTTON = re.compile(
+    r"(?i)^\W*(?:home|menu|search|next|previous|prev|index|modules|contents|navigation|up|down|top|print|help|about|"
+    r"contact(?: us)?|next (?:page|topic|chapter|section)|previous (?:page|topic|chapter|section))\W*$"
+)
+
+_BETWEEN_LINKS = re.compile(r"\s*[|•·»«]\s*")
 
 
 def without_boilerplate(text: str) -> str:
-    """A rendered text without blocks and lines that read like navigation: "Home", "Next", "Log in". Formulas, code and
-    headings of kept blocks stay."""
-    blocks = [(block, bool(_spans(block)), _is_prose(block)) for block in _blocks(text)]
-    result: list[str] = []
-    for number, (block, has_spans, is_prose) in enumerate(blocks):
-        if has_spans or is_prose:
-            result.append(_without_navigation(block))
-        elif any(blocks[number + 1][1:] if number + 1 < len(blocks) else ()) and _is_heading(block):
-            result.append(block.strip())
-    cleaned = SEPARATOR.join(part for part in result if part.strip())
-    return cleaned if not lost(text, cleaned) else text
+    """A rendered text without lines of navigation: "Log in", "© 2020 Somebody", and "Next" beside "Previous". The
+    markup has told the rest of the navigation from the content before the page was laid out (text/furniture.py), so no
+    other text is left out: a heading, a definition or a list item is short, too."""
+    spans, lines, start = _spans(text), text.split("\n"), 0
+    kinds: list[str] = []
+    at = 0
+    for line in lines:
+        end = start + len(line)
+        while at < len(spans) and spans[at][1] <= start:
+            at += 1
+        held = at < len(spans) and spans[at][0] < end
+        kinds.append("text" if held else _kind(line))
+        start = end + 1
+    kept = [line for line, drop in zip(lines, _dropped(kinds), strict=True) if not drop]
+    cleaned = re.sub(r"\n{3,}", "\n\n", "\n".join(kept)) if len(kept) < len(lines) else text
+    return cleaned.strip("\n") if not lost(text, cleaned) else text
+
+
+def _kind(line: str) -> str:
+    """What a line without formulas and code is: "blank", "furniture", "button" or "text". "Home | Up" is furniture."""
+    if not line.strip():
+        return "blank"
+    if len(line) > 250:
+        return "text"
+    if _FURNITURE.match(line):
+        return "furniture"
+    parts = _BETWEEN_LINKS.split(line.strip())
+    if all(_BUTTON.match(part) or _FURNITURE.match(part) for part in parts):
+        return "furniture" if len(parts) > 1 else "button"
+    return "text"
+
+
+def _dropped(kinds: Sequence[str]) -> Iterator[bool]:
+    """Whether each line is left out. A button is left out only beside another line of navigation: alone it is a
+    heading or a table cell."""
+    filled = [i for i, kind in enumerate(kinds) if kind != "blank"]
+    beside = {
+        i
+        for before, after in itertools.pairwise(filled)
+        if kinds[before] != "text" and kinds[after] != "text"
+        for i in (before, after)
+    }
+    for i, kind in enumerate(kinds):
+        yield kind == "furniture" or (kind == "button" and i in beside)
 
 
 def prose(text: str) -> str:
     """The blocks of a text that read like sentences."""
     return SEPARATOR.join(block for block in _blocks(text) if _is_prose(block))
-
-
-def _without_navigation(block: str) -> str:
-    """A block without the lines of navigation outside formulas and code blocks, such as "Next" or "© 2020 Somebody"."""
-    spans, start, kept = _spans(block), 0, []
-    for line in block.split("\n"):
-        end = start + len(line)
-        if not _NAVIGATION.match(line) or any(low < end and start < high for low, high in spans):
-            kept.append(line)
-        start = end + 1
-    return "\n".join(kept)
-
-
-def _is_heading(block: str) -> bool:
-    """Whether a block can be the heading of the next block: one line of fewer than 120 characters."""
-    return "\n" not in block and len(block) < 120 and not _NAVIGATION.match(block) and not _LIST_ITEM.match(block)
 
 
 def _is_prose(block: str) -> bool:

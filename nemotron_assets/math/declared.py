@@ -15,8 +15,8 @@ MAX_TEX = 20_000  # characters of a formula; a longer span between delimiters is
 
 _STRING = r"\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'"
 _PARTS = re.compile(rf"{_STRING}|[\[\]{{}}]")
-_LIST = re.compile(r"\b(inlineMath|displayMath|delimiters)[\"']?\s{0,9}[:=]\s{0,9}\[")
-_MACROS = re.compile(r"\b[mM]acros[\"']?\s{0,9}[:=]\s{0,9}\{")
+_LIST = re.compile(r"(inlineMath|displayMath|delimiters)[\"']?\s{0,9}[:=]\s{0,9}\[")
+_MACROS = re.compile(r"[mM]acros[\"']?\s{0,9}[:=]\s{0,9}\{")
 _ASCIIMATH_SETTING = re.compile(r"asciimath(?:2jax)?[\"']?\s{0,9}[:=]\s{0,9}\{[^{}]{0,400}$", re.IGNORECASE)
 _LEFT_RIGHT = re.compile(
     rf"left[\"']?\s{{0,9}}:\s{{0,9}}({_STRING})\s{{0,9}},\s{{0,99}}[\"']?right[\"']?\s{{0,9}}:\s{{0,9}}({_STRING})"
@@ -35,6 +35,8 @@ _READS_ASCIIMATH = re.compile(
     r"ASCIIMath(?:ML|TeXImg)?\.js|asciimath2jax|input/asciimath|[?&]config=[\w,-]{0,60}\bAM_|[-_]AM[-_]",
     re.IGNORECASE,
 )
+#: One of these stands in such a page; looking for them is fast.
+_ASCIIMATH_WORDS = ("ASCIIMath", "AsciiMath", "asciimath", "AM_", "-AM-", "_AM-")
 #: Delimiters of forum software. They are read also where the settings are not in the page.
 _TAGS = ("itex", "tex", "latex", "math")
 _STANDARD = frozenset(("$", "$$", r"\(", r"\["))
@@ -57,9 +59,9 @@ def delimiters(page: str) -> tuple[Pair, ...]:
     for tag in _TAGS:
         if f"[/{tag}]" in page:
             found[f"[{tag}]"] = Pair(f"[{tag}]", f"[/{tag}]", "display" if tag == "tex" else "inline")
-    if _READS_ASCIIMATH.search(page):
+    if any(word in page for word in _ASCIIMATH_WORDS) and _READS_ASCIIMATH.search(page):
         found["`"] = Pair("`", "`", "asciimath")
-    for number, setting in enumerate(_LIST.finditer(page)):
+    for number, setting in enumerate(_LIST.finditer(page) if "Math" in page or "delimiters" in page else ()):
         if number == _MAX_SETTINGS:
             break
         body = _enclosed(page, setting.end())
@@ -123,7 +125,7 @@ class Macros:
 
     def __init__(self, page: str) -> None:
         self._known: dict[str, _Macro] = {}
-        for number, setting in enumerate(_MACROS.finditer(page)):
+        for number, setting in enumerate(_MACROS.finditer(page) if "acros" in page else ()):
             if number == _MAX_SETTINGS:
                 break
             for match in _MACRO.finditer(_enclosed(page, setting.end())):

@@ -46,6 +46,7 @@ from nemotron_assets.text.code_blocks import (
     preformatted_code,
     script_code,
 )
+from nemotron_assets.text.furniture import remove_furniture
 
 Element = lxml.etree._Element
 
@@ -96,6 +97,7 @@ def prepare(page: str, salt: str, *, scripts: Literal["unicode", "tex", "plain"]
         root, _ = _parse(_NESTING.sub("<br>", page))
     if root is None:
         return Prepared("", "", (), salt)
+    remove_furniture(root)
     reader = _Reader(BrowserMarkup(salt, Conventions.of(page), Macros(page)), scripts)
     reader.read(root)
     title = next((" ".join("".join(t.itertext()).split()) for t in root.iter("title")), "")
@@ -268,6 +270,9 @@ class _Reader:
             if not _has_script_behind(element) and not self.out.piece(mathjax_formula(element)):
                 self.out.text(f" {_visible(element)} ")
             return True
+        if "classifier" in known:
+            self.out.text(" : ")  # Sphinx leaves this sign to the style sheet: "name : type"
+            return False
         if known & HIGHLIGHTERS:
             return self.out.piece(highlighted_code(element))
         if "stemblock" in known:
@@ -319,6 +324,7 @@ _SPECIAL_CLASSES = (
         "MJX_Assistive_MathML",
         "fragment",
         "stemblock",
+        "classifier",
         "language-math",
         "lang-math",
         "math-inline",

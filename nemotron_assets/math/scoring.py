@@ -10,10 +10,19 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nemotron_assets.math import tex
 
 _WORD = re.compile(r"[^\W_]+")
+
+
+class Words(NamedTuple):
+    """The words of a text against those of a reference, as multisets, 0 to 1 each."""
+
+    precision: float
+    recall: float
+    f1: float
 
 
 @dataclass
@@ -23,7 +32,7 @@ class PageScore:
     - `encodings`: {encoding: (formulas of the page, formulas found in the output)}
     - `output`: formulas in the output; `right`: how many of them are formulas of the page
     - `code`: (code blocks of the page, code blocks found verbatim)
-    - `text_f1`: F1 of the words of the main text; None without a reference
+    - `words`: the words of the output against those of the main text; None without a reference
     - `lost`: the formulas that are missing in the output, in normal form
     """
 
@@ -31,7 +40,7 @@ class PageScore:
     output: int = 0
     right: int = 0
     code: tuple[int, int] = (0, 0)
-    text_f1: float | None = None
+    words: Words | None = None
     lost: list[str] = field(default_factory=list)
 
     @property
@@ -57,21 +66,26 @@ def score_page(
         result.lost += list((formulas - common).elements())
     result.code = (len(code), sum(_verbatim(block, text) for block in code))
     if reference is not None:
-        result.text_f1 = word_f1(text, reference)
+        result.words = score_words(text, reference)
     return result
 
 
 def _verbatim(block: str, text: str) -> bool:
-    """Whether a code block stands in the text line for line; blanks at the ends of lines do not matter."""
-    lines = [line.rstrip() for line in block.strip("\n").split("\n")]
-    return "\n".join(lines) in "\n".join(line.rstrip() for line in text.split("\n"))
+    """Whether a code block stands in the text line for line; blanks at the ends of lines do not matter, and a
+    non-breaking space is a blank."""
+    lines = [line.rstrip() for line in block.replace("\u00a0", " ").strip("\n").split("\n")]
+    return "\n".join(lines) in "\n".join(line.rstrip() for line in text.replace("\u00a0", " ").split("\n"))
 
 
-def word_f1(text: str, reference: str) -> float:
-    """F1 of the words of a text against those of a reference, as multisets and without formulas; 0 to 1."""
+def score_words(text: str, reference: str) -> Words:
+    """The words of a text against those of a reference, without formulas and case-folded."""
     found, wanted = _words(text), _words(reference)
-    common = sum((found & wanted).values())
-    return 2 * common / (sum(found.values()) + sum(wanted.values())) if common else 0.0
+    common, output, truth = sum((found & wanted).values()), sum(found.values()), sum(wanted.values())
+    return Words(
+        common / output if output else 1.0,
+        common / truth if truth else 1.0,
+        2 * common / (output + truth) if output + truth else 1.0,
+    )
 
 
 def _words(text: str) -> Counter[str]:
@@ -87,19 +101,19 @@ def _words(text: str) -> Counter[str]:
 class Total:
     """The scores of many pages. `recall`: {encoding: (formulas of the pages, formulas found)}. `precision`: {dominant
     encoding of a page: (formulas in the output, formulas of the pages among them)}. `code`: (code blocks of the pages,
-    code blocks found verbatim). `text_f1`: the mean over pages with a reference."""
+    code blocks found verbatim). `words`: the means over pages with a reference."""
 
     recall: Mapping[str, tuple[int, int]]
     precision: Mapping[str, tuple[int, int]]
     code: tuple[int, int]
-    text_f1: float
+    words: Words
 
 
 def total(scores: Iterable[PageScore]) -> Total:
     """Add up the scores of pages."""
     recall: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
     precision: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
-    code, f1 = [0, 0], []
+    code, words = [0, 0], []
     for page in scores:
         for encoding, (wanted, found) in page.encodings.items():
             recall[encoding][0] += wanted
@@ -109,11 +123,11 @@ def total(scores: Iterable[PageScore]) -> Total:
             precision[page.dominant][1] += page.right
         code[0] += page.code[0]
         code[1] += page.code[1]
-        if page.text_f1 is not None:
-            f1.append(page.text_f1)
+        if page.words is not None:
+            words.append(page.words)
     return Total(
         {name: (a, b) for name, (a, b) in recall.items()},
         {name: (a, b) for name, (a, b) in precision.items()},
         (code[0], code[1]),
-        sum(f1) / len(f1) if f1 else 0.0,
+        Words(*(sum(values) / len(words) for values in zip(*words, strict=True))) if words else Words(0.0, 0.0, 0.0),
     )

@@ -9,8 +9,10 @@ page layouts, and `line-numbers` stands on the code itself.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import lxml.etree
 
@@ -48,6 +50,8 @@ _WRAPPED = re.compile(r"[ \t\r\n\f]+")
 #: <script type="text/x-sage">: cells that a service runs. Other types are templates and settings of the page.
 _CELL = re.compile(r"text/x-(sage|python|octave|r|maxima|gap|gp|singular|macaulay2|julia|matlab|ocaml|haskell)$")
 
+_COLOURED = frozenset(("span", "a", "b", "i", "em", "strong"))
+
 #: Classes of highlighters that write code without <pre>.
 HIGHLIGHTERS = frozenset(
     ("syntaxhighlighter", "dp-highlighter", "crayon-pre", "CodeMirror-code", "cm-content", "enlighter", "blob-wrapper",
@@ -84,7 +88,26 @@ def code_block(text: str, language: str) -> Code | None:
 
 def is_line_numbers(element: Element) -> bool:
     """Whether an element holds only line numbers, or nothing, and its class says so."""
-    return bool(_NUMBERED.search(element.get("class") or "")) and _only_digits(element)
+    classes = element.get("class")
+    return bool(classes) and _kind(classes).numbered and _only_digits(element)
+
+
+class _Kind(NamedTuple):
+    """What a class attribute may say of an element: that it holds line numbers, a line, or a label."""
+
+    numbered: bool
+    line: bool
+    label: bool
+
+
+@functools.lru_cache(4_096)
+def _kind_of(classes: str) -> _Kind:
+    is_line = not _LINE_CLASSES.isdisjoint(classes.split())
+    return _Kind(bool(_NUMBERED.search(classes)), is_line, bool(_LABEL.search(classes)))
+
+
+def _kind(classes: str) -> _Kind:
+    return _kind_of(classes[:500])  # hostile classes are long
 
 
 def _only_digits(element: Element) -> bool:
@@ -160,6 +183,24 @@ def _numbers_beside(element: Element) -> bool:
     return count == [str(int(count[0]) + i) for i in range(len(count))] if count and count[0].isdecimal() else not count
 
 
+def _is_plain(element: Element) -> bool:
+    """Whether an element holds only coloured words, with at most one <code> around them: then its text is its code.
+    Most blocks are so, and this is fast."""
+    codes = 0
+    for inner in element.iterdescendants():
+        tag = inner.tag
+        if tag not in _COLOURED:
+            codes += 1
+            if tag != "code" or codes > 1:
+                return False
+        classes = inner.get("class")
+        if classes and any(_kind(classes)) and not (tag == "code" and not _kind(classes).numbered):
+            return False
+        if inner.get("style") or inner.get("data-line") is not None or inner.get("aria-hidden"):
+            return False
+    return True
+
+
 class _Lines:
     """Reads the text of an element as lines. `wrapped`: the page's own line breaks and blanks mean nothing, because the
     element does not stand in <pre>. `scripts` are the scripts in it that are no code."""
@@ -174,40 +215,46 @@ class _Lines:
 
     def text(self) -> str:
         """The lines of the element, joined by line breaks."""
-        started: list[int] = []
+        if not self.wrapped and _is_plain(self.element):
+            return "".join(self.element.itertext())
+        started: list[tuple[int, bool]] = []
         code_depth = 0
-        walk = lxml.etree.iterwalk(self.element, events=("start", "end"))
+        root, codes = self.element, self._codes
+        walk = lxml.etree.iterwalk(root, events=("start", "end"))
         for event, inner in walk:
-            tag = inner.tag if isinstance(inner.tag, str) else ""
-            is_line = inner is not self.element and self._is_line(inner, tag)
             if event == "start":
-                if inner is not self.element and (not tag or self._is_apart(inner, tag, code_depth > 0)):
-                    started.append(-1)
+                tag = inner.tag if isinstance(inner.tag, str) else ""
+                if inner is not root and (not tag or self._is_apart(inner, tag, code_depth > 0)):
+                    started.append((-1, False))
                     walk.skip_subtree()
                     continue
-                code_depth += inner in self._codes
+                code_depth += inner in codes
+                is_line = inner is not root and self._is_line(inner, tag)
                 if is_line:
                     self._begin_line()
-                started.append(len(self._done))
+                started.append((len(self._done), is_line))
+                text = inner.text
                 if tag == "br":
                     self._end_line()
-                elif inner.text and not (tag in _BETWEEN and not inner.text.strip()):
-                    self._add(inner.text)
+                elif text and not (tag in _BETWEEN and not text.strip()):
+                    self._add(text)
                 continue
-            count = started.pop()
+            count, is_line = started.pop()
             if count >= 0:
-                code_depth -= inner in self._codes
+                code_depth -= inner in codes
                 if is_line:
                     self._pending = self._pending or bool(self._line) or len(self._done) == count
-            if inner is not self.element and inner.tail:
-                around = inner.getparent()
-                if not (around is not None and around.tag in _BETWEEN and not inner.tail.strip()):
-                    self._add(inner.tail)
+            if inner is not root and (text := inner.tail) and (text.strip() or inner.getparent().tag not in _BETWEEN):
+                self._add(text)
         return "\n".join([*self._done, "".join(self._line)])
 
     def _add(self, text: str) -> None:
         """Add text. A line break at its start also ends a line that an element has ended."""
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        if not self._pending and not self.wrapped and "\n" not in text:
+            self._line.append(text)
+            return
         if self.wrapped:
             text = _WRAPPED.sub(" ", text)
             if not "".join(self._line).strip(" ") or self._pending:
@@ -244,9 +291,10 @@ class _Lines:
             return self._is_line_of_codes(element)
         if tag != "span" or not element.attrib:
             return False
-        if not _LINE_CLASSES.isdisjoint((element.get("class") or "").split()) or "data-line" in element.attrib:
+        if ((classes := element.get("class")) and _kind(classes).line) or element.get("data-line") is not None:
             return True
-        return bool(_DISPLAY_BLOCK.search(element.get("style") or ""))
+        style = element.get("style")
+        return bool(style) and bool(_DISPLAY_BLOCK.search(style))
 
     def _is_line_of_codes(self, element: Element) -> bool:
         """Whether a <code> is one of several that follow each other directly: then each of them is a line."""
@@ -267,13 +315,16 @@ class _Lines:
             return True
         if tag in _APART:
             return True
+        if not element.attrib:
+            return False
         classes = element.get("class")
         if element.get("aria-hidden") == "true" and len(element) == 0 and _only_digits(element):
             return True
         if not classes:
             return False
-        if _NUMBERED.search(classes) and _only_digits(element):
+        kind = _kind(classes)
+        if kind.numbered and _only_digits(element):
             return True
         # A span of highlighted code may be called "label" itself; a block, or a span beside <code>, is a label.
         is_outside = not in_code and (bool(self._codes) or tag in _LINE_TAGS)
-        return is_outside and bool(_LABEL.search(classes)) and next(element.iter("code"), None) is None
+        return is_outside and kind.label and next(element.iter("code"), None) is None

@@ -234,3 +234,31 @@ def test_rules_remove_navigation_and_keep_content():
     assert without_boilerplate(page) == CHUNK
     chinese = "首页\n\n设群的阶为有限数,则子群的阶整除群的阶。这个结论称为拉格朗日定理,它的证明用到陪集的概念。"
     assert without_boilerplate(chinese).endswith("陪集的概念。")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Rings",
+        "Search",
+        "Index",
+        "The converse is false.",
+        "This completes the proof.",
+        " 1. Choose a prime",
+        "  * blue",
+        "Method  Error",
+        "Term\n  Its meaning",
+        "Print the value\nNext\nand so on",
+        "Copyrights are not trademarks.",
+    ],
+)
+def test_what_is_short_stays(line):
+    page = f"A ring is a set with two operations.\n\n{line}\n\nSo it has units."
+    assert without_boilerplate(page) == page
+
+
+@pytest.mark.parametrize(
+    "line", ["Skip to content", "Log in", "Previous | Next", "Prev\n\nUp\n\nNext", "Last updated: 2020"]
+)
+def test_lines_of_navigation_go(line):
+    assert without_boilerplate(f"One.\n\n{line}\n\nTwo.") == "One.\n\nTwo."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nemotron_assets.math import tex
-from nemotron_assets.math.scoring import score_page, total
+from nemotron_assets.math.scoring import score_page, score_words, total
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,17 @@ def test_each_occurrence_counts():
 def test_code_must_be_verbatim():
     text = "```\ndef f():\n    return 1\n```"
     assert score_page(text, [], code=["def f():\n    return 1", "def f():\n  return 1"]).code == (2, 1)
+
+
+def test_blanks_that_do_not_break_are_blanks_of_code():
+    assert score_page("```\nif x:\n    y\n```", [], code=["if x:\n\u00a0\u00a0\u00a0\u00a0y"]).code == (1, 1)
+
+
+def test_words_of_the_main_text():
+    assert score_words("Menu Rings have $x$ units", "rings have units indeed") == (0.75, 0.75, 0.75)
+    pages = [score_page("a b", [], reference="a b"), score_page("a b", [], reference="a"), score_page("x", [])]
+    assert total(pages).words == (0.75, 1.0, pytest.approx(5 / 6))
+    assert total([]).words == (0.0, 0.0, 0.0)
 
 
 def test_find_reads_delimiters_as_pandoc_does():
