@@ -312,6 +312,7 @@ _BUTTON = re.compile(
     r"contact(?: us)?|next (?:page|topic|chapter|section)|previous (?:page|topic|chapter|section))\W*$"
 )
 
+_LINK = re.compile(r"(?i)^\W*(?:home|menu|next|previous|prev|up|top)\W*$")
 _BETWEEN_LINKS = re.compile(r"\s*[|•·»«]\s*")
 
 
@@ -335,7 +336,8 @@ def without_boilerplate(text: str) -> str:
 
 
 def _kind(line: str) -> str:
-    """What a line without formulas and code is: "blank", "furniture", "button" or "text". "Home | Up" is furniture."""
+    """What a line without formulas and code is: "blank", "furniture", "button", "link" or "text". "Home | Up" is
+    furniture."""
     if not line.strip():
         return "blank"
     if len(line) > 250:
@@ -344,14 +346,15 @@ def _kind(line: str) -> str:
         return "furniture"
     parts = _BETWEEN_LINKS.split(line.strip())
     if all(_BUTTON.match(part) or _FURNITURE.match(part) for part in parts):
-        return "furniture" if len(parts) > 1 else "button"
+        return "furniture" if len(parts) > 1 else "link" if _LINK.match(line) else "button"
     return "text"
 
 
 def _dropped(kinds: Sequence[str]) -> Iterator[bool]:
-    """Whether each line is left out. A button is left out only beside another line of navigation: alone it is a
-    heading or a table cell."""
+    """Whether each line is left out. A button is left out beside another line of navigation, and a link such as "Next"
+    at either end of the text: elsewhere it is a heading or a table cell."""
     filled = [i for i, kind in enumerate(kinds) if kind != "blank"]
+    ends = {filled[0], filled[-1]} if filled else set()
     beside = {
         i
         for before, after in itertools.pairwise(filled)
@@ -359,7 +362,7 @@ def _dropped(kinds: Sequence[str]) -> Iterator[bool]:
         for i in (before, after)
     }
     for i, kind in enumerate(kinds):
-        yield kind == "furniture" or (kind == "button" and i in beside)
+        yield kind == "furniture" or (kind == "button" and i in beside) or (kind == "link" and i in beside | ends)
 
 
 def prose(text: str) -> str:

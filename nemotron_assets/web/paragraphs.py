@@ -52,6 +52,12 @@ def justext_text(markup: str, stop_words: frozenset[str], limits: JusText) -> st
 def parse(markup: str) -> lxml.etree._Element | None:
     """The tree of a page without scripts, styles and the like; None for a page without elements.
     Raises `NestedTooDeeply`."""
+    dom = tree_of(markup)
+    return None if dom is None else removed(dom)
+
+
+def tree_of(markup: str) -> lxml.etree._Element | None:
+    """The whole tree of a page; None for a page without elements. Raises `NestedTooDeeply`."""
     # jusText's own entry point is not used: it trusts an encoding declared inside the markup, although the markup is
     # decoded already. `huge_tree` lifts a limit at which the parser silently drops text (256 nested elements).
     parser = lxml.etree.HTMLParser(encoding="utf-8", huge_tree=True)
@@ -63,6 +69,11 @@ def parse(markup: str) -> lxml.etree._Element | None:
         return None
     if any(entry.type == lxml.etree.ErrorTypes.ERR_RESOURCE_LIMIT for entry in parser.error_log):
         raise NestedTooDeeply("elements are nested more than 2,048 deep")
+    return dom
+
+
+def removed(dom: lxml.etree._Element) -> lxml.etree._Element:
+    """A tree, changed in place, without scripts, styles and the like."""
     lxml.etree.strip_elements(dom, *_REMOVED, with_tail=False)
     lxml.etree.strip_tags(dom, *_UNWRAPPED)
     return dom

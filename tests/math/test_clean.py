@@ -258,7 +258,12 @@ def test_what_is_short_stays(line):
 
 
 @pytest.mark.parametrize(
-    "line", ["Skip to content", "Log in", "Previous | Next", "Prev\n\nUp\n\nNext", "Last updated: 2020"]
+    "line", ["Skip to content", "Log in", "Previous | Next", "Prev\n\nUp\n\nNext", "Last updated: 2020", "Menu\n\nHome"]
 )
 def test_lines_of_navigation_go(line):
     assert without_boilerplate(f"One.\n\n{line}\n\nTwo.") == "One.\n\nTwo."
+
+
+def test_a_link_at_either_end_goes():
+    assert without_boilerplate("Home\n\nA ring has units.\n\nNext") == "A ring has units."
+    assert without_boilerplate("Search\n\nA ring has units.") == "Search\n\nA ring has units."
