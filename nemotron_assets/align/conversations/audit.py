@@ -106,7 +106,7 @@ def learned_prompts(prompts: pl.LazyFrame, conversations: pl.LazyFrame) -> list[
 
 def _requests(stored: str) -> list[str]:
     messages = from_json(stored)
-    return [" ".join(message.content.split()) for message in _bare(messages) if message.role == "user"]
+    return [" ".join(message.content.split()).casefold() for message in _bare(messages) if message.role == "user"]
 
 
 def _bare(messages: tuple) -> Iterator[Any]:

@@ -77,6 +77,13 @@ class SftTable:
                 yield row
 
 
+def held_out_questions(table: SftTable) -> Iterator[str]:
+    """Questions of a table that is asked, which are held out: by the split of the table, or by their words."""
+    for row in table.rows(("id", "status", "question", "answer", "origin_hash"), with_test=True):
+        if row["split"] == "test" if "split" in row else is_asked_only(table.asked_only, row["question"]):
+            yield row["question"]
+
+
 def conversations(table: SftTable) -> Iterator[Conversation]:
     """The rows of a table of SFT data as conversations of one question and one answer."""
     name = table.reader.table.full_name

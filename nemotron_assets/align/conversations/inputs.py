@@ -17,7 +17,8 @@ from nemotron_assets.align.conversations.from_records import (
     read_file,
     read_hub,
 )
-from nemotron_assets.align.conversations.from_sft import SftTable
+from nemotron_assets.align.conversations.from_sft import SftTable, held_out_questions
+from nemotron_assets.align.conversations.rows import question_hash
 from nemotron_assets.align.conversations.screening import Screen
 from nemotron_assets.align.conversations.tables import SUITE_ITEMS
 from nemotron_assets.contamination.removed import removed_rows
@@ -72,6 +73,21 @@ class Inputs:
             own_split = "split" in self.tables[name].table.column_names
             asked_only = prompts.held_out_share if name in prompts.sft and not own_split else 0.0
             yield SftTable(self.tables[name], source, self.recipe.blend.held_out_share, removed, asked_only)
+
+    @functools.cached_property
+    def held_out_questions(self) -> frozenset[str]:
+        """Hashes (`rows.question_hash`) of the questions that prompts hold out: no conversation may learn one, from
+        whatever source it comes."""
+        suite = self.suite_items.scan().filter(split="held_out").select("question").collect(engine="streaming")
+        asked = (found for table in self.sft_tables(self.recipe.align.prompts.sft) for found in held_out_questions(table))
+        return frozenset(map(question_hash, (*suite["question"], *asked)))
+
+    @property
+    def held_out_from(self) -> str:
+        """What `held_out_questions` depends on."""
+        own = self.recipe.align.prompts
+        found = (str(table.made_from) for table in self.sft_tables(own.sft))
+        return " ".join((self.suite_items.content(), *found))
 
     @functools.cached_property
     def screen(self) -> Screen:

@@ -18,7 +18,7 @@ from nemotron_assets.align.conversations.from_records import Rejecting
 from nemotron_assets.align.conversations.inputs import OWN, Inputs, part_of
 from nemotron_assets.align.conversations.rows import Conversation, Prompt
 from nemotron_assets.align.conversations.safety import Labelled, kept
-from nemotron_assets.align.conversations.screening import without_asked
+from nemotron_assets.align.conversations.screening import without_asked, without_held_out
 from nemotron_assets.align.conversations.tables import CONVERSATIONS, PROMPTS, SUITE_ITEMS
 from nemotron_assets.align.conversations.variants import with_copies
 from nemotron_assets.table.ids import content_hash
@@ -47,10 +47,13 @@ def conversation_parts(inputs: Inputs) -> Iterator[Part]:
     """The parts of align.conversations: one per source."""
     own, share = inputs.recipe.align.conversations, inputs.recipe.align.prompts.held_out_share
     kept_out = inputs.recipe.align.tuning.held_out_share
-    suite, more = inputs.suite_items, (own.copies.model_dump_json(), inputs.screened, share, kept_out)
+    suite, more = inputs.suite_items, (own.copies.model_dump_json(), inputs.screened, inputs.held_out_from, share, kept_out)
 
     def part(key: str, made_from: Iterable[object], make: Callable[[], Iterable[Conversation]]) -> Part:
-        copied = lambda: with_copies(make(), own.copies, inputs.tokenizer, kept_out)  # noqa: E731
+        def copied() -> Iterator[Conversation]:
+            asked_nowhere = without_held_out(make(), lambda: inputs.held_out_questions)
+            return with_copies(asked_nowhere, own.copies, inputs.tokenizer, kept_out)
+
         return _part(CONVERSATIONS, key, (*made_from, *more), copied)
 
     def outside(key: str, made_from: Iterable[object], read: Callable[[], Iterable[Labelled]]) -> Part:

@@ -29,7 +29,16 @@ def chosen(share: float, *key: object) -> bool:
 def is_asked_only(share: float, question: str) -> bool:
     """Whether a question is held out: it is asked, for scoring, and no conversation with it is learned from. White
     space and case do not matter."""
-    return chosen(share, "held out", " ".join(question.split()).casefold())
+    return chosen(share, "held out", _words(question))
+
+
+def question_hash(question: str) -> str:
+    """A hash of a question's words. White space and case do not matter."""
+    return content_hash(_words(question))
+
+
+def _words(question: str) -> str:
+    return " ".join(question.split()).casefold()
 
 
 def between(least: int, most: int, *key: object) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from nemotron_assets.align.conversations.rows import Conversation, Prompt, is_asked_only
+from nemotron_assets.align.conversations.rows import Conversation, Prompt, is_asked_only, question_hash
 from nemotron_assets.align.conversations.tables import CONVERSATIONS
 from nemotron_assets.contamination.items import ITEMS, Items
 from nemotron_assets.recipe.sft.release import SftContamination
@@ -54,7 +54,20 @@ def without_asked(
             yield one, label
 
 
+def without_held_out(found: Iterable[Conversation], hashes: Callable[[], Set[str]]) -> Iterator[Conversation]:
+    """Conversations in which the user asks no question of `hashes` (see `rows.question_hash`), in any turn."""
+    for one in found:
+        said = (bare(message.content) for message in one.messages if message.role == "user")
+        if hashes().isdisjoint(map(question_hash, said)):
+            yield one
+
+
 def first_request(one: Conversation) -> str:
     """What the user says first, without switches."""
     said = next((message.content for message in one.messages if message.role == "user"), "")
+    return bare(said)
+
+
+def bare(said: str) -> str:
+    """A user's text without switches."""
     return said.replace("/no_think", "").replace("/think", "").strip()

@@ -9,6 +9,7 @@ import pytest
 
 from nemotron_assets.align.conversations import audit, making, report, suite
 from nemotron_assets.align.conversations.inputs import Inputs, no_writer
+from nemotron_assets.align.conversations.rows import is_asked_only
 from nemotron_assets.align.conversations.tables import CONVERSATIONS, PROMPTS, SFT_TABLES, SUITE_ITEMS
 from nemotron_assets.blend.tables import TOKENIZER
 from nemotron_assets.grading.rewards import Rewards
@@ -166,6 +167,35 @@ def test_questions_of_sft_data_are_asked_or_learned_but_held_out_ones_are_only_a
     rows = made(lake, Conversations(sft=sources, own=False, tools=Tools(tasks={})), recipe)
     assert not audit.learned_prompts(prompts.lazy(), rows.lazy())
     assert 20 < rows.filter(part="sft.math_sft", variant="full").height < 60
+
+
+def test_a_question_that_one_source_holds_out_is_learned_from_no_other(lake, tmp_path):
+    """The same question, in other case and spacing, stands in other tables and in the second turn of a file."""
+    asked_only = [row for row in range(40) if is_asked_only(0.3, f"What is {row} + 1?")]
+    write(lake, "sft.math_sft", [sft_row(number, known_answer=str(number + 1)) for number in range(40)])
+    write(lake, "sft.code_sft", [
+        sft_row(number, "sft.code_sft", question=f"what  is {number} + 1?") for number in range(40)
+    ])  # fmt: skip
+    items = [sft_row(1, "sft.procedural", split="test", question="gcd?"), sft_row(2, "sft.procedural", question="GCD?")]
+    write(lake, "sft.procedural", items)
+    said = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"},
+            {"role": "user", "content": "Gcd? /no_think"}, {"role": "assistant", "content": "4"}]  # fmt: skip
+    (tmp_path / "mine.jsonl").write_text(json.dumps({"messages": said}) + "\n" + json.dumps({"messages": said[:2]}))
+    names = ("sft.math_sft", "sft.procedural")
+    prompts = Prompts(
+        sft={name: SftSource() for name in names}, tools=Tools(tasks={}), instructions=Instructions(prompts=0),
+        held_out_share=0.3,
+    )  # fmt: skip
+    learned = Conversations(
+        sft={name: SftSource() for name in (*names, "sft.code_sft")}, own=False, tools=Tools(tasks={}),
+        files=(FileSource(path=str(tmp_path)),),
+    )  # fmt: skip
+    rows = made(lake, learned, prompts).filter(variant="full")
+    counts = dict(rows.group_by("part").len().iter_rows())
+    assert 0 < len(asked_only) < 40 and "sft.procedural" not in counts
+    assert counts["sft.math_sft"] == counts["sft.code_sft"] == 40 - len(asked_only)
+    assert counts["files/mine.jsonl"] == 1, "a later turn may ask it, too"
+    assert not audit.learned_prompts(asked(lake, prompts).lazy(), rows.lazy())
 
 
 def test_own_conversations_tools_and_their_prompts(lake):
