@@ -20,7 +20,7 @@ def of_scores(scores: pl.LazyFrame) -> dict[str, Any]:
     used = rows.filter("is_used")["alpha"]
     axes.axvline(used[0], color="grey", linestyle=":", linewidth=0.8)
     axes.legend(fontsize="x-small")
-    shown = ("suite", "alpha", "items", "score", "difference", "low", "high", "is_used")
+    shown = ("suite", "alpha", "choice_score", "items", "score", "difference", "low", "high", "is_used")
     numbers = [[f"{v:.3f}" if isinstance(v, float) else v for v in row] for row in rows.select(shown).iter_rows()]
     lines = [markdown_row(list(shown)), f"|{'---|' * len(shown)}", *map(markdown_row, numbers)]
     return {"scores over alpha": png_markdown(figure, "scores over alpha"), "scores": markdown("\n".join(lines))}

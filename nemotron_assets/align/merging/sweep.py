@@ -81,9 +81,12 @@ class Sweep:
 
         own, prompts = self.recipe.align.merging, self.lake.read(PROMPTS)
         suites = held_out(prompts.scan(), own.kinds, own.max_items) if prompts.exists else {}
+        for suite in [suite for suite, rows in suites.items() if len(rows) < 2]:
+            self.log(f"{suite} is left out: it has one held-out prompt, and two are needed, to choose and to judge")
+            del suites[suite]
         if not suites:
             raise MergingError(
-                f"{PROMPTS.full_name} has no held-out prompts with verifiers of the kinds {', '.join(own.kinds)}: "
+                f"{PROMPTS.full_name} has no two held-out prompts with verifiers of the kinds {', '.join(own.kinds)}: "
                 f"materialise {PROMPTS.asset_key.to_user_string()} again, or change align.merging.kinds"
             )
         scores = self._scores(sides, [row for rows in suites.values() for row in rows])
@@ -159,22 +162,32 @@ class Sweep:
 
 
 def compare(suites: Mapping[str, Sequence[str]], scores: Mapping[float, Scores]) -> list[dict[str, Any]]:
-    """One dict per share and suite, with the score and its difference to the worse of the shares 0 and 1. `suites` has
-    the ids of the prompts. A prompt on which a verifier failed for any share is left out for all of them, so that all
-    means are over the same prompts. Raises `MergingError` for a suite without any scored prompt."""
+    """One dict per share and suite: the score on the half of the prompts that chooses the share, and on the other half,
+    which judges it, the score and its difference to the worse of the shares 0 and 1. Which one is worse the first half
+    says, too: on the prompts that chose it, a choice looks better than it is.
+
+    `suites` has the ids of the prompts, which are a random choice in any order. A prompt on which a verifier failed for
+    any share is left out for all of them, so that all means are over the same prompts. Raises `MergingError` for a
+    suite with fewer than two scored prompts."""
     rows = []
     for suite, ids in suites.items():
-        kept = [id_ for id_ in ids if all(own[id_] is not None for own in scores.values())]
+        scored = [id_ for id_ in ids if all(own[id_] is not None for own in scores.values())]
+        choosing, kept = scored[::2], scored[1::2]
         if not kept:
-            raise MergingError(f"no answer to the {len(ids)} prompts of {suite} could be scored: see the verifiers")
+            raise MergingError(
+                f"of the {len(ids)} prompts of {suite}, answers to {len(scored)} could be scored: two are needed, one "
+                "to choose a share by and one to judge it. See the verifiers, or raise align.merging.max_items"
+            )
+        chosen_by = {alpha: sum(own[id_] for id_ in choosing) / len(choosing) for alpha, own in scores.items()}
         values = {alpha: [own[id_] for id_ in kept] for alpha, own in scores.items()}
-        worse = min((0.0, 1.0), key=lambda alpha: sum(values[alpha]))
+        worse = min((0.0, 1.0), key=chosen_by.__getitem__)
         for alpha, own in values.items():
             found = paired(values[worse], own)
             rows.append(
                 {
                     "alpha": alpha,
                     "suite": suite,
+                    "choice_score": chosen_by[alpha],
                     "items": len(kept),
                     "score": sum(own) / len(own),
                     "item_ids": kept,
@@ -183,17 +196,18 @@ def compare(suites: Mapping[str, Sequence[str]], scores: Mapping[float, Scores])
                     "difference": found.difference,
                     "low": found.low,
                     "high": found.high,
-                    "unscored": len(ids) - len(kept),
+                    "unscored": len(ids) - len(scored),
                 }
             )
     return rows
 
 
 def best_alpha(rows: Sequence[Mapping[str, Any]], rule: str) -> float:
-    """The share between 0 and 1 that the rule picks (see `recipe.align.merging`). Of equal ones the nearest to 0.5."""
+    """The share between 0 and 1 that the rule picks by the scores of the half that chooses (see
+    `recipe.align.merging`). Of equal ones the nearest to 0.5."""
     scores: dict[float, list[float]] = {}
     for row in rows:
         if 0 < row["alpha"] < 1:
-            scores.setdefault(row["alpha"], []).append(row["score"])
+            scores.setdefault(row["alpha"], []).append(row["choice_score"])
     judged = {alpha: min(own) if rule == "best_worst" else sum(own) / len(own) for alpha, own in scores.items()}
     return min(judged, key=lambda alpha: (-round(judged[alpha], 9), abs(alpha - _MIDDLE), alpha))

@@ -21,11 +21,17 @@ MERGE_SCORES = Table(
         Column("part", "string", "the two models that are merged: <id>+<id>, each cut to 12 characters"),
         Column("alpha", "float64", "share of the second model; 0 and 1 are the two models themselves"),
         Column("suite", "string", "kind and domain of the prompts in align.prompts, for example verifiable/suite"),
-        Column("items", "int64", "number of prompts that were answered and scored"),
-        Column("score", "float64", "mean score of the answers, from 0 to 1"),
+        Column(
+            "choice_score", "float64",
+            "mean score of the answers to the half of the suite's prompts by which the share and the worse model are "
+            "chosen, from 0 to 1; null: stored before the prompts were split in halves",
+            nullable=True,
+        ),
+        Column("items", "int64", "number of prompts of the other half, which judges the choice"),
+        Column("score", "float64", "mean score of the answers to these prompts, from 0 to 1"),
         Column("item_ids", "list[string]", "ids of the prompts in align.prompts, the same for every share"),
         Column("values", "list[float32]", "score of the answer to each of these prompts"),
-        Column("worse_alpha", "float64", "0 or 1: which of the two models has the lower score on this suite"),
+        Column("worse_alpha", "float64", "0 or 1: which of the two models has the lower choice_score on this suite"),
         Column(
             "difference", "float64",
             "mean score beyond that of the worse of the two models; 0 in the row of this model",
@@ -58,7 +64,7 @@ ALIGNED = model_table(
     own=(
         Column("parameters", "int64", "number of parameters"),
         Column("alpha", "float64", "share of the second parent, the chat model; the rest is of the first"),
-        metrics("scores of the suites at this share"),
+        metrics("scores of the suites at this share, on the prompts that did not choose it"),
     ),
     weights="Hugging Face folder (safetensors, config, tokenizer), relative to the root of the lake",
     origins={

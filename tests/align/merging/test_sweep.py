@@ -5,6 +5,8 @@ import json
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nemotron_assets.align.merging import checks, report
 from nemotron_assets.align.merging.sweep import MergingError, Sweep, best_alpha, compare
@@ -21,21 +23,40 @@ from tests.model import exported
 
 
 def test_differences_are_to_the_worse_model_on_the_same_prompts():
-    ids = {"verifiable/suite": [f"i{n}" for n in range(10)], "tools/tools": ["t"]}
-    right = {0.0: 6, 0.5: 8, 1.0: 4}
+    ids = {"verifiable/suite": [f"i{n}" for n in range(20)], "tools/tools": ["t", "u"]}
+    right = {0.0: 12, 0.5: 16, 1.0: 8}
     scores = {
-        alpha: {f"i{n}": float(n < count) for n in range(10)} | {"t": float(alpha == 0.5)}
+        alpha: {f"i{n}": float(n < count) for n in range(20)} | {"t": float(alpha == 0.5), "u": 1.0}
         for alpha, count in right.items()
     }
-    scores[0.5]["i9"] = None
+    scores[0.5]["i19"] = None
     rows = {(row["suite"], row["alpha"]): row for row in compare(ids, scores)}
     own = rows["verifiable/suite", 0.5]
     assert (own["items"], own["unscored"], own["worse_alpha"]) == (9, 1, 1.0)
     assert own["score"] == pytest.approx(8 / 9) and own["difference"] == pytest.approx(4 / 9)
+    assert own["choice_score"] == pytest.approx(8 / 10)
     assert own["low"] > 0 and own["item_ids"] == rows["verifiable/suite", 1.0]["item_ids"]
     assert rows["verifiable/suite", 1.0]["difference"] == rows["verifiable/suite", 1.0]["high"] == 0
-    with pytest.raises(MergingError, match="no answer to the 1 prompts of tools/tools"):
-        compare({"tools/tools": ["t"]}, {0.0: {"t": None}, 1.0: {"t": 1.0}})
+    with pytest.raises(MergingError, match="of the 2 prompts of tools/tools, answers to 1 could be scored"):
+        compare({"tools/tools": ["t", "u"]}, {0.0: {"t": None, "u": 0.0}, 1.0: {"t": 1.0, "u": 1.0}})
+
+
+@given(st.dictionaries(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), st.lists(st.booleans(), min_size=12, max_size=12),
+                       min_size=5))  # fmt: skip
+def test_the_prompts_that_choose_a_share_do_not_judge_it(right):
+    """Whatever the answers to the prompts that judge, the choice stays the same."""
+    ids = {"a/a": [f"i{number}" for number in range(12)]}
+    scores = {alpha: dict(zip(ids["a/a"], map(float, own), strict=True)) for alpha, own in right.items()}
+    rows = compare(ids, scores)
+    judging = set(rows[0]["item_ids"])
+    turned = {
+        alpha: {id_: 1 - value if id_ in judging else value for id_, value in own.items()}
+        for alpha, own in scores.items()
+    }
+    again = compare(ids, turned)
+    assert len(judging) == 6 and best_alpha(rows, "best_mean") == best_alpha(again, "best_mean")
+    assert [row["worse_alpha"] for row in rows] == [row["worse_alpha"] for row in again]
+    assert all(one["score"] == pytest.approx(1 - other["score"]) for one, other in zip(rows, again, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +69,7 @@ def test_differences_are_to_the_worse_model_on_the_same_prompts():
     ],
 )  # fmt: skip
 def test_the_rule_picks(scores, rule, expected):
-    rows = [{"alpha": alpha, "score": score} for alpha, own in scores.items() for score in own]
+    rows = [{"alpha": alpha, "choice_score": score} for alpha, own in scores.items() for score in own]
     assert best_alpha(rows, rule) == expected
 
 
@@ -95,7 +116,7 @@ def test_the_best_merge_becomes_the_aligned_model(lake, policy_folder, other_fol
     assert model["parents"] == [side["id"] for side in sides] and model["sources"] == ["models.dpo", "models.rlhf"]
     rows = lake.read(MERGE_SCORES).scan().collect()
     assert set(rows["alpha"]) == {0.0, 0.25, 0.5, 1.0} and set(rows["suite"]) == {"verifiable/suite", "tools/tools"}
-    assert set(rows["items"]) == {3}, "at most max_items of a suite, and only held-out prompts"
+    assert set(rows["items"]) == {1}, "the second of at most max_items of a suite, and only held-out prompts"
     used = rows.filter("is_used")
     assert used["alpha"].unique().to_list() == [model["alpha"]]
     assert json.loads(model["metrics"]) == dict(used.select("suite", "score").iter_rows())
@@ -124,5 +145,5 @@ def test_what_verifiers_allow_decides_the_scores(lake):
 
 
 def test_nothing_to_score_is_an_error(lake):
-    with pytest.raises(MergingError, match=r"no held-out prompts .* of the kinds instructions"):
+    with pytest.raises(MergingError, match=r"no two held-out prompts .* of the kinds instructions"):
         sweep(lake, kinds=("instructions",)).run()
