@@ -79,9 +79,8 @@ class Inputs:
         """Hashes (`rows.question_hash`) of the questions that prompts hold out: no conversation may learn one, from
         whatever source it comes."""
         suite = self.suite_items.scan().filter(split="held_out").select("question").collect(engine="streaming")
-        asked = (
-            found for table in self.sft_tables(self.recipe.align.prompts.sft) for found in held_out_questions(table)
-        )
+        tables = self.sft_tables(self.recipe.align.prompts.sft)
+        asked = (question for table in tables for question in held_out_questions(table))
         return frozenset(map(question_hash, (*suite["question"], *asked)))
 
     @property

@@ -47,10 +47,8 @@ def conversation_parts(inputs: Inputs) -> Iterator[Part]:
     """The parts of align.conversations: one per source."""
     own, share = inputs.recipe.align.conversations, inputs.recipe.align.prompts.held_out_share
     kept_out = inputs.recipe.align.tuning.held_out_share
-    suite, more = (
-        inputs.suite_items,
-        (own.copies.model_dump_json(), inputs.screened, inputs.held_out_from, share, kept_out),
-    )
+    suite, asked = inputs.suite_items, inputs.held_out_from
+    more = (own.copies.model_dump_json(), inputs.screened, asked, share, kept_out)
 
     def part(key: str, made_from: Iterable[object], make: Callable[[], Iterable[Conversation]]) -> Part:
         def copied() -> Iterator[Conversation]:

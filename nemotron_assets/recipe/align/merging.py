@@ -23,14 +23,15 @@ class Merging(Section):
     max_items: int | None = Field(
         None,
         ge=2,
-        description="most prompts of a suite: by one half the share is chosen, on the other half it is judged; null: all "
+        description="most prompts of a suite: one half chooses the share, and the other half judges it; null: all "
         "(default)",
     )
     max_output_tokens: int = Field(ge=1, description="most tokens of an answer")
     rule: Literal["best_mean", "best_worst"] = Field(
         "best_mean",
-        description="which share is used, by the half of the prompts that chooses: best_mean has the highest mean of the suites' scores; best_worst the highest "
-        "score on its worst suite. Of equal ones the nearest to 0.5, as published",
+        description="which share is used, by the half of the prompts that chooses: best_mean has the highest mean of "
+        "the suites' scores; best_worst the highest score on its worst suite. Of equal ones the nearest to 0.5, as "
+        "published",
     )
 
     @field_validator("alphas")
