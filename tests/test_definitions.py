@@ -39,6 +39,7 @@ KEYS = [
     "code/screened",
     "code/snippets",
     "compress/budget",
+    "compress/candidates",
     "compress/importance",
     "evaluate/benchmark_scores",
     "evaluate/benchmarks",

@@ -6,7 +6,7 @@ from nemotron_assets.align.merging.tables import ALIGNED
 from nemotron_assets.align.tuning import tables as tuning
 from nemotron_assets.blend import tables as blend
 from nemotron_assets.compress import CODE
-from nemotron_assets.compress.tables import BUDGET, IMPORTANCE
+from nemotron_assets.compress.tables import BUDGET, CANDIDATES, IMPORTANCE
 from nemotron_assets.pretrain.tables import LONG_CONTEXT
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import table_asset
@@ -51,4 +51,31 @@ def importance(
     return dataclasses.replace(parts, metadata=lambda: report.of_importance(lake.read(IMPORTANCE).scan()))
 
 
-ASSETS = [budget, importance]
+@table_asset(
+    CANDIDATES,
+    recipe=("compress.budget", "compress.search", "compress.importance.scale_norms"),
+    code=CODE,
+    deps=[
+        ALIGNED, IMPORTANCE, tuning.TOKEN_SHARDS, tuning.SEQUENCES, blend.TOKEN_SHARDS, blend.SEQUENCES, blend.PHASES,
+    ],
+    kinds={"pytorch", "vllm"},
+    pool=POOL,
+)  # fmt: skip
+def candidates(
+    context: dg.AssetExecutionContext,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+    gpu: dg.ResourceParam[Gpu],
+):
+    """All shapes that the aligned model can be pruned to, with their memory. The largest that fit are pruned, distilled
+    briefly, scored and timed; the best is chosen for both models."""
+    import dataclasses
+
+    from nemotron_assets.compress import report
+    from nemotron_assets.compress.search import Searching
+
+    parts = Searching(recipe, lake, gpu, context.run_id, context.log.info).parts()
+    return dataclasses.replace(parts, metadata=lambda: report.of_candidates(lake.read(CANDIDATES).scan()))
+
+
+ASSETS = [budget, importance, candidates]

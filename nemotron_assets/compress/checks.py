@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from nemotron_assets.compress.tables import BUDGET, IMPORTANCE
+from nemotron_assets.compress.tables import BUDGET, CANDIDATES, IMPORTANCE
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.table.asset import table_check
 from resources.lakehouse import Lakehouse
@@ -80,6 +80,54 @@ def layers_go_down_to_the_target(
     )
 
 
+@table_check(CANDIDATES, blocking=True)
+def one_candidate_is_chosen(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """Of the newest aligned model, one shape is chosen; it was tried, is on the Pareto front, and fits the budget."""
+    import polars as pl
+
+    from nemotron_assets.compress.search import chosen_row
+
+    row = chosen_row(lake)
+    front = lake.read(CANDIDATES).scan().filter((pl.col("part") == row["part"]) & pl.col("on_front")).collect()
+    return dg.AssetCheckResult(
+        passed=row["fits"] and row["score"] is not None and row["id"] in front["id"],
+        metadata={
+            "shape": f"{row['pattern']} {row['hidden']}/{row['ffn']}/{row['heads']}",
+            "on the front": front.height,
+        },
+    )
+
+
+@table_check(CANDIDATES)
+def engine_agrees_with_the_arithmetic(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """The cache of the running engine takes what was computed for it, and is within the budget."""
+    import polars as pl
+
+    rows = lake.read(CANDIDATES).scan().filter(pl.col("measured_engine_bytes").is_not_null()).collect()
+    apart = rows.filter(pl.col("measured_engine_bytes") != pl.col("engine_bytes"))
+    above = rows.filter(pl.col("measured_engine_bytes") > pl.col("allowed_bytes"))
+    return dg.AssetCheckResult(
+        passed=bool(rows.height) and apart.is_empty() and above.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"engines": rows.height, "other bytes": apart.height, "above the budget": above.height},
+    )
+
+
+@table_check(CANDIDATES)
+def distillation_helps(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """Every candidate that was distilled has a lower loss on held-out answers than right after it was pruned."""
+    import polars as pl
+
+    rows = lake.read(CANDIDATES).scan().filter(pl.col("tokens") > 0).collect()
+    worse = rows.filter(pl.col("loss") >= pl.col("zero_shot_loss"))
+    return dg.AssetCheckResult(
+        passed=bool(rows.height) and worse.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"tried": rows.height, "worse": worse.height},
+    )
+
+
 CHECKS = [
     published_memory_is_reproduced, engine_needs_no_less, scores_are_complete, layers_go_down_to_the_target,
+    one_candidate_is_chosen, engine_agrees_with_the_arithmetic, distillation_helps,
 ]  # fmt: skip

@@ -57,6 +57,36 @@ def _widths(name: str, own: pl.DataFrame) -> Any:
     return lines(few, f"{name}: scores, the highest first", "share of the axis", "share of the highest", log_y=True)
 
 
+def of_candidates(rows: pl.LazyFrame) -> dict[str, Any]:
+    """The candidates that fit and the depths, as a table, and what was found out of those that were tried, as a plot:
+    score over bytes, with the speed beside each."""
+    import polars as pl
+
+    found = rows.collect()
+    shown = found.filter(pl.col("rank").is_not_null() | (pl.col("step") == "depth")).sort("step", "rank").head(40)
+    columns = (
+        "step", "rank", "pattern", "hidden", "ffn", "heads", "parameters", "total_bytes", "engine_bytes",
+        "zero_shot_loss", "loss", "score", "tokens_per_second", "on_front", "chosen",
+    )  # fmt: skip
+    tried = found.filter(pl.col("tokens_per_second").is_not_null()).sort("total_bytes")
+    figure, axes = new_figure("candidates that were tried: the front is filled", "bytes", "score")
+    for row in tried.to_dicts():
+        filled = _COLOURS["M"] if row["on_front"] else "none"
+        place = row["total_bytes"], row["score"]
+        axes.scatter(*place, s=90 if row["chosen"] else 40, facecolors=filled, edgecolors=_COLOURS["M"])
+        named = f"{row['hidden']}/{row['ffn']}/{row['heads']}: {row['tokens_per_second']:,.0f} tokens/s"
+        axes.annotate(named, place, textcoords="offset points", xytext=(6, 4), fontsize=7)
+    axes.axvline(found["allowed_bytes"][0], color="grey", linestyle=":", linewidth=0.8)
+    best = found.filter(pl.col("chosen")).select("pattern", "hidden", "ffn", "heads", "head_dim").to_dicts()
+    return {
+        "candidates": _table(columns, shown.select(columns).iter_rows()),
+        "frontier": png_markdown(figure, "score and bytes of the candidates"),
+        "chosen": str(best[0]) if best else "no candidate",
+        "shapes": found.height,
+        "fit": int(found["rank"].is_not_null().sum()),
+    }
+
+
 def _table(names: Any, rows: Any) -> Any:
     shown = [[f"{value:.4g}" if isinstance(value, float) else value for value in row] for row in rows]
     return markdown("\n".join([markdown_row(list(names)), f"|{'---|' * len(names)}", *map(markdown_row, shown)]))

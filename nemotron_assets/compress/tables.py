@@ -134,12 +134,18 @@ CANDIDATES = Table(
     schema="compress",
     name="candidates",
     description="All shapes of the grid that the aligned model can be pruned to, with their memory. The largest that "
-    "fit the budget were pruned, distilled briefly, scored and timed; one of them is chosen.",
+    "fit the budget were pruned, distilled briefly, scored and timed; one of them is chosen. If several depths were "
+    "tried first, each has a row.",
     columns=(
         ID,
         PARENTS,
         SOURCES,
         Column("part", "string", "id of the model that is pruned"),
+        Column(
+            "step",
+            "string",
+            "depth: a number of layers, tried at the whole width before the widths; width: a shape of the grid",
+        ),
         _PATTERN,
         Column("layers", "list[int64]", "numbers of the layers that stay, in the model that is pruned"),
         Column("hidden", "int64", "width of the residual stream"),
@@ -207,6 +213,7 @@ CANDIDATES = Table(
         "parents": ("models.aligned.id",),
         "sources": (),
         "part": ("models.aligned.id",),
+        "step": (),
         "pattern": ("compress.importance.scores",),
         "layers": ("compress.importance.scores",),
         "hidden": (),
@@ -220,4 +227,4 @@ CANDIDATES = Table(
     },
 )
 
-TABLES = [BUDGET, IMPORTANCE]
+TABLES = [BUDGET, IMPORTANCE, CANDIDATES]

@@ -31,8 +31,22 @@ def importance(plan: Plan) -> Estimate:
     return forward(plan, "compress.importance", rows, tokens, 2 * parameters(plan) * tokens)
 
 
+@estimates("compress.candidates")
+def candidates(plan: Plan) -> Estimate:
+    """A row per shape and depth. The largest shapes are distilled, and so are the depths if there are several: six
+    operations per parameter and token for the student, two for the teacher."""
+    own = plan.recipe.compress.search
+    depths = len(own.layers) if len(own.layers) > 1 else 0
+    shapes = len(own.hidden) * len(own.ffn) * len(own.heads) * len(own.head_dim)
+    tokens = own.top * own.distillation.training.tokens
+    tokens += depths * (own.depth_tokens or own.distillation.training.tokens)
+    distilled = plan.value("tokens of the distillations of candidates", tokens)
+    rows = plan.value("shapes and depths", shapes + depths)
+    return forward(plan, "compress.candidates", rows, distilled, 8 * parameters(plan) * distilled)
+
+
 def forward(plan: Plan, asset: str, rows: Value, tokens: Value, flops: Value) -> Estimate:
-    """The estimate of an asset that runs models forward."""
+    """The estimate of an asset that runs models over so many tokens."""
     made = {"rows": rows, "tokens": tokens, "bytes": plan.stored(asset, rows)}
     if plan.recipe.train.base.precision == "fp32":
         return Estimate(**made, core_seconds=plan.taking(asset) + flops / plan.rate("cpu.training_flops"))

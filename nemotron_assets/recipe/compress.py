@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from nemotron_assets.recipe.distillation import DistillationStage
 from nemotron_assets.recipe.section import Section
 
 
@@ -82,8 +83,9 @@ class Timing(Section):
 
 
 class Search(Section):
-    """The candidates: every combination of a depth and of widths (Nemotron Nano 2 §4.2; the values of a published
-    candidate are in recipe `nano2`)."""
+    """The search of a depth, and then of widths (Nemotron Nano 2 §4.2). If several depths are given, the aligned model
+    is pruned to each, distilled and scored, and the best depth is used. Then every combination of widths is a
+    candidate; of those that fit the budget, the largest are distilled and scored."""
 
     layers: tuple[Annotated[int, Field(ge=2)], ...] = Field(
         min_length=1, description="numbers of layers that are tried (published: 52, 54 and 56; 56 was best)"
@@ -99,6 +101,15 @@ class Search(Section):
     )
     top: int = Field(ge=1, description="candidates that are distilled, scored and timed (published: 3)")
     score_items: int = Field(ge=1, description="held-out answers that a candidate is scored on")
+    distillation: DistillationStage = Field(
+        description="the brief distillation of a candidate before it is scored (published: 19 thousand million tokens)"
+    )
+    depth_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="tokens of the distillation of a depth (published: about 6 thousand million); null: as of a "
+        "candidate (default)",
+    )
     timing: Timing
 
     @field_validator("layers")
