@@ -76,7 +76,7 @@ def sequences(recipe: dg.ResourceParam[Recipe], token_shards: Reader):
 
 @table_asset(
     CATEGORIES,
-    recipe=("blend.sequence_length", "blend.long_context.sequence_length"),
+    recipe=("blend.sequence_length", "blend.long_context.sequence_length", "blend.left_out"),
     ins={"token_shards": TOKEN_SHARDS, "sequences": SEQUENCES},
     kinds={"polars"},
 )

@@ -27,6 +27,7 @@ def category_rows(
         .agg(pl.len(), pl.col("length").sum())
         .collect(engine="streaming")
         .iter_rows()
+        if name not in recipe.left_out
     }
     packed = {
         (name, length): count
@@ -34,6 +35,7 @@ def category_rows(
         .agg(pl.len())
         .collect(engine="streaming")
         .iter_rows()
+        if name not in recipe.left_out
     }
     lengths = {"sequences": recipe.sequence_length, "long_sequences": recipe.long_context.sequence_length}
     rows = []
@@ -47,7 +49,7 @@ def category_rows(
                     "category": name,
                     "meaning": category.meaning,
                     "data_set": data_set,
-                    "status": "used" if count else "missing" if data_set is None else "empty",
+                    "status": _status(data_set, count, recipe),
                     "synthetic": None if data_set is None else data_set in SYNTHETIC,
                     "documents": count,
                     "tokens": tokens,
@@ -59,6 +61,13 @@ def category_rows(
     schema = {"data_set": pl.String, "synthetic": pl.Boolean, "published_kinds": pl.List(pl.String)}
     schema |= {"published_tokens": pl.Int64}
     return pl.DataFrame(rows, schema_overrides=schema, infer_schema_length=None)
+
+
+def _status(data_set: str | None, documents: int, recipe: Blend) -> str:
+    """The column `status` of a data set; None: the category has no data set in this lake."""
+    if data_set in recipe.left_out:
+        return "left out"
+    return "used" if documents else "missing" if data_set is None else "empty"
 
 
 def facts(rows: pl.DataFrame) -> dict[str, Any]:

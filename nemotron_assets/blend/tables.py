@@ -127,7 +127,8 @@ CATEGORIES = Table(
         Column(
             "status",
             "string",
-            "used; empty (the table has no document that may be trained on); missing (the lake has no table for it)",
+            "used; empty (the table has no document that may be trained on); missing (the lake has no table for it); "
+            "left out (by the recipe; then it counts as empty)",
         ),
         Column("synthetic", "bool", "whether a model or a program wrote the texts; null: no data set", nullable=True),
         Column("documents", "int64", "number of documents in blend.token_shards"),

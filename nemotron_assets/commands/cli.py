@@ -218,6 +218,21 @@ def report(file: Path | None) -> None:
     report_command(file)
 
 
+@cli.command()
+@click.argument("ablation", metavar="NAME|FILE")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="As in `nemotron run`.")
+def ablate(ablation: str, jobs: int | None) -> None:
+    """Measure one change of the recipe: models with and without it, on the same tokens and with several seeds.
+
+    NAME is an ablation of nemotron_assets/recipes/ablations, FILE a YAML file of your own of this form. Everything that
+    the change does not concern is read from the lake, and nothing of the lake is changed. The result, with intervals,
+    is stored in evaluate.ablations and shown in the report.
+    """
+    from nemotron_assets.commands.ablate import ablate_command
+
+    ablate_command(ablation, jobs)
+
+
 @cli.group()
 def code() -> None:
     """The code corpus: make its texts again from its metadata."""

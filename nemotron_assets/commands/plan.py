@@ -180,7 +180,7 @@ def print_changes(selection: str | None, change: Sequence[str], against: str | N
     for key, (old, new) in values.items():
         click.echo(f"{key}: {_short(old)} -> {_short(new)}")
     chosen = {name for name, _ in assets(selection)}
-    found = [line for line in stale(_nodes(), before, after) if line.asset in chosen]
+    found = [line for line in stale(asset_nodes(), before, after) if line.asset in chosen]
     click.echo()
     if not found:
         click.echo("No asset becomes stale: no asset's result depends on these values.")
@@ -251,7 +251,7 @@ def _writer_of(table: str) -> str:
     return ".".join(min(graph.get(key).parent_keys).path)
 
 
-def _nodes() -> dict[str, Node]:
+def asset_nodes() -> dict[str, Node]:
     """What decides about every asset of the graph, in topological order."""
     graph = _graph()
     found = {}
@@ -261,6 +261,13 @@ def _nodes() -> dict[str, Node]:
         names = tuple(filter(None, str(getattr(sections, "value", sections)).split(", ")))
         found[".".join(key.path)] = Node(names, tuple(sorted(".".join(parent.path) for parent in node.parent_keys)))
     return found
+
+
+def written_beside(asset: str) -> list[str]:
+    """The tables that an asset writes beside its own."""
+    graph = _graph()
+    beside = graph.get(dg.AssetKey(asset.split("."))).child_keys - graph.executable_asset_keys
+    return sorted(".".join(key.path) for key in beside)
 
 
 def _assignments(change: Sequence[str]) -> dict[str, Any]:

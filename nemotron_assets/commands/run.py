@@ -31,9 +31,7 @@ def run_command(
 ) -> bool:
     """Run a selection, `jobs` units at a time; True when no asset and no check failed. `quiet` silences libraries."""
     if quiet:
-        for name, value in _QUIET.items():
-            os.environ.setdefault(name, value)
-        warnings.simplefilter("ignore")
+        silence()
     runner = Runner(progress(), force=force)
     succeeded = runner.run(runner.select(selection), partitions or None, jobs or default_jobs())
     warehouse = Warehouse(root=lake.root, storage_options=lake.storage_options)
@@ -49,6 +47,13 @@ def run_command(
     if REPORT in {outcome.unit.key for outcome in runner.outcomes.values() if not outcome.is_bad}:
         click.echo(f"\nThe report: {report_file()}")
     return succeeded
+
+
+def silence() -> None:
+    """Silence the progress bars and warnings of libraries, in this process and those that it starts."""
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    warnings.simplefilter("ignore")
 
 
 def summary(outcomes: Sequence[Outcome]) -> list[str]:

@@ -36,6 +36,8 @@ def duplicates_of(
     `arriving` is the snapshot that is being made, if it is not `snapshot`: it takes part already, although its own
     partition is not finished.
     """
+    if not recipe.enabled:
+        return
     here = participating_snapshots(lake, tables.duplicates, arriving or snapshot, tables.documents)
     here = [other for other in here if other <= snapshot or recipe.linkage == "components"]
     if snapshot not in here:  # it has no documents

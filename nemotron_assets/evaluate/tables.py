@@ -218,4 +218,47 @@ RULER_ANSWERS = Table(
     },
 )
 
-TABLES = [BENCHMARK_SCORES, BITS_BY_POSITION, RULER_ITEMS, RULER_ANSWERS]
+ABLATIONS = Table(
+    schema="evaluate",
+    name="ablations",
+    description="Results of `nemotron ablate`: one change of the recipe, models with and without it that are trained "
+    "on the same number of tokens, and the difference of their scores on the same items over all seeds.",
+    columns=(
+        ID,
+        Column("ablation", "string", "name of the ablation, for example dedup"),
+        Column("question", "string", "what it asks"),
+        Column("change", "string", "the changed values of the recipe: a JSON object of values by dotted names"),
+        Column("model", "string", "table of the models that were trained and measured, for example models.base"),
+        Column("tokens", "int64", "tokens that every model was trained on, padding included"),
+        Column("seeds", "list[int64]", "seeds of the pairs of models"),
+        Column(
+            "task", "string",
+            "what was measured: a kind of held-out text (held_out_maths), suite, or a thinking budget and how it is "
+            "kept (budget 8, own)",
+        ),
+        Column("metric", "string", "bits_per_byte (less is better), right or well_formed: shares from 0 to 1"),
+        Column("items", "int64", "number of texts or items"),
+        Column("unchanged", "float64", "score without the change, mean over the seeds"),
+        Column("changed", "float64", "score with the change, mean over the seeds"),
+        Column("difference", "float64", "changed - unchanged"),
+        Column(
+            "low", "float64",
+            "lower end of the 95% interval of the difference (bootstrap that draws seeds and items)",
+        ),
+        Column("high", "float64", "upper end of this interval"),
+        Column(
+            "p_value", "float64",
+            "two-sided probability of such a difference of the items by chance, given these models (paired permutation "
+            "test over items)",
+        ),
+        Column("seed_differences", "list[float32]", "changed - unchanged of each seed"),
+        Column("verdict", "string", "better or worse with the change; undecided if the interval has 0 in it"),
+        Column("models", "list[string]", "ids of the models without the change and then with it, by seed"),
+        Column("made_again", "list[string]", "tables that the side with the change made again; it read all others"),
+        *MADE,
+    ),
+    part_by="ablation",
+    origins={"*": (*HELD_OUT_COLUMNS, "align.suite_items.question", "align.suite_items.answer")},
+)  # fmt: skip
+
+TABLES = [ABLATIONS, BENCHMARK_SCORES, BITS_BY_POSITION, RULER_ITEMS, RULER_ANSWERS]

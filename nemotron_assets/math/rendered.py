@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from nemotron_assets.math import tex
+from nemotron_assets.math.extractors import extract
+from nemotron_assets.math.formula import Formula
 from nemotron_assets.math.render import Rendered, RenderError, render_pages
 from nemotron_assets.math.tables import RENDERED
 from nemotron_assets.recipe.math.pages import MathRendering
@@ -52,9 +54,21 @@ def render_rows(pages: pl.DataFrame, recipe: MathRendering, model: str, characte
         batch=recipe.pages_per_process,
         max_output=recipe.max_output_characters,
     )
+    if recipe.extractor != "lynx":
+        rendered = [_extracted(page, html, recipe.extractor) for page, html in zip(rendered, markup, strict=True)]
     rows = [_row(page, recipe, model, characters) for page in rendered]
     made = pl.DataFrame(rows, schema=_MADE, orient="row")
     return pages.drop("html", "charset", "mime").with_columns(made.get_columns())
+
+
+def _extracted(page: Rendered | RenderError, html: str, extractor: str) -> Rendered | RenderError:
+    """A page with the text that another extractor makes of its markup, and the formulas that it leaves in the text. A
+    page that cannot be laid out stays out of both texts, so that the pages are the same."""
+    if isinstance(page, RenderError):
+        return page
+    text = extract(extractor, html)
+    formulas = tuple(Formula(found.tex, found.display, "dollars") for found in tex.find(text))
+    return Rendered(page.title, text, formulas, (), extractor)
 
 
 def _row(page: Rendered | RenderError, recipe: MathRendering, model: str, characters: int) -> tuple:

@@ -96,7 +96,8 @@ RENDERED = Table(
         Column(
             "layout",
             "string",
-            "what laid the text out: lynx (the text browser), plain (plain text or Markdown) or notebook (Jupyter)",
+            "what made the text: lynx (the text browser), plain (plain text or Markdown), notebook (Jupyter), or the "
+            "extractor of the recipe",
         ),
         CONTENT_HASH,
     ),

@@ -7,7 +7,7 @@ the same is not made again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,16 +74,40 @@ def _leaves(section: Section, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def stale(graph: Mapping[str, Node], before: Recipe, after: Recipe) -> list[Stale]:
     """The assets that become stale, in the order of `graph`, which must be topological."""
-    changed, plans, found = set(changed_values(before, after)), (Plan(before), Plan(after)), {}
+    changed, plans, found = set(changed_values(before, after)), (Plan(before), Plan(after)), []
+    for asset, (sections, above) in made_again(graph, before, after).items():
+        because = f"recipe: {', '.join(sections)}" if sections else f"made from {', '.join(above)}"
+        own = {name for name in changed if _within(name, graph[asset].sections)}
+        answers = _answers(asset, plans, changed, own, bool(above))
+        found.append(Stale(asset, because, bool(sections), *answers))
+    return found
+
+
+def made_again(
+    graph: Mapping[str, Node], before: Recipe, after: Recipe, keep: Collection[str] = ()
+) -> dict[str, tuple[list[str], list[str]]]:
+    """The assets that a change concerns, in the order of `graph`, which must be topological: of each the sections of
+    the recipe that change for it, and the assets in this result that it is made from. The assets in `keep` stay as they
+    are, and so does what only they lead to."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
     for asset, node in graph.items():
         sections = [s for s in node.sections if before.section_hash(s) != after.section_hash(s)]
         above = [name for name in node.made_from if name in found]
-        if sections or above:
-            because = f"recipe: {', '.join(sections)}" if sections else f"made from {', '.join(above)}"
-            own = {name for name in changed if _within(name, node.sections)}
-            answers = _answers(asset, plans, changed, own, bool(above))
-            found[asset] = Stale(asset, because, bool(sections), *answers)
-    return list(found.values())
+        if (sections or above) and asset not in keep:
+            found[asset] = (sections, above)
+    return found
+
+
+def above(graph: Mapping[str, Node], asset: str, keep: Collection[str] = ()) -> set[str]:
+    """An asset and everything that it is made from, directly or through others, but not the assets in `keep`, nor what
+    only they are made from."""
+    found, waiting = set(), [asset]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name not in keep:
+            found.add(name)
+            waiting += graph[name].made_from if name in graph else ()
+    return found
 
 
 def _within(name: str, sections: Iterable[str]) -> bool:

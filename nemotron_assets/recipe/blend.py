@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from nemotron_assets.recipe.categories import CATEGORIES, LONG_DOCUMENT_QA
+from nemotron_assets.recipe.categories import CATEGORIES, CATEGORY_OF, LONG_DOCUMENT_QA
 from nemotron_assets.recipe.section import Section
 
 Weight = Annotated[float, Field(ge=0, le=1e6)]
@@ -108,6 +108,12 @@ class Blend(Section):
     max_epochs_of: dict[str, Annotated[float, Field(gt=0, le=1_000)]] = Field(
         {}, description="the same for single categories, in place of max_epochs (default: for no category)"
     )
+    left_out: tuple[str, ...] = Field(
+        (),
+        description="data sets that are not trained on although the lake has them, as "
+        "web.nemotron_cc_v2/Translated-Diverse-QA; the others of their category take their place (default: every data "
+        "set is trained on)",
+    )
     encoder: Literal["gigatoken", "tokenizers"] = Field(
         "gigatoken", description="library that turns text into token ids; both give the same ids (default)"
     )
@@ -132,6 +138,13 @@ class Blend(Section):
                 "blend.sequences_per_shard was replaced by blend.tokens_per_shard: multiply it by blend.sequence_length"
             )
         return values
+
+    @field_validator("left_out")
+    @classmethod
+    def _data_sets(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(names) - set(CATEGORY_OF)):
+            raise ValueError(f"{unknown[0]} is not a data set of the blend, which are: {', '.join(CATEGORY_OF)}")
+        return names
 
     @field_validator("max_epochs_of")
     @classmethod

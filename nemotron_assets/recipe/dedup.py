@@ -64,6 +64,10 @@ class Signatures(Section):
 class Dedup(Section):
     """Exact and near-duplicates over all snapshots (Nemotron-CC §2.1: equal texts first, then MinHash)."""
 
+    enabled: bool = Field(
+        True,
+        description="whether duplicates are dropped; false: every text is kept, to measure what it costs (default)",
+    )
     memory_mb: int = Field(
         ge=64, description="memory of a join, in MB; what does not fit goes to temporary files on the disk (default)"
     )

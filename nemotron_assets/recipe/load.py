@@ -79,31 +79,37 @@ def _read(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if name_or_path in seen:
         raise RecipeError(f"recipe {name_or_path} extends itself: {' -> '.join((*seen, name_or_path))}")
     if name_or_path in BUILT_IN:
-        text = (resources.files("nemotron_assets") / "recipes" / f"{name_or_path}.yaml").read_text()
+        data = read_mapping(resources.files("nemotron_assets") / "recipes" / f"{name_or_path}.yaml")
     else:
         path = Path(name_or_path)
         if not path.is_file():
             raise RecipeError(
                 f"there is no recipe {name_or_path!r}: give {' or '.join(BUILT_IN)}, or the path of a YAML file"
             )
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"recipe {name_or_path} cannot be read as a text in UTF-8: {error}") from None
-    try:
-        data = yaml.load(text, _UniqueKeys)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise RecipeError(f"recipe {name_or_path} is not valid YAML: {_yaml_problem(error)}") from None
-    if not isinstance(data, dict):
-        raise RecipeError(
-            f"recipe {name_or_path} is not a mapping: it needs sections with values, as `model: {{hidden_size: 128}}`"
-        )
+        data = read_mapping(path)
     parent = data.pop("extends", None)
     if not parent:
         return data
     beside = Path(name_or_path).parent / str(parent)  # a recipe means the file beside it, wherever the command runs
     found = str(beside) if parent not in BUILT_IN and beside.is_file() else str(parent)
     return _merge(_read(found, (*seen, name_or_path)), data)
+
+
+def read_mapping(path: Any) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises `RecipeError`, which names the file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} cannot be read as a text in UTF-8: {error}") from None
+    try:
+        data = yaml.load(text, _UniqueKeys)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise RecipeError(f"recipe {path} is not valid YAML: {_yaml_problem(error)}") from None
+    if not isinstance(data, dict):
+        raise RecipeError(
+            f"recipe {path} is not a mapping: it needs sections with values, as `model: {{hidden_size: 128}}`"
+        )
+    return data
 
 
 class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # libyaml is five times faster

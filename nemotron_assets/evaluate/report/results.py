@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nemotron_assets.evaluate.report.content import Grid, Section, grid
-from nemotron_assets.evaluate.report.drawing import bars, lines
+from nemotron_assets.evaluate.report.drawing import bars, intervals, lines, points
 from nemotron_assets.evaluate.report.lake import Lake
 from nemotron_assets.evaluate.report.published import Listed, Published, Scores
 
@@ -134,11 +134,55 @@ def compression(lake: Lake, published: Published) -> Section:
         "distillation and their speed. Never a score without memory and speed.",
         ("compress.budget", "compress.candidates"),
     )
+    if lake.has("compress.budget"):
+        _memory(lake, section)
+    if lake.has("compress.candidates"):
+        _candidates(lake, section)
     section.show(
         listed("Memory of the published models", published.compression),
         listed("Published candidates", published.candidates),
     )
     return section
+
+
+def _memory(lake: Lake, section: Section) -> None:
+    rows = lake.rows(
+        "select model, parameters, weight_bytes, kv_bytes, ssm_bytes + conv_bytes, total_bytes, engine_bytes, "
+        "allowed_bytes, context, sequences, fits from compress.budget order by total_bytes desc, model"
+    )
+    columns = (
+        "model", "parameters", "weights", "KV cache", "states", "sum", "by the engine", "allowed", "context",
+        "sequences", "fits",
+    )  # fmt: skip
+    shares = {row[0]: 100 * row[5] / row[7] for row in rows}
+    section.show(
+        bars("Memory of models, as a share of the budget", shares, x="percent"),
+        grid("Memory of models in bytes", columns, rows),
+    )
+
+
+def _candidates(lake: Lake, section: Section) -> None:
+    rows = lake.rows(
+        "select hidden || ' / ' || ffn || ' / ' || heads || ' x ' || head_dim, len(layers), parameters, "
+        "non_embedding_share, total_bytes, fits, rank, loss, 100 * score, items, tokens_per_second, on_front, chosen "
+        "from compress.candidates order by rank nulls last, total_bytes desc, hidden, ffn, heads, head_dim"
+    )
+    tried = [row for row in rows if row[8] is not None]
+    for title, place, x in (
+        ("Score against memory of the candidates", 4, "bytes"),
+        ("Score against speed of the candidates", 10, "tokens per second"),
+    ):
+        groups: dict[str, list[tuple[float, float, str]]] = {"on the Pareto front": [], "tried": []}
+        for row in tried:
+            if row[place] is not None:
+                name = f"{row[0]}{', chosen' if row[12] else ''}"
+                groups["on the Pareto front" if row[11] else "tried"].append((row[place], row[8], name))
+        section.show(points(title, groups, x=x, y="percent right"))
+    columns = (
+        "hidden / FFN / heads", "layers", "parameters", "share outside embeddings", "bytes", "fits", "rank", "loss",
+        "score", "items", "tokens per second", "on the front", "chosen",
+    )  # fmt: skip
+    section.show(grid("Candidates of the compression", columns, rows))
 
 
 def throughput(lake: Lake, published: Published) -> Section:
@@ -150,8 +194,35 @@ def throughput(lake: Lake, published: Published) -> Section:
         "machine, tokens per second only on the machine of this lake.",
         ("evaluate.throughput",),
     )
+    if lake.has("evaluate.throughput"):
+        _speeds(lake, section)
     section.show(listed("Published ratios", published.throughput))
     return section
+
+
+def _speeds(lake: Lake, section: Section) -> None:
+    rows = lake.records(
+        "select model, peer, device, input_tokens, output_tokens, batch, runs, decode_ratio, decode_ratio_low, "
+        "decode_ratio_high, prefill_ratio, decode_rate, peer_decode_rate from evaluate.throughput "
+        'qualify row_number() over (partition by model, input_tokens, output_tokens, batch order by "at" desc) = 1 '
+        "order by model, batch, input_tokens, output_tokens"
+    )
+    for title, column in (
+        ("Decoding, as a multiple of the Transformer", "decode_ratio"),
+        ("Reading prompts, as a multiple of the Transformer", "prefill_ratio"),
+    ):
+        series: dict[str, tuple[list[float], list[float]]] = {}
+        for row in rows:
+            xs, ys = series.setdefault(f"{row['model']}, batch {row['batch']}", ([], []))
+            xs.append(row["input_tokens"]), ys.append(row[column])
+        section.show(lines(title, series, x="tokens of the prompt", y="ratio", dots=True, log_x=True))
+    right = dict(lake.rows("select model, 100 * score from evaluate.suite_scores where task = 'all'"))
+    longest = {row["model"]: row for row in rows if row["batch"] == min(r["batch"] for r in rows)}
+    found = [(row["decode_rate"], right[model], model) for model, row in longest.items() if model in right]
+    title = "Score against speed at the longest prompt"
+    section.show(points(title, {"": found}, x="tokens written per second", y="percent right"))
+    columns = tuple(rows[0]) if rows else ()
+    section.show(grid("Speeds", [name.replace("_", " ") for name in columns], [row.values() for row in rows]))
 
 
 def ablations(lake: Lake, published: Published) -> Section:
@@ -163,5 +234,23 @@ def ablations(lake: Lake, published: Published) -> Section:
         "of the same items between the two models, with its 95% interval.",
         ("evaluate.ablations",),
     )
+    if lake.has("evaluate.ablations"):
+        _differences(lake, section)
     section.show(listed("Published ablations", published.ablations))
     return section
+
+
+def _differences(lake: Lake, section: Section) -> None:
+    rows = lake.rows(
+        "select ablation, task, metric, unchanged, changed, difference, low, high, p_value, verdict, items, "
+        "len(seeds), tokens, model, change, question from evaluate.ablations order by ablation, task, metric"
+    )
+    for name, metric in dict.fromkeys((row[0], row[2]) for row in rows):
+        found = {row[1]: (row[6], row[5], row[7]) for row in rows if (row[0], row[2]) == (name, metric)}
+        less = ", less is better" if metric == "bits_per_byte" else ""
+        section.show(intervals(f"Ablation {name}: {metric}", found, x=f"with the change - without{less}"))
+    columns = (
+        "ablation", "task", "metric", "without", "with", "difference", "low", "high", "p", "with the change", "items",
+        "seeds", "tokens", "model", "change", "question",
+    )  # fmt: skip
+    section.show(grid("Results of the ablations", columns, rows))

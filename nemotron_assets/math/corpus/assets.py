@@ -221,7 +221,7 @@ def near_duplicates(
 
 @table_asset(
     DUPLICATES,
-    recipe=tuple(f"math.corpus.dedup.{name}" for name in ("signatures", "linkage", "memory_mb")),
+    recipe=tuple(f"math.corpus.dedup.{name}" for name in ("signatures", "linkage", "memory_mb", "enabled")),
     code="2",  # adds the column document
     kinds={"duckdb"},
     deps=[CLEANED, NEAR_DUPLICATES],

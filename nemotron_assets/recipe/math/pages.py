@@ -75,6 +75,11 @@ class MathCandidates(Section):
 class MathRendering(Section):
     """How pages become text: the text browser Lynx lays them out (Nemotron-CC-Math §2)."""
 
+    extractor: Literal["lynx", "trafilatura"] = Field(
+        "lynx",
+        description="what makes the text: lynx keeps formulas and layout (published); trafilatura is a common "
+        "extractor of web text, to measure what that is worth",
+    )
     scripts: Literal["unicode", "tex", "plain"] = Field(
         "unicode",
         description="how superscripts and subscripts outside formulas are written: x² (unicode), x^{2} (tex) or x2 "

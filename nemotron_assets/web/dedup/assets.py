@@ -54,7 +54,7 @@ def near_duplicates(
 
 @table_asset(
     DUPLICATES,
-    recipe=("web.dedup.signatures", "web.dedup.linkage", "web.dedup.memory_mb"),
+    recipe=("web.dedup.signatures", "web.dedup.linkage", "web.dedup.memory_mb", "web.dedup.enabled"),
     code="2",  # adds the column document
     kinds={"duckdb"},
     deps=[DOCUMENTS, NEAR_DUPLICATES],

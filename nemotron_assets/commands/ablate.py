@@ -1,0 +1,152 @@
+"""`nemotron ablate`: one change of the recipe, models with and without it, and their difference item by item.
+
+The models are made in branches of the lake, below `ablations/` in the home. A branch has only the tables that the
+change or the seed concerns, and reads all others from the lake: nothing is copied, and no answer of a language model
+is paid for twice, because all branches share the lake's generation ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from nemotron_assets.align.conversations.tables import SUITE_ITEMS
+from nemotron_assets.commands.console import print_table
+from nemotron_assets.commands.plan import asset_nodes, written_beside
+from nemotron_assets.definitions import lake, recipe
+from nemotron_assets.evaluate.ablations.comparing import ablation_rows
+from nemotron_assets.evaluate.ablations.measuring import Measured, Measures
+from nemotron_assets.evaluate.ablations.sides import Side, Step, sides
+from nemotron_assets.evaluate.inputs import HELD_OUT
+from nemotron_assets.evaluate.tables import ABLATIONS
+from nemotron_assets.instance import PROJECT, instance
+from nemotron_assets.models.registry import newest_of_each_name
+from nemotron_assets.recipe import Recipe
+from nemotron_assets.recipe.ablation import Ablation, load_ablation
+from nemotron_assets.stages import all_tables
+from resources.generations import Ledger
+from resources.gpu import Gpu
+from resources.home import home
+from resources.lakehouse import Lakehouse
+from resources.lakehouse.branch import make_branch
+from resources.processes import ending
+
+#: Tables that every branch writes itself, beside those of its assets.
+_OWN = ("quarantine.rows", "models.training_metrics", "models.training_events")
+
+
+class AblationError(RuntimeError):
+    """A model of an ablation could not be made, or the sides cannot be compared."""
+
+
+def ablate_command(name_or_path: str, jobs: int | None) -> None:
+    """Make the models of an ablation, measure them, and store and print the result."""
+    ablation, graph = load_ablation(name_or_path), asset_nodes()
+    both = sides(ablation, recipe, graph)
+    folder = home() / "ablations" / ablation.name
+    inputs = _inputs(both, ablation, graph)
+    for step in (step for side in both for step in side.steps()):
+        _make(step, folder, jobs)
+    measured = [_measure(side, ablation, folder) for side in both]
+    if _inputs(both, ablation, graph) != inputs:
+        raise AblationError("a table of the lake changed while the ablation ran: run it again when the lake is at rest")
+    models = [row["id"] for side in both for row in _models(side, ablation, folder).values()]
+    again = sorted({asset for step in both[1].steps() for asset in step.assets})
+    made = {"models": models, "made_again": again, "input_versions": inputs, "run_id": "", "at": datetime.now(UTC)}
+    rows = ablation_rows(ablation, *measured, made)
+    import polars as pl
+
+    lake.replace(ABLATIONS, pl.DataFrame(rows, schema=ABLATIONS.empty().schema), {"ablation": ablation.name})
+    _print(ablation, rows)
+
+
+def _inputs(both: tuple[Side, Side], ablation: Ablation, graph: dict[str, Any]) -> list[str]:
+    """The versions of the lake's tables that the assets of both sides, and the measures, read."""
+    assets = {asset for side in both for step in side.steps() for asset in step.assets}
+    names = {name for asset in assets for name in graph[asset].made_from} - assets
+    names |= {table.full_name for table in (*HELD_OUT.values(), SUITE_ITEMS)}
+    declared = all_tables()
+    return sorted(lake.read(declared[name]).input_version for name in names if name in declared)
+
+
+def _make(step: Step, folder: Path, jobs: int | None) -> None:
+    """Make the assets of a step in its branch. A step that is done already takes seconds."""
+    place, before = folder / step.name, str(folder / step.after / "lake") if step.after else lake.root
+    own = {*step.assets, *_OWN, *(table for asset in step.assets for table in written_beside(asset))}
+    make_branch(place / "lake", before, own)
+    (place / "recipe.yaml").write_text(yaml.safe_dump(step.recipe.model_dump(mode="json"), sort_keys=False))
+    with instance() as found:
+        snapshots = sorted(found.get_dynamic_partitions("snapshot"))
+    task = {"assets": [a.replace(".", "/") for a in step.assets], "snapshots": snapshots, "jobs": jobs}
+    click.echo(f"{step.name}: {', '.join(step.assets)}")
+    environment = {**os.environ, "NEMOTRON_HOME": str(place), "NEMOTRON_RECIPE": str(place / "recipe.yaml")}
+    for name in ("NEMOTRON_LAKE", "DAGSTER_HOME"):
+        environment.pop(name, None)
+    with (place / "run.log").open("w") as log:
+        done = subprocess.run(
+            [sys.executable, "-m", "nemotron_assets.commands.branch"],
+            cwd=PROJECT, env=environment, input=json.dumps(task), text=True, stdout=log, stderr=log,
+        )  # fmt: skip
+    missing = [asset for asset in step.assets if not _branch(place).read(all_tables()[asset]).exists]
+    if missing:
+        last = (place / "run.log").read_text().strip().rpartition("\n")[2]
+        raise AblationError(
+            f"{missing[0]} was not made ({place / 'run.log'}): the run {ending(done.returncode)}: {last}"
+        )
+    if done.returncode:  # a check failed, which both sides have to live with
+        click.echo(f"  a check failed: see {place / 'run.log'}")
+
+
+def _branch(place: Path) -> Lakehouse:
+    return lake.model_copy(update={"root": str(place / "lake")})
+
+
+def _models(side: Side, ablation: Ablation, folder: Path) -> dict[int, dict[str, Any]]:
+    """The row of the model of each seed. Raises `AblationError` if a model has not seen the tokens of the ablation."""
+    table, found = all_tables()[ablation.model], {}
+    for seed, step in side.models.items():
+        rows = newest_of_each_name(_branch(folder / step.name).read(table))
+        if len(rows) != 1:
+            raise AblationError(f"{step.name} made {len(rows)} models, not one: set the values of both sides so")
+        found[seed] = rows[0]
+    return found
+
+
+def _measure(side: Side, ablation: Ablation, folder: Path) -> dict[int, Measured]:
+    """The scores of the models of a side, by seed."""
+    texts = {name: lake.read(table) for name, table in HELD_OUT.items()}
+    items = lake.read(SUITE_ITEMS).scan().collect()
+    own: Recipe = recipe
+    measures = Measures(ablation, own, texts, items, Gpu.from_recipe(own.llm), Ledger(lake))
+    found = {}
+    for seed, row in _models(side, ablation, folder).items():
+        branch = _branch(folder / side.models[seed].name)
+        found[seed] = measures.of(row, branch.get_weights(row["uri"]))
+    return found
+
+
+def _print(ablation: Ablation, rows: list[dict[str, Any]]) -> None:
+    click.echo(f"\n{ablation.question}\n")
+
+    def lines() -> Iterator[list[str]]:
+        for row in rows:
+            interval = f"{row['low']:+.4f} to {row['high']:+.4f}"
+            figures = (f"{row[name]:.4f}" for name in ("unchanged", "changed"))
+            yield [
+                row["task"], row["metric"], str(row["items"]), *figures, f"{row['difference']:+.4f}", interval,
+                f"{row['p_value']:.4f}", row["verdict"],
+            ]  # fmt: skip
+
+    names = ("task", "metric", "items", "unchanged", "changed", "difference", "95% interval", "p", "with the change")
+    print_table(names, list(lines()))
+    click.echo(f"\nStored in evaluate.ablations; {len(ablation.seeds)} seeds, {ablation.tokens:,} tokens each.")
+    click.echo("`nemotron report` shows it beside all others.")
