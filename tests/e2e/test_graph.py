@@ -34,6 +34,7 @@ from nemotron_assets.blend.tables import SEQUENCES, TOKEN_SHARDS
 from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.qa.tables import QA as CODE_QA
 from nemotron_assets.code.quality.tables import CURATED as CURATED_CODE
+from nemotron_assets.evaluate.report.tables import REPORT
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, BITS_BY_POSITION, RULER_ANSWERS, RULER_ITEMS
 from nemotron_assets.held_out import page_hash
 from nemotron_assets.math.corpus.tables import CLEANED, MIND, NEMOTRON_CC_MATH
@@ -142,6 +143,19 @@ def _journal(home: Home) -> set[str]:
             except (json.JSONDecodeError, KeyError):
                 continue  # the torn last line of a killed writer
     return keys
+
+
+def test_the_report_shows_the_whole_run(home):
+    """Every section that this recipe fills has figures, and the CPU seconds of the steps are among them."""
+    from nemotron_assets.evaluate.report.inspecting import problems
+
+    file = home.path / "report.html"
+    assert f"The report: {file}" in home.third
+    (row,) = home.rows(REPORT).to_dicts()
+    assert row["html"] == file.read_text() and row["figures"] > 15
+    assert list(problems(row["html"])) == []
+    assert not {name for name in row["missing"] if name.startswith(("web.", "math.", "code.", "models.", "llm."))}
+    assert "CPU seconds of the largest steps" in row["html"]
 
 
 def test_finished_work_is_not_done_again(home):
