@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from nemotron_assets.commands.options import key_in, with_budget
+from nemotron_assets.commands.results import RESULTS
 from nemotron_assets.commands.signals import EXIT_STATUS, STOPPED, end_unread, handle, is_unread
 
 
@@ -206,31 +207,8 @@ def export(table: str, directory: Path, partitions: tuple[str, ...], version: st
     export_command(table, directory, partitions, version, force)
 
 
-@cli.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
-def report(file: Path | None) -> None:
-    """Make the report of the lake as it is now: one page of HTML, which opens without a network.
-
-    It is written to FILE, or to report.html in the home. `nemotron run` makes it too, after everything else.
-    """
-    from nemotron_assets.commands.report import report_command
-
-    report_command(file)
-
-
-@cli.command()
-@click.argument("ablation", metavar="NAME|FILE")
-@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="As in `nemotron run`.")
-def ablate(ablation: str, jobs: int | None) -> None:
-    """Measure one change of the recipe: models with and without it, on the same tokens and with several seeds.
-
-    NAME is an ablation of nemotron_assets/recipes/ablations, FILE a YAML file of your own of this form. Everything that
-    the change does not concern is read from the lake, and nothing of the lake is changed. The result, with intervals,
-    is stored in evaluate.ablations and shown in the report.
-    """
-    from nemotron_assets.commands.ablate import ablate_command
-
-    ablate_command(ablation, jobs)
+for command in RESULTS:
+    cli.add_command(command)
 
 
 @cli.group()
