@@ -28,6 +28,23 @@ ARCHIVES = (
     ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".zip", ".crate", ".whl",
     ".egg", ".jar", ".nupkg",
 )  # fmt: skip
+#: Endings of archives of kinds that are not read.
+UNREAD = (
+    ".7z",
+    ".rar",
+    ".gem",
+    ".deb",
+    ".rpm",
+    ".apk",
+    ".phar",
+    ".cab",
+    ".cpio",
+    ".lz",
+    ".lzma",
+    ".lz4",
+    ".br",
+    ".iso",
+)
 #: Bytes at the start of an archive in which its commit is searched. They must hold a whole block of bzip2.
 _SEARCHED = 1 << 20
 
@@ -52,6 +69,11 @@ class ArchiveFiles:
             yield Repository(
                 self.name, "archive", repo_name(self.name, location, ARCHIVES), commit, location, fingerprint
             )
+
+    def unread(self) -> list[str]:
+        """The archives in the folder that are of a kind that is not read."""
+        files = files_below(self.place, UNREAD) if self.place.is_dir() else []
+        return [encode_location(self.place, file) for file in files]
 
     def entries(self, repository: Repository) -> Iterator[Entry]:
         file = self.place if self.place.is_file() else decode_location(self.place, repository.location)

@@ -160,11 +160,9 @@ class FolderCase:
         return Grant(main, self.evidence, own_words=own_words)
 
     def _names_files(self, parts: frozenset[str]) -> bool:
-        """Whether all paths that a licence text names as parts are those of files or folders in the repository."""
-        ends = [f"/{path}" for path in self.folder.tree]
-        return bool(parts) and all(
-            any(end.endswith(f"/{part}") or f"/{part}/" in end for end in ends) for part in parts
-        )
+        """Whether a path that a licence text names as a part is that of a file or folder in the repository."""
+        ends = [f"/{path}" for path in self.folder.tree] if parts else []
+        return any(end.endswith(f"/{part}") or f"/{part}/" in end for end in ends for part in parts)
 
     def grant_of_declarations(self) -> Grant:
         return Grant(join_all(self.declared_expressions), all_evidence(self.declared), first_doubt(self.declared))

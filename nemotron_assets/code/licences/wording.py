@@ -245,7 +245,7 @@ def find_parts(text: str) -> frozenset[str]:
 #: Names of files that speak for all others, and words that only look like paths: "and/or", "Version/2.0".
 _ABOUT_ALL = re.compile(
     r"(?i)(?:^|/)(?:licen[sc]e|copying|copyright|notice|readme|authors|credits)|^(?:and/or|\w+/2\.0|n/a)$|"
-    r"\.(?:com|org|net|io|edu|html?|txt|md)$|^www\.|^[a-z]+\.(?:inc|ltd|co)$"
+    r"\.(?:com|org|net|io|edu|html?|txt|md)$|^www\.|@|^[a-z]+\.(?:inc|ltd|co)$"
 )
 #: A folder in quotes: `the "docs" directory`.
 _FOLDER = re.compile(r"""(?i)["'`]([\w./-]{2,60})["'`]\s+(?:sub)?(?:director(?:y|ies)|folders?)\b""")

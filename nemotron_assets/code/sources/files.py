@@ -27,7 +27,7 @@ from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
 from resources.compute import Compute
 from resources.lakehouse import Lakehouse, Reader
-from resources.repositories import COMMIT_ID, REPO_NAME, Entry, Repository, RepositoryError, Source
+from resources.repositories import COMMIT_ID, REPO_NAME, ArchiveFiles, Entry, Repository, RepositoryError, Source
 
 #: {fate of an entry: meaning}
 FATES = {
@@ -69,7 +69,7 @@ class SkippedRepositories(Counter[str]):
         self[reason] += 1
         names = self.names.setdefault(reason, [])
         if len(names) < _MAX_NAMES:
-            names.append(printable(f"{repo}@{commit}")[:200])
+            names.append(printable(f"{repo}@{commit}" if commit else str(repo))[:200])
 
     def __str__(self) -> str:
         reasons = (f"{number} ({reason}): {', '.join(self.names[reason])}" for reason, number in self.most_common())
@@ -79,9 +79,12 @@ class SkippedRepositories(Counter[str]):
 def offered_repositories(sources: Mapping[str, Source], skipped: SkippedRepositories) -> Iterator[Repository]:
     """The repositories of all sources. If two sources offer the same commit of a repository, the first source wins.
 
-    Repositories with an unusable name and those that were offered before are counted in `skipped`."""
+    Repositories with an unusable name, those that were offered before and archives of a kind that is not read are
+    counted in `skipped`."""
     seen: set[tuple[str, str]] = set()
     for source in sources.values():
+        for archive in source.unread() if isinstance(source, ArchiveFiles) else ():
+            skipped.add("archive of a kind that is not read", archive, "")
         for repository in source.repositories():
             key = repository.repo, repository.commit_id
             if not usable(*key):

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nemotron_assets.code.sources.files import SkippedRepositories, offered_repositories
 from nemotron_assets.code.sources.text import unsafe
 from resources.repositories import (
     ArchiveFiles,
@@ -288,6 +289,10 @@ def test_a_folder_of_archives_names_its_repositories(tmp_path):
     (tmp_path / "notes.txt").write_text("no archive")
     archives = ArchiveFiles("shelf", tmp_path, LIMITS)
     found = {r.repo: r for r in archives.repositories()}
+    (tmp_path / "owner" / "tool.gem").write_bytes(b"data")
+    skipped = SkippedRepositories()
+    assert list(offered_repositories({"shelf": archives}, skipped)) == list(archives.repositories())
+    assert "archive of a kind that is not read): owner/tool.gem" in str(skipped)
     packages = {"shelf/six-1.0-py3-none-any", "shelf/serde-1.0.0"}
     assert packages < set(found) and {"owner/name", "shelf/alone"} < set(found)
     assert [e.path for e in archives.entries(found["shelf/serde-1.0.0"])] == ["a.rs"]
