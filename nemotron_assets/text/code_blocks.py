@@ -86,6 +86,14 @@ def code_block(text: str, language: str) -> Code | None:
     return Code("\n".join(lines), language) if lines else None
 
 
+_FENCED = re.compile(r"^(`{3,})[^\n`]*\n.*?^\1[ \t]*$\n?", re.MULTILINE | re.DOTALL)
+
+
+def without_code(text: str) -> str:
+    """A text without its fenced code blocks."""
+    return _FENCED.sub("", text) if "```" in text else text
+
+
 def is_line_numbers(element: Element) -> bool:
     """Whether an element holds only line numbers, or nothing, and its class says so."""
     classes = element.get("class")

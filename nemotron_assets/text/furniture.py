@@ -118,7 +118,14 @@ class _Page:
             return "".join(element.itertext()).strip() in _SIGNS and next(element.iter("img"), None) is None
         if not _HIDDEN_CLASSES.isdisjoint(names):
             return _length(element) < 100 and not _holds_formula(element)
-        return any(map(_is_furniture_name, names)) and self._is_dispensable(element)
+        telling = [name for name in names if _is_furniture_name(name)]
+        if not telling or (any("sidebar" in name for name in telling) and self._is_note(element)):
+            return False
+        return self._is_dispensable(element)
+
+    def _is_note(self, element: Element) -> bool:
+        """Whether a sidebar stands in the main part and holds prose: it is a note beside the text."""
+        return bool(_IN_MAIN(element)) and self._reads_like_prose(element)
 
     def _is_furniture_by_tag(self, element: Element, tag: str) -> bool:
         if self._is_most(element):
@@ -229,6 +236,7 @@ _SHOWS_FORMULA = lxml.etree.XPath(
     r"contains(@class, 'katex') or contains(@class, 'MathJax') or contains(@class, 'latex')] | "
     r"self::*[contains(., '\(')])"
 )
+_IN_MAIN = lxml.etree.XPath("boolean(ancestor::*[self::main or self::article or @role = 'main'])")
 _SIZE = lxml.etree.XPath("string-length(normalize-space(.))")
 _LINKED = lxml.etree.XPath("descendant-or-self::a//text()", smart_strings=False)
 

@@ -4,7 +4,7 @@ The steps are those of the published pipeline:
 
 1. Guess the language from all visible text. The guess selects jusText's stop words.
 2. jusText keeps the paragraphs that read like prose in that language. Languages without a usable list of stop words
-   are read by resiliparse instead.
+   are read by resiliparse instead. The recipe may choose another extractor, which reads a page by its structure.
 3. Detect the language of the remaining text. A document whose score is too low is left out.
 4. ftfy repairs the Unicode of the text.
 5. Personal data is replaced, or the document is dropped.
@@ -29,6 +29,7 @@ from nemotron_assets.text.language import detect, hint, stop_list
 from nemotron_assets.text.personal_data import scrub
 from nemotron_assets.warc.charset import decode
 from nemotron_assets.web.paragraphs import justext_text
+from nemotron_assets.web.structure import structured_text
 
 #: What may become of a page that could be parsed, and what it means. A page that fails is rejected instead.
 FATES = {
@@ -94,12 +95,8 @@ def extract(html: bytes, charset: str, mime: str, recipe: Documents) -> Extracte
         check_attributes(markup)
         tree = HTMLTree.parse(markup)
         title = " ".join(_encodable(tree.title or "").split())[:TITLE_CHARACTERS] or None
-        language = hint(
-            _encodable(extract_plain_text(tree, preserve_formatting=False)),
-            recipe.language_hint,
-            recipe.language_model,
-            recipe.language_characters,
-        )
+        by_language = recipe.extractor != "structure" or recipe.extractor_by_language
+        language = _guess(tree, recipe) if by_language else ""
         text = _main_text(markup, tree, language, recipe)
     text = _encodable(text).strip()
     if not text:
@@ -120,9 +117,17 @@ def extract(html: bytes, charset: str, mime: str, recipe: Documents) -> Extracte
     return Extracted(clean_title.text or None, language, score, clean.text, len(clean.text), fate, personal)
 
 
+def _guess(tree: HTMLTree, recipe: Documents) -> str:
+    """The language of a page, guessed from all its visible text."""
+    text = _encodable(extract_plain_text(tree, preserve_formatting=False))
+    return hint(text, recipe.language_hint, recipe.language_model, recipe.language_characters)
+
+
 def _main_text(markup: str, tree: HTMLTree, language: str, recipe: Documents) -> str:
     extractor = recipe.extractor_by_language.get(language, recipe.extractor)
     words = stop_list(language) if extractor == "justext" else None
+    if extractor == "structure":
+        return structured_text(markup)
     if words is None:
         return extract_plain_text(tree, main_content=True)
     return justext_text(markup, words, recipe.justext)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.math.markup import prepare
-from nemotron_assets.text.code_blocks import Code
+from nemotron_assets.text.code_blocks import Code, without_code
 
 CODE = "def f(x):\n    if x:\n\n        return 1\n    return x < 2"
 
@@ -131,6 +131,12 @@ def test_what_only_looks_like_numbers_or_blocks(page, wanted):
 def test_a_layout_may_be_called_gutter():
     assert visible("<div class='row gutter'><p>Text of 3 words.</p></div>") == "Text of 3 words."
     assert visible("<td class='line-numbers'>12</td><span class='gutter'>3</span>text") == "text"
+
+
+def test_prose_without_its_code():
+    text = "One.\n\n```c\nx\n```\n\nTwo ``` and\n\n````\n```\n````\nThree.\n```\nnot closed"
+    assert without_code(text) == "One.\n\n\nTwo ``` and\n\nThree.\n```\nnot closed"
+    assert without_code("No code.") == "No code."
 
 
 def test_languages():

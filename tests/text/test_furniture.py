@@ -67,6 +67,8 @@ def test_blocks_of_links_go_without_names():
         f"<article><p>{PROSE}</p><aside class='admonition note'><p>Beware.</p></aside></article>",
         f"<article><p>{PROSE}</p><aside><p>Emmy Noether proved in 1921 that ideals of such rings are intersections."
         "</p></aside></article>",
+        f"<div role='main'><p>{PROSE}</p><div class='sidebar'><p>Emmy Noether proved in 1921 that such ideals are "
+        "intersections.</p></div></div>",
         "<blockquote><p>God made the integers.</p><footer>Kronecker</footer></blockquote>",
         "<header><h1>Rings</h1></header><p>text</p>",
         "<div class='nav-content'><pre>x = 1</pre></div><p>text</p>",

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nemotron_assets.recipe import current_recipe
+from nemotron_assets.recipe import load_recipe
 from nemotron_assets.text.language import STOP_LISTS, detect, hint, stop_list
 from nemotron_assets.web.extract import FATES, MATCH_COLUMNS, extract, extract_pages, repair
 from nemotron_assets.web.paragraphs import NestedTooDeeply
 
-RECIPE = current_recipe().web.documents
+RECIPE = load_recipe("nano2").web.documents.model_copy(update={"language_model": "lite", "min_characters": 50})
 PROSE = (
     "The lake lies between two ranges of hills, and the road that leads to it has been there for as long as anyone in "
     "the village can remember. In the winter it is closed, because the snow would make it impossible to get through, "
@@ -37,7 +37,7 @@ def text_of(markup: str | bytes, charset: str = "utf-8", mime: str = "text/html"
     return extract(body, charset, mime, RECIPE.model_copy(update=changes))
 
 
-@pytest.mark.parametrize("extractor", ["justext", "resiliparse"])
+@pytest.mark.parametrize("extractor", ["justext", "resiliparse", "structure"])
 def test_prose_is_kept_and_navigation_is_not(extractor):
     found = text_of(page(PROSE, PROSE, head="<title> The\n lake </title>"), extractor=extractor)
     assert (found.fate, found.language, found.title) == ("document", "en", "The lake")

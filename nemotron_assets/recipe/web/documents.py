@@ -9,6 +9,8 @@ from pydantic import Field
 from nemotron_assets.recipe.section import Section
 from nemotron_assets.recipe.web.privacy import OptOuts, Privacy
 
+Extractor = Literal["justext", "resiliparse", "structure"]
+
 
 class JusText(Section):
     """jusText's choice of paragraphs (the library's defaults, which the published pipeline keeps: NeMo Curator)."""
@@ -45,10 +47,12 @@ class JusText(Section):
 class Documents(Section):
     """Text extraction and language identification (Nemotron-CC §2.1)."""
 
-    extractor: Literal["justext", "resiliparse"] = Field(
-        description="what finds the main text of a page: justext (published), or resiliparse, which is faster"
+    extractor: Extractor = Field(
+        description="what finds the main text of a page: justext (published); resiliparse, which is faster; or "
+        "structure, which leaves out navigation by the page's markup and keeps lists, tables, headings and code "
+        "(benchmarks/extraction.py compares them)"
     )
-    extractor_by_language: dict[str, Literal["justext", "resiliparse"]] = Field(
+    extractor_by_language: dict[str, Extractor] = Field(
         {
             "zh": "resiliparse",
             "ja": "resiliparse",

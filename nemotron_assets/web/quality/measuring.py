@@ -15,6 +15,7 @@ from nemotron_assets.recipe.web import Web
 from nemotron_assets.recipe.web.heuristics import Measures, Perplexity
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Batches, Rejects
+from nemotron_assets.text.code_blocks import without_code
 from nemotron_assets.text.heuristics import NUMBERS, measure
 from nemotron_assets.web.quality import ngrams
 from nemotron_assets.web.quality import perplexity as models
@@ -54,7 +55,10 @@ def in_languages(batches: Iterable[pa.RecordBatch], languages: Iterable[str]) ->
 def measure_rows(documents: pl.DataFrame, strings: Measures, perplexity: Perplexity, model: str) -> pl.DataFrame:
     """Rows of `web.measures` for documents with the columns `DOCUMENT_COLUMNS`. `model` is the folder of the perplexity
     model, which judges English texts only."""
-    numbers = measure(documents["text"].to_arrow(compat_level=pl.CompatLevel.oldest()), strings)
+    texts = documents["text"]
+    if strings.code_blocks == "left_out":
+        texts = pl.Series("text", [without_code(text) for text in texts], pl.String)
+    numbers = measure(texts.to_arrow(compat_level=pl.CompatLevel.oldest()), strings)
     judge = models.load(Path(model), perplexity.token_characters)
     perplexities = [
         judge.perplexity(text[: perplexity.characters]) if language == ENGLISH else None
