@@ -37,11 +37,6 @@ _NAMES = re.compile(
 )
 
 
-@functools.lru_cache(4_096)
-def _is_furniture_name(name: str) -> bool:
-    return len(name) < 80 and bool(_NAMES.fullmatch(name.casefold()))
-
-
 _SIGNS = frozenset(("¶", "#", "§", "🔗", "⚓", "⚓︎", "∞", "¶\ufe0e", ""))
 _SIGN_CLASSES = frozenset(
     ("headerlink", "permalink", "header-anchor", "hash-link", "anchor", "anchorjs-link", "heading-anchor",
@@ -58,6 +53,24 @@ _MAIN_NAMES = frozenset(
      "main-content", "maincontent", "page-content", "documentwrapper", "content", "contents")
 )  # fmt: skip
 _BLOCKS_OF_LINKS = frozenset(("ul", "ol", "div", "table", "p", "dl", "section", "center", "header", "td"))
+
+
+@functools.lru_cache(4_096)
+def _said(classes: str | None, name: str | None) -> frozenset[str]:
+    """What the names of an element say of it: "sign", "hidden", "furniture", "sidebar"."""
+    names = [part for part in [*(classes or "")[:1_000].split(), name or ""] if 0 < len(part) < 80]
+    found = set()
+    if not _SIGN_CLASSES.isdisjoint(names):
+        found.add("sign")
+    if not _HIDDEN_CLASSES.isdisjoint(names):
+        found.add("hidden")
+    for telling in filter(_NAMES.fullmatch, map(str.casefold, names)):
+        found |= {"furniture", "sidebar"} if "sidebar" in telling else {"furniture"}
+    return frozenset(found)
+
+
+#: Elements that are judged by their tag.
+_BY_TAG = frozenset(("nav", "footer", "aside", "header", "form"))
 #: Elements that are no furniture, whatever their names.
 _UNNAMED = frozenset(
     ("html", "body", "main", "article", "pre", "code", "h1", "td", "tr", "tbody", "script", "style", "br", "hr", "em",
@@ -97,7 +110,8 @@ class _Page:
             tag = element.tag
             if tag in _UNNAMED or not isinstance(tag, str) or element is self.body:
                 continue
-            if self._is_named(element, tag):
+            said = _said(element.get("class"), element.get("id"))
+            if (said or tag in _BY_TAG or element.get("role")) and self._is_named(element, tag, said):
                 doomed.append(element)
                 walk.skip_subtree()
         if sum(_length(element) for element in doomed) >= self.size - 1 and self.size > 1:
@@ -105,21 +119,17 @@ class _Page:
         for element in doomed:
             _drop(element)
 
-    def _is_named(self, element: Element, tag: str) -> bool:
-        if tag in ("nav", "footer", "aside", "header", "form"):
+    def _is_named(self, element: Element, tag: str, said: frozenset[str]) -> bool:
+        """Whether an element goes for its tag, its role, or what its names have `said`."""
+        if tag in _BY_TAG:
             return self._is_furniture_by_tag(element, tag) and not _holds_formula(element)
-        classes, name, role = element.get("class"), element.get("id"), element.get("role")
-        if role in _ROLES:
+        if element.get("role") in _ROLES:
             return not self._is_most(element) and not _holds_formula(element)
-        if not classes and not name:
-            return False
-        names = [*(classes or "").split(), *([name] if name else [])]
-        if tag in ("a", "span", "button") and not _SIGN_CLASSES.isdisjoint(names):
-            return "".join(element.itertext()).strip() in _SIGNS and next(element.iter("img"), None) is None
-        if not _HIDDEN_CLASSES.isdisjoint(names):
-            return _length(element) < 100 and not _holds_formula(element)
-        telling = [name for name in names if _is_furniture_name(name)]
-        if not telling or (any("sidebar" in name for name in telling) and self._is_note(element)):
+        if "sign" in said and tag in ("a", "span", "button"):
+            return self._counted(element) < 5 and "".join(element.itertext()).strip() in _SIGNS and not len(element)
+        if "hidden" in said:
+            return self._counted(element) < 100 and not _holds_formula(element)
+        if "furniture" not in said or ("sidebar" in said and self._is_note(element)):
             return False
         return self._is_dispensable(element)
 
@@ -146,18 +156,20 @@ class _Page:
     def _is_dispensable(self, element: Element) -> bool:
         """Whether an element with a telling name may go: it is short or consists of links, and holds no main heading,
         code or formulas."""
-        if next(element.iter("h1", "pre", "article", "main"), None) is not None or _holds_formula(element):
-            return False
         size = self._counted(element)
-        return size <= 300 or (size <= self.size / 3 and (size <= self.size / 10 or _in_links(element) > size * 0.4))
+        is_short = size <= 300 or (size <= 600 and size <= self.size / 2) or size <= self.size / 10
+        if not is_short and not (size <= self.size / 3 and _in_links(element) > size * 0.4):
+            return False
+        return next(element.iter("h1", "pre", "article", "main"), None) is None and not _holds_formula(element)
 
     def _reads_like_prose(self, element: Element) -> bool:
         size = self._counted(element)
         return size > 60 and _in_links(element) < size * 0.3
 
     def _is_most(self, element: Element) -> bool:
-        """Whether an element has most of the page's text."""
-        return self._counted(element) > self.size * 0.6
+        """Whether an element has most of the page's text, and that is not mostly links."""
+        size = self._counted(element)
+        return size > self.size * 0.6 and _in_links(element) < size * 0.5
 
     def _counted(self, element: Element) -> int:
         """The number of characters of an element; the page's when the budget is spent."""

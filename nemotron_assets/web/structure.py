@@ -41,7 +41,7 @@ _DRAWN = frozenset(
      "MathJax_Preview", "MJX_Assistive_MathML")
 )  # fmt: skip
 _IMAGES = frozenset(("latex", "tex", "math"))
-_MOST_LINKS = 0.8  # of the characters of a page's text
+_MOST_LINKS = 0.5  # of the characters of a block that is the page's own text
 _MAX_DEPTH = 150  # elements nested deeper are read as one line
 #: Lines that only the frame of a page has.
 _FRAME = re.compile(
@@ -88,9 +88,14 @@ def structured_text(markup: str) -> str:
     blocks = [block for block in reader.blocks if block.text and not _is_frame(block)]
     while blocks and blocks[-1].kind == "heading":
         blocks.pop()  # nothing follows it
-    if sum(block.links for block in blocks) > _MOST_LINKS * sum(len(block.text) for block in blocks):
+    if not any(map(_is_own, blocks)):
         return ""  # a page of links has no text
     return "".join(_joined(blocks))
+
+
+def _is_own(block: _Block) -> bool:
+    """Whether a block is text of the page's own, and neither a heading nor mostly links."""
+    return block.kind == "code" or (block.kind != "heading" and block.links <= _MOST_LINKS * len(block.text))
 
 
 def _is_frame(block: _Block) -> bool:
@@ -156,6 +161,8 @@ class _Reader:
             else:
                 self._read_block(element, tag, depth)
         else:
+            if tag == "span" and element.get("class") == "classifier":
+                self._block.parts.append(" : ")  # Sphinx leaves this sign to the style sheet: "name : type"
             is_link = tag == "a" and element.get("href") is not None
             self._in_link += is_link
             self._read_content(element, depth)

@@ -84,6 +84,11 @@ def test_content_stays(content):
     assert text(content) == plain
 
 
+def test_a_short_page_beside_a_long_list_of_chapters():
+    chapters = "".join(f"<li><a href='{n}'>Chapter {n} of the book</a></li>" for n in range(200))
+    assert text(f"<nav id='sidebar'><ol>{chapters}</ol></nav><main><h1>Rings</h1><p>Short.</p></main>") == "RingsShort."
+
+
 def test_signs_of_permalinks_go():
     heading = "<h1>Rings<a class='headerlink' href='#r'>¶</a></h1>"
     assert text(f"<main>{heading}<p>C<a class='anchor' href='#x'>#</a> is</p></main>") == "RingsC is"
