@@ -29,7 +29,7 @@ STAGES = (
     "sft.multilingual", "sft.release",
     "blend", "blend.sample", "pretrain",
     "align.conversations", "align.tuning", "align.reinforcement", "align.preference", "align.merging",
-    "compress",
+    "compress", "compress.distilling",
     "evaluate.items", "evaluate", "evaluate.suite", "evaluate.results", "evaluate.report", "lake",
 )  # fmt: skip
 

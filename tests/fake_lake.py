@@ -22,6 +22,7 @@ TOGETHER = (
     "models/sft_1", "models/sft_2", "models/sft_3", "models/ifeval_rl", "models/dpo", "models/reward_model",
     "models/rlhf", "models/aligned", "compress/budget", "compress/importance",
     "compress/candidates",
+    "models/compressed_base", "models/compressed",
     "evaluate/ruler_items", "evaluate/ruler_answers", "evaluate/bits_by_position", "evaluate/benchmark_scores",
     "evaluate/suite_answers", "evaluate/suite_comparisons", "evaluate/budget_answers", "evaluate/budget_control",
     "evaluate/item_results",

@@ -93,11 +93,20 @@ def by_id(models: Reader, id_: str) -> dict[str, Any]:
 class Registry:
     """The model versions of one table, for an asset that makes them.
 
-    The asset calls `want` for every model that it needs, and returns `parts()` to the lake.
+    The asset calls `want` for every model that it needs, and returns `parts()` to the lake. `side_by_side` says that
+    models of all names in the table are in use together, also those that the asset does not want.
     """
 
-    def __init__(self, lake: Lakehouse, table: Table, run_id: str, log: Callable[[str], None] = lambda line: None):
+    def __init__(
+        self,
+        lake: Lakehouse,
+        table: Table,
+        run_id: str,
+        log: Callable[[str], None] = lambda line: None,
+        side_by_side: bool = False,
+    ):
         self._lake, self._table, self._run_id, self._log = lake, table, run_id, log
+        self._side_by_side = side_by_side
         self._stored = _rows_by_id(lake.read(table))
         self._wanted: dict[str, dict[str, Any]] = {}
 
@@ -162,7 +171,8 @@ class Registry:
         this run does not want (another generator, for example)."""
         names = {wanted["name"] for wanted in self._wanted.values()}
         return any(
-            other["at"] > row["at"] and (other["name"] == row["name"] or other["name"] not in names)
+            other["at"] > row["at"]
+            and (other["name"] == row["name"] or not (self._side_by_side or other["name"] in names))
             for id_, other in self._stored.items()
             if id_ not in self._wanted
         )

@@ -9,7 +9,7 @@ from nemotron_assets.table.schema import Column, Table
 #: The tables of models whose trainings store metrics and events, in the order of the trainings.
 TRAININGS = (
     "models.base", "models.long_context", "models.sft_1", "models.sft_2", "models.sft_3", "models.ifeval_rl",
-    "models.dpo", "models.reward_model", "models.rlhf",
+    "models.dpo", "models.reward_model", "models.rlhf", "models.compression_steps", "models.compressed_base",
 )  # fmt: skip
 
 #: Further columns of language models that others trained.

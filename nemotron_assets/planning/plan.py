@@ -37,6 +37,7 @@ STAGES = (
     "trainings",
     "align_preference",
     "compress",
+    "compress_distilling",
     "evaluate",
     "evaluate_suite",
     "lake",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from nemotron_assets.recipe.distillation import DistillationStage
+from nemotron_assets.recipe.distillation import Compressed, CompressedBase, DistillationStage
 from nemotron_assets.recipe.section import Section
 
 
@@ -126,3 +126,5 @@ class Compress(Section):
     budget: Budget
     importance: Importance
     search: Search
+    base: CompressedBase
+    aligned: Compressed

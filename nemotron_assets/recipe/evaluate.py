@@ -46,7 +46,10 @@ class ChatTask(Section):
         return self
 
 
-ModelTable = Literal["base", "long_context", "sft_1", "sft_2", "sft_3", "ifeval_rl", "dpo", "rlhf", "aligned"]
+ModelTable = Literal[
+    "base", "long_context", "sft_1", "sft_2", "sft_3", "ifeval_rl", "dpo", "rlhf", "aligned", "compressed_base",
+    "compressed",
+]  # fmt: skip
 _MEASURED = "tables of models whose newest models are measured, the first ones made first"
 
 

@@ -228,5 +228,5 @@ def test_the_recipe_says_which_models_are_measured(monkeypatch):
     assert list(assets.measured(RULER_ANSWERS)) == ["base", "long_context"]
     monkeypatch.setattr(assets, "current_recipe", lambda: load_recipe("nano2"))
     assert list(assets.measured(RULER_ANSWERS)) == ["base", "long_context", "aligned"]
-    assert load_recipe("laptop").evaluate.models.suites == ("base", "aligned")
+    assert load_recipe("laptop").evaluate.models.suites == ("base", "aligned", "compressed")
     assert set(get_args(ModelTable)) == set(MODELS)

@@ -61,13 +61,18 @@ def write_shards(lake: Lakehouse, numbers, recipe: Recipe | None = None) -> None
 
 @pytest.fixture
 def lake(tmp_path, monkeypatch) -> Lakehouse:
+    monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
+    return lake_with_shards(tmp_path)
+
+
+def lake_with_shards(folder: Path) -> Lakehouse:
+    """A lake in a folder with a tokenizer and two shards."""
     from nemotron_assets.text import tokenizer as bpe
 
-    monkeypatch.setenv("NEMOTRON_HOME", str(tmp_path))
-    lake = Lakehouse(root=str(tmp_path / "lake"))
+    lake = Lakehouse(root=str(folder / "lake"))
     made = bpe.train([["some words to learn pieces from, and some more words"]], VOCABULARY, 32, 2)
-    bpe.save(made, tmp_path / "tokenizer", 64)
-    uri, sha256 = lake.put_weights(tmp_path / "tokenizer", "tokenizer")
+    bpe.save(made, folder / "tokenizer", 64)
+    uri, sha256 = lake.put_weights(folder / "tokenizer", "tokenizer")
     row = {"id": "t", "name": "bpe", "vocabulary": made.get_vocab_size(), "special_tokens": 32, "uri": uri}
     row |= {"sha256": sha256, "training_documents": 1, "training_bytes": 1, "bytes_per_token": 1.0}
     lake.write(TOKENIZER, pl.DataFrame([row], schema=TOKENIZER.empty().schema))

@@ -6,13 +6,14 @@ from nemotron_assets.align.merging.tables import ALIGNED
 from nemotron_assets.align.preference.tables import DPO
 from nemotron_assets.align.reinforcement.tables import IFEVAL_RL, RLHF
 from nemotron_assets.align.tuning.tables import SFT_1, SFT_2, SFT_3
+from nemotron_assets.compress.distilling.tables import COMPRESSED, COMPRESSED_BASE
 from nemotron_assets.evaluate.tables import MADE, MODEL, MODEL_ID, MODEL_VERSION
 from nemotron_assets.pretrain.tables import BASE, LONG_CONTEXT
 from nemotron_assets.table.columns import ID
 from nemotron_assets.table.schema import Column, Table
 
 #: The tables of models that answer the suite, in the order of the stages.
-_STAGES = (BASE, LONG_CONTEXT, SFT_1, SFT_2, SFT_3, IFEVAL_RL, DPO, RLHF, ALIGNED)
+_STAGES = (BASE, LONG_CONTEXT, SFT_1, SFT_2, SFT_3, IFEVAL_RL, DPO, RLHF, ALIGNED, COMPRESSED_BASE, COMPRESSED)
 MODELS = {table.name: table for table in _STAGES}
 #: The table whose models are measured within budgets: some have learned from cut thoughts, some have not.
 BUDGETED = {"sft_3": SFT_3}
