@@ -30,7 +30,8 @@ STAGES = (
     "blend", "blend.sample", "pretrain",
     "align.conversations", "align.tuning", "align.reinforcement", "align.preference", "align.merging",
     "compress", "compress.distilling",
-    "evaluate.items", "evaluate", "evaluate.suite", "evaluate.results", "evaluate.report", "lake",
+    "evaluate.items", "evaluate", "evaluate.suite", "evaluate.results", "evaluate.throughput", "evaluate.report",
+    "lake",
 )  # fmt: skip
 
 #: Modules that declare tables but belong to no stage: all stages write the generation ledger and the quarantine.

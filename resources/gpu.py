@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
     from nemotron_assets.recipe.llm import Llm
+    from resources.engine_timing import TimedEngine
     from resources.engines import EngineSettings, OpenAiEngine, VllmEngine
     from resources.server import Place, Server
 
@@ -168,6 +169,16 @@ class Gpu(dg.ConfigurableResource):
             settings = dataclasses.replace(settings, max_model_len=context or settings.max_model_len)
             with running(weights, names, settings, options, at, log) as server:
                 yield server
+
+    def timed_engine(self, folder: Path, name: str, context: int, sequences: int) -> TimedEngine:
+        """vLLM with random weights for the configuration in a folder, to measure its speed with up to `sequences`
+        requests of up to `context` tokens. The engine that this process keeps is closed, so that none shares the
+        device. Hold `lock()` meanwhile, and close the engine."""
+        from resources.engine_timing import TimedEngine
+
+        self.release()
+        settings = dataclasses.replace(self._settings(), max_model_len=context, max_num_seqs=sequences)
+        return TimedEngine(folder, name, settings)
 
     def _settings(self) -> EngineSettings:
         from resources.engines import EngineSettings

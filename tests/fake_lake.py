@@ -25,8 +25,7 @@ TOGETHER = (
     "models/compressed_base", "models/compressed",
     "evaluate/ruler_items", "evaluate/ruler_answers", "evaluate/bits_by_position", "evaluate/benchmark_scores",
     "evaluate/suite_answers", "evaluate/suite_comparisons", "evaluate/budget_answers", "evaluate/budget_control",
-    "evaluate/item_results",
-    "evaluate/report",
+    "evaluate/item_results", "evaluate/throughput", "evaluate/report",
 )  # fmt: skip
 
 Unit = tuple[str, str | None]  # name of an asset, partition

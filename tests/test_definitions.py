@@ -54,6 +54,7 @@ KEYS = [
     "evaluate/ruler_items",
     "evaluate/suite_answers",
     "evaluate/suite_comparisons",
+    "evaluate/throughput",
     "lake/maintenance",
     "math/candidate_pages",
     "math/cleaned",

@@ -92,6 +92,29 @@ def benchmark_scores(plan: Plan) -> Estimate:
     return Estimate(rows=rows, bytes=stored, core_seconds=plan.taking("evaluate.benchmark_scores"))
 
 
+@estimates("evaluate.throughput")
+def throughput(plan: Plan) -> Estimate:
+    """A model and a Transformer of its size run every batch. A token is written in the time of many that are read."""
+    own, models = plan.recipe.evaluate.throughput, len(plan.recipe.evaluate.models.throughput)
+    rows = plan.value("models and batches", models * len(own.lengths) * len(own.batches))
+    requests = own.runs * sum(own.batches)
+    read = plan.value("tokens of prompts", models * requests * sum(length for length, _ in own.lengths))
+    written = plan.value("tokens that are written", models * requests * sum(length for _, length in own.lengths))
+    made, start = {"rows": rows, "bytes": plan.stored("evaluate.throughput", rows)}, plan.taking("evaluate.throughput")
+    if plan.recipe.train.base.precision == "fp32":
+        spent = read / plan.rate("cpu.prompt_tokens") + written / plan.rate("cpu.batched_tokens")
+        return Estimate(**made, core_seconds=start + 2 * spent)
+    work = (
+        2
+        * parameters(plan)
+        * (
+            read / (plan.rate("gpu.flops") * plan.rate("gpu.reading_share"))
+            + written / (plan.rate("gpu.flops") * plan.rate("gpu.writing_share"))
+        )
+    )
+    return Estimate(**made, core_seconds=start, gpu_seconds=2 * work)
+
+
 def _stretches(plan: Plan) -> int:
     shortest, longest = plan.recipe.blend.sequence_length, plan.recipe.blend.long_context.sequence_length
     return 1 + max(0, (longest - 1) // shortest).bit_length()

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from nemotron_assets.recipe.evaluate_suite import BudgetControl, SuiteAnswers
+from nemotron_assets.recipe.evaluate_throughput import Throughput
 from nemotron_assets.recipe.section import Section
 
 #: The suites, each with a task file in nemotron_assets/evaluate/tasks.
@@ -62,6 +63,9 @@ class Measured(Section):
         (), description=f"on the benchmarks of `chat_tasks`, in their chat template: {_MEASURED}"
     )
     ruler_answers: tuple[ModelTable, ...] = Field(min_length=1, description=f"on RULER: {_MEASURED}")
+    throughput: tuple[ModelTable, ...] = Field(
+        description=f"in tokens per second, beside a plain Transformer of their size: {_MEASURED}"
+    )
     bits_by_position: tuple[ModelTable, ...] = Field(min_length=1, description=f"on long texts: {_MEASURED}")
 
 
@@ -138,6 +142,7 @@ class Evaluate(Section):
     models: Measured
     ruler: Ruler
     suite: SuiteAnswers
+    throughput: Throughput
     budget_control: BudgetControl
 
     @field_validator("tasks", "chat_tasks")

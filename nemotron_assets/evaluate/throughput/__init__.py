@@ -1,0 +1,1 @@
+"""How fast models run beside plain Transformers of their size: `measuring` times batches, `ratios` compares them."""

@@ -1,0 +1,76 @@
+"""Measures how fast vLLM runs a model: the time in which it reads prompts, and the time in which it writes tokens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resources.engines import EngineError, VllmEngine, engine_arguments
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One batch. `prefill_s`: until every request had its first token; `decode_s`: from then to the end, in which
+    `decoded` tokens were written. `together`: no request had to wait until another one ended."""
+
+    prompt_tokens: int
+    prefill_s: float
+    decode_s: float
+    decoded: int
+    together: bool
+
+    @property
+    def prefill_rate(self) -> float:
+        """Tokens of prompts per second."""
+        return self.prompt_tokens / self.prefill_s
+
+    @property
+    def decode_rate(self) -> float:
+        """Tokens written per second, of all requests together."""
+        return self.decoded / self.decode_s
+
+
+class TimedEngine(VllmEngine):
+    """vLLM with the configuration of a model and random weights: speed does not depend on them. The folder needs the
+    file config.json and no other one. Prompts are never found again in a cache."""
+
+    def arguments(self) -> Any:
+        from vllm import EngineArgs
+
+        own = engine_arguments(self.folder, self.settings) | {"enable_prefix_caching": False}
+        return EngineArgs(load_format="dummy", skip_tokenizer_init=True, **own)
+
+    def time(self, prompts: Sequence[Sequence[int]], output_tokens: int) -> Timing:
+        """Run one batch: all prompts (token ids) at once, `output_tokens` tokens (at least 2) for each. A model with
+        random weights ends no answer by itself."""
+        from vllm import SamplingParams
+        from vllm.inputs.engine import tokens_input
+        from vllm.sampling_params import RequestOutputKind
+
+        if output_tokens < 2:
+            raise EngineError(f"{output_tokens} output tokens have no time between the first and the last: ask for 2")
+        sampling = SamplingParams(
+            temperature=0.0,
+            max_tokens=output_tokens,
+            ignore_eos=True,
+            detokenize=False,
+            output_kind=RequestOutputKind.CUMULATIVE,
+        )
+        with self._threads():
+            llm, counts = self._start(), {str(number): 0 for number in range(len(prompts))}
+            started, first, at_first, together, open_ = time.perf_counter(), None, 0, True, set(counts)
+            for name, ids in zip(counts, prompts, strict=True):
+                llm.add_request(name, tokens_input(list(ids)), sampling)
+            while open_:
+                for output in self._step():
+                    counts[output.request_id] = len(output.outputs[0].token_ids)
+                    if output.finished:
+                        open_.discard(output.request_id)
+                if first is None and all(counts.values()):
+                    first, at_first = time.perf_counter(), sum(counts.values())
+                    together = len(open_) == len(prompts)
+            ended = time.perf_counter()
+        tokens, written = sum(map(len, prompts)), sum(counts.values()) - at_first
+        return Timing(tokens, first - started, max(ended - first, 1e-9), written, together)
