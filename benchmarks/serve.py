@@ -141,7 +141,7 @@ def compared(ours: list[Any], theirs: list[Any]) -> list[dict[str, Any]]:
 def write_shapes(folder: Path, device: str, context: int) -> dict[str, int]:
     """Write the configurations of both models into `folder`; {name: parameters}."""
     from nemotron_assets.model.nemotron_h import model_config
-    from nemotron_assets.model.peer import QWEN3_8B, parameters, peer, transformer
+    from nemotron_assets.model.peer import QWEN3_8B, parameters, peer, transformer, write
     from nemotron_assets.recipe.model import Model
 
     if device == "cuda":
@@ -153,5 +153,5 @@ def write_shapes(folder: Path, device: str, context: int) -> dict[str, int]:
         hybrid = model_config(Model(**SMALL), VOCABULARY, context)
         configs = {"hybrid": hybrid, "transformer": peer(hybrid, context)}
     for name, config in configs.items():
-        config.save_pretrained(folder / name)
+        write(config, folder / name)
     return {name: parameters(config) for name, config in configs.items()}

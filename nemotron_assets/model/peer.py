@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PretrainedConfig, Qwen3Config
 
 _QUERIES = 4  # query heads per key/value head
@@ -35,6 +37,14 @@ def parameters(config: PretrainedConfig) -> int:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     return sum(weight.numel() for weight in model.parameters())
+
+
+def write(config: PretrainedConfig, folder: Path) -> None:
+    """Write a configuration as the file from which vLLM starts: with the name of the class that runs it."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CLASSES
+
+    config.architectures = [CLASSES[config.model_type]]
+    config.save_pretrained(folder)
 
 
 def peer(config: PretrainedConfig, context: int) -> Qwen3Config:

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from nemotron_assets.model.peer import parameters, peer
+from nemotron_assets.model.peer import parameters, peer, write
 
 if TYPE_CHECKING:
     import polars as pl
@@ -73,7 +73,7 @@ def compared(config: PretrainedConfig, recipe: Throughput, start: Start, scratch
     other = peer(config, recipe.context)
     found = []
     for name, one in (("model", config), ("transformer", other)):
-        one.save_pretrained(scratch / name)
+        write(one, scratch / name)
         found.append(timings(start(scratch / name, name), config.vocab_size, recipe))
     ours, theirs = found
     if not (both := [batch for batch in ours if batch in theirs]):

@@ -76,8 +76,8 @@ def test_both_models_run_the_same_batches_and_what_does_not_fit_is_left_out(tmp_
     assert {one["decode_ratio"] for one in rows} == {3.0} and {one["prefill_ratio"] for one in rows} == {1.0}
     ours, theirs = engines["model"], engines["transformer"]
     assert ours.asked == theirs.asked and len(ours.asked) == 1 + 2 * len(batches(RECIPE))
-    assert ours.closed and theirs.closed and ours.config["model_type"] == "nemotron_h"
-    assert theirs.config["model_type"] == "qwen3" and rows[0]["peer"] == "qwen3, 4 layers of 128"
+    assert ours.closed and theirs.closed and ours.config["architectures"] == ["NemotronHForCausalLM"]
+    assert theirs.config["architectures"] == ["Qwen3ForCausalLM"] and rows[0]["peer"] == "qwen3, 4 layers of 128"
     with pytest.raises(ThroughputError, match="has 20 tokens, but the model's context is 16"):
         compared(config(16), RECIPE, start, tmp_path)
 
