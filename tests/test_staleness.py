@@ -97,7 +97,6 @@ def test_raising_the_code_of_a_trainer_changes_the_versions_of_its_assets_alone(
                 "models/long_context",
                 "evaluate/ruler_answers",
                 "evaluate/bits_by_position",
-                "evaluate/benchmark_scores",
                 "evaluate/item_results",
                 "evaluate/suite_answers",
                 "evaluate/suite_comparisons",
