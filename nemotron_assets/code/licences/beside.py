@@ -74,7 +74,9 @@ _RESTRICTS = re.compile(
     "(?i)"
     + "|".join(
         (
-            r"non-?\s?commercial\s(?:use|usage|purposes?|projects?|applications?)\sonly",
+            r"(?:non-?\s?commercial|personal)\s(?:use|usage|purposes?|projects?|applications?)\sonly",
+            r"\bnot?\s(?:for\s)?(?:any\s)?commercial\s(?:use|usage|purposes?)\b(?!\srestrict)",
+            r"^\W*(?:licensed\s|intended\s)?for\s(?:\w+\s){0,2}non-?\s?commercial",
             r"\b(?:only|solely|exclusively)\sfor\s(?:\w+,?\s){0,3}non-?\s?commercial",
             r"\bfree\s(?:to\suse\s)?for\s(?:\w+,?\s){0,3}non-?\s?commercial",
             r"\bfree\sfor\s(?:personal|academic|private|student|evaluation)\suse\b(?!\s(?:and|or)\scommercial)",

@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 #: Parts of words, one of which every notice has; looked for first, because that is fifty times faster than a pattern.
 _PIECES = ("spdx-license", "gpl", "general public", "mozilla public", "eclipse public", "common development and",
            "creative commons", "cc-by", "cc by", "server side public", "business source", "proprietary and conf",
-           "confidential and prop", "unauthorized copying")  # fmt: skip
+           "confidential and prop", "unauthorized copying", "cecill", "eupl", "european union public",
+           "not evil")  # fmt: skip
 _TAG = re.compile(r"(?i)spdx-license-identifier:[ \t]*([^\n]{1,200})")
 _NAME = re.compile(
     r"(?i)\b[al]?gpl(?:[ -]?v?[0-9][0-9.]*)?\b|\b(?:affero |lesser |library )?general\s+public\s|\bmozilla\s+public\s|"
     r"\beclipse\s+public\s|\bcommon\s+development\s+and\s+distribution\s|\bcreative\s+commons\b|"
     r"\bcc[ -]by-(?:nc|sa|nd)\b|\bserver\s+side\s+public\s|\bbusiness\s+source\s+licen|"
-    r"\bproprietary\s+and\s+confidential\b|\bconfidential\s+and\s+proprietary\b|\bunauthorized\s+copying\b"
+    r"\bproprietary\s+and\s+confidential\b|\bconfidential\s+and\s+proprietary\b|\bunauthorized\s+copying\b|"
+    r"\bcecill\b|\beupl\b|\beuropean\s+union\s+public\s|\bgood,?\s+not\s+evil\b"
 )
 #: Words that make the name of a licence a statement: "released under the GPL".
-_STATES = re.compile(r"(?i)licen[sc]|copyright|releas|distribut|terms|\bunder\b|rights|copying")
+_STATES = re.compile(r"(?i)licen[sc]|copyright|releas|distribut|terms|\bunder\b|rights|copying|shall be used")
 #: Signs at the beginning of comment lines, and pairs of signs around comments, by the endings of files. A "#" begins a
 #: comment in all other files.
 _C_LIKE = (
@@ -88,7 +90,7 @@ def _places(content: str, start: int, ending: str, recipe: CodeLicences) -> Iter
             if judge(expression, recipe).decision != ALLOWED:
                 yield max(line, place - 20), hits[place].end()
         elif _STATES.search(content, max(line, place - 200), place + 200):
-            yield _comment_around(content, line, place, leaders)
+            yield _pair_around(content, place, pairs) or _lines_around(content, line, place, leaders)
 
 
 @functools.cache
@@ -113,7 +115,19 @@ def _in_comment(
     return ending in _DOCSTRINGS and any(content.count(quotes, 0, place) % 2 for quotes in ('"""', "'''"))
 
 
-def _comment_around(content: str, line: int, place: int, leaders: re.Pattern[str]) -> tuple[int, int]:
+def _pair_around(content: str, place: int, pairs: tuple[tuple[str, str], ...]) -> tuple[int, int] | None:
+    """Begin and end of the comment between signs (/* */) around a place, at most `_AROUND` characters on each side;
+    None if no such comment is around it."""
+    least, most = max(0, place - _OPENED), place + _AROUND
+    for opens, closes in pairs:
+        first = content.rfind(opens, least, place)
+        if first > content.rfind(closes, least, place):
+            last = content.find(closes, place, most)
+            return max(first, place - _AROUND), min(most if last < 0 else last + len(closes), len(content))
+    return None
+
+
+def _lines_around(content: str, line: int, place: int, leaders: re.Pattern[str]) -> tuple[int, int]:
     """Begin and end of the lines around a place that go on with its comment, at most `_AROUND` characters on each
     side."""
     first, least = line, max(0, place - _AROUND)

@@ -22,7 +22,9 @@ _NOTICE = re.compile(
 _TERMS = re.compile(
     r"(?i)^(?:(?:additional|extra|supplement(?:al|ary)|special|usage|use|commercial|enterprise|legal|licen[sc]e)"
     r"[-_. ])?"
-    r"(?:terms|conditions|restrictions?|rider|addendum|commons[-_. ]?clause|no[-_. ]?ai(?:[-_. ]?training)?"
+    r"(?:terms|conditions|restrictions?|rider|addendum|commons[-_. ]?clause|(?:no[-_. ]?|non[-_. ])?commercial"
+    r"|no[-_. ]?(?:ai|ml|llms?|machine[-_. ]learning)(?:[-_. ]?training)?|do[-_. ]not[-_. ]train|tdm[-_. ]policy"
+    r"|acceptable[-_. ]use"
     r"|(?:acceptable[-_. ])?(?:ai|use|usage)[-_. ](?:policy|restrictions?|terms))"
     r"(?:[-_. ](?:of[-_. ](?:use|service)|and[-_. ]conditions|conditions|license|licence))?"
     r"(?:\.(?:txt|md|markdown|rst|html?))?$"

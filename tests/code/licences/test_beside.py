@@ -83,6 +83,10 @@ TREES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"LICENSE": MIT, "a.js": "f(1);" * 900 + "/*! tool v1 | (c) A. Body | released under the GPL-2.0 license */"
                                  + "g(2);" * 900}, {"a.js": "rejected"},
     ),
+    "good and evil in a bundle": (
+        {"LICENSE": MIT, "a.js": "f(1);\n" * 900 + "/* " + text("json") + "*/\n" + "g(2);\n" * 900},
+        {"a.js": "not allowed"},
+    ),
     "names of licences that a program knows": (
         {"LICENSE": MIT, "a.py": FILLER + "KNOWN = [\n    'GNU General Public License v3',\n    'GPL',\n]\n" + FILLER},
         {"a.py": "allowed"},
@@ -149,6 +153,10 @@ def test_tree(name, library):
         "Use of this code for training generative AI is not permitted.",
         "You may not train models on the\ncontents of this repository.",
         "This library is only for academic use.",
+        "Not for commercial use.",
+        "No commercial use!",
+        "For personal and non-commercial use.",
+        "Personal use only.",
         "**This repository is not licensed for any commercial use.**",
     ],
 )
@@ -197,11 +205,15 @@ def test_many_names_of_licences_take_bounded_time():
         ("terms-of-service.txt", True, False),
         ("USE_POLICY.md", True, False),
         ("no-ai.md", True, False),
+        ("DO_NOT_TRAIN.txt", True, False),
+        ("ACCEPTABLE_USE.md", True, False),
+        ("COMMERCIAL.md", True, False),
+        ("commercial.py", False, False),
         ("RESTRICTIONS", True, False),
         ("docs/terms.md", False, False),
         ("terms.py", False, False),
         ("LICENSE_EE.md", False, True),
-        ("LICENSE-COMMERCIAL", False, True),
+        ("LICENSE-COMMERCIAL", True, True),
         ("PRO_LICENSE.txt", False, True),
         ("license-header.txt", False, False),
         ("create-license-form.txt", False, False),
