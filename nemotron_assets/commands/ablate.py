@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ import yaml
 
 from nemotron_assets.align.conversations.tables import SUITE_ITEMS
 from nemotron_assets.commands.console import print_table
-from nemotron_assets.commands.plan import asset_nodes, written_beside
+from nemotron_assets.commands.plan import asset_nodes, code_version_of, written_beside
 from nemotron_assets.definitions import lake, recipe
 from nemotron_assets.evaluate.ablations.comparing import ablation_rows
 from nemotron_assets.evaluate.ablations.measuring import Measured, Measures
@@ -33,6 +34,7 @@ from nemotron_assets.models.registry import newest_of_each_name
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.ablation import Ablation, load_ablation
 from nemotron_assets.stages import all_tables
+from nemotron_assets.table.ids import content_hash
 from resources.generations import Ledger
 from resources.gpu import Gpu
 from resources.home import home
@@ -42,6 +44,10 @@ from resources.processes import ending
 
 #: Tables that every branch writes itself, beside those of its assets.
 _OWN = ("quarantine.rows", "models.training_metrics", "models.training_events")
+
+
+#: The file of a branch that says what it is made from, and whether it is complete.
+_STATE, _DONE = "made_from", "done"
 
 
 class AblationError(RuntimeError):
@@ -55,7 +61,8 @@ def ablate_command(name_or_path: str, jobs: int | None) -> None:
     folder = home() / "ablations" / ablation.name
     inputs = _inputs(both, ablation, graph)
     for step in (step for side in both for step in side.steps()):
-        _make(step, folder, jobs)
+        made_from = [step.recipe.hash(), *map(code_version_of, step.assets), *inputs]
+        _make(step, folder, content_hash("\x1f".join(made_from)), jobs)
     measured = [_measure(side, ablation, folder) for side in both]
     if _inputs(both, ablation, graph) != inputs:
         raise AblationError("a table of the lake changed while the ablation ran: run it again when the lake is at rest")
@@ -78,9 +85,23 @@ def _inputs(both: tuple[Side, Side], ablation: Ablation, graph: dict[str, Any]) 
     return sorted(lake.read(declared[name]).input_version for name in names if name in declared)
 
 
-def _make(step: Step, folder: Path, jobs: int | None) -> None:
-    """Make the assets of a step in its branch. A step that is done already takes seconds."""
-    place, before = folder / step.name, str(folder / step.after / "lake") if step.after else lake.root
+def _make(step: Step, folder: Path, state: str, jobs: int | None) -> None:
+    """Make the assets of a step in its branch. `state` is a hash of everything that they are made from: a branch with
+    another one is made again, a finished branch with this one is used as it is."""
+    place = folder / step.name
+    if (place / _STATE).exists() and (place / _STATE).read_text().split()[0] != state:
+        shutil.rmtree(place)
+    elif (place / _STATE).exists() and (place / _STATE).read_text().endswith(_DONE):
+        click.echo(f"{step.name}: made before")
+        return
+    place.mkdir(parents=True, exist_ok=True)
+    (place / _STATE).write_text(state)
+    _run(step, place, folder, jobs)
+    (place / _STATE).write_text(f"{state} {_DONE}")
+
+
+def _run(step: Step, place: Path, folder: Path, jobs: int | None) -> None:
+    before = str(folder / step.after / "lake") if step.after else lake.root
     own = {*step.assets, *_OWN, *(table for asset in step.assets for table in written_beside(asset))}
     make_branch(place / "lake", before, own)
     (place / "recipe.yaml").write_text(yaml.safe_dump(step.recipe.model_dump(mode="json"), sort_keys=False))

@@ -263,6 +263,11 @@ def asset_nodes() -> dict[str, Node]:
     return found
 
 
+def code_version_of(asset: str) -> str:
+    """The name of an asset with its code version, which changes with its code and its values in the recipe."""
+    return f"{asset}@{_graph().get(dg.AssetKey(asset.split('.'))).code_version}"
+
+
 def written_beside(asset: str) -> list[str]:
     """The tables that an asset writes beside its own."""
     graph = _graph()

@@ -7,7 +7,7 @@ from nemotron_assets.align.tuning.tables import SFT_3
 from nemotron_assets.blend.tables import CATEGORIES, PHASES, SEQUENCES, TOKEN_SHARDS
 from nemotron_assets.code.quality.tables import CURATED as CURATED_CODE
 from nemotron_assets.code.sources.tables import FILES
-from nemotron_assets.compress.tables import BUDGET
+from nemotron_assets.compress.tables import BUDGET, CANDIDATES
 from nemotron_assets.evaluate.report.tables import REPORT
 from nemotron_assets.evaluate.suite.tables import BUDGET_CONTROL, SUITE_ANSWERS
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
@@ -28,7 +28,7 @@ from resources.warehouse import Warehouse
 SHOWN = (
     RECORDS, PAGES, DOCUMENTS, UNIQUE_DOCUMENTS, QUALITY, NEMOTRON_CC_V2, NEMOTRON_CC_MATH, MIND, FILES, CURATED_CODE,
     TOKEN_SHARDS, SEQUENCES, CATEGORIES, PHASES, BASE, LONG_CONTEXT, SFT_3, ALIGNED, BENCHMARK_SCORES, SUITE_ANSWERS,
-    BUDGET_CONTROL, BUDGET,
+    BUDGET_CONTROL, BUDGET, CANDIDATES,
 )  # fmt: skip
 
 
