@@ -152,6 +152,19 @@ def test_frames_have_the_declared_columns():
     assert TOKEN_SHARDS.version == 2 and SEQUENCES.version == 1
 
 
+def test_a_data_set_that_the_recipe_leaves_out_is_not_read():
+    left_out = "web.nemotron_cc_v2/Translated-Diverse-QA"
+    recipe = RECIPE.with_sections({"blend.left_out": (left_out,)})
+    rows = supply(ALL, recipe=recipe)
+    assert rows.filter(data_set=left_out).select("status", "documents", "tokens", "sequences").row(0) == (
+        "left out", 0, 0, 0
+    )  # fmt: skip
+    phases = phase_rows(recipe, rows)
+    assert left_out in set(phase_rows(RECIPE, supply(ALL))["data_set"])
+    assert not phases.filter(data_set=left_out)["sequences"].sum()
+    assert phases.filter(data_set="web.multilingual")["sequences"].sum() > 0, "the rest of its category is read"
+
+
 def test_categories_beside_the_published_table():
     rows = supply({"code.qa": 3}, tables=["code.qa", "code.curated", "web.multilingual"])
     assert rows.filter(category="wiki").select("data_set", "status", "tokens").row(0) == (None, "missing", 0)

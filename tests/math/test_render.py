@@ -252,3 +252,27 @@ def test_folders_of_killed_processes_are_swept(monkeypatch, tmp_path):
     assert not left.exists()
     [folder] = left.parent.iterdir()
     assert sorted(p.name for p in Path(folder).iterdir()) == ["lynx.cfg"]
+
+
+# -- another extractor, for an ablation -------------------------------------------------------------------------------
+
+
+def test_another_extractor_reads_the_same_pages():
+    """Trafilatura's text of the pages that Lynx lays out, with the formulas that it leaves in."""
+    import polars as pl
+
+    from nemotron_assets.math.rendered import render_rows
+    from nemotron_assets.recipe.math.pages import MathRendering
+
+    words = "The area of a circle grows with the square of its radius, as every pupil learns in school. " * 3
+    page = f"<html><title>Circles</title><body><article><h1>Circles</h1><p>{words}</p><p>So $A = \\pi r^2$ holds, and "
+    page += f"<math><mi>x</mi><mo>=</mo><mn>1</mn></math>.</p><p>{words}</p></article></body></html>"
+    frame = pl.DataFrame({"id": ["a"], "html": [page.encode()], "charset": ["utf-8"], "mime": ["text/html"]})
+    ours, theirs = (
+        render_rows(frame, MathRendering(extractor=name), "lite", 1_000).row(0, named=True)
+        for name in ("lynx", "trafilatura")
+    )
+    assert (ours["layout"], theirs["layout"]) == ("lynx", "trafilatura")
+    assert ours["title"] == theirs["title"] == "Circles" and ours["cause"] is theirs["cause"] is None
+    assert ours["formulas"] == 2 and theirs["formulas"] == 1, "trafilatura does not know MathML"
+    assert "$A = \\pi r^2$" in theirs["text"] and theirs["characters"] == len(theirs["text"])

@@ -23,7 +23,7 @@ from nemotron_assets.web.dedup.tables import (
 )
 from resources.lakehouse import Lakehouse
 from resources.warehouse import Warehouse
-from tests.web.dedup.lake import RECIPE, deduplicate, finish, put
+from tests.web.dedup.lake import RECIPE, SUBSTRING, deduplicate, finish, make, put
 from tests.web.dedup.test_arrivals import ROWS, SNAPSHOTS, text
 from tests.web.dedup.test_substring import ROWS as SPAN_ROWS
 
@@ -53,10 +53,10 @@ def lake(right, tmp_path) -> Lakehouse:
     return Lakehouse(root=shutil.copytree(right, str(tmp_path / "lake")))
 
 
-def outcome(check: dg.AssetChecksDefinition, lake: Lakehouse, snapshot: str) -> bool:
+def outcome(check: dg.AssetChecksDefinition, lake: Lakehouse, snapshot: str, dedup=RECIPE) -> bool:
     """Whether the check passes; it is called without a Dagster run."""
     function = check.op.compute_fn.decorated_fn
-    recipe = current_recipe().with_sections({"web.dedup": RECIPE})
+    recipe = current_recipe().with_sections({"web.dedup": dedup})
     arguments = {"lake": lake, "recipe": recipe}
     wanted = function.__annotations__.keys() & arguments.keys()
     found = function(SimpleNamespace(partition_key=snapshot), **{name: arguments[name] for name in wanted})
@@ -68,6 +68,22 @@ def test_all_checks_pass_on_correct_tables(lake):
     for check in checks.CHECKS:
         for snapshot in SNAPSHOTS:
             assert outcome(check, lake, snapshot), check
+
+
+def test_a_recipe_without_deduplication_keeps_every_text(tmp_path):
+    """For an ablation: no row is a duplicate, and only then may a text occur twice."""
+    without, uncut = RECIPE.model_copy(update={"enabled": False}), SUBSTRING.model_copy(update={"enabled": False})
+    lake, same = Lakehouse(root=str(tmp_path)), text(0, 0)
+    rows = [("a1", "A-1", 0, same, "en"), ("b1", "B-2", 0, same, "en")]
+    for snapshot in ("A-1", "B-2"):
+        put(lake, rows, snapshot)
+        deduplicate(lake, snapshot, without, uncut)
+    assert lake.read(DUPLICATES).rows == 0
+    for snapshot in ("A-1", "B-2"):
+        make(lake, UNIQUE_DOCUMENTS, snapshot, without, uncut)
+    assert lake.read(UNIQUE_DOCUMENTS).scan().collect()["id"].n_unique() == 2
+    assert outcome(checks.every_text_once, lake, "B-2", without)
+    assert not outcome(checks.every_text_once, lake, "B-2", RECIPE)
 
 
 def rewrite(lake: Lakehouse, table, snapshot: str, change) -> None:
