@@ -54,6 +54,8 @@ _TEXTS = frozenset(
     ("md", "markdown", "mdx", "rst", "txt", "text", "adoc", "org", "json", "po", "pot", "csv", "tsv", "log", "diff",
      "patch", "ipynb")
 )  # fmt: skip
+#: Beginnings of the names of programs without an ending.
+_SCRIPTS = ("makefile", "gnumakefile", "dockerfile", "rakefile", "gemfile", "sconstruct", "configure", "jenkinsfile")
 #: How far an opening sign of a comment is looked for before a name, and how much text around the name is examined, in
 #: characters.
 _OPENED, _AROUND = 20_000, 1_500
@@ -65,16 +67,24 @@ def notices(path: str, content: str, start: int, recipe: CodeLicences) -> list[t
     """The comments behind the first `start` characters that may name a licence which is not accepted, as (text, number
     of lines before it), at most eight, each text once."""
     rest = content[start:].lower()
-    ending = basename(path).lower().rpartition(".")[2] if "." in basename(path) else ""
+    ending = _ending(path, content)
     if not ending or ending in _TEXTS or not any(piece in rest for piece in _PIECES):
         return []
     found: dict[str, int] = {}
     end = start
     for first, last in _places(content, start, ending, recipe):
-        if first >= end and len(found) < _MOST:
+        if last > end and len(found) < _MOST:
             end = last
             found.setdefault(content[first:last], content.count("\n", 0, first))
     return list(found.items())
+
+
+def _ending(path: str, content: str) -> str:
+    """The ending of a file's name in lower case; "sh" for scripts and Makefiles without one, empty for texts."""
+    name = basename(path).lower()
+    if "." in name:
+        return name.rpartition(".")[2]
+    return "sh" if content.startswith("#!") or name.startswith(_SCRIPTS) else ""
 
 
 def _places(content: str, start: int, ending: str, recipe: CodeLicences) -> Iterator[tuple[int, int]]:

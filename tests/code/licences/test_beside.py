@@ -187,6 +187,10 @@ def test_comments_around_a_notice():
     assert [lines for _, lines in found] == [10] and found[0][0].startswith(middle.rstrip())
     for path in ("a.md", "LICENSE", "a.txt"):
         assert not inside.notices(path, head + middle, len(head), RECIPE)
+    for path in ("Makefile", "tool"):
+        assert len(inside.notices(path, "#!/bin/sh\n" + middle, 10, RECIPE)) == 1
+    two = head + middle + "b = 2\n" + "# Also under the Mozilla Public License.\n" + "c = 3\n" * 100
+    assert "Mozilla" in "".join(piece for piece, _ in inside.notices("a.py", two, len(head), RECIPE))
     assert not inside.notices("a.py", middle + head, len(middle), RECIPE)
     assert not inside.notices("a.py", head + comment("Under the " + ISC), len(head), RECIPE)
 
