@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nemotron_assets.planning.figures import Unknown, Value, total
+from nemotron_assets.planning.figures import Value, total
 from nemotron_assets.planning.plan import Estimate, Plan, estimates
 from nemotron_assets.planning.pretrain import parameters
 
@@ -13,9 +13,7 @@ _TASKS = 7  # tasks of RULER
 @estimates("evaluate.benchmarks")
 def benchmarks(plan: Plan) -> Estimate:
     folder = plan.recipe.evaluate.benchmarks
-    rows = plan.size("evaluate.benchmarks.rows", "sample")
-    if folder != "sample":
-        rows = Unknown("number of items in the folder evaluate.benchmarks")
+    rows = plan.size("evaluate.benchmarks.rows" if folder == "sample" else "evaluate.suites.rows", "sample")
     stored = plan.stored("evaluate.benchmarks", rows)
     return Estimate(rows=rows, bytes=stored, core_seconds=plan.taking("evaluate.benchmarks"))
 
