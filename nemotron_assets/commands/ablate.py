@@ -23,6 +23,7 @@ import yaml
 from nemotron_assets.align.conversations.tables import SUITE_ITEMS
 from nemotron_assets.commands.console import print_table
 from nemotron_assets.commands.plan import asset_nodes, code_version_of, written_beside
+from nemotron_assets.commands.run import silence
 from nemotron_assets.definitions import lake, recipe
 from nemotron_assets.evaluate.ablations.comparing import ablation_rows
 from nemotron_assets.evaluate.ablations.measuring import Measured, Measures
@@ -56,6 +57,7 @@ class AblationError(RuntimeError):
 
 def ablate_command(name_or_path: str, jobs: int | None) -> None:
     """Make the models of an ablation, measure them, and store and print the result."""
+    silence()
     ablation, graph = load_ablation(name_or_path), asset_nodes()
     both = sides(ablation, recipe, graph)
     folder = home() / "ablations" / ablation.name

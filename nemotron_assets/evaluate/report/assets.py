@@ -7,10 +7,12 @@ from nemotron_assets.align.tuning.tables import SFT_3
 from nemotron_assets.blend.tables import CATEGORIES, PHASES, SEQUENCES, TOKEN_SHARDS
 from nemotron_assets.code.quality.tables import CURATED as CURATED_CODE
 from nemotron_assets.code.sources.tables import FILES
+from nemotron_assets.compress.distilling.tables import COMPRESSED, COMPRESSED_BASE
 from nemotron_assets.compress.tables import BUDGET, CANDIDATES
 from nemotron_assets.evaluate.report.tables import REPORT
 from nemotron_assets.evaluate.suite.tables import BUDGET_CONTROL, SUITE_ANSWERS
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES
+from nemotron_assets.evaluate.throughput.tables import THROUGHPUT
 from nemotron_assets.math.corpus.tables import MIND, NEMOTRON_CC_MATH
 from nemotron_assets.pretrain.tables import BASE, LONG_CONTEXT
 from nemotron_assets.recipe import Recipe
@@ -28,7 +30,7 @@ from resources.warehouse import Warehouse
 SHOWN = (
     RECORDS, PAGES, DOCUMENTS, UNIQUE_DOCUMENTS, QUALITY, NEMOTRON_CC_V2, NEMOTRON_CC_MATH, MIND, FILES, CURATED_CODE,
     TOKEN_SHARDS, SEQUENCES, CATEGORIES, PHASES, BASE, LONG_CONTEXT, SFT_3, ALIGNED, BENCHMARK_SCORES, SUITE_ANSWERS,
-    BUDGET_CONTROL, BUDGET, CANDIDATES,
+    BUDGET_CONTROL, BUDGET, CANDIDATES, COMPRESSED_BASE, COMPRESSED, THROUGHPUT,
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ _FAMILIES = (
     ("Loss of the supervised stages", ("sft_1", "sft_2", "sft_3"), "nats per token"),
     ("Loss of preferences and rewards", ("dpo", "reward_model"), "nats"),
     ("Loss of reinforcement learning", ("ifeval_rl", "rlhf"), "loss"),
-    ("Loss of distillation", ("compressed_base", "compressed"), "nats per token"),
+    ("Loss of the compression", ("compression_steps", "compressed_base", "compressed"), "nats"),
 )
 #: The tables of models of which the first with a row has the final model.
 FINAL = ("models.compressed", "models.aligned", "models.sft_3", "models.long_context", "models.base")
