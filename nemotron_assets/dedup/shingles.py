@@ -1,6 +1,7 @@
 """Shingles: the short pieces of a text by which two texts are compared. This docstring is their definition.
 
-**Input** is text whose Unicode was repaired and composed before (ftfy, NFC); nothing is composed here.
+**Input** is text whose Unicode was repaired before, and composed if the recipe says so (ftfy, NFC); nothing is composed
+here.
 
 **Lower case**: every code point is replaced by its own lower case, `str.lower` of that one character. Only U+0130
 becomes two characters; the first one, "i", is taken. Neighbouring characters do not matter: "Σ" becomes "σ" at the end

@@ -50,7 +50,7 @@ def catalog(context: dg.AssetExecutionContext, crawl: dg.ResourceParam[Crawl], l
 @table_asset(
     PAGES,
     recipe="snapshots.pages",
-    code="3",  # rows before damage inside a file are kept, and HTML under an unknown coding
+    code="4",  # opt-outs of pages, more forms of HTTP headers and bodies, encodings judged by the foreign text
     kinds={"fastwarc"},
     deps=[CATALOG],
     pool="crawl" if _REMOTE else None,

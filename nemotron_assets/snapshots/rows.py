@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.snapshots.lines import lines
 from nemotron_assets.table.storable import storable
-from nemotron_assets.warc import charset
+from nemotron_assets.warc import charset, page_terms
 from nemotron_assets.warc.limits import Budget
 from nemotron_assets.warc.reader import Counts, Limits, OnBroken, Page, host_of, in_batches, sha1_digest
 from resources.parquet_pages import check_pages
@@ -182,6 +182,7 @@ class RowFile:
             html=body,
             payload_digest=sha1_digest(body),
             fate="page",
+            opt_outs=() if self.is_text else page_terms.opt_outs(page_terms.NO_HEAD, body, decision.name),
             offset=number,
         )
 

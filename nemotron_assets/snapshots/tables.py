@@ -78,6 +78,20 @@ PAGES = Table(
             "string",
             "evidence for the encoding: bom, header (HTTP), meta (markup), content (detected in the bytes) or default",
         ),
+        Column(
+            "http_headers",
+            "string",
+            "fields of the HTTP header that concern the use of the page (x-robots-tag, tdm-reservation, tdm-policy, "
+            "content-usage) as a JSON object; null if the response has none of them",
+            nullable=True,
+        ),
+        Column(
+            "opt_outs",
+            "list[string]",
+            "opt-outs of AI training in the page itself, in its HTTP header or its <meta> elements: noai, noimageai, "
+            "tdm-reservation; null in rows of an older version, which did not look for them",
+            nullable=True,
+        ),
         Column("html", "binary", "body of the response, as bytes in the encoding of the column charset"),
         Column("payload_digest", "string", "SHA-1 of the payload as the WARC file writes it: sha1: and base32"),
         CONTENT_HASH,

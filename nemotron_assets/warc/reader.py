@@ -1,27 +1,21 @@
 """Reads WARC files into pages. Every record gets exactly one fate, broken records are skipped, memory is bounded.
 
-fastwarc parses the records. This module adds four things: the offset and length of every record, so that a ranged read
-of those bytes gives the same record; the HTTP body after decoding, with a limit on its size; the tests that decide the
-fate of a record; and recovery: after a damaged record it reads on at the next member of a compressed file
-(`nemotron_assets/warc/members.py`) or at the next record header of an uncompressed one.
+fastwarc finds the records, and `nemotron_assets/warc/classify.py` decides the fate of each. This module adds two
+things: the offset and length of every record, so that a ranged read of those bytes gives the same record; and recovery:
+after a damaged record it reads on at the next member of a compressed file (`nemotron_assets/warc/members.py`) or at the
+next record header of an uncompressed one.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from typing import BinaryIO
 
-from fastwarc import ArchiveIterator, WarcRecord, WarcRecordType
+from fastwarc import ArchiveIterator, WarcRecord
 
-from nemotron_assets.warc import charset
+from nemotron_assets.warc.classify import Found, Malformed, Page, classify, host_of, sha1_digest
 from nemotron_assets.warc.fates import BROKEN, FATES, KEPT, Counts
-from nemotron_assets.warc.http_body import TooLarge, decode_body, parse_content_type, sniff_mime
 from nemotron_assets.warc.limits import Budget, Limits, OverLimit
 from nemotron_assets.warc.members import GZIP, MAX_CONTENT, Damaged, Members
 from resources.received import LOOKED_AT, described
@@ -41,39 +35,6 @@ class NotWarc(ValueError):
 
 class EmptyFile(NotWarc):
     """The file has no bytes, also after decompression."""
-
-
-@dataclass(slots=True)
-class Page:
-    """A record that is kept. `html` is its body as bytes, after transfer and content decoding. `offset` and `length`
-    are its bytes in the file; `length` is 0 until the end of the record is known. If several records share one gzip
-    member, `offset` and `length` are those of the member, and `inner_offset` is the record's place in the member's
-    content; it is None for the first record of a member."""
-
-    url: str
-    host: str
-    fetched_at: datetime
-    status: int
-    mime: str
-    charset: str
-    charset_source: str
-    html: bytes
-    payload_digest: str
-    fate: str
-    offset: int = 0
-    length: int = 0
-    inner_offset: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """Stands for a record with the fate "malformed"; `detail` says what is wrong with it."""
-
-    detail: str
-
-
-Found = Page | Malformed | str
-"""A page, or what became of a record that is not kept."""
 
 
 #: Called with (offset in the file, fate, what is wrong) for every broken record.
@@ -147,7 +108,7 @@ class WarcFile:
         self.stream.seek(base)
         done, start, held, content = None, None, None, 0  # the last two members; of the last: its fate and bytes
         try:
-            for record in ArchiveIterator(self.stream, buffer_size=_CHUNK):
+            for record in ArchiveIterator(self.stream, buffer_size=_CHUNK, parse_http=False):
                 here = record.stream_pos
                 if start is not None:
                     # fastwarc gives a record that shares its member the offset of another member, or one between two.
@@ -171,7 +132,7 @@ class WarcFile:
             return self.size if self._only_padding(base) else self._skip(base, "no compressed member begins here")
         held, error = None, None  # the record before: its place in the member, its page or fate, its bytes
         try:
-            for record in ArchiveIterator(member, stream_detect=False):
+            for record in ArchiveIterator(member, stream_detect=False, parse_http=False):
                 if held is not None:
                     if held[0] == 0:
                         length = (self.members.end(base) or self._next_record(base + 1)) - base
@@ -199,7 +160,7 @@ class WarcFile:
         start, found, size = None, None, 0  # the previous record: its offset, its page or fate, its bytes
         error: Exception | None = None
         try:
-            for record in ArchiveIterator(self.stream, buffer_size=_CHUNK):
+            for record in ArchiveIterator(self.stream, buffer_size=_CHUNK, parse_http=False):
                 here = record.stream_pos  # an offset in the file, not from `base`
                 if start is not None:
                     self._budget.spend(here - start)
@@ -252,72 +213,10 @@ class WarcFile:
         return resume
 
     def _classify_bounded(self, record: WarcRecord) -> tuple[Found, int]:
-        """As `_classify`; raises ValueError for a record that declares an absurd size."""
+        """As `classify`; raises ValueError for a record that declares an absurd size."""
         if record.content_length > MAX_CONTENT:
             raise ValueError(f"the record declares {record.content_length} bytes; at most {MAX_CONTENT} are read")
-        return self._classify(record)
-
-    def _classify(self, record: WarcRecord) -> tuple[Found, int]:
-        """(page or fate, bytes of the body) of a record. The fates are tested in the order of `FATES`."""
-        declared = record.content_length
-        kind = record.record_type
-        if kind == WarcRecordType.revisit:
-            return "revisit", declared
-        if kind not in (WarcRecordType.response, WarcRecordType.resource):
-            return "other_record", declared
-        limits = self.limits
-        try:
-            headers = record.headers
-            if kind == WarcRecordType.response:
-                http = record.http_headers if record.is_http_parsed else None
-                status = http.status_code if http is not None else None
-                if status is None:
-                    return Malformed("no HTTP status line"), declared
-                content_type = http.get("Content-Type") or ""
-                content, transfer = http.get("Content-Encoding"), http.get("Transfer-Encoding")
-            else:
-                status, content_type, content, transfer = 200, headers.get("Content-Type") or "", None, None
-            url = (headers.get("WARC-Target-URI") or "").strip("<> \t")
-            fetched_at = record.record_date
-            if not url or fetched_at is None:
-                return Malformed("no target URI" if not url else "no valid date"), declared
-            if status != 200:
-                return ("redirect" if 300 <= status < 400 else "not_200"), declared
-            if declared > limits.max_body:
-                return "too_large", declared
-            body = record.reader.read()
-            if len(body) < declared:
-                return Malformed(f"the body has {len(body)} of {declared} declared bytes"), declared
-            decoded = bool(content or transfer)
-            if decoded:
-                body = decode_body(body, transfer or "", content or "", limits.max_body)
-            if not body or body.isspace():
-                return "empty", len(body)
-            mime, label = parse_content_type(content_type)
-            mime = sniff_mime(mime, body)
-            if mime not in limits.mimes:
-                return "not_html", len(body)
-            if not limits.keep_truncated and headers.get("WARC-Truncated"):
-                return "truncated", len(body)
-            decision = charset.decide(body, label)
-            digest = None if decoded else headers.get("WARC-Payload-Digest")
-            page = Page(
-                url=url,
-                host=host_of(url),
-                fetched_at=fetched_at,
-                status=status,
-                mime=mime,
-                charset=decision.name,
-                charset_source=decision.source,
-                html=body,
-                payload_digest=digest or sha1_digest(body),
-                fate="charset_corrected" if decision.corrected else "page",
-            )
-            return page, len(body)
-        except TooLarge:
-            return "too_large", declared
-        except (ValueError, zlib.error, EOFError) as problem:
-            return Malformed(str(problem)), declared
+        return classify(record, self.limits)
 
     def _check_addressable(self, one_member: bool) -> None:
         """Raise `NotWarc` for a file that is not a WARC file, and for a compressed file whose members do not begin with
@@ -424,19 +323,3 @@ def _expected(problem: BaseException) -> BaseException:
     if isinstance(problem, OverLimit):
         raise problem
     return problem
-
-
-_HOST = re.compile(
-    r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#@]*@)?(\[[0-9A-Fa-f:.]+\]|[^/?#@:\[\]\\\s]+)(?::\d*)?(?:[/?#]|\Z)"
-)
-
-
-def host_of(url: str) -> str:
-    """The host name of a URL in lower case, without port or user; "" if it has no host."""
-    match = _HOST.match(url)
-    return match.group(1).strip("[].").lower() if match else ""
-
-
-def sha1_digest(body: bytes) -> str:
-    """The SHA-1 of a body as WARC files write it: "sha1:" and the digest in base32."""
-    return "sha1:" + base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()

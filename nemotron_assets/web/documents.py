@@ -23,7 +23,7 @@ from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
 from resources.compute import Compute
 from resources.lakehouse import Lakehouse, Reader
 
-_COLUMNS = ("id", "snapshot", "warc_file", "url", "host", "fetched_at", "html", "charset", "mime")
+_COLUMNS = ("id", "snapshot", "warc_file", "url", "host", "fetched_at", "html", "charset", "mime", "opt_outs")
 
 
 def document_rows(extracted: pl.DataFrame) -> pl.DataFrame:
@@ -87,7 +87,8 @@ class SnapshotDocuments:
 
         batches = self.pages.part(file).batches(_COLUMNS, batch_size=self.recipe.batch_rows)
         # Opt-outs are applied in this process, because the lists would be sent to the workers with every batch.
-        allowed = (rest for batch in batches if (rest := _remove_blocked(batch, self.opt_outs, counts)).num_rows)
+        signals = frozenset(self.recipe.opt_outs.signals)
+        allowed = (r for batch in batches if (r := _remove_blocked(batch, self.opt_outs, signals, counts)).num_rows)
         extract = functools.partial(extract_pages, recipe=self.recipe)
         for extracted in self.compute.map(allowed, extract, reject=reject, stage=f"{DOCUMENTS.full_name} of {file}"):
             _count(extracted, counts)
@@ -139,9 +140,16 @@ def _count(extracted: pl.DataFrame, counts: Counter[tuple[str, str]]) -> None:
         counts["matches", rule] += extracted[name].sum()
 
 
-def _remove_blocked(batch: pa.RecordBatch, opt_outs: OptOutList, counts: Counter[tuple[str, str]]) -> pa.RecordBatch:
-    """The pages of a batch whose addresses are on no opt-out list. The blocked pages are added to the counts."""
+def _remove_blocked(
+    batch: pa.RecordBatch, opt_outs: OptOutList, signals: frozenset[str], counts: Counter[tuple[str, str]]
+) -> pa.RecordBatch:
+    """The pages of a batch whose addresses are on no opt-out list and that do not opt out themselves by one of the
+    `signals`. The others are added to the counts."""
     reasons = opt_outs.reasons(batch.column("url").to_pylist())
+    for place, found in enumerate(batch.column("opt_outs").to_pylist()):
+        if reasons[place] is None and not signals.isdisjoint(found or ()):
+            reasons[place] = "opt_out"
+    batch = batch.drop_columns(["opt_outs"])
     blocked = Counter(reason for reason in reasons if reason)
     if not blocked:
         return batch

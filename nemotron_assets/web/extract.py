@@ -22,7 +22,7 @@ import polars as pl
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
-from nemotron_assets.recipe.web.documents import Documents
+from nemotron_assets.recipe.web.documents import Documents, UnicodeRepair
 from nemotron_assets.recipe.web.privacy import Privacy
 from nemotron_assets.text.attributes import check_attributes
 from nemotron_assets.text.language import detect, hint, stop_list
@@ -36,6 +36,7 @@ FATES = {
     "document": "kept",
     "blocked_host": "its host, or a domain above it, is on an opt-out list",
     "blocked_url": "its address, or a pattern that matches it, is on an opt-out list",
+    "opt_out": "the page itself says that it is not for AI training, by a signal that the recipe honours",
     "no_text": "nothing in it reads like prose, as in an empty page, a form or a list of links",
     "too_short": "it has less text than the recipe's min_characters",
     "language_unsure": "the score of its language is below the recipe's language_min_score",
@@ -102,7 +103,7 @@ def extract(html: bytes, charset: str, mime: str, recipe: Documents) -> Extracte
     if not text:
         return Extracted(title, "und", 0.0, "", 0, "no_text")
     language, score = detect(text, recipe.language_model, recipe.language_characters)
-    text = repair(text).strip()
+    text = repair(text, recipe.unicode).strip()
     fate = "document"
     if len(text) < recipe.min_characters:
         fate = "too_short"
@@ -133,14 +134,15 @@ def _main_text(markup: str, tree: HTMLTree, language: str, recipe: Documents) ->
     return justext_text(markup, words, recipe.justext)
 
 
-def repair(text: str) -> str:
-    """The result of `ftfy.fix_text`, faster: plain ASCII lines ("a line of prose") are not handed to ftfy.
+def repair(text: str, recipe: UnicodeRepair) -> str:
+    """The result of `ftfy.fix_text` with the recipe's settings, faster: plain ASCII lines ("a line of prose") are not
+    handed to ftfy.
 
     ftfy works line by line and returns a line unchanged when it is ASCII and has neither `&` nor control characters.
     """
     if text.isascii() and not _NOT_PLAIN.search(text):
         return text
-    config, lines = ftfy.TextFixerConfig(explain=False), []
+    config, lines = ftfy.TextFixerConfig(explain=False, **recipe.model_dump()), []
     for line in _LINE.findall(text):
         clean = line.isascii() and not _NOT_PLAIN.search(line)
         lines.append(line if clean else ftfy.fix_text(line, config))

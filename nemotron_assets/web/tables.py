@@ -61,7 +61,8 @@ EXTRACTION = Table(
         Column(
             "fate",
             "string",
-            "what became of the pages: document (kept), blocked_host or blocked_url (on an opt-out list), no_text "
+            "what became of the pages: document (kept), blocked_host or blocked_url (on an opt-out list), opt_out "
+            "(the page itself opts out of AI training), no_text "
             "(nothing reads like prose), too_short, language_unsure (the detector's score is too low), personal_data "
             "(the recipe drops such documents) or rejected (failed; see quarantine.rows)",
         ),

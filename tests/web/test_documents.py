@@ -66,6 +66,8 @@ def pages(titles: str = "The lake") -> pl.DataFrame:
         charset=pl.lit("utf-8"),
         charset_source=pl.lit("header"),
         payload_digest=pl.lit(""),
+        http_headers=pl.lit(None, dtype=pl.String),
+        opt_outs=pl.Series([["noimageai"] if "card" in row["url"] else [] for row in rows], dtype=pl.List(pl.String)),
         content_hash=pl.lit(""),
         fate=pl.lit("page"),
         warc_offset=pl.lit(0, dtype=pl.Int64),
@@ -109,6 +111,9 @@ def house(tmp_path):
 
 
 def recipe_of(opt_outs: OptOuts = OptOuts(), **rules) -> Documents:
+    opt_outs = opt_outs.model_copy(
+        update={"signals": opt_outs.signals if "signals" in opt_outs.model_fields_set else ()}
+    )
     return current_recipe().web.documents.model_copy(update={"opt_outs": opt_outs, "privacy": Privacy(**rules)})
 
 
@@ -146,6 +151,17 @@ def test_the_asset_with_lists_and_rules(house, tmp_path):
         ("payment_card", "keep", 1, 1),
         ("phone", "replace", 1, 1),
     ]
+
+
+def test_a_page_that_opts_out_itself_is_left_out_by_the_signals_of_the_recipe_and_counted(house):
+    house.write(recipe_of(OptOuts(signals=("noai", "tdm-reservation"))))
+    assert "https://b.example/card" in house.urls() and "opt_out" not in house.fates()
+    house.write(recipe_of(OptOuts(signals=("noimageai",))))
+    assert "https://b.example/card" not in house.urls() and house.fates()["opt_out"] == 1
+    both = OptOuts(lines=("b.example/card",), signals=("noimageai",))
+    house.write(recipe_of(both))
+    assert house.fates()["blocked_url"] == 1 and "opt_out" not in house.fates()
+    assert set(OptOuts().signals) == {"noai", "noimageai", "tdm-reservation"}
 
 
 def test_running_again_changes_nothing_until_a_list_does(house, tmp_path):

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemotron_assets.recipe import load_recipe
+from nemotron_assets.recipe.web.documents import UnicodeRepair
 from nemotron_assets.text.language import STOP_LISTS, detect, hint, stop_list
+from nemotron_assets.text.personal_data import scrub
 from nemotron_assets.web.extract import FATES, MATCH_COLUMNS, extract, extract_pages, repair
 from nemotron_assets.web.paragraphs import NestedTooDeeply
 
@@ -166,7 +168,43 @@ def test_what_chooses_the_stop_list(by):
     ["plain line\n", "&amp; ", "<b>", "caf\u00c3\u00a9\n", "\r\n", "\x1b[1m", "\x07", "\u2019", "&lt;\n", "\u2028"]
 )).map("".join))  # fmt: skip
 def test_repair_is_ftfy(text):
-    assert repair(text) == ftfy.fix_text(text)
+    plain = dict.fromkeys(("fix_latin_ligatures", "fix_character_width", "uncurl_quotes", "fix_line_breaks"), False)
+    assert repair(text, UnicodeRepair()) == ftfy.fix_text(text, **plain)
+    published = RECIPE.unicode.model_copy(update={"normalization": None})
+    assert repair(text, published) == ftfy.fix_text(text, **plain, normalization=None)
+    everything = UnicodeRepair(**dict.fromkeys(plain, True))
+    assert repair(text, everything) == ftfy.fix_text(text)
+
+
+@pytest.mark.parametrize(
+    "signs",
+    ["，：！（）；？　～％＆＂＇１２３ＡＢｃ［］｛｝＠＃", "“清晨”‘安静’", "«guillemets» „unten“ ‚einfach‘ “don’t”",
+     "ｱｲｳ ﾊﾟ｡｢｣", "ﬁ ﬂ ﬀ ﬃ ﬆ Ĳ", "a\u2028b\u2029c", "…—–·•′″"],
+)  # fmt: skip
+def test_signs_stay_as_they_are_written(signs):
+    assert repair(f"{signs} {GERMAN}", RECIPE.unicode) == f"{signs} {GERMAN}"
+
+
+def test_full_width_punctuation_and_curly_quotes_of_a_page_stay():
+    sentence = "“清晨的港口十分安静，”渔民说：“我们不担心！”（船是新的；船员也一样。）价格是１２３元吗？"
+    found = text_of(f"<html><head><title>“港口”，早晨</title></head><body>{f'<p>{sentence}</p>' * 4}</body></html>")
+    assert found.text.count(sentence) == 4 and found.title == "“港口”，早晨"
+
+
+def test_decomposed_letters_are_composed_unless_the_recipe_leaves_them():
+    text = "Hu\u0308geln im Tal"
+    assert repair(text, UnicodeRepair()) == "Hügeln im Tal"
+    assert repair(text, UnicodeRepair(normalization=None)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("連絡先：ｊａｎｅ＠ａｃｍｅ．ｃｏ．ｊｐまで", "[email]"), ("電話：０３－３５８１－３１１１まで", "[phone]"),
+     ("ＩＰは１０４．２７．１３１．８８です", "[ip]")],
+)  # fmt: skip
+def test_personal_data_in_full_width_signs_is_still_replaced(text, kind):
+    """ftfy's repair no longer makes these signs ASCII before personal data is looked for."""
+    assert kind in scrub(text, RECIPE.privacy).text
 
 
 @settings(max_examples=60, deadline=None)

@@ -123,6 +123,8 @@ def test_a_page_that_fails_is_quarantined_and_the_others_are_kept(tmp_path):
             "charset_source": "header",
             "html": list(bodies.values()),
             "payload_digest": "",
+            "http_headers": pl.Series([None] * 4, dtype=pl.String),
+            "opt_outs": pl.Series([None, [], [], []], dtype=pl.List(pl.String)),
             "content_hash": list(bodies),
             "warc_file": "f",
             "warc_offset": 0,

@@ -44,6 +44,26 @@ class JusText(Section):
     headings: bool = Field(True, description="whether headings before kept paragraphs are kept")
 
 
+class UnicodeRepair(Section):
+    """What ftfy does besides the repair of broken encodings (names are ftfy's). The published pipeline leaves signs as
+    they are written (NeMo Curator's UnicodeReformatter, as datatrove): ftfy's own defaults turn "，" into "," and curly
+    quotes into straight ones, so that Chinese and Japanese lose their punctuation."""
+
+    fix_latin_ligatures: bool = Field(False, description="whether ligatures become letters: ﬁ to fi (published: no)")
+    fix_character_width: bool = Field(
+        False, description="whether full-width signs become ASCII, and half-width kana full-width (published: no)"
+    )
+    uncurl_quotes: bool = Field(False, description="whether curly quotes become straight ones (published: no)")
+    fix_line_breaks: bool = Field(
+        False, description="whether other line breaks, such as U+2028, become line feeds (published: no)"
+    )
+    normalization: Literal["NFC"] | None = Field(
+        "NFC",
+        description="Unicode normal form of the text; null: as it is written (published). NFC composes letters and "
+        "their marks and changes no other sign, so that near-duplicates are found whichever way a page was written",
+    )
+
+
 class Documents(Section):
     """Text extraction and language identification (Nemotron-CC §2.1)."""
 
@@ -85,6 +105,7 @@ class Documents(Section):
     language_min_score: float = Field(
         ge=0, le=1, description="a document is kept if its language has at least this score, 0 to 1 (published: 0.3)"
     )
+    unicode: UnicodeRepair = UnicodeRepair()
     min_characters: int = Field(ge=0, description="shortest text that is kept, in characters (default)")
     max_html_characters: int = Field(
         ge=1_000, description="characters of a decoded page that are read; the rest is cut off (default)"

@@ -35,6 +35,12 @@ class OptOuts(Section):
     files: tuple[str, ...] = Field(
         (), description="files with one entry per line and # comments; a relative path starts at the working directory"
     )
+    signals: tuple[Literal["noai", "noimageai", "tdm-reservation"], ...] = Field(
+        ("noai", "noimageai", "tdm-reservation"),
+        description="opt-outs in a page itself that leave it out: noai and noimageai among the directives for robots "
+        "(X-Robots-Tag and <meta>), tdm-reservation: 1 (TDM Reservation Protocol); every one is stored in "
+        "snapshots.pages.opt_outs whatever the recipe says (default: all)",
+    )
 
 
 class PersonalData(Section):

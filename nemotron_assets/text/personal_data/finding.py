@@ -52,11 +52,11 @@ def find(text: str, recipe: Privacy, rules: set[str] | None = None) -> list[Matc
     return chosen
 
 
-# Digits of other scripts, special spaces and hyphens, marks of direction, and full-width signs. Each is replaced by one
-# character, so that positions stay.
+# Digits of other scripts, special spaces and hyphens, marks of direction, and full-width signs: "＠", "：", "ｊａｎｅ".
+# Each is replaced by one character, so that positions stay.
 _PLAIN = {0xA0: " ", 0x2007: " ", 0x2009: " ", 0x200E: " ", 0x200F: " ", 0x202F: " ", 0x2010: "-", 0x2011: "-",
-          0x2012: "-", 0x2013: "-", 0x2212: "-", 0xFF08: "(", 0xFF09: ")", 0xFF0B: "+", 0xFF0D: "-", 0xFF0E: ".",
-          0xFF20: "@"}  # fmt: skip
+          0x2012: "-", 0x2013: "-", 0x2212: "-", 0x3000: " "}  # fmt: skip
+_PLAIN |= {0xFF00 + place: chr(0x20 + place) for place in range(1, 0x5F)}
 _PLAIN |= dict.fromkeys((0x202A, 0x202B, 0x202C, 0x2066, 0x2067, 0x2068, 0x2069), " ")
 _ZEROS = (0x660, 0x6F0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xE50, 0xED0, 0x1040, 0x17E0, 0xFF10)
 _PLAIN |= {zero + digit: str(digit) for zero in _ZEROS for digit in range(10)}
