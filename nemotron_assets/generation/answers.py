@@ -6,7 +6,10 @@ import re
 
 # The first character of a line: none that starts Markdown, so that text is left when Markdown is stripped.
 _START = r"[^\s\x00-\x1f*_~`#!\[{more}]"
-_ENDS = (".", "!", "?", ")", '"', "'", "”", "’", "%", "]", ":", ";")
+_ENDS = (".", "!", "?", "…", ")", '"', "'", "”", "’", "»", "%", "]", "。", "！", "？", "」", "।", "؟")
+#: Characters before a grammar's limit in which the limit already shapes a line: a longer token does not fit any more,
+#: and the model takes another one in its place, such as the end of the line.
+SLACK = 8
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»"}
 
 _APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
@@ -78,7 +81,37 @@ def without_bullets(text: str) -> str:
     return "\n".join(_ITEM.sub("", line).strip() for line in lines).strip()
 
 
+def sentence_pattern(start: str, shortest: int, longest: int, marks: str = ".?", without: str = "") -> str:
+    """The regular expression of one sentence: `start`, then `shortest` to `longest` characters, then one of the marks.
+    A mark inside is followed by a character other than white space: "3.14". `without` are characters that no sentence
+    has.
+
+    At the limit no mark is forced: a sentence that reaches it has one more character in the place of its mark, so that
+    `cut_sentence` knows it.
+    """
+    unit = rf"([^\n{marks}{without}]|[{marks}][^\s{marks}{without}])"
+    return rf"{start}{unit}{{{shortest}}}({unit}{{0,{longest - shortest}}}[{marks}]|{unit}{{{longest - shortest + 1}}})"
+
+
+def ended_pattern(start: str, shortest: int, longest: int, marks: str = ".?") -> str:
+    """As `sentence_pattern` for a line of one or more sentences of which the last ends in one of the marks."""
+    return rf"{start}[^\n]{{{shortest}}}([^\n]{{0,{longest - shortest}}}[{marks}]|[^\n]{{{longest - shortest + 1}}})"
+
+
+def cut_sentence(line: str, longest: int, marks: str = ".?") -> bool:
+    """Whether a line of `sentence_pattern` or `ended_pattern` was ended by the limit of `longest` characters in all,
+    not by the model: it lacks its mark, or a limit so close may have brought the mark forward."""
+    line = line.strip()
+    inside = sum(map(line.count, marks))
+    return not line.endswith(tuple(marks)) or longest - _slack(longest) < len(line) <= longest + inside
+
+
 def ends_abruptly(line: str, longest: int) -> bool:
-    """Whether the grammar's limit of `longest` characters ended this line, not the model: it has reached the limit and
-    does not end in punctuation."""
-    return len(line) >= longest - 1 and not line.endswith(_ENDS)
+    """Whether the grammar's limit of `longest` characters ended this line, not the model: it comes close to the limit
+    and does not end in punctuation."""
+    return longest - _slack(longest) <= len(line) and not line.rstrip().endswith(_ENDS)
+
+
+def _slack(longest: int) -> int:
+    """`SLACK`, or less for a limit of few characters."""
+    return min(SLACK, longest // 5)

@@ -23,9 +23,9 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 Generate = Callable[[Iterable[Request]], Iterator[Completion]]
 Job = TypeVar("Job")
 
-#: Why an answer is rejected: it was cut at the token limit; it does not have the requested form; it has less text than
-#: the recipe wants.
-CAUSES = ("truncated", "unparsable", "too_short")
+#: Why an answer is rejected: it was cut at a limit of tokens or of the grammar; it does not have the requested form; it
+#: echoes the prompt or is a loop; it has less text than the recipe wants.
+CAUSES = ("truncated", "unparsable", "degenerate", "too_short")
 
 _EXAMPLE_CHARACTERS = 4_000
 _FRAME_ROWS = 512

@@ -14,8 +14,8 @@ from resources.lakehouse import Lakehouse, Reader
 
 @table_asset(
     CANDIDATE_PAGES,
-    recipe=("math.pages.candidates", "snapshots.pages"),
-    code="2",
+    recipe=("math.pages.candidates", "snapshots.pages", "web.documents.opt_outs.signals"),
+    code="3",  # pages that opt out of AI training are left out
     kinds={"duckdb"},
     ins={"pages": PAGES},
     retry_policy=dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL),
@@ -29,16 +29,21 @@ def candidate_pages(
     lake: dg.ResourceParam[Lakehouse],
 ):
     """Pages with formulas. A detector finds them by the markup of the snapshot's pages. Pages on URL lists are looked
-    up in the crawl's index and fetched record by record (Nemotron-CC-Math §2.1)."""
+    up in the crawl's index and fetched record by record (Nemotron-CC-Math §2.1). Pages that opt out of AI training are
+    left out."""
     from nemotron_assets.math import report
     from nemotron_assets.math.pages import Candidates
     from nemotron_assets.warc.pages import limits_of
 
     snapshot, limits = context.partition_key, limits_of(recipe.snapshots.pages)
-    candidates = Candidates(pages, recipe.math.pages.candidates, limits, crawl, compute, context.log.info)
+    signals = recipe.web.documents.opt_outs.signals
+    candidates = Candidates(pages, recipe.math.pages.candidates, limits, crawl, compute, context.log.info, signals)
     return Parts(
         candidates.parts(),
-        metadata=lambda: report.candidates(lake.read(CANDIDATE_PAGES, snapshot).scan(), snapshot),
+        metadata=lambda: {
+            **report.candidates(lake.read(CANDIDATE_PAGES, snapshot).scan(), snapshot),
+            "opted_out": candidates.opted_out,
+        },
         rejects=candidates.rejects,
     )
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "id", "snapshot", "warc_file", "warc_offset", "warc_length", "url", "host", "fetched_at", "mime", "charset", "html",
-    "content_hash",
+    "content_hash", "opt_outs",
 )  # fmt: skip
 
 
@@ -43,14 +43,16 @@ class Candidates:
         crawl: Crawl,
         compute: Compute,
         log: Callable[[str], None],
+        signals: tuple[str, ...] = (),
     ) -> None:
+        self.signals, self.opted_out = frozenset(signals), 0
         self.pages, self.recipe, self.limits, self.crawl, self.compute = pages, recipe, limits, crawl, compute
         self.log, self.rejects = log, Rejects()
         self.snapshot = pages.partition
 
     def parts(self) -> Iterator[Part]:
         """One part per WARC file that has pages in the lake or records on a list."""
-        version = content_hash(self.recipe.model_dump_json())[:16]
+        version = content_hash(f"{self.recipe.model_dump_json()} {sorted(self.signals)}")[:16]
         contents = self.pages.parts() if self.pages.rows else {}
         with Pointers(self.recipe, self.crawl, self.snapshot) as pointers:
             if self.recipe.lists:
@@ -66,7 +68,7 @@ class Candidates:
         detect = functools.partial(detect_pages, recipe=self.recipe)
         stage = f"{CANDIDATE_PAGES.full_name} of {file}"
         if ingested:
-            own = self.pages.part(file).batches(_COLUMNS, batch_size=self.recipe.batch_rows)
+            own = map(self._allowed, self.pages.part(file).batches(_COLUMNS, batch_size=self.recipe.batch_rows))
             for frame in self.compute.map(own, detect, reject=self.rejects.add, stage=stage):
                 wanted = pl.col("warc_offset").is_in(list(listed))
                 if self.recipe.detector:
@@ -77,8 +79,18 @@ class Candidates:
         else:
             rest = list(listed.values())
         if rest:
-            for frame in self.compute.map(self._fetched(file, rest), detect, reject=self.rejects.add, stage=stage):
+            for frame in self.compute.map(
+                map(self._allowed, self._fetched(file, rest)), detect, reject=self.rejects.add, stage=stage
+            ):
                 yield _rows(frame, listed, fetched=True)
+
+    def _allowed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The pages of a batch that do not opt out of AI training by a signal that the recipe honours; counts the
+        others."""
+        kept = [self.signals.isdisjoint(found or ()) for found in batch.column("opt_outs").to_pylist()]
+        self.opted_out += kept.count(False)
+        batch = batch.drop_columns(["opt_outs"])
+        return batch if all(kept) else batch.filter(pa.array(kept))
 
     def _fetched(self, file: str, pointers: list[Pointer]) -> Iterator[pa.RecordBatch]:
         """The pages at pointers into a file, each fetched by a ranged read of its record."""

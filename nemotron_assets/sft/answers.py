@@ -12,6 +12,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from nemotron_assets.generation.answers import cut_sentence, ends_abruptly
 from nemotron_assets.generation.asking import cut_off
 from nemotron_assets.recipe.sft.sampling import Sampled
 from nemotron_assets.sft.formats import THINK_CLOSE, THINK_OPEN
@@ -56,6 +57,8 @@ _MARKUP = re.compile(
     re.I | re.M,
 )
 _MATHS = re.compile(r"\$[^$\n]{0,400}\$|\\[a-zA-Z]+|```.*?```", re.S)
+_CODE = re.compile(r"```.*?```", re.S)
+_LABEL = re.compile(r"^(?:[A-Z][a-z]{1,20}: |[-*] |[A-J]\. )")
 _TAG = re.compile(r"<[^<>\n]{1,40}>")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _THOUGHT = re.compile(rf"\s*{THINK_OPEN}(.*?){THINK_CLOSE}(.*)", re.S)
@@ -86,7 +89,31 @@ def read(completion: Completion, limits: Sampled, language: str = "en") -> str |
     if why := cut_off(completion, limits.max_output_tokens):
         return Fault("truncated", why)
     most = min(limits.max_characters, _TOKEN_CHARACTERS * limits.max_output_tokens)
-    return text_fault(text, most, language) or text
+    return text_fault(text, most, language) or cut_line(text, limits) or text
+
+
+def cut_line(text: str, limits: Sampled) -> Fault | None:
+    """A fault if the limit of the grammar, not the model, ended a line of a text. Lines of code have no such limit, and
+    labels ("Answer:", "- ", "A.") do not count."""
+    if not limits.enforce_form:
+        return None
+    for line in _CODE.sub("", text).split("\n"):
+        value = _LABEL.sub("", line.strip())
+        if len(value) <= limits.max_line + 2 and ends_abruptly(value, limits.max_line):
+            return Fault(
+                "truncated", f"a line has {len(value)} characters of at most {limits.max_line}: {value[-80:]!r}"
+            )
+    return None
+
+
+def cut_question(text: str, limits: Sampled) -> Fault | None:
+    """A fault if the limit of the grammar ended the first line of a question that a grammar makes end in a mark."""
+    line = text.strip().split("\n")[0]
+    if limits.enforce_form and cut_sentence(line, limits.max_line):
+        return Fault(
+            "truncated", f"the question has {len(line)} characters of at most {limits.max_line}: {line[-80:]!r}"
+        )
+    return None
 
 
 def text_fault(text: str, most_characters: int, language: str = "en") -> Fault | None:

@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemotron_assets.generation.answers import (
+    cut_sentence,
+    ended_pattern,
     ends_abruptly,
     line_pattern,
     literal_pattern,
+    sentence_pattern,
     strip_markdown,
     without_bullets,
     without_marker,
@@ -85,7 +88,7 @@ def test_lists_become_lines():
 
 def test_lines_at_the_limit_are_cut_unless_they_end():
     assert ends_abruptly("x" * 39, 40) and ends_abruptly("x" * 40, 40)
-    assert not ends_abruptly("x" * 38, 40) and not ends_abruptly("x" * 39 + ".", 40)
+    assert not ends_abruptly("x" * 31, 40) and not ends_abruptly("x" * 39 + ".", 40)
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126)))
@@ -98,3 +101,54 @@ def test_lines_of_the_grammar_are_bounded():
     pattern = re.compile(line_pattern(3, 6, "-"))
     assert all(pattern.fullmatch(line) for line in ("abc", "abcdef", "$5.", "É b"))
     assert not any(pattern.fullmatch(line) for line in ("ab", "abcdefg", " bc", "-bc", "*bc", "#bc", "[bc", "a\nc"))
+
+
+SENTENCE = sentence_pattern("[A-Z]", 3, 20, ".?", "`")
+
+
+@pytest.mark.parametrize("text", ["It is 3.14 wide.", "Is a.py it?", "Abcd.", "A" * 21 + "."])
+def test_a_sentence_ends_at_its_first_mark(text):
+    assert re.fullmatch(SENTENCE, text)
+    assert not re.fullmatch(SENTENCE, text + " It goes on.")
+    assert not re.fullmatch(SENTENCE, text[:-1]) or len(text) > 21
+
+
+def test_the_limit_forces_no_mark():
+    """A sentence that the limit ends has a further character in the place of its mark, whatever comes next."""
+    full = "A" + "b" * 20
+    assert re.fullmatch(SENTENCE, f"{full}.") and re.fullmatch(SENTENCE, f"{full}c")
+    assert re.fullmatch(ended_pattern("[A-Z]", 3, 20), f"{full}c")
+    assert not re.fullmatch(SENTENCE, f"{full}cd") and not re.fullmatch(SENTENCE, "Abcdef")
+    assert not re.fullmatch(SENTENCE, "Ab`c.")
+
+
+@pytest.mark.parametrize(
+    ("line", "cut"),
+    [
+        ("A short one.", False),
+        ("Is it a short one?", False),
+        ("One without its mark", True),
+        ("This one is as long as its limit allows and.", True),  # the mark may be the limit's
+        ("This one is nearly as long as it may b.", True),
+        ("This 3.14 is 1.5 x 2.5 or 3.5 or 4.5 m.", True),
+        ("x" * 60 + ".", False),  # written without the grammar
+    ],
+)
+def test_a_sentence_close_to_its_limit_is_cut(line, cut):
+    assert cut_sentence(line, 44) == cut
+
+
+@pytest.mark.parametrize("end", [":", ";", ",", "and", "a", "-"])
+def test_a_line_close_to_its_limit_needs_an_end(end):
+    line = "x" * 40 + " " + end
+    assert ends_abruptly(line, 44)
+    assert not ends_abruptly(line, 80)
+    assert not ends_abruptly("x" * 42 + ".", 44)
+
+
+@given(st.text(st.sampled_from("ab .?\n"), max_size=30))
+def test_whatever_a_sentence_pattern_takes_is_one_line_with_at_most_its_length(text):
+    if re.fullmatch(SENTENCE, "A" + text):
+        inside = sum(map(text[:-1].count, ".?"))
+        assert "\n" not in text and len(text) <= 21 + inside
+        assert cut_sentence("A" + text, 22) or text[-1] in ".?"

@@ -88,6 +88,7 @@ def test_tallies_add_up():
         "new_generations": 3,
         "truncated": 1,
         "unparsable": 0,
+        "degenerate": 0,
         "too_short": 1,
     }
     assert counts["accepted"] + sum(counts[cause] for cause in CAUSES) == counts["segments"]

@@ -31,7 +31,7 @@ def snippets(curated: Reader, recipe: dg.ResourceParam[Recipe], compute: dg.Reso
 @table_asset(
     QA,
     recipe="code.qa",
-    code="2",  # adds origin_hash
+    code="3",  # no sentence mark is forced at a limit; echoes of the prompt and loops are rejected
     ins={
         "snippets": SNIPPETS,
         "benchmarks": BENCHMARKS,

@@ -7,7 +7,7 @@ others, because they can still be wrong: a name can be a keyword.
 
 from __future__ import annotations
 
-from nemotron_assets.generation.answers import line_pattern
+from nemotron_assets.generation.answers import line_pattern, sentence_pattern
 from nemotron_assets.generation.code_blocks import FENCES
 from nemotron_assets.generation.code_grammar import small_grammar
 from nemotron_assets.recipe.code.qa import CodeQa
@@ -30,6 +30,11 @@ line "```{fence}" and a line "```".
 
 Problem:
 {problem}"""
+
+
+def template() -> str:
+    """The prompt for a problem without its snippet."""
+    return _ASK.format(language="", snippet="")
 
 
 def problem_request(
@@ -64,8 +69,9 @@ def _request(
 
 def problem_grammar(recipe: CodeQa) -> str:
     """The regular expression of a problem: lines of text."""
-    if recipe.max_problem_lines == 1:  # one or two sentences that the model ends itself
-        return rf"(Write|Implement|Given) [a-z][^\n`]{{{recipe.min_problem_characters},{recipe.max_problem_line}}}[.?]"
+    if recipe.max_problem_lines == 1:  # one sentence that the model ends itself
+        start, spare = "(Write|Implement|Given) [a-z]", len("Implement a.")
+        return sentence_pattern(start, recipe.min_problem_characters, recipe.max_problem_line - spare, without="`")
     line = line_pattern(2, recipe.max_problem_line)
     return rf"{line}(\n{{1,2}}([-*] |[0-9]{{1,2}}\. )?{line}){{0,{recipe.max_problem_lines - 1}}}"
 
@@ -73,7 +79,8 @@ def problem_grammar(recipe: CodeQa) -> str:
 def solution_grammar(language: str, recipe: CodeQa) -> str:
     """The regular expression of a solution: a line of text and fenced code. Unless the recipe's grammar is "small",
     more lines may stand before and after the code."""
-    fence, line = FENCES[language][0].replace("+", r"\+"), rf"[A-Z][^\n`]{{15,{recipe.max_explanation_line}}}[.:]"
+    fence = FENCES[language][0].replace("+", r"\+")
+    line = sentence_pattern("[A-Z]", 15, recipe.max_explanation_line - 2, ".:", "`")
     if recipe.grammar == "small":
         return rf"{line}\n\n```{fence}\n{small_grammar(language, recipe.max_code_lines)}\n```"
     code = rf"([^`\n][^\n]*\n|\n){{1,{recipe.max_code_lines}}}"

@@ -7,6 +7,7 @@ cause of the last attempt.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from nemotron_assets.code.decontamination import Items
-from nemotron_assets.code.qa.prompts import problem_request, solution_request
+from nemotron_assets.code.qa.prompts import problem_request, solution_request, template
 from nemotron_assets.code.qa.tables import QA
 from nemotron_assets.generation import code_blocks
-from nemotron_assets.generation.answers import ends_abruptly
+from nemotron_assets.generation.answers import cut_sentence, ends_abruptly
 from nemotron_assets.generation.asking import Tally, cut_off
+from nemotron_assets.generation.degenerate import echo, loop
 from nemotron_assets.grading.execution import NO_EXECUTION, Execution, Executor
 from nemotron_assets.recipe.code.qa import CodeQa
 from nemotron_assets.table.ids import content_hash, row_id
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 #: Columns of `code.snippets` that are read.
 READ = ("id", "language", "snippet", "content_hash", "origin_hash")
 #: Why an attempt fails. The cause of the last attempt is the cause of the rejected snippet.
-CAUSES = ("too_long", "truncated", "unparsable", "no_code", "syntax_error", "too_short", "duplicate", "contaminated",
-          "fails_to_run")  # fmt: skip
+CAUSES = ("too_long", "truncated", "unparsable", "degenerate", "no_code", "syntax_error", "too_short", "duplicate",
+          "contaminated", "fails_to_run")  # fmt: skip
 
 _Snippet = dict[str, Any]
 
@@ -83,15 +85,38 @@ def judge_problem(problem: Completion, recipe: CodeQa) -> Attempt | None:
     if (length := len(problem.text.strip())) < recipe.min_problem_characters:
         needed = recipe.min_problem_characters
         return Attempt(problem, None, "too_short", f"the problem has {length} characters of at least {needed}")
-    if any(ends_abruptly(line, recipe.max_problem_line) for line in problem.text.split("\n")):
-        return Attempt(problem, None, "truncated", "the problem: the grammar's limit cut a line off")
+    if problem_is_cut(problem.text, recipe):
+        return Attempt(
+            problem, None, "truncated", f"the problem: the grammar's limit cut it off: {problem.text[-80:]!r}"
+        )
+    if what := echo(problem.text, template()) or loop(problem.text):
+        return Attempt(problem, None, "degenerate", f"the problem: {what}")
     return None
+
+
+def problem_is_cut(problem: str, recipe: CodeQa) -> bool:
+    """Whether the grammar's limit ended a line of a problem."""
+    longest, problem = recipe.max_problem_line, problem.strip()
+    if recipe.max_problem_lines == 1:
+        return cut_sentence(problem, longest)
+    return any(ends_abruptly(line, longest) for line in problem.split("\n"))
+
+
+def explanation_is_cut(solution: str, recipe: CodeQa) -> bool:
+    """Whether the grammar's limit ended a line of text before or after the code of a solution."""
+    longest, text = recipe.max_explanation_line, re.sub(r"(?s)```.*?```", "", solution)
+    lines = [line for line in map(str.strip, text.split("\n")) if line]
+    if recipe.grammar == "small":
+        return any(cut_sentence(line, longest, ".:") for line in lines)
+    return any(ends_abruptly(line, longest) for line in lines)
 
 
 def judge_solution(language: str, problem: Completion, solution: Completion, recipe: CodeQa, items: Items) -> Attempt:
     """The attempt with the code of the solution, or with the cause why it failed. Duplicates are found later."""
     if why := cut_off(solution, recipe.max_solution_tokens):
         return Attempt(problem, solution, "truncated", why)
+    if explanation_is_cut(solution.text, recipe):
+        return Attempt(problem, solution, "truncated", f"the grammar's limit cut a line off: {solution.text[:200]!r}")
     code = code_blocks.extract_code(solution.text.strip(), language)  # stripped like the text of the row
     if code is None:
         return Attempt(problem, solution, "no_code", f"no closed block of {language} in {solution.text[:200]!r}")

@@ -12,22 +12,25 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from nemotron_assets.generation.answers import SLACK
 from nemotron_assets.generation.asking import cut_off
+from nemotron_assets.generation.degenerate import loop, prompt_words, words
 from nemotron_assets.generation.translation import protect
 from nemotron_assets.generation.translation.languages import LABELS, SOURCE
 from nemotron_assets.generation.translation.lines import Line, excerpt, parse
-from nemotron_assets.generation.translation.prompt import length_bounds
+from nemotron_assets.generation.translation.prompt import grammar_limit, length_bounds, template
 from nemotron_assets.generation.translation.protect import ProtectionError
 from nemotron_assets.recipe.web.translation import Translation
 from resources.generations import Completion
 
-#: Why a sample has no translation. The first five causes fail a line, `copied` and `wrong_language` the sample.
+#: Why a sample has no translation. The first six causes fail a line, `copied` and `wrong_language` the sample.
 CAUSES = {
-    "truncated": "the answer was cut at its limit of tokens",
+    "truncated": "the answer was cut at its limit of tokens or characters",
     "unparsable": "the answer is not one line inside <t></t>",
     "pieces_differ": "protected pieces (code, formulas, addresses, numbers) are missing, doubled or invented",
     "numbers_differ": "the translation has other numbers than the source",
     "wrong_length": "the translation is shorter or longer than the recipe allows for the language",
+    "degenerate": "the translation echoes the prompt, or is a loop that its source is not",
     "copied": "too much of the translation is a copy of the source or is in English",
     "wrong_language": "the translation is in another language",
     "line_too_long": "a line does not fit into the prompt",
@@ -68,8 +71,13 @@ def judge_line(line: Line, completion: Completion, language: str, recipe: Transl
         return "", Fault("numbers_differ", f"{whole[:_DETAIL_CHARACTERS]!r}")
     shortest, longest = length_bounds(recipe, language, line.source)
     length = len(protect.without_placeholders(body))
+    most = grammar_limit(recipe, language, line.source)
+    if most - SLACK < length + len(line.source.pieces) <= most + 1:
+        return "", Fault("truncated", f"{length} characters: the grammar's limit ended the line")
     if not shortest <= length <= longest:
         return "", Fault("wrong_length", f"{length} characters, not {shortest} to {longest}")
+    if what := prompt_words(words(whole), template(language)) or loop(whole, line.text):
+        return "", Fault("degenerate", what)
     return body, None
 
 

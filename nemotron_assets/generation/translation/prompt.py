@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nemotron_assets.generation.answers import SLACK
 from nemotron_assets.generation.translation import protect
 from nemotron_assets.generation.translation.languages import NAMES
 from nemotron_assets.generation.translation.protect import Protected
@@ -34,18 +35,29 @@ def request(recipe: Translation, language: str, line: Protected, sample: int = 0
     return Request(PROMPT, messages, sampling, output_format(recipe, language, line), sample=sample, parents=parents)
 
 
+def template(language: str) -> str:
+    """The prompt without its line."""
+    return _TASK.format(language=NAMES[language], line="")
+
+
 def output_format(recipe: Translation, language: str, line: Protected) -> OutputFormat:
     """The grammar of an answer: one line inside <t></t>, in which only the placeholders of this line stand in braces.
 
-    The longest answer is at most `_GRAMMAR_STEP` characters longer than the longest acceptable translation.
+    The longest answer is a little longer than the longest acceptable translation (`grammar_limit`).
     """
-    most = length_bounds(recipe, language, line)[1] + len(line.pieces)
-    most = -(-most // _GRAMMAR_STEP) * _GRAMMAR_STEP
+    most = grammar_limit(recipe, language, line)
     plain = r"[^\x00-\x1f<>{}]"
     names = "|".join(protect.placeholder(number)[1:-1] for number in range(len(line.pieces)))
     unit = rf"({plain}|\{{({names})\}})" if names else plain
     first = rf"([^\s\x00-\x1f<>{{}}]|\{{({names})\}})" if names else r"[^\s\x00-\x1f<>{}]"
     return OutputFormat("regex", rf"<t>{first}{unit}{{0,{most}}}</t>")
+
+
+def grammar_limit(recipe: Translation, language: str, line: Protected) -> int:
+    """The most characters of an answer, each placeholder counted as one. An acceptable translation never comes so close
+    to the limit that the limit could have ended it."""
+    most = length_bounds(recipe, language, line)[1] + len(line.pieces) + SLACK
+    return -(-most // _GRAMMAR_STEP) * _GRAMMAR_STEP
 
 
 def length_bounds(recipe: Translation, language: str, line: Protected) -> tuple[int, int]:

@@ -203,6 +203,7 @@ def signatures(cleaned: Reader, recipe: dg.ResourceParam[Recipe]):
 @table_asset(
     NEAR_DUPLICATES,
     recipe=tuple(f"math.corpus.dedup.{name}" for name in ("signatures", "min_similarity", "verify", "max_bucket")),
+    code="2",  # adds the column containment
     kinds={"duckdb", "numba"},
     deps=[SIGNATURES, CLEANED],
     pool=_DUPLICATES_POOL,
@@ -318,6 +319,7 @@ def nemotron_cc_math(
 @table_asset(
     MIND,
     recipe=("math.corpus.mind", "math.corpus.writer"),
+    code="2",  # answers that a limit of the grammar ended are rejected
     ins={"pages": NEMOTRON_CC_MATH, "math_writer": MATH_WRITER},
     **_WRITES,
 )

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from nemotron_assets.generation.answers import literal_pattern
+from nemotron_assets.generation.answers import ends_abruptly, literal_pattern
 from nemotron_assets.generation.asking import Tally, answered, cut_off
+from nemotron_assets.generation.degenerate import echo, loop
 from nemotron_assets.math import clean
 from nemotron_assets.math.corpus.tables import MIND
 from nemotron_assets.recipe.math.corpus import Mind, Style
@@ -123,10 +124,15 @@ def turns(style: Style, answer: str) -> list[tuple[str, str]]:
     return found
 
 
-def problem(style: Style, answer: str, recipe: Mind) -> str:
-    """The cause, "unparsable", if an answer is not a dialogue: it has too few turns, only one speaker, or the same
-    speech twice. "" for a dialogue."""
+def problem(style: Style, answer: str, recipe: Mind, chunk: str = "") -> str:
+    """The cause why an answer is not a dialogue, or "". It is "unparsable" if it has too few turns, only one speaker or
+    the same speech twice, "truncated" if the grammar's limit ended a turn, and "degenerate" if a turn repeats the
+    prompt or is a loop that the chunk does not have."""
     found = turns(style, answer)
+    if any(ends_abruptly(speech, recipe.max_turn_characters) for _, speech in found):
+        return "truncated"
+    if any(echo(speech, CONVERSATIONS[style].messages("")[1][1]) or loop(speech, chunk) for _, speech in found):
+        return "degenerate"
     if len(found) < recipe.min_turns or len({speaker for speaker, _ in found}) < 2:
         return "unparsable"
     return "unparsable" if len({speech for _, speech in found}) < len(found) else ""
@@ -193,7 +199,9 @@ def dialogue_rows(
             text = "\n".join(f"{speaker}: {speech}" for speaker, speech in spoken)
             tokens = writer.count([text])[0] if text else 0
             detail = cut_off(completion, recipe.max_output_tokens)
-            cause = "truncated" if detail else problem(style, completion.text, recipe)
+            cause = (
+                "truncated" if detail else problem(style, completion.text, recipe, completion.request.messages[-1][1])
+            )
             if not cause and tokens < recipe.min_tokens:
                 cause, detail = "too_short", f"the dialogue has {tokens} of at least {recipe.min_tokens} tokens"
             if cause:

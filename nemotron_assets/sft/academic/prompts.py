@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nemotron_assets.generation.answers import ends_abruptly, line_pattern
+from nemotron_assets.generation.degenerate import echo, loop
 from nemotron_assets.recipe.sft.academic import Kind
 from nemotron_assets.recipe.sft.sampling import Sampled
 from nemotron_assets.sft.answers import Fault
@@ -118,6 +119,8 @@ def parse(kind: Kind | str, text: str, limits: Sampled) -> Question | Fault:
             return Fault("unparsable", f"no line {label}: {line[:200]!r}")
         if len(value) > limits.max_line or ends_abruptly(value, limits.max_line):
             return Fault("truncated", f"the line {label} has {len(value)} characters of at most {limits.max_line}")
+        if what := echo(value, _TASKS[kind]) or loop(value):
+            return Fault("degenerate", f"the line {label}: {what}")
         values.append(value)
     if len(lines) != len(labels):
         return Fault("unparsable", f"{len(lines)} lines instead of {len(labels)}: {text[:200]!r}")

@@ -19,7 +19,7 @@ _WRITES = {"pool": POOL, "retry_policy": RETRIES}
 @table_asset(
     MATH_SFT,
     recipe=("sft.instructions.math", "sft.max_model_len", "grading"),
-    code="2",  # the units of answers are compared
+    code="3",  # answers that a limit of the grammar ended are rejected
     ins={"seeds": SEEDS, "pages": NEMOTRON_CC_MATH, "sft_writers": SFT_WRITERS},
     kinds={"vllm", "sympy"},
     **_WRITES,
@@ -51,7 +51,7 @@ def math_sft(
 @table_asset(
     CODE_SFT,
     recipe=("sft.instructions.code", "sft.max_model_len", "grading"),
-    code="2",  # the small grammar lets a function return at once
+    code="3",  # answers that a limit of the grammar ended are rejected
     ins={"seeds": SEEDS, "problems": QA, "sft_writers": SFT_WRITERS},
     kinds={"vllm", "treesitter"},
     **_WRITES,
@@ -82,7 +82,7 @@ def code_sft(
 @table_asset(
     GENERAL_SFT,
     recipe=("sft.instructions.general", "sft.max_model_len"),
-    code="2",  # the address of a page decides whether it is held out
+    code="3",  # answers that a limit of the grammar ended are rejected
     ins={"seeds": SEEDS, "curated": CURATED, "sft_writers": SFT_WRITERS},
     kinds={"vllm"},
     **_WRITES,

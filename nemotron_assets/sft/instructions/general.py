@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from nemotron_assets.generation.answers import ended_pattern
 from nemotron_assets.generation.asking import answered, frames
 from nemotron_assets.held_out import page_hash
 from nemotron_assets.recipe.sft.instructions import GeneralSft, InstructionSet, Writing
 from nemotron_assets.sft import choosing
-from nemotron_assets.sft.answers import Fault, read
+from nemotron_assets.sft.answers import Fault, cut_question, read
 from nemotron_assets.sft.formats import THINK_CLOSE, THINK_OPEN
 from nemotron_assets.sft.instructions.tables import GENERAL_SFT
 from nemotron_assets.sft.options import key
@@ -139,7 +140,7 @@ class InstructionWriter:
         def ask(text: Question) -> list[Request]:
             prompt = self._recipe.sets[text.more].prompt
             task = _NEW.format(what=_WHAT[prompt], text=text.text[: self._recipe.text_characters])
-            line = rf"[A-Z][^\n]{{{self._recipe.min_characters - 2},{limits.max_line}}}[.?]"
+            line = ended_pattern("[A-Z]", self._recipe.min_characters - 2, limits.max_line - 2)
             more = rf"(\n{lines_pattern(limits)})?" if limits.max_lines > 1 else ""
             return [
                 request(f"instruction_{prompt}", task, limits, f"{_MARK} {line}{more}", parents=text.origin.parents)
@@ -164,7 +165,7 @@ class InstructionWriter:
         found = said[len(_MARK) :].strip()
         if marks := [mark for mark in (_MARK, "Answer:", "Response:", THINK_OPEN, THINK_CLOSE) if mark in found]:
             return Fault("unparsable", f"{marks[0]!r} in the instruction: {found[:200]!r}")
-        return self._long_enough(found)
+        return cut_question(found, self._recipe.writing) or self._long_enough(found)
 
     def _responses(self, instructions: list[Question], writer: Writer) -> Iterator[dict[str, Any]]:
         limits, maker = self._recipe.responding, Maker(GENERAL_SFT, "General", "general-sft", writer.name, writer.count)

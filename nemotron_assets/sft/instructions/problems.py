@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from nemotron_assets.generation.answers import ended_pattern
 from nemotron_assets.generation.asking import answered
 from nemotron_assets.recipe.sft.instructions import MathSft
-from nemotron_assets.sft.answers import Fault, read
+from nemotron_assets.sft.answers import Fault, cut_question, read
 from nemotron_assets.sft.choosing import Lowest
 from nemotron_assets.sft.rows import Origin, of_seeds
 from nemotron_assets.sft.solving import Question, fitting, request
@@ -98,6 +99,7 @@ def from_pages(pages: Iterable[dict[str, Any]], recipe: MathSft, writer: Writer,
         tally.answered([completion])
         text = read(completion, recipe.writing)
         problem = text if isinstance(text, Fault) else parse(text)
+        problem = problem if isinstance(problem, Fault) else cut_question(problem, recipe.writing) or problem
         if isinstance(problem, Fault):
             tally.refuse(completion, problem, f"page {question.origin.parents[0]}")
             continue
@@ -105,7 +107,7 @@ def from_pages(pages: Iterable[dict[str, Any]], recipe: MathSft, writer: Writer,
 
 
 def _request(question: Question, recipe: MathSft) -> Request:
-    line = rf"[A-Z][^\n]{{20,{recipe.writing.max_line}}}[.?]"
+    line = ended_pattern("[A-Z]", 20, recipe.writing.max_line - 2)
     more = rf"(\n[^\s][^\n]{{0,{recipe.writing.max_line}}}){{0,{recipe.writing.max_lines - 1}}}"
     grammar = f"{_MARK} {line}{more if recipe.writing.max_lines > 1 else ''}"
     task = _NEW.format(text=question.text)

@@ -13,7 +13,7 @@ from resources.lakehouse import Lakehouse, Reader
 @table_asset(
     FUNDAMENTAL_REASONING,
     recipe=("sft.reasoning", "sft.max_model_len"),
-    code="2",  # what is written from several seeds is held out with each of them
+    code="3",  # answers that a limit of the grammar ended are rejected
     ins={"seeds": SEEDS, "sft_writers": SFT_WRITERS},
     kinds={"vllm"},
     pool=POOL,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nemotron_assets.generation.answers import line_pattern
+from nemotron_assets.generation.answers import cut_sentence, ended_pattern, line_pattern
 from nemotron_assets.recipe.sft.reasoning import Kind
 from nemotron_assets.recipe.sft.sampling import Sampled
 from nemotron_assets.sft.answers import Fault, text_fault
@@ -74,14 +74,15 @@ def _written(example: Item, passage: bool) -> str:
 
 
 def _grammar(given: bool, count: int, limits: Sampled) -> str:
-    line = rf"[A-Z][^\n]{{{_SHORTEST_QUESTION},{limits.max_line}}}"
-    facts = "" if given else rf"Facts: [A-Z][^\n]{{{_SHORTEST_FACTS},{2 * limits.max_line}}}\.\n"
+    question = ended_pattern("[A-Z]", _SHORTEST_QUESTION, limits.max_line - 2, "?")
+    facts = "" if given else "Facts: " + ended_pattern("[A-Z]", _SHORTEST_FACTS, 2 * limits.max_line - 2, ".") + r"\n"
     options = "".join(rf"\n{letter}\. {line_pattern(2, limits.max_line)}" for letter in LETTERS[:count])
-    return rf"{facts}Question: {line}\?{options}"
+    return rf"{facts}Question: {question}{options}"
 
 
-def parse_item(text: str, passage: str | None, count: int) -> Item | Fault:
-    """The item in an answer, or why there is none."""
+def parse_item(text: str, passage: str | None, count: int, limits: Sampled | None = None) -> Item | Fault:
+    """The item in an answer, or why there is none. With `limits`, whose form the answer was made in, the grammar must
+    not have ended the facts or the question."""
     options = "".join(rf"\s*\n{letter}\. (?P<{letter}>[^\n]+)" for letter in LETTERS[:count])
     facts = r"Facts:\s*(?P<facts>.+?)\s*\n+" if passage is None else ""
     found = re.fullmatch(rf"{facts}Question:\s*(?P<question>.+?){options}", text.strip(), re.S)
@@ -93,6 +94,10 @@ def parse_item(text: str, passage: str | None, count: int) -> Item | Fault:
         return Fault("unparsable", f"a second question or an answer: {text[:200]!r}")
     if len(distinct(choices)) < count:
         return Fault("unparsable", f"two options are the same: {choices!r}"[:300])
+    if limits is not None and limits.enforce_form:
+        cut_facts = passage is None and cut_sentence(facts, 2 * limits.max_line, ".")
+        if cut_facts or cut_sentence(question, limits.max_line, "?"):
+            return Fault("truncated", f"a limit of the grammar ended: {(facts if cut_facts else question)[-80:]!r}")
     if len(question) < _SHORTEST_QUESTION or len(facts) < _SHORTEST_FACTS:
         return Fault("too_short", f"{len(facts)} characters of facts, {len(question)} of the question")
     fault = next(filter(None, (text_fault(choice, 4_000) for choice in choices)), None)

@@ -92,7 +92,8 @@ class ReasoningWriter:
         for question, (completion,) in answered(jobs, writer.ask):
             self._tally.answered([completion])
             text = read(completion, self._recipe.writing)
-            item = text if isinstance(text, Fault) else parse_item(text, question.text or None, self._recipe.options)
+            limits, count = self._recipe.writing, self._recipe.options
+            item = text if isinstance(text, Fault) else parse_item(text, question.text or None, count, limits)
             if isinstance(item, Fault):
                 self._tally.refuse(completion, item, f"item {question.id}")
                 continue

@@ -17,6 +17,7 @@ _WRITES = {"kinds": {"vllm"}, "pool": POOL, "retry_policy": RETRIES}
     STEM_EXPANSIONS,
     recipe=("sft.stem.seeds", "sft.stem.max_seeds", "sft.stem.generators", "sft.stem.expansion", "sft.stem.near",
             "sft.max_model_len"),
+    code="2",  # answers that a limit of the grammar ended are rejected
     ins={"seeds": SEEDS, "sft_writers": SFT_WRITERS},
     **_WRITES,
 )  # fmt: skip
@@ -41,6 +42,7 @@ def stem_expansions(
 @table_asset(
     STEM_QUESTIONS,
     recipe=("sft.stem", "sft.max_model_len"),
+    code="2",  # answers that a limit of the grammar ended are rejected
     ins={"seeds": SEEDS, "expansions": STEM_EXPANSIONS, "sft_writers": SFT_WRITERS},
     **_WRITES,
 )

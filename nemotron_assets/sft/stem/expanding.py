@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.generation.asking import answered
 from nemotron_assets.recipe.sft.stem import Stem
-from nemotron_assets.sft.answers import Fault, read
+from nemotron_assets.sft.answers import Fault, cut_question, read
 from nemotron_assets.sft.near import repeats
 from nemotron_assets.sft.rows import Origin, of_seeds
 from nemotron_assets.sft.solving import Question, fitting
@@ -46,7 +46,7 @@ def parse(completion: Completion, recipe: Stem) -> str | Fault:
         return Fault("unparsable", f"{found!r} in the question: {question[:200]!r}")
     if len(question) < recipe.expansion.min_characters:
         return Fault("too_short", f"{len(question)} characters of at least {recipe.expansion.min_characters}")
-    return question
+    return cut_question(question, recipe.expansion) or question
 
 
 def rows(seeds: list[dict[str, Any]], recipe: Stem, writers: Writers, tally: Tally) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nemotron_assets.generation.answers import line_pattern, literal_pattern
+from nemotron_assets.generation.answers import ended_pattern, line_pattern, literal_pattern
 from nemotron_assets.recipe.sft.sampling import Sampled
 from nemotron_assets.recipe.sft.stem import Expansion, Mode, Recast
 from nemotron_assets.sft.solving import Question, reasoned_pattern, request
@@ -49,7 +49,7 @@ def expand_prompt(mode: Mode) -> str:
 def new_question(question: Question, mode: Mode, limits: Expansion) -> Request:
     """The request for a new question made from this one."""
     task = _NEW.format(how=_HOW[mode], question=listed(question.text, question.options))
-    line = rf"[A-Z][^\n]{{{limits.min_characters - 2},{limits.max_line}}}[.?]"
+    line = ended_pattern("[A-Z]", limits.min_characters - 2, limits.max_line - 2)
     more = rf"(\n{line_pattern(2, limits.max_line)}){{0,{limits.max_lines - 1}}}" if limits.max_lines > 1 else ""
     return request(
         expand_prompt(mode), task, limits, f"Question: {line}{more}", parents=question.origin.parents, system=_TEACHER

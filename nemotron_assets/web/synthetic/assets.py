@@ -29,6 +29,7 @@ _DETECTOR = ("web.documents.language_model", "web.documents.language_characters"
 @table_asset(
     REPHRASED,
     recipe="web.rephrased",
+    code="2",  # answers that a limit of the grammar ended are rejected, and so are echoes of the prompt and loops
     ins={"curated": CURATED, "generator": GENERATOR},
     **_WRITES,
 )
@@ -54,7 +55,7 @@ def rephrased(
 @table_asset(
     DIVERSE_QA,
     recipe="web.diverse_qa",
-    code="2",
+    code="3",  # answers that a limit of the grammar ended are rejected, and so are echoes of the prompt and loops
     ins={"curated": CURATED, "generator": GENERATOR},
     **_WRITES,
 )
@@ -80,6 +81,7 @@ def diverse_qa(
 @table_asset(
     TRANSLATED_DIVERSE_QA,
     recipe=("web.translation", *_DETECTOR),
+    code="2",  # answers that a limit of the grammar ended are rejected, and so are echoes of the prompt and loops
     ins={"diverse_qa": DIVERSE_QA, "generator": GENERATOR},
     **_WRITES,
 )
@@ -110,7 +112,7 @@ def translated_diverse_qa(
 @table_asset(
     NATIVE_QA,
     recipe=("web.native_qa", "web.diverse_qa", "web.translation.language_min_score", *_DETECTOR),
-    code="2",  # the address of a page decides whether it is held out
+    code="3",  # answers that a limit of the grammar ended are rejected, and so are echoes of the prompt and loops
     ins={"multilingual": MULTILINGUAL, "generator": GENERATOR},
     **_WRITES,
 )

@@ -167,8 +167,8 @@ def _usable(table: Table, section: str, generations: str) -> dg.AssetChecksDefin
     @table_check(
         table,
         name="answers_are_usable",
-        description="The share of rejected answers (truncated, unparsable, too short) is within the recipe's limit. "
-        "The laptop recipe allows all to be rejected, because a small model fails often.",
+        description="The share of rejected answers (truncated, unparsable, degenerate, too short) is within the "
+        "recipe's limit. The laptop recipe allows all to be rejected, because a small model fails often.",
     )
     def answers_are_usable(
         context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]

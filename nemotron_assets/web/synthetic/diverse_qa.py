@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from nemotron_assets.generation.answers import ends_abruptly, line_pattern, literal_pattern, strip_markdown
 from nemotron_assets.generation.asking import CountTokens, Generate, Tally, answered, cut_off
+from nemotron_assets.generation.degenerate import echo, loop
 from nemotron_assets.recipe.web.synthetic import DiverseQa
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Batches, Reject
@@ -57,13 +58,13 @@ def output_format(recipe: DiverseQa) -> OutputFormat:
 
 
 def parse(answer: str, recipe: DiverseQa) -> tuple[list[tuple[str, str]], str]:
-    """(the question/answer pairs of an answer, ""), or ([], the cause: "truncated" or "unparsable").
+    """(the question/answer pairs of an answer, ""), or ([], the cause: "truncated", "degenerate" or "unparsable").
 
     Markdown and repeated questions are removed. A pair that the grammar's limit cut in the middle of a sentence is left
-    out.
+    out, and so is a pair that repeats the form ("The question:") or is a loop.
     """
     pairs: dict[str, tuple[str, str]] = {}
-    question, cut = "", False
+    question, why = "", "unparsable"
     for line in strip_markdown(answer).split("\n"):
         if asked := _QUESTION.match(line):
             question = asked[1].strip()
@@ -72,14 +73,16 @@ def parse(answer: str, recipe: DiverseQa) -> tuple[list[tuple[str, str]], str]:
             if ends_abruptly(question, recipe.max_question_characters) or ends_abruptly(
                 reply, recipe.max_answer_characters
             ):
-                cut = True
+                why = "truncated"
+            elif any(echo(part, DIVERSE_QA.task) or loop(part) for part in (question, reply)):
+                why = "degenerate"
             elif reply:
                 pairs.setdefault(question.casefold(), (question, reply))
             question = ""
         elif question and line.strip():  # options of a multiple-choice question
             question = f"{question} {line.strip()}"
     found = list(pairs.values())[: recipe.max_questions]
-    return found, "" if found else "truncated" if cut else "unparsable"
+    return found, "" if found else why
 
 
 def choose_pairs(pairs: list[tuple[str, str]], segment: Segment, recipe: DiverseQa) -> list[tuple[str, str]]:
@@ -90,7 +93,7 @@ def choose_pairs(pairs: list[tuple[str, str]], segment: Segment, recipe: Diverse
 
 
 def make_sample(segment: Segment, completion: Completion, recipe: DiverseQa, count: CountTokens) -> Sample | Reject:
-    """The training sample of a completion, or a reject with the cause "truncated", "unparsable" or "too_short"."""
+    """The training sample of a completion, or a reject with its cause."""
 
     def reject(cause: str, detail: str) -> Reject:
         return Reject(completion.id, cause, f"segment {segment.number} of document {segment.document}: {detail}")

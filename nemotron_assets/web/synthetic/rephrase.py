@@ -22,6 +22,7 @@ from nemotron_assets.generation.answers import (
     without_stray_labels,
 )
 from nemotron_assets.generation.asking import CountTokens, Generate, Tally, answered, cut_off
+from nemotron_assets.generation.degenerate import loop, prompt_words, words
 from nemotron_assets.recipe.web.synthetic import ProseLimits, Rephrased
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Batches, Reject
@@ -59,8 +60,9 @@ def output_format(name: str, limits: ProseLimits) -> OutputFormat:
     return OutputFormat("regex", rf"{head}{first}(\n\n?{line}){{0,{more}}}")
 
 
-def parse(name: str, answer: str, limits: ProseLimits) -> tuple[str, str]:
-    """(the text of an answer, ""), or ("", the cause: "truncated" or "unparsable")."""
+def parse(name: str, answer: str, limits: ProseLimits, passage: str = "") -> tuple[str, str]:
+    """(the text of an answer, ""), or ("", the cause: "truncated", "degenerate" or "unparsable"). The text must repeat
+    nothing of the prompt, and no sentence of its own unless the passage does."""
     text, marker = strip_markdown(answer), PROMPTS[name].marker
     if any(ends_abruptly(line, limits.max_line_characters) for line in answer.split("\n")):
         return "", "truncated"
@@ -71,6 +73,8 @@ def parse(name: str, answer: str, limits: ProseLimits) -> tuple[str, str]:
         text = without_stray_labels(text)
     if name == "knowledge_list":
         text = without_bullets(text)
+    if prompt_words(words(text), PROMPTS[name].task) or loop(text, passage):
+        return "", "degenerate"
     return text, "" if text else "unparsable"
 
 
@@ -122,11 +126,11 @@ def rows(
             reject(Reject(completion.id, cause, f"{name} of document {document['id']}: {detail}"))
 
         kept: list[tuple[Completion, str]] = []
-        for completion in completions:
+        for part, completion in zip(found.segments, completions, strict=True):
             if why := cut_off(completion, limits[name].max_output_tokens):
                 drop(completion, "truncated", why)
                 continue
-            text, cause = parse(name, completion.text, limits[name])
+            text, cause = parse(name, completion.text, limits[name], part.text)
             if cause:
                 drop(completion, cause, repr(completion.text[-300:] if cause == "truncated" else completion.text[:300]))
             else:

@@ -133,7 +133,7 @@ TRANSLATION_OUTCOMES = Table(
             "reason",
             "string",
             "why the last attempt was rejected: truncated, unparsable, pieces_differ, numbers_differ, wrong_length, "
-            "copied, wrong_language, line_too_long or nothing_to_translate; null if accepted",
+            "degenerate, copied, wrong_language, line_too_long or nothing_to_translate; null if accepted",
             nullable=True,
         ),
         Column("detail", "string", "what was found, for example the answer at fault; null if accepted", nullable=True),

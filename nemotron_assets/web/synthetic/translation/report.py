@@ -20,7 +20,18 @@ from nemotron_assets.text.language import detect
 from nemotron_assets.web.synthetic.translation.outcomes import Tally
 from nemotron_assets.web.synthetic.translation.samples import choose_samples
 
-_COLOURS = ("#d1495b", "#edae49", "#00798c", "#8d6a9f", "#a8763e", "#5b8e7d", "#c44536", "#999999", "#555555")
+_COLOURS = (
+    "#d1495b",
+    "#edae49",
+    "#00798c",
+    "#8d6a9f",
+    "#a8763e",
+    "#5b8e7d",
+    "#c44536",
+    "#3d5a80",
+    "#999999",
+    "#555555",
+)
 _EXAMPLES = 2
 
 

@@ -197,6 +197,7 @@ def test_a_line_that_stays_english_counts_as_a_copy():
         ("<t>Sie wiegt {B}{A} und lebt so viele Jahre, siehe {C}.</t>", "stop", 20, "numbers_differ"),
         ("<t>{A} {B} {C}</t>", "stop", 20, "wrong_length"),
         ("<t>" + "Sie wiegt viel. " * 12 + "{A} {B} {C}</t>", "stop", 99, "wrong_length"),
+        ("<t>" + "Sie wiegt viel" + " und viel" * 6 + " {A} {B} {C}</t>", "stop", 40, "degenerate"),
     ],
 )
 def test_judging_a_line(text, reason, tokens, cause):
