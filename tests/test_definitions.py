@@ -56,6 +56,7 @@ KEYS = [
     "evaluate/suite_comparisons",
     "evaluate/throughput",
     "lake/maintenance",
+    "lake/removals",
     "math/candidate_pages",
     "math/cleaned",
     "math/contamination",

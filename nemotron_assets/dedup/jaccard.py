@@ -1,4 +1,5 @@
-"""Exact Jaccard similarity of pairs of texts: the number of shingles they share, over the number of all they have."""
+"""Exact Jaccard similarity of pairs of texts (the number of shingles they share, over the number of all they have), and
+containment (over the number of the text that has fewer): a text inside a three times longer one has 0.33 and 1.0."""
 
 from __future__ import annotations
 
@@ -24,3 +25,11 @@ def jaccard(sets: ShingleSets, left: np.ndarray, right: np.ndarray, other: Shing
     out = np.empty(len(left), np.float64)
     _kernels.jaccard(sets.offsets, sets.hashes, other.offsets, other.hashes, left, right, out)
     return out
+
+
+def containment(similarity: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """float64 per pair: the share of the smaller set that the larger one has, too, from the exact Jaccard similarity of
+    the two sets and their sizes. 0.0 if a set is empty."""
+    shared = np.rint(similarity * (left + right) / (1 + similarity))
+    smaller = np.minimum(left, right)
+    return np.divide(shared, smaller, out=np.zeros(len(similarity)), where=smaller > 0)

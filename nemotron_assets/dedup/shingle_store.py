@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from nemotron_assets.dedup.jaccard import jaccard
+from nemotron_assets.dedup.jaccard import containment, jaccard
 from nemotron_assets.dedup.shingles import ShingleSets, shingle_sets
 from nemotron_assets.dedup.signatures import by_characters, shingling
 from nemotron_assets.recipe.dedup import Signatures
@@ -54,7 +54,7 @@ class ShingleStore:
         self._ids.append(frame["id"])
 
     def similarities(self, pairs: Iterable[pl.DataFrame], left: str, right: str) -> Iterable[pl.DataFrame]:
-        """The frames of pairs with the column similarity (exact Jaccard), one frame per given frame.
+        """The frames of pairs with the columns similarity (exact Jaccard) and containment, one frame per given frame.
 
         `left` and `right` name the columns with the two ids. Pairs with a document that was not found are left out.
         """
@@ -68,8 +68,12 @@ class ShingleStore:
         for frame in pairs:
             both = frame.join(places, left_on=left, right_on="id").rename({"_place": "_left"})
             both = both.join(places, left_on=right, right_on="id").rename({"_place": "_right"})
-            similarity = jaccard(sets, both["_left"].to_numpy(), both["_right"].to_numpy())
-            yield both.drop("_left", "_right").with_columns(similarity=pl.Series(similarity, dtype=pl.Float64))
+            left, right = both["_left"].to_numpy(), both["_right"].to_numpy()
+            similarity = jaccard(sets, left, right)
+            contained = containment(similarity, sets.sizes[left], sets.sizes[right])
+            yield both.drop("_left", "_right").with_columns(
+                similarity=pl.Series(similarity, dtype=pl.Float64), containment=pl.Series(contained, dtype=pl.Float64)
+            )
 
 
 def _look_up(documents: Reader, ids: pl.Series) -> Iterator[pl.DataFrame]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nemotron_assets.planning.figures import known
+from nemotron_assets.planning.figures import known, total
 from nemotron_assets.planning.plan import Estimate, Plan, estimates
 
 
@@ -11,3 +11,15 @@ def maintenance(plan: Plan) -> Estimate:
     """Upkeep makes no rows; how long it takes depends on what was written since the last time."""
     nothing = known("rows of upkeep", 0, "upkeep makes no rows")
     return Estimate(rows=nothing)
+
+
+@estimates("lake.removals")
+def removals(plan: Plan) -> Estimate:
+    """A row per step and name; every row of the tables before and after the steps is read once."""
+    read = total(
+        plan.of(name).rows for name in ("snapshots.pages", "web.documents", "web.unique_documents", "code.files")
+    )
+    rows = read * plan.size("lake.removals.names")
+    return Estimate(
+        rows=rows, bytes=plan.stored("lake.removals", rows), core_seconds=plan.taking("lake.removals", read)
+    )

@@ -86,3 +86,24 @@ class Maintenance(Section):
         description="hours that a file is kept after no current version of its table needs it; runs and readers that "
         "take longer lose files they still use",
     )
+
+
+class Removals(Section):
+    """How much of one source, host, language or repository a single step may remove (default). A corpus whose rules
+    were tuned on other texts can lose a whole source without an error."""
+
+    min_rows: int = Field(
+        10, ge=1, description="rows that a name needs before a step to be counted; of few rows all may go by chance"
+    )
+    max_share: float = Field(
+        0.95, ge=0, le=1, description="largest share of the rows of one name that a step may remove; 1 allows all"
+    )
+    max_share_of_step: dict[str, float] = Field(
+        {"code.licenses": 1.0},
+        description="another largest share for single steps, by the table that they make. Licences are decided per "
+        "repository, so that whole repositories are lost on purpose",
+    )
+    expected: tuple[str, ...] = Field(
+        (), description="sources, hosts, languages and repositories that may be lost in any step"
+    )
+    only_warn: bool = Field(True, description="whether the check warns; false: it fails the run")

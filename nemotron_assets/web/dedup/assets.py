@@ -36,6 +36,7 @@ def signatures(documents: Reader, recipe: dg.ResourceParam[Recipe]):
 @table_asset(
     NEAR_DUPLICATES,
     recipe=("web.dedup.signatures", "web.dedup.min_similarity", "web.dedup.verify", "web.dedup.max_bucket"),
+    code="2",  # adds the column containment
     kinds={"duckdb", "numba"},
     deps=[SIGNATURES, DOCUMENTS],
     pool=_POOL,

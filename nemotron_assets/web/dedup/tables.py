@@ -80,6 +80,13 @@ NEAR_DUPLICATES = Table(
         Column(
             "similarity", "float64", "exact Jaccard similarity of the two texts' sets of shingles, 0 to 1, such as 0.87"
         ),
+        Column(
+            "containment",
+            "float64",
+            "share of the smaller set of shingles that the larger one has, too, 0 to 1; 1.0 for a text that stands "
+            "whole in the other one; null in rows of an older version",
+            nullable=True,
+        ),
     ),
     partition_by="snapshot",
     part_by="other_snapshot",

@@ -1,0 +1,1 @@
+"""What every step takes from every source: no host, language, repository or source disappears unseen."""
