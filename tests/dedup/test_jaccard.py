@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nemotron_assets.dedup.jaccard import jaccard
+from nemotron_assets.dedup.jaccard import containment, jaccard
 from nemotron_assets.dedup.shingles import shingle_sets
 
 
@@ -23,6 +23,18 @@ def test_equals_numpys_sets():
     for one, other, value in zip(left, right, jaccard(sets, left, right), strict=True):
         union = len(np.union1d(sets[one], sets[other]))
         assert value == (len(np.intersect1d(sets[one], sets[other])) / union if union else 0.0)
+
+
+def test_containment_is_the_share_of_the_smaller_set():
+    generator = np.random.default_rng(4)
+    whole = " ".join(map(str, generator.integers(0, 9, 80)))
+    texts = ["", whole, whole[:60], f"{whole} {whole[::-1]}", "something else that is not in it at all"]
+    sets = shingle_sets(texts)
+    left, right = np.triu_indices(len(texts))
+    found = containment(jaccard(sets, left, right), sets.sizes[left], sets.sizes[right])
+    for one, other, value in zip(left, right, found, strict=True):
+        smaller = min(len(np.unique(sets[one])), len(np.unique(sets[other])))
+        assert value == (len(np.intersect1d(sets[one], sets[other])) / smaller if smaller else 0.0)
 
 
 def test_rows_that_do_not_exist():
