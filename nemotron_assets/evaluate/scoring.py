@@ -21,8 +21,8 @@ from nemotron_assets.table.parts import Part, Parts
 if TYPE_CHECKING:
     from resources.lakehouse import Reader
 
+BITS = "bits_per_byte"
 _Z = 1.959963984540054  # standard errors on each side of a 95% interval
-_SHARES = ("acc", "acc_norm", "right", "recall")
 
 
 def score_parts(results: Reader, recalls: Reader, suite: Reader, run_id: str) -> Parts:
@@ -110,7 +110,7 @@ def _with_interval(score: Score, right_or_wrong: bool) -> Score:
         return score
     else:
         low, high = score.value - _Z * score.stderr, score.value + _Z * score.stderr
-        if score.metric in _SHARES:
+        if score.metric != BITS:  # the others are shares
             low, high = max(0.0, low), min(1.0, high)
     return replace(score, low=low, high=high)
 

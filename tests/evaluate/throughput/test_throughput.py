@@ -1,4 +1,5 @@
-"""Speeds: equal sizes, ratios of medians with their spread, and batches that do not fit are left out."""
+"""Speeds: equal sizes, ratios of medians with their spread, and batches that do not fit are left out. The test of the
+whole graph (tests/e2e) runs the real engine."""
 
 from __future__ import annotations
 
@@ -102,16 +103,3 @@ def test_accuracy_stands_against_speed():
     assert list(points(speeds, answers)) == [("m 1", 2.0, 0.5)]
     assert "| m | 16 | 4 | 1 | 2.00 | 2.00 to 2.00 | 1.00 |" in as_markdown(speeds)
     assert "data:image/png" in shown(speeds, answers)["accuracy_and_speed"].value
-
-
-@pytest.mark.slow
-def test_vllm_times_both_kinds_of_model(tmp_path):
-    """Real engines at the smallest size, on whatever device there is."""
-    from resources.gpu import Gpu
-
-    recipe = Throughput(lengths=((16, 4),), batches=(2,), runs=2, warm_up=2)
-    gpu = Gpu(dtype="float32", max_num_seqs=2, kv_cache_gb=0.05)
-    rows = compared(config(), recipe, lambda folder, name: gpu.timed_engine(folder, name, 20, 2), tmp_path)
-    (one,) = rows
-    assert one["decode_rate"] > 0 and one["peer_decode_rate"] > 0 and one["runs"] == 2
-    assert one["decode_ratio_low"] <= one["decode_ratio"] <= one["decode_ratio_high"]
