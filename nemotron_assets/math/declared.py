@@ -13,6 +13,7 @@ from typing import Literal
 
 MAX_TEX = 20_000  # characters of a formula; a longer span between delimiters is text
 
+_SCRIPT = re.compile(r"<(/?)[sS][cC][rR][iI][pP][tT](?=[\s/>])")
 _STRING = r"\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'"
 _PARTS = re.compile(rf"{_STRING}|[\[\]{{}}]")
 _LIST = re.compile(r"(inlineMath|displayMath|delimiters)[\"']?\s{0,9}[:=]\s{0,9}\[")
@@ -53,19 +54,34 @@ class Pair:
     written: Written
 
 
-def delimiters(page: str) -> tuple[Pair, ...]:
-    """The delimiters that a page declares beside the usual ones ($, $$, \\( and \\[)."""
+def settings_of(page: str) -> str:
+    """The scripts of a page with their tags: where its settings stand. The whole page if it has no complete script."""
+    parts, start = [], -1
+    for tag in _SCRIPT.finditer(page):
+        if tag[1] and start >= 0:
+            parts.append(page[start : tag.end()])
+            start = -1
+        elif not tag[1] and start < 0:
+            start = tag.start()
+    return "\n".join(parts) or page
+
+
+def delimiters(page: str, settings: str) -> tuple[Pair, ...]:
+    """The delimiters that a page declares in its `settings` beside the usual ones ($, $$, \\( and \\[), and those of
+    forum software that stand in the page."""
     found: dict[str, Pair] = {}
-    for tag in _TAGS:
+    for tag in _TAGS if "[/" in page else ():
         if f"[/{tag}]" in page:
             found[f"[{tag}]"] = Pair(f"[{tag}]", f"[/{tag}]", "display" if tag == "tex" else "inline")
-    if any(word in page for word in _ASCIIMATH_WORDS) and _READS_ASCIIMATH.search(page):
+    if any(word in settings for word in _ASCIIMATH_WORDS) and _READS_ASCIIMATH.search(settings):
         found["`"] = Pair("`", "`", "asciimath")
-    for number, setting in enumerate(_LIST.finditer(page) if "Math" in page or "delimiters" in page else ()):
+    for number, setting in enumerate(
+        _LIST.finditer(settings) if "Math" in settings or "delimiters" in settings else ()
+    ):
         if number == _MAX_SETTINGS:
             break
-        body = _enclosed(page, setting.end())
-        is_asciimath = bool(_ASCIIMATH_SETTING.search(page[max(0, setting.start() - 500) : setting.start()]))
+        body = _enclosed(settings, setting.end())
+        is_asciimath = bool(_ASCIIMATH_SETTING.search(settings[max(0, setting.start() - 500) : setting.start()]))
         if is_asciimath:
             found.pop("`", None)
         for pair in _pairs(body, setting[1], is_asciimath):
@@ -123,12 +139,12 @@ class _Macro:
 class Macros:
     """The macros of a page's settings: {"RR": "\\mathbb{R}"} makes "x \\in \\RR" to "x \\in \\mathbb{R}"."""
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, settings: str) -> None:
         self._known: dict[str, _Macro] = {}
-        for number, setting in enumerate(_MACROS.finditer(page) if "acros" in page else ()):
+        for number, setting in enumerate(_MACROS.finditer(settings) if "acros" in settings else ()):
             if number == _MAX_SETTINGS:
                 break
-            for match in _MACRO.finditer(_enclosed(page, setting.end())):
+            for match in _MACRO.finditer(_enclosed(settings, setting.end())):
                 body = _literal(match[2] or match[3])
                 stated = [int(place) for place in re.findall(r"#([1-9])", body)]
                 arguments = int(match[4]) if match[4] else max(stated, default=0)

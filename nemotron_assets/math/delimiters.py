@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nemotron_assets.math.declared import MAX_TEX, Pair
+from nemotron_assets.math.declared import MAX_TEX, Pair, settings_of
 from nemotron_assets.math.declared import delimiters as declared_delimiters
 
 _MAX_DOLLARS = 5_000  # characters between single dollar signs
@@ -150,7 +150,7 @@ class Conventions:
     def of(cls, page: str) -> Conventions:
         """The conventions of a page, from its source."""
         renders = bool(_LOADS_RENDERER.search(page))
-        return cls(renders, renders and bool(_SETS_DOLLARS.search(page)), declared_delimiters(page))
+        return cls(renders, renders and bool(_SETS_DOLLARS.search(page)), declared_delimiters(page, settings_of(page)))
 
     def declared(self, text: str) -> Iterator[Span]:
         """Yield the formulas between declared delimiters in a text or in markup."""

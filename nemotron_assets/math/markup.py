@@ -23,7 +23,7 @@ from nemotron_assets.math.browser_markup import (
     BrowserMarkup,
     printable,
 )
-from nemotron_assets.math.declared import Macros
+from nemotron_assets.math.declared import Macros, settings_of
 from nemotron_assets.math.delimiters import Conventions, looks_like_tex
 from nemotron_assets.math.formula import Formula, formula, undelimited
 from nemotron_assets.math.images import image_formula, with_comments_of_latex2html
@@ -98,7 +98,7 @@ def prepare(page: str, salt: str, *, scripts: Literal["unicode", "tex", "plain"]
     if root is None:
         return Prepared("", "", (), salt)
     remove_furniture(root)
-    reader = _Reader(BrowserMarkup(salt, Conventions.of(page), Macros(page)), scripts)
+    reader = _Reader(BrowserMarkup(salt, Conventions.of(page), Macros(settings_of(page))), scripts)
     reader.read(root)
     title = next((" ".join("".join(t.itertext()).split()) for t in root.iter("title")), "")
     return Prepared(MARKS.sub("", title)[:500], reader.out.finish(), tuple(reader.out.pieces), salt)

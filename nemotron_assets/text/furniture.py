@@ -76,6 +76,7 @@ _UNNAMED = frozenset(
     ("html", "body", "main", "article", "pre", "code", "h1", "td", "tr", "tbody", "script", "style", "br", "hr", "em",
      "i", "b", "strong", "tt", "sup", "sub", "img", "cite", "var", "kbd", "samp", "math")
 )  # fmt: skip
+_WITHOUT_PARTS = frozenset(("pre", "math", "script", "style"))  # nothing inside is judged
 _EVIDENCE = 20  # how often, on the average, the text of a page is looked at
 
 
@@ -109,6 +110,8 @@ class _Page:
         for _, element in walk:
             tag = element.tag
             if tag in _UNNAMED or not isinstance(tag, str) or element is self.body:
+                if tag in _WITHOUT_PARTS:
+                    walk.skip_subtree()
                 continue
             said = _said(element.get("class"), element.get("id"))
             if (said or tag in _BY_TAG or element.get("role")) and self._is_named(element, tag, said):

@@ -168,7 +168,7 @@ def test_a_hostile_page_ends_soon(page):
 
 def test_what_is_read_from_settings():
     page = "inlineMath: [['$','$'], ['\\\\(','\\\\)'], [\"[m]\", \"[/m]\"]]"
-    assert [(pair.opening, pair.closing) for pair in delimiters(page)] == [("[m]", "[/m]")]
+    assert [(pair.opening, pair.closing) for pair in delimiters(page, page)] == [("[m]", "[/m]")]
     assert Macros(r'macros: {RR: "\\mathbb{R}"}').expand(r"\RRR + \RR") == r"\RRR + \mathbb{R}"
     assert Macros("no settings").expand(r"\RR") == r"\RR"
 

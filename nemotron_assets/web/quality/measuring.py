@@ -52,13 +52,18 @@ def in_languages(batches: Iterable[pa.RecordBatch], languages: Iterable[str]) ->
             yield rows
 
 
+def judged_texts(texts: pl.Series, strings: Measures) -> pl.Series:
+    """The texts that the rules judge: without fenced code if the recipe leaves it out."""
+    if strings.code_blocks == "counted":
+        return texts
+    return pl.Series("text", [without_code(text) for text in texts], pl.String)
+
+
 def measure_rows(documents: pl.DataFrame, strings: Measures, perplexity: Perplexity, model: str) -> pl.DataFrame:
     """Rows of `web.measures` for documents with the columns `DOCUMENT_COLUMNS`. `model` is the folder of the perplexity
     model, which judges English texts only."""
-    texts = documents["text"]
-    if strings.code_blocks == "left_out":
-        texts = pl.Series("text", [without_code(text) for text in texts], pl.String)
-    numbers = measure(texts.to_arrow(compat_level=pl.CompatLevel.oldest()), strings)
+    judged = judged_texts(documents["text"], strings)
+    numbers = measure(judged.to_arrow(compat_level=pl.CompatLevel.oldest()), strings)
     judge = models.load(Path(model), perplexity.token_characters)
     perplexities = [
         judge.perplexity(text[: perplexity.characters]) if language == ENGLISH else None
