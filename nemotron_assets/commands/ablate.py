@@ -65,6 +65,7 @@ def ablate_command(name_or_path: str, jobs: int | None) -> None:
     for step in (step for side in both for step in side.steps()):
         made_from = [step.recipe.hash(), *map(code_version_of, step.assets), *inputs]
         _make(step, folder, content_hash("\x1f".join(made_from)), jobs)
+    _check_that_models_differ(both, ablation, folder)
     measured = [_measure(side, ablation, folder) for side in both]
     if _inputs(both, ablation, graph) != inputs:
         raise AblationError("a table of the lake changed while the ablation ran: run it again when the lake is at rest")
@@ -142,6 +143,17 @@ def _models(side: Side, ablation: Ablation, folder: Path) -> dict[int, dict[str,
             raise AblationError(f"{step.name} made {len(rows)} models, not one: set the values of both sides so")
         found[seed] = rows[0]
     return found
+
+
+def _check_that_models_differ(both: tuple[Side, Side], ablation: Ablation, folder: Path) -> None:
+    """Raise `AblationError` if the two models of a seed are the same: the change concerned nothing that they read."""
+    without, having = (_models(side, ablation, folder) for side in both)
+    if same := [str(seed) for seed in ablation.seeds if without[seed]["sha256"] == having[seed]["sha256"]]:
+        raise AblationError(
+            f"with seed {', '.join(same)} both sides gave the same weights, because {ablation.tokens:,} tokens read "
+            "nothing that the change concerns: raise tokens, or see what the side with the change made in "
+            f"{folder / both[1].steps()[0].name}"
+        )
 
 
 def _measure(side: Side, ablation: Ablation, folder: Path) -> dict[int, Measured]:
