@@ -27,6 +27,7 @@ MOVED = {
     "translation": "web.translation", "math_corpus": "math.corpus", "code_sources": "code.sources",
     "code_dedup": "code.dedup", "code_licences": "code.licences", "code_quality": "code.quality", "code_qa": "code.qa",
     "pretrain": "train.base", "evaluate.gsm8k_shots": "evaluate.tasks", "evaluate.arc_shots": "evaluate.tasks",
+    "evaluate.models.benchmark_scores": "evaluate.models.texts",
     **{f"math.{name}": f"math.pages.{name}" for name in MathPages.model_fields},
 }  # fmt: skip
 #: Errors of values that may be secrets: their messages do not show the value.

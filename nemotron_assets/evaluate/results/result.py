@@ -30,8 +30,7 @@ class ItemResult:
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one task. `metric` includes the answer filter of the harness if there is one:
-    "exact_match,strict-match". `length` is the length of the prompts of a task that is scored at several lengths.
+    """One metric of one task. `length` is the length of the prompts of a task that is scored at several lengths.
     `low` to `high` is the 95% interval of the value over the items, None if it cannot be estimated.
 
     A score in bits per byte has two figures of simple models for the same bytes: `unigram` is the entropy of single
