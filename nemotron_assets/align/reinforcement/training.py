@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from nemotron_assets.align.conversations.tables import PROMPTS
 from nemotron_assets.align.preference.tables import DPO, PREFERENCES
 from nemotron_assets.align.reinforcement import CODE
 from nemotron_assets.align.reinforcement.tables import IFEVAL_RL, REWARD_MODEL, RLHF, ROLLOUTS
@@ -40,6 +41,7 @@ def rlhf(recipe: Recipe, lake: Lakehouse) -> Plan:
 
 
 def _grpo(table: Table, before: Table, run: Grpo, recipe: Recipe, lake: Lakehouse, judge: Table | None = None) -> Plan:
+    needed(lake, PROMPTS)  # said before what is missing of the models
     judges = lake.read(judge) if judge is not None else None
     return Reinforced(
         table=table,

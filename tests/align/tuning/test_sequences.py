@@ -89,11 +89,16 @@ def test_each_stage_has_a_part_and_long_rows_are_counted(lake, tokenizer_folder)
 
     encoded(lake, tokenizer_folder, several())
     shards = lake.read(TOKEN_SHARDS)
-    lake.write(SEQUENCES, Parts(sequence_parts(shards, TUNING)))
-    assert lake.read(SEQUENCES).parts().keys() == {"sft_1", "sft_2", "sft_3", UNTRUNCATED}
-    assert not any(left_out(shards.scan(), TUNING).values())
+    distilled = TUNING.model_copy(update={"distilled_lengths": {"sft_2": (4_096,)}})
+    lake.write(SEQUENCES, Parts(sequence_parts(shards, distilled)))
+    assert lake.read(SEQUENCES).parts().keys() == {"sft_1", "sft_2", "sft_3", UNTRUNCATED, "sft_2_4096"}
+    assert not any(left_out(shards.scan(), distilled).values())
+    one_by_one, packed = (lake.read(SEQUENCES).part(part).scan().collect() for part in ("sft_2", "sft_2_4096"))
+    assert packed.height < one_by_one.height and packed["tokens"].sum() == one_by_one["tokens"].sum()
     longest = int(shards.scan().select(pl.col("length").max()).collect().item())
-    shorter = TUNING.model_copy(update={"sft_1": stage(length=longest - 1), "without_truncated": False})
+    shorter = TUNING.model_copy(
+        update={"sft_1": stage(length=longest - 1), "without_truncated": False, "distilled_lengths": {}}
+    )
     lake.write(SEQUENCES, Parts(sequence_parts(shards, shorter)))
     found = left_out(shards.scan(), shorter)
     assert found["sft_1"] > 0 and found["sft_3"] == 0
