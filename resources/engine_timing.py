@@ -1,7 +1,9 @@
-"""Measures how fast vLLM runs a model: the time in which it reads prompts, and the time in which it writes tokens."""
+"""Measures how fast vLLM runs a model: the time in which it reads prompts, and the time in which it writes tokens; and
+the memory that it sets aside for them."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +15,15 @@ from resources.engines import EngineError, VllmEngine, engine_arguments
 @dataclass(frozen=True)
 class Timing:
     """One batch. `prefill_s`: until every request had its first token; `decode_s`: from then to the end, in which
-    `decoded` tokens were written. `together`: no request had to wait until another one ended."""
+    `decoded` tokens were written; `written` tokens in all. `together`: no request had to wait until another one
+    ended."""
 
     prompt_tokens: int
     prefill_s: float
     decode_s: float
     decoded: int
     together: bool
+    written: int = 0
 
     @property
     def prefill_rate(self) -> float:
@@ -31,16 +35,35 @@ class Timing:
         """Tokens written per second, of all requests together."""
         return self.decoded / self.decode_s
 
+    @property
+    def written_rate(self) -> float:
+        """Tokens written per second, of all requests together, the reading of the prompts included."""
+        return self.written / (self.prefill_s + self.decode_s)
+
 
 class TimedEngine(VllmEngine):
     """vLLM with the configuration of a model and random weights: speed does not depend on them. The folder needs the
-    file config.json and no other one. Prompts are never found again in a cache."""
+    file config.json and no other one. Prompts are never found again in a cache. Without `random_weights`, the weights
+    of the folder are loaded."""
+
+    random_weights = True
 
     def arguments(self) -> Any:
         from vllm import EngineArgs
 
         own = engine_arguments(self.folder, self.settings) | {"enable_prefix_caching": False}
-        return EngineArgs(load_format="dummy", skip_tokenizer_init=True, **own)
+        return EngineArgs(load_format="dummy" if self.random_weights else "auto", skip_tokenizer_init=True, **own)
+
+    def cache_bytes(self, context: int, sequences: int) -> int:
+        """The bytes of its cache that the running vLLM gives to so many sequences of `context` tokens: whole blocks of
+        all groups of layers, padding included."""
+        from vllm.v1.kv_cache_interface import MambaSpec
+
+        config = self._start().engine_core.engine_core.scheduler.kv_cache_config  # of vLLM in this process
+        of_block = max(tensor.size for tensor in config.kv_cache_tensors) // config.num_blocks  # all share one memory
+        specs = [group.kv_cache_spec for group in config.kv_cache_groups]
+        blocks = sum(1 if isinstance(spec, MambaSpec) else math.ceil(context / spec.block_size) for spec in specs)
+        return blocks * of_block * sequences
 
     def time(self, prompts: Sequence[Sequence[int]], output_tokens: int) -> Timing:
         """Run one batch: all prompts (token ids) at once, `output_tokens` tokens (at least 2) for each. A model with
@@ -72,5 +95,5 @@ class TimedEngine(VllmEngine):
                     first, at_first = time.perf_counter(), sum(counts.values())
                     together = len(open_) == len(prompts)
             ended = time.perf_counter()
-        tokens, written = sum(map(len, prompts)), sum(counts.values()) - at_first
-        return Timing(tokens, first - started, max(ended - first, 1e-9), written, together)
+        tokens, written = sum(map(len, prompts)), sum(counts.values())
+        return Timing(tokens, first - started, max(ended - first, 1e-9), written - at_first, together, written)

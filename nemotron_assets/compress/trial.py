@@ -98,23 +98,20 @@ class Trials:
         """Tokens per second, and the bytes that the running engine gives to the sequences of the budget. Prompts are
         random tokens: what they say does not change the speed."""
         from nemotron_assets.model.pruning import architecture, read_config
-        from resources.speed import cache_bytes, write
 
-        own, budget = self.recipe.compress.search.timing, self.recipe.compress.budget
-        settings = {
-            "backend": "vllm",
-            "dtype": budget.dtype,
-            "max_model_len": max(256, own.prompt_tokens + own.output_tokens),
-            "max_num_seqs": own.batch,
-        }
-        self.gpu.release()
-        engine = self.gpu.model_copy(update=settings).engine(folder, folder.name)
-        numbers, config = random.Random(0), read_config(folder)
-        vocabulary = config["vocab_size"]
-        prompts = [[numbers.randrange(vocabulary) for _ in range(own.prompt_tokens)] for _ in range(own.batch)]
-        write(engine, prompts, 1)  # what the first step compiles and allocates is not counted
-        speeds = [write(engine, prompts, own.output_tokens).tokens_per_second for _ in range(own.runs)]
+        own, budget, config = self.recipe.compress.search.timing, self.recipe.compress.budget, read_config(folder)
+        vocabulary, context = config["vocab_size"], max(256, own.prompt_tokens + own.output_tokens)
+        engine = self.gpu.model_copy(update={"dtype": budget.dtype}).timed_engine(
+            folder, "candidate", context, own.batch
+        )
+        engine.random_weights = False
+        numbers = random.Random(0)
+        prompts = [numbers.choices(range(vocabulary), k=own.prompt_tokens) for _ in range(own.batch)]
+        try:
+            engine.time(prompts, 2)  # what the first steps compile and allocate is not counted
+            rates = [engine.time(prompts, own.output_tokens).written_rate for _ in range(own.runs)]
+            cache = engine.cache_bytes(budget.context, budget.sequences)
+        finally:
+            engine.close()
         weights = architecture(config).parameters(vocabulary) * BYTES[budget.dtype]
-        held = weights + cache_bytes(engine, budget.context, budget.sequences)
-        self.gpu.release()
-        return {"tokens_per_second": statistics.median(speeds), "measured_engine_bytes": held}
+        return {"tokens_per_second": statistics.median(rates), "measured_engine_bytes": weights + cache}

@@ -77,7 +77,7 @@ class Timing(Section):
     """How the speed of a candidate is measured (Nemotron Nano 2 §4.2: 8,192 tokens in, 16,384 out, batch 8)."""
 
     prompt_tokens: int = Field(ge=1, description="tokens of a prompt")
-    output_tokens: int = Field(ge=1, description="tokens of an answer")
+    output_tokens: int = Field(ge=2, description="tokens of an answer")
     batch: int = Field(ge=1, description="prompts that are answered together")
     runs: int = Field(1, ge=1, description="timed runs after the first, whose median counts (default)")
 
