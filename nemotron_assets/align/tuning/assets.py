@@ -1,10 +1,13 @@
 """Declares the assets of the supervised stages: conversations as tokens, sequences of each stage, and three models."""
 
+from itertools import chain
+
 import dagster as dg
 
 from nemotron_assets.align.conversations.tables import CONVERSATIONS
 from nemotron_assets.align.tuning import CODE
 from nemotron_assets.align.tuning.tables import SEQUENCES, STAGES, TOKEN_SHARDS
+from nemotron_assets.blend.tables import TOKEN_SHARDS as TEXTS
 from nemotron_assets.blend.tables import TOKENIZER
 from nemotron_assets.pretrain.tables import LONG_CONTEXT
 from nemotron_assets.recipe import Recipe
@@ -18,24 +21,31 @@ from resources.lakehouse import Lakehouse, Reader
 @table_asset(
     TOKEN_SHARDS,
     recipe=(
-        "align.tuning.tokens_per_shard", "align.tuning.concatenated_answers", "align.tuning.held_out_share",
+        "align.tuning.replay", "align.tuning.tokens_per_shard", "align.tuning.concatenated_answers",
+        "align.tuning.held_out_share",
         "align.tuning.sft_1.sequence_length", "align.tuning.sft_2.sequence_length",
         "align.tuning.sft_3.sequence_length",
     ),
-    ins={"conversations": CONVERSATIONS, "tokenizer": TOKENIZER},
+    ins={"conversations": CONVERSATIONS, "tokenizer": TOKENIZER, "texts": TEXTS},
     kinds={"polars"},
 )  # fmt: skip
 def token_shards(
-    recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse], conversations: Reader, tokenizer: Reader
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+    conversations: Reader,
+    tokenizer: Reader,
+    texts: Reader,
 ):
-    """Conversations as token ids: a row per answer, of which the answer is trained, with its end of turn."""
+    """Conversations as token ids: a row per answer, of which the answer is trained, with its end of turn; and texts of
+    the pretraining, if the recipe asks for them."""
     from nemotron_assets.align.tuning import report
+    from nemotron_assets.align.tuning.replay import replay_parts
     from nemotron_assets.align.tuning.shards import Encoding, shard_parts
 
     row, rejects = tokenizer.only_row(), Rejects()
     folder = lake.get_weights(row["uri"])
     encoding = Encoding(folder, row["sha256"], recipe.align.tuning, conversations.input_version)
-    parts = shard_parts(conversations, encoding, rejects)
+    parts = chain(shard_parts(conversations, encoding, rejects), replay_parts(texts, recipe.align.tuning.replay))
     return Parts(parts, rejects=rejects, metadata=lambda: report.of_rows(lake.read(TOKEN_SHARDS).scan()))
 
 

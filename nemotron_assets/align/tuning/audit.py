@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
+from nemotron_assets.align.tuning.tables import REPLAY
 from nemotron_assets.chat.template import END_OF_TURN_ID
 from nemotron_assets.recipe.align.tuning import Stage
 
@@ -23,15 +24,16 @@ def broken_rows(rows: pl.LazyFrame) -> dict[str, int]:
 
     `lengths`: the numbers of tokens and mask values differ; `no_end`: the last token is not the end of turn; `ends`:
     there is another end of turn in the answer; `mask`: the trained tokens are not the answer alone, up to its end, with
-    a prompt before it.
+    a prompt before it. Of replayed texts, `mask` is that every token but the first is trained.
     """
     tokens, trained, length, answer = (pl.col(name) for name in ("tokens", "trained", "length", "answer_length"))
     written = tokens.list.tail(answer)
+    is_answer = pl.col("category") != REPLAY
     kinds = {
         "lengths": (tokens.list.len() == length) & (trained.list.len() == length),
-        "no_end": tokens.list.last() == END_OF_TURN_ID,
-        "ends": written.list.count_matches(END_OF_TURN_ID) == 1,
-        "mask": answer.is_between(1, length - 1)
+        "no_end": ~is_answer | (tokens.list.last() == END_OF_TURN_ID),
+        "ends": ~is_answer | (written.list.count_matches(END_OF_TURN_ID) == 1),
+        "mask": pl.when(is_answer).then(answer.is_between(1, length - 1)).otherwise(answer == length - 1)
         & (trained.list.tail(answer).list.all())
         & (trained.list.sum().cast(pl.Int64) == answer),
     }

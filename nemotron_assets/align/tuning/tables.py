@@ -6,27 +6,33 @@ from nemotron_assets.models.columns import TRAINED, model_table
 from nemotron_assets.table.columns import ID, PARENTS, SOURCES
 from nemotron_assets.table.schema import Column, Table
 
-_CATEGORY = Column("category", "string", "domain of the conversations: math, code, science, tools, chat, ...")
+#: The domain of texts of the pretraining that stages read again.
+REPLAY = "replay"
+
+_CATEGORY = Column(
+    "category", "string", "domain of the conversations: math, code, science, tools, chat, ...; replay: pretraining text"
+)
 _CONVERSATION = ("align.conversations.messages", "align.conversations.tools", "blend.tokenizer.uri")
 
 TOKEN_SHARDS = Table(
     schema="align",
     name="token_shards",
     description="Conversations as token ids, as the model reads them: a row per answer of the assistant, with all that "
-    "comes before it. Thoughts of earlier answers are not there, as when the model answers.",
+    "comes before it. Thoughts of earlier answers are not there, as when the model answers. Rows of the domain replay "
+    "are windows of the pretraining's documents, of which every token but the first is trained.",
     columns=(
         ID,
         PARENTS,
         SOURCES,
         Column("part", "string", "shard as domain/variant/number, for example math/full/000003"),
         _CATEGORY,
-        Column("data_set", "string", "data set of the conversation, for example sft.math_sft"),
+        Column("data_set", "string", "data set of the conversation or text, for example sft.math_sft"),
         Column("variant", "string", "variant of the conversation: full, no_think, truncated or concatenated"),
         Column(
             "original",
             "string",
             "id of the conversation that this one is a copy of, or, of a concatenated one, of one of its parts, else "
-            "its own id; copies of one conversation have the same",
+            "its own id; copies of one conversation have the same; of a text: the id of its document",
         ),
         Column("answer", "int64", "number of the answer in its conversation, from 0; a row ends with it"),
         Column("held_out", "bool", "whether no stage reads the conversation: it only measures the models"),
@@ -38,20 +44,21 @@ TOKEN_SHARDS = Table(
         Column(
             "read_versions",
             "list[string]",
-            "version of align.conversations when the shard was written, as align.conversations@3",
+            "version of the table that was read when the shard was written, as align.conversations@3",
             volatile=True,
         ),
     ),
     part_by="part",
-    parents=("align.conversations",),
+    parents=("align.conversations", "blend.token_shards"),
     origins={
         "part": (),
         "category": ("align.conversations.domain",),
-        "original": ("align.conversations.id", "align.conversations.copy_of"),
+        "data_set": ("align.conversations.data_set", "blend.token_shards.data_set"),
+        "original": ("align.conversations.id", "align.conversations.copy_of", "blend.token_shards.id"),
         "held_out": ("align.conversations.id", "align.conversations.copy_of"),
         "position": (),
         "read_versions": (),
-        "*": _CONVERSATION,
+        "*": (*_CONVERSATION, "blend.token_shards.tokens"),
     },
 )
 

@@ -63,6 +63,15 @@ class Stage(Section):
     training: TrainingRun
 
 
+class Replay(Section):
+    """Texts of the pretraining that the stages may read beside the conversations, as the domain replay."""
+
+    share: float = Field(gt=0, le=1, description="share of the documents of blend.token_shards; their ids decide which")
+    tokens: int = Field(
+        ge=16, description="tokens of a document that are read, from a random place; a stage leaves out longer rows"
+    )
+
+
 class Tuning(Section):
     """The supervised stages: models.sft_1, models.sft_2 and models.sft_3, each of which continues the one before."""
 
@@ -77,6 +86,11 @@ class Tuning(Section):
         {},
         description="further sequences for distillations: the conversations of a stage, packed to these lengths "
         "(published: 8,192, 49,152 and 262,144 tokens)",
+    )
+    replay: Replay | None = Field(
+        None,
+        description="texts of the pretraining, so that a stage forgets less of them; chosen.weights says how many a "
+        "stage reads. null: no texts (default; published: no text beside the conversations is named)",
     )
     tokens_per_shard: int = Field(
         ge=1_000, description="tokens of conversations that are tokenised and packed together (default)"

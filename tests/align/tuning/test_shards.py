@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import polars as pl
@@ -9,9 +10,12 @@ import pytest
 
 from nemotron_assets.align.conversations.tables import CONVERSATIONS
 from nemotron_assets.align.tuning import audit
+from nemotron_assets.align.tuning.replay import replay_parts
 from nemotron_assets.align.tuning.shards import Encoding, shard_parts
-from nemotron_assets.align.tuning.tables import TOKEN_SHARDS
+from nemotron_assets.align.tuning.tables import REPLAY, TOKEN_SHARDS
+from nemotron_assets.blend.tables import TOKEN_SHARDS as TEXTS
 from nemotron_assets.recipe import load_recipe
+from nemotron_assets.recipe.align.tuning import Replay
 from nemotron_assets.table.parts import Parts, Rejects
 from nemotron_assets.text import tokenizer as bpe
 from resources.lakehouse import Lakehouse
@@ -60,8 +64,38 @@ def test_every_row_is_an_answer_with_its_end_of_turn(lake, tokenizer_folder):
     assert bpe.decode(loaded, no_thought["tokens"]).count("<think></think>answer") == 1
 
 
+def test_texts_of_the_pretraining_are_windows_of_which_all_but_the_first_token_is_trained(lake):
+    lengths = {"a" * 32: 500, "b" * 32: 40, "0" * 32: 90}
+    lake.write(TEXTS, pl.DataFrame([
+        {"id": id_, "parents": ["d"], "sources": ["web.documents"], "part": "web/x/000000", "category": "crawl",
+         "data_set": "web", "position": at, "tokens": [*range(1, length), 0], "length": length, "read_versions": None}
+        for at, (id_, length) in enumerate(lengths.items())
+    ], schema=TEXTS.empty().schema))  # fmt: skip
+    texts, recipe = lake.read(TEXTS), Replay(share=1.0, tokens=64)
+    lake.write(TOKEN_SHARDS, Parts(replay_parts(texts, recipe)))
+    rows = lake.read(TOKEN_SHARDS).scan().sort("position").collect()
+    assert set(rows["category"]) == {REPLAY} and rows["position"].to_list() == [0, 1, 2]
+    assert {row["parents"][0]: row["length"] for row in rows.to_dicts()} == {"a" * 32: 64, "b" * 32: 40, "0" * 32: 64}
+    for row in rows.to_dicts():
+        tokens = row["tokens"]
+        assert all(after in (before + 1, 0) for before, after in itertools.pairwise(tokens))
+    assert rows.filter(original="a" * 32)["tokens"][0].to_list() != list(range(1, 65)), "not only beginnings are read"
+    assert not any(audit.broken_rows(rows.lazy()).values())
+    untrained = rows.with_columns(trained=pl.col("trained").list.eval(pl.element() & False))
+    assert audit.broken_rows(untrained.lazy())["mask"] == 3
+    (part,), (fewer,) = replay_parts(texts, recipe), replay_parts(texts, Replay(share=0.2, tokens=64))
+    assert part.fingerprint != fewer.fingerprint and fewer.make()["original"].to_list() == ["0" * 32]
+    assert not list(replay_parts(texts, None))
+
+
 def test_rows_that_would_teach_something_wrong_are_counted():
-    good = {"tokens": [10, 11, 40, 12], "trained": [False, False, True, True], "length": 4, "answer_length": 2}
+    good = {
+        "category": "math",
+        "tokens": [10, 11, 40, 12],
+        "trained": [False, False, True, True],
+        "length": 4,
+        "answer_length": 2,
+    }
     bad = {
         "lengths": good | {"length": 5},
         "no_end": good | {"tokens": [10, 11, 40, 41]},
