@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Labels whose logits are in memory together.
 CHUNK = 2_048
+#: Logit of a token that cannot follow.
+_IMPOSSIBLE = -1e30
 
 
 def score_labels(model: NemotronHForCausalLM, temperature: float = 1.0) -> None:
@@ -29,6 +31,10 @@ def score_labels(model: NemotronHForCausalLM, temperature: float = 1.0) -> None:
     A call returns TRL's `FusedCausalLMOutput`: log-probabilities, entropy, mean logits and whether the label is the
     likeliest token, each [batch, length - 1] in float32, zero where the label is -100. `temperature` divides logits.
     Padding, on the left or on the right, changes no value and costs nothing.
+
+    A call may have `banned`, (sets, numbers): `sets` [number of sets, vocabulary] names sets of tokens, and `numbers`
+    [batch, n] the set of each of the last n tokens of a row. The label there was chosen among the other tokens, so its
+    log-probability and entropy are of the distribution over them.
     """
     other = model.forward
 
@@ -50,16 +56,18 @@ def hidden_states(model: NemotronHModel, input_ids: torch.Tensor, attention_mask
     return found.new_zeros(*real.shape, found.shape[-1]).masked_scatter(real.unsqueeze(-1), found)
 
 
-def _scored(model, temperature: float, input_ids, attention_mask, labels, use_cache: bool = False):
+def _scored(model, temperature: float, input_ids, attention_mask, labels, use_cache: bool = False, banned=None):
     from trl.trainer.utils import FusedCausalLMOutput
 
     hidden = hidden_states(model.model, input_ids, attention_mask)
     labels = labels[:, 1:]
     mask = labels != -100
     found = hidden[:, :-1][mask].split(CHUNK), labels[mask].split(CHUNK)
+    sets, numbers = banned or (None, labels[:, :0])
+    numbers = torch.cat([numbers.new_zeros(len(labels), labels.size(1) - numbers.size(1)), numbers], 1)
     parts = [
-        checkpoint(_of_labels, model.lm_head, states, wanted, temperature, use_reentrant=False)
-        for states, wanted in zip(*found, strict=True)
+        checkpoint(_of_labels, model.lm_head, states, wanted, temperature, sets, of, use_reentrant=False)
+        for states, wanted, of in zip(*found, numbers[mask].split(CHUNK), strict=True)
     ]
     # With no label at all the sum stays connected to the weights, so that a backward pass has something to do.
     whole = [torch.cat(values) for values in zip(*parts, strict=True)] or [hidden.sum(-1).flatten()[:0]] * 4
@@ -76,9 +84,12 @@ def _scored(model, temperature: float, input_ids, attention_mask, labels, use_ca
     )
 
 
-def _of_labels(head, states: torch.Tensor, labels: torch.Tensor, temperature: float) -> tuple[torch.Tensor, ...]:
+def _of_labels(
+    head, states: torch.Tensor, labels: torch.Tensor, temperature: float, sets: torch.Tensor | None, of: torch.Tensor
+) -> tuple[torch.Tensor, ...]:
     logits = head(states).float() / temperature
-    log_probs = logits.log_softmax(-1)
+    # Minus infinity would make the entropy 0 x inf.
+    log_probs = (logits if sets is None else logits.masked_fill(sets[of], _IMPOSSIBLE)).log_softmax(-1)
     entropy = -(log_probs.exp() * log_probs).sum(-1)
     with torch.no_grad():
         mean, top = logits.mean(-1), (logits.argmax(-1) == labels).float()

@@ -11,13 +11,13 @@ _POLICIES = ("ifeval_rl", "rlhf")
 
 
 def _rollouts(plan: Plan, name: str) -> Value:
-    """Rollouts of a training, with those of the held-out prompts before and after it."""
+    """Rollouts of a training, with those of the held-out prompts before and after it, and those that choose prompts."""
     own: Grpo = getattr(plan.recipe.align.reinforcement, name)
     section = f"align.reinforcement.{name}"
-    steps = plan.value(f"{section}.steps")
-    return steps * plan.value(f"rollouts of a step of {name}", own.rollouts_per_step) + 2 * plan.value(
-        f"{section}.held_out_prompts"
-    )
+    of_step = plan.value(f"rollouts of a step of {name}", own.rollouts_per_step)
+    chosen = own.pass_rates.prompts * own.pass_rates.samples if own.pass_rates else 0
+    others = 2 * own.held_out_prompts * own.held_out_samples + chosen
+    return plan.value(f"{section}.steps") * of_step + plan.value(f"other rollouts of {name}", others)
 
 
 def _tokens(plan: Plan, name: str) -> tuple[Value, Value]:

@@ -50,6 +50,28 @@ def test_padding_on_the_left_changes_nothing(student, batch):
     assert torch.allclose(right[right != 0], left[left != 0], atol=1e-6)
 
 
+def test_a_banned_token_has_no_share_of_the_probability(student, batch):
+    score_labels(student)
+    labels = batch["labels"][:, 1:]
+    sets = torch.zeros(3, student.config.vocab_size, dtype=torch.bool)
+    sets[1, :20], sets[2, 30:] = True, True
+    sets[:, labels[labels != -100]] = False  # a sampled token was not banned
+    numbers = torch.arange(labels.size(1)).repeat(2, 1) % 3
+    with torch.no_grad():
+        logits = student(batch["input_ids"], batch["attention_mask"]).logits[:, :-1]
+    expected = logits.masked_fill(sets[numbers], -torch.inf).log_softmax(-1)
+    entropy = torch.special.entr(expected.exp()).sum(-1)
+    kept = labels != -100
+    of_labels = expected.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    for last in (labels.size(1), 9):  # numbers may be given for the last tokens alone
+        found = student(**batch, fused_lm_head=True, banned=(sets, numbers[:, -last:]))
+        known = kept & (torch.arange(labels.size(1)) >= labels.size(1) - last)
+        assert torch.allclose(found.log_probs[known], of_labels[known], atol=2e-5)
+        assert torch.allclose(found.entropy[known], entropy[known], atol=2e-5)
+    found.loss.backward()
+    assert student.lm_head.weight.grad.isfinite().all()
+
+
 def test_no_label_at_all_gives_zero_and_a_backward_pass(student, batch):
     score_labels(student)
     found = student(**batch | {"labels": torch.full_like(batch["labels"], -100)}, fused_lm_head=True)

@@ -107,7 +107,8 @@ def instructed(
     english = (first_request(one) for one in requests if one.language == "en")
     texts = list(islice(dict.fromkeys(english), own.prompts))
     turns = [(place // len(texts), texts[place % len(texts)]) for place in range(own.prompts)] if texts else []
-    asked = [{"seed": own.seed + turn, "most": own.most, "request": text} for turn, text in turns]
+    kinds = sorted(own.kinds) if own.kinds else None
+    asked = [{"seed": own.seed + turn, "most": own.most, "kinds": kinds, "request": text} for turn, text in turns]
     with contextlib.closing(BoundedProcess(instructing.load, instructing.compose, limits)) as process:
         for one, made in zip(asked, process.map(asked), strict=True):
             request, key = one["request"], (one["seed"], content_hash(one["request"]))

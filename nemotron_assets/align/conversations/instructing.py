@@ -75,12 +75,13 @@ ARGUMENTS: dict[str, Callable[[Random, str], dict[str, Any]]] = {
 
 def compose(asked: dict[str, Any]) -> dict[str, Any]:
     """{"text": the instructions in words, "instructions": what checks them} for {"seed", "most", "request"}: one to
-    `most` instructions, no two of which conflict."""
+    `most` instructions, no two of which conflict. "kinds" names those that are drawn from (None: all)."""
     ifeval = registry()
     random = Random(f"{asked['seed']} {asked['request']}")
     conflicts = ifeval.conflict_make({name: set(others) for name, others in ifeval.INSTRUCTION_CONFLICTS.items()})
     chosen, wanted = [], random.randint(1, asked["most"])
-    for name in random.sample(sorted(ARGUMENTS), len(ARGUMENTS)):
+    kinds = asked["kinds"] or sorted(ARGUMENTS)
+    for name in random.sample(kinds, len(kinds)):
         if len(chosen) < wanted and not any(name in conflicts[other] for other in chosen):
             chosen.append(name)
     instructions = [{"id": name, "arguments": ARGUMENTS[name](random, asked["request"])} for name in chosen]

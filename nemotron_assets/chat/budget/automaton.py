@@ -177,6 +177,18 @@ def forced_tokens(
     return flags
 
 
+def banned_tokens(
+    tags: Tags, budget: Budget, prompt: Sequence[int], completion: Sequence[int], total: int | None
+) -> list[Sequence[int]]:
+    """For every token of a completion that was made under a budget: the tokens that could not follow in its place, of
+    which it was therefore not chosen. None where the token was forced: nothing was chosen there."""
+    thought, found = Thought(tags, budget, prompt, total), []
+    for token in completion:
+        found.append(thought.banned() if thought.forced is None else ())
+        thought.feed(token)
+    return found
+
+
 def _of_the_turn(prompt: list[int], turn: int | None) -> list[int]:
     if turn is None or turn not in prompt:
         return prompt

@@ -12,6 +12,18 @@ from nemotron_assets.recipe.section import Section
 Domain = Literal["math", "code", "science", "tools", "chat", "safety", "multilingual"]
 TaskKind = Literal["single_turn", "multi_step", "multi_turn", "no_tool"]
 
+InstructionKind = Literal[
+    "keywords:existence", "keywords:frequency", "keywords:forbidden_words", "keywords:letter_frequency",
+    "language:response_language", "length_constraints:number_sentences", "length_constraints:number_paragraphs",
+    "length_constraints:number_words", "length_constraints:nth_paragraph_first_word",
+    "detectable_content:number_placeholders", "detectable_content:postscript",
+    "detectable_format:number_bullet_lists", "detectable_format:constrained_response",
+    "detectable_format:number_highlighted_sections", "detectable_format:multiple_sections",
+    "detectable_format:json_format", "detectable_format:title", "combination:two_responses",
+    "combination:repeat_prompt", "startend:end_checker", "startend:quotation", "change_case:capital_word_frequency",
+    "change_case:english_capital", "change_case:english_lowercase", "punctuation:no_comma",
+]  # fmt: skip
+
 _SHARE = "share of the suite's items that have their steps as a thought, 0 to 1 (default)"
 
 
@@ -188,6 +200,9 @@ class Instructions(Section):
     )
     most: int = Field(
         3, ge=1, le=10, description="most instructions of a prompt (default; analogue: 1 to 10, Llama-Nemotron)"
+    )
+    kinds: tuple[InstructionKind, ...] | None = Field(
+        None, min_length=1, description="IFEval's names of the instructions that are used; null: all (default)"
     )
     requests: tuple[HubSource, ...] = Field(
         (),

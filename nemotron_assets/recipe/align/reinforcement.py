@@ -6,7 +6,7 @@ of the nearest published trainings: Megatron-LM's GRPO configuration for this mo
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -53,6 +53,24 @@ class ThinkingBudget(Section):
     answer_room: int = Field(ge=0, description="tokens of the answer's length that are kept for what follows it")
 
 
+class PassRates(Section):
+    """Which prompts are trained on, by how often the model at the start is right. Prompts that it always or never
+    answers rightly give a group of equal rewards, from which nothing is learned."""
+
+    prompts: int = Field(ge=1, description="prompts that are asked before the first step")
+    samples: int = Field(ge=2, description="answers to each")
+    above: float = Field(
+        0.0, ge=0, lt=1, description="a prompt is left out unless more than this share is right (default)"
+    )
+    below: float = Field(
+        0.75,
+        gt=0,
+        le=1,
+        description="and unless less than this share is right (analogue: prompts with a pass rate of 0.75 or more were "
+        "dropped for Llama-Nemotron Ultra)",
+    )
+
+
 class Grpo(Updates):
     """Group relative policy optimisation (DeepSeekMath, arXiv:2402.03300) on rollouts of the current weights."""
 
@@ -62,8 +80,13 @@ class Grpo(Updates):
     prompts_per_step: int = Field(ge=1, description="prompts of a step")
     group: int = Field(ge=2, description="rollouts of a prompt, whose rewards are compared with each other")
     micro_batch: int = Field(ge=1, description="rollouts in a forward and backward pass of a device")
-    prompts: dict[Kind, float] = Field(
-        min_length=1, description="kinds of prompts of align.prompts, and their shares of the prompts, as weights"
+    prompts: dict[str, float] = Field(
+        min_length=1,
+        description="prompts of align.prompts by their kind, or by kind and domain (verifiable/suite), and their "
+        "shares of the prompts, as weights. A domain that is named does not count for its kind",
+    )
+    pass_rates: PassRates | None = Field(
+        None, description="prompts are chosen by how often the model at the start is right; null: all are trained on"
     )
     max_prompt_tokens: int = Field(ge=1, description="a longer prompt is left out")
     max_tokens: int = Field(ge=1, description="most tokens of a rollout; a longer one is cut")
@@ -85,7 +108,12 @@ class Grpo(Updates):
         "group", description="whose standard deviation divides the advantages (default: the group's, as in the paper)"
     )
     held_out_prompts: int = Field(
-        ge=0, description="most held-out prompts that are answered before and after the training, to measure it"
+        ge=0,
+        description="most held-out prompts, in the same shares, that are answered before and after the training, to "
+        "measure it",
+    )
+    held_out_samples: int = Field(
+        1, ge=1, description="answers to each of them; their mean reward is compared (default)"
     )
     most_errors: float = Field(
         0.05, ge=0, le=1, description="share of a step's rollouts whose grading may fail; above it the training stops"
@@ -108,6 +136,8 @@ class Grpo(Updates):
                 f"micro_batch {self.micro_batch} does not divide the {self.rollouts_per_step} rollouts of a step "
                 "(prompts_per_step x group)"
             )
+        if unknown := [name for name in self.prompts if name.partition("/")[0] not in get_args(Kind)]:
+            raise ValueError(f"{unknown[0]!r} is no kind of prompts: use {', '.join(get_args(Kind))}, or kind/domain")
         if min(self.prompts.values()) < 0 or not sum(self.prompts.values()):
             raise ValueError(f"the shares of prompts are {self.prompts}: give weights of 0 or more, not all 0")
         return self

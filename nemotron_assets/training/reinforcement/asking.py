@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from resources.lakehouse import Reader
 
-COLUMNS = ("id", "kind", "split", "messages", "tools", "verifiers", "reference")
+COLUMNS = ("id", "kind", "domain", "split", "messages", "tools", "verifiers", "reference")
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,27 @@ def prompt(row: Mapping[str, Any], thinking: bool, tokenizer: PreTrainedTokenize
 
 
 def read_prompts(prompts: Reader, run: Grpo) -> dict[str, list[dict[str, Any]]]:
-    """The rows of align.prompts of the kinds that the training reads, by split, in the order of their ids."""
+    """The rows of align.prompts that the training reads, by split, in the order of their ids."""
     import polars as pl
 
-    kinds = [kind for kind, share in run.prompts.items() if share]
-    rows = prompts.scan().filter(pl.col("kind").is_in(kinds)).select(COLUMNS).collect().sort("id")
-    return {split: rows.filter(pl.col("split") == split).to_dicts() for split in ("train", "held_out")}
+    kinds = {name.partition("/")[0] for name, share in run.prompts.items() if share}
+    rows = prompts.scan().filter(pl.col("kind").is_in(kinds)).select(COLUMNS).collect().sort("id").to_dicts()
+    return {
+        split: [row for row in rows if row["split"] == split and run.prompts.get(named(row, run))]
+        for split in ("train", "held_out")
+    }
+
+
+def named(row: Mapping[str, Any], run: Grpo) -> str:
+    """The name under which the recipe counts a prompt: its kind and domain where they are named, else its kind."""
+    both = f"{row['kind']}/{row['domain']}"
+    return both if both in run.prompts else row["kind"]
+
+
+def pool(rows: Sequence[Mapping[str, Any]], run: Grpo) -> list[int]:
+    """Numbers of the rows that are asked before the first step (`run.pass_rates`), each once, in a random order."""
+    few = run.model_copy(update={"steps": 1, "prompts_per_step": run.pass_rates.prompts, "both_ways": False})
+    return list(dict.fromkeys(number for number, _ in schedule(rows, few)))
 
 
 def schedule(rows: Sequence[Mapping[str, Any]], run: Grpo) -> list[tuple[int, bool]]:
@@ -68,7 +83,7 @@ def schedule(rows: Sequence[Mapping[str, Any]], run: Grpo) -> list[tuple[int, bo
     counts = {kind: last - first for kind, (first, last) in zip(weights, pairwise(ends), strict=True)}
     chosen: list[int] = []
     for kind, count in counts.items():
-        own = [number for number, row in enumerate(rows) if row["kind"] == kind]
+        own = [number for number, row in enumerate(rows) if named(row, run) == kind]
         if count and not own:
             raise TrainingError(
                 f"align.prompts has no {kind} prompts to train on that are short enough, but "
@@ -79,6 +94,16 @@ def schedule(rows: Sequence[Mapping[str, Any]], run: Grpo) -> list[tuple[int, bo
     order = random.permutation(len(chosen))
     thinking = random.permutation(total) % 2 == 0 if run.both_ways else np.ones(total, dtype=bool)
     return [(int(chosen[at]), bool(thinks)) for at, thinks in zip(order, thinking, strict=True)]
+
+
+def measured(rows: Sequence[Mapping[str, Any]], run: Grpo, tokenizer: PreTrainedTokenizerBase) -> list[Prompt]:
+    """The held-out prompts that measure the training: at most `run.held_out_prompts`, in the shares of the recipe, of
+    each kind the first ones by their ids, which are hashes."""
+    found: list[Prompt] = []
+    for name, share in run.prompts.items():
+        most = round(run.held_out_prompts * share / sum(run.prompts.values()))
+        found += short_enough([row for row in rows if named(row, run) == name], run, tokenizer, most)
+    return found
 
 
 def short_enough(

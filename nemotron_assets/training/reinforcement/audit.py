@@ -23,7 +23,8 @@ def held_out(rollouts: pl.LazyFrame, model_id: str) -> Paired | None:
     """Rewards of the held-out prompts after the training against those before it, prompt by prompt; None if no prompt
     has a reward at both times."""
     own = (pl.col("model_id") == model_id) & (pl.col("split") == "held_out") & pl.col("reward").is_not_null()
-    rows = rollouts.filter(own).select("step", "reward", prompt=pl.col("parents").list.first()).collect()
+    prompts = rollouts.filter(own).group_by("step", prompt=pl.col("parents").list.first())
+    rows = prompts.agg(pl.col("reward").mean()).collect()  # a prompt may have several answers
     after = rows["step"].max()
     if not after:
         return None

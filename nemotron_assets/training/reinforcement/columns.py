@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from nemotron_assets.table.columns import ID, PARENTS
 from nemotron_assets.table.schema import Column, Table
 
-#: Splits of rollouts: trained on; of prompts that only measure; of a step before which the training stopped.
-TRAIN, HELD_OUT, STOPPED = "train", "held_out", "stopped"
+#: Splits of rollouts: trained on; of prompts that only measure; of a step before which the training stopped; of prompts
+#: that are asked before the first step, to choose those that can be learned.
+TRAIN, HELD_OUT, STOPPED, SCREENED = "train", "held_out", "stopped", "screened"
 
 
 def rollouts_table(schema: str, stages: str, policies: Sequence[str], made: Sequence[str]) -> Table:
@@ -55,7 +56,8 @@ def _columns(stages: str) -> tuple[Column, ...]:
             "split",
             "string",
             "train or held_out, as its prompt; stopped: too many rollouts of the step could not be graded, so the "
-            "training stopped before it used them",
+            "training stopped before it used them; screened: of prompts to train on, before the first step (step 0): "
+            "prompts that the model answers rightly too often or never are then left out",
         ),
         Column("prompt", "string", "the prompt as the model read it, up to where the answer begins"),
         Column("sample", "int64", "number of the rollout among those of its prompt in the step, from 0"),

@@ -21,6 +21,7 @@ from nemotron_assets.model.scored import score_labels
 from nemotron_assets.recipe.align.reinforcement import Grpo
 from nemotron_assets.rollouts.policy import Ask, Policy, Rollout
 from nemotron_assets.training.reinforcement.asking import Prompt
+from nemotron_assets.training.reinforcement.banned import BannedTokens
 from nemotron_assets.training.reinforcement.columns import STOPPED, TRAIN
 from nemotron_assets.training.reinforcement.grading import Graded, Grader, GradingFailed, check_errors
 from nemotron_assets.training.with_trl import HouseRules, arguments
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
     from transformers import NemotronHForCausalLM, PreTrainedTokenizerBase
+
+    from nemotron_assets.chat.budget.tags import Tags
 
 #: The logs of the trainer that become rows of models.training_metrics, beside the loss.
 MEASURES = (
@@ -72,7 +75,8 @@ def grpo_settings(run: Grpo, folder: Path, temperature: float) -> GRPOConfig:
 class RolloutTrainer(HouseRules, GRPOTrainer):
     """TRL's trainer with rollouts of this project.
 
-    `dataset` has the column prompt: the place of a prompt in `prompts`, as text, in the order of the steps. `record`
+    `dataset` has the column prompt: the place of a prompt in `prompts`, as text, in the order of the steps. Set
+    `prompts` and `grader` before the training. `record`
     gets (step, sampled, columns, split) after each sampling. `start` is the model before the training, to measure the
     divergence from it; None: it is not measured.
     """
@@ -83,20 +87,19 @@ class RolloutTrainer(HouseRules, GRPOTrainer):
         start: NemotronHForCausalLM | None,
         tokenizer: PreTrainedTokenizerBase,
         dataset: Dataset,
-        prompts: Sequence[Prompt],
         *,
         run: Grpo,
         stage: str,
         folder: Path,
         policy_of: PolicyOf,
         record: Callable[[int, Sampled, dict[str, list], str], None],
-        ends: Sequence[int],
+        tags: Tags,
         temperature: float = 1.0,
-        grader: Grader | None = None,
     ) -> None:
-        self.run, self.stage, self._prompts, self._policy_of = run, stage, prompts, policy_of
-        self.grader, self._record = grader, record
-        model.generation_config.eos_token_id = list(ends)
+        self.run, self.stage, self._policy_of, self._record = run, stage, policy_of, record
+        self.prompts: Sequence[Prompt] = ()
+        self.grader: Grader | None = None
+        model.generation_config.eos_token_id = sorted(tags.ends)
         super().__init__(
             attach(model),
             reward_funcs=[reward],
@@ -111,6 +114,8 @@ class RolloutTrainer(HouseRules, GRPOTrainer):
         for scored in (self.model, self.start):
             if scored is not None:
                 score_labels(attach(scored), temperature)
+        self.banned = BannedTokens(tags, model.config.vocab_size, run.max_tokens, self.accelerator.device)
+        self._banned_here: torch.Tensor | None = None  # for the rollouts that are scored next
 
     def policy(self) -> Policy:
         """The policy with the current weights."""
@@ -118,7 +123,7 @@ class RolloutTrainer(HouseRules, GRPOTrainer):
 
     def _sample(self, names: list[str], trainer: GRPOTrainer) -> dict[str, list]:
         """Sample and grade the rollouts of these prompts (TRL's rollout_func)."""
-        prompts, first, seen = [self._prompts[int(name)] for name in names], self.accelerator.process_index, Counter()
+        prompts, first, seen = [self.prompts[int(name)] for name in names], self.accelerator.process_index, Counter()
         asks: list[Ask] = []
         for prompt in prompts:
             # A group may lie on several devices, so each has numbers of its own.
@@ -128,7 +133,7 @@ class RolloutTrainer(HouseRules, GRPOTrainer):
         rollouts = list(self.policy().rollouts(asks))
         seconds = time.perf_counter() - clock
         graded = self.grader.grade(list(zip(prompts, rollouts, strict=True)))
-        self._sampled = Sampled(prompts, rollouts, graded)
+        self._sampled, self._banned_here = Sampled(prompts, rollouts, graded), self.banned.of(rollouts)
         new = [rollout for rollout in rollouts if rollout.new]
         self._measure("errors", sum(one.value is None for one in graded))
         self._measure("rollouts/new", len(new))
@@ -150,6 +155,8 @@ class RolloutTrainer(HouseRules, GRPOTrainer):
             own = self._scores(self.model, output) if own is None else own
             start = self._scores(self.start, output) if self.start is not None else None
         output["old_per_token_logps"] = own
+        if self._banned_here is not None:
+            output["banned"] = self._banned_here
         columns = {"trainer_logprobs": [], "kl": [], "advantage": output["advantages"].tolist()}
         differences = []
         for number, rollout in enumerate(sampled.rollouts):
@@ -179,6 +186,26 @@ class RolloutTrainer(HouseRules, GRPOTrainer):
         mask = torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1)
         longest, batch = output["completion_ids"].size(1), self.args.per_device_train_batch_size
         return self._get_per_token_logps_and_entropies(model, ids, mask, longest, batch_size=batch)[0]
+
+    def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
+        self._banned_here = inputs.get("banned")
+        return super()._compute_loss(model, inputs)
+
+    def _get_per_token_logps_and_entropies(
+        self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, compute_entropy=False, **_: Any
+    ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        """As TRL does it, over the tokens that the sampler could choose."""
+        labels = input_ids.masked_fill(attention_mask == 0, -100)
+        labels[:, :-logits_to_keep] = -100
+        parts = []
+        for rows in torch.arange(len(labels)).split(batch_size or len(labels)):
+            banned = None if self._banned_here is None else (self.banned.sets, self._banned_here[rows])
+            asked = {"input_ids": input_ids[rows], "attention_mask": attention_mask[rows], "labels": labels[rows]}
+            with self.accelerator.autocast():
+                found = model(**asked, banned=banned, fused_lm_head=True)
+            parts.append((found.log_probs[:, -logits_to_keep:], found.entropy[:, -logits_to_keep:]))
+        log_probs, entropy = (torch.cat(values) for values in zip(*parts, strict=True))
+        return log_probs, entropy if compute_entropy else None, None
 
     def _measure(self, name: str, value: float) -> None:
         self._metrics["train"][name].append(float(value))

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast_object_list, gather_object
 from datasets import Dataset
 from transformers import AutoTokenizer, NemotronHForCausalLM, PrinterCallback
 
@@ -21,9 +21,18 @@ from nemotron_assets.recipe.align.rollouts import Rollouts
 from nemotron_assets.recipe.llm import Llm
 from nemotron_assets.rollouts.opening import ENDS
 from nemotron_assets.training.job import FromFolder
+from nemotron_assets.training.plan import TrainingError
 from nemotron_assets.training.reinforcement import policies
-from nemotron_assets.training.reinforcement.asking import Prompt, prompt, read_prompts, schedule, short_enough
-from nemotron_assets.training.reinforcement.columns import HELD_OUT
+from nemotron_assets.training.reinforcement.asking import (
+    Prompt,
+    measured,
+    pool,
+    prompt,
+    read_prompts,
+    schedule,
+    short_enough,
+)
+from nemotron_assets.training.reinforcement.columns import HELD_OUT, SCREENED, STOPPED, TRAIN
 from nemotron_assets.training.reinforcement.grading import Grader, grader
 from nemotron_assets.training.reinforcement.storing import RolloutFile, rollout_rows
 from nemotron_assets.training.reinforcement.trainer import MEASURES, RolloutTrainer, Sampled
@@ -60,13 +69,14 @@ class _Training:
             return result
         quiet()
         self.tokenizer = AutoTokenizer.from_pretrained(self.start, local_files_only=True)
-        self.tags = Tags.of(self.tokenizer)
+        self.tags = Tags.of(self.tokenizer, ENDS)
         lake = Lakehouse(**self.config["lake"])
         with Ledger(lake, run_id=self.config.get("run_id", "")).kept_open() as ledger:
             trainer, held_out = self._trainer(ledger, lake)
             with grader(self.config["grader"], str(trainer.accelerator.device), self.settings.micro_batch) as judge:
                 trainer.grader = judge
                 self._measure(trainer, judge, held_out, 0)
+                trainer.prompts = self._scheduled(self._learnable(trainer, judge))
                 shape = FromFolder(self.start).config(0)
 
                 def after() -> dict[str, Any]:
@@ -78,28 +88,53 @@ class _Training:
     def _trainer(self, ledger: Ledger, lake: Lakehouse) -> tuple[RolloutTrainer, list[Prompt]]:
         run = self.settings
         found = read_prompts(lake.read(PROMPTS).at(self.config["prompts_version"]), run)
-        known = {asked.row["id"]: asked for asked in short_enough(found["train"], run, self.tokenizer)}
-        rows, prompts = [asked.row for asked in known.values()], []
-        for number, thinking in schedule(rows, run):
-            same = known[rows[number]["id"]]
-            prompts.append(same if thinking else prompt(same.row, False, self.tokenizer))
+        self.train = list(short_enough(found["train"], run, self.tokenizer))
         trainer = RolloutTrainer(
             self._model(),
             self._model().eval().requires_grad_(False),
             self.tokenizer,
-            Dataset.from_dict({"prompt": [str(place) for place in range(len(prompts))]}),
-            prompts,
+            Dataset.from_dict({"prompt": [str(place) for place in range(run.steps * run.prompts_per_step)]}),
             run=run,
             stage=self.stage,
             folder=self.folder,
             policy_of=self._policy_of(ledger),
             record=self._record,
-            ends=ENDS,
+            tags=self.tags,
             temperature=self._rollouts.temperature,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(Reporter(self.emit, self.stage, self.config["section"], MEASURES))
-        return trainer, list(short_enough(found["held_out"], run, self.tokenizer, run.held_out_prompts))
+        return trainer, measured(found["held_out"], run, self.tokenizer)
+
+    def _learnable(self, trainer: RolloutTrainer, judge: Grader) -> list[Prompt]:
+        """The prompts to train on: those whose pass rate before the first step is as the recipe asks for."""
+        rule, rows = self.settings.pass_rates, [asked.row for asked in self.train]
+        if rule is None:
+            return self.train
+        kept: list[list[int]] = [[]]
+        if self.is_first:
+            asked = pool(rows, self.settings)
+            rewards = self._asked(trainer, judge, [self.train[at] for at in asked], rule.samples, 0, SCREENED)
+            for number, at in enumerate(asked):
+                own = rewards[number * rule.samples :][: rule.samples]
+                known = [value for value in own if value is not None]
+                if known and rule.above < sum(known) / len(known) < rule.below:
+                    kept[0].append(at)
+        broadcast_object_list(kept)  # of several devices, the first one asks
+        if not kept[0]:
+            raise TrainingError(
+                f"of {rule.prompts} prompts, the model at the start answers no one with a pass rate between "
+                f"{rule.above} and {rule.below}: widen {self.config['section']}.pass_rates, or raise its prompts"
+            )
+        return [self.train[at] for at in kept[0]]
+
+    def _scheduled(self, learnable: list[Prompt]) -> list[Prompt]:
+        """The prompts of all steps."""
+        found = schedule([asked.row for asked in learnable], self.settings)
+        return [
+            learnable[number] if thinks else prompt(learnable[number].row, False, self.tokenizer)
+            for number, thinks in found
+        ]
 
     def _model(self) -> NemotronHForCausalLM:
         return NemotronHForCausalLM.from_pretrained(self.start, dtype="float32", local_files_only=True)
@@ -126,18 +161,25 @@ class _Training:
             split=split,
             tags=self.tags,
         )
-        rows = rows if split == HELD_OUT else gather_object(rows)
+        rows = gather_object(rows) if split in (TRAIN, STOPPED) else rows
         if self.is_first and self.file.add(step, split, rows):
             self.emit(rows)
 
     def _measure(self, trainer: RolloutTrainer, judge: Grader, prompts: list[Prompt], step: int) -> None:
-        """Sample one answer to each held-out prompt with the present weights, and record its reward."""
-        if not prompts or not self.is_first:
-            return
-        asks = [asked.ask(0, self.stage, self.settings) for asked in prompts]
+        """Answer the held-out prompts with the present weights, and record the rewards."""
+        if prompts and self.is_first:
+            self._asked(trainer, judge, prompts, self.settings.held_out_samples, step, HELD_OUT)
+
+    def _asked(
+        self, trainer: RolloutTrainer, judge: Grader, prompts: list[Prompt], samples: int, step: int, split: str
+    ) -> list[float | None]:
+        """Sample answers to each prompt with the present weights, and record them. Returns their rewards."""
+        each = [asked for asked in prompts for _ in range(samples)]
+        asks = [asked.ask(sample, self.stage, self.settings) for asked in prompts for sample in range(samples)]
         rollouts = list(trainer.policy().rollouts(asks))
-        graded = judge.grade(list(zip(prompts, rollouts, strict=True)))
-        self._record(step, Sampled(prompts, rollouts, graded), {}, HELD_OUT)
+        graded = judge.grade(list(zip(each, rollouts, strict=True)))
+        self._record(step, Sampled(each, rollouts, graded), {}, split)
+        return [one.value for one in graded]
 
 
 #: Its name for the GPU resource, "module:function".

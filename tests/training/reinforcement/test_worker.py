@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
@@ -16,13 +17,18 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from nemotron_assets.align.reinforcement.tables import ROLLOUTS
+from nemotron_assets.chat.budget.automaton import Budget, banned_tokens
+from nemotron_assets.chat.budget.tags import Tags
 from nemotron_assets.grading.rewards import Rewards
 from nemotron_assets.recipe import load_recipe
-from nemotron_assets.recipe.align.reinforcement import Grpo
+from nemotron_assets.recipe.align.reinforcement import Grpo, PassRates, ThinkingBudget
+from nemotron_assets.rollouts.opening import ENDS
 from nemotron_assets.rollouts.policy import Ask, Rollout
 from nemotron_assets.training.checkpoint import folder_tensors
 from nemotron_assets.training.plan import TrainingError
+from nemotron_assets.training.reinforcement import asking
 from nemotron_assets.training.reinforcement.asking import Prompt, prompt, schedule
+from nemotron_assets.training.reinforcement.audit import held_out
 from nemotron_assets.training.reinforcement.grading import ByModel, ByVerifiers, Graded, GradingFailed
 from nemotron_assets.training.reinforcement.storing import RolloutFile, appender
 from nemotron_assets.training.reinforcement.trainer import _trained
@@ -154,6 +160,27 @@ def test_forced_tokens_and_rollouts_without_a_reward_are_outside_the_update():
     assert _trained(rollout, Graded(None, "{}", "why")) == [0, 0, 0]
 
 
+def test_under_a_budget_sampler_and_trainer_agree_on_every_token_that_was_chosen(home, policy_folder, tmp_path):
+    """Tokens that the budget bans had 1/300 of the probability each: the sampler never chose among them."""
+    lake = lake_with_prompts(tmp_path / "lake")
+    budget = ThinkingBudget(tokens=3, grace=2, answer_room=4)
+    changes = {"budget": budget, "max_tokens": 32, "steps": 2, "held_out_prompts": 0}
+    _, rows = run(config(lake, policy_folder, tmp_path / "work", **changes), tmp_path / "calls")
+    trained = _rollouts(rows)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(policy_folder)
+    tags, biased = Tags.of(tokenizer, ENDS), 0
+    for row in trained:
+        free = [place for place, forced in enumerate(row["forced"]) if not forced]
+        sampled, scored = ([row[name][place] for place in free] for name in ("sampler_logprobs", "trainer_logprobs"))
+        assert scored == pytest.approx(sampled, abs=1e-4)
+        prompt_ids = tokenizer(row["prompt"], add_special_tokens=False)["input_ids"]
+        banned = banned_tokens(tags, Budget(3, 2, 4), prompt_ids, row["tokens"], 32)
+        biased = max(biased, *(len(banned[place]) for place in free))
+    assert any(any(row["forced"]) for row in trained) and biased > 1
+    measured = [dict(zip(row["measures"], row["measured"], strict=True)) for row in rows if "measures" in row]
+    assert all(one["disagreement/max"] < 1e-4 for one in measured)
+
+
 def _rollout(text: str) -> Rollout:
     return Rollout(Ask((1,), "q"), [5], [0.0], [False], text, "stop", "e", "g", True)
 
@@ -230,10 +257,51 @@ def test_lines_of_steps_after_the_checkpoint_and_half_lines_are_dropped(tmp_path
     assert file.add(3, "train", [{"step": 3}]) and not file.add(0, "held_out", [{"step": 0}])
 
 
+def test_prompts_are_chosen_by_their_pass_rate_before_the_first_step(whole, home, policy_folder, tmp_path):
+    lake = lake_with_prompts(tmp_path / "lake")
+    rule = PassRates(prompts=6, samples=4, above=0.3, below=0.8)
+    changes = {"pass_rates": rule, "steps": 2, "held_out_prompts": 3, "held_out_samples": 2}
+    asked = config(lake, policy_folder, tmp_path / "work", **changes)
+    _, rows = run(asked, tmp_path / "calls")
+    screened = pl.DataFrame([{"of": row["parents"][0], **row} for row in _rollouts(rows, "screened")])
+    rates = dict(screened.group_by("of").agg(pl.col("reward").mean()).iter_rows())
+    assert len(rates) == 6 and screened.height == 24 and set(screened["step"]) == {0}
+    kept = {prompt for prompt, rate in rates.items() if 0.3 < rate < 0.8}
+    assert {row["parents"][0] for row in _rollouts(rows)} == kept and 0 < len(kept) < 6
+    measured = _rollouts(rows, "held_out")
+    assert sorted((row["step"], row["sample"]) for row in measured) == sorted([(0, 0), (0, 1), (2, 0), (2, 1)] * 3)
+    stored = pl.DataFrame(
+        [row | {"run_id": ""} for row in rows if "generation_id" in row], schema=ROLLOUTS.empty().schema
+    )
+    found = held_out(stored.lazy(), "model")
+    means = [stored.filter(split="held_out", step=step)["reward"].mean() for step in (0, 2)]
+    assert found.items == 3 and found.difference == pytest.approx(means[1] - means[0])
+    never = asked | {"folder": str(tmp_path / "other")}
+    never["training"] = never["training"] | {"pass_rates": {"prompts": 6, "samples": 2, "above": 0.9, "below": 0.95}}
+    with pytest.raises(TrainingError, match=r"of 6 prompts, .* pass rate between 0.9 and 0.95: widen align.reinforc"):
+        run(never, tmp_path / "calls")
+
+
+def test_a_domain_that_is_named_does_not_count_for_its_kind(monkeypatch):
+    kinds = [("verifiable", "suite"), ("verifiable", "math"), ("verifiable", "code"), ("tools", "tools")]
+    rows = [{"kind": kind, "domain": domain} for kind, domain in kinds * 8]
+    asked = RUN.model_copy(update={"prompts": {"verifiable": 1.0, "verifiable/suite": 3.0}, "steps": 10})
+    chosen = [rows[number] for number, _ in schedule(rows, asked)]
+    counts = Counter(row["domain"] for row in chosen)
+    assert counts["suite"] == 30 and counts["math"] + counts["code"] == 10 and not counts["tools"]
+    few = asked.model_copy(update={"held_out_prompts": 8})
+    monkeypatch.setattr(asking, "prompt", lambda row, thinking, tokenizer: Prompt(row, (1,), ""))
+    counts = Counter(one.row["domain"] for one in asking.measured(rows, few, None))
+    assert counts["suite"] == 6 and counts.total() == 8, "held-out prompts come in the same shares"
+    with pytest.raises(ValueError, match="'maths' is no kind of prompts: use verifiable"):
+        Grpo.model_validate(RUN.model_dump() | {"prompts": {"maths": 1.0}})
+
+
 @settings(deadline=None)
 @given(st.integers(1, 30), st.integers(1, 6), st.floats(0, 5), st.integers(1, 40), st.integers(0, 3))
 def test_a_schedule_has_every_kind_in_its_share_and_reads_all_prompts_equally_often(steps, per_step, share, rows, seed):
-    prompts = [{"kind": "instructions" if number % 3 == 1 else "verifiable"} for number in range(rows)]
+    kinds = ["instructions" if number % 3 == 1 else "verifiable" for number in range(rows)]
+    prompts = [{"kind": kind, "domain": "chat"} for kind in kinds]
     shares = {"verifiable": 1.0, "instructions": share if rows > 1 else 0.0}
     changes = {"steps": steps, "prompts_per_step": per_step, "prompts": shares, "seed": seed}
     asked = RUN.model_copy(update=changes)
@@ -249,6 +317,6 @@ def test_a_schedule_has_every_kind_in_its_share_and_reads_all_prompts_equally_of
 
 def test_a_kind_without_prompts_and_batches_that_do_not_fit_are_named():
     with pytest.raises(TrainingError, match="no instructions prompts"):
-        schedule([{"kind": "verifiable"}], RUN.model_copy(update={"prompts": {"instructions": 1.0}}))
+        schedule([{"kind": "verifiable", "domain": "suite"}], RUN.model_copy(update={"prompts": {"instructions": 1.0}}))
     with pytest.raises(ValueError, match="micro_batch 7 does not divide the 16 rollouts"):
         Grpo.model_validate(RUN.model_dump() | {"micro_batch": 7})
