@@ -83,13 +83,13 @@ def without_bullets(text: str) -> str:
 
 def sentence_pattern(start: str, shortest: int, longest: int, marks: str = ".?", without: str = "") -> str:
     """The regular expression of one sentence: `start`, then `shortest` to `longest` characters, then one of the marks.
-    A mark inside is followed by a character other than white space: "3.14". `without` are characters that no sentence
+    A mark inside is followed by a small letter or a digit: "3.14", "main.py". `without` are characters that no sentence
     has.
 
     At the limit no mark is forced: a sentence that reaches it has one more character in the place of its mark, so that
     `cut_sentence` knows it.
     """
-    unit = rf"([^\n{marks}{without}]|[{marks}][^\s{marks}{without}])"
+    unit = rf"([^\n{marks}{without}]|[{marks}][a-z0-9])"
     return rf"{start}{unit}{{{shortest}}}({unit}{{0,{longest - shortest}}}[{marks}]|{unit}{{{longest - shortest + 1}}})"
 
 
