@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nemotron_assets.evaluate.report.content import Missing
+from nemotron_assets.evaluate.report.content import Missing, TableName
 from nemotron_assets.table.quoting import identifier
 from nemotron_assets.table.schema import Table
 
@@ -58,6 +58,10 @@ class Lake:
     def description(self, table: str) -> str:
         """What a table holds; "" for a table that is not declared."""
         return self._tables[table].description if table in self._tables else ""
+
+    def named(self, name: str) -> TableName | str:
+        """A cell that leads to a table; plain text for a name that no table has."""
+        return TableName(name) if name in self._tables else name
 
     def count(self, table: str) -> int:
         """The number of rows of a table."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nemotron_assets.evaluate.report.content import Section, TableName, grid
+from nemotron_assets.evaluate.report.content import Section, grid
 from nemotron_assets.evaluate.report.drawing import bars
 from nemotron_assets.evaluate.report.lake import Lake
 
@@ -31,14 +31,14 @@ def cost(lake: Lake, cpu_seconds: Mapping[str, float]) -> Section:
         columns = ("table", "model", "answers", "used", "tokens of requests", "tokens of answers")
         section.show(
             bars("Tokens that language models wrote", dict(list(written.items())[:_MOST]), x="tokens", log=True),
-            grid("Requests to language models", columns, [(TableName(row[0]), *row[1:]) for row in rows]),
+            grid("Requests to language models", columns, [(lake.named(row[0]), *row[1:]) for row in rows]),
         )
     if cpu_seconds:
         most = dict(sorted(cpu_seconds.items(), key=lambda item: -item[1]))
         section.show(
             bars("CPU seconds of the largest steps", dict(list(most.items())[:_MOST]), x="CPU seconds", log=True),
             grid(f"CPU seconds, {sum(most.values()):,.0f} in all", ("table", "CPU seconds"),
-                 [(TableName(name), seconds) for name, seconds in most.items()]),
+                 [(lake.named(name), seconds) for name, seconds in most.items()]),
         )  # fmt: skip
     return section
 

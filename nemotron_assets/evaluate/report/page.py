@@ -64,9 +64,8 @@ def page(
     names = sorted({*_named(shown), *(table for section in shown for table in section.tables)})
     missing = tuple(sorted({one.table for section in shown for one in section.missing}))
     tables = making.tables(lake, {name: version_of(name) for name in names if lake.has(name)})
-    html = _template().render(
-        facts=facts, model=training.final_model(lake), sections=shown, tables=tables, missing=missing, ui=_UI
-    )
+    values = {"facts": facts, "model": training.final_model(lake), "sections": shown, "tables": tables, "ui": _UI}
+    html = _template().render(values, absent=[name for name in names if not lake.has(name)])
     return Page(html, sum(len(section.figures) for section in shown), missing)
 
 

@@ -18,7 +18,8 @@ HOSTILE = (
     '</title></table></svg><script>document.title = "taken"; alert(1)</script><img src=x onerror=alert(2)>'
     "<a href='javascript:alert(3)'>{{ 7 * 7 }}{% raw %}$\\frac{1}{2}$ &lt;b&gt; \u202e"
 )
-CPU = {"web.documents": 12.5, "models.base": 80.0}
+#: By table: one with rows, one without, and a step that makes no table.
+CPU = {"web.documents": 12.5, "models.base": 80.0, "align.merge_scores": 2.0, "lake.maintenance": 1.0}
 FACTS = {"recipe": "test", "made at": "2026-01-01"}
 
 
@@ -43,6 +44,8 @@ def hostile_rows(rows: dict) -> dict:
          "budget": budget, "items": 8, "accuracy": 0.5 + budget / 100, "well_formed": 1.0, "thought_tokens": budget / 2}
         for budget in (0, 8, 32) for mode in ("own", "enforced")
     ]  # fmt: skip
+    unused = {**rows["llm.generations"][0], "id": "unused", "prompt": "of no asset"}
+    changed["llm.generations"] = [*rows["llm.generations"], unused]
     answers = [{"id": f"a{n}", "model": HOSTILE, "model_id": "m", "model_version": "1", "stage": "base", "task": "copy",
                 "item": f"i{n}", "right": n < 3, "finish_reason": "stop", "at": START + timedelta(days=1)}
                for n in range(8)]  # fmt: skip
