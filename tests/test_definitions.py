@@ -18,6 +18,7 @@ KEYS = [
     "align/sequences",
     "align/suite_items",
     "align/token_shards",
+    "audit/removals",
     "blend/categories",
     "blend/dataset_sample",
     "blend/phases",
@@ -56,7 +57,6 @@ KEYS = [
     "evaluate/suite_comparisons",
     "evaluate/throughput",
     "lake/maintenance",
-    "lake/removals",
     "math/candidate_pages",
     "math/cleaned",
     "math/contamination",
@@ -193,3 +193,10 @@ def test_an_asset_has_the_key_and_columns_of_its_table(graph):
         parents = {tuple(parent.split(".")) for parent in table.parents}
         above = {tuple(k.path) for k in graph.get_ancestor_asset_keys(key)}
         assert parents <= above, f"{table.full_name} names parents that are not above it in the graph"
+
+
+def test_no_schema_is_called_like_the_catalog():
+    """DuckDB cannot tell `lake.documents` of a schema from that of the catalog, and then no table can be read."""
+    from resources.warehouse.warehouse import CATALOG
+
+    assert CATALOG not in {table.schema for table in all_tables().values()}

@@ -13,13 +13,13 @@ def maintenance(plan: Plan) -> Estimate:
     return Estimate(rows=nothing)
 
 
-@estimates("lake.removals")
+@estimates("audit.removals")
 def removals(plan: Plan) -> Estimate:
     """A row per step and name; every row of the tables before and after the steps is read once."""
     read = total(
         plan.of(name).rows for name in ("snapshots.pages", "web.documents", "web.unique_documents", "code.files")
     )
-    rows = read * plan.size("lake.removals.names")
+    rows = read * plan.size("audit.removals.names")
     return Estimate(
-        rows=rows, bytes=plan.stored("lake.removals", rows), core_seconds=plan.taking("lake.removals", read)
+        rows=rows, bytes=plan.stored("audit.removals", rows), core_seconds=plan.taking("audit.removals", read)
     )

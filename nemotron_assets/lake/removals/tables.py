@@ -22,7 +22,7 @@ READ = (
 )  # fmt: skip
 
 REMOVALS = Table(
-    "lake",
+    "audit",  # not lake: that is the name of the catalog in DuckDB, and a name must not be both
     "removals",
     "What each step of the web, mathematics and code data removes, per source, host, language and repository: one row "
     "per step and name, of names with at least the recipe's number of rows before the step.",
