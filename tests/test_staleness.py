@@ -98,7 +98,6 @@ def test_raising_the_code_of_a_trainer_changes_the_versions_of_its_assets_alone(
                 "evaluate/ruler_answers",
                 "evaluate/bits_by_position",
                 "evaluate/item_results",
-                "evaluate/report",
                 "evaluate/suite_answers",
                 "evaluate/suite_comparisons",
             },
