@@ -11,8 +11,8 @@ from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.load import changed_recipe
 from nemotron_assets.stages import all_tables
 
-#: Tables without an estimator, on purpose: all stages write them.
-WITHOUT = {"llm.generations", "quarantine.rows"}
+#: Tables without an estimator, on purpose: all stages write them, or a command of its own.
+WITHOUT = {"llm.generations", "quarantine.rows", "evaluate.ablations"}
 #: Tables whose estimators are still to be written; `nemotron plan` calls their figures not known.
 NO_ESTIMATE_YET: set[str] = set()
 
