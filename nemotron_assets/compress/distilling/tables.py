@@ -11,6 +11,12 @@ _WEIGHTS = "Hugging Face folder (safetensors, config, tokenizer), relative to th
 _TEXTS = ("blend.token_shards.tokens", "blend.tokenizer.uri")
 _ANSWERS = ("align.token_shards.tokens", "align.token_shards.trained")
 _SHAPE = ("compress.candidates.id",)
+#: What one step of the chain writes beside another is, in the graph of assets, made of the inputs of the whole chain.
+_OF_BASE = ("models.long_context.uri", *_SHAPE, *_TEXTS)
+_OF_ALIGNED = (
+    "models.aligned.uri", "models.reward_model.uri", *_SHAPE, *_TEXTS, *_ANSWERS, "align.prompts.messages",
+    "align.prompts.verifiers",
+)  # fmt: skip
 _SIZES = (
     Column("teacher", "string", "id of the model that it was pruned from and distilled from"),
     Column("teacher_parameters", "int64", "number of parameters of the teacher"),
@@ -41,12 +47,9 @@ COMPRESSION_STEPS = model_table(
         "compresses": (),
         "step": (),
         "pruned": _SHAPE,
-        "*": (
-            "models.long_context.uri", "models.aligned.uri", "models.reward_model.uri", *_SHAPE, *_TEXTS, *_ANSWERS,
-            "align.prompts.messages", "align.prompts.verifiers",
-        ),
+        "*": ("models.long_context.uri", *_OF_ALIGNED),
     },
-)  # fmt: skip
+)
 
 COMPRESSED_BASE = model_table(
     "compressed_base",
@@ -56,11 +59,11 @@ COMPRESSED_BASE = model_table(
     own=(*TRAINED, *_SIZES),
     weights=_WEIGHTS,
     origins={
-        "parents": ("models.compression_steps.id", "models.long_context.id"),
+        "parents": ("models.long_context.id",),
         "sources": (),
         "teacher": ("models.long_context.id",),
         "teacher_parameters": ("models.long_context.parameters",),
-        "*": ("models.compression_steps.uri", "models.long_context.uri", *_TEXTS),
+        "*": _OF_BASE,
     },
 )
 
@@ -78,21 +81,17 @@ COMPRESSED = model_table(
     ),
     weights=_WEIGHTS,
     origins={
-        "parents": ("models.compression_steps.id", "models.aligned.id"),
+        "parents": ("models.aligned.id",),
         "sources": (),
         "alpha": (),
         "teacher": ("models.aligned.id",),
         "teacher_parameters": ("models.aligned.parameters",),
-        "*": ("models.compression_steps.uri",),
+        "*": _OF_ALIGNED,
     },
     example_input="align.prompts@3",
 )
 
-_POLICIES = ("models.compression_steps",)
-
-PREFERENCES = preferences_table(
-    "compress", "They train the compressed model with DPO.", policy="models.compression_steps"
-)
-ROLLOUTS = rollouts_table("compress", stages="grpo or rlhf", policies=_POLICIES, made=_POLICIES)
+PREFERENCES = preferences_table("compress", "They train the compressed model with DPO.", policy="models.aligned")
+ROLLOUTS = rollouts_table("compress", stages="grpo or rlhf", policies=("models.aligned",), made=("models.compressed",))
 
 TABLES = [COMPRESSION_STEPS, COMPRESSED_BASE, COMPRESSED, PREFERENCES, ROLLOUTS]
