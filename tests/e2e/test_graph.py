@@ -34,6 +34,7 @@ from nemotron_assets.blend.tables import SEQUENCES, TOKEN_SHARDS
 from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.qa.tables import QA as CODE_QA
 from nemotron_assets.code.quality.tables import CURATED as CURATED_CODE
+from nemotron_assets.compress.distilling.tables import COMPRESSED
 from nemotron_assets.evaluate.report.tables import REPORT
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, BITS_BY_POSITION, RULER_ANSWERS, RULER_ITEMS
 from nemotron_assets.held_out import page_hash
@@ -206,11 +207,13 @@ def test_every_table_is_whole(home):
     assert extended["parents"] == base["id"].to_list() and extended["sources"] == ["models.base"]
     measured = {base["id"][0], extended["id"]}
     domains = {"held_out_english_web", "held_out_code", "held_out_sft"}
-    for model in measured:
-        own = scores.filter(model_id=model)
-        assert {"gsm8k", "arc_challenge", "ruler", "ruler_needle_single", *domains} <= set(own["task"])
-        bits = own.filter(pl.col("task").is_in(list(domains)))
-        assert not bits["gzip_bits_per_byte"].has_nulls() and (bits["unigram_bits_per_byte"] < 8).all()
+    suites, ruler = {"gsm8k", "arc_challenge"}, {"ruler", "ruler_needle_single"}
+    (compressed,) = home.rows(COMPRESSED)["id"]
+    wanted = {base["id"][0]: suites | ruler | domains, extended["id"]: ruler, compressed: suites | domains}
+    for model, tasks in wanted.items():
+        assert tasks <= set(scores.filter(model_id=model)["task"])
+    bits = scores.filter(pl.col("task").is_in(list(domains)))
+    assert not bits["gzip_bits_per_byte"].has_nulls() and (bits["unigram_bits_per_byte"] < 8).all()
     asked = home.rows(RULER_ANSWERS)
     items = dict(home.rows(RULER_ITEMS).select("id", "length").iter_rows())
     assert all(items[item] == length for item, length in asked.select("item", "length").iter_rows())
@@ -274,10 +277,12 @@ def test_a_training_sequence_leads_back_to_its_warc_record(home):
 
 def test_a_score_leads_back_to_a_warc_record(home):
     scores = home.rows(BENCHMARK_SCORES)
-    extended = home.rows(LONG_CONTEXT)["id"][0]
-    score = scores.filter(model_id=extended, task="held_out_english_web")["id"][0]
+    extended, compressed = home.rows(LONG_CONTEXT)["id"][0], home.rows(COMPRESSED)["id"][0]
+    score = scores.filter(model_id=compressed, task="held_out_english_web")["id"][0]
     output = home.run("trace", score, "--backward")
-    assert extended in output and home.rows(BASE)["id"][0] in output and "blend.token_shards" in output
+    for model in (compressed, home.rows(ALIGNED)["id"][0], extended, home.rows(BASE)["id"][0]):
+        assert model in output
+    assert "blend.token_shards" in output
     answer = home.rows(RULER_ANSWERS).filter(model_id=extended)["id"][0]
     output = home.run("trace", answer, "--backward")
     assert "evaluate.ruler_items" in output and "web.unique_documents" in output and "offset=" in output
