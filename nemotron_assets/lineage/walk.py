@@ -7,7 +7,7 @@ rows of a table are followed per level. Relatives beyond the limit are counted.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -287,9 +287,19 @@ class _Walker:
         found.add(((version, Node(version.table, id_)) for id_ in rows[: self.limit]), {version: total})
 
     def _users(self, version: Node, found: _Found) -> None:
-        """Look up the models and scores that were made from a table version."""
+        """Look up the models and scores that were made from a table version.
+
+        Models are shown first, then the first row of every other table, then the second, and so on: a table with many
+        rows does not hide the others.
+        """
         rows = self._inputs(f"parent_table = {literal(version.table)} and parent_version = {int(version.key[1:])}")
-        shown = rows[: self.limit]
+        before: Counter[str] = Counter()
+        places = []
+        for child, *_ in rows:
+            is_model = child in self.tables and self.tables[child].is_model
+            places.append((not is_model, 0 if is_model else before[child]))
+            before[child] += 1
+        shown = [row for _, row in sorted(zip(places, rows, strict=True))][: self.limit]
         found.add(((version, Node(row[0], row[1])) for row in shown), {version: len(rows)})
 
     def _at_version(self, table: str, version: int, rest: str) -> list[str]:

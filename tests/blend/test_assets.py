@@ -152,7 +152,7 @@ def test_blend(recipe, lake):
     )
 
     assert shards["parents"].explode().is_unique().all(), "every document once"
-    assert set(lake.read(SEQUENCES).scan().collect()["part"]) == {"512", "8192"}
+    assert set(lake.read(SEQUENCES).scan().collect()["part"]) == {"512", "1024", "2048", "8192"}
     categories, phases = (lake.read(table).scan().collect() for table in (CATEGORIES, PHASES))
     assert categories["tokens"].sum() == shards["length"].sum()
     assert set(categories.filter(status="used")["data_set"]) == set(shards["data_set"])

@@ -172,7 +172,8 @@ def test_lake_keeps_unchanged_shards_and_drops_old_ones(documents, encoder, tmp_
 def test_another_length_of_sequences_repeats_no_tokenisation(documents, encoder, tmp_path, monkeypatch):
     lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
     lake.write(TOKEN_SHARDS, parts(documents, encoder))
-    blend = BLEND.model_copy(update={"long_context": BLEND.long_context.model_copy(update={"sequence_length": 2_048})})
+    longer = BLEND.long_context.model_copy(update={"sequence_length": 2_048})
+    blend = BLEND.model_copy(update={"long_context": longer, "further_lengths": ()})
     first = lake.write(SEQUENCES, Parts(sequence_parts(lake.read(TOKEN_SHARDS), blend)))
     assert first.parts_written == 2
     version = lake.read(TOKEN_SHARDS).version

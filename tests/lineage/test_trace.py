@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from nemotron_assets.commands.cli import cli
 from nemotron_assets.commands.trace import print_trace
+from nemotron_assets.lineage import walk
 from nemotron_assets.lineage.nodes import Node, NotFound, Origin
 from nemotron_assets.lineage.walk import trace
 from nemotron_assets.snapshots.read_back import read_back
@@ -163,6 +164,17 @@ def test_fan_out_is_bounded_and_counted(lake):
     assert found.more[start, "above"] == len(rows["blend.sequences"]) - 3
     assert all(len(parents) <= 3 for parents in found.above.values())
     assert found.unfollowed, "three sequences of two lengths have more than three documents"
+
+
+def test_models_come_first_among_those_that_use_a_version_and_no_table_hides_the_others(lake, monkeypatch):
+    _, opened, tables = lake
+    uses = [("evaluate.ruler_items", f"item {number}", "blend.sequences", 3) for number in range(9)]
+    uses += [("models.base", "base", "blend.sequences", 3), ("evaluate.throughput", "speed", "blend.sequences", 3)]
+    monkeypatch.setattr(walk._Walker, "_inputs", lambda self, where: sorted(uses))
+    found, version = walk._Found(), Node("blend.sequences", "@3")
+    walk._Walker(opened.cursor(), list(all_tables().values()), 4)._users(version, found)
+    assert [child.key for _, child in found.pairs] == ["base", "item 0", "speed", "item 1"]
+    assert found.more[version] == len(uses) - 4
 
 
 def test_an_unknown_target_is_an_error(lake):

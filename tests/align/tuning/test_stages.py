@@ -15,7 +15,7 @@ import pytest
 
 from nemotron_assets.align.conversations.tables import CONVERSATIONS
 from nemotron_assets.align.tuning.tables import SEQUENCES, SFT_1, SFT_2, SFT_3, STAGES, TOKEN_SHARDS
-from nemotron_assets.blend.tables import TOKENIZER
+from nemotron_assets.blend import tables as blend
 from nemotron_assets.models.registry import ModelError
 from nemotron_assets.models.tables import TRAINING_METRICS
 from nemotron_assets.pretrain.tables import LONG_CONTEXT
@@ -28,7 +28,7 @@ from tests.pretrain.test_base import lake  # noqa: F401 - a fixture
 from tests.pretrain.test_long_context import long_lake, recipe_with  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parents[3]
-INPUTS = (CONVERSATIONS, TOKENIZER, LONG_CONTEXT)
+INPUTS = (CONVERSATIONS, blend.TOKENIZER, blend.TOKEN_SHARDS, LONG_CONTEXT)
 
 
 def small(**changed) -> Recipe:
