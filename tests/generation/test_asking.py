@@ -93,7 +93,7 @@ def test_tallies_add_up():
     }
     assert counts["accepted"] + sum(counts[cause] for cause in CAUSES) == counts["segments"]
     table = facts_table({"one": one, "two": two}).split("\n")
-    assert table[2] == "| one | 1 | 3 | 2 | 1 | 0 | 0 | 2 | 100 | 9 | 2 |"
+    assert table[2] == "| one | 1 | 3 | 2 | 1 | 0 | 0 | 0 | 2 | 100 | 9 | 2 |"
     assert len({line.count("|") for line in table}) == 1
     assert one.example == "first text"
 

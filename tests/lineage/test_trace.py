@@ -167,7 +167,7 @@ def test_fan_out_is_bounded_and_counted(lake):
 
 
 def test_models_come_first_among_those_that_use_a_version_and_no_table_hides_the_others(lake, monkeypatch):
-    _, opened, tables = lake
+    _, opened, _ = lake
     uses = [("evaluate.ruler_items", f"item {number}", "blend.sequences", 3) for number in range(9)]
     uses += [("models.base", "base", "blend.sequences", 3), ("evaluate.throughput", "speed", "blend.sequences", 3)]
     monkeypatch.setattr(walk._Walker, "_inputs", lambda self, where: sorted(uses))
