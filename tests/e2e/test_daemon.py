@@ -25,7 +25,8 @@ from tests.fake_lake import TOGETHER
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 PROJECT = Path(__file__).resolve().parents[2]
-PAGES, SCORES = dg.AssetKey(["snapshots", "pages"]), dg.AssetKey(["evaluate", "benchmark_scores"])
+PAGES, RECORDS = dg.AssetKey(["snapshots", "pages"]), dg.AssetKey(["snapshots", "records"])
+SCORES = dg.AssetKey(["evaluate", "benchmark_scores"])
 SETTINGS = "telemetry: {enabled: false}\nconcurrency: {runs: {max_concurrent_runs: 2}}\n"
 
 
@@ -50,7 +51,8 @@ def arrive(instance: dg.DagsterInstance, snapshot: str) -> None:
     """The pages of a snapshot, as `nemotron ingest` or the sensor of snapshots brings them in."""
     instance.add_dynamic_partitions("snapshot", [snapshot])
     tags = {"dagster/data_version": snapshot}
-    instance.report_runless_asset_event(dg.AssetMaterialization(PAGES, partition=snapshot, tags=tags))
+    for key in (PAGES, RECORDS):
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=snapshot, tags=tags))
 
 
 def make_code(instance: dg.DagsterInstance) -> None:
