@@ -5,7 +5,7 @@
 #   PYTHON=/path/python3.11 the interpreter, if it is not on the PATH
 #   TORCH_INDEX=URL         PyTorch's CPU wheel index or a mirror, used only if pip's own configuration has no CPU build
 #   CHROMIUM=/path          the browser that the tests use
-#   JOBS=2                  number of test processes; each may need a core and 4 GB
+#   JOBS=3                  number of test processes; many tests wait for other processes, and each may need 4 GB
 #   MINUTES=60              how long `fuzz` runs
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -13,7 +13,7 @@ SHELL := /bin/bash
 
 LOCK ?= $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-JOBS ?= 2
+JOBS ?= 3
 MINUTES ?= 60
 BIN := .venv/bin
 export PYTHON TORCH_INDEX CHROMIUM

@@ -24,8 +24,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 @dataclass
 class Display:
-    """Where a talk is shown: answers on `out`, thoughts and notes on `aside`. `dim` is for a terminal: thoughts are
-    dimmed, and no text can steer the terminal."""
+    """Where a talk is shown: answers on `out`, thoughts and notes on `aside`, which never steer a terminal. `dim` says
+    that both are a terminal: thoughts are dimmed, and an answer cannot steer it either. Else an answer is data, and is
+    written as it came."""
 
     out: TextIO
     aside: TextIO
@@ -51,7 +52,8 @@ class Display:
         self.out.flush()
 
     def _write(self, stream: TextIO, text: str) -> None:
-        stream.write(f"{_DIM}{_CONTROL.sub('', text)}{_PLAIN}" if self.dim else text)
+        text = _CONTROL.sub("", text)
+        stream.write(f"{_DIM}{text}{_PLAIN}" if self.dim else text)
         stream.flush()
 
 
