@@ -105,7 +105,8 @@ def test_sizes_follow_the_recipe(laptop):
         )
 
     assert rows("web.annotations", web__quality__annotations__documents=64) == 2 * (64 + 2 * 8)
-    assert rows("web.translation_outcomes", web__translation__languages=["de", "fr"]) == 4
+    two = {"web__translation__languages": ["de", "fr"], "web__translation__max_samples": 1}
+    assert rows("web.translation_outcomes", **two) == 2 * 2
     assert rows("snapshots.pages", snapshots__crawl__max_snapshots=1) == laptop.of("snapshots.pages").rows.expected / 2
     few = changed_recipe(laptop.recipe, {"math.corpus.mind.styles_per_chunk": 1})
     assert Plan(few).of("math.mind").llm_out.expected == pytest.approx(laptop.of("math.mind").llm_out.expected / 7)
