@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 PATH = "/report.html"
-_NONE = "There is no report yet: `nemotron run` makes it at the end, and `nemotron report` at once.\n"
+_NO_REPORT = "There is no report yet: `nemotron run` makes it at the end, and `nemotron report` at once.\n"
 
 
 def serve_report(host: str, port: int, file: Path) -> ThreadingHTTPServer:
@@ -22,7 +22,7 @@ def serve_report(host: str, port: int, file: Path) -> ThreadingHTTPServer:
             if self.path != PATH:
                 self._answer(404, f"The report is at {PATH}.\n".encode(), "text/plain")
             elif not file.is_file():
-                self._answer(404, _NONE.encode(), "text/plain")
+                self._answer(404, _NO_REPORT.encode(), "text/plain")
             else:
                 self._answer(200, file.read_bytes(), "text/html")
 

@@ -101,7 +101,7 @@ IMPORTANCE = Table(
         Column(
             "removed",
             "int64",
-            "of a layer: at which step it went, from 1; null: it stays, or is no layer",
+            "of a layer: at which step it was removed, from 1; null: the layer stays, or the row is not about a layer",
             nullable=True,
         ),
         Column(

@@ -140,7 +140,7 @@ def measure(
     task: str = "held_out_documents",
 ) -> Score:
     """The bits per byte of `texts` together as the score of `task`; arguments and errors are those of `read`. The
-    standard error is that of a ratio of sums over documents."""
+    standard error is the standard error of a ratio of sums over documents."""
     found = read(model, tokenizer, texts, size, overlap, batch_size, task)
     return Score(
         task=task,

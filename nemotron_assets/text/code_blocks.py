@@ -27,7 +27,7 @@ _NUMBERED = re.compile(
 )
 _NOT_NUMBERS = re.compile(r"[^\d\s.:|]")
 _MAX_NUMBERS = 100_000  # characters of a column of line numbers
-#: Elements that are no part of the code around them.
+#: Elements that are not part of the code around them.
 _APART = frozenset(
     ("button", "svg", "style", "template", "noscript", "select", "input", "textarea", "clipboard-copy", "copy-button")
 )
@@ -129,7 +129,7 @@ def _only_digits(element: Element) -> bool:
 
 
 def preformatted_code(element: Element) -> tuple[Code | None, list[Element]]:
-    """(code, scripts) of a <pre> element: its lines, and the <script> elements in it that are no code."""
+    """(code, scripts) of a <pre> element: its lines, and the <script> elements in it that are not code."""
     if _numbers_beside(element):
         return None, []
     lines = _Lines(element)
@@ -211,7 +211,7 @@ def _is_plain(element: Element) -> bool:
 
 class _Lines:
     """Reads the text of an element as lines. `wrapped`: the page's own line breaks and blanks mean nothing, because the
-    element does not stand in <pre>. `scripts` are the scripts in it that are no code."""
+    element does not stand in <pre>. `scripts` are the scripts in it that are not code."""
 
     def __init__(self, element: Element, *, wrapped: bool = False) -> None:
         self.element, self.wrapped = element, wrapped
@@ -314,7 +314,7 @@ class _Lines:
         return any(not gap or ("\n" in gap and not gap.strip()) for gap in gaps)
 
     def _is_apart(self, element: Element, tag: str, in_code: bool) -> bool:
-        """Whether an element is no part of the code: a line number, a label, a copy button or a script."""
+        """Whether an element is not part of the code: a line number, a label, a copy button or a script."""
         if tag == "script":
             if cell := script_code(element):
                 self._add(cell.text)

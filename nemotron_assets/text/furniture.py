@@ -71,7 +71,7 @@ def _said(classes: str | None, name: str | None) -> frozenset[str]:
 
 #: Elements that are judged by their tag.
 _BY_TAG = frozenset(("nav", "footer", "aside", "header", "form"))
-#: Elements that are no furniture, whatever their names.
+#: Elements that are not furniture, whatever their names.
 _UNNAMED = frozenset(
     ("html", "body", "main", "article", "pre", "code", "h1", "td", "tr", "tbody", "script", "style", "br", "hr", "em",
      "i", "b", "strong", "tt", "sup", "sub", "img", "cite", "var", "kbd", "samp", "math")
@@ -104,7 +104,7 @@ class _Page:
         self.budget = _EVIDENCE * self.size + 10_000
 
     def remove_named(self) -> None:
-        """Remove the elements that say, by tag, role or name, that they are no content."""
+        """Remove the elements that say, by tag, role or name, that they are not content."""
         walk = lxml.etree.iterwalk(self.body, events=("start",))
         doomed: list[Element] = []
         for _, element in walk:

@@ -160,7 +160,7 @@ class FolderCase:
         return Grant(main, self.evidence, own_words=own_words)
 
     def _names_files(self, parts: frozenset[str]) -> bool:
-        """Whether a path that a licence text names as a part is that of a file or folder in the repository."""
+        """Whether the repository has a file or folder at a path that a licence text names as a part."""
         ends = [f"/{path}" for path in self.folder.tree] if parts else []
         return any(end.endswith(f"/{part}") or f"/{part}/" in end for end in ends for part in parts)
 

@@ -49,7 +49,7 @@ _PAIRS = {
     ("=pod", "=cut"): "pl pm t", ("=begin", "=end"): "rb",
 }  # fmt: skip
 _DOCSTRINGS = ("py", "pyi", "pyx")
-#: Endings of texts and data, in which a line that begins with "#" is no comment.
+#: Endings of texts and data, in which a line that begins with "#" is not a comment.
 _TEXTS = frozenset(
     ("md", "markdown", "mdx", "rst", "txt", "text", "adoc", "org", "json", "po", "pot", "csv", "tsv", "log", "diff",
      "patch", "ipynb")

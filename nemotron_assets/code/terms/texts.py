@@ -157,5 +157,5 @@ def licence_sections(readme: str, limit: int = 3_000) -> list[tuple[str, int]]:
 
 
 def licence_section(readme: str) -> tuple[str, int]:
-    """The first section "License" of a README and the number of lines before it; ("", 0) if there is none."""
+    """The first section "License" of a README and the number of lines before it; ("", 0) without one."""
     return next(iter(licence_sections(readme)), ("", 0))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from resources.lakehouse import Lakehouse
 
-#: Steps whose loss is no divergence from the teacher.
+#: Steps whose loss is not a divergence from the teacher.
 NOT_DISTILLED = ("dpo", "grpo", "rlhf")
 _SHOWN = ("name", "version", "parameters", "tokens_seen", "steps", "final_loss")
 

@@ -48,7 +48,7 @@ def sides(ablation: Ablation, recipe: Recipe, graph: Mapping[str, Node]) -> tupl
     Raises `RecipeError` for a value or a table that does not exist, and if the change does not concern the model.
     """
     if ablation.model not in graph:
-        raise RecipeError(f"ablation {ablation.name}: there is no table of models {ablation.model}")
+        raise RecipeError(f"ablation {ablation.name}: {ablation.model} is not a table of models")
     if unknown := sorted(set(ablation.keep) - set(graph)):
         raise RecipeError(f"ablation {ablation.name}: keep names {', '.join(unknown)}, which no asset makes")
     wanted = above(graph, ablation.model, ablation.keep)

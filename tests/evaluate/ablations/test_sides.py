@@ -56,7 +56,7 @@ def test_a_side_without_data_of_its_own_reads_all_of_it_from_the_lake():
     [
         ({"change": {"web.dedup.enabeld": False}}, "did you mean enabled"),
         ({"change": {"web.translation.attempts": 3}}, "changes nothing that models.base is made from"),
-        ({"model": "models.nothing"}, "there is no table of models models.nothing"),
+        ({"model": "models.nothing"}, "models.nothing is not a table of models"),
         ({"training": "train.long_context"}, "does not decide models.base"),
         ({"keep": ("web.nothing",)}, "keep names web.nothing"),
         ({"keep": ("web.duplicates",)}, "both sides would be the same"),
