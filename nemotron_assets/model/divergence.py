@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from nemotron_assets.model.fused import LOGIT_BYTES, SMALLEST_SLICE
+from nemotron_assets.model.fused import LOGIT_BYTES, SMALLEST_SLICE, SlicedLoss, add_gradients
 
 
 @torch.compiler.disable
@@ -35,7 +35,7 @@ def forward_kl(
         )
 
 
-class _ForwardKl(torch.autograd.Function):
+class _ForwardKl(SlicedLoss):
     @staticmethod
     def forward(ctx, hidden, weight, teacher_hidden, teacher_matrix, dtype):
         matrix = weight.to(dtype)
@@ -53,22 +53,8 @@ class _ForwardKl(torch.autograd.Function):
             if grad_hidden is None and grad_weight is None:
                 continue
             grad = own.exp_().sub_(wanted).to(dtype)
-            if grad_hidden is not None:
-                torch.mm(grad, matrix, out=grad_hidden[part])
-            if grad_weight is not None and dtype == torch.float32:
-                grad_weight.addmm_(grad.T, hidden[part])
-            elif grad_weight is not None:
-                grad_weight += grad.T @ hidden[part]
+            add_gradients(grad, hidden, matrix, part, grad_hidden, grad_weight)
         ctx.save_for_backward(grad_hidden, grad_weight)
         ctx.dtype = weight.dtype
         ctx.mark_non_differentiable(losses)
         return losses.sum(), losses
-
-    @staticmethod
-    def backward(ctx, scale, _):
-        grad_hidden, grad_weight = ctx.saved_tensors
-        if grad_hidden is not None:
-            grad_hidden = grad_hidden * scale.to(grad_hidden.dtype)
-        if grad_weight is not None:
-            grad_weight = (grad_weight * scale).to(ctx.dtype)
-        return grad_hidden, grad_weight, None, None, None

@@ -215,7 +215,31 @@ def cross_entropy(
         return _CrossEntropy.apply(hidden.to(dtype), weight, targets, dtype)
 
 
-class _CrossEntropy(torch.autograd.Function):
+def add_gradients(grad, hidden, matrix, part, grad_hidden, grad_weight) -> None:
+    """Add what one slice of the tokens, `part`, gives to the gradients of hidden states and matrix. `grad` is the
+    gradient of the logits of the slice. A gradient that nobody asked for is None."""
+    if grad_hidden is not None:
+        torch.mm(grad, matrix, out=grad_hidden[part])
+    if grad_weight is not None and grad.dtype == torch.float32:
+        grad_weight.addmm_(grad.T, hidden[part])
+    elif grad_weight is not None:
+        grad_weight += grad.T @ hidden[part]
+
+
+class SlicedLoss(torch.autograd.Function):
+    """A loss whose forward pass saves its gradients by the hidden states and the weight, and the weight's dtype."""
+
+    @staticmethod
+    def backward(ctx, scale, _):
+        grad_hidden, grad_weight = ctx.saved_tensors
+        if grad_hidden is not None:
+            grad_hidden = grad_hidden * scale.to(grad_hidden.dtype)
+        if grad_weight is not None:
+            grad_weight = (grad_weight * scale).to(ctx.dtype)
+        return grad_hidden, grad_weight, *[None] * (len(ctx.needs_input_grad) - 2)
+
+
+class _CrossEntropy(SlicedLoss):
     @staticmethod
     def forward(ctx, hidden, weight, targets, dtype):
         matrix = weight.to(dtype)
@@ -237,22 +261,8 @@ class _CrossEntropy(torch.autograd.Function):
                 continue
             valid = valid.unsqueeze(-1).float()
             grad = logits.mul_(valid / total).scatter_add_(1, target, -valid).to(dtype)
-            if grad_hidden is not None:
-                torch.mm(grad, matrix, out=grad_hidden[part])
-            if grad_weight is not None and dtype == torch.float32:
-                grad_weight.addmm_(grad.T, hidden[part])
-            elif grad_weight is not None:
-                grad_weight += grad.T @ hidden[part]
+            add_gradients(grad, hidden, matrix, part, grad_hidden, grad_weight)
         ctx.save_for_backward(grad_hidden, grad_weight)
         ctx.dtype = weight.dtype
         ctx.mark_non_differentiable(losses)
         return losses.sum(), losses
-
-    @staticmethod
-    def backward(ctx, scale, _):
-        grad_hidden, grad_weight = ctx.saved_tensors
-        if grad_hidden is not None:
-            grad_hidden = grad_hidden * scale.to(grad_hidden.dtype)
-        if grad_weight is not None:
-            grad_weight = (grad_weight * scale).to(ctx.dtype)
-        return grad_hidden, grad_weight, None, None
