@@ -69,8 +69,9 @@ def test_a_single_document_and_padding_stay_with_transformers(student, tokens):
     mask = torch.ones(2, 12, dtype=torch.long)
     mask[0, :5] = 0  # generation pads on the left, and its positions then begin with ones
     prompts = torch.randint(1, 64, (2, 12))
-    made = student.generate(prompts, attention_mask=mask, max_new_tokens=4, do_sample=False, pad_token_id=0)
-    alone = student.generate(prompts[:1, 5:], max_new_tokens=4, do_sample=False, pad_token_id=0)
+    options = {"min_new_tokens": 4, "max_new_tokens": 4, "do_sample": False, "pad_token_id": 0}  # no early end of text
+    made = student.generate(prompts, attention_mask=mask, **options)
+    alone = student.generate(prompts[:1, 5:], **options)
     assert torch.equal(made[0, 12:], alone[0, 7:])
 
 
