@@ -147,6 +147,7 @@ LAYERS = (
     ("resources", "logs"),
     ("models", "instance"),
     ("text", "warc"),
+    ("rights",),
     ("chat",),
     ("office",),
     ("generation", "dedup", "scorers", "contamination", "grading"),
