@@ -6,6 +6,7 @@ headers of the pages say how much they grow to.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
 from resources import thrift
@@ -24,10 +25,13 @@ class TooLargePage(ValueError):
     """A page of the file grows to more than is allowed, or the headers of its pages cannot be read."""
 
 
-def check_pages(stream: BinaryIO, metadata: pq.FileMetaData, columns: set[str], most: int) -> None:
-    """Raise `TooLargePage` if a page of the named columns has more than `most` bytes after decompression."""
+def check_pages(
+    stream: BinaryIO, metadata: pq.FileMetaData, columns: set[str], most: int, groups: Iterable[int] | None = None
+) -> None:
+    """Raise `TooLargePage` if a page of the named columns has more than `most` bytes after decompression. `groups` are
+    the numbers of the row groups, by default all."""
     window = Window(stream)
-    for number in range(metadata.num_row_groups):
+    for number in range(metadata.num_row_groups) if groups is None else groups:
         group = metadata.row_group(number)
         for chunk in (group.column(place) for place in range(group.num_columns)):
             if chunk.path_in_schema in columns:

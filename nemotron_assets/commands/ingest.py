@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nemotron_assets.snapshots.ingest import describe, ingest, refuse_crawl_snapshot, refuse_file
+from nemotron_assets.recipe import current_recipe
+from nemotron_assets.snapshots.ingest import (
+    describe,
+    ingest,
+    refuse_crawl_snapshot,
+    refuse_file,
+    whole_file,
+)
 from nemotron_assets.table.counting import counted
+from nemotron_assets.warc.pages import limits_of
 from resources.warehouse import Warehouse
 from resources.warehouse.facts import open_table
 
@@ -30,9 +38,13 @@ def ingest_command(paths: Sequence[Path], snapshot: str, *, strict: bool, **colu
     unusable: dict[Path, str] = {}
     on_unusable = refuse_file if strict else unusable.__setitem__
     # Before the imports, so that a mistake is found at once.
-    rows = describe(paths, snapshot, on_unusable=on_unusable, **columns)
+    recipe = current_recipe().snapshots
+    bounds = {"part_bytes": recipe.ingest.part_mb << 20, "limits": limits_of(recipe.pages)}
+    rows = describe(paths, snapshot, on_unusable=on_unusable, **bounds, **columns)
     refuse_crawl_snapshot(partial(open_table, Warehouse()), snapshot)
-    click.echo(f"{counted(len(rows), 'file')} for snapshot {snapshot}")
+    files = {row["file"]: whole_file(row) for row in rows}
+    in_parts = f" in {len(rows)} parts" if len(rows) > len(set(files.values())) else ""
+    click.echo(f"{counted(len(set(files.values())), 'file')}{in_parts} for snapshot {snapshot}")
     for why in list(unusable.values())[:_NAMED]:
         click.echo(f"not usable: {why}")
     if len(unusable) > _NAMED:
@@ -52,7 +64,7 @@ def ingest_command(paths: Sequence[Path], snapshot: str, *, strict: bool, **colu
         click.echo(f"{records:>12,} records {size / 1e6:>10,.1f} MB  {fate:18} {FATES[fate]}")
     outcome = runner.outcomes[unit]
     known = {row["file"] for row in rows if Path(row["path"]) in unusable}
-    damaged = damaged_files(lake.read(RECORDS, snapshot)) - known
+    damaged = {files[part] for part in damaged_files(lake.read(RECORDS, snapshot)) if part in files} - known
     pages = lake.read(PAGES, snapshot).rows
     failed, line = conclusion(snapshot, outcome, pages, len(unusable), len(damaged), strict=strict)
     click.echo(line)

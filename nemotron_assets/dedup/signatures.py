@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from nemotron_assets.dedup.minhash import NO_BAND, bands, sign
 from nemotron_assets.dedup.shingles import DEFINITION, Shingling
+from nemotron_assets.dedup.threads import in_threads
 from nemotron_assets.dedup.workspace import load, workspace
 from nemotron_assets.recipe.dedup import Dedup, Signatures
 from nemotron_assets.table.ids import content_hash, row_id
@@ -120,7 +121,9 @@ def _parts(documents: Reader, recipe: Dedup, to: Table) -> Iterator[Part]:
 
 
 def _sign(documents: Reader, ids: pa.Array, recipe: Signatures, to: Table) -> Iterator[pa.Table]:
-    for batch in documents.batches(_SIGNED, batch_size=recipe.batch_rows):
-        chosen = batch.filter(pc.is_in(batch.column("id"), value_set=ids))
-        if chosen.num_rows:
-            yield signed(pl.from_arrow(chosen), recipe, to)
+    """Batches are signed on all cores, in their order: the kernel releases the GIL."""
+    chosen = (
+        batch.filter(pc.is_in(batch.column("id"), value_set=ids))
+        for batch in documents.batches(_SIGNED, batch_size=recipe.batch_rows)
+    )
+    yield from in_threads(lambda batch: signed(pl.from_arrow(batch), recipe, to), (b for b in chosen if b.num_rows))

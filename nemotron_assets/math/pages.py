@@ -113,7 +113,7 @@ class Candidates:
     def _fetch(self, file: str, pointer: Pointer) -> list[Page]:
         """The page of one record, in a list; an empty list, and a rejected row, if the record has no usable page."""
         record = io.BytesIO(self.crawl.read_range(file, pointer.offset, pointer.length))
-        source = WarcFile(record, self.limits, one_member=True)
+        source = WarcFile(record, self.limits, is_piece=True)
         pages = list(source.pages())
         if len(pages) > 1:  # several records in one gzip member
             pages = [page for page in pages if page.url == pointer.url]

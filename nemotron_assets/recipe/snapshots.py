@@ -149,8 +149,21 @@ class Pages(Section):
     batch_mb: int = Field(ge=1, le=512, description="most MiB of HTTP bodies in one batch")
 
 
+class Ingest(Section):
+    """How `nemotron ingest` divides files of one's own."""
+
+    part_mb: int = Field(
+        2_048,
+        ge=1,
+        description="a larger file is read in ranges of about so many MiB as stored, each of which is one part of all "
+        "tables down to web.signatures; a run that was killed goes on at the range it was at (default: twice a WARC "
+        "file of Common Crawl). It holds from the next `nemotron ingest` of a file on",
+    )
+
+
 class Snapshots(Section):
     """Crawl snapshots: where they come from, and which of their records become pages."""
 
     crawl: Crawl
     pages: Pages
+    ingest: Ingest = Field(default_factory=Ingest, description="how files of one's own are divided into parts")

@@ -37,7 +37,9 @@ def catalog_rows(crawl: Crawl, lake: Lakehouse) -> pa.Table:
         }
         for s in crawl.snapshots()
     ]
-    ingested = lake.read(INGESTED).scan().group_by("snapshot").agg(pl.len().alias("files")).sort("snapshot").collect()
+    file = pl.coalesce("whole_file", "file")
+    files = lake.read(INGESTED).scan().group_by("snapshot").agg(file.n_unique().alias("files"))
+    ingested = files.sort("snapshot").collect()
     rows += [
         {
             "id": row_id(CATALOG.full_name, name),

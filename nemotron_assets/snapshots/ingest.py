@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nemotron_assets.snapshots.ranges import Range, ranges
 from nemotron_assets.snapshots.rows import BadColumn, Unreadable, check_column, columns_of
 from nemotron_assets.snapshots.tables import INGESTED, PAGES
 from nemotron_assets.table.ids import row_id
@@ -51,8 +52,11 @@ def describe(
     html_column: str | None = None,
     url_column: str | None = None,
     on_unusable: OnUnusable = refuse_file,
+    part_bytes: int | None = None,
+    limits: Limits = Limits(),
 ) -> list[dict]:
-    """Rows of `snapshots.ingested` for files and folders; in folders, all files with a known ending are found.
+    """Rows of `snapshots.ingested` for files and folders; in folders, all files with a known ending are found. A file
+    of more than `part_bytes` has one row per range (`snapshots.ranges`).
 
     Opens every file and checks its columns, so that a mistake is found before anything is written. A file that is
     empty or damaged goes to `on_unusable`; it still has a row if it can be opened, so that its records are counted.
@@ -78,25 +82,38 @@ def describe(
             continue
         if why := _why_unusable(path, format_, columns):
             unusable[path] = why
-        rows.append(
-            {
-                "id": row_id(INGESTED.full_name, snapshot, names[path]),
-                "snapshot": snapshot,
-                "file": names[path],
-                "path": str(path),
-                "format": format_,
-                "text_column": columns[0],
-                "html_column": columns[1],
-                "url_column": columns[2],
-                "fingerprint": fingerprint,
-                "at": now,
-            }
-        )
+        described = {
+            "snapshot": snapshot,
+            "path": str(path),
+            "format": format_,
+            "text_column": columns[0],
+            "html_column": columns[1],
+            "url_column": columns[2],
+            "fingerprint": fingerprint,
+            "at": now,
+        }
+        divided = [] if part_bytes is None or path in unusable else ranges(path, format_, part_bytes, limits)
+        rows += [described | _part(snapshot, names[path], part) for part in enumerate(divided)]
+        rows += [] if divided else [described | _part(snapshot, names[path])]
     if len(unusable) == len(files):
         raise IngestError("; ".join([*unusable.values()][:3]) + ("; …" if len(unusable) > 3 else ""))
     for path, why in unusable.items():
         on_unusable(path, why)
     return rows
+
+
+def _part(snapshot: str, file: str, part: tuple[int, Range] | None = None) -> dict:
+    """What a row of `snapshots.ingested` says about one range of a file, by its number, or about the whole file."""
+    number, place = part or (0, None)
+    name = f"{file}#{number:05}" if place else file
+    return {
+        "id": row_id(INGESTED.full_name, snapshot, name),
+        "file": name,
+        "whole_file": file if place else None,
+        "first": place and place.first,
+        "end": place and place.end,
+        "first_row": place and place.row,
+    }
 
 
 def refuse_crawl_snapshot(open_table: Callable[[Table], DeltaTable | None], snapshot: str) -> None:
@@ -131,9 +148,14 @@ def _first_times(lake: Lakehouse, snapshot: str, rows: list[dict]) -> list[dict]
     A page without a date of its own gets the time of its file, by which duplicates are ordered. An ingestion that was
     killed and started again must order its pages as one that was not.
     """
-    known = lake.read(INGESTED, snapshot).scan().select("file", "fingerprint", "at").collect().iter_rows()
-    times = {(file, fingerprint): at for file, fingerprint, at in known}
-    return [row | {"at": times.get((row["file"], row["fingerprint"]), row["at"])} for row in rows]
+    known = lake.read(INGESTED, snapshot).scan().collect().to_dicts()
+    times = {(whole_file(row), row["fingerprint"]): row["at"] for row in known}
+    return [row | {"at": times.get((whole_file(row), row["fingerprint"]), row["at"])} for row in rows]
+
+
+def whole_file(row: dict) -> str:
+    """The short name of the file that a row of `snapshots.ingested` is, or is a range of."""
+    return row["whole_file"] or row["file"]
 
 
 def _files(paths: Iterable[Path], on_unusable: OnUnusable) -> list[Path]:

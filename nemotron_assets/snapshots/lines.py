@@ -14,13 +14,19 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 _BLOCK = 1 << 20
 
 
-def lines(path: Path, longest: int) -> Iterator[bytes | None]:
-    """The lines of a file without their ends; None in place of a line of more than `longest` bytes.
+def is_compressed(start: bytes) -> bool:
+    """Whether a file that begins with these four bytes is compressed."""
+    return start.startswith(gunzip.MAGIC) or start == _ZSTD
+
+
+def lines(path: Path, longest: int, section: tuple[int, int] | None = None) -> Iterator[bytes | None]:
+    """The lines of a file without their ends; None in place of a line of more than `longest` bytes. `section` are the
+    offsets of the first byte and behind the last byte to read, of a file that is not compressed.
 
     Raises OSError, EOFError, ValueError or zlib.error where the file cannot be read.
     """
     parts, size = [], 0
-    for piece in _pieces(path):
+    for piece in _pieces(path) if section is None else _bytes(path, *section):
         for number, part in enumerate(piece.split(b"\n")):
             if number:
                 yield b"".join(parts) if size <= longest else None
@@ -30,6 +36,14 @@ def lines(path: Path, longest: int) -> Iterator[bytes | None]:
                 parts.append(part)
     if size:
         yield b"".join(parts) if size <= longest else None
+
+
+def _bytes(path: Path, first: int, end: int) -> Iterator[bytes]:
+    """The bytes of a file from one offset up to another, in pieces."""
+    with path.open("rb") as stream:
+        stream.seek(first)
+        while piece := stream.read(min(_BLOCK, end - stream.tell())):
+            yield piece
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
+from nemotron_assets.snapshots.ranges import Section
 from nemotron_assets.snapshots.rows import RowFile, Unreadable
 from nemotron_assets.snapshots.tables import INGESTED, PAGES, RECORDS
 from nemotron_assets.table.ids import row_id
@@ -63,8 +64,7 @@ class _SnapshotFiles:
         """(name, fingerprint, function that yields its pages) of every file of the snapshot."""
         ingested = self.lake.read(INGESTED, self.snapshot).scan().sort("file").collect().to_dicts()
         if ingested:
-            read = {row["file"]: f"{row['fingerprint']}:{_READER}" for row in ingested}
-            return [(row["file"], read[row["file"]], lambda row=row: self._ingested(row)) for row in ingested]
+            return [(row["file"], _content(row), lambda row=row: self._ingested(row)) for row in ingested]
         paths = self.crawl.warc_paths(self.snapshot)
         chosen = paths[: self.crawl.max_warc_files]
         self.log(f"{self.snapshot}: reading {len(chosen)} of {len(paths)} WARC files")
@@ -108,39 +108,50 @@ class _SnapshotFiles:
         place, file = Path(row["path"]), row["file"]
         if file_fingerprint(place) != row["fingerprint"]:
             raise CrawlError(f"{place} has changed since `nemotron ingest` named it: run `nemotron ingest` again")
+        whole, first = row["whole_file"] or file, row["first"] or 0
         if row["format"] == "warc":
             with place.open("rb") as stream:
-                yield from self._warc(file, stream, "empty_file")
+                section = stream if row["first"] is None else Section(stream, first, row["end"])
+                yield from self._warc(file, section, "empty_file", whole, first)
             return
-        source = RowFile(place, row, self.limits, self._broken_record_handler(file))
+        source = RowFile(place, row, self.limits, self._broken_record_handler(whole))
         try:
-            yield from self._parse(file, source)
+            yield from self._parse(file, source, whole)
         except Unreadable as problem:
             # The rows before the damage are kept; the rows after it cannot be found.
             self._broken_file(file, problem, source.counts)
 
-    def _warc(self, file: str, stream: BinaryIO, if_empty: str) -> Iterator[pa.RecordBatch]:
+    def _warc(
+        self, file: str, stream: BinaryIO, if_empty: str, whole: str = "", first: int = 0
+    ) -> Iterator[pa.RecordBatch]:
         """The pages of a WARC file. A file that cannot be read, or not to its end, is counted as such; `if_empty` is
-        the fate of an empty one."""
-        counts = None
+        the fate of an empty one. Of a range of the file `whole`, the stream begins at the offset `first` there."""
+        counts, is_range = None, bool(whole) and whole != file
         try:
-            source = WarcFile(stream, self.limits, self._broken_record_handler(file))
+            on_broken = self._broken_record_handler(whole or file, first)
+            source = WarcFile(stream, self.limits, on_broken, is_piece=is_range)
             counts = source.counts
-            yield from self._parse(file, source)
+            yield from self._parse(file, source, whole or file, first)
         except EmptyFile as problem:
             self._broken_file(file, problem, fate=if_empty)
         except (NotWarc, OverLimit) as problem:
             self._broken_file(file, problem, counts)
 
-    def _parse(self, file: str, source: WarcFile | RowFile) -> Iterator[pa.RecordBatch]:
+    def _parse(self, file: str, source: WarcFile | RowFile, whole: str, first: int = 0) -> Iterator[pa.RecordBatch]:
         for pages in source.batches():
-            yield page_batch(pages, self.snapshot, file)
+            for page in pages:
+                page.offset += first
+            yield page_batch(pages, self.snapshot, whole, file)
         self.counts[file] = source.counts
 
-    def _broken_record_handler(self, file: str) -> OnBroken:
-        """A function that puts a broken record of a file into the quarantine."""
+    def _broken_record_handler(self, file: str, first: int = 0) -> OnBroken:
+        """A function that puts a broken record of a file into the quarantine. Its offsets count from `first` on."""
         return lambda offset, fate, detail: self.rejects.add(
-            Reject(row_id(PAGES.full_name, self.snapshot, file, offset), fate, f"{file} at {offset}: {detail}")
+            Reject(
+                row_id(PAGES.full_name, self.snapshot, file, first + offset),
+                fate,
+                f"{file} at {first + offset}: {detail}",
+            )
         )
 
     def _broken_file(
@@ -167,3 +178,9 @@ class _SnapshotFiles:
         ]
         earlier = {"snapshot": self.snapshot, "warc_file": file}
         self.lake.replace(RECORDS, pa.Table.from_pylist(rows, RECORDS.arrow_schema()), earlier, run_id=self.run_id)
+
+
+def _content(row: dict) -> str:
+    """What the pages of a row of `snapshots.ingested` are made of."""
+    section = "" if row["first"] is None else f":{row['first']}-{row['end']}"
+    return f"{row['fingerprint']}:{_READER}{section}"

@@ -30,7 +30,7 @@ def read_back(origin: Origin, facts: Mapping[str, Any], crawl: Crawl) -> tuple[b
         if size := dictionary_size(start):
             data = _bytes(origin, crawl, 0, size) + data
     limits = Limits(max_body=1 << 30, mimes=(facts["mime"],), keep_truncated=True)
-    record = WarcFile(io.BytesIO(data), limits, one_member=True)
+    record = WarcFile(io.BytesIO(data), limits, is_piece=True)
     inner = facts.get("warc_inner_offset")
     page = next((page for page in record.pages() if page.inner_offset == inner), None)
     if page is None:

@@ -117,8 +117,9 @@ class _Long:
 
 
 class RowFile:
-    """One Parquet or JSON-lines file as a stream of pages. `spec` is the file's row of `snapshots.ingested`. The offset
-    of a page is its row number, from 0. `counts` is complete when `batches` has ended.
+    """One Parquet or JSON-lines file as a stream of pages. `spec` is the file's row of `snapshots.ingested`, or that of
+    a range of it. The offset of a page is its row number in the file, from 0. `counts` is complete when `batches` has
+    ended.
     """
 
     def __init__(self, path: Path, spec: dict, limits: Limits, on_broken: OnBroken) -> None:
@@ -127,12 +128,14 @@ class RowFile:
         self.column = spec["text_column"] or spec["html_column"]
         self.is_text = spec["text_column"] is not None
         self.ingested_at = spec["at"] if spec["at"].tzinfo else spec["at"].replace(tzinfo=UTC)
+        self.file = spec["whole_file"] or spec["file"]
+        self._section = None if spec["first"] is None else (spec["first"], spec["end"])
         self._budget = Budget(limits)
 
     def batches(self) -> Iterator[list[Page]]:
         """The pages in file order, in lists bounded in rows and in bytes of bodies. Raises `Unreadable` where the file
         is damaged or exceeds a limit; the pages before that place have been yielded."""
-        rows = enumerate(self._rows() if self.path.stat().st_size else ())
+        rows = enumerate(self._rows() if self.path.stat().st_size else (), self.spec["first_row"] or 0)
         pages = (page for number, row in rows if (page := self._page(number, row)) is not None)
         yield from in_batches(pages, self.limits)
         if not self.counts.records:
@@ -167,7 +170,7 @@ class RowFile:
             return None
         url = self._first(row, (self.spec["url_column"],) if self.spec["url_column"] else _URL_COLUMNS)
         url = storable(url) if isinstance(url, str) else ""
-        url = url or f"ingest:{self.spec['snapshot']}/{self.spec['file']}#{number}"
+        url = url or f"ingest:{self.spec['snapshot']}/{self.file}#{number}"
         # Text was UTF-8 in the file, whatever its markup says. Bytes are treated like a page without an HTTP header.
         decision = charset.Charset("utf-8", "default") if isinstance(value, str) else charset.decide(body, None)
         self.counts.add("page", len(body))
@@ -197,12 +200,13 @@ class RowFile:
         from resources.repositories.parquet import values
 
         wanted = {self.column, self.spec["url_column"], *_URL_COLUMNS, *_TIME_COLUMNS}
+        groups = range(*self._section) if self._section else None
         with self.path.open("rb") as stream:
-            check_pages(stream, pq.read_metadata(self.path), wanted, self.limits.max_page)
+            check_pages(stream, pq.read_metadata(self.path), wanted, self.limits.max_page, groups)
         # Read as a dictionary, a value that stands in every row is in memory once and not once for every row.
         with pq.ParquetFile(self.path, pre_buffer=False, read_dictionary=[self.column]) as file:
             names = list(dict.fromkeys(name for name in file.schema_arrow.names if name in wanted))
-            for batch in file.iter_batches(batch_size=_ROWS, columns=names, use_threads=False):
+            for batch in file.iter_batches(_ROWS, row_groups=groups, columns=names, use_threads=False):
                 columns = {name: batch.column(batch.schema.names.index(name)) for name in names}
                 facts = {name: values(column) for name, column in columns.items() if name != self.column}
                 for number, value in enumerate(self._contents(columns[self.column])):
@@ -236,7 +240,7 @@ class RowFile:
     def _jsonl(self) -> Iterator[dict[str, Any] | str]:
         """The rows of a JSON-lines file; a string, which says what is wrong, in place of a row that is not usable."""
         longest = self.limits.max_body * _LINE_FACTOR
-        for line in lines(self.path, longest):
+        for line in lines(self.path, longest, self._section):
             self._budget.spend(longest if line is None else len(line) + 1)
             if line is None or line.strip():
                 yield _parsed(line, longest)

@@ -35,7 +35,12 @@ INGESTED = Table(
     (
         ID,
         SNAPSHOT,
-        Column("file", "string", "short name of the file, by which snapshots.pages.warc_file refers to it"),
+        Column(
+            "file",
+            "string",
+            "short name of the file, by which snapshots.pages.warc_file refers to it; for a range of a large file with "
+            "the number of the range: texts.jsonl#00002",
+        ),
         Column("path", "string", "absolute path of the file when it was ingested"),
         Column("format", "string", "format of the file: warc, parquet or jsonl"),
         Column("text_column", "string", "column that holds the plain text; null if HTML is read", nullable=True),
@@ -48,6 +53,20 @@ INGESTED = Table(
         ),
         Column("fingerprint", "string", "size of the file, and a hash of its first and last 64 KiB"),
         Column("at", "timestamp", "when `nemotron ingest` first named the file with this content", volatile=True),
+        Column(
+            "whole_file",
+            "string",
+            "short name of the file that this is a range of; null for a whole file",
+            nullable=True,
+        ),
+        Column(
+            "first",
+            "int64",
+            "where the range begins: an offset in bytes, of Parquet the number of a row group; null for a whole file",
+            nullable=True,
+        ),
+        Column("end", "int64", "where the next range begins, as in the column first", nullable=True),
+        Column("first_row", "int64", "rows before the range; 0 for WARC files, null for a whole file", nullable=True),
     ),
     partition_by="snapshot",
 )
@@ -95,7 +114,12 @@ PAGES = Table(
         Column("html", "binary", "body of the response, as bytes in the encoding of the column charset"),
         Column("payload_digest", "string", "SHA-1 of the payload as the WARC file writes it: sha1: and base32"),
         CONTENT_HASH,
-        Column("warc_file", "string", "path of the WARC file in the crawl, or short name of the ingested file"),
+        Column(
+            "warc_file",
+            "string",
+            "path of the WARC file in the crawl, or short name of the ingested file; for a range of a large ingested "
+            "file with the number of the range: texts.jsonl#00002",
+        ),
         Column(
             "warc_offset",
             "int64",

@@ -39,8 +39,9 @@ def limits_of(recipe: PagesRecipe) -> Limits:
     )
 
 
-def page_batch(pages: list[Page], snapshot: str, file: str) -> pa.RecordBatch:
-    """Pages of one file as rows of `snapshots.pages`."""
+def page_batch(pages: list[Page], snapshot: str, file: str, part: str = "") -> pa.RecordBatch:
+    """Pages of one file as rows of `snapshots.pages`. `part` is the name of the range that they come from, if the file
+    is read in ranges; ids and the names of hosts are those of the file."""
     n = len(pages)
     prefix = (PAGES.full_name, snapshot, file)
     # One header that no table can hold must not stop the whole file.
@@ -50,7 +51,7 @@ def page_batch(pages: list[Page], snapshot: str, file: str) -> pa.RecordBatch:
         "parents": [[]] * n,
         "snapshot": [snapshot] * n,
         "content_hash": [content_hash(page.html) for page in pages],
-        "warc_file": [file] * n,
+        "warc_file": [part or file] * n,
         "warc_offset": [page.offset for page in pages],
         "warc_length": [page.length for page in pages],
         "warc_inner_offset": [page.inner_offset for page in pages],

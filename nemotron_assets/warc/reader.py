@@ -66,11 +66,11 @@ class WarcFile:
     record. Raises `NotWarc` for any other file, and for a file that is one member with several records.
 
     `counts` is complete when `pages` has ended: it then counts every record of the file, and every damaged place once.
-    With `one_member`, the stream is not a file but one member of a file, which may hold several records.
+    With `is_piece`, the stream is not a file but whole members of one, and the first may hold several records.
     """
 
     def __init__(
-        self, stream: BinaryIO, limits: Limits, on_broken: OnBroken | None = None, *, one_member: bool = False
+        self, stream: BinaryIO, limits: Limits, on_broken: OnBroken | None = None, *, is_piece: bool = False
     ) -> None:
         self.stream = stream
         self.size = stream.seek(0, 2)
@@ -84,7 +84,7 @@ class WarcFile:
             raise NotWarc(str(problem)) from problem
         # Zstandard frames may need a dictionary, with which only `Members` begins in the middle of a file.
         self._by_member = self.members is not None and self.members.mark != GZIP
-        self._check_addressable(one_member)
+        self._check_addressable(is_piece)
 
     def batches(self) -> Iterator[list[Page]]:
         """The kept pages in file order, in lists bounded in rows and in bytes of HTML. Raises `OverLimit`; the pages
@@ -218,7 +218,7 @@ class WarcFile:
             raise ValueError(f"the record declares {record.content_length} bytes; at most {MAX_CONTENT} are read")
         return classify(record, self.limits)
 
-    def _check_addressable(self, one_member: bool) -> None:
+    def _check_addressable(self, is_piece: bool) -> None:
         """Raise `NotWarc` for a file that is not a WARC file, and for a compressed file whose members do not begin with
         records."""
         if not self.size:
@@ -228,7 +228,7 @@ class WarcFile:
             if self.members and (end := self.members.end(0)) and self._only_padding(end):
                 raise EmptyFile("the file is empty after decompression") if not self._has_content() else NotWarc(_NONE)
             raise NotWarc(_NONE if self.members else f"{_NONE}: it is {described(self._peek(0, LOOKED_AT))}")
-        if not self.members or one_member:
+        if not self.members or is_piece:
             return
         member, records = self.members.at(first), 0
         try:

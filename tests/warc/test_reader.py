@@ -136,7 +136,7 @@ def test_records_that_share_a_member_have_places_of_their_own(pack, groups, size
     assert [page.offset for page in pages if page.inner_offset is None] == starts
     for page in pages:
         piece = data[page.offset : page.offset + page.length]
-        again = WarcFile(io.BytesIO(piece), Limits(), one_member=True).pages()
+        again = WarcFile(io.BytesIO(piece), Limits(), is_piece=True).pages()
         assert page.url in [other.url for other in again if other.inner_offset == page.inner_offset]
 
 
