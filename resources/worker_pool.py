@@ -27,14 +27,48 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+#: Causes of rejected rows at which a worker was lost.
+LOST = ("worker_died", "timeout", "memory")
+
+
+def pickled(fn: Callable[[pl.DataFrame], pl.DataFrame]) -> bytes:
+    """A function as it is sent to workers, which import its module. Raises `ComputeError` for one of the main script,
+    which they cannot import."""
+    if getattr(getattr(fn, "func", fn), "__module__", None) == "__main__":
+        raise ComputeError("the mapped function is defined in the main script: move it to a module")
+    return pickle.dumps(fn)
+
+
+class Losses:
+    """The rows that one map has lost to dead workers, and the seconds that the slow ones of them took. `add` raises
+    `ComputeError` at more than `most` rows or `most_s` seconds; a row that was too slow took `timeout` seconds."""
+
+    def __init__(self, most: int, most_s: float, timeout: float) -> None:
+        self._most, self._most_s, self._timeout = most, most_s, timeout
+        self._rows, self._s = 0, 0.0
+
+    def add(self, cause: str, detail: str) -> None:
+        """Count a row that was lost for a cause of `LOST`."""
+        self._rows += 1
+        self._s += self._timeout if cause == "timeout" else 0
+        if self._rows > self._most or self._s > self._most_s:
+            too_much = counted(self._most, "row") if self._rows > self._most else f"{self._most_s:g} s"
+            raise ComputeError(
+                f"dead workers cost more than {too_much}; last: {detail}. If the rows and not the machine are to "
+                "blame, raise compute.max_lost_rows or compute.max_lost_s"
+            )
+
+
 @dataclass
 class _Batch:
     """An input batch that was read from the source and whose results were not yet yielded.
 
-    `frames` and `rejected` hold the results of its finished tasks by the offset of their first row.
+    `frames` and `rejected` hold the results of its finished tasks by the offset of their first row. `bytes` is the
+    memory that rows and results take.
     """
 
     number: int
+    bytes: int
     open_tasks: int = 1
     frames: dict[int, list[pl.DataFrame]] = field(default_factory=dict)
     rejected: dict[int, list[Rejected]] = field(default_factory=dict)
@@ -61,9 +95,10 @@ class Pool:
 
     `timeout` (seconds) is the longest time for one row. A batch that takes longer is gone through row by row like a
     batch that crashed, and a row is rejected only if it takes longer than this alone. `memory_bytes` is the most
-    physical memory of one worker. `in_flight` is the most batches held at a time. A map stops that loses more than
-    `max_lost` rows to dead workers, or more than `max_lost_s` seconds to rows that took too long: so many losses mean a
-    broken machine, not broken pages.
+    physical memory of one worker. `in_flight` is the most batches held at a time, and `in_flight_bytes` the bytes of
+    batches and results at which no further batch is read. A map stops that loses more than `max_lost` rows to dead
+    workers, or more than `max_lost_s` seconds to rows that took too long: so many losses mean a broken machine, not
+    broken pages.
     """
 
     def __init__(
@@ -71,13 +106,15 @@ class Pool:
         workers: int,
         *,
         in_flight: int,
+        in_flight_bytes: int,
         timeout: float,
         memory_bytes: int,
         max_lost: int = 1000,
         max_lost_s: float = 14_400.0,
         start_timeout: float = 120.0,
     ) -> None:
-        self.workers, self.in_flight, self.timeout = workers, max(1, in_flight), timeout
+        self.workers, self.in_flight, self.in_flight_bytes = workers, max(1, in_flight), in_flight_bytes
+        self.timeout = timeout
         self.memory_bytes, self.start_timeout = memory_bytes, start_timeout
         self.max_lost, self.max_lost_s = max_lost, max_lost_s
         self._idle: list[Worker] = []
@@ -86,15 +123,13 @@ class Pool:
     def map(
         self,
         batches: Iterable[pa.RecordBatch],
-        fn: Callable[[pl.DataFrame], pl.DataFrame],
+        fn: bytes,
         *,
         key: str,
         reject: Callable[[Rejected], None],
     ) -> Iterator[pl.DataFrame]:
-        """Apply `fn` to every batch and yield the results in order; see `Compute.map`."""
-        if getattr(getattr(fn, "func", fn), "__module__", None) == "__main__":
-            raise ComputeError("the mapped function is defined in the main script: move it to a module")
-        running = _Map(self, pickle.dumps(fn), key)
+        """Apply the `pickled` function `fn` to every batch and yield the results in order; see `Compute.map`."""
+        running = _Map(self, fn, key)
         try:
             yield from running.results(batches, reject)
         finally:
@@ -135,7 +170,7 @@ class _Map:
         self._tasks: list[_Task] = []
         self._stopping = False
         self._error: BaseException | None = None
-        self._lost, self._lost_s = 0, 0.0
+        self._losses = Losses(pool.max_lost, pool.max_lost_s, pool.timeout)
         self._threads = [
             threading.Thread(target=self._serve, name=f"worker-{n}", daemon=True) for n in range(pool.workers)
         ]
@@ -147,8 +182,8 @@ class _Map:
             thread.start()
         source, window, number = (batch for batch in batches if batch.num_rows), deque[_Batch](), 0
         while True:
-            while len(window) < self._pool.in_flight and (rows := next(source, None)) is not None:
-                window.append(_Batch(number))
+            while self._has_room(window) and (rows := next(source, None)) is not None:
+                window.append(_Batch(number, rows.nbytes))
                 self._add(_Task(number, 0, rows, window[-1]))
                 number += 1
             if not window:
@@ -164,6 +199,12 @@ class _Map:
                     reject(row)
             if frames := [frame for offset in sorted(head.frames) for frame in head.frames[offset]]:
                 yield pl.concat(frames)
+
+    def _has_room(self, window: deque[_Batch]) -> bool:
+        """Whether a further batch may be read. One always may, however large it is."""
+        pool = self._pool
+        within = len(window) < pool.in_flight and sum(batch.bytes for batch in window) < pool.in_flight_bytes
+        return within or not window
 
     def stop(self) -> None:
         with self._changed:
@@ -229,6 +270,7 @@ class _Map:
 
         frames = [pl.read_ipc_stream(frame) for found, _ in answers for frame in found]
         with self._changed:
+            task.batch.bytes += sum(len(frame) for found, _ in answers for frame in found)
             task.batch.frames[task.offset] = frames
             task.batch.rejected[task.offset] = [row for _, rejected in answers for row in rejected]
             task.batch.open_tasks -= 1
@@ -261,15 +303,7 @@ class _Map:
     def _reject(self, task: _Task, death: WorkerDied) -> None:
         """Reject the single row of a task."""
         with self._changed:
-            self._lost += 1
-            self._lost_s += self._pool.timeout if death.cause == "timeout" else 0
-            lost, most, most_s = self._lost, self._pool.max_lost, self._pool.max_lost_s
-        if lost > most or self._lost_s > most_s:
-            too_much = counted(most, "row") if lost > most else f"{most_s:g} s"
-            raise ComputeError(
-                f"dead workers cost more than {too_much}; last: {death.detail}. If the rows and not the machine are "
-                "to blame, raise compute.max_lost_rows or compute.max_lost_s"
-            )
+            self._losses.add(death.cause, death.detail)
         self._finish(task, [([], [(str(task.rows.column(self._key)[0]), death.cause, death.detail)])])
 
 

@@ -37,9 +37,16 @@ class Compute(Section):
     """Worker processes for work on single rows, such as extracting the text of a page (default)."""
 
     backend: Literal["processes", "ray"] = Field(
-        description="processes: worker processes on this machine; ray: Ray Data on a cluster"
+        description="processes: worker processes on this machine; ray: worker processes all over a Ray cluster"
     )
-    workers: int = Field(ge=0, le=1_024, description="number of worker processes; 0 means one per core")
+    address: str | None = Field(
+        None,
+        description="address of the Ray cluster, such as 10.0.0.1:6379; null: that of the environment variable "
+        "RAY_ADDRESS, or without it a cluster of this machine alone",
+    )
+    workers: int = Field(
+        ge=0, le=16_384, description="number of worker processes; 0 means one per core of the machine or cluster"
+    )
     row_timeout_s: float = Field(
         gt=0,
         le=3_600,
@@ -62,6 +69,12 @@ class Compute(Section):
         "fails (default)",
     )
     queue: int = Field(ge=1, le=64, description="batches in flight per worker; more need more memory")
+    in_flight_mb: int = Field(
+        2_048,
+        ge=1,
+        description="no further batch is read while the batches and results in flight take this many MiB in the "
+        "process of the step (default)",
+    )
 
 
 class Quarantine(Section):

@@ -81,6 +81,22 @@ def test_few_batches_are_read_ahead_of_a_slow_consumer():
     compute.close()
 
 
+def test_few_bytes_are_read_ahead_of_a_slow_consumer():
+    """Each batch takes more than the 1 MiB that may be in flight: a further one is read when none is in flight."""
+    taken = []
+
+    def counting():
+        for number in range(4):
+            taken.append(number)
+            yield pa.RecordBatch.from_pydict({"id": [f"r{number}"], "value": ["x" * (1 << 20)]})
+
+    compute = Compute(workers=2, queue=2, in_flight_mb=1)
+    for given_out, _ in enumerate(compute.map(counting(), poison.lengths, reject=pytest.fail), 1):
+        assert len(taken) == given_out
+    assert len(taken) == 4
+    compute.close()
+
+
 @pytest.mark.parametrize(
     ("how", "cause", "detail"),
     [
@@ -236,16 +252,3 @@ def test_workers_die_with_a_parent_that_is_killed(tmp_path):
         parent.send_signal(signal.SIGKILL)
     _, alive = psutil.wait_procs(workers, timeout=5)
     assert not [worker for worker in alive if worker.status() != psutil.STATUS_ZOMBIE]
-
-
-@pytest.mark.slow
-def test_ray_backend_gives_the_same_rows_and_rejects():
-    import ray
-
-    compute = Compute(backend="ray", workers=1, queue=2)
-    try:
-        ids, rejects = run(compute, batches(12, 4, {5: "crash", 9: "raise"}))
-    finally:
-        ray.shutdown()
-    assert ids == [f"r{n}" for n in range(12) if n not in (5, 9)]
-    assert [(r.row_id, r.cause) for r in rejects] == [("r5", "worker_died"), ("r9", "unicode_error")]
