@@ -242,7 +242,7 @@ def paid_for(home: Path) -> set[int]:
 
 
 def _journal(home: Path) -> Iterator[str]:
-    for file in (home / "cache" / "journal").rglob("*.jsonl"):
+    for file in home.glob("lake/_ledger/*.jsonl"):
         for line in file.read_bytes().splitlines():
             try:
                 yield json.loads(line)["id"]

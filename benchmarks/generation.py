@@ -261,7 +261,7 @@ class Victim:
     """A child process that runs the stage and is killed after a third of its requests."""
 
     def __init__(self, stage: Stage) -> None:
-        self._journals = Path(os.environ["NEMOTRON_HOME"]) / "cache" / "journal"
+        self._lakes = stage.folder
         enough = len(stage.requests()) // 3
         self._child = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.generation", "--stage", str(stage.folder)],
@@ -274,7 +274,7 @@ class Victim:
 
     def _kill(self, enough: int) -> None:
         deadline = time.monotonic() + 600
-        while len(_answers(self._journals)) < enough and self._child.poll() is None and time.monotonic() < deadline:
+        while len(_answers(self._lakes)) < enough and self._child.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         self._child.send_signal(signal.SIGKILL)
         self._child.wait()
@@ -284,12 +284,12 @@ class Victim:
         self._watch.join()
         if self._child.returncode != -signal.SIGKILL:
             raise RuntimeError("the child ended before it could be killed")
-        return _answers(self._journals)
+        return _answers(self._lakes)
 
 
-def _answers(journals: Path) -> dict[str, str]:
-    """The answers in all journals, by key; an incomplete last line is ignored."""
-    lines = [line for path in journals.rglob("*.jsonl") for line in path.read_bytes().split(b"\n")[:-1]]
+def _answers(lakes: Path) -> dict[str, str]:
+    """The answers in the journals of all lakes below a folder, by key; an incomplete last line is ignored."""
+    lines = [line for path in lakes.glob("*/_ledger/*.jsonl") for line in path.read_bytes().split(b"\n")[:-1]]
     return {row["id"]: row["text"] for row in map(json.loads, lines)}
 
 

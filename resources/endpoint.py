@@ -1,14 +1,14 @@
-"""Asks an OpenAI-compatible endpoint for chat completions, one at a time, and believes nothing that it answers.
+"""Asks an OpenAI-compatible endpoint for a chat completion, and believes nothing that it answers.
 
-Every exchange has a limit of time and of bytes. What an answer says is checked before it leaves this module: text that
-cannot be stored is mended, a number of tokens that cannot be true is left out, and anything but a completion is set
-aside in a file, because it was paid for.
+resources/endpoints.py decides which endpoint is asked, and asks again after a failure. Every exchange has a limit of
+time and of bytes. What an answer says is checked before it leaves this module: text that cannot be stored is mended, a
+number of tokens that cannot be true is left out, and anything but a completion is set aside in a file, because it was
+paid for.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import threading
 from dataclasses import dataclass
@@ -27,11 +27,10 @@ from nemotron_assets.table.storable import storable
 from resources.home import cache_dir
 from resources.http_session import ANSWERED, CONNECT_S, TimeLimit, connection_problem, http_session, retry_after
 
-log = logging.getLogger(__name__)
-
 _CHUNK = 1 << 16
-_LONGEST_WAIT_S = 300
+_LIST_S = 10.0  # longest wait for the list of models
 _TRY_LATER = (408, 409, 429)  # and every 5xx
+_OWN_FAULT = (401, 402, 403, 404, 405, 407)  # about the key, the account or the address: any request would get them
 _ERROR_BYTES = 1 << 14  # of an answer that is an error, so much is read
 #: Bytes of an answer: room for its frame, and for every token. The longest tokens have about 130 characters, each of
 #: which JSON may write with 6 bytes.
@@ -54,7 +53,11 @@ class Reply:
     finish_reason: str
 
 
-class _NoAnswer(WithoutSecrets):
+class EndpointFault(EngineError):
+    """The endpoint is at fault, not the request: another endpoint may answer it."""
+
+
+class NoAnswer(WithoutSecrets):
     """One exchange failed in a way that another one may not. `wait`: seconds that the endpoint asked to wait."""
 
     def __init__(self, problem: str, wait: float | None = None, *, reached: bool = True) -> None:
@@ -66,19 +69,16 @@ class Endpoint:
     """The endpoint at `base_url`. Several threads may ask at once.
 
     The key comes from the environment variable `api_key_env` and is sent only to `base_url`: redirects are not
-    followed. The statuses 408, 409, 429 and 5xx and connection errors are retried, after a wait that doubles each time
-    or that the server sets (Retry-After). `timeout_s` (of one whole exchange) and `backoff_s` are in seconds.
+    followed. `timeout_s` is the limit of one whole exchange, in seconds.
     """
 
-    def __init__(
-        self, base_url: str, *, api_key_env: str | None, timeout_s: float, retries: int, backoff_s: float
-    ) -> None:
+    def __init__(self, base_url: str, *, api_key_env: str | None, timeout_s: float) -> None:
         base_url = public(base_url)
         access = access_to(base_url)
-        self.url = f"{base_url.rstrip('/')}/chat/completions"
-        self._address = f"{self.url}?{access.query}" if access.query else self.url
-        self._login, self._key_env = access.login, api_key_env
-        self._timeout, self._retries, self._backoff = timeout_s, retries, backoff_s
+        self._query = f"?{access.query}" if access.query else ""
+        self._base = base_url.rstrip("/")
+        self.url = f"{self._base}/chat/completions"
+        self._login, self._key_env, self._timeout = access.login, api_key_env, timeout_s
         self._stopped = threading.Event()
         self._open: set[TimeLimit] = set()
 
@@ -108,42 +108,45 @@ class Endpoint:
 
     def complete(self, body: dict[str, Any], key: str, prompt: str, max_tokens: int) -> Reply:
         """The completion of a request with this body, of at most `max_tokens` tokens. `key` names the request in the
-        file of an answer that is set aside, `prompt` in messages. Raises `EngineError`."""
-        data, headers, pause = json.dumps(body).encode(), self.headers(), self._backoff
+        file of an answer that is set aside, `prompt` in messages. Raises `NoAnswer` or `EngineError`."""
         most = _FRAME_BYTES + _TOKEN_BYTES * max_tokens
-        problem = "it was not asked"
-        for attempt in range(self._retries + 1):
-            if attempt:
-                self._stopped.wait(pause)
-                pause = min(2 * pause, _LONGEST_WAIT_S)
-            if self._stopped.is_set():
-                raise EngineError(f"{self.url}: the request was stopped")
-            try:
-                return self._completion(self._exchange(data, headers, prompt, most), key)
-            except _NoAnswer as failure:
-                problem = str(failure)
-                if not failure.reached and self.url not in ANSWERED:
-                    raise EngineError(
-                        f"{self.url}: {problem}. Check llm.base_url in the recipe, whether the endpoint is up, and the "
-                        "network on the way to it."
-                    ) from None
-                pause = pause if failure.wait is None else min(failure.wait, _LONGEST_WAIT_S)
-        raise EngineError(f"{self.url} did not answer after {self._retries + 1} attempts; last: {problem}")
+        if self._stopped.is_set():
+            raise EngineError(f"{self.url}: the request was stopped")
+        status, answer, wait = self._exchange("POST", self.url, json.dumps(body).encode(), most, self._timeout)
+        if status != 200:
+            self._refuse(status, answer, wait, prompt)
+        return self._completion(answer, key)
 
-    def _exchange(self, data: bytes, headers: dict[str, str], prompt: str, most: int) -> bytes:
-        """The body of the answer to one POST, if its status is 200. Raises `_NoAnswer` or `EngineError`."""
+    def models(self) -> list[str] | None:
+        """The names of the models that the endpoint says it serves; None if it gives no such list. Raises `NoAnswer`
+        when it cannot be reached, is busy or broken, and `EngineError` when the key is missing."""
+        url, limit = f"{self._base}/models", min(self._timeout, _LIST_S)
+        status, answer, wait = self._exchange("GET", url, None, _FRAME_BYTES, limit)
+        if status in _TRY_LATER or (status >= 500 and status != 501):
+            raise NoAnswer(f"HTTP {status} when asked for its models", wait)
+        try:
+            names = [model["id"] for model in json.loads(answer)["data"]] if status == 200 else None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return names if names and all(isinstance(name, str) for name in names) else None
+
+    def _exchange(
+        self, method: str, url: str, data: bytes | None, most: int, seconds: float
+    ) -> tuple[int, bytes, float | None]:
+        """The status of an answer, its body (of an error its beginning), and the seconds that it asks to wait."""
         import requests
         import urllib3
 
-        session, timeouts = http_session(environment=False), (min(CONNECT_S, self._timeout), self._timeout)
-        login = _Login(self._login) if self._login else None
-        with TimeLimit(self._timeout) as limit:
+        session, timeouts = http_session(environment=False), (min(CONNECT_S, seconds), seconds)
+        login, headers = _Login(self._login) if self._login else None, self.headers()
+        with TimeLimit(seconds) as limit:
             self._open.add(limit)
             if self._stopped.is_set():  # `stop` may have looked at the open exchanges before this one was among them
                 limit.hang_up()
             try:
-                with session.post(
-                    self._address,
+                with session.request(
+                    method,
+                    url + self._query,
                     data=data,
                     headers=headers,
                     auth=login,
@@ -153,8 +156,9 @@ class Endpoint:
                 ) as reply:
                     ANSWERED.add(self.url)
                     if reply.status_code != 200:
-                        self._refuse(reply, prompt)
-                    answer = _body(reply, most, self.url)
+                        said = reply.raw.read1(_ERROR_BYTES, decode_content=False)
+                        return reply.status_code, said, retry_after(reply.headers.get("Retry-After"))
+                    answer = _body(reply, most, url)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 # The errors of requests quote the address with its query, so they do not become causes of ours.
                 problem, reached = connection_problem(error)
@@ -162,23 +166,20 @@ class Endpoint:
                 late = limit.passed or isinstance(
                     error, requests.exceptions.ReadTimeout | urllib3.exceptions.ReadTimeoutError
                 )
-                raise _NoAnswer(self._too_late() if late else problem, reached=reached) from None
+                raise NoAnswer(_too_late(seconds) if late else problem, reached=reached) from None
             finally:
                 self._open.discard(limit)
         if limit.passed:  # the end of a body without a length looks like a connection that was hung up
-            raise _NoAnswer(self._too_late())
-        return answer
+            raise NoAnswer(_too_late(seconds))
+        return 200, answer, None
 
-    def _too_late(self) -> str:
-        return f"no whole answer within {self._timeout:g} s (llm.timeout_s)"
-
-    def _refuse(self, reply: Any, prompt: str) -> None:
+    def _refuse(self, status: int, answer: bytes, wait: float | None, prompt: str) -> None:
         """Raise for an answer whose status is not 200."""
-        said = reply.raw.read1(_ERROR_BYTES, decode_content=False).decode("utf-8", "replace")
-        problem = f"HTTP {reply.status_code}: {redacted(said)[:300]}"
-        if reply.status_code in _TRY_LATER or reply.status_code >= 500:
-            raise _NoAnswer(problem, retry_after(reply.headers.get("Retry-After")))
-        raise EngineError(f"{self.url} refused a request of prompt {prompt}: {problem}")
+        problem = f"HTTP {status}: {redacted(answer.decode('utf-8', 'replace'))[:300]}"
+        if status in _TRY_LATER or status >= 500:
+            raise NoAnswer(problem, wait)
+        fault = EndpointFault if status in _OWN_FAULT or 300 <= status < 400 else EngineError
+        raise fault(f"{self.url} refused a request of prompt {prompt}: {problem}")
 
     def _completion(self, answer: bytes, key: str) -> Reply:
         try:
@@ -189,7 +190,7 @@ class Endpoint:
                 raise ValueError(f"finish_reason {str(reason)[:50]!r}, content of type {type(text).__name__}")
         except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
             problem = f"{type(error).__name__} {str(error)[:200]}"
-            raise EngineError(
+            raise EndpointFault(
                 f"{self.url} did not answer with a chat completion: {problem}; its answer is in "
                 f"{_set_aside(answer, key)}"
             ) from None
@@ -210,6 +211,10 @@ class _Login:
         return request if "Authorization" in request.headers else HTTPBasicAuth(*self._login)(request)
 
 
+def _too_late(seconds: float) -> str:
+    return f"no whole answer within {seconds:g} s (llm.timeout_s)"
+
+
 def _tokens(value: Any) -> int | None:
     """A number of tokens, or None for anything that cannot be one, such as 1e30, -1, "7" or true."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_TOKENS:
@@ -218,12 +223,12 @@ def _tokens(value: Any) -> int | None:
 
 
 def _body(reply: Any, most: int, url: str) -> bytes:
-    """The body of an answer. Raises `EngineError` when it has more than `most` bytes."""
+    """The body of an answer. Raises `EndpointFault` when it has more than `most` bytes."""
     data = bytearray()
     while chunk := reply.raw.read1(_CHUNK, decode_content=False):
         data += chunk
         if len(data) > most:
-            raise EngineError(
+            raise EndpointFault(
                 f"{url} sent more than {most} bytes as one answer, which no completion of the requested length has"
             )
     return bytes(data)

@@ -7,7 +7,6 @@ ledger can write it to disk. `resources/gpu.py` makes the engines. The same code
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import itertools
 import json
@@ -17,13 +16,13 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from resources.endpoint import Endpoint, EngineError, Reply
+from resources.endpoint import EngineError, Reply
+from resources.endpoints import Endpoints, EndpointSettings, Patience
 from resources.generations import Answer, Request, Sampling
 from resources.weights import folder_sha256
 
@@ -36,7 +35,7 @@ VLLM_ENVIRONMENT = {
 
 __all__ = ["EngineError", "EngineSettings", "OpenAiEngine", "VllmEngine"]
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _FINISHED = ("stop", "length")  # other finish reasons (error, abort) do not give an answer
 
@@ -292,9 +291,10 @@ def keep_to_own_modules() -> None:
 
 
 class OpenAiEngine(_WithTokenizer):
-    """A model behind an OpenAI-compatible endpoint (`vllm serve`, SGLang, NIM). `folder` holds its tokenizer.
+    """A model behind OpenAI-compatible endpoints (`vllm serve`, SGLang, NIM). `folder` holds its tokenizer.
 
-    resources/endpoint.py explains the key, the retries and the limits. `timeout_s` and `backoff_s` are in seconds.
+    resources/endpoints.py explains how requests are spread and asked again, resources/endpoint.py the key and the
+    limits.
     """
 
     template_sha256 = hashlib.sha256(b"").hexdigest()
@@ -303,57 +303,23 @@ class OpenAiEngine(_WithTokenizer):
         self,
         folder: Path,
         name: str,
-        base_url: str,
-        *,
-        api_key_env: str | None = None,
-        structured_outputs: str = "vllm",
-        concurrency: int = 16,
-        timeout_s: float = 300,
-        retries: int = 5,
-        backoff_s: float = 1.0,
+        endpoints: Sequence[EndpointSettings],
+        patience: Patience,
+        log: Callable[[str], None] = logger.warning,
     ) -> None:
         self.folder, self.name = folder, name
         self.sha256 = hashlib.sha256(f"openai:{name}".encode()).hexdigest()
-        self._structured, self._concurrency = structured_outputs, concurrency
-        self._endpoint = functools.partial(
-            Endpoint, base_url, api_key_env=api_key_env, timeout_s=timeout_s, retries=retries, backoff_s=backoff_s
-        )
+        self._endpoints = Endpoints(endpoints, patience, _body, log)
 
     def run(self, requests: Iterable[tuple[str, Request]]) -> Iterator[tuple[str, Answer]]:
-        """Yield (key, answer) for (key, request) pairs, with at most `concurrency` requests in flight."""
-        source, pending, failure = iter(requests), {}, None
-        endpoint = self._endpoint()
-        endpoint.headers()  # a key that is missing is an error before any request
-        with ThreadPoolExecutor(self._concurrency) as pool:
-            try:
-                while True:
-                    for key, request in itertools.islice(source, 0 if failure else self._concurrency - len(pending)):
-                        pending[pool.submit(self._ask, endpoint, key, request)] = key, request
-                    if not pending:
-                        break
-                    for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                        key, request = pending.pop(future)
-                        # After a failure no new request is sent, but answers in flight are paid for and kept.
-                        if error := future.exception():
-                            failure = failure or error
-                        else:
-                            yield key, self._answer(request, *future.result())
-                if failure:
-                    raise failure
-            finally:
-                endpoint.stop()  # ends what is still in flight when this loop is interrupted
-                pool.shutdown(wait=False, cancel_futures=True)
+        """Yield (key, answer) for (key, request) pairs, in the order in which answers finish."""
+        for made in self._endpoints.ask(requests):
+            yield made.key, self._answer(made.request, made.reply, made.seconds, made.endpoint)
 
     def close(self) -> None:
         """Does nothing: an endpoint holds no memory in this process."""
 
-    def _ask(self, endpoint: Endpoint, key: str, request: Request) -> tuple[Reply, float]:
-        """The endpoint's reply to a request, and the seconds that it took."""
-        started = time.perf_counter()
-        reply = endpoint.complete(self._body(key, request), key, request.prompt, request.sampling.max_tokens)
-        return reply, time.perf_counter() - started
-
-    def _answer(self, request: Request, reply: Reply, seconds: float) -> Answer:
+    def _answer(self, request: Request, reply: Reply, seconds: float, endpoint: str) -> Answer:
         """The answer in a reply. Tokens that the endpoint did not count are counted with the local tokenizer."""
         prompt, output = reply.prompt_tokens, reply.output_tokens
         if prompt is None or output is None:
@@ -361,35 +327,37 @@ class OpenAiEngine(_WithTokenizer):
                 prompt = len(self.prompt_ids(request)) if prompt is None else prompt
                 output = self.count_tokens([reply.text])[0] if output is None else output
             except (OSError, ValueError) as error:
-                log.warning("%s did not count tokens, and its tokenizer cannot be loaded: %s", self.name, error)
-        return Answer(reply.text, prompt or 0, output or 0, reply.finish_reason, seconds)
+                logger.warning("%s did not count tokens, and its tokenizer cannot be loaded: %s", self.name, error)
+        return Answer(reply.text, prompt or 0, output or 0, reply.finish_reason, seconds, endpoint=endpoint)
 
-    def _body(self, key: str, request: Request) -> dict[str, Any]:
-        sampling = request.sampling
-        body: dict[str, Any] = {
-            "model": self.name,
-            "messages": request.chat(),
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "max_tokens": sampling.max_tokens,
-            "seed": _seed(key),
-        }
-        if sampling.stop:
-            body["stop"] = list(sampling.stop)
-        if sampling.top_k is not None:  # vLLM, SGLang and NIM add this field to the protocol
-            body["top_k"] = sampling.top_k
-        output = request.output_format
-        if output is not None and self._structured != "none":
-            if output.kind == "json":
-                schema = {"name": request.prompt, "strict": True, "schema": json.loads(output.spec)}
-                body["response_format"] = {"type": "json_schema", "json_schema": schema}
-            elif self._structured == "vllm":
-                body["structured_outputs"] = {"regex": output.spec}
-            elif self._structured == "sglang":
-                body["regex"] = output.spec
-            else:
-                body["nvext"] = {"guided_regex": output.spec}
-        return body
+
+def _body(endpoint: EndpointSettings, key: str, request: Request) -> dict[str, Any]:
+    """What an endpoint is sent for a request."""
+    sampling = request.sampling
+    body: dict[str, Any] = {
+        "model": endpoint.model,
+        "messages": request.chat(),
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": _seed(key),
+    }
+    if sampling.stop:
+        body["stop"] = list(sampling.stop)
+    if sampling.top_k is not None:  # vLLM, SGLang and NIM add this field to the protocol
+        body["top_k"] = sampling.top_k
+    output = request.output_format
+    if output is not None and endpoint.structured_outputs != "none":
+        if output.kind == "json":
+            schema = {"name": request.prompt, "strict": True, "schema": json.loads(output.spec)}
+            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        elif endpoint.structured_outputs == "vllm":
+            body["structured_outputs"] = {"regex": output.spec}
+        elif endpoint.structured_outputs == "sglang":
+            body["regex"] = output.spec
+        else:
+            body["nvext"] = {"guided_regex": output.spec}
+    return body
 
 
 def _budget(sampling: Sampling, processors: tuple[str, ...]) -> dict[str, int] | None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from nemotron_assets.table.columns import ID, PARENTS
 from nemotron_assets.table.schema import Column, Table
 from resources.home import cache_dir
-from resources.journal import Claims, Journal, LedgerError, fold_lock, mended, read_journal, to_json, unused
+from resources.journal import Claims, Journal, LedgerError, adopt, fold_lock, mended, read_journal, to_json, unused
 
 if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse
@@ -99,6 +99,14 @@ GENERATIONS = Table(
             "whether the thinking budget forced each of these tokens; null if it is not a rollout",
             nullable=True,
         ),
+        Column(
+            "endpoint",
+            "string",
+            "endpoint that answered: its name in the recipe, or its address without user, password and query; null for "
+            "a model in the process of the run",
+            nullable=True,
+            volatile=True,
+        ),
     ),
 )
 TABLES = [GENERATIONS]
@@ -166,7 +174,7 @@ class Request:
 @dataclass(frozen=True)
 class Answer:
     """The answer of an engine to one request. A rollout also has its tokens, their log-probabilities, and which of them
-    were forced."""
+    were forced. `endpoint` names the endpoint that answered, without any secret."""
 
     text: str
     prompt_tokens: int
@@ -176,6 +184,7 @@ class Answer:
     tokens: list[int] | None = None
     logprobs: list[float] | None = None
     forced: list[bool] | None = None
+    endpoint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -219,22 +228,33 @@ def generation_id(engine: Engine, request: Request) -> str:
     return hashlib.sha256(to_json(decides).encode()).hexdigest()[:32]
 
 
+def journals(lake: Lakehouse) -> Path:
+    """The folder with the journals and claims of a lake's ledger, which may not exist yet.
+
+    It lies in the lake, so that all processes that see the lake share it: those of other homes, and of other machines
+    if their file system has locks (NFS 4, Lustre, GPFS). For an object store, it is a folder in the cache of this home.
+    """
+    from resources.lakehouse.branch import root_of
+
+    if lake.is_local:
+        return Path(root_of(lake.root.rstrip("/"), GENERATIONS.full_name), "_ledger")
+    return cache_dir("journal") / lake.identity
+
+
 class Ledger:
     """Asks an engine only for answers that neither the Delta table nor a journal holds.
 
     Several processes may use the ledger of one lake at once. Each writes its own journal; the journal of a process that
-    died is folded in by the next ledger. Processes on one machine do not ask for the same answer: one asks, the others
-    wait for it. `folder` holds the journals and claims (default: a folder per lake in the cache).
+    died is folded in by the next ledger. Of processes that want the same answer one asks, and the others wait for it.
+    `folder` holds the journals and claims; by default it is that of `journals(lake)`.
     """
 
     def __init__(self, lake: Lakehouse, folder: Path | None = None, fold_every: int = 4_096, run_id: str = "") -> None:
-        # The lake's identity, not its path: a lake that was moved finds the journals of its killed processes.
-        self._lake, self._folder, self._run_id = lake, folder or cache_dir("journal") / lake.identity, run_id
-        former = cache_dir("journal") / hashlib.sha256(lake.root.encode()).hexdigest()[:16]
-        if former.is_dir() and not self._folder.exists():  # an earlier version of the program named it by the path
-            with contextlib.suppress(FileNotFoundError):  # another process has renamed it
-                former.rename(self._folder)
+        self._lake, self._folder, self._run_id = lake, folder or journals(lake), run_id
         self._folder.mkdir(parents=True, exist_ok=True)
+        if folder is None:
+            for name in (lake.identity, hashlib.sha256(lake.root.encode()).hexdigest()[:16]):
+                adopt(cache_dir("journal") / name, self._folder)  # where earlier versions of the program kept them
         self._fold_every = fold_every
         self._kept: Journal | None = None
         self._own: dict[str, dict[str, Any]] = {}  # the rows of the journal that is kept open

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
     from nemotron_assets.recipe.llm import Llm
+    from resources.endpoints import EndpointSettings
     from resources.engine_timing import TimedEngine
     from resources.engines import EngineSettings, OpenAiEngine, VllmEngine
     from resources.server import Place, Server
@@ -72,11 +73,15 @@ class Gpu(dg.ConfigurableResource):
     api_key_env: str | None = Field(
         default=None, description="name of the environment variable with the endpoint's API key; None for no key"
     )
+    endpoints: list[dict[str, Any]] = Field(
+        default_factory=list, description="several endpoints of one model, as in the recipe's llm.endpoints"
+    )
     structured_outputs: str = Field(default="vllm", description="how a request gives the endpoint an output grammar")
     concurrency: int = Field(default=16, ge=1, description="maximum number of open requests to the endpoint")
     timeout_s: float = Field(default=300, gt=0, description="maximum wait for one answer of the endpoint, in seconds")
     retries: int = Field(default=5, ge=0, description="retries of one request to the endpoint after it failed")
     backoff_s: float = Field(default=1.0, ge=0, description="wait before the first retry, in seconds")
+    pause_s: float = Field(default=60, ge=0, description="longest pause of an endpoint that fails, in seconds")
     dtype: str = Field(
         default="auto", description="precision of inference; auto: the best one that the device computes natively"
     )
@@ -114,28 +119,22 @@ class Gpu(dg.ConfigurableResource):
                 held.enter_context(_hold(device, self.lock_timeout_s, log))
             yield devices
 
-    def engine(self, weights: Path | str, name: str = "", sha256: str = "") -> VllmEngine | OpenAiEngine:
+    def engine(
+        self, weights: Path | str, name: str = "", sha256: str = "", log: Callable[[str], None] | None = None
+    ) -> VllmEngine | OpenAiEngine:
         """The language model in the folder `weights`. For an endpoint it is the model `name`, and the folder holds its
         tokenizer, to count tokens. A process keeps one engine and reuses it; the engine is loaded on first use.
 
         `sha256` is the hash of the weights. Equal weights in another folder, such as those of another table of models,
-        need no other engine.
+        need no other engine. `log` is told which endpoints fail and which come back.
         """
         from resources import engines
 
         folder = Path(weights)
         if self.backend == "openai":
-            return engines.OpenAiEngine(
-                folder,
-                name,
-                self.base_url or "",
-                api_key_env=self.api_key_env,
-                structured_outputs=self.structured_outputs,
-                concurrency=self.concurrency,
-                timeout_s=self.timeout_s,
-                retries=self.retries,
-                backoff_s=self.backoff_s,
-            )
+            patience = engines.Patience(self.timeout_s, self.retries, self.backoff_s, self.pause_s)
+            said = {"log": log} if log else {}
+            return engines.OpenAiEngine(folder, name, self._endpoints(name), patience, **said)
         settings = self._settings()
         wanted = (sha256 or str(folder), name, settings)
         if _KEPT.get("wanted") != wanted:
@@ -179,6 +178,17 @@ class Gpu(dg.ConfigurableResource):
         self.release()
         settings = dataclasses.replace(self._settings(), max_model_len=context, max_num_seqs=sequences)
         return TimedEngine(folder, name, settings)
+
+    def _endpoints(self, model: str) -> list[EndpointSettings]:
+        """The endpoints of a model. What an endpoint does not say of itself is that of `llm`."""
+        from resources.endpoints import EndpointSettings
+
+        def settings(one: Mapping[str, Any]) -> EndpointSettings:
+            url, fields = one["base_url"], ("api_key_env", "structured_outputs", "concurrency")
+            rest = {name: getattr(self, name) if one.get(name) is None else one[name] for name in fields}
+            return EndpointSettings(one.get("name") or url, url, one.get("models", {}).get(model, model), **rest)
+
+        return [settings(one) for one in self.endpoints or [{"base_url": self.base_url or ""}]]
 
     def _settings(self) -> EngineSettings:
         from resources.engines import EngineSettings

@@ -1,4 +1,4 @@
-"""Local files of the generation ledger: journals of finished answers, and claims on requests that are being asked.
+"""Files of the generation ledger: journals of finished answers, and claims on requests that are being asked.
 
 A journal holds the answers of one process until they are folded into the lake. A claim says that this process is asking
 for an answer, so that no other process pays for the same one. Both are locks of the kernel, which it releases when the
@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import struct
 import time
 import uuid
@@ -111,6 +112,19 @@ def fold_lock(folder: Path) -> Any:
     from filelock import FileLock
 
     return FileLock(folder / "fold.lock")
+
+
+def adopt(former: Path, folder: Path) -> None:
+    """Move the journals from another folder, unless a living process writes them."""
+    if former == folder or not former.is_dir():
+        return
+    with fold_lock(former):
+        for path in former.glob("*.jsonl"):
+            with unused(path) as is_unused:
+                if is_unused:
+                    shutil.copyfile(path, folder / f"{path.name}.new")
+                    (folder / f"{path.name}.new").replace(folder / path.name)
+                    path.unlink()
 
 
 @contextlib.contextmanager

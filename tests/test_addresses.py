@@ -58,6 +58,7 @@ def test_what_is_not_an_address_is_left_alone(place):
     [
         "snapshots: {crawl: {source: 'ADDRESS'}}",
         "llm: {base_url: 'ADDRESS'}",
+        "llm: {endpoints: [{base_url: 'ADDRESS'}]}",
         "code: {sources: {sources: [{name: a, kind: github, path: b, url: 'ADDRESS'}]}}",
     ],
 )
@@ -88,6 +89,8 @@ def test_no_value_of_a_recipe_holds_a_secret(recipe, text):
         f"llm: {{base_url: 'htp://me:{SECRET}@host/v1'}}",
         f"llm: {{base_url: 'http://me:{SECRET}@host/v1', api_key_env: KEY}}",
         f"llm: {{api_key_env: sk-{SECRET}}}",
+        f"llm: {{endpoints: [{{base_url: 'http://host/v1', api_key_env: sk-{SECRET}}}]}}",
+        f"llm: {{api_key_env: KEY, endpoints: [{{base_url: 'http://me:{SECRET}@host/v1'}}]}}",
         f"code: {{sources: {{sources: [{{name: a, kind: github, path: b, url: 'ftp://me:{SECRET}@host'}}]}}}}",
     ],
 )

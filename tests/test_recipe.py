@@ -124,6 +124,16 @@ def test_recipes_in_the_readme_can_be_used(tmp_path):
         ("extends: laptop\nsnapshots: {crawl: {schedule: '0 24 * * *'}}", ["this is not a cron expression"]),
         ("extends: laptop\ncode: {sources: {schedule: '0 3 * *'}}", ["code.sources.schedule = '0 3 * *'"]),
         ("extends: laptop\nllm: {base_url: 'host:80'}", ["llm.base_url = 'host:80'"]),
+        ("extends: laptop\nllm: {engine: openai}", ["needs either base_url", "or endpoints"]),
+        (
+            "extends: laptop\nllm: {engine: openai, base_url: 'http://a/v1', endpoints: [{base_url: 'http://b/v1'}]}",
+            ["needs either base_url"],
+        ),
+        (
+            "extends: laptop\nllm: {endpoints: [{base_url: 'http://a', name: x}, {base_url: 'http://b', name: x}]}",
+            ["llm.endpoints has 'x' twice"],
+        ),
+        ("extends: laptop\nllm: {endpoints: [{base_url: 'http://a/v1', name: 'a b'}]}", ["name = 'a b'"]),
     ],
 )
 def test_mistakes_are_refused_with_what_is_allowed(tmp_path, text, words):

@@ -38,7 +38,7 @@ class Writer:
     ) -> None:
         model = newest(generator) if recipe_name is None else newest(generator, recipe_name, column="recipe_name")
         self.name: str = model["name"]
-        self._engine = gpu.engine(lake.get_weights(model["uri"]), self.name, model["sha256"])
+        self._engine = gpu.engine(lake.get_weights(model["uri"]), self.name, model["sha256"], log)
         self.window: int = gpu.max_model_len
         self._ledger, self._progress = Ledger(lake, run_id=run_id), Progress(log)
         self._gpu, self._log = gpu, log

@@ -137,7 +137,7 @@ def home(tmp_path_factory):
 def _journal(home: Home) -> set[str]:
     """Keys of the answers that had reached the disk."""
     keys = set()
-    for file in (home.path / "cache" / "journal").rglob("*.jsonl"):
+    for file in home.path.glob("lake/_ledger/*.jsonl"):
         for line in file.read_text().splitlines():
             try:
                 keys.add(json.loads(line)["id"])

@@ -5,22 +5,30 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Endpoint:
     """Answers chat completions with `answer(body)`: a text, or (status, headers, body) for any other answer.
 
-    `bodies` and `headers` record the requests, `most` the largest number of requests at a time.
+    `bodies` and `headers` record the requests, `most` the largest number of requests at a time. `models` are the names
+    of the models that it says it serves; None: it does not know the question. `sent(body)` is called after a whole
+    answer was written to its connection.
     """
 
-    def __init__(self, answer: Callable[[dict], object]) -> None:
+    def __init__(
+        self,
+        answer: Callable[[dict], object],
+        models: Sequence[str] | None = None,
+        sent: Callable[[dict], None] = lambda body: None,
+    ) -> None:
         self.answer, self.bodies, self.headers, self.in_flight, self.most = answer, [], [], 0, 0
+        self.models, self.sent = models, sent
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def serve(self) -> Iterator[str]:
+    def serve(self, port: int = 0) -> Iterator[str]:
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,7 +44,14 @@ class Endpoint:
                 finally:
                     with endpoint._lock:
                         endpoint.in_flight -= 1
-                status, headers, payload = given if isinstance(given, tuple) else (200, {}, completion(str(given)))
+                if self.reply(*(given if isinstance(given, tuple) else (200, {}, completion(str(given))))):
+                    endpoint.sent(body)
+
+            def do_GET(self):
+                names = None if endpoint.models is None else [{"id": name} for name in endpoint.models]
+                self.reply(*((404, {}, b"") if names is None else (200, {}, {"object": "list", "data": names})))
+
+            def reply(self, status, headers, payload) -> bool:
                 data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
                 self.send_response(status)
                 for name, value in ({"Content-Length": str(len(data))} | headers).items():
@@ -44,11 +59,13 @@ class Endpoint:
                 self.end_headers()
                 with contextlib.suppress(BrokenPipeError):  # in some tests the client stops waiting
                     self.wfile.write(data)
+                    return True
+                return False
 
             def log_message(self, *arguments):
                 pass
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from nemotron_assets.recipe.addresses import public
 from resources import endpoint as endpoint_module
+from resources import endpoints
 from resources.engines import EngineError, OpenAiEngine
 from resources.generations import GENERATIONS, Ledger, Request, Sampling
+from resources.gpu import Gpu
 from resources.lakehouse import Lakehouse
 from tests.resources.endpoint import completion
 from tests.resources.hostile_endpoint import HostileEndpoint, answering, http
@@ -29,7 +31,8 @@ def home(tmp_path, monkeypatch):
 
 
 def engine(url: str, folder, **options) -> OpenAiEngine:
-    return OpenAiEngine(folder, "canned", url, **({"backoff_s": 0.01, "retries": 1, "timeout_s": 0.5} | options))
+    options = {"backoff_s": 0.01, "retries": 1, "timeout_s": 0.5} | options
+    return Gpu(backend="openai", base_url=url, **options).engine(folder, "canned")
 
 
 def ask(url: str, folder, number: int = 1, **options) -> list:
@@ -100,7 +103,7 @@ def test_no_retry_after_makes_the_wait_invalid(tmp_path, value):
 
 @pytest.mark.parametrize("value", ["999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_a_long_retry_after_is_cut(tmp_path, monkeypatch, value):
-    monkeypatch.setattr(endpoint_module, "_LONGEST_WAIT_S", 0.01)
+    monkeypatch.setattr(endpoints, "_LONGEST_WAIT_S", 0.01)
     with answering(http(b"", "429 Busy", retry_after=value)).serve() as url:
         assert [answer.text for answer in ask(url, tmp_path)] == ["good"]
 
@@ -238,7 +241,7 @@ def test_a_stop_ends_exchanges_that_have_just_begun(tmp_path, monkeypatch):
     from resources import endpoint as module
 
     monkeypatch.setattr(module, "cache_dir", lambda name: tmp_path)
-    asked = module.Endpoint("http://127.0.0.1:1", api_key_env=None, timeout_s=600, retries=0, backoff_s=1)
+    asked = module.Endpoint("http://127.0.0.1:1", api_key_env=None, timeout_s=600)
 
     class Late(module.TimeLimit):
         def __enter__(self):
@@ -250,8 +253,8 @@ def test_a_stop_ends_exchanges_that_have_just_begun(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "TimeLimit", Late)
     with HostileEndpoint(answer).serve() as url:
-        asked._address = f"{url}/chat/completions"
-        with pytest.raises(EngineError, match="did not answer"):
+        asked.url = f"{url}/chat/completions"
+        with pytest.raises(module.NoAnswer, match="no whole answer"):
             asked.complete({}, "0" * 32, "test", 10)
 
 
@@ -282,4 +285,4 @@ def test_whatever_an_endpoint_says_is_a_completion_that_can_be_stored_or_an_erro
 
 
 def endpoint_of(url: str) -> endpoint_module.Endpoint:
-    return endpoint_module.Endpoint(url, api_key_env=None, timeout_s=1, retries=0, backoff_s=0)
+    return endpoint_module.Endpoint(url, api_key_env=None, timeout_s=1)

@@ -19,7 +19,8 @@ REQUEST = Request("test", (("system", "Be brief."), ("user", "What is water?")),
 
 
 def _engine(url: str, folder, **options) -> OpenAiEngine:
-    return OpenAiEngine(folder, "canned", url, **({"backoff_s": 0.01, "retries": 3, "timeout_s": 5} | options))
+    options = {"backoff_s": 0.01, "retries": 3, "timeout_s": 5} | options
+    return Gpu(backend="openai", base_url=url, **options).engine(folder, "canned")
 
 
 def _pairs(number: int) -> list[tuple[str, Request]]:

@@ -44,15 +44,15 @@ def _rows(lake) -> list[dict]:
 
 
 def _journals(tmp_path) -> list[Path]:
-    return list((tmp_path / "home" / "cache" / "journal").rglob("*.jsonl"))
+    return list((tmp_path / "lake" / "_ledger").glob("*.jsonl"))
 
 
-def _process(tmp_path, number: int) -> subprocess.Popen:
+def _process(tmp_path, number: int, home: str = "home") -> subprocess.Popen:
     arguments = [str(tmp_path / "lake"), str(tmp_path / "calls.txt"), str(number)]
     return subprocess.Popen(
         [sys.executable, "-m", "tests.resources.ledger_run", *arguments],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "NEMOTRON_HOME": str(tmp_path / home)},
         stdout=subprocess.PIPE,
     )
 
@@ -117,16 +117,18 @@ def test_killed_process_loses_only_what_was_not_finished(lake, engine, tmp_path)
     assert len(_rows(lake)) == number and not _journals(tmp_path)
 
 
-@pytest.mark.parametrize("former", [False, True])
+@pytest.mark.parametrize("former", ["", "identity", "path"])
 def test_a_moved_lake_finds_the_journals_of_its_killed_processes(lake, engine, tmp_path, former):
     process = _process(tmp_path, 200)
     while len(_calls(engine)) < 4:
         time.sleep(0.02)
     process.kill()
     process.wait()
-    if former:  # earlier versions of the program named the folder of the journals by the path of the lake
-        folder = _journals(tmp_path)[0].parent
-        folder.rename(folder.with_name(sha256(lake.root.encode()).hexdigest()[:16]))
+    if former:  # earlier versions of the program kept the journals in the cache
+        name = lake.identity if former == "identity" else sha256(lake.root.encode()).hexdigest()[:16]
+        folder = tmp_path / "home" / "cache" / "journal"
+        folder.mkdir(parents=True, exist_ok=True)
+        _journals(tmp_path)[0].parent.rename(folder / name)
     else:
         (tmp_path / "lake").rename(tmp_path / "moved")
         lake = Lakehouse(root=str(tmp_path / "moved"), free_disk_mb=0)
@@ -307,7 +309,8 @@ def test_nothing_is_asked_for_when_the_disk_has_no_room(lake, engine):
 
 @pytest.mark.faults
 def test_processes_with_the_same_requests_pay_once(lake, engine, tmp_path):
-    runs = [_process(tmp_path, 20) for _ in range(2)]
+    """They have different homes, like processes on two machines that share the lake."""
+    runs = [_process(tmp_path, 20, home) for home in ("home", "another home")]
     outputs = [run.communicate(timeout=200)[0].decode().splitlines() for run in runs]
     assert outputs == [[f"question {i}"[::-1] for i in range(20)]] * 2
     assert sorted(_calls(engine)) == sorted(f"question {i}" for i in range(20))
@@ -321,7 +324,7 @@ def test_claims_of_a_killed_process_pass_to_one_that_waits(lake, engine, tmp_pat
     while len(_calls(engine)) < 5:
         assert time.monotonic() < end and killed.poll() is None
         time.sleep(0.02)
-    waiting = _process(tmp_path, 40)
+    waiting = _process(tmp_path, 40, "another home")
     while len(_calls(engine)) < 12:
         assert time.monotonic() < end and waiting.poll() is None
         time.sleep(0.02)
