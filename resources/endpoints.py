@@ -194,13 +194,13 @@ class _Run:
         self._of, self._places, self._pool = endpoints, endpoints._places, pool
         self._source, self._again = iter(requests), []
         self._done: queue.SimpleQueue[tuple[_Asked, _Place, float, Future]] = queue.SimpleQueue()
-        self._in_flight, self._failure = 0, None
+        self._in_flight, self._failure, self._all_sent = 0, None, False
 
     def answers(self) -> Iterator[Answered]:
         while True:
             if self._failure is None:  # else no new request is sent, but answers in flight are paid for and kept
                 self._send()
-            if not self._in_flight and (self._failure or not self._again):
+            if not self._in_flight and (self._failure or (self._all_sent and not self._again)):
                 break
             try:
                 item, place, sent, future = self._done.get(timeout=self._until_one_opens())
@@ -219,8 +219,11 @@ class _Run:
             if place := self._place_for(item):
                 self._again.remove(item)
                 self._submit(item, place)
-        while (place := self._place_for(None)) and (pair := next(self._source, None)):
-            self._submit(_Asked(*pair), place)
+        while not self._all_sent and (place := self._place_for(None)):
+            if pair := next(self._source, None):
+                self._submit(_Asked(*pair), place)
+            else:
+                self._all_sent = True
 
     def _submit(self, item: _Asked, place: _Place) -> None:
         sent = time.monotonic()
@@ -248,7 +251,8 @@ class _Run:
         if left < 0 or not others or not place.seconds:
             return False
         left += len(self._again) + sum(other.in_flight for other in others)
-        return place.seconds > left / sum(other.share / other.seconds for other in others)
+        until_all = left / sum(other.share / other.seconds for other in others)
+        return place.seconds > max(until_all, min(other.seconds for other in others))
 
     def _until_one_opens(self) -> float | None:
         """The seconds until a request that waits, or an endpoint that is left alone, may go on; None if neither is."""

@@ -170,13 +170,21 @@ def run(left: int | None, *places: _Place) -> _Run:
     return _Run(endpoints, source, None)
 
 
-@pytest.mark.parametrize(("left", "slow"), [(3, True), (60, False), (None, False)])
+@pytest.mark.parametrize(("left", "slow"), [(0, True), (3, True), (60, False), (None, False)])
 def test_near_the_end_a_slow_endpoint_is_not_asked(left, slow):
     """The fast one answers 10 requests a second. The slow one takes 5 seconds, in which the fast one answers 50."""
     fast, late = place("fast", 2, 0.2), place("slow", 2, 5.0)
     assert run(left, fast, late)._is_too_slow(late, [fast, late]) is slow
     assert not run(left, fast, late)._is_too_slow(fast, [fast, late])
     assert not run(left, late)._is_too_slow(late, [late])
+
+
+def test_requests_wait_while_all_endpoints_are_left_alone(tmp_path):
+    """Nothing is in flight then, and no request was asked before."""
+    with serving(tmp_path, Endpoint(echo)) as engine:
+        (late,) = engine._endpoints._places
+        late.opens = time.monotonic() + 0.2
+        assert len(list(engine.run(pairs(3).items()))) == 3
 
 
 def test_the_share_follows_failures_and_answers():
