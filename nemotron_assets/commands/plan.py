@@ -171,14 +171,14 @@ def print_comparison(lines: Sequence[Comparison]) -> None:
 def print_changes(selection: str | None, change: Sequence[str], against: str | None) -> None:
     """What becomes stale when the recipe in force is changed, and what making it again takes."""
     before = current_recipe()
-    after = changed_recipe(load_recipe(against) if against else before, _assignments(change))
+    after = changed_recipe(load_recipe(against) if against else before, assignments(change))
     check_names(after.sft)
     values = changed_values(before, after)
     if not values:
         click.echo("no value changes, so no asset becomes stale")
         return
     for key, (old, new) in values.items():
-        click.echo(f"{key}: {_short(old)} -> {_short(new)}")
+        click.echo(f"{key}: {short(old)} -> {short(new)}")
     chosen = {name for name, _ in assets(selection)}
     found = [line for line in stale(asset_nodes(), before, after) if line.asset in chosen]
     click.echo()
@@ -275,7 +275,7 @@ def written_beside(asset: str) -> list[str]:
     return sorted(".".join(key.path) for key in beside)
 
 
-def _assignments(change: Sequence[str]) -> dict[str, Any]:
+def assignments(change: Sequence[str]) -> dict[str, Any]:
     """KEY=VALUE texts as values by key. A value is written as in a recipe file."""
     values = {}
     for text in change:
@@ -289,6 +289,6 @@ def _assignments(change: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

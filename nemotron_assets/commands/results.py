@@ -34,4 +34,31 @@ def ablate(ablation: str, jobs: int | None) -> None:
     ablate_command(ablation, jobs)
 
 
-RESULTS = (report, ablate)
+@click.command()
+@click.argument("what", nargs=-1, metavar="TABLE VERSION VERSION | RECIPE RECIPE")
+@click.option("--recipe", "recipes", multiple=True, metavar="NAME|FILE", help="A recipe, as an argument; repeatable.")
+@click.option("--change", multiple=True, metavar="KEY=VALUE", help="Compare with this change of a recipe; repeatable.")
+@click.option("--examples", default=3, show_default=True, type=click.IntRange(min=0), help="Examples of every change.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--csv", metavar="FILE|-", help="Write every row or document that differs as CSV.")
+def diff(
+    what: tuple[str, ...],
+    recipes: tuple[str, ...],
+    change: tuple[str, ...],
+    examples: int,
+    as_json: bool,
+    csv: str | None,
+) -> None:
+    """Show what differs between two versions of a table, or between two recipes.
+
+    Of a TABLE (web.curated 3 newest): the rows that were added, removed and changed, by partition and reason. Of
+    recipes: the documents that enter or leave a corpus because of each value, from the numbers that the lake has, and
+    the values whose effect shows only when something is made again. With --change, one recipe is enough, or none for
+    the recipe in force.
+    """
+    from nemotron_assets.commands.diff import diff_command
+
+    diff_command(what, recipes=recipes, change=change, examples=examples, as_json=as_json, csv=csv)
+
+
+RESULTS = (report, ablate, diff)

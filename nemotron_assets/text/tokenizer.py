@@ -109,7 +109,7 @@ def from_tekken(path: Path, vocabulary: int, specials: int) -> Tokenizer:
         )
 
     rank = {piece: k for k, piece in enumerate(pieces)}
-    letters = _byte_letters()
+    letters = byte_letters()
     spelled = ["".join(map(letters.__getitem__, piece)) for piece in pieces]
     merges = []
     for piece, text in zip(pieces, spelled, strict=True):
@@ -121,7 +121,7 @@ def from_tekken(path: Path, vocabulary: int, specials: int) -> Tokenizer:
     return _byte_level(models.BPE(vocab=vocab, merges=merges, ignore_merges=True), pattern, names)
 
 
-def _byte_letters() -> dict[int, str]:
+def byte_letters() -> dict[int, str]:
     """Byte -> the printable character that represents it in a byte-level vocabulary (GPT-2's table)."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printable]
