@@ -157,6 +157,7 @@ def deduplicate(lake, snapshot: str, recipe) -> dict[str, float]:
     from nemotron_assets.dedup.duplicates import duplicates_of
     from nemotron_assets.dedup.near import SnapshotPairs
     from nemotron_assets.dedup.signatures import signature_parts
+    from nemotron_assets.dedup.sorted_bands import forget
     from nemotron_assets.table.parts import Parts
     from nemotron_assets.web.dedup.tables import CORPUS, DUPLICATES, NEAR_DUPLICATES, SIGNATURES
     from nemotron_assets.web.tables import DOCUMENTS
@@ -171,6 +172,8 @@ def deduplicate(lake, snapshot: str, recipe) -> dict[str, float]:
         ),
         "duplicates": lambda: lake.write(DUPLICATES, duplicates_of(snapshot, lake, recipe, CORPUS), snapshot),
     }
+    if lake.read(SIGNATURES, snapshot).rows:
+        forget(lake.read(SIGNATURES, snapshot))  # so that the bands are sorted in each round
     for stage in STAGES:
         timed(stage, work[stage])
     return timed.seconds
@@ -181,30 +184,26 @@ def scans(lake, recipe) -> dict[str, float]:
     import polars as pl
 
     from nemotron_assets.dedup import candidates
+    from nemotron_assets.dedup.bloom import BloomFilter
+    from nemotron_assets.dedup.hashes import leading
     from nemotron_assets.dedup.linkage import DOCUMENT_COLUMNS
-    from nemotron_assets.dedup.workspace import workspace
+    from nemotron_assets.dedup.sorted_bands import sorted_bands
     from nemotron_assets.web.dedup.tables import NEAR_DUPLICATES, SIGNATURES
     from nemotron_assets.web.tables import DOCUMENTS
 
     timed = Timed()
     signatures, documents = lake.read(SIGNATURES), lake.read(DOCUMENTS)
-    with workspace(recipe.memory_mb) as connection:
-        new = signatures.within(NEW)
-        index = candidates.BandIndex(
-            connection,
-            candidates.frames(new.scan()),
-            new.rows * recipe.signatures.bands,
-            recipe.max_bucket,
-        )
-
-        def bands() -> int:
-            old = candidates.frames(signatures.within(OLD).scan())
-            return sum(batch.num_rows for batch in index.matching_bands(old, []))
-
-        timed("bands", bands)
+    new, old = (sorted_bands(signatures.within(snapshot), recipe.memory_mb) for snapshot in (NEW, OLD))
+    timed("bands", lambda: candidates.candidates(new, old, recipe.max_bucket, recipe.memory_mb))
     hashes = documents.within(NEW).scan().select("content_hash").collect()["content_hash"]
-    same = documents.within(OLD).scan().filter(pl.col("content_hash").is_in(hashes.implode())).select(DOCUMENT_COLUMNS)
-    timed("hashes", lambda: len(same.collect()))
+    seen = BloomFilter(len(hashes))
+    seen.add(leading(hashes))
+
+    def same() -> int:
+        batches = documents.within(OLD).batches(DOCUMENT_COLUMNS, batch_size=65_536, keep_memory=True)
+        return sum(len(seen.find(leading(pl.Series(batch.column("content_hash"))))) for batch in batches)
+
+    timed("hashes", same)
     wanted = lake.read(NEAR_DUPLICATES, NEW).scan().select(pl.col("parents").list.last()).collect()["parents"]
     ids = documents.within(OLD).scan().select("id").filter(pl.col("id").is_in(wanted.implode()))
     timed("ids", lambda: len(ids.collect()))

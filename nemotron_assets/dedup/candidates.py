@@ -1,178 +1,240 @@
-"""Candidates for near-duplicates: pairs of texts that share a band of their signatures, joined in DuckDB.
+"""Candidates for near-duplicates: pairs of texts that share a band of their signatures.
 
-The bands of all earlier snapshots outnumber those of a new snapshot by far, and nearly none of them occur in it. So the
-old bands stream through a Bloom filter of the new snapshot's bands, which takes a nanosecond per band. The few in a
-thousand that pass by chance are dropped by the join.
+Both sides have their bands in ascending order (see `sorted_bands`), so equal bands are found by reading both once,
+side by side, range of hashes by range of hashes. A range is a row of a table that `Compute.map` goes through: on this
+machine or on a Ray cluster, and in this process if one range has everything.
 
 Many texts may share a band, such as the pages of one template. In such a bucket each text is paired only with the
-earliest `max_bucket` others and with as many that come just before it (between snapshots: with the latest ones). So the
+earliest `most` others and with as many that come just before it (between snapshots: with the latest ones). So the
 number of pairs grows with the number of texts and not with its square. Of a group of near-duplicates the earliest text
 is kept, which is among them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numba import njit
 
-from nemotron_assets.dedup.bloom import BloomFilter
-from nemotron_assets.dedup.workspace import load
+from nemotron_assets.dedup.sorted_bands import SortedBands, ranges
 
-#: The columns of `web.signatures` that are read.
-COLUMNS = ("parents", "fetched_at", "content_hash", "bands")
-_FRAME_ROWS = 65_536
+if TYPE_CHECKING:
+    from nemotron_assets.table.parts import Reject
+    from resources.compute import Compute
 
-_TEXTS = pa.schema(
-    [
-        ("row", pa.int64()),
-        ("document", pa.large_string()),
-        ("fetched_at", pa.timestamp("us", tz="UTC")),
-        ("content_hash", pa.large_string()),
-    ]
-)
-_BANDS = pa.schema([("band", pa.int64()), ("row", pa.int64())])
+#: Bytes of memory that a hash of a range takes while the range is joined.
+_BYTES_PER_HASH = 32
+#: Texts whose pairs are sorted together, as a power of two.
+_TEXTS_TOGETHER = 18
+#: Pairs that are read from a temporary file at a time.
+_AT_ONCE = 1 << 22
 
-# Pairs inside the snapshot. `shared` has the bands that at least two of its texts may have.
-_WITHIN = """
-with
-    ranked as (
-        select band, row, row_number() over (partition by band order by fetched_at, document) as place
-        from shared join texts using (row)
-    ),
-    pairs as (
-        select late.row as late, early.row as early
-        from ranked early join ranked late using (band)
-        where early.place < late.place and early.row <> late.row and early.place <= $most
-        union
-        select late.row, early.row
-        from (select *, unnest(range(1, $most + 1)) as back from ranked where place > $most + 1) late
-        join ranked early on early.band = late.band and early.place = late.place - late.back
-        where early.row <> late.row
-    )
-select late.document as document, late.content_hash as content_hash,
-       early.document as other, early.content_hash as other_content_hash
-from pairs join texts late on late.row = pairs.late join texts early on early.row = pairs.early
-"""
-
-# Pairs with another snapshot. `other_bands` has its bands that passed the filter, and `other_texts` the texts that have
-# them. A text that is in both snapshots has all its bands in both, so the filter certainly lets it pass.
-_BETWEEN = """
-with
-    common as (
-        select texts.row as row, other_texts.row as other_row from texts join other_texts using (content_hash)
-    ),
-    ranked as (
-        select band, row, row_number() over (partition by band order by fetched_at, document) as place,
-               count(*) over (partition by band) as size
-        from other_bands join other_texts using (row)
-        where row not in (select other_row from common)
-    ),
-    pairs as (
-        select distinct bands.row as row, ranked.row as other_row
-        from bands join ranked using (band)
-        where (place <= $most or place > size - $most) and bands.row not in (select row from common)
-    )
-select texts.document as document, texts.content_hash as content_hash,
-       other_texts.document as other, other_texts.content_hash as other_content_hash
-from pairs join texts using (row) join other_texts on other_texts.row = pairs.other_row
-"""
+#: Applies a function of frames to batches, in their order; like `Compute.map` without its rejects.
+Map = Callable[[Iterable[pa.RecordBatch], Callable[[pl.DataFrame], pl.DataFrame]], Iterator[pl.DataFrame]]
 
 
-class BandIndex:
-    """The bands of one snapshot, ready to be joined with themselves and with the bands of other snapshots.
+def here(batches: Iterable[pa.RecordBatch], fn: Callable[[pl.DataFrame], pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """A `Map` in this process."""
+    return (fn(pl.from_arrow(batch)) for batch in batches)
 
-    Memory: the Bloom filter, and what DuckDB is given.
+
+def across(compute: Compute) -> Map:
+    """A `Map` over the processes of this machine or a cluster. A range that fails is an error, because the pairs would
+    not be complete without it."""
+
+    def fail(rejected: Reject) -> None:
+        raise RuntimeError(
+            f"range {rejected.row_id} of the hashes could not be joined ({rejected.cause}: {rejected.detail}); lower "
+            "memory_mb of the recipe's dedup section for smaller ranges, or raise compute.row_timeout_s"
+        )
+
+    return lambda batches, fn: compute.map(batches, fn, reject=fail, stage="ranges of band hashes")
+
+
+def candidates(
+    own: SortedBands, other: SortedBands | None, most: int, memory_mb: int, over: Map = here
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs as numbers of texts, (int32 of `own`, int32 of `other`), each once, ascending; without `other` inside
+    the snapshot, the later text first. The arrays are in a temporary file.
+
+    Texts that are in both snapshots are left out: their pairs are found inside each of them. Memory: a part of
+    `memory_mb` for a range, one byte per text, and the pairs of 262,144 texts.
+    """
+    with Pairs(own.texts) as pairs:
+        shared = _shared(own, other, memory_mb, over) if other is not None else None
+        for found in _joined("bands", own, other, shared, most, memory_mb, over):
+            pairs.add(found)
+        return pairs.collect()
+
+
+def _shared(own: SortedBands, other: SortedBands, memory_mb: int, over: Map) -> tuple[np.ndarray, np.ndarray]:
+    """A bit per text of each snapshot: whether the other one has it, too."""
+    flags = np.zeros(own.texts, np.bool_), np.zeros(other.texts, np.bool_)
+    for found in _joined("contents", own, other, None, 1, memory_mb, over):
+        for flag, texts in zip(flags, _apart(found), strict=True):
+            flag[texts] = True
+    return np.packbits(flags[0], bitorder="little"), np.packbits(flags[1], bitorder="little")
+
+
+def _joined(
+    run: str, own: SortedBands, other: SortedBands | None, shared, most: int, memory_mb: int, over: Map
+) -> Iterator[np.ndarray]:
+    """The pairs of every range, as own << 32 | other."""
+    hashes = sum(side.bands if run == "bands" else side.texts for side in (own, other) if side is not None)
+    chosen = ranges(max(1, -(-hashes * _BYTES_PER_HASH // (memory_mb << 20))))
+    rows = ([pa.array([value]) for value in (str(number), *bounds)] for number, bounds in enumerate(chosen))
+    batches = (pa.record_batch(columns, names=["id", "low", "high"]) for columns in rows)
+    join = functools.partial(join_ranges, run=run, own=own, other=other, shared=shared, most=most)
+    for frame in (here if len(chosen) == 1 else over)(batches, join):
+        yield frame["pair"].to_numpy()
+
+
+def join_ranges(
+    rows: pl.DataFrame,
+    *,
+    run: str,
+    own: SortedBands,
+    other: SortedBands | None,
+    shared: tuple[np.ndarray, np.ndarray] | None,
+    most: int,
+) -> pl.DataFrame:
+    """Pairs of texts, own << 32 | other, that have an equal hash in one of the ranges; each once per range."""
+    found = [np.zeros(0, np.uint64)]
+    for low, high in rows.select("low", "high").iter_rows():
+        if other is None:
+            pairs = _within(*own.run(run, low, high), most)
+        else:
+            flags = shared or (np.zeros(own.texts // 8 + 1, np.uint8), np.zeros(other.texts // 8 + 1, np.uint8))
+            pairs = _between(*own.run(run, low, high), flags[0], *other.run(run, low, high), flags[1], most)
+        found.append(_once(pairs))
+    return pl.DataFrame({"pair": np.concatenate(found)})
+
+
+class Pairs:
+    """Pairs of numbers, each of which may be added many times, in temporary files until they are sorted.
+
+    A file has the pairs of 262,144 texts, so that sorting it takes little memory.
     """
 
-    def __init__(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        signatures: Iterable[pl.DataFrame],
-        bands: int,
-        max_bucket: int,
-        filter_mb: int = 1_024,
-    ) -> None:
-        """`signatures` are frames of `COLUMNS` with about `bands` bands in all; `filter_mb` bounds the filter."""
-        self._connection, self._most = connection, max_bucket
-        self._filter = BloomFilter(bands, filter_mb)
-        texts: list[pa.RecordBatch] = []
-        load(connection, "bands", _BANDS, self._index(signatures, texts))
-        load(connection, "texts", _TEXTS, texts)
+    def __init__(self, texts: int) -> None:
+        self._files = [_temporary() for _ in range((max(texts, 1) - 1 >> _TEXTS_TOGETHER) + 1)]
 
-    def _index(self, signatures: Iterable[pl.DataFrame], texts: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        row = 0
-        for frame in signatures:
-            values, offsets = _flat(frame["bands"])
-            self._filter.add(values)
-            rows = np.arange(row, row + len(frame))
-            texts += _texts(frame, rows)
-            yield pa.record_batch([pa.array(values), pa.array(np.repeat(rows, np.diff(offsets)))], schema=_BANDS)
-            row += len(frame)
+    def __enter__(self) -> Pairs:
+        return self
 
-    def join_itself(self) -> None:
-        """Make the table `candidates` of the pairs inside the snapshot, the later document first."""
-        with self._connection.cursor() as cursor:
-            bands = cursor.execute("from bands").to_arrow_reader(1 << 20)
-            load(self._connection, "shared", _BANDS, (self._repeated(batch) for batch in bands))
-        self._make_candidates(_WITHIN)
+    def __exit__(self, *exception: object) -> None:
+        for file in self._files:
+            file.close()
 
-    def join_with(self, others: Iterable[pl.DataFrame]) -> None:
-        """Make the table `candidates` of the pairs with another snapshot; `others` are its frames of `COLUMNS`.
+    def add(self, pairs: np.ndarray) -> None:
+        """Add pairs, own << 32 | other, in ascending order."""
+        bounds = np.arange(len(self._files) + 1, dtype=np.uint64) << np.uint64(32 + _TEXTS_TOGETHER)
+        ends = np.searchsorted(pairs, bounds)
+        for file, begin, end in zip(self._files, ends[:-1], ends[1:], strict=True):
+            pairs[begin:end].tofile(file)
 
-        Texts that are in both snapshots are left out: their pairs are found inside each of them.
-        """
-        texts: list[pa.RecordBatch] = []
-        load(self._connection, "other_bands", _BANDS, self.matching_bands(others, texts))
-        load(self._connection, "other_texts", _TEXTS, texts)
-        self._make_candidates(_BETWEEN)
-
-    def matching_bands(self, others: Iterable[pl.DataFrame], texts: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The bands of another snapshot that may occur in this one too; the texts that have them are added to
-        `texts`."""
-        row = 0
-        for frame in others:
-            values, offsets = _flat(frame["bands"])
-            found = self._filter.find(values)
-            if len(found):
-                owners = np.searchsorted(offsets, found, side="right") - 1
-                rows = np.unique(owners)
-                texts += _texts(frame.drop("bands")[rows], rows + row)
-                yield pa.record_batch([pa.array(values[found]), pa.array(owners + row)], schema=_BANDS)
-            row += len(frame)
-
-    def _make_candidates(self, query: str) -> None:
-        self._connection.execute(f"create or replace table candidates as {query}", {"most": self._most})
-
-    def _repeated(self, bands: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows of a batch of `bands` whose band another text may have too."""
-        return bands.take(pa.array(self._filter.find_repeated(bands.column("band").to_numpy())))
+    def collect(self) -> tuple[np.ndarray, np.ndarray]:
+        """(own, other) as int32, each pair once, ascending."""
+        with _temporary() as own, _temporary() as other:
+            for file in self._files:
+                file.seek(0)
+                pairs = np.zeros(0, np.uint64)
+                while len(more := np.fromfile(file, np.uint64, _AT_ONCE)):
+                    pairs = _once(np.concatenate([pairs, more]))
+                for side, texts in zip((own, other), _apart(pairs), strict=True):
+                    texts.tofile(side)
+            return _mapped(own), _mapped(other)
 
 
-def frames(signatures: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """A table of signatures as a stream of frames of `COLUMNS`."""
-    yield from signatures.select(COLUMNS).collect_batches(chunk_size=_FRAME_ROWS, engine="streaming")
+def _once(pairs: np.ndarray) -> np.ndarray:
+    """The pairs in ascending order, each once."""
+    pairs = np.sort(pairs)
+    return pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])] if len(pairs) else pairs
 
 
-def _flat(bands: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-    """(all bands of a frame as int64, the offsets at which the bands of each row begin: one more than rows)."""
-    column = bands.to_arrow(compat_level=pl.CompatLevel.oldest())
-    _, offsets, data = column.buffers()
-    offsets = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
-    if data is None:
-        return np.zeros(0, np.int64), np.zeros(len(column) + 1, np.int64)
-    return np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]].view("<i8"), (offsets - offsets[0]) // 8
+def _apart(pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return (pairs >> np.uint64(32)).astype(np.int32), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int32)
 
 
-def _texts(frame: pl.DataFrame, rows: np.ndarray) -> list[pa.RecordBatch]:
-    """The texts of a frame as batches of `_TEXTS`, numbered by `rows`."""
-    texts = frame.select(
-        row=pl.Series(rows, dtype=pl.Int64),
-        document=pl.col("parents").list.first(),
-        fetched_at="fetched_at",
-        content_hash="content_hash",
-    )
-    return texts.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_TEXTS).to_batches()
+def _mapped(file) -> np.ndarray:
+    """The int32 numbers of a file, which the operating system may drop from memory."""
+    file.flush()
+    return np.memmap(file, np.int32, "r") if file.tell() else np.zeros(0, np.int32)
+
+
+def _temporary():
+    return tempfile.TemporaryFile(prefix="nemotron-pairs-")
+
+
+@njit(cache=True, nogil=True)
+def _append(pairs, filled, late, early):
+    """The array with one more pair; it grows when it is full."""
+    if filled == pairs.size:
+        grown = np.empty(2 * filled, np.uint64)
+        grown[:filled] = pairs
+        pairs = grown
+    pairs[filled] = np.uint64(late) << np.uint64(32) | np.uint64(early)
+    return pairs
+
+
+@njit(cache=True, nogil=True)
+def _is_set(bits, place):
+    return bits[place >> 3] >> (place & 7) & 1
+
+
+@njit(cache=True, nogil=True)
+def _within(hashes, texts, most):
+    """Pairs of texts with an equal hash, from hashes in ascending order; the texts of a hash ascend, too."""
+    pairs, filled, begin = np.empty(1024, np.uint64), 0, 0
+    for late in range(1, hashes.size):
+        if hashes[late] != hashes[begin]:
+            begin = late
+        early = begin
+        while early < late:
+            if early - begin >= most and early < late - most:
+                early = late - most
+            if texts[early] != texts[late]:
+                pairs = _append(pairs, filled, texts[late], texts[early])
+                filled += 1
+            early += 1
+    return pairs[:filled]
+
+
+@njit(cache=True, nogil=True)
+def _between(hashes, texts, shared, other_hashes, other_texts, other_shared, most):
+    """Pairs of texts of two snapshots with an equal hash, except for texts that both have."""
+    pairs, filled = np.empty(1024, np.uint64), 0
+    bucket = np.empty(16, np.int32)
+    at = begin = 0
+    while at < hashes.size and begin < other_hashes.size:
+        if other_hashes[begin] < hashes[at]:
+            begin += 1
+            continue
+        if other_hashes[begin] > hashes[at]:
+            at += 1
+            continue
+        end, size = begin, 0
+        while end < other_hashes.size and other_hashes[end] == hashes[at]:
+            if not _is_set(other_shared, other_texts[end]):
+                if size == bucket.size:
+                    grown = np.empty(2 * size, np.int32)
+                    grown[:size] = bucket
+                    bucket = grown
+                bucket[size] = other_texts[end]
+                size += 1
+            end += 1
+        while at < hashes.size and hashes[at] == other_hashes[begin]:
+            if not _is_set(shared, texts[at]):
+                for place in range(size):
+                    if place < most or place >= size - most:
+                        pairs = _append(pairs, filled, texts[at], bucket[place])
+                        filled += 1
+            at += 1
+        begin = end
+    return pairs[:filled]

@@ -14,7 +14,38 @@ def components(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
     Computed by union-find. The order of the pairs does not change the result.
     """
-    return _components(count, *_pairs(count, left, right))
+    parents = np.arange(count)
+    link(parents, *_pairs(count, left, right))
+    return roots(parents)
+
+
+@njit(cache=True, nogil=True)
+def link(parents, left, right):
+    """Join the components of the pairs' items, in place: a step of `components` for pairs that come batch by batch.
+
+    `parents` is int64[count], at first each item itself, and `left` and `right` are int64.
+    """
+    for pair in range(left.size):
+        a, b = left[pair], right[pair]
+        while parents[a] != a:
+            parents[a] = parents[parents[a]]
+            a = parents[a]
+        while parents[b] != b:
+            parents[b] = parents[parents[b]]
+            b = parents[b]
+        # The earlier root stays the root, so a root is always the earliest item of its component.
+        if a < b:
+            parents[b] = a
+        else:
+            parents[a] = b
+
+
+@njit(cache=True, nogil=True)
+def roots(parents):
+    """The earliest item of each item's component, after the last `link`. Works in place."""
+    for item in range(parents.size):
+        parents[item] = parents[parents[item]]  # parents come earlier, so theirs are final
+    return parents
 
 
 def direct(count: int, left: np.ndarray, right: np.ndarray, similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +62,22 @@ def direct(count: int, left: np.ndarray, right: np.ndarray, similarity: np.ndarr
         raise ValueError(f"{len(left)} pairs, but {len(similarity)} similarities")
     early, late = np.minimum(left, right), np.maximum(left, right)
     order = np.lexsort((-similarity, early, late))
-    return _direct(count, early[order], late[order], similarity[order])
+    kept, similarities = np.full(count, -1), np.full(count, np.nan)
+    decide(kept, similarities, late[order], early[order], similarity[order])
+    return kept, similarities
+
+
+@njit(cache=True, nogil=True)
+def decide(kept, similarities, late, early, similarity):
+    """Decide items in place: a step of `direct` for pairs that come batch by batch, sorted by their later item, then by
+    the earlier item, then by falling similarity.
+
+    `kept` is int64[count], at first -1, and `similarities` float64[count], at first NaN.
+    """
+    for pair in range(late.size):
+        item, other = late[pair], early[pair]
+        if item != other and kept[item] < 0 and kept[other] < 0:
+            kept[item], similarities[item] = other, similarity[pair]
 
 
 def _pairs(count: int, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -42,36 +88,3 @@ def _pairs(count: int, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray,
         if len(side) and not (side.min() >= 0 and side.max() < count):
             raise IndexError(f"pairs name items {side.min()} to {side.max()}, but there are {count}")
     return left, right
-
-
-@njit(cache=True, nogil=True)
-def _components(count, left, right):
-    parent = np.arange(count)
-    for pair in range(left.size):
-        a, b = left[pair], right[pair]
-        while parent[a] != a:
-            parent[a] = parent[parent[a]]
-            a = parent[a]
-        while parent[b] != b:
-            parent[b] = parent[parent[b]]
-            b = parent[b]
-        # The earlier root stays the root, so a root is always the earliest item of its component.
-        if a < b:
-            parent[b] = a
-        else:
-            parent[a] = b
-    for item in range(count):
-        parent[item] = parent[parent[item]]  # parents come earlier, so theirs are final
-    return parent
-
-
-@njit(cache=True, nogil=True)
-def _direct(count, early, late, similarity):
-    """The pairs are sorted by their later item, then by the earlier item, then by falling similarity."""
-    kept = np.full(count, -1, np.int64)
-    similarities = np.full(count, np.nan)
-    for pair in range(late.size):
-        item, other = late[pair], early[pair]
-        if item != other and kept[item] < 0 and kept[other] < 0:
-            kept[item], similarities[item] = other, similarity[pair]
-    return kept, similarities

@@ -7,6 +7,7 @@ affect are computed again, and those whose rows change are rewritten.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 
 from nemotron_assets.dedup.arrivals import Announce, Updated, nobody, participating_snapshots
 from nemotron_assets.dedup.corpus import CorpusTables
-from nemotron_assets.dedup.linkage import DOCUMENT_COLUMNS, PAIR_COLUMNS, dropped_documents
+from nemotron_assets.dedup.linkage import PAIR_COLUMNS, dropped_documents
 from nemotron_assets.dedup.shingle_store import ShingleStore
 from nemotron_assets.recipe.dedup import Dedup
 from nemotron_assets.table.ids import row_id
@@ -42,11 +43,14 @@ def duplicates_of(
     here = [other for other in here if other <= snapshot or recipe.linkage == "components"]
     if snapshot not in here:  # it has no documents
         return
-    documents, pairs = lake.read(tables.documents, here), lake.read(tables.near_duplicates, here)
+    own = lake.read(tables.documents, snapshot)
+    others = lake.read(tables.documents, [other for other in here if other != snapshot])
+    pairs = lake.read(tables.near_duplicates, here).batches(PAIR_COLUMNS, batch_size=65_536, keep_memory=True)
     frames = dropped_documents(
-        documents.within(snapshot).batches(DOCUMENT_COLUMNS, batch_size=65_536, keep_memory=True),
-        documents.scan().filter(pl.col("snapshot") != snapshot),
-        (_among(batch, here) for batch in pairs.batches(PAIR_COLUMNS, batch_size=65_536, keep_memory=True)),
+        functools.partial(own.batches, batch_size=65_536, keep_memory=True),
+        functools.partial(others.batches, batch_size=65_536, keep_memory=True),
+        (_among(batch, here) for batch in pairs),
+        texts=own.rows,
         linkage=recipe.linkage,
         memory_mb=recipe.memory_mb,
         measure=lambda missing: _measure(missing, lake, recipe, tables),
@@ -101,7 +105,7 @@ def _measure(pairs: pl.DataFrame, lake: Lakehouse, recipe: Dedup, tables: Corpus
     ).unique()
     for (snapshot,), documents in both.group_by("snapshot"):
         store.add(lake.read(tables.documents, snapshot), documents["document"])
-    return next(iter(store.similarities([pairs], "document", "other")))
+    return store.similarities(pairs, "document", "other")
 
 
 def _rows(found: pl.DataFrame, snapshot: str, to: Table) -> pl.DataFrame:

@@ -3,13 +3,15 @@
 The decision is made per text, and exact copies and near-duplicates are decided together. A text stands for all
 documents that have it; its place in the order of precedence is that of its earliest document over all snapshots, by
 (snapshot, fetched_at, id). Verified pairs of texts are the edges of a graph. Only the connected components with a text
-of the snapshot are loaded.
+of the snapshot are looked at. A document whose text is in no pair and in no other document is kept and never loaded: a
+Bloom filter of the snapshot's texts finds the others in one pass over the hashes of all documents.
 
 - `direct` drops a text that is paired with an earlier text that is kept. So a text is never dropped because of a text
   that is dropped itself, and later snapshots never change the decisions about a snapshot.
 - `components` keeps only the earliest text of every component (Nemotron-CC §2.1).
 
-Memory: 24 bytes per pair and 16 bytes per text with a pair, over all snapshots that are read; the rest is in DuckDB.
+Memory: 24 bytes per text with a pair, over all snapshots that are read, and `memory_mb` each for the filter and for
+DuckDB, which has the pairs and spills them to the disk.
 """
 
 from __future__ import annotations
@@ -21,15 +23,20 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from nemotron_assets.dedup.clusters import components, direct
+from nemotron_assets.dedup.bloom import BloomFilter
+from nemotron_assets.dedup.clusters import decide, link, roots
+from nemotron_assets.dedup.hashes import leading
 from nemotron_assets.dedup.workspace import load, workspace
 
 #: The columns of `web.documents` and of `web.near_duplicates` that are read.
 DOCUMENT_COLUMNS = ("id", "snapshot", "fetched_at", "content_hash")
 PAIR_COLUMNS = ("snapshot", "other_snapshot", "content_hash", "other_content_hash", "similarity")
 
-#: How many hashes of texts are looked up in one pass over the hashes of the other documents.
-_HASHES_AT_ONCE = 2_000_000
+#: Edges and labels that are in memory at a time.
+_AT_ONCE = 1 << 18
+
+#: Reads some columns of documents, in batches. It is called several times.
+Read = Callable[[tuple[str, ...]], Iterable[pa.RecordBatch]]
 
 _DOCUMENTS = pa.schema(
     [
@@ -49,26 +56,15 @@ _PAIRS = pa.schema(
     ]
 )
 
-# The texts of the snapshot, and all texts of the components that have a text of the snapshot.
-_RELEVANT = """
-create table members as
-with touched as (select distinct component from labels semi join documents using (content_hash))
-select content_hash, component from labels semi join touched using (component);
-create table relevant as select content_hash from members union select content_hash from documents
-"""
+_LABELS = pa.schema([("content_hash", pa.large_string()), ("component", pa.int64())])
 
-# The relevant texts at their earliest documents; `place` numbers those with pairs in the order of precedence.
+# The loaded texts at their earliest documents; `place` numbers those with pairs in the order of precedence.
 _TEXTS = """
 create table texts as
 with
-    relevant_documents as (
-        select * from other_documents semi join relevant using (content_hash)
-        union all
-        select * from documents
-    ),
     earliest as (
         select content_hash, min(struct_pack(snapshot, fetched_at, id)) as document
-        from relevant_documents
+        from (from other_documents union all from documents)
         group by content_hash
     )
 select
@@ -91,6 +87,7 @@ cross join lateral (select least(one.place, other.place) as place) as early
 where one.place <> other.place
   and (not $direct or pairs.snapshot = case when one.place > other.place then one.snapshot else other.snapshot end)
 group by all
+order by all
 """
 
 # The dropped documents. `text` is the earliest document with the same text, which pairs were compared at.
@@ -112,10 +109,11 @@ order by documents.id
 
 
 def dropped_documents(
-    documents: Iterable[pa.RecordBatch],
-    other_documents: pl.LazyFrame,
+    documents: Read,
+    other_documents: Read,
     pairs: Iterable[pa.RecordBatch],
     *,
+    texts: int,
     linkage: str,
     memory_mb: int,
     measure: Callable[[pl.DataFrame], pl.DataFrame],
@@ -123,31 +121,54 @@ def dropped_documents(
     """The dropped documents of one snapshot: frames of id, duplicate_of, duplicate_of_snapshot, kind, similarity and
     cluster, ordered by id.
 
-    `documents` are the snapshot's documents. `other_documents` are those of all other snapshots that take part; with
-    the linkage `direct` only earlier ones do. Both have `DOCUMENT_COLUMNS`. `pairs` are the pairs of all these
-    snapshots with `PAIR_COLUMNS`. `measure` adds the column similarity to frames of (document, snapshot, other,
-    other_snapshot). It is needed where a text was never compared with the kept text of its component.
+    `documents` reads the snapshot's documents, which are about `texts`. `other_documents` reads those of all other
+    snapshots that take part; with the linkage `direct` only earlier ones do. Both have `DOCUMENT_COLUMNS`. `pairs` are
+    the pairs of all these snapshots with `PAIR_COLUMNS`. `measure` adds the column similarity to frames of (document,
+    snapshot, other, other_snapshot). It is needed where a text was never compared with the kept text of its component.
     """
     with workspace(memory_mb) as connection:
-        load(connection, "documents", _DOCUMENTS, documents)
         load(connection, "pairs", _PAIRS, pairs)
         _label(connection)
-        connection.execute(_RELEVANT)
-        load(connection, "other_documents", _DOCUMENTS, _relevant(connection, other_documents))
+        # Holds the snapshot's texts once, and twice those that another document or a pair has, too.
+        seen = BloomFilter(texts, memory_mb)
+        for batch in documents(("content_hash",)):
+            seen.add(_keys(batch))
+        _choose_members(connection, seen)
+        load(connection, "other_documents", _DOCUMENTS, _seen(other_documents, seen))
+        repeated = (batch.take(pa.array(seen.find_repeated(_keys(batch)))) for batch in documents(DOCUMENT_COLUMNS))
+        load(connection, "documents", _DOCUMENTS, repeated)
         connection.execute(_TEXTS)
         _decide(connection, linkage)
         for batch in connection.execute(_DROPPED).to_arrow_reader(65_536):
             yield _measured(pl.from_arrow(batch), measure).drop("text_document", "text_snapshot")
 
 
-def _relevant(connection: duckdb.DuckDBPyConnection, other_documents: pl.LazyFrame) -> Iterator[pa.RecordBatch]:
-    """The documents of other snapshots with a relevant text: a few of very many. Of the rest only hashes are read."""
+def _keys(batch: pa.RecordBatch) -> np.ndarray:
+    return leading(pl.Series(batch.column("content_hash")))
+
+
+def _seen(documents: Read, seen: BloomFilter) -> Iterator[pa.RecordBatch]:
+    """The documents whose text may be in the filter; each is added to it, so that its text counts as repeated."""
+    for batch in documents(DOCUMENT_COLUMNS):
+        keys = _keys(batch)
+        found = seen.find(keys)
+        seen.add(keys[found])
+        yield batch.take(pa.array(found))
+
+
+def _choose_members(connection: duckdb.DuckDBPyConnection, seen: BloomFilter) -> None:
+    """Make the table `members`: the texts of all components that have a text of the filter, to which they are added."""
+
+    def touched(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield batch.take(pa.array(seen.find(_keys(batch))))
+
     with connection.cursor() as cursor:
-        for batch in cursor.execute("from relevant").to_arrow_reader(_HASHES_AT_ONCE):
-            hashes = pl.Series(batch.column("content_hash"))
-            found = other_documents.filter(pl.col("content_hash").is_in(hashes.implode())).select(DOCUMENT_COLUMNS)
-            for frame in found.collect_batches(chunk_size=65_536, engine="streaming"):
-                yield from frame.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(_DOCUMENTS).to_batches()
+        labels = cursor.execute("select content_hash, component from labels").to_arrow_reader(_AT_ONCE)
+        load(connection, "touched", _LABELS, touched(labels), "select distinct component from stream")
+        connection.execute("create table members as from labels semi join touched using (component)")
+        for batch in cursor.execute("select content_hash from members").to_arrow_reader(_AT_ONCE):
+            seen.add(_keys(batch))
 
 
 def _label(connection: duckdb.DuckDBPyConnection) -> None:
@@ -157,37 +178,40 @@ def _label(connection: duckdb.DuckDBPyConnection) -> None:
         select content_hash, row_number() over () - 1 as node
         from (select content_hash from pairs union select other_content_hash from pairs)
     """)
+    count = connection.execute("select count(*) from nodes").fetchone()[0]
     edges = connection.execute("""
         select one.node as one, other.node as other
         from pairs
         join nodes as one using (content_hash)
         join nodes as other on other.content_hash = pairs.other_content_hash
-    """).fetchnumpy()
-    count = connection.execute("select count(*) from nodes").fetchone()[0]
-    roots = components(count, edges["one"], edges["other"])
-    labels = pa.table({"node": np.arange(count), "component": roots})
-    connection.register("roots", labels)
+    """)
+    parents = np.arange(count)
+    for batch in edges.to_arrow_reader(_AT_ONCE):
+        link(parents, batch.column("one").to_numpy(), batch.column("other").to_numpy())
+    connection.register("roots", pa.table({"node": np.arange(count), "component": roots(parents)}))
     connection.execute("create table labels as select content_hash, component from nodes join roots using (node)")
     connection.unregister("roots")
+    connection.execute("drop table nodes")
 
 
 def _decide(connection: duckdb.DuckDBPyConnection, linkage: str) -> None:
     """Make the table `decided`: for every text with a pair, the kept text (itself, or the one that it duplicates) and
     the earliest text of its component."""
     count = connection.execute("select count(place) from texts").fetchone()[0]
-    edges = connection.execute(_EDGES, {"direct": linkage == "direct"}).fetchnumpy()
-    late, early, similarity = (np.asarray(edges[name]) for name in ("late", "early", "similarity"))
     places = np.arange(count)
     roots = connection.execute(
         "select min(place) over (partition by component) as root from texts where place is not null order by place"
     ).fetchnumpy()["root"]
-    if linkage == "direct":
-        kept, similarities = direct(count, late, early, similarity)
-        kept = np.where(kept < 0, places, kept)
-    else:
-        kept, similarities = np.asarray(roots), np.full(count, np.nan)
-        known = kept[late] == early
-        similarities[late[known]] = similarity[known]
+    kept, similarities = np.full(count, -1), np.full(count, np.nan)
+    edges = connection.execute(_EDGES, {"direct": linkage == "direct"}).to_arrow_reader(_AT_ONCE)
+    for batch in edges:
+        late, early, similarity = (batch.column(name).to_numpy() for name in ("late", "early", "similarity"))
+        if linkage == "direct":
+            decide(kept, similarities, late, early, similarity)
+        else:
+            known = roots[late] == early
+            similarities[late[known]] = similarity[known]
+    kept = np.where(kept < 0, places, kept) if linkage == "direct" else np.asarray(roots)
     decided = pa.table(
         {
             "place": places,

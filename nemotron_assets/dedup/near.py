@@ -12,14 +12,15 @@ import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
-from nemotron_assets.dedup import candidates
 from nemotron_assets.dedup.arrivals import CascadingParts
+from nemotron_assets.dedup.candidates import Map, candidates, here
 from nemotron_assets.dedup.corpus import CorpusTables
 from nemotron_assets.dedup.shingle_store import ShingleStore
 from nemotron_assets.dedup.signatures import scheme
-from nemotron_assets.dedup.workspace import workspace
+from nemotron_assets.dedup.sorted_bands import SortedBands, sorted_bands
 from nemotron_assets.recipe.dedup import Dedup
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Part
@@ -35,8 +36,9 @@ _PAIRS_AT_ONCE = 1 << 18
 class SnapshotPairs:
     """One snapshot's near-duplicates within itself and in earlier snapshots."""
 
-    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Dedup, tables: CorpusTables) -> None:
-        self.lake, self.snapshot, self.recipe, self.tables = lake, snapshot, recipe, tables
+    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Dedup, tables: CorpusTables, over: Map = here) -> None:
+        """`over` maps a function over the ranges of hashes that are joined."""
+        self.lake, self.snapshot, self.recipe, self.tables, self.over = lake, snapshot, recipe, tables, over
         self.left_out: list[str] = []
 
     def parts(self) -> Iterator[Part]:
@@ -47,44 +49,64 @@ class SnapshotPairs:
             return
         own = signatures.within(self.snapshot)
         content = own.content()
-        index = _LazyIndex(own, self.recipe)
-        try:
-            for snapshot in signatures.snapshots():
-                if snapshot > self.snapshot:
-                    break
-                other = signatures.within(snapshot)
-                if schemes(other) != [scheme(self.recipe.signatures)]:
-                    self.left_out.append(snapshot)
-                    continue
-                yield Part(snapshot, f"{content}:{other.content()}", functools.partial(self._pairs, index, other))
-        finally:
-            index.close()
+        for snapshot in signatures.snapshots():
+            if snapshot > self.snapshot:
+                break
+            other = signatures.within(snapshot)
+            if schemes(other) != [scheme(self.recipe.signatures)]:
+                self.left_out.append(snapshot)
+                continue
+            yield Part(snapshot, f"{content}:{other.content()}", functools.partial(self._pairs, own, other))
 
-    def _pairs(self, index: _LazyIndex, other: Reader) -> Iterator[pl.DataFrame]:
-        """The rows of the part for the snapshot whose signatures are `other`."""
-        connection, bands = index.open()
-        same_snapshot = other.partition == self.snapshot
-        if same_snapshot:
-            bands.join_itself()
-        else:
-            bands.join_with(candidates.frames(other.scan()))
+    def _pairs(self, own: Reader, other: Reader) -> Iterator[pl.DataFrame]:
+        """The rows of the part for the snapshot whose signatures are `other`.
+
+        Memory: see `candidates`, and about 100 bytes per text with a candidate.
+        """
+        sides = {side.partition: sorted_bands(side, self.recipe.memory_mb) for side in (own, other)}
+        first, second = sides[own.partition], sides[other.partition]
+        within = own.partition == other.partition
+        pairs = candidates(first, None if within else second, self.recipe.max_bucket, self.recipe.memory_mb, self.over)
         store = ShingleStore(self.recipe.signatures)
-        id_columns = (
-            {self.snapshot: ["document", "other"]}
-            if same_snapshot
-            else {self.snapshot: ["document"], other.partition: ["other"]}
-        )
-        for snapshot, columns in id_columns.items():
-            query = " union ".join(f"select {column} as id from candidates" for column in columns)
-            ids = pl.from_arrow(connection.execute(query).to_arrow_table())["id"]
-            store.add(self.lake.read(self.tables.documents, snapshot), ids)
-        found = (
-            pl.from_arrow(batch) for batch in connection.execute("from candidates").to_arrow_reader(_PAIRS_AT_ONCE)
-        )
-        for frame in store.similarities(found, "document", "other"):
+        if within:
+            both = _Texts(first, *pairs)
+            texts = both, both
+        else:
+            texts = _Texts(first, pairs[0]), _Texts(second, pairs[1])
+        for snapshot, some in zip(sides, texts, strict=False):
+            store.add(self.lake.read(self.tables.documents, snapshot), some.documents["document"])
+        places = [store.places(some.documents["document"]) for some in texts]
+        for begin in range(0, len(pairs[0]), _PAIRS_AT_ONCE):
+            rows = [some.rows(side[begin : begin + _PAIRS_AT_ONCE]) for some, side in zip(texts, pairs, strict=True)]
+            left, right = (place[row] for place, row in zip(places, rows, strict=True))
+            kept = np.flatnonzero((left >= 0) & (right >= 0))
+            similarity, contained = store.measure(left[kept], right[kept])
             if self.recipe.verify:
-                frame = frame.filter(pl.col("similarity") >= self.recipe.min_similarity)
+                near = similarity >= self.recipe.min_similarity
+                kept, similarity, contained = kept[near], similarity[near], contained[near]
+            documents, others = (some.documents[row[kept]] for some, row in zip(texts, rows, strict=True))
+            frame = documents.with_columns(
+                other=others["document"],
+                other_content_hash=others["content_hash"],
+                similarity=pl.Series(similarity, dtype=pl.Float64),
+                containment=pl.Series(contained, dtype=pl.Float64),
+            )
             yield _rows(frame, self.snapshot, other.partition, self.tables.near_duplicates)
+
+
+class _Texts:
+    """The texts of a snapshot that are in pairs: frame of document and content_hash, and where each number stands."""
+
+    def __init__(self, of: SortedBands, *numbers: np.ndarray) -> None:
+        wanted = np.zeros(of.texts, np.bool_)
+        for some in numbers:
+            wanted[some] = True
+        self._numbers = np.flatnonzero(wanted)
+        self.documents = of.documents(self._numbers)
+
+    def rows(self, numbers: np.ndarray) -> np.ndarray:
+        """The rows of the texts with these numbers in `documents`."""
+        return np.searchsorted(self._numbers, numbers)
 
 
 def schemes(signatures: Reader) -> list[str]:
@@ -93,42 +115,24 @@ def schemes(signatures: Reader) -> list[str]:
     return signatures.scan().select("scheme").unique().collect()["scheme"].to_list()
 
 
-class _LazyIndex:
-    """The index of a snapshot's bands. It is built when the first part needs it, and all parts share it."""
-
-    def __init__(self, signatures: Reader, recipe: Dedup) -> None:
-        self._signatures, self._recipe = signatures, recipe
-        self._workspace = self._opened = None
-
-    def open(self):
-        if self._opened is None:
-            self._workspace = workspace(self._recipe.memory_mb)
-            connection = self._workspace.__enter__()
-            index = candidates.BandIndex(
-                connection,
-                candidates.frames(self._signatures.scan()),
-                self._signatures.rows * self._recipe.signatures.bands,
-                self._recipe.max_bucket,
-                filter_mb=self._recipe.memory_mb,
-            )
-            self._opened = connection, index
-        return self._opened
-
-    def close(self) -> None:
-        if self._workspace is not None:
-            self._workspace.__exit__(None, None, None)
-
-
 class CascadingPairs(CascadingParts):
     """The parts of the asset's snapshot, followed by the parts that later snapshots have with it."""
 
-    def __init__(self, lake: Lakehouse, snapshot: str, recipe: Dedup, tables: CorpusTables, **run: Any) -> None:
+    def __init__(
+        self,
+        lake: Lakehouse,
+        snapshot: str,
+        recipe: Dedup,
+        tables: CorpusTables,
+        over: Map = here,
+        **run: Any,
+    ) -> None:
         super().__init__(lake, snapshot, **run)
-        self.recipe, self.tables, self.table = recipe, tables, tables.near_duplicates
+        self.recipe, self.tables, self.over, self.table = recipe, tables, over, tables.near_duplicates
         self.left_out: list[str] = []
 
     def parts_of(self, snapshot: str) -> Iterator[Part]:
-        pairs = SnapshotPairs(self.lake, snapshot, self.recipe, self.tables)
+        pairs = SnapshotPairs(self.lake, snapshot, self.recipe, self.tables, self.over)
         yield from pairs.parts()
         if snapshot == self.snapshot:
             self.left_out = pairs.left_out

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,27 +53,30 @@ class ShingleStore:
         self._sizes.append(sets.sizes)
         self._ids.append(frame["id"])
 
-    def similarities(self, pairs: Iterable[pl.DataFrame], left: str, right: str) -> Iterable[pl.DataFrame]:
-        """The frames of pairs with the columns similarity (exact Jaccard) and containment, one frame per given frame.
+    def places(self, ids: pl.Series) -> np.ndarray:
+        """int64 per id: the place of its set in this store, -1 if the document was not found."""
+        places = pl.concat(self._ids).to_frame("id").with_row_index("place")
+        found = ids.to_frame("id").join(places, on="id", how="left", maintain_order="left")["place"]
+        return found.cast(pl.Int64).fill_null(-1).to_numpy()
 
-        `left` and `right` name the columns with the two ids. Pairs with a document that was not found are left out.
-        """
+    def measure(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(exact Jaccard similarity, containment) as float64 per pair of places."""
         self._file.flush()
         offsets = np.cumsum(np.concatenate(self._sizes))
-        hashes = np.zeros(0, np.uint64)
-        if offsets[-1]:
-            hashes = np.asarray(np.memmap(self._file, np.uint64, "r"))
+        hashes = np.asarray(np.memmap(self._file, np.uint64, "r")) if offsets[-1] else np.zeros(0, np.uint64)
         sets = ShingleSets(offsets, hashes)
-        places = pl.concat(self._ids).to_frame("id").with_row_index("_place")
-        for frame in pairs:
-            both = frame.join(places, left_on=left, right_on="id").rename({"_place": "_left"})
-            both = both.join(places, left_on=right, right_on="id").rename({"_place": "_right"})
-            left, right = both["_left"].to_numpy(), both["_right"].to_numpy()
-            similarity = jaccard(sets, left, right)
-            contained = containment(similarity, sets.sizes[left], sets.sizes[right])
-            yield both.drop("_left", "_right").with_columns(
-                similarity=pl.Series(similarity, dtype=pl.Float64), containment=pl.Series(contained, dtype=pl.Float64)
-            )
+        similarity = jaccard(sets, left, right)
+        return similarity, containment(similarity, sets.sizes[left], sets.sizes[right])
+
+    def similarities(self, pairs: pl.DataFrame, left: str, right: str) -> pl.DataFrame:
+        """The pairs with the columns similarity (exact Jaccard) and containment. `left` and `right` name the columns
+        with the two ids. Pairs with a document that was not found are left out."""
+        one, other = self.places(pairs[left]), self.places(pairs[right])
+        known = (one >= 0) & (other >= 0)
+        similarity, contained = self.measure(one[known], other[known])
+        return pairs.filter(known).with_columns(
+            similarity=pl.Series(similarity, dtype=pl.Float64), containment=pl.Series(contained, dtype=pl.Float64)
+        )
 
 
 def _look_up(documents: Reader, ids: pl.Series) -> Iterator[pl.DataFrame]:

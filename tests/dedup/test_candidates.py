@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import tempfile
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -12,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nemotron_assets.dedup import candidates as candidate_pairs
+from nemotron_assets.dedup import sorted_bands
 from nemotron_assets.dedup.bloom import BloomFilter
-from nemotron_assets.dedup.candidates import COLUMNS, BandIndex
-from nemotron_assets.dedup.workspace import workspace
+from nemotron_assets.dedup.sorted_bands import COLUMNS
 from nemotron_assets.table.ids import content_hash
 from nemotron_assets.web.dedup.tables import SIGNATURES
+from resources.compute import Compute
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -36,19 +40,22 @@ def frames(texts: list[tuple[str, int, str, list[int]]], size: int = 3) -> list[
     return [pl.from_arrow(pa.Table.from_pylist(rows[k : k + size], schema)) for k in range(0, len(rows), size)]
 
 
-def candidates(own, others=None, most=32) -> set[tuple[str, str]]:
-    """The pairs of documents that the index finds, inside `own` or between `own` and `others`."""
-    with workspace(128) as connection:
-        index = BandIndex(connection, frames(own), 4 * len(own), most)
-        if others is None:
-            index.join_itself()
-        else:
-            index.join_with(frames(others))
-        rows = connection.execute("select document, other, content_hash, other_content_hash from candidates").fetchall()
+def candidates(own, others=None, most=32, over=candidate_pairs.here) -> set[tuple[str, str]]:
+    """The pairs of documents that are found inside `own`, or between `own` and `others`."""
+    with tempfile.TemporaryDirectory() as folder:
+        mine = sorted_bands.write(f"{folder}/own", frames(own), 64)
+        theirs = None if others is None else sorted_bands.write(f"{folder}/others", frames(others), 64)
+        pairs = candidate_pairs.candidates(mine, theirs, most, 64, over)
+        sides = [(mine, pairs[0]), (theirs or mine, pairs[1])]
+        rows = []
+        for side, numbers in sides:
+            texts = side.documents(np.unique(numbers))
+            rows.append(texts[np.searchsorted(np.unique(numbers), numbers)])
         named = {document: content_hash(text) for document, _, text, _ in [*own, *(others or [])]}
-        assert len(rows) == len(set(rows))
-        assert all(named[one] == a and named[other] == b for one, other, a, b in rows)
-        return {row[:2] for row in rows}
+        assert all(named[document] == of for side in rows for document, of in side.iter_rows())
+        found = list(zip(rows[0]["document"], rows[1]["document"], strict=True))
+        assert len(found) == len(set(found))
+        return set(found)
 
 
 # Real bands are as good as random. A few values to choose from make some of them equal here.
@@ -105,6 +112,35 @@ def test_pairs_of_a_large_bucket_grow_with_its_texts_only():
 def test_texts_without_bands_are_in_no_pair():
     assert candidates([("a", 0, "x", []), ("b", 1, "y", [])], [("c", 0, "z", [])]) == set()
     assert candidates([], [("c", 0, "z", [VALUES[0]])]) == set()
+
+
+def test_ranges_and_files_of_any_size_find_the_same_pairs_in_other_processes(monkeypatch):
+    chance = np.random.default_rng(3)
+    values = chance.integers(-(2**63), 2**63, 300)
+    own = [(f"m{k:03}", k % 7, str(k), chance.choice(values, 4).tolist()) for k in range(200)]
+    others = [(f"t{k:03}", k % 7, str(k + 150), chance.choice(values, 4).tolist()) for k in range(200)]
+    within, between = candidates(own, most=2), candidates(own, others, most=2)
+    assert len(within) > 500 < len(between)
+    monkeypatch.setattr(sorted_bands, "_TOGETHER", 32)
+    monkeypatch.setattr(candidate_pairs, "_BYTES_PER_HASH", 1 << 20)
+    monkeypatch.setattr(candidate_pairs, "_TEXTS_TOGETHER", 5)
+    ranges = []
+
+    def counted(batches, fn):
+        return candidate_pairs.here((ranges.append(batch) or batch for batch in batches), fn)
+
+    assert candidates(own, most=2, over=counted) == within
+    assert len(ranges) > 10
+    with contextlib.closing(Compute(workers=1)) as compute:
+        assert candidates(own, others, most=2, over=candidate_pairs.across(compute)) == between
+
+
+def test_a_range_that_cannot_be_joined_is_an_error():
+    with contextlib.closing(Compute(workers=1)) as compute:
+        over = candidate_pairs.across(compute)
+        batch = pa.record_batch({"id": ["7"]})
+        with pytest.raises(RuntimeError, match="range 7 of the hashes could not be joined"):
+            list(over([batch], candidate_pairs.join_ranges))
 
 
 @pytest.mark.parametrize("most_mb", [1, 1_024])

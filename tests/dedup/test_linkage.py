@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -33,8 +34,8 @@ def rows_of(documents) -> list[pa.RecordBatch]:
     return pa.Table.from_pylist(rows, _DOCUMENTS).to_batches()
 
 
-def frame_of(documents) -> pl.DataFrame:
-    return pl.from_arrow(pa.Table.from_batches(rows_of(documents), _DOCUMENTS))
+def reading(documents) -> Callable[[tuple[str, ...]], list[pa.RecordBatch]]:
+    return lambda columns: [batch.select(columns) for batch in rows_of(documents)]
 
 
 def pairs_of(documents, edges) -> list[pa.RecordBatch]:
@@ -98,9 +99,10 @@ def test_the_rules(linkage, documents, edges):
             [
                 pl.DataFrame(schema={"id": pl.String}),
                 *dropped_documents(
-                    rows_of([row for row in here if row[1] == snapshot]),
-                    frame_of([row for row in here if row[1] != snapshot]).lazy(),
+                    reading([row for row in here if row[1] == snapshot]),
+                    reading([row for row in here if row[1] != snapshot]),
                     pairs_of(here, edges),
+                    texts=len(here),
                     linkage=linkage,
                     memory_mb=128,
                     measure=measure,

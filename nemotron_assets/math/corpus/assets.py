@@ -209,15 +209,20 @@ def signatures(cleaned: Reader, recipe: dg.ResourceParam[Recipe]):
     pool=_DUPLICATES_POOL,
 )
 def near_duplicates(
-    context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
+    context: dg.AssetExecutionContext,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+    compute: dg.ResourceParam[Compute],
 ):
     """Pairs of cleaned pages with nearly the same text: two pages of this snapshot, or one of this and one of an
     earlier snapshot (Nemotron-CC-Math §2.5). If the recipe asks for it, each pair is verified by its exact Jaccard
     similarity."""
+    from nemotron_assets.dedup.candidates import across
     from nemotron_assets.dedup.near import CascadingPairs
 
     run = rewriting(context, NEAR_DUPLICATES)
-    return CascadingPairs(lake, context.partition_key, recipe.math.corpus.dedup, _CORPUS, **run).parts()
+    pairs = CascadingPairs(lake, context.partition_key, recipe.math.corpus.dedup, _CORPUS, across(compute), **run)
+    return pairs.parts()
 
 
 @table_asset(

@@ -13,6 +13,7 @@ from nemotron_assets.web.dedup.tables import (
     UNIQUE_DOCUMENTS,
 )
 from nemotron_assets.web.tables import DOCUMENTS
+from resources.compute import Compute
 from resources.lakehouse import Lakehouse, Reader
 
 # A step also updates the partitions of other snapshots, so only one step runs at a time.
@@ -42,15 +43,20 @@ def signatures(documents: Reader, recipe: dg.ResourceParam[Recipe]):
     pool=_POOL,
 )
 def near_duplicates(
-    context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
+    context: dg.AssetExecutionContext,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+    compute: dg.ResourceParam[Compute],
 ):
     """Pairs of similar texts, within this snapshot and between it and every earlier one. Texts that share a band are
-    candidates; DuckDB joins them, and each candidate is verified by its exact Jaccard similarity. When a snapshot
-    arrives late, the pairs of later snapshots with it are added to their partitions and announced."""
+    candidates, found range by range of the hashes of bands; each candidate is verified by its exact Jaccard similarity.
+    When a snapshot arrives late, the pairs of later snapshots with it are added to their partitions and announced."""
+    from nemotron_assets.dedup.candidates import across
     from nemotron_assets.dedup.near import CascadingPairs
 
     run = rewriting(context, NEAR_DUPLICATES)
-    return CascadingPairs(lake, context.partition_key, recipe.web.dedup, CORPUS, **run).parts()
+    pairs = CascadingPairs(lake, context.partition_key, recipe.web.dedup, CORPUS, across(compute), **run)
+    return pairs.parts()
 
 
 @table_asset(

@@ -61,7 +61,7 @@ def missed_pairs(lake: Lakehouse, snapshot: str, recipe: Dedup) -> tuple[int, pl
     ).unique()
     for (of,), documents in sides.group_by("other_snapshot"):
         store.add(lake.read(DOCUMENTS, of), documents["document"])
-    measured = next(iter(store.similarities([pairs], "document", "other")))
+    measured = store.similarities(pairs, "document", "other")
     return len(sample), measured.filter(pl.col("similarity") >= recipe.min_similarity)
 
 

@@ -20,7 +20,7 @@ def similarities(lake: Lakehouse, pairs) -> dict[tuple[str, str], float]:
     store = ShingleStore(SIGNED)
     store.add(lake.read(DOCUMENTS), pl.Series([i for pair in pairs for i in pair], dtype=pl.String).unique())
     frame = pl.DataFrame(pairs, schema={"one": pl.String, "other": pl.String}, orient="row")
-    found = pl.concat(store.similarities([frame], "one", "other"))
+    found = store.similarities(frame, "one", "other")
     assert (found["containment"] >= found["similarity"]).all() and (found["containment"] <= 1).all()
     return {(one, other): similarity for one, other, similarity in found.drop("containment").iter_rows()}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
@@ -9,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from nemotron_assets.dedup.signatures import signature_parts, signed
+from nemotron_assets.dedup.sorted_bands import ranges, sorted_bands
 from nemotron_assets.recipe.dedup import Signatures
 from nemotron_assets.web.dedup.tables import SIGNATURES
 from nemotron_assets.web.tables import DOCUMENTS
@@ -85,3 +88,20 @@ def test_columns_that_are_scanned_often_are_not_compressed(tmp_path):
     plain = {name for name, compression in found.items() if compression == "UNCOMPRESSED"}
     assert plain == {"parents.list.element", "content_hash", "signature", "bands"}
     assert found["scheme"] == "ZSTD"
+
+
+def test_bands_are_sorted_again_when_the_texts_change(tmp_path):
+    lake = Lakehouse(root=str(tmp_path))
+    write(lake, ROWS)
+    first = sorted_bands(lake.read(SIGNATURES, "S"), 64)
+    assert (first.texts, first.bands) == (4, 3 * SIGNED.bands)
+    hashes, texts = first.run("bands", *ranges(1)[0])
+    assert (np.diff(hashes) >= 0).all() and set(texts) == {0, 1, 3}  # the third text has no shingles
+    stamp = os.stat(f"{first.folder}/bands.parquet").st_mtime_ns
+    assert sorted_bands(lake.read(SIGNATURES, "S"), 64) == first
+    assert os.stat(f"{first.folder}/bands.parquet").st_mtime_ns == stamp
+    os.unlink(f"{first.folder}/sorted.json")  # as if the process was killed before the end
+    assert sorted_bands(lake.read(SIGNATURES, "S"), 64) == first
+    write(lake, ROWS[:3])
+    second = sorted_bands(lake.read(SIGNATURES, "S"), 64)
+    assert second.texts == 2 and not os.path.exists(first.folder)

@@ -1,0 +1,99 @@
+"""The stages of the scale benchmark: the code of the assets, as benchmarks/scale.py runs it in child processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks._scale_documents import Corpus
+
+
+def load_modules() -> Any:
+    """Import what the stages need, and return the laptop's recipe. The import is not part of what is measured."""
+    import duckdb  # noqa: F401
+    import pydivsufsort  # noqa: F401
+
+    import nemotron_assets.dedup.near
+    import nemotron_assets.dedup.signatures
+    import nemotron_assets.web.dedup.substring  # noqa: F401
+    from nemotron_assets.recipe import load_recipe
+
+    return load_recipe("laptop").web
+
+
+def open_lake(root: Path) -> Any:
+    from resources.lakehouse import Lakehouse
+
+    return Lakehouse(root=str(root), row_group_mb=32, compression_level=1)
+
+
+def run(root: Path, corpus: Corpus, name: str, recipe: Any) -> None:
+    """Run one stage of one snapshot: `documents`, or an asset of the group dedup."""
+    from nemotron_assets.dedup.duplicates import duplicates_of, rewrite_others
+    from nemotron_assets.dedup.near import CascadingPairs
+    from nemotron_assets.dedup.signatures import signature_parts
+    from nemotron_assets.web.dedup import tables as t
+    from nemotron_assets.web.dedup.substring import CascadingSpans, unique_documents_of
+    from nemotron_assets.web.tables import DOCUMENTS
+
+    lake, snapshot, dedup = open_lake(root), corpus.snapshot, recipe.dedup
+    read = lambda table: lake.read(table, snapshot)  # noqa: E731
+
+    def duplicates() -> Any:
+        rewrite_others(snapshot, lake, dedup, t.CORPUS)
+        return duplicates_of(snapshot, lake, dedup, t.CORPUS)
+
+    def unique() -> Any:
+        inputs = (read(table).scan() for table in (DOCUMENTS, t.DUPLICATES, t.REPEATED_SPANS))
+        return unique_documents_of(*inputs, recipe.substring)
+
+    work: dict[str, tuple[Any, Callable[[], Any]]] = {
+        "documents": (DOCUMENTS, corpus.parts),
+        "signatures": (t.SIGNATURES, lambda: signature_parts(read(DOCUMENTS), dedup, t.SIGNATURES)),
+        "near_duplicates": (t.NEAR_DUPLICATES, lambda: CascadingPairs(lake, snapshot, dedup, t.CORPUS).parts()),
+        "duplicates": (t.DUPLICATES, duplicates),
+        "repeated_spans": (
+            t.REPEATED_SPANS,
+            lambda: CascadingSpans(lake, snapshot, recipe.substring, dedup).parts(),
+        ),
+        "unique_documents": (t.UNIQUE_DOCUMENTS, unique),
+    }
+    table, make = work[name]
+    lake.write(table, make(), snapshot)
+
+
+def judged(root: Path, corpora: Sequence[Corpus], document_id: Callable[[str, int], str]) -> dict[str, Any]:
+    """Recall and precision of the dropped documents, with their numbers, over the snapshots of a lake."""
+    import polars as pl
+
+    from nemotron_assets.web.dedup.tables import DUPLICATES, UNIQUE_DOCUMENTS
+    from nemotron_assets.web.tables import DOCUMENTS
+
+    lake = open_lake(root)
+    pairs = [
+        (document_id(corpus.snapshot, row), document_id((corpus.old or corpus).snapshot, other), similarity)
+        for corpus in corpora
+        for row, other, similarity in corpus.truth()
+        if similarity >= 0.8 and ((corpus.old or corpus).snapshot in {c.snapshot for c in corpora})
+    ]
+    true = pl.DataFrame(pairs, schema={"copy": pl.String, "original": pl.String, "wanted": pl.Float64}, orient="row")
+    dropped = lake.read(DUPLICATES).scan().select("document", "duplicate_of", "similarity").collect()
+    both = pl.concat(
+        [
+            true.join(dropped, left_on=["copy", "original"], right_on=["document", "duplicate_of"]),
+            true.join(dropped, left_on=["original", "copy"], right_on=["document", "duplicate_of"]),
+        ],
+        how="diagonal",
+    )
+    wrong = both.filter((pl.col("similarity") - pl.col("wanted")).abs() > 1e-9).height
+    documents = lake.read(DOCUMENTS)
+    return {
+        "recall": both.height / len(true) if len(true) else 1.0,
+        "precision": (both.height - wrong) / len(dropped) if len(dropped) else 1.0,
+        "pairs": len(true),
+        "dropped": len(dropped),
+        "documents": documents.rows,
+        "unique": lake.read(UNIQUE_DOCUMENTS).rows,
+        "text": documents.scan().select(pl.col("text").str.len_bytes().sum()).collect(engine="streaming").item(),
+    }
