@@ -197,7 +197,34 @@ def text_dedup(source: str, target: str) -> None:
     write(target, ids, [first.setdefault(root, id) for id, root in zip(ids, roots, strict=True)])
 
 
+def daft(source: str, target: str) -> None:
+    """Daft has an expression for signatures, and no index; equal bands are found with NumPy."""
+    import os
+
+    os.environ["DAFT_RUNNER"], os.environ["DAFT_PROGRESS_BAR"] = "native", "0"
+    import daft
+    import numpy as np
+    from daft.functions import minhash, normalize
+
+    words = normalize(daft.col("text"), remove_punct=True, lowercase=True, nfd_unicode=False, white_space=True)
+    sketch = minhash(words, num_hashes=PERMUTATIONS, ngram_size=SHINGLE, seed=SEED, hash_function="xxhash3_64")
+    found = daft.read_parquet(source).select(daft.col("id"), sketch.alias("sketch")).to_arrow().combine_chunks()
+    ids = found["id"].to_numpy()
+    column = found["sketch"].chunk(0) if found["sketch"].num_chunks else found["sketch"]
+    sketches = column.flatten().to_numpy().reshape(len(ids), PERMUTATIONS).astype(np.uint64)
+    factors = np.random.default_rng(SEED).integers(0, 2**64, ROWS, np.uint64) | np.uint64(1)
+    groups = Groups()
+    for band in range(BANDS):
+        keys = sketches[:, band * ROWS : (band + 1) * ROWS] @ factors
+        order = np.argsort(keys, kind="stable")
+        for place in np.flatnonzero(keys[order[1:]] == keys[order[:-1]]).tolist():
+            groups.join(int(ids[order[place]]), int(ids[order[place + 1]]))
+    every = ids.tolist()
+    write(target, every, [groups.root(id) for id in every])
+
+
 PEERS = {
+    "daft": daft,
     "datatrove": datatrove,
     "text-dedup": text_dedup,
     "datasketch": datasketch,
