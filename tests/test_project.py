@@ -268,7 +268,8 @@ MAPPED = (
     "nemotron_assets.math.candidates", "nemotron_assets.math.rendered", "nemotron_assets.math.corpus.contamination",
     "nemotron_assets.math.corpus.quality", "nemotron_assets.code.quality.signals",
     "nemotron_assets.code.quality.screen",
-    "nemotron_assets.code.qa.snippets", "nemotron_assets.dedup.minhash", "nemotron_assets.dedup.candidates", "nemotron_assets.text.personal_data",
+    "nemotron_assets.code.qa.snippets", "nemotron_assets.dedup.minhash",
+    "nemotron_assets.dedup.candidates", "nemotron_assets.text.personal_data",
 )  # fmt: skip
 
 
