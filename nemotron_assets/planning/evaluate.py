@@ -68,7 +68,10 @@ def item_results(plan: Plan) -> Estimate:
     read = [items * item * plan.value(f"shots of {task.name}", task.shots + 1) * 4 for task in own.tasks]
     chats = plan.value("models of chat_suites", len(own.models.chat_suites))
     written = [items * plan.value(f"runs of {t.name}", t.runs * t.max_output_tokens) * chats for t in own.chat_tasks]
-    held_out = _held_out(plan).up_to(_most(plan, "evaluate.max_held_out_documents", 3 * plan.value("evaluate.window")))
+    length = 3 * plan.value("evaluate.window")
+    if own.max_held_out_characters:
+        length = plan.value("evaluate.max_held_out_characters") / plan.size("text.bytes_per_token", "sample")
+    held_out = _held_out(plan).up_to(_most(plan, "evaluate.max_held_out_documents", length))
     asked = plan.value("models that answer benchmarks", len(own.models.suites))
     reading = plan.value("models that read held-out texts", len(own.models.texts))
     documents = plan.value("evaluate.max_held_out_documents") if own.max_held_out_documents else held_out / 1_000

@@ -125,6 +125,12 @@ class Evaluate(Section):
     max_held_out_documents: int | None = Field(
         ge=1, description="most held-out documents of each kind that bits per byte are measured on; null for all"
     )
+    max_held_out_characters: int | None = Field(
+        None,
+        ge=1,
+        description="characters of such a document that are read, from its start; null for whole documents (default). "
+        "Many beginnings say more about a kind of text than a few long documents of the same length",
+    )
     max_long_documents: int | None = Field(
         ge=1,
         description="most held-out documents of each kind that bits per byte by position are measured on, the longest "

@@ -119,6 +119,10 @@ def test_measuring_a_saved_model(student, vocabulary_folder, items, tmp_path):
     assert {r.task for r in found} == {"held_out_maths", "held_out_code"}
     assert found == measured.texts(student, tmp_path / "model", texts, recipe)
     assert [(r.item, r.weight, r.answer) for r in found[:2]] == [("a", 8, None), ("b", 15, None)]
+    beginnings = recipe.model_copy(update={"max_held_out_characters": 8})
+    cut = measured.texts(student, tmp_path / "model", texts, beginnings)
+    assert cut[0] != found[0] and [cut[0].score, cut[2]] == [found[0].score, found[2]]  # gzip sees the beginnings too
+    assert [r.weight for r in cut] == [8, 8, 8]
     scores = list(scoring.item_scores(pl.DataFrame([r.as_row() for r in found], ITEM_RESULTS.empty().schema)))
     whole = measure(student, load(vocabulary_folder), ["held out", "too, and longer"], 512, 128, 2, "held_out_maths")
     own = next(s for s in scores if s.task == "held_out_maths")

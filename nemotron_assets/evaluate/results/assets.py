@@ -22,7 +22,8 @@ def measured() -> dict:
     ITEM_RESULTS,
     recipe=(
         "evaluate.benchmarks", "evaluate.tasks", "evaluate.max_items", "evaluate.max_output_tokens",
-        "evaluate.max_held_out_documents", "evaluate.window", "evaluate.window_overlap", "evaluate.batch_size",
+        "evaluate.max_held_out_documents",
+        "evaluate.max_held_out_characters", "evaluate.window", "evaluate.window_overlap", "evaluate.batch_size",
         "evaluate.chat_tasks", "evaluate.models.texts", "evaluate.models.suites", "evaluate.models.chat_suites",
         "align.rollouts.engine", "align.rollouts.dtype", "grading", "blend.held_out_share", "web.heuristics.languages",
     ),

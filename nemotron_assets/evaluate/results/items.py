@@ -89,12 +89,13 @@ def in_use(models: Mapping[str, Reader]) -> dict[str, dict[str, Any]]:
 def texts(
     model: PreTrainedModel, folder: Path, by_task: Mapping[str, Iterable[tuple[str, str]]], recipe: Evaluate
 ) -> list[ItemResult]:
-    """The bits per byte of a model on held-out texts: {task: (id of the row, text)}."""
+    """The bits per byte of a model on held-out texts, or on their beginnings where the recipe says so. `by_task` is
+    {task: (id of the row, text)}."""
     tokenizer, sizes = load(folder), (recipe.window, recipe.window_overlap, recipe.batch_size)
     bits_of_a_token, found = math.log2(tokenizer.get_vocab_size()), []
     for task, rows in by_task.items():
         ids: list[str] = []
-        read = bits_per_byte.read(model, tokenizer, _noting(rows, ids), *sizes, task)
+        read = bits_per_byte.read(model, tokenizer, _noting(rows, ids, recipe.max_held_out_characters), *sizes, task)
         found += [
             ItemResult(
                 task=task,
@@ -112,10 +113,10 @@ def texts(
     return found
 
 
-def _noting(rows: Iterable[tuple[str, str]], ids: list[str]) -> Iterable[str]:
+def _noting(rows: Iterable[tuple[str, str]], ids: list[str], most: int | None) -> Iterable[str]:
     for id_, text in rows:
         ids.append(id_)
-        yield text
+        yield text[:most]
 
 
 def summary(made: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
