@@ -30,6 +30,7 @@ from nemotron_assets.recipe import Recipe, RecipeError
 from nemotron_assets.recipe.code.numbers import BOUNDS, NUMBERS
 from nemotron_assets.recipe.load import changed_recipe
 from nemotron_assets.recipe.web.quality import LEVELS
+from nemotron_assets.table.schema import Table
 from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.quality.tables import MEASURES, QUALITY
 from nemotron_assets.web.quality.verdicts import failures
@@ -51,9 +52,11 @@ _COLUMNS = ("corpus", "change", "effect", "id", "label", "rule", "number", "char
 class Corpus:
     """A corpus that is chosen by stored numbers. `keys` are the values of the recipe that choose. `judged` gives a row
     per document: id, label, and for recipe k the columns state_k (where the document is in the corpus; null if it is
-    not) and rules_k (what it fails). `numbers` are columns with the numbers that rules of the same names compare."""
+    not) and rules_k (what it fails). `numbers` are columns with the numbers that rules of the same names compare;
+    `measured` is the table with these numbers."""
 
     name: str
+    measured: Table
     keys: tuple[str, ...]
     judged: Callable[[Lakehouse, Sequence[Recipe]], pl.LazyFrame]
     numbers: tuple[str, ...]
@@ -115,6 +118,7 @@ _WAITS = "waits for screening"
 CORPORA = (
     Corpus(
         "web.curated, web.multilingual",
+        MEASURES,
         ("web.heuristics.rules", "web.heuristics.max_perplexity", "web.heuristics.levels",
          "web.heuristics.switched_off", "web.quality.lowest_bucket"),
         _web,
@@ -122,6 +126,7 @@ CORPORA = (
     ),
     Corpus(
         "code.curated",
+        ANNOTATIONS,
         tuple(f"code.quality.{name}" for name in (
             *BOUNDS, "minified_line", "minified_longest", "sampled", "max_cyclomatic", "secrets.action",
             "secrets.personal", "contaminated",
@@ -129,7 +134,7 @@ CORPORA = (
         _code,
         tuple(NUMBERS),
     ),
-    Corpus("math.nemotron_cc_math", ("math.corpus.release.lowest_score",), _math, ("score",)),
+    Corpus("math.nemotron_cc_math", MATH_QUALITY, ("math.corpus.release.lowest_score",), _math, ("score",)),
 )  # fmt: skip
 
 
@@ -148,8 +153,8 @@ class RecipeDiff:
     def counts(self) -> list[tuple[Any, ...]]:
         """(corpus, change, effect, documents, characters), the changes in the order of their names."""
         return self.connection.execute(
-            "select corpus, change, effect, count(*), sum(characters)::bigint from changes group by all "
-            "order by corpus, change = ?, change, 4 desc, effect",
+            "select * from (select corpus, change, effect, count(*) as documents, sum(characters)::bigint from changes "
+            "group by all) order by corpus, change = ?, change, documents desc, effect",
             [TOGETHER],
         ).fetchall()
 
@@ -230,20 +235,16 @@ def _evaluate(
     variants: Mapping[str, Recipe],
 ) -> list[str]:
     """Add the documents of a corpus that a variant changes to `changes`; returns the corpus if the lake lacks it."""
-    try:
-        rows = corpus.judged(lake, [before, *variants.values()])
-        states = [f"state_{k}" for k in range(len(variants) + 1)]
-        changed = rows.filter(pl.any_horizontal(pl.col(state).ne_missing(pl.col("state_0")) for state in states[1:]))
-        for frame in changed.collect_batches(chunk_size=_BATCH, engine="streaming"):
-            for k, name in enumerate(variants, 1):
-                part = _effects(frame, corpus, k).with_columns(corpus=pl.lit(corpus.name), change=pl.lit(name))
-                part = part.select(
-                    "corpus", "change", "effect", "id", "label", "rule", "number", "characters"
-                ).to_arrow()
-                connection.register("part", part)
-                connection.execute("insert into changes select * from part")
-    except FileNotFoundError:
+    if not lake.read(corpus.measured).exists:
         return [corpus.name]
+    rows = corpus.judged(lake, [before, *variants.values()])
+    states = [f"state_{k}" for k in range(1, len(variants) + 1)]
+    changed = rows.filter(pl.any_horizontal(pl.col(state).ne_missing(pl.col("state_0")) for state in states))
+    for frame in changed.collect_batches(chunk_size=_BATCH, engine="streaming"):
+        for k, name in enumerate(variants, 1):
+            part = _effects(frame, corpus, k).with_columns(corpus=pl.lit(corpus.name), change=pl.lit(name))
+            connection.register("part", part.select(_COLUMNS).to_arrow())
+            connection.execute("insert into changes select * from part")
     return []
 
 

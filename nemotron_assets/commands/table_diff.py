@@ -7,6 +7,7 @@ label are kept, in a temporary DuckDB file: memory stays bounded whatever the si
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from resources.contract import LakeError
 from resources.home import cache_dir
 from resources.lakehouse.quarantine import QUARANTINE
 from resources.lakehouse.stored import StoredFile, live_files, read
+from resources.store import store_at
 
 if TYPE_CHECKING:
     import duckdb
@@ -89,6 +91,7 @@ def table_diff(lake: Lakehouse, table: Table, versions: tuple[str, str]) -> Iter
     deltas = [_opened(lake, table, version) for version in versions]
     before, after = (live_files(delta, table) for delta in deltas)
     only = [_without(before, after), _without(after, before)]
+    _check_files(lake, table, [*only[0], *only[1]])
     with tempfile.TemporaryDirectory(dir=cache_dir("diff")) as folder:
         with contextlib.closing(duckdb.connect(str(Path(folder, "diff.duckdb")))) as connection:
             connection.execute("set memory_limit = '1GB'; set preserve_insertion_order = false")
@@ -136,8 +139,14 @@ def _rows(files: list[StoredFile]) -> int | None:
 
 def _time(delta: DeltaTable) -> datetime | None:
     """When the version was committed."""
-    entries = delta.history(1)
-    return datetime.fromtimestamp(entries[0]["timestamp"] / 1000, UTC) if entries else None
+    return _times(delta).get(delta.version())
+
+
+def _times(delta: DeltaTable) -> dict[int, datetime]:
+    """When each version that the log still has was committed. (Delta itself would take the times of the log's files,
+    which a copy of a lake does not keep.)"""
+    entries = [entry for entry in delta.history() if "version" in entry and "timestamp" in entry]
+    return {entry["version"]: datetime.fromtimestamp(entry["timestamp"] / 1000, UTC) for entry in entries}
 
 
 def _load(
@@ -156,7 +165,7 @@ def _load(
             [{", ".join(f"hash({identifier(column)})" for column in columns)}] as hashes
         from rows_of_{name}"""
     batches = read(lake, table, files, columns)
-    with _registered(connection, f"rows_of_{name}", batches, table, columns), _missing_files(table):
+    with _registered(connection, f"rows_of_{name}", batches, table, columns):
         connection.execute(query)
 
 
@@ -179,18 +188,16 @@ def _registered(
         connection.unregister(name)
 
 
-@contextlib.contextmanager
-def _missing_files(table: Table) -> Iterator[None]:
-    """Say of a missing file that the version it belongs to was cleaned up."""
-    try:
-        yield
-    except Exception as error:
-        if "missing" not in str(error) and "No such file" not in str(error):
-            raise
+def _check_files(lake: Lakehouse, table: Table, files: list[StoredFile]) -> None:
+    """Raise `LakeError` if a file is gone: then the version it belongs to was cleaned up."""
+    from pyarrow.fs import FileType
+
+    infos = store_at(lake.path(table)).get_file_info([file.path for file in files]) if files else []
+    if any(info.type == FileType.NotFound for info in infos):
         raise LakeError(
             f"data files of one of these versions of {table.full_name} were deleted (`nemotron maintain` and `nemotron "
             "forget --vacuum` delete files of old versions): choose a newer version"
-        ) from error
+        )
 
 
 def _compare(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
@@ -244,23 +251,23 @@ def _join(
     if delta is None:
         return
     if at is not None:
-        try:
-            delta.load_as_version(at)
-        except Exception:  # the log does not reach back so far
+        earlier = [version for version, time in _times(delta).items() if time <= at]
+        if not earlier:  # the log does not reach back so far
             return
-    names = [column.name for column in other.columns if column.name in f"{subject} {sql}"]
+        delta.load_as_version(max(earlier))
+    words = re.findall(r"\w+", f"{subject} {sql}")
+    names = [column.name for column in other.columns if column.name in words]
     files = live_files(delta, other)
-    try:
+    with contextlib.suppress(LakeError):  # files of the version at that time were deleted
+        _check_files(lake, other, files)
         with _registered(connection, "reasons", read(lake, other, files, names), other, names):
             connection.execute(
                 f"create or replace temp table known as select {subject} as subject, min({sql}) as reason from reasons "
                 f"where {subject} in (select subject from changes where change = ?) group by 1",
                 [change],
             )
-    except LakeError:  # files of the version at that time were deleted
-        return
-    connection.execute(
-        "update changes set reason = known.reason from known where known.subject = changes.subject and change = ? and "
-        "changes.reason is null",
-        [change],
-    )
+        connection.execute(
+            "update changes set reason = known.reason from known where known.subject = changes.subject and change = ? "
+            "and changes.reason is null",
+            [change],
+        )

@@ -32,6 +32,7 @@ NOT_PROVEN = (
     "texts that a language model wrote in other words, if the row names no removed row as parent",
     "charts, which are pictures, and texts of fewer than 40 characters, which only ids and addresses tell",
 )
+_JOURNAL = "journal of the generation ledger"
 _SHOWN = 5  # rows that a finding names
 #: Folders below the root of a lake that remember a removal by hashes and ids.
 _REMEMBERED = ("rights", "_rights")
@@ -227,6 +228,8 @@ def store_of(part: str, path: str) -> str:
     if part == "lake":
         if path.startswith("models/weights/"):
             return "files of models"
+        if names[0] == "_ledger":
+            return _JOURNAL
         if len(names) < 3 or names[0].startswith("_"):
             return "lake"
         table = ".".join(names[:2])
@@ -235,6 +238,6 @@ def store_of(part: str, path: str) -> str:
         kinds = {"history": "Dagster's runs and event log", "schedules": "Dagster's schedules and sensors"}
         return "output of steps" if "compute_logs" in names else kinds.get(names[0], "Dagster")
     if names[0] == "cache":
-        kinds = {"journal": "journal of the generation ledger", "lake.duckdb": "DuckDB catalog"}
+        kinds = {"journal": _JOURNAL, "lake.duckdb": "DuckDB catalog"}
         return kinds.get(names[1] if len(names) > 1 else "", f"cache of {names[1]}" if len(names) > 2 else "cache")
     return "files of the home"

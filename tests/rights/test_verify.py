@@ -125,9 +125,9 @@ def in_mapped_shard(home: Path, text: str) -> None:
 def in_journal(home: Path, text: str) -> None:
     from resources.journal import Journal
 
-    (home / "cache/journal/lake").mkdir(parents=True)
+    (home / "lake/_ledger").mkdir(parents=True)
     messages = json.dumps([{"role": "user", "content": text}])
-    Journal(home / "cache/journal/lake").append({"messages": messages, "at": datetime.now(UTC)})
+    Journal(home / "lake/_ledger").append({"messages": messages, "at": datetime.now(UTC)})
 
 
 def in_event_log(home: Path, text: str) -> None:
