@@ -98,7 +98,8 @@ def table_diff(lake: Lakehouse, table: Table, versions: tuple[str, str]) -> Iter
             for name, files in zip(("before", "after"), only, strict=True):
                 _load(connection, lake, table, name, files)
             _compare(connection, table)
-            times = tuple(_time(delta) for delta in deltas)
+            known = _times(lake.open(table))
+            times = tuple(known.get(delta.version()) for delta in deltas)
             _explain(connection, lake, table, times[0])
             rows = tuple(_rows(files) for files in (before, after))
             numbers = tuple(delta.version() for delta in deltas)
@@ -137,14 +138,9 @@ def _rows(files: list[StoredFile]) -> int | None:
     return None if any(file.rows is None for file in files) else sum(file.rows for file in files)
 
 
-def _time(delta: DeltaTable) -> datetime | None:
-    """When the version was committed."""
-    return _times(delta).get(delta.version())
-
-
 def _times(delta: DeltaTable) -> dict[int, datetime]:
-    """When each version that the log still has was committed. (Delta itself would take the times of the log's files,
-    which a copy of a lake does not keep.)"""
+    """When each version that the log still has was committed. `delta` must be the newest version: of another one the
+    history gives wrong numbers. (Delta finds a version by the times of the log's files, which a copy does not keep.)"""
     entries = [entry for entry in delta.history() if "version" in entry and "timestamp" in entry]
     return {entry["version"]: datetime.fromtimestamp(entry["timestamp"] / 1000, UTC) for entry in entries}
 
