@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -117,7 +118,8 @@ def instructed(
                 continue
             yield Prompt(
                 part=part,
-                key=key,
+                # Other instructions are another prompt: the stored rollouts of a prompt were graded by its verifiers.
+                key=(*key, content_hash(json.dumps(made["instructions"], sort_keys=True))),
                 kind="instructions",
                 domain="chat",
                 split="held_out" if is_asked_only(recipe.held_out_share, request) else "train",

@@ -65,7 +65,12 @@ def conversations(
 
 
 @table_asset(
-    PROMPTS, recipe=("align.prompts", "grading", *_SHARED), ins=_inputs(), kinds={"polars"}, retry_policy=RETRIES
+    PROMPTS,
+    recipe=("align.prompts", "grading", *_SHARED),
+    code="2",  # a prompt with other instructions has another id
+    ins=_inputs(),
+    kinds={"polars"},
+    retry_policy=RETRIES,
 )
 def prompts(recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse], **tables: Reader):
     """Prompts of the reinforcement learning and the preference tuning, with the verifiers that judge the answers."""

@@ -31,18 +31,20 @@ def regraded(rows: Iterable[Mapping[str, Any]], recipe: Recipe) -> Iterator[tupl
 
 
 def with_prompts(lake: Lakehouse, stage: str, most: int | None = None) -> list[dict[str, Any]]:
-    """Rollouts of a stage with what verifiers need of their prompts: the `most` with the first ids, or all."""
+    """Rollouts of a stage whose prompts the lake still has, with what verifiers need of the prompts: the `most` with
+    the first ids, or all."""
     from nemotron_assets.align.conversations.tables import PROMPTS
     from nemotron_assets.align.reinforcement.tables import ROLLOUTS
 
     reader = lake.read(ROLLOUTS)
     if not reader.exists:
         return []
-    own = reader.scan().filter(pl.col("stage") == stage).sort("id")
-    own = own if most is None else own.head(most)
+    own = reader.scan().filter(pl.col("stage") == stage)
     own = own.select("id", "prompt", "completion", "reward", prompt_id=pl.col("parents").list.first())
     prompts = lake.read(PROMPTS).scan().select("id", "messages", "verifiers", "reference")
-    return own.join(prompts, left_on="prompt_id", right_on="id").collect(engine="streaming").to_dicts()
+    own = own.join(prompts, left_on="prompt_id", right_on="id")
+    own = own.sort("id") if most is None else own.bottom_k(most, by="id").sort("id")
+    return own.collect(engine="streaming").to_dicts()
 
 
 def regrade(lake: Lakehouse, recipe: Recipe, stage: str = "ifeval_rl", most: int | None = None) -> dict[str, Any]:

@@ -198,6 +198,15 @@ def test_a_question_that_one_source_holds_out_is_learned_from_no_other(lake, tmp
     assert not audit.learned_prompts(asked(lake, prompts).lazy(), rows.lazy())
 
 
+def test_a_prompt_with_other_instructions_is_another_prompt(lake):
+    own = Prompts(sft={}, tools=Tools(tasks={}), instructions=Instructions(prompts=4, most=1))
+    first, more = (
+        asked(lake, own.model_copy(update={"instructions": Instructions(prompts=4, most=most)})) for most in (1, 3)
+    )
+    both = first.filter(kind="instructions").join(more, on="id", suffix="_more")
+    assert both.height < 4 and both["verifiers"].to_list() == both["verifiers_more"].to_list()
+
+
 def test_own_conversations_tools_and_their_prompts(lake):
     recipe = Prompts(sft={}, tools=TOOLS.model_copy(update={"seed": 900}), instructions=Instructions(prompts=6))
     rows, prompts = made(lake, Conversations(sft={}, tools=TOOLS), recipe), asked(lake, recipe)
