@@ -35,8 +35,9 @@ STAGES = (
     "lake.removals",
 )  # fmt: skip
 
-#: Modules that declare tables but belong to no stage: all stages write the generation ledger and the quarantine.
-SHARED_TABLES = ("resources.generations", "resources.lakehouse.quarantine")
+#: Modules that declare tables but belong to no stage: all stages write the generation ledger and the quarantine, and
+#: `nemotron forget` writes what it removed.
+SHARED_TABLES = ("resources.generations", "resources.lakehouse.quarantine", "nemotron_assets.rights.tables")
 
 
 def offered(name: str, module: str) -> list[Any]:

@@ -15,6 +15,7 @@ from nemotron_assets.math.candidates import detect_pages
 from nemotron_assets.math.lists import Pointer, Pointers
 from nemotron_assets.math.tables import CANDIDATE_PAGES
 from nemotron_assets.recipe.math.pages import MathCandidates
+from nemotron_assets.rights.tombstones import load
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Reject, Rejects
@@ -48,7 +49,7 @@ class Candidates:
         self.signals, self.opted_out = frozenset(signals), 0
         self.pages, self.recipe, self.limits, self.crawl, self.compute = pages, recipe, limits, crawl, compute
         self.log, self.rejects = log, Rejects()
-        self.snapshot = pages.partition
+        self.snapshot, self.tombstones = pages.partition, load(pages.lake)
 
     def parts(self) -> Iterator[Part]:
         """One part per WARC file that has pages in the lake or records on a list."""
@@ -105,10 +106,14 @@ class Candidates:
             except (CrawlError, NotWarc) as problem:
                 self._reject(file, pointer, "unreadable_record", str(problem))
             if len(found) >= self.recipe.batch_rows:
-                yield page_batch(found, self.snapshot, file).select(list(_COLUMNS))
+                yield self._batch(found, file)
                 found = []
         if found:
-            yield page_batch(found, self.snapshot, file).select(list(_COLUMNS))
+            yield self._batch(found, file)
+
+    def _batch(self, found: list[Page], file: str) -> pa.RecordBatch:
+        """Fetched pages as rows, without those that `nemotron forget` removed."""
+        return self.tombstones.split(page_batch(found, self.snapshot, file).select(list(_COLUMNS)))[0]
 
     def _fetch(self, file: str, pointer: Pointer) -> list[Page]:
         """The page of one record, in a list; an empty list, and a rejected row, if the record has no usable page."""

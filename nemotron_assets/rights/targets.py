@@ -17,7 +17,7 @@ from resources.repositories.names import REPO_NAME
 Kind = Literal["host", "url", "repository", "id"]
 _KINDS: tuple[str, ...] = get_args(Kind)
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_HOST = re.compile(r"[^\s/?#@:]+\.[^\s/?#@:]+|localhost|\[[0-9a-fA-F:.]+\]")
+_HOST = re.compile(r"[^\s/?#@:\[\]]+|\[[0-9a-fA-F:.]+\]")
 #: A page of an ingested file without addresses, and the stretch of the file that takes the place of its host.
 MADE_UP = "ingest:"
 #: Lines of a file of targets, and characters of a line.
@@ -102,6 +102,7 @@ def page_address(url: str) -> str:
         host, port = (parts.raw_host or "").rstrip(".").lower(), "" if parts.is_default_port() else f":{parts.port}"
     except ValueError as error:
         raise BadTarget(f"{url[:200]!r} is not an address: {error}") from None
+    host = f"[{host}]" if ":" in host else host
     if not host or not parts.scheme:
         raise BadTarget(f"{url[:200]!r} is not an address; write it whole: https://example.org/a")
     return f"{host.removeprefix('www.')}{port}{parts.raw_path_qs}"
@@ -112,7 +113,7 @@ def _kind_of(word: str) -> str:
         return "url"
     if _ID.fullmatch(word.lower()):
         return "id"
-    return "repository" if "/" in word else "host" if _HOST.fullmatch(word) else ""
+    return "repository" if "/" in word else "host" if "." in word.strip(".") and _HOST.fullmatch(word) else ""
 
 
 def _is_file(word: str) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
+from nemotron_assets.rights.tombstones import load
 from nemotron_assets.snapshots.ranges import Section
 from nemotron_assets.snapshots.rows import RowFile, Unreadable
 from nemotron_assets.snapshots.tables import INGESTED, PAGES, RECORDS
@@ -45,7 +46,7 @@ class _SnapshotFiles:
     def __init__(self, snapshot, recipe, crawl, lake, run_id, log) -> None:
         self.snapshot, self.limits, self.crawl, self.lake = snapshot, limits_of(recipe), crawl, lake
         self.run_id, self.log = run_id, log
-        self.rejects = Rejects()
+        self.rejects, self.tombstones = Rejects(), load(lake)
         self.counts: dict[str, Counts] = {}
 
     def parts(self) -> Iterator[Part]:
@@ -141,7 +142,10 @@ class _SnapshotFiles:
         for pages in source.batches():
             for page in pages:
                 page.offset += first
-            yield page_batch(pages, self.snapshot, whole, file)
+            kept, forgotten = self.tombstones.split(page_batch(pages, self.snapshot, whole, file))
+            for fate, html in zip(forgotten["fate"].to_pylist(), forgotten["html"].to_pylist(), strict=True):
+                source.counts.move(fate, "forgotten", len(html))
+            yield kept
         self.counts[file] = source.counts
 
     def _broken_record_handler(self, file: str, first: int = 0) -> OnBroken:

@@ -156,7 +156,8 @@ RECORDS = Table(
             "fate",
             "string",
             "what became of the records: page, charset_corrected (both kept), other_record, revisit, malformed, "
-            "redirect, not_200, too_large, empty, not_html, truncated, damaged, broken_file or empty_file",
+            "redirect, not_200, too_large, empty, not_html, truncated, damaged, broken_file, forgotten (on "
+            "request, by `nemotron forget`) or empty_file",
         ),
         Column("records", "int64", "number of records of the file with this fate"),
         Column(

@@ -19,6 +19,7 @@ FATES = {
     "truncated": "the crawler cut the body off (WARC-Truncated), and the recipe does not keep such pages",
     "damaged": "the bytes are not a readable record; counted once for each place where reading had to start again",
     "broken_file": "the file could not be fetched, it cannot be read, or the rest of it exceeds a limit",
+    "forgotten": "the page was forgotten on request (`nemotron forget`), and is not stored again",
     "empty_file": "the file holds no records or rows at all",
 }
 KEPT = ("page", "charset_corrected")
@@ -38,3 +39,11 @@ class Counts:
         """Count one record."""
         self.records[fate] = self.records.get(fate, 0) + 1
         self.bytes[fate] = self.bytes.get(fate, 0) + size
+
+    def move(self, fate: str, to: str, size: int) -> None:
+        """Count a record of `size` bytes, which was counted with the one fate, with another."""
+        self.records[fate] -= 1
+        self.bytes[fate] -= size
+        if not self.records[fate]:
+            del self.records[fate], self.bytes[fate]
+        self.add(to, size)

@@ -35,18 +35,24 @@ CODE = "3"
     automation=follow_inputs(after=PAGES) | dg.AutomationCondition.on_cron(current_recipe().code.sources.schedule),
     freshness_policy=dg.FreshnessPolicy.time_window(timedelta(days=current_recipe().maintenance.fresh_days)),
 )
-def repositories(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], crawl: dg.ResourceParam[Crawl]):
+def repositories(
+    context: dg.AssetExecutionContext,
+    recipe: dg.ResourceParam[Recipe],
+    crawl: dg.ResourceParam[Crawl],
+    lake: dg.ResourceParam[Lakehouse],
+):
     """The repositories that the recipe's sources offer, one row per repository and commit. A source is a Parquet dump,
     a folder of git repositories, bundles or archives, or a list of archives on a server (Nemotron Nano 2 §2.2.1:
     GitHub)."""
     import itertools
 
     from nemotron_assets.code.sources.files import SkippedRepositories, as_rows, offered_repositories
+    from nemotron_assets.rights.tombstones import load
     from resources.repositories import open_source
 
     settings, skipped = recipe.code.sources, SkippedRepositories()
     sources = {source.name: open_source(source, settings, crawl) for source in settings.sources}
-    offered = itertools.islice(offered_repositories(sources, skipped), settings.max_repositories)
+    offered = itertools.islice(offered_repositories(sources, skipped, load(lake)), settings.max_repositories)
     yield from as_rows(offered)
     context.log.info(f"repositories that were skipped: {skipped}")
 

@@ -23,6 +23,7 @@ from nemotron_assets.code.sources.tables import CONTENTS, FILES, REJECTED_FILES,
 from nemotron_assets.code.sources.text import decode, printable, unsafe
 from nemotron_assets.code.terms.paths import adds_terms, is_debian, is_licence, is_notice
 from nemotron_assets.recipe.code.sources import CodeSources
+from nemotron_assets.rights.tombstones import NOTHING_FORGOTTEN, Tombstones
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
 from resources.compute import Compute
@@ -76,11 +77,13 @@ class SkippedRepositories(Counter[str]):
         return "; ".join(reasons) or "none"
 
 
-def offered_repositories(sources: Mapping[str, Source], skipped: SkippedRepositories) -> Iterator[Repository]:
+def offered_repositories(
+    sources: Mapping[str, Source], skipped: SkippedRepositories, forgotten: Tombstones = NOTHING_FORGOTTEN
+) -> Iterator[Repository]:
     """The repositories of all sources. If two sources offer the same commit of a repository, the first source wins.
 
-    Repositories with an unusable name, those that were offered before and archives of a kind that is not read are
-    counted in `skipped`."""
+    Repositories with an unusable name, those that were offered before, those that `nemotron forget` removed and
+    archives of a kind that is not read are counted in `skipped`."""
     seen: set[tuple[str, str]] = set()
     for source in sources.values():
         for archive in source.unread() if isinstance(source, ArchiveFiles) else ():
@@ -91,6 +94,8 @@ def offered_repositories(sources: Mapping[str, Source], skipped: SkippedReposito
                 skipped.add("unusable name or commit", *key)
             elif key in seen:
                 skipped.add("offered before", *key)
+            elif forgotten.repository(repository_id(*key), repository.repo):
+                skipped.add("forgotten on request (`nemotron forget`)", "a repository", "")
             else:
                 seen.add(key)
                 yield repository
