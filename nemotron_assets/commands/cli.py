@@ -17,6 +17,7 @@ from typing import Any
 import click
 
 from nemotron_assets.commands.options import key_in, with_budget
+from nemotron_assets.commands.removing import forget
 from nemotron_assets.commands.results import RESULTS
 from nemotron_assets.commands.signals import EXIT_STATUS, STOPPED, end_unread, handle, is_unread
 
@@ -207,7 +208,7 @@ def export(table: str, directory: Path, partitions: tuple[str, ...], version: st
     export_command(table, directory, partitions, version, force)
 
 
-for command in RESULTS:
+for command in (*RESULTS, forget):
     cli.add_command(command)
 
 

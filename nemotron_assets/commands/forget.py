@@ -1,0 +1,100 @@
+"""`nemotron forget`: shows what a removal would take, or carries it out and prints its receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+from nemotron_assets.commands.progress import Progress
+from nemotron_assets.commands.runner import Runner
+from nemotron_assets.dagster_private import unfinished_statuses
+from nemotron_assets.rights import forgetting, receipt, removal
+from nemotron_assets.rights.plan import Contained, Plan, plan
+from nemotron_assets.rights.targets import targets
+from nemotron_assets.table.counting import counted
+from nemotron_assets.table.schema import Table
+from resources.contract import LakeError
+
+#: Models and scores that are named; the others are counted.
+_NAMED = 30
+
+
+def forget_command(words: Iterable[str], *, reason: str, dry_run: bool, vacuum: bool) -> bool:
+    """Remove what the words name, or with `dry_run` only say what would go; returns whether all was done."""
+    from nemotron_assets.definitions import lake
+
+    wanted = targets(words)
+    click.echo("to be forgotten: " + ", ".join(map(str, wanted[:_NAMED])) + (", …" if len(wanted) > _NAMED else ""))
+    begun = removal.begun(lake, wanted)
+    if dry_run and begun is None:
+        print_plan(plan(lake, wanted, lake.identity))
+        return True
+    if dry_run:
+        click.echo(
+            f"a removal of it was begun on {begun.at:%Y-%m-%d %H:%M} UTC; the same command without --dry-run ends it"
+        )
+        return True
+    runner = Runner(Progress())
+    _refuse_runs(runner)
+    if begun is None:
+        begun = removal.begin(lake, wanted, reason)
+    elif begun.resumed:
+        click.echo(f"going on with the removal that was begun on {begun.at:%Y-%m-%d %H:%M} UTC")
+    inside = receipt.inside_of(lake, begun)  # before the old versions go
+    done = forgetting.carry_out(
+        lake, begun, lambda tables: remake(runner, tables), runner.instance, vacuum=vacuum, say=click.echo
+    )
+    file = receipt.store(lake, begun, lines := list(receipt.lines_of(done, inside)))
+    for line in lines:
+        click.echo(_shown(line))
+    click.echo(f"receipt {begun.receipt}: {file}; `nemotron run` makes again what follows from the removed rows")
+    return True
+
+
+def remake(runner: Runner, tables: list[Table]) -> None:
+    """Make tables again, as far as they are stale. Raises `LakeError` if one cannot be made."""
+    if not runner.run([table.asset_key for table in tables]):
+        wrong = [f"{unit}: {outcome.note}" for unit, outcome in runner.outcomes.items() if outcome.is_bad]
+        if wrong:
+            raise LakeError(
+                f"not made again: {'; '.join(wrong[:3])}. The rows that were named are gone already; when the cause "
+                "is mended, repeat the command, and it removes the rest"
+            )
+
+
+def print_plan(found: Plan) -> None:
+    """Print what would go, table by table, what would come back, and what contains it."""
+    if not found.rows:
+        click.echo("nothing in the lake fits; without --dry-run it would be kept out from now on")
+    for name, rows in found.found.items():
+        tokens = f", {rows.tokens:,} tokens" if rows.tokens else ""
+        click.echo(f"{len(rows.rows):>12,} rows would go from {name}{tokens}")
+    for name, number in found.returning.items():
+        what = "spans would come back, which were cut out" if name.endswith("spans") else "rows would come back"
+        click.echo(f"{number:>12,} {what} because of them ({name})")
+    _print_contained(found.contained)
+
+
+def _print_contained(inside: list[Contained]) -> None:
+    for c in inside[:_NAMED]:
+        share = "" if c.share is None else f", {c.share:.2%} of its tokens or rows"
+        click.echo(f"    contained in {c.table} {c.name}, made from {c.made_from}{share}")
+    if len(inside) > _NAMED:
+        click.echo(f"    contained in {counted(len(inside) - _NAMED, 'further row')} of models and scores")
+
+
+def _shown(line: receipt.Line) -> str:
+    versions = "" if line.version_after is None else f" (version {line.version_before} to {line.version_after})"
+    share = "" if line.share is None else f", {line.share:.2%} of its tokens or rows"
+    return f"{line.kind:>12} {line.place}: {line.detail}{share}{versions}"
+
+
+def _refuse_runs(runner: Runner) -> None:
+    """Raise `LakeError` while runs are going on: they could store again what is removed."""
+    import dagster as dg
+
+    if runs := runner.instance.get_runs(dg.RunsFilter(statuses=unfinished_statuses()), limit=1):
+        raise LakeError(
+            f"run {runs[0].run_id} has not ended: stop it (`nemotron stop`) or wait, then repeat the command"
+        )

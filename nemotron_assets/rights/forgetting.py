@@ -1,0 +1,239 @@
+"""Removes what was named, everywhere: the rows, what was made from them, and every copy that this home keeps.
+
+1. Pages and repositories go first, and tombstones keep them away (`removal`).
+2. The assets between them and the unique documents, rendered mathematics, licences and duplicates of code are made
+   again. So what was dropped, or cut out, for a removed row comes back, as if the row had never been there.
+3. All further rows that were made from removed ones go by their ids: filtered and synthetic texts, questions, token
+   shards, answers in the ledger and its journals, rejected rows. The next `nemotron run` makes again what is stale.
+4. Copies go: previews in Dagster's event log, working files of the cache, the DuckDB catalog, and on request old
+   versions of the tables.
+
+Every step asks what is left to do. So a removal that was killed is finished by the same request. Models, scores and
+values that were computed once stay, and the receipt names them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from nemotron_assets.code.licences.tables import LICENSES
+from nemotron_assets.code.sources.tables import CONTENTS, FILES, REJECTED_FILES, REPOSITORIES
+from nemotron_assets.code.sources.tables import DUPLICATES as DUPLICATE_FILES
+from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
+from nemotron_assets.rights.events import announce, scrub
+from nemotron_assets.rights.removal import Removal
+from nemotron_assets.snapshots.tables import PAGES, RECORDS
+from nemotron_assets.stages import all_tables
+from nemotron_assets.table.counting import counted
+from nemotron_assets.table.ids import row_id
+from nemotron_assets.web.dedup.tables import (
+    DUPLICATES,
+    NEAR_DUPLICATES,
+    REPEATED_SPANS,
+    SIGNATURES,
+    UNIQUE_DOCUMENTS,
+)
+from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
+from resources.generations import GENERATIONS, Ledger
+from resources.home import cache_dir, home
+from resources.lakehouse.erase import erase
+from resources.lakehouse.quarantine import QUARANTINE
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from nemotron_assets.table.schema import Table
+    from resources.lakehouse import Lakehouse
+
+#: Tables from which rows are removed first: nothing in the lake is above them.
+ROOTS = (PAGES, REPOSITORIES, CANDIDATE_PAGES)
+#: What is made again, in the order of the data. No model and no language model is among it.
+MADE_AGAIN = (
+    DOCUMENTS, SIGNATURES, NEAR_DUPLICATES, DUPLICATES, REPEATED_SPANS, UNIQUE_DOCUMENTS, CANDIDATE_PAGES, RENDERED,
+    FILES, LICENSES, DUPLICATE_FILES,
+)  # fmt: skip
+#: Tables that steps of `MADE_AGAIN` write in the same pass.
+_BESIDE = (RECORDS, EXTRACTION, PRIVACY, REJECTED_FILES, CONTENTS)
+#: Folders of the cache with texts, tokens or weights of steps that have not ended. The steps make them again.
+_CACHES = ("reports", "training", "teacher", "importance", "search", "crawl")
+
+#: Makes tables again, those that are stale.
+Remake = Callable[[list["Table"]], None]
+
+
+@dataclass
+class Done:
+    """What a removal did, by place: rows, events or files that went. `versions` are the Delta versions of a table
+    before and after; `made_again` the tables that were made again."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    versions: dict[str, tuple[int, int]] = field(default_factory=dict)
+    made_again: list[str] = field(default_factory=list)
+    events: int = 0
+    caches: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    vacuumed: dict[str, int] = field(default_factory=dict)
+
+
+def carry_out(
+    lake: Lakehouse,
+    removal: Removal,
+    remake: Remake,
+    instance: dg.DagsterInstance,
+    *,
+    vacuum: bool = False,
+    say: Callable[[str], Any] = lambda line: None,
+) -> Done:
+    """Carry out a removal, or the rest of one; returns what is gone."""
+    done = Done()
+    before = {table.full_name: lake.read(table).version for table in _affected(removal)}
+    remove_roots(lake, removal, instance, say)
+    done.made_again = _make_again(lake, removal, remake, say)
+    erase_rows(lake, removal, say)
+    erase_rejects(lake, removal)
+    done.events, note = scrub(instance, {table.full_name for table in _affected(removal)})
+    done.notes += [note] if note else []
+    done.caches = empty_caches()
+    for table in _affected(removal):
+        name, now = table.full_name, lake.read(table).version
+        was = removal.found[name].version if name in removal.found else before[name]
+        if now >= 0 and now != was:
+            done.versions[name] = was, now
+    done.rows = {name: len(found.rows) for name, found in removal.found.items()}
+    if vacuum:
+        say("deleting old versions from the disk")
+        done.vacuumed = vacuum_tables(lake, _affected(removal))
+    _refresh_catalog(lake)
+    return done
+
+
+def remove_roots(lake: Lakehouse, removal: Removal, instance: dg.DagsterInstance, say: Callable[[str], Any]) -> None:
+    """Remove the pages and repositories, correct the counts of their files, and tell Dagster."""
+    for table in ROOTS:
+        if removal.rows_of(table.full_name) and (gone := _erase(lake, table, removal)):
+            say(f"{table.full_name}: {counted(gone.rows, 'row')} removed")
+    if removal.rows_of(PAGES.full_name):
+        correct_records(lake)
+        for snapshot in _snapshots(lake):
+            announce(instance, lake, PAGES, snapshot, _files_of(lake, snapshot))
+    if removal.rows_of(REPOSITORIES.full_name):
+        announce(instance, lake, REPOSITORIES, None, [""])
+
+
+def _snapshots(lake: Lakehouse) -> list[str]:
+    return sorted(set(lake.read(RECORDS).snapshots()) | set(lake.read(PAGES).snapshots()))
+
+
+def _files_of(lake: Lakehouse, snapshot: str) -> list[str]:
+    """The parts of a snapshot's pages: the files that were read, also those without a page."""
+    files = lake.read(RECORDS, snapshot).scan().select("warc_file").unique().collect()["warc_file"].to_list()
+    return sorted({*files, *lake.read(PAGES, snapshot).parts()})
+
+
+def correct_records(lake: Lakehouse) -> None:
+    """Count the pages that `snapshots.records` has and `snapshots.pages` has not as forgotten, file by file."""
+    import polars as pl
+    import pyarrow as pa
+
+    for snapshot in lake.read(RECORDS).snapshots():
+        pages = lake.read(PAGES, snapshot).scan().group_by("warc_file", "fate")
+        now = pages.agg(now=pl.len().cast(pl.Int64), now_bytes=pl.col("html").bin.size().cast(pl.Int64).sum())
+        rows = lake.read(RECORDS, snapshot).scan().filter(pl.col("fate").is_in(("page", "charset_corrected")))
+        lost = rows.join(now, on=("warc_file", "fate"), how="left").with_columns(
+            pl.col("now", "now_bytes").fill_null(0)
+        )
+        lost = lost.filter(pl.col("records") > pl.col("now")).collect(engine="streaming")
+        for file in lost["warc_file"].unique(maintain_order=True):
+            stored = lake.read(RECORDS, snapshot).scan().filter(warc_file=file).collect()
+            counts = {row["fate"]: row for row in stored.to_dicts()}
+            gone = counts.setdefault("forgotten", _no_records(snapshot, file, stored["state"][0]))
+            for row in lost.filter(warc_file=file).iter_rows(named=True):
+                gone["records"] += row["records"] - row["now"]
+                gone["bytes"] += row["bytes"] - row["now_bytes"]
+                counts[row["fate"]] |= {"records": row["now"], "bytes": row["now_bytes"]}
+            rows = [row for row in counts.values() if row["records"]]
+            where = {"snapshot": snapshot, "warc_file": file}
+            lake.replace(RECORDS, pa.Table.from_pylist(rows, RECORDS.arrow_schema()), where)
+
+
+def _no_records(snapshot: str, file: str, state: str) -> dict[str, Any]:
+    key = row_id(RECORDS.full_name, snapshot, file, "forgotten")
+    facts = {"id": key, "snapshot": snapshot, "warc_file": file, "fate": "forgotten", "records": 0, "bytes": 0}
+    return {**facts, "state": state}
+
+
+def _make_again(lake: Lakehouse, removal: Removal, remake: Remake, say: Callable[[str], Any]) -> list[str]:
+    """Make the tables again that follow from removed pages or repositories and are in the lake; returns their names."""
+    groups = []
+    if removal.rows_of(PAGES.full_name, CANDIDATE_PAGES.full_name):
+        groups += ["web", "math"]
+    if removal.rows_of(REPOSITORIES.full_name):
+        groups += ["code"]
+    tables = [table for table in MADE_AGAIN if table.schema in groups and lake.read(table).exists]
+    if tables:
+        say(f"making {counted(len(tables), 'table')} again, so that what was dropped for removed rows comes back")
+        remake(tables)
+    return [table.full_name for table in tables]
+
+
+def erase_rows(lake: Lakehouse, removal: Removal, say: Callable[[str], Any]) -> None:
+    """Remove all rows of the plan that are still there, table by table, one commit each."""
+    if removal.rows_of(GENERATIONS.full_name) or removal.found:
+        Ledger(lake).fold()  # finished answers in journals become rows, which then can go
+    for name in removal.found:
+        if gone := _erase(lake, all_tables()[name], removal):
+            say(f"{name}: {counted(gone.rows, 'row')} removed")
+
+
+def erase_rejects(lake: Lakehouse, removal: Removal) -> None:
+    """Remove the quarantined rows that tell about a removed row."""
+    erase(lake, QUARANTINE, removal.ids, receipt=removal.receipt, reason=removal.reason, column="row_id")
+
+
+def _erase(lake: Lakehouse, table: Table, removal: Removal) -> Any:
+    ids = removal.rows_of(table.full_name)
+    return erase(lake, table, ids, receipt=removal.receipt, reason=removal.reason)
+
+
+def _affected(removal: Removal) -> list[Table]:
+    """The tables that hold removed rows, that are made again, or that tell about removed rows."""
+    tables = all_tables()
+    names = [*removal.found, *(table.full_name for table in (*MADE_AGAIN, *_BESIDE, QUARANTINE))]
+    return [tables[name] for name in dict.fromkeys(names)] if removal.found else []
+
+
+def empty_caches() -> list[str]:
+    """Delete the folders of the cache that may hold texts or tokens; returns their names."""
+    emptied = []
+    for name in _CACHES:
+        folder = cache_dir(name)
+        if any(folder.iterdir()):
+            emptied.append(name)
+        shutil.rmtree(folder, ignore_errors=True)
+    (home() / "cache" / "table_facts.json").unlink(missing_ok=True)
+    return emptied
+
+
+def vacuum_tables(lake: Lakehouse, tables: list[Table]) -> dict[str, int]:
+    """Delete all files that the newest versions of the tables do not need, also those of versions that models and
+    scores name; returns the number of files by table. Nobody may write to the lake meanwhile."""
+    deleted = {}
+    for table in tables:
+        if (delta := lake.open(table)) is None:
+            continue
+        files = delta.vacuum(
+            0, dry_run=False, enforce_retention_duration=False, full=True, commit_properties=lake.notes(table, delta)
+        )
+        lake.record(table, delta.version())
+        deleted[table.full_name] = len(files)
+    return deleted
+
+
+def _refresh_catalog(lake: Lakehouse) -> None:
+    """Write the DuckDB catalog anew, which forgets what it had of old versions."""
+    from resources.warehouse import Warehouse
+
+    Warehouse(root=lake.root, storage_options=lake.storage_options).refresh()

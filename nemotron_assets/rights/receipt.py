@@ -1,0 +1,100 @@
+"""The receipt of a removal: what went and from where, what was checked, and what nobody can prove. It holds no text and
+no address: the targets are printed once, and stored as a salted hash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nemotron_assets.rights.plan import Contained, Plan, contained
+from nemotron_assets.rights.tables import RECEIPTS
+from nemotron_assets.table.counting import counted
+from nemotron_assets.table.ids import row_id
+from resources.files import replaced
+from resources.home import home
+
+if TYPE_CHECKING:
+    from nemotron_assets.rights.forgetting import Done
+    from nemotron_assets.rights.removal import Removal
+    from resources.lakehouse import Lakehouse
+
+#: What no program can prove or undo here.
+NOT_PROVEN = {
+    "weights": "a model that was trained on removed rows may still repeat them; train it again to be sure",
+    "exports": "data sets and models that were exported, also within this home; write each export again or delete it",
+    "backups": "backups, snapshots of the file system, versions of an object store, and disk blocks of deleted files",
+    "logs": "what programs printed: Dagster's compute logs, log files, the history of a shell",
+    "names": "marks in the Delta log of code.files and code.licenses name the parts of a table: the repositories",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of `rights.receipts`, without its ids and times."""
+
+    kind: str
+    place: str
+    rows: int
+    detail: str
+    version_before: int | None = None
+    version_after: int | None = None
+    share: float | None = None
+
+
+def lines_of(done: Done, inside: Iterable[Contained], verified: Iterable[Line] = ()) -> Iterator[Line]:
+    """The lines of a receipt. `inside` are the models and scores that were made from removed rows, `verified` what was
+    checked afterwards."""
+    for place, rows in done.rows.items():
+        before, after = done.versions.get(place, (None, None))
+        yield Line("table", place, rows, f"{counted(rows, 'row')} removed", before, after)
+    for place in done.made_again:
+        if place not in done.rows and place in done.versions:
+            yield Line(
+                "made_again", place, 0, "made again, because it follows from removed rows", *done.versions[place]
+            )
+    if done.events:
+        yield Line("events", "dagster", done.events, "previews and other texts were removed from the event log")
+    for name in done.caches:
+        yield Line("files", f"cache/{name}", 0, "the folder was emptied")
+    yield Line("catalog", "lake.duckdb", 0, "the DuckDB catalog was written anew")
+    for place, files in done.vacuumed.items():
+        yield Line("files", place, files, f"{counted(files, 'data file')} of old versions deleted from the disk")
+    if not done.vacuumed and done.rows:
+        yield Line("not_proven", "old versions", 0, "old versions still hold the rows; `--vacuum` deletes them")
+    for c in inside:
+        what = f"made from {c.made_from}"
+        yield Line("contained", f"{c.table} {c.name} ({c.id})", c.rows or 0, what, share=c.share)
+    yield from verified
+    for note in done.notes:
+        yield Line("not_proven", "events", 0, note)
+    for place, why in NOT_PROVEN.items():
+        yield Line("not_proven", place, 0, why)
+
+
+def inside_of(lake: Lakehouse, removal: Removal) -> list[Contained]:
+    """The models and scores that were made from rows of a removal."""
+    return list(contained(lake, Plan(found=removal.found)))
+
+
+def store(lake: Lakehouse, removal: Removal, lines: list[Line]) -> Path:
+    """Store a receipt in `rights.receipts` and as a JSON file in the home; returns the file. With it the removal is
+    complete."""
+    import pyarrow as pa
+
+    file = home() / "receipts" / f"{removal.receipt}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC)
+    facts: dict[str, Any] = {"receipt": removal.receipt, "request": removal.request}
+    times = {"at": removal.at.isoformat(), "ended": now.isoformat()}
+    with replaced(file) as new:
+        new.write_text(json.dumps({**facts, **times, "lines": [asdict(line) for line in lines]}, indent=1) + "\n")
+    rows = [
+        {"id": row_id(RECEIPTS.full_name, removal.receipt, number), **facts, **asdict(line), "at": now}
+        for number, line in enumerate(lines)
+    ]
+    lake.append(RECEIPTS, pa.Table.from_pylist(rows, RECEIPTS.arrow_schema()))
+    return file
