@@ -9,7 +9,7 @@ import click
 from nemotron_assets.commands.progress import Progress
 from nemotron_assets.commands.runner import Runner
 from nemotron_assets.dagster_private import unfinished_statuses
-from nemotron_assets.rights import forgetting, receipt, removal
+from nemotron_assets.rights import forgetting, receipt, removal, texts
 from nemotron_assets.rights.plan import Contained, Plan, plan
 from nemotron_assets.rights.targets import targets
 from nemotron_assets.table.counting import counted
@@ -39,17 +39,21 @@ def forget_command(words: Iterable[str], *, reason: str, dry_run: bool, vacuum: 
     _refuse_runs(runner)
     if begun is None:
         begun = removal.begin(lake, wanted, reason)
-    elif begun.resumed:
+    else:
         click.echo(f"going on with the removal that was begun on {begun.at:%Y-%m-%d %H:%M} UTC")
+    if not texts.is_remembered(lake, begun.receipt):  # then no row has gone yet
+        ids = {name: found.rows.keys() for name, found in begun.found.items()}
+        texts.remember(lake, begun.receipt, texts.evidence_of(lake, ids, wanted))
     inside = receipt.inside_of(lake, begun)  # before the old versions go
     done = forgetting.carry_out(
         lake, begun, lambda tables: remake(runner, tables), runner.instance, vacuum=vacuum, say=click.echo
     )
-    file = receipt.store(lake, begun, lines := list(receipt.lines_of(done, inside)))
+    verified = list(receipt.verified(lake, begun, wanted)) if vacuum else []  # old versions hold what was removed
+    file = receipt.store(lake, begun, lines := list(receipt.lines_of(done, inside, verified)))
     for line in lines:
         click.echo(_shown(line))
     click.echo(f"receipt {begun.receipt}: {file}; `nemotron run` makes again what follows from the removed rows")
-    return True
+    return not any(line.kind == "found" for line in lines)
 
 
 def remake(runner: Runner, tables: list[Table]) -> None:

@@ -55,6 +55,7 @@ def trace(
     if forward:
         walker.walk(result, "below", walker.children)
     walker.describe(result)
+    walker.tell_what_was_forgotten(result)
     result.notes += walker.notes
     return result
 
@@ -315,6 +316,21 @@ class _Walker:
         except duckdb.IOException as error:
             self.notes.append(f"{table}@{version} can no longer be read: {str(error).splitlines()[0]}")
             return []
+
+    def tell_what_was_forgotten(self, result: Trace) -> None:
+        """Add notes about table versions of which `nemotron forget` removed rows later. A model that was made from such
+        a version keeps its number, and what it learned from the rows."""
+        if "rights.receipts" not in self.paths:
+            return
+        for node in sorted({*result.starts, *result.reached("above"), *result.reached("below")}):
+            if node.is_version:
+                wanted = f"kind = 'table' and place = {literal(node.table)} and version_after > {int(node.key[1:])}"
+                query = f"select receipt, rows, strftime(\"at\", '%Y-%m-%d') from rights.receipts where {wanted}"
+                for receipt, rows, day in self._rows(f"{query} order by all"):
+                    self.notes.append(
+                        f"{node}: `nemotron forget` removed {rows:,} rows of the table later, on {day} (receipt "
+                        f"{receipt}); what was made from this version contains those that it had"
+                    )
 
     # -- what is shown beside the ids ---------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ Memory: the ids of the removed rows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from nemotron_assets.rights.targets import MADE_UP, BadTarget, Target, page_addr
 from nemotron_assets.rights.tombstones import PAGE_COLUMNS, Tombstones, tombstones
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.stages import all_tables
+from nemotron_assets.table.counting import counted
 
 if TYPE_CHECKING:
     from nemotron_assets.table.schema import Table
@@ -44,9 +46,9 @@ class Found:
 
 @dataclass(frozen=True)
 class Contained:
-    """A model or score that was made from removed rows: `rows` of the input `made_from`, and their `share` of its
-    tokens (of its rows, if it counts no tokens). Both are None if only a model it was made from contains them, or if
-    the version of the input is gone."""
+    """A model, or the scores of a table, made from removed rows: `rows` of the input `made_from`, and their `share` of
+    its tokens (of its rows, if it counts no tokens). Both are None if only a model it was made from contains them, or
+    if the version of the input is gone."""
 
     table: str
     id: str
@@ -205,18 +207,23 @@ def contained(lake: Lakehouse, found: Plan) -> Iterator[Contained]:
     for name, table in all_tables().items():
         if not {"id", "input_versions"} <= set(table.column_names):
             continue
-        label = next((c for c in ("name", "task") if c in table.column_names), "id")
-        wanted = dict.fromkeys(("id", label, "input_versions", *(["parents"] if table.is_model else [])))
+        wanted = ["id", "input_versions", *(["name", "parents"] if table.is_model else [])]
+        others: Counter[str] = Counter()  # rows that are not models, by the version they were made from
         for row in (row for batch in lake.read(table).batches(wanted) for row in batch.to_pylist()):
             for version in row["input_versions"] or ():
                 if version not in shares:
                     shares[version] = _share(lake, version, found)
                 if shares[version] is None or shares[version][0]:
                     inside.add(row["id"])
-                    yield Contained(name, row["id"], str(row[label]), version, *(shares[version] or (None, None)))
+                    if not table.is_model:
+                        others[version] += 1
+                        continue
+                    yield Contained(name, row["id"], row["name"], version, *(shares[version] or (None, None)))
             if table.is_model and row["id"] not in inside and (above := inside & set(row["parents"] or ())):
                 inside.add(row["id"])
-                yield Contained(name, row["id"], str(row[label]), f"model {min(above)}", None, None)
+                yield Contained(name, row["id"], row["name"], f"model {min(above)}", None, None)
+        for version, number in others.items():
+            yield Contained(name, "", counted(number, "row"), version, *(shares[version] or (None, None)))
 
 
 def _share(lake: Lakehouse, version: str, found: Plan) -> tuple[int, float] | None:

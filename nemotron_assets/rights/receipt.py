@@ -20,6 +20,7 @@ from resources.home import home
 if TYPE_CHECKING:
     from nemotron_assets.rights.forgetting import Done
     from nemotron_assets.rights.removal import Removal
+    from nemotron_assets.rights.targets import Target
     from resources.lakehouse import Lakehouse
 
 #: What no program can prove or undo here.
@@ -30,6 +31,10 @@ NOT_PROVEN = {
     "logs": "what programs printed: Dagster's compute logs, log files, the history of a shell",
     "names": "marks in the Delta log of code.files and code.licenses name the parts of a table: the repositories",
 }
+
+
+#: Findings that a receipt lists; all are counted.
+_FINDINGS = 100
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def lines_of(done: Done, inside: Iterable[Contained], verified: Iterable[Line] =
         yield Line("not_proven", "old versions", 0, "old versions still hold the rows; `--vacuum` deletes them")
     for c in inside:
         what = f"made from {c.made_from}"
-        yield Line("contained", f"{c.table} {c.name} ({c.id})", c.rows or 0, what, share=c.share)
+        yield Line("contained", f"{c.table} {c.name} {c.id}".rstrip(), c.rows or 0, what, share=c.share)
     yield from verified
     for note in done.notes:
         yield Line("not_proven", "events", 0, note)
@@ -78,6 +83,27 @@ def lines_of(done: Done, inside: Iterable[Contained], verified: Iterable[Line] =
 def inside_of(lake: Lakehouse, removal: Removal) -> list[Contained]:
     """The models and scores that were made from rows of a removal."""
     return list(contained(lake, Plan(found=removal.found)))
+
+
+def verified(lake: Lakehouse, removal: Removal, wanted: Iterable[Target]) -> Iterator[Line]:
+    """Search everything that is stored for what a removal took: a line that says how much was read, and one for each
+    finding and each file that could not be read."""
+    from nemotron_assets.rights.texts import remembered
+    from nemotron_assets.rights.verify import verify
+
+    result = verify(wanted, remembered(lake, [removal.receipt]))
+    searched = f"{counted(result.pieces, 'piece')} of text and {counted(result.names, 'id or name')}"
+    yield Line(
+        "verified",
+        "everything that is stored",
+        len(result.findings),
+        f"{counted(result.files, 'file')} of {result.bytes:,} bytes searched for {searched}: "
+        f"{counted(len(result.findings), 'finding')}",
+    )
+    for finding in result.findings[:_FINDINGS]:
+        yield Line("found", finding.path, finding.cells, f"{finding.what} in {finding.where} ({finding.store})")
+    for path, why in result.unread.items():
+        yield Line("found", path, 0, f"not read: {why}")
 
 
 def store(lake: Lakehouse, removal: Removal, lines: list[Line]) -> Path:

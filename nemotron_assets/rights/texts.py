@@ -76,6 +76,11 @@ def remember(lake: Lakehouse, receipt: str, evidence: Evidence) -> None:
     evidence.save(_folder(lake) / f"{receipt}.npz")
 
 
+def is_remembered(lake: Lakehouse, receipt: str) -> bool:
+    """Whether the evidence of a removal was stored."""
+    return (_folder(lake) / f"{receipt}.npz").exists()
+
+
 def remembered(lake: Lakehouse, receipts: Iterable[str] | None = None) -> Evidence:
     """The evidence of some removals, or of all of this lake."""
     chosen = None if receipts is None else set(receipts)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+
 import dagster as dg
 import polars as pl
 import pytest
 
 from nemotron_assets.code.sources.tables import DUPLICATES as DUPLICATE_FILES
-from nemotron_assets.code.sources.tables import FILES
-from nemotron_assets.rights import forgetting, removal
+from nemotron_assets.code.sources.tables import FILES, REPOSITORIES
+from nemotron_assets.lineage.walk import trace
+from nemotron_assets.rights import forgetting, receipt, removal
 from nemotron_assets.rights.plan import plan
 from nemotron_assets.rights.targets import targets
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
+from nemotron_assets.stages import all_tables
 from nemotron_assets.web.dedup.tables import DUPLICATES, REPEATED_SPANS, UNIQUE_DOCUMENTS
 from nemotron_assets.web.tables import DOCUMENTS
 from resources import compute
+from resources.warehouse import Warehouse
 from tests.rights.small_lake import BY_SNAPSHOT, OF_CODE, ROWS, SmallLake
 
 WORDS = ("gone.example", "https://stays.example/page", "gone/lib")
@@ -74,7 +79,19 @@ def test_a_forgotten_source_was_never_there(lakes):
     assert done.rows["web.documents"] == 5 and done.vacuumed["web.documents"] > 0
     fates = lake.read(RECORDS).scan().filter(pl.col("fate") == "forgotten").collect()
     assert (fates["records"].sum(), set(fates["snapshot"])) == (5, {"A", "B"})
-    assert not removal.begun(lake, targets(["other.example"]))
+
+    lines = list(receipt.lines_of(done, receipt.inside_of(lake, again)))
+    stored = json.loads(receipt.store(lake, again, lines).read_text())
+    assert removal.begun(lake, wanted) is None, "it has its receipt"
+    assert not any(word in json.dumps(stored) for word in ("gone.example", "stays.example"))
+    tables = {line["place"]: line for line in stored["lines"] if line["kind"] == "table"}
+    assert tables["web.documents"]["rows"] == 5
+    warehouse = Warehouse(root=lake.root)
+    warehouse.refresh()
+    with warehouse.connect() as connection:
+        version = f"web.documents@{found.found['web.documents'].version}"
+        notes = trace(connection, all_tables().values(), version).notes
+    assert any("removed 5 rows" in note for note in notes)
 
 
 def test_it_does_not_come_back(lakes):
@@ -83,7 +100,7 @@ def test_it_does_not_come_back(lakes):
     pages = set(whole.lake.read(PAGES).scan().select("id").collect()["id"])
     with_everything = whole.lake
     with_everything.replace(RECORDS, RECORDS.empty(), {"snapshot": ["A", "B"]})  # now every file is read again
-    whole.make([*BY_SNAPSHOT, *OF_CODE])
+    whole.make([PAGES, REPOSITORIES])
     assert set(with_everything.read(PAGES).scan().select("id").collect()["id"]) == pages
     assert whole.versions() == never.versions()
     fates = with_everything.read(RECORDS).scan().filter(pl.col("fate") == "forgotten").collect()
