@@ -105,9 +105,9 @@ class SmallLake:
             ingest(self.lake, instance, snapshot, describe([folder / snapshot], snapshot, html_column="html"))
         for name, files in REPOSITORIES_OF.items():
             if name not in without:
-                archive = folder / "code" / f"{name}.tar.gz"
+                archive = folder / "code" / f"{name}.tar"
                 archive.parent.mkdir(parents=True, exist_ok=True)
-                archive.write_bytes(tar([(f"x/{path}", data.encode(), {}) for path, data in files.items()]))
+                archive.write_bytes(tar([(f"x/{path}", data.encode(), {}) for path, data in files.items()], mode="w"))
                 os.utime(archive, (1_700_000_000,) * 2)
         sections = {"code.sources": limits(sources=[source("own", "archive", folder / "code")])}
         self.recipe = current_recipe().with_sections(sections)
