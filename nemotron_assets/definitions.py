@@ -63,7 +63,7 @@ defs = dg.Definitions(
         "recipe": recipe,
         "compute": Compute(**recipe.compute.model_dump()),
         "crawl": Crawl.from_recipe(recipe.snapshots.crawl),
-        "gpu": Gpu.from_recipe(recipe.llm),
+        "gpu": Gpu.from_recipe(recipe.llm, recipe.machines),
         "warehouse": Warehouse(root=lake.root, storage_options=lake.storage_options),
     },
     executor=dg.in_process_executor

@@ -9,12 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import os
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +26,7 @@ from resources.home import cache_dir
 if TYPE_CHECKING:
     from filelock import FileLock
 
+    from nemotron_assets.recipe.lake import Machines
     from nemotron_assets.recipe.llm import Llm
     from resources.endpoints import EndpointSettings
     from resources.engine_timing import TimedEngine
@@ -91,12 +88,18 @@ class Gpu(dg.ConfigurableResource):
     gpu_memory_share: float = Field(default=0.9, gt=0, le=1, description="share of the GPU memory that vLLM may use")
     cpu_threads: int = Field(default=0, ge=0, description="threads of inference on a CPU; 0: one per usable core")
     processes: int = Field(default=0, ge=0, description="number of training processes; 0: one per device")
+    nodes: int = Field(default=1, ge=1, description="number of machines that train together; this is the first one")
+    rendezvous: str | None = Field(
+        default=None, description="host:port of this machine at which the other machines join a training"
+    )
+    join_s: float = Field(default=1_800, gt=0, description="maximum wait for the other machines, in seconds")
     lock_timeout_s: float = Field(default=86_400, gt=0, description="maximum wait for a device, in seconds")
 
     @classmethod
-    def from_recipe(cls, llm: Llm) -> Gpu:
-        """The resource with the values of the recipe section `llm`."""
-        return cls(backend=llm.engine, **llm.model_dump(exclude={"engine", "model", "tokenizer"}))
+    def from_recipe(cls, llm: Llm, machines: Machines | None = None) -> Gpu:
+        """The resource with the values of the recipe sections `llm` and `machines`."""
+        values = llm.model_dump(exclude={"engine", "model", "tokenizer"})
+        return cls(backend=llm.engine, **values, **(machines.model_dump() if machines else {}))
 
     def devices(self) -> list[Device]:
         """The CUDA devices that this process may use, or the CPU if there are none."""
@@ -215,22 +218,25 @@ class Gpu(dg.ConfigurableResource):
 
         The function is called as `function(config, emit)`, where `emit(rows)` reports metrics, a list of dicts.
         `on_metrics` gets these rows in batches: about every two seconds while rows come, and the rest when the function
-        ends or fails. With one device the function runs in this process. With several devices it runs in torchrun
-        workers, which die with this process; the metrics and the result of rank 0 count. The devices are locked
-        meanwhile. Raises `GpuError` with the end of the workers' output when they fail.
+        ends or fails. With one device the function runs in this process. With several devices, or several machines, it
+        runs in torchrun workers, which die with this process; the metrics and the result of rank 0 count. The devices
+        are locked meanwhile. Raises `torchrun.TrainingFailed` with the end of the workers' output when they fail.
         """
+        from resources import torchrun
         from resources.train_worker import resolve
 
         with self.lock(log) as devices:
             if devices[0].kind == "cuda":
                 self.release()
             processes = self.processes or len(devices)
-            log(f"training on {processes} x {devices[0].name}")
+            machines = torchrun.Machines(self.nodes, self.rendezvous or "", self.join_s)
+            everywhere = f" on each of {machines.number} machines" if machines.number > 1 else ""
+            log(f"training on {processes} x {devices[0].name}{everywhere}")
             metrics = _Buffer(on_metrics)
             try:
-                if processes == 1:
+                if processes == machines.number == 1:
                     return resolve(entry)(config, metrics.add) or {}
-                return _torchrun(entry, config, metrics, processes)
+                return torchrun.train(entry, config, metrics.add, processes, machines)
             finally:
                 metrics.flush()
 
@@ -307,53 +313,3 @@ class _Buffer:
         self._last = time.monotonic()
         if rows:
             self._on_metrics(rows)
-
-
-def _torchrun(entry: str, config: dict[str, Any], metrics: _Buffer, processes: int) -> dict:
-    root = str(Path(__file__).resolve().parent.parent)
-    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    with tempfile.TemporaryDirectory(prefix="nemotron-train-") as name:
-        folder = Path(name)
-        (folder / "job.json").write_text(json.dumps({"entry": entry, "config": config}))
-        rows, output = folder / "metrics.jsonl", folder / "output.log"
-        rows.touch()
-        command = [sys.executable, "-m", "resources.train_worker", "launch", str(os.getpid()), name, str(processes)]
-        with output.open("wb") as out, rows.open() as lines:
-            worker = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-            )
-            try:
-                rest = ""
-                while True:
-                    ended = worker.poll() is not None
-                    while chunk := lines.readline():
-                        rest += chunk
-                        if rest.endswith("\n"):
-                            metrics.add(json.loads(rest))
-                            rest = ""
-                    if ended:
-                        break
-                    time.sleep(0.2)
-            finally:
-                _stop(worker)
-        result = folder / "result.json"
-        if worker.returncode or not result.is_file():
-            tail = output.read_text(errors="replace")[-4_000:]
-            raise GpuError(f"{entry} failed on {processes} processes (exit status {worker.returncode}):\n{tail}")
-        return json.loads(result.read_text())
-
-
-def _stop(worker: subprocess.Popen) -> None:
-    """End the launcher process. Its workers die with it."""
-    if worker.poll() is None:
-        worker.send_signal(signal.SIGTERM)
-        try:
-            worker.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            worker.kill()
-            worker.wait()

@@ -27,16 +27,16 @@ def resolve(entry: str) -> Callable[[dict[str, Any], Callable[..., None]], dict[
 
 
 def main(arguments: list[str]) -> None:
-    """`launch PARENT FOLDER PROCESSES` starts torchrun, which starts `work FOLDER` in each process. PARENT is the id of
-    the process that called `Gpu.train`."""
+    """`launch PARENT FOLDER OPTIONS` starts torchrun with these options; it starts `work FOLDER` in each process.
+    PARENT is the id of the process that asks for it."""
     role, *rest = arguments
     if role == "launch":
-        parent, folder, processes = rest
+        parent, folder, *options = rest
         die_with_parent(int(parent))
         from torch.distributed.run import main as torchrun
 
         os.environ["NEMOTRON_LAUNCHER"] = str(os.getpid())
-        torchrun(["--standalone", "--nnodes=1", f"--nproc-per-node={processes}", "-m", __spec__.name, "work", folder])
+        torchrun([*options, "-m", __spec__.name, "work", folder])
     else:
         die_with_parent(int(os.environ["NEMOTRON_LAUNCHER"]))
         _work(Path(rest[0]))

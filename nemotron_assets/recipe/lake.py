@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nemotron_assets.recipe.section import Section
 
@@ -75,6 +75,27 @@ class Compute(Section):
         description="no further batch is read while the batches and results in flight take this many MiB in the "
         "process of the step (default)",
     )
+
+
+class Machines(Section):
+    """The machines that train one model together, through torchrun (default). All have the same NEMOTRON_HOME, on a
+    file system that they share, the same devices and the same release; each but the first one runs
+    `python -m resources.join NUMBER`."""
+
+    nodes: int = Field(1, ge=1, le=4_096, description="number of machines; the first one runs the graph")
+    rendezvous: str | None = Field(
+        None,
+        pattern=r"^[^\s:/@]+:\d{1,5}$",
+        description="where the other machines join a training: a name or address of the first machine, and a free "
+        "port, such as gpu-0:29400",
+    )
+    join_s: float = Field(1_800, gt=0, description="longest wait for the other machines at the start, in seconds")
+
+    @model_validator(mode="after")
+    def _meet_somewhere(self) -> Machines:
+        if self.nodes > 1 and not self.rendezvous:
+            raise ValueError(f"{self.nodes} machines need a rendezvous, such as gpu-0:29400")
+        return self
 
 
 class Quarantine(Section):

@@ -16,7 +16,7 @@ from nemotron_assets.recipe.code.root import Code
 from nemotron_assets.recipe.compress import Compress
 from nemotron_assets.recipe.evaluate import Evaluate
 from nemotron_assets.recipe.grading import Grading
-from nemotron_assets.recipe.lake import Compute, Maintenance, Quarantine, Removals, Storage
+from nemotron_assets.recipe.lake import Compute, Machines, Maintenance, Quarantine, Removals, Storage
 from nemotron_assets.recipe.llm import Llm
 from nemotron_assets.recipe.math import Math
 from nemotron_assets.recipe.model import Model
@@ -39,6 +39,7 @@ class Recipe(Section):
     )
     storage: Storage
     compute: Compute
+    machines: Machines = Machines()
     quarantine: Quarantine
     llm: Llm
     snapshots: Snapshots

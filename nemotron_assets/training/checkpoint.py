@@ -26,6 +26,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from nemotron_assets.training.checkpoint_store import CheckpointStore
+
 #: Beginning of the names of tensors that belong to one rank alone: they are not slices of a larger tensor.
 OWN = "own/"
 #: How often rank 0 looks whether the other ranks have written their files, in seconds.
@@ -64,14 +66,14 @@ class CheckpointError(RuntimeError):
 
 
 class Checkpoints:
-    """Writes the checkpoints of one training into `folder`, and keeps the newest `keep`. A context manager: at its end
-    it waits for the checkpoint that is being written.
+    """Writes the checkpoints of one training into `folder`, and keeps the newest `keep`; the newest one also in
+    `store`, if there is one. A context manager: at its end it waits for the checkpoint that is being written.
 
     At most one is written at a time: `save` waits for the one before.
     """
 
-    def __init__(self, folder: Path, keep: int = 2) -> None:
-        self._folder, self._keep = folder, keep
+    def __init__(self, folder: Path, keep: int = 2, store: CheckpointStore | None = None) -> None:
+        self._folder, self._keep, self._store = folder, keep, store
         self._host: dict[str, torch.Tensor] = {}
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
@@ -156,6 +158,8 @@ class Checkpoints:
             shutil.rmtree(old)
         for unfinished in self._folder.glob("writing-*"):  # by a process that was killed while writing
             shutil.rmtree(unfinished)
+        if self._store:
+            self._store.put(final)
 
 
 def latest(folder: Path) -> Path | None:

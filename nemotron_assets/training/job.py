@@ -124,6 +124,7 @@ class Job:
     - `folder` is for its checkpoints and finished weights. No other job may use it.
     - `loss` wraps the model into the module that is trained (see `losses`).
     - `section` is the recipe section of `settings`, for error messages.
+    - `checkpoints` is the URI of its checkpoints in the object store of the lake; "" for a lake in a folder.
     - `entries` say which share each category of the data has from which step on; without entries, all data is read
       equally often.
     """
@@ -135,6 +136,7 @@ class Job:
     loss: Callable[[torch.nn.Module], torch.nn.Module] = NextToken
     section: str = "train.base"
     entries: tuple[Entry, ...] = ()
+    checkpoints: str = ""
 
 
 def _checked(

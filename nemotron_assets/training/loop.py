@@ -22,6 +22,7 @@ from torch.distributed.fsdp import FSDPModule
 
 from nemotron_assets.model import export
 from nemotron_assets.training import checkpoint, flops, guard, precision
+from nemotron_assets.training.checkpoint_store import CheckpointStore
 from nemotron_assets.training.conditions import conditions, difference, kind_of
 from nemotron_assets.training.job import Job
 from nemotron_assets.training.mixture import Mixture
@@ -70,7 +71,12 @@ def train(job: Job, shards: Shards, emit: Callable[[list[dict[str, Any]]], None]
         return _finished(job.folder)
     ranks = Ranks.join(job.settings.context_parallel, job.section)
     devices = [ranks.device] if ranks.device.type == "cuda" else []
-    with torch.random.fork_rng(devices), checkpoint.Checkpoints(job.folder, job.settings.checkpoints_kept) as saved:
+    store = CheckpointStore(job.checkpoints) if job.checkpoints and ranks.rank == 0 else None
+    if store:
+        store.fetch(job.folder)
+    checkpoint.barrier()
+    kept = checkpoint.Checkpoints(job.folder, job.settings.checkpoints_kept, store)
+    with torch.random.fork_rng(devices), kept as saved:
         torch.manual_seed(job.settings.seed + ranks.rank)  # for a loss that draws numbers
         return _train(job, shards, emit if ranks.rank == 0 else lambda rows: None, ranks, saved)
 

@@ -133,6 +133,7 @@ def job_of(config: dict[str, Any], **options: Any) -> Job:
         folder=Path(config["folder"]),
         section=config["section"],
         entries=tuple(Entry(**entry) for entry in config.get("entries", ())),
+        checkpoints=config.get("checkpoints", ""),
         **options,
     )
 

@@ -6,12 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from resources import torchrun
 from resources.gpu import Device, Gpu, GpuError, _dtype
+from resources.server import free_port
+from resources.torchrun import Machines, TrainingFailed
 
 ENTRIES = "tests.resources.train_entries"
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,9 +110,18 @@ def test_an_entry_that_is_not_a_function_is_an_error(entry):
 
 
 @pytest.mark.slow
-def test_torchrun_trains_on_two_processes():
-    rows = []
-    result = Gpu(processes=2).train(f"{ENTRIES}:all_reduce", {}, rows.extend)
+def test_torchrun_trains_on_two_machines():
+    """Both are this machine: one process each, which meet at a port and share the home folder."""
+    rows, ended, place = [], threading.Event(), f"127.0.0.1:{free_port('127.0.0.1')}"
+    machines = Machines(2, place, join_s=120)
+    other = threading.Thread(target=torchrun.follow, args=(1, 1, machines, lambda line: None, ended.is_set))
+    other.start()
+    try:
+        gpu = Gpu(processes=1, nodes=2, rendezvous=place, join_s=120)
+        result = gpu.train(f"{ENTRIES}:all_reduce", {}, rows.extend)
+    finally:
+        ended.set()
+        other.join()
     assert result == {"world": 2, "sum": 3.0}
     assert rows == [{"step": 0, "rank": 0, "sum": 3.0}]
 
@@ -116,7 +129,7 @@ def test_torchrun_trains_on_two_processes():
 @pytest.mark.slow
 def test_torchrun_failure_shows_why():
     rows = []
-    with pytest.raises(GpuError, match="the loss is not a number"):
+    with pytest.raises(TrainingFailed, match="the loss is not a number"):
         Gpu(processes=2).train(f"{ENTRIES}:fail", {}, rows.extend)
     assert rows == [{"step": 0}]
 
