@@ -26,7 +26,7 @@ import psutil
 from benchmarks.harness import Claim, table, verdict
 from benchmarks.ingest import SNAPSHOT, make
 
-#: What is made of the sample. Everything else that the steps need is made by local processes before.
+#: What is made of the sample.
 STEPS = ("math/candidate_pages", "math/rendered", "web/documents", "code/files", "code/annotations")
 NODES = 3
 
@@ -34,14 +34,18 @@ NODES = 3
 def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="cluster", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a small crawl; in it the start of workers weighs more")
+    parser.add_argument("--only", choices=["documents", "sample"], help="one of the two comparisons")
     parser.add_argument(
         "--mb", type=int, default=90, help="size of the crawl's WARC file; 90 MB hold about 20,000 pages"
     )
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="nemotron-cluster-") as folder:
-        own = _crawl(Path(folder, "own"), 4 if options.quick else options.mb)
-        sample = _sample(Path(folder, "sample"))
-        return _compare(own, sample, quick=options.quick)
+        claims = []
+        if options.only != "sample":
+            claims += _documents(_crawl(Path(folder, "own"), 4 if options.quick else options.mb), quick=options.quick)
+        if options.only != "documents":
+            claims += _steps_of_the_sample(_sample(Path(folder, "sample")))
+        return verdict(claims)
 
 
 class Lake:
@@ -76,6 +80,12 @@ class Lake:
                 found[name, partition] = whole.within(partition).content()
         return found
 
+    def rows(self, copy: str, name: str) -> int:
+        from nemotron_assets.stages import all_tables
+        from resources.lakehouse import Lakehouse
+
+        return Lakehouse(root=str(self.home / copy / "lake")).read(all_tables()[name.replace("/", ".")]).rows
+
 
 def _crawl(home: Path, mb: int) -> Lake:
     """A crawl of one snapshot whose pages are stored."""
@@ -87,7 +97,7 @@ def _crawl(home: Path, mb: int) -> Lake:
 
 
 def _sample(home: Path) -> Lake:
-    """The embedded sample, with what the steps are made from."""
+    """The embedded sample, in which local processes have made the steps and what they are made from."""
     lake = Lake(home, "snapshots: {crawl: {max_snapshots: 1, max_warc_files: 1}}\n")
     _ended(lake.run("", f"({' or '.join(f'+{step}' for step in STEPS)})"))
     return lake
@@ -136,13 +146,13 @@ class _Clock:
         return spent
 
 
-def _compare(own: Lake, sample: Lake, *, quick: bool) -> int:
-    step = ("web/documents",)
-    rows = []
+def _documents(lake: Lake, *, quick: bool) -> list[Claim]:
+    """Make `web/documents` with local processes, on the cluster, and on the cluster while a node of it is killed."""
+    step, rows = ("web/documents",), []
 
     def timed(name: str, copy: str, cluster: Any = None) -> float:
         clock = _Clock()
-        _ended(own.run(copy, step[0], cluster))
+        _ended(lake.run(copy, step[0], cluster))
         cpu, wall = clock.read()
         rows.append((name, cpu, wall))
         return cpu
@@ -153,33 +163,33 @@ def _compare(own: Lake, sample: Lake, *, quick: bool) -> int:
         time.sleep(10)
         rows.append((f"{NODES} nodes, idle", *idle.read()))
         on_ray = timed(f"{NODES} nodes", "ray", cluster)
-        _ended(sample.run("ray", " or ".join(STEPS), cluster, force=True))
-        run = own.run("killed", step[0], cluster)
+        run = lake.run("killed", step[0], cluster)
         killed_at = _kill_a_node(cluster, run)
-        output = _ended(run)
-    _ended(sample.run("local", " or ".join(STEPS), force=True))
-    expected = own.contents("local", step)
-    print(f"{_documents(own):,} documents\n\n{table(('web/documents', 'CPU s', 's'), rows)}")
-    print(f"\na node was killed {killed_at:.1f} s after it began to work; {output.count('is lost')} lines tell of it")
-    same = {key: value for key, value in sample.contents("ray", STEPS).items() if value}
-    claims = [
+        _ended(run)
+    expected = lake.contents("local", step)
+    print(f"{lake.rows('local', step[0]):,} documents\n\n{table(('web/documents', 'CPU s', 's'), rows)}")
+    print(f"\na node was killed {killed_at:.1f} s after the start of the third run")
+    return [
         Claim("overhead of Ray, share of CPU seconds", on_ray / local - 1, at_most=None if quick else 0.15),
-        Claim("documents on the cluster: same content", float(own.contents("ray", step) == expected), at_least=1),
-        Claim("with a node killed: same content", float(own.contents("killed", step) == expected), at_least=1),
-        Claim(
-            f"{len(same)} tables of the sample: same content",
-            float(same == sample.contents("local", STEPS)),
-            at_least=1,
-        ),
+        Claim("documents on the cluster: same content", float(lake.contents("ray", step) == expected), at_least=1),
+        Claim("with a node killed: same content", float(lake.contents("killed", step) == expected), at_least=1),
     ]
-    return verdict(claims)
 
 
-def _documents(lake: Lake) -> int:
-    from nemotron_assets.web.tables import DOCUMENTS
-    from resources.lakehouse import Lakehouse
-
-    return Lakehouse(root=str(lake.home / "local" / "lake")).read(DOCUMENTS).rows
+def _steps_of_the_sample(lake: Lake) -> list[Claim]:
+    with _cluster() as cluster:
+        _ended(lake.run("ray", " or ".join(STEPS), cluster, force=True))
+    expected = lake.contents("base", STEPS)
+    for name in STEPS:
+        print(f"{name}: {lake.rows('ray', name):,} rows")
+    same = sum(value == expected[key] for key, value in lake.contents("ray", STEPS).items())
+    return [
+        Claim(
+            f"of {len(expected)} tables and partitions of the sample, with the same content",
+            same,
+            at_least=len(expected),
+        )
+    ]
 
 
 def _kill_a_node(cluster: Any, run: subprocess.Popen) -> float:

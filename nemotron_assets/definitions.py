@@ -6,6 +6,7 @@ import warnings
 
 import dagster as dg
 
+from nemotron_assets.executors import executor
 from nemotron_assets.logs import console
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.sft.tables_of import check_names
@@ -61,15 +62,11 @@ defs = dg.Definitions(
         "io_manager": lake,
         "lake": lake,
         "recipe": recipe,
-        "compute": Compute(**recipe.compute.model_dump()),
+        "compute": Compute(**recipe.compute.model_dump(exclude={"jobs_address"})),
         "crawl": Crawl.from_recipe(recipe.snapshots.crawl),
         "gpu": Gpu.from_recipe(recipe.llm, recipe.machines),
         "warehouse": Warehouse(root=lake.root, storage_options=lake.storage_options),
     },
-    executor=dg.in_process_executor
-    if recipe.executor == "in_process"
-    else dg.multiprocess_executor.configured(
-        {"start_method": {"forkserver": {"preload_modules": ["dagster", "pyarrow"]}}}
-    ),
+    executor=executor(recipe),
     loggers={"console": console},
 )

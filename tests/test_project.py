@@ -143,7 +143,7 @@ def test_declarations_of_tables_load_no_recipe():
 #: From the ground up: a room imports only rooms of the lines above its own, and of its own line itself alone.
 LAYERS = (
     ("table", "recipe", "planning", "stages", "conditions", "dagster_private"),
-    ("lineage", "plots", "run_processes", "held_out"),
+    ("lineage", "plots", "run_processes", "held_out", "executors"),
     ("resources", "logs"),
     ("models", "instance"),
     ("text", "warc"),

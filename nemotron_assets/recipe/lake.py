@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from nemotron_assets.recipe.addresses import Address
 from nemotron_assets.recipe.section import Section
 
 
@@ -43,6 +44,12 @@ class Compute(Section):
         None,
         description="address of the Ray cluster, such as 10.0.0.1:6379; null: that of the environment variable "
         "RAY_ADDRESS, or without it a cluster of this machine alone",
+    )
+    jobs_address: Address | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="address at which the Ray cluster takes jobs, for executor ray, such as http://10.0.0.1:8265; "
+        "null: that of the environment variable RAY_API_SERVER_ADDRESS",
     )
     workers: int = Field(
         ge=0, le=16_384, description="number of worker processes; 0 means one per core of the machine or cluster"

@@ -33,9 +33,10 @@ class Recipe(Section):
     """The whole recipe."""
 
     name: str = Field(description="name of this recipe; dataset cards show it")
-    executor: Literal["in_process", "multiprocess"] = Field(
-        description="in_process: Dagster runs the steps of a run one after the other, in one process; multiprocess: "
-        "side by side, each in a process of its own"
+    executor: Literal["in_process", "multiprocess", "ray"] = Field(
+        description="how Dagster runs the steps of a run that the web UI, a schedule or a sensor starts. in_process: "
+        "one after the other, in one process; multiprocess: side by side, each in a process of its own; ray: side by "
+        "side, each as a Ray job of the cluster at compute.jobs_address"
     )
     storage: Storage
     compute: Compute

@@ -1,6 +1,8 @@
 """Training learns, a resumed training gives the same weights bit for bit, and errors say what cannot be trained."""
 
 import dataclasses
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,9 +79,11 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("at", [3, 12])
-def test_interrupted_and_resumed_equals_uninterrupted(small, tmp_path, at):
+@pytest.mark.parametrize(("at", "moved"), [(3, False), (12, True)])
+def test_interrupted_and_resumed_equals_uninterrupted(small, tmp_path, at, moved):
+    """With `moved`, on another machine: only the checkpoints in the object store are left."""
     whole, parts = [], []
+    store = f"file://{tmp_path}/store" if moved else ""
     straight = train(job(small, tmp_path / "straight"), Memory(), whole.extend)
 
     def emit(rows):
@@ -88,8 +92,11 @@ def test_interrupted_and_resumed_equals_uninterrupted(small, tmp_path, at):
             raise Killed
 
     with pytest.raises(Killed):
-        train(job(small, tmp_path / "resumed"), Memory(), emit)
-    resumed = train(job(small, tmp_path / "resumed"), Memory(), parts.extend)
+        train(replace(job(small, tmp_path / "resumed"), checkpoints=store), Memory(), emit)
+    if moved:
+        shutil.rmtree(tmp_path / "resumed")
+    resumed = train(replace(job(small, tmp_path / "resumed"), checkpoints=store), Memory(), parts.extend)
+    assert moved == any(path.name == "state.json" for path in tmp_path.glob("store/*/*"))
     a, b = (load_file(run.weights / "model.safetensors") for run in (straight, resumed))
     assert all(torch.equal(a[name], b[name]) for name in a)
     losses = {row["step"]: row["loss"] for row in parts}
