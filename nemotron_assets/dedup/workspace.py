@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 import duckdb
 import pyarrow as pa
 
+from nemotron_assets.table.schema import Table
+
 
 @contextlib.contextmanager
 def workspace(memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -16,6 +18,7 @@ def workspace(memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
     with tempfile.TemporaryDirectory(prefix="nemotron-dedup-") as spill, duckdb.connect() as connection:
         connection.execute(f"set memory_limit = '{memory_mb}MB'; set temp_directory = '{spill}'")
         connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
+        connection.execute("set arrow_large_buffer_size = true")  # texts of a batch may have more than 2 GiB together
         yield connection
 
 
@@ -27,6 +30,19 @@ def load(
     query: str = "from stream",
 ) -> None:
     """Create the table `name` as the result of `query`, in which the batches are the relation `stream`."""
-    connection.register("stream", pa.RecordBatchReader.from_batches(schema, iter(batches)))
+    stream(connection, "stream", schema, batches)
     connection.execute(f"create or replace table {name} as {query}")
     connection.unregister("stream")
+
+
+def stream(
+    connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+) -> None:
+    """Let one query read the batches as the relation `name`; they are not stored."""
+    connection.register(name, pa.RecordBatchReader.from_batches(schema, iter(batches)))
+
+
+def schema_of(table: Table, *columns: str) -> pa.Schema:
+    """The Arrow schema of some columns of a table, as `Reader.batches` reads them."""
+    declared = table.arrow_schema()
+    return pa.schema([declared.field(column) for column in columns])

@@ -88,19 +88,23 @@ def duplicates(context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recip
     pool=_POOL,
 )
 def repeated_spans(
-    context: dg.AssetExecutionContext, recipe: dg.ResourceParam[Recipe], lake: dg.ResourceParam[Lakehouse]
+    context: dg.AssetExecutionContext,
+    recipe: dg.ResourceParam[Recipe],
+    lake: dg.ResourceParam[Lakehouse],
+    compute: dg.ResourceParam[Compute],
 ):
     """Spans of kept documents that repeat earlier kept documents byte for byte within a window of snapshots, found with
     suffix arrays (Nemotron-CC §2.1); and the documents of which nothing new is left without the spans."""
     from nemotron_assets.web.dedup.substring import CascadingSpans
 
     run = rewriting(context, REPEATED_SPANS)
-    return CascadingSpans(lake, context.partition_key, recipe.web.substring, recipe.web.dedup, **run).parts()
+    web = recipe.web
+    return CascadingSpans(lake, context.partition_key, web.substring, web.dedup, compute, **run).parts()
 
 
 @table_asset(
     UNIQUE_DOCUMENTS,
-    recipe="web.substring",
+    recipe=("web.substring", "web.dedup.memory_mb"),
     kinds={"polars"},
     ins={
         "documents": DOCUMENTS,
@@ -118,11 +122,12 @@ def unique_documents(
     """Documents that are not duplicates, without the spans that they repeat: every text is kept once over all
     snapshots, where it was seen first."""
     from nemotron_assets.web.dedup.report import cut_counts
-    from nemotron_assets.web.dedup.substring import unique_documents_of
+    from nemotron_assets.web.dedup.unique import unique_documents_of
 
     spans = repeated_spans.scan()
     context.add_output_metadata(cut_counts(spans))
-    return unique_documents_of(documents.scan(), duplicates.scan(), spans, recipe.web.substring)
+    memory_mb = recipe.web.dedup.memory_mb
+    return unique_documents_of(documents.scan(), duplicates.scan(), spans, recipe.web.substring, memory_mb)
 
 
 ASSETS = [signatures, near_duplicates, duplicates, repeated_spans, unique_documents]

@@ -18,6 +18,13 @@ from numba import njit
 
 Boundary = Literal["character", "word", "line"]
 
+# What is known of the run of `min_bytes` bytes at a position; one byte per byte of text.
+_FITS = 1  # it does not reach into the next text
+_MEMBER = 2  # it occurs more than once
+_HEAD = 4  # it is the first of its group in the suffix array
+_REPEATS = 8  # an equal run stands before it
+_START = 16  # a span starts with it
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -31,25 +38,31 @@ class Span:
 
 
 def repeated_spans(texts: Sequence[bytes], min_bytes: int) -> list[Span]:
-    """The spans of at least `min_bytes` bytes that repeat earlier bytes, ordered by text and start.
-
-    Takes about ten bytes of memory per byte of text, and 18 for 2 GiB of text or more.
-    """
+    """The spans of at least `min_bytes` bytes that repeat earlier bytes, ordered by text and start."""
     offsets = np.zeros(len(texts) + 1, np.int64)
     np.cumsum([len(text) for text in texts], out=offsets[1:])
-    if offsets[-1] <= min_bytes:
-        return []
-    data = np.empty(offsets[-1], np.uint8)  # the suffix sorter does not accept read-only memory
-    for text, start in zip(texts, offsets.tolist(), strict=False):
-        data[start : start + len(text)] = np.frombuffer(text, np.uint8)
-    source = np.full(data.size, -1, np.int32 if data.size < 2**31 else np.int64)
-    _mark(data, suffix_array(data), offsets, min_bytes, source)
-    starts, ends = _gather(source, offsets, min_bytes)
-    owners = np.searchsorted(offsets, starts, side="right") - 1
-    firsts = np.searchsorted(offsets, source[starts], side="right") - 1
-    begins = offsets[owners]
-    columns = (owners, starts - begins, ends - begins, firsts)
+    columns = spans_between(np.frombuffer(bytearray(b"".join(texts)), np.uint8), offsets, min_bytes)
     return [Span(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+
+
+def spans_between(
+    data: np.ndarray, offsets: np.ndarray, min_bytes: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The spans of `Span` as int64 arrays: text, start, end, first. Text number k is data[offsets[k]:offsets[k + 1]].
+
+    `data` is uint8 and writable, because the suffix sorter accepts no other memory. Takes six bytes of memory per byte
+    of text, `data` included, and ten for 2 GiB of text or more.
+    """
+    nothing = np.zeros(0, np.int64)
+    if data.size <= min_bytes:
+        return nothing, nothing, nothing, nothing
+    suffixes, flags = suffix_array(data), np.zeros(data.size, np.uint8)
+    _mark(data, suffixes, offsets, min_bytes, flags)
+    starts, ends = _gather(flags, offsets, min_bytes)
+    places, firsts = _first_occurrences(suffixes, flags, starts)
+    owners = np.searchsorted(offsets, starts, side="right") - 1
+    begins = offsets[owners]
+    return owners, starts - begins, ends - begins, np.searchsorted(offsets, firsts[places.argsort()], side="right") - 1
 
 
 def suffix_array(data: np.ndarray) -> np.ndarray:
@@ -110,29 +123,31 @@ def _in_word(character: str) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _mark(data, suffixes, offsets, min_bytes, source):
-    """Set source[p] to the first occurrence of the run of `min_bytes` bytes at p, if that is not p itself.
+def _mark(data, suffixes, offsets, min_bytes, flags):
+    """Set the flags of every position but `_START`.
 
     Neighbours in the suffix array that share their first `min_bytes` bytes form a group. A position whose run would
-    reach into the next text does not belong to its group, although it may stand between members.
+    reach into the next text does not repeat anything, although it may stand between members.
     """
-    fits = np.zeros(data.size, np.bool_)
     for text in range(offsets.size - 1):
         for place in range(offsets[text], offsets[text + 1] - min_bytes + 1):
-            fits[place] = True
+            flags[place] = _FITS
     begin = 0
     while begin < suffixes.size:
-        first = suffixes[begin] if fits[suffixes[begin]] else -1
+        first = suffixes[begin] if flags[suffixes[begin]] & _FITS else -1
         end = begin + 1
         while end < suffixes.size and _same_run(data, suffixes[end - 1], suffixes[end], min_bytes):
             place = suffixes[end]
-            if fits[place] and (first < 0 or place < first):
+            if flags[place] & _FITS and (first < 0 or place < first):
                 first = place
             end += 1
         if end - begin > 1:
+            flags[suffixes[begin]] |= _HEAD
             for k in range(begin, end):
-                if fits[suffixes[k]] and suffixes[k] != first:
-                    source[suffixes[k]] = first
+                place = suffixes[k]
+                flags[place] |= _MEMBER
+                if flags[place] & _FITS and place != first:
+                    flags[place] |= _REPEATS
         begin = end
 
 
@@ -148,13 +163,13 @@ def _same_run(data, left, right, length):
 
 
 @njit(cache=True, nogil=True)
-def _gather(source, offsets, min_bytes):
-    """The starts and ends of the spans: marked runs that touch or overlap, joined, text by text."""
+def _gather(flags, offsets, min_bytes):
+    """The starts and ends of the spans: runs that repeat others and touch or overlap, joined, text by text."""
     starts, ends = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
     for text in range(offsets.size - 1):
         end = np.int64(-1)
         for place in range(offsets[text], offsets[text + 1]):
-            if source[place] < 0:
+            if not flags[place] & _REPEATS:
                 continue
             if place > end:
                 starts.append(np.int64(place))
@@ -163,3 +178,27 @@ def _gather(source, offsets, min_bytes):
                 ends[-1] = np.int64(place + min_bytes)
             end = np.int64(place + min_bytes)
     return np.array(starts, np.int64), np.array(ends, np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _first_occurrences(suffixes, flags, starts):
+    """The starts in the order of the suffix array, each with the first occurrence of its run."""
+    for place in starts:
+        flags[place] |= _START
+    places, firsts, count = np.empty(starts.size, np.int64), np.empty(starts.size, np.int64), 0
+    begin = 0
+    while begin < suffixes.size:
+        first, end, known = np.int64(-1), begin, count
+        while end < suffixes.size and flags[suffixes[end]] & _MEMBER:
+            place = np.int64(suffixes[end])
+            if end > begin and flags[place] & _HEAD:
+                break
+            if flags[place] & _FITS and (first < 0 or place < first):
+                first = place
+            if flags[place] & _START:
+                places[count] = place
+                count += 1
+            end += 1
+        firsts[known:count] = first
+        begin = max(end, begin + 1)
+    return places, firsts

@@ -17,7 +17,7 @@ from nemotron_assets.recipe.dedup import Dedup, Signatures, Substring
 from nemotron_assets.table.ids import content_hash
 from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.table.schema import Table
-from nemotron_assets.web.dedup.substring import CascadingSpans, unique_documents_of
+from nemotron_assets.web.dedup.substring import CascadingSpans
 from nemotron_assets.web.dedup.tables import (
     CORPUS,
     DUPLICATES,
@@ -26,6 +26,7 @@ from nemotron_assets.web.dedup.tables import (
     SIGNATURES,
     UNIQUE_DOCUMENTS,
 )
+from nemotron_assets.web.dedup.unique import unique_documents_of
 from nemotron_assets.web.tables import DOCUMENTS
 from resources.lakehouse import Lakehouse, WriteResult
 from resources.lakehouse.writer import Writer
@@ -116,7 +117,7 @@ def make(
         spans = CascadingSpans(lake, snapshot, substring, recipe, announce=announce)
         return lake.write(table, spans.parts(), snapshot)
     inputs = [lake.read(source, snapshot).scan() for source in INPUTS[UNIQUE_DOCUMENTS]]
-    return lake.write(table, unique_documents_of(*inputs, substring), snapshot)
+    return lake.write(table, unique_documents_of(*inputs, substring, recipe.memory_mb), snapshot)
 
 
 def finish(lake: Lakehouse, snapshots: Iterable[str], substring: Substring = SUBSTRING) -> None:
