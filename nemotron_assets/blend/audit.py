@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 
 from nemotron_assets.blend.sequences import restore
 from nemotron_assets.held_out import is_held_out
+from nemotron_assets.table.buckets import in_buckets
 from nemotron_assets.text.tokenizer import EOS, decode
 
 _ORIGINS = pa.schema([("id", pa.large_string()), ("held_out", pa.bool_())])
@@ -59,12 +60,13 @@ def _lost(sequences: pl.LazyFrame, shards: pl.LazyFrame) -> pl.DataFrame:
     first token to the last."""
     lists = ("piece_offsets", "piece_lengths")
     even = pl.all_horizontal(pl.col(c).list.len() == pl.col("parents").list.len() for c in lists)
-    pieces = (
-        sequences.filter(even)
-        .select("part", "parents", "piece_offsets", "piece_lengths")
-        .explode("parents", "piece_offsets", "piece_lengths")
-        .group_by("part", "parents")
-        .agg(
+    pieces = sequences.filter(even).select("part", "parents", "piece_offsets", "piece_lengths")
+    pieces = pieces.explode("parents", "piece_offsets", "piece_lengths")
+    documents = shards.select(pl.col("id").alias("parents"), "length")
+    lengths = sequences.select("part").unique().collect(engine="streaming").lazy()  # a recipe has a few lengths
+
+    def query(pieces: pl.LazyFrame, documents: pl.LazyFrame) -> pl.LazyFrame:
+        found = pieces.group_by("part", "parents").agg(
             sizes=pl.col("piece_lengths").cast(pl.Int64).sum(),
             offsets=pl.col("piece_offsets").sum(),
             follows=(pl.col("piece_offsets").sort() + pl.col("piece_lengths").sort_by("piece_offsets"))
@@ -72,13 +74,12 @@ def _lost(sequences: pl.LazyFrame, shards: pl.LazyFrame) -> pl.DataFrame:
             .eq(pl.col("piece_offsets").sort())
             .all(),
         )
-    )
-    documents = shards.select(pl.col("id").alias("parents"), "length")
-    lengths = sequences.select("part").unique()
-    joined = lengths.join(documents, how="cross").join(pieces, on=["part", "parents"], how="full", coalesce=True)
-    whole = (pl.col("sizes") == pl.col("length")) & pl.col("follows")
-    lost = joined.group_by("part").agg(lost=(~whole.fill_null(False)).sum())
-    return lost.collect(engine="streaming")
+        joined = lengths.join(documents, how="cross").join(found, on=["part", "parents"], how="full", coalesce=True)
+        whole = (pl.col("sizes") == pl.col("length")) & pl.col("follows")
+        return joined.group_by("part").agg(lost=(~whole.fill_null(False)).sum())
+
+    found = pl.concat(in_buckets(query, (pieces, "parents"), (documents, "parents")))
+    return found.group_by("part").agg(pl.col("lost").sum())
 
 
 def tokens_by_data_set(shards: pl.LazyFrame) -> dict[str, int]:

@@ -60,9 +60,10 @@ def domains(languages: Iterable[str]) -> dict[str, Domain]:
 def read_elsewhere(documents: pl.LazyFrame, duplicates: pl.LazyFrame, share: float) -> pl.Series:
     """The hashes of held-out pages with a document that was dropped as a duplicate of a document of a page that is
     trained on. `documents` and `duplicates` are rows of `web.documents` and `web.duplicates`."""
-    held = documents.select("id", hash=page_hash()).filter(is_held_out(share, "hash"))
+    # The ids of held-out documents are in memory, a small share of all; the duplicates and the documents are streamed.
+    held = documents.select("id", hash=page_hash()).filter(is_held_out(share, "hash")).collect(engine="streaming")
     kept = duplicates.select("duplicate_of", id=pl.col("parents").list.first())
-    dropped = held.join(kept, on="id").collect(engine="streaming")
+    dropped = kept.join(held.lazy(), on="id", how="semi").collect(engine="streaming").join(held, on="id")
     trained_on = documents.filter(~is_held_out(share, ADDRESS)).select(duplicate_of="id")
     trained_on = trained_on.join(dropped.lazy(), on="duplicate_of", how="semi").collect(engine="streaming")
     return dropped.join(trained_on, on="duplicate_of", how="semi")["hash"].unique()

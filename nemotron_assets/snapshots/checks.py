@@ -21,11 +21,11 @@ def pages_present(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam
 @table_check(PAGES, blocking=True)
 def unique_page_ids(context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """No two pages of the snapshot share an id."""
-    import polars as pl
+    from nemotron_assets.table.buckets import distinct
 
-    ids = lake.read(PAGES, context.partition_key).scan().select("id")
-    rows, distinct = ids.select(pl.len(), pl.col("id").n_unique().alias("distinct")).collect(engine="streaming").row(0)
-    return dg.AssetCheckResult(passed=rows == distinct, metadata={"pages": rows, "duplicate_ids": rows - distinct})
+    pages = lake.read(PAGES, context.partition_key)
+    doubled = pages.rows - distinct(pages.scan())
+    return dg.AssetCheckResult(passed=doubled == 0, metadata={"pages": pages.rows, "duplicate_ids": doubled})
 
 
 @table_check(

@@ -15,25 +15,23 @@ def every_page_accounted_for(
 ) -> dg.AssetCheckResult:
     """Every page of the snapshot became one document or is counted with the reason why it did not. Ids are unique, and
     no document comes from a page on an opt-out list."""
-    import polars as pl
-
     from nemotron_assets.plots import bars
+    from nemotron_assets.table.buckets import distinct
     from nemotron_assets.web.opt_outs import load
     from nemotron_assets.web.report import fates, fates_table
 
     documents = lake.read(DOCUMENTS, context.partition_key)
     counts = fates(lake.read(EXTRACTION, context.partition_key).scan())
     pages = lake.read(PAGES, context.partition_key).rows
-    ids = documents.scan().select(pl.len(), pl.col("id").n_unique().alias("ids"))
-    rows, distinct = ids.collect(engine="streaming").row(0)
+    rows, ids = documents.rows, distinct(documents.scan())
     opt_outs, urls = load(recipe.web.documents.opt_outs), documents.batches(["url"], batch_size=8_192)
     opted_out = sum(reason is not None for batch in urls for reason in opt_outs.reasons(batch["url"].to_pylist()))
     return dg.AssetCheckResult(
-        passed=rows == distinct == counts.get("document", 0) and sum(counts.values()) == pages and not opted_out,
+        passed=rows == ids == counts.get("document", 0) and sum(counts.values()) == pages and not opted_out,
         metadata={
             "pages": pages,
             "documents": rows,
-            "doubled": rows - distinct,
+            "doubled": rows - ids,
             "opted_out": opted_out,
             "fates": dg.MetadataValue.md(fates_table(counts)),
             "plot": bars(counts, f"Fates of pages, {context.partition_key}", "pages"),

@@ -14,16 +14,17 @@ def every_file_has_a_licence_decision(lake: dg.ResourceParam[Lakehouse]) -> dg.A
     """Every file of code.files has exactly one decision, and every decision is about a file of code.files."""
     import polars as pl
 
-    files = lake.read(FILES).scan().select(file="id")
-    rows = lake.read(LICENSES).scan().select("file", "decision")
-    found = {
-        "missing": files.join(rows, on="file", how="anti").select(pl.len()),
-        "orphans": rows.join(files, on="file", how="anti").select(pl.len()),
-        "doubled": rows.select(pl.len() - pl.col("file").n_unique()),
-        "unknown_decisions": rows.filter(~pl.col("decision").is_in(["allowed", "rejected", "review"])).select(pl.len()),
+    from nemotron_assets.table.buckets import absent, distinct
+
+    files, rows = lake.read(FILES).scan(), lake.read(LICENSES).scan()
+    count, unknown = lake.read(LICENSES).rows, ~pl.col("decision").is_in(["allowed", "rejected", "review"])
+    counts = {
+        "missing": absent(files, "id", rows, "file"),
+        "orphans": absent(rows, "file", files),
+        "doubled": count - distinct(rows, "file"),
+        "unknown_decisions": rows.select(unknown.sum()).collect(engine="streaming").item(),
     }
-    counts = {name: int(frame.collect(engine="streaming").item()) for name, frame in found.items()}
-    return dg.AssetCheckResult(passed=not any(counts.values()), metadata={**counts, "files": lake.read(LICENSES).rows})
+    return dg.AssetCheckResult(passed=not any(counts.values()), metadata={**counts, "files": count})
 
 
 @table_check(LICENSES, blocking=True)

@@ -11,6 +11,7 @@ from nemotron_assets.code.quality import rules
 from nemotron_assets.code.quality.secrets import personal, secrets
 from nemotron_assets.recipe.code.numbers import NUMBERS, WHOLE
 from nemotron_assets.recipe.code.quality import CodeQuality
+from nemotron_assets.table.buckets import absent, distinct, present
 
 #: Shares that can be above 1: they count definitions per line, and one line can have several definitions.
 _ABOVE_ONE = ("function_line_share", "trivial_function_share", "import_line_share", "pass_line_share")
@@ -22,8 +23,8 @@ def impossible(annotations: pl.LazyFrame) -> dict[str, int]:
     wrong = pl.any_horizontal((~share.is_between(-1e-9, 1 + 1e-9)).fill_null(False) for share in shares)
     wrong |= pl.any_horizontal((pl.col(name) < 0).fill_null(False) for name in (*WHOLE, *_ABOVE_ONE, "mean_line"))
     wrong |= pl.col("mean_line") > pl.col("longest_line") + 1e-9
-    counts = annotations.select(repeated_ids=pl.len() - pl.col("id").n_unique(), impossible=wrong.sum())
-    return dict(counts.collect(engine="streaming").row(0, named=True))
+    count, bad = annotations.select(pl.len(), wrong.sum().alias("wrong")).collect(engine="streaming").row(0)
+    return {"repeated_ids": count - distinct(annotations), "impossible": bad}
 
 
 def unaccounted(files: pl.LazyFrame, curated: pl.LazyFrame, dropped: pl.LazyFrame) -> dict[str, int]:
@@ -36,9 +37,9 @@ def unaccounted(files: pl.LazyFrame, curated: pl.LazyFrame, dropped: pl.LazyFram
         return frame.select(pl.len()).collect(engine="streaming").item()
 
     return {
-        "neither_kept_nor_dropped": rows(known.join(named, on="id", how="anti")),
-        "unknown_files": rows(named.join(known, on="id", how="anti")),
-        "files_with_two_rows": rows(named) - rows(named.unique()),
+        "neither_kept_nor_dropped": absent(known, "id", named),
+        "unknown_files": absent(named, "id", known),
+        "files_with_two_rows": rows(named) - distinct(named),
         "dropped_without_rule": rows(dropped.filter(pl.col("rules").list.len() == 0)),
     }
 
@@ -55,14 +56,12 @@ def forbidden(
     kept = curated.select(of_file)
     allowed = licences.filter(pl.col("decision") == "allowed").select("file")
     failed = annotations.filter(rules.failures(recipe).list.len() > 0).select(of_file)
-    found = {
-        "licence_not_allowed": kept.join(allowed, on="file", how="anti"),
-        "duplicates": kept.join(duplicates.select(of_file), on="file", how="semi"),
-        "against_rules": kept.join(failed, on="file", how="semi"),
+    return {
+        "licence_not_allowed": absent(kept, "file", allowed, "file"),
+        "duplicates": present(kept, "file", duplicates.select(of_file), "file"),
+        "against_rules": present(kept, "file", failed, "file"),
+        "repeated_ids": curated.select(pl.len()).collect(engine="streaming").item() - distinct(curated),
     }
-    wrong = {what: rows.select(pl.len()).collect(engine="streaming").item() for what, rows in found.items()}
-    wrong["repeated_ids"] = curated.select(pl.len() - pl.col("id").n_unique()).collect(engine="streaming").item()
-    return wrong
 
 
 def leaks(batches: Iterable[pa.RecordBatch], recipe: CodeQuality) -> int:

@@ -19,10 +19,11 @@ from resources.lakehouse import Lakehouse
 @table_check(REPOSITORIES, blocking=True)
 def repositories_are_distinct(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
     """No commit of a repository has two rows."""
-    import polars as pl
+    from nemotron_assets.table.buckets import distinct
 
-    rows, ids = lake.read(REPOSITORIES).scan().select(pl.len(), ids=pl.col("id").n_unique()).collect().row(0)
-    return dg.AssetCheckResult(passed=rows == ids, metadata={"repositories": rows, "repeated_ids": rows - ids})
+    rows = lake.read(REPOSITORIES).rows
+    doubled = rows - distinct(lake.read(REPOSITORIES).scan())
+    return dg.AssetCheckResult(passed=doubled == 0, metadata={"repositories": rows, "repeated_ids": doubled})
 
 
 @table_check(FILES, blocking=True)
@@ -34,15 +35,20 @@ def every_entry_has_a_fate(lake: dg.ResourceParam[Lakehouse], recipe: dg.Resourc
     from nemotron_assets.code.sources.report import fates, fates_table, languages
     from nemotron_assets.code.sources.text import unsafe
     from nemotron_assets.plots import bars
+    from nemotron_assets.table.buckets import distinct, summed
 
     contents = lake.read(CONTENTS).scan()
     files = lake.read(FILES).scan()
     counts = fates(contents)
-    kept, ids = files.select(pl.len(), ids=pl.col("id").n_unique()).collect(engine="streaming").row(0)
+    kept, ids = lake.read(FILES).rows, distinct(files)
     rejected = lake.read(REJECTED_FILES).rows
     entries = int(contents.select(pl.col("entries").sum()).collect().item() or 0)
-    offered = lake.read(REPOSITORIES).scan().select("repo", "commit_id")
-    lacking = offered.join(contents, on=["repo", "commit_id"], how="anti").select(pl.len()).collect().item()
+    key = ["repo", "commit_id"]
+    lacking = summed(
+        lambda offered, read: offered.join(read, on=key, how="anti").select(count=pl.len()),
+        (lake.read(REPOSITORIES).scan().select(key), "repo"),
+        (contents.select(key), "repo"),
+    )["count"]
     batches = lake.read(FILES).batches(["rel_path"], batch_size=8_192)
     unsafe_paths = sum(unsafe(path) is not None for batch in batches for path in batch["rel_path"].to_pylist())
     passed = kept == ids == counts.get("kept", 0) and entries == kept + rejected == sum(counts.values())
@@ -85,25 +91,24 @@ def duplicates_name_kept_files(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetChe
     one is kept."""
     import polars as pl
 
-    from nemotron_assets.code.sources.report import copies
+    from nemotron_assets.code.sources.report import copies, kept_twice
     from nemotron_assets.plots import bars
+    from nemotron_assets.table.buckets import absent, distinct, present
 
     rows = lake.read(DUPLICATES).scan().with_columns(file=pl.col("parents").list.first())
-    files = lake.read(FILES).scan().select("id", "content_hash")
-    count, distinct = rows.select(pl.len(), pl.col("file").n_unique().alias("files")).collect().row(0)
-    gone = rows.join(files, left_on="duplicate_of", right_on="id", how="anti").select(pl.len()).collect().item()
-    chains = rows.join(rows.select("file"), left_on="duplicate_of", right_on="file", how="semi")
-    chained = chains.select(pl.len()).collect().item()
-    kept = files.join(rows.select(id="file"), on="id", how="anti").select(pl.len(), n=pl.col("content_hash").n_unique())
-    left, texts = kept.collect(engine="streaming").row(0)
+    files, count = lake.read(FILES).scan(), lake.read(DUPLICATES).rows
+    repeated = count - distinct(rows, "file")
+    gone = absent(rows, "duplicate_of", files)
+    chained = present(rows, "duplicate_of", rows, "file")
+    left, twice = kept_twice(files, rows)
     counts = copies(rows)
     return dg.AssetCheckResult(
-        passed=count == distinct and not gone and not chained and left == texts,
+        passed=not (repeated or gone or chained or twice),
         metadata={
             "duplicates": count,
             "kept": left,
-            "texts_kept_twice": left - texts,
-            "files_with_two_rows": count - distinct,
+            "texts_kept_twice": twice,
+            "files_with_two_rows": repeated,
             "duplicate_of_missing_file": gone,
             "duplicate_of_dropped_file": chained,
             "plot": bars(counts, "Duplicates by criterion", "files"),
@@ -116,11 +121,16 @@ def metadata_is_complete(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResu
     """Every row names a file of code.files with its hash, and no two rows have the same text."""
     import polars as pl
 
-    rows = lake.read(METADATA).scan()
-    files = lake.read(FILES).scan().select("repo", "commit_id", "rel_path", "content_hash")
-    total, texts = rows.select(pl.len(), pl.col("content_hash").n_unique().alias("texts")).collect().row(0)
-    known = rows.join(files, on=["repo", "commit_id", "rel_path", "content_hash"], how="semi")
-    matching = known.select(pl.len()).collect(engine="streaming").item()
+    from nemotron_assets.table.buckets import distinct, summed
+
+    key = ["repo", "commit_id", "rel_path", "content_hash"]
+    rows, files, total = lake.read(METADATA).scan(), lake.read(FILES).scan(), lake.read(METADATA).rows
+    texts = distinct(rows, "content_hash")
+    matching = summed(
+        lambda rows, files: rows.join(files, on=key, how="semi").select(count=pl.len()),
+        (rows.select(key), "content_hash"),
+        (files.select(key), "content_hash"),
+    )["count"]
     return dg.AssetCheckResult(
         passed=total == texts == matching,
         metadata={"rows": total, "repeated_texts": total - texts, "not_in_files": total - matching},

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import polars as pl
 
 from nemotron_assets.code.sources.files import FATES
+from nemotron_assets.table.buckets import distinct, in_buckets
 
 
 def fates(contents: pl.LazyFrame) -> dict[str, int]:
@@ -41,3 +44,19 @@ def copies(duplicates: pl.LazyFrame) -> dict[str, int]:
     reason = pl.col("kind") + pl.lit(", ") + pl.col("why").str.split(":").list.first()
     counts = duplicates.group_by(reason.alias("reason")).len().sort("len", "reason", descending=[True, False])
     return dict(counts.collect(engine="streaming").iter_rows())
+
+
+def kept_twice(files: pl.LazyFrame, duplicates: pl.LazyFrame) -> tuple[int, int]:
+    """(number of files that are not duplicates, how many of these have the text of another one). `files` have the
+    columns id and content_hash, `duplicates` have file, the id of the duplicate."""
+
+    def kept(files: pl.LazyFrame, duplicates: pl.LazyFrame) -> pl.LazyFrame:
+        return files.join(duplicates, left_on="id", right_on="file", how="anti").select("content_hash")
+
+    with tempfile.TemporaryDirectory(prefix="nemotron-kept-") as folder:
+        both = (files.select("id", "content_hash"), "id"), (duplicates.select("file"), "file")
+        for number, texts in enumerate(in_buckets(kept, *both)):
+            texts.write_ipc(Path(folder, f"{number}.arrow"))
+        texts = pl.scan_ipc(Path(folder, "*.arrow"))
+        count = texts.select(pl.len()).collect(engine="streaming").item()
+        return count, count - distinct(texts, "content_hash")

@@ -45,6 +45,7 @@ class Measures:
         return found
 
     def _texts(self, model: Mapping[str, Any], folder: Path) -> Measured:
+        import polars as pl
         from transformers import AutoModelForCausalLM
 
         from nemotron_assets.evaluate.results.items import texts
@@ -53,10 +54,12 @@ class Measures:
         tables = {reader.table.full_name: reader.scan() for reader in self.texts.values()}
         limit, languages = self.recipe.evaluate.max_held_out_documents, self.recipe.web.heuristics.languages
         by_task = texts_by_domain(tables, languages, self.recipe.blend.held_out_share, limit, identified)
-        repeated = set(tables["web.duplicates"].select("duplicate_of").unique().collect().to_series())
         with self.gpu.lock() as devices:
             network = AutoModelForCausalLM.from_pretrained(folder, dtype="auto").to(devices[0].label)
             rows = texts(network, folder, by_task, self.recipe.evaluate)
+        own = pl.LazyFrame({"duplicate_of": [row.item for row in rows]}, schema={"duplicate_of": pl.String})
+        repeated = tables["web.duplicates"].select("duplicate_of").join(own, on="duplicate_of", how="semi")
+        repeated = set(repeated.collect(engine="streaming").to_series())
         kept = ((row.task, row.metric, row.item, row.score, row.weight) for row in rows if row.item not in repeated)
         return _gathered(kept)
 

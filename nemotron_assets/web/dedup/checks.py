@@ -22,22 +22,18 @@ def every_text_signed_once(
     """Every distinct text of the snapshot has one signature, and all signatures have the same scheme."""
     import polars as pl
 
-    texts = lake.read(DOCUMENTS, context.partition_key).scan().select(pl.col("content_hash").n_unique())
-    signed = (
-        lake.read(SIGNATURES, context.partition_key)
-        .scan()
-        .select(
-            pl.len(),
-            hashes=pl.col("content_hash").n_unique(),
-            schemes=pl.col("scheme").n_unique(),
-            no_shingles=(pl.col("bands").bin.size() == 0).sum(),
-        )
+    from nemotron_assets.table.buckets import distinct
+
+    texts = distinct(lake.read(DOCUMENTS, context.partition_key).scan(), "content_hash")
+    signed = lake.read(SIGNATURES, context.partition_key).scan()
+    hashes = distinct(signed, "content_hash")
+    facts = signed.select(  # a snapshot has few schemes
+        pl.len(), schemes=pl.col("scheme").n_unique(), no_shingles=(pl.col("bands").bin.size() == 0).sum()
     )
-    distinct = texts.collect(engine="streaming").item()
-    rows, hashes, schemes, empty = signed.collect(engine="streaming").row(0)
+    rows, schemes, empty = facts.collect(engine="streaming").row(0)
     return dg.AssetCheckResult(
-        passed=rows == hashes == distinct and schemes <= 1,
-        metadata={"texts": distinct, "signatures": rows, "schemes": schemes, "without_shingles": empty},
+        passed=rows == hashes == texts and schemes <= 1,
+        metadata={"texts": texts, "signatures": rows, "schemes": schemes, "without_shingles": empty},
     )
 
 
@@ -50,14 +46,15 @@ def pairs_are_alike(
     import polars as pl
 
     from nemotron_assets.plots import bars
+    from nemotron_assets.table.buckets import distinct
     from nemotron_assets.web.dedup.report import similarity_counts
 
     pairs = lake.read(NEAR_DUPLICATES, context.partition_key).scan()
     least = recipe.web.dedup.min_similarity if recipe.web.dedup.verify else 0.0
-    count, ids, same, forward, below = (
+    ids = distinct(pairs)
+    count, same, forward, below = (
         pairs.select(
             pl.len(),
-            pl.col("id").n_unique().alias("ids"),
             (pl.col("content_hash") == pl.col("other_content_hash")).sum().alias("same"),
             (pl.col("other_snapshot") > pl.col("snapshot")).sum().alias("forward"),
             (pl.col("similarity") < least).sum().alias("below"),
@@ -88,32 +85,31 @@ def duplicates_point_backwards(
     import polars as pl
 
     from nemotron_assets.plots import heatmap
+    from nemotron_assets.table.buckets import distinct, present
     from nemotron_assets.web.dedup.report import pair_counts
 
     rows = lake.read(DUPLICATES, context.partition_key).scan()
-    forward, count, distinct, near = (
+    forward, count, near = (
         rows.select(
             (pl.col("duplicate_of_snapshot") > pl.col("snapshot")).sum().alias("forward"),
             pl.len(),
-            pl.col("id").n_unique().alias("ids"),
             (pl.col("kind") == "near").sum().alias("near"),
         )
         .collect(engine="streaming")
         .row(0)
     )
     documents = lake.read(DUPLICATES).scan().select(pl.col("parents").list.first().alias("document"))
-    chained = rows.join(documents, left_on="duplicate_of", right_on="document", how="semi").select(pl.len())
-    chains = chained.collect(engine="streaming").item()
+    chains, doubled = present(rows, "duplicate_of", documents, "document"), count - distinct(rows)
     counts = pair_counts(lake.read(DUPLICATES).scan())
     return dg.AssetCheckResult(
-        passed=forward == 0 and chains == 0 and count == distinct,
+        passed=forward == chains == doubled == 0,
         metadata={
             "duplicates": count,
             "near": near,
             "exact": count - near,
             "forward": forward,
             "chains": chains,
-            "doubled": count - distinct,
+            "doubled": doubled,
             "between_snapshots": heatmap(
                 counts, "Dropped documents", "snapshot of the kept document", "snapshot of the dropped document"
             ),
@@ -151,28 +147,17 @@ def spans_are_in_kept_documents(
     """Spans lie inside the texts of documents of this snapshot that are not duplicates; ids are unique."""
     import polars as pl
 
+    from nemotron_assets.table.buckets import distinct, present
+    from nemotron_assets.web.dedup.report import spans_outside
+
     spans = lake.read(REPEATED_SPANS, context.partition_key).scan()
     spans = spans.with_columns(document=pl.col("parents").list.first())
-    rows, ids, wrong = (
-        spans.select(
-            pl.len(),
-            pl.col("id").n_unique().alias("ids"),
-            ((pl.col("why") == "repeated") & (pl.col("start") >= pl.col("end"))).sum().alias("wrong"),
-        )
-        .collect(engine="streaming")
-        .row(0)
-    )
+    empty = ((pl.col("why") == "repeated") & (pl.col("start") >= pl.col("end"))).sum().alias("wrong")
+    rows, wrong = spans.select(pl.len(), empty).collect(engine="streaming").row(0)
+    ids = distinct(spans)
     dropped = lake.read(DUPLICATES, context.partition_key).scan().select(document=pl.col("parents").list.first())
-    of_dropped = spans.join(dropped, on="document", how="semi").select(pl.len()).collect(engine="streaming").item()
-    sizes = (
-        lake.read(DOCUMENTS, context.partition_key)
-        .scan()
-        .select(document="id", bytes=pl.col("text").str.len_bytes().cast(pl.Int64))
-    )
-    outside = spans.join(sizes, on="document", how="left").select(
-        (pl.col("bytes").is_null() | (pl.col("end") > pl.col("bytes"))).sum()
-    )
-    outside = outside.collect(engine="streaming").item()
+    of_dropped = present(spans, "document", dropped, "document")
+    outside = spans_outside(spans, lake.read(DOCUMENTS, context.partition_key).scan())
     return dg.AssetCheckResult(
         passed=rows == ids and not (wrong or of_dropped or outside),
         metadata={
@@ -194,14 +179,11 @@ def every_text_once(
     or nothing new of its text.
 
     Later snapshots are checked with their own partitions, which are made again when this snapshot changes them."""
-    import polars as pl
+    from nemotron_assets.web.dedup.report import cut_counts, texts_kept_twice
 
-    from nemotron_assets.web.dedup.report import cut_counts
-
-    here = pl.col("snapshot") == context.partition_key
-    texts = lake.read(UNIQUE_DOCUMENTS).scan().filter(pl.col("snapshot") <= context.partition_key)
-    hashes = texts.select("snapshot", "content_hash").group_by("content_hash").agg(pl.len(), here.any().alias("here"))
-    doubled = hashes.filter(pl.col("here") & (pl.col("len") > 1)).select(pl.len()).collect(engine="streaming").item()
+    unique = lake.read(UNIQUE_DOCUMENTS)
+    snapshots = [snapshot for snapshot in unique.snapshots() if snapshot <= context.partition_key]
+    doubled = texts_kept_twice(lake.read(UNIQUE_DOCUMENTS, snapshots).scan(), context.partition_key)
     rows = lake.read(UNIQUE_DOCUMENTS, context.partition_key).rows
     documents = lake.read(DOCUMENTS, context.partition_key).rows
     dropped = lake.read(DUPLICATES, context.partition_key).rows

@@ -221,6 +221,7 @@ def _kept_check(table: Table, english: bool) -> dg.AssetChecksDefinition:
     ) -> dg.AssetCheckResult:
         import polars as pl
 
+        from nemotron_assets.table.buckets import distinct
         from nemotron_assets.web.quality.ensemble import ENGLISH
         from nemotron_assets.web.quality.report import one_row_each
 
@@ -228,11 +229,10 @@ def _kept_check(table: Table, english: bool) -> dg.AssetChecksDefinition:
         of_language = (pl.col("language") == ENGLISH) == english
         judged = lake.read(VERDICTS, context.partition_key).scan().filter(pl.col("kept"), of_language)
         faults = one_row_each(rows, judged.select(id=pl.col("parents").list.first()))
-        doubled = pl.len() - pl.col("content_hash").n_unique()
-        if recipe.web.dedup.enabled:  # a recipe without deduplication keeps equal texts
-            faults["doubled_texts"] = rows.select(doubled).collect(engine="streaming").item()
-        tokens = rows.select((pl.col("characters") // 4).sum()).collect(engine="streaming").item()
         documents = lake.read(table, context.partition_key).rows
+        if recipe.web.dedup.enabled:  # a recipe without deduplication keeps equal texts
+            faults["doubled_texts"] = documents - distinct(rows, "content_hash")
+        tokens = rows.select((pl.col("characters") // 4).sum()).collect(engine="streaming").item()
         return dg.AssetCheckResult(
             passed=not any(faults.values()),
             metadata={**faults, "documents": documents, "estimated_tokens": tokens},

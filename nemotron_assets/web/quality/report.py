@@ -9,6 +9,7 @@ import polars as pl
 
 from nemotron_assets.recipe.web.documents import Documents
 from nemotron_assets.scorers.statistics import rank_correlation, wins
+from nemotron_assets.table.buckets import distinct, summed
 from nemotron_assets.text.heuristics import NUMBERS, WHOLE
 from nemotron_assets.text.language import hint
 from nemotron_assets.web.quality.ensemble import BUCKETS, ENGLISH, SCORERS, SCORES, sample_scores
@@ -22,17 +23,19 @@ def one_row_each(rows: pl.LazyFrame, documents: pl.LazyFrame, rejected: pl.LazyF
     that are `repeated`, documents that are `missing`, and `orphans`, rows whose first parent is not a document.
     """
     parents = rows.select(id=pl.col("parents").list.first())
-    facts = rows.select(
-        doubled=pl.len() - pl.col("id").n_unique(), repeated=pl.len() - pl.col("parents").list.first().n_unique()
-    )
-    counts = {name: int(value) for name, value in facts.collect(engine="streaming").row(0, named=True).items()}
-    ids = documents.select("id")
-    missing = ids.join(parents, on="id", how="anti")
-    if rejected is not None:
-        missing = missing.join(rejected, on="id", how="anti")
-    for name, frame in (("missing", missing), ("orphans", parents.join(ids, on="id", how="anti"))):
-        counts[name] = frame.select(pl.len()).collect(engine="streaming").item()
-    return counts
+    count = rows.select(pl.len()).collect(engine="streaming").item()
+    rejected = pl.LazyFrame(schema={"id": pl.String}) if rejected is None else rejected.select("id")
+
+    def query(parents: pl.LazyFrame, ids: pl.LazyFrame, rejected: pl.LazyFrame) -> pl.LazyFrame:
+        missing = ids.join(parents, on="id", how="anti").join(rejected, on="id", how="anti")
+        orphans = parents.join(ids, on="id", how="anti")
+        return pl.concat([missing.select(missing=pl.len()), orphans.select(orphans=pl.len())], how="horizontal")
+
+    return {
+        "doubled": count - distinct(rows),
+        "repeated": count - distinct(parents),
+        **summed(query, (parents, "id"), (documents.select("id"), "id"), (rejected, "id")),
+    }
 
 
 def facts_table(facts: Mapping[str, Mapping[str, float]]) -> str:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from nemotron_assets.held_out import page_hash
 from nemotron_assets.recipe.release import Subset
+from nemotron_assets.table.buckets import distinct
 
 _TEXT, _LIST = pa.large_string(), pa.large_list(pa.large_string())
 _HASHES = pa.schema([("origin_hash", _TEXT)])
@@ -24,7 +25,7 @@ def invalid_rows(release: pl.LazyFrame, subsets: Mapping[str, Subset]) -> dict[s
     )
     text = pl.col("text")
     counts = release.select(
-        doubled=pl.len() - pl.col("id").n_unique(),
+        doubled=pl.len() - pl.lit(distinct(release)),
         unknown_subset=table.is_null().sum(),
         wrong_source=(pl.col("sources").list.first() != table).fill_null(False).sum(),
         empty_text=(text.str.strip_chars() == "").sum(),

@@ -150,12 +150,13 @@ def _rows_result(
     `source` (orphans)."""
     import polars as pl
 
+    from nemotron_assets.table.buckets import absent, distinct
+
     rows = lake.read(table, partition).scan()
-    documents = lake.read(source, partition).scan().select(document="id")
-    facts = rows.select(rows=pl.len(), doubled=pl.len() - pl.col("id").n_unique(), broken=wrong.sum())
-    counts = facts.collect(engine="streaming").row(0, named=True)
-    orphans = rows.select(document=pl.col("parents").list.first()).join(documents, on="document", how="anti")
-    counts["orphans"] = orphans.select(pl.len()).collect(engine="streaming").item()
+    documents = lake.read(source, partition).scan()
+    counts = rows.select(rows=pl.len(), broken=wrong.sum()).collect(engine="streaming").row(0, named=True)
+    counts["doubled"] = counts["rows"] - distinct(rows)
+    counts["orphans"] = absent(rows.select(document=pl.col("parents").list.first()), "document", documents)
     passed = not (counts["doubled"] or counts["broken"] or counts["orphans"])
     return dg.AssetCheckResult(passed=passed, metadata=counts)
 
