@@ -269,7 +269,7 @@ MAPPED = (
     "nemotron_assets.math.corpus.quality", "nemotron_assets.code.quality.signals",
     "nemotron_assets.code.quality.screen",
     "nemotron_assets.code.qa.snippets", "nemotron_assets.dedup.minhash",
-    "nemotron_assets.dedup.candidates", "nemotron_assets.text.personal_data",
+    "nemotron_assets.dedup.candidates", "nemotron_assets.text.personal_data", "nemotron_assets.web.dedup.chunks",
 )  # fmt: skip
 
 

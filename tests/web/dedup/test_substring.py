@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+from fractions import Fraction
 
 import polars as pl
 import pytest
 
 from nemotron_assets.table.ids import content_hash
+from nemotron_assets.web.dedup.substring import REST, SnapshotSpans
 from nemotron_assets.web.dedup.tables import REPEATED_SPANS, UNIQUE_DOCUMENTS
 from nemotron_assets.web.tables import DOCUMENTS
+from resources.compute import Compute
 from resources.lakehouse import Lakehouse
 from tests.web.dedup.lake import SUBSTRING, deduplicate, finish, put, state
 
@@ -122,3 +126,25 @@ def test_windows_larger_than_a_chunk_are_split_by_host(tmp_path):
     assert spans(lake) == {"a3": ("repeated", "a2")}
     texts = lake.read(DOCUMENTS).scan().select("id", "text").collect()
     assert texts.height == 3
+
+
+def test_workers_find_the_same_spans(tmp_path):
+    """A host has more text than a chunk may have, so that its chunk is searched in pieces."""
+    small = SUBSTRING.model_copy(update={"chunk_mb": Fraction(1, 1000)})
+    rows = [
+        (f"a{n}", "A-1", n, f"{host} {prose(f'x{n}')}\n\n{FRAME}", "en")
+        for n, host in enumerate(["aa"] * 6 + ["bb"] * 6)
+    ]
+    lake = Lakehouse(root=str(tmp_path))
+    put(lake, rows, "A-1")
+    deduplicate(lake, "A-1", substring=small)
+
+    def found(compute: Compute | None) -> dict[str, pl.DataFrame]:
+        parts = SnapshotSpans(lake, "A-1", small, 128, compute=compute).parts()
+        return {part.key: pl.concat(part.make()) for part in parts if part.key != REST}
+
+    alone = found(None)
+    assert len(alone) > 2 and sum(map(len, alone.values())) > 4
+    with contextlib.closing(Compute(workers=1)) as compute:
+        together = found(compute)
+    assert alone.keys() == together.keys() and all(alone[name].equals(together[name]) for name in alone)
