@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 
 import duckdb
+import polars as pl
 import pyarrow as pa
 
 from nemotron_assets.table.schema import Table
@@ -46,3 +47,10 @@ def schema_of(table: Table, *columns: str) -> pa.Schema:
     """The Arrow schema of some columns of a table, as `Reader.batches` reads them."""
     declared = table.arrow_schema()
     return pa.schema([declared.field(column) for column in columns])
+
+
+def batches_of(frame: pl.LazyFrame, table: Table) -> Iterator[pa.RecordBatch]:
+    """The rows of some columns of a table, in the types that `schema_of` gives."""
+    schema = schema_of(table, *frame.collect_schema().names())
+    for part in frame.collect_batches(chunk_size=8_192, engine="streaming"):
+        yield from part.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema).to_batches()

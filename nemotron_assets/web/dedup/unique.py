@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import polars as pl
-import pyarrow as pa
 
-from nemotron_assets.dedup.workspace import load, schema_of, stream, workspace
+from nemotron_assets.dedup.workspace import batches_of, load, schema_of, stream, workspace
 from nemotron_assets.recipe.dedup import Substring
 from nemotron_assets.table.ids import content_hash, row_id
-from nemotron_assets.table.schema import Table
 from nemotron_assets.web.dedup.spans import without_spans
 from nemotron_assets.web.dedup.tables import DUPLICATES, REPEATED_SPANS, UNIQUE_DOCUMENTS
 from nemotron_assets.web.tables import DOCUMENTS
@@ -28,14 +26,22 @@ def unique_documents_of(
     and so are documents of which too little or nothing new remains. The joins take at most `memory_mb`."""
     with workspace(memory_mb) as connection:
         connection.execute("set preserve_insertion_order = true")
-        load(connection, "gone", schema_of(DUPLICATES, "parents"), _batches(duplicates, DUPLICATES, "parents"), _GONE)
-        load(connection, "spans", schema_of(REPEATED_SPANS, *_SPAN), _batches(spans, REPEATED_SPANS, *_SPAN))
+        load(
+            connection,
+            "gone",
+            schema_of(DUPLICATES, "parents"),
+            batches_of(duplicates.select("parents"), DUPLICATES),
+            _GONE,
+        )
+        load(connection, "spans", schema_of(REPEATED_SPANS, *_SPAN), batches_of(spans.select(_SPAN), REPEATED_SPANS))
         connection.execute("insert into gone select parents[1] from spans where why <> 'repeated'")
         connection.execute(
             "create table cuts as select parents[1] as id, list({'start': start, 'end': \"end\"}) as cuts from spans "
             "where why = 'repeated' group by all"
         )
-        stream(connection, "documents", schema_of(DOCUMENTS, *_COLUMNS), _batches(documents, DOCUMENTS, *_COLUMNS))
+        stream(
+            connection, "documents", schema_of(DOCUMENTS, *_COLUMNS), batches_of(documents.select(_COLUMNS), DOCUMENTS)
+        )
         for batch in connection.execute(_KEPT).to_arrow_reader(8_192):
             yield _without_cuts(pl.from_arrow(batch), recipe)
 
@@ -61,9 +67,3 @@ def _without_cuts(rows: pl.DataFrame, recipe: Substring) -> pl.DataFrame:
         .with_columns(characters=pl.col("text").str.len_chars().cast(pl.Int64))
         .select(UNIQUE_DOCUMENTS.column_names)
     )
-
-
-def _batches(frame: pl.LazyFrame, table: Table, *columns: str) -> Iterator[pa.RecordBatch]:
-    for part in frame.select(columns).collect_batches(chunk_size=8_192, engine="streaming"):
-        rows = part.to_arrow(compat_level=pl.CompatLevel.oldest())
-        yield from rows.cast(schema_of(table, *columns)).to_batches()

@@ -278,21 +278,23 @@ _KEPT = {
 }
 
 
-@table_asset(CURATED, recipe=(), kinds={"polars"}, ins=_KEPT)
-def curated(unique_documents: Reader, verdicts: Reader):
+@table_asset(CURATED, recipe="web.dedup.memory_mb", kinds={"polars"}, ins=_KEPT)
+def curated(unique_documents: Reader, verdicts: Reader, recipe: dg.ResourceParam[Recipe]):
     """The English documents that are kept, with their quality level: all documents of the best levels, and the
     documents of other levels that fail no rule (Nemotron-CC §2.3)."""
     from nemotron_assets.web.quality.verdicts import kept_rows
 
-    return kept_rows(unique_documents.scan(), verdicts.scan(), True, CURATED.full_name, CURATED.column_names)
+    made = CURATED.full_name, CURATED.column_names, recipe.web.dedup.memory_mb
+    return kept_rows(unique_documents.scan(), verdicts.scan(), True, *made)
 
 
-@table_asset(MULTILINGUAL, recipe=(), kinds={"polars"}, ins=_KEPT)
-def multilingual(unique_documents: Reader, verdicts: Reader):
+@table_asset(MULTILINGUAL, recipe="web.dedup.memory_mb", kinds={"polars"}, ins=_KEPT)
+def multilingual(unique_documents: Reader, verdicts: Reader, recipe: dg.ResourceParam[Recipe]):
     """The documents in other languages that are kept, because they fail no rule of their language (Nano 2 §2.2)."""
     from nemotron_assets.web.quality.verdicts import kept_rows
 
-    return kept_rows(unique_documents.scan(), verdicts.scan(), False, MULTILINGUAL.full_name, MULTILINGUAL.column_names)
+    made = MULTILINGUAL.full_name, MULTILINGUAL.column_names, recipe.web.dedup.memory_mb
+    return kept_rows(unique_documents.scan(), verdicts.scan(), False, *made)
 
 
 ASSETS = [

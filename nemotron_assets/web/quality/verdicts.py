@@ -16,13 +16,18 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from nemotron_assets.dedup.workspace import batches_of, load, schema_of, stream, workspace
 from nemotron_assets.recipe.web.heuristics import Heuristics, Rules
 from nemotron_assets.table.ids import row_id
+from nemotron_assets.web.dedup.tables import UNIQUE_DOCUMENTS
 from nemotron_assets.web.quality.ensemble import ENGLISH
+from nemotron_assets.web.quality.tables import VERDICTS
 
 PERPLEXITY, UNSCORED = "perplexity", "unscored"
 
 _BATCH = 65_536
+_KEPT = ("parents", "level", "bucket")
+_WITH_LEVEL = "select parents[1] as id, level, bucket from stream"
 
 
 def failures(recipe: Heuristics) -> pl.Expr:
@@ -49,7 +54,8 @@ def failures(recipe: Heuristics) -> pl.Expr:
 def verdicts(measures: pl.LazyFrame, quality: pl.LazyFrame, recipe: Heuristics) -> pl.LazyFrame:
     """One row per row of `web.measures`: document, snapshot, language, level, bucket, failed, kept, characters.
 
-    `quality` are the rows of `web.quality` of the same documents."""
+    `quality` are the rows of `web.quality` of the same documents. The join holds about 100 bytes per scored document of
+    the snapshot."""
     levels = quality.select("level", "bucket", document=pl.col("parents").list.first())
     rows = measures.with_columns(document=pl.col("parents").list.first()).join(levels, on="document", how="left")
     return rows.with_columns(failed=failures(recipe)).select(
@@ -71,16 +77,28 @@ def verdict_rows(judged: pl.LazyFrame, table: str, columns: tuple[str, ...]) -> 
 
 
 def kept_rows(
-    documents: pl.LazyFrame, judged: pl.LazyFrame, english: bool, table: str, columns: tuple[str, ...]
+    documents: pl.LazyFrame,
+    judged: pl.LazyFrame,
+    english: bool,
+    table: str,
+    columns: tuple[str, ...],
+    memory_mb: int,
 ) -> Iterator[pl.DataFrame]:
     """The kept documents in English, or in all other languages, as rows of `table` with these `columns`.
 
-    `documents` are rows of `web.unique_documents`, `judged` are rows of `web.verdicts`."""
+    `documents` are rows of `web.unique_documents`, `judged` are rows of `web.verdicts`. The join takes at most
+    `memory_mb`."""
     of_language = pl.col("language") == ENGLISH if english else pl.col("language") != ENGLISH
-    kept = judged.filter(pl.col("kept"), of_language).select("level", "bucket", document=pl.col("parents").list.first())
-    rows = documents.join(kept, left_on="id", right_on="document", how="inner")
-    for frame in rows.collect_batches(chunk_size=8_192, engine="streaming"):
-        yield _with_id_and_parents(frame.rename({"id": "document"}), table).select(columns)
+    names = [name for name in documents.collect_schema().names() if name != "parents"]
+    with workspace(memory_mb) as connection:
+        connection.execute("set preserve_insertion_order = true")
+        kept = judged.filter(pl.col("kept"), of_language).select("parents", "level", "bucket")
+        load(connection, "kept", schema_of(VERDICTS, *_KEPT), batches_of(kept, VERDICTS), _WITH_LEVEL)
+        texts = batches_of(documents.select(names), UNIQUE_DOCUMENTS)
+        stream(connection, "documents", schema_of(UNIQUE_DOCUMENTS, *names), texts)
+        query = "select documents.* rename (id as document), level, bucket from documents join kept using (id)"
+        for batch in connection.execute(query).to_arrow_reader(8_192):
+            yield _with_id_and_parents(pl.from_arrow(batch), table).select(columns)
 
 
 def _with_id_and_parents(frame: pl.DataFrame, table: str) -> pl.DataFrame:

@@ -130,8 +130,8 @@ def test_summaries_and_kept_documents():
     assert "| de | 2 | 1 | 500 | 250 |" in funnel_table(counts)
     documents = pl.DataFrame({"id": [f"d{n}" for n in range(6)], "text": [f"text {n}" for n in range(6)]}).lazy()
     columns = ("id", "parents", "text", "level", "bucket")
-    english = pl.concat(kept_rows(documents, judged, True, "web.curated", columns))
-    other = pl.concat(kept_rows(documents, judged, False, "web.multilingual", columns))
+    english = pl.concat(kept_rows(documents, judged, True, "web.curated", columns, 64))
+    other = pl.concat(kept_rows(documents, judged, False, "web.multilingual", columns, 64))
     assert english.select("parents", "text", "level", "bucket").rows() == [(["d0"], "text 0", "high", 5)]
     assert other.select("parents", "text", "level").rows() == [(["d3"], "text 3", None)]
     assert english["id"].is_in(other["id"].to_list()).sum() == 0
