@@ -22,6 +22,7 @@ from nemotron_assets.training.loop import train
 from nemotron_assets.training.mapped import Shard, ShardFiles
 from nemotron_assets.training.mixture import Entry, Source
 from nemotron_assets.training.stream import ByLength, PackedSequence, Shards
+from resources.store import dataset_at
 
 Emit = Callable[[list[dict[str, Any]]], None]
 
@@ -43,8 +44,8 @@ class LakeShards(Shards):
         folder: Path,
         most_bytes: float = math.inf,
     ):
-        self._tokens = _dataset(**tokens, options=storage_options)
-        self._sequences = _of_part(_dataset(**sequences, options=storage_options), part)
+        self._tokens = dataset_at(**tokens, options=storage_options)
+        self._sequences = _of_part(dataset_at(**sequences, options=storage_options), part)
         sizes = self._sizes()
         self._sources = [Source(name, category, tuple(of.values())) for (category, name), of in sizes.items()]
         self._names = [shard for of in sizes.values() for shard in of]
@@ -93,12 +94,6 @@ class LakeShards(Shards):
 
 class LakeShardsByLength(ByLength, LakeShards):
     """The same, but sequences are not padded to the full length: see `ByLength`."""
-
-
-def _dataset(path: str, version: int, options: dict[str, str]) -> ds.Dataset:
-    from deltalake import DeltaTable
-
-    return DeltaTable(path, version=version, storage_options=options or None).to_pyarrow_dataset(as_large_types=True)
 
 
 def _of_part(dataset: ds.Dataset, part: str) -> ds.Dataset:

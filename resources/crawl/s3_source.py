@@ -9,6 +9,7 @@ from typing import Any
 from resources.crawl.errors import Interrupted, Missing
 from resources.crawl.transfer import ByteRange, Response
 from resources.http_session import CONNECT_S
+from resources.store import s3_options
 
 _CHUNK = 8 << 20
 
@@ -41,18 +42,11 @@ def _store(timeout_s: float) -> Any:
     """The object store that the environment variables of AWS describe, as a pyarrow file system."""
     from pyarrow.fs import S3FileSystem
 
-    options = {
-        "endpoint_override": os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
-        "region": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-    }
-    options = {name: value for name, value in options.items() if value}
-    if options.get("endpoint_override", "").startswith("http://"):
-        options["scheme"] = "http"
     return S3FileSystem(
         connect_timeout=min(CONNECT_S, timeout_s),
         request_timeout=timeout_s,
         anonymous=os.environ.get("AWS_SKIP_SIGNATURE", "").lower() in ("1", "true"),
-        **options,
+        **s3_options(),
     )
 
 

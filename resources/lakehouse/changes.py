@@ -20,11 +20,12 @@ from resources.lakehouse.commits import attempts, conflicts
 from resources.lakehouse.datafiles import DataFiles
 from resources.lakehouse.errors import explained
 from resources.lakehouse.stored import StoredFile, Where, live_files, read, without
+from resources.store import is_passing, steadily
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable, Schema
-    from deltalake.transaction import RemoveAction
+    from deltalake.transaction import AddAction, RemoveAction
 
     from resources.lakehouse.lake import Lakehouse
 
@@ -110,15 +111,26 @@ class Change:
         if mode == "overwrite":  # delta-rs ends the files itself
             removed = [self._end_of(file) for file in live_files(delta, self.table)]
         self._built_on = delta.version()
-        delta.create_write_transaction(
-            [*self._removed, *added],
-            mode,
-            schema or delta.schema(),
-            self.table.partition_by,
-            commit_properties=hash_notes(properties, self.lake.path(self.table), self._built_on, added, removed),
-        )
+        notes = hash_notes(properties, self.lake.path(self.table), self._built_on, added, removed)
+        steadily(lambda: self._commit(delta, added, mode, schema, notes), f"a commit to {self.table.full_name}")
         self.is_stored = True
         self.lake.record(self.table, self._built_on)
+
+    def _commit(
+        self, delta: DeltaTable, added: list[AddAction], mode: str, schema: Schema | None, notes: CommitProperties
+    ) -> None:
+        """Commit, unless an earlier attempt did so and its answer was lost."""
+        try:
+            delta.create_write_transaction(
+                [*self._removed, *added],
+                mode,
+                schema or delta.schema(),
+                self.table.partition_by,
+                commit_properties=notes,
+            )
+        except Exception as error:
+            if not (is_passing(error) and self._is_committed()):
+                raise
 
     @property
     def files_removed(self) -> int:

@@ -4,6 +4,7 @@ Dagster as its IO manager."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import time
@@ -31,7 +32,7 @@ from resources.lakehouse.reader import Reader
 from resources.lakehouse.stored import Where, values
 from resources.lakehouse.writer import Writer, WriteResult
 from resources.places import make_readable
-from resources.store import store_at
+from resources.store import delta_at, steadily, store_at
 
 if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable
@@ -107,7 +108,6 @@ class Lakehouse(dg.ConfigurableIOManager):
         Raises `OutOfDate` when another version of the program wrote the table with an incompatible schema. Migrations
         turn `check` off to open such a table.
         """
-        from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
         log = DeltaLog(self.path(table))
@@ -117,7 +117,7 @@ class Lakehouse(dg.ConfigurableIOManager):
         self._make_readable()
         with explaining(self.path(table), table):
             try:
-                delta = DeltaTable(self.path(table), storage_options=self.storage_options or None)
+                delta = delta_at(self.path(table), self.storage_options)
             except TableNotFoundError:
                 if head.version >= 0:
                     raise LakeError(f"{table.full_name}: {log.damage(head, -1)}") from None
@@ -285,7 +285,8 @@ class Lakehouse(dg.ConfigurableIOManager):
         delta = self.open(table)
         if delta is None:
             self._make_readable()
-            DeltaTable.create(
+            new = functools.partial(
+                DeltaTable.create,
                 self.path(table),
                 table.arrow_schema(),
                 mode="ignore",
@@ -297,6 +298,7 @@ class Lakehouse(dg.ConfigurableIOManager):
                 commit_properties=self.notes(table, None),
                 storage_options=self.storage_options or None,
             )
+            steadily(new, f"creating {table.full_name}")
             self.record(table)
             return
         missing = {c.name for c in self._check_stored_schema(table, delta)}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from nemotron_assets.table.schema import Table
 from resources.delta_log import DeltaLog
 from resources.files import replaced
+from resources.store import delta_at
 from resources.warehouse.extensions import WarehouseError
 
 if TYPE_CHECKING:
@@ -86,15 +87,13 @@ def history(warehouse: Warehouse, table: Table, commits: int) -> list[dict[str, 
 def open_table(warehouse: Warehouse, table: Table) -> DeltaTable | None:
     """A table of the lake as a Delta table, without any check of its schema; None if it is not in the lake. Raises an
     error that names the table if its log cannot be read."""
-    from deltalake import DeltaTable
-
     if not warehouse.exists(table):
         return None
     folder = warehouse.table_path(table)
     if warehouse.is_local and (reason := DeltaLog(folder).damage()):
         raise WarehouseError(f"{table.full_name}: {reason}")
     try:
-        return DeltaTable(folder, storage_options=dict(warehouse.storage_options) or None)
+        return delta_at(folder, warehouse.storage_options)
     except Exception:
         from resources.lakehouse.errors import explaining
 

@@ -28,6 +28,7 @@ from resources.delta_log import DeltaLog
 from resources.files import replaced
 from resources.home import home, lake_root
 from resources.lakehouse.branch import root_of, roots
+from resources.store import delta_at
 from resources.warehouse.catalog import Catalog, CatalogBuild
 from resources.warehouse.extensions import QUIET, WarehouseError, extension_file, install_extension
 from resources.warehouse.interrupting import interruptible
@@ -84,11 +85,10 @@ class Warehouse:
         """Whether the lake holds the table."""
         if self.is_local:
             return os.path.isdir(os.path.join(self.table_path(table), "_delta_log"))
-        from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
 
         try:
-            DeltaTable(self.table_path(table), storage_options=dict(self.storage_options) or None, without_files=True)
+            delta_at(self.table_path(table), self.storage_options, without_files=True)
         except TableNotFoundError:
             return False
         return True
@@ -240,6 +240,8 @@ class Warehouse:
                 connection.execute(f"load {literal(str(extension_file(name)))}")
             if not self.is_local:
                 connection.execute(self._secret())
+            if "httpfs" in self._extensions:  # DuckDB reads objects without resources/store.py; waits up to 26 s
+                connection.execute("set http_retries = 9; set http_retry_backoff = 2")
         except BaseException:
             connection.close()
             raise

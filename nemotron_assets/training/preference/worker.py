@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow.compute as pc
 from datasets import Dataset
-from deltalake import DeltaTable
 from transformers import NemotronHForCausalLM, PreTrainedTokenizerFast, PrinterCallback
 from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
@@ -23,6 +22,7 @@ from nemotron_assets.recipe.align.preference import DpoTraining
 from nemotron_assets.text.tokenizer import PAD
 from nemotron_assets.training.job import FromFolder
 from nemotron_assets.training.with_trl import Emit, HouseRules, Reporter, arguments, finished, quiet, trained
+from resources.store import dataset_at
 
 #: The logs of the trainer that become rows of models.training_metrics, beside the loss.
 MEASURES = (
@@ -105,8 +105,7 @@ def held_out(trainer: PairTrainer) -> dict[str, Any]:
 
 def read_pairs(path: str, version: int, part: str, storage_options: dict[str, str]) -> dict[str, Dataset]:
     """The tokens of the pairs of a part of `align.preferences`, at a version of the table, by split."""
-    table = DeltaTable(path, version=version, storage_options=storage_options or None)
-    dataset = table.to_pyarrow_dataset(as_large_types=True)
+    dataset = dataset_at(path, version, storage_options)
     rows = dataset.to_table(["id", "split", *_TOKENS], filter=pc.field("part") == part).sort_by("id")
     return {split: _tokens(rows.filter(pc.field("split") == split)) for split in ("train", "held_out")}
 
