@@ -2,8 +2,9 @@
 
 Generated documents of 3 kB, 15% of them copies, are written as `web.documents` and taken through the code of the assets
 to `web.unique_documents`. Then a second snapshot is added to the largest corpus, and the same documents alone are
-deduplicated for comparison. Each stage is a process of its own; its CPU time counts from the moment its modules are
-loaded, with that of its children. Memory is the peak of the process tree. Disk is the lake with all temporary files.
+deduplicated for comparison. Each snapshot has a process of its own. The CPU time of a stage counts with that of its
+children; loading modules and compiled kernels does not count, for which the process first deduplicates 400 documents.
+Memory is the peak of the process tree. Disk is the lake with all temporary files.
 
 A stage that is finished is not run again: start the same command with `--folder` once more to go on. A run ends after
 `--minutes`, at the end of a stage. The results of all stages are in results.json of the folder.
@@ -34,6 +35,8 @@ OLD, NEW = "CC-MAIN-2024-51", "CC-MAIN-2025-08"
 STAGES = ("signatures", "near_duplicates", "duplicates", "repeated_spans", "unique_documents")
 #: Stages of the substring group, whose cost for a second snapshot is that of the whole window of snapshots.
 SUBSTRING = ("repeated_spans",)
+TRUTH = "truth"
+ALL = ("documents", *STAGES, TRUTH)
 BYTES, MOST_DISK = 3_000, 2.5
 GB = 1_000_000_000
 
@@ -66,20 +69,55 @@ class Alone:
 # -- what a child process does -----------------------------------------------------------------------------------------
 
 
-def stage(root: Path, case: Case | Alone, snapshot: str, name: str) -> dict[str, float]:
-    """Run one stage of one snapshot; returns its CPU seconds and the most disk that its temporary files took."""
-    from benchmarks._scale_stages import load_modules, run
+def stages(folder: Path, case: Case | Alone, snapshot: str, until: float) -> None:
+    """Run the stages of one snapshot that have no results yet, until the time `until`, and keep what each took."""
+    from benchmarks._scale_stages import judged, load_modules, run
 
-    recipe = load_modules()
-    with TemporaryFiles() as files:
-        before = _cpu()
-        run(root / "lake", case.snapshots[snapshot], name, recipe)
-        return {"cpu": _cpu() - before, "temporary": files.most}
+    root = place_of(folder, case) / "lake"
+    corpus, results = case.snapshots[snapshot], Results(folder)
+    left = [name for name in ALL if (root.parent.name, snapshot, name) not in results]
+    recipe = load_modules(left)
+    for name in left:
+        if time.time() > until:
+            return
+        began, before = time.perf_counter(), _cpu()
+        if name == TRUTH:
+            told = judged(root, list(case.snapshots.values()), document_id)
+        else:
+            with TemporaryFiles() as files:
+                run(root, corpus, name, recipe)
+            told = {"cpu": _cpu() - before, "temporary": files.most, "lake": size_of(root)}
+        results[root.parent.name, snapshot, name] = {"seconds": time.perf_counter() - began, **told}
+        print(f"{root.parent.name} {snapshot} {name}: {_cpu() - before:.1f} CPU s", file=sys.stderr, flush=True)
 
 
 def _cpu() -> float:
     spent = os.times()
     return spent.user + spent.system + spent.children_user + spent.children_system
+
+
+def place_of(folder: Path, case: Case | Alone) -> Path:
+    return folder / f"{type(case).__name__.lower()}-{case.documents}"
+
+
+class Results:
+    """What finished stages took, by (case, snapshot, stage), in results.json of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "results.json"
+        self._found: dict[str, Any] = json.loads(self._file.read_text()) if self._file.exists() else {}
+
+    def __contains__(self, key: tuple[str, str, str]) -> bool:
+        return " ".join(key) in self._found
+
+    def __getitem__(self, key: tuple[str, str, str]) -> dict[str, Any]:
+        return self._found[" ".join(key)]
+
+    def __setitem__(self, key: tuple[str, str, str], value: dict[str, Any]) -> None:
+        self._found[" ".join(key)] = value
+        new = self._file.with_suffix(".new")
+        new.write_text(json.dumps(self._found, indent=1))
+        new.replace(self._file)
 
 
 class TemporaryFiles(threading.Thread):
@@ -133,33 +171,30 @@ class Run:
     """The stages of all cases. Finished ones are in results.json."""
 
     def __init__(self, folder: Path, minutes: float) -> None:
-        self.folder, self._until = folder, time.monotonic() + 60 * minutes
-        self._file = folder / "results.json"
-        self.results: dict[str, Any] = json.loads(self._file.read_text()) if self._file.exists() else {}
+        self.folder, self._until = folder, time.time() + 60 * minutes
 
-    def stage(self, case: Case | Alone, snapshot: str, name: str) -> dict[str, Any]:
-        """What a stage took: cpu, seconds, peak (bytes of memory), temporary and lake (bytes on the disk)."""
-        place = self.folder / f"{type(case).__name__.lower()}-{case.documents}"
-        key = f"{place.name} {snapshot} {name}"
-        if key not in self.results:
-            if time.monotonic() > self._until:
-                raise SystemExit("The time is up. What is finished is kept: run the same command again to go on.")
+    def all_stages(self, case: Case | Alone, snapshot: str) -> dict[str, dict[str, Any]]:
+        """What each stage of a snapshot took: cpu, seconds, peak (bytes of memory of the child process that ran it, or
+        ended with it), temporary and lake (bytes on the disk)."""
+        name = place_of(self.folder, case).name
+        before = [stage for stage in ALL if (name, snapshot, stage) in Results(self.folder)]
+        if before != [*ALL]:
             temporary = self.folder / "temporary"
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
-            given = json.dumps([type(case).__name__, vars(case), snapshot, name])
-            command = [sys.executable, "-m", "benchmarks.scale", "--child", given, "--folder", str(place)]
-            env = {"TMPDIR": str(temporary), "NEMOTRON_HOME": str(place / "home"), "OMP_NUM_THREADS": "1"}
+            given = json.dumps([type(case).__name__, vars(case), snapshot, self._until])
+            command = [sys.executable, "-m", "benchmarks.scale", "--child", given, "--folder", str(self.folder)]
+            env = {"TMPDIR": str(temporary), "NEMOTRON_HOME": str(self.folder / "home"), "OMP_NUM_THREADS": "1"}
             done = measure(command, env=env, timeout=4 * 3600)
-            told = json.loads(done.output.splitlines()[-1])
-            measured = {"seconds": done.seconds, "peak": done.peak_rss, "lake": size_of(place / "lake")}
-            self.results[key] = measured | told
-            self._file.write_text(json.dumps(self.results, indent=1))
-            print(f"  {key}: {told.get('cpu', 0):.1f} CPU s, {done.peak_rss / GB:.2f} GB", file=sys.stderr, flush=True)
-        return self.results[key]
-
-    def all_stages(self, case: Case | Alone, snapshot: str) -> dict[str, dict[str, Any]]:
-        return {name: self.stage(case, snapshot, name) for name in ("documents", *STAGES, "truth")}
+            print(done.output, end="", file=sys.stderr, flush=True)
+            results = Results(self.folder)
+            for stage in ALL:
+                if stage not in before and (name, snapshot, stage) in results:
+                    results[name, snapshot, stage] = {**results[name, snapshot, stage], "peak": done.peak_rss}
+        results = Results(self.folder)
+        if missing := [stage for stage in ALL if (name, snapshot, stage) not in results]:
+            raise SystemExit(f"The time is up before {name} {snapshot} {missing[0]}: run the same command to go on.")
+        return {stage: results[name, snapshot, stage] for stage in ALL}
 
 
 def check_disk(folder: Path, documents: int) -> None:
@@ -184,9 +219,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     if args.child:
-        kind, numbers, snapshot, name = json.loads(args.child)
-        case = {"Case": Case, "Alone": Alone}[kind](**numbers)
-        print(json.dumps(stage(args.folder, case, snapshot, name) if name != "truth" else _truth(args.folder, case)))
+        kind, numbers, snapshot, until = json.loads(args.child)
+        stages(args.folder, {"Case": Case, "Alone": Alone}[kind](**numbers), snapshot, until)
         return 0
     if args.quick:
         args.sizes, args.added = [5_000, 20_000], 5_000
@@ -196,13 +230,6 @@ def main(argv: Sequence[str]) -> int:
         folder = args.folder or Path(temporary)
         check_disk(folder, sum(args.sizes) + 2 * args.added)
         return report(Run(folder.absolute(), args.minutes), sorted(args.sizes), args.added)
-
-
-def _truth(root: Path, case: Case | Alone) -> dict[str, float]:
-    """Recall and precision of all snapshots of a lake that are finished."""
-    from benchmarks._scale_stages import judged
-
-    return judged(root / "lake", list(case.snapshots.values()), document_id)
 
 
 def report(run: Run, sizes: Sequence[int], added: int) -> int:

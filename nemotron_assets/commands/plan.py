@@ -16,6 +16,7 @@ from nemotron_assets.planning import sources
 from nemotron_assets.planning.changes import Node, Stale, changed_values, stale
 from nemotron_assets.planning.figures import Figure, Unknown, Value, derived_from, total
 from nemotron_assets.planning.plan import Estimate, Plan
+from nemotron_assets.planning.projection import projection
 from nemotron_assets.planning.shown import amount, duration, money, size, with_range
 from nemotron_assets.planning.totals import Comparison, compare
 from nemotron_assets.recipe import RecipeError, current_recipe, load_recipe
@@ -84,6 +85,19 @@ def print_plan(plan: Plan, chosen: Sequence[tuple[str, str]]) -> None:
     click.echo("are in benchmarks/rates.yaml, sizes in nemotron_assets/planning/inputs.yaml; --explain shows which.")
     for reason, names in _not_known(made).items():
         click.echo(f"not known: {reason}: {', '.join(names)}")
+    if "web.unique_documents" in made:
+        print_projection()
+
+
+def print_projection() -> None:
+    """What deduplicating a crawl of published size takes: core hours by asset, nodes, hours and terabytes."""
+    made = projection()
+    click.echo(
+        f"\nDeduplicating {with_range(made.documents, amount)} documents of {with_range(made.snapshots, amount)} "
+        f"snapshots takes {with_range(made.nodes, amount)} nodes of {with_range(made.cores, amount)} cores for "
+        f"{with_range(made.hours, amount)} hours, and {with_range(made.stored, size)}:"
+    )
+    _print(("asset", "CPU time"), [(name, with_range(spent, duration)) for name, spent in made.core_seconds.items()])
 
 
 def _print(names: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:

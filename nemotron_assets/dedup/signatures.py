@@ -16,6 +16,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nemotron_assets.dedup.bloom import BloomFilter
+from nemotron_assets.dedup.hashes import leading
 from nemotron_assets.dedup.minhash import NO_BAND, bands, sign
 from nemotron_assets.dedup.shingles import DEFINITION, Shingling
 from nemotron_assets.dedup.threads import in_threads
@@ -36,11 +38,12 @@ _SEEN = pa.schema(
         ("content_hash", pa.large_string()),
     ]
 )
-_EARLIEST = """
-select earliest.warc_file, earliest.id from (
-    select min(struct_pack(fetched_at, id, warc_file)) as earliest from stream group by content_hash
+# The documents whose text another document has at an earlier time.
+_LATER = """
+select warc_file, id from (
+    select *, row_number() over (partition by content_hash order by fetched_at, id, warc_file) as place from stream
 )
-order by all
+where place > 1
 """
 _SIGNED = ("id", "snapshot", "warc_file", "fetched_at", "content_hash", "language", "characters", "text")
 
@@ -97,33 +100,41 @@ def _bytes(values: np.ndarray, counts: np.ndarray) -> pa.Array:
 def signature_parts(documents: Reader, recipe: Dedup, to: Table) -> Parts:
     """The parts of a snapshot's partition of `web.signatures`, or of the table like it that `to` is.
 
-    Memory: the ids of one WARC file's documents, a batch of their texts, and the recipe's `memory_mb` for the join.
+    Only documents whose text may be repeated, by a Bloom filter of all texts, are compared. Memory: the ids of one WARC
+    file's documents, a batch of their texts, and the recipe's `memory_mb` each for the filter and for DuckDB.
     """
     return Parts(_parts(documents, recipe, to))
 
 
 def _parts(documents: Reader, recipe: Dedup, to: Table) -> Iterator[Part]:
     with workspace(recipe.memory_mb) as connection:
-        load(
-            connection,
-            "earliest",
-            _SEEN,
-            documents.batches(_SEEN.names, batch_size=65_536, keep_memory=True),
-            _EARLIEST,
-        )
+        load(connection, "later", _SEEN, _repeated(documents, recipe.memory_mb), _LATER)
         for file, content in documents.parts().items():
-            chosen = connection.execute("select id from earliest where warc_file = ? order by id", [file])
-            ids = chosen.to_arrow_table()["id"].combine_chunks()
-            if not len(ids):
+            own = documents.part(file)
+            later = connection.execute("select id from later where warc_file = ?", [file]).to_arrow_table()["id"]
+            ids = [
+                i for batch in own.batches(("id",), batch_size=65_536) for i in _without(batch, later)["id"].to_pylist()
+            ]
+            if not ids:
                 continue
-            fingerprint = f"{content or documents.version}:{content_hash(''.join(ids.to_pylist()))}"
-            yield Part(file, fingerprint, functools.partial(_sign, documents.part(file), ids, recipe.signatures, to))
+            fingerprint = f"{content or documents.version}:{content_hash(''.join(sorted(ids)))}"
+            yield Part(file, fingerprint, functools.partial(_sign, own, later, recipe.signatures, to))
 
 
-def _sign(documents: Reader, ids: pa.Array, recipe: Signatures, to: Table) -> Iterator[pa.Table]:
+def _repeated(documents: Reader, memory_mb: int) -> Iterator[pa.RecordBatch]:
+    """The documents whose text may be that of another document, too: those that have it, and a few others."""
+    seen = BloomFilter(documents.rows, memory_mb)
+    for batch in documents.batches(("content_hash",), batch_size=65_536, keep_memory=True):
+        seen.add(leading(pl.Series(batch.column(0))))
+    for batch in documents.batches(_SEEN.names, batch_size=65_536, keep_memory=True):
+        yield batch.take(pa.array(seen.find_repeated(leading(pl.Series(batch.column("content_hash"))))))
+
+
+def _without(batch: pa.RecordBatch, ids: pa.ChunkedArray) -> pa.RecordBatch:
+    return batch.filter(pc.invert(pc.is_in(batch.column("id"), value_set=ids)))
+
+
+def _sign(documents: Reader, later: pa.ChunkedArray, recipe: Signatures, to: Table) -> Iterator[pa.Table]:
     """Batches are signed on all cores, in their order: the kernel releases the GIL."""
-    chosen = (
-        batch.filter(pc.is_in(batch.column("id"), value_set=ids))
-        for batch in documents.batches(_SIGNED, batch_size=recipe.batch_rows)
-    )
+    chosen = (_without(batch, later) for batch in documents.batches(_SIGNED, batch_size=recipe.batch_rows))
     yield from in_threads(lambda batch: signed(pl.from_arrow(batch), recipe, to), (b for b in chosen if b.num_rows))

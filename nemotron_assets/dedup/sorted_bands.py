@@ -202,12 +202,11 @@ class _Scattered:
             for scattered in self._files:
                 scattered.seek(0)
                 pairs = np.fromfile(scattered, _PAIR)
-                order = np.argsort(pairs["hash"])
-                hashes, texts = pairs["hash"][order], number[pairs["row"][order]]
-                _order_ties(hashes, texts)
+                hashes, texts = _sorted(pairs["hash"].copy(), number[pairs["row"]])
                 file.write_table(pa.table([hashes, texts], schema=_RUN), row_group_size=_GROUP)
 
 
+_LOWEST = np.int64(-(2**63))
 _PAIR = np.dtype([("hash", np.int64), ("row", np.int32)])
 
 
@@ -234,13 +233,32 @@ def _name(text: str) -> str:
 
 
 @njit(cache=True, nogil=True)
-def _order_ties(hashes, texts):
-    """Sort the texts of equal hashes; the hashes ascend already."""
+def _sorted(hashes, texts):
+    """Both in ascending order of (hash, text). The hashes are as good as random: a radix sort puts them in order of
+    their first 33 bits, and few of them still have to change places with a neighbour."""
+    other_hashes, other_texts = np.empty_like(hashes), np.empty_like(texts)
+    for shift in (31, 42, 53):
+        places = np.zeros(2049, np.int64)
+        for k in range(hashes.size):
+            places[((hashes[k] ^ _LOWEST) >> shift & 2047) + 1] += 1
+        for digit in range(2048):
+            places[digit + 1] += places[digit]
+        for k in range(hashes.size):
+            digit = (hashes[k] ^ _LOWEST) >> shift & 2047
+            other_hashes[places[digit]], other_texts[places[digit]] = hashes[k], texts[k]
+            places[digit] += 1
+        hashes, other_hashes = other_hashes, hashes
+        texts, other_texts = other_texts, texts
+    for k in range(1, hashes.size):
+        value, text, place = hashes[k], texts[k], k
+        while place and hashes[place - 1] > value:
+            hashes[place], texts[place] = hashes[place - 1], texts[place - 1]
+            place -= 1
+        hashes[place], texts[place] = value, text
     begin = 0
-    while begin < hashes.size:
-        end = begin + 1
-        while end < hashes.size and hashes[end] == hashes[begin]:
-            end += 1
-        if end - begin > 1:
-            texts[begin:end].sort()
-        begin = end
+    for end in range(1, hashes.size + 1):
+        if end == hashes.size or hashes[end] != hashes[begin]:
+            if end - begin > 1:
+                texts[begin:end].sort()
+            begin = end
+    return hashes, texts
