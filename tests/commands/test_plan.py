@@ -28,6 +28,13 @@ def test_a_plan_has_every_selected_asset_its_groups_and_the_total(capsys):
         assets("web/documentz")
 
 
+def test_a_plan_with_unique_documents_ends_with_a_projection_to_a_crawl(capsys):
+    print_plan(Plan(LAPTOP), assets("web/unique_documents"))
+    printed = capsys.readouterr().out
+    assert "Deduplicating 6B documents of 99 snapshots takes" in printed and "nodes of 64 cores for 24 hours" in printed
+    assert "earlier documents" in printed and " TB" in printed
+
+
 def test_what_is_not_known_is_listed_with_the_assets_it_concerns(capsys):
     print_plan(Plan(LAPTOP), [("links.counts", "links"), ("models.base", "pretrain")])
     printed = capsys.readouterr().out

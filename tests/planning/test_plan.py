@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from nemotron_assets.planning import sources
 from nemotron_assets.planning.figures import Figure, Unknown, derived_from, total
 from nemotron_assets.planning.plan import Estimate, Plan, estimators
+from nemotron_assets.planning.projection import projection
 from nemotron_assets.planning.sources import inputs, rates
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.load import changed_recipe
@@ -61,6 +63,19 @@ def test_every_entry_of_the_files_has_a_source_and_every_rate_a_machine_that_exi
         assert entry["source"] and entry["unit"]
 
 
+def names(value) -> set[str]:
+    return {figure.name.partition(" (")[0].removeprefix("rate of ") for figure in derived_from(value)}
+
+
+def test_the_projection_divides_the_work_over_nodes():
+    made = projection()
+    work = total(made.core_seconds.values())
+    assert (made.nodes * made.cores * made.hours * 3600).expected == pytest.approx(work.expected)
+    assert made.documents.expected == 6e9 and 1e12 < made.stored.expected < 1e15
+    earlier = made.core_seconds["earlier documents"].expected
+    assert earlier == pytest.approx(6e9 * 49 / sources.rate("web.dedup.earlier").expected)
+
+
 def test_no_input_is_left_over():
     """A size that no estimator reads is a size that somebody believes to count."""
     read = set()
@@ -69,7 +84,8 @@ def test_no_input_is_left_over():
         for asset in estimators():
             made = plan.of(asset)
             for value in (*made.values().values(), *made.by_part.values(), made.money):
-                read |= {figure.name.partition(" (")[0].removeprefix("rate of ") for figure in derived_from(value)}
+                read |= names(value)
+    read |= names(projection().nodes) | names(projection().stored)
     assert set(inputs()["inputs"]) - read == set(), "sizes"
     assert set(rates()["rates"]) - read == set(), "rates"
 
