@@ -23,6 +23,10 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from nemotron_assets.dedup import numba_start
+
+numba_start.start()
+
 U64 = np.uint64
 #: Units hashed per round: 32 kB of unit hashes and 16 kB of shingle hashes.
 CHUNK = 4096

@@ -176,12 +176,13 @@ def lookup_tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     table = np.zeros(0x110000, np.uint32)  # 0 means: not in a word, not white space, its own lower case
     for first, last in _ASSIGNED:
         characters = "".join(map(chr, range(first, last)))
-        major = np.frombuffer("".join(map(unicodedata.category, characters)).encode(), "S1")[::2]
+        major = np.frombuffer("".join(map(unicodedata.category, characters)).encode(), np.uint8)[::2]
         # Lower-casing all characters at once gives the same as one by one, except for two: U+0130 becomes two
         # characters, and U+03A3 depends on its neighbours.
         lower = characters.replace("\u0130", "i").replace("\u03a3", "\u03c3").lower()
         lower = np.frombuffer(lower.encode("utf-32-le"), np.uint32)
-        is_word = np.where(np.isin(major, [b"L", b"M", b"N"]), _kernels.IS_WORD, np.uint32(0))
+        in_word = (major == ord("L")) | (major == ord("M")) | (major == ord("N"))
+        is_word = np.where(in_word, _kernels.IS_WORD, np.uint32(0))
         table[first:last] = is_word | (np.arange(first, last, dtype=np.uint32) ^ lower)
     for first, last in _IDEOGRAPHS:
         table[first:last] = _kernels.IS_WORD
