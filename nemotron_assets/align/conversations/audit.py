@@ -51,6 +51,7 @@ def faults_of_form(rows: pl.LazyFrame, tokenizer: Tokenizer, most: int) -> dict[
 def shares(rows: pl.LazyFrame, recipe: Copies) -> dict[str, Any]:
     """The realised shares of copies among the whole conversations with a thought, and how many copies have no original
     or are not what the recipe says. `off` names shares that chance does not explain."""
+    # Five short values per conversation, about 100 bytes.
     frame = rows.select("id", "variant", "reasoning", "copy_of", "budget").collect(engine="streaming")
     thinking = frame.filter(variant="full", reasoning="on")
     counts = dict(frame.group_by("variant").len().iter_rows())
@@ -87,6 +88,7 @@ def learned_prompts(prompts: pl.LazyFrame, conversations: pl.LazyFrame) -> list[
     one: its parts are conversations, too). Tools are apart: there the office decides, and not the words."""
     wanted: dict[str, str] = {}
     opening: dict[str, str] = {}
+    # Held-out prompts alone are in memory: the recipe bounds them.
     held_out = prompts.filter((pl.col("split") == "held_out") & (pl.col("kind") != "tools"))
     for row, kind, messages in held_out.select("id", "kind", "messages").collect(engine="streaming").iter_rows():
         requests = _requests(messages)

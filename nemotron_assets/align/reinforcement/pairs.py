@@ -44,6 +44,7 @@ def read_pairs(preferences: Reader, max_tokens: int) -> dict[str, dict[str, list
     import polars as pl
 
     columns = ("id", "kind", "split", "prompt_tokens", *(f"{name}_tokens" for name in _ANSWERS))
+    # The pairs of all rounds: the recipe bounds the prompts of a round, and training reads every pair.
     rows = usable(preferences.scan().select(columns), max_tokens).collect().sort("id")
     return {split: _tokens(rows.filter(pl.col("split") == split)) for split in SPLITS}
 

@@ -17,6 +17,7 @@ from nemotron_assets.contamination.words import words
 from nemotron_assets.recipe.sft.release import SftContamination, SftRelease
 from nemotron_assets.sft.release.selecting import statuses
 from nemotron_assets.sft.release.tables import CONFIGS
+from nemotron_assets.table.buckets import distinct, summed
 
 _CALCULATION = re.compile(r"<<[^<>]*>>|####")  # GSM8K's notes for a calculator: <<24*2=48>>
 
@@ -28,7 +29,7 @@ def invalid_rows(release: pl.LazyFrame, recipe: SftRelease) -> dict[str, int]:
     unusable = ~pl.col("status").is_in(list(statuses("", recipe)))
     lists = (pl.col("parents").list.len() != 1) | (pl.col("sources").list.first() != pl.col("source"))
     counts = release.select(
-        doubled=pl.len() - pl.col("id").n_unique(),
+        doubled=pl.len() - pl.lit(distinct(release)),
         unknown_config=(~pl.col("subset").is_in(list(CONFIGS.values()))).sum(),
         failed=(pl.col("status") == "failed").sum(),
         unusable_status=(unusable & ~((pl.col("status") == "unverified") & takes_unverified)).sum(),
@@ -41,17 +42,20 @@ def invalid_rows(release: pl.LazyFrame, recipe: SftRelease) -> dict[str, int]:
 def untraceable_rows(release: pl.LazyFrame, tables: Mapping[str, pl.LazyFrame]) -> dict[str, int]:
     """The number of rows whose parent is not in their table, and of those whose parent has another status or text."""
     counts: Counter[str] = Counter(no_parent=0, other_status=0, other_text=0)
-    of_parent = ("parent", "parent_status", "parent_text")
-    rows = release.select("source", "status", "text", parent=pl.col("parents").list.first())
-    for name, table in tables.items():
-        parents = table.select(parent="id", parent_status="status", parent_text="text").select(of_parent)
-        joined = rows.filter(pl.col("source") == name).join(parents, on="parent", how="left")
-        found = joined.select(
+    text = pl.col("text").hash()  # texts are compared by a hash of 64 bits, so that the join holds no texts
+    rows = release.select("source", "status", text=text, parent=pl.col("parents").list.first())
+
+    def query(rows: pl.LazyFrame, parents: pl.LazyFrame) -> pl.LazyFrame:
+        return rows.join(parents, on="parent", how="left").select(
             no_parent=pl.col("parent_status").is_null().sum(),
             other_status=(pl.col("status") != pl.col("parent_status")).sum(),
             other_text=(pl.col("text") != pl.col("parent_text")).sum(),
         )
-        counts.update(found.collect(engine="streaming").row(0, named=True))
+
+    for name, table in tables.items():
+        parents = table.select(parent="id", parent_status="status", parent_text=text)
+        own = rows.filter(pl.col("source") == name)
+        counts.update(summed(query, (own, "parent"), (parents, "parent")))
     known = rows.filter(~pl.col("source").is_in(list(tables))).select(pl.len()).collect().item()
     counts["no_parent"] += known
     return dict(counts)
@@ -103,11 +107,10 @@ def unknown_entries(
     rows = pl.concat([none, *(ids.select("id", source=pl.lit(name)) for name, ids in tables.items())])
     entries = found.select("id", "source", "item_id", row=pl.col("parents").list.first())
     counts = {
-        "doubled": entries.select(pl.len() - pl.col("id").n_unique()),
         "unknown_rows": entries.join(rows, left_on=["source", "row"], right_on=["source", "id"], how="anti"),
         "unknown_items": entries.join(pl.concat(items), left_on="item_id", right_on="id", how="anti"),
     }
-    doubled = counts.pop("doubled").collect(engine="streaming").item()
+    doubled = entries.select(pl.len()).collect(engine="streaming").item() - distinct(entries)
     return {"doubled": doubled} | {
         name: frame.select(pl.len()).collect(engine="streaming").item() for name, frame in counts.items()
     }

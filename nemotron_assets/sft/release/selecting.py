@@ -44,6 +44,7 @@ def excluded(sources: Sequence[Reader], lake: Lakehouse) -> dict[str, frozenset[
     """
     items = lake.read(CONTAMINATED).scan().filter("removed").select("source", id=pl.col("parents").list.first())
     in_vain = lake.read(QUARANTINE).scan().filter(pl.col("stage") == CONTAMINATED.full_name)
+    # Contaminated rows, and those that could not be searched: a small share, which a check limits.
     rows = pl.concat([items, in_vain.select(source="part", id="row_id")]).collect()
     found: dict[str, frozenset[str]] = {}
     for reader in sources:

@@ -52,6 +52,7 @@ def read_prompts(prompts: Reader, run: Grpo) -> dict[str, list[dict[str, Any]]]:
     import polars as pl
 
     kinds = {name.partition("/")[0] for name, share in run.prompts.items() if share}
+    # All prompts of these kinds: the recipe bounds how many are made of each, and training draws from them at random.
     rows = prompts.scan().filter(pl.col("kind").is_in(kinds)).select(COLUMNS).collect().sort("id").to_dicts()
     return {
         split: [row for row in rows if row["split"] == split and run.prompts.get(named(row, run))]
