@@ -139,8 +139,8 @@ class Substring(Section):
         ge=1,
         le=2_000_000,
         description="most text in one suffix array, in MB (published: about 100,000). A worker needs about eight "
-        "times as much memory for it, and twelve times for 2 GiB or more; more text is split by host, and passages that "
-        "two hosts share may be missed",
+        "times as much memory for it, twelve times for 2 GiB or more. Texts of more are split by host, and passages "
+        "that two hosts share may be missed",
     )
     min_characters: int = Field(
         50,
