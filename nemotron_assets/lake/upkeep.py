@@ -6,6 +6,7 @@ data behind a score can still be read.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 import time
@@ -26,6 +27,7 @@ from resources.lakehouse import Lakehouse, Reader, commits
 from resources.lakehouse.changes import compact
 from resources.lakehouse.stored import live_files
 from resources.lakehouse.verify import damaged_files
+from resources.store import steadily
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -109,7 +111,8 @@ def maintain_table(
     kept = tuple(version for version in keep if _is_in_log(lake, table, version))
     # full=True also deletes files that belong to no version, which a killed writer left. The retention protects the
     # files of writers that are still running.
-    vacuumed = delta.vacuum(
+    vacuum = functools.partial(
+        delta.vacuum,
         recipe.retention_hours,
         dry_run=dry_run,
         enforce_retention_duration=False,
@@ -117,6 +120,7 @@ def maintain_table(
         keep_versions=list(kept) or None,
         commit_properties=lake.notes(table, delta),
     )
+    vacuumed = steadily(vacuum, f"vacuuming {table.full_name}")
     if not dry_run:
         lake.record(table, delta.version())
     swept = _sweep(Path(lake.path(table)), recipe.retention_hours, dry_run) if lake.is_local else 0

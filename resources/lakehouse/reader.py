@@ -15,6 +15,7 @@ from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.table.schema import Table
 from resources.contract import LakeError, hash63
 from resources.lakehouse.stored import StoredFile, live_files, read
+from resources.store import steadily
 
 if TYPE_CHECKING:
     import polars as pl
@@ -57,7 +58,8 @@ class Reader:
         code_version, and more. Compaction and vacuum are not writes. {} for a table that does not exist."""
         # The table is opened again: `history` of a table that was opened earlier numbers later commits wrongly.
         newest = self.lake.open(self.table) if self.exists else None
-        commits = [c for c in newest.history() if c["version"] <= self.version] if newest else []
+        found = steadily(newest.history, f"the log of {self.table.full_name}") if newest else []
+        commits = [c for c in found if c["version"] <= self.version]
         return next((c for c in commits if c.get("code_version")), commits[0] if commits else {})
 
     def snapshots(self) -> list[str]:
