@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
 from collections.abc import Callable, Sequence
@@ -34,14 +35,18 @@ def open_lake(root: Path) -> Any:
 
 def run(root: Path, corpus: Corpus, name: str, recipe: Any) -> None:
     """Run one stage of one snapshot: `documents`, or an asset of the group dedup."""
+    from nemotron_assets.dedup.candidates import across
     from nemotron_assets.dedup.duplicates import duplicates_of, rewrite_others
     from nemotron_assets.dedup.near import CascadingPairs
     from nemotron_assets.dedup.signatures import signature_parts
     from nemotron_assets.web.dedup import tables as t
-    from nemotron_assets.web.dedup.substring import CascadingSpans, unique_documents_of
+    from nemotron_assets.web.dedup.substring import CascadingSpans
+    from nemotron_assets.web.dedup.unique import unique_documents_of
     from nemotron_assets.web.tables import DOCUMENTS
+    from resources.compute import Compute
 
     lake, snapshot, dedup = open_lake(root), corpus.snapshot, recipe.dedup
+    compute = Compute()
     read = lambda table: lake.read(table, snapshot)  # noqa: E731
 
     def duplicates() -> Any:
@@ -50,21 +55,25 @@ def run(root: Path, corpus: Corpus, name: str, recipe: Any) -> None:
 
     def unique() -> Any:
         inputs = (read(table).scan() for table in (DOCUMENTS, t.DUPLICATES, t.REPEATED_SPANS))
-        return unique_documents_of(*inputs, recipe.substring)
+        return unique_documents_of(*inputs, recipe.substring, dedup.memory_mb)
 
     work: dict[str, tuple[Any, Callable[[], Any]]] = {
         "documents": (DOCUMENTS, corpus.parts),
         "signatures": (t.SIGNATURES, lambda: signature_parts(read(DOCUMENTS), dedup, t.SIGNATURES)),
-        "near_duplicates": (t.NEAR_DUPLICATES, lambda: CascadingPairs(lake, snapshot, dedup, t.CORPUS).parts()),
+        "near_duplicates": (
+            t.NEAR_DUPLICATES,
+            lambda: CascadingPairs(lake, snapshot, dedup, t.CORPUS, across(compute)).parts(),
+        ),
         "duplicates": (t.DUPLICATES, duplicates),
         "repeated_spans": (
             t.REPEATED_SPANS,
-            lambda: CascadingSpans(lake, snapshot, recipe.substring, dedup).parts(),
+            lambda: CascadingSpans(lake, snapshot, recipe.substring, dedup, compute).parts(),
         ),
         "unique_documents": (t.UNIQUE_DOCUMENTS, unique),
     }
     table, make = work[name]
-    lake.write(table, make(), snapshot)
+    with contextlib.closing(compute):  # the CPU time of its workers counts when they have ended
+        lake.write(table, make(), snapshot)
 
 
 def judged(root: Path, corpora: Sequence[Corpus], document_id: Callable[[str, int], str]) -> dict[str, Any]:

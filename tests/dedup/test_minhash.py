@@ -1,5 +1,8 @@
 """Signatures equal those of datasketch bit for bit; the bands of signatures."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from datasketch import MinHash
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from nemotron_assets.dedup.minhash import NO_BAND, bands, detection_probability, sign, width
 from nemotron_assets.dedup.shingles import Shingling, shingle_sets
 from tests.dedup.test_shingles import SHINGLINGS, TEXTS
+from tests.imports import PROJECT
 
 
 def datasketch_signature(hashes: np.ndarray, permutations: int, seed: int) -> np.ndarray:
@@ -90,3 +94,9 @@ def test_bands_that_do_not_fit():
         bands(sign(["a"]), 20, 13)
     with pytest.raises(ValueError, match="at least one permutation"):
         sign(["a"], permutations=0)
+
+
+def test_the_first_kernel_loads_nothing_that_kernels_do_not_use():
+    code = "import sys; from nemotron_assets.dedup.minhash import sign; sign(['a b c d e f']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert {"numba", "scipy.linalg", "awkward", "polars"} & set(done.stdout.split()) == {"numba"}
