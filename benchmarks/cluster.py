@@ -1,5 +1,8 @@
 """On a Ray cluster of three nodes, web and code tables are those of local processes, for at most 15% more CPU time.
 
+The bar on CPU time is for 20,000 documents and more: the start of the workers takes about three CPU seconds, however
+few documents there are.
+
 Three nodes of one core each run on this machine (`ray.cluster_utils`). `nemotron run` makes `web/documents` of a crawl
 that is made of installed documentation, once with worker processes of this machine and once on the cluster; the CPU
 time of everything is compared, the start of the cluster apart. Then a node is killed while it works, in a third run.
@@ -42,7 +45,7 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="nemotron-cluster-") as folder:
         claims = []
         if options.only != "sample":
-            claims += _documents(_crawl(Path(folder, "own"), 4 if options.quick else options.mb), quick=options.quick)
+            claims += _documents(_crawl(Path(folder, "own"), 4 if options.quick else options.mb))
         if options.only != "documents":
             claims += _steps_of_the_sample(_sample(Path(folder, "sample")))
         return verdict(claims)
@@ -146,7 +149,7 @@ class _Clock:
         return spent
 
 
-def _documents(lake: Lake, *, quick: bool) -> list[Claim]:
+def _documents(lake: Lake) -> list[Claim]:
     """Make `web/documents` with local processes, on the cluster, and on the cluster while a node of it is killed."""
     step, rows = ("web/documents",), []
 
@@ -167,10 +170,13 @@ def _documents(lake: Lake, *, quick: bool) -> list[Claim]:
         killed_at = _kill_a_node(cluster, run)
         _ended(run)
     expected = lake.contents("local", step)
-    print(f"{lake.rows('local', step[0]):,} documents\n\n{table(('web/documents', 'CPU s', 's'), rows)}")
+    documents = lake.rows("local", step[0])
+    print(f"{documents:,} documents\n\n{table(('web/documents', 'CPU s', 's'), rows)}")
     print(f"\na node was killed {killed_at:.1f} s after the start of the third run")
     return [
-        Claim("overhead of Ray, share of CPU seconds", on_ray / local - 1, at_most=None if quick else 0.15),
+        Claim(
+            "overhead of Ray, share of CPU seconds", on_ray / local - 1, at_most=0.15 if documents >= 20_000 else None
+        ),
         Claim("documents on the cluster: same content", float(lake.contents("ray", step) == expected), at_least=1),
         Claim("with a node killed: same content", float(lake.contents("killed", step) == expected), at_least=1),
     ]
