@@ -18,6 +18,7 @@ import re
 import sys
 import time
 import warnings
+from collections import Counter
 from pathlib import Path
 
 HEX = re.compile(r"(?:(?:0x|\\x)[0-9a-fA-F]{2}[, \t\n]*){8,}")
@@ -65,7 +66,7 @@ def of_text(text: str, language: str) -> dict[str, float]:
         "mean_word_characters": sum(map(len, identifiers)) / max(1, len(identifiers)),
         "long_word_share": sum(len(w) for w in identifiers if len(w) >= 40) / size,
         "hex_word_share": sum(len(w) for w in identifiers if HEX_WORD.fullmatch(w)) / size,
-        "duplicate_line_share": 1 - len(set(stripped)) / max(1, len(stripped)),
+        "duplicate_line_share": sum(n for n in Counter(stripped).values() if n > 1) / max(1, len(stripped)),
         "todo_line_share": sum(1 for line in lines if TODO.search(line)) / count,
         "assert_line_share": sum(1 for line in lines if ASSERT.search(line)) / count,
         "print_line_share": len(PRINT.findall(text)) / count,

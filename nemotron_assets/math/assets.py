@@ -3,10 +3,11 @@
 import dagster as dg
 
 from nemotron_assets.math.tables import CANDIDATE_PAGES, EXTRACTION_EXAMPLES, RENDERED
-from nemotron_assets.recipe import Recipe
+from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.asset import table_asset
 from nemotron_assets.table.parts import Parts, Rejects
+from nemotron_assets.text.opt_outs import lists_version
 from resources.compute import Compute
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse, Reader
@@ -15,7 +16,8 @@ from resources.lakehouse import Lakehouse, Reader
 @table_asset(
     CANDIDATE_PAGES,
     recipe=("math.pages.candidates", "snapshots.pages", "web.documents.opt_outs.signals"),
-    code="3",  # pages that opt out of AI training are left out
+    # 4: addresses on opt-out lists are left out. A list with other entries makes the pages again.
+    code=f"4 {lists_version(current_recipe().web.documents.opt_outs)}",
     kinds={"duckdb"},
     ins={"pages": PAGES},
     retry_policy=dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL),
@@ -29,20 +31,20 @@ def candidate_pages(
     lake: dg.ResourceParam[Lakehouse],
 ):
     """Pages with formulas. A detector finds them by the markup of the snapshot's pages. Pages on URL lists are looked
-    up in the crawl's index and fetched record by record (Nemotron-CC-Math §2.1). Pages that opt out of AI training are
-    left out."""
+    up in the crawl's index and fetched record by record (Nemotron-CC-Math §2.1). Pages on opt-out lists and pages that
+    opt out of AI training themselves are left out, as from `web/documents`."""
     from nemotron_assets.math import report
-    from nemotron_assets.math.pages import Candidates
+    from nemotron_assets.math.pages import Candidates, opted_out
     from nemotron_assets.warc.pages import limits_of
 
     snapshot, limits = context.partition_key, limits_of(recipe.snapshots.pages)
-    signals = recipe.web.documents.opt_outs.signals
-    candidates = Candidates(pages, recipe.math.pages.candidates, limits, crawl, compute, context.log.info, signals)
+    opt_outs = recipe.web.documents.opt_outs
+    candidates = Candidates(pages, recipe.math.pages.candidates, limits, crawl, compute, context.log.info, opt_outs)
     return Parts(
         candidates.parts(),
         metadata=lambda: {
             **report.candidates(lake.read(CANDIDATE_PAGES, snapshot).scan(), snapshot),
-            "opted_out": candidates.opted_out,
+            "opted_out": dg.MetadataValue.json(opted_out(pages, opt_outs)),
         },
         rejects=candidates.rejects,
     )

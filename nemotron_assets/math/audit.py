@@ -1,4 +1,4 @@
-"""Measures for the checks of rendered pages: formulas and code blocks that stand in the texts."""
+"""Measures for the checks of candidate and rendered pages: opt-outs, and formulas and code blocks in the texts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from nemotron_assets.math import tex
+from nemotron_assets.recipe.web.privacy import OptOuts
+from nemotron_assets.text.opt_outs import OptedOut
 
 if TYPE_CHECKING:
     from resources.lakehouse import Reader
@@ -48,4 +50,18 @@ def formulas_in_texts(rendered: Reader) -> Standing:
             if differs and len(found.pages_that_differ) < _MOST_DIFFERENT:
                 counts = f"{formulas} of {wanted_formulas} formulas, {blocks} of {wanted_blocks} code blocks"
                 found.pages_that_differ.append(f"{row['url']}: {counts}")
+    return found
+
+
+def candidates_opted_out(candidates: Reader, pages: Reader, opt_outs: OptOuts) -> dict[str, int]:
+    """How many rows of `math.candidate_pages` are on an opt-out list, and how many come from a row of
+    `snapshots.pages` that opts out itself."""
+    honoured, found = OptedOut.of(opt_outs), {"on_a_list": 0, "page_opts_out": 0}
+    made_from: set[str] = set()
+    for batch in candidates.batches(("url", "parents"), batch_size=8_192):
+        found["on_a_list"] += sum(map(bool, honoured.lists.reasons(batch["url"].to_pylist())))
+        made_from |= {parents[0] for parents in batch["parents"].to_pylist()}
+    for batch in pages.batches(("id", "url", "opt_outs"), batch_size=8_192):
+        reasons = zip(batch["id"].to_pylist(), honoured.reasons(batch), strict=True)
+        found["page_opts_out"] += sum(id_ in made_from for id_, reason in reasons if reason == "opt_out")
     return found

@@ -39,6 +39,18 @@ def detector_finds_mathematics(
     )
 
 
+@table_check(CANDIDATE_PAGES, blocking=True)
+def no_candidate_opted_out(
+    context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
+) -> dg.AssetCheckResult:
+    """No candidate page is on an opt-out list, and none comes from a page of the snapshot that opts out itself."""
+    from nemotron_assets.math.audit import candidates_opted_out
+
+    snapshot, opt_outs = context.partition_key, recipe.web.documents.opt_outs
+    found = candidates_opted_out(lake.read(CANDIDATE_PAGES, snapshot), lake.read(PAGES, snapshot), opt_outs)
+    return dg.AssetCheckResult(passed=not any(found.values()), metadata=found)
+
+
 @table_check(RENDERED, blocking=True)
 def every_candidate_rendered(
     context: dg.AssetCheckExecutionContext, lake: dg.ResourceParam[Lakehouse], recipe: dg.ResourceParam[Recipe]
@@ -79,4 +91,4 @@ def formulas_stand_in_the_text(
     return dg.AssetCheckResult(passed=found.within(0.01), metadata=metadata)
 
 
-CHECKS = [detector_finds_mathematics, every_candidate_rendered, formulas_stand_in_the_text]
+CHECKS = [detector_finds_mathematics, no_candidate_opted_out, every_candidate_rendered, formulas_stand_in_the_text]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from nemotron_assets.math.candidates import detect_pages
 from nemotron_assets.math.lists import Pointer, Pointers
 from nemotron_assets.math.tables import CANDIDATE_PAGES
 from nemotron_assets.recipe.math.pages import MathCandidates
+from nemotron_assets.recipe.web.privacy import OptOuts
 from nemotron_assets.rights.tombstones import load
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Reject, Rejects
+from nemotron_assets.text.opt_outs import OptedOut
 from nemotron_assets.warc.pages import page_batch
 from nemotron_assets.warc.reader import Limits, NotWarc, Page, WarcFile
 from resources.crawl import Crawl, CrawlError, Unavailable
@@ -44,16 +47,16 @@ class Candidates:
         crawl: Crawl,
         compute: Compute,
         log: Callable[[str], None],
-        signals: tuple[str, ...] = (),
+        opt_outs: OptOuts,
     ) -> None:
-        self.signals, self.opted_out = frozenset(signals), 0
+        self.opt_outs = OptedOut.of(opt_outs)
         self.pages, self.recipe, self.limits, self.crawl, self.compute = pages, recipe, limits, crawl, compute
         self.log, self.rejects = log, Rejects()
         self.snapshot, self.tombstones = pages.partition, load(pages.lake)
 
     def parts(self) -> Iterator[Part]:
         """One part per WARC file that has pages in the lake or records on a list."""
-        version = content_hash(f"{self.recipe.model_dump_json()} {sorted(self.signals)}")[:16]
+        version = content_hash(f"{self.recipe.model_dump_json()} {self.opt_outs.version}")[:16]
         contents = self.pages.parts() if self.pages.rows else {}
         with Pointers(self.recipe, self.crawl, self.snapshot) as pointers:
             if self.recipe.lists:
@@ -86,17 +89,17 @@ class Candidates:
                 yield _rows(frame, listed, fetched=True)
 
     def _allowed(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The pages of a batch that do not opt out of AI training by a signal that the recipe honours; counts the
-        others."""
-        kept = [self.signals.isdisjoint(found or ()) for found in batch.column("opt_outs").to_pylist()]
-        self.opted_out += kept.count(False)
+        """The pages of a batch that do not opt out."""
+        kept = [reason is None for reason in self.opt_outs.reasons(batch)]
         batch = batch.drop_columns(["opt_outs"])
         return batch if all(kept) else batch.filter(pa.array(kept))
 
     def _fetched(self, file: str, pointers: list[Pointer]) -> Iterator[pa.RecordBatch]:
-        """The pages at pointers into a file, each fetched by a ranged read of its record."""
+        """The pages at pointers into a file, each fetched by a ranged read of its record. Addresses on an opt-out list
+        are not fetched."""
         found: list[Page] = []
-        for pointer in pointers:
+        blocked = self.opt_outs.lists.reasons([pointer.url for pointer in pointers])
+        for pointer in (pointer for pointer, reason in zip(pointers, blocked, strict=True) if reason is None):
             try:
                 found += self._fetch(file, pointer)
             except Unavailable:
@@ -144,3 +147,12 @@ def _rows(pages: pl.DataFrame, listed: dict[int, Pointer], *, fetched: bool) -> 
         lists=pl.Series(names, dtype=pl.List(pl.String)),
         fetched=pl.lit(fetched),
     ).select(CANDIDATE_PAGES.column_names)
+
+
+def opted_out(pages: Reader, opt_outs: OptOuts) -> dict[str, int]:
+    """{reason: pages} of the pages of a snapshot that are left out, because they are on an opt-out list or opt out
+    themselves."""
+    honoured, counts = OptedOut.of(opt_outs), Counter()
+    for batch in pages.batches(("url", "opt_outs"), batch_size=8_192):
+        counts.update(filter(None, honoured.reasons(batch)))
+    return dict(counts.most_common())

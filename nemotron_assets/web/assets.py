@@ -5,7 +5,7 @@ import dagster as dg
 from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.asset import table_asset, table_spec
-from nemotron_assets.web.opt_outs import lists_version
+from nemotron_assets.text.opt_outs import lists_version
 from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
 from resources.compute import Compute
 from resources.lakehouse import Lakehouse, Reader

@@ -17,7 +17,7 @@ def every_page_accounted_for(
     no document comes from a page on an opt-out list."""
     from nemotron_assets.plots import bars
     from nemotron_assets.table.buckets import distinct
-    from nemotron_assets.web.opt_outs import load
+    from nemotron_assets.text.opt_outs import load
     from nemotron_assets.web.report import fates, fates_table
 
     documents = lake.read(DOCUMENTS, context.partition_key)

@@ -17,8 +17,8 @@ import pyarrow as pa
 from nemotron_assets.recipe.web.documents import Documents
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
+from nemotron_assets.text.opt_outs import OptedOut
 from nemotron_assets.web.extract import MATCH_COLUMNS, extract_pages
-from nemotron_assets.web.opt_outs import OptOutList, load
 from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
 from resources.compute import Compute
 from resources.lakehouse import Lakehouse, Reader
@@ -48,8 +48,8 @@ class SnapshotDocuments:
         self.pages, self.recipe, self.compute, self.lake, self.run_id = pages, recipe, compute, lake, run_id
         self.snapshot = pages.partition
         self.rejects = Rejects()
-        self.opt_outs = load(recipe.opt_outs)
-        self.version = content_hash("\x1f".join([version, recipe.model_dump_json(), self.opt_outs.version]))[:16]
+        self.opt_outs = OptedOut.of(recipe.opt_outs)
+        self.version = content_hash("\x1f".join([version, recipe.model_dump_json(), self.opt_outs.lists.version]))[:16]
         #: By WARC file: {("pages" or "characters", fate) or ("documents" or "matches", rule): number}.
         self.counts: dict[str, Counter[tuple[str, str]]] = {}
 
@@ -87,8 +87,7 @@ class SnapshotDocuments:
 
         batches = self.pages.part(file).batches(_COLUMNS, batch_size=self.recipe.batch_rows)
         # Opt-outs are applied in this process, because the lists would be sent to the workers with every batch.
-        signals = frozenset(self.recipe.opt_outs.signals)
-        allowed = (r for batch in batches if (r := _remove_blocked(batch, self.opt_outs, signals, counts)).num_rows)
+        allowed = (r for batch in batches if (r := _remove_blocked(batch, self.opt_outs, counts)).num_rows)
         extract = functools.partial(extract_pages, recipe=self.recipe)
         for extracted in self.compute.map(allowed, extract, reject=reject, stage=f"{DOCUMENTS.full_name} of {file}"):
             _count(extracted, counts)
@@ -140,15 +139,9 @@ def _count(extracted: pl.DataFrame, counts: Counter[tuple[str, str]]) -> None:
         counts["matches", rule] += extracted[name].sum()
 
 
-def _remove_blocked(
-    batch: pa.RecordBatch, opt_outs: OptOutList, signals: frozenset[str], counts: Counter[tuple[str, str]]
-) -> pa.RecordBatch:
-    """The pages of a batch whose addresses are on no opt-out list and that do not opt out themselves by one of the
-    `signals`. The others are added to the counts."""
-    reasons = opt_outs.reasons(batch.column("url").to_pylist())
-    for place, found in enumerate(batch.column("opt_outs").to_pylist()):
-        if reasons[place] is None and not signals.isdisjoint(found or ()):
-            reasons[place] = "opt_out"
+def _remove_blocked(batch: pa.RecordBatch, opt_outs: OptedOut, counts: Counter[tuple[str, str]]) -> pa.RecordBatch:
+    """The pages of a batch that do not opt out. The others are added to the counts."""
+    reasons = opt_outs.reasons(batch)
     batch = batch.drop_columns(["opt_outs"])
     blocked = Counter(reason for reason in reasons if reason)
     if not blocked:

@@ -5,7 +5,8 @@ select
     kind,
     split_part(why, ':', 1) as decided_by,
     count(*) as files,
-    round(avg(similarity), 4) as mean_similarity
+    round(avg(similarity), 4) as mean_similarity,
+    round(avg(containment), 4) as mean_containment
 from code.duplicates
 group by all
 order by files desc, repo, duplicate_of_repo, kind, decided_by;

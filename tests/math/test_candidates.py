@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import dagster as dg
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from nemotron_assets.math import checks
 from nemotron_assets.math import report as math_report
 from nemotron_assets.math.assets import ASSETS
+from nemotron_assets.math.audit import candidates_opted_out
 from nemotron_assets.math.examples import compare_extractors, html_report
 from nemotron_assets.math.lists import ListError, Pointers
+from nemotron_assets.math.pages import opted_out
 from nemotron_assets.math.tables import CANDIDATE_PAGES, EXTRACTION_EXAMPLES, RENDERED
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.recipe.math.pages import ExtractionExamples, MathCandidates, MathPages, UrlList
+from nemotron_assets.recipe.web.privacy import OptOuts
 from nemotron_assets.snapshots.assets import catalog, pages, records
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.ids import content_hash
+from nemotron_assets.text.opt_outs import OptedOut
 from resources.compute import Compute
 from resources.crawl import SAMPLE, Crawl
 from resources.lakehouse import QUARANTINE, Lakehouse
@@ -59,6 +64,27 @@ def test_detector_on_the_sample(materialized):
     assert all(e.passed for e in evaluations.values())
     found = {name: value.value for name, value in evaluations["detector_finds_mathematics"].metadata.items()}
     assert found["recall"] >= 0.98 and found["precision"] >= 0.97 and found["pages_with_formulas"] > 70
+
+
+def test_pages_that_opt_out_are_no_candidates(materialized):
+    """The pages on a list and those that opt out themselves are counted; the check finds the ones that came through."""
+    lake, *_ = materialized
+    pages, candidates = lake.read(PAGES, SNAPSHOT), lake.read(CANDIDATE_PAGES, SNAPSHOT)
+    host = candidates.scan().select(pl.col("host").mode().first()).collect().item()
+    on_host = candidates.scan().filter(pl.col("host") == host).select(pl.len()).collect().item()
+    lists = OptOuts(lines=(host,), signals=())
+    assert candidates_opted_out(candidates, pages, lists) == {"on_a_list": on_host, "page_opts_out": 0}
+    assert opted_out(pages, lists)["blocked_host"] >= on_host
+    assert candidates_opted_out(candidates, pages, OptOuts()) == {"on_a_list": 0, "page_opts_out": 0}
+
+
+def test_a_page_is_left_out_by_list_or_by_its_own_signal():
+    batch = pa.RecordBatch.from_pydict(
+        {"url": ["https://a.example/x", "https://b.example/x", "https://c.example/x", "https://d.example/x"],
+         "opt_outs": [["noai"], ["noai"], [], ["tdm-reservation"]]}
+    )  # fmt: skip
+    recipe = OptOuts(lines=("a.example", "https://c.example/*"), signals=("noai",))
+    assert OptedOut.of(recipe).reasons(batch) == ["blocked_host", "opt_out", "blocked_url", None]
 
 
 def test_rendered_pages(materialized):
@@ -142,20 +168,26 @@ def test_listed_pages_are_fetched_by_range(server, tmp_path):
         UrlList(name="more", path=str(tmp_path / "*.jsonl")),
         UrlList(name="finemath", path=str(tmp_path / "finemath.parquet")),
     )
+    documents = current_recipe().web.documents
+    blocked = documents.opt_outs.model_copy(update={"lines": (urls["url"][0],)})
     recipe = current_recipe().with_sections(
-        {"math.pages": MathPages(candidates=MathCandidates(lists=lists, detector=False))}
+        {
+            "math.pages": MathPages(candidates=MathCandidates(lists=lists, detector=False)),
+            "web.documents": documents.model_copy(update={"opt_outs": blocked}),
+        }
     )
     crawl = Crawl(source=server.url, backoff_s=0.01)
     lake = Lakehouse(root=str(tmp_path / "lake"))
     run(lake, recipe, crawl, ASSETS[0], ASSETS[1])
     rows = lake.read(CANDIDATE_PAGES, SNAPSHOT).scan().collect()
+    urls = urls[1:]  # the first address is on an opt-out list: it is not even fetched
     assert set(rows["url"]) == set(urls["url"]) | set(pointers["url"][2:])
     assert rows["fetched"].all()
     lists_of = dict(rows.select("url", "lists").iter_rows())
     assert all(lists_of[url] == ["more", "owm"] for url in urls["url"])
     assert all(lists_of[url] == ["finemath"] for url in pointers["url"][2:])
     ranged = [r for path, r, *_ in server.requests if path.endswith(".warc.gz")]
-    assert len(ranged) == 7 and all(ranged)
+    assert len(ranged) == 6 and all(ranged)
     stage = lake.read(QUARANTINE).scan().filter(pl.col("stage") == CANDIDATE_PAGES.full_name).collect()
     assert stage.height == 1 and lake.read(RENDERED, SNAPSHOT).rows > 0
 

@@ -124,6 +124,7 @@ def add_code(rows: dict[str, list[dict[str, Any]]]) -> None:
             "duplicate_of_path": "a.py",
             "kind": "exact",
             "similarity": 1.0,
+            "containment": 1.0,
             "why": "licence: MIT before MPL-2.0",
         }
     )

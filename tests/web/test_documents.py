@@ -17,10 +17,10 @@ from nemotron_assets.recipe.web.documents import Documents
 from nemotron_assets.recipe.web.privacy import Iban, OptOuts, PaymentCard, Phone, Privacy
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.parts import Part, Parts
+from nemotron_assets.text.opt_outs import OptOutError
 from nemotron_assets.web.assets import documents, extraction, privacy
 from nemotron_assets.web.checks import every_page_accounted_for, no_personal_data_left
 from nemotron_assets.web.documents import SnapshotDocuments
-from nemotron_assets.web.opt_outs import OptOutError
 from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
 from resources.compute import Compute
 from resources.lakehouse import Lakehouse

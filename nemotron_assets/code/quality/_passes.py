@@ -16,7 +16,7 @@ COUNTS = (
     "hex", "base64", "unicode_escapes", "longest_encoded",
     "identifiers", "identifier_characters", "long_word", "hex_word",
     "todo_lines", "assert_lines", "print_lines", "main_lines", "preprocessor_lines", "zero_lines",
-    "xml_header", "generated_mark", "words", "unique_words", "full_lines",
+    "xml_header", "generated_mark", "words", "unique_words",
 )  # fmt: skip
 (
     _CHARACTERS,
@@ -43,13 +43,14 @@ COUNTS = (
     _GENERATED,
     _WORDS,
     _UNIQUE,
-    _FULL,
 ) = range(len(COUNTS))
 
 # Kinds of spans of a syntax tree, and what is counted in them.
 COMMENT, DOCSTRING, STRING = range(3)
 SPAN_COUNTS = ("comment_bytes", "comment_lines", "string_bytes", "long_strings")
 _COMMENT_BYTES, _COMMENT_LINES, _STRING_BYTES, _LONG_STRINGS = range(len(SPAN_COUNTS))
+LINE_COUNTS = ("code_lines", "repeated_lines")
+_CODE_LINES, _REPEATED_LINES = range(len(LINE_COUNTS))
 
 # Classes of bytes, one bit each.
 LETTER, IDENTIFIER, HEX, BASE64, SPACE, UPPER, LOWER, DIGIT = (np.uint16(1 << n) for n in range(8))
@@ -252,7 +253,6 @@ def _line(data, first, last, characters, kinds, row):
         row[_LONGEST] = characters
     if first < 0:
         return
-    row[_FULL] += 1
     row[_TODO] += (kinds & TODO) != 0
     row[_ASSERT] += (kinds & ASSERT) != 0
     row[_MAIN] += (kinds & MAIN) != 0
@@ -395,3 +395,56 @@ def count_spans(data, offsets, files, starts, ends, kinds, long_string, counts):
             first = line
         row[_COMMENT_LINES] += line - max(first, counted_line + 1) + 1
         counted_line = line
+
+
+@njit(cache=True, nogil=True)
+def count_code_lines(data, offsets, files, starts, ends, kinds, counts):
+    """Fill counts[file, LINE_COUNTS] (zeros): the lines of code, and the lines of code that stand more than once in the
+    file, each occurrence counted.
+
+    A line of code has a byte that is neither white space nor in a comment or docstring. Lines are compared without
+    white space and comments. A line of one character and a line `},` never count as repeated. The spans are those of
+    `count_spans`; a file without spans has no comments.
+    """
+    keys, seen, span = np.zeros(16, U64), np.zeros(16, np.int64), 0
+    for t in range(offsets.size - 1):
+        row, start, end = counts[t], offsets[t], offsets[t + 1]
+        lines = 1
+        for byte in data[start:end]:
+            lines += byte == 10
+        table = 16
+        while table < 2 * lines:
+            table *= 2
+        if table > keys.size:
+            keys, seen = np.zeros(table, U64), np.zeros(table, np.int64)
+        table_mask = U64(table - 1)
+        keys[:table] = U64(0)
+        seen[:table] = 0
+        token, characters, last, before, commented, i = _SEED, 0, 0, 0, start, start
+        while i <= end:
+            while span < files.size and files[span] == t and start + starts[span] <= i:
+                if kinds[span] != STRING:
+                    commented = max(commented, start + ends[span])
+                span += 1
+            byte = np.int64(data[U64(i)]) if i < end else 10
+            if byte != 10:
+                if i >= commented and not _is_space(byte):
+                    token = (token ^ U64(byte)) * _STEP
+                    characters += (byte & 0xC0) != 0x80
+                    before, last = last, byte
+            elif characters:
+                row[_CODE_LINES] += 1
+                token = (token ^ (token >> U64(32))) * _MIX
+                token = (token ^ (token >> U64(29))) | U64(1)
+                slot = token & table_mask
+                while keys[slot] != U64(0) and keys[slot] != token:
+                    slot = (slot + U64(1)) & table_mask
+                keys[slot] = token
+                seen[slot] += 1
+                closes = characters == 2 and before == 125 and last == 44
+                if seen[slot] > 1 and characters > 1 and not closes:
+                    row[_REPEATED_LINES] += 2 if seen[slot] == 2 else 1
+                token, characters = _SEED, 0
+            i += 1
+        while span < files.size and files[span] <= t:
+            span += 1

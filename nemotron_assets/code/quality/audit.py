@@ -14,7 +14,9 @@ from nemotron_assets.recipe.code.quality import CodeQuality
 from nemotron_assets.table.buckets import absent, distinct, present
 
 #: Shares that can be above 1: they count definitions per line, and one line can have several definitions.
-_ABOVE_ONE = ("function_line_share", "trivial_function_share", "import_line_share", "pass_line_share")
+_ABOVE_ONE = (
+    "function_line_share", "trivial_function_share", "import_line_share", "pass_line_share", "no_logic_line_share",
+)  # fmt: skip
 
 
 def impossible(annotations: pl.LazyFrame) -> dict[str, int]:

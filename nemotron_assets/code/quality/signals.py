@@ -55,11 +55,16 @@ def annotate(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
     `code.files` (columns `READ`)."""
     numbers = from_bytes(files, recipe)
     facts = files.select("id", "repo", "commit_id", "rel_path", "language", "bytes")
-    texts = pl.select(pl.when(_must_parse(facts.hstack(numbers), recipe)).then(files["content"])).to_series()
     from_trees = syntax.measure(
-        texts.to_list(), files["language"].to_list(), numbers, recipe.max_parsed_kb << 10, recipe.long_string
+        files["content"].to_list(),
+        _must_parse(facts.hstack(numbers), recipe).to_list(),
+        files["language"].to_list(),
+        numbers,
+        recipe.max_parsed_kb << 10,
+        recipe.long_string,
+        recipe.todo,
     )
-    found = pl.concat([facts, numbers.drop("full_lines", "print_lines"), from_trees], how="horizontal")
+    found = pl.concat([facts, numbers.drop(syntax.LINES), from_trees], how="horizontal")
     return found.with_columns(pl.col(name).cast(pl.Int64 if name in WHOLE else pl.Float64) for name in NUMBERS)
 
 
@@ -72,7 +77,7 @@ def _must_parse(numbers: pl.DataFrame, recipe: CodeQuality) -> pl.Series:
 
 
 def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
-    """The numbers of `COUNTED` and `OF_WORDS` as columns; also full_lines (lines that are not blank), print_lines."""
+    """The numbers of `COUNTED` and `OF_WORDS` as columns; also the counts of lines in `syntax.LINES`."""
     texts = files["content"].to_arrow()
     data, offsets = heuristics.utf8(texts)
     counts = np.zeros((len(files), len(p.COUNTS)), np.int64)
@@ -105,8 +110,7 @@ def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
                 "main_lines",
                 "xml_header",
                 "generated_mark",
-                "full_lines",
-                "print_lines",
+                *syntax.LINES,
             )
         },
         "mean_line": np.divide(text, n["lines"], out=np.zeros(len(files)), where=n["lines"] > 0),
@@ -118,20 +122,16 @@ def from_bytes(files: pl.DataFrame, recipe: CodeQuality) -> pl.DataFrame:
         "unicode_escape_share": per("unicode_escapes", "characters"),
         "long_word_share": per("long_word", "characters"),
         "hex_word_share": per("hex_word", "characters"),
-        "todo_line_share": per("todo_lines", "lines"),
-        "assert_line_share": per("assert_lines", "lines"),
-        "print_line_share": per("print_lines", "lines"),
         "preprocessor_line_share": per("preprocessor_lines", "lines"),
         "zero_line_share": per("zero_lines", "lines"),
         "unique_word_share": per("unique_words", "words"),
         "mean_word_characters": per("identifier_characters", "identifiers"),
     }
     found |= {name: web[name].to_numpy() for name in OF_WORDS if name in web.columns and name not in found}
-    found["duplicate_line_share"] = 1 - web["unique_line_share"].to_numpy()
     found["generated_mark"] = n["generated_mark"].copy()
     for marked in np.flatnonzero(n["generated_mark"]):
         found["generated_mark"][marked] = is_generated(files["content"][int(marked)], recipe.generated, head)
-    return pl.DataFrame({name: found[name] for name in (*COUNTED, *OF_WORDS, "full_lines", "print_lines")})
+    return pl.DataFrame({name: found[name] for name in (*COUNTED, *OF_WORDS, *syntax.LINES)})
 
 
 def bounded(batches: Iterable[pa.RecordBatch], recipe: CodeQuality) -> Iterator[pa.RecordBatch]:
@@ -190,6 +190,7 @@ def compile_passes(recipe: CodeQuality) -> None:
     """Compile the passes before worker processes start, because otherwise all workers would compile them at once."""
     columns = {"content": ["int main() {\n}\n"], "language": ["C"]}
     from_bytes(pl.DataFrame(columns), recipe)
+    syntax.compile_passes()
 
 
 @functools.cache

@@ -82,6 +82,7 @@ contents = table_spec(CONTENTS, made_by=files)
 
 @table_asset(
     DUPLICATES,
+    code="2",  # adds the column containment
     recipe=("code.dedup", *(f"code.quality.{name}" for name in BY_PATH)),
     kinds={"duckdb", "numba"},
     ins={

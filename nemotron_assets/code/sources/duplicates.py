@@ -31,7 +31,7 @@ import xxhash
 
 from nemotron_assets.code.sources.tables import DUPLICATES, FILES
 from nemotron_assets.dedup.clusters import direct
-from nemotron_assets.dedup.jaccard import jaccard
+from nemotron_assets.dedup.jaccard import containment, jaccard
 from nemotron_assets.dedup.minhash import NO_BAND, bands, sign
 from nemotron_assets.dedup.shingles import Shingling, shingle_sets
 from nemotron_assets.dedup.workspace import load, workspace
@@ -58,7 +58,9 @@ _REPOSITORIES = pa.schema(
 _LICENCES = pa.schema([("id", pa.large_string()), ("licence", pa.large_string()), ("rank", pa.int32())])
 _BANDS = pa.schema([("band", pa.int64()), ("number", pa.int64())])
 _NUMBERS = pa.schema([("number", pa.int64()), ("id", pa.large_string())])
-_PAIRS = pa.schema([("late", pa.int64()), ("early", pa.int64()), ("similarity", pa.float64())])
+_PAIRS = pa.schema(
+    [("late", pa.int64()), ("early", pa.int64()), ("similarity", pa.float64()), ("containment", pa.float64())]
+)
 
 _ORDER = """
 create or replace table ordered as
@@ -90,6 +92,7 @@ _FOUND = """
 select o.place, o.id, o.repo, o.commit_id, o.rel_path, k.id as duplicate_of, k.repo as duplicate_of_repo,
        k.rel_path as duplicate_of_path,
        case when n.late is null then 'exact' else 'near' end as kind, coalesce(n.similarity, 1.0) as similarity,
+       coalesce(n.containment, 1.0) as containment,
        case
            when k.misplaced < o.misplaced then 'place: ' || k.rel_path || ' before ' || o.rel_path
            when k.rank < o.rank then 'licence: ' || k.licence || ' before ' || o.licence
@@ -216,33 +219,26 @@ def shingling(recipe: CodeDedup) -> Shingling:
 
 
 def _find_near(connection: duckdb.DuckDBPyConnection, files: Reader, recipe: CodeDedup) -> None:
-    """Create the table `near` with the columns late, early, similarity: the text at place `late` in the order is
-    dropped, because it is similar to the kept text at place `early`. Of equal texts only the first one is compared."""
+    """Create the table `near` with the columns of `_PAIRS`: the text at place `late` in the order is dropped, because
+    it is similar to the kept text at place `early`. Of equal texts only the first one is compared."""
     numbers: list[pa.RecordBatch] = []
     load(connection, "bands", _BANDS, _band_batches(files, recipe, numbers))
     load(connection, "numbers", _NUMBERS, numbers)
     _run(connection, _CANDIDATES, most=recipe.max_bucket)
     connection.execute("drop table bands; drop table placed; drop table numbers")
     verified = [*_verify(connection, files, recipe)]
-    late, early, similarity = (
-        (np.concatenate([v[k] for v in verified]) for k in range(3))
-        if verified
-        else (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    )
+    pairs = pa.Table.from_batches(verified, _PAIRS)
+    late, early, similarity, contained = (column.to_numpy() for column in pairs.columns)
     places = np.unique(np.concatenate([late, early]))
-    of, similarities = direct(len(places), np.searchsorted(places, early), np.searchsorted(places, late), similarity)
+    late, early = np.searchsorted(places, late), np.searchsorted(places, early)
+    of, similarities = direct(len(places), early, late, similarity)
+    # Of the pairs of a dropped text, the one with the kept text.
+    named = np.flatnonzero(of[late] == early)
+    containments = np.zeros(len(places))
+    containments[late[named]] = contained[named]
     dropped = of >= 0
-    load(
-        connection,
-        "near",
-        _PAIRS,
-        [
-            pa.record_batch(
-                [pa.array(places[dropped]), pa.array(places[of[dropped]]), pa.array(similarities[dropped])],
-                schema=_PAIRS,
-            )
-        ],
-    )
+    columns = (places[dropped], places[of[dropped]], similarities[dropped], containments[dropped])
+    load(connection, "near", _PAIRS, [pa.record_batch([pa.array(column) for column in columns], schema=_PAIRS)])
 
 
 def _band_batches(files: Reader, recipe: CodeDedup, numbers: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -264,10 +260,9 @@ def _band_batches(files: Reader, recipe: CodeDedup, numbers: list[pa.RecordBatch
         number += batch.num_rows
 
 
-def _verify(
-    connection: duckdb.DuckDBPyConnection, files: Reader, recipe: CodeDedup
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(late, early, exact similarity) of the candidates that are similar enough, as many at a time as fit in memory."""
+def _verify(connection: duckdb.DuckDBPyConnection, files: Reader, recipe: CodeDedup) -> Iterator[pa.RecordBatch]:
+    """`_PAIRS` with the exact similarity of the candidates that are similar enough, as many at a time as fit in
+    memory."""
     sizes = (
         "select c.late, c.early, l.bytes + e.bytes as bytes from candidates c join ordered l on l.place = c.late "
         "join ordered e on e.place = c.early order by c.early, c.late"
@@ -298,8 +293,8 @@ def _compare(
     pairs: list[tuple[int, int]],
     places: set[int],
     recipe: CodeDedup,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(late, early, exact similarity) of the pairs that have at least the recipe's similarity."""
+) -> pa.RecordBatch:
+    """`_PAIRS` with the exact similarity of the pairs that have at least the recipe's similarity."""
     connection.register("wanted", pa.table({"place": sorted(places)}))
     rows = connection.execute("select place, id, repo from ordered semi join wanted using (place)").to_arrow_table()
     connection.unregister("wanted")
@@ -313,9 +308,12 @@ def _compare(
     order = np.argsort(found)
     ordered = np.array(found, np.int64)[order]
     late, early = np.array(pairs, np.int64).T
-    similarity = jaccard(sets, order[np.searchsorted(ordered, late)], order[np.searchsorted(ordered, early)])
+    left, right = order[np.searchsorted(ordered, late)], order[np.searchsorted(ordered, early)]
+    similarity, sizes = jaccard(sets, left, right), sets.sizes
+    contained = containment(similarity, sizes[left], sizes[right])
     similar = similarity >= recipe.min_similarity
-    return late[similar], early[similar], similarity[similar]
+    columns = (late[similar], early[similar], similarity[similar], contained[similar])
+    return pa.record_batch([pa.array(column) for column in columns], schema=_PAIRS)
 
 
 def _as_rows(found: pa.RecordBatch) -> pl.DataFrame:

@@ -135,6 +135,13 @@ DUPLICATES = Table(
         Column("kind", "string", "exact: both files have the same text; near: their texts are similar"),
         Column("similarity", "float64", "Jaccard similarity of the two sets of shingles; 1.0 for the same text"),
         Column(
+            "containment",
+            "float64",
+            "share of the smaller set of shingles that the larger one has, too; 1.0 for a text that stands whole in "
+            "the other one; null in rows of an older version",
+            nullable=True,
+        ),
+        Column(
             "why",
             "string",
             "the criterion by which the other file is preferred (place, licence, commit, version, files or name) and "

@@ -74,12 +74,13 @@ _HTML_RULES = {
 }  # fmt: skip
 _FUNCTIONS = {"function_line_share": _bounds(high=0.2), "print_line_share": _bounds(high=0.4)}
 _C = {**_FUNCTIONS, "preprocessor_line_share": _bounds(high=0.8), "main_lines": _bounds(high=1)}
-_ZERO = {**_FUNCTIONS, "zero_line_share": _bounds(high=0.5)}
+_VARIABLES = {**_FUNCTIONS, "variables": _bounds(1)}
 _EXTRAS = {
-    "Python": {**_FUNCTIONS, "syntax_ok": _bounds(1), "pass_line_share": _bounds(high=0.05),
+    "Python": {**_VARIABLES, "syntax_ok": _bounds(1), "pass_line_share": _bounds(high=0.05),
                "import_line_share": _bounds(high=0.3), "trivial_function_share": _bounds(high=0.1)},
-    "C": _C, "C++": _C, "Java": _ZERO, "C#": _ZERO, "TypeScript": _ZERO,
-    "JavaScript": {**_ZERO, "syntax_ok": _bounds(1)},
+    "C": _C, "C++": _C, "Java": _VARIABLES, "C#": _FUNCTIONS, "TypeScript": _FUNCTIONS,
+    "JavaScript": {**_VARIABLES, "syntax_ok": _bounds(1)},
+    "Go": {**_FUNCTIONS, "assert_line_share": _bounds()},
     "SQL": {"digit_share": _bounds(high=0.3)},
     "Shell": {"assert_line_share": _bounds(), "long_string_line_share": _bounds()},
 }  # fmt: skip
@@ -95,7 +96,7 @@ class Sampled(Section):
         0.8,
         ge=0,
         le=1,
-        description="share of the Python files without logic that is dropped: imports, constants and prints make up "
+        description="share of the Python files without logic that is dropped: imports, signatures and returns make up "
         "most of them (OpenCoder)",
     )
     no_logic_above: float = Field(
@@ -178,8 +179,6 @@ class CodeQuality(Section):
             "mean_word_characters",
             "long_word_share",
             "hex_word_share",
-            "duplicate_line_share",
-            "todo_line_share",
             "top_2gram_share",
             "top_3gram_share",
             "top_4gram_share",
@@ -401,11 +400,13 @@ class CodeQuality(Section):
 
     @model_validator(mode="after")
     def _known(self) -> CodeQuality:
-        from nemotron_assets.recipe.code.numbers import NUMBERS, OF_SYNTAX
+        from nemotron_assets.recipe.code.numbers import NUMBERS, OF_LINES, OF_SYNTAX
 
-        if unknown := sorted({*self.unparsed} - {*NUMBERS} | {*self.unparsed} & {*OF_SYNTAX}):
-            of_bytes = ", ".join(name for name in NUMBERS if name not in OF_SYNTAX)
-            raise ValueError(f"unparsed may not name {', '.join(unknown)}; numbers of the bytes are: {of_bytes}")
+        of_bytes = [name for name in NUMBERS if name not in {*OF_LINES, *OF_SYNTAX}]
+        if unknown := sorted({*self.unparsed} - {*of_bytes}):
+            raise ValueError(
+                f"unparsed may not name {', '.join(unknown)}; numbers of the bytes are: {', '.join(of_bytes)}"
+            )
         groups = {name: getattr(self, name) for name in ("code_rules", "text_rules", "data_rules", "html_rules")}
         for where, rules in {**groups, **self.extras}.items():
             if unknown := sorted(set(rules) - set(NUMBERS)):

@@ -28,7 +28,7 @@ class OptOuts(Section):
     """Pages that may not be used because their owners opted out.
 
     One entry per line: `example.com` is a host with all its subdomains, `https://example.com/about` one address, and
-    `https://example.com/people/*` every address that begins like this. nemotron_assets/web/opt_outs.py has all forms.
+    `https://example.com/people/*` every address that begins like this. nemotron_assets/text/opt_outs.py has all forms.
     """
 
     lines: tuple[str, ...] = Field((), description="entries given here: hosts, addresses and patterns")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 WORD = re.compile(r"[^ \t\n\r\f\v]+")
 IDENTIFIER = re.compile(r"[A-Za-z0-9_]+")
@@ -49,10 +50,20 @@ def numbers(text: str, todo: tuple[str, ...], long_word: int) -> dict[str, float
         "longest_encoded": max((len(run) for runs in encoded for run in runs), default=0),
         "long_word_share": share(sum(len(w) for w in identifiers if len(w) >= long_word), size),
         "hex_word_share": share(sum(len(w) for w in identifiers if re.fullmatch(r"0[xX][0-9a-fA-F]+", w)), size),
-        "todo_line_share": share(sum(marked(line, todo, True) for line in lines), len(lines)),
-        "assert_line_share": share(sum(marked(line, ("assert",), False) for line in lines), len(lines)),
+        "todo_lines": sum(marked(line, todo, True) for line in lines),
+        "assert_lines": sum(marked(line, ("assert",), False) for line in lines),
         "preprocessor_line_share": share(sum(line.lstrip(" \t\r\f\v").startswith("#") for line in lines), len(lines)),
         "xml_header": int(text.lstrip(" \t\n\r\f\v")[:5].lower() == "<?xml"),
         "unique_word_share": share(len(set(words)), len(words)),
         "mean_word_characters": share(sum(map(len, identifiers)), len(identifiers)),
     }
+
+
+def code_lines(text: str, comments: set[int]) -> tuple[int, int]:
+    """(lines of code, those that stand more than once), after OpenCoder. `comments` are the places of the characters in
+    comments and docstrings."""
+    code = "".join(c for place, c in enumerate(text) if c == "\n" or place not in comments)
+    lines = [line for line in (re.sub(r"[ \t\r\f\v]+", "", line) for line in code.split("\n")) if line]
+    counts = Counter(lines)
+    repeated = sum(n for line, n in counts.items() if n > 1 and len(line) > 1 and line != "},")
+    return len(lines), repeated

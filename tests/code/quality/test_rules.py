@@ -18,6 +18,7 @@ FINE = {
     "mean_line": 25.0,
     "letter_share": 0.7, "unique_word_share": 0.6, "words": 300, "mean_word_characters": 5.0, "digit_share": 0.02,
     "whitespace_share": 0.2, "comment_share": 0.1, "syntax_ok": 1, "visible_characters": 500, "visible_word_share": 0.6,
+    "variables": 3,
 }  # fmt: skip
 TYPES = {name: pl.Int64 if name in WHOLE else pl.Float64 for name in NUMBERS}
 
@@ -40,8 +41,8 @@ def test_a_fine_file_fails_nothing():
      ("Shell", "assert_line_share", 0.9, False), ("C", "assert_line_share", 0.41, True), ("Python", "syntax_ok", 0,
      True),
      ("C", "syntax_ok", 0, False), ("JavaScript", "syntax_ok", 0, True), ("Python", "syntax_ok", None, False),
-     ("C++", "main_lines", 2, True), ("Java", "zero_line_share", 0.6, True), ("Python", "import_line_share", 0.31,
-     True),
+     ("C++", "main_lines", 2, True), ("Java", "variables", 0, True), ("Go", "function_line_share", 0.21, True),
+     ("Python", "import_line_share", 0.31, True),
      ("JSON", "characters", 5_001, True), ("C", "characters", 5_001, False), ("JSON", "lines", 1, False),
      ("Markdown", "words", 49, True), ("C", "words", 49, False), ("HTML", "visible_word_share", 0.1, True),
      ("XML", "xml_header", 1, False), ("C", "xml_header", 1, True)],

@@ -99,7 +99,8 @@ TEXT = "def area(width, height):\n    return width * height\n"
 def test_the_newest_then_the_largest_repository_wins_and_the_row_says_so(tmp_path, about, winner, why):
     files = [("a/a", "x.py", TEXT), ("b/b", "y.py", TEXT), ("b/b", "z.py", "import os\nprint(os.getcwd(), 1, 2, 3)\n")]
     (row,) = found(lake_with(tmp_path, files, about.items())).values()
-    assert (row["duplicate_of_repo"], row["why"], row["kind"], row["similarity"]) == (winner, why, "exact", 1.0)
+    assert (row["duplicate_of_repo"], row["why"], row["kind"]) == (winner, why, "exact")
+    assert row["similarity"] == row["containment"] == 1.0
 
 
 def test_a_copy_among_other_peoples_code_never_drives_out_the_original(tmp_path):
@@ -207,6 +208,17 @@ def test_near_duplicates_are_those_of_a_plain_comparison(tmp_path, seed):
             texts[text] = repo, path
     assert len(expected) > 10
     assert {key: (row["duplicate_of_repo"], row["duplicate_of_path"]) for key, row in rows.items()} == expected
+    text_of = {(repo, path): text for repo, path, text in files}
+    for key, row in rows.items():
+        one, other = shingles(text_of[key]), shingles(text_of[row["duplicate_of_repo"], row["duplicate_of_path"]])
+        assert row["similarity"] == pytest.approx(len(one & other) / len(one | other))
+        assert row["containment"] == pytest.approx(len(one & other) / min(len(one), len(other)))
+
+
+def test_a_text_inside_a_longer_one_is_contained_in_it(tmp_path):
+    text = " ".join(f"w{n}" for n in range(100))
+    (row,) = found(lake_with(tmp_path, [("a/a", "x.py", text), ("a/a", "y.py", text + " and more")])).values()
+    assert (row["kind"], row["containment"]) == ("near", 1.0) and row["similarity"] == pytest.approx(96 / 98)
 
 
 def test_the_result_does_not_depend_on_how_much_fits_into_memory(tmp_path, monkeypatch):

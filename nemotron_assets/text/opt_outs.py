@@ -1,4 +1,4 @@
-"""Opt-out lists: which pages are left out because their owners asked for it.
+"""Opt-outs: which pages are left out because their owners asked for it, on a list or in the page itself.
 
 A list has one entry per line; `#` begins a comment:
 
@@ -23,10 +23,14 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import xxhash
 
 from nemotron_assets.recipe.web.privacy import OptOuts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: Longest entry of a list, in characters.
 MAX_ENTRY = 2_048
@@ -238,6 +242,33 @@ def _matches(path: str, pattern: list[str]) -> bool:
             return False
         place += len(piece)
     return True
+
+
+@dataclass(frozen=True)
+class OptedOut:
+    """The opt-outs that a recipe honours: its lists, and the signals of pages themselves (warc/page_terms.py)."""
+
+    lists: OptOutList
+    signals: frozenset[str]
+
+    @classmethod
+    def of(cls, recipe: OptOuts) -> OptedOut:
+        """Reads the lists. Raises `OptOutError`."""
+        return cls(load(recipe), frozenset(recipe.signals))
+
+    @property
+    def version(self) -> str:
+        """A text that is another one when other pages are left out."""
+        return f"{self.lists.version} {sorted(self.signals)}"
+
+    def reasons(self, pages: pa.RecordBatch) -> list[str | None]:
+        """For each row of `snapshots.pages` (columns url and opt_outs): "blocked_host" or "blocked_url" if its address
+        is on a list, "opt_out" if the page opts out itself, None if it may be used."""
+        found = self.lists.reasons(pages.column("url").to_pylist())
+        for place, signals in enumerate(pages.column("opt_outs").to_pylist()):
+            if found[place] is None and not self.signals.isdisjoint(signals or ()):
+                found[place] = "opt_out"
+        return found
 
 
 def _contained(keys: list[int], hashes) -> list[bool]:

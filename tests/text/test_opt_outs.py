@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemotron_assets.recipe.web.privacy import OptOuts
-from nemotron_assets.web.opt_outs import OptOutError, canonical_host, canonical_path, lists_version, load, parse_address
+from nemotron_assets.text.opt_outs import (
+    OptOutError,
+    canonical_host,
+    canonical_path,
+    lists_version,
+    load,
+    parse_address,
+)
 
 
 def fate(url: str, *lines: str) -> str | None:
