@@ -82,7 +82,7 @@ def main(argv: list[str]) -> int:
     peer = {
         "files": for_peer.select("rel_path", "language", "bytes", "content").rows(),
         "bounds": {
-            language: {name: (b.min, b.max) for name, b in rules.rules_of(language, recipe).items()}
+            language: {name: (b.min, b.max) for name, b in recipe.rules_of(language).items()}
             for language in for_peer["language"].unique()
         },
         "unparsed": recipe.unparsed,

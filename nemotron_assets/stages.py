@@ -32,7 +32,7 @@ STAGES = (
     "compress", "compress.distilling",
     "evaluate.items", "evaluate", "evaluate.suite", "evaluate.results", "evaluate.throughput", "evaluate.report",
     "lake",
-    "lake.removals",
+    "lake.removals", "lake.thresholds",
 )  # fmt: skip
 
 #: Modules that declare tables but belong to no stage: all stages write the generation ledger and the quarantine, and

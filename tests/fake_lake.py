@@ -24,7 +24,7 @@ TOGETHER = (
     "compress/candidates",
     "models/compressed_base", "models/compressed",
     "evaluate/ruler_items", "evaluate/ruler_answers", "evaluate/bits_by_position", "evaluate/benchmark_scores",
-    "audit/removals",
+    "audit/removals", "audit/thresholds",
     "evaluate/suite_answers", "evaluate/suite_comparisons", "evaluate/budget_answers", "evaluate/budget_control",
     "evaluate/item_results", "evaluate/throughput", "evaluate/report",
 )  # fmt: skip

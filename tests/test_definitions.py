@@ -19,6 +19,7 @@ KEYS = [
     "align/suite_items",
     "align/token_shards",
     "audit/removals",
+    "audit/thresholds",
     "blend/categories",
     "blend/dataset_sample",
     "blend/phases",

@@ -23,3 +23,13 @@ def removals(plan: Plan) -> Estimate:
     return Estimate(
         rows=rows, bytes=plan.stored("audit.removals", rows), core_seconds=plan.taking("audit.removals", read)
     )
+
+
+@estimates("audit.thresholds")
+def thresholds(plan: Plan) -> Estimate:
+    """A row per rule, name and multiple of a threshold; the numbers of every text and file are read three times."""
+    read = total(plan.of(name).rows for name in ("web.measures", "code.annotations"))
+    rows = known("rows of thresholds", plan.recipe.thresholds.names * 1_000, "names x rules x multiples that move")
+    return Estimate(
+        rows=rows, bytes=plan.stored("audit.thresholds", rows), core_seconds=plan.taking("audit.thresholds", read)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nemotron_assets.recipe.addresses import Address
 from nemotron_assets.recipe.section import Section
@@ -148,3 +148,32 @@ class Removals(Section):
         (), description="sources, hosts, languages and repositories that may be lost in any step"
     )
     only_warn: bool = Field(True, description="whether the check warns; false: it fails the run")
+
+
+class Thresholds(Section):
+    """At which multiples of its threshold each rule of the web and code data is tried in audit.thresholds, and the
+    corpus on which somebody approved the thresholds (default)."""
+
+    factors: tuple[float, ...] = Field(
+        (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 4.0),
+        description="what the recipe's thresholds are multiplied by, 1 among them (default)",
+    )
+    min_rows: int = Field(
+        10, ge=1, description="documents or files that a name needs to be counted; shares of fewer say little (default)"
+    )
+    names: int = Field(
+        50, ge=1, le=10_000, description="most sources, hosts, languages and repositories of each kind (default)"
+    )
+    approved_on: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{16}$",
+        description="fingerprint of the corpus on which the thresholds were approved, from the metadata of "
+        "audit.thresholds; a check warns when the lake holds another corpus. null: no corpus is named",
+    )
+
+    @field_validator("factors")
+    @classmethod
+    def _factors(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if 1.0 not in values or min(values) <= 0 or len(set(values)) != len(values):
+            raise ValueError(f"{values} must be different numbers above 0, 1 among them")
+        return values

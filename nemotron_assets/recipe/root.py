@@ -16,7 +16,15 @@ from nemotron_assets.recipe.code.root import Code
 from nemotron_assets.recipe.compress import Compress
 from nemotron_assets.recipe.evaluate import Evaluate
 from nemotron_assets.recipe.grading import Grading
-from nemotron_assets.recipe.lake import Compute, Machines, Maintenance, Quarantine, Removals, Storage
+from nemotron_assets.recipe.lake import (
+    Compute,
+    Machines,
+    Maintenance,
+    Quarantine,
+    Removals,
+    Storage,
+    Thresholds,
+)
 from nemotron_assets.recipe.llm import Llm
 from nemotron_assets.recipe.math import Math
 from nemotron_assets.recipe.model import Model
@@ -58,6 +66,7 @@ class Recipe(Section):
     compress: Compress
     evaluate: Evaluate
     removals: Removals = Removals()
+    thresholds: Thresholds = Thresholds()
     maintenance: Maintenance
 
     @model_validator(mode="after")

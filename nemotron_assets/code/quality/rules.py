@@ -13,13 +13,12 @@ import polars as pl
 
 from nemotron_assets.code.path_rules import DATA_DUMP, GENERATED, MINIFIED, VENDORED, by_path
 from nemotron_assets.recipe.code.numbers import NUMBERS
-from nemotron_assets.recipe.code.quality import CodeQuality
+from nemotron_assets.recipe.code.quality import UNKNOWN_LANGUAGE, CodeQuality
 from nemotron_assets.recipe.web.heuristics import Bounds
 
 #: Rules that are neither bounds nor rules by path.
 UNKNOWN, GO_TEST, NO_LOGIC = "unknown_language", "go_test", "no_logic"
 
-_UNKNOWN_LANGUAGE = "unknown"
 _Limits = tuple[float | None, float | None]  # (smallest, largest allowed value); None: no limit
 _NO_LIMITS: _Limits = (None, None)
 #: Languages that tools minify.
@@ -41,24 +40,6 @@ def by_chance(share: float, salt: str) -> pl.Expr:
     return salted < pl.lit(int(share * 2**32), dtype=pl.Int64)
 
 
-def rules_of(language: str, recipe: CodeQuality) -> dict[str, Bounds]:
-    """{number: its bounds} for files of a language."""
-    if language in recipe.html:
-        rules = recipe.html_rules
-    elif language in recipe.data:
-        rules = recipe.data_rules
-    elif language in recipe.text or (language == _UNKNOWN_LANGUAGE and recipe.unknown == "text"):
-        rules = recipe.text_rules
-    else:
-        rules = recipe.code_rules
-    return {**rules, **recipe.extras.get(language, {})}
-
-
-def special_languages(recipe: CodeQuality) -> list[str]:
-    """The languages whose bounds differ from those of programming languages in general."""
-    return sorted({*recipe.html, *recipe.data, *recipe.text, *recipe.extras, _UNKNOWN_LANGUAGE})
-
-
 def _tests_without_bounds(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
     """(rule, expression that is true for a dropped file) of all rules except bounds."""
     path, language = pl.col("rel_path").str.to_lowercase(), pl.col("language")
@@ -76,14 +57,14 @@ def _tests_without_bounds(recipe: CodeQuality) -> list[tuple[str, pl.Expr]]:
     if recipe.generated_files == "drop":
         tests.insert(1, (GENERATED, (pl.col("generated_mark") == 1) | of_path[GENERATED]))
     if recipe.unknown == "drop":
-        tests.append((UNKNOWN, language == _UNKNOWN_LANGUAGE))
+        tests.append((UNKNOWN, language == UNKNOWN_LANGUAGE))
     return tests
 
 
 def out_of_bounds(recipe: CodeQuality, numbers: Iterable[str] = NUMBERS) -> list[tuple[str, pl.Expr]]:
     """(number, expression that is true if it is out of the bounds of the row's language). Languages with equal bounds
     share one comparison."""
-    rules = {language: rules_of(language, recipe) for language in special_languages(recipe)}
+    rules = {language: recipe.rules_of(language) for language in recipe.special_languages()}
     failed = []
     for name in numbers:
         usual = _limits(recipe.code_rules, name)

@@ -178,8 +178,8 @@ def version(recipe: CodeQuality) -> str:
     """A hash of everything that the numbers depend on except the files: the code, the settings, and the bounds that
     decide which files are parsed."""
     bounds = [
-        (language, name, repr(rules.rules_of(language, recipe).get(name)))
-        for language in (*rules.special_languages(recipe), "any other")
+        (language, name, repr(recipe.rules_of(language).get(name)))
+        for language in (*recipe.special_languages(), "any other")
         for name in recipe.unparsed
     ]
     made_with = [repr(getattr(recipe, name)) for name in MADE_WITH]

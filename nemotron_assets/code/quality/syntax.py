@@ -61,7 +61,7 @@ _PATTERNS = {
 (class_definition body: (block (assignment left: (identifier)) @member))
 (assignment left: (_)) @variable
 (for_statement left: (_)) @variable
-(parameters (_)) @variable
+(parameters (_) @variable)
 """,
     "java": "(variable_declarator) @variable",
     "javascript": """

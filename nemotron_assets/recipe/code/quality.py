@@ -15,6 +15,8 @@ from nemotron_assets.recipe.section import Section
 from nemotron_assets.recipe.web.heuristics import Bounds
 from nemotron_assets.recipe.web.privacy import Email, Ip
 
+#: The language of files whose language is not known.
+UNKNOWN_LANGUAGE = "unknown"
 _TEXT = ("Markdown", "reStructuredText", "TeX", "Text", "AsciiDoc", "Org", "Roff")
 _DATA = ("JSON", "YAML", "XML", "TOML", "INI", "CSV", "TSV", "SVG")
 _DUPLICATES = {5: 0.80, 6: 0.70, 7: 0.70, 8: 0.70, 9: 0.70, 10: 0.60}
@@ -377,6 +379,22 @@ class CodeQuality(Section):
         gt=0,
         description="mean number of characters in a token, for the estimated number of tokens of a file (default)",
     )
+
+    def rules_of(self, language: str) -> dict[str, Bounds]:
+        """{number: its bounds} for files of a language."""
+        if language in self.html:
+            rules = self.html_rules
+        elif language in self.data:
+            rules = self.data_rules
+        elif language in self.text or (language == UNKNOWN_LANGUAGE and self.unknown == "text"):
+            rules = self.text_rules
+        else:
+            rules = self.code_rules
+        return {**rules, **self.extras.get(language, {})}
+
+    def special_languages(self) -> list[str]:
+        """The languages whose bounds differ from those of programming languages in general."""
+        return sorted({*self.html, *self.data, *self.text, *self.extras, UNKNOWN_LANGUAGE})
 
     @field_validator("todo", "generated")
     @classmethod

@@ -63,7 +63,7 @@ def test_bounds_as_plain_python_applies_them(language, numbers):
     row = {**FINE, **numbers}
     expected = {
         name
-        for name, bounds in rules.rules_of(language, RECIPE).items()
+        for name, bounds in RECIPE.rules_of(language).items()
         if row[name] is not None
         and ((bounds.min is not None and row[name] < bounds.min) or (bounds.max is not None and row[name] > bounds.max))
     }
