@@ -21,6 +21,9 @@ from nemotron_assets.text.code_blocks import Code
 BREAK, EMPHASIS, STRONG, _DOLLAR, _BACKSLASH, _HELD = "\uf8f0", "\uf8f1", "\uf8f2", "\uf8f3", "\uf8f4", "\uf8f5"
 _CODE = "\uf8f6"  # between the characters of inline code, in which no declared delimiter counts
 MARKS = re.compile("[\uf8f0-\uf8f7]")
+#: What the marks stand for in the browser's markup.
+_WRITTEN = str.maketrans({EMPHASIS: "", STRONG: "", _CODE: "", _DOLLAR: "$", _BACKSLASH: "\\", BREAK: "<br>"})
+_HELD_PIECE = re.compile(f"{_HELD}(\\d+){_HELD}")
 #: Control characters. They belong to no text, and a browser may act on them.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\x80-\x9f\u2028\u2029\ufffe\uffff]")
 
@@ -63,7 +66,8 @@ def _broken(text: str, mark: str) -> str:
 
 def printable(text: str) -> str:
     """Text without control characters and without this module's marks; it can always be encoded as UTF-8."""
-    return _CONTROL.sub("", MARKS.sub("", text)).encode("utf-8", "replace").decode("utf-8")
+    text = _CONTROL.sub("", text)
+    return text if text.isascii() else MARKS.sub("", text).encode("utf-8", "replace").decode("utf-8")
 
 
 class BrowserMarkup:
@@ -120,6 +124,8 @@ class BrowserMarkup:
 
     def _end_run(self) -> None:
         """Write the running text, with placeholders for the formulas between delimiters in it."""
+        if not self._run:
+            return
         text = "".join(self._run)
         self._run = []
         start = 0
@@ -141,13 +147,15 @@ class BrowserMarkup:
 
     def _write(self, text: str) -> None:
         """Write running text without formulas: escaped, marks replaced by what they stand for."""
-        if not text:
+        if not text or text.isspace():
+            self._out.append(text)
             return
-        text = text.replace(EMPHASIS, "").replace(STRONG, "").replace(_CODE, "")
-        text = html.escape(text.replace(_DOLLAR, "$").replace(_BACKSLASH, "\\"), quote=False)
-        if _HELD in text:
-            text = re.sub(f"{_HELD}(\\d+){_HELD}", lambda m: placeholder(self.salt, int(m[1])), text)
-        self._out.append(text.replace(BREAK, "<br>"))
+        text = html.escape(text, quote=False)
+        if not text.isascii() and MARKS.search(text):
+            text = text.translate(_WRITTEN)
+            if _HELD in text:
+                text = _HELD_PIECE.sub(lambda m: placeholder(self.salt, int(m[1])), text)
+        self._out.append(text)
 
 
 def delimited_formula(span: Span, tex: str) -> Formula | None:

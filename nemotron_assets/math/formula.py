@@ -22,6 +22,9 @@ Encoding = Literal[
     "asciimath",
 ]
 _DELIMITERS = (("$$", "$$", True), (r"\[", r"\]", True), (r"\(", r"\)", False), ("$", "$", False))
+_INNER = re.compile(r"(?<!\\)\$([^$]*)(?<!\\)\$")
+_COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*")
+_DOLLAR = re.compile(r"(?<!\\)(?:\\\\)*\$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Formula:
 def undelimited(tex: str) -> tuple[str, bool]:
     """(formula without its delimiters, whether they were those of a displayed formula): "$$x$$" gives ("x", True)."""
     tex = tex.strip()
+    if not tex.endswith(("$", "]", ")")):
+        return tex, False
     for opening, closing, display in _DELIMITERS:
         if len(tex) > len(opening) + len(closing) and tex.startswith(opening) and tex.endswith(closing):
             return tex[len(opening) : -len(closing)].strip(), display
@@ -54,8 +59,9 @@ def formula(tex: str, display: bool, encoding: Encoding) -> Formula | None:
         return None
     tex, displayed = undelimited(tex)
     # A formula in a text within the formula becomes \(…\), so that a dollar sign is always an outer delimiter.
-    tex = re.sub(r"(?<!\\)\$([^$]*)(?<!\\)\$", r"\\(\1\\)", tex)
-    lines = (re.sub(r"(?<!\\)((?:\\\\)*)%.*", r"\1", line).strip() for line in tex.split("\n"))
+    if "$" in tex:
+        tex = _INNER.sub(r"\\(\1\\)", tex)
+    lines = ((_COMMENT.sub(r"\1", line) if "%" in line else line).strip() for line in tex.split("\n"))
     tex = " ".join(line for line in lines if line)
     if tex.startswith(r"{\displaystyle") and tex.endswith("}"):
         tex = tex[len(r"{\displaystyle") : -1].strip()  # how MediaWiki writes every formula
@@ -63,6 +69,6 @@ def formula(tex: str, display: bool, encoding: Encoding) -> Formula | None:
         tex = tex[len(r"\displaystyle") :].strip()
     if tex.endswith("\\") and not tex.endswith("\\\\"):
         tex += " "  # a control space, not an escaped delimiter
-    if not tex.strip() or len(tex) > MAX_TEX or re.search(r"(?<!\\)(?:\\\\)*\$", tex):
+    if not tex.strip() or len(tex) > MAX_TEX or ("$" in tex and _DOLLAR.search(tex)):
         return None
     return Formula(tex, display or displayed, encoding)

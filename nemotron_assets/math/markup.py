@@ -70,6 +70,7 @@ _IGNORED = frozenset(
      "frameset", "noframes", "audio", "video", "canvas", "map", "select", "textarea", "button", "input", "datalist",
      "base", "link", "meta", "param", "area", "source", "track", "marquee", "dialog", "mjx-assistive-mml")
 )  # fmt: skip
+_EMPHASES = {"em": EMPHASIS, "i": EMPHASIS, "strong": STRONG, "b": STRONG}
 _CODE = frozenset(("code", "kbd", "samp", "tt", "var"))
 _BLOCKS_OF_CODE = frozenset(("pre", "xmp", "listing", "plaintext"))
 #: Elements whose text is one formula.
@@ -145,20 +146,22 @@ class _Reader:
         elif tag in _CODE and not self.out.code_depth and (code := multiline_code(element)):
             self.out.piece(code)
         else:
-            mark = EMPHASIS if tag in ("em", "i") else STRONG if tag in ("strong", "b") else ""
+            mark = _EMPHASES.get(tag)
             self.out.code_depth += tag in _CODE
-            self.out.mark(mark)
+            if mark:
+                self.out.mark(mark)
             self._read_content(element, depth)
-            self.out.mark(mark)
+            if mark:
+                self.out.mark(mark)
             self.out.code_depth -= tag in _CODE
 
     def _read_content(self, element: Element, depth: int) -> None:
-        if element.text:
-            self.out.text(element.text)
+        if text := element.text:
+            self.out.text(text)
         for child in element:
             self.read(child, depth + 1)
-            if child.tail:
-                self.out.text(child.tail)
+            if tail := child.tail:
+                self.out.text(tail)
 
     def _read_flat(self, element: Element) -> None:
         """Read an element without recursion: its text and formulas on one line, a break where a block begins."""
@@ -177,7 +180,8 @@ class _Reader:
 
     def _read_special(self, element: Element, tag: str) -> bool:
         """Read a formula, a code block or a line break, or ignore the element; False if its content is to be read."""
-        if (element.attrib or tag in _MAY_HOLD_FORMULA) and self._read_formula(element, tag):
+        attributes = element.keys()  # `element.attrib` makes an object for every element
+        if (attributes or tag in _MAY_HOLD_FORMULA) and self._read_formula(element, tag, attributes):
             return True
         if tag in _BLOCKS_OF_CODE and (source := _math_as_code(element)) is not None:
             self.out.piece(formula(source, True, "attribute"))
@@ -190,7 +194,7 @@ class _Reader:
         elif tag == "hr":
             self.out.tag("<p></p>")  # a rule of 1,000 underscores says nothing
         else:
-            return tag in _IGNORED or "hidden" in element.attrib
+            return tag in _IGNORED or "hidden" in attributes
         return True
 
     def _read_script(self, element: Element, tag: str, depth: int) -> None:
@@ -202,29 +206,30 @@ class _Reader:
 
     # -- formulas -------------------------------------------------------------------------------------------------
 
-    def _read_formula(self, element: Element, tag: str) -> bool:
-        """Read the formula that an element holds. True if the element needs no more reading, also where it holds a
-        copy of another formula."""
-        if tag == "script":
-            self.out.piece(script_formula(element) or script_code(element))
-            return True
-        if tag in ("math", "m:math", "mml:math"):
-            self.out.piece(mathml_formula(element, has_class(element.getparent(), "mwe-math-mathml-display")))
-            return True
+    def _read_formula(self, element: Element, tag: str, attributes: list[str]) -> bool:
+        """Read the formula that an element with these `attributes` holds. True if the element needs no more reading,
+        also where it holds a copy of another formula."""
         classes = element.get("class") or ""
-        if tag in ("img", "amp-img"):
-            self._read_image(element, classes)
-            return True
-        if tag in _FORMULA_ELEMENTS and not len(element):
-            display = "block" in element.attrib or "display" in classes
-            return self.out.piece(formula(element.text or "", display, "attribute"))
+        if tag in _MAY_HOLD_FORMULA:
+            if tag == "script":
+                self.out.piece(script_formula(element) or script_code(element))
+                return True
+            if tag in ("math", "m:math", "mml:math"):
+                self.out.piece(mathml_formula(element, has_class(element.getparent(), "mwe-math-mathml-display")))
+                return True
+            if tag in ("img", "amp-img"):
+                self._read_image(element, classes)
+                return True
+            if not len(element):
+                display = "block" in attributes or "display" in classes
+                return self.out.piece(formula(element.text or "", display, "attribute"))
         if tag == "mjx-container" or "mjx-container" in classes:
             if not self.out.piece(mathjax_formula(element)):
                 self.out.text(f" {_visible(element)} ")
             return True
-        if self._read_attribute(element, tag, classes):
+        if any(name.startswith("data-") for name in attributes) and self._read_attribute(element, tag, classes):
             return True
-        return bool(classes) and self._read_by_class(element, tag, classes.split())
+        return bool(classes) and self._read_by_class(element, tag, classes)
 
     def _read_image(self, element: Element, classes: str) -> None:
         """Read an image: its formula, else its alternative text."""
@@ -251,8 +256,9 @@ class _Reader:
                 return self.out.piece(formula(value, display, "attribute"))
         return False
 
-    def _read_by_class(self, element: Element, tag: str, classes: list[str]) -> bool:
+    def _read_by_class(self, element: Element, tag: str, attribute: str) -> bool:
         """Read an element whose class says that it is a formula, a copy of one, a line number or Doxygen's code."""
+        classes = attribute.split()
         known = _SPECIAL_CLASSES.intersection(classes)
         if not known:
             return is_line_numbers(element)

@@ -111,7 +111,8 @@ def salt_for(page: str) -> str:
 def restore(page: Prepared, text: str) -> Rendered | RenderError:
     """Put formulas and code back into the laid-out text; an error if a placeholder is missing or stands there twice."""
     pattern = re.compile(rf"zq{page.salt}x(\d+)qz")
-    text = re.sub(rf"\s*{joint(page.salt)}(b?)\s*", lambda mark: " " * len(mark[1]), text)
+    if (seam := joint(page.salt)) in text:
+        text = re.sub(rf"\s*{seam}(b?)\s*", lambda mark: " " * len(mark[1]), text)
     found = [int(number) for number in pattern.findall(text)]
     if sorted(found) != list(range(len(page.pieces))):
         lost = len(page.pieces) - len(set(found))
@@ -133,6 +134,8 @@ def restore(page: Prepared, text: str) -> Rendered | RenderError:
 def _put_back(line: str, pattern: re.Pattern[str], pieces: Sequence[Formula | Code]) -> str:
     """A line of running text with its formulas. The text's own dollar signs and brackets are escaped, so that they open
     no formula. A blank is added between two formulas, and between a formula and a digit, so that both can be parsed."""
+    if "zq" not in line:
+        return escaped(line)
     parts, start = [], 0
     for match in pattern.finditer(line):
         if text := escaped(line[start : match.start()]):

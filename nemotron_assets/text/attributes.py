@@ -35,6 +35,7 @@ _RAW = (
 _MARKUP = re.compile(f"<(?:{_COMMENT}|{_ROOT}|{_TAG})", re.IGNORECASE)
 _TOKEN = re.compile(f"<(?:{_COMMENT}|{_ROOT}|{_RAW}|{_TAG})", re.IGNORECASE)
 _ATTRIBUTES = re.compile(_ATTRIBUTE)
+_DRAWS = re.compile("<(?:svg|math)", re.IGNORECASE)
 
 
 class TooManyAttributes(ValueError):
@@ -48,13 +49,18 @@ def check_attributes(markup: str) -> None:
     <script> and <style> hold text, but not inside <svg> and <math>. Which of them are inside is hard to say, so after
     the first <svg> or <math> the text is looked through as well.
     """
-    of_roots, drawn = 0, False
+    of_roots, drawn, draws = 0, False, _DRAWS.search(markup) is not None
     for token in _TOKEN.finditer(markup):
+        # The group that was closed last: nearly all tags have a name and not too many attributes.
+        if (last := token.lastgroup) is None:
+            continue
+        if last == "name":
+            drawn = drawn or (draws and token["name"].lower() in ("svg", "math"))
+            continue
         if token["root"]:
             of_roots += sum(1 for _ in _ATTRIBUTES.finditer(token["of_root"]))
         if token["many"] is not None or token["many_of_raw"] is not None or of_roots >= MAX_ATTRIBUTES:
             _refuse(token.start())
-        drawn = drawn or (token["name"] or "").lower() in ("svg", "math")
         if drawn and token["held"]:
             for inner in _MARKUP.finditer(markup, *token.span("held")):
                 if inner["many"] is not None:

@@ -1,7 +1,7 @@
 -- What does each rule keep of every source, host or language as its threshold moves?
 -- A line per rule and name has the share kept at the recipe's threshold, and at multiples of it. Rules that drop most
 -- come first.
--- $by = source: what is counted by: source, host, language or repository
+-- $by = : what is counted by: source (if it is not given), host, language or repository
 -- $rule = : only this rule, such as digit_share
 -- $name = : only this name
 with chosen as (

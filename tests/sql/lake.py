@@ -71,8 +71,30 @@ def rows_without_models() -> dict[str, list[dict[str, Any]]]:
         add_mathematics(rows, snapshot)
     add_web(rows)
     _add_contaminated(rows)
+    _add_thresholds(rows)
     add_align(rows)
     return dict(rows)
+
+
+def _add_thresholds(rows: dict[str, list[dict[str, Any]]]) -> None:
+    """What one rule keeps of a source and of two hosts, at three multiples of its threshold."""
+    for by, name, kept in (("source", "S1", (2, 5, 8)), ("host", "a", (0, 1, 8)), ("host", "b", (8, 8, 10))):
+        for factor, count in zip((0.5, 1.0, 2.0), kept, strict=True):
+            rows["audit.thresholds"].append(
+                {
+                    "id": row_id("audit.thresholds", by, name, str(factor)),
+                    "measured": "web.measures",
+                    "rule": "digit_share",
+                    "bound": "max",
+                    "by": by,
+                    "name": name,
+                    "factor": factor,
+                    "threshold": 0.15 * factor,
+                    "rows": 10,
+                    "kept": count,
+                    "kept_share": count / 10,
+                }
+            )
 
 
 def _add_contaminated(rows: dict[str, list[dict[str, Any]]]) -> None:

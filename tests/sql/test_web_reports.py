@@ -42,6 +42,17 @@ def test_pages_per_host(filled):
     assert one.rows()[0][:2] == ("host0.example", 6)
 
 
+def test_thresholds(filled):
+    _, warehouse = filled
+    (row,) = answer(warehouse, "thresholds").iter_rows(named=True)
+    assert (row["name"], row["threshold"], row["rows"], row["percent_kept"]) == ("S1", 0.15, 10, 50.0)
+    assert row["percent_kept_at_multiples"] == "0.5: 20.0, 1: 50.0, 2: 80.0"
+    hosts = answer(warehouse, "thresholds", by="host")
+    assert hosts["name"].to_list() == ["a", "b"]  # what loses most comes first
+    assert answer(warehouse, "thresholds", by="host", name="b", rule="digit_share").height == 1
+    assert answer(warehouse, "thresholds", rule="words").is_empty()
+
+
 def test_language_mix(filled):
     rows, warehouse = filled
     documents = pl.DataFrame(rows["web.documents"])
