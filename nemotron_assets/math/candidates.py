@@ -30,12 +30,15 @@ SIGNALS: Mapping[str, tuple[re.Pattern[str], float]] = {
     "mathml": (re.compile(r"<(?:\w{1,8}:)?math[\s>]", re.IGNORECASE), 1.0),
     "tex_script": (re.compile(r"<script[^<>]{0,200}?type\s*=\s*[\"']?math/(?:tex|mml|asciimath)", re.IGNORECASE), 1.0),
     "mathjax": (re.compile(r"<mjx-container|\bclass=[\"'](?:[\w -]{0,80} )?(?:MathJax(?:_\w+)?|mjx-chtml)\b"), 1.0),
-    "katex": (re.compile(r"\bclass=[\"'](?:[\w -]{0,80} )?katex(?:-display|-mathml)?[\"' ]"), 1.0),
+    "katex": (re.compile(r"\bclass=[\"'](?:[\w -]{0,80} )?katex(?:-display|-mathml|-error)?[\"' ]"), 1.0),
     "wiki": (re.compile(r"\bclass=[\"'][^\"']{0,80}\b(?:mwe-math|ltx_Math|ltx_equation)"), 1.0),
     "image": (_IMAGE, 1.0),
     "latex2html": (re.compile(r"<!--\s{0,9}MATH\s"), 1.0),
     "attribute": (re.compile(r"\bdata-(?:tex|latex|math|katex|equation-content)\s{0,9}=\s{0,9}[\"'][^\"']{2}"), 0.9),
-    "math_code": (re.compile(r"\bclass=[\"'](?:[\w -]{0,80} )?(?:lang(?:uage)?-math|stemblock)[\"' ]"), 1.0),
+    "math_code": (
+        re.compile(r"\bclass=[\"'](?:[\w -]{0,80} )?(?:lang(?:uage)?-math|js-render-math|stemblock)[\"' ]"),
+        1.0,
+    ),
     "math_class": (re.compile(r"\bclass=[\"'](?:[\w -]{0,80} )?(?:math|MathTex|tex2jax_process|texmath)[\"' ]"), 0.7),
     "tex": (
         re.compile(

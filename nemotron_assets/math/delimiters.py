@@ -8,6 +8,7 @@ contains.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -153,13 +154,16 @@ class Conventions:
         return cls(renders, renders and bool(_SETS_DOLLARS.search(page)), declared_delimiters(page, settings_of(page)))
 
     def declared(self, text: str) -> Iterator[Span]:
-        """Yield the formulas between declared delimiters in a text or in markup."""
+        """Yield the formulas between declared delimiters in a text or in markup, where <<tex>> stands as
+        &lt;&lt;tex&gt;&gt;."""
+        escaped = (Pair(html.escape(p.opening, False), html.escape(p.closing, False), p.written) for p in self.declares)
+        pairs = tuple(dict.fromkeys((*self.declares, *escaped)))
 
         def accept(span: Span) -> bool:
             inside = _EMPHASIS.sub("_", span.inside)
             return "<" not in inside and self.accept(replace(span, inside=inside), text)
 
-        return _between(text, self.declares, accept)
+        return _between(text, pairs, accept)
 
     def spans(self, text: str, accept: Callable[[Span], bool]) -> Iterator[Span]:
         """Yield the formulas in running text that `accept` returns True for, in order, without overlaps."""
