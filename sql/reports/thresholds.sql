@@ -3,12 +3,12 @@
 -- come first.
 -- $by = : what is counted by: source (if it is not given), host, language or repository
 -- $rule = : only this rule, such as digit_share
--- $name = : only this name
+-- $only = : only this source, host, language or repository
 with chosen as (
     select * from audit.thresholds
     where "by" = coalesce(getvariable('by'), 'source')
         and (getvariable('rule') is null or rule = getvariable('rule'))
-        and (getvariable('name') is null or name = getvariable('name'))
+        and (getvariable('only') is null or name = getvariable('only'))
 )
 select
     measured,

@@ -49,7 +49,7 @@ def test_thresholds(filled):
     assert row["percent_kept_at_multiples"] == "0.5: 20.0, 1: 50.0, 2: 80.0"
     hosts = answer(warehouse, "thresholds", by="host")
     assert hosts["name"].to_list() == ["a", "b"]  # what loses most comes first
-    assert answer(warehouse, "thresholds", by="host", name="b", rule="digit_share").height == 1
+    assert answer(warehouse, "thresholds", by="host", only="b", rule="digit_share").height == 1
     assert answer(warehouse, "thresholds", rule="words").is_empty()
 
 
