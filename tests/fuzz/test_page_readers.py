@@ -6,9 +6,9 @@ import pytest
 
 from nemotron_assets.math import candidates, markup, render, tex
 from nemotron_assets.recipe import load_recipe
+from nemotron_assets.text import opt_outs
 from nemotron_assets.text.attributes import TooManyAttributes
 from nemotron_assets.text.personal_data import scrub
-from nemotron_assets.web import opt_outs
 from nemotron_assets.web.extract import extract
 from nemotron_assets.web.paragraphs import NestedTooDeeply
 from tests.fuzz.hostile import fuzz
