@@ -105,6 +105,12 @@ def forget(signatures: Reader) -> None:
         store_at(_place(signatures.lake, signatures)).delete_dir(_name(signatures.partition))
 
 
+def forget_all(lake: Lakehouse) -> None:
+    """Delete all sorted bands of a lake, which name documents. The next joins make them again."""
+    with contextlib.suppress(FileNotFoundError):
+        store_at(lake.root).delete_dir(_FOLDER)
+
+
 def write(folder: str, signatures: Iterable[pl.DataFrame], memory_mb: int) -> SortedBands:
     """Sort signatures, frames of `COLUMNS`, into the files of a folder.
 

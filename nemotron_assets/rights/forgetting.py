@@ -88,12 +88,15 @@ def carry_out(
     say: Callable[[str], Any] = lambda line: None,
 ) -> Done:
     """Carry out a removal, or the rest of one; returns what is gone."""
+    from nemotron_assets.dedup.sorted_bands import forget_all
+
     done = Done()
     before = {table.full_name: lake.read(table).version for table in _affected(removal)}
     remove_roots(lake, removal, instance, say)
     done.made_again = _make_again(lake, removal, remake, say)
     erase_rows(lake, removal, say)
     erase_rejects(lake, removal)
+    forget_all(lake)
     done.events, note = scrub(instance, {table.full_name for table in _affected(removal)})
     done.notes += [note] if note else []
     done.caches = empty_caches()

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from nemotron_assets.dedup.signatures import signature_parts, signed
-from nemotron_assets.dedup.sorted_bands import ranges, sorted_bands
+from nemotron_assets.dedup.sorted_bands import forget_all, ranges, sorted_bands
 from nemotron_assets.recipe.dedup import Signatures
 from nemotron_assets.web.dedup.tables import SIGNATURES
 from nemotron_assets.web.tables import DOCUMENTS
@@ -105,3 +105,6 @@ def test_bands_are_sorted_again_when_the_texts_change(tmp_path):
     write(lake, ROWS[:3])
     second = sorted_bands(lake.read(SIGNATURES, "S"), 64)
     assert second.texts == 2 and not os.path.exists(first.folder)
+    forget_all(lake)
+    assert not os.path.exists(second.folder)
+    forget_all(lake)  # there is nothing left to delete
