@@ -46,7 +46,13 @@ def forget_command(words: Iterable[str], *, reason: str, dry_run: bool, vacuum: 
         texts.remember(lake, begun.receipt, texts.evidence_of(lake, ids, wanted))
     inside = receipt.inside_of(lake, begun)  # before the old versions go
     done = forgetting.carry_out(
-        lake, begun, lambda tables: remake(runner, tables), runner.instance, vacuum=vacuum, say=click.echo
+        lake,
+        begun,
+        lambda tables: remake(runner, tables),
+        runner.instance,
+        names=[target.value for target in wanted if target.kind != "id"],
+        vacuum=vacuum,
+        say=click.echo,
     )
     verified = list(receipt.verified(lake, begun, wanted)) if vacuum else []  # old versions hold what was removed
     file = receipt.store(lake, begun, lines := list(receipt.lines_of(done, inside, verified)))

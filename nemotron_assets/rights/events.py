@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -60,21 +61,43 @@ def announce(
     instance.report_runless_asset_event(event)
 
 
-def scrub(instance: dg.DagsterInstance, tables: Iterable[str]) -> tuple[int, str]:
-    """Remove texts of 40 characters or more, such as previews, from the metadata of all events about these tables.
-    Returns the number of events, and a sentence about what could not be done ("" if all was)."""
+def scrub(instance: dg.DagsterInstance, tables: Iterable[str], names: Iterable[str] = ()) -> tuple[int, str]:
+    """Remove texts of 40 characters or more, such as previews, from the metadata of all events about these tables, and
+    the names (hosts, addresses, repositories) from all events. Returns the number of events, and a sentence about what
+    could not be done ("" if all was)."""
     # Steps are named web__documents, and keys of assets are written ["web", "documents"].
     words = [word for name in tables for word in (name.replace(".", "__"), json.dumps(name.split(".")))]
     folder = dagster_home() / "history" / "runs"
-    if not words or instance.is_ephemeral:
+    names = _Names(names)
+    if not (words or names.words) or instance.is_ephemeral:
         return 0, ""
     if not (folder / "index.db").is_file():
         return 0, f"{dagster_home()} holds no SQLite event log; its events stay"
-    return sum(_scrub_database(file, words) for file in sorted(folder.glob("*.db"))), ""
+    return sum(_scrub_database(file, words, names) for file in sorted(folder.glob("*.db"))), ""
 
 
-def _scrub_database(file: Path, words: list[str]) -> int:
-    """Remove the texts from the events of one database that hold one of the words; returns their number."""
+class _Names:
+    """Hosts, addresses and repositories, and how they are found in a text: in any case, and not as a part of a longer
+    name."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.words = sorted({name.lower() for name in names}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, self.words)) or r"(?!)", re.IGNORECASE)
+
+    def removed_from(self, text: str) -> str:
+        """The text without the names."""
+
+        def replaced(found: re.Match) -> str:
+            before, after = text[: found.start()][-1:], text[found.end() :][:1]
+            is_part = any(c.isalnum() or c in "-_" for c in (before, after) if c)
+            return found[0] if is_part else "(forgotten)"
+
+        return self._pattern.sub(replaced, text)
+
+
+def _scrub_database(file: Path, words: list[str], names: _Names) -> int:
+    """Remove the long texts from the events of one database that hold one of the words, and the names from all;
+    returns the number of events."""
     changed = 0
     with contextlib.closing(sqlite3.connect(file, timeout=_TIMEOUT_S)) as connection:
         connection.execute("pragma secure_delete = on")
@@ -85,11 +108,11 @@ def _scrub_database(file: Path, words: list[str]) -> int:
         ):  # fmt: skip
             if table not in known:
                 continue
-            about = " or ".join(f"instr({column}, ?)" for _ in words)
-            ids = connection.execute(f"select id from {table} where {about}", words).fetchall()
-            for (id_,) in ids:
+            for (id_,) in connection.execute(f"select id from {table} where {column} is not null").fetchall():
                 ((text,),) = connection.execute(f"select {column} from {table} where id = ?", (id_,))
-                if (new := _without_texts(text)) is not None:
+                is_about = any(word in text for word in words)
+                new = names.removed_from((_without_texts(text) if is_about else None) or text)
+                if new != text:
                     connection.execute(f"update {table} set {column} = ? where id = ?", (new, id_))
                     changed += 1
         connection.commit()

@@ -14,8 +14,9 @@ values that were computed once stay, and the receipt names them.
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,9 @@ from nemotron_assets.web.dedup.tables import (
     UNIQUE_DOCUMENTS,
 )
 from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
-from resources.generations import GENERATIONS, Ledger
-from resources.home import cache_dir, home
+from resources.files import replaced
+from resources.generations import Ledger, journals
+from resources.home import cache_dir, home, report_file
 from resources.lakehouse.erase import erase
 from resources.lakehouse.quarantine import QUARANTINE
 
@@ -84,10 +86,12 @@ def carry_out(
     remake: Remake,
     instance: dg.DagsterInstance,
     *,
+    names: Iterable[str] = (),
     vacuum: bool = False,
     say: Callable[[str], Any] = lambda line: None,
 ) -> Done:
-    """Carry out a removal, or the rest of one; returns what is gone."""
+    """Carry out a removal, or the rest of one; returns what is gone. `names` are the hosts, addresses and repositories,
+    which go from Dagster's events."""
     from nemotron_assets.dedup.sorted_bands import forget_all
 
     done = Done()
@@ -97,9 +101,9 @@ def carry_out(
     erase_rows(lake, removal, say)
     erase_rejects(lake, removal)
     forget_all(lake)
-    done.events, note = scrub(instance, {table.full_name for table in _affected(removal)})
+    done.events, note = scrub(instance, {table.full_name for table in _affected(removal)}, names)
     done.notes += [note] if note else []
-    done.caches = empty_caches()
+    done.caches = empty_caches() if removal.found else []
     for table in _affected(removal):
         name, now = table.full_name, lake.read(table).version
         was = removal.found[name].version if name in removal.found else before[name]
@@ -184,11 +188,28 @@ def _make_again(lake: Lakehouse, removal: Removal, remake: Remake, say: Callable
 
 def erase_rows(lake: Lakehouse, removal: Removal, say: Callable[[str], Any]) -> None:
     """Remove all rows of the plan that are still there, table by table, one commit each."""
-    if removal.rows_of(GENERATIONS.full_name) or removal.found:
+    if removal.found:
         Ledger(lake).fold()  # finished answers in journals become rows, which then can go
+        erase_refused(lake, removal)
     for name in removal.found:
         if gone := _erase(lake, all_tables()[name], removal):
             say(f"{name}: {counted(gone.rows, 'row')} removed")
+
+
+def erase_refused(lake: Lakehouse, removal: Removal) -> None:
+    """Remove the answers that were made from removed rows from journals that could not be folded."""
+    ids = removal.ids
+    for journal in journals(lake).glob("*.refused"):
+        lines = journal.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if ids.isdisjoint(_ids_in(line))]
+        if len(kept) < len(lines):
+            with replaced(journal) as new:
+                new.write_bytes(b"".join(kept))
+
+
+def _ids_in(line: bytes) -> set[str]:
+    """All ids in a line of a journal, whatever its form."""
+    return {found.decode() for found in re.findall(rb"\b[0-9a-f]{32}\b", line)}
 
 
 def erase_rejects(lake: Lakehouse, removal: Removal) -> None:
@@ -209,14 +230,16 @@ def _affected(removal: Removal) -> list[Table]:
 
 
 def empty_caches() -> list[str]:
-    """Delete the folders of the cache that may hold texts or tokens; returns their names."""
+    """Delete the folders of the cache that may hold texts or tokens, and the page about the lake, which shows examples;
+    returns the names of the folders."""
     emptied = []
     for name in _CACHES:
         folder = cache_dir(name)
         if any(folder.iterdir()):
             emptied.append(name)
         shutil.rmtree(folder, ignore_errors=True)
-    (home() / "cache" / "table_facts.json").unlink(missing_ok=True)
+    for file in (home() / "cache" / "table_facts.json", report_file()):
+        file.unlink(missing_ok=True)
     return emptied
 
 

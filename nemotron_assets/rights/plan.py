@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.code.sources.tables import REPOSITORIES
+from nemotron_assets.evaluate.report.tables import REPORT
+from nemotron_assets.lake.removals.tables import REMOVALS
 from nemotron_assets.lineage.links import Link, links
 from nemotron_assets.math.tables import CANDIDATE_PAGES
 from nemotron_assets.rights.targets import MADE_UP, BadTarget, Target, page_address
@@ -88,6 +90,7 @@ def plan(lake: Lakehouse, targets: Iterable[Target], salt: str) -> Plan:
     if found.contents:  # copies of a page without an address, ingested under another name
         _add_roots(lake, Tombstones(tombstones(targets, found.contents, salt=salt)), found)
     _add_descendants(lake, found)
+    _add_reports(lake, Tombstones(tombstones(targets, (), salt=salt)), found)
     found.returning = _returning(lake, found)
     found.contained = list(contained(lake, found))
     return found
@@ -173,6 +176,22 @@ def _add_descendants(lake: Lakehouse, found: Plan) -> None:
                 for batch in reader.batches(wanted, _ROWS, keep_memory=True):
                     _add(found, table, reader.version, *_columns(batch, _made_from(batch, columns, known), tokens))
                 known |= _rows(found, table).keys()
+
+
+def _add_reports(lake: Lakehouse, forgotten: Tombstones, found: Plan) -> None:
+    """Add the counts that name a forgotten host or repository, and the report of the lake, which shows examples."""
+    counts = lake.read(REMOVALS)
+    for batch in counts.batches(["id", "by", "name"], _ROWS):
+        names = zip(batch.column("by").to_pylist(), batch.column("name").to_pylist(), strict=True)
+        gone = [
+            (by == "host" and forgotten.page("", "", name, "") is not None)
+            or (by == "repository" and forgotten.repository("", name) is not None)
+            for by, name in names
+        ]
+        _add(found, REMOVALS, counts.version, *_columns(batch, gone, None))
+    report = lake.read(REPORT)
+    for batch in report.batches(["id"]) if found.rows else ():
+        _add(found, REPORT, report.version, *_columns(batch, [True] * batch.num_rows, None))
 
 
 def _made_from(batch: Any, columns: list[str], known: set[str]) -> list[bool]:

@@ -46,6 +46,7 @@ BY_SNAPSHOT = (
     PAGES, DOCUMENTS, SIGNATURES, NEAR_DUPLICATES, DUPLICATES, REPEATED_SPANS, UNIQUE_DOCUMENTS, CANDIDATE_PAGES,
     RENDERED,
 )  # fmt: skip
+OF_WEB = BY_SNAPSHOT[:-2]
 OF_CODE = (REPOSITORIES, FILES, LICENSES, DUPLICATE_FILES)
 _ASSETS = [
     pages, documents, *DEDUP, *(a for a in MATH if a.key in {CANDIDATE_PAGES.asset_key, RENDERED.asset_key}),
@@ -128,14 +129,14 @@ class SmallLake:
                 )
 
     def versions(self) -> dict[tuple[str, str | None], str]:
-        """{(table, partition): its data version as Dagster knows it}."""
+        """{(table, partition): its data version as Dagster knows it} of all tables that were made."""
         found = {}
         for some, partitions in ((BY_SNAPSHOT, SNAPSHOTS), (OF_CODE, (None,))):
             for table in some:
                 for partition in partitions:
                     wanted = dg.AssetRecordsFilter(table.asset_key, asset_partitions=[partition] if partition else None)
-                    record = self.instance.fetch_materializations(wanted, limit=1).records[0]
-                    found[table.full_name, partition] = record.asset_materialization.tags["dagster/data_version"]
+                    for record in self.instance.fetch_materializations(wanted, limit=1).records:
+                        found[table.full_name, partition] = record.asset_materialization.tags["dagster/data_version"]
         return found
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ from nemotron_assets.web.dedup.tables import DUPLICATES, REPEATED_SPANS, UNIQUE_
 from nemotron_assets.web.tables import DOCUMENTS
 from resources import compute
 from resources.warehouse import Warehouse
-from tests.rights.small_lake import BY_SNAPSHOT, OF_CODE, ROWS, SmallLake
+from tests.rights.small_lake import OF_CODE, OF_WEB, ROWS, SmallLake
 
 WORDS = ("gone.example", "https://stays.example/page", "gone/lib")
 GONE = {url for rows in ROWS.values() for url, _ in rows if "gone.example" in url or "stays.example" in url}
@@ -36,7 +36,7 @@ def lakes(tmp_path_factory):
         whole = SmallLake(folder / "whole", first)
         never = SmallLake(folder / "never", second, {*GONE, "gone/lib"})
         for made in (whole, never):
-            made.make([*BY_SNAPSHOT, *OF_CODE])
+            made.make([*OF_WEB, *OF_CODE])
         yield whole, never
         whole.close()
         never.close()
