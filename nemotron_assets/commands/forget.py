@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import click
 
+from nemotron_assets.code.sources.tables import REPOSITORIES
 from nemotron_assets.commands.progress import Progress
-from nemotron_assets.commands.runner import Runner
+from nemotron_assets.commands.runner import Runner, Unit
 from nemotron_assets.dagster_private import unfinished_statuses
 from nemotron_assets.rights import forgetting, receipt, removal, texts
 from nemotron_assets.rights.plan import Contained, Plan, plan
@@ -63,8 +64,12 @@ def forget_command(words: Iterable[str], *, reason: str, dry_run: bool, vacuum: 
 
 
 def remake(runner: Runner, tables: list[Table]) -> None:
-    """Make tables again, as far as they are stale. Raises `LakeError` if one cannot be made."""
-    if not runner.run([table.asset_key for table in tables]):
+    """List the repositories again, and make tables again as far as they are stale. Raises `LakeError` if one cannot be
+    made."""
+    # A runner of its own: what is below a failed asset would not run, and sources may be out of reach.
+    if REPOSITORIES in tables and not Runner(Progress()).refresh([Unit(REPOSITORIES.asset_key)]):
+        click.echo(f"{REPOSITORIES.full_name}: the sources could not be listed again, so it has only lost rows")
+    if not runner.run([table.asset_key for table in tables if table != REPOSITORIES]):
         wrong = [f"{unit}: {outcome.note}" for unit, outcome in runner.outcomes.items() if outcome.is_bad]
         if wrong:
             raise LakeError(

@@ -52,17 +52,18 @@ if TYPE_CHECKING:
 
 #: Tables from which rows are removed first: nothing in the lake is above them.
 ROOTS = (PAGES, REPOSITORIES, CANDIDATE_PAGES)
-#: What is made again, in the order of the data. No model and no language model is among it.
+#: What is made again, in the order of the data. No model and no language model is among it. The list of repositories is
+#: made again because the recipe may limit their number: then another one takes the place of the one that went.
 MADE_AGAIN = (
     DOCUMENTS, SIGNATURES, NEAR_DUPLICATES, DUPLICATES, REPEATED_SPANS, UNIQUE_DOCUMENTS, CANDIDATE_PAGES, RENDERED,
-    FILES, LICENSES, DUPLICATE_FILES,
+    REPOSITORIES, FILES, LICENSES, DUPLICATE_FILES,
 )  # fmt: skip
 #: Tables that steps of `MADE_AGAIN` write in the same pass.
 _BESIDE = (RECORDS, EXTRACTION, PRIVACY, REJECTED_FILES, CONTENTS)
 #: Folders of the cache with texts, tokens or weights of steps that have not ended. The steps make them again.
 _CACHES = ("reports", "training", "teacher", "importance", "search", "crawl")
 
-#: Makes tables again, those that are stale.
+#: Makes tables again: the list of repositories in any case, others if they are stale.
 Remake = Callable[[list["Table"]], None]
 
 
