@@ -15,6 +15,7 @@ from nemotron_assets.table.quoting import delta_scan, identifier, literal
 from nemotron_assets.table.schema import Table
 from resources.contract import shortened
 from resources.delta_log import DeltaLog
+from resources.store import StoreError, steadily
 from resources.warehouse.extensions import WarehouseError
 from resources.warehouse.lineage_views import views as lineage_views
 from resources.warehouse.outdated import not_stored
@@ -121,8 +122,8 @@ class CatalogBuild:
             try:
                 reason = log.damage() if self.warehouse.is_local else ""
                 if not reason:
-                    self._table(table, path)
-            except duckdb.Error as error:
+                    steadily(lambda table=table, path=path: self._table(table, path), f"the view of {table.full_name}")
+            except (duckdb.Error, StoreError) as error:
                 reason = f"{shortened(str(error).splitlines()[0])}; `nemotron maintain --verify` says what to do"
             if reason:
                 self._unreadable_logs[table.full_name] = state
@@ -202,18 +203,22 @@ class CatalogBuild:
             failures: dict[Path, duckdb.Error] = {}
             for file in waiting:
                 try:
-                    with self._transaction():
-                        if file.parent.name != "macros":
-                            self.connection.execute(f"create schema if not exists {identifier(file.parent.name)}")
-                        self.connection.execute(file.read_text(encoding="utf-8"))
+                    steadily(lambda file=file: self._apply(file), str(file))
                 except duckdb.CatalogException as error:  # it may use a view of a later file
                     failures[file] = error
-                except duckdb.Error as error:
+                except (duckdb.Error, StoreError) as error:
                     raise WarehouseError(f"{file}: {error}") from error
             if len(failures) == len(waiting):
                 file, error = next(iter(failures.items()))
                 raise WarehouseError(f"{file}: {error}") from error
             waiting = list(failures)
+
+    def _apply(self, file: Path) -> None:
+        """Create what a file of SQL defines."""
+        with self._transaction():
+            if file.parent.name != "macros":
+                self.connection.execute(f"create schema if not exists {identifier(file.parent.name)}")
+            self.connection.execute(file.read_text(encoding="utf-8"))
 
 
 def _in_place(path: Path) -> str:
