@@ -30,7 +30,7 @@ CHUNKS = (1, 2, 4, 8, 16)
 CHARACTERS, OF_HOST, WITH_NOTICE = 3_000, 20, 5
 NOTICE = 400
 FILE_ROWS = 5_000
-MEMORY_MB = 512
+MEMORY_MB = 64  # so that the texts that wait for their files do not all fit into memory
 START = datetime(2025, 2, 1, tzinfo=UTC)
 
 
