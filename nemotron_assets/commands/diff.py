@@ -137,7 +137,7 @@ def _print_recipe_diff(document: dict[str, Any]) -> None:
         return
     for key, value in document["values"].items():
         if key not in document["unevaluated"]:
-            click.echo(f"{key}: {short(value['before'])} -> {short(value['after'])}")
+            click.echo(f"{key}: {' -> '.join(map(short, _differing(value['before'], value['after'])))}")
     for corpus in document["missing"]:
         click.echo(f"{corpus}: not in the lake yet, so nothing can be said about it")
     for corpus in dict.fromkeys(row["corpus"] for row in document["counts"]):
@@ -158,6 +158,14 @@ def _print_recipe_diff(document: dict[str, Any]) -> None:
         ]
         _print(rows, ("value", "before", "after", "stale"))
         click.echo("`nemotron plan --against` or `--change` says what making them again costs.")
+
+
+def _differing(old: Any, new: Any) -> tuple[Any, Any]:
+    """Two values; of two tables of values the entries that differ."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return old, new
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return tuple({name: side[name] for name in names if name in side} for side in (old, new))
 
 
 def _print_examples(examples: list[dict[str, Any]]) -> None:

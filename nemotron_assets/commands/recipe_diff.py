@@ -84,7 +84,8 @@ def _code(lake: Lakehouse, recipes: Sequence[Recipe]) -> pl.LazyFrame:
     screened = lake.read(SCREENED).scan()
     rows = files.select("id", label=pl.col("repo") + "/" + pl.col("rel_path"))
     numbers = annotations.select("characters", *(name for name in NUMBERS if name != "characters"), id=_FIRST)
-    rows = rows.join(numbers, on="id", how="left")
+    complexity = screened.select(pl.col("cyclomatic").alias(curate.TOO_COMPLEX), id=_FIRST)
+    rows = rows.join(numbers, on="id", how="left").join(complexity, on="id", how="left")
     for k, recipe in enumerate(recipes):
         early = curate.early_reasons(files, annotations, licences, duplicates, recipe.code.quality)
         found = curate.all_reasons(early, screened, recipe.code.quality).select("id", rules=pl.col("rules"))
@@ -132,7 +133,7 @@ CORPORA = (
             "secrets.personal", "contaminated",
         )),
         _code,
-        tuple(NUMBERS),
+        (*NUMBERS, curate.TOO_COMPLEX),
     ),
     Corpus("math.nemotron_cc_math", MATH_QUALITY, ("math.corpus.release.lowest_score",), _math, ("score",)),
 )  # fmt: skip
