@@ -14,7 +14,10 @@ from nemotron_assets.recipe.load import changed_recipe
 from nemotron_assets.stages import all_tables
 
 #: Tables without an estimator, on purpose: all stages write them, or a command of its own.
-WITHOUT = {"llm.generations", "quarantine.rows", "evaluate.ablations"}
+WITHOUT = {
+    "llm.generations", "quarantine.rows", "evaluate.ablations",
+    "rights.tombstones", "rights.removed", "rights.receipts",
+}  # fmt: skip
 #: Tables whose estimators are still to be written; `nemotron plan` calls their figures not known.
 NO_ESTIMATE_YET: set[str] = set()
 
