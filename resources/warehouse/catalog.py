@@ -17,6 +17,7 @@ from resources.contract import shortened
 from resources.delta_log import DeltaLog
 from resources.store import StoreError, steadily
 from resources.warehouse.extensions import WarehouseError
+from resources.warehouse.lineage_views import files_view
 from resources.warehouse.lineage_views import views as lineage_views
 from resources.warehouse.outdated import not_stored
 
@@ -85,15 +86,25 @@ class CatalogBuild:
                 "true in the catalog where it was written; an error in a copy, whose views would read another lake"
             )
             self.connection.execute(f"comment on macro {_IN_PLACE} is {literal(meaning)}")
+        # To create a view, DuckDB reads the log of every table below it, which takes seconds in all. So all views are
+        # created over empty tables, which have the same columns. Then the tables of the lake take their places.
+        with self._transaction():
+            for table in self.tables:
+                self._view(table, table_view(table, None))
+                if table not in self.present:
+                    self._comment(_name(table), f"{table.description} (not in the lake yet)", _meanings(table), "view")
+            self._facts()
+            for statement in lineage_views(self.tables):
+                self.connection.execute(statement)
+        if sql_folder:
+            self._files(sql_folder)
         unreadable = dict(self._tables())
         readable = [table for table in self.present if table.full_name not in unreadable]
         paths = {table.full_name: self.warehouse.table_path(table) for table in readable}
         with self._transaction():
-            self._facts(paths)
-            for statement in lineage_views(self.tables, paths):
+            self._rows_of_facts(paths)
+            for statement in files_view(paths):
                 self.connection.execute(statement)
-        if sql_folder:
-            self._files(sql_folder)
         missing = [table.full_name for table in self.tables if table not in self.present]
         return Catalog(path, list(paths), missing, unreadable)
 
@@ -109,13 +120,10 @@ class CatalogBuild:
         self.connection.commit()
 
     def _tables(self) -> Iterator[tuple[str, str]]:
-        """Create the view of every table; yields the tables that cannot be read, with the reason."""
+        """Create the views of the tables in the lake; yields the tables that cannot be read, with the reason."""
         import duckdb
 
-        for table in self.tables:
-            if table not in self.present:
-                self._table(table, None, " (not in the lake yet)")
-                continue
+        for table in self.present:
             path = self.warehouse.table_path(table)
             log = DeltaLog(path)
             state = log.state()  # taken first: a log that is mended meanwhile makes the file out of date
@@ -131,39 +139,40 @@ class CatalogBuild:
                 yield table.full_name, reason
 
     def _table(self, table: Table, path: str | None, note: str = "", error: str = "") -> None:
-        """Create the view of one table with its comments. Without a path the view has no rows; with an error, every
-        query of it fails by this error."""
-        name = identifier(table.schema, table.name)
+        """Create the view of a table in the lake with its comments. Without a path the view has no rows, and every
+        query of it fails by the error."""
+        query = table_view(table, path)
+        if error:
+            query += f" or error({literal(f'{table.full_name} cannot be read: {error}')})::boolean"
+        elif self.warehouse.is_local:
+            query += f" where {_IN_PLACE}()"
         with self._transaction():
-            query = table_view(table, path)
-            if error:
-                query += f" or error({literal(f'{table.full_name} cannot be read: {error}')})::boolean"
-            elif path and self.warehouse.is_local:
-                query += f" where {_IN_PLACE}()"
-            self.connection.execute(f"create view {name} as {query}")
-            self.connection.execute(f"comment on view {name} is {literal(table.description + note)}")
-            for column in table.columns:
-                self.connection.execute(
-                    f"comment on column {name}.{identifier(column.name)} is {literal(column.meaning)}"
-                )
+            self._view(table, query)
+            self._comment(_name(table), table.description + note, _meanings(table), "view")
 
-    def _facts(self, paths: Mapping[str, str]) -> None:
-        """Create lineage.catalog (about the file itself) and lineage.tables (about the tables)."""
-        import duckdb
+    def _view(self, table: Table, query: str) -> None:
+        self.connection.execute(f"create or replace view {_name(table)} as {query}")
 
+    def _facts(self) -> None:
+        """Create lineage.catalog (about the file itself) and lineage.tables (about the tables), without rows."""
         self.connection.execute(
             "create table lineage.catalog (signature varchar, lake varchar, duckdb varchar, built_at timestamptz)"
         )
         self._comment("lineage.catalog", "About this catalog file, in one row.", _CATALOG_MEANINGS)
         self.connection.execute(
-            "insert into lineage.catalog values (?, ?, ?, ?)",
-            [self.signature, self.warehouse.lake, duckdb.__version__, datetime.now(UTC)],
-        )
-        self.connection.execute(
             "create table lineage.tables (table_name varchar, description varchar, partition_by varchar, "
             "parents varchar[], path varchar, in_lake boolean, not_stored varchar[], unreadable_log varchar)"
         )
         self._comment("lineage.tables", "One row per declared table of the project.", _TABLES_MEANINGS)
+
+    def _rows_of_facts(self, paths: Mapping[str, str]) -> None:
+        """Fill lineage.catalog and lineage.tables. `paths` are those of the tables that can be read."""
+        import duckdb
+
+        self.connection.execute(
+            "insert into lineage.catalog values (?, ?, ?, ?)",
+            [self.signature, self.warehouse.lake, duckdb.__version__, datetime.now(UTC)],
+        )
         for table in self.tables:
             self.connection.execute(
                 "insert into lineage.tables values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -181,16 +190,15 @@ class CatalogBuild:
 
     def _not_stored(self, table: Table) -> list[str]:
         """The declared columns that a table of the lake lacks, because an older version of the program wrote it."""
-        missing = not_stored(self.connection, table.full_name, self.warehouse.table_path(table))
+        missing = not_stored(self.connection, table.column_names, self.warehouse.table_path(table))
         for column in sorted(missing):
             note = f"{table.column(column).meaning} (not stored yet: null until the table is brought up to date)"
-            name = f"{identifier(table.schema, table.name)}.{identifier(column)}"
-            self.connection.execute(f"comment on column {name} is {literal(note)}")
+            self.connection.execute(f"comment on column {_name(table)}.{identifier(column)} is {literal(note)}")
         return sorted(missing)
 
-    def _comment(self, name: str, comment: str, meanings: Mapping[str, str]) -> None:
-        """Set the comment of a table and of its columns."""
-        self.connection.execute(f"comment on table {name} is {literal(comment)}")
+    def _comment(self, name: str, comment: str, meanings: Mapping[str, str], kind: str = "table") -> None:
+        """Set the comment of a table or a view, and of its columns."""
+        self.connection.execute(f"comment on {kind} {name} is {literal(comment)}")
         for column, meaning in meanings.items():
             self.connection.execute(f"comment on column {name}.{identifier(column)} is {literal(meaning)}")
 
@@ -219,6 +227,15 @@ class CatalogBuild:
             if file.parent.name != "macros":
                 self.connection.execute(f"create schema if not exists {identifier(file.parent.name)}")
             self.connection.execute(file.read_text(encoding="utf-8"))
+
+
+def _name(table: Table) -> str:
+    """The quoted name of a table: "web"."documents"."""
+    return identifier(table.schema, table.name)
+
+
+def _meanings(table: Table) -> dict[str, str]:
+    return {column.name: column.meaning for column in table.columns}
 
 
 def _in_place(path: Path) -> str:

@@ -17,28 +17,35 @@ from nemotron_assets.table.quoting import delta_files, identifier, literal
 from nemotron_assets.table.schema import Table
 
 
-def views(tables: Iterable[Table], paths: Mapping[str, str]) -> list[str]:
-    """The SQL statements that create the views with their comments.
-
-    `tables` are all declared tables; `paths` maps the full names of those in the lake to their folders or URLs.
-    """
+def views(tables: Iterable[Table]) -> list[str]:
+    """The SQL statements that create the views of all declared tables with their comments; lineage.files has no rows
+    (`files_view`)."""
     tables = list(tables)
-    statements = []
-    for name, comment, columns, query in (
-        ("edges", _EDGES, _EDGE_COLUMNS, _edges(tables)),
-        ("version_edges", _VERSION_EDGES, _VERSION_COLUMNS, _versions(tables)),
-        ("rows", "One line per row of every table that has ids.", _ROW_COLUMNS, _rows(tables)),
-        ("models", "One line per version of every model.", _MODEL_COLUMNS, _models(tables)),
-        ("files", "One line per Parquet file in the lake.", _FILE_COLUMNS, _files(paths)),
-    ):
-        view = f"lineage.{name}"
-        statements.append(f"create view {view} as {query}")
-        statements.append(f"comment on view {view} is {literal(comment)}")
-        statements += [
+    return [
+        *_view("edges", _EDGES, _EDGE_COLUMNS, _edges(tables)),
+        *_view("version_edges", _VERSION_EDGES, _VERSION_COLUMNS, _versions(tables)),
+        *_view("rows", "One line per row of every table that has ids.", _ROW_COLUMNS, _rows(tables)),
+        *_view("models", "One line per version of every model.", _MODEL_COLUMNS, _models(tables)),
+        *files_view({}),
+    ]
+
+
+def files_view(paths: Mapping[str, str]) -> list[str]:
+    """The SQL statements that create lineage.files. `paths` maps the full names of the tables in the lake to their
+    folders or URLs."""
+    return _view("files", "One line per Parquet file in the lake.", _FILE_COLUMNS, _files(paths))
+
+
+def _view(name: str, comment: str, columns: Mapping[str, tuple[str, str]], query: str) -> list[str]:
+    view = f"lineage.{name}"
+    return [
+        f"create or replace view {view} as {query}",
+        f"comment on view {view} is {literal(comment)}",
+        *(
             f"comment on column {view}.{identifier(column)} is {literal(meaning)}"
             for column, (_, meaning) in columns.items()
-        ]
-    return statements
+        ),
+    ]
 
 
 _EDGES = "One line per pair of a row (child) and a row it was made from (parent), over all tables."

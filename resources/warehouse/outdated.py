@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from nemotron_assets.table.quoting import delta_scan
@@ -19,7 +20,7 @@ def notes(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:
     used, found = _used(connection, query), []
     for name, path in outdated:
         # The catalog may be older than the table's last commit, so the table itself is asked again.
-        if name in used and (missing := sorted(not_stored(connection, name, path))):
+        if name in used and (missing := sorted(not_stored(connection, _declared(connection, name), path))):
             some = f"column {missing[0]}" if len(missing) == 1 else f"columns {', '.join(missing)}"
             found.append(
                 f"note: {name} was stored by an older version of the program, without the {some}, null here. "
@@ -28,13 +29,16 @@ def notes(connection: duckdb.DuckDBPyConnection, query: str) -> list[str]:
     return found
 
 
-def not_stored(connection: duckdb.DuckDBPyConnection, name: str, path: str) -> set[str]:
-    """The columns of a table's view that the stored table does not have."""
+def not_stored(connection: duckdb.DuckDBPyConnection, declared: Iterable[str], path: str) -> set[str]:
+    """The declared columns of a table that the stored table does not have."""
     stored = connection.execute(f"describe select * from {delta_scan(path)}").fetchall()
-    declared = connection.execute(
-        "select column_name from duckdb_columns() where schema_name || '.' || table_name = ?", [name]
-    )
-    return {row[0] for row in declared.fetchall()} - {row[0] for row in stored}
+    return set(declared) - {row[0] for row in stored}
+
+
+def _declared(connection: duckdb.DuckDBPyConnection, name: str) -> set[str]:
+    """The columns of a table's view."""
+    query = "select column_name from duckdb_columns() where schema_name || '.' || table_name = ?"
+    return {row[0] for row in connection.execute(query, [name]).fetchall()}
 
 
 def _used(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:

@@ -156,7 +156,7 @@ class Warehouse:
             files += (PROJECT / "nemotron_assets").rglob("*.py")
         else:
             tables = list(tables)
-            sources += [*(repr(table) for table in tables), *lineage_views(tables, {})]
+            sources += [*(repr(table) for table in tables), *lineage_views(tables)]
         sources += [f"{file.relative_to(PROJECT)}\x1f{file.read_text(encoding='utf-8')}" for file in sorted(files)]
         return content_hash("\x1f".join([*sources, *sorted(self._in_lake(tables))]))
 

@@ -245,7 +245,7 @@ def test_random_graphs(levels, data):
             graph.add_edges_from((id_, parent) for parent in above)
             connection.execute(f"insert into {table.full_name} values (?, ?, ?)", [id_, above, f"x://{number}"])
     connection.execute("create table lineage.tables (table_name varchar, path varchar, in_lake boolean)")
-    for statement in views(tables, {}):
+    for statement in views(tables):
         connection.execute(statement)
     chosen = data.draw(st.sampled_from(sorted(graph.nodes)))
     edges = set(connection.execute("select child, parent, parent_table from lineage.edges").fetchall())
