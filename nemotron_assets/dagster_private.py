@@ -5,6 +5,7 @@ The imports are inside the functions, because most processes need none of them.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -38,16 +39,24 @@ def input_record(tags: Mapping[str, str], key: dg.AssetKey, unknown: int = 0) ->
     return unknown if value is None else int(value) if value.isdigit() else 0
 
 
-def staleness(instance: dg.DagsterInstance, graph: Any) -> Any:
+def staleness(instance: dg.DagsterInstance, graph: Any, *, of_most: bool = False) -> Any:
     """An object whose `get_status(asset key, partition)` says whether an asset is fresh, stale or missing, by code
-    versions and data versions."""
+    versions and data versions.
+
+    With `of_most`, the first question reads the records of all assets in one query. By themselves they are read one by
+    one, which takes seconds when the status of most assets is asked for.
+    """
     from dagster._core.definitions import data_version
     from dagster._core.definitions.data_version import CachingStaleStatusResolver
     from dagster._core.loader import LoadingContextForTest
+    from dagster._core.storage.event_log.base import AssetRecord
 
     # Dagster does not look at an input with 100 partitions or more: the 100th snapshot would make nothing stale.
     data_version.SKIP_PARTITION_DATA_VERSION_DEPENDENCY_THRESHOLD = sys.maxsize
-    return CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    context = LoadingContextForTest(instance)
+    if of_most:
+        AssetRecord.prepare(context, graph.toposorted_asset_keys)
+    return CachingStaleStatusResolver(instance, graph, context)
 
 
 def repository_of(module: str, attribute: str, folder: str) -> Any:
@@ -76,6 +85,28 @@ def sqlite_storage() -> type:
     from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 
     return DagsterSqliteStorage
+
+
+def keep_sqlite_engines() -> None:
+    """Let Dagster's SQLite storage keep the engine of SQLAlchemy for each database. By itself it makes a new engine for
+    every query, and the new engine compiles the query again, which takes longer than the query."""
+    from dagster._core.storage.event_log.sqlite import sqlite_event_log
+    from dagster._core.storage.runs.sqlite import sqlite_run_storage
+    from dagster._core.storage.schedules.sqlite import sqlite_schedule_storage
+
+    for module in (sqlite_event_log, sqlite_run_storage, sqlite_schedule_storage):
+        module.create_engine = _sqlite_engine
+
+
+def _sqlite_engine(address: str, poolclass: type, connect_args: Mapping[str, Any] | None = None) -> Any:
+    return _kept_engine(address, poolclass, tuple(sorted((connect_args or {}).items())))
+
+
+@functools.lru_cache(maxsize=32)  # the events of each run are in a database of their own
+def _kept_engine(address: str, poolclass: type, connect_args: tuple[tuple[str, Any], ...]) -> Any:
+    from sqlalchemy import create_engine
+
+    return create_engine(address, poolclass=poolclass, connect_args=dict(connect_args))
 
 
 def worker_health(status: str, message: str) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 import dagster as dg
 
-from nemotron_assets.dagster_private import sqlite_storage, worker_health
+from nemotron_assets.dagster_private import keep_sqlite_engines, sqlite_storage, worker_health
 from nemotron_assets.run_processes import is_lost
 from resources.home import dagster_home
 
@@ -69,6 +69,7 @@ class Storage(sqlite_storage()):
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         _wait_for_other_writers()
+        keep_sqlite_engines()
         with _first_use(Path(base_dir)):
             super().__init__(base_dir, inst_data)
 

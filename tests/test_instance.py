@@ -48,6 +48,14 @@ def assert_usable(home) -> None:
     assert (home / "dagster.yaml").read_bytes() == (PROJECT / "dagster.yaml").read_bytes()
 
 
+def test_queries_of_a_database_share_an_engine(home):
+    """Dagster makes an engine per query by itself, which compiles the query anew."""
+    with module.instance() as instance, mock.patch("sqlalchemy.create_engine") as make:
+        for _ in range(2):
+            assert not instance.get_runs() and not instance.all_asset_keys() and not instance.all_instigator_state()
+    assert not make.called
+
+
 @pytest.mark.parametrize("length", [0, 1, 700, -1])
 def test_settings_that_were_copied_in_part_are_copied_again(home, length):
     home.mkdir()

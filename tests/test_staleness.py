@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -15,11 +16,12 @@ import pytest
 from nemotron_assets.dagster_private import staleness
 from tests.imports import PROJECT
 
-#: Loads the definitions with some constants raised. The task is "versions" (print the code versions), "make" (note in
-#: the instance that everything was made), the name of one asset (it was made anew), or "stale" (print what is stale).
+#: Loads the definitions with some constants raised, and does some tasks one after the other. A task is "versions" (the
+#: code versions), "make" (note in the instance that everything was made), the name of one asset (it was made anew), or
+#: "stale" (what is stale). Prints the result of each.
 SCRIPT = """
 import importlib, json, os, sys
-raised, task = json.loads(sys.argv[1]), sys.argv[2]
+raised, tasks = json.loads(sys.argv[1]), sys.argv[2:]
 for name in raised:
     module, _, constant = name.partition(":")
     module = importlib.import_module(module)
@@ -31,13 +33,15 @@ from nemotron_assets.definitions import defs
 graph = defs.get_repository_def().asset_graph
 keys = [key for key in graph.toposorted_asset_keys if key in graph.executable_asset_keys]
 versions = {key.to_user_string(): graph.get(key).code_version for key in keys}
-if task == "versions":
-    print(json.dumps(versions))
-else:
+
+
+def do(task):
+    if task == "versions":
+        return versions
     with dg.DagsterInstance.get() as instance:
         if task == "make":
             instance.add_dynamic_partitions("snapshot", ["S"])
-        resolver = staleness(instance, graph)
+        resolver = staleness(instance, graph, of_most=True)
         stale = []
         for key in keys:
             definition = graph.get(key).partitions_def
@@ -53,16 +57,24 @@ else:
                     for record in instance.fetch_materializations(wanted, limit=1).records:
                         tags |= input_tags(parent, record)
                 instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition, tags=tags))
-            elif resolver.get_status(key, partition).value != "FRESH":
+            elif task == "stale" and resolver.get_status(key, partition).value != "FRESH":
                 stale.append(key.to_user_string())
-        print(json.dumps(stale))
+        return stale
+
+
+print(json.dumps([do(task) for task in tasks]))
 """
 
 
-def ask(task: str, *raised: str, home=None):
+def ask(*tasks: str, raised: str = "", home=None) -> list:
+    """What each task says, in a new process with a constant raised."""
     env = os.environ | {"PYTHONWARNINGS": "ignore"} | ({"DAGSTER_HOME": str(home)} if home else {})
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, json.dumps(raised), task], cwd=PROJECT, env=env, capture_output=True, text=True
+        [sys.executable, "-c", SCRIPT, json.dumps([raised] if raised else []), *tasks],
+        cwd=PROJECT,
+        env=env,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -70,23 +82,22 @@ def ask(task: str, *raised: str, home=None):
 
 @pytest.fixture(scope="module")
 def versions() -> dict[str, str]:
-    return ask("versions")
+    return ask("versions")[0]
 
 
 @pytest.mark.parametrize(
     ("constant", "assets"),
     [
-        ("nemotron_assets.pretrain:CODE", {"models/base"}),
-        ("nemotron_assets.scorers:TRAINING_CODE", {"models/quality_scorers", "models/math_scorers"}),
         ("nemotron_assets.math.corpus:SCORER_CODE", {"models/math_scorers"}),
         ("nemotron_assets.web.quality:ANNOTATION_CODE", {"web/annotations"}),
     ],
 )
 def test_raising_the_code_of_a_trainer_changes_the_versions_of_its_assets_alone(versions, constant, assets):
-    raised = ask("versions", constant)
+    (raised,) = ask("versions", raised=constant)
     assert {name for name in versions if raised[name] != versions[name]} == assets
 
 
+#: Two more constants. What is below each asset is listed too.
 @pytest.mark.parametrize(
     ("constant", "assets", "below"),
     [
@@ -109,14 +120,15 @@ def test_raising_the_code_of_a_trainer_changes_the_versions_of_its_assets_alone(
         ),
     ],
 )
-def test_what_is_made_from_a_model_is_stale_once_the_model_is_another(tmp_path, constant, assets, below):
-    (tmp_path / "dagster.yaml").touch()
-    ask("make", home=tmp_path)
-    before = set(ask("stale", home=tmp_path))
-    assert set(ask("stale", constant, home=tmp_path)) - before == assets
-    for asset in assets:
-        ask(asset, constant, home=tmp_path)  # made anew, with other content
-    assert set(ask("stale", constant, home=tmp_path)) - before == below
+def test_what_is_made_from_a_model_is_stale_once_the_model_is_another(tmp_path, versions, constant, assets, below):
+    shutil.copy(PROJECT / "dagster.yaml", tmp_path)
+    _, stale = ask("make", "stale", home=tmp_path)
+    before = set(stale)
+    tasks = ("versions", "stale", *sorted(assets), "stale")  # the assets are made anew, with other content
+    raised, first, *_, last = ask(*tasks, raised=constant, home=tmp_path)
+    assert {name for name in versions if raised[name] != versions[name]} == assets
+    assert set(first) - before == assets
+    assert set(last) - before == below
 
 
 def test_an_input_with_many_partitions_makes_an_asset_stale():

@@ -193,7 +193,7 @@ class Runner:
         due: set[Unit] = set()
         waiting: set[Unit] = set()
         unsettled, failed = by_key(running), by_key(u for u, outcome in self.outcomes.items() if outcome.is_bad)
-        status_of = _Statuses(self.instance, self.graph, self._runs)
+        status_of = _Statuses(self.instance, self.graph, self._runs, of_most=not self._known)
         for unit in units:
             ended = unit in self.outcomes and self.outcomes[unit].status != "done"
             if unit in running or ended or unit.key in ALWAYS_DUE:
@@ -344,15 +344,15 @@ class Runner:
 
 class _Statuses:
     """ "MISSING", "STALE" or "FRESH" of a unit, as Dagster sees it now. A unit of which a check failed or was not
-    finished is stale too, until it has run once."""
+    finished is stale too, until it has run once. `of_most` says that most units are asked for."""
 
-    def __init__(self, instance: dg.DagsterInstance, graph: Any, runs: Counter[Unit]) -> None:
-        self._instance, self._graph, self._runs = instance, graph, runs
+    def __init__(self, instance: dg.DagsterInstance, graph: Any, runs: Counter[Unit], *, of_most: bool) -> None:
+        self._instance, self._graph, self._runs, self._of_most = instance, graph, runs, of_most
         self._resolver: Any = None
         self._unchecked: dict[str | None, set[dg.AssetKey]] = {}
 
     def __call__(self, unit: Unit) -> str:
-        self._resolver = self._resolver or staleness(self._instance, self._graph)
+        self._resolver = self._resolver or staleness(self._instance, self._graph, of_most=self._of_most)
         status = self._resolver.get_status(unit.key, unit.partition).value
         if status != "FRESH" or self._runs[unit]:
             return status
