@@ -12,6 +12,8 @@ import pytest
 from hypothesis import settings
 from hypothesis.internal.conjecture import engine
 
+from tests import ending
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 QUICK = "def test_1(): pass\ndef test_2(): pass\ndef test_3(): pass\ndef test_4(): pass\n"
@@ -38,10 +40,13 @@ FATES = {
 
 
 def run(folder: Path, *options: str) -> tuple[int, str, float]:
-    """Run the tests in `folder` in two processes, as `make test` does, with this project's options and hooks; returns
-    the exit status, the output, and the seconds it took."""
+    """Run the tests in `folder` in two processes, as `make test` does, with this project's options and hooks of
+    ending.py; returns the exit status, the output, and the seconds it took. No process loads Dagster or a plugin that
+    these tests do not need."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider"]
+    env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-p", "pytest_timeout", "-p", "tests.ending"]
+    command += ["-p", "no:cacheprovider"]
     command += ["-c", str(PROJECT / "pyproject.toml"), "--rootdir", str(folder), "--basetemp", str(folder / "temp")]
     begin = time.monotonic()
     done = subprocess.run(
@@ -92,6 +97,10 @@ def test_what_a_test_leaves_behind_does_not_hold_up_the_end(code, tmp_path):
     status, output, seconds = run(tmp_path)
     assert status == 0, output
     assert seconds < 60, output
+
+
+def test_the_hooks_that_end_a_run_are_those_of_this_run(pytestconfig):
+    assert pytestconfig.pluginmanager.get_plugin("ending") is ending
 
 
 def test_a_failing_property_test_stays_within_the_time_out(pytestconfig):
