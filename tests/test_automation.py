@@ -16,8 +16,9 @@ from tests.fake_lake import TOGETHER, FakeLake
 pytestmark = pytest.mark.timeout(1500)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lake():
+    """A lake that is empty before the first test; the second goes on where the first ended."""
     with dg.DagsterInstance.ephemeral() as instance:
         yield FakeLake(defs, instance)
 
@@ -39,24 +40,23 @@ def test_the_daemon_brings_an_empty_lake_to_scores(lake):
 
 
 @pytest.mark.slow
-def test_the_twentieth_snapshot_costs_what_the_second_costs(lake):
-    """Counts the runs and events of some of twenty snapshots. The others are made as `nemotron run` makes them, because
-    evaluating all conditions takes seconds."""
+def test_the_twentieth_snapshot_costs_what_the_third_costs(lake):
+    """Counts the runs and events of two of the snapshots that follow the first two. The others are made as `nemotron
+    run` makes them, because evaluating all conditions takes seconds."""
     events, runs = [], []
-    for number in range(1, 21):
+    for number in range(3, 21):
         snapshot = f"S{number:02}"
         lake.make(CATALOG.asset_key)
         lake.add_snapshot(snapshot)
         lake.make(PAGES.asset_key, snapshot)
-        if number not in (1, 2, 10, 20):
+        if number not in (3, 20):
             lake.make_all(snapshot)
             continue
         made = lake.settle()
-        if number > 1:
-            again = {name for run in made for name, partition in run if partition != snapshot}
-            assert again == set(TOGETHER), "nothing else is made again, and no other snapshot"
-            runs.append(len(made))
-            events.append(sum(map(len, made)))
+        again = {name for run in made for name, partition in run if partition != snapshot}
+        assert again == set(TOGETHER), "nothing else is made again, and no other snapshot"
+        runs.append(len(made))
+        events.append(sum(map(len, made)))
     assert set(events) == {events[0]} and set(runs) == {runs[0]} and runs[0] <= 7, (events, runs)
     # The catalogue, pages and models are made again with the same content.
     lake.make(CATALOG.asset_key)

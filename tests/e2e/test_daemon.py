@@ -1,4 +1,5 @@
 """The real daemon on the project's graph: three snapshots come one after another, and nothing is started by hand.
+tests/test_automation.py has a lake of twenty snapshots, without processes.
 
 The bodies of the assets are fakes (fake_code.py), so that a run takes seconds. The conditions, the sensor, the queue of
 runs and their processes are real.
@@ -27,7 +28,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES, RECORDS = dg.AssetKey(["snapshots", "pages"]), dg.AssetKey(["snapshots", "records"])
 SCORES = dg.AssetKey(["evaluate", "benchmark_scores"])
-SETTINGS = "telemetry: {enabled: false}\nconcurrency: {runs: {max_concurrent_runs: 2}}\n"
+SETTINGS = """
+telemetry: {enabled: false}
+storage: {custom: {module: nemotron_assets.instance, class: Storage, config: {}}}
+concurrency: {runs: {max_concurrent_runs: 2}}
+"""
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """`nemotron run` as a program: side by side it makes the same tables as one by one, it stops at a signal and leaves no
-process behind, and a killed worker costs the units of its run alone."""
+process behind, and a killed worker costs the units of its run alone. The tests of the home that is interrupted belong
+together: each goes on where the one before stopped."""
 
 from __future__ import annotations
 
@@ -68,27 +69,32 @@ class Home:
 
 
 @pytest.fixture(scope="module")
-def one_by_one(tmp_path_factory) -> Home:
-    home = Home(tmp_path_factory.mktemp("one"))
-    home.printed = home.run(SELECTION, "--jobs", "1")
+def side_by_side(tmp_path_factory) -> Home:
+    """A home in which everything ran at once, three units at a time, and what the run printed."""
+    home = Home(tmp_path_factory.mktemp("three"))
+    home.printed = home.run(SELECTION, "--jobs", "3")
     return home
 
 
-def test_side_by_side_makes_the_same_as_one_by_one(one_by_one, tmp_path):
-    home = Home(tmp_path)
-    printed = home.run(SELECTION, "--jobs", "3")
-    assert home.data_versions() == one_by_one.data_versions()
-    assert len(home.data_versions()) > 15
-    for text in (printed, one_by_one.printed):
-        started = re.findall(r"^start   (.*)$", text, re.MULTILINE)
-        assert len(started) == len(set(started)), "every unit ran once"
-    again = home.run(SELECTION, "--jobs", "3")
-    assert re.findall(r"^start   (.*)$", again, re.MULTILINE) == ["snapshots/catalog"]
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory) -> Home:
+    """A home for runs that are stopped, and end one by one."""
+    return Home(tmp_path_factory.mktemp("one"))
 
 
-def test_a_signal_stops_it_and_the_next_run_goes_on(one_by_one, tmp_path):
-    home = Home(tmp_path)
-    process = home.start(SELECTION, "--jobs", "2")
+def started(printed: str) -> list[str]:
+    """The units that a run started."""
+    return re.findall(r"^start   (.*)$", printed, re.MULTILINE)
+
+
+def test_every_unit_runs_once_and_is_not_run_again(side_by_side):
+    units = started(side_by_side.printed)
+    assert len(units) == len(set(units)) > 15 and len(side_by_side.data_versions()) > 15
+    assert started(side_by_side.run(SELECTION, "--jobs", "3")) == ["snapshots/catalog"]
+
+
+def test_a_signal_stops_it(interrupted):
+    process = interrupted.start(SELECTION, "--jobs", "2")
     for line in process.stdout:
         if line.startswith("start   web/documents"):
             break
@@ -100,14 +106,11 @@ def test_a_signal_stops_it_and_the_next_run_goes_on(one_by_one, tmp_path):
     assert "failed" not in printed and "Traceback" not in printed
     psutil.wait_procs(below, timeout=10)
     assert not [child for child in below if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    assert home.statuses() <= {"SUCCESS", "CANCELED"} and "CANCELED" in home.statuses()
-    home.run(SELECTION, "--jobs", "2")
-    assert home.data_versions() == one_by_one.data_versions()
+    assert interrupted.statuses() <= {"SUCCESS", "CANCELED"} and "CANCELED" in interrupted.statuses()
 
 
-def test_a_killed_worker_costs_the_units_of_its_run_alone(one_by_one, tmp_path):
-    home = Home(tmp_path)
-    process = home.start(SELECTION, "--jobs", "1")
+def test_the_next_run_goes_on_and_a_killed_worker_costs_the_units_of_its_run_alone(interrupted):
+    process = interrupted.start(SELECTION, "--jobs", "1")
     printed = ""
     for line in process.stdout:
         printed += line
@@ -119,6 +122,9 @@ def test_a_killed_worker_costs_the_units_of_its_run_alone(one_by_one, tmp_path):
     assert process.returncode == 1
     assert "its process was killed by SIGKILL" in printed.splitlines()[-1]
     assert "made    web/unique_documents" in printed, "other units went on in a new worker"
-    assert home.statuses() == {"SUCCESS", "FAILURE"}
-    home.run(SELECTION, "--jobs", "2")
-    assert home.data_versions() == one_by_one.data_versions()
+    assert interrupted.statuses() == {"SUCCESS", "CANCELED", "FAILURE"}
+
+
+def test_one_by_one_after_all_that_makes_the_same_as_side_by_side(interrupted, side_by_side):
+    interrupted.run(SELECTION, "--jobs", "1")
+    assert interrupted.data_versions() == side_by_side.data_versions()

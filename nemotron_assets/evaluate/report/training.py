@@ -80,9 +80,10 @@ def lineage(lake: Lake) -> Section:
     if model is None:
         return section
     models = lake.records(
-        "with recursive above as (select *, 0 as depth from lineage.models where id = ? union all "
+        "with recursive models as materialized (select * from lineage.models), "
+        "above as (select *, 0 as depth from models where id = ? union all "
         "select m.*, a.depth + 1 from (select depth, unnest(parents) as parent from above) a "
-        "join lineage.models m on m.id = a.parent where a.depth < 64) "
+        "join models m on m.id = a.parent where a.depth < 64) "
         'select * from above qualify row_number() over (partition by id order by depth desc) = 1 order by "at" desc',
         [model["id"]],
     )

@@ -1,17 +1,20 @@
 -- Which table versions every model version was made from, itself or through the models that it was made from.
 create view lineage.model_inputs as
-with recursive ancestors as (  -- of every model: the model itself, its parents, their parents, ...
-    select model_table, id, model_table as reader_table, id as reader, parents from lineage.models
+with recursive models as materialized (  -- read once, however many generations of models there are
+    select model_table, id, name, version, parents, source_versions, "at" from lineage.models
+),
+ancestors as (  -- of every model: the model itself, its parents, their parents, ...
+    select model_table, id, model_table as reader_table, id as reader, parents from models
     union
     select a.model_table, a.id, p.model_table, p.id, p.parents
     from (select *, unnest(parents) as parent from ancestors) a
-    join lineage.models p on p.id = a.parent
+    join models p on p.id = a.parent
 ),
 read_tables as (
     select child_table, child, parent_table, parent_version, true as direct from lineage.version_edges
     union all
     select model_table, id, split_part(source, '@', 1), split_part(source, '@', 2)::bigint, false
-    from (select *, unnest(source_versions) as source from lineage.models)
+    from (select *, unnest(source_versions) as source from models)
 )
 select
     m.model_table,
@@ -23,7 +26,7 @@ select
     m."at" as trained_at,
     r.direct and a.reader = a.id as direct,
     a.reader as read_by
-from lineage.models m
+from models m
 join ancestors a on a.model_table = m.model_table and a.id = m.id
 join read_tables r on r.child_table = a.reader_table and r.child = a.reader;
 comment on view lineage.model_inputs is 'One line per model version and table version that the model, or a model it was made from, was made from.';
