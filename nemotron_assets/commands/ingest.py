@@ -18,7 +18,7 @@ from nemotron_assets.snapshots.ingest import (
     whole_file,
 )
 from nemotron_assets.table.counting import counted
-from nemotron_assets.warc.pages import limits_of
+from nemotron_assets.warc.limits import limits_of
 from resources.warehouse import Warehouse
 from resources.warehouse.facts import open_table
 

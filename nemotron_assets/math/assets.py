@@ -35,7 +35,7 @@ def candidate_pages(
     opt out of AI training themselves are left out, as from `web/documents`."""
     from nemotron_assets.math import report
     from nemotron_assets.math.pages import Candidates, opted_out
-    from nemotron_assets.warc.pages import limits_of
+    from nemotron_assets.warc.limits import limits_of
 
     snapshot, limits = context.partition_key, limits_of(recipe.snapshots.pages)
     opt_outs = recipe.web.documents.opt_outs

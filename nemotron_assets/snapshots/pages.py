@@ -18,7 +18,8 @@ from nemotron_assets.snapshots.rows import RowFile, Unreadable
 from nemotron_assets.snapshots.tables import INGESTED, PAGES, RECORDS
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
-from nemotron_assets.warc.pages import limits_of, page_batch
+from nemotron_assets.warc.limits import limits_of
+from nemotron_assets.warc.pages import page_batch
 from nemotron_assets.warc.reader import BROKEN, Counts, EmptyFile, NotWarc, OnBroken, OverLimit, WarcFile
 from resources.crawl import Crawl, CrawlError, Missing, Oversized, Unavailable, file_fingerprint
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nemotron_assets.recipe.snapshots import Pages as PagesRecipe
 
 
 class OverLimit(ValueError):
@@ -30,6 +34,22 @@ class Limits:
     max_unpacked: int = 256 << 30
     max_seconds: float = 7_200.0
     max_page: int = 256 << 20
+
+
+def limits_of(recipe: PagesRecipe) -> Limits:
+    """The recipe's section `snapshots.pages` as limits of the parser."""
+    return Limits(
+        max_body=int(recipe.max_html_mb * (1 << 20)),
+        mimes=tuple(recipe.mimes),
+        keep_truncated=recipe.keep_truncated,
+        batch_rows=recipe.batch_rows,
+        batch_bytes=recipe.batch_mb << 20,
+        max_records=recipe.max_file_records,
+        max_damaged=recipe.max_file_damaged,
+        max_unpacked=recipe.max_file_mb << 20,
+        max_seconds=recipe.max_file_s,
+        max_page=recipe.max_parquet_page_mb << 20,
+    )
 
 
 class Budget:

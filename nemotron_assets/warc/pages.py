@@ -1,11 +1,9 @@
-"""Shapes the pages of a WARC file into rows of `snapshots.pages`, within the limits that the recipe sets.
+"""Shapes the pages of a WARC file into rows of `snapshots.pages`.
 
 The asset `snapshots/pages` uses it for whole files, and `math/candidate_pages` for single records that it fetches.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -13,30 +11,11 @@ import pyarrow as pa
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.storable import storable
-from nemotron_assets.warc.reader import Limits, Page
-
-if TYPE_CHECKING:
-    from nemotron_assets.recipe.snapshots import Pages as PagesRecipe
+from nemotron_assets.warc.reader import Page
 
 _SCHEMA = PAGES.arrow_schema()
 #: The size of a stretch of a file that takes the place of a host: rows, or bytes of a WARC file.
 _STRETCH_ROWS, _STRETCH_BYTES = 100, 1 << 20
-
-
-def limits_of(recipe: PagesRecipe) -> Limits:
-    """The recipe's section `snapshots.pages` as limits of the parser."""
-    return Limits(
-        max_body=int(recipe.max_html_mb * (1 << 20)),
-        mimes=tuple(recipe.mimes),
-        keep_truncated=recipe.keep_truncated,
-        batch_rows=recipe.batch_rows,
-        batch_bytes=recipe.batch_mb << 20,
-        max_records=recipe.max_file_records,
-        max_damaged=recipe.max_file_damaged,
-        max_unpacked=recipe.max_file_mb << 20,
-        max_seconds=recipe.max_file_s,
-        max_page=recipe.max_parquet_page_mb << 20,
-    )
 
 
 def page_batch(pages: list[Page], snapshot: str, file: str, part: str = "") -> pa.RecordBatch:
