@@ -30,7 +30,8 @@ def read(path: Path, bound: int | None) -> tuple[pa.Table, Counter, set, int]:
     when it is read in ranges of `bound` bytes."""
     text = None if ".warc" in path.name else "text"
     rows = describe([path], "s", text_column=text, on_unusable=lambda *_: None, part_bytes=bound)
-    files = _SnapshotFiles("s", PAGES_RECIPE, None, None, "run", lambda line: None)
+    lake = Lakehouse(root=str(path.parent / "lake"), free_disk_mb=0)  # without tables: nothing was forgotten
+    files = _SnapshotFiles("s", PAGES_RECIPE, None, lake, "run", lambda line: None)
     found = [batch for row in rows for batch in files._ingested({**row, "at": rows[0]["at"].replace(year=2024)})]
     fates: Counter = Counter()
     for counts in files.counts.values():
