@@ -17,6 +17,7 @@ from nemotron_assets.stages import partitions_of
 from nemotron_assets.web.dedup.assets import ASSETS
 from nemotron_assets.web.dedup.tables import DUPLICATES
 from nemotron_assets.web.tables import DOCUMENTS
+from resources.compute import Compute
 from resources.lakehouse import Lakehouse
 from tests.imports import PROJECT
 from tests.web.dedup.lake import RECIPE, SUBSTRING, TABLES, Row, document_parts, make, put, state
@@ -71,6 +72,7 @@ class Graph:
     def __init__(self, folder: str) -> None:
         self.lake = Lakehouse(root=f"{folder}/lake")
         os.makedirs(f"{folder}/dagster", exist_ok=True)
+        self.compute = Compute(workers=1)  # starts no worker before it has several ranges to join
         self.instance = dg.DagsterInstance.local_temp(f"{folder}/dagster")
         self.recipe = current_recipe().with_sections({"web.dedup": LINKED, "web.substring": NO_SPANS})
         self.assets = [_documents, *ASSETS]
@@ -83,9 +85,10 @@ class Graph:
 
     def __exit__(self, *error: object) -> None:
         self.instance.__exit__(*error)
+        self.compute.close()
 
     def _resources(self) -> dict:
-        return {"lake": self.lake, "io_manager": self.lake, "recipe": self.recipe}
+        return {"lake": self.lake, "io_manager": self.lake, "recipe": self.recipe, "compute": self.compute}
 
     def arrive(self, snapshot: str) -> None:
         """Materialise everything of a snapshot, then whatever Dagster says is stale."""
