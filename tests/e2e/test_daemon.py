@@ -28,11 +28,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES, RECORDS = dg.AssetKey(["snapshots", "pages"]), dg.AssetKey(["snapshots", "records"])
 SCORES = dg.AssetKey(["evaluate", "benchmark_scores"])
-SETTINGS = """
-telemetry: {enabled: false}
-storage: {custom: {module: nemotron_assets.instance, class: Storage, config: {}}}
-concurrency: {runs: {max_concurrent_runs: 2}}
-"""
+SETTINGS = "telemetry: {enabled: false}\nconcurrency: {runs: {max_concurrent_runs: 2}}\n"
 
 
 @pytest.fixture
