@@ -35,7 +35,7 @@ class Target:
     - host: "example.org": all pages of the host, with or without www. A subdomain is another host.
     - url: "example.org/a?b=1": the page in all snapshots.
     - repository: "owner/name": all its commits.
-    - id: the 32 hex digits of a row of snapshots.pages, code.repositories or code.files.
+    - id: the 32 hex digits of a row of snapshots.pages or code.repositories.
     """
 
     kind: Kind
@@ -59,8 +59,8 @@ def targets(words: Iterable[str]) -> list[Target]:
 
 def target(word: str) -> Target:
     """The target that one word names: "https://example.org/a", "example.org", "owner/name" or 32 hex digits. What could
-    be read in another way is named with its kind before it: "host:localhost", "repository:owner/name.git". Raises
-    `BadTarget`."""
+    be read in another way is named with its kind before it: "host:localhost", "repository:my.team/name". Raises
+    `BadTarget`, also for "example.org/a": it may be a page without its scheme."""
     word = word.strip()
     kind, colon, value = word.partition(":")
     if not (colon and kind in _KINDS):
@@ -76,7 +76,8 @@ def target(word: str) -> Target:
         return Target("id", value.lower())
     raise BadTarget(
         f"{word[:200]!r} is not a target: name an address (https://example.org/a), a host (example.org), a repository "
-        "(owner/name), the id of a row (32 hex digits), or a file that has one of them on each line"
+        "(owner/name, or repository:my.team/name if the owner has a dot), the id of a row (32 hex digits), or a file "
+        "with a target on each line"
     )
 
 
@@ -113,7 +114,10 @@ def _kind_of(word: str) -> str:
         return "url"
     if _ID.fullmatch(word.lower()):
         return "id"
-    return "repository" if "/" in word else "host" if "." in word.strip(".") and _HOST.fullmatch(word) else ""
+    owner, slash, _ = word.partition("/")
+    if slash:
+        return "" if "." in owner else "repository"
+    return "host" if "." in word.strip(".") and _HOST.fullmatch(word) else ""
 
 
 def _is_file(word: str) -> bool:

@@ -17,6 +17,7 @@ from nemotron_assets.rights.targets import BadTarget, Target, host_address, page
         ("host:localhost", "host", "localhost"),
         ("Owner/Name", "repository", "owner/name"),
         ("repository:group/sub/name", "repository", "group/sub/name"),
+        ("repository:My.Team/name", "repository", "my.team/name"),
         ("0123456789ABCDEF0123456789abcdef", "id", "0123456789abcdef0123456789abcdef"),
         ("ingest:mine/texts.jsonl#7", "url", "ingest:mine/texts.jsonl#7"),
         ("host:ingest:mine/texts.jsonl#0", "host", "ingest:mine/texts.jsonl#0"),
@@ -28,7 +29,7 @@ def test_a_word_names_a_target_in_its_normal_form(word, kind, value):
 
 
 @pytest.mark.parametrize(
-    "word", ["", "example", "http://", "host:a/b", "id:12", "http://a:99999/", "owner/na me", "/x"]
+    "word", ["", "example", "http://", "host:a/b", "id:12", "http://a:99999/", "owner/na me", "/x", "a.org/x"]
 )
 def test_other_words_are_refused_with_the_word_in_the_message(word):
     with pytest.raises(BadTarget) as error:
