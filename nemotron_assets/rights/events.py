@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nemotron_assets.table.counting import counted
 from resources.home import dagster_home
 
 if TYPE_CHECKING:
@@ -63,39 +64,46 @@ def announce(
 
 def scrub(instance: dg.DagsterInstance, tables: Iterable[str], names: Iterable[str] = ()) -> tuple[int, str]:
     """Remove texts of 40 characters or more, such as previews, from the metadata of all events about these tables, and
-    the names (hosts, addresses, repositories) from all events. Returns the number of events, and a sentence about what
-    could not be done ("" if all was)."""
+    the names (hosts, addresses, repositories) from all events, except hosts without a dot. Returns the number of
+    events, and a sentence about what could not be done ("" if all was)."""
     # Steps are named web__documents, and keys of assets are written ["web", "documents"].
     words = [word for name in tables for word in (name.replace(".", "__"), json.dumps(name.split(".")))]
-    folder = dagster_home() / "history" / "runs"
-    names = _Names(names)
-    if not (words or names.words) or instance.is_ephemeral:
+    folder, names = dagster_home() / "history" / "runs", set(names)
+    # Dagster's own words have neither: without this, the host "web" would take the name of every asset of the web.
+    plain = {name for name in names if not {".", "/"} & set(name)}
+    found = Names(names - plain)
+    note = f"events may still hold {counted(len(plain), 'name')} without a dot, as words of Dagster can be the same"
+    if not (words or names) or instance.is_ephemeral:
         return 0, ""
     if not (folder / "index.db").is_file():
         return 0, f"{dagster_home()} holds no SQLite event log; its events stay"
-    return sum(_scrub_database(file, words, names) for file in sorted(folder.glob("*.db"))), ""
+    changed = sum(_scrub_database(file, words, found) for file in sorted(folder.glob("*.db")))
+    return changed, note if plain else ""
 
 
-class _Names:
+class Names:
     """Hosts, addresses and repositories, and how they are found in a text: in any case, and not as a part of a longer
     name."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.words = sorted({name.lower() for name in names}, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, self.words)) or r"(?!)", re.IGNORECASE)
 
     def removed_from(self, text: str) -> str:
         """The text without the names."""
+        lower = text.lower()
+        inside = [word for word in self.words if word in lower]  # a pattern of all names would be tried at every place
+        if not inside:
+            return text
 
         def replaced(found: re.Match) -> str:
             before, after = text[: found.start()][-1:], text[found.end() :][:1]
             is_part = any(c.isalnum() or c in "-_" for c in (before, after) if c)
             return found[0] if is_part else "(forgotten)"
 
-        return self._pattern.sub(replaced, text)
+        return re.sub("|".join(map(re.escape, inside)), replaced, text, flags=re.IGNORECASE)
 
 
-def _scrub_database(file: Path, words: list[str], names: _Names) -> int:
+def _scrub_database(file: Path, words: list[str], names: Names) -> int:
     """Remove the long texts from the events of one database that hold one of the words, and the names from all;
     returns the number of events."""
     changed = 0

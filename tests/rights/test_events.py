@@ -54,6 +54,15 @@ def test_long_texts_and_names_go_and_all_else_stays(log):
     assert scrub(instance, ["web.documents"], ["gone/lib"]) == (0, ""), "a second time there is nothing left"
 
 
+def test_a_host_that_could_be_a_word_of_dagster_stays_and_is_not_proven(log):
+    file, events = log
+    changed, note = scrub(SimpleNamespace(is_ephemeral=False), [], ["web", "gone/lib"])
+    assert changed == 1 and "1 name without a dot" in note
+    stored = [text for (text,) in sqlite3.connect(file).execute("select event from event_logs order by id")]
+    assert stored[:3] == events[:3] and "(forgotten)" in stored[3]
+    assert json.loads(stored[3])["asset_key"] == {"path": ["web", "bands"]}
+
+
 def test_the_file_has_no_copy_in_its_free_pages(log):
     file, _ = log
     scrub(SimpleNamespace(is_ephemeral=False), ["web.documents", "web.bands"], ["gone/lib"])
