@@ -21,6 +21,7 @@ import numpy as np
 
 from nemotron_assets.rights.evidence import _OVERLAP, GROUP_BYTES
 from nemotron_assets.rights.vocabularies import Vocabulary
+from nemotron_assets.table.quoting import identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 #: Where something is that no row of a database has, but its file.
 BYTES = "bytes of the file, which deleted rows stay in until it is vacuumed"
 _ROWS = 256  # rows of a table that are in memory at once
-_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
+_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\x04\x22\x4d\x18": "lz4"}
+_NOT_UNPACKED = {b"\xfd7zXZ\0": "xz", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar"}
 _SQLITE, _DUCKDB, _ZIP, _PARQUET = b"SQLite format 3\0", b"DUCK", b"PK\x03\x04", b"PAR1"
 _MOST_HEADER = 64 << 20  # bytes of the header of weights
 
@@ -60,7 +62,7 @@ def blocks(store: Any, path: str, local: Path | None, vocabularies: Iterable[Voc
         elif path.endswith(".safetensors"):
             yield from _names_of_weights(file)
         elif path.endswith(".tokens"):
-            yield from _tokens(file.read(), vocabularies)
+            yield from _tokens(file, vocabularies)
         elif (head.startswith(_SQLITE) or head[8:12] == _DUCKDB) and local is not None:
             yield from _sqlite(local) if head.startswith(_SQLITE) else _duckdb(local)
             yield from raw(file, BYTES)
@@ -85,6 +87,8 @@ def raw(file: Any, where: str = "") -> Iterator[Block]:
 def _unpacked(file: Any, head: bytes, where: str = "") -> Iterator[Block]:
     import pyarrow as pa
 
+    if refused := next((name for magic, name in _NOT_UNPACKED.items() if head.startswith(magic)), None):
+        raise ValueError(f"it is compressed as {refused}, which is not read here: unpack it or delete it")
     kind = next((name for magic, name in _COMPRESSIONS.items() if head.startswith(magic)), None)
     yield from raw(pa.CompressedInputStream(file, kind) if kind else file, where)
 
@@ -93,7 +97,7 @@ def _zip(file: Any) -> Iterator[Block]:
     with zipfile.ZipFile(file) as archive:
         for name in archive.namelist():
             with archive.open(name) as member:
-                yield from raw(member, name)
+                yield from _unpacked(member, member.peek(16), name)
 
 
 def _names_of_weights(file: Any) -> Iterator[Block]:
@@ -104,15 +108,18 @@ def _names_of_weights(file: Any) -> Iterator[Block]:
     yield Block("header", pa.array([file.read(min(size, _MOST_HEADER))], pa.large_binary()))
 
 
-def _tokens(data: bytes, vocabularies: Iterable[Vocabulary]) -> Iterator[Block]:
-    """A mapped token shard (training/mapped.py): int32 ids after an index of int64. As int32, the index is short."""
+def _tokens(file: Any, vocabularies: Iterable[Vocabulary]) -> Iterator[Block]:
+    """A mapped token shard (training/mapped.py): int32 ids after an index of int64. As int32, the index is short. It is
+    read in parts that overlap."""
     import pyarrow as pa
 
-    ids = np.frombuffer(data[: len(data) // 4 * 4], np.int32)
-    for vocabulary in vocabularies:
-        for start in range(0, len(ids), GROUP_BYTES - _OVERLAP):
-            part = ids[start : start + GROUP_BYTES]
-            yield Block(f"tokens, decoded with {vocabulary.name}", pa.array([vocabulary.text(part)], pa.large_binary()))
+    kept = b""
+    while part := file.read(GROUP_BYTES - len(kept)):
+        part = kept + part
+        ids = np.frombuffer(part[: len(part) // 4 * 4], np.int32)
+        for vocabulary in vocabularies:
+            yield Block(f"tokens, decoded with {vocabulary.name}", pa.array([vocabulary.text(ids)], pa.large_binary()))
+        kept = part[-_OVERLAP:] if len(part) == GROUP_BYTES else b""
 
 
 # -- Parquet -----------------------------------------------------------------------------------------------------------
@@ -191,9 +198,8 @@ def _sqlite(path: Path) -> Iterator[Block]:
         connection.text_factory = bytes
         tables = connection.execute("select name, sql from sqlite_master where type = 'table'").fetchall()
         for name, sql in tables:
-            quoted = '"' + name.decode().replace('"', '""') + '"'
             key = "null" if b"without rowid" in (sql or b"").lower() else "rowid"
-            found = connection.execute(f"select {key}, * from {quoted}")
+            found = connection.execute(f"select {key}, * from {identifier(name.decode())}")
             columns = [column[0] for column in found.description[1:]]
             yield from _of_rows(f"table {name.decode()}", columns, iter(lambda f=found: f.fetchmany(_ROWS), []))
 
@@ -203,13 +209,10 @@ def _duckdb(path: Path) -> Iterator[Block]:
     they read is read as files."""
     import duckdb
 
-    quote = '"{}"'.format
     with contextlib.closing(duckdb.connect(str(path), read_only=True)) as connection:
         connection.execute("set enable_external_access = false")
         named = "select schema_name, table_name from duckdb_tables() where not internal"
-        queries = {
-            f"table {s}.{t}": f"select * from {quote(s)}.{quote(t)}" for s, t in connection.sql(named).fetchall()
-        }
+        queries = {f"table {s}.{t}": f"select * from {identifier(s, t)}" for s, t in connection.sql(named).fetchall()}
         queries["views"] = "select view_name, sql, comment from duckdb_views() where not internal"
         queries["columns"] = "select table_name, column_name, comment from duckdb_columns() where not internal"
         queries["macros"] = "select function_name, macro_definition from duckdb_functions() where not internal"

@@ -34,8 +34,8 @@ NOT_PROVEN = (
 )
 _JOURNAL = "journal of the generation ledger"
 _SHOWN = 5  # rows that a finding names
-#: Folders below the root of a lake that remember a removal by hashes and ids.
-_REMEMBERED = ("rights", "_rights")
+#: (place, folder) of what remembers a removal by hashes and ids. The home has such a folder for a lake elsewhere.
+_REMEMBERED = (("lake", "rights"), ("lake", "_rights"), ("home", "rights"))
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class _Found:
 
     def is_remembered(self, kind: str) -> bool:
         """Whether the file is one that remembers removals by ids, and `kind` is an id."""
-        return kind == "id" and self._file.part == "lake" and self._file.path.split("/")[0] in _REMEMBERED
+        return kind == "id" and (self._file.part, self._file.path.split("/")[0]) in _REMEMBERED
 
     def add(self, where: str, what: str, name: str, row: str) -> None:
         key = where, what, name

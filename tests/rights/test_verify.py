@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import html
 import json
+import lzma
 import re
 import sqlite3
 import unicodedata
@@ -208,6 +209,12 @@ def in_archive(home: Path, text: str) -> None:
         archive.writestr("text.txt", text)
 
 
+def in_gzip_in_archive(home: Path, text: str) -> None:
+    (home / "export").mkdir()
+    with zipfile.ZipFile(home / "export/a.zip", "w") as archive:
+        archive.writestr("text.gz", gzip.compress(text.encode()))
+
+
 def in_notes_of_weights(home: Path, text: str) -> None:
     header = json.dumps({"__metadata__": {"note": text}}).encode()
     written(
@@ -238,6 +245,7 @@ STORES = {
     in_output_of_a_step: ("output of steps", "line 2"),
     in_gzip: ("files of the home", "line 1"),
     in_archive: ("files of the home", None),
+    in_gzip_in_archive: ("files of the home", None),
     in_notes_of_weights: ("files of models", ""),
     in_report: ("files of the home", None),
 }
@@ -282,6 +290,7 @@ def test_a_shared_sentence_is_found_when_no_remaining_document_has_it(home):
 
 def test_tombstones_may_hold_ids_but_no_text(home, evidence):
     written(home / "lake/rights/tombstones/part.json", json.dumps({"ids": [ID]}))
+    written(home / "rights/identity-of-a-lake-elsewhere/evidence.json", json.dumps({"ids": [ID]}))
     assert found(home, evidence) == []
     written(home / "lake/rights/tombstones/more.json", json.dumps({"text": TEXT}))
     assert {finding.what for finding in found(home, evidence)} == {"text"}
@@ -292,6 +301,12 @@ def test_a_file_that_cannot_be_read_is_reported(home, evidence):
     result = verify(TARGETS, evidence, {"lake": str(home / "lake")}, threads=1)
     assert list(result.unread) == [f"{home}/lake/web/curated/damaged.parquet"]
     assert not result.is_clean
+
+
+def test_a_file_that_is_not_unpacked_is_reported(home, evidence):
+    written(home / "export/part.jsonl.xz", lzma.compress(TEXT.encode()))
+    result = verify(TARGETS, evidence, {"home": str(home)}, threads=1)
+    assert ["compressed as xz" in problem for problem in result.unread.values()] == [True]
 
 
 def test_a_text_longer_than_what_is_read_at_once_is_found(home, evidence, monkeypatch):
