@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 
@@ -14,7 +14,7 @@ from nemotron_assets.commands.console import printable
 from nemotron_assets.definitions import lake
 from nemotron_assets.rights.evidence import Evidence
 from nemotron_assets.rights.targets import Target, targets
-from nemotron_assets.rights.texts import remembered
+from nemotron_assets.rights.texts import not_remembered, remembered
 from nemotron_assets.rights.verify import NOT_PROVEN, Finding, Verified, verify
 from nemotron_assets.table.counting import counted
 from resources.home import dagster_home, home
@@ -26,10 +26,11 @@ _EVERY = 2.0  # seconds between two reports of progress
 def verify_command(words: Sequence[str], *, as_json: bool = False) -> bool:
     """Search for what the words name, and for what all removals of this lake took; returns whether nothing was found
     and everything could be read."""
-    wanted, evidence = targets(words) if words else [], remembered(lake)
-    if not wanted and not evidence.ids:
+    wanted, evidence, missing = targets(words) if words else [], remembered(lake), not_remembered(lake)
+    if not wanted and not evidence.ids and not missing:
         raise click.UsageError("nothing was removed from this lake yet: name what to search for")
     found = search(wanted, evidence)
+    found = replace(found, unread=found.unread | missing)
     if as_json:
         document = asdict(found) | {"not_proven": NOT_PROVEN, "is_clean": found.is_clean}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))

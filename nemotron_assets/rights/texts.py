@@ -16,6 +16,7 @@ from nemotron_assets.code.sources.tables import FILES
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
 from nemotron_assets.rights.evidence import Evidence, fingerprints
+from nemotron_assets.rights.tables import REMOVED
 from nemotron_assets.sft.inputs.tables import SEEDS
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.web.tables import DOCUMENTS
@@ -86,6 +87,18 @@ def remembered(lake: Lakehouse, receipts: Iterable[str] | None = None) -> Eviden
     chosen = None if receipts is None else set(receipts)
     paths = sorted(_folder(lake).glob("*.npz"))
     return Evidence.together(Evidence.load(path) for path in paths if chosen is None or path.stem in chosen)
+
+
+def not_remembered(lake: Lakehouse) -> dict[str, str]:
+    """{file with the evidence of a removal: why it cannot be searched for} of the removals of this lake whose evidence
+    is not here."""
+    removed = lake.read(REMOVED).scan().select("receipt").unique().collect(engine="streaming")["receipt"].sort()
+    return {
+        str(_folder(lake) / f"{receipt}.npz"): "it is missing, so what this removal took was not searched for: repeat "
+        "the removal if it was stopped, else copy the file from the home in which it was made"
+        for receipt in removed
+        if not is_remembered(lake, receipt)
+    }
 
 
 def _folder(lake: Lakehouse) -> Path:

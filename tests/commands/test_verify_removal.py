@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from nemotron_assets.commands import verify_removal
+from nemotron_assets.rights.tables import REMOVED
 from nemotron_assets.rights.targets import Target
 from nemotron_assets.rights.texts import evidence_of, remember, remembered
 from nemotron_assets.rights.verify import NOT_PROVEN
@@ -86,6 +87,16 @@ def test_all_removals_are_searched_for_without_a_name_and_as_json(lake, tmp_path
     found = json.loads(capsys.readouterr().out)
     assert [(finding["store"], finding["what"]) for finding in found["findings"]] == [("files of the home", "text")]
     assert found["not_proven"] == list(NOT_PROVEN) and found["pieces"] == len(remembered(lake).pieces)
+
+
+def test_a_removal_without_its_evidence_is_not_proven(lake, capsys):
+    vacuum(lake, PAGES, DOCUMENTS)
+    row = {c.name: {"string": "elsewhere", "int64": 0}.get(c.dtype) for c in REMOVED.columns}
+    row["at"] = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
+    lake.append(REMOVED, pa.Table.from_pylist([row], REMOVED.arrow_schema()))
+    assert not verify_removal.verify_command([str(HOST)])
+    printed = capsys.readouterr().out
+    assert "elsewhere.npz: it is missing" in printed and "failed: 1 file" in printed
 
 
 def test_a_lake_without_removals_needs_a_name(tmp_path, monkeypatch):
