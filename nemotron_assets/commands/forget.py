@@ -38,8 +38,12 @@ def forget_command(words: Iterable[str], *, reason: str, dry_run: bool, vacuum: 
         return True
     runner = Runner(Progress())
     _refuse_runs(runner)
+    for at in removal.unfinished(lake) if begun is None else ():
+        click.echo(f"the removal that was begun on {at:%Y-%m-%d %H:%M} UTC has not ended: repeat its command, too")
     if begun is None:
         begun = removal.begin(lake, wanted, reason)
+        if not begun.found:
+            click.echo("nothing in the lake fits; it is kept out from now on")
     else:
         click.echo(f"going on with the removal that was begun on {begun.at:%Y-%m-%d %H:%M} UTC")
     if not texts.is_remembered(lake, begun.receipt):  # then no row has gone yet

@@ -9,7 +9,7 @@ import click
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="TARGET...")
-@click.option("--reason", default="on request", show_default=True, help="Stored with tombstones and commits.")
+@click.option("--reason", default="on request", show_default=True, help="Stored as it is: name no target in it.")
 @click.option("--dry-run", is_flag=True, help="Only print what would go, what would come back, and what contains it.")
 @click.option("--vacuum", is_flag=True, help="Also delete all old versions of the tables, and search what is left.")
 @click.option("--verify", is_flag=True, help="Remove nothing; search for the targets and for all that was removed.")
@@ -24,6 +24,8 @@ def forget(targets: tuple[str, ...], reason: str, dry_run: bool, vacuum: bool, v
 
     With --verify everything that is stored is searched, and the exit code is 1 if something was found.
     """
+    if as_json and not verify:
+        raise click.UsageError("--json prints what --verify finds: give it together with --verify")
     if verify and (dry_run or vacuum):
         raise click.UsageError("--verify removes nothing: give it without --dry-run and --vacuum")
     if verify:

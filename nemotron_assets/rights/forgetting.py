@@ -60,8 +60,9 @@ MADE_AGAIN = (
 )  # fmt: skip
 #: Tables that steps of `MADE_AGAIN` write in the same pass.
 _BESIDE = (RECORDS, EXTRACTION, PRIVACY, REJECTED_FILES, CONTENTS)
-#: Folders of the cache with texts, tokens or weights of steps that have not ended. The steps make them again.
-_CACHES = ("reports", "training", "teacher", "importance", "search", "crawl")
+#: Folders of the cache with texts, tokens or weights of steps that have not ended, answers that were no completions,
+#: and what a killed `nemotron diff` leaves. The steps make them again.
+_CACHES = ("reports", "training", "teacher", "importance", "search", "crawl", "set_aside", "diff")
 
 #: Makes tables again: the list of repositories in any case, others if they are stale.
 Remake = Callable[[list["Table"]], None]
@@ -220,7 +221,20 @@ def erase_rejects(lake: Lakehouse, removal: Removal) -> None:
 
 def _erase(lake: Lakehouse, table: Table, removal: Removal) -> Any:
     ids = removal.rows_of(table.full_name)
+    if table in MADE_AGAIN and "duplicate_of" in table.column_names:
+        ids = _still_made_from(lake, table, ids, removal.ids)
     return erase(lake, table, ids, receipt=removal.receipt, reason=removal.reason)
+
+
+def _still_made_from(lake: Lakehouse, table: Table, ids: set[str], removed: set[str]) -> set[str]:
+    """Those of the ids whose rows name removed rows. A duplicate of a removed document may be one of another document
+    by now, and its row then has the same id as before."""
+    found = set()
+    for batch in lake.read(table).batches(["id", "parents"], 65_536, keep_memory=True):
+        for id_, parents in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if id_ in ids and not removed.isdisjoint(parents):
+                found.add(id_)
+    return found
 
 
 def _affected(removal: Removal) -> list[Table]:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 from nemotron_assets.code.sources.tables import REPOSITORIES
 from nemotron_assets.evaluate.report.tables import REPORT
 from nemotron_assets.lake.removals.tables import REMOVALS
+from nemotron_assets.lake.thresholds.tables import THRESHOLDS
 from nemotron_assets.lineage.links import Link, links
 from nemotron_assets.math.tables import CANDIDATE_PAGES
-from nemotron_assets.rights.targets import MADE_UP, BadTarget, Target, page_address
-from nemotron_assets.rights.tombstones import PAGE_COLUMNS, Tombstones, tombstones
+from nemotron_assets.rights.targets import MADE_UP, BadTarget, Target
+from nemotron_assets.rights.tombstones import PAGE_COLUMNS, Tombstones, address_of, tombstones
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.counting import counted
@@ -157,7 +158,7 @@ def _contents(lake: Lakehouse, found: Plan, by_id: set[str]) -> Iterator[tuple[s
     for batch in lake.read(PAGES).batches(["id", "url", "content_hash"], _ROWS, keep_memory=True) if pages else ():
         for id_, url, content in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             if id_ in pages and (id_ in by_id or url.startswith(MADE_UP)):
-                yield "" if url.startswith(MADE_UP) else page_address(url), content
+                yield "" if url.startswith(MADE_UP) else address_of(url), content
 
 
 def _add_descendants(lake: Lakehouse, found: Plan) -> None:
@@ -180,15 +181,16 @@ def _add_descendants(lake: Lakehouse, found: Plan) -> None:
 
 def _add_reports(lake: Lakehouse, forgotten: Tombstones, found: Plan) -> None:
     """Add the counts that name a forgotten host or repository, and the report of the lake, which shows examples."""
-    counts = lake.read(REMOVALS)
-    for batch in counts.batches(["id", "by", "name"], _ROWS):
-        names = zip(batch.column("by").to_pylist(), batch.column("name").to_pylist(), strict=True)
-        gone = [
-            (by == "host" and forgotten.page("", "", name, "") is not None)
-            or (by == "repository" and forgotten.repository("", name) is not None)
-            for by, name in names
-        ]
-        _add(found, REMOVALS, counts.version, *_columns(batch, gone, None))
+    for table in (REMOVALS, THRESHOLDS):
+        counts = lake.read(table)
+        for batch in counts.batches(["id", "by", "name"], _ROWS):
+            names = zip(batch.column("by").to_pylist(), batch.column("name").to_pylist(), strict=True)
+            gone = [
+                (by == "host" and forgotten.page("", "", name, "") is not None)
+                or (by == "repository" and forgotten.repository("", name) is not None)
+                for by, name in names
+            ]
+            _add(found, table, counts.version, *_columns(batch, gone, None))
     report = lake.read(REPORT)
     for batch in report.batches(["id"]) if found.rows else ():
         _add(found, REPORT, report.version, *_columns(batch, [True] * batch.num_rows, None))

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nemotron_assets.rights.events import Names
 from nemotron_assets.rights.plan import Contained, Plan, contained
 from nemotron_assets.rights.tables import RECEIPTS
 from nemotron_assets.table.counting import counted
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 NOT_PROVEN = {
     "weights": "a model that was trained on removed rows may still repeat them; train it again to be sure",
     "exports": "data sets and models that were exported, also within this home; write each export again or delete it",
+    "older versions": "a model made from an older version of a table is listed if that version has a row which the "
+    "newest one had, too",
     "backups": "backups, snapshots of the file system, versions of an object store, and disk blocks of deleted files",
     "logs": "what programs printed: Dagster's compute logs, log files, the history of a shell",
     "names": "marks in the Delta log of code.files and code.licenses name the parts of a table: the repositories",
@@ -91,6 +94,7 @@ def verified(lake: Lakehouse, removal: Removal, wanted: Iterable[Target]) -> Ite
     from nemotron_assets.rights.texts import remembered
     from nemotron_assets.rights.verify import verify
 
+    wanted = list(wanted)
     result = verify(wanted, remembered(lake, [removal.receipt]))
     searched = f"{counted(result.pieces, 'piece')} of text and {counted(result.names, 'id or name')}"
     yield Line(
@@ -100,10 +104,12 @@ def verified(lake: Lakehouse, removal: Removal, wanted: Iterable[Target]) -> Ite
         f"{counted(result.files, 'file')} of {result.bytes:,} bytes searched for {searched}: "
         f"{counted(len(result.findings), 'finding')}",
     )
+    names = Names(target.value for target in wanted)  # the path of an archive may name its repository
     for finding in result.findings[:_FINDINGS]:
-        yield Line("found", finding.path, finding.cells, f"{finding.what} in {finding.where} ({finding.store})")
+        where = names.removed_from(f"{finding.what} in {finding.where} ({finding.store})")
+        yield Line("found", names.removed_from(finding.path), finding.cells, where)
     for path, why in result.unread.items():
-        yield Line("found", path, 0, f"not read: {why}")
+        yield Line("found", names.removed_from(path), 0, names.removed_from(f"not read: {why}"))
 
 
 def store(lake: Lakehouse, removal: Removal, lines: list[Line]) -> Path:

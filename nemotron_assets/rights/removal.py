@@ -15,6 +15,7 @@ from nemotron_assets.rights.tables import RECEIPTS, REMOVED, TOMBSTONES
 from nemotron_assets.rights.targets import Target
 from nemotron_assets.rights.tombstones import hashed, tombstones
 from nemotron_assets.table.ids import row_id
+from resources.generations import Ledger
 
 if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse
@@ -62,10 +63,21 @@ def begun(lake: Lakehouse, targets: Iterable[Target]) -> Removal | None:
     return Removal(receipt, request, reasons[0] if len(reasons) else "", at, found, resumed=True)
 
 
+def unfinished(lake: Lakehouse) -> list[datetime]:
+    """The times at which the removals began that have no receipt yet."""
+    import polars as pl
+
+    done = lake.read(RECEIPTS).scan().select("receipt").collect()["receipt"].to_list()
+    rows = lake.read(REMOVED).scan().filter(~pl.col("receipt").is_in(done))
+    return rows.group_by("receipt").agg(pl.col("at").min()).collect(engine="streaming")["at"].sort().to_list()
+
+
 def begin(lake: Lakehouse, targets: list[Target], reason: str, made: Plan | None = None) -> Removal:
     """Store tombstones and the ids of all rows that will go. From now on the ingestion refuses what was named. `made`
     is the plan, if the caller has made it."""
-    made = made or plan(lake, targets, lake.identity)
+    if made is None:
+        Ledger(lake).fold()  # a plan names rows, and answers in the journal of a killed run are rows only then
+        made = plan(lake, targets, lake.identity)
     at, request = datetime.now(UTC), request_of(lake, targets)
     receipt = row_id(RECEIPTS.full_name, request, at.isoformat())
     facts = {"salt": lake.identity, "reason": reason, "receipt": receipt, "at": at}

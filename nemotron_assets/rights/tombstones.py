@@ -93,10 +93,7 @@ class Tombstones:
             return "host"
         if not has_addresses:
             return None
-        try:
-            address = page_address(url)
-        except BadTarget:
-            address = url
+        address = address_of(url)
         if self._has("url", address):
             return "url"
         return "content" if self._has("content", f"{_scope(address)}\x1f{content_hash}") else None
@@ -139,9 +136,21 @@ class Tombstones:
 NOTHING_FORGOTTEN = Tombstones()
 
 
+def address_of(url: str) -> str:
+    """The normal form of a page's address; one that has none, such as "http://a:99999/", stays as it is."""
+    try:
+        return page_address(url)
+    except BadTarget:
+        return url
+
+
 def _host(address: str) -> str:
-    """The host of an address in its normal form, as `Tombstones` compares it; "" for an address that is made up."""
-    return "" if address.startswith(MADE_UP) or not address else _normal(host_of(f"http://{address}"))
+    """The host of an address as `address_of` gives it, in the form that `Tombstones` compares; "" for an address that
+    is made up."""
+    if address.startswith(MADE_UP) or not address:
+        return ""
+    has_scheme = address.partition("/")[0].endswith(":")  # then it has no normal form
+    return _normal(host_of(address if has_scheme else f"http://{address}"))
 
 
 def _normal(host: str) -> str:

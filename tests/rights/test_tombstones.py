@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from nemotron_assets.rights.targets import targets
-from nemotron_assets.rights.tombstones import PAGE_COLUMNS, Tombstones, tombstones
+from nemotron_assets.rights.tombstones import PAGE_COLUMNS, Tombstones, address_of, tombstones
 
 SALT = "0123456789abcdef0123456789abcdef"
 WORDS = [
@@ -20,6 +20,7 @@ WORDS = [
 @pytest.fixture(scope="module")
 def forgotten() -> Tombstones:
     contents = [("", "made-up"), ("other.example/moved", "same")]
+    contents += [(address_of(url), "odd") for url in ("http://a:99999/", "https://b.example\\x")]
     return Tombstones(tombstones(targets(WORDS), contents, salt=SALT))
 
 
@@ -40,6 +41,9 @@ def forgotten() -> Tombstones:
         (("", "ingest:new/u.jsonl#9", "ingest:new/u.jsonl#0", "made-up"), "content"),
         (("", "ingest:new/u.jsonl#9", "ingest:new/u.jsonl#0", "other"), None),
         (("", "http://a:99999/", "a", ""), None),
+        (("", "http://a:99999/", "a", "odd"), "content"),
+        (("", "http://a:99999/", "a", "other"), None),
+        (("", "https://b.example\\x", "ingest:own/t.jsonl#0", "odd"), "content"),
     ],
 )
 def test_a_page_fits_its_tombstone_alone(forgotten, page, kind):
