@@ -53,8 +53,8 @@ def diff(
 
     Of a TABLE (web.curated 3 newest): the rows that were added, removed and changed, by partition and reason. Of
     recipes: the documents that enter or leave a corpus because of each value, from the numbers that the lake has, and
-    the values whose effect shows only when something is made again. With --change, one recipe is enough, or none for
-    the recipe in force.
+    the values whose effect shows only when something is made again. With --change name one recipe, or no recipe to
+    change the one in force.
     """
     from nemotron_assets.commands.diff import diff_command
 

@@ -68,25 +68,27 @@ def scrub(instance: dg.DagsterInstance, tables: Iterable[str], names: Iterable[s
     events, and a sentence about what could not be done ("" if all was)."""
     # Steps are named web__documents, and keys of assets are written ["web", "documents"].
     words = [word for name in tables for word in (name.replace(".", "__"), json.dumps(name.split(".")))]
-    folder, names = dagster_home() / "history" / "runs", set(names)
-    # Dagster's own words have neither: without this, the host "web" would take the name of every asset of the web.
-    plain = {name for name in names if not {".", "/"} & set(name)}
-    found = Names(names - plain)
-    note = f"events may still hold {counted(len(plain), 'name')} without a dot, as words of Dagster can be the same"
-    if not (words or names) or instance.is_ephemeral:
+    folder, names = dagster_home() / "history" / "runs", Names(names)
+    if not (words or names.words or names.plain) or instance.is_ephemeral:
         return 0, ""
     if not (folder / "index.db").is_file():
         return 0, f"{dagster_home()} holds no SQLite event log; its events stay"
-    changed = sum(_scrub_database(file, words, found) for file in sorted(folder.glob("*.db")))
-    return changed, note if plain else ""
+    changed = sum(_scrub_database(file, words, names) for file in sorted(folder.glob("*.db")))
+    note = (
+        f"events may still hold {counted(len(names.plain), 'name')} without a dot, as words of Dagster can be the same"
+    )
+    return changed, note if names.plain else ""
 
 
 class Names:
     """Hosts, addresses and repositories, and how they are found in a text: in any case, and not as a part of a longer
-    name."""
+    name. Of `plain` names, which have neither a dot nor a slash, a text does not say that they are names: the host
+    "web" would take the name of every asset of the web. So they are not looked for."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self.words = sorted({name.lower() for name in names}, key=len, reverse=True)
+        lower = {name.lower() for name in names}
+        self.plain = {name for name in lower if not {".", "/"} & set(name)}
+        self.words = sorted(lower - self.plain, key=len, reverse=True)
 
     def removed_from(self, text: str) -> str:
         """The text without the names."""

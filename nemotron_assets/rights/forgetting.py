@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.sources.tables import CONTENTS, FILES, REJECTED_FILES, REPOSITORIES
 from nemotron_assets.code.sources.tables import DUPLICATES as DUPLICATE_FILES
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
-from nemotron_assets.rights.events import announce, scrub
+from nemotron_assets.rights.events import Names, announce, scrub
 from nemotron_assets.rights.removal import Removal
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
 from nemotron_assets.stages import all_tables
@@ -88,7 +88,7 @@ def carry_out(
     remake: Remake,
     instance: dg.DagsterInstance,
     *,
-    names: Iterable[str] = (),
+    names: Collection[str] = (),
     vacuum: bool = False,
     say: Callable[[str], Any] = lambda line: None,
 ) -> Done:
@@ -101,7 +101,7 @@ def carry_out(
     remove_roots(lake, removal, instance, say)
     done.made_again = _make_again(lake, removal, remake, say)
     erase_rows(lake, removal, say)
-    erase_rejects(lake, removal)
+    erase_rejects(lake, removal, names)
     forget_all(lake)
     done.events, note = scrub(instance, {table.full_name for table in _affected(removal)}, names)
     done.notes += [note] if note else []
@@ -214,9 +214,17 @@ def _ids_in(line: bytes) -> set[str]:
     return {found.decode() for found in re.findall(rb"\b[0-9a-f]{32}\b", line)}
 
 
-def erase_rejects(lake: Lakehouse, removal: Removal) -> None:
-    """Remove the quarantined rows that tell about a removed row."""
-    erase(lake, QUARANTINE, removal.ids, receipt=removal.receipt, reason=removal.reason, column="row_id")
+def erase_rejects(lake: Lakehouse, removal: Removal, names: Iterable[str] = ()) -> None:
+    """Remove the quarantined rows that tell about a removed row, or that name what was removed: a page that could not
+    be fetched has no row, and its address stands in the detail."""
+    notes = {"receipt": removal.receipt, "reason": removal.reason}
+    erase(lake, QUARANTINE, removal.ids, column="row_id", **notes)
+    forgotten, naming = Names(names), set()
+    for batch in lake.read(QUARANTINE).batches(["id", "part", "detail"]):
+        for id_, *texts in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if any(forgotten.removed_from(text) != text for text in texts):
+                naming.add(id_)
+    erase(lake, QUARANTINE, naming, **notes)
 
 
 def _erase(lake: Lakehouse, table: Table, removal: Removal) -> Any:

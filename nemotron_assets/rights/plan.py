@@ -144,7 +144,7 @@ def _check_ids(lake: Lakehouse, targets: Iterable[Target], found: Plan) -> None:
         if target.kind == "id" and target.value not in known:
             raise BadTarget(
                 f"{target.value} is not the id of a row of {PAGES.full_name} or {REPOSITORIES.full_name}: "
-                f"`nemotron trace {target.value}` shows which page or repository a row was made from; forget this one"
+                f"`nemotron trace {target.value}` shows which page or repository a row was made from; name its id"
             )
 
 
@@ -224,6 +224,7 @@ def _returning(lake: Lakehouse, found: Plan) -> dict[str, int]:
 def contained(lake: Lakehouse, found: Plan) -> Iterator[Contained]:
     """The models and scores that were made from removed rows, and the models that were made from such models."""
     inside: set[str] = set()
+    models: list[tuple[str, dict[str, Any]]] = []
     shares: dict[str, tuple[int, float] | None] = {}
     for name, table in all_tables().items():
         if not {"id", "input_versions"} <= set(table.column_names):
@@ -240,11 +241,17 @@ def contained(lake: Lakehouse, found: Plan) -> Iterator[Contained]:
                         others[version] += 1
                         continue
                     yield Contained(name, row["id"], row["name"], version, *(shares[version] or (None, None)))
-            if table.is_model and row["id"] not in inside and (above := inside & set(row["parents"] or ())):
-                inside.add(row["id"])
-                yield Contained(name, row["id"], row["name"], f"model {min(above)}", None, None)
+            if table.is_model and row["id"] not in inside:
+                models.append((name, row))
         for version, number in others.items():
             yield Contained(name, "", counted(number, "row"), version, *(shares[version] or (None, None)))
+    searched = -1
+    while len(inside) > searched:  # a table of models has its rows in any order, also parents behind their children
+        searched = len(inside)
+        for name, row in models:
+            if row["id"] not in inside and (above := inside & set(row["parents"] or ())):
+                inside.add(row["id"])
+                yield Contained(name, row["id"], row["name"], f"model {min(above)}", None, None)
 
 
 def _share(lake: Lakehouse, version: str, found: Plan) -> tuple[int, float] | None:

@@ -32,6 +32,7 @@ NOT_PROVEN = {
     "newest one had, too",
     "backups": "backups, snapshots of the file system, versions of an object store, and disk blocks of deleted files",
     "logs": "what programs printed: Dagster's compute logs, log files, the history of a shell",
+    "licences": "code.license_scans stores, by the hash of a text, the words beside a licence, such as whose it is",
     "names": "marks in the Delta log of code.files and code.licenses name the parts of a table: the repositories",
 }
 

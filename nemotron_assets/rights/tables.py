@@ -38,7 +38,7 @@ TOMBSTONES = Table(
 REMOVED = Table(
     "rights",
     "removed",
-    "The ids of the rows that `nemotron forget` removed, and of those that it plans to remove while it runs.",
+    "The ids of the rows that `nemotron forget` removed. While it runs, they are the rows that it is going to remove.",
     (
         ID,
         _RECEIPT,

@@ -10,14 +10,16 @@ import pytest
 from nemotron_assets.code.sources.tables import DUPLICATES as DUPLICATE_FILES
 from nemotron_assets.lake.thresholds.tables import THRESHOLDS
 from nemotron_assets.rights import removal
-from nemotron_assets.rights.forgetting import erase_rows
-from nemotron_assets.rights.plan import Found
+from nemotron_assets.rights.forgetting import erase_rejects, erase_rows
+from nemotron_assets.rights.plan import Found, Plan, contained
 from nemotron_assets.rights.targets import targets
 from nemotron_assets.snapshots.tables import PAGES
+from nemotron_assets.stages import all_tables
 from nemotron_assets.table.schema import Table
 from resources.generations import GENERATIONS, journals
 from resources.journal import Journal
 from resources.lakehouse import Lakehouse
+from resources.lakehouse.quarantine import QUARANTINE
 
 AT = datetime(2025, 1, 1, tzinfo=UTC)
 VALUES = {"string": "", "int64": 0, "int32": 0, "float64": 0.0, "binary": b"", "list[string]": [], "timestamp": AT}
@@ -69,6 +71,14 @@ def test_counts_that_name_the_host_go(lake):
     assert ids(lake, THRESHOLDS) == ["1", "3"]
 
 
+def test_rejects_that_name_the_host_go(lake):
+    details = ["f.warc.gz at 3, https://www.gone.example/x: no page", "f.warc.gz at 9, https://kept.example/: no page"]
+    rows = [{"id": str(k), "row_id": "e" * 32, "detail": detail} for k, detail in enumerate(details)]
+    lake.append(QUARANTINE, pa.Table.from_pylist([row(QUARANTINE, **r) for r in rows], QUARANTINE.arrow_schema()))
+    erase_rejects(lake, removal.Removal("receipt", "request", "a test", AT, {}, resumed=False), ["gone.example"])
+    assert ids(lake, QUARANTINE) == ["1"]
+
+
 def test_a_duplicate_of_another_file_by_now_stays(lake):
     """Both rows were planned; when the table was made again, the first got another kept file, and the same id."""
     rows = [{"id": "1", "parents": ["fork", "other"]}, {"id": "2", "parents": ["copy", "gone"]}]
@@ -76,6 +86,23 @@ def test_a_duplicate_of_another_file_by_now_stays(lake):
     found = {"code.files": Found(0, {"gone": 0}), "code.duplicates": Found(0, {"1": 0, "2": 0})}
     erase_rows(lake, removal.Removal("receipt", "request", "a test", AT, found, resumed=False), print)
     assert ids(lake, DUPLICATE_FILES) == ["1"]
+
+
+def test_models_made_from_a_model_that_contains_it_are_named_in_any_order(lake):
+    """The child stands before its parent, and both before the model that was trained on the page."""
+    written(lake, PAGES, {"id": "a" * 32, "snapshot": "S", "url": "https://gone.example/x", "host": "gone.example"})
+    pages = f"snapshots.pages@{lake.read(PAGES).version}"
+    models = [("3", ["2"], []), ("2", ["1"], []), ("1", [], [pages]), ("4", ["5"], [])]
+    steps = all_tables()["models.compression_steps"]
+    rows = [{"id": id_, "name": id_, "parents": above, "input_versions": read} for id_, above, read in models]
+    lake.append(steps, pa.Table.from_pylist([row(steps, **r) for r in rows], steps.arrow_schema()))
+    begun = removal.begin(lake, targets(["gone.example"]), "a test")
+    inside = contained(lake, Plan(found=begun.found))
+    assert {model.id: model.made_from for model in inside} == {
+        "1": pages,
+        "2": "model 1",
+        "3": "model 2",
+    }
 
 
 def test_a_removal_without_a_receipt_is_unfinished(lake):
