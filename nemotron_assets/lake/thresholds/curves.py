@@ -115,15 +115,13 @@ def curves(measured: str, rows: pl.LazyFrame, rules: list[Rule], by: str, recipe
         counts[f"{at} rows"] = limit.is_not_null().sum()
         counts[f"{at} limit"] = pl.when(limit.min() == limit.max()).then(limit.min())
         counts |= {f"{at} kept {factor}": rule.kept(factor).sum() for factor in recipe.factors}
-    found = (
-        rows.group_by(name=by)
-        .agg(pl.len().alias("all"), **counts)
-        .filter(pl.col("all") >= recipe.min_rows)
-        .sort("all", "name", descending=[True, False])
-        .head(recipe.names)
-        .with_columns(pl.col("name").fill_null("unknown"))
-        .collect(engine="streaming")
-    )
+    rows, size, order = rows.with_columns(name=by), pl.len().alias("all"), {"descending": [True, False]}
+    # First only the sizes: a web has millions of hosts, and hundreds of counts of each would not fit in memory.
+    names = rows.group_by("name").agg(size).filter(pl.col("all") >= recipe.min_rows).sort("all", "name", **order)
+    names = names.head(recipe.names).select("name").collect(engine="streaming").lazy()
+    found = rows.join(names, on="name", how="semi", nulls_equal=True).group_by("name").agg(size, **counts)
+    found = found.sort("all", "name", **order).with_columns(pl.col("name").fill_null("unknown"))
+    found = found.collect(engine="streaming")
     parts = [
         found.select(
             "name",
