@@ -32,6 +32,7 @@ _ROWS = 256  # rows of a table that are in memory at once
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\x04\x22\x4d\x18": "lz4"}
 _NOT_UNPACKED = {b"\xfd7zXZ\0": "xz", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar"}
 _SQLITE, _DUCKDB, _ZIP, _PARQUET = b"SQLite format 3\0", b"DUCK", b"PK\x03\x04", b"PAR1"
+_MOST_CELL = 32 << 20  # bytes of a compressed cell
 _MOST_HEADER = 64 << 20  # bytes of the header of weights
 
 Rows = Callable[[int], str]
@@ -245,6 +246,10 @@ def _bytes(cell: Any) -> bytes | None:
     if isinstance(cell, bytes):
         if cell[:1] == b"\x78":  # zlib, by which Dagster stores the definitions of jobs
             with contextlib.suppress(zlib.error):
-                return zlib.decompressobj().decompress(cell, GROUP_BYTES * 4)
+                tool = zlib.decompressobj()
+                data = tool.decompress(cell, _MOST_CELL)
+                if tool.unconsumed_tail:
+                    raise ValueError(f"a compressed cell has more than {_MOST_CELL:,} bytes, which are not all read")
+                return data
         return cell
     return str(cell).encode() if isinstance(cell, str | list | dict) else None

@@ -6,6 +6,7 @@ them or not. So a store that a removal forgot cannot be forgotten here, too.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -17,7 +18,7 @@ import numpy as np
 from nemotron_assets.rights.evidence import Cells, Evidence, Search, cells_of, grouped
 from nemotron_assets.rights.stores import BYTES, Block, blocks
 from nemotron_assets.rights.targets import Target
-from nemotron_assets.rights.vocabularies import Vocabulary, vocabularies
+from nemotron_assets.rights.vocabularies import Vocabulary, vocabulary
 from resources.home import dagster_home, home, lake_root
 from resources.store import store_at
 
@@ -81,6 +82,10 @@ class _File:
     path: str
     bytes: int
 
+    @property
+    def whole(self) -> str:
+        return f"{self.root.rstrip('/')}/{self.path}"
+
 
 def roots() -> dict[str, str]:
     """The places where this machine stores things: {"lake": path or URL, "dagster": path, "home": path}."""
@@ -101,13 +106,13 @@ def verify(
     """
     places = places or roots()
     files = sorted(_files(places), key=lambda file: -file.bytes)
-    spelled = vocabularies([Path(f.root, f.path) for f in files if f.path.endswith("tokenizer.json") and _local(f)])
     search = Search(evidence or Evidence(), targets)
     found, unread, done, size = [], {}, 0, 0
+    spelled = _vocabularies(files, unread)
     for file, findings, problem in _each(files, lambda file: _in_file(file, search.another(), spelled), threads):
         found += findings
         if problem:
-            unread[f"{file.root}/{file.path}"] = problem
+            unread[file.whole] = problem
         done, size = done + 1, size + file.bytes
         progress(done, len(files), size)
     found.sort(key=lambda finding: (finding.store, finding.path, finding.where, finding.what))
@@ -142,6 +147,23 @@ def _files(places: dict[str, str]) -> Iterator[_File]:
             if info.type == FileType.File and whole not in seen:
                 seen.add(whole)
                 yield _File(root, part, info.path, info.size or 0)
+
+
+def _vocabularies(files: Sequence[_File], unread: dict[str, str]) -> list[Vocabulary]:
+    """The different tokenizers among the files. A damaged one goes to `unread`: its tokens cannot be read."""
+    found: dict[bytes, Vocabulary | None] = {}
+    for file in sorted(files, key=lambda file: file.path):
+        if not file.path.endswith("tokenizer.json"):
+            continue
+        try:
+            with store_at(file.root).open_input_file(file.path) as stored:
+                data = stored.read()
+            digest = hashlib.sha256(data).digest()
+            if digest not in found:
+                found[digest] = vocabulary(file.path, data)
+        except Exception as error:
+            unread[file.whole] = f"not a tokenizer: {error!r}"
+    return [spelled for spelled in found.values() if spelled is not None]
 
 
 def _local(file: _File) -> bool:
@@ -215,7 +237,7 @@ class _Found:
             rows[row] = None
 
     def findings(self) -> list[Finding]:
-        store, path = store_of(self._file.part, self._file.path), f"{self._file.root.rstrip('/')}/{self._file.path}"
+        store, path = store_of(self._file.part, self._file.path), self._file.whole
         return [
             Finding(store, path, where, what, name, count, tuple(self._rows[where, what, name]))
             for (where, what, name), count in self.cells.items()

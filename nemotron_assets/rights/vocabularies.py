@@ -6,10 +6,9 @@ one it is nothing that anybody looks for.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +18,9 @@ from nemotron_assets.text.tokenizer import byte_letters
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_MOST_IDS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,9 @@ class Vocabulary:
         return self.texts(ids, np.array([0, len(ids)], np.int64))[0].as_py()
 
 
-def vocabulary(path: Path) -> Vocabulary | None:
-    """The vocabulary of a byte-level tokenizer.json; None for another kind of tokenizer."""
-    data = path.read_bytes()
+def vocabulary(path: str, data: bytes) -> Vocabulary | None:
+    """The vocabulary of a byte-level tokenizer.json with this content; None for another kind of tokenizer. Raises
+    `ValueError`, `KeyError` or `TypeError` for a file that is damaged."""
     stored = json.loads(data)
     model = stored.get("model") or {}
     if model.get("type") != "BPE":
@@ -56,19 +58,15 @@ def vocabulary(path: Path) -> Vocabulary | None:
     ids = {number: token for token, number in model["vocab"].items()}
     special = {entry["id"]: entry["content"] for entry in stored.get("added_tokens") or []}
     bytes_of = {letter: byte for byte, letter in byte_letters().items()}
-    spelled = []
-    for number in range(max([*ids, *special], default=-1) + 1):
+    spelled, size = [], max([*ids, *special], default=-1) + 1
+    if size > _MOST_IDS:
+        raise ValueError(f"an id of {size - 1:,} is larger than that of any tokenizer, {_MOST_IDS:,}")
+    for number in range(size):
         token = ids.get(number, "")
         if number in special or any(letter not in bytes_of for letter in token):
             spelled.append(f" {special.get(number, token)} ".replace("▁", " ").encode())
         else:
             spelled.append(bytes(bytes_of[letter] for letter in token))
     bounds = np.cumsum([0, *map(len, spelled)])
-    name = f"{path.parent.parent.name}/{path.parent.name}"
-    return Vocabulary(name, np.frombuffer(b"".join(spelled), np.uint8), bounds)
-
-
-def vocabularies(paths: list[Path]) -> list[Vocabulary]:
-    """The different vocabularies of tokenizer.json files."""
-    different = {hashlib.sha256(path.read_bytes()).digest(): path for path in sorted(paths, reverse=True)}
-    return [found for path in different.values() if (found := vocabulary(path)) is not None]
+    kind, version = ("", "", *PurePath(path).parent.parts)[-2:]
+    return Vocabulary(f"{kind}/{version}", np.frombuffer(b"".join(spelled), np.uint8), bounds)

@@ -105,3 +105,12 @@ def test_a_lake_without_removals_needs_a_name(tmp_path, monkeypatch):
     monkeypatch.setattr(verify_removal, "lake", Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0))
     with pytest.raises(click.UsageError, match="name what to search for"):
         verify_removal.verify_command([])
+
+
+def test_json_is_refused_where_it_would_remove():
+    from click.testing import CliRunner
+
+    from nemotron_assets.commands.removing import forget
+
+    result = CliRunner().invoke(forget, ["gone.example", "--json"])
+    assert result.exit_code == 2 and "--verify" in result.output

@@ -303,6 +303,13 @@ def test_a_file_that_cannot_be_read_is_reported(home, evidence):
     assert not result.is_clean
 
 
+def test_a_tokenizer_that_cannot_be_read_is_reported(home, evidence):
+    for name, data in (("damaged", b"{"), ("without_words", b'{"model": {"type": "BPE"}}'), ("other", b"{}")):
+        written(home / "cache" / "hub" / name / "main" / "tokenizer.json", data)
+    result = verify(TARGETS, evidence, {"home": str(home)}, threads=1)
+    assert {path.split("/")[-3] for path in result.unread} == {"damaged", "without_words"}
+
+
 def test_a_file_that_is_not_unpacked_is_reported(home, evidence):
     written(home / "export/part.jsonl.xz", lzma.compress(TEXT.encode()))
     result = verify(TARGETS, evidence, {"home": str(home)}, threads=1)
