@@ -98,12 +98,13 @@ def verified(lake: Lakehouse, removal: Removal, wanted: Iterable[Target]) -> Ite
     wanted = list(wanted)
     result = verify(wanted, remembered(lake, [removal.receipt]))
     searched = f"{counted(result.pieces, 'piece')} of text and {counted(result.names, 'id or name')}"
+    unread = f", {counted(len(result.unread), 'file')} not read to the end" if result.unread else ""
     yield Line(
         "verified",
         "everything that is stored",
         len(result.findings),
         f"{counted(result.files, 'file')} of {result.bytes:,} bytes searched for {searched}: "
-        f"{counted(len(result.findings), 'finding')}",
+        f"{counted(len(result.findings), 'finding')}{unread}",
     )
     names = Names(target.value for target in wanted)  # the path of an archive may name its repository
     for finding in result.findings[:_FINDINGS]:

@@ -130,7 +130,7 @@ def _is_file(word: str) -> bool:
 def _lines(file: Path) -> Iterable[str]:
     """The lines of a file of targets. Raises `BadTarget` for a file that is not a list."""
     try:
-        with file.open(encoding="utf-8") as lines:
+        with file.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, 1):
                 if number > _MAX_LINES or len(line) > _MAX_CHARACTERS:
                     raise BadTarget(f"{file}: more than {_MAX_LINES:,} lines, or a line that is too long ({number})")

@@ -38,7 +38,7 @@ def test_other_words_are_refused_with_the_word_in_the_message(word):
 
 
 def test_a_file_has_a_target_on_each_line(tmp_path):
-    (tmp_path / "list").write_text("# people who asked\nexample.org\n\n https://example.org/a \nowner/name\n")
+    (tmp_path / "list").write_text("\ufeff# people who asked\nexample.org\n\n https://example.org/a \nowner/name\n")
     found = targets([str(tmp_path / "list"), "www.example.org"])
     assert list(map(str, found)) == ["host:example.org", "url:example.org/a", "repository:owner/name"]
     (tmp_path / "bad").write_bytes(b"\xff\xfe\x00")
