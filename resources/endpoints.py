@@ -156,8 +156,9 @@ class Endpoints:
     def _check_model(self, place: _Place) -> None:
         one, served = place.settings, place.endpoint.models()
         if served is not None and one.model not in served:
+            names = ", ".join(repr(name[:100]) for name in served[:5])
             raise EngineError(
-                f"endpoint {one.name} ({place.endpoint.url}) serves {', '.join(map(repr, served[:5]))}, not "
+                f"endpoint {one.name} ({place.endpoint.url}) serves {names}, not "
                 f"{one.model!r}: all endpoints must serve the same model. If it serves this model under another name, "
                 "write this name under `models` of the endpoint in llm.endpoints."
             )
@@ -198,12 +199,15 @@ class _Run:
 
     def answers(self) -> Iterator[Answered]:
         while True:
+            # One time for the whole round: what is too early to be sent at this time is awaited from this time on. A
+            # later look at the clock would miss what opens in between, and wait without an end.
+            now = time.monotonic()
             if self._failure is None:  # else no new request is sent, but answers in flight are paid for and kept
-                self._send()
+                self._send(now)
             if not self._in_flight and (self._failure or (self._all_sent and not self._again)):
                 break
             try:
-                item, place, sent, future = self._done.get(timeout=self._until_one_opens())
+                item, place, sent, future = self._done.get(timeout=self._until_one_opens(now))
             except queue.Empty:
                 continue
             self._in_flight -= 1
@@ -213,13 +217,13 @@ class _Run:
         if self._failure:
             raise self._failure
 
-    def _send(self) -> None:
-        """Give requests to all endpoints that have room for them."""
+    def _send(self, now: float) -> None:
+        """Give requests to all endpoints that have room for them at this time."""
         for item in tuple(self._again):
-            if place := self._place_for(item):
+            if place := self._place_for(item, now):
                 self._again.remove(item)
                 self._submit(item, place)
-        while not self._all_sent and (place := self._place_for(None)):
+        while not self._all_sent and (place := self._place_for(None, now)):
             if pair := next(self._source, None):
                 self._submit(_Asked(*pair), place)
             else:
@@ -232,10 +236,9 @@ class _Run:
         future = self._pool.submit(self._of._exchange, place, item)
         future.add_done_callback(lambda done: self._done.put((item, place, sent, done)))
 
-    def _place_for(self, item: _Asked | None) -> _Place | None:
+    def _place_for(self, item: _Asked | None, now: float) -> _Place | None:
         """The endpoint with the most room, of those that failed this request least often. A new request does not go to
         an endpoint that would answer it after the others have answered all that is left."""
-        now = time.monotonic()
         places = [place for place in self._places if place.opens <= now]
         if item is None:
             places = [place for place in places if not self._is_too_slow(place, places)]
@@ -254,12 +257,12 @@ class _Run:
         until_all = left / sum(other.share / other.seconds for other in others)
         return place.seconds > max(until_all, min(other.seconds for other in others))
 
-    def _until_one_opens(self) -> float | None:
-        """The seconds until a request that waits, or an endpoint that is left alone, may go on; None if neither is."""
-        now = time.monotonic()
+    def _until_one_opens(self, now: float) -> float | None:
+        """The seconds until a request that waits, or an endpoint that is left alone, may go on; None if both could
+        go on at the time `now`."""
         times = [place.opens for place in self._places if place.opens > now]
         times += [at for item in self._again for at in item.waits.values() if at > now]
-        return max(min(times) - now, 0.001) if times and self._failure is None else None
+        return max(min(times) - time.monotonic(), 0.001) if times and self._failure is None else None
 
     def _ended(self, item: _Asked, place: _Place, sent: float, future: Future) -> Answered | None:
         try:

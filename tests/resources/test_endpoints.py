@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
+import queue
 import socket
 import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from resources.endpoint import EngineError, NoAnswer
-from resources.endpoints import Endpoints, EndpointSettings, Patience, _Place, _Run
+from resources.endpoints import Endpoints, EndpointSettings, Patience, _Asked, _Place, _Run
 from resources.generations import GENERATIONS, Ledger, Request, Sampling
 from resources.gpu import Gpu
 from resources.lakehouse import Lakehouse
@@ -185,6 +188,26 @@ def test_requests_wait_while_all_endpoints_are_left_alone(tmp_path):
         (late,) = engine._endpoints._places
         late.opens = time.monotonic() + 0.2
         assert len(list(engine.run(pairs(3).items()))) == 3
+
+
+def test_a_request_that_may_go_on_between_two_looks_is_not_forgotten(monkeypatch):
+    """Nothing is in flight then: nothing would end a wait without a limit."""
+    one = place("one", 1, None)
+    asking = run(None, one)
+    asking._all_sent, asking._again = True, [_Asked("0" * 32, None, waits={one: 5.0})]
+    clock = itertools.count(4.9, 0.2)  # goes on while somebody looks at it
+    monkeypatch.setattr("resources.endpoints.time.monotonic", lambda: next(clock))
+    waited = []
+
+    def get(timeout):
+        waited.append(timeout)
+        raise queue.Empty
+
+    monkeypatch.setattr(asking, "_done", SimpleNamespace(get=get))
+    monkeypatch.setattr(asking, "_submit", lambda item, place: setattr(asking, "_failure", EngineError("asked")))
+    with pytest.raises(EngineError, match="asked"):
+        list(asking.answers())
+    assert waited == [0.001]
 
 
 def test_the_share_follows_failures_and_answers():
