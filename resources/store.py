@@ -207,8 +207,16 @@ class _Upload(io.RawIOBase):
             with self._filesystem.open_output_stream(self._path, metadata=self._metadata) as target:
                 shutil.copyfileobj(self._file, target, _READ_BYTES)
         except OSError as error:
-            if not is_passing(error) or self._filesystem.get_file_info([self._path])[0].size != size:
+            if not is_passing(error) or not self._is_stored(size):
                 raise
+
+    def _is_stored(self, size: int) -> bool:
+        """Whether the store has the object, although the answer was lost. An earlier object may have the same size."""
+        if self._filesystem.get_file_info([self._path])[0].size != size:
+            return False
+        self._file.seek(0)
+        with _Object(self._filesystem, self._path) as stored:
+            return all(piece == stored.read(len(piece)) for piece in iter(lambda: self._file.read(_READ_BYTES), b""))
 
 
 def _handler(filesystem: Any) -> Any:

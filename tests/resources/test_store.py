@@ -6,8 +6,10 @@ import io
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
+from pyarrow.fs import LocalFileSystem
 
 from resources import store as module
 from resources.lakehouse import Lakehouse
@@ -95,6 +97,30 @@ def test_a_read_gives_all_bytes_although_answers_are_cut(monkeypatch):
     assert opened.read() == data and opened.read() == b""
     assert (opened.seek(-5, io.SEEK_END), opened.read(3), opened.tell()) == (95, data[95:98], 98)
     assert io.BufferedReader(module._Object(Falling(data), "bucket/x")).read() == data
+
+
+@pytest.mark.parametrize(("lost", "uploads"), [(True, 1), (False, 2)])
+def test_an_upload_without_an_answer_is_believed_only_if_the_store_has_its_bytes(monkeypatch, tmp_path, lost, uploads):
+    """An earlier object of the same size is not the new one."""
+    monkeypatch.setattr(module, "_FIRST_WAIT_S", 0)
+    (tmp_path / "x").write_bytes(b"step 1")
+    inner, tries = LocalFileSystem(), []
+
+    class Failing:
+        def __getattr__(self, name):
+            return getattr(inner, name)
+
+        def open_output_stream(self, path, metadata=None):
+            tries.append(path)
+            if len(tries) > 1:
+                return inner.open_output_stream(path)
+            if lost:
+                Path(path).write_bytes(b"step 2")
+            raise OSError("AWS Error NETWORK_CONNECTION during CompleteMultipartUpload")
+
+    with module._Upload(Failing(), str(tmp_path / "x"), None) as upload:
+        upload.write(b"step 2")
+    assert (tmp_path / "x").read_bytes() == b"step 2" and len(tries) == uploads
 
 
 @pytest.fixture
