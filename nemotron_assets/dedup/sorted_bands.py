@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 #: The columns of `web.signatures` that are read.
 COLUMNS = ("parents", "fetched_at", "content_hash", "bands")
 _FOLDER = "_sorted_bands"
-_DONE = "sorted.json"
+_DONE, _FILES = "sorted.json", ("texts", "bands", "contents")
 _FRAME_ROWS = 8_192
 #: Rows of a Parquet row group: what a range reads at least.
 _GROUP = 1 << 18
@@ -91,12 +91,27 @@ def sorted_bands(signatures: Reader, memory_mb: int) -> SortedBands:
     """The sorted bands of one snapshot's signatures, made now unless the lake has them."""
     lake, snapshot = signatures.lake, signatures.partition
     folder = f"{_place(lake, signatures)}/{_name(snapshot)}/{_name(signatures.content())}"
-    store = store_at(folder)
-    with contextlib.suppress(FileNotFoundError), store.open_input_stream(_DONE) as file:
-        return SortedBands(folder, **json.loads(file.read()))
+    if made := _made(folder):
+        return made
     forget(signatures)
     batches = signatures.batches(COLUMNS, batch_size=_FRAME_ROWS, keep_memory=True)
     return write(folder, map(pl.from_arrow, batches), memory_mb)
+
+
+def _made(folder: str) -> SortedBands | None:
+    """The sorted bands in a folder; None unless all files are there as they were written. A kill
+    while they are made or deleted may leave some of them."""
+    store = store_at(folder)
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError), store.open_input_stream(_DONE) as file:
+        done = json.loads(file.read())
+        if done["bytes"] == _sizes(store):
+            return SortedBands(folder, done["texts"], done["bands"])
+    return None
+
+
+def _sizes(store: Any) -> list[int | None]:
+    """The bytes of the three files; None for a file that is missing."""
+    return [info.size for info in store.get_file_info([f"{name}.parquet" for name in _FILES])]
 
 
 def forget(signatures: Reader) -> None:
@@ -134,10 +149,10 @@ def write(folder: str, signatures: Iterable[pl.DataFrame], memory_mb: int) -> So
                 done += batch.num_rows
         bands.write(store, "bands", number)
         contents.write(store, "contents", number)
-    made = {"texts": contents.count, "bands": bands.count}
+    made = SortedBands(folder, contents.count, bands.count)
     with store.open_output_stream(_DONE) as file:
-        file.write(json.dumps(made).encode())
-    return SortedBands(folder, **made)
+        file.write(json.dumps({"texts": made.texts, "bands": made.bands, "bytes": _sizes(store)}).encode())
+    return made
 
 
 def _scattered(signatures: Iterable[pl.DataFrame], bands: _Scattered, contents: _Scattered) -> Iterator[pa.RecordBatch]:

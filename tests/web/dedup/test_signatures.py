@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -101,6 +102,16 @@ def test_bands_are_sorted_again_when_the_texts_change(tmp_path):
     assert sorted_bands(lake.read(SIGNATURES, "S"), 64) == first
     assert os.stat(f"{first.folder}/bands.parquet").st_mtime_ns == stamp
     os.unlink(f"{first.folder}/sorted.json")  # as if the process was killed before the end
+    assert sorted_bands(lake.read(SIGNATURES, "S"), 64) == first
+    for left in (b"", None):  # as if it was killed while it wrote or deleted the files
+        if left is None:
+            os.unlink(f"{first.folder}/texts.parquet")
+        else:
+            Path(first.folder, "bands.parquet").write_bytes(left)
+        assert sorted_bands(lake.read(SIGNATURES, "S"), 64) == first
+        assert len(first.run("bands", *ranges(1)[0])[0]) == first.bands
+        assert len(first.documents(np.arange(first.texts))) == first.texts
+    Path(first.folder, "sorted.json").write_text("")
     assert sorted_bands(lake.read(SIGNATURES, "S"), 64) == first
     write(lake, ROWS[:3])
     second = sorted_bands(lake.read(SIGNATURES, "S"), 64)
