@@ -20,22 +20,24 @@ def is_compressed(start: bytes) -> bool:
 
 
 def lines(path: Path, longest: int, section: tuple[int, int] | None = None) -> Iterator[bytes | None]:
-    """The lines of a file without their ends; None in place of a line of more than `longest` bytes. `section` are the
-    offsets of the first byte and behind the last byte to read, of a file that is not compressed.
+    """The lines of a file without their ends; None in place of a line of more than `longest` bytes. Of a longer
+    line of blanks alone only its beginning comes: it is an empty line. `section` are the offsets of the first byte and
+    behind the last byte to read, of a file that is not compressed.
 
     Raises OSError, EOFError, ValueError or zlib.error where the file cannot be read.
     """
-    parts, size = [], 0
+    parts, size, blank = [], 0, True
     for piece in _pieces(path) if section is None else _bytes(path, *section):
         for number, part in enumerate(piece.split(b"\n")):
             if number:
-                yield b"".join(parts) if size <= longest else None
-                parts, size = [], 0
+                yield b"".join(parts) if size <= longest or blank else None
+                parts, size, blank = [], 0, True
             size += len(part)
+            blank = blank and (not part or part.isspace())
             if size <= longest:
                 parts.append(part)
     if size:
-        yield b"".join(parts) if size <= longest else None
+        yield b"".join(parts) if size <= longest or blank else None
 
 
 def _bytes(path: Path, first: int, end: int) -> Iterator[bytes]:

@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 
 from nemotron_assets.recipe import load_recipe
 from nemotron_assets.snapshots.ingest import IngestError, describe, whole_file
+from nemotron_assets.snapshots.lines import lines
 from nemotron_assets.snapshots.pages import _SnapshotFiles, snapshot_parts
+from nemotron_assets.snapshots.ranges import ranges
 from nemotron_assets.snapshots.tables import INGESTED, PAGES
+from nemotron_assets.warc.limits import Limits
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse
 from tests.warc.records import frame, member, record
@@ -64,11 +67,20 @@ LINES = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(LINES, st.integers(1, 300), st.booleans())
-def test_lines(lines, bound, ends):
+def test_lines(written, bound, ends):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.jsonl")
-        path.write_bytes(b"\n".join(lines) + b"\n" * ends)
+        path.write_bytes(b"\n".join(written) + b"\n" * ends)
         same_in_ranges(path, bound)
+
+
+def test_a_long_line_of_blanks_is_not_a_row_for_anybody(tmp_path):
+    """Else the rows after it would have one number in ranges of the file and another one in the whole file."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"{}\n" + b" " * 50 + b"\n" + b" " * 30 + b"x" * 20 + b"\n{}\n")
+    rows = [line for line in lines(path, 10) if line is None or line.strip()]
+    assert rows == [b"{}", None, b"{}"]
+    assert [part.row for part in ranges(path, "jsonl", 1, Limits())] == [0, 1, 2]
 
 
 @settings(max_examples=15, deadline=None)
