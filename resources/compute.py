@@ -100,6 +100,9 @@ class Compute(dg.ConfigurableResource):
             settings = self.model_dump_json()
             if settings not in _KEPT:
                 _KEPT[settings] = self._new_pool()
+            if self.backend == "ray":  # each actor has a core, which the actors of this pool may need
+                for other in _KEPT.keys() - {settings}:
+                    _KEPT[other].close()
             return _KEPT[settings]
         if self._pool is None:
             self._pool = self._new_pool()

@@ -183,6 +183,7 @@ class Chunks:
                 f"({self._recipe.chunk_mb})"
             )
 
+        compute.close()  # on a Ray cluster, its idle workers have the cores that these workers need
         workers = _workers(compute, int(self._recipe.chunk_mb) + 1, len(self._names))
         try:
             yield from workers.map(self._pieces(), search, reject=fail, stage=REPEATED_SPANS.full_name)
