@@ -101,10 +101,17 @@ class Journal:
             with fold_lock(self._folder):  # so that no other process folds and removes it before it is locked
                 self._file = path.open("ab", buffering=0)
                 fcntl.flock(self._file, fcntl.LOCK_EX)
-            folder = os.open(self._folder, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
+            _to_disk(self._folder)
         return self._file.fileno()
+
+
+def _to_disk(path: Path, flags: int = os.O_RDONLY) -> None:
+    """Wait until a file, or the list of files of a folder, is on the disk."""
+    opened = os.open(path, flags)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def fold_lock(folder: Path) -> Any:
@@ -122,8 +129,11 @@ def adopt(former: Path, folder: Path) -> None:
         for path in former.glob("*.jsonl"):
             with unused(path) as is_unused:
                 if is_unused:
-                    shutil.copyfile(path, folder / f"{path.name}.new")
-                    (folder / f"{path.name}.new").replace(folder / path.name)
+                    copy = folder / f"{path.name}.new"
+                    shutil.copyfile(path, copy)
+                    _to_disk(copy, os.O_RDWR)
+                    copy.replace(folder / path.name)
+                    _to_disk(folder)  # before the only other copy goes
                     path.unlink()
 
 
