@@ -96,13 +96,11 @@ class Compute(dg.ConfigurableResource):
             self._pool.close()
 
     def _own_pool(self) -> Pool | RayPool:
-        if _KEPT is not None:
+        # Actors are not kept: an idle one still has its core of the cluster, for which other runs would wait in vain.
+        if _KEPT is not None and self.backend == "processes":
             settings = self.model_dump_json()
             if settings not in _KEPT:
                 _KEPT[settings] = self._new_pool()
-            if self.backend == "ray":  # each actor has a core, which the actors of this pool may need
-                for other in _KEPT.keys() - {settings}:
-                    _KEPT[other].close()
             return _KEPT[settings]
         if self._pool is None:
             self._pool = self._new_pool()
@@ -125,12 +123,12 @@ class Compute(dg.ConfigurableResource):
         )
 
 
-# Pools by their settings, in a process that keeps them; None in all other processes.
+# Pools of this machine by their settings, in a process that keeps them; None in all other processes.
 _KEPT: dict[str, Pool | RayPool] | None = None
 
 
 def keep_workers() -> None:
-    """Keep idle workers until this process ends. A process that executes one run after the other then starts them once,
-    not in every run."""
+    """Keep idle workers of this machine until this process ends. A process that executes one run after the other then
+    starts them once, not in every run."""
     global _KEPT
     _KEPT = {} if _KEPT is None else _KEPT

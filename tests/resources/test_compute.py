@@ -196,6 +196,13 @@ def test_a_process_may_keep_its_workers_from_one_run_to_the_next(monkeypatch):
     assert len(pids) == 1
 
 
+def test_actors_of_a_cluster_are_not_kept_for_the_next_run(monkeypatch):
+    """They would keep their cores while other processes run."""
+    monkeypatch.setattr(module, "_KEPT", {})
+    one = Compute(backend="ray")
+    assert one._own_pool() is one._own_pool() is one._pool and not module._KEPT
+
+
 @pytest.mark.parametrize("name", ["compute_worker", "lynx", "pretrained", "repositories", "sandbox", "weights"])
 def test_resources_for_mapped_functions_load_without_dagster(name):
     """A worker process imports the module of the mapped function and whatever that module imports."""
