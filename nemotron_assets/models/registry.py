@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from resources.lakehouse import Lakehouse, Reader
 
+#: The folder of the checkpoints of unfinished trainings in the object store of a lake, relative to its root.
+CHECKPOINTS = "models/checkpoints"
+
 
 class ModelError(RuntimeError):
     """A model is not in the lake. The message names the asset that makes it."""

@@ -14,6 +14,7 @@ values that were computed once stay, and the receipt names them.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections.abc import Callable, Collection, Iterable
@@ -24,6 +25,7 @@ from nemotron_assets.code.licences.tables import LICENSES
 from nemotron_assets.code.sources.tables import CONTENTS, FILES, REJECTED_FILES, REPOSITORIES
 from nemotron_assets.code.sources.tables import DUPLICATES as DUPLICATE_FILES
 from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
+from nemotron_assets.models.registry import CHECKPOINTS
 from nemotron_assets.rights.events import Names, announce, scrub
 from nemotron_assets.rights.removal import Removal
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
@@ -43,6 +45,7 @@ from resources.generations import Ledger, journals
 from resources.home import cache_dir, home, report_file
 from resources.lakehouse.erase import erase
 from resources.lakehouse.quarantine import QUARANTINE
+from resources.store import store_at
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -106,6 +109,8 @@ def carry_out(
     done.events, note = scrub(instance, {table.full_name for table in _affected(removal)}, names)
     done.notes += [note] if note else []
     done.caches = empty_caches() if removal.found else []
+    if removal.found:
+        forget_checkpoints(lake)
     for table in _affected(removal):
         name, now = table.full_name, lake.read(table).version
         was = removal.found[name].version if name in removal.found else before[name]
@@ -264,6 +269,13 @@ def empty_caches() -> list[str]:
     for file in (home() / "cache" / "table_facts.json", report_file()):
         file.unlink(missing_ok=True)
     return emptied
+
+
+def forget_checkpoints(lake: Lakehouse) -> None:
+    """Delete the copies of unfinished trainings in the object store of a lake, like those in the cache of this home."""
+    if not lake.is_local:
+        with contextlib.suppress(FileNotFoundError):
+            store_at(lake.root).delete_dir(CHECKPOINTS)
 
 
 def vacuum_tables(lake: Lakehouse, tables: list[Table]) -> dict[str, int]:

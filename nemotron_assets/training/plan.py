@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nemotron_assets.models.registry import Identity, Made, Registry
+from nemotron_assets.models.registry import CHECKPOINTS, Identity, Made, Registry
 from nemotron_assets.table.parts import Parts
 from nemotron_assets.table.schema import Table
 from nemotron_assets.training import checkpoint_store, metrics
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 
 Append = Callable[[list[dict[str, Any]]], None]
-
-#: The folder of checkpoints in the object store of a lake, relative to the root of the lake.
-_CHECKPOINTS = "models/checkpoints"
 
 
 class TrainingError(RuntimeError):
@@ -116,7 +113,7 @@ def train_all(
             if folder.name in registry:  # the finished weights are in the lake
                 shutil.rmtree(folder)
         if not lake.is_local:
-            checkpoint_store.forget(f"{lake.root}/{_CHECKPOINTS}", registry)
+            checkpoint_store.forget(f"{lake.root}/{CHECKPOINTS}", registry)
         models = []
         for plan in plans:
             make = functools.partial(_make, plan, lake, gpu, run_id, log)
@@ -133,7 +130,7 @@ def _make(plan: Plan, lake: Lakehouse, gpu: Gpu, run_id: str, log: Callable[[str
     append = plan.wraps(run_id, append) if plan.wraps else append
     if plan.prepare is not None:
         plan.prepare()
-    copies = {} if lake.is_local else {"checkpoints": f"{lake.root}/{_CHECKPOINTS}/{plan.id}"}
+    copies = {} if lake.is_local else {"checkpoints": f"{lake.root}/{CHECKPOINTS}/{plan.id}"}
     trained = gpu.train(plan.entry, plan.config | {"run_id": run_id} | copies, append, log)
     weights = Path(trained["weights"])
     add_tokenizer(weights, plan.tokenizer)

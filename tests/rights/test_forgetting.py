@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import dagster as dg
 import polars as pl
 import pytest
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from nemotron_assets.code.sources.tables import DUPLICATES as DUPLICATE_FILES
 from nemotron_assets.code.sources.tables import FILES, REPOSITORIES
@@ -105,6 +107,17 @@ def test_it_does_not_come_back(lakes):
     assert whole.versions() == never.versions()
     fates = with_everything.read(RECORDS).scan().filter(pl.col("fate") == "forgotten").collect()
     assert fates["records"].sum() == 5
+
+
+def test_checkpoints_in_an_object_store_go_too(monkeypatch, tmp_path):
+    """An unfinished training has seen what is forgotten."""
+    monkeypatch.setattr(forgetting, "store_at", lambda root: SubTreeFileSystem(str(tmp_path), LocalFileSystem()))
+    weights = tmp_path / "models/checkpoints/m/step-0000000050/rank-00000-of-00001.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"")
+    for _ in range(2):  # the second time there are none
+        forgetting.forget_checkpoints(SimpleNamespace(is_local=False, root="s3://bucket/lake"))
+        assert [path.name for path in tmp_path.rglob("*")] == ["models"]
 
 
 def unique(lake) -> pl.DataFrame:
