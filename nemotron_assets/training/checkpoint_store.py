@@ -25,6 +25,8 @@ class CheckpointStore:
 
     def put(self, checkpoint: Path) -> None:
         """Copy a complete checkpoint, and remove the copies of others."""
+        if checkpoint.name in _folders(self._store):  # begun by a run with perhaps another number of processes
+            self._store.delete_dir(checkpoint.name)
         self._store.create_dir(checkpoint.name, recursive=True)
         files = [path for path in sorted(checkpoint.iterdir()) if path.name != _STATE]
         for path in (*files, checkpoint / _STATE):

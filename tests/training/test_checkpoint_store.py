@@ -47,6 +47,11 @@ def test_a_copy_that_was_interrupted_is_not_used(tmp_path, uri):
     assert store.fetch(tmp_path / "other").name == "step-0000000050"
     store.put(checkpoint(one, 150))  # takes the half copy away too
     assert [path.name for path in newer.parent.iterdir()] == ["step-0000000150"]
+    half = newer.parent / "step-0000000200"  # by a run with more processes
+    half.mkdir()
+    (half / "rank-00000-of-00004.safetensors").write_bytes(b"")
+    store.put(again := checkpoint(one, 200))
+    assert content(half) == content(again)
 
 
 def test_checkpoints_of_finished_trainings_are_removed(tmp_path, uri):
