@@ -196,7 +196,7 @@ def test_a_request_that_may_go_on_between_two_looks_is_not_forgotten(monkeypatch
     asking = run(None, one)
     asking._all_sent, asking._again = True, [_Asked("0" * 32, None, waits={one: 5.0})]
     clock = itertools.count(4.9, 0.2)  # goes on while somebody looks at it
-    monkeypatch.setattr("resources.endpoints.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("resources.endpoints.time", SimpleNamespace(monotonic=lambda: next(clock)))
     waited = []
 
     def get(timeout):
