@@ -118,8 +118,8 @@ class Endpoint:
         return self._completion(answer, key)
 
     def models(self) -> list[str] | None:
-        """The names of the models that the endpoint says it serves; None if it gives no such list. Raises `NoAnswer`
-        when it cannot be reached, is busy or broken, and `EngineError` when the key is missing."""
+        """The names of the models that the endpoint lists; None if it does not list them. Raises `NoAnswer` when it
+        cannot be reached, is busy or broken, and `EngineError` when the key is missing."""
         url, limit = f"{self._base}/models", min(self._timeout, _LIST_S)
         status, answer, wait = self._exchange("GET", url, None, _FRAME_BYTES, limit)
         if status in _TRY_LATER or (status >= 500 and status != 501):

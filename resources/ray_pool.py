@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Seconds between two lines about a map.
 _TELL_EVERY_S = 30.0
-#: A batch may be lost with this many machines. More are no accident: the batch itself may be what ends them.
+#: A batch is given up after this many machines were lost with it: the batch itself may be what ends them.
 _MOST_TRIES = 5
 #: Actors that may fail to start, one after the other, in the place of one worker.
 _MOST_STARTS = 5
@@ -138,7 +138,7 @@ def _connect(address: str | None, workers: int) -> None:
         ray.init(log_to_driver=False, logging_level="warning", **options)
     except ConnectionError as error:
         raise ComputeError(
-            f"there is no Ray cluster at {address!r}: {error}. Start one (`ray start --head`), correct compute.address "
+            f"no Ray cluster answers at {address!r}: {error}. Start one (`ray start --head`), correct compute.address "
             "of the recipe or RAY_ADDRESS, or leave both out to use this machine alone"
         ) from error
 

@@ -22,7 +22,7 @@ from nemotron_assets.recipe import Recipe, current_recipe, load_recipe
 from nemotron_assets.recipe.load import changed_recipe
 from nemotron_assets.table.counting import counted
 
-#: Width of the output where there is no terminal.
+#: Width of the output, in characters, when it does not go to a terminal.
 _WIDTH = 120
 _SHOWN = 30  # counts that are printed; --json has all
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 PATH = "/report.html"
-_NO_REPORT = "There is no report yet: `nemotron run` makes it at the end, and `nemotron report` at once.\n"
+_NO_REPORT = "The report has not been made yet: `nemotron run` makes it at the end, and `nemotron report` at once.\n"
 
 
 def serve_report(host: str, port: int, file: Path) -> ThreadingHTTPServer:

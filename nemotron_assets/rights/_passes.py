@@ -121,7 +121,7 @@ def _after_tag(data, place, end):
 
 @njit(cache=True, nogil=True)
 def _point(data, place, end):
-    """(code point, its length in bytes); a byte that is no UTF-8 is a separator."""
+    """(code point, its length in bytes); a byte that is not valid UTF-8 is a separator."""
     first = np.int64(data[place])
     length = 1 if first < 0xC0 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4
     if length == 1 or place + length > end:

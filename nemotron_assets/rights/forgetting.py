@@ -63,7 +63,7 @@ MADE_AGAIN = (
 )  # fmt: skip
 #: Tables that steps of `MADE_AGAIN` write in the same pass.
 _BESIDE = (RECORDS, EXTRACTION, PRIVACY, REJECTED_FILES, CONTENTS)
-#: Folders of the cache with texts, tokens or weights of steps that have not ended, answers that were no completions,
+#: Folders of the cache with texts, tokens or weights of steps that have not ended, answers that were not completions,
 #: and what a killed `nemotron diff` leaves. The steps make them again.
 _CACHES = ("reports", "training", "teacher", "importance", "search", "crawl", "set_aside", "diff")
 

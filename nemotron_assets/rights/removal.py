@@ -47,7 +47,7 @@ def request_of(lake: Lakehouse, targets: Iterable[Target]) -> str:
 
 
 def begun(lake: Lakehouse, targets: Iterable[Target]) -> Removal | None:
-    """The removal of the same targets that was begun and has no receipt yet; None if there is no such removal."""
+    """The unfinished removal of the same targets, which has no receipt yet; None if every removal of them ended."""
     import polars as pl
 
     request = request_of(lake, targets)

@@ -1,5 +1,5 @@
 """Pages that write formulas in less common ways are candidates, and their formulas come out as TeX; pages that only
-look so are no candidates."""
+look like them are left out."""
 
 # ruff: noqa: E501
 from __future__ import annotations
