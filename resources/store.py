@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from resources.files import Slice
+
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
     from deltalake import DeltaTable
@@ -124,52 +126,31 @@ def _remote(path: str) -> tuple[Any, str]:
     return S3FileSystem(**options, retry_strategy=strategy, allow_delayed_open=True), path.removeprefix("s3://")
 
 
-class _Object(io.RawIOBase):
+class _Object(Slice):
     """An object that is read in ranges, each of which is tried again until it is whole."""
 
     def __init__(self, filesystem: Any, path: str) -> None:
-        self._path = path
+        self._path, size = path, 0
         for _ in range(_ATTEMPTS_EMPTY):
             self._file = steadily(lambda: filesystem.open_input_file(path), f"opening {path}")
-            self._size, self._at = steadily(self._file.size, f"opening {path}"), 0
-            if self._size:
+            if size := steadily(self._file.size, f"opening {path}"):
                 break
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        return self._at
+        super().__init__(self._pieces, 0, size)
 
     def size(self) -> int:
         return self._size
 
-    def readinto(self, target: Any) -> int:
-        data = self.read(len(target))
-        target[: len(data)] = data
-        return len(data)
-
-    def read(self, size: int | None = -1) -> bytes:
-        left = self._size - self._at
-        left = left if size is None or size < 0 else min(left, size)
-        pieces = []
-        while left > 0:
-            pieces.append(steadily(lambda n=min(left, _READ_BYTES): self._range(n), f"reading {self._path}"))
-            self._at += len(pieces[-1])
-            left -= len(pieces[-1])
+    def _pieces(self, offset: int, size: int) -> bytes:
+        pieces = [
+            steadily(lambda at=at: self._range(at, min(offset + size - at, _READ_BYTES)), f"reading {self._path}")
+            for at in range(offset, offset + size, _READ_BYTES)
+        ]
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _range(self, size: int) -> bytes:
-        data = self._file.read_at(size, self._at)
+    def _range(self, offset: int, size: int) -> bytes:
+        data = self._file.read_at(size, offset)
         if len(data) != size:
-            raise ShortRead(f"{len(data)} of {size} bytes at {self._at}")
+            raise ShortRead(f"{len(data)} of {size} bytes at {offset}")
         return data
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import pyarrow as pa
 
 from nemotron_assets.rights.tombstones import load
-from nemotron_assets.snapshots.ranges import Section
+from nemotron_assets.snapshots.ranges import section
 from nemotron_assets.snapshots.rows import RowFile, Unreadable
 from nemotron_assets.snapshots.tables import INGESTED, PAGES, RECORDS
 from nemotron_assets.table.ids import row_id
@@ -113,8 +113,8 @@ class _SnapshotFiles:
         whole, first = row["whole_file"] or file, row["first"] or 0
         if row["format"] == "warc":
             with place.open("rb") as stream:
-                section = stream if row["first"] is None else Section(stream, first, row["end"])
-                yield from self._warc(file, section, "empty_file", whole, first)
+                part = stream if row["first"] is None else section(stream, first, row["end"])
+                yield from self._warc(file, part, "empty_file", whole, first)
             return
         source = RowFile(place, row, self.limits, self._broken_record_handler(whole))
         try:

@@ -8,7 +8,6 @@ the bound stay one part, and so do files that can only be read from their beginn
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from nemotron_assets.snapshots.lines import is_compressed
 from nemotron_assets.warc.classify import Found
 from nemotron_assets.warc.members import MAX_CONTENT, dictionary_size
 from nemotron_assets.warc.reader import Limits, OverLimit, Page, WarcFile
+from resources.files import Slice
 
 _BLOCK = 1 << 20
 
@@ -125,29 +125,11 @@ class _Places(WarcFile):
         yield from ()
 
 
-class Section(io.RawIOBase):
+def section(stream: BinaryIO, first: int, end: int) -> Slice:
     """The bytes `first` to `end` of a file, as a file."""
 
-    def __init__(self, stream: BinaryIO, first: int, end: int) -> None:
-        self._stream, self._first, self._size, self._at = stream, first, end - first, 0
+    def read_at(offset: int, size: int) -> bytes:
+        stream.seek(offset)
+        return stream.read(size)
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(0, self._size - self._at)
-        self._stream.seek(self._first + self._at)
-        data = self._stream.read(left if size < 0 else min(size, left))
-        self._at += len(data)
-        return data
+    return Slice(read_at, first, end)

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from fastwarc.stream_io import ZstdReader
 
 from resources import gunzip
+from resources.files import Slice
 
 GZIP = b"\x1f\x8b\x08"
 ZSTD = b"\x28\xb5\x2f\xfd"
@@ -127,7 +128,7 @@ class Members:
     def _frame(self, offset: int) -> Generator[bytes, None, int]:
         """The content of a frame in pieces; returns the offset behind it."""
         end = self._frame_end(offset)
-        reader = ZstdReader(_Slice(self.window, offset, end), dictionary=self._dictionary)
+        reader = ZstdReader(Slice(self.window.read, offset, end), dictionary=self._dictionary)
         while piece := reader.read(_BLOCK):
             yield piece
         return end
@@ -174,22 +175,3 @@ class Members:
         if len(data) < size:
             raise EOFError("the frame ends early")
         return int.from_bytes(data, "little")
-
-
-class _Slice(io.RawIOBase):
-    """The bytes of a file from one offset up to another, as a stream."""
-
-    def __init__(self, window: gunzip.Window, start: int, end: int) -> None:
-        self._window, self._start, self._at, self._end = window, start, start, end
-
-    def readable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at - self._start
-
-    def read(self, size: int = -1) -> bytes:
-        left = self._end - self._at
-        data = self._window.read(self._at, left if size < 0 else min(size, left))
-        self._at += len(data)
-        return data
