@@ -69,16 +69,20 @@ class Endpoint:
     """The endpoint at `base_url`. Several threads may ask at once.
 
     The key comes from the environment variable `api_key_env` and is sent only to `base_url`: redirects are not
-    followed. `timeout_s` is the limit of one whole exchange, in seconds.
+    followed. `key_place` is where the recipe names this variable. `timeout_s` is the limit of one whole exchange, in
+    seconds.
     """
 
-    def __init__(self, base_url: str, *, api_key_env: str | None, timeout_s: float) -> None:
+    def __init__(
+        self, base_url: str, *, api_key_env: str | None, timeout_s: float, key_place: str = "llm.api_key_env"
+    ) -> None:
         base_url = public(base_url)
         access = access_to(base_url)
         self._query = f"?{access.query}" if access.query else ""
         self._base = base_url.rstrip("/")
         self.url = f"{self._base}/chat/completions"
-        self._login, self._key_env, self._timeout = access.login, api_key_env, timeout_s
+        self._login, self._timeout = access.login, timeout_s
+        self._key_env, self._key_place = api_key_env, key_place
         self._stopped = threading.Event()
         self._open: set[TimeLimit] = set()
 
@@ -90,11 +94,11 @@ class Endpoint:
         key = os.environ.get(self._key_env)
         if not key:
             raise EngineError(
-                f"{self._key_env} (llm.api_key_env) is not set: set this environment variable to the endpoint's key"
+                f"{self._key_env} ({self._key_place}) is not set: set this environment variable to the endpoint's key"
             )
         if not key.isascii() or not key.isprintable():
             raise EngineError(
-                f"the key in {self._key_env} (llm.api_key_env) holds a line break or another character that a key "
+                f"the key in {self._key_env} ({self._key_place}) holds a line break or another character that a key "
                 "cannot have: set the environment variable again"
             )
         keep_secret(key)

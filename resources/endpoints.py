@@ -26,7 +26,8 @@ _SMOOTHING = 0.2  # share of the newest answer in the mean time of an answer
 @dataclass(frozen=True)
 class EndpointSettings:
     """One endpoint. `name` is stored with its answers, `model` is the model's name there, `structured_outputs` the
-    dialect of its output grammars, `concurrency` the most requests in flight."""
+    dialect of its output grammars, `concurrency` the most requests in flight. `key_place` is where the recipe names the
+    variable with its key."""
 
     name: str
     base_url: str
@@ -34,6 +35,7 @@ class EndpointSettings:
     api_key_env: str | None = None
     structured_outputs: str = "vllm"
     concurrency: int = 16
+    key_place: str = "llm.api_key_env"
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,12 @@ class Endpoints:
         for place in self._places:
             one = place.settings
             place.in_flight = 0
-            place.endpoint = Endpoint(one.base_url, api_key_env=one.api_key_env, timeout_s=self._patience.timeout_s)
+            place.endpoint = Endpoint(
+                one.base_url,
+                api_key_env=one.api_key_env,
+                timeout_s=self._patience.timeout_s,
+                key_place=one.key_place,
+            )
             place.endpoint.headers()
         with ThreadPoolExecutor(sum(place.settings.concurrency for place in self._places)) as pool:
             try:
@@ -237,12 +244,13 @@ class _Run:
         future.add_done_callback(lambda done: self._done.put((item, place, sent, done)))
 
     def _place_for(self, item: _Asked | None, now: float) -> _Place | None:
-        """The endpoint with the most room, of those that failed this request least often. A new request does not go to
-        an endpoint that would answer it after the others have answered all that is left."""
+        """The endpoint with the most room, of those that failed this request least often, and not too often. A new
+        request does not go to an endpoint that would answer it after the others have answered all that is left."""
         places = [place for place in self._places if place.opens <= now]
         if item is None:
             places = [place for place in places if not self._is_too_slow(place, places)]
         else:
+            places = [place for place in places if item.failures.get(place, 0) <= self._of._patience.retries]
             fewest = min((item.failures.get(place, 0) for place in places), default=0)
             places = [p for p in places if item.failures.get(p, 0) == fewest and item.waits.get(p, 0.0) <= now]
         free = [place for place in places if place.in_flight < place.share]
@@ -283,15 +291,16 @@ class _Run:
         return None
 
     def _failed(self, item: _Asked, place: _Place, sent: float, failure: NoAnswer) -> None:
-        """Ask again, or give up: at an endpoint after all retries, and with the request when no other one is open."""
+        """Ask again, or give up: an endpoint after all retries, and the request when all endpoints are given up. It
+        waits for an endpoint that is left alone for a while."""
         self._of._note(place, sent, failure)
         patience, now = self._of._patience, time.monotonic()
         item.failures[place] = failures = item.failures.get(place, 0) + 1
         item.waits[place] = now + patience.wait(failures, failure.wait)
-        hopeful = [p for p in self._places if p.opens <= now and item.failures.get(p, 0) <= patience.retries]
+        hopeful = any(item.failures.get(p, 0) <= patience.retries for p in self._places)
         if all(p.lost for p in self._places):
             self._failure = self._failure or self._lost(place, failure)
-        elif failures > patience.retries and not hopeful:
+        elif not hopeful:
             attempts = sum(item.failures.values())
             url = place.endpoint.url if len(self._places) == 1 else "no endpoint answered a request; the last one asked"
             self._failure = self._failure or EngineError(

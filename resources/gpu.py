@@ -189,7 +189,10 @@ class Gpu(dg.ConfigurableResource):
         def settings(one: Mapping[str, Any]) -> EndpointSettings:
             url, fields = one["base_url"], ("api_key_env", "structured_outputs", "concurrency")
             rest = {name: getattr(self, name) if one.get(name) is None else one[name] for name in fields}
-            return EndpointSettings(one.get("name") or url, url, one.get("models", {}).get(model, model), **rest)
+            name = one.get("name") or url
+            if one.get("api_key_env"):
+                rest["key_place"] = f"api_key_env of {name} in llm.endpoints"
+            return EndpointSettings(name, url, one.get("models", {}).get(model, model), **rest)
 
         return [settings(one) for one in self.endpoints or [{"base_url": self.base_url or ""}]]
 

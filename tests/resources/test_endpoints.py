@@ -137,6 +137,22 @@ def test_nothing_that_answers_is_an_error_that_names_all(tmp_path):
         list(engine.run(pairs(4).items()))
 
 
+def test_a_request_waits_for_an_endpoint_that_is_left_alone(tmp_path):
+    """The other one is asked so often as the recipe allows, and then no more."""
+    good, bad = Endpoint(echo), Endpoint(failing)
+    with serving(tmp_path, good, bad, retries=1) as engine:
+        engine._endpoints._places[0].opens = time.monotonic() + 0.5
+        ((_, made),) = engine.run(pairs(1).items())
+    assert made.endpoint == "a" and len(bad.bodies) == 2
+
+
+def test_a_missing_key_is_that_of_its_endpoint(tmp_path):
+    ends = [{"base_url": f"http://127.0.0.1:{port}/v1"} for port in (7, 9)]
+    ends[1] |= {"name": "b", "api_key_env": "NO_KEY"}
+    with pytest.raises(EngineError, match=r"NO_KEY \(api_key_env of b in llm\.endpoints\) is not set"):
+        list(Gpu(backend="openai", endpoints=ends).engine(tmp_path, "canned").run(pairs(1).items()))
+
+
 def test_a_request_that_is_wrong_is_not_asked_elsewhere(tmp_path):
     a, b = Endpoint(lambda body: (400, {}, b"too long")), Endpoint(lambda body: (400, {}, b"too long"))
     with serving(tmp_path, a, b) as engine, pytest.raises(EngineError, match="HTTP 400: too long"):
