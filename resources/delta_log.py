@@ -109,6 +109,15 @@ class DeltaLog:
             files = [(info.base_name, info.size, info.mtime_ns) for info in found]
         return content_hash(str((sorted(files), sorted(self.names(HEADS)))))
 
+    def commit_with(self, actions_hash: str, after: int) -> int | None:
+        """The first version after a version whose commit has this hash in its notes; None if none has it."""
+        version = after + 1
+        with contextlib.suppress(FileNotFoundError):
+            while _notes_of(self.read(_commit(version))).get("actions_hash") != actions_hash:
+                version += 1
+            return version
+        return None
+
     def _exists(self, name: str) -> bool:
         if self.is_local:
             return os.path.exists(f"{self.folder}/{LOG}/{name}")

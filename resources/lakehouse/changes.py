@@ -8,14 +8,13 @@ and lays them out without the page index that reading single texts needs. So eve
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from nemotron_assets.table.schema import Table
-from resources.delta_log import hash_notes
+from resources.delta_log import DeltaLog, hash_notes
 from resources.lakehouse.commits import attempts, conflicts
 from resources.lakehouse.datafiles import DataFiles
 from resources.lakehouse.errors import explained
@@ -43,7 +42,7 @@ class Change:
         self._files: list[DataFiles] = []
         self._current: dict[str | None, DataFiles] = {}
         self._removed: list[RemoveAction] = []
-        self._built_on = 0
+        self._built_on, self._hash = 0, ""
         self.is_stored = False
 
     def __enter__(self) -> Change:
@@ -112,6 +111,7 @@ class Change:
             removed = [self._end_of(file) for file in live_files(delta, self.table)]
         self._built_on = delta.version()
         notes = hash_notes(properties, self.lake.path(self.table), self._built_on, added, removed)
+        self._hash = notes.custom_metadata["actions_hash"]
         steadily(lambda: self._commit(delta, added, mode, schema, notes), f"a commit to {self.table.full_name}")
         self.is_stored = True
         self.lake.record(self.table, self._built_on)
@@ -147,12 +147,10 @@ class Change:
         return self._current[partition]
 
     def _is_committed(self) -> bool:
-        """Whether the commit succeeded although it raised an error."""
-        new = {os.path.basename(file.path) for files in self._files for file in files.closed}
-        if not new:
-            return False
-        delta = self.lake.open(self.table, check=False)
-        return delta is not None and any(os.path.basename(f.path) in new for f in live_files(delta, self.table))
+        """Whether the commit succeeded although it raised an error. The log is asked, because a later commit may have
+        ended the new files already, as a compaction does."""
+        log = DeltaLog(self.lake.path(self.table))
+        return bool(self._hash) and log.commit_with(self._hash, self._built_on) is not None
 
 
 def compact(

@@ -178,6 +178,20 @@ def test_an_error_after_the_commit_keeps_the_rows(lake, monkeypatch):
     assert numbers(lake) == [2, 4, 5, 6]
 
 
+def test_a_commit_without_an_answer_is_not_repeated_although_its_file_was_joined_with_another(lake, monkeypatch):
+    lake.append(DOCS, docs("B", "f", [1]))
+    commit = DeltaTable.create_write_transaction
+
+    def lose_the_answer(self, *args, **kwargs):
+        commit(self, *args, **kwargs)
+        DeltaTable(lake.path(DOCS)).optimize.compact()
+        raise OSError("Generic S3 error: error sending request")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", lose_the_answer)
+    lake.append(DOCS, docs("B", "f", [2]))
+    assert numbers(lake) == [1, 2]
+
+
 def test_compaction_is_not_the_last_write(lake):
     assert lake.read(DOCS).commit() == {}
     lake.write(DOCS, parts("s1", [], a=[1], b=[2]), "s1", run_id="run 1", code_version="c1")
