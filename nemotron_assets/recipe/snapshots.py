@@ -150,7 +150,7 @@ class Pages(Section):
 
 
 class Ingest(Section):
-    """How `nemotron ingest` divides files of one's own."""
+    """How large files are divided."""
 
     part_mb: int = Field(
         2_048,
@@ -158,6 +158,13 @@ class Ingest(Section):
         description="a larger file is read in ranges of about so many MiB as stored, each of which is one part of all "
         "tables down to web.signatures; a run that was killed goes on at the range it was at (default: twice a WARC "
         "file of Common Crawl). It holds from the next `nemotron ingest` of a file on",
+    )
+    piece_mb: int = Field(
+        16,
+        ge=1,
+        le=512,
+        description="a WARC file, also of a crawl, with more than two pieces of so many MiB as stored is read by all "
+        "workers, piece by piece; a worker holds the pages of one piece, which take about ten times as much (default)",
     )
 
 

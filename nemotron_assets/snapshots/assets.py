@@ -9,6 +9,7 @@ from nemotron_assets.recipe import Recipe, current_recipe
 from nemotron_assets.snapshots.attempts import each_final_unless_it_may_pass, final_unless_it_may_pass
 from nemotron_assets.snapshots.tables import CATALOG, PAGES, RECORDS
 from nemotron_assets.table.asset import table_asset, table_spec
+from resources.compute import Compute
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse
 
@@ -62,12 +63,22 @@ def pages(
     recipe: dg.ResourceParam[Recipe],
     crawl: dg.ResourceParam[Crawl],
     lake: dg.ResourceParam[Lakehouse],
+    compute: dg.ResourceParam[Compute],
 ):
     """Web pages of a snapshot, read WARC file by WARC file. Records that do not become pages, such as redirects, errors
     and other media types, are counted in snapshots.records. Broken records are also listed in quarantine.rows."""
     from nemotron_assets.snapshots.pages import snapshot_parts
+    from nemotron_assets.snapshots.spread import Cores
 
-    found = snapshot_parts(context.partition_key, recipe.snapshots.pages, crawl, lake, context.run_id, context.log.info)
+    found = snapshot_parts(
+        context.partition_key,
+        recipe.snapshots.pages,
+        crawl,
+        lake,
+        context.run_id,
+        context.log.info,
+        Cores(compute, recipe.snapshots.ingest.piece_mb << 20),
+    )
     return replace(found, parts=each_final_unless_it_may_pass(found.parts))
 
 

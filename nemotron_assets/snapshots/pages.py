@@ -6,7 +6,8 @@ commits, the counts are missing: then the next run parses the file again and rep
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 from nemotron_assets.rights.tombstones import load
 from nemotron_assets.snapshots.ranges import section
 from nemotron_assets.snapshots.rows import RowFile, Unreadable
+from nemotron_assets.snapshots.spread import Cores, SpreadFile
 from nemotron_assets.snapshots.tables import INGESTED, PAGES, RECORDS
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Part, Parts, Reject, Rejects
@@ -29,11 +31,17 @@ if TYPE_CHECKING:
 
 
 def snapshot_parts(
-    snapshot: str, recipe: PagesRecipe, crawl: Crawl, lake: Lakehouse, run_id: str, log: Callable[[str], None]
+    snapshot: str,
+    recipe: PagesRecipe,
+    crawl: Crawl,
+    lake: Lakehouse,
+    run_id: str,
+    log: Callable[[str], None],
+    cores: Cores | None = None,
 ) -> Parts:
     """The parts of one partition of `snapshots.pages`: one per file that `nemotron ingest` named, or per WARC file of
-    the crawl."""
-    files = _SnapshotFiles(snapshot, recipe, crawl, lake, run_id, log)
+    the crawl. Large WARC files are read on all `cores`, by default in this process."""
+    files = _SnapshotFiles(snapshot, recipe, crawl, lake, run_id, log, cores)
     return Parts(files.parts(), beside=(RECORDS,), rejects=files.rejects)
 
 
@@ -44,7 +52,8 @@ _READER = "2"
 class _SnapshotFiles:
     """One run over the files of a snapshot."""
 
-    def __init__(self, snapshot, recipe, crawl, lake, run_id, log) -> None:
+    def __init__(self, snapshot, recipe, crawl, lake, run_id, log, cores=None) -> None:
+        self.cores = cores
         self.snapshot, self.limits, self.crawl, self.lake = snapshot, limits_of(recipe), crawl, lake
         self.run_id, self.log = run_id, log
         self.rejects, self.tombstones = Rejects(), load(lake)
@@ -118,7 +127,7 @@ class _SnapshotFiles:
             return
         source = RowFile(place, row, self.limits, self._broken_record_handler(whole))
         try:
-            yield from self._parse(file, source, whole)
+            yield from self._stored(file, self._rows(source, whole, file), source.counts)
         except Unreadable as problem:
             # The rows before the damage are kept; the rows after it cannot be found.
             self._broken_file(file, problem, source.counts)
@@ -128,26 +137,39 @@ class _SnapshotFiles:
     ) -> Iterator[pa.RecordBatch]:
         """The pages of a WARC file. A file that cannot be read, or not to its end, is counted as such; `if_empty` is
         the fate of an empty one. Of a range of the file `whole`, the stream begins at the offset `first` there."""
-        counts, is_range = None, bool(whole) and whole != file
+        counts, is_range, whole = None, bool(whole) and whole != file, whole or file
         try:
-            on_broken = self._broken_record_handler(whole or file, first)
-            source = WarcFile(stream, self.limits, on_broken, is_piece=is_range)
+            on_broken = self._broken_record_handler(whole, first)
+            if self.cores and stream.seek(0, 2) > 2 * self.cores.piece_bytes:
+                to_rows = functools.partial(page_batch, snapshot=self.snapshot, file=whole, part=file)
+                place = {"first": first, "is_piece": is_range}
+                source = SpreadFile(stream, self.limits, on_broken, to_rows, self.cores, **place)
+                batches = source.batches()
+            else:
+                source = WarcFile(stream, self.limits, on_broken, is_piece=is_range)
+                batches = self._rows(source, whole, file, first)
             counts = source.counts
-            yield from self._parse(file, source, whole or file, first)
+            yield from self._stored(file, batches, counts)
         except EmptyFile as problem:
             self._broken_file(file, problem, fate=if_empty)
         except (NotWarc, OverLimit) as problem:
             self._broken_file(file, problem, counts)
 
-    def _parse(self, file: str, source: WarcFile | RowFile, whole: str, first: int = 0) -> Iterator[pa.RecordBatch]:
+    def _rows(self, source: WarcFile | RowFile, whole: str, file: str, first: int = 0) -> Iterator[pa.RecordBatch]:
+        """The pages of a file as rows. Of a range of the file `whole`, offsets count from `first` on."""
         for pages in source.batches():
             for page in pages:
                 page.offset += first
-            kept, forgotten = self.tombstones.split(page_batch(pages, self.snapshot, whole, file))
+            yield page_batch(pages, self.snapshot, whole, file)
+
+    def _stored(self, file: str, batches: Iterable[pa.RecordBatch], counts: Counts) -> Iterator[pa.RecordBatch]:
+        """The rows without those that were forgotten."""
+        for batch in batches:
+            kept, forgotten = self.tombstones.split(batch)
             for fate, html in zip(forgotten["fate"].to_pylist(), forgotten["html"].to_pylist(), strict=True):
-                source.counts.move(fate, "forgotten", len(html))
+                counts.move(fate, "forgotten", len(html))
             yield kept
-        self.counts[file] = source.counts
+        self.counts[file] = counts
 
     def _broken_record_handler(self, file: str, first: int = 0) -> OnBroken:
         """A function that puts a broken record of a file into the quarantine. Its offsets count from `first` on."""

@@ -9,7 +9,7 @@ the bound stay one part, and so do files that can only be read from their beginn
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -18,8 +18,9 @@ from fastwarc import WarcRecord
 
 from nemotron_assets.snapshots.lines import is_compressed
 from nemotron_assets.warc.classify import Found
+from nemotron_assets.warc.limits import Budget
 from nemotron_assets.warc.members import MAX_CONTENT, dictionary_size
-from nemotron_assets.warc.reader import Limits, OverLimit, Page, WarcFile
+from nemotron_assets.warc.reader import Limits, OnBroken, OverLimit, Page, WarcFile
 from resources.files import Slice
 
 _BLOCK = 1 << 20
@@ -123,6 +124,46 @@ class _Places(WarcFile):
     def _finish(self, inner: int, found: Found, size: int, offset: int, length: int) -> Iterator[Page]:
         self._seen(offset, length, inner)
         yield from ()
+
+
+class Piece(WarcFile):
+    """A WARC file from a place on at which a record begins. Reading ends at the first of the `cuts` to which reading
+    the whole file comes too: two whole records end there, one after the other. `reached` is this cut, and None if
+    reading came to the end of the stream without one."""
+
+    def __init__(
+        self, stream: BinaryIO, limits: Limits, on_broken: OnBroken, cuts: Container[int], budget: Budget
+    ) -> None:
+        super().__init__(stream, limits, on_broken, is_piece=True, budget=budget)
+        self.reached: int | None = None
+        self._cuts, self._end, self._used = cuts, -1, budget.used
+
+    def pages(self) -> Iterator[Page]:
+        try:
+            yield from super().pages()
+        except _Reached:
+            self._budget.used = self._used  # whoever reads on counts the record that was looked at
+
+    def _finish(self, inner: int, found: Found, size: int, offset: int, length: int) -> Iterator[Page]:
+        # A record with an inner offset shares its member with the record before.
+        if not inner and self.reached is not None:
+            raise _Reached
+        yield from super()._finish(inner, found, size, offset, length)
+        if not inner:
+            follows, self._end = offset == self._end, offset + length
+            if follows and self._end in self._cuts:
+                self.reached = self._end
+        self._used = self._budget.used
+
+    def _skip(self, start: int, detail: object, found: Found | None = None, size: int = 0) -> int:
+        if self.reached is not None and start >= self.reached:
+            raise _Reached
+        self.reached = None
+        return super()._skip(start, detail, found, size)
+
+
+class _Reached(BaseException):
+    """Reading has come to a cut. It is not an `Exception`: those are taken for damage."""
 
 
 def section(stream: BinaryIO, first: int, end: int) -> Slice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 #: {fate: what it means}, in the order in which the fates are tested. Records with the first two fates become pages.
@@ -39,6 +40,12 @@ class Counts:
         """Count one record."""
         self.records[fate] = self.records.get(fate, 0) + 1
         self.bytes[fate] = self.bytes.get(fate, 0) + size
+
+    def merge(self, records: Mapping[str, int], bytes_: Mapping[str, int]) -> None:
+        """Count the records of another piece of the file."""
+        for fate, number in records.items():
+            self.records[fate] = self.records.get(fate, 0) + number
+            self.bytes[fate] = self.bytes.get(fate, 0) + bytes_[fate]
 
     def move(self, fate: str, to: str, size: int) -> None:
         """Count a record of `size` bytes, which was counted with the one fate, with another."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,20 @@ class Budget:
         self._records = self._damaged = self._bytes = 0
         self._seconds, self._thread, self._since = 0.0, 0, 0.0
 
+    @property
+    def used(self) -> tuple[int, int, int, float]:
+        """Records, damaged places, bytes and seconds."""
+        return self._records, self._damaged, self._bytes, self._seconds
+
+    @used.setter
+    def used(self, used: tuple[int, int, int, float]) -> None:
+        self._records, self._damaged, self._bytes, self._seconds = used
+
+    def add(self, used: Sequence[float]) -> None:
+        """Count what the reader of another piece of the file has used."""
+        self.used = tuple(mine + more for mine, more in zip(self.used, used, strict=True))
+        self._check_all()
+
     def spend(self, size: int) -> None:
         """Count a record or row of `size` bytes after decompression, and the CPU time since the last one."""
         self._records += 1
@@ -68,15 +83,19 @@ class Budget:
         now, thread = time.thread_time(), threading.get_ident()
         self._seconds += now - self._since if thread == self._thread else 0
         self._since, self._thread = now, thread
-        limits = self._limits
-        self._check(self._records, limits.max_records, "records", "max_file_records")
-        self._check(self._bytes, limits.max_unpacked, "bytes after decompression", "max_file_mb")
-        self._check(self._seconds, limits.max_seconds, "seconds of CPU time", "max_file_s")
+        self._check_all()
 
     def damage(self) -> None:
         """Count a damaged place."""
         self._damaged += 1
-        self._check(self._damaged, self._limits.max_damaged, "damaged places", "max_file_damaged")
+        self._check_all()
+
+    def _check_all(self) -> None:
+        limits = self._limits
+        self._check(self._records, limits.max_records, "records", "max_file_records")
+        self._check(self._bytes, limits.max_unpacked, "bytes after decompression", "max_file_mb")
+        self._check(self._seconds, limits.max_seconds, "seconds of CPU time", "max_file_s")
+        self._check(self._damaged, limits.max_damaged, "damaged places", "max_file_damaged")
 
     @staticmethod
     def _check(used: float, most: float, what: str, value: str) -> None:

@@ -66,18 +66,25 @@ class WarcFile:
     record. Raises `NotWarc` for any other file, and for a file that is one member with several records.
 
     `counts` is complete when `pages` has ended: it then counts every record of the file, and every damaged place once.
-    With `is_piece`, the stream is not a file but whole members of one, and the first may hold several records.
+    With `is_piece`, the stream is not a file but whole members of one, and the first may hold several records. `budget`
+    is what reading the file has used before.
     """
 
     def __init__(
-        self, stream: BinaryIO, limits: Limits, on_broken: OnBroken | None = None, *, is_piece: bool = False
+        self,
+        stream: BinaryIO,
+        limits: Limits,
+        on_broken: OnBroken | None = None,
+        *,
+        is_piece: bool = False,
+        budget: Budget | None = None,
     ) -> None:
         self.stream = stream
         self.size = stream.seek(0, 2)
         self.limits = limits
         self.on_broken = on_broken or (lambda offset, fate, detail: None)
         self.counts = Counts()
-        self._budget, self._tried = Budget(limits), 0
+        self._budget, self._tried = budget or Budget(limits), 0
         try:
             self.members = Members(stream, self.size) if Members.are_in(self._peek(0, 4)) else None
         except Damaged as problem:
@@ -135,7 +142,7 @@ class WarcFile:
             for record in ArchiveIterator(member, stream_detect=False, parse_http=False):
                 if held is not None:
                     if held[0] == 0:
-                        length = (self.members.end(base) or self._next_record(base + 1)) - base
+                        length = (self.members.end(base) or self.next_record(base + 1)) - base
                     if held[0] or not counted:
                         yield from self._finish(*held, base, length)
                 held = (record.stream_pos, *self._classify_bounded(record))
@@ -144,7 +151,7 @@ class WarcFile:
             error = _expected(problem)
         self._budget.spend(member.size)
         if counted and held is not None and held[0] == 0:
-            return self._next_record(base + 1) if error is not None else end
+            return self.next_record(base + 1) if error is not None else end
         if error is not None:
             return self._skip(base, error, *(held or ())[1:])
         if held is not None:
@@ -203,7 +210,7 @@ class WarcFile:
     def _skip(self, start: int, detail: object, found: Found | None = None, size: int = 0) -> int:
         """Count the damage at `start`; returns the offset of the next record. `found` and `size` are the fate and the
         bytes of the damaged record, if its beginning could be read."""
-        resume = self._next_record(start + 1)
+        resume = self.next_record(start + 1)
         if isinstance(found, Malformed):
             self._count(found, size, start)
         else:
@@ -223,7 +230,7 @@ class WarcFile:
         records."""
         if not self.size:
             raise EmptyFile("the file is empty")
-        first = self._next_record(0)
+        first = self.next_record(0)
         if first >= self.size:
             if self.members and (end := self.members.end(0)) and self._only_padding(end):
                 raise EmptyFile("the file is empty after decompression") if not self._has_content() else NotWarc(_NONE)
@@ -267,7 +274,7 @@ class WarcFile:
         end = start + len(header) + 4 + int(length.group(1)) + 4
         return end if end <= self.size and self._peek(end - 4, 4) == b"\r\n\r\n" else None
 
-    def _next_record(self, position: int) -> int:
+    def next_record(self, position: int) -> int:
         """The first offset from `position` on at which a record begins; the size of the file if no record follows."""
         mark = self.members.mark if self.members else b"WARC/1."
         while position < self.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 from collections import Counter
@@ -19,8 +20,12 @@ from nemotron_assets.snapshots.ingest import IngestError, describe, whole_file
 from nemotron_assets.snapshots.lines import lines
 from nemotron_assets.snapshots.pages import _SnapshotFiles, snapshot_parts
 from nemotron_assets.snapshots.ranges import ranges
+from nemotron_assets.snapshots.spread import Cores, SpreadFile
 from nemotron_assets.snapshots.tables import INGESTED, PAGES
+from nemotron_assets.table.parts import Reject
 from nemotron_assets.warc.limits import Limits
+from nemotron_assets.warc.reader import NotWarc
+from resources.compute import Compute
 from resources.crawl import Crawl
 from resources.lakehouse import Lakehouse
 from tests.warc.records import frame, member, record
@@ -28,13 +33,33 @@ from tests.warc.records import frame, member, record
 PAGES_RECIPE = load_recipe("laptop").snapshots.pages
 
 
-def read(path: Path, bound: int | None) -> tuple[pa.Table, Counter, set, int]:
+class InTurn:
+    """Reads piece after piece in this process, as the workers of `Compute` do, but for those that are lost."""
+
+    def __init__(self, lost: frozenset[int] = frozenset()) -> None:
+        self.lost, self.pieces = lost, 0
+
+    def map(self, batches, fn, *, reject, stage):
+        for number, batch in enumerate(batches):
+            self.pieces += 1
+            try:
+                frame = fn(pl.from_arrow(batch))
+            except NotWarc as error:
+                reject(Reject(batch["id"][0].as_py(), "not_warc", str(error)))
+                continue
+            if number in self.lost:
+                reject(Reject(batch["id"][0].as_py(), "worker_died"))
+            else:
+                yield frame
+
+
+def read(path: Path, bound: int | None, cores: Cores | None = None) -> tuple[pa.Table, Counter, set, int]:
     """(the pages of a file without the column that names the range, the fates of its records, its rejects, its parts)
-    when it is read in ranges of `bound` bytes."""
+    when it is read in ranges of `bound` bytes, and by `cores`."""
     text = None if ".warc" in path.name else "text"
     rows = describe([path], "s", text_column=text, on_unusable=lambda *_: None, part_bytes=bound)
     lake = Lakehouse(root=str(path.parent / "lake"), free_disk_mb=0)  # without tables: nothing was forgotten
-    files = _SnapshotFiles("s", PAGES_RECIPE, None, lake, "run", lambda line: None)
+    files = _SnapshotFiles("s", PAGES_RECIPE, None, lake, "run", lambda line: None, cores)
     found = [batch for row in rows for batch in files._ingested({**row, "at": rows[0]["at"].replace(year=2024)})]
     fates: Counter = Counter()
     for counts in files.counts.values():
@@ -99,24 +124,66 @@ RECORD = st.builds(
     kind=st.sampled_from(["response", "response", "metadata"]),
     status=st.sampled_from(["200 OK", "404 Not Found"]),
 )
+MEMBERS = st.lists(st.lists(RECORD, min_size=1, max_size=3), min_size=1, max_size=12)
+DAMAGE = st.none() | st.tuples(st.integers(0, 1 << 20), st.integers(1, 255))
 PACKS = {"warc": bytes, "warc.gz": member, "warc.zst": frame}
 
 
 @settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(sorted(PACKS)),
-    st.lists(st.lists(RECORD, min_size=1, max_size=3), min_size=1, max_size=12),
+    MEMBERS,
     st.integers(1, 1_500),
-    st.none() | st.tuples(st.integers(0, 1 << 20), st.integers(1, 255)),
+    DAMAGE,
 )
 def test_records_also_in_shared_and_damaged_members(ending, members, bound, damage):
+    with tempfile.TemporaryDirectory() as folder:
+        same_in_ranges(warc_file(Path(folder), ending, members, damage), bound)
+
+
+def warc_file(folder: Path, ending: str, members: list[list[bytes]], damage: tuple[int, int] | None) -> Path:
+    """A WARC file of members of some records each, of which one byte is changed."""
     data = bytearray(b"".join(PACKS[ending](b"".join(records)) for records in members))
     if damage:
         data[damage[0] % len(data)] ^= damage[1]
+    path = folder / f"a.{ending}"
+    path.write_bytes(data)
+    return path
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(PACKS)), MEMBERS, st.integers(1, 700), DAMAGE, st.frozensets(st.integers(0, 12)))
+def test_many_who_read_one_file_find_what_one_finds(ending, members, bound, damage, lost):
+    """Also if bytes are damaged, if members are shared, if pages hold what looks like a record, if workers are lost."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, f"a.{ending}")
-        path.write_bytes(data)
-        same_in_ranges(path, bound)
+        path = warc_file(Path(folder), ending, members, damage)
+        try:
+            alone = read(path, None)
+        except IngestError:  # nothing can be read of it
+            return
+        assert read(path, None, Cores(InTurn(lost), bound)) == alone
+
+
+def test_workers_read_all_pieces_of_a_whole_file_and_none_of_a_small_one(tmp_path, monkeypatch):
+    path = tmp_path / "a.warc.gz"
+    path.write_bytes(b"".join(member(record(f"http://a.example/{n}")) for n in range(300)))
+    bound, cores = path.stat().st_size // 10, InTurn()
+    monkeypatch.setattr(SpreadFile, "_read_from", lambda self, at: pytest.fail("a piece was read again"))
+    assert read(path, None, Cores(cores, bound)) == read(path, None) and 8 <= cores.pieces <= 11
+    compute = Compute(workers=1, max_lost_rows=0)
+    with contextlib.closing(compute):
+        assert read(path, None, Cores(compute, bound)) == read(path, None)
+    assert read(path, None, Cores(None, 1 << 20)) == read(path, None)
+
+
+@pytest.mark.parametrize(("limit", "most"), [("max_file_records", 100), ("max_file_mb", 1)])
+def test_many_stop_at_the_limit_at_which_one_stops(tmp_path, monkeypatch, limit, most):
+    path = tmp_path / "a.warc.gz"
+    path.write_bytes(b"".join(member(record(f"http://a.example/{n}", b"x" * 9_000)) for n in range(300)))
+    monkeypatch.setattr(f"{__name__}.PAGES_RECIPE", PAGES_RECIPE.model_copy(update={limit: most}))
+    alone = read(path, None)
+    assert 90 <= alone[0].num_rows <= 120 and alone[1]["broken_file"] == 1
+    assert read(path, None, Cores(InTurn(), path.stat().st_size // 10)) == alone
 
 
 @pytest.mark.parametrize("ending", sorted(PACKS))
