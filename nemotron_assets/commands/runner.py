@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -305,8 +305,7 @@ class Runner:
                 continue
             else:
                 serious = data.severity == dg.AssetCheckSeverity.ERROR
-                facts = [f"{n} = {v.value}" for n, v in data.metadata.items() if isinstance(v.value, int | float)]
-                detail = data.description or ", ".join(facts)
+                detail = data.description or ", ".join(_facts(data.metadata))
                 words = f"check {name} failed" + (f" ({detail})" if detail else "")
             (failures if serious else warnings).append(words)
             blocked |= serious and self.graph.get(data.asset_check_key).blocking
@@ -375,3 +374,10 @@ def _root_message(error: Any) -> str:
     while error.cause:
         error = error.cause
     return re.sub(r"^\w+(\.\w+)+: ", "", " ".join(error.message.split()))
+
+
+def _facts(metadata: Mapping[str, Any]) -> list[str]:
+    """The numbers and short texts that a check reports, as "name = value"; plots and tables are left out."""
+    short = {n: v.value for n, v in metadata.items() if isinstance(v.value, int | float)}
+    short |= {n: v.value for n, v in metadata.items() if isinstance(v, dg.TextMetadataValue) and len(v.value) <= 200}
+    return [f"{name} = {value}" for name, value in short.items()]

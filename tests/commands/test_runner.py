@@ -7,7 +7,7 @@ import pytest
 
 from nemotron_assets.commands.progress import Progress
 from nemotron_assets.commands.run import summary
-from nemotron_assets.commands.runner import Outcome, Runner, SelectionError, Unit
+from nemotron_assets.commands.runner import Outcome, Runner, SelectionError, Unit, _facts
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from resources.crawl import SAMPLE, Crawl
 from resources.lakehouse import Lakehouse
@@ -167,6 +167,16 @@ def test_a_source_that_refuses_every_file_is_named_once_in_the_note_of_the_pages
     (note,) = failures
     assert blocked and note.startswith("check pages_present failed (1 file of the snapshot could not be read")
     assert f"{url}/{refused}: HTTP status 403. The server refuses access: check the address in the recipe" in note
+
+
+def test_a_failed_check_names_its_numbers_and_short_texts():
+    metadata = {
+        "share": dg.MetadataValue.float(0.5),
+        "missed": dg.MetadataValue.text("gsm8k/7"),
+        "plot": dg.MetadataValue.md("![plot](data:image/png;base64,AAAA)"),
+        "log": dg.MetadataValue.text("x" * 201),
+    }
+    assert _facts(metadata) == ["share = 0.5", "missed = gsm8k/7"]
 
 
 def test_what_is_wrong_stands_in_the_last_line():

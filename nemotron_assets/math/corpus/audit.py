@@ -140,13 +140,14 @@ def _texts(cleaned: Reader) -> Iterator[str]:
 # -- planted items -----------------------------------------------------------------------------------------------------
 
 
-def planted(removed: pl.DataFrame, snapshot: str) -> dict[str, list[str]]:
+def planted(removed: pl.DataFrame, rendered: pl.Series, snapshot: str) -> dict[str, list[str]]:
     """What became of the benchmark items that are planted in the embedded sample's pages of a snapshot: {"found":
     items, "missed": items, "wrongly_removed": urls of pages that must be kept}. `removed` has the columns url and
-    item."""
+    item; of pages whose URL is not in `rendered` (a recipe may read a part of the sample) nothing is expected."""
     truth = [json.loads(line) for line in _TRUTH.read_text().splitlines()]
     found = set(removed.select("url", "item").iter_rows())
-    here = [row for row in truth if row["snapshot"] == snapshot]
+    read = set(rendered)
+    here = [row for row in truth if row["snapshot"] == snapshot and row["url"] in read]
     wanted = [(row["url"], row["item"]) for row in here if row["planted"]]
     keep = {row["url"] for row in here if not row["planted"]}
     return {

@@ -116,7 +116,9 @@ def removals_are_few(
     rendered = rows.filter(pl.col("sources").list.first() == RENDERED.full_name)
     removed, pages = rendered["parents"].list.first().n_unique(), lake.read(RENDERED, snapshot).rows
     share, allowed = removed / max(1, pages), recipe.math.corpus.contamination.max_share
-    known = planted(rows, snapshot) if recipe.snapshots.crawl.source == "sample" else {}
+    known = {}
+    if recipe.snapshots.crawl.source == "sample":
+        known = planted(rows, lake.read(RENDERED, snapshot).scan().select("url").collect()["url"], snapshot)
     return dg.AssetCheckResult(
         passed=share <= allowed and not known.get("missed") and not known.get("wrongly_removed"),
         severity=dg.AssetCheckSeverity.WARN,
