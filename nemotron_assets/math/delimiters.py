@@ -150,8 +150,14 @@ class Conventions:
     @classmethod
     def of(cls, page: str) -> Conventions:
         """The conventions of a page, from its source."""
+        return cls.declared_in(page, settings_of(page))
+
+    @classmethod
+    def declared_in(cls, page: str, settings: str) -> Conventions:
+        """The conventions of a page, from its source and its scripts (see `declared.settings_of`)."""
         renders = bool(_LOADS_RENDERER.search(page))
-        return cls(renders, renders and bool(_SETS_DOLLARS.search(page)), declared_delimiters(page, settings_of(page)))
+        may_set = renders and ("$'" in page or '$"' in page)  # fast to look for
+        return cls(renders, may_set and bool(_SETS_DOLLARS.search(page)), declared_delimiters(page, settings))
 
     def declared(self, text: str) -> Iterator[Span]:
         """Yield the formulas between declared delimiters in a text or in markup, where <<tex>> stands as

@@ -8,6 +8,7 @@ small set of elements without attributes: none of the page's own markup, valid o
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -99,7 +100,8 @@ def prepare(page: str, salt: str, *, scripts: Literal["unicode", "tex", "plain"]
     if root is None:
         return Prepared("", "", (), salt)
     remove_furniture(root)
-    reader = _Reader(BrowserMarkup(salt, Conventions.of(page), Macros(settings_of(page))), scripts)
+    settings = settings_of(page)
+    reader = _Reader(BrowserMarkup(salt, Conventions.declared_in(page, settings), Macros(settings)), scripts)
     reader.read(root)
     title = next((" ".join("".join(t.itertext()).split()) for t in root.iter("title")), "")
     return Prepared(MARKS.sub("", title)[:500], reader.out.finish(), tuple(reader.out.pieces), salt)
@@ -156,12 +158,13 @@ class _Reader:
             self.out.code_depth -= tag in _CODE
 
     def _read_content(self, element: Element, depth: int) -> None:
+        write, read, depth = self.out.text, self.read, depth + 1
         if text := element.text:
-            self.out.text(text)
+            write(text)
         for child in element:
-            self.read(child, depth + 1)
+            read(child, depth)
             if tail := child.tail:
-                self.out.text(tail)
+                write(tail)
 
     def _read_flat(self, element: Element) -> None:
         """Read an element without recursion: its text and formulas on one line, a break where a block begins."""
@@ -209,7 +212,7 @@ class _Reader:
     def _read_formula(self, element: Element, tag: str, attributes: list[str]) -> bool:
         """Read the formula that an element with these `attributes` holds. True if the element needs no more reading,
         also where it holds a copy of another formula."""
-        classes = element.get("class") or ""
+        classes = ("class" in attributes and element.get("class")) or ""
         if tag in _MAY_HOLD_FORMULA:
             if tag == "script":
                 self.out.piece(script_formula(element) or script_code(element))
@@ -227,7 +230,7 @@ class _Reader:
             if not self.out.piece(mathjax_formula(element)):
                 self.out.text(f" {_visible(element)} ")
             return True
-        if any(name.startswith("data-") for name in attributes) and self._read_attribute(element, tag, classes):
+        if "data-" in " ".join(attributes) and self._read_attribute(element, tag, classes):
             return True
         return bool(classes) and self._read_by_class(element, tag, classes)
 
@@ -258,8 +261,7 @@ class _Reader:
 
     def _read_by_class(self, element: Element, tag: str, attribute: str) -> bool:
         """Read an element whose class says that it is a formula, a copy of one, a line number or Doxygen's code."""
-        classes = attribute.split()
-        known = _SPECIAL_CLASSES.intersection(classes)
+        known = _known_classes(attribute) if len(attribute) < 500 else _known_classes.__wrapped__(attribute)
         if not known:
             return is_line_numbers(element)
         if known & {"katex", "katex-display"}:
@@ -289,7 +291,7 @@ class _Reader:
             return tag == "div" and self.out.piece(doxygen_code(element))
         if len(element) or tag == "img":
             return False
-        return self._read_container(element, tag, classes)
+        return self._read_container(element, tag, attribute.split())
 
     def _read_container(self, element: Element, tag: str, classes: list[str]) -> bool:
         """Read an element for mathematics whose text is a formula, with delimiters or without: <span class="math">."""
@@ -348,6 +350,14 @@ _SPECIAL_CLASSES = (
         "math-latex",
     }
 )
+
+
+@functools.lru_cache(4_096)
+def _known_classes(attribute: str) -> frozenset[str]:
+    """The classes of a class attribute by which an element is read."""
+    return frozenset(_SPECIAL_CLASSES.intersection(attribute.split()))
+
+
 #: Classes of <code> whose text is a formula: Markdown writes formulas so for scripts that draw them.
 _MATH_AS_CODE = frozenset(("math", "js-render-math", "language-math", "lang-math", "math-inline", "math-display"))
 #: Values of data-math that say only that there is a formula, or how it is placed.

@@ -86,6 +86,7 @@ def code_block(text: str, language: str) -> Code | None:
     return Code("\n".join(lines), language) if lines else None
 
 
+_TEXT = lxml.etree.XPath("string()", smart_strings=False)  # faster than `itertext`
 _FENCED = re.compile(r"^(`{3,})[^\n`]*\n.*?^\1[ \t]*$\n?", re.MULTILINE | re.DOTALL)
 
 
@@ -142,8 +143,8 @@ def multiline_code(element: Element) -> Code | None:
     if next(element.iter("br", "div", "li", "tr", "p"), None) is not None:
         kept = "white-space" in (element.get("style") or "")
         text = _Lines(element, wrapped=not kept).text()
-    elif language_of(element) and _is_alone(element):
-        text = "".join(element.itertext())
+    elif _is_alone(element) and language_of(element):
+        text = _TEXT(element)
     else:
         return None
     code = code_block(text, language_of(element))
@@ -201,9 +202,14 @@ def _is_plain(element: Element) -> bool:
             codes += 1
             if tag != "code" or codes > 1:
                 return False
-        classes = inner.get("class")
-        if classes and any(_kind(classes)) and not (tag == "code" and not _kind(classes).numbered):
-            return False
+        if not (names := inner.keys()):
+            continue
+        if classes := inner.get("class"):
+            kind = _kind(classes)
+            if kind.numbered or (tag != "code" and (kind.line or kind.label)):
+                return False
+            if len(names) == 1:
+                continue
         if inner.get("style") or inner.get("data-line") is not None or inner.get("aria-hidden"):
             return False
     return True
@@ -224,7 +230,7 @@ class _Lines:
     def text(self) -> str:
         """The lines of the element, joined by line breaks."""
         if not self.wrapped and _is_plain(self.element):
-            return "".join(self.element.itertext())
+            return _TEXT(self.element)
         started: list[tuple[int, bool]] = []
         code_depth = 0
         root, codes = self.element, self._codes

@@ -101,6 +101,7 @@ class _Page:
     def __init__(self, body: Element) -> None:
         self.body = body
         self.size = _length(body)
+        self._sizes: dict[Element, int] = {}  # of elements, until the tree changes
         self.budget = _EVIDENCE * self.size + 10_000
 
     def remove_named(self) -> None:
@@ -109,18 +110,25 @@ class _Page:
         doomed: list[Element] = []
         for _, element in walk:
             tag = element.tag
-            if tag in _UNNAMED or not isinstance(tag, str) or element is self.body:
+            if tag in _UNNAMED or not isinstance(tag, str):
                 if tag in _WITHOUT_PARTS:
                     walk.skip_subtree()
                 continue
-            said = _said(element.get("class"), element.get("id"))
-            if (said or tag in _BY_TAG or element.get("role")) and self._is_named(element, tag, said):
+            if names := element.keys():
+                said = _said(element.get("class"), element.get("id"))
+            elif tag in _BY_TAG:
+                said = frozenset()
+            else:
+                continue
+            telling = said or tag in _BY_TAG or ("role" in names and element.get("role"))
+            if telling and self._is_named(element, tag, said):
                 doomed.append(element)
                 walk.skip_subtree()
-        if sum(_length(element) for element in doomed) >= self.size - 1 and self.size > 1:
+        if self.size > 1 and sum(map(self._size, doomed)) >= self.size - 1:
             return
         for element in doomed:
             _drop(element)
+        self._sizes.clear()
 
     def _is_named(self, element: Element, tag: str, said: frozenset[str]) -> bool:
         """Whether an element goes for its tag, its role, or what its names have `said`."""
@@ -178,22 +186,31 @@ class _Page:
         """The number of characters of an element; the page's when the budget is spent."""
         if self.budget < 0:
             return self.size
-        size = _length(element)
+        size = self._size(element)
         self.budget -= size
         return size
+
+    def _size(self, element: Element) -> int:
+        """The number of characters of an element, counted once."""
+        if (size := self._sizes.get(element)) is None:
+            size = self._sizes[element] = _length(element)
+        return size
+
+    def _has_share(self, size: int, share: float) -> bool:
+        """Whether `size` characters are more than a share of those that the page has now."""
+        return size > self.size * share or size > self._size(self.body) * share
 
     def main_part(self) -> tuple[Element | None, bool]:
         """(the main part of the page, whether the page marks it by an element or a role); (None, False) if none is
         found, or if it has little text. A name is weaker evidence: titles often stand outside."""
-        rest = _length(self.body)
         marked = [e for e in self.body.iter("main") if not _is_inside(e, ("main",))]
-        marked = marked or self.body.xpath(".//*[@role='main']")
+        marked = marked or _MAIN_BY_ROLE(self.body)
         articles = [e for e in self.body.iter("article") if not _is_inside(e, ("article",))]
         if marked:
             best = max(marked[:20], key=_length)
-            if _length(best) > rest * 0.2:
+            if self._has_share(_length(best), 0.2):
                 return best, True
-        if len(articles) == 1 and _length(articles[0]) > rest * 0.4:
+        if len(articles) == 1 and self._has_share(_length(articles[0]), 0.4):
             return articles[0], True
         if articles:
             return None, False  # a page of several posts: what lies around them is judged by its links
@@ -203,7 +220,7 @@ class _Page:
             if not _MAIN_NAMES.isdisjoint(names) and len(named) < 50:
                 named.append((_length(element), element))
         size, best = max(named, key=lambda pair: pair[0], default=(0, None))
-        return (best if size > rest * 0.6 else None), False
+        return (best if self._has_share(size, 0.6) else None), False
 
     def keep_only(self, main: Element) -> None:
         """Remove everything outside an element, but not a main heading that stands before it."""
@@ -241,16 +258,16 @@ class _Page:
             if size and _in_links(element) > size * 0.7 and not _holds_formula(element):
                 doomed.append((element, size))
                 walk.skip_subtree()
-        if sum(size for _, size in doomed) < _length(self.body) * 0.6:
+        if doomed and sum(size for _, size in doomed) < self._size(self.body) * 0.6:
             for element, _ in doomed:
                 _drop(element)
 
 
 _SHOWS_FORMULA = lxml.etree.XPath(
-    r"boolean(descendant::math | descendant::mjx-container | descendant::*[contains(@class, 'math') or "
-    r"contains(@class, 'katex') or contains(@class, 'MathJax') or contains(@class, 'latex')] | "
-    r"self::*[contains(., '\(')])"
+    r"descendant::math or descendant::mjx-container or descendant::*[contains(@class, 'math') or "
+    r"contains(@class, 'katex') or contains(@class, 'MathJax') or contains(@class, 'latex')] or contains(., '\(')"
 )
+_MAIN_BY_ROLE = lxml.etree.XPath("descendant::*[@role = 'main']")
 _IN_MAIN = lxml.etree.XPath("boolean(ancestor::*[self::main or self::article or @role = 'main'])")
 _SIZE = lxml.etree.XPath("string-length(normalize-space(.))")
 _LINKED = lxml.etree.XPath("descendant-or-self::a//text()", smart_strings=False)
