@@ -55,5 +55,8 @@ def right_answers(folder: Path, asked: list[tuple[str, str, str]], batch: int = 
         ids = tuple(prompt_ids(tokenizer, [Message("user", question)], thinking=False))
         requests.append((f"{number:032x}", Request("benchmark", (("rendered", question),), sampling, prompt_ids=ids)))
     said = dict(engine.run(requests))
-    contents = (parse(said[key].text, thinking=False).content for key, _ in requests)
-    return [float(is_right(content, answer)) for content, (_, _, answer) in zip(contents, asked, strict=True)]
+    made = (said[key] for key, _ in requests)
+    return [
+        float(is_right(parse(one.text, thinking=False).content, answer, one.finish_reason))
+        for one, (_, _, answer) in zip(made, asked, strict=True)
+    ]

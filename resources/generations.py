@@ -56,7 +56,7 @@ GENERATIONS = Table(
             "string",
             "sampling settings: a JSON object with temperature, top_p, max_tokens, stop and, if set, top_k; of a "
             "rollout also sampler (transformers or vllm) and, if set, budget: tokens of thought, grace, tokens for "
-            "the answer",
+            "the answer; and draws: prompt, if its random numbers do not follow from the weights",
         ),
         Column(
             "output_format",
@@ -124,7 +124,8 @@ class Sampling:
     """How tokens are sampled. `max_tokens` limits the answer. With `top_k` None all tokens may be drawn.
 
     Of a rollout, `sampler` names the engine that samples, and `budget` is the thinking budget: tokens of thought (None:
-    no limit), tokens of grace, and tokens kept for the answer.
+    no limit), tokens of grace, and tokens kept for the answer. With `draws` "prompt", its random numbers follow from
+    the prompt and the sample alone, so that two models are compared with equal luck; else from the weights too.
     """
 
     temperature: float
@@ -134,10 +135,11 @@ class Sampling:
     top_k: int | None = None
     sampler: str | None = None
     budget: tuple[int | None, int, int] | None = None
+    draws: Literal["prompt"] | None = None
 
     def settings(self) -> dict[str, Any]:
         """The settings by name, without those that are None. So the keys of requests without `top_k` are those that
-        were used before `top_k` existed; the same holds for `sampler` and `budget`."""
+        were used before `top_k` existed; the same holds for `sampler`, `budget` and `draws`."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 

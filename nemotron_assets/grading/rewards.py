@@ -93,12 +93,17 @@ class Rewards:
     def grade(self, pairs: Iterable[tuple[Mapping[str, Any], str]]) -> Iterator[Reward]:
         """The rewards of pairs of (row of align.prompts, completion), in their order. A completion is what the model
         wrote after its prompt. A row may say in `thinking` whether the prompt asked for a thought; without it, the
-        switches in its messages decide. Never raises because of a completion or a row."""
+        switches in its messages decide. It may say in `finished` that the completion was cut at its most tokens
+        (false): then it is wrong, unread, because a policy that earns by cut answers learns to end none. Never raises
+        because of a completion or a row."""
         waiting = iter(pairs)
         while batch := list(islice(waiting, _TOGETHER)):
             found: list[dict[str, Verdict]] = [{} for _ in batch]
             asked: dict[str, list[tuple[int, _Asked]]] = {}
             for place, (row, completion) in enumerate(batch):
+                if not row.get("finished", True):
+                    found[place]["end"] = Verdict("wrong", "end", "the answer was cut before its end")
+                    continue
                 try:
                     self._ask(place, row, completion, asked)
                 except (ValueError, KeyError, TypeError, AttributeError) as error:

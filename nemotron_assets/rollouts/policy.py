@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from resources.generations import Answer, Completion, Request, Sampling
 
+#: The finish reason of an answer that the model ended. Any other answer was cut.
+STOP = "stop"
+
 Generate = Callable[[Any, Iterable[Request]], Iterator[Completion]]
 
 
@@ -33,6 +36,8 @@ class Ask:
     - `parents`: ids of the rows that the prompt comes from.
     - `budget`: the thinking budget: tokens of thought (None: no limit), grace, tokens kept for the answer. Without a
       budget nothing is forced and no tag is banned.
+    - `equal_luck`: whether the random numbers follow from the prompt and the sample alone, so that the answers of two
+      models differ only where the models do. vLLM draws by itself, and does not know it.
     """
 
     prompt_ids: tuple[int, ...]
@@ -41,6 +46,7 @@ class Ask:
     purpose: str = "rollout"
     parents: tuple[str, ...] = ()
     budget: tuple[int | None, int, int] | None = None
+    equal_luck: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,11 @@ class Rollout:
     engine: str
     generation_id: str
     new: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model ended its answer."""
+        return self.finish_reason == STOP
 
 
 class Policy:
@@ -99,7 +110,8 @@ class Policy:
             )
 
     def _request(self, ask: Ask) -> Request:
-        sampling = Sampling(**self._settings, sampler=self.engine.kind, budget=ask.budget)
+        draws = "prompt" if ask.equal_luck and self.engine.kind == "transformers" else None
+        sampling = Sampling(**self._settings, sampler=self.engine.kind, budget=ask.budget, draws=draws)
         messages = (("rendered", ask.text),)
         return Request(
             ask.purpose, messages, sampling, sample=ask.sample, parents=ask.parents, prompt_ids=ask.prompt_ids

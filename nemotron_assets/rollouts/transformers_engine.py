@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.rollouts.draws import Draws, choose
+from nemotron_assets.table.ids import content_hash
 from resources.endpoint import EngineError
 from resources.generations import Answer, Request
 
@@ -58,6 +59,11 @@ def _select(cache: Any, rows: torch.Tensor) -> None:
                 states.update({number: state[rows] for number, state in states.items() if state is not None})
         elif layer.is_initialized:
             layer.batch_select_indices(rows)
+
+
+def _key_of_prompt(request: Request) -> str:
+    """A key for random numbers that says nothing of the weights."""
+    return content_hash(repr((request.prompt_ids, request.sample)).encode())
 
 
 @dataclass
@@ -129,7 +135,7 @@ class TransformersEngine:
                 f"rollouts are sampled from all tokens, without stop texts, but request {request.prompt} has top_p "
                 f"{sampling.top_p}, top_k {sampling.top_k} and stop {sampling.stop}: they would bias the probabilities"
             )
-        row = _Row(key, request, Draws(key))
+        row = _Row(key, request, Draws(key if sampling.draws is None else _key_of_prompt(request)))
         if sampling.budget is not None:
             from nemotron_assets.chat.budget.automaton import Budget, Thought
 

@@ -68,6 +68,21 @@ def test_the_format_is_one_closed_thought(rewards):
     assert values(rewards, (prompt(("format", {})), "b"), (prompt(("format", {})), "a</think>b")) == [1, 0]
 
 
+def test_an_answer_that_was_cut_is_wrong_whatever_verifiers_would_say(rewards):
+    few = {"num_words": 3, "relation": "less than"}
+    asked = [
+        prompt(("format", {})),
+        prompt(("exact", {}), reference="b"),
+        prompt(("instruction", {"instructions": [{"id": "length_constraints:number_words", "arguments": few}]})),
+        prompt(("no such verifier", {})),
+    ]
+    assert values(rewards, *((row, "b") for row in asked)) == [1, 1, 1, None]
+    cut = list(rewards.grade((row | {"finished": False}, "b") for row in asked))
+    assert [one.value for one in cut] == [0] * 4
+    assert json.loads(cut[0].as_json())["end"]["detail"] == "the answer was cut before its end"
+    assert values(rewards, *((row | {"finished": True}, "b") for row in asked)) == [1, 1, 1, None]
+
+
 def test_mathematics_procedural_items_and_instructions(rewards):
     maths = prompt(("math", {}), ("format", {}), reference="1/2")
     gcd = {"task": "gcd", "config": "{}", "seed": 7, "index": 0}

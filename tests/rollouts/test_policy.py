@@ -61,6 +61,22 @@ def test_a_rollout_does_not_depend_on_the_others_of_its_batch(model, decoder, tm
     assert [rollout.tokens for rollout in together] == [rollout.tokens for rollout in reversed(apart)]
 
 
+def test_with_equal_luck_two_models_answer_alike_where_they_are_alike(model, decoder, lake):
+    """The second model differs by a little. With numbers of their own, hardly two answers are equal."""
+    changed = copy.deepcopy(model)
+    with torch.no_grad():
+        changed.lm_head.weight.mul_(1.001)
+    policies = [_policy(_engine(one, decoder), lake) for one in (model, changed)]
+    alike = {}
+    for luck in (True, False):
+        first, second = (list(policy.rollouts(_asks(equal_luck=luck))) for policy in policies)
+        assert all(rollout.new for rollout in (*first, *second)), "each model is asked, and stored under its own key"
+        alike[luck] = sum(one.tokens == other.tokens for one, other in zip(first, second, strict=True)) / len(first)
+        assert len({tuple(rollout.tokens) for rollout in first}) == len(first), "samples of a prompt differ"
+    assert alike[True] > 0.7 and alike[False] < 0.2
+    assert not any(rollout.new for rollout in policies[0].rollouts(_asks(equal_luck=True)))
+
+
 def test_a_rollout_is_sampled_once_for_a_set_of_weights(model, decoder, lake):
     policy = _policy(_engine(model, decoder), lake)
     first, again = list(policy.rollouts(_asks())), list(policy.rollouts(_asks()))

@@ -5,4 +5,4 @@
 """
 
 #: Raised when the code of the merge or of the scores changes.
-CODE = "2"
+CODE = "3"

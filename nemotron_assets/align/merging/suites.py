@@ -60,7 +60,10 @@ class Examiner:
         policy = open_policy(greedy, folder, name, sha256, self.gpu, self.ledger, self.max_output_tokens)
         vocabulary = tokenizer.load(folder)
         answers = policy.rollouts(_ask(vocabulary, prompt) for prompt in prompts)
-        pairs = ((prompt, answer.text) for prompt, answer in zip(prompts, answers, strict=True))
+        pairs = (
+            (prompt | {"finished": answer.finished}, answer.text)
+            for prompt, answer in zip(prompts, answers, strict=True)
+        )
         return {row["id"]: reward.value for row, reward in zip(prompts, self.rewards.grade(pairs), strict=True)}
 
 

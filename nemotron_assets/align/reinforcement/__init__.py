@@ -6,4 +6,4 @@
 """
 
 #: Raised when the code of a training changes what model it makes.
-CODE = "2"
+CODE = "3"

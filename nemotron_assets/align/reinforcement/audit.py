@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from nemotron_assets.chat.template import asks_for_thought
+from nemotron_assets.rollouts.policy import STOP
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe import Recipe
@@ -25,22 +26,27 @@ def regraded(rows: Iterable[Mapping[str, Any]], recipe: Recipe) -> Iterator[tupl
 
     rows = list(rows)
     with Rewards(recipe.grading) as rewards:
-        asked = (row | {"thinking": asks_for_thought(row["prompt"])} for row in rows)
-        found = rewards.grade(zip(asked, (row["completion"] for row in rows), strict=True))
+        found = rewards.grade((_asked(row), row["completion"]) for row in rows)
         yield from zip(rows, (reward.value for reward in found), strict=True)
 
 
-def with_prompts(lake: Lakehouse, stage: str, most: int | None = None) -> list[dict[str, Any]]:
-    """Rollouts of a stage whose prompts the lake still has, with what verifiers need of the prompts: the `most` with
-    the first ids, or all."""
-    from nemotron_assets.align.conversations.tables import PROMPTS
-    from nemotron_assets.align.reinforcement.tables import ROLLOUTS
+def _asked(row: Mapping[str, Any]) -> dict[str, Any]:
+    return row | {"thinking": asks_for_thought(row["prompt"]), "finished": row["finish_reason"] == STOP}
 
+
+def with_prompts(lake: Lakehouse, stage: str, most: int | None = None) -> list[dict[str, Any]]:
+    """Rollouts of a stage's newest model whose prompts the lake still has, with what verifiers need of the prompts: the
+    `most` with the first ids, or all. Earlier models may have been graded by other rules."""
+    from nemotron_assets.align.conversations.tables import PROMPTS
+    from nemotron_assets.align.reinforcement.tables import IFEVAL_RL, RLHF, ROLLOUTS
+    from nemotron_assets.models.registry import newest
+
+    models = {table.name: lake.read(table) for table in (IFEVAL_RL, RLHF)}[stage]
     reader = lake.read(ROLLOUTS)
-    if not reader.exists:
+    if not reader.exists or not models.exists:
         return []
-    own = reader.scan().filter(pl.col("stage") == stage)
-    own = own.select("id", "prompt", "completion", "reward", prompt_id=pl.col("parents").list.first())
+    own = reader.scan().filter(pl.col("model_id") == newest(models)["id"])
+    own = own.select("id", "prompt", "completion", "finish_reason", "reward", prompt_id=pl.col("parents").list.first())
     prompts = lake.read(PROMPTS).scan().select("id", "messages", "verifiers", "reference")
     own = own.join(prompts, left_on="prompt_id", right_on="id")
     own = own.sort("id") if most is None else own.bottom_k(most, by="id").sort("id")

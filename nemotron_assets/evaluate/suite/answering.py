@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.evaluate.answering import Answering, Wanted
 from nemotron_assets.models.registry import newest_of_each_name
+from nemotron_assets.rollouts.policy import STOP
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,9 +24,10 @@ def chosen(items: pl.DataFrame, most: int | None) -> pl.DataFrame:
     return held_out if most is None else held_out.filter(pl.col("number") < most)
 
 
-def is_right(said: str, answer: str) -> bool:
-    """Whether an answer is the right one, but for white space around and between words."""
-    return said.split() == answer.split()
+def is_right(said: str, answer: str, finish_reason: str) -> bool:
+    """Whether an answer is the right one, but for white space around and between words. An answer that was cut is
+    wrong: the model would have written more."""
+    return finish_reason == STOP and said.split() == answer.split()
 
 
 def suite_rows(answering: Answering, items: pl.DataFrame, max_tokens: int, stage: str) -> list[dict[str, Any]]:
@@ -41,7 +43,7 @@ def suite_rows(answering: Answering, items: pl.DataFrame, max_tokens: int, stage
             "task": item["task"],
             "item": item["id"],
             "answer": made.text,
-            "right": is_right(parse(made.text, thinking=False).content, item["answer"]),
+            "right": is_right(parse(made.text, thinking=False).content, item["answer"], made.finish_reason),
             "output_tokens": made.output_tokens,
             "finish_reason": made.finish_reason,
             "generation_id": made.id,

@@ -115,7 +115,7 @@ class Budgets:
             "task": item["task"],
             "item": item["id"],
             "completion": text,
-            "right": is_right(parse(text).content, item["answer"]),
+            "right": is_right(parse(text).content, item["answer"], finish),
             "well_formed": well_formed(f"{OPEN}\n{text}"),
             "thought_tokens": len(self._answering.encode(thought)) if thought else 0,
             "answer_tokens": len(self._answering.encode(answer.strip())) if answer.strip() else 0,

@@ -35,10 +35,10 @@ class Prompt:
     ids: tuple[int, ...]
     text: str
 
-    def ask(self, sample: int, stage: str, run: Grpo) -> Ask:
-        """The request for a rollout of this prompt."""
+    def ask(self, sample: int, stage: str, run: Grpo, equal_luck: bool = False) -> Ask:
+        """The request for a rollout of this prompt; `Ask` explains `equal_luck`."""
         budget = (run.budget.tokens, run.budget.grace, run.budget.answer_room) if run.budget else None
-        return Ask(self.ids, self.text, sample, purpose=stage, parents=(self.row["id"],), budget=budget)
+        return Ask(self.ids, self.text, sample, stage, (self.row["id"],), budget, equal_luck)
 
 
 def prompt(row: Mapping[str, Any], thinking: bool, tokenizer: PreTrainedTokenizerBase) -> Prompt:

@@ -44,8 +44,11 @@ class ByVerifiers:
         self._rewards = rewards
 
     def grade(self, pairs: Sequence[tuple[Prompt, Rollout]]) -> list[Graded]:
-        asked = (prompt.row | {"thinking": asks_for_thought(prompt.text)} for prompt, _ in pairs)
-        found = self._rewards.grade(zip(asked, (rollout.text for _, rollout in pairs), strict=True))
+        asked = (
+            (prompt.row | {"thinking": asks_for_thought(prompt.text), "finished": rollout.finished}, rollout.text)
+            for prompt, rollout in pairs
+        )
+        found = self._rewards.grade(asked)
         return [Graded(reward.value, reward.as_json(), reward.error) for reward in found]
 
 

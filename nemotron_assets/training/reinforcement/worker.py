@@ -173,9 +173,12 @@ class _Training:
     def _asked(
         self, trainer: RolloutTrainer, judge: Grader, prompts: list[Prompt], samples: int, step: int, split: str
     ) -> list[float | None]:
-        """Sample answers to each prompt with the present weights, and record them. Returns their rewards."""
+        """Sample answers to each prompt with the present weights, and record them. Returns their rewards. Held-out
+        prompts are answered with the same random numbers before and after the training, so that less of the difference
+        is luck."""
         each = [asked for asked in prompts for _ in range(samples)]
-        asks = [asked.ask(sample, self.stage, self.settings) for asked in prompts for sample in range(samples)]
+        equal = split == HELD_OUT
+        asks = [asked.ask(number, self.stage, self.settings, equal) for asked in prompts for number in range(samples)]
         rollouts = list(trainer.policy().rollouts(asks))
         graded = judge.grade(list(zip(each, rollouts, strict=True)))
         self._record(step, Sampled(each, rollouts, graded), {}, split)

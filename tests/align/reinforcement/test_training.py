@@ -97,8 +97,9 @@ def test_rewards_are_given_again_without_generating_anything(lake, rows):
     assert found == {"rollouts": 2 * 16 + 2 * 3, "different": 0, "examples": "[]"}
     assert lake.read(GENERATIONS).rows == before
     changed = with_prompts(lake, "ifeval_rl", 1)
-    ((row, again),) = regraded([changed[0] | {"completion": changed[0]["reference"], "reward": 0.0}], recipe())
-    assert (row["reward"], again) == (0.0, 1.0)  # a stored reward that does not hold is found
+    right = changed[0] | {"completion": changed[0]["reference"], "finish_reason": "stop", "reward": 0.0}
+    found = [again for _, again in regraded([right, right | {"finish_reason": "length"}], recipe())]
+    assert found == [1.0, 0.0], "a stored reward that does not hold is found, and a cut answer is wrong"
 
 
 def test_checks_and_report_read_the_rollouts(lake, rows):

@@ -56,7 +56,8 @@ def test_the_first_held_out_items_of_every_task_are_asked():
     ("said", "right"), [("a b", True), (" a  b\n", True), ("a b.", False), ("ab", False), ("", False)]
 )
 def test_answers_are_graded_exactly(said, right):
-    assert answering.is_right(said, "a b") is right
+    assert answering.is_right(said, "a b", "stop") is right
+    assert not answering.is_right(said, "a b", "length"), "the model would have written more"
 
 
 def test_answers_to_the_suite(asked, lake):

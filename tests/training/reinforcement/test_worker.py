@@ -181,8 +181,8 @@ def test_under_a_budget_sampler_and_trainer_agree_on_every_token_that_was_chosen
     assert all(one["disagreement/max"] < 1e-4 for one in measured)
 
 
-def _rollout(text: str) -> Rollout:
-    return Rollout(Ask((1,), "q"), [5], [0.0], [False], text, "stop", "e", "g", True)
+def _rollout(text: str, reason: str = "stop") -> Rollout:
+    return Rollout(Ask((1,), "q"), [5], [0.0], [False], text, reason, "e", "g", True)
 
 
 def test_an_answer_after_a_prompt_without_a_thought_is_read_without_one(policy_folder):
@@ -194,9 +194,10 @@ def test_an_answer_after_a_prompt_without_a_thought_is_read_without_one(policy_f
     off, on = prompt(row, False, tokenizer), prompt(row, True, tokenizer)
     with Rewards(load_recipe("laptop").grading) as rewards:
         found = ByVerifiers(rewards).grade([
-            (off, _rollout("4\n")), (on, _rollout("4\n")), (on, _rollout("two and two</think>4"))
+            (off, _rollout("4\n")), (on, _rollout("4\n")), (on, _rollout("two and two</think>4")),
+            (off, _rollout("4", "length")),
         ])  # fmt: skip
-    assert [one.value for one in found] == [1, 0, 1]
+    assert [one.value for one in found] == [1, 0, 1, 0], "the last answer was cut"
 
 
 def test_a_reward_that_is_not_a_number_is_an_error(monkeypatch):
