@@ -89,7 +89,9 @@ class Grpo(Updates):
         None, description="prompts are chosen by how often the model at the start is right; null: all are trained on"
     )
     max_prompt_tokens: int = Field(ge=1, description="a longer prompt is left out")
-    max_tokens: int = Field(ge=1, description="most tokens of a rollout; a longer one is cut")
+    max_tokens: int = Field(
+        ge=1, description="most tokens of a rollout; a longer one is cut, and verifiers find a cut answer wrong"
+    )
     both_ways: bool = Field(
         False,
         description="whether half of the prompts are asked without thinking (published for RLHF: responses with and "
@@ -135,6 +137,11 @@ class Grpo(Updates):
             raise ValueError(
                 f"micro_batch {self.micro_batch} does not divide the {self.rollouts_per_step} rollouts of a step "
                 "(prompts_per_step x group)"
+            )
+        if self.budget and self.budget.answer_room >= self.max_tokens:
+            raise ValueError(
+                f"budget.answer_room {self.budget.answer_room} keeps all of the {self.max_tokens} tokens of a rollout "
+                "(max_tokens), so no rollout could think: lower it, or raise max_tokens"
             )
         if unknown := [name for name in self.prompts if name.partition("/")[0] not in get_args(Kind)]:
             raise ValueError(f"{unknown[0]!r} is no kind of prompts: use {', '.join(get_args(Kind))}, or kind/domain")

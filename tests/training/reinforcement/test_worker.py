@@ -1,6 +1,7 @@
 """GRPO on rollouts of the current weights: it learns, a killed training goes on without paying twice, and rollouts that
 could not be graded stay outside the update."""
 
+import contextlib
 import json
 import os
 import signal
@@ -321,3 +322,7 @@ def test_a_kind_without_prompts_and_batches_that_do_not_fit_are_named():
         schedule([{"kind": "verifiable", "domain": "suite"}], RUN.model_copy(update={"prompts": {"instructions": 1.0}}))
     with pytest.raises(ValueError, match="micro_batch 7 does not divide the 16 rollouts"):
         Grpo.model_validate(RUN.model_dump() | {"micro_batch": 7})
+    for room, fits in ((RUN.max_tokens - 1, True), (RUN.max_tokens, False)):
+        given = RUN.model_dump() | {"budget": {"tokens": 9, "grace": 0, "answer_room": room}}
+        with contextlib.nullcontext() if fits else pytest.raises(ValueError, match="no rollout could think"):
+            assert Grpo.model_validate(given).budget.answer_room == room
