@@ -20,6 +20,7 @@ from nemotron_assets.commands.tables import find
 from nemotron_assets.definitions import lake
 from nemotron_assets.recipe import Recipe, current_recipe, load_recipe
 from nemotron_assets.recipe.load import changed_recipe
+from nemotron_assets.stages import all_tables
 from nemotron_assets.table.counting import counted
 
 #: Width of the output, in characters, when it does not go to a terminal.
@@ -38,6 +39,11 @@ def diff_command(
         with table_diff(lake, find(what[0]), (what[1], what[2])) as found:
             _show(found, _table_document(found, examples), as_json, csv, _print_table_diff)
         return
+    if what and (name := what[0].replace("/", ".")) in all_tables():
+        raise click.UsageError(
+            f"{name} is a table: give two of its versions and nothing else, for example {name} 0 newest; `nemotron "
+            f"tables {name}` lists the last ones"
+        )
     before, after = _recipes([*what, *recipes], change)
     with recipe_diff(lake, asset_nodes(), before, after) as found:
         _show(found, _recipe_document(found, examples), as_json, csv, _print_recipe_diff)
