@@ -25,7 +25,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,7 @@ from urllib.parse import unquote
 
 from nemotron_assets.table.ids import content_hash
 from resources.contract import shortened
+from resources.files import replaced
 from resources.store import store_at
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from deltalake.transaction import AddAction, RemoveAction
 
 LOG, HEADS = "_delta_log", "_committed"
+_LAST = "_last_checkpoint"
 _LOG_FILE = re.compile(r"(\d{20})\.(json|checkpoint\.parquet)")
 _HEAD = re.compile(r"(\d{20})-([0-9a-f]{32})(?:-([0-9a-f]{32}))?")
 
@@ -160,7 +162,7 @@ class DeltaLog:
         self._write_head("-".join((f"{version:020}", *hashes.values())))
         for name in self.names(HEADS):  # of this writer or another one: the greatest version stays
             if (match := _HEAD.fullmatch(name)) and int(match[1]) < version:
-                self._delete_head(name)
+                self._delete(HEADS, name)
 
     def _write_head(self, name: str) -> None:
         if self.is_local:
@@ -169,12 +171,44 @@ class DeltaLog:
         else:
             self._store.open_output_stream(f"{HEADS}/{name}").close()
 
-    def _delete_head(self, name: str) -> None:
+    def _delete(self, folder: str, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             if self.is_local:
-                os.unlink(f"{self.folder}/{HEADS}/{name}")
+                os.unlink(f"{self.folder}/{folder}/{name}")
             else:
-                self._store.delete_file(f"{HEADS}/{name}")
+                self._store.delete_file(f"{folder}/{name}")
+
+    # -- forgetting ---------------------------------------------------------------------------------------------
+
+    def cut(self, keep: Callable[[str], bool]) -> None:
+        """Delete what only earlier versions say. The newest version must have a checkpoint: it stays, without the marks
+        (names of application transactions) that `keep` refuses, and so does the newest commit.
+
+        Nobody may write to the table meanwhile. A kill leaves a log that can be read, and cut again after a commit.
+        """
+        version = self.head().version
+        own = {_commit(version), _checkpoint(version), _LAST}
+        whole = self.read(_checkpoint(version))
+        kept, actions = _without_marks(whole, keep)
+        if len(kept) != len(whole):
+            last = json.loads(self.read(_LAST))
+            self._delete(LOG, _LAST)  # it says how large the checkpoint is; without it readers list the log
+            self._put(_checkpoint(version), kept)
+            sizes = {"size": actions, "sizeInBytes": len(kept)}
+            stays = {name: value for name, value in last.items() if name not in ("checksum", *sizes)}
+            self._put(_LAST, json.dumps(stays | sizes).encode())
+        self.record(version)
+        for name in self.names():
+            if name not in own and re.fullmatch(r"\d{20}\..+|.*\.tmp", name):
+                self._delete(LOG, name)
+
+    def _put(self, name: str, content: bytes) -> None:
+        if self.is_local:
+            with replaced(Path(self.folder, LOG, name)) as new:
+                new.write_bytes(content)
+        else:
+            with self._store.open_output_stream(f"{LOG}/{name}") as file:
+                file.write(content)
 
     # -- what is wrong ------------------------------------------------------------------------------------------
 
@@ -277,6 +311,27 @@ def _commit(version: int) -> str:
 
 def _checkpoint(version: int) -> str:
     return f"{version:020}.checkpoint.parquet"
+
+
+def _without_marks(checkpoint: bytes, keep: Callable[[str], bool]) -> tuple[bytes, int]:
+    """A checkpoint without the marks that are not to be kept, and its number of actions. The same bytes if all stay."""
+    import io
+
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    actions = pq.read_table(io.BytesIO(checkpoint))
+    if "txn" not in actions.column_names:
+        return checkpoint, actions.num_rows
+    marks = pc.struct_field(actions["txn"], "appId").to_pylist()
+    stays = pa.array([mark is None or keep(mark) for mark in marks], pa.bool_())
+    kept = actions.filter(stays)
+    if kept.num_rows == actions.num_rows:
+        return checkpoint, actions.num_rows
+    written = io.BytesIO()
+    pq.write_table(kept, written)
+    return written.getvalue(), kept.num_rows
 
 
 def _checked(
