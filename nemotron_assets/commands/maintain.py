@@ -10,6 +10,7 @@ from nemotron_assets.lake.upkeep import maintain_all, set_aside, verify_all
 from nemotron_assets.recipe import current_recipe
 from nemotron_assets.table.counting import counted
 from resources.contract import LakeError
+from resources.lakehouse.removing import is_removing
 
 
 def maintain_command(table: str | None, *, migrate: bool, dry_run: bool, verify: bool) -> bool:
@@ -17,6 +18,8 @@ def maintain_command(table: str | None, *, migrate: bool, dry_run: bool, verify:
     table. Returns whether every table is whole, as far as was looked."""
     if verify:
         return _verify()
+    if is_removing(lake):
+        raise LakeError("`nemotron forget` is removing rows from the lake: wait for its end, then repeat the command")
     whole = True
     if migrate:
         lines = migrate_all(lake)

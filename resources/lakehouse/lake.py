@@ -29,6 +29,7 @@ from resources.lakehouse.branch import check_writable, root_of, roots
 from resources.lakehouse.changes import Change
 from resources.lakehouse.errors import check_log, explaining
 from resources.lakehouse.reader import Reader
+from resources.lakehouse.removing import wait_for_removal
 from resources.lakehouse.stored import Where, values
 from resources.lakehouse.writer import Writer, WriteResult
 from resources.places import make_readable
@@ -344,6 +345,10 @@ class Lakehouse(dg.ConfigurableIOManager):
         return next((place for place in places[:-1] if os.path.isdir(place)), places[-1])
 
     # -- Dagster ------------------------------------------------------------------------------------------------
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Called at the begin of every run: wait for a removal that is going on."""
+        wait_for_removal(self, context.log.info if context.log else lambda line: None)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         from nemotron_assets.table.asset import column_lineage
