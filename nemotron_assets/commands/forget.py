@@ -6,16 +6,24 @@ from collections.abc import Iterable
 
 import click
 
+from nemotron_assets.code.licences.answers import unused
+from nemotron_assets.code.licences.tables import SCANS
 from nemotron_assets.code.sources.tables import REPOSITORIES
 from nemotron_assets.commands.progress import Progress
 from nemotron_assets.commands.runner import Runner, Unit
 from nemotron_assets.dagster_private import unfinished_statuses
+from nemotron_assets.recipe import current_recipe
 from nemotron_assets.rights import forgetting, receipt, removal, texts
-from nemotron_assets.rights.plan import Contained, Plan, plan
-from nemotron_assets.rights.targets import targets
+from nemotron_assets.rights.containing import Contained, contained
+from nemotron_assets.rights.made_again import RETURNING
+from nemotron_assets.rights.plan import Plan, plan
+from nemotron_assets.rights.targets import Target, targets
+from nemotron_assets.rights.tombstones import Tombstones, tombstones
 from nemotron_assets.table.counting import counted
 from nemotron_assets.table.schema import Table
 from resources.contract import LakeError
+from resources.lakehouse import Lakehouse
+from resources.lakehouse.removing import removing
 
 #: Models and scores that are named; the others are counted.
 _NAMED = 30
@@ -27,15 +35,28 @@ def forget_command(words: Iterable[str], *, reason: str, dry_run: bool, vacuum: 
 
     wanted = targets(words)
     click.echo("to be forgotten: " + ", ".join(map(str, wanted[:_NAMED])) + (", …" if len(wanted) > _NAMED else ""))
-    begun = removal.begun(lake, wanted)
-    if dry_run and begun is None:
-        print_plan(plan(lake, wanted, lake.identity))
-        return True
     if dry_run:
+        _show(lake, wanted)
+        return True
+    with removing(lake):
+        return _forget(lake, wanted, reason, vacuum)
+
+
+def _show(lake: Lakehouse, wanted: list[Target]) -> None:
+    """Print what would go."""
+    if (begun := removal.begun(lake, wanted)) is not None:
         click.echo(
             f"a removal of it was begun on {begun.at:%Y-%m-%d %H:%M} UTC; the same command without --dry-run ends it"
         )
-        return True
+        return
+    found = plan(lake, wanted, lake.identity)
+    forgotten = Tombstones(tombstones(wanted, found.contents, salt=lake.identity))
+    print_plan(found, list(contained(lake, found, forgotten)))
+
+
+def _forget(lake: Lakehouse, wanted: list[Target], reason: str, vacuum: bool) -> bool:
+    """Remove the targets, or what an earlier run left of them; returns whether nothing is found afterwards."""
+    begun = removal.begun(lake, wanted)
     runner = Runner(Progress())
     _refuse_runs(runner)
     for at in removal.unfinished(lake) if begun is None else ():
@@ -47,15 +68,18 @@ def forget_command(words: Iterable[str], *, reason: str, dry_run: bool, vacuum: 
     else:
         click.echo(f"going on with the removal that was begun on {begun.at:%Y-%m-%d %H:%M} UTC")
     if not texts.is_remembered(lake, begun.receipt):  # then no row has gone yet
-        ids = {name: found.rows.keys() for name, found in begun.found.items()}
+        returning = {table.full_name for table in RETURNING}  # their ids may come back
+        ids = {name: found.rows.keys() for name, found in begun.found.items() if name not in returning}
         texts.remember(lake, begun.receipt, texts.evidence_of(lake, ids, wanted))
-    inside = receipt.inside_of(lake, begun)  # before the old versions go
+    inside = receipt.inside_of(lake, begun, wanted)  # before the old versions go
     done = forgetting.carry_out(
         lake,
         begun,
         lambda tables: remake(runner, tables),
         runner.instance,
-        names=[target.value for target in wanted if target.kind != "id"],
+        wanted=wanted,
+        evidence=texts.remembered(lake, [begun.receipt]),
+        unused={SCANS: lambda: unused(lake, current_recipe().code.licences)},
         vacuum=vacuum,
         say=click.echo,
     )
@@ -82,7 +106,7 @@ def remake(runner: Runner, tables: list[Table]) -> None:
             )
 
 
-def print_plan(found: Plan) -> None:
+def print_plan(found: Plan, inside: list[Contained]) -> None:
     """Print what would go, table by table, what would come back, and what contains it."""
     if not found.rows:
         click.echo("nothing in the lake fits; without --dry-run it would be kept out from now on")
@@ -92,15 +116,12 @@ def print_plan(found: Plan) -> None:
     for name, number in found.returning.items():
         what = "spans would come back, which were cut out" if name.endswith("spans") else "rows would come back"
         click.echo(f"{number:>12,} {what} because of them ({name})")
-    _print_contained(found.contained)
-
-
-def _print_contained(inside: list[Contained]) -> None:
     for c in inside[:_NAMED]:
         share = "" if c.share is None else f", {c.share:.2%} of its tokens or rows"
-        click.echo(f"    contained in {c.table} {c.name}, made from {c.made_from}{share}")
+        which = "may be contained" if c.rows is None and not c.made_from.startswith("model ") else "contained"
+        click.echo(f"    {which} in {c.table} {c.name}, made from {c.made_from}{share}")
     if len(inside) > _NAMED:
-        click.echo(f"    contained in {counted(len(inside) - _NAMED, 'further row')} of models and scores")
+        click.echo(f"    contained in {counted(len(inside) - _NAMED, 'further row')} of models, scores and exports")
 
 
 def _shown(line: receipt.Line) -> str:

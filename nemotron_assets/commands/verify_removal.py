@@ -15,9 +15,8 @@ from nemotron_assets.definitions import lake
 from nemotron_assets.rights.evidence import Evidence
 from nemotron_assets.rights.targets import Target, targets
 from nemotron_assets.rights.texts import not_remembered, remembered
-from nemotron_assets.rights.verify import NOT_PROVEN, Finding, Verified, verify
+from nemotron_assets.rights.verify import NOT_PROVEN, Finding, Verified, roots, verify
 from nemotron_assets.table.counting import counted
-from resources.home import dagster_home, home
 
 _WIDTH, _FILES, _LINES = 120, 3, 4  # characters of a line; files of a store, and findings of a file that are printed
 _EVERY = 2.0  # seconds between two reports of progress
@@ -41,8 +40,9 @@ def verify_command(words: Sequence[str], *, as_json: bool = False) -> bool:
 
 def search(wanted: Iterable[Target], evidence: Evidence) -> Verified:
     """The result of `verify` for this lake and home, with progress on the standard error of a terminal."""
-    places = {"lake": lake.root, "dagster": str(dagster_home()), "home": str(home())}
-    return verify(wanted, evidence, places, _progress() if sys.stderr.isatty() else lambda *numbers: None)
+    return verify(
+        wanted, evidence, roots() | {"lake": lake.root}, _progress() if sys.stderr.isatty() else lambda *numbers: None
+    )
 
 
 def _progress() -> Callable[[int, int, int], None]:

@@ -31,6 +31,7 @@ from nemotron_assets.export.job import JOURNAL, Job, name_shards
 from nemotron_assets.export.shards import examples
 from nemotron_assets.export.written import Counts, Exported, ExportError
 from nemotron_assets.recipe import Recipe
+from nemotron_assets.rights.exports import Export, record
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.schema import Table
 
@@ -92,6 +93,7 @@ def export(
         write(work / FACTS, _as_json(job, configs, described, {f: (work / f).stat().st_size for f in files}))
         (work / JOURNAL).unlink(missing_ok=True)
         moved = put_in_place(work, directory)
+        record(Export(str(directory), version=job.reader.input_version))
     return Exported(directory, configs, written=True, moved_aside=moved)
 
 

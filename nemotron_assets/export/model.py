@@ -26,6 +26,7 @@ from nemotron_assets.export.lineage import describe
 from nemotron_assets.export.model_card import render
 from nemotron_assets.export.written import ExportError
 from nemotron_assets.recipe import Recipe
+from nemotron_assets.rights.exports import Export, record
 from nemotron_assets.table.ids import content_hash
 from nemotron_assets.table.schema import Table
 from resources.weights import MANIFEST, folder_sha256
@@ -104,6 +105,7 @@ def export_model(
         content = {"identity": identity, "model": facts, "files": files}
         write(work / FACTS, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
         moved = put_in_place(work, directory)
+        record(Export(str(directory), model=row["id"]))
     return ExportedModel(directory, row, _size(directory), written=True, moved_aside=moved)
 
 

@@ -10,7 +10,7 @@ import contextlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: What stands in the place of a text that was removed.
 REMOVED_TEXT = "removed by nemotron forget"
+#: What stands in the place of a name or an id.
+FORGOTTEN = "(forgotten)"
+_ID = re.compile(r"\b[0-9a-f]{32}\b", re.ASCII)
 #: Metadata of these classes hold texts: {class: the field with the text}.
 _TEXTS = {
     "MarkdownMetadataEntryData": "md_str", "TextMetadataEntryData": "text", "JsonMetadataEntryData": "data",
@@ -62,14 +65,16 @@ def announce(
     instance.report_runless_asset_event(event)
 
 
-def scrub(instance: dg.DagsterInstance, tables: Iterable[str], names: Iterable[str] = ()) -> tuple[int, str]:
+def scrub(
+    instance: dg.DagsterInstance, tables: Iterable[str], names: Iterable[str] = (), ids: Collection[str] = ()
+) -> tuple[int, str]:
     """Remove texts of 40 characters or more, such as previews, from the metadata of all events about these tables, and
-    the names (hosts, addresses, repositories) from all events, except hosts without a dot. Returns the number of
-    events, and a sentence about what could not be done ("" if all was)."""
+    the names (hosts, addresses, repositories) and ids of rows from all events, except hosts without a dot. Returns the
+    number of events, and a sentence about what could not be done ("" if all was)."""
     # Steps are named web__documents, and keys of assets are written ["web", "documents"].
     words = [word for name in tables for word in (name.replace(".", "__"), json.dumps(name.split(".")))]
-    folder, names = dagster_home() / "history" / "runs", Names(names)
-    if not (words or names.words or names.plain) or instance.is_ephemeral:
+    folder, names = dagster_home() / "history" / "runs", Names(names, ids)
+    if not (words or names.words or names.plain or ids) or instance.is_ephemeral:
         return 0, ""
     if not (folder / "index.db").is_file():
         return 0, f"{dagster_home()} holds no SQLite event log; its events stay"
@@ -81,17 +86,20 @@ def scrub(instance: dg.DagsterInstance, tables: Iterable[str], names: Iterable[s
 
 
 class Names:
-    """Hosts, addresses and repositories, and how they are found in a text: in any case, and not as a part of a longer
-    name. Of `plain` names, which have neither a dot nor a slash, a text does not say that they are names: the host
-    "web" would take the name of every asset of the web. So they are not looked for."""
+    """Hosts, addresses, repositories and ids of rows, and how they are found in a text: in any case, and not as a part
+    of a longer name. Of `plain` names, which have neither a dot nor a slash, a text does not say that they are names:
+    the host "web" would take the name of every asset of the web. So they are not looked for."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], ids: Collection[str] = ()) -> None:
+        self._ids = ids
         lower = {name.lower() for name in names}
         self.plain = {name for name in lower if not {".", "/"} & set(name)}
         self.words = sorted(lower - self.plain, key=len, reverse=True)
 
     def removed_from(self, text: str) -> str:
-        """The text without the names."""
+        """The text without the names and ids."""
+        if self._ids:
+            text = _ID.sub(lambda found: FORGOTTEN if found[0] in self._ids else found[0], text)
         lower = text.lower()
         inside = [word for word in self.words if word in lower]  # a pattern of all names would be tried at every place
         if not inside:
@@ -100,7 +108,7 @@ class Names:
         def replaced(found: re.Match) -> str:
             before, after = text[: found.start()][-1:], text[found.end() :][:1]
             is_part = any(c.isalnum() or c in "-_" for c in (before, after) if c)
-            return found[0] if is_part else "(forgotten)"
+            return found[0] if is_part else FORGOTTEN
 
         return re.sub("|".join(map(re.escape, inside)), replaced, text, flags=re.IGNORECASE)
 

@@ -5,8 +5,8 @@
    again. So what was dropped, or cut out, for a removed row comes back, as if the row had never been there.
 3. All further rows that were made from removed ones go by their ids: filtered and synthetic texts, questions, token
    shards, answers in the ledger and its journals, rejected rows. The next `nemotron run` makes again what is stale.
-4. Copies go: previews in Dagster's event log, working files of the cache, the DuckDB catalog, and on request old
-   versions of the tables.
+4. Copies go: previews in Dagster's event log, lines of logs, working files of the cache, the DuckDB catalog, and on
+   request old versions of the tables, with what Delta's logs say of them.
 
 Every step asks what is left to do. So a removal that was killed is finished by the same request. Models, scores and
 values that were computed once stay, and the receipt names them.
@@ -17,50 +17,42 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nemotron_assets.code.licences.tables import LICENSES
-from nemotron_assets.code.sources.tables import CONTENTS, FILES, REJECTED_FILES, REPOSITORIES
-from nemotron_assets.code.sources.tables import DUPLICATES as DUPLICATE_FILES
-from nemotron_assets.math.tables import CANDIDATE_PAGES, RENDERED
+from nemotron_assets.code.sources.tables import CONTENTS, REJECTED_FILES, REPOSITORIES
+from nemotron_assets.math.tables import CANDIDATE_PAGES
 from nemotron_assets.models.registry import CHECKPOINTS
 from nemotron_assets.rights.events import Names, announce, scrub
+from nemotron_assets.rights.evidence import Evidence, Search
+from nemotron_assets.rights.logs import scrub_logs
+from nemotron_assets.rights.made_again import MADE_AGAIN, RETURNING
+from nemotron_assets.rights.plan import heirs
 from nemotron_assets.rights.removal import Removal
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.counting import counted
 from nemotron_assets.table.ids import row_id
-from nemotron_assets.web.dedup.tables import (
-    DUPLICATES,
-    NEAR_DUPLICATES,
-    REPEATED_SPANS,
-    SIGNATURES,
-    UNIQUE_DOCUMENTS,
-)
-from nemotron_assets.web.tables import DOCUMENTS, EXTRACTION, PRIVACY
+from nemotron_assets.web.tables import EXTRACTION, PRIVACY
 from resources.files import replaced
-from resources.generations import Ledger, journals
+from resources.generations import GENERATIONS, Ledger, journals
 from resources.home import cache_dir, home, report_file
-from resources.lakehouse.erase import erase
+from resources.lakehouse.branch import root_of
+from resources.lakehouse.cut import cut_log
+from resources.lakehouse.erase import Erased, erase
 from resources.lakehouse.quarantine import QUARANTINE
 from resources.store import store_at
 
 if TYPE_CHECKING:
     import dagster as dg
 
+    from nemotron_assets.rights.targets import Target
     from nemotron_assets.table.schema import Table
     from resources.lakehouse import Lakehouse
 
 #: Tables from which rows are removed first: nothing in the lake is above them.
 ROOTS = (PAGES, REPOSITORIES, CANDIDATE_PAGES)
-#: What is made again, in the order of the data. No model and no language model is among it. The list of repositories is
-#: made again because the recipe may limit their number: then another one takes the place of the one that went.
-MADE_AGAIN = (
-    DOCUMENTS, SIGNATURES, NEAR_DUPLICATES, DUPLICATES, REPEATED_SPANS, UNIQUE_DOCUMENTS, CANDIDATE_PAGES, RENDERED,
-    REPOSITORIES, FILES, LICENSES, DUPLICATE_FILES,
-)  # fmt: skip
 #: Tables that steps of `MADE_AGAIN` write in the same pass.
 _BESIDE = (RECORDS, EXTRACTION, PRIVACY, REJECTED_FILES, CONTENTS)
 #: Folders of the cache with texts, tokens or weights of steps that have not ended, answers that were not completions,
@@ -73,13 +65,14 @@ Remake = Callable[[list["Table"]], None]
 
 @dataclass
 class Done:
-    """What a removal did, by place: rows, events or files that went. `versions` are the Delta versions of a table
-    before and after; `made_again` the tables that were made again."""
+    """What a removal did, by place: rows, events, files or lines of logs that went. `versions` are the Delta versions
+    of a table before and after; `made_again` the tables that were made again."""
 
     rows: dict[str, int] = field(default_factory=dict)
     versions: dict[str, tuple[int, int]] = field(default_factory=dict)
     made_again: list[str] = field(default_factory=list)
     events: int = 0
+    lines: int = 0
     caches: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     vacuumed: dict[str, int] = field(default_factory=dict)
@@ -91,23 +84,28 @@ def carry_out(
     remake: Remake,
     instance: dg.DagsterInstance,
     *,
-    names: Collection[str] = (),
+    wanted: Collection[Target] = (),
+    evidence: Evidence | None = None,
+    unused: Mapping[Table, Callable[[], set[str]]] | None = None,
     vacuum: bool = False,
     say: Callable[[str], Any] = lambda line: None,
 ) -> Done:
-    """Carry out a removal, or the rest of one; returns what is gone. `names` are the hosts, addresses and repositories,
-    which go from Dagster's events."""
+    """Carry out a removal, or the rest of one; returns what is gone. The names that are `wanted` go from Dagster's
+    events and from logs, and from logs also the texts and ids of the `evidence`. `unused` gives of each table that is a
+    cache by content the ids of the rows about contents that the lake does not have any more."""
     from nemotron_assets.dedup.sorted_bands import forget_all
 
-    done = Done()
+    done, names = Done(), [target.value for target in wanted if target.kind != "id"]
     before = {table.full_name: lake.read(table).version for table in _affected(removal)}
     remove_roots(lake, removal, instance, say)
     done.made_again = _make_again(lake, removal, remake, say)
     erase_rows(lake, removal, say)
+    cached = erase_unused(lake, removal, unused or {})
     erase_rejects(lake, removal, names)
     forget_all(lake)
-    done.events, note = scrub(instance, {table.full_name for table in _affected(removal)}, names)
+    done.events, note = scrub(instance, {table.full_name for table in _affected(removal)}, names, removal.ids)
     done.notes += [note] if note else []
+    done.lines = scrub_logs(Search(evidence or Evidence(), wanted))
     done.caches = empty_caches() if removal.found else []
     if removal.found:
         forget_checkpoints(lake)
@@ -117,9 +115,11 @@ def carry_out(
         if now >= 0 and now != was:
             done.versions[name] = was, now
     done.rows = {name: len(found.rows) for name, found in removal.found.items()}
+    for table, erased in cached.items():
+        done.rows[table.full_name], done.versions[table.full_name] = erased.rows, (erased.before, erased.after)
     if vacuum:
         say("deleting old versions from the disk")
-        done.vacuumed = vacuum_tables(lake, _affected(removal))
+        done.vacuumed = vacuum_tables(lake)
     _refresh_catalog(lake)
     return done
 
@@ -198,9 +198,32 @@ def erase_rows(lake: Lakehouse, removal: Removal, say: Callable[[str], Any]) -> 
     if removal.found:
         Ledger(lake).fold()  # finished answers in journals become rows, which then can go
         erase_refused(lake, removal)
+        pass_on(lake, removal)
     for name in removal.found:
         if gone := _erase(lake, all_tables()[name], removal):
             say(f"{name}: {counted(gone.rows, 'row')} removed")
+
+
+def pass_on(lake: Lakehouse, removal: Removal) -> None:
+    """Give the answers of the ledger that stay, and that name removed rows as parents, the parents of a row that stays
+    and was made with the same answer. An answer without such a row goes."""
+    ids, named = removal.ids, set()
+    for batch in lake.read(GENERATIONS).batches(["id", "parents"], 65_536):
+        for id_, parents in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if id_ not in ids and not ids.isdisjoint(parents):
+                named.add(id_)
+    parents = heirs(lake, ids, named)
+    notes = {"receipt": removal.receipt, "reason": removal.reason}
+    erase(lake, GENERATIONS, named - parents.keys(), parents=parents, **notes)
+
+
+def erase_unused(
+    lake: Lakehouse, removal: Removal, unused: Mapping[Table, Callable[[], set[str]]]
+) -> dict[Table, Erased]:
+    """Remove what caches know about contents that the lake does not have any more; returns what went from each."""
+    notes = {"receipt": removal.receipt, "reason": removal.reason}
+    erased = {table: erase(lake, table, ids(), **notes) for table, ids in unused.items() if removal.found}
+    return {table: gone for table, gone in erased.items() if gone}
 
 
 def erase_refused(lake: Lakehouse, removal: Removal) -> None:
@@ -234,7 +257,7 @@ def erase_rejects(lake: Lakehouse, removal: Removal, names: Iterable[str] = ()) 
 
 def _erase(lake: Lakehouse, table: Table, removal: Removal) -> Any:
     ids = removal.rows_of(table.full_name)
-    if table in MADE_AGAIN and "duplicate_of" in table.column_names:
+    if table in RETURNING:
         ids = _still_made_from(lake, table, ids, removal.ids)
     return erase(lake, table, ids, receipt=removal.receipt, reason=removal.reason)
 
@@ -258,14 +281,17 @@ def _affected(removal: Removal) -> list[Table]:
 
 
 def empty_caches() -> list[str]:
-    """Delete the folders of the cache that may hold texts or tokens, and the page about the lake, which shows examples;
-    returns the names of the folders."""
+    """Delete the folders of the cache that may hold texts or tokens, the lakes of ablations, which have copies of
+    tables, and the page about the lake, which shows examples; returns the names of the folders."""
     emptied = []
     for name in _CACHES:
         folder = cache_dir(name)
         if any(folder.iterdir()):
             emptied.append(name)
         shutil.rmtree(folder, ignore_errors=True)
+    if (home() / "ablations").exists():
+        emptied.append("ablations")
+        shutil.rmtree(home() / "ablations")
     for file in (home() / "cache" / "table_facts.json", report_file()):
         file.unlink(missing_ok=True)
     return emptied
@@ -278,18 +304,30 @@ def forget_checkpoints(lake: Lakehouse) -> None:
             store_at(lake.root).delete_dir(CHECKPOINTS)
 
 
-def vacuum_tables(lake: Lakehouse, tables: list[Table]) -> dict[str, int]:
+def vacuum_tables(lake: Lakehouse) -> dict[str, int]:
     """Delete all files that the newest versions of the tables do not need, also those of versions that models and
-    scores name; returns the number of files by table. Nobody may write to the lake meanwhile."""
+    scores name, and all that logs say of them; returns the number of deleted data files by table. Nobody may write to
+    the lake meanwhile.
+
+    Of all tables: a row may have left a table long ago, and is then in an old version alone.
+    """
     deleted = {}
-    for table in tables:
-        if (delta := lake.open(table)) is None:
+    repositories = set(lake.read(REPOSITORIES).scan().select("repo").unique().collect()["repo"])
+
+    def keep(mark: str) -> bool:
+        kind, _, rest = mark.partition(":")
+        return kind not in ("made", "data") or rest.partition(":")[2] in repositories
+
+    for table in all_tables().values():
+        if root_of(lake.root, table.full_name) != lake.root or (delta := lake.open(table)) is None:
             continue
         files = delta.vacuum(
             0, dry_run=False, enforce_retention_duration=False, full=True, commit_properties=lake.notes(table, delta)
         )
         lake.record(table, delta.version())
-        deleted[table.full_name] = len(files)
+        cut_log(lake, table, keep if table.part_by == "repo" else lambda mark: True)
+        if files:
+            deleted[table.full_name] = len(files)
     return deleted
 
 

@@ -1,16 +1,16 @@
 """What has to go: the rows that hold what was named, and all rows that were made from them, found by the lineage.
 
 Roots are found by their addresses and names, in every table that has such columns. Descendants are found by the links
-of lineage/links.py, table by table in the order of the data, until a pass finds nothing new. Models and scores stay:
-they are listed with the share of their inputs that is removed.
+of lineage/links.py, table by table in the order of the data, until a pass finds nothing new. An answer of a language
+model stays if a row that stays was made with it, too: then the request had no word that only the removed rows had.
+Models and scores stay: see `containing`.
 
 Memory: the ids of the removed rows.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +18,15 @@ from nemotron_assets.code.sources.tables import REPOSITORIES
 from nemotron_assets.evaluate.report.tables import REPORT
 from nemotron_assets.lake.removals.tables import REMOVALS
 from nemotron_assets.lake.thresholds.tables import THRESHOLDS
-from nemotron_assets.lineage.links import Link, links
+from nemotron_assets.lineage.links import links
 from nemotron_assets.math.tables import CANDIDATE_PAGES
+from nemotron_assets.rights.made_again import DROPPED_FOR, MADE_AGAIN
 from nemotron_assets.rights.targets import MADE_UP, BadTarget, Target
 from nemotron_assets.rights.tombstones import PAGE_COLUMNS, Tombstones, address_of, tombstones
 from nemotron_assets.snapshots.tables import PAGES
 from nemotron_assets.stages import all_tables
-from nemotron_assets.table.counting import counted
+from resources.generations import GENERATIONS
+from resources.lakehouse.stored import files_on_disk, read
 
 if TYPE_CHECKING:
     from nemotron_assets.table.schema import Table
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 #: Tables whose rows are pages, so that their column content_hash is the hash of a page.
 _OF_PAGES = (PAGES, CANDIDATE_PAGES)
 _ROWS = 65_536
+#: Columns with ids of the ledger.
+_ANSWERS = ("generation_id", "generation_ids")
 
 
 @dataclass
@@ -47,20 +51,6 @@ class Found:
         return sum(self.rows.values())
 
 
-@dataclass(frozen=True)
-class Contained:
-    """A model, or the scores of a table, made from removed rows: `rows` of the input `made_from`, and their `share` of
-    its tokens (of its rows, if it counts no tokens). Both are None if only a model it was made from contains them, or
-    if the version of the input is gone."""
-
-    table: str
-    id: str
-    name: str
-    made_from: str
-    rows: int | None
-    share: float | None
-
-
 @dataclass
 class Plan:
     """What goes, by the full name of the table. `contents` are (address, content_hash) of pages that a tombstone has to
@@ -69,7 +59,6 @@ class Plan:
     found: dict[str, Found] = field(default_factory=dict)
     contents: set[tuple[str, str]] = field(default_factory=set)
     returning: dict[str, int] = field(default_factory=dict)
-    contained: list[Contained] = field(default_factory=list)
 
     @property
     def ids(self) -> set[str]:
@@ -93,7 +82,6 @@ def plan(lake: Lakehouse, targets: Iterable[Target], salt: str) -> Plan:
     _add_descendants(lake, found)
     _add_reports(lake, Tombstones(tombstones(targets, (), salt=salt)), found)
     found.returning = _returning(lake, found)
-    found.contained = list(contained(lake, found))
     return found
 
 
@@ -112,24 +100,33 @@ def _add(found: Plan, table: Table, version: int, ids: list[str], tokens: list[i
 def _add_roots(lake: Lakehouse, forgotten: Tombstones, found: Plan) -> None:
     """Add the rows that hold the address of a forgotten page, or the name of a forgotten repository."""
     for table in all_tables().values():
-        names = set(table.column_names)
-        if "id" not in names or table.is_model or not {"url", "repo"} & names:
-            continue
-        reader = lake.read(table)
-        by_page = [name for name in PAGE_COLUMNS if name in names and (name != "content_hash" or table in _OF_PAGES)]
-        wanted = by_page if "url" in names else ["id", "repo"]
-        tokens = token_column(table)
-        for batch in reader.batches([*wanted, *([tokens] if tokens else [])], _ROWS, keep_memory=True):
-            if "url" in names:
-                gone = [kind is not None for kind in forgotten.kinds(batch)]
-            else:
-                ids = batch.column("id").to_pylist() if table == REPOSITORIES else [""] * batch.num_rows
-                pairs = zip(ids, batch.column("repo").to_pylist(), strict=True)
-                gone = [forgotten.repository(id_, repo or "") is not None for id_, repo in pairs]
-            _add(found, table, reader.version, *_columns(batch, gone, tokens))
+        version = lake.read(table).version if "id" in table.column_names else -1
+        for batch, gone in named(lake, table, forgotten):
+            _add(found, table, version, *rows_where(batch, gone, token_column(table)))
 
 
-def _columns(batch: Any, gone: list[bool], tokens: str | None) -> tuple[list[str], list[int | None]]:
+def named(
+    lake: Lakehouse, table: Table, forgotten: Tombstones, everything: bool = False
+) -> Iterator[tuple[Any, list[bool]]]:
+    """(rows, whether each holds the address of a forgotten page or the name of a forgotten repository) of a table that
+    has addresses or repositories. With `everything`, of all data files on the disk."""
+    names = set(table.column_names)
+    if "id" not in names or table.is_model or not {"url", "repo"} & names:
+        return
+    by_page = [name for name in PAGE_COLUMNS if name in names and (name != "content_hash" or table in _OF_PAGES)]
+    wanted = by_page if "url" in names else ["id", "repo"]
+    tokens = token_column(table)
+    for batch in batches(lake, table, [*wanted, *([tokens] if tokens else [])], everything):
+        if "url" in names:
+            yield batch, [kind is not None for kind in forgotten.kinds(batch)]
+        else:
+            ids = batch.column("id").to_pylist() if table == REPOSITORIES else [""] * batch.num_rows
+            pairs = zip(ids, batch.column("repo").to_pylist(), strict=True)
+            yield batch, [forgotten.repository(id_, repo or "") is not None for id_, repo in pairs]
+
+
+def rows_where(batch: Any, gone: list[bool], tokens: str | None) -> tuple[list[str], list[int | None]]:
+    """The ids of the rows that are marked, and their tokens."""
     import pyarrow as pa
 
     if not any(gone):
@@ -162,21 +159,64 @@ def _contents(lake: Lakehouse, found: Plan, by_id: set[str]) -> Iterator[tuple[s
 
 
 def _add_descendants(lake: Lakehouse, found: Plan) -> None:
-    """Add the rows that were made from rows of the plan, at any distance."""
-    by_child: dict[str, list[Link]] = {}
-    for link in links(all_tables().values()):
-        if not link.child.is_model and link.column != "model_id":
-            by_child.setdefault(link.child.full_name, []).append(link)
-    known, searched = found.ids, -1
+    """Add the rows that were made from rows of the plan, at any distance, except answers that other rows share."""
+    roots = {name: dict(of.rows) for name, of in found.found.items()}
+    shared: set[str] = set()
+    while True:
+        _walk(lake, found, shared)
+        more = set(heirs(lake, found.ids, set(_rows(found, GENERATIONS))))
+        if not more:
+            return
+        shared |= more
+        found.found = {name: Found(found.found[name].version, dict(rows)) for name, rows in roots.items()}
+
+
+def _walk(lake: Lakehouse, found: Plan, shared: Collection[str]) -> None:
+    """Add the rows that were made from rows of the plan. The answers that are `shared` stay."""
+    children, known, searched = by_child(), found.ids, -1
     while len(known) > searched:  # the ledger is made from texts, and texts from its answers: hence several passes
         searched = len(known)
-        for name, table in all_tables().items():
-            if name in by_child and (reader := lake.read(table)).exists:
-                columns, tokens = [link.column for link in by_child[name]], token_column(table)
+        for name, columns in children.items():
+            table = all_tables()[name]
+            if (reader := lake.read(table)).exists:
+                tokens = token_column(table)
                 wanted = dict.fromkeys(("id", *columns, *([tokens] if tokens else [])))
                 for batch in reader.batches(wanted, _ROWS, keep_memory=True):
-                    _add(found, table, reader.version, *_columns(batch, _made_from(batch, columns, known), tokens))
+                    gone = made_from(batch, columns, known)
+                    if table == GENERATIONS and shared:
+                        ids = batch.column("id").to_pylist()
+                        gone = [goes and id_ not in shared for goes, id_ in zip(gone, ids, strict=True)]
+                    _add(found, table, reader.version, *rows_where(batch, gone, tokens))
                 known |= _rows(found, table).keys()
+
+
+def by_child() -> dict[str, list[str]]:
+    """{table: its columns with ids of other rows} of all tables that are not models, in the order of the data."""
+    columns: dict[str, list[str]] = {}
+    for link in links(all_tables().values()):
+        if not link.child.is_model and link.column != "model_id":
+            columns.setdefault(link.child.full_name, []).append(link.column)
+    for name, table in all_tables().items():  # what was dropped for a removed row is not a duplicate any more
+        if name in columns and table not in MADE_AGAIN:
+            columns[name] += [column for column in DROPPED_FOR if column in table.column_names]
+    return {name: columns[name] for name in all_tables() if name in columns}
+
+
+def heirs(lake: Lakehouse, gone: Collection[str], answers: Collection[str]) -> dict[str, list[str]]:
+    """{answer: parents of a row that stays} of those of the answers in the ledger that such a row was made with. `gone`
+    are the ids of all rows that go."""
+    found: dict[str, list[str]] = {}
+    for name, columns in by_child().items() if answers else ():
+        own = [column for column in columns if column in _ANSWERS]
+        reader = lake.read(all_tables()[name])
+        for batch in reader.batches(("id", "parents", *own), _ROWS) if own and "parents" in columns else ():
+            for row in batch.to_pylist():
+                used = {id_ for column in own for id_ in _listed(row[column])}.intersection(answers)
+                parents = row["parents"] or []
+                if used and parents and row["id"] not in gone and gone.isdisjoint(parents):
+                    for answer in used:
+                        found[answer] = min(found.get(answer, parents), parents)
+    return found
 
 
 def _add_reports(lake: Lakehouse, forgotten: Tombstones, found: Plan) -> None:
@@ -190,20 +230,28 @@ def _add_reports(lake: Lakehouse, forgotten: Tombstones, found: Plan) -> None:
                 or (by == "repository" and forgotten.repository("", name) is not None)
                 for by, name in names
             ]
-            _add(found, table, counts.version, *_columns(batch, gone, None))
+            _add(found, table, counts.version, *rows_where(batch, gone, None))
     report = lake.read(REPORT)
     for batch in report.batches(["id"]) if found.rows else ():
-        _add(found, REPORT, report.version, *_columns(batch, [True] * batch.num_rows, None))
+        _add(found, REPORT, report.version, *rows_where(batch, [True] * batch.num_rows, None))
 
 
-def _made_from(batch: Any, columns: list[str], known: set[str]) -> list[bool]:
-    """Whether each row of a batch names a known row in one of the columns."""
-    gone = [False] * batch.num_rows
-    for column in columns:
-        for place, value in enumerate(batch.column(column).to_pylist()):
-            ids = value if isinstance(value, list) else (value,)
-            gone[place] = gone[place] or not known.isdisjoint(ids or ())
+def made_from(batch: Any, columns: list[str], known: Collection[str]) -> list[bool]:
+    """Whether each row of a batch was made from a known row. An answer of the ledger decides only about a row without
+    parents: the ledger names the rows that asked for it first, and another row may have asked in the same words."""
+    cells = {column: batch.column(column).to_pylist() for column in columns}
+    always = [cells[column] for column in columns if column not in _ANSWERS]
+    answers = [cells[column] for column in columns if column in _ANSWERS]
+    gone = []
+    for place, parents in enumerate(cells.get("parents", [None] * batch.num_rows)):
+        deciding = always if parents else (*always, *answers)
+        gone.append(any(not known.isdisjoint(_listed(cell[place])) for cell in deciding))
     return gone
+
+
+def _listed(value: str | list[str] | None) -> Sequence[str]:
+    """The ids in a cell, which holds one or several."""
+    return value or () if isinstance(value, list) or value is None else (value,)
 
 
 def _returning(lake: Lakehouse, found: Plan) -> dict[str, int]:
@@ -211,7 +259,7 @@ def _returning(lake: Lakehouse, found: Plan) -> dict[str, int]:
     rows themselves. What was dropped is kept again once the table is made again."""
     known, counts = found.ids, {}
     for name, table in all_tables().items():
-        column = next((c for c in ("duplicate_of", "first_document") if c in table.column_names), None)
+        column = next((column for column in DROPPED_FOR if column in table.column_names), None)
         if column is None or "parents" not in table.column_names:
             continue
         for batch in lake.read(table).batches(["parents", column], _ROWS, keep_memory=True):
@@ -221,53 +269,9 @@ def _returning(lake: Lakehouse, found: Plan) -> dict[str, int]:
     return counts
 
 
-def contained(lake: Lakehouse, found: Plan) -> Iterator[Contained]:
-    """The models and scores that were made from removed rows, and the models that were made from such models."""
-    inside: set[str] = set()
-    models: list[tuple[str, dict[str, Any]]] = []
-    shares: dict[str, tuple[int, float] | None] = {}
-    for name, table in all_tables().items():
-        if not {"id", "input_versions"} <= set(table.column_names):
-            continue
-        wanted = ["id", "input_versions", *(["name", "parents"] if table.is_model else [])]
-        others: Counter[str] = Counter()  # rows that are not models, by the version they were made from
-        for row in (row for batch in lake.read(table).batches(wanted) for row in batch.to_pylist()):
-            for version in row["input_versions"] or ():
-                if version not in shares:
-                    shares[version] = _share(lake, version, found)
-                if shares[version] is None or shares[version][0]:
-                    inside.add(row["id"])
-                    if not table.is_model:
-                        others[version] += 1
-                        continue
-                    yield Contained(name, row["id"], row["name"], version, *(shares[version] or (None, None)))
-            if table.is_model and row["id"] not in inside:
-                models.append((name, row))
-        for version, number in others.items():
-            yield Contained(name, "", counted(number, "row"), version, *(shares[version] or (None, None)))
-    searched = -1
-    while len(inside) > searched:  # a table of models has its rows in any order, also parents behind their children
-        searched = len(inside)
-        for name, row in models:
-            if row["id"] not in inside and (above := inside & set(row["parents"] or ())):
-                inside.add(row["id"])
-                yield Contained(name, row["id"], row["name"], f"model {min(above)}", None, None)
-
-
-def _share(lake: Lakehouse, version: str, found: Plan) -> tuple[int, float] | None:
-    """(removed rows, their share of the tokens or rows) of a table version such as "blend.token_shards@12"; None if the
-    version is gone and rows of the table are removed."""
-    name, _, number = version.partition("@")
-    table = all_tables().get(name)
-    if name not in found.found or table is None or not number.isdigit():
-        return 0, 0.0
-    reader = lake.read(table).at(int(number))
-    if reader is None:
-        return None
-    rows, tokens, gone, all_ = found.found[name].rows, token_column(table), 0, [0, 0]
-    for batch in reader.batches(["id", *([tokens] if tokens else [])], _ROWS, keep_memory=True):
-        counts = batch.column(tokens).to_pylist() if tokens else [1] * batch.num_rows
-        for id_, count in zip(batch.column("id").to_pylist(), counts, strict=True):
-            all_[id_ in rows] += count or 0
-            gone += id_ in rows
-    return gone, all_[1] / max(1, sum(all_))
+def batches(lake: Lakehouse, table: Table, columns: Iterable[str], everything: bool) -> Iterator[Any]:
+    """The rows of the newest version of a table, or of all data files on the disk."""
+    if everything:
+        yield from read(lake, table, files_on_disk(lake, table), list(columns), batch_size=_ROWS, keep_memory=True)
+    else:
+        yield from lake.read(table).batches(columns, _ROWS, keep_memory=True)

@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nemotron_assets.rights.containing import Contained, contained
 from nemotron_assets.rights.events import Names
-from nemotron_assets.rights.plan import Contained, Plan, contained
-from nemotron_assets.rights.tables import RECEIPTS
+from nemotron_assets.rights.plan import Plan
+from nemotron_assets.rights.tables import RECEIPTS, TOMBSTONES
+from nemotron_assets.rights.texts import folder, remembered
+from nemotron_assets.rights.tombstones import Tombstones, tombstones
 from nemotron_assets.table.counting import counted
 from nemotron_assets.table.ids import row_id
 from resources.files import replaced
@@ -27,15 +30,12 @@ if TYPE_CHECKING:
 #: What no program can prove or undo here.
 NOT_PROVEN = {
     "weights": "a model that was trained on removed rows may still repeat them; train it again to be sure",
-    "exports": "data sets and models that were exported, also within this home; write each export again or delete it",
-    "older versions": "a model made from an older version of a table is listed if that version has a row which the "
-    "newest one had, too",
+    "exports": "copies of exports, and exports that an earlier version of the program wrote; listed exports keep what "
+    "they have: write each again or delete it",
+    "older versions": "a model made from a version whose files are gone is listed as one that may contain removed rows",
     "backups": "backups, snapshots of the file system, versions of an object store, and disk blocks of deleted files",
-    "logs": "what programs printed: Dagster's compute logs, log files, the history of a shell",
-    "licences": "code.license_scans stores, by the hash of a text, the words beside a licence, such as whose it is",
-    "names": "marks in the Delta log of code.files and code.licenses name the parts of a table: the repositories",
+    "logs": "what programs printed elsewhere: log files of a service, a terminal, the history of a shell",
 }
-
 
 #: Findings that a receipt lists; all are counted.
 _FINDINGS = 100
@@ -67,15 +67,19 @@ def lines_of(done: Done, inside: Iterable[Contained], verified: Iterable[Line] =
             )
     if done.events:
         yield Line("events", "dagster", done.events, "previews and other texts were removed from the event log")
+    if done.lines:
+        yield Line("files", "logs", done.lines, f"{counted(done.lines, 'line')} of the output of steps removed")
     for name in done.caches:
-        yield Line("files", f"cache/{name}", 0, "the folder was emptied")
+        yield Line("files", name if name == "ablations" else f"cache/{name}", 0, "the folder was emptied")
     yield Line("catalog", "lake.duckdb", 0, "the DuckDB catalog was written anew")
     for place, files in done.vacuumed.items():
         yield Line("files", place, files, f"{counted(files, 'data file')} of old versions deleted from the disk")
     if not done.vacuumed and done.rows:
-        yield Line("not_proven", "old versions", 0, "old versions still hold the rows; `--vacuum` deletes them")
+        why = "old versions still hold the rows, and logs the names of repositories; `--vacuum` deletes both"
+        yield Line("not_proven", "old versions", 0, why)
     for c in inside:
-        what = f"made from {c.made_from}"
+        is_gone = c.rows is None and not c.made_from.startswith("model ")
+        what = f"made from {c.made_from}" + (", whose files are gone: it may contain removed rows" if is_gone else "")
         yield Line("contained", f"{c.table} {c.name} {c.id}".rstrip(), c.rows or 0, what, share=c.share)
     yield from verified
     for note in done.notes:
@@ -84,15 +88,24 @@ def lines_of(done: Done, inside: Iterable[Contained], verified: Iterable[Line] =
         yield Line("not_proven", place, 0, why)
 
 
-def inside_of(lake: Lakehouse, removal: Removal) -> list[Contained]:
-    """The models and scores that were made from rows of a removal."""
-    return list(contained(lake, Plan(found=removal.found)))
+def inside_of(lake: Lakehouse, removal: Removal, wanted: Iterable[Target]) -> list[Contained]:
+    """The models, scores and exports that were made from rows of a removal of these targets. They are stored, because
+    a removal that goes on after a kill cannot read the old versions any more."""
+    file = folder(lake) / f"{removal.receipt}.json"
+    if file.exists():
+        return [Contained(**fields) for fields in json.loads(file.read_text("utf-8"))]
+    stored = lake.read(TOMBSTONES).scan().filter(receipt=removal.receipt).collect().to_dicts()
+    forgotten = Tombstones([*tombstones(wanted, (), salt=lake.identity), *stored])
+    inside = list(contained(lake, Plan(found=removal.found), forgotten))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replaced(file) as new:
+        new.write_text(json.dumps([asdict(one) for one in inside]), encoding="utf-8")
+    return inside
 
 
 def verified(lake: Lakehouse, removal: Removal, wanted: Iterable[Target]) -> Iterator[Line]:
     """Search everything that is stored for what a removal took: a line that says how much was read, and one for each
     finding and each file that could not be read."""
-    from nemotron_assets.rights.texts import remembered
     from nemotron_assets.rights.verify import verify
 
     wanted = list(wanted)

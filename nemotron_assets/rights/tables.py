@@ -63,8 +63,8 @@ RECEIPTS = Table(
             "kind",
             "string",
             "table (rows were removed from it), made_again (its rows follow from the others), files, events (of "
-            "Dagster), catalog, contained (a model or score made from removed rows), verified (what was searched), "
-            "found (where something is still stored), or not_proven",
+            "Dagster), catalog, contained (a model, export or score made from removed rows), verified (what was "
+            "searched), found (where something is still stored), or not_proven",
         ),
         Column("place", "string", "table, model, folder or store"),
         Column("rows", "int64", "rows, files or events that were removed; of a model: removed rows in its inputs"),

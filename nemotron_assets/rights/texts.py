@@ -74,18 +74,18 @@ def _texts(
 
 def remember(lake: Lakehouse, receipt: str, evidence: Evidence) -> None:
     """Store evidence, so that `nemotron forget --verify` can search for it whenever it is asked."""
-    evidence.save(_folder(lake) / f"{receipt}.npz")
+    evidence.save(folder(lake) / f"{receipt}.npz")
 
 
 def is_remembered(lake: Lakehouse, receipt: str) -> bool:
     """Whether the evidence of a removal was stored."""
-    return (_folder(lake) / f"{receipt}.npz").exists()
+    return (folder(lake) / f"{receipt}.npz").exists()
 
 
 def remembered(lake: Lakehouse, receipts: Iterable[str] | None = None) -> Evidence:
     """The evidence of some removals, or of all of this lake."""
     chosen = None if receipts is None else set(receipts)
-    paths = sorted(_folder(lake).glob("*.npz"))
+    paths = sorted(folder(lake).glob("*.npz"))
     return Evidence.together(Evidence.load(path) for path in paths if chosen is None or path.stem in chosen)
 
 
@@ -94,13 +94,13 @@ def not_remembered(lake: Lakehouse) -> dict[str, str]:
     is not here."""
     removed = lake.read(REMOVED).scan().select("receipt").unique().collect(engine="streaming")["receipt"].sort()
     return {
-        str(_folder(lake) / f"{receipt}.npz"): "it is missing, so what this removal took was not searched for: repeat "
+        str(folder(lake) / f"{receipt}.npz"): "it is missing, so what this removal took was not searched for: repeat "
         "the removal if it was stopped, else copy the file from the home in which it was made"
         for receipt in removed
         if not is_remembered(lake, receipt)
     }
 
 
-def _folder(lake: Lakehouse) -> Path:
-    """Beside the tables of a local lake; else in the home, below the identity of the lake."""
+def folder(lake: Lakehouse) -> Path:
+    """Where evidence is: beside the tables of a local lake; else in the home, below the identity of the lake."""
     return Path(lake.root, "_rights") if lake.is_local else home() / "rights" / lake.identity

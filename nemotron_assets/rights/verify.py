@@ -1,7 +1,8 @@
 """Proves a removal: reads everything that is stored in the home, and searches for what was removed.
 
-All files below the home, the lake and Dagster's folder are read (see `stores`), whether a table's newest version names
-them or not. So a store that a removal forgot cannot be forgotten here, too.
+All files below the home, the lake, Dagster's folder and the exports that were made from this home are read (see
+`stores`), whether a table's newest version names them or not. So a store that a removal forgot cannot be forgotten
+here, too.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from nemotron_assets.rights.evidence import Cells, Evidence, Search, cells_of, grouped
+from nemotron_assets.rights.exports import recorded
 from nemotron_assets.rights.stores import BYTES, Block, blocks
 from nemotron_assets.rights.targets import Target
 from nemotron_assets.rights.vocabularies import Vocabulary, vocabulary
@@ -26,8 +28,9 @@ from resources.store import store_at
 NOT_PROVEN = (
     "weights: a model that was trained on a removed text may still repeat it, and its numbers are not searched; "
     "`nemotron forget` lists these models",
-    "exports, copies and branches outside the home, and data sets that were published",
+    "exports that were moved or copied, branches outside the home, and data sets that were published",
     "backups, snapshots of the file system, and blocks of the disk that deleted files leave behind",
+    "temporary files outside the home, which programs leave that were killed",
     "stores outside the home that a recipe or dagster.yaml names: object versions of a bucket, a Postgres server, "
     "endpoints that answered requests",
     "texts that a language model wrote in other words, if the row names no removed row as parent",
@@ -75,10 +78,10 @@ class Verified:
 
 @dataclass(frozen=True)
 class _File:
-    """A file below a root: of the lake, of Dagster or of the home."""
+    """A file below a root: of the lake, of Dagster, of the home or of an export."""
 
     root: str
-    part: str  # lake, dagster or home
+    part: str  # lake, dagster, home, or the folder of an export
     path: str
     bytes: int
 
@@ -88,8 +91,10 @@ class _File:
 
 
 def roots() -> dict[str, str]:
-    """The places where this machine stores things: {"lake": path or URL, "dagster": path, "home": path}."""
-    return {"lake": lake_root(), "dagster": str(dagster_home()), "home": str(home())}
+    """The places where this machine stores things: {"lake": path or URL, "dagster": path, "home": path}, and the
+    folders of the exports that were made from this home, by their paths."""
+    exports = {export.folder: export.folder for export in recorded()}
+    return {"lake": lake_root(), "dagster": str(dagster_home()), "home": str(home()), **exports}
 
 
 def verify(
@@ -245,7 +250,8 @@ class _Found:
 
 
 def store_of(part: str, path: str) -> str:
-    """What a file is stored for, in words. `part` is the place (lake, dagster, home) that `path` is below."""
+    """What a file is stored for, in words. `part` is the place (lake, dagster, home, the folder of an export) that
+    `path` is below."""
     names = path.split("/")
     if part == "lake":
         if path.startswith("models/weights/"):
@@ -259,6 +265,8 @@ def store_of(part: str, path: str) -> str:
     if part == "dagster":
         kinds = {"history": "Dagster's runs and event log", "schedules": "Dagster's schedules and sensors"}
         return "output of steps" if "compute_logs" in names else kinds.get(names[0], "Dagster")
+    if part != "home":
+        return f"export {part}"
     if names[0] == "cache":
         kinds = {"journal": _JOURNAL, "lake.duckdb": "DuckDB catalog"}
         return kinds.get(names[1] if len(names) > 1 else "", f"cache of {names[1]}" if len(names) > 2 else "cache")

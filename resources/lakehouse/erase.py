@@ -6,7 +6,7 @@ the rows. The mark "made" stays: the part's inputs did not change, and nothing h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,22 +37,31 @@ class Erased:
 
 
 def erase(
-    lake: Lakehouse, table: Table, ids: Collection[str], *, receipt: str, reason: str, column: str = "id"
+    lake: Lakehouse,
+    table: Table,
+    ids: Collection[str],
+    *,
+    receipt: str,
+    reason: str,
+    column: str = "id",
+    parents: Mapping[str, Sequence[str]] | None = None,
 ) -> Erased | None:
     """Erase the rows whose `column` is one of the ids, in one commit with the reason, which is tried again after a
-    conflict. None if the table has no such row."""
-    ids = frozenset(ids)
+    conflict. The rows whose `column` is a key of `parents` stay, and get these parents. None if the table has no such
+    row."""
+    ids, parents = frozenset(ids), parents or {}
     for _ in commits.attempts(table):
         with commits.conflicts(), lake.lock(table), Change(lake, table) as change:
             delta = lake.open(table)
-            if delta is None or not (holding := _holding(lake, table, delta, ids, column)):
+            if delta is None or not (holding := _holding(lake, table, delta, ids | parents.keys(), column)):
                 return None
-            marks, rows = _rewrite(lake, table, delta, change, holding, ids, column)
+            without = _Without(ids, column, parents)
+            marks = _rewrite(lake, table, delta, change, holding, without)
             notes = commits.properties("", marks=marks)
             notes.custom_metadata |= {NOTE: receipt, "reason": reason}
             change.commit(delta, notes)
         if change.is_stored:
-            return Erased(rows, delta.version(), lake.open(table).version())
+            return Erased(without.erased, delta.version(), lake.open(table).version())
     raise AssertionError("unreachable")
 
 
@@ -77,35 +86,33 @@ def _rewrite(
     delta: DeltaTable,
     change: Change,
     holding: dict[str | None, set[str]],
-    ids: frozenset[str],
-    column: str,
-) -> tuple[list[Transaction], int]:
-    """Write the parts again without the rows; returns their new marks, and the number of erased rows."""
+    without: _Without,
+) -> list[Transaction]:
+    """Write the parts again without the rows; returns their new marks."""
     from deltalake import Transaction
 
-    marks, erased = [], 0
+    marks = []
     for partition, parts in holding.items():
         files = live_files(delta, table, None if partition is None else [partition])
         for part in sorted(parts):
             where = {table.part_by: part} if table.part_by else {}
-            content, rows = ContentHash(table), _Without(ids, column)
+            content = ContentHash(table)
             change.next_file()
-            change.write(content.counting(rows.of(read(lake, table, files, where=where))))
-            erased += rows.erased
+            change.write(content.counting(without.of(read(lake, table, files, where=where))))
             name = commits.mark("data", partition, part)
             if delta.transaction_version(name) is not None:  # rows that were appended have no mark
                 marks.append(Transaction(name, content.value))
         change.next_file()
         where = {table.part_by: sorted(parts)} if table.part_by else None
         change.remove_rows(delta, None if partition is None else [partition], where)
-    return marks, erased
+    return marks
 
 
 class _Without:
-    """Passes batches on without the rows with these ids, and counts what it left out."""
+    """Passes batches on without the rows with these ids, and counts what it left out. Some rows get other parents."""
 
-    def __init__(self, ids: frozenset[str], column: str) -> None:
-        self.ids, self.column, self.erased = ids, column, 0
+    def __init__(self, ids: frozenset[str], column: str, parents: Mapping[str, Sequence[str]]) -> None:
+        self.ids, self.column, self.parents, self.erased = ids, column, parents, 0
 
     def of(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
@@ -114,5 +121,12 @@ class _Without:
             keep = pa.array([id_ not in self.ids for id_ in batch.column(self.column).to_pylist()], pa.bool_())
             kept = batch.filter(keep)
             self.erased += batch.num_rows - kept.num_rows
+            ids = kept.column(self.column).to_pylist()
+            if not self.parents.keys().isdisjoint(ids):
+                place = kept.schema.get_field_index("parents")
+                pairs = zip(ids, kept.column(place).to_pylist(), strict=True)
+                values = [self.parents.get(id_, own) for id_, own in pairs]
+                field = kept.schema.field(place)
+                kept = kept.set_column(place, field, pa.array(values, field.type))
             if kept.num_rows:
                 yield kept

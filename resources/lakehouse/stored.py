@@ -80,6 +80,18 @@ def live_files(delta: DeltaTable, table: Table, partitions: Iterable[str] | None
     return sorted(files, key=lambda file: file.path)
 
 
+def files_on_disk(lake: Lakehouse, table: Table) -> list[StoredFile]:
+    """All data files below the folder of a table that are whole, also those of older versions, sorted by path."""
+    from pyarrow.fs import FileSelector, FileType
+
+    files = []
+    for info in store_at(lake.path(table)).get_file_info(FileSelector("", recursive=True, allow_not_found=True)):
+        if info.type == FileType.File and recorded_hash(info.path):
+            folder = info.path.rpartition("/")[0].rpartition("=")[2]
+            files.append(StoredFile(info.path, unquote(folder) if table.partition_by else None, None, info.size, {}))
+    return sorted(files, key=lambda file: file.path)
+
+
 def read(
     lake: Lakehouse,
     table: Table,

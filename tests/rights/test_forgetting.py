@@ -82,7 +82,7 @@ def test_a_forgotten_source_was_never_there(lakes):
     fates = lake.read(RECORDS).scan().filter(pl.col("fate") == "forgotten").collect()
     assert (fates["records"].sum(), set(fates["snapshot"])) == (5, {"A", "B"})
 
-    lines = list(receipt.lines_of(done, receipt.inside_of(lake, again)))
+    lines = list(receipt.lines_of(done, receipt.inside_of(lake, again, wanted)))
     stored = json.loads(receipt.store(lake, again, lines).read_text())
     assert removal.begun(lake, wanted) is None, "it has its receipt"
     assert not any(word in json.dumps(stored) for word in ("gone.example", "stays.example"))

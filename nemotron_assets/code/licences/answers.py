@@ -7,11 +7,14 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from nemotron_assets.code.licences.excerpts import excerpt
 from nemotron_assets.code.licences.library import Scan, library_version, text_key
 from nemotron_assets.code.licences.tables import SCANS
+from nemotron_assets.code.sources.tables import FILES
 from nemotron_assets.table.ids import content_hash
 
 if TYPE_CHECKING:
+    from nemotron_assets.recipe.code.licences import CodeLicences
     from resources.lakehouse import Lakehouse
 
 #: Most answers kept in memory, and number of new answers that are written in one commit.
@@ -76,3 +79,18 @@ class AnswerCache(OrderedDict):
 
     def _row_id(self, key: str) -> str:
         return content_hash(f"{self.library}\x1f{key}")
+
+
+def unused(lake: Lakehouse, recipe: CodeLicences) -> set[str]:
+    """The ids of the stored answers about texts that no file of the lake has. An answer about a part of such a text,
+    such as a paragraph of a README, counts as unused: when it is needed again, the library is asked again.
+
+    Reads all files of code; needs 32 bytes per header and licence text.
+    """
+    used = set()
+    for batch in lake.read(FILES).batches(("rel_path", "content"), 64):
+        for path, content in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            used.update(bytes.fromhex(text_key(text)) for text in excerpt("", path, content, recipe).texts)
+    stored = lake.read(SCANS).batches(("id", "text"), 65_536)
+    pairs = (pair for batch in stored for pair in zip(*(column.to_pylist() for column in batch.columns), strict=True))
+    return {id_ for id_, text in pairs if bytes.fromhex(text) not in used}

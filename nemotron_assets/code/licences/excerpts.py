@@ -26,6 +26,11 @@ class Excerpt:
     pieces: tuple[tuple[str, int], ...] = ()
     whole: str | None = None
 
+    @property
+    def texts(self) -> set[str]:
+        """The texts that the licence library is asked about."""
+        return {text for text in (*(piece for piece, _ in self.pieces), self.whole) if text is not None}
+
 
 def excerpt(file_id: str, path: str, content: str, recipe: CodeLicences) -> Excerpt:
     """The excerpt of one file; `content` is its whole text."""

@@ -68,7 +68,7 @@ def rows(files: Reader, library: Library, cache: AnswerCache | None, recipe: Cod
     for (repo, commit_id), excerpts in sorted(commits.items()):
         excerpts.sort(key=lambda file: file.path)
         if cache is not None:
-            cache.load({text for file in excerpts for text in (*(p for p, _ in file.pieces), file.whole or "")})
+            cache.load({text for file in excerpts for text in file.texts})
         found += [_row(repo, commit_id, decision) for decision in decide(excerpts, library.scan, recipe)]
     return pa.Table.from_pylist(found, LICENSES.arrow_schema())
 
