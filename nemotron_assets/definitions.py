@@ -62,7 +62,7 @@ defs = dg.Definitions(
         "io_manager": lake,
         "lake": lake,
         "recipe": recipe,
-        "compute": Compute(**recipe.compute.model_dump(exclude={"jobs_address"})),
+        "compute": Compute(**recipe.compute.model_dump(exclude={"jobs_address", "step_cores"})),
         "crawl": Crawl.from_recipe(recipe.snapshots.crawl),
         "gpu": Gpu.from_recipe(recipe.llm, recipe.machines),
         "warehouse": Warehouse(root=lake.root, storage_options=lake.storage_options),

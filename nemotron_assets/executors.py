@@ -27,5 +27,6 @@ def executor(recipe: Recipe) -> dg.ExecutorDefinition:
     path = (
         f"PATH={os.path.dirname(sys.executable)}:{os.environ.get('PATH', os.defpath)}"  # where the command dagster is
     )
-    # A job that asks for a core may run on every machine, and one that asks for nothing only on the first one.
-    return ray_executor.configured({"ray": {**address, "env_vars": [*_PASSED_ON, path], "num_cpus": 1.0}})
+    # A job that asks for a share of a core may run on every machine, and one that asks for nothing only on the first.
+    asked = {"num_cpus": recipe.compute.step_cores}
+    return ray_executor.configured({"ray": {**address, "env_vars": [*_PASSED_ON, path], **asked}})

@@ -44,6 +44,7 @@ class Compute(dg.ConfigurableResource):
     in_flight_mb: int = Field(
         default=2048, ge=1, description="batches and results in flight at which no further batch is read, in MiB"
     )
+    wait_s: float = Field(default=86_400.0, gt=0, description="longest wait for a first worker on Ray, in seconds")
 
     _pool: Pool | RayPool | None = PrivateAttr(default=None)
 
@@ -119,7 +120,13 @@ class Compute(dg.ConfigurableResource):
             return Pool(workers, in_flight=workers * self.queue, in_flight_bytes=held, **limits)
         log = dg.get_dagster_logger("compute").info
         return RayPool(
-            self.workers, queue=self.queue, in_flight_bytes=held, address=self.address, limits=limits, log=log
+            self.workers,
+            queue=self.queue,
+            in_flight_bytes=held,
+            address=self.address,
+            limits=limits,
+            wait_s=self.wait_s,
+            log=log,
         )
 
 

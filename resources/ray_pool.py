@@ -33,6 +33,10 @@ _TELL_EVERY_S = 30.0
 _MOST_TRIES = 5
 #: Actors that may fail to start, one after the other, in the place of one worker.
 _MOST_STARTS = 5
+#: Seconds in which a machine must have joined that a worker fits on.
+_ROOM_S = 600.0
+#: A cluster of this machine alone is started so often: Ray gives up when its processes take more than 30 s.
+_MOST_RAY_STARTS = 5
 
 
 class RayWorker:
@@ -57,10 +61,12 @@ class RayWorker:
 
 
 class RayPool:
-    """`workers` actors on the cluster at `address`; 0 stands for one per core of the cluster.
+    """`workers` actors on the cluster at `address`; 0 stands for as many as the cluster has cores and memory for.
 
-    `queue` is the number of batches that an actor has at a time, so that it need not wait for the next one. `limits`
-    are those of `Pool`, of which `max_lost` and `max_lost_s` hold for a whole map. `log` receives lines on progress.
+    Each actor asks for one core, and for the memory that its worker may use. Other steps may have the cores: a map goes
+    on with the actors that have started, and waits up to `wait_s` seconds for the first one. `queue` is the number of
+    batches that an actor has at a time, so that it need not wait for the next one. `limits` are those of `Pool`, of
+    which `max_lost` and `max_lost_s` hold for a whole map. `log` receives lines on progress.
     """
 
     def __init__(
@@ -71,11 +77,11 @@ class RayPool:
         in_flight_bytes: int,
         address: str | None = None,
         limits: dict[str, Any],
-        start_timeout: float = 600.0,
+        wait_s: float = 86_400.0,
         log: Callable[[str], Any] = lambda line: None,
     ) -> None:
         self.queue, self.in_flight_bytes, self.limits, self.log = queue, in_flight_bytes, limits, log
-        self.start_timeout = start_timeout
+        self.wait_s = wait_s
         self._wanted, self._address = workers, address
         self._actors: list[Any] = []
         self._lock = threading.Lock()
@@ -115,32 +121,48 @@ class RayPool:
                 _connect(self._address, self._wanted)
                 self._actors = []
             if not self._actors:
-                workers = self._wanted or int(ray.cluster_resources().get("CPU", 0)) or 1
-                self._actors = [self._new() for _ in range(workers)]
+                self._actors = [self._new() for _ in range(self._wanted or self.room() or 1)]
             return list(self._actors)
+
+    def room(self) -> int:
+        """The number of workers that the cluster has cores and memory for, when nothing else uses them."""
+        import ray
+
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        need = self.limits["memory_bytes"]
+        return sum(int(min(has.get("CPU", 0), has.get("memory", 0) // need)) for has in machines)
 
     def _new(self) -> Any:
         import ray
 
-        actor = ray.remote(RayWorker).options(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")
+        asked = {"num_cpus": 1, "memory": self.limits["memory_bytes"]}
+        actor = ray.remote(RayWorker).options(**asked, max_restarts=0, scheduling_strategy="SPREAD")
         return actor.remote(self.limits)
 
 
 def _connect(address: str | None, workers: int) -> None:
     """Join the cluster at an address, or that of RAY_ADDRESS; without either, start one on this machine."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     address = address or os.environ.get("RAY_ADDRESS")
     cores = workers or len(os.sched_getaffinity(0))
-    options = {"address": address} if address else {"num_cpus": cores, "include_dashboard": False}
-    try:
-        ray.init(log_to_driver=False, logging_level="warning", **options)
-    except ConnectionError as error:
-        raise ComputeError(
-            f"no Ray cluster answers at {address!r}: {error}. Start one (`ray start --head`), correct compute.address "
-            "of the recipe or RAY_ADDRESS, or leave both out to use this machine alone"
-        ) from error
+    here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    alone = {"num_cpus": cores, "_memory": here, "include_dashboard": False}
+    options = {"address": address} if address else alone
+    for attempt in range(1, _MOST_RAY_STARTS + 1):
+        try:
+            ray.init(log_to_driver=False, logging_level="warning", **options)
+            return
+        except ConnectionError as error:
+            raise ComputeError(
+                f"no Ray cluster answers at {address!r}: {error}. Start one (`ray start --head`), correct "
+                "compute.address of the recipe or RAY_ADDRESS, or leave both out to use this machine alone"
+            ) from error
+        except Exception as error:
+            if "timed out during startup" not in str(error) or attempt == _MOST_RAY_STARTS:
+                raise
+            ray.shutdown()
 
 
 @dataclass(eq=False)
@@ -182,6 +204,7 @@ class _Map:
         self._starting: dict[Any, tuple[_Slot, Any]] = {}
         self._slots = [_Slot(number, actor) for number, actor in enumerate(actors)]
         self._done, self._told = 0, time.monotonic()
+        self._stalled_since = time.monotonic()
         for slot in self._slots:
             self._start(slot)
 
@@ -246,20 +269,31 @@ class _Map:
 
         awaited = [*self._tasks, *self._starting]
         # Batches of running actors have their own time limits, in the worker pool of the actor.
-        wait_s = _TELL_EVERY_S if self._tasks else self._pool.start_timeout
-        if ray.wait(awaited, timeout=wait_s)[0]:
+        if ray.wait(awaited, timeout=_TELL_EVERY_S)[0]:
             for ref in ray.wait(awaited, num_returns=len(awaited), timeout=0)[0]:
                 if ref in self._tasks:
                     self._receive(ref)
                 else:
                     self._welcome(ref)
         elif not self._tasks:
-            raise ComputeError(
-                f"no worker of the Ray cluster has started within {wait_s:g} s; each needs one free core, and the "
-                f"cluster has {ray.available_resources().get('CPU', 0):g} (`ray status` shows what uses the others)"
-            )
+            self._stall()
         if time.monotonic() - self._told >= _TELL_EVERY_S:
             self._tell()
+
+    def _stall(self) -> None:
+        """Say why no worker has started. Raises `ComputeError` when there is no hope that one does."""
+        waited, needs = time.monotonic() - self._stalled_since, self._pool.limits["memory_bytes"] >> 20
+        if not self._pool.room() and waited > _ROOM_S:
+            raise ComputeError(
+                f"no machine of the Ray cluster has a core and {needs:,} MiB of memory for a worker: add a machine, or "
+                "lower compute.memory_mb (`ray status` shows what the machines have)"
+            )
+        if waited > self._pool.wait_s:
+            raise ComputeError(
+                f"no worker of the Ray cluster has started within {waited:.0f} s (compute.wait_s): others have used "
+                "all cores and all memory (`ray status` shows them)"
+            )
+        self._pool.log(f"Ray: no worker has started yet; each waits for a free core and {needs:,} MiB of memory")
 
     def _receive(self, ref: Any) -> None:
         import ray
@@ -273,7 +307,7 @@ class _Map:
             self._lose(batch, slot, actor, error)
             return
         batch.ref, batch.bytes = None, len(batch.answer[0])
-        self._done += 1
+        self._done, self._stalled_since = self._done + 1, time.monotonic()
         if slot.actor is actor:
             slot.load -= 1
 
@@ -304,6 +338,7 @@ class _Map:
         slot, _ = self._starting.pop(ref)
         try:
             slot.node, slot.failures = ray.get(ref), 0
+            self._stalled_since = time.monotonic()
         except ray.exceptions.RayError as error:
             slot.failures += 1
             if slot.failures == _MOST_STARTS:

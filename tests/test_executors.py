@@ -22,7 +22,7 @@ def test_jobs_of_a_cluster_get_places_and_no_keys(monkeypatch):
     compute = laptop.compute.model_copy(update={"jobs_address": "http://10.0.0.1:8265"})
     made = executor(laptop.model_copy(update={"executor": "ray", "compute": compute}))
     config = made.apply_config_mapping({"config": {}}).value["config"]["ray"]
-    assert config["address"] == "http://10.0.0.1:8265" and config["num_cpus"] == 1
+    assert config["address"] == "http://10.0.0.1:8265" and config["num_cpus"] == 0.25
     assert {"NEMOTRON_HOME", "NEMOTRON_RECIPE", "DAGSTER_HOME"} <= set(config["env_vars"])
     assert not [name for name in config["env_vars"] if "KEY" in name or "TOKEN" in name or name.startswith("AWS")]
     assert isinstance(made, dg.ExecutorDefinition)

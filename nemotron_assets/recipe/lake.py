@@ -52,7 +52,11 @@ class Compute(Section):
         "null: that of the environment variable RAY_API_SERVER_ADDRESS",
     )
     workers: int = Field(
-        ge=0, le=16_384, description="number of worker processes; 0 means one per core of the machine or cluster"
+        ge=0,
+        le=16_384,
+        description="number of worker processes of a step; 0 means one per core of the machine or cluster, on a "
+        "cluster as many as have memory_mb. A step on a cluster keeps its cores to its end, so give a number where "
+        "several steps shall run at once",
     )
     row_timeout_s: float = Field(
         gt=0,
@@ -81,6 +85,19 @@ class Compute(Section):
         ge=1,
         description="no further batch is read while the batches and results in flight take this many MiB in the "
         "process of the step (default)",
+    )
+    wait_s: float = Field(
+        86_400,
+        gt=0,
+        description="longest wait of a step for its first worker, in seconds, while other steps have all cores or all "
+        "memory of the Ray cluster (default)",
+    )
+    step_cores: float = Field(
+        0.25,
+        gt=0,
+        le=64,
+        description="cores that a step asks for as a Ray job (executor ray), its workers apart. It should be less than "
+        "1: steps that together have all cores would wait for workers that cannot start (default)",
     )
 
 

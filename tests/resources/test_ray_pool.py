@@ -9,7 +9,7 @@ import pytest
 
 from resources import ray_pool
 from resources.compute import Compute
-from resources.worker_pool import ComputeError
+from resources.worker_pool import ComputeError, pickled
 from tests.resources import poison
 from tests.resources.test_compute import batches, run
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 def compute():
     import ray
 
-    made = Compute(backend="ray", workers=2, queue=2, max_lost_rows=1)
+    made = Compute(backend="ray", workers=2, queue=2, max_lost_rows=1, memory_mb=1_024)
     with contextlib.ExitStack() as end:
         end.callback(ray.shutdown)
         end.callback(made.close)
@@ -31,6 +31,45 @@ def test_rows_and_rejects_are_those_of_local_processes(compute):
     ids, rejects = run(compute, batches(12, 4, {5: "crash", 9: "raise"}))
     assert ids == [f"r{n}" for n in range(12) if n not in (5, 9)]
     assert [(r.row_id, r.cause) for r in rejects] == [("r5", "worker_died"), ("r9", "unicode_error")]
+
+
+def test_a_map_waits_for_the_cores_of_another_step(compute, monkeypatch):
+    """Idle actors keep their cores to the end of their step. As many actors are wanted as have a core and memory."""
+    monkeypatch.setattr(ray_pool, "_TELL_EVERY_S", 0.2)
+    run(compute, batches(2, 1))
+    pool = Compute(backend="ray", workers=0, memory_mb=1_024)._new_pool()
+    said = []
+    pool.log = lambda line: (said.append(line), compute.close())
+    with contextlib.closing(pool):
+        frames = list(pool.map(batches(4, 1), pickled(poison.behave), key="id", reject=pytest.fail))
+        assert pool.room() == len(pool._started()) == 2
+    assert [row for frame in frames for row in frame["id"]] == [f"r{n}" for n in range(4)]
+    assert said[0] == "Ray: no worker has started yet; each waits for a free core and 1,024 MiB of memory"
+
+
+def test_a_worker_that_fits_nowhere_is_an_error(compute, monkeypatch):
+    monkeypatch.setattr(ray_pool, "_TELL_EVERY_S", 0.05)
+    monkeypatch.setattr(ray_pool, "_ROOM_S", 0.1)
+    compute.close()
+    large = Compute(backend="ray", workers=1, memory_mb=1 << 30)
+    with contextlib.closing(large), pytest.raises(ComputeError, match=r"1,073,741,824 MiB .* lower compute\.memory_mb"):
+        run(large, batches(1, 1))
+
+
+def test_a_slow_start_of_ray_is_tried_again(monkeypatch):
+    import ray
+
+    tries = []
+
+    def init(**options):
+        tries.append(options)
+        if len(tries) < 3:
+            raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    ray_pool._connect(None, 1)
+    assert len(tries) == 3
 
 
 def test_actors_and_their_processes_stay_from_map_to_map(compute):
