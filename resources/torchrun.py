@@ -12,13 +12,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nemotron_assets.table.scratch import scratch_folder
 from resources.files import replaced
 from resources.home import cache_dir
 
@@ -69,8 +69,7 @@ def train(
     Raises `TrainingFailed` when a process fails, and when the other machines do not join.
     """
     shared = machines.number > 1
-    with tempfile.TemporaryDirectory(prefix="nemotron-train-", dir=_jobs() if shared else None) as name:
-        folder = Path(name)
+    with scratch_folder("nemotron-train-", _jobs() if shared else None) as folder:
         (folder / "job.json").write_text(json.dumps({"entry": entry, "config": config}))
         if shared:
             with replaced(_jobs() / "current") as current:

@@ -7,7 +7,6 @@ ids with the source tables can spill to the disk.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping
 
 import duckdb
@@ -18,6 +17,7 @@ from tokenizers import Tokenizer
 from nemotron_assets.blend.sequences import restore
 from nemotron_assets.held_out import is_held_out
 from nemotron_assets.table.buckets import in_buckets
+from nemotron_assets.table.scratch import scratch_folder
 from nemotron_assets.text.tokenizer import EOS, decode
 
 _ORIGINS = pa.schema([("id", pa.large_string()), ("held_out", pa.bool_())])
@@ -101,8 +101,8 @@ def wrong_parents(
     batches with the columns id and that one)}.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="nemotron-audit-") as spill,
-        duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "temp_directory": spill}) as connection,
+        scratch_folder("nemotron-audit-") as spill,
+        duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "temp_directory": str(spill)}) as connection,
     ):
         lists = pa.large_list(pa.large_string())
         used = pa.RecordBatchReader.from_batches(pa.schema([("parents", lists), ("sources", lists)]), iter(shards))

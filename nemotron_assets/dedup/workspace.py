@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterable, Iterator
 
 import duckdb
@@ -11,12 +10,13 @@ import polars as pl
 import pyarrow as pa
 
 from nemotron_assets.table.schema import Table
+from nemotron_assets.table.scratch import scratch_folder
 
 
 @contextlib.contextmanager
 def workspace(memory_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
     """An empty in-memory database that holds at most `memory_mb` MB before it spills to the disk."""
-    with tempfile.TemporaryDirectory(prefix="nemotron-dedup-") as spill, duckdb.connect() as connection:
+    with scratch_folder("nemotron-dedup-") as spill, duckdb.connect() as connection:
         connection.execute(f"set memory_limit = '{memory_mb}MB'; set temp_directory = '{spill}'")
         connection.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
         connection.execute("set arrow_large_buffer_size = true")  # texts of a batch may have more than 2 GiB together

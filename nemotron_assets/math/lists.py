@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nemotron_assets.recipe.math.pages import MathCandidates, UrlList
+from nemotron_assets.table.scratch import scratch_folder
 from resources.crawl import Crawl, CrawlError
 
 _INDEX = ("url", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length")
@@ -66,7 +66,7 @@ class Pointers:
         import duckdb
 
         with contextlib.ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nemotron-lists-"))
+            folder = str(stack.enter_context(scratch_folder("nemotron-lists-")))
             self._database = duckdb.connect(
                 os.path.join(folder, "lists.duckdb"),
                 config={

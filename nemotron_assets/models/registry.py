@@ -6,7 +6,6 @@ again. The version in use is the one with the newest `at`.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.table.schema import Table
+from nemotron_assets.table.scratch import scratch_folder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -130,8 +130,9 @@ class Registry:
         """
         if identity.id in self:
             return self._found(identity.id)
-        with tempfile.TemporaryDirectory(prefix="nemotron-model-") as scratch:
-            made = make(Path(scratch))
+        with scratch_folder("nemotron-model-") as scratch:
+            (work := scratch / "work").mkdir()
+            made = make(work)
             uri, sha256 = self._lake.put_weights(made.folder, self._table.name)
         id_, name = identity.id or made.id(sha256), made.name or identity.name
         if id_ in self:

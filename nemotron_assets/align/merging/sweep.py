@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from nemotron_assets.models.asked import asked_for
 from nemotron_assets.models.registry import Identity, Made, Parent, Registry
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Parts
+from nemotron_assets.table.scratch import scratch_folder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -127,11 +127,11 @@ class Sweep:
                 found[alpha] = examiner.scores(folder, side["name"], sha256, prompts)
             for alpha in own.merging.alphas:
                 self.log(f"merging and scoring: {1 - alpha:.2g} {sides[0]['name']} + {alpha:.2g} {sides[1]['name']}")
-                with tempfile.TemporaryDirectory(prefix="nemotron-merge-") as scratch:
-                    merge(*folders, alpha, Path(scratch) / "merged")
+                with scratch_folder("nemotron-merge-") as scratch:
+                    merge(*folders, alpha, scratch / "merged")
                     merged = row_id("merge", *hashes, repr(alpha))
                     name = f"{self.recipe.name}-merge-{alpha:g}"
-                    found[alpha] = examiner.scores(Path(scratch) / "merged", name, merged, prompts)
+                    found[alpha] = examiner.scores(scratch / "merged", name, merged, prompts)
         return dict(sorted(found.items()))
 
     def _used(self, part: str) -> dict[str, Any]:

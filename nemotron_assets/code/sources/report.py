@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import polars as pl
 
 from nemotron_assets.code.sources.files import FATES
 from nemotron_assets.table.buckets import distinct, in_buckets
+from nemotron_assets.table.scratch import scratch_folder
 
 
 def fates(contents: pl.LazyFrame) -> dict[str, int]:
@@ -53,7 +53,7 @@ def kept_twice(files: pl.LazyFrame, duplicates: pl.LazyFrame) -> tuple[int, int]
     def kept(files: pl.LazyFrame, duplicates: pl.LazyFrame) -> pl.LazyFrame:
         return files.join(duplicates, left_on="id", right_on="file", how="anti").select("content_hash")
 
-    with tempfile.TemporaryDirectory(prefix="nemotron-kept-") as folder:
+    with scratch_folder("nemotron-kept-") as folder:
         both = (files.select("id", "content_hash"), "id"), (duplicates.select("file"), "file")
         for number, texts in enumerate(in_buckets(kept, *both)):
             texts.write_ipc(Path(folder, f"{number}.arrow"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from nemotron_assets.model.peer import parameters, peer, write
+from nemotron_assets.table.scratch import scratch_folder
 
 if TYPE_CHECKING:
     import polars as pl
@@ -118,8 +118,8 @@ class Speeds:
         def start(own: Path, name: str) -> TimedEngine:
             return self._gpu.timed_engine(own, name, self._recipe.context, most)
 
-        with tempfile.TemporaryDirectory(prefix="nemotron-throughput-") as scratch:
-            found = compared(AutoConfig.from_pretrained(folder), self._recipe, start, Path(scratch))
+        with scratch_folder("nemotron-throughput-") as scratch:
+            found = compared(AutoConfig.from_pretrained(folder), self._recipe, start, scratch)
         return [one | {"device": device.partition(":")[0]} for one in found]
 
 

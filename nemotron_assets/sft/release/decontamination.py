@@ -11,9 +11,7 @@ Worker processes use this module: it does not load Dagster.
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -24,6 +22,7 @@ from nemotron_assets.sft.release.splits import TEST, split_of
 from nemotron_assets.sft.release.tables import CONTAMINATED
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Part, Rejects
+from nemotron_assets.table.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from resources.compute import Compute
@@ -77,8 +76,8 @@ def contaminated_parts(
     have changed. Rows that cannot be searched go to `rejects`, and are not published."""
     with_splits = [reader for reader in sources if "split" in reader.table.column_names]
     against = " ".join(reader.content() for reader in (benchmarks, *with_splits))
-    with tempfile.TemporaryDirectory(prefix="nemotron-items-") as scratch:
-        items = Path(scratch, "items.parquet")
+    with scratch_folder("nemotron-items-") as scratch:
+        items = scratch / "items.parquet"
 
         def search(reader: Reader) -> Iterator[pl.DataFrame]:
             if not items.exists():

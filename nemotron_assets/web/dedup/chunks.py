@@ -7,10 +7,10 @@ of chunks is, and the files take less disk than the texts, because they are comp
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
-import tempfile
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -24,6 +24,7 @@ import pyarrow as pa
 from nemotron_assets.recipe.dedup import Substring
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Reject
+from nemotron_assets.table.scratch import scratch_folder
 from nemotron_assets.web.dedup.spans import shortened, spans_between, without_spans
 from nemotron_assets.web.dedup.tables import REPEATED_SPANS
 
@@ -145,8 +146,9 @@ class Chunks:
         self.next = self._first = first
         self._names, self._window, self._recipe = names, window, recipe
         self._memory, self._limit = memory_mb << 20, int(recipe.chunk_mb * 1_000_000)
-        self._folder = tempfile.TemporaryDirectory(prefix="nemotron-chunks-")
-        self._chunks = Divided(Path(self._folder.name) / "chunks", self._memory)
+        self._end = contextlib.ExitStack()
+        self._folder = self._end.enter_context(scratch_folder("nemotron-chunks-"))
+        self._chunks = Divided(self._folder / "chunks", self._memory)
         for frame in texts:
             placed = frame.with_columns(file=chunk_of("host", len(names))).drop("host")
             self._chunks.add(placed.filter(pl.col("file") >= first) if first else placed)
@@ -167,7 +169,7 @@ class Chunks:
     def close(self) -> None:
         """End the search, and delete the texts that were not searched."""
         self._results.close()
-        self._folder.cleanup()
+        self._end.close()
 
     def _searched(self, compute: Compute | None) -> Iterator[pl.DataFrame]:
         """The spans of every piece, in order."""
@@ -222,7 +224,7 @@ class Chunks:
             end = max(begin + 1, int(np.searchsorted(ends, before + self._limit, side="right")))
             piece_of[ordered["row"][begin:end].to_numpy()] = count
             begin, count = end, count + 1
-        pieces = Divided(Path(self._folder.name) / f"pieces of {chunk}", self._memory)
+        pieces = Divided(self._folder / f"pieces of {chunk}", self._memory)
         row = 0
         for texts in self._chunks.frames(chunk):
             pieces.add(texts.with_columns(file=pl.Series(piece_of[row : row + texts.height])))
@@ -288,13 +290,13 @@ def _streams(source: pa.NativeFile, size: int) -> Iterator[pl.DataFrame]:
 
 
 def _workers(compute: Compute, chunk_mb: int, chunks: int) -> Compute:
-    """Workers that may take as long and as much memory as a chunk needs; as many as this machine has memory for."""
+    """Workers that may take as long and as much memory as a chunk needs; as many as this machine has memory for. A Ray
+    cluster counts the memory of its machines itself."""
     memory_mb = max(compute.memory_mb, chunk_mb * _MEMORY_PER_MB)
     here_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
     most = max(1, min(chunks, here_mb // (chunk_mb * _MEMORY_PER_MB)))
-    count = compute.worker_count()
     limits = {
-        "workers": count if compute.backend == "ray" else min(count, most),
+        "workers": compute.workers if compute.backend == "ray" else min(compute.worker_count(), most),
         "memory_mb": memory_mb,
         "row_timeout_s": max(compute.row_timeout_s, chunk_mb * _SECONDS_PER_MB),
         "max_lost_rows": 1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping
 
 import duckdb
@@ -12,6 +11,7 @@ import pyarrow as pa
 from nemotron_assets.held_out import page_hash
 from nemotron_assets.recipe.release import Subset
 from nemotron_assets.table.buckets import distinct
+from nemotron_assets.table.scratch import scratch_folder
 
 _TEXT, _LIST = pa.large_string(), pa.large_list(pa.large_string())
 _HASHES = pa.schema([("origin_hash", _TEXT)])
@@ -47,8 +47,8 @@ def untraceable_rows(
     `pages` the column url of `web.unique_documents`.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="nemotron-audit-") as spill,
-        duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "temp_directory": spill}) as connection,
+        scratch_folder("nemotron-audit-") as spill,
+        duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "temp_directory": str(spill)}) as connection,
     ):
         connection.execute("set preserve_insertion_order = false")
 

@@ -11,7 +11,6 @@ streamed through the join in the order in which they are stored.
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from nemotron_assets.held_out import ADDRESS, page_hash
 from nemotron_assets.recipe.release import Subset
 from nemotron_assets.table.ids import row_id
 from nemotron_assets.table.parts import Part, Reject
+from nemotron_assets.table.scratch import scratch_folder
 from nemotron_assets.web.release.tables import NEMOTRON_CC_V2
 
 CURATED, QA = "web.curated", "web.diverse_qa"
@@ -98,8 +98,8 @@ def _with_origins(table: str, tables: dict[str, Read], memory_mb: int) -> Iterat
     """The rows of a source table with level and hash of their origin, the document at the end of the chain."""
     *between, _ = CHAINS[table]
     with (
-        tempfile.TemporaryDirectory(prefix="nemotron-release-") as spill,
-        duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "temp_directory": spill}) as connection,
+        scratch_folder("nemotron-release-") as spill,
+        duckdb.connect(config={"memory_limit": f"{memory_mb}MB", "temp_directory": str(spill)}) as connection,
     ):
         # The texts are the streaming side of the join, and one thread keeps their order: equal inputs give equal files.
         connection.execute("set threads = 1")
