@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def removed_rows(contaminated: Reader | None, lake: Lakehouse) -> dict[str, set[str]]:
     """{table of SFT data: ids of its rows that have a benchmark item, or could not be searched for one}. `contaminated`
     reads sft.contaminated; without it nothing is removed."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, set[str]] = {}  # a small share of the rows, which a check limits
     if contaminated is None:
         return found
     in_vain = lake.read(QUARANTINE).scan().filter(pl.col("stage") == CONTAMINATED)

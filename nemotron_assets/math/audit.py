@@ -57,7 +57,7 @@ def candidates_opted_out(candidates: Reader, pages: Reader, opt_outs: OptOuts) -
     """How many rows of `math.candidate_pages` are on an opt-out list, and how many come from a row of
     `snapshots.pages` that opts out itself."""
     honoured, found = OptedOut.of(opt_outs), {"on_a_list": 0, "page_opts_out": 0}
-    made_from: set[str] = set()
+    made_from: set[str] = set()  # the candidates of one snapshot, about 100 bytes for each
     for batch in candidates.batches(("url", "parents"), batch_size=8_192):
         found["on_a_list"] += sum(map(bool, honoured.lists.reasons(batch["url"].to_pylist())))
         made_from |= {parents[0] for parents in batch["parents"].to_pylist()}

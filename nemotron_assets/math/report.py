@@ -43,8 +43,8 @@ def rendered(texts: pl.LazyFrame, snapshot: str) -> dict[str, Any]:
         .collect()
         .row(0, named=True)
     )
-    counts = texts.select("formulas").collect()["formulas"].to_list()
-    per_page = {label: sum(low <= n <= high for n in counts) for label, (low, high) in _SIZES.items()}
+    sizes = {label: pl.col("formulas").is_between(low, high).sum() for label, (low, high) in _SIZES.items()}
+    per_page = texts.select(**sizes).collect(engine="streaming").row(0, named=True)
     return {
         **{name: int(value or 0) for name, value in totals.items()},
         "formulas_per_page": bars(per_page, f"Pages by number of formulas, {snapshot}", "pages"),

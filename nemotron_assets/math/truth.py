@@ -56,9 +56,11 @@ def detector_scores(
     known = {page["url"]: page["formulas"] > 0 for page in _lines("pages.jsonl.gz") if page["snapshot"] == snapshot}
     if not known:
         return None
-    present = set(pages.select("url").collect()["url"]) & known.keys()
+    here = pl.col("url").is_in(list(known))  # the pages of the sample
+    present = set(pages.filter(here).select("url").collect()["url"])
     true = {url for url in present if known[url]}
-    found = set(candidates.filter(pl.col("score") >= min_score).select("url").collect()["url"]) & present
+    scored = candidates.filter(here & (pl.col("score") >= min_score))
+    found = set(scored.select("url").collect()["url"]) & present
     return DetectorScores(len(true), len(found), sorted(true - found), sorted(found - true))
 
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from nemotron_assets.recipe.sft.release import STATUSES
 from nemotron_assets.sft.formats import THINK_CLOSE, THINK_OPEN, text_of
+from nemotron_assets.table.buckets import distinct, distinct_absent
 
 _READ = ("id", "parents", "sources", "subset", "category", "question", "reasoning", "answer", "text", "status",
          "verified_by", "status_detail", "generator", "generation_ids", "origin_hash", "tokens")  # fmt: skip
@@ -23,13 +24,9 @@ def faults(rows: pl.LazyFrame, known: Mapping[str, pl.LazyFrame], *, written_by_
     """
     found = {"rows": 0, "repeated_ids": 0, "wrong_text": 0, "wrong_status": 0, "without_proof": 0, "wrong_category": 0,
              "stray_tags": 0, "without_generation": 0, "parents_without_source": 0, "unknown_sources": 0}  # fmt: skip
-    links: dict[str, set[str]] = {name: set() for name in known}
-    ids: set[str] = set()
     for frame in rows.select(_READ).collect_batches(chunk_size=_BATCH, engine="streaming"):
         for row in frame.iter_rows(named=True):
             found["rows"] += 1
-            found["repeated_ids"] += row["id"] in ids
-            ids.add(row["id"])
             text = text_of(row["subset"], row["question"], row["answer"], row["reasoning"])
             found["wrong_text"] += row["text"] != text or not row["question"].strip() or not row["answer"].strip()
             proven = row["status"] in _PROVEN
@@ -42,18 +39,18 @@ def faults(rows: pl.LazyFrame, known: Mapping[str, pl.LazyFrame], *, written_by_
             found["without_generation"] += written_by_model and not row["generation_ids"]
             found["parents_without_source"] += written_by_model and not row["parents"]
             found["parents_without_source"] += len(row["parents"]) != len(row["sources"])
-            for parent, source in zip(row["parents"], row["sources"], strict=False):
-                if source in links:
-                    links[source].add(parent)
-                else:
-                    found["unknown_sources"] += 1
-    found["orphans"] = sum(len(_missing(parents, known[name])) for name, parents in links.items() if parents)
+            found["unknown_sources"] += sum(source not in known for source in row["sources"])
+    found["repeated_ids"] = found["rows"] - distinct(rows)
+    named = rows.select(parent="parents", source="sources").filter(
+        pl.col("parent").list.len() == pl.col("source").list.len()
+    )
+    named = named.explode("parent", "source")
+    found["orphans"] = sum(
+        distinct_absent(named.filter(pl.col("source") == name), "parent", known[name])
+        for name in named.select(pl.col("source").unique()).collect(engine="streaming")["source"]
+        if name in known
+    )
     return found
-
-
-def _missing(parents: set[str], rows: pl.LazyFrame) -> set[str]:
-    wanted = pl.col("id").is_in(sorted(parents))
-    return parents - set(rows.select("id").filter(wanted).collect(engine="streaming")["id"])
 
 
 def passed(counts: Mapping[str, int]) -> bool:

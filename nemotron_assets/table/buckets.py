@@ -7,13 +7,14 @@ other. The frames are read once and wait on the disk. Small frames are one bucke
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 import pyarrow as pa
+
+from nemotron_assets.table.scratch import scratch_folder
 
 #: Rows of one bucket, over all frames. A row with an id takes about 100 bytes in a join.
 BUCKET_ROWS = 4_000_000
@@ -32,7 +33,7 @@ def in_buckets(query: Callable[..., pl.LazyFrame], *frames: Keyed, rows: int = B
     if count <= 1:
         yield query(*(frame for frame, _ in frames)).collect(engine="streaming")
         return
-    with tempfile.TemporaryDirectory(prefix="nemotron-buckets-") as folder:
+    with scratch_folder("nemotron-buckets-") as folder:
         divided = [_divide(frame, key, count, Path(folder, str(n))) for n, (frame, key) in enumerate(frames)]
         for bucket in range(count):
             yield query(*(rows_of(bucket) for rows_of in divided)).collect(engine="streaming")
@@ -52,6 +53,15 @@ def distinct(frame: pl.LazyFrame, column: str = "id", rows: int = BUCKET_ROWS) -
 def absent(frame: pl.LazyFrame, column: str, known: pl.LazyFrame, known_column: str = "id") -> int:
     """The number of rows whose value is not in the column of `known`; null is never in it."""
     return _joined("anti", frame, column, known, known_column)
+
+
+def distinct_absent(frame: pl.LazyFrame, column: str, known: pl.LazyFrame, known_column: str = "id") -> int:
+    """The number of different values that are not in the column of `known`."""
+
+    def query(rows: pl.LazyFrame, known: pl.LazyFrame) -> pl.LazyFrame:
+        return rows.unique().join(known, left_on=column, right_on=known_column, how="anti").select(count=pl.len())
+
+    return summed(query, (frame.select(column), column), (known.select(known_column), known_column))["count"]
 
 
 def present(frame: pl.LazyFrame, column: str, known: pl.LazyFrame, known_column: str = "id") -> int:

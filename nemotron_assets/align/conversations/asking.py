@@ -71,7 +71,7 @@ def verifiable(table: SftTable, no_think_share: float) -> Iterator[Prompt]:
     if name not in _VERIFIED:
         return
     columns, verifier = _VERIFIED[name]
-    seen: set[str] = set()
+    seen: set[str] = set()  # hashes of the questions of one table, about 100 bytes for each
     for row in table.rows((*_READ, *columns), with_test=True):
         found, question = verifier(row), row["question"].strip()
         if found is None or (asked := content_hash(question)) in seen:

@@ -66,6 +66,7 @@ def _wanted(name: str, choice: Chosen, rows: pl.LazyFrame) -> pl.Expr:
     wanted = _within(choice)
     if name == UNTRUNCATED:
         cut = choice.model_copy(update={"variants": {"truncated": choice.variants.get("truncated", 0.0)}})
+        # The ids of the conversations with a cut thought: a share of one data set, which the recipe sets.
         originals = rows.filter(_within(cut)).select("original").collect(engine="streaming")["original"]
         is_original = (pl.col("variant") == "full") & pl.col("original").is_in(originals.unique().to_list())
         wanted = (wanted & (pl.col("variant") != "truncated")) | is_original

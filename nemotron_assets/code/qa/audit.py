@@ -26,6 +26,7 @@ def faults(
 
     A snippet of the language must be a parent of a row or be in the quarantine.
     """
+    # In memory: the ids of the rows and of the snippets of one language, about 200 bytes for each problem.
     found, ids, sources = Counter(rows=0), set(), set()
     for batch in rows.batches(_READ, 256):
         for row in pl.from_arrow(batch).iter_rows(named=True):

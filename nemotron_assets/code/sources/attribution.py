@@ -199,6 +199,7 @@ def missing_texts(
     `attributions` are batches with the columns repo, commit_id and text. Memory: the licences of all repositories and
     one batch.
     """
+    # One value per repository and licence, about 300 bytes.
     expressions: dict[tuple[str, str], set[str]] = {}
     chosen = metadata.select(*_KEY, pl.col("license").fill_null("")).unique()
     for *key, licence in chosen.collect(engine="streaming").iter_rows():

@@ -49,6 +49,7 @@ _NEEDLES = 4  # values of one word; words that are asked for; further words besi
 _HOPS = 4  # assignments from one variable to the next
 _COMMON, _TIMES = 5, 4  # words that are asked for, and how often each occurs
 _FREQUENT = 3  # words that are asked for
+_HAYSTACK_DOCUMENTS = 1_024  # documents that are looked at first for the longest prompt
 _TEXT_PER_TOKEN = 32  # bytes of documents to choose sentences and words from, for every token of the longest prompt
 
 
@@ -308,7 +309,12 @@ def haystack(documents: pl.LazyFrame, size: int) -> Iterator[tuple[str, str]]:
 
     english = documents.filter(pl.col("language") == "en")
     sized = english.select("content_hash", size=pl.col("text").str.len_bytes().cast(pl.Int64))
-    sizes = sized.collect(engine="streaming").sort("content_hash")
+    most = _HAYSTACK_DOCUMENTS
+    while True:  # so many documents with the lowest hashes are in memory, twice as many as are needed
+        sizes = sized.bottom_k(most, by="content_hash").collect(engine="streaming").sort("content_hash")
+        if sizes.height < most or sizes["size"].sum() >= size:
+            break
+        most *= 2
     chosen = sizes.filter(pl.col("size").cum_sum().shift(1, fill_value=0) < size)["content_hash"]
     rows = english.filter(pl.col("content_hash").is_in(chosen.implode())).select("content_hash", "id", "text")
     yield from rows.collect(engine="streaming").sort("content_hash", "id").select("id", "text").iter_rows()

@@ -104,7 +104,8 @@ def category(recipe: MathRelease, score: str = "int_score") -> pl.Expr:
 
 def _kept(lake: Lakehouse, snapshot: str, recipe: MathRelease, left_out: Counter[str]) -> pl.DataFrame:
     """The published pages of a snapshot, with the columns cleaned (id), score, int_score, edu_score, edu_int_score,
-    model_id, category, warc_id and origin_hashes."""
+    model_id, category, warc_id and origin_hashes. In memory: short values of the cleaned pages of one snapshot, about
+    500 bytes for each; no texts."""
     rendered = lake.read(RENDERED, snapshot).scan().select(rendered="id", page=_FIRST)
     pages = (
         lake.read(CLEANED, snapshot)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,6 +16,7 @@ from nemotron_assets.math.corpus.tables import CONTAMINATION
 from nemotron_assets.recipe.math.corpus import MathContamination
 from nemotron_assets.scorers.embeddings import fetch_embedding
 from nemotron_assets.table.parts import Reject
+from nemotron_assets.table.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from resources.compute import Compute
@@ -35,10 +34,10 @@ def search_snapshot(
     """Rows of `math.contamination` for one snapshot. Rendered pages are searched by all rules. Documents of
     `web.documents` whose page is not in `math.rendered` are searched by words alone, without the embedding. A page that
     cannot be searched goes to `reject`."""
-    with tempfile.TemporaryDirectory(prefix="nemotron-items-") as scratch:
-        items = str(Path(scratch, "items.parquet"))
+    with scratch_folder("nemotron-items-") as scratch:
+        items = str(scratch / "items.parquet")
         benchmarks.scan().select(ITEMS).sort("id").collect().write_parquet(items)
-        embedding = str(fetch_embedding(recipe.embedding, Path(scratch, "embedding")))
+        embedding = str(fetch_embedding(recipe.embedding, scratch / "embedding"))
         frames = [CONTAMINATION.empty()]
         for source, batches, folder in (
             (rendered.table.full_name, rendered.batches(READ, recipe.batch_rows), embedding),
@@ -52,6 +51,7 @@ def search_snapshot(
 
 def _not_rendered(rendered: Reader, documents: Reader, batch_rows: int) -> Iterator[pa.RecordBatch]:
     """Yield the rows of `web.documents` whose page is not in `math.rendered`."""
+    # In memory: the ids of the rendered pages of one snapshot, 40 bytes for each.
     pages = rendered.scan().select(pl.col("parents").list.first()).collect(engine="streaming")["parents"]
     known = pages.to_arrow(compat_level=pl.CompatLevel.oldest())
     for batch in documents.batches((*READ, "parents"), batch_size=batch_rows):

@@ -110,9 +110,8 @@ def candidates(
             best=layout.best,
         )  # fmt: skip
         if wanted.max_documents is not None:
-            order = {"by": ["best", "id"], "descending": [True, False], "nulls_last": True}
-            best = rows.select("id", "best").collect(engine="streaming").sort(**order).head(wanted.max_documents)
-            rows = rows.filter(pl.col("id").is_in(best["id"].implode()))
+            best = rows.select("id", "best").top_k(wanted.max_documents, by=["best", "id"], reverse=[False, True])
+            rows = rows.filter(pl.col("id").is_in(best.collect(engine="streaming")["id"].implode()))
         for frame in rows.drop("best").collect_batches(chunk_size=_FRAME, maintain_order=True, engine="streaming"):
             yield from frame.iter_rows(named=True)
 

@@ -47,6 +47,7 @@ def with_pages(seeds: pl.DataFrame, documents: pl.LazyFrame, duplicates: pl.Lazy
     own = seeds.filter(pl.col("url").is_not_null()).select("url", page_hash=page_hash()).unique()
     if own.is_empty():
         return seeds
+    # In memory: documents of the pages of seeds, and those that were kept in their place.
     of_seeds = documents.select(document="id", page_hash=page_hash()).join(own.lazy(), on="page_hash", how="semi")
     dropped = duplicates.select("duplicate_of", document=pl.col("parents").list.first())
     dropped = of_seeds.join(dropped, on="document").collect(engine="streaming")

@@ -130,6 +130,7 @@ def _steps(rollouts: pl.LazyFrame) -> dict[tuple[int, str], str]:
     import polars as pl
 
     learned = ("reward", "error", "advantage", "kl", pl.col("trainer_logprobs").list.sum())
+    # Short values of the rollouts of one training: the recipe says how many prompts and answers a step has.
     found = rollouts.select("step", "split", "id", *learned).sort("step", "split", "id").collect(engine="streaming")
     return {
         key: content_hash(repr(rows.rows()).encode())
