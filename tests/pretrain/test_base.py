@@ -65,27 +65,27 @@ def lake(tmp_path, monkeypatch) -> Lakehouse:
     return lake_with_shards(tmp_path)
 
 
-def lake_with_shards(folder: Path) -> Lakehouse:
-    """A lake in a folder with a tokenizer and two shards."""
+def lake_with_shards(folder: Path, root: str = "", recipe: Recipe | None = None) -> Lakehouse:
+    """A lake with a tokenizer and two shards, by default in the folder."""
     from nemotron_assets.text import tokenizer as bpe
 
-    lake = Lakehouse(root=str(folder / "lake"))
+    lake = Lakehouse(root=root or str(folder / "lake"))
     made = bpe.train([["some words to learn pieces from, and some more words"]], VOCABULARY, 32, 2)
     bpe.save(made, folder / "tokenizer", 64)
     uri, sha256 = lake.put_weights(folder / "tokenizer", "tokenizer")
     row = {"id": "t", "name": "bpe", "vocabulary": made.get_vocab_size(), "special_tokens": 32, "uri": uri}
     row |= {"sha256": sha256, "training_documents": 1, "training_bytes": 1, "bytes_per_token": 1.0}
     lake.write(TOKENIZER, pl.DataFrame([row], schema=TOKENIZER.empty().schema))
-    write_shards(lake, [0, 1])
+    write_shards(lake, [0, 1], recipe)
     return lake
 
 
-def materialize(lake: Lakehouse, recipe: Recipe) -> dg.ExecuteInProcessResult:
+def materialize(lake: Lakehouse, recipe: Recipe, gpu: Gpu | None = None) -> dg.ExecuteInProcessResult:
     from nemotron_assets.pretrain.assets import ASSETS
     from nemotron_assets.pretrain.checks import CHECKS
 
     sources = [dg.AssetSpec(table.asset_key) for table in INPUTS]
-    resources = {"io_manager": lake, "lake": lake, "recipe": recipe, "gpu": Gpu()}
+    resources = {"io_manager": lake, "lake": lake, "recipe": recipe, "gpu": gpu or Gpu()}
     return dg.materialize([*ASSETS, *CHECKS, *sources], resources=resources, selection=[BASE.asset_key])
 
 
