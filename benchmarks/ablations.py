@@ -51,10 +51,11 @@ def main(argv: list[str]) -> int:
         before = versions(lake)
         wanted = quick(name) if options.quick else name
         done = measure([sys.executable, "-m", "nemotron_assets.commands", "ablate", wanted], timeout=6 * 3600)
-        rows = [r for r in lake.read(ABLATIONS).scan().collect().to_dicts() if r["ablation"].startswith(name)]
+        stored = f"{name}_quick" if options.quick else name
+        rows = [row for row in lake.read(ABLATIONS).scan().collect().to_dicts() if row["ablation"] == stored]
         changed = {t for t, version in versions(lake).items() if before.get(t) != version} - _ADDED
         shown += [result(row) for row in rows]
-        spent.append((name, done.cpu_seconds, *sizes(rows[0]["ablation"])))
+        spent.append((name, done.cpu_seconds, *sizes(stored)))
         claims += [
             Claim(f"{name}: tables of the lake that changed {sorted(changed) or ''}".strip(), len(changed), at_most=0),
             Claim(f"{name}: numbers of tokens that models saw", len(tokens_seen(rows[0])), at_most=1),

@@ -2,7 +2,8 @@
 
 The models are made in branches of the lake, below `ablations/` in the home. A branch has only the tables that the
 change or the seed concerns, and reads all others from the lake: nothing is copied, and no answer of a language model
-is paid for twice, because all branches share the lake's generation ledger.
+is paid for twice, because all branches share the lake's generation ledger. Ablations with equal models without the
+change share them: the branches lie in `ablations/_steps`, and the folder of an ablation has links to its own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.ablation import Ablation, load_ablation
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.ids import content_hash
+from resources.files import replaced
 from resources.generations import Ledger
 from resources.gpu import Gpu
 from resources.home import home
@@ -47,8 +49,8 @@ from resources.processes import ending
 _OWN = ("quarantine.rows", "models.training_metrics", "models.training_events")
 
 
-#: The file of a branch that says what it is made from, and whether it is complete.
-_STATE, _DONE = "made_from", "done"
+#: The folder of all branches, by what they are made from; a file in a branch that is complete.
+_STEPS, _DONE = "_steps", "done"
 
 
 class AblationError(RuntimeError):
@@ -62,9 +64,15 @@ def ablate_command(name_or_path: str, jobs: int | None) -> None:
     both = sides(ablation, recipe, graph)
     folder = home() / "ablations" / ablation.name
     inputs = _inputs(both, ablation, graph)
-    for step in (step for side in both for step in side.steps()):
-        made_from = [step.recipe.hash(), *map(code_version_of, step.assets), *inputs]
-        _make(step, folder, content_hash("\x1f".join(made_from)), jobs)
+    for side in both:
+        before = ""
+        for step in side.steps():
+            read = _versions({name for asset in step.assets for name in graph[asset].made_from} - set(step.assets))
+            made_from = [step.recipe.hash(), *step.assets, *map(code_version_of, step.assets), *read]
+            state = content_hash("\x1f".join([*made_from, before if step.after else ""]))
+            _make(step, folder, state, jobs)
+            before = before if step.after else state
+    _keep_only(folder, {step.name for side in both for step in side.steps()})
     _check_that_models_differ(both, ablation, folder)
     measured = [_measure(side, ablation, folder) for side in both]
     if _inputs(both, ablation, graph) != inputs:
@@ -83,28 +91,46 @@ def _inputs(both: tuple[Side, Side], ablation: Ablation, graph: dict[str, Any]) 
     """The versions of the lake's tables that the assets of both sides, and the measures, read."""
     assets = {asset for side in both for step in side.steps() for asset in step.assets}
     names = {name for asset in assets for name in graph[asset].made_from} - assets
-    names |= {table.full_name for table in (*HELD_OUT.values(), SUITE_ITEMS)}
+    return _versions(names | {table.full_name for table in (*HELD_OUT.values(), SUITE_ITEMS)})
+
+
+def _versions(names: set[str]) -> list[str]:
+    """The versions of tables of the lake that have these names."""
     declared = all_tables()
     return sorted(lake.read(declared[name]).input_version for name in names if name in declared)
 
 
 def _make(step: Step, folder: Path, state: str, jobs: int | None) -> None:
-    """Make the assets of a step in its branch. `state` is a hash of everything that they are made from: a branch with
-    another one is made again, a finished branch with this one is used as it is."""
-    place = folder / step.name
-    if (place / _STATE).exists() and (place / _STATE).read_text().split()[0] != state:
-        shutil.rmtree(place)
-    elif (place / _STATE).exists() and (place / _STATE).read_text().endswith(_DONE):
+    """Make the assets of a step in its branch, and link the branch in the folder of the ablation. `state` is a hash of
+    everything that they are made from: a finished branch with this state is used as it is, an unfinished one goes on.
+    """
+    place = folder.parent / _STEPS / state
+    place.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
+    if (folder / step.name).is_dir() and not (folder / step.name).is_symlink():
+        shutil.rmtree(folder / step.name)  # of a version that had no links
+    with replaced(folder / step.name) as link:
+        link.symlink_to(Path("..") / _STEPS / state, target_is_directory=True)
+    if (place / _DONE).exists():
         click.echo(f"{step.name}: made before")
         return
-    place.mkdir(parents=True, exist_ok=True)
-    (place / _STATE).write_text(state)
     _run(step, place, folder, jobs)
-    (place / _STATE).write_text(f"{state} {_DONE}")
+    (place / _DONE).touch()
+
+
+def _keep_only(folder: Path, steps: Container[str]) -> None:
+    """Delete the links of an ablation to other steps than its own, and the branches that no ablation has a link to."""
+    for link in folder.iterdir():
+        if link.name not in steps:
+            link.unlink()
+    used = {link.resolve() for link in folder.parent.glob("*/*") if link.is_symlink()}
+    for place in (folder.parent / _STEPS).resolve().iterdir():
+        if place not in used:
+            shutil.rmtree(place)
 
 
 def _run(step: Step, place: Path, folder: Path, jobs: int | None) -> None:
-    before = str(folder / step.after / "lake") if step.after else lake.root
+    before = str((folder / step.after).resolve() / "lake") if step.after else lake.root
     own = {*step.assets, *_OWN, *(table for asset in step.assets for table in written_beside(asset))}
     make_branch(place / "lake", before, own)
     (place / "recipe.yaml").write_text(yaml.safe_dump(step.recipe.model_dump(mode="json"), sort_keys=False))
