@@ -16,7 +16,7 @@ from resources.engines import EngineError, VllmEngine, engine_arguments
 class Timing:
     """One batch. `prefill_s`: until every request had its first token; `decode_s`: from then to the end, in which
     `decoded` tokens were written; `written` tokens in all. `together`: no request had to wait until another one
-    ended."""
+    ended. `prefill_cpu_s` and `decode_cpu_s` are the CPU seconds of this process in both times."""
 
     prompt_tokens: int
     prefill_s: float
@@ -24,6 +24,8 @@ class Timing:
     decoded: int
     together: bool
     written: int = 0
+    prefill_cpu_s: float = 0.0
+    decode_cpu_s: float = 0.0
 
     @property
     def prefill_rate(self) -> float:
@@ -83,7 +85,7 @@ class TimedEngine(VllmEngine):
         )
         with self._threads():
             llm, counts = self._start(), {str(number): 0 for number in range(len(prompts))}
-            started, first, at_first, together, open_ = time.perf_counter(), None, 0, True, set(counts)
+            started, first, at_first, together, open_ = _clocks(), None, 0, True, set(counts)
             for name, ids in zip(counts, prompts, strict=True):
                 llm.add_request(name, tokens_input(list(ids)), sampling)
             while open_:
@@ -92,8 +94,19 @@ class TimedEngine(VllmEngine):
                     if output.finished:
                         open_.discard(output.request_id)
                 if first is None and all(counts.values()):
-                    first, at_first = time.perf_counter(), sum(counts.values())
+                    first, at_first = _clocks(), sum(counts.values())
                     together = len(open_) == len(prompts)
-            ended = time.perf_counter()
+            ended = _clocks()
         tokens, written = sum(map(len, prompts)), sum(counts.values())
-        return Timing(tokens, first - started, max(ended - first, 1e-9), written - at_first, together, written)
+        (reading, reading_cpu), (writing, writing_cpu) = _between(started, first), _between(first, ended)
+        decoded = written - at_first
+        return Timing(tokens, reading, max(writing, 1e-9), decoded, together, written, reading_cpu, writing_cpu)
+
+
+def _clocks() -> tuple[float, float]:
+    """The time by the clock, and the CPU time of this process with all its threads."""
+    return time.perf_counter(), time.process_time()
+
+
+def _between(start: tuple[float, float], end: tuple[float, float]) -> tuple[float, float]:
+    return end[0] - start[0], end[1] - start[1]
