@@ -25,7 +25,7 @@ def measured(table: Table) -> dict[str, Table]:
 @table_asset(
     RULER_ITEMS,
     recipe="evaluate.ruler",
-    code="2",  # no answer is a word of the question, no variable is called like a word
+    code="3",  # the prompt decides the id of an item
     ins={"unique_documents": UNIQUE_DOCUMENTS, "tokenizer": TOKENIZER},
     kinds={"polars"},
 )

@@ -4,6 +4,8 @@ model uses its longer context."""
 import dagster as dg
 
 from nemotron_assets.blend.tables import TOKENIZER
+from nemotron_assets.compress.distilling.tables import COMPRESSED, COMPRESSED_BASE
+from nemotron_assets.evaluate.suite.tables import MODELS
 from nemotron_assets.evaluate.tables import BENCHMARK_SCORES, BITS_BY_POSITION, RULER_ANSWERS, RULER_ITEMS
 from nemotron_assets.pretrain.tables import LONG_CONTEXT
 from nemotron_assets.recipe import Recipe
@@ -96,4 +98,31 @@ def recalls_are_shares(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult
     return dg.AssetCheckResult(passed=wrong.is_empty(), metadata={"impossible": str(wrong["id"].to_list())})
 
 
-CHECKS = [scores_are_possible, better_than_guessing, long_context_is_used, answers_fit, recalls_are_shares]
+@table_check(BENCHMARK_SCORES, reads=[COMPRESSED_BASE, COMPRESSED])
+def compressed_models_keep_up(lake: dg.ResourceParam[Lakehouse]) -> dg.AssetCheckResult:
+    """The newest compressed models against the models in use that they were made from, item by item: at most 5 points
+    fewer right answers to the suite (the whole 95% interval), and at most 3% more bits per byte."""
+    from nemotron_assets.evaluate.results.comparing import against_teacher, item_scores, pairs
+    from nemotron_assets.evaluate.suite.answering import in_use
+
+    models, passed, shown = in_use({name: lake.read(table) for name, table in MODELS.items()}), True, {}
+    for row in models.values():
+        for teacher in (models[id_] for id_ in row["parents"] if row["stage"] in ("compressed_base", "compressed")):
+            own, figures = against_teacher(pairs(*(item_scores(lake, one["id"]) for one in (teacher, row))))
+            passed = passed and own
+            shown |= {f"{row['name']}, {task}": said for task, said in figures.items()}
+    return dg.AssetCheckResult(
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=shown or {"note": "the lake has no compressed model with a teacher"},
+    )
+
+
+CHECKS = [
+    scores_are_possible,
+    better_than_guessing,
+    compressed_models_keep_up,
+    long_context_is_used,
+    answers_fit,
+    recalls_are_shares,
+]

@@ -8,16 +8,16 @@ create macro mcnemar(gained, lost) as
 comment on macro mcnemar is 'McNemar''s exact test: two-sided probability by chance that of all items whose answers differ so many became right (gained) and so many wrong (lost): mcnemar(30, 5)';
 
 create macro evaluate.pairs(first_id, second_id) as table (
-    select task, metric, length, item, any_value(weight) as weight,
+    select task, metric, length, shots, item, any_value(weight) as weight,
         avg(score) filter (model_id = first_id) as first_score, avg(score) filter (model_id = second_id) as second_score,
         arg_min(answer, run) filter (model_id = first_id) as first_answer,
         arg_min(answer, run) filter (model_id = second_id) as second_answer
     from evaluate.item_scores
     where model_id in (first_id, second_id)
-    group by task, metric, length, item
+    group by task, metric, length, shots, item
     having count(*) filter (model_id = first_id) > 0 and count(*) filter (model_id = second_id) > 0
 );
-comment on macro table evaluate.pairs is 'The items that two models (ids) have answered, with both scores and answers. Several answers to one item count as their mean.';
+comment on macro table evaluate.pairs is 'The items that two models (ids) have answered after as many worked examples, with both scores and answers. Several answers to one item count as their mean.';
 
 create macro evaluate.compared(first_id, second_id) as table (
     with rows as (

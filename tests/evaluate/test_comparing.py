@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from click.testing import CliRunner
 
 from nemotron_assets.commands import compare as command
 from nemotron_assets.commands.cli import cli
-from nemotron_assets.evaluate.results.comparing import NothingInCommon, compared, flipped, item_scores, pairs
+from nemotron_assets.evaluate.results.comparing import (
+    NothingInCommon,
+    against_teacher,
+    compared,
+    flipped,
+    item_scores,
+    pairs,
+)
 from nemotron_assets.evaluate.results.tables import ITEM_RESULTS
 from nemotron_assets.evaluate.suite.tables import SUITE_ANSWERS
 from nemotron_assets.evaluate.tables import RULER_ANSWERS
@@ -34,6 +42,8 @@ def results(id_: str) -> list[dict]:
               "weight": (300.0, 100.0)[n], "answer": None} for n in range(2)]  # fmt: skip
     scores = {FIRST: (0.0, 1.0), SECOND: (1.0, 1.0)}[id_]
     rows += [{"task": "arc", "item": "x", "metric": "acc", "run": run, "score": scores[run]} for run in (0, 1)]
+    shots = {FIRST: 0, SECOND: 5}[id_]  # after more worked examples it is another question
+    rows.append({"task": "agieval", "item": "y", "metric": "acc", "score": 1.0, "shots": shots})
     return [{"weight": 1.0, **row, "id": f"{id_[0]}{n}"} for n, row in enumerate(rows)]
 
 
@@ -105,6 +115,17 @@ def test_the_macros_say_the_same(lake):
     assert odd == pytest.approx((1.0, binomtest(700, 1600).pvalue, 2 / 64), rel=1e-6)
 
 
+def test_a_compressed_model_keeps_up_with_its_teacher_or_not(lake):
+    first, second = item_scores(lake, FIRST), item_scores(lake, SECOND)
+    passed, said = against_teacher(pairs(first, second))  # two items gained of 12, and fewer bits
+    assert passed and said["held_out_code"].startswith("-11.11% (") and said["suite"].endswith(", 12 items")
+    assert not against_teacher(pairs(second, first))[0], "two items lost, and more bits"
+    assert not against_teacher(pairs(first, second).filter(pl.col("metric") != "bits_per_byte"))[0], "no text measured"
+    same = pairs(first, first)
+    worse = same.with_columns(second=pl.when(metric="bits_per_byte").then(pl.col("second") * 1.04).otherwise("second"))
+    assert against_teacher(same)[0] and not against_teacher(worse)[0], "4% more bits"
+
+
 def nemotron(*arguments: str) -> str:
     return CliRunner().invoke(cli, ["compare", *arguments], standalone_mode=False, catch_exceptions=False).output
 
@@ -122,7 +143,7 @@ def test_models_that_cannot_be_compared_are_named(lake, monkeypatch):
     monkeypatch.setattr(command, "lake", lake)
     with pytest.raises(ModelError, match=r"(?s)no model .nobody..*models.base@1  model-a"):
         nemotron("model-a", "nobody")
-    with pytest.raises(NothingInCommon, match=r"no item in common: the first has results for arc, gsm8k.*for mmlu"):
+    with pytest.raises(NothingInCommon, match=r"no item in common: the first has results for agieval, arc.*for mmlu"):
         nemotron("model-a", "model-c")
     with pytest.raises(NothingInCommon, match=r"no item of the task 'gsm' in common, only of arc, gsm8k"):
         nemotron("model-a", "model-b", "--task", "gsm")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Of this metric a lower score is better; of all others a higher one.
 BITS = "bits_per_byte"
+#: How much worse than its teacher a compressed model may be: share of right answers, bits per byte.
+MOST_LOST, MOST_BITS = 0.05, 0.03
 MCNEMAR, PERMUTATION = "McNemar", "permutation"
 
 
@@ -64,6 +66,7 @@ def item_scores(lake: Lakehouse, model_id: str) -> pl.DataFrame:
             "task": pl.format("ruler_{}", "task"),
             "metric": pl.lit("recall"),
             "run": pl.lit(0, pl.Int32),
+            "shots": pl.lit(0, pl.Int32),
             "score": pl.col("recall"),
             "weight": pl.lit(1.0),
         },
@@ -72,11 +75,12 @@ def item_scores(lake: Lakehouse, model_id: str) -> pl.DataFrame:
             "metric": pl.lit("right"),
             "length": pl.lit(None, pl.Int64),
             "run": pl.lit(0, pl.Int32),
+            "shots": pl.lit(0, pl.Int32),
             "score": pl.col("right").cast(pl.Float64),
             "weight": pl.lit(1.0),
         },
     }
-    columns = ("task", "metric", "length", "item", "run", "score", "weight", "answer")
+    columns = ("task", "metric", "length", "shots", "item", "run", "score", "weight", "answer")
     readers = {table: lake.read(table) for table in shown}
     frames = [
         readers[table].scan().filter(pl.col("model_id") == model_id).with_columns(**made).select(columns).collect()
@@ -88,11 +92,12 @@ def item_scores(lake: Lakehouse, model_id: str) -> pl.DataFrame:
 
 
 def pairs(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
-    """The items of which both models have a result: task, metric, length, item, weight, and `first` and `second` with
-    the scores, `first_answer` and `second_answer`. Raises `NothingInCommon` if there is no such item."""
+    """The items of which both models have a result, after as many worked examples: task, metric, length, shots, item,
+    weight, and `first` and `second` with the scores, `first_answer` and `second_answer`. Raises `NothingInCommon` if
+    there is no such item."""
     import polars as pl
 
-    key = ["task", "metric", "length", "item"]
+    key = ["task", "metric", "length", "shots", "item"]
 
     def by_item(rows: pl.DataFrame, name: str) -> pl.DataFrame:
         together = pl.col("score").mean().alias(name), pl.col("answer").first().alias(f"{name}_answer")
@@ -102,7 +107,8 @@ def pairs(first: pl.DataFrame, second: pl.DataFrame) -> pl.DataFrame:
     if found.is_empty():
         raise NothingInCommon(
             f"the models have no item in common: the first has results for {_tasks(first)}, the second for "
-            f"{_tasks(second)}. `nemotron run evaluate/item_results evaluate/suite_answers` measures the newest models"
+            f"{_tasks(second)}. `nemotron run evaluate/item_results evaluate/suite_answers` measures the newest models."
+            " An item whose content changed is another item, and so is an item after other worked examples"
         )
     return found
 
@@ -139,6 +145,25 @@ def compared(found: pl.DataFrame) -> Iterator[Comparison]:
             better=int(better),
             worse=int(worse),
         )
+
+
+def against_teacher(found: pl.DataFrame) -> tuple[bool, dict[str, str]]:
+    """Whether a compressed model keeps up with its teacher in the frame of `pairs` (teacher, model), and the figures in
+    words: the 95% interval of its right answers to the suite lies above -MOST_LOST, and its bits per byte are in the
+    mean over the kinds of texts at most MOST_BITS above those of the teacher. Scores that are missing do not pass."""
+    import polars as pl
+
+    of_suite = found.filter(pl.col("task").str.starts_with("suite_")).with_columns(task=pl.lit("suite"))
+    suite, texts = next(compared(of_suite), None), list(compared(found.filter(metric=BITS)))
+    shown = {
+        one.task: f"{one.difference / one.first:+.2%} ({one.low / one.first:+.2%} to {one.high / one.first:+.2%}), "
+        f"{one.items} texts"
+        for one in texts
+    }
+    if suite:
+        shown["suite"] = f"{suite.difference:+.2%} ({suite.low:+.2%} to {suite.high:+.2%}), {suite.items} items"
+    bits = sum(one.second for one in texts) / sum(one.first for one in texts) - 1 if texts else None
+    return suite is not None and suite.low >= -MOST_LOST and bits is not None and bits <= MOST_BITS, shown
 
 
 def _better(rows: pl.DataFrame, than: str = "first", one: str = "second") -> pl.Series:

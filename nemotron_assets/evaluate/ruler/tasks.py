@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
-from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.text.tokenizer import encode
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _item(task: str, problem: Problem, tokenizer: Tokenizer, length: int, number
         low, high = (middle, high) if tokens(middle) <= room else (low, middle)
     prompt, parents = problem.prompt(low)
     return Item(
-        id=row_id(TABLE, task, length, number),
+        id=row_id(TABLE, task, length, number, content_hash(prompt)),
         task=task,
         length=length,
         number=number,
