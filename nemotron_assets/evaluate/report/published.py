@@ -17,6 +17,8 @@ class Benchmark(Section):
     task: str | None = Field(
         description="name of the same benchmark in evaluate.benchmark_scores; null: not in the lake"
     )
+    metric: str | None = Field(None, description="its metric there; null: the first one by name (default)")
+    length: int | None = Field(None, description="length of its prompts there; null: it has none (default)")
     scores: tuple[float | None, ...] = Field(description="scores in percent, in the order of the models; null: unknown")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nemotron_assets.evaluate.report.content import Grid, Section, grid
 from nemotron_assets.evaluate.report.drawing import bars, intervals, lines, points
 from nemotron_assets.evaluate.report.lake import Lake
-from nemotron_assets.evaluate.report.published import Listed, Published, Scores
+from nemotron_assets.evaluate.report.published import Benchmark, Listed, Published, Scores
 
 
 def scores(lake: Lake, published: Published) -> Section:
@@ -76,12 +76,21 @@ def _benchmarks(lake: Lake, section: Section) -> None:
 def _beside(lake: Lake, title: str, group: Scores) -> Grid:
     """Published scores with those of this lake beside them."""
     rows = lake.rows(
-        "select task, model, 100 * value from evaluate.leaderboard where metric <> 'bits_per_byte' "
-        "qualify row_number() over (partition by task, model order by scored_at desc, metric) = 1 order by scored_at"
+        "select task, metric, length, model, 100 * value from evaluate.leaderboard where metric <> 'bits_per_byte' "
+        "qualify row_number() over (partition by task, metric, length, model order by scored_at desc) = 1 "
+        "order by scored_at, model, metric"
     )
-    names = list(dict.fromkeys(model for _, model, _ in rows))
-    own = {(task, model): value for task, model, value in rows}
-    shown = [[one.name, *one.scores, *(own.get((one.task, model)) for model in names)] for one in group.benchmarks]
+    own: dict[tuple[str, int | None, str], dict[str, float]] = {}
+    for task, metric, length, model, value in rows:
+        own.setdefault((task, length, model), {})[metric] = value
+
+    def score(one: Benchmark, model: str) -> float | None:
+        by_metric = own.get((one.task, one.length, model), {})
+        return by_metric.get(one.metric or min(by_metric, default=""))
+
+    asked = {one.task for one in group.benchmarks}
+    names = list(dict.fromkeys(model for task, *_, model, _ in rows if task in asked))
+    shown = [[one.name, *one.scores, *(score(one, model) for model in names)] for one in group.benchmarks]
     columns = ("benchmark", *(f"{model} (published)" for model in group.models), *names)
     return grid(f"{title}, in percent. Published in: {group.source}", columns, shown)
 

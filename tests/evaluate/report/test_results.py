@@ -40,6 +40,17 @@ ROWS = {
 }  # fmt: skip
 
 
+#: A chat model thinks and follows all instructions of half of the prompts; RULER was asked at another length too.
+LEADERBOARD = ", ".join(
+    str(row).replace("None", "null") for row in (
+        ("gsm8k", "right", None, "base", 0.5, 1), ("ifeval_thinking", "right", None, "chat", 0.5, 2),
+        ("ifeval_thinking", "instructions", None, "chat", 0.75, 2), ("aime24", "right", None, "base", 0.25, 1),
+        ("aime24_thinking", "right", None, "chat", 0.125, 1), ("ruler", "recall", 512, "base", 0.9, 2),
+        ("ruler", "recall", 131072, "chat", 0.0625, 2), ("suite", "right", None, "other", 1.0, 2),
+    )
+)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def lake():
     tables = all_tables()
@@ -52,6 +63,8 @@ def lake():
                 connection.register("rows_", rows_)
                 connection.execute(f"create table {name} as select * from rows_")
         connection.execute("create view evaluate.suite_scores as select 'm' as model, 'all' as task, 0.5 as score")
+        connection.execute(f"create view evaluate.leaderboard as select * from (values {LEADERBOARD}) "
+                           "as t(task, metric, length, model, value, scored_at)")  # fmt: skip
         yield Lake(connection, tables)
 
 
@@ -90,3 +103,16 @@ def test_ablations_are_shown_with_their_intervals(lake):
     assert titles(section) == ["Ablation dedup: bits_per_byte", "Ablation dedup: right"]
     assert all(figure.svg.count("mark-interval") == n for figure, n in zip(section.figures, (2, 1), strict=True))
     assert [row[1] for row in section.grids[0].rows] == ["held_out_code", "held_out_web", "suite"]
+
+
+def test_only_the_same_measurement_stands_beside_a_published_score(lake):
+    """With its thought, its metric and its length."""
+    base, aligned = (
+        results._beside(lake, "t", group) for group in (published().base_scores, published().aligned_scores)
+    )
+    assert list(base.columns[5:]) == ["base", "chat"] and list(aligned.columns[3:]) == ["chat", "base"]
+    of_base, of_aligned = ({row[0]: row[1:] for row in one.rows} for one in (base, aligned))
+    assert of_base["GSM8K, CoT"][4:] == [50.0, None] and of_base["AIME 2024"][4:] == [25.0, None]
+    assert of_base["RULER at 128k"][4:] == [None, 6.25], "not its recall at 512 tokens"
+    assert of_aligned["IFEval, strict, instructions"][2:] == [75.0, None]
+    assert of_aligned["AIME 2024"][2:] == [12.5, None], "not that of a base model"
