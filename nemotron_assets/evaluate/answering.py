@@ -6,7 +6,7 @@ has asked for is in the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from resources.generations import Completion, Ledger, Request, Sampling
 
 if TYPE_CHECKING:
+    from nemotron_assets.chat.conversation import Message
+    from nemotron_assets.chat.template import Tools
     from nemotron_assets.recipe.align.rollouts import Rollouts
     from resources.gpu import Gpu
 
@@ -58,13 +60,16 @@ class Answering:
         """The tokenizer of transformers that the model was trained with."""
         return self._engine.tokenizer
 
-    def prompt(self, question: str, thinking: bool) -> tuple[tuple[int, ...], str]:
-        """A question as the model reads it, as tokens and as text."""
+    def prompt(
+        self, question: str | Sequence[Message], thinking: bool, tools: Tools = ()
+    ) -> tuple[tuple[int, ...], str]:
+        """A question or a conversation as the model reads it, with the tools that it may call, as tokens and as
+        text."""
         from nemotron_assets.chat.conversation import Message
         from nemotron_assets.chat.template import prompt_ids, render
 
-        asked = [Message("user", question)]
-        return tuple(prompt_ids(self.tokenizer, asked, thinking=thinking)), render(asked, thinking=thinking)
+        asked = [Message("user", question)] if isinstance(question, str) else question
+        return tuple(prompt_ids(self.tokenizer, asked, tools, thinking)), render(asked, tools, thinking)
 
     def encode(self, text: str) -> list[int]:
         """The tokens of what the model wrote, special tokens included."""

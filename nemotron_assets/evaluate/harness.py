@@ -64,15 +64,24 @@ def choice_results(lm: LM, items: pl.DataFrame, tasks: Sequence[Task], most: int
 def written_results(
     answering: Answering, items: pl.DataFrame, tasks: Sequence[Task], most: int | None, max_tokens: int, by: Graded
 ) -> Iterator[ItemResult]:
-    """The results of a model on the tasks whose answers are written, without a chat template. An answer has at most
-    `max_tokens` tokens, and `by` grades it."""
-    asked = [group for task in tasks for group in groups(task.name, items, task.shots, most) if group.suite.grade]
-    prompts = [(group, *pair) for group in asked for pair in written_prompts(group)]
-    wanted = [Wanted(tuple(answering.encode(text)), text, max_tokens, item["id"]) for _, item, text in prompts]
+    """The results of a model on the tasks whose answers are written, without a chat template: as many answers to every
+    item as the task has runs. An answer has at most `max_tokens` tokens, and `by` grades it."""
+    asked = [(task, one) for task in tasks for one in groups(task.name, items, task.shots, most) if one.suite.grade]
+    prompts = [
+        (task, group, item, text, run)
+        for task, group in asked
+        for item, text in written_prompts(group)
+        for run in range(task.runs)
+    ]
+    wanted = [
+        Wanted(tuple(answering.encode(text)), text, max_tokens, item["id"],
+               temperature=task.temperature, top_p=task.top_p, sample=run)
+        for task, _, item, text, run in prompts
+    ]  # fmt: skip
     yield from by.results(
         [
-            Written(group.suite, item, cut(answer.text, group.suite.file["until"]), shots=len(group.examples))
-            for (group, item, _), answer in zip(prompts, answering.answers(wanted), strict=True)
+            Written(group.suite, item, cut(answer.text, group.suite.file["until"]), run, len(group.examples))
+            for (_, group, item, _, run), answer in zip(prompts, answering.answers(wanted), strict=True)
         ]
     )
 
@@ -85,7 +94,8 @@ def chat_results(
         asked = [(group.suite, item) for group in groups(task.name, items, 0, most) for item in group.scored.to_dicts()]
         wanted = []
         for suite, item in asked:
-            ids, text = answering.prompt(suite.chat_text(item), task.thinking)
+            question, tools = suite.conversation(item)
+            ids, text = answering.prompt(question, task.thinking, tools)
             one = functools.partial(Wanted, ids, text, task.max_output_tokens, item["id"])
             sampled = {"temperature": task.temperature, "top_p": task.top_p}
             wanted += [one(**sampled, sample=run) for run in range(task.runs)]

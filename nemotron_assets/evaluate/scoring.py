@@ -98,7 +98,7 @@ def _score(task: str, metric: str, values: Sequence[float], weights: Sequence[fl
     sums = [value * weight for value, weight in zip(values, weights, strict=True)]
     mean, error = sum(sums) / sum(weights), ratio_stderr(sums, weights)
     score = Score(task=task, metric=metric, value=mean, stderr=error, samples=len(values), **{"shots": 0, **more})
-    return _with_interval(score, set(values) <= {0.0, 1.0})
+    return _with_interval(score, set(values) <= {0.0, 1.0} and len(set(weights)) == 1)
 
 
 def _with_interval(score: Score, right_or_wrong: bool) -> Score:

@@ -6,7 +6,9 @@ A task file says how an item becomes a prompt. Its keys are those of the harness
  - until: texts at which an answer ends
  - grade: how a written answer is graded (see `grading`)
  - completes: whether the answer continues code that begins in the prompt
- - chat: what a chat model is asked
+ - fenced: whether code stands in a block, although the model is not asked in a chat template
+ - imports: lines that stand before the code of every answer
+ - chat: what a chat model is asked; a suite without doc_to_text asks chat models alone
 
 Worked examples are items of the benchmark NAME_dev if there is one, as for MMLU. Otherwise the last items of a group
 are its worked examples, and are never scored.
@@ -23,14 +25,17 @@ from typing import Any
 import polars as pl
 import yaml
 
+from nemotron_assets.chat.conversation import Message, from_json, tools_from_json
+
 TASKS = Path(__file__).with_name("tasks")
 #: Suites whose items have the form of another one.
 _FORMS = {
-    "humaneval_plus": "humaneval", "mbpp_plus": "mbpp", "math_500": "math", "aime24": "math", "aime25": "math",
+    "humaneval_plus": "humaneval", "mbpp_plus": "mbpp", "math_500": "math", "math_level_5": "math", "aime24": "math",
+    "aime25": "math", "bfcl_non_live": "bfcl", "bfcl_live": "bfcl",
 }  # fmt: skip
 _COLUMNS = (
     "id", "item", "question", "choices", "answer_index", "answer", "final_answer", "entry_point", "tests", "subject",
-    "language", "worked", "instructions",
+    "language", "worked", "instructions", "starter",
 )  # fmt: skip
 
 
@@ -56,8 +61,15 @@ class Suite:
         """How written answers are graded; None for choices that are compared by their likelihood."""
         return self.file.get("grade")
 
+    def conversation(self, item: Mapping[str, Any]) -> tuple[str | tuple[Message, ...], list[dict[str, Any]]]:
+        """What a chat model is asked: a text or the messages of the item, and the tools that it may call. Raises
+        `SuiteError` for a suite that asks no chat models."""
+        text = self.chat_text(item)
+        messages = from_json(item["messages"]) if item["messages"] else text
+        return messages, tools_from_json(item["tools"])
+
     def chat_text(self, item: Mapping[str, Any]) -> str:
-        """What a chat model is asked. Raises `SuiteError` for a suite without such a text."""
+        """The text that a chat model is asked. Raises `SuiteError` for a suite without such a text."""
         from jinja2.sandbox import SandboxedEnvironment
 
         if "chat" not in self.file:
@@ -82,15 +94,20 @@ class Group:
         return f"{self.suite.name}/{self.key}" if self.key else self.suite.name
 
     def config(self) -> dict[str, Any]:
-        """The task of the harness that asks these items."""
+        """The task of the harness that asks these items. Raises `SuiteError` for a suite of chat models alone."""
         import datasets
 
         file, group = self.suite.file, self.key
+        if "doc_to_text" not in file:
+            raise SuiteError(
+                f"the suite {self.suite.name} asks chat models alone: name it in evaluate.chat_tasks, not in "
+                "evaluate.tasks"
+            )
         documents = {
             name: datasets.Dataset.from_list(rows.select(_COLUMNS).to_dicts())
             for name, rows in (("test", self.scored), ("shots", self.examples))
         }
-        own = {"by", "metrics", "until", "grade", "completes", "chat", "description"}
+        own = {"by", "metrics", "until", "grade", "completes", "fenced", "imports", "chat", "description"}
         config = {key: value for key, value in file.items() if key not in own}
         config |= {
             "task": self.task,

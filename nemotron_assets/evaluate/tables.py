@@ -55,7 +55,8 @@ BENCHMARK_SCORES = Table(
             "metric",
             "string",
             "what is measured: acc and acc_norm (the likeliest choice, also by its length), right (a written answer), "
-            "bits_per_byte, or recall: the share of the right answers that an answer names",
+            "instructions (the followed ones of all), bits_per_byte, or recall: the share of the right answers that an "
+            "answer names",
         ),
         Column("value", "float64", "score: a share of right answers from 0 to 1, or bits per byte of UTF-8"),
         Column(

@@ -67,6 +67,11 @@ def item_results(plan: Plan) -> Estimate:
     items = plan.size("evaluate.items", "sample").up_to(own.max_items)
     read = [items * item * plan.value(f"shots of {task.name}", task.shots + 1) * 4 for task in own.tasks]
     chats = plan.value("models of chat_suites", len(own.models.chat_suites))
+    read += [
+        items * plan.value(f"answers to {task.name}", task.runs) * plan.value("evaluate.max_output_tokens")
+        for task in own.tasks
+        if task.runs > 1
+    ]
     written = [items * plan.value(f"runs of {t.name}", t.runs * t.max_output_tokens) * chats for t in own.chat_tasks]
     length = 3 * plan.value("evaluate.window")
     if own.max_held_out_characters:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,18 +14,34 @@ from nemotron_assets.recipe.section import Section
 SuiteName = Literal[
     "mmlu", "mmlu_pro", "agieval", "gsm8k", "math", "math_500", "aime24", "aime25", "gpqa", "arc_challenge",
     "hellaswag", "piqa", "winogrande", "openbookqa", "humaneval", "humaneval_plus", "mbpp", "mbpp_plus", "ifeval",
-    "global_mmlu_lite", "mgsm",
+    "global_mmlu_lite", "mgsm", "math_level_5", "livecodebench", "hle", "bfcl_non_live", "bfcl_live",
 ]  # fmt: skip
 
 
-class Task(Section):
-    """One benchmark of lm-evaluation-harness, asked without a chat template and with worked examples."""
+class _Sampled(Section):
+    @model_validator(mode="after")
+    def _runs_differ(self) -> Self:
+        if self.temperature == 0 and self.runs > 1:
+            raise ValueError(f"runs {self.runs} at temperature 0 would give one answer {self.runs} times: set runs: 1")
+        return self
+
+
+class Task(_Sampled):
+    """One benchmark of lm-evaluation-harness, asked without a chat template and with worked examples. Choices are
+    compared by their likelihood, whatever the sampling."""
 
     name: SuiteName = Field(description="name of the suite")
     shots: int = Field(ge=0, le=64, description="worked examples that stand before each question")
+    runs: int = Field(
+        1, ge=1, le=256, description="written answers to every question (default; published: 32 for code and AIME)"
+    )
+    temperature: float = Field(
+        0.0, ge=0, description="temperature of sampling; 0: the likeliest answer (default; for several runs not found)"
+    )
+    top_p: float = Field(1.0, gt=0, le=1, description="likeliest tokens with this share are sampled (default: all)")
 
 
-class ChatTask(Section):
+class ChatTask(_Sampled):
     """One benchmark that chat models are asked in their chat template (Nemotron Nano 2 9B model card: thinking on,
     temperature 0.6, top-p 0.95, 32,768 tokens, 8 runs). An answer whose thought is not closed is wrong."""
 
@@ -39,12 +55,6 @@ class ChatTask(Section):
     max_output_tokens: int = Field(
         ge=1, le=131_072, description="longest thought with its answer, in tokens (published: 32,768)"
     )
-
-    @model_validator(mode="after")
-    def _runs_differ(self) -> ChatTask:
-        if self.temperature == 0 and self.runs > 1:
-            raise ValueError(f"runs {self.runs} at temperature 0 would give one answer {self.runs} times: set runs: 1")
-        return self
 
 
 ModelTable = Literal[

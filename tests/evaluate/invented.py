@@ -3,7 +3,10 @@ written for these tests, to see that a suite's items are read, asked and graded.
 
 from __future__ import annotations
 
+import base64
 import json
+import pickle
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +64,40 @@ _FOLLOW = {
     "kwargs": [{}, {"keywords": ["umbrella"], "num_words": None}],
 }
 
+
+def packed(value: Any) -> str:
+    """A value as LiveCodeBench packs its private test cases."""
+    return base64.b64encode(zlib.compress(pickle.dumps(value))).decode()
+
+
+def _contest(kind: str, cases: list[tuple[str, str]], **more: Any) -> dict[str, Any]:
+    made = [{"input": given, "output": wanted, "testtype": kind} for given, wanted in cases]
+    return {
+        "question_id": f"invented-{kind}", "question_content": "Print the sum of all numbers.", "starter_code": "",
+        "metadata": "{}", "public_test_cases": json.dumps(made[:1]),
+        "private_test_cases": packed(json.dumps(made[1:])), **more,
+    }  # fmt: skip
+
+
+_METHOD = {"metadata": '{"func_name": "total"}',
+           "starter_code": "class Solution:\n    def total(self, a: List[int], b: int) -> int:\n        "}  # fmt: skip
+
+
+def _tool(name: str, **properties: str) -> dict[str, Any]:
+    return {
+        "name": name, "description": f"The tool {name}.",
+        "parameters": {"type": "dict", "required": list(properties)[:1],
+                       "properties": {key: {"type": kind, "description": key} for key, kind in properties.items()}},
+    }  # fmt: skip
+
+
+def _calling(id_: str, **more: Any) -> dict[str, Any]:
+    asked = [[{"role": "user", "content": "What is the weather in Bonn, and in Kiel?"}]]
+    return {"id": id_, "question": asked, "function": [_tool("weather", city="string", days="integer")], **more}
+
+
+_BONN = {"weather": {"city": ["Bonn", "Bonn, Germany"], "days": ["", 1]}}
+
 ITEMS: dict[str, list[dict[str, Any]]] = {
     "mmlu_pro": _choices("mmlu-pro", 10, 4, subject=_SUBJECTS),
     "mmlu_pro_dev": _choices(
@@ -81,6 +118,21 @@ ITEMS: dict[str, list[dict[str, Any]]] = {
     "humaneval_plus": [_ADD, {**_ADD, "task_id": "Invented/1"}],
     "mbpp_plus": [{**_TWICE, "task_id": k} for k in range(4)],
     "ifeval": [_FOLLOW],
+    "math_level_5": _maths("math-level-5", 6, subject=("algebra", "geometry")),
+    "livecodebench": [
+        _contest("stdin", [("1 2\n", "3\n"), ("5 -5", "0")]),
+        _contest("functional", [("[1, 2]\n3", "6"), ("[]\n0", "0")], **_METHOD),
+    ],
+    "hle": [
+        {"id": f"invented-hle-{k}", "question": f"{k}?", "answer": answer, "image": "", "category": "History"}
+        for k, answer in enumerate(("B", "Peace of Westphalia", r"\frac{3}{4}"))
+    ],
+    "bfcl_non_live": [
+        _calling("simple_0", ground_truth=[_BONN]),
+        _calling("parallel_0", ground_truth=[_BONN, {"weather": {"city": ["Kiel"]}}]),
+        _calling("irrelevance_0"),
+    ],
+    "bfcl_live": [_calling("live_relevance_0-0-0"), _calling("live_simple_0-0-0", ground_truth=[_BONN])],
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import polars as pl
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from nemotron_assets.evaluate.items import benchmarks
 from nemotron_assets.evaluate.items.tables import BENCHMARKS
 from resources.lakehouse import Lakehouse
+from tests.evaluate import invented
 
 
 def test_sample(items, tmp_path):
@@ -78,6 +80,61 @@ def test_any_bytes(tmp_path_factory, data):
     rows = pl.concat(benchmarks.read(folder, rejected.append)).height
     lines = len(data.split(b"\n")) - data.endswith(b"\n") - (not data)
     assert rows + len(rejected) == lines * len(benchmarks.SETS)
+
+
+def test_another_item_in_the_same_line_has_another_id(tmp_path):
+    """Else results to the one would be compared with results to the other."""
+    ids = []
+    for question in ("q", "q", "r"):
+        (tmp_path / "arc_challenge.jsonl").write_text(json.dumps({**GOOD, "question": question}))
+        (frame,) = benchmarks.read(tmp_path, pytest.fail)
+        ids += frame["id"].to_list()
+    assert ids[0] == ids[1] != ids[2]
+
+
+class _Harm:
+    def __reduce__(self):
+        return open, (_Harm.path, "w")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"private_test_cases": "not packed"},
+        {"private_test_cases": base64.b64encode(b"not zlib").decode()},
+        {"private_test_cases": invented.packed(["a", "b"])},
+        {"private_test_cases": invented.packed("[}")},
+        {"private_test_cases": "harm"},
+        {"metadata": '{"func_name": "f(); import os"}'},
+        {"public_test_cases": '[{"input": "1", "output": "1", "testtype": "stdin"}]'},
+    ],
+)
+def test_packed_test_cases_are_read_and_never_run(tmp_path, wrong):
+    _Harm.path = str(tmp_path / "harmed")
+    good = invented.ITEMS["livecodebench"][1]
+    if wrong == {"private_test_cases": "harm"}:
+        wrong = {"private_test_cases": invented.packed(_Harm())}
+    (tmp_path / "livecodebench.jsonl").write_text(f"{json.dumps(good)}\n{json.dumps({**good, **wrong})}\n")
+    rejected = []
+    (frame,) = benchmarks.read(tmp_path, rejected.append)
+    assert [json.loads(case) for case in frame["cases"][0]] == [["[1, 2]\n3", "6"], ["[]\n0", "0"]]
+    assert [r.cause for r in rejected] == ["broken_item"] and not (tmp_path / "harmed").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("hle", {"image": "data:image/png;base64,AA=="}),
+        ("bfcl_live", {"id": "live_java_0"}),
+        ("bfcl_live", {"id": "live_simple_0", "ground_truth": [{"other": {}}]}),
+        ("bfcl_live", {"id": "multi_turn_0", "question": [[], []]}),
+    ],
+)
+def test_items_that_cannot_be_asked_are_rejected(tmp_path, name, wrong):
+    (tmp_path / f"{name}.jsonl").write_text(json.dumps({**invented.ITEMS[name][-1], **wrong}))
+    rejected = []
+    (frame,) = benchmarks.read(tmp_path, rejected.append)
+    assert frame.is_empty() and len(rejected) == 1
 
 
 def test_no_folder(tmp_path):

@@ -17,6 +17,8 @@ from nemotron_assets.recipe import load_recipe
 from nemotron_assets.recipe.evaluate import ChatTask, SuiteName, Task
 from tests.evaluate import invented
 
+ZERO = ("humaneval_plus", "humaneval", "ifeval", "aime24", "aime25", "piqa", "openbookqa", "livecodebench", "hle",
+        "bfcl_non_live", "bfcl_live")  # fmt: skip
 PROMPTS = Path(__file__).with_name("prompts.txt")
 
 
@@ -34,7 +36,7 @@ def graded():
 
 def shots_of(name: str) -> int:
     """The shots of a test: two where the items allow it."""
-    return 0 if name in ("humaneval_plus", "humaneval", "ifeval", "aime24", "aime25", "piqa", "openbookqa") else 2
+    return 0 if name in ZERO else 2
 
 
 def test_every_suite_has_a_task_file_and_items(all_items):
@@ -50,8 +52,9 @@ def test_prompts_are_those_on_record(all_items, tmp_path):
     said = []
     for name in get_args(SuiteName):
         group = next(groups(name, all_items, shots_of(name), 1))
-        (prompt,) = prompts_of(group)
-        said.append(f"=== {name}, {shots_of(name)} shots\n{prompt}\n")
+        if "doc_to_text" in group.suite.file:
+            (prompt,) = prompts_of(group)
+            said.append(f"=== {name}, {shots_of(name)} shots\n{prompt}\n")
         if "chat" in group.suite.file:
             said.append(f"=== {name}, chat\n{group.suite.chat_text(group.scored.row(0, named=True))}\n")
     new = tmp_path / "prompts.txt"
@@ -100,6 +103,7 @@ ANSWERS = [
     ("mmlu_pro", " So the answer is (A).", r"\boxed{A}", True),
     ("mmlu_pro", " The answer is (B). No, the answer is (C).", r"\boxed{\text{B}}", False),
     ("agieval", " The answer is A", r"\boxed{(A)}", True),
+    ("agieval", " The answer is a long word.", "I think the answer is a word.", False),
     ("gpqa", " I do not know.", "A", False),
     ("humaneval_plus", "    return math.pi * r * r\n", f"Here it is:\n```python\n{_CHECK}```", True),
     ("humaneval_plus", "    return 3 * r * r\n", "```python\ndef area(r):\n    return 3\n```", False),
@@ -118,9 +122,75 @@ def test_answers_are_graded_as_the_benchmark_says(all_items, graded):
         given.append(written(all_items, name, chat, chat=True))
         given.append(written(all_items, name, f"Let me think.\n</think>\n\n{chat}", chat=True, thinking=True))
         expected += [(name, right), (f"{name}_chat", right), (f"{name}_thinking", right)]
-    found = list(graded.results(given))
+    results = list(graded.results(given))
+    found = [r for r in results if r.metric == "right"]
+    followed = [(r.score, r.weight) for r in results if r.metric == "instructions"]
+    assert followed == [(1, 2)] * 3 + [(0.5, 2)] * 2 + [(0.5, 2)], "of two instructions"
     assert [(r.task, bool(r.score)) for r in found] == expected
-    assert [r.answer for r in found] == [one.text for one in given] and {r.metric for r in found} == {"right"}
+    assert [r.answer for r in found] == [one.text for one in given]
+
+
+_SUMS = "import sys\nprint(sum(map(int, sys.stdin.read().split())))"
+_METHOD = "class Solution:\n    def total(self, a: List[int], b: int) -> int:\n        return sum(a) + b"
+_CALL = '{"name": "weather", "arguments": {"city": "%s"%s}}'
+
+
+def called(*cities: str, more: str = "") -> str:
+    return f"<TOOLCALL>[{', '.join(_CALL % (city, more) for city in cities)}]</TOOLCALL>"
+
+
+#: (suite, number of the item, answer of a chat model, whether it is right)
+CHATS = [
+    ("livecodebench", 0, f"```python\n{_SUMS}\n```", True),
+    ("livecodebench", 0, "```python\nprint(3)\n```", False),
+    ("livecodebench", 1, f"```python\nfrom __future__ import annotations\n{_METHOD}\n```", True),
+    ("livecodebench", 1, f"```python\n{_METHOD} + 1\n```", False),
+    ("livecodebench", 1, "```python\ndef total(a, b):\n    return sum(a) + b\n```", True),
+    ("hle", 0, "It is old.\nAnswer: (B)", True),
+    ("hle", 0, "**Answer:** B. The second", True),
+    ("hle", 0, "Answer: Bonn", False),
+    ("hle", 0, "B", False),
+    ("hle", 1, "Answer: the peace\nAnswer:  *peace of Westphalia.*\nConfidence: 90%", True),
+    ("hle", 1, r"\boxed{\text{Peace of Westphalia}}", True),
+    ("hle", 1, "Answer: 1648", False),
+    ("hle", 2, "Answer: 0.75", True),
+    ("hle", 2, "Answer: 3", False),
+    ("bfcl_non_live", 0, called("bonn germany"), True),
+    ("bfcl_non_live", 0, called("Bonn", more=', "days": 1'), True),
+    ("bfcl_non_live", 0, called("Bonn", more=', "days": true'), False),
+    ("bfcl_non_live", 0, called("Bonn", "Bonn"), False),
+    ("bfcl_non_live", 0, "It is sunny in Bonn.", False),
+    ("bfcl_non_live", 1, called("Kiel", "Bonn"), True),
+    ("bfcl_non_live", 1, called("Bonn", "Bonn"), False),
+    ("bfcl_non_live", 1, called("Kiel", "Bonn", more=', "days": 1'), False),
+    ("bfcl_non_live", 2, "No tool tells that.", True),
+    ("bfcl_non_live", 2, called("Bonn"), False),
+    ("bfcl_non_live", 2, "<TOOLCALL>weather(Bonn)</TOOLCALL>", False),
+    ("bfcl_live", 0, called("Ulm"), True),
+    ("bfcl_live", 0, "No.", False),
+]
+
+
+def test_programs_short_texts_and_calls_are_graded(all_items, graded):
+    """After a thought, and with a thought that is not closed, which is wrong."""
+    given = [
+        written(all_items, name, f"{thought}{chat}", number, chat=True, thinking=True)
+        for name, number, chat, _ in CHATS
+        for thought in ("Well.\n</think>\n\n", "Well.\n")
+    ]
+    found = [bool(r.score) for r in graded.results(given)]
+    expected = [(*row[:3], row[3]) for row in CHATS]
+    assert [(*row[:3], score) for row, score in zip(CHATS, found[::2], strict=True)] == expected
+    assert not any(found[1::2])
+
+
+def test_a_suite_for_chat_models_asks_no_base_model(all_items, graded):
+    with pytest.raises(SuiteError, match="bfcl_live asks chat models alone"):
+        list(harness.written_results(Scripted(""), all_items, [Task(name="bfcl_live", shots=0)], 1, 16, graded))
+    asked = Scripted("thought</think>" + called("Bonn"))
+    task = ChatTask(name="bfcl_non_live", runs=1, max_output_tokens=32)
+    assert [r.score for r in harness.chat_results(asked, all_items, [task], None, graded)] == [1, 0, 0]
+    assert all("weather" in one.text and "'type': 'object'" in one.text for one in asked.wanted)
 
 
 @pytest.mark.parametrize("name", ["gsm8k", "mmlu_pro", "humaneval_plus", "ifeval"])
@@ -130,7 +200,8 @@ def test_an_unclosed_thought_is_wrong_whatever_stands_in_it(all_items, graded, n
     wrong_thought = written(all_items, name, f"{chat}\n</think>\n\n, no", chat=True, thinking=True)
     empty = written(all_items, name, f"{chat}\n</think>", chat=True, thinking=True)
     found = list(graded.results([opened, wrong_thought, empty]))
-    assert [r.score for r in found] == [0, 0, 0], "a right thought is no answer, and neither is nothing"
+    scores = [r.score for r in found if r.metric == "right"]
+    assert scores == [0, 0, 0], "a right thought is not an answer, and nothing is not an answer either"
 
 
 def test_an_answer_without_a_verdict_is_left_out_and_a_suite_without_one_is_an_error(all_items):
@@ -156,8 +227,8 @@ class Scripted:
     def encode(self, text: str) -> list[int]:
         return [len(text)]
 
-    def prompt(self, question: str, thinking: bool) -> tuple[tuple[int, ...], str]:
-        return (len(question),), f"{question}|{thinking}"
+    def prompt(self, question, thinking: bool, tools=()) -> tuple[tuple[int, ...], str]:
+        return (len(question),), f"{question}|{tools}|{thinking}"
 
     def answers(self, wanted):
         self.wanted += list(wanted)
@@ -183,4 +254,8 @@ def test_a_base_model_is_asked_once_and_its_answer_is_cut(all_items, graded):
     assert (result.score, result.shots, result.answer) == (1, 2, " 9 eggs. #### 18\n\n")
     (wanted,) = asked.wanted
     assert (wanted.temperature, wanted.max_tokens) == (0, 16) and wanted.text.count("#### ") == 2
+    asked, several = Scripted(" 18"), {"runs": 2, "temperature": 0.6, "top_p": 0.95}
+    task = Task(name="gsm8k", shots=0, **several)
+    assert [r.run for r in harness.written_results(asked, all_items, [task], 1, 16, graded)] == [0, 1]
+    assert [(one.sample, one.temperature, one.top_p) for one in asked.wanted] == [(0, 0.6, 0.95), (1, 0.6, 0.95)]
     assert suites.split(all_items.head(3), all_items.head(0), 1, None)[1].height == 1

@@ -10,9 +10,16 @@ from nemotron_assets.table.asset import table_asset
 from nemotron_assets.table.parts import Batches, Rejects
 
 
-@table_asset(BENCHMARKS, recipe="evaluate.benchmarks", kinds={"json"}, automation=follow_inputs(after=PAGES))
+@table_asset(
+    BENCHMARKS,
+    recipe="evaluate.benchmarks",
+    code="2",  # the content of an item decides its id; the forms of LiveCodeBench, HLE and BFCL
+    kinds={"json"},
+    automation=follow_inputs(after=PAGES),
+)
 def benchmarks(recipe: dg.ResourceParam[Recipe]):
-    """The items of the benchmark files that the folder has: GSM8K, ARC-Challenge, MMLU, HumanEval and MBPP."""
+    """The items of the benchmark files that the folder has; the sample has GSM8K, ARC-Challenge, MMLU, HumanEval and
+    MBPP."""
     from nemotron_assets.evaluate.items.benchmarks import folder, read
 
     rejects = Rejects()

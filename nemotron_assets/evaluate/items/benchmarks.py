@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import pickletools
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from nemotron_assets.chat.conversation import Message, from_json, problems, to_json, tools_from_json
 from nemotron_assets.table.ids import content_hash, row_id
 from nemotron_assets.table.parts import Reject
 
@@ -86,10 +90,105 @@ def _ifeval(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+#: Most bytes of the packed test cases of an item. Of a pickled text, the operations that only say that it is a text.
+_MOST_BYTES = 256 * 1024 * 1024
+_TEXT, _OF_A_TEXT = {"SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}, {"PROTO", "FRAME", "MEMOIZE", "BINPUT", "STOP"}
+
+
+def _livecodebench(item: dict[str, Any]) -> dict[str, Any]:
+    cases = [*json.loads(item["public_test_cases"]), *_unpacked(item["private_test_cases"])]
+    kinds = {case["testtype"] for case in cases}
+    if len(kinds) != 1 or not kinds <= {"stdin", "functional"}:
+        raise ValueError(f"the kinds of its test cases are {kinds}, not stdin or functional alone")
+    name = json.loads(item["metadata"])["func_name"] if "functional" in kinds else None
+    if name is not None and not name.isidentifier():
+        raise ValueError(f"{name!r:.60} is no name of a function")
+    return {
+        "item": item["question_id"],
+        "question": item["question_content"],
+        "answer": "",
+        "starter": item["starter_code"] or None,
+        "entry_point": name,
+        "cases": [json.dumps([case["input"], case["output"]], ensure_ascii=False) for case in cases],
+    }
+
+
+def _unpacked(text: str) -> list[dict[str, Any]]:
+    """Test cases as a JSON list, or as LiveCodeBench packs them: base64 of the zlib stream of a pickled JSON text. The
+    pickle is only read: whatever is not one text is refused."""
+    if text.lstrip().startswith("["):
+        return json.loads(text)
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(base64.b64decode(text, validate=True), _MOST_BYTES)
+        found = [(operation.name, value) for operation, value, _ in pickletools.genops(data)]
+    except zlib.error as error:
+        raise ValueError(f"its private test cases cannot be unpacked: {error}") from None
+    texts = [value for name, value in found if name in _TEXT]
+    if not stream.eof or len(texts) != 1 or {name for name, _ in found} - _TEXT - _OF_A_TEXT:
+        raise ValueError(f"its private test cases are not one packed text of at most {_MOST_BYTES:,} bytes")
+    return json.loads(texts[0])
+
+
+def _hle(item: dict[str, Any]) -> dict[str, Any]:
+    if item.get("image"):
+        raise ValueError("it has an image: leave such questions out of the file")
+    return {
+        "item": item["id"],
+        "question": item["question"],
+        "answer": item["answer"],
+        "final_answer": item["answer"],
+        "subject": item.get("category"),
+    }
+
+
+#: Types of BFCL's parameters that JSON schemas call otherwise.
+_SCHEMA_TYPES = {"dict": "object", "float": "number", "tuple": "array", "any": "string"}
+
+
+def _bfcl(item: dict[str, Any]) -> dict[str, Any]:
+    (said,) = item["question"]  # a conversation of several turns is not asked
+    tools, name = [_as_schema(tool) for tool in item["function"]], item["id"]
+    messages = from_json(json.dumps([{key: one[key] for key in ("role", "content")} for one in said]))
+    if problem := next(iter(problems([*messages, Message("assistant", "-")])), None):
+        raise ValueError(problem)
+    known = {tool["name"]: tool["parameters"]["properties"] for tool in tools_from_json(json.dumps(tools))}
+    if "java" in name:  # and javascript
+        raise ValueError("its calls are of another language than Python: leave such questions out of the file")
+    if "relevance" in name:
+        wanted = [] if "irrelevance" in name else None
+    else:
+        wanted = item["ground_truth"]
+        for call in wanted:
+            ((called, arguments),) = call.items()
+            if called not in known or not all(isinstance(values, list) for values in arguments.values()):
+                raise ValueError(f"its right call of {called!r:.60} is of no tool that it has, or without values")
+    return {
+        "item": name,
+        "question": next(one.content for one in reversed(messages) if one.role == "user"),
+        "answer": "",
+        "subject": name.rpartition("_")[0],
+        "messages": to_json(messages),
+        "tools": json.dumps(tools, ensure_ascii=False),
+        "calls": json.dumps(wanted, ensure_ascii=False),
+    }
+
+
+def _as_schema(value: Any) -> Any:
+    """The description of a tool with the types of JSON schemas."""
+    if isinstance(value, list):
+        return [_as_schema(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    made = {key: _as_schema(one) for key, one in value.items()}
+    kind = made.get("type")
+    return made | {"type": _SCHEMA_TYPES.get(kind, kind)} if isinstance(kind, str) else made
+
+
 SETS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "gsm8k": _gsm8k,
     "gsm8k_dev": _gsm8k,
-    **{name: _math for suite in ("math", "mgsm") for name in (suite, f"{suite}_dev")},
+    **{name: _math for suite in ("math", "math_level_5", "mgsm") for name in (suite, f"{suite}_dev")},
     **dict.fromkeys(("math_500", "aime24", "aime25"), _math),
     **{
         name: _choices
@@ -102,13 +201,17 @@ SETS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     **dict.fromkeys(("humaneval", "humaneval_plus"), _humaneval),
     **dict.fromkeys(("mbpp", "mbpp_plus", "mbpp_dev", "mbpp_plus_dev"), _mbpp),
     "ifeval": _ifeval,
+    "livecodebench": _livecodebench,
+    "hle": _hle,
+    **dict.fromkeys(("bfcl_non_live", "bfcl_live"), _bfcl),
 }  # fmt: skip
 
 _SCHEMA = {
     "id": pl.String, "benchmark": pl.String, "item": pl.String, "position": pl.Int64, "subject": pl.String,
     "question": pl.String, "choices": pl.List(pl.String), "answer_index": pl.Int32, "answer": pl.String,
     "final_answer": pl.String, "entry_point": pl.String, "tests": pl.List(pl.String), "content_hash": pl.String,
-    "language": pl.String, "worked": pl.String, "instructions": pl.String,
+    "language": pl.String, "worked": pl.String, "instructions": pl.String, "starter": pl.String,
+    "cases": pl.List(pl.String), "messages": pl.String, "tools": pl.String, "calls": pl.String,
 }  # fmt: skip
 
 
@@ -136,24 +239,26 @@ def _rows(
     empty = {name: [] if dtype == pl.List(pl.String) else None for name, dtype in _SCHEMA.items()}
     with file.open("rb") as lines:
         for position, line in enumerate(lines):
-            id_ = row_id(TABLE, benchmark, position)
+            # Another item in the same line has another id, so no result to the one counts as a result to the other.
+            hash_ = content_hash(line)
+            id_ = row_id(TABLE, benchmark, position, hash_)
             try:
                 item = shape(json.loads(line.decode("utf-8")))
                 _check_types(item)
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            except (ValueError, LookupError, TypeError, AttributeError, RecursionError, StopIteration) as error:
                 reject(Reject(id_, "broken_item", f"{file.name} line {position + 1}: {error!r}"))
                 continue
-            place = {"id": id_, "benchmark": benchmark, "position": position, "content_hash": content_hash(line)}
+            place = {"id": id_, "benchmark": benchmark, "position": position, "content_hash": hash_}
             yield empty | item | place
 
 
 #: Fields that an item may leave out.
-_OPTIONAL = dict.fromkeys(("subject", "language", "worked"), str | None)
+_OPTIONAL = dict.fromkeys(("subject", "language", "worked", "starter", "entry_point"), str | None)
 
 
 def _check_types(item: dict[str, Any]) -> None:
     for name, value in item.items():
-        wanted = {"answer_index": int, "choices": list, "tests": list, **_OPTIONAL}.get(name, str)
+        wanted = {"answer_index": int, "choices": list, "tests": list, "cases": list, **_OPTIONAL}.get(name, str)
         texts = all(isinstance(text, str) for text in value) if isinstance(value, list) else True
         if not (isinstance(value, wanted) and texts):
             raise TypeError(f"{name} has the wrong type: {value!r}")

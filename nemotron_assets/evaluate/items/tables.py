@@ -38,7 +38,8 @@ BENCHMARKS = Table(
         Column(
             "entry_point",
             "string",
-            "name of the function that the tests of a HumanEval item call; null for other items",
+            "name of the function that the tests of a HumanEval item, or the cases of a LiveCodeBench item, call; null "
+            "for other items",
             nullable=True,
         ),
         Column(
@@ -60,6 +61,38 @@ BENCHMARKS = Table(
             nullable=True,
         ),
         Column("tests", "list[string]", "test code of a programming task; empty for other items"),
+        Column(
+            "starter",
+            "string",
+            "code that an answer to a LiveCodeBench item completes; null for items without such code",
+            nullable=True,
+        ),
+        Column(
+            "cases",
+            "list[string]",
+            "test cases of a LiveCodeBench item, each a JSON list [input, output]: of the whole program, or of the "
+            "function entry_point with one JSON value per line; empty for other items",
+            nullable=True,
+        ),
+        Column(
+            "messages",
+            "string",
+            "conversation that a BFCL item asks, as JSON; null for items that ask their question alone",
+            nullable=True,
+        ),
+        Column(
+            "tools",
+            "string",
+            "tools that a BFCL item offers, as a JSON list of {name, description, parameters}; null for other items",
+            nullable=True,
+        ),
+        Column(
+            "calls",
+            "string",
+            "right calls of a BFCL item, as a JSON list of {name: {argument: [right values]}}: [] if no call is right, "
+            "the JSON value null if every call is; null for other items",
+            nullable=True,
+        ),
         CONTENT_HASH,
     ),
     group="benchmarks",

@@ -29,13 +29,14 @@ ITEM_RESULTS = Table(
             "metric",
             "string",
             "what is measured: acc and acc_norm (the likeliest choice, also by its length), right (a written answer), "
-            "or bits_per_byte",
+            "instructions (the share of a prompt's instructions that were followed), or bits_per_byte",
         ),
-        Column("score", "float64", "1 for a right answer and 0 for a wrong one, or the bits per byte of the text"),
+        Column("score", "float64", "1 for a right answer, 0 for a wrong one, a share, or bits per byte of the text"),
         Column(
             "weight",
             "float64",
-            "weight of the item in the mean over the items of the task: bytes of a text, 1 for a benchmark item",
+            "weight of the item in the mean over the items of the task: bytes of a text, for the metric instructions "
+            "their number, else 1",
         ),
         Column(
             "guessing",
