@@ -2,7 +2,7 @@
 
 The embedded sample is made twice, up to `web.unique_documents`, `math.rendered`, `code.licenses` and `code.duplicates`:
 once whole, and once from sources that never had a host, a page with near copies in two snapshots, and a repository
-with a fork. These are then forgotten in the whole lake. The command is killed (kill -9) ten times, and begun again.
+with a fork. These are then forgotten in the whole lake. The command is killed (kill -9) ten times, always further on.
 
  - The same request ends the removal, and `nemotron forget --verify` finds nothing in any file of the home.
  - All tables up to the four have the data versions of the lake that never had the sources.
@@ -40,6 +40,7 @@ _CODE = "+code/licenses or +code/duplicates"
 #: Lines of `nemotron run` about an asset that was made.
 _MADE = re.compile(r"^(\S+/\S+) .*\bdone\b", re.MULTILINE)
 _ALWAYS = {"snapshots/catalog"}  # it runs every time
+_LINES = 12  # new lines after which a kill comes at the latest
 
 
 def main(argv: list[str]) -> int:
@@ -66,7 +67,7 @@ def main(argv: list[str]) -> int:
         again = nemotron(homes["whole"], "run", selection)
         after = state(homes["whole"])
         verified = nemotron(homes["whole"], "forget", "--verify", *wanted)
-    made = set(_MADE.findall(again.stdout)) - _ALWAYS
+    made = set(_MADE.findall(again.stdout))
     tables = sorted({*after["versions"], *never["versions"]})
     differing = [name for name in tables if after["versions"].get(name) != never["versions"].get(name)]
     changed = [name for name in tables if after["versions"].get(name) != before["versions"].get(name)]
@@ -86,7 +87,8 @@ def main(argv: list[str]) -> int:
             Claim("documents that are back", float(back["documents"]), at_least=1),
             *([] if options.quick else [Claim("files of code that are back", float(back["files"]), at_least=1)]),
             Claim("exit code of a run afterwards, with all checks", float(again.returncode), at_most=0),
-            Claim("assets that the run had to make", float(len(made)), at_most=0),
+            Claim("stale assets that the run made", float(len(made - _ALWAYS)), at_most=0),
+            Claim("assets that run every time", float(len(made & _ALWAYS)), at_least=1),
         ]
     )
 
@@ -116,26 +118,33 @@ def nemotron(own: dict[str, str], *arguments: str) -> subprocess.CompletedProces
 
 
 def forget(own: dict[str, str], wanted: list[str], kills: int) -> dict[str, float]:
-    """Remove what is wanted; the command and what it started are killed some times, each time after a longer while."""
+    """Remove what is wanted. The command and what it started are killed some times, each time after some lines that no
+    earlier attempt printed: so each attempt gets further, however slow the machine is."""
     command = [sys.executable, "-m", "nemotron_assets.commands", "forget", "--vacuum", *wanted]
-    started, draw, killed = os.times(), random.Random(1), 0
+    started, draw, seen, killed = os.times(), random.Random(1), set(), []
     for number in range(kills + 1):
-        begun = time.monotonic()
+        begun, fresh, left = time.monotonic(), draw.randint(1, _LINES), []
         process = subprocess.Popen(
             command, cwd=ROOT, env=os.environ | own, start_new_session=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
-        try:
-            output = process.communicate(timeout=None if number == kills else draw.uniform(3, 6) * (number + 1))[0]
+        for line in process.stdout:
+            left.append(line)
+            fresh -= line not in seen
+            seen.add(line)
+            if fresh == 0 and number < kills:
+                time.sleep(draw.random())
+                kill(process)
+                killed.append(line.strip())
+                break
+        else:
             break
-        except subprocess.TimeoutExpired:
-            kill(process)
-            killed += 1
-    if process.returncode:
-        print(output[-4000:])
+    if process.wait():
+        print("".join(left)[-4000:])
+    print("\n".join(f"killed after: {line}" for line in killed))
     ended = os.times()
     cpu = ended.children_user + ended.children_system - started.children_user - started.children_system
-    return {"kills": killed, "code": process.returncode, "seconds": time.monotonic() - begun, "cpu": cpu}
+    return {"kills": len(killed), "code": process.returncode, "seconds": time.monotonic() - begun, "cpu": cpu}
 
 
 def kill(process: subprocess.Popen) -> None:

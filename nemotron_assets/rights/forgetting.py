@@ -119,7 +119,7 @@ def carry_out(
         done.rows[table.full_name], done.versions[table.full_name] = erased.rows, (erased.before, erased.after)
     if vacuum:
         say("deleting old versions from the disk")
-        done.vacuumed = vacuum_tables(lake)
+        done.vacuumed = vacuum_tables(lake, say)
     _refresh_catalog(lake)
     return done
 
@@ -304,7 +304,7 @@ def forget_checkpoints(lake: Lakehouse) -> None:
             store_at(lake.root).delete_dir(CHECKPOINTS)
 
 
-def vacuum_tables(lake: Lakehouse) -> dict[str, int]:
+def vacuum_tables(lake: Lakehouse, say: Callable[[str], Any] = lambda line: None) -> dict[str, int]:
     """Delete all files that the newest versions of the tables do not need, also those of versions that models and
     scores name, and all that logs say of them; returns the number of deleted data files by table. Nobody may write to
     the lake meanwhile.
@@ -328,6 +328,7 @@ def vacuum_tables(lake: Lakehouse) -> dict[str, int]:
         cut_log(lake, table, keep if table.part_by == "repo" else lambda mark: True)
         if files:
             deleted[table.full_name] = len(files)
+            say(f"{table.full_name}: {counted(len(files), 'file')} of old versions deleted")
     return deleted
 
 
