@@ -40,9 +40,9 @@ class Source:
         if table == ALIGNED.full_name:
             stage = recipe.align.tuning.stages()[own.stage]
             tables, part = (tuning.TOKEN_SHARDS, tuning.SEQUENCES), own.stage
-            length, weights = stage.sequence_length, dict(stage.chosen.weights)
+            length, weights, left_out = stage.sequence_length, dict(stage.chosen.weights), []
         else:
-            length, weights = recipe.blend.sequence_length, {}
+            length, weights, left_out = recipe.blend.sequence_length, {}, sorted(recipe.blend.left_out)
             tables, part = (blend.TOKEN_SHARDS, blend.SEQUENCES), str(length)
         readers = [lake.read(needed) for needed in tables]
         packed = readers[1].parts() if readers[1].exists else {}
@@ -51,9 +51,9 @@ class Source:
                 f"{tables[1].full_name} has no sequences of part {part}, which {table} is measured on: materialise "
                 f"{tables[1].asset_key.to_user_string()} first"
             )
-        config = shards_config(lake, *readers, part)
+        config = shards_config(lake, *readers, part, left_out)
         content = [packed[part], *(f"{key}={value}" for key, value in readers[0].parts().items())]
-        decides = (repr(sorted(weights.items())), str(length), *content)
+        decides = (repr(sorted(weights.items())), str(length), *content, *left_out)
         return cls(config, length, weights, "\x1f".join(decides), tuple(reader.input_version for reader in readers))
 
 

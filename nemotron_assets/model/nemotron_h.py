@@ -127,8 +127,9 @@ def attach(model: NemotronHForCausalLM) -> NemotronHForCausalLM:
     limit = tuple(model.config.time_step_limit)
     model.config.time_step_min = max(limit[0], SMALLEST_STEP)
     for module in model.modules():
-        if type(module) in forwards:
-            module.forward = MethodType(forwards[type(module)], module)
+        for kind, forward in forwards.items():
+            if isinstance(module, kind):  # FSDP2 makes a subclass of each class
+                module.forward = MethodType(forward, module)
         if isinstance(module, library.NemotronHMamba2Mixer):
             module.time_step_limit = limit
     if hasattr(model, "lm_head"):

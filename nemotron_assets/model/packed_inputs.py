@@ -4,11 +4,13 @@ TRL and transformers describe packed sequences by `position_ids` that start agai
 attention mask with the numbers of the documents. Without CUDA kernels, the model of transformers ignores them in its
 Mamba-2 layers, and the documents leak into each other without a word. The attached model therefore reads all of them.
 `model.packed_inputs` (of the NemotronHModel, "convert" unless set) decides: "convert" trains or scores the documents
-apart, "refuse" raises ValueError.
+apart, "refuse" raises ValueError. What the model cannot read is refused either way: masks of scores, padding between
+the tokens of a row, and arguments of other libraries that transformers would ignore, such as `cu_seqlens`.
 """
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import torch
@@ -18,6 +20,10 @@ from nemotron_assets.model.packing import Packing
 CONVERT, REFUSE = "convert", "refuse"
 #: Arguments that only repeat what `cu_seq_lens_q` says.
 REPEATS = ("cu_seq_lens_k", "max_length_q", "max_length_k")
+#: Names by which other libraries describe packed documents: cu_seqlens, segment_ids, document_mask, ...
+_OTHER_NAMES = re.compile(
+    r"cu_?seq|(max|min)_?seqlen|seqlens?$|(document|doc|segment|sequence|sample)_(id|idx|mask|lens)"
+)
 
 
 def forward(
@@ -38,11 +44,20 @@ def forward(
     for name in REPEATS:
         if kwargs.pop(name, None) is not None and cu_seq_lens_q is None:
             raise ValueError(f"{name} is given without cu_seq_lens_q, so where the documents lie is not known")
-    if isinstance(attention_mask, torch.Tensor) and attention_mask.ndim > 2:
+    if unread := [name for name, value in kwargs.items() if value is not None and _OTHER_NAMES.match(name)]:
         raise ValueError(
-            f"an attention mask of shape {list(attention_mask.shape)} cannot be used: Mamba-2 layers have no scores to "
-            "mask. Describe packed documents by `packing`, padding by a mask of [batch, length]"
+            f"{', '.join(unread)}: this model does not read the argument, and documents would leak into each other. "
+            "Describe packed documents by `packing`, seq_idx, cu_seq_lens_q or position_ids"
         )
+    masks = [attention_mask]
+    if isinstance(attention_mask, dict) and past_key_values is None:  # with a cache, generate() made them itself
+        masks = list(attention_mask.values())
+    for mask in masks:
+        if isinstance(mask, torch.Tensor) and mask.ndim > 2:
+            raise ValueError(
+                f"an attention mask of shape {list(mask.shape)} cannot be used: Mamba-2 layers have no scores to mask. "
+                "Describe packed documents by `packing`, padding by a mask of [batch, length]"
+            )
     tokens = input_ids if input_ids is not None else inputs_embeds
     if packing is None:
         found = _found(tokens, position_ids, attention_mask, seq_idx, cu_seq_lens_q)
@@ -100,7 +115,18 @@ def _found(tokens, position_ids, attention_mask, seq_idx, cu_seq_lens) -> dict[s
             )
         lengths = [end - start for start, end in pairwise(ends) if end > start]
         found["cu_seq_lens_q"] = Packing.of([lengths], length, tokens.device)
+    if not found and local is not None and _begins_again(local != 0):
+        raise ValueError(
+            "the attention mask has padding between the tokens of a row, which Mamba-2 layers do not stop at. If these "
+            "are several documents, number them in the mask (1, 2, ...) or give seq_idx"
+        )
     return found
+
+
+def _begins_again(real: torch.Tensor) -> bool:
+    """Whether a row has tokens, then padding, then tokens again. `real` [batch, length] is false at padding."""
+    changes = real.int().diff(dim=1)
+    return bool((((changes < 0).cumsum(dim=1) > 0) & (changes > 0)).any())
 
 
 def _agreed(found: dict[str, Packing]) -> Packing | None:

@@ -137,7 +137,8 @@ def _plan(training: _Training, recipe: Recipe, lake: Lakehouse) -> Plan:
         )
     # The id depends on the content of the tables, not on their Delta versions: after an identical rewrite the same
     # model is found.
-    contents = [f"{key}={content}" for key, content in shards.parts().items()]
+    left_out = sorted(recipe.blend.left_out)
+    contents = [*(f"{key}={content}" for key, content in shards.parts().items()), *left_out]
     recipe_hash = content_hash(repr(sorted(training.decides.items())).encode())
     continued = [training.parent.id] if training.parent else []
     decided_by = (recipe_hash, vocabulary["sha256"], packed[str(length)], repr(entries), *continued, *contents)
@@ -160,7 +161,7 @@ def _plan(training: _Training, recipe: Recipe, lake: Lakehouse) -> Plan:
             "sequence_length": length,
             "folder": working_folder(id_),
             "sequences": f"{sequences.table.full_name}/{length}",
-            "shards": shards_config(lake, shards, sequences, length),
+            "shards": shards_config(lake, shards, sequences, length, left_out),
             "entries": entries,
         },
         steps=steps,

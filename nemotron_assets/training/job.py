@@ -76,7 +76,7 @@ class FromFolder:
             for name, value in checkpoint.folder_tensors(self.folder)
         )
         rows = list(self.fresh_tokens)
-        for name, value in _checked(found, parameters, self.folder):
+        for name, value in checked(found, parameters, self.folder):
             if rows and name in EMBEDDINGS:
                 value[rows] = next(fresh_weights({name: value}, config, seed))[1][rows]
             yield name, value
@@ -111,7 +111,7 @@ class FromCheckpoint:
             for name, value in checkpoint.read_tensors(self.folder)
             if name.startswith(prefix)
         )
-        yield from _checked(found, parameters, self.folder)
+        yield from checked(found, parameters, self.folder)
 
 
 Start = Fresh | FromFolder | FromCheckpoint
@@ -139,10 +139,11 @@ class Job:
     checkpoints: str = ""
 
 
-def _checked(
+def checked(
     found: Iterator[tuple[str, torch.Tensor]], parameters: Mapping[str, torch.Tensor], folder: Path
 ) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield the weights in `found`. Raises `ValueError` unless every parameter is there once, in its shape."""
+    """Yield the weights in `found`, which are read from `folder`. Raises `ValueError` unless every one of `parameters`
+    is there once, in its shape."""
     missing = set(parameters)
     for name, value in found:
         if name not in parameters:

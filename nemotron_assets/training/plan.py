@@ -70,14 +70,18 @@ def working_folder(model_id: str) -> str:
     return str(cache_dir("training") / model_id)
 
 
-def shards_config(lake: Lakehouse, tokens: Reader, sequences: Reader, part: str | int) -> dict[str, Any]:
+def shards_config(
+    lake: Lakehouse, tokens: Reader, sequences: Reader, part: str | int, left_out: Sequence[str] = ()
+) -> dict[str, Any]:
     """The part `config["shards"]` of a plan, for tables like `blend.token_shards` and `blend.sequences` at the versions
-    of their readers. `part` is the part of the sequences: their length in `blend.sequences`."""
+    of their readers. `part` is the part of the sequences: their length in `blend.sequences`. `left_out` are data sets
+    that are not read (`blend.left_out`)."""
     return {
         "tokens": {"path": lake.path(tokens.table), "version": tokens.version},
         "sequences": {"path": lake.path(sequences.table), "version": sequences.version},
         "part": str(part),
         "storage_options": lake.storage_options,
+        "left_out": list(left_out),
     }
 
 

@@ -63,10 +63,16 @@ def use_fp8(student: torch.nn.Module, settings: TrainingRun, tokens: int, device
     """Replace the linear layers of the model as the recipe says, and return the names of those that stay in BF16.
 
     `tokens` is the number of tokens of one forward pass. Must be called before the weights are sharded or filled.
-    Raises ValueError for a GPU that does not compute in FP8.
+    Raises ValueError for a GPU that does not compute in FP8, and for a model of which nothing would be in FP8.
     """
     kept = kept_in_bf16(student, settings.fp8)
     wanted = {name for names in products(student) for name in names}.difference(kept)
+    if not wanted:
+        raise ValueError(
+            f"precision is fp8, but all {len(products(student))} matrix products of the model's layers would stay in "
+            f"BF16: the first and last {settings.fp8.bf16_ends} of them (fp8.bf16_ends), and sizes that are not "
+            f"multiples of {MULTIPLE}. Set precision to bf16, or lower fp8.bf16_ends"
+        )
     if settings.fp8.scaling == "blockwise":
         on_device = device.type == "cuda" and _capability(device, (9, 0), "blockwise FP8")
         _replace(student, wanted, lambda linear: BlockwiseLinear.of(linear, on_device))

@@ -13,7 +13,7 @@ from torch.distributed.fsdp import fully_shard
 
 from nemotron_assets.model.nemotron_h import empty_model
 from nemotron_assets.training import checkpoint, precision
-from nemotron_assets.training.job import Job
+from nemotron_assets.training.job import Job, checked
 
 if TYPE_CHECKING:
     from nemotron_assets.recipe.train import TrainingRun
@@ -52,12 +52,15 @@ class Trainee:
         self._forget(0)
 
     def resume(self, folder: Path, updates: int) -> None:
-        """Fill weights and optimizer from a checkpoint. `updates` is the number of optimizer steps that it had seen."""
+        """Fill weights and optimizer from a checkpoint. `updates` is the number of optimizer steps that it had seen.
+        Raises `ValueError` unless the checkpoint has every tensor in its shape: what is not filled would be whatever
+        stood in memory."""
         self._forget(updates)
-        for key, value in checkpoint.read_tensors(folder):
-            kind, name = key.split("/", 1)
-            parameter = self.parameters[name]
-            checkpoint.put(parameter if kind == "weights" else self.optimizer.state[parameter][kind], value)
+        places = {f"weights/{name}": p for name, p in self.parameters.items()}
+        for moment in _MOMENTS:
+            places |= {f"{moment}/{name}": self.optimizer.state[p][moment] for name, p in self.parameters.items()}
+        for name, value in checked(checkpoint.read_tensors(folder), places, folder):
+            checkpoint.put(places[name], value)
 
     def tensors(self, device: torch.device) -> dict[str, torch.Tensor]:
         """The tensors of a checkpoint: every parameter, its two moments, and the state of the random numbers."""

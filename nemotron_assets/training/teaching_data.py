@@ -27,7 +27,8 @@ SFT, PRETRAINING = "sft", "pretraining"
 @dataclass(frozen=True)
 class Stream:
     """One of the streams: its part of a table of sequences, and the share of the tokens that it gives. `weights` are
-    the shares of its categories within it; they add up to 1, and each category has sequences."""
+    the shares of its categories within it; they add up to 1, and each category has sequences. Data sets in `left_out`
+    are not read."""
 
     name: str
     tokens: Reader
@@ -36,6 +37,7 @@ class Stream:
     share: float
     weights: dict[str, float]
     tokens_per_sequence: float
+    left_out: tuple[str, ...] = ()
 
     @property
     def named(self) -> str:
@@ -45,7 +47,7 @@ class Stream:
     def contents(self) -> tuple[str, ...]:
         """What tells the data from other data: hashes of the shards and of the part of the sequences."""
         shards = (f"{key}={content}" for key, content in self.tokens.parts().items())
-        return (self.named, self.sequences.parts()[self.part], *shards)
+        return (self.named, self.sequences.parts()[self.part], *shards, *self.left_out)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class TeachingData:
     def config(self, lake: Lakehouse) -> dict[str, Any]:
         """The keys streams, entries and sequences of a plan's config."""
         return {
-            "streams": {s.name: shards_config(lake, s.tokens, s.sequences, s.part) for s in self.streams},
+            "streams": {s.name: shards_config(lake, s.tokens, s.sequences, s.part, s.left_out) for s in self.streams},
             "entries": [entry.as_dict() for entry in self.entries()],
             "sequences": self.named,
         }
@@ -110,7 +112,8 @@ def _pretraining(recipe: Recipe, lake: Lakehouse, length: int, share: float) -> 
     wanted = rows.filter(own if length == recipe.blend.long_context.sequence_length else ~own)
     last = wanted.filter(pl.col("number") == pl.col("number").max())
     weights = dict(last.select("category", "share").unique().iter_rows())
-    return _stream(PRETRAINING, tokens, sequences, str(length), share, weights, "blend.further_lengths")
+    left_out = tuple(sorted(recipe.blend.left_out))
+    return _stream(PRETRAINING, tokens, sequences, str(length), share, weights, "blend.further_lengths", left_out)
 
 
 def _conversations(recipe: Recipe, lake: Lakehouse, length: int, sft: str, share: float) -> Stream:
@@ -128,14 +131,23 @@ def _conversations(recipe: Recipe, lake: Lakehouse, length: int, sft: str, share
 
 
 def _stream(
-    name: str, tokens: Reader, sequences: Reader, part: str, share: float, weights: dict[str, float], said_by: str
+    name: str,
+    tokens: Reader,
+    sequences: Reader,
+    part: str,
+    share: float,
+    weights: dict[str, float],
+    said_by: str,
+    left_out: tuple[str, ...] = (),
 ) -> Stream:
+    import polars as pl
+
     if part not in sequences.parts():
         raise TrainingError(
             f"{sequences.table.full_name} has no part {part} to distil with ({said_by}): materialise "
             f"{sequences.table.asset_key.to_user_string()} again"
         )
-    sizes = _sizes(sequences.part(part).scan())
+    sizes = _sizes(sequences.part(part).scan().filter(~pl.col("data_set").is_in(left_out)))
     found = {category: count for category, (count, _) in sizes.items()}
     if weights:
         found = {category: weights.get(category, 0.0) for category in found if weights.get(category)}
@@ -146,7 +158,7 @@ def _stream(
     total = sum(found.values())
     found = {category: weight / total for category, weight in sorted(found.items())}
     mean = sum(weight * sizes[category][1] for category, weight in found.items())
-    return Stream(name, tokens, sequences, part, share, found, mean)
+    return Stream(name, tokens, sequences, part, share, found, mean, left_out)
 
 
 def _sizes(sequences: pl.LazyFrame) -> dict[str, tuple[int, float]]:

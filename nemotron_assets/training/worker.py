@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,9 @@ class LakeShards(Shards):
     """The sequences of one part of tables like `blend.sequences` and `blend.token_shards`, at one version of each.
 
     `tokens` and `sequences` have the path and the Delta version of the tables. A shard is copied from the lake into
-    `folder` when it is first read, and mapped into memory from there. The copies take at most `most_bytes`. If the
-    table of tokens has the column `trained`, only tokens for which it is true are predicted.
+    `folder` when it is first read, and mapped into memory from there. The copies take at most `most_bytes`. The data
+    sets in `left_out` are not read. If the table of tokens has the column `trained`, only tokens for which it is true
+    are predicted.
     """
 
     def __init__(
@@ -43,10 +44,11 @@ class LakeShards(Shards):
         storage_options: dict[str, str],
         folder: Path,
         most_bytes: float = math.inf,
+        left_out: Collection[str] = (),
     ):
         self._tokens = dataset_at(**tokens, options=storage_options)
         self._sequences = _of_part(dataset_at(**sequences, options=storage_options), part)
-        sizes = self._sizes()
+        sizes = self._sizes(left_out)
         self._sources = [Source(name, category, tuple(of.values())) for (category, name), of in sizes.items()]
         self._names = [shard for of in sizes.values() for shard in of]
         self._first = np.cumsum([0, *(len(source.sizes) for source in self._sources)]).tolist()
@@ -62,7 +64,7 @@ class LakeShards(Shards):
     def shard_name(self, source: int, shard: int) -> str:
         return self._names[self._first[source] + shard]
 
-    def _sizes(self) -> dict[tuple[str, str], dict[str, int]]:
+    def _sizes(self, left_out: Collection[str]) -> dict[tuple[str, str], dict[str, int]]:
         """{(category, data set): {shard: number of its sequences}}, the shards in the order of their names."""
         counts: Counter[tuple[str, str, str]] = Counter()
         columns = ["category", "data_set", "shard"]
@@ -72,7 +74,8 @@ class LakeShards(Shards):
                 counts[tuple(names)] += count
         sizes: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
         for (category, data_set, shard), count in sorted(counts.items()):
-            sizes[category, data_set][shard] = count
+            if data_set not in left_out:
+                sizes[category, data_set][shard] = count
         return sizes
 
     def _load(self, number: int) -> Shard:

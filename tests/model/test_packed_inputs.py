@@ -9,6 +9,8 @@ from nemotron_assets.model.packing import Packing
 LENGTHS = [9, 1, 14, 6]
 CUTS = torch.tensor([0, 9, 10, 24, 30], dtype=torch.int32)
 POSITIONS = torch.cat([torch.arange(n) for n in LENGTHS])[None]
+APART = torch.cat([torch.arange(10), torch.arange(20)])[None]  # positions of two documents with padding between
+HOLE = (torch.arange(30) != 9)[None].long()
 SEQ_IDX = torch.repeat_interleave(torch.arange(4), torch.tensor(LENGTHS))[None].int()
 
 
@@ -93,6 +95,12 @@ def test_padding_between_packed_documents_is_a_document(student, tokens, exact):
         ({"cu_seq_lens_q": torch.tensor([0, 9, 40])}, "describes one row"),
         ({"position_ids": POSITIONS, "seq_idx": torch.arange(30)[None] // 10}, "they must agree"),
         ({"attention_mask": torch.ones(1, 1, 30, 30).tril()}, "Mamba-2 layers have no scores to mask"),
+        ({"attention_mask": {"full_attention": torch.ones(1, 1, 30, 30)}}, "Mamba-2 layers have no scores to mask"),
+        ({"attention_mask": HOLE}, "padding between the tokens of a row"),
+        ({"attention_mask": HOLE, "position_ids": APART}, "padding between the tokens of a row"),
+        ({"cu_seqlens": CUTS}, "cu_seqlens: this model does not read"),
+        ({"segment_ids": SEQ_IDX}, "segment_ids: this model does not read"),
+        ({"document_mask": SEQ_IDX, "max_seqlen": 14}, "document_mask, max_seqlen: this model does not read"),
         ({"packing": Packing.of([[20]], 20)}, "packing is for 1 sequences of 20 tokens"),
         ({"packing": Packing.of([[30]], 30), "seq_idx": SEQ_IDX}, "leave out"),
     ],

@@ -229,6 +229,23 @@ def test_other_weights_or_phases_are_another_model(lake):
     assert plan(recipe, lake).id == one
 
 
+def test_a_data_set_that_is_left_out_is_not_trained_on(lake):
+    """The other data set of the category takes its place, so the shares of the phases stay as they are."""
+    from nemotron_assets.pretrain.training import base as plan
+    from nemotron_assets.training.worker import shards_of
+
+    subsets = [f"web.nemotron_cc_v2/{subset}" for subset in ("Diverse-QA", "High-Quality-Synthetic")]
+    shards = {f"{name}/S1/000000": shard(2).with_columns(data_set=pl.lit(name)) for name in subsets}
+    shards = {name: rows.with_columns(part=pl.lit(name)) for name, rows in shards.items()}
+    plans = []
+    for recipe in (small_recipe(), small_recipe().with_sections({"blend.left_out": (subsets[0],)})):
+        write_packed(lake, shards, recipe)
+        plans.append(plan(recipe, lake))
+    sources = [[source.name for source in shards_of(made.config).sources] for made in plans]
+    assert sources == [subsets, subsets[1:]]
+    assert plans[0].config["entries"] == plans[1].config["entries"] and plans[0].id != plans[1].id
+
+
 def test_phases_of_another_training_are_an_error(lake):
     from nemotron_assets.pretrain.training import TrainingError
     from nemotron_assets.pretrain.training import base as plan

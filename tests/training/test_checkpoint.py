@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from nemotron_assets.training import checkpoint, conditions
 from nemotron_assets.training.loop import train
@@ -125,6 +125,25 @@ def test_equal_conditions_are_not_worth_a_word(small, tmp_path):
     stopped(job(small, tmp_path, tokens=9 * 4 * 48), 6, rows)
     train(job(small, tmp_path, tokens=9 * 4 * 48), Memory(), rows.extend)
     assert not [row for row in rows if "kind" in row]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "problem"),
+    [
+        ("exp_avg_sq/model.norm_f.weight", lambda value: None, "lacks weights.*exp_avg_sq/model.norm_f.weight"),
+        ("weights/model.norm_f.weight", lambda value: value[:1].clone(), r"norm_f.weight of shape \(1,\)"),
+        ("weights/extra.weight", lambda value: torch.ones(1), "has the weight weights/extra.weight"),
+    ],
+)
+def test_a_checkpoint_of_another_model_is_refused(small, tmp_path, name, change, problem):
+    """A missing tensor would leave what stands in memory, and one value would be copied to a whole vector."""
+    stopped(job(small, tmp_path, tokens=9 * 4 * 48), 6, [])
+    (path,) = tmp_path.glob("step-*/rank-*.safetensors")
+    tensors = load_file(path)
+    changed = change(tensors.pop(name, None))
+    save_file(tensors if changed is None else tensors | {name: changed}, path)
+    with pytest.raises(ValueError, match=problem):
+        train(job(small, tmp_path, tokens=9 * 4 * 48), Memory(), lambda rows: None)
 
 
 @pytest.mark.faults

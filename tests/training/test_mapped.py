@@ -133,3 +133,8 @@ def test_sequences_of_any_length_are_read_from_the_lake(tmp_path):
         whole = [piece for piece in pieces if len(piece) < 64 and piece[-1] == EOS] if length == 64 else pieces
         assert sum(map(len, pieces)) == sum(map(len, expected))
         assert sorted(pieces) == expected if length > 150 else {p for p in expected if len(p) < 64} <= set(whole)
+        config |= {"left_out": ["code.qa"]}
+        rest = shards_of({"shards": config, "folder": str(tmp_path / f"rest-{length}")})
+        assert [source.name for source in rest.sources] == ["web.nemotron_cc_v2/High-Quality"]
+        assert rest.shard_name(0, 0) == names[2], "what is left keeps its shards"
+        assert np.array_equal(rest.read(0, 0, 0).tokens, found.read(1, 0, 0).tokens)

@@ -38,6 +38,14 @@ def test_query_key_and_value_are_one_product_and_odd_sizes_stay_in_bf16(small):
     ], "in_proj has 164 outputs, which is not a multiple of 16"
 
 
+def test_a_model_without_anything_in_fp8_is_refused(small):
+    """Its row in the lake would say that it was trained in FP8."""
+    student = empty_model(model_config(small.model_copy(update={"pattern": "M-M-"}), 64, 48))
+    recipe = load_recipe("laptop").train.base.model_copy(update={"precision": "fp8"})
+    with pytest.raises(ValueError, match=r"all 8 matrix products .* stay in BF16.*lower fp8.bf16_ends"):
+        precision.use_fp8(student, recipe, 96, CPU)
+
+
 @pytest.fixture(scope="module")
 def wide(small):
     return wider(small)
