@@ -48,6 +48,7 @@ class LakeShards(Shards):
     ):
         self._tokens = dataset_at(**tokens, options=storage_options)
         self._sequences = _of_part(dataset_at(**sequences, options=storage_options), part)
+        self._part = ds.field("part") == part  # a compacted file has rows of several parts
         sizes = self._sizes(left_out)
         self._sources = [Source(name, category, tuple(of.values())) for (category, name), of in sizes.items()]
         self._names = [shard for of in sizes.values() for shard in of]
@@ -68,7 +69,7 @@ class LakeShards(Shards):
         """{(category, data set): {shard: number of its sequences}}, the shards in the order of their names."""
         counts: Counter[tuple[str, str, str]] = Counter()
         columns = ["category", "data_set", "shard"]
-        for batch in self._sequences.scanner(columns).to_batches():
+        for batch in self._sequences.scanner(columns, filter=self._part).to_batches():
             table = pa.Table.from_batches([batch]).group_by(columns).aggregate([([], "count_all")])
             for *names, count in zip(*(column.to_pylist() for column in table), strict=True):
                 counts[tuple(names)] += count
@@ -84,7 +85,8 @@ class LakeShards(Shards):
         read = ["position", "tokens", *(["trained"] if masked else [])]
         documents = self._tokens.to_table(read, filter=ds.field("part") == name).sort_by("position")
         columns = ["position", "documents", "piece_offsets", "piece_lengths"]
-        index = self._sequences.to_table(columns, filter=ds.field("shard") == name).sort_by("position")
+        wanted = self._part & (ds.field("shard") == name)
+        index = self._sequences.to_table(columns, filter=wanted).sort_by("position")
         tokens = documents["tokens"].combine_chunks()
         starts, pieces = tokens.offsets.to_numpy(), index["documents"].combine_chunks()
         flat = {column: index[column].combine_chunks().flatten().to_numpy() for column in columns[1:]}
@@ -100,8 +102,8 @@ class LakeShardsByLength(ByLength, LakeShards):
 
 
 def _of_part(dataset: ds.Dataset, part: str) -> ds.Dataset:
-    """The files of one part. The statistics in the log tell them apart, but not other columns: as it is, a filter on
-    another column would find nothing."""
+    """The files that have rows of one part. The statistics in the log tell them apart, but not other columns: as it is,
+    a filter on another column would find nothing."""
     form = ds.ParquetFileFormat()
     files = list(dataset.get_fragments(ds.field("part") == part))
     fragments = [form.make_fragment(file.path, file.filesystem) for file in files]

@@ -16,7 +16,8 @@ from nemotron_assets.training.mapped import Shard, ShardFiles
 from nemotron_assets.training.packing import pack
 from nemotron_assets.training.plan import shards_config
 from nemotron_assets.training.worker import shards_of
-from resources.lakehouse import Lakehouse
+from resources.lakehouse import Lakehouse, commits
+from resources.lakehouse.changes import compact
 from tests.blend.packed_lake import documents, write_packed
 
 
@@ -114,8 +115,11 @@ def test_sequences_of_any_length_are_read_from_the_lake(tmp_path):
     lake = Lakehouse(root=str(tmp_path / "lake"), free_disk_mb=0)
     write_packed(lake, shards, recipe)
     expected = sorted(tuple(ids) for rows in shards.values() for ids in rows["tokens"].to_list())
+    before = lake.read(SEQUENCES)
+    assert compact(lake, SEQUENCES, None, 1 << 27, commits.properties("")) == (4, 1)
+    compacted = {"path": lake.path(SEQUENCES), "version": lake.read(SEQUENCES).version}
     for length in (64, recipe.blend.long_context.sequence_length):
-        config = shards_config(lake, lake.read(TOKEN_SHARDS), lake.read(SEQUENCES), length)
+        config = shards_config(lake, lake.read(TOKEN_SHARDS), before, length)
         found = shards_of({"shards": config, "folder": str(tmp_path / str(length))})
         assert [(source.name, source.category, len(source.sizes)) for source in found.sources] == [
             ("code.qa", "code", 2),
@@ -133,6 +137,9 @@ def test_sequences_of_any_length_are_read_from_the_lake(tmp_path):
         whole = [piece for piece in pieces if len(piece) < 64 and piece[-1] == EOS] if length == 64 else pieces
         assert sum(map(len, pieces)) == sum(map(len, expected))
         assert sorted(pieces) == expected if length > 150 else {p for p in expected if len(p) < 64} <= set(whole)
+        joined = shards_of({"shards": {**config, "sequences": compacted}, "folder": str(tmp_path / f"joined-{length}")})
+        assert joined.sources == found.sources, "a compacted file has sequences of every length"
+        assert np.array_equal(joined.read(0, 1, 0).tokens, found.read(0, 1, 0).tokens)
         config |= {"left_out": ["code.qa"]}
         rest = shards_of({"shards": config, "folder": str(tmp_path / f"rest-{length}")})
         assert [source.name for source in rest.sources] == ["web.nemotron_cc_v2/High-Quality"]
