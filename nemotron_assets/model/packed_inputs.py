@@ -67,6 +67,8 @@ def forward(
                 "(nemotron_assets.model.packing.Packing), or one document per row"
             )
         packing = _agreed(found)
+        if packing is None and past_key_values is None:  # with a cache, the mask may be that of a prompt in generate()
+            _check_padding(attention_mask)
     elif attention_mask is not None or seq_idx is not None or cu_seq_lens_q is not None:
         raise ValueError("`packing` says where the documents lie: leave out attention_mask, seq_idx and cu_seq_lens_q")
     arguments = {"input_ids": input_ids, "inputs_embeds": inputs_embeds, **kwargs}
@@ -115,18 +117,19 @@ def _found(tokens, position_ids, attention_mask, seq_idx, cu_seq_lens) -> dict[s
             )
         lengths = [end - start for start, end in pairwise(ends) if end > start]
         found["cu_seq_lens_q"] = Packing.of([lengths], length, tokens.device)
-    if not found and local is not None and _begins_again(local != 0):
+    return found
+
+
+def _check_padding(mask) -> None:
+    """Raise ValueError if a row of a mask has tokens, then padding, then tokens again."""
+    if not isinstance(mask, torch.Tensor):
+        return
+    changes = (mask != 0).int().diff(dim=1)
+    if (((changes < 0).cumsum(dim=1) > 0) & (changes > 0)).any():
         raise ValueError(
             "the attention mask has padding between the tokens of a row, which Mamba-2 layers do not stop at. If these "
             "are several documents, number them in the mask (1, 2, ...) or give seq_idx"
         )
-    return found
-
-
-def _begins_again(real: torch.Tensor) -> bool:
-    """Whether a row has tokens, then padding, then tokens again. `real` [batch, length] is false at padding."""
-    changes = real.int().diff(dim=1)
-    return bool((((changes < 0).cumsum(dim=1) > 0) & (changes > 0)).any())
 
 
 def _agreed(found: dict[str, Packing]) -> Packing | None:
