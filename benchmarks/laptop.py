@@ -195,8 +195,6 @@ _STATUSES = ("verified", "majority", "judged", "unverified", "failed")
 
 #: The most that the base model may need of the bits per byte of single bytes, on every kind of held-out text.
 _OF_UNIGRAM = 0.7
-#: The sample has 0.4 MB in 15 other languages, of some only a page: too little to learn a language from.
-_ONLY_SHOWN = {"held_out_other_languages"}
 
 
 def models(lake: Any) -> list[Claim]:
@@ -221,8 +219,7 @@ def models(lake: Any) -> list[Claim]:
     for task, row in bits.items():
         single, gzipped = row["unigram_bits_per_byte"], row["gzip_bits_per_byte"]
         shown.append((task, row["samples"], row["value"], of_longer[task]["value"], single, gzipped))
-        if task not in _ONLY_SHOWN:
-            claims.append(Claim(f"{task}: bits per byte, to single bytes", row["value"] / single, at_most=_OF_UNIGRAM))
+        claims.append(Claim(f"{task}: bits per byte, to single bytes", row["value"] / single, at_most=_OF_UNIGRAM))
     print()
     heads = ("bits per byte", "texts", "models.base", "models.long_context", "single bytes", "gzip -9")
     print(table(heads, shown))
