@@ -16,6 +16,7 @@ from nemotron_assets.chat.parsing import CLOSE
 
 if TYPE_CHECKING:
     from openai import OpenAI
+    from openai.types import CompletionUsage
 
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 #: Signs by which a text could steer a terminal: all control characters but tab and newline.
@@ -117,7 +118,7 @@ class Talk:
             model=self._name,
             messages=self.messages,
             stream=True,
-            # vLLM counts tokens in each piece; of other servers, pieces are counted.
+            # vLLM counts tokens with each piece; of other servers, pieces are counted.
             stream_options={"include_usage": True, "continuous_usage_stats": True},
             extra_body={} if self.budget is None else {"vllm_xargs": budget},
             **self._sampling,
@@ -130,7 +131,7 @@ class Talk:
                 delta, ending = chunk.choices[0].delta, chunk.choices[0].finish_reason or ending
                 more = getattr(delta, "reasoning", None) or getattr(delta, "reasoning_content", None)
                 if more:
-                    used = chunk.usage.completion_tokens if chunk.usage else used + 1
+                    used = _thought_tokens(chunk.usage, used)
                     self._display.thought(more, used, self.budget)
                     thought = True
                 if delta.content:
@@ -142,3 +143,13 @@ class Talk:
             self._display.note(f"the answer ended after {used} tokens of thought, before {CLOSE}")
         if ending == "length":
             self._display.note("the answer was cut: it had no more room (--max-tokens, or the model's context)")
+
+
+def _thought_tokens(usage: CompletionUsage | None, before: int) -> int:
+    """The tokens of thought by now. A piece may hold the close of the thought and more, so the server's own count of
+    the thought is taken where it gives one."""
+    if usage is None:
+        return before + 1
+    details = usage.completion_tokens_details
+    known = details.reasoning_tokens if details else None
+    return usage.completion_tokens if known is None else known

@@ -71,8 +71,15 @@ class NemotronReasoningParser(ReasoningParser):
         return list(input_ids[self._until_close(input_ids) :])
 
     def count_reasoning_tokens(self, token_ids: Sequence[int]) -> int:
-        """The tokens of the thought with its close; 0 where the prompt has an empty thought."""
-        return self._until_close(token_ids) if self._thought else 0
+        """The tokens of the thought without its close, as a thinking budget counts them; 0 where the prompt has an
+        empty thought."""
+        if not self._thought:
+            return 0
+        ids = list(token_ids[: self._until_close(token_ids)])
+        thought = self.model_tokenizer.decode(ids).partition(CLOSE)[0]
+        while ids and len(self.model_tokenizer.decode(ids)) > len(thought):
+            ids.pop()
+        return len(ids)
 
     def _until_close(self, ids: Sequence[int]) -> int:
         """How many tokens it takes to have the whole close; all of them if it is not there."""

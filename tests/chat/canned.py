@@ -27,6 +27,7 @@ class Canned:
                 self.end_headers()
                 for number, delta in enumerate(answer):
                     end = delta.pop("end", "stop") if number == len(answer) - 1 else None
+                    thought = delta.pop("thought", None)
                     chunk = {
                         "id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m",
                         "choices": [{"index": 0, "delta": delta, "finish_reason": end}],
@@ -34,6 +35,8 @@ class Canned:
                     if usage:
                         used = 3 * (number + 1)
                         chunk["usage"] = {"prompt_tokens": 1, "completion_tokens": used, "total_tokens": used + 1}
+                        if thought is not None:
+                            chunk["usage"]["completion_tokens_details"] = {"reasoning_tokens": thought}
                     self.wfile.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
                 self.wfile.write(b"data: [DONE]\n\n")
 

@@ -102,6 +102,14 @@ def test_a_terminal_gets_dimmed_thoughts_and_no_text_steers_it(canned):
     assert aside.getvalue().startswith("\x1b[2m     3 | a[2Jb\x1b[0m")
 
 
+def test_the_servers_own_count_of_a_thought_goes_before_the_count_of_all_tokens(canned):
+    """The last piece of the thought comes together with its close and the first tokens of the answer."""
+    canned.answers = [[{"reasoning": "a\n", "thought": 2}, {"reasoning": "b", "thought": 4}, {"content": "c"}]]
+    talk, _, aside = talk_with(canned, budget=4)
+    talk.say("q")
+    assert aside.getvalue() == "     2/4 | a\n     4/4 | b\n4 tokens of thought\n\n"
+
+
 def test_pieces_are_counted_where_a_server_does_not_count_tokens():
     canned = Canned(usage=False)
     canned.answers = [THOUGHT]
