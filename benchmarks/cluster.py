@@ -32,6 +32,7 @@ from benchmarks.ingest import SNAPSHOT, make
 #: What is made of the sample.
 STEPS = ("math/candidate_pages", "math/rendered", "web/documents", "code/files", "code/annotations")
 NODES = 3
+_NODE_MB = 5_120  # memory that each node offers: enough for one worker of the laptop's recipe
 
 
 def main(argv: list[str]) -> int:
@@ -118,15 +119,26 @@ def _cluster() -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster = Cluster()
     try:
-        for _ in range(NODES - 1):
-            cluster.add_node(num_cpus=1)
+        for _ in range(NODES):
+            _add_node(cluster, {"num_cpus": 1, "memory": _NODE_MB << 20, "include_dashboard": False}, tries=5)
         cluster.wait_for_nodes()
         time.sleep(5)  # the nodes have started their processes
         yield cluster
     finally:
         cluster.shutdown()
+
+
+def _add_node(cluster: Any, options: dict[str, Any], tries: int) -> None:
+    """Add a node, again if Ray gives it up because it takes more than 30 s on a busy machine."""
+    for left in reversed(range(tries)):
+        try:
+            cluster.add_node(**options)
+            return
+        except Exception as error:
+            if not left or "timed out during startup" not in str(error):
+                raise
 
 
 class _Clock:

@@ -38,13 +38,15 @@ def main(argv: list[str]) -> int:
     from tests.s3 import s3_server
 
     with tempfile.TemporaryDirectory(prefix="nemotron-machines-") as name, s3_server() as server:
-        home = Path(name)
-        os.environ |= s3_settings(server) | {"NEMOTRON_HOME": name, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        os.environ |= s3_settings(server) | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         urllib.request.urlopen(urllib.request.Request(f"{server}/lake", method="PUT"), timeout=30).close()
         address = f"127.0.0.1:{_free_port()}"
         started = time.monotonic()
+        # A home of its own: the finished weights of a model wait in the home until they are in the lake.
+        os.environ["NEMOTRON_HOME"] = f"{name}/alone"
         train(_process("train", "s3://lake/alone", _LOCAL))
         alone = metrics("s3://lake/alone")
+        os.environ["NEMOTRON_HOME"] = str(home := Path(name, "two"))
         with _ended(_process("join", address)) as other:
             killed = _process("train", "s3://lake/two", address)
             reached = _wait_for_checkpoint(killed)

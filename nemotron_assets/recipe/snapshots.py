@@ -164,7 +164,8 @@ class Ingest(Section):
         ge=1,
         le=512,
         description="a WARC file, also of a crawl, with more than two pieces of so many MiB as stored is read by all "
-        "workers, piece by piece; a worker holds the pages of one piece, which take about ten times as much (default)",
+        "workers, piece by piece, which takes half as much CPU time again; a worker holds the pages of one piece, "
+        "about ten times as much (default)",
     )
 
 
