@@ -13,7 +13,7 @@ import functools
 import sys
 from collections.abc import Callable
 from itertools import chain
-from time import time
+from time import process_time
 
 import numpy as np
 from numba import njit
@@ -31,8 +31,8 @@ _NEARLY_THE_TEXT = 0.8
 
 def install(index) -> None:
     """Put the fast functions in the place of the library's. `index` is its index of rules."""
-    from licensedcode import detection, match_aho, match_set
-    from licensedcode.index import LicenseIndex
+    from licensedcode import detection, match_aho, match_seq, match_set
+    from licensedcode import index as index_module
 
     candidates = _Candidates(index)
     original = match_set.compute_candidates
@@ -44,8 +44,10 @@ def install(index) -> None:
 
     match_set.compute_candidates = compute_candidates
     match_aho.exact_match = _exact_matcher(index)
-    LicenseIndex.get_query_run_approximate_matches = _aligner(index)
+    index_module.LicenseIndex.get_query_run_approximate_matches = _aligner(index)
     _shorten_query_runs()
+    # Deadlines count CPU seconds: other programs on the machine change no answer.
+    index_module.time = match_seq.time = process_time
     detection.LicenseDetection.identifier_with_expression = ""
     detection.combine_expressions = _remember(detection.combine_expressions)
     remembered = functools.cache(detection.build_spdx_license_expression)
@@ -333,7 +335,7 @@ def _aligner(index) -> Callable:
                 if end + 1 >= query_run.end:
                     break
                 offset = end + 1
-            if time() > deadline:
+            if process_time() > deadline:
                 break
         return merge_matches(found)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from nemotron_assets.code.licences import wording
 from nemotron_assets.code.licences.excerpts import Excerpt
-from nemotron_assets.code.licences.grants import Doubt, DoubtKind, Evidence, Grant, grant_from_findings
+from nemotron_assets.code.licences.grants import Doubt, DoubtKind, Evidence, Grant, apply_choice, grant_from_findings
 from nemotron_assets.code.licences.library import Scanner
 from nemotron_assets.code.terms.expressions import ALLOWED, REJECTED, judge
 
@@ -41,7 +41,7 @@ def read_notice(file: Excerpt, scan: Scanner, recipe: CodeLicences) -> Grant | N
         return None  # most notices; the library need not be asked
     scanned = scan(text)
     words = wording.find_restriction(scanned.rest(text))
-    grant = grant_from_findings("licence_file", file.path, scanned, 0, recipe)
+    grant = apply_choice(grant_from_findings("licence_file", file.path, scanned, 0, recipe), text, scanned)
     rejected = judge(grant.expression, recipe).decision == REJECTED and not wording.mentions_parts(text)
     if not words and not rejected:
         return None

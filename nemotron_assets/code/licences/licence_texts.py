@@ -40,7 +40,12 @@ def read_licence_text(
     grant = apply_choice(grant_from_findings("licence_file", path, scanned, 0, recipe), text, scanned)
     if not grant.expression:
         refers = any(match["files"] for detection in scanned.findings for match in detection["matches"])
-        if (refers and len(text) < 1_000) or wording.is_pointer(text) or not must_be_known:
+        if (
+            (refers and len(text) < 1_000)
+            or wording.is_pointer(text)
+            or wording.points_to_a_licence(text)
+            or not must_be_known
+        ):
             return None
         whole = Evidence("licence_file", path, 1, text.count("\n") + 1, "", "", 0.0)
         unknown = Doubt(DoubtKind.UNKNOWN_LICENCE_TEXT, "the licence library does not know the text")

@@ -127,7 +127,7 @@ _DISCLAIMER = re.compile(r"\bMAKES? NO\b|(?i:\bexcept where (?:otherwise )?(?:in
 _NAME = r"(?:L?GPL|GNU|MIT|Expat|BSD|Apache|Artistic|MPL|Mozilla|ISC|zlib)"
 _CHOICE = re.compile(
     r"(?i)\b(?:under|terms of|conditions of) (?:the (?:terms|conditions) of )?(?:either\b|any (?:one )?of\b)|"
-    r"\b(?:can|may) be (?:used|distributed|copied|licensed)[^.]{0,60} under one of\b|"
+    r"\b(?:can|may) be (?:used|distributed|copied|licensed)[^.]{0,60} under (?:the terms of )?one of\b|"
     # "Whichever is least restrictive", "whichever you prefer".
     r"\bwhichever\b|"
     r"\bchoose (?:either|any|one|which|between|the one)\b|\byou may choose\b|\byour choice of\b|"
@@ -143,8 +143,12 @@ _OF_PARTS = re.compile(
     r"(?i)\b(?:files|parts?|portions?|components?|modules?|depend\w*|documentation|docs|respective(?:ly)?|each|headers?|"
     r"libraries|except|commercial)\b"
 )
-#: "The licenses below", and the beginning of an item of a list.
-_BELOW = re.compile(r"(?i)\blicen[sc]es (?:listed |given )?below\b")
+#: Words that say that the licences follow: "the licenses below", "one of the following licenses", "2 licenses --
+#: choose whichever you prefer". And the beginning of an item of a list.
+_BELOW = re.compile(
+    r"(?i)\b(?:licen[sc]es|alternatives) (?:listed |given )?below\b|\bfollowing (?:\w+ )?licen[sc]es\b|"
+    r"\b(?:two|three|2|3) (?:\w+ )?licen[sc]es\b"
+)
 _LIST = re.compile(r"\s*(?:[-*•]|\(?[0-9a-z][.)])\s")
 
 
@@ -162,13 +166,22 @@ def find_choice(text: str) -> tuple[int, int] | None:
         words = _flat(paragraph)
         if _CHOICE.search(words) and not _OF_PARTS.search(words):
             if _BELOW.search(words):
-                return first, text.count("\n") + 1
+                of_part = (start for said, start, _ in paragraphs[place + 1 :] if _is_of_part(said))
+                return first, next(of_part, text.count("\n") + 2) - 1
             for following, _, end in paragraphs[place + 1 :]:
                 if not _LIST.match(following) or _OF_PARTS.search(following):
                     break
                 last = end
             return first, last
     return None
+
+
+def _is_of_part(paragraph: str) -> bool:
+    """Whether a short paragraph names a licence of single files: "src/a.c is under the LGPL"."""
+    return len(paragraph) < 600 and bool(_ANY_NAME.search(paragraph)) and bool(find_parts(paragraph))
+
+
+_ANY_NAME = re.compile(rf"(?i)licen[sc]|\b{_NAME}")
 
 
 #: Words by which a licence text says that the next terms are those of a part of the work: "bundled", "lib/thread.c".
@@ -262,6 +275,25 @@ def is_pointer(text: str) -> bool:
 _POINTER = re.compile(
     r"(?i)\W*(?:(?:please )?(?:see|refer to|read)\b[\w ]{0,40}?)?[\w./-]{0,80}(?:copying|licen[sc]e|copyright)"
     r"[\w.-]{0,20}(?: file| for details| for more information)?\W*\Z"
+)
+
+
+def points_to_a_licence(text: str) -> bool:
+    """Whether a short text without conditions sends its readers to the licence of the work: "The license is the same as
+    that of the project. See the LICENSE file at the root." """
+    flat = _flat(text)
+    if len(flat) > 500 or not _POINTS.search(flat) or _OWNED.search(flat):
+        return False
+    return not find_restriction(flat) and not find_condition(flat)
+
+
+_POINTS = re.compile(
+    r"(?i)\b(?:see|refer to|read|consult|(?:found|given|described|contained|included|stated|located) (?:in|at))\b"
+    r"[^.]{0,60}?(?<![\w-])(?:copying|licen[sc]e|copyright)(?:\.(?:txt|md|rst))?(?![\w-])"
+)
+#: Words of texts that keep rights: they are no mere pointers.
+_OWNED = re.compile(
+    r"(?i)proprietary|confidential|rights reserved|commercial|agreement|customer|internal|trial|enterprise|subscri"
 )
 
 

@@ -116,7 +116,10 @@ class CodeLicences(Section):
         "a repository has a smaller part, the standard text of the licence is added to code.attributions (default)",
     )
     deadline_s: float = Field(
-        100, gt=0, le=3_600, description="longest time for one text, in seconds (published in NVIDIA's annotation code)"
+        100,
+        gt=0,
+        le=3_600,
+        description="longest time for one text, in CPU seconds (published in NVIDIA's annotation code)",
     )
     memory_mb: int = Field(
         4_096,

@@ -123,6 +123,33 @@ TREES: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"LICENSE": MIT + "\nSome test data may not be the copyright of the author.\n", "a.c": "int a;\n"},
         {"a.c": "allowed"},
     ),
+    "a NOTICE that says OR beside a text that says AND": (
+        {"LICENSE": "Tool is dual licensed under the Apache License 2.0 and the GPL version 2.\n", "a.py": CODE,
+         "NOTICE": "Tool, under Apache-2.0 OR GPL-2.0-only\n"}, {"a.py": "allowed"},
+    ),
+    "a text that sends its readers to the licence": (
+        {"LICENSE": "Licensing information can be found in COPYING.\n", "COPYING": BSD3, "a.c": "int a;\n",
+         "lib/LICENSE": "The license of this package is that of the project.\nSee the LICENSE file at the root of the "
+                        "repository for the full text.\n", "lib/b.c": "int b;\n"},
+        {"a.c": "allowed", "lib/b.c": "allowed"},
+    ),
+    "a text that keeps the rights and names the licence": (
+        {"LICENSE": MIT, "pro/LICENSE": "Part of the enterprise edition. For the rest of the project see the LICENSE "
+                                        "file at the root.\n", "pro/b.py": CODE}, {"pro/b.py": "not allowed"},
+    ),
+    "a text that sends its readers to another text": (
+        {"LICENSE": MIT, "pro/LICENSE": "The terms of this folder can be found in LICENSE-PRO.\n", "pro/b.py": CODE},
+        {"pro/b.py": "not allowed"},
+    ),
+    "alternatives, one below the other": (
+        {"LICENSE": "Tool is available under two licenses -- choose whichever you prefer.\n\nALTERNATIVE A - MIT"
+                    f"\n\n{MIT}\nALTERNATIVE B - GNU GPL\n\n" + text("gpl-2.0"), "a.c": "int a;\n"}, {"a.c": "allowed"},
+    ),
+    "alternatives, and a file that has none": (
+        {"LICENSE": "Tool can be used under the terms of one of the following licenses:\n\n* MIT License\n* BSD License"
+                    "\n\nThe file src/hash.c is under the LGPL version 2.1.\n\n" + MIT, "a.c": "int a;\n"},
+        {"a.c": "not allowed"},
+    ),
     "for commercial and non-commercial use": (
         {"LICENSE": MIT, "README.md": "# x\n\n## License\n\nMIT, for commercial and non-commercial use.\n",
          "a.py": CODE}, {"a.py": "allowed"},

@@ -96,6 +96,10 @@ def test_names_before_a_disclaimer_change_nothing():
         ("Tool can be used under one of three licenses.\n\n1. The GPL.\n2. The BSD license.", (1, 4)),
         ("Intro.\n\nDual-licensed under the MIT license and the GPL.\n\nMore.", (3, 3)),
         ("You may choose either license.", (1, 1)),
+        (
+            "Choose whichever of the 2 licenses you like.\n\nA. The GPL.\n\nB. MIT.\n\nlib/c.c is under the LGPL.",
+            (1, 6),
+        ),
         ("License, or (at your option) any later version.", None),
         ("WITHOUT WARRANTIES OF ANY KIND, either express or implied.", None),
         ("Each part is under either the GPL or the MIT license.", None),
@@ -132,6 +136,21 @@ def test_terms_that_are_only_nearly_found_among_others_are_looked_at_alone():
     assert grant.expression == "BSD-3-Clause" and not grant.doubt
     assert (grant.evidence[0].start, grant.evidence[0].end) == (3, 4)
     assert grant.own_words == "one\ntwo\nbeside\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "points"),
+    [
+        ("This is released under the license that is described in the file COPYING.", True),
+        ("See LICENSE.md at the root of the project.", True),
+        ("See LICENSE-PRO for the terms.", False),
+        ("All rights reserved. See COPYING.", False),
+        ("See LICENSE. You may not sell it.", False),
+        ("A tool for licences.", False),
+    ],
+)
+def test_words_that_send_readers_to_the_licence(words, points):
+    assert wording.points_to_a_licence(words) == points
 
 
 def test_paths_in_a_licence_text():
