@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,12 @@ from nemotron_assets.evaluate.inputs import HELD_OUT
 from nemotron_assets.evaluate.tables import ABLATIONS
 from nemotron_assets.instance import PROJECT, instance
 from nemotron_assets.models.registry import newest_of_each_name
+from nemotron_assets.planning.changes import Node, made_again
 from nemotron_assets.recipe import Recipe
 from nemotron_assets.recipe.ablation import Ablation, load_ablation
 from nemotron_assets.stages import all_tables
 from nemotron_assets.table.ids import content_hash
+from nemotron_assets.table.schema import Table
 from resources.files import replaced
 from resources.generations import Ledger
 from resources.gpu import Gpu
@@ -64,14 +66,12 @@ def ablate_command(name_or_path: str, jobs: int | None) -> None:
     both = sides(ablation, recipe, graph)
     folder = home() / "ablations" / ablation.name
     inputs = _inputs(both, ablation, graph)
-    for side in both:
-        before = ""
-        for step in side.steps():
-            read = _versions({name for asset in step.assets for name in graph[asset].made_from} - set(step.assets))
-            made_from = [step.recipe.hash(), *step.assets, *map(code_version_of, step.assets), *read]
-            state = content_hash("\x1f".join([*made_from, before if step.after else ""]))
-            _make(step, folder, state, jobs)
-            before = before if step.after else state
+    states: dict[str, str] = {}
+    for step in (side.data for side in both if side.data):
+        states[step.name] = _make(step, folder, graph, "", jobs)
+    _check_that_inputs_differ(both, ablation, folder, graph)
+    for step in (step for side in both for step in side.models.values()):
+        _make(step, folder, graph, states.get(step.after, ""), jobs)
     _keep_only(folder, {step.name for side in both for step in side.steps()})
     _check_that_models_differ(both, ablation, folder)
     measured = [_measure(side, ablation, folder) for side in both]
@@ -100,10 +100,13 @@ def _versions(names: set[str]) -> list[str]:
     return sorted(lake.read(declared[name]).input_version for name in names if name in declared)
 
 
-def _make(step: Step, folder: Path, state: str, jobs: int | None) -> None:
-    """Make the assets of a step in its branch, and link the branch in the folder of the ablation. `state` is a hash of
-    everything that they are made from: a finished branch with this state is used as it is, an unfinished one goes on.
-    """
+def _make(step: Step, folder: Path, graph: Mapping[str, Node], before: str, jobs: int | None) -> str:
+    """Make the assets of a step in its branch, and link the branch in the folder of the ablation. Returns the state of
+    the branch, a hash of everything that they are made from; `before` is the state of the branch that it reads from. A
+    finished branch with this state is used as it is, an unfinished one goes on."""
+    read = _versions(_read(step, graph))
+    made_from = [step.recipe.hash(), *step.assets, *map(code_version_of, step.assets), *read, before]
+    state = content_hash("\x1f".join(made_from))
     place = folder.parent / _STEPS / state
     place.mkdir(parents=True, exist_ok=True)
     folder.mkdir(exist_ok=True)
@@ -113,9 +116,39 @@ def _make(step: Step, folder: Path, state: str, jobs: int | None) -> None:
         link.symlink_to(Path("..") / _STEPS / state, target_is_directory=True)
     if (place / _DONE).exists():
         click.echo(f"{step.name}: made before")
-        return
+        return state
     _run(step, place, folder, jobs)
     (place / _DONE).touch()
+    return state
+
+
+def _read(step: Step, graph: Mapping[str, Node]) -> set[str]:
+    """The tables that the assets of a step read and do not make."""
+    return {name for asset in step.assets for name in graph[asset].made_from} - set(step.assets)
+
+
+def _content(of: Lakehouse, table: Table) -> str:
+    """What a table of a lake holds, as a hash; with the place of the table where its rows have no hash."""
+    found = of.read(table).content()
+    return f"{of.path(table)} {found}" if found.startswith("version:") else found
+
+
+def _check_that_inputs_differ(
+    both: tuple[Side, Side], ablation: Ablation, folder: Path, graph: Mapping[str, Node]
+) -> None:
+    """Raise `AblationError` before any model is trained if the models of both sides would be trained on the same tables
+    with the same values."""
+    without, having = (side.models[ablation.seeds[0]] for side in both)
+    again = made_again(graph, without.recipe, having.recipe, ablation.keep)
+    if any(again[asset][0] for asset in having.assets if asset in again):
+        return  # the change concerns the training itself
+    lakes = [_branch(folder / step.after) if step.after else lake for step in (without, having)]
+    tables = [all_tables()[name] for name in _read(having, graph) if name in all_tables()]
+    if tables and all(len({_content(own, table) for own in lakes}) == 1 for table in tables):
+        raise AblationError(
+            f"the change {ablation.change} makes no difference in this lake: {ablation.model} would be made from "
+            "the same tables on both sides. A data set that is left out may have no rows here"
+        )
 
 
 def _keep_only(folder: Path, steps: Container[str]) -> None:
