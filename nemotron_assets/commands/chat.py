@@ -11,6 +11,7 @@ import click
 
 from nemotron_assets.chat.serving import Limits
 from nemotron_assets.chat.session import Display, Talk
+from nemotron_assets.recipe.addresses import redacted
 from resources.server import LOOPBACK, Place
 
 _KEY = "none"  # the client library wants a key, and a server without keys ignores it
@@ -58,7 +59,13 @@ def _client(model: str | None, url: str | None, limits: Limits, key: str | None)
         local = urlsplit(url).hostname in LOOPBACK
         http = stack.enter_context(openai.DefaultHttpxClient(trust_env=not local))
         client = openai.OpenAI(base_url=url, api_key=key or _KEY, max_retries=0, http_client=http)
-        yield client, model or client.models.list().data[0].id
+        try:
+            yield client, model or client.models.list().data[0].id
+        except openai.APIConnectionError as error:
+            raise click.ClickException(
+                f"no server answers at {redacted(url)} ({error}): start one with `nemotron serve MODEL`, or name "
+                "another with --url"
+            ) from error
 
 
 def _talk(talk: Talk, display: Display, name: str) -> None:

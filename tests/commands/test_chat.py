@@ -90,6 +90,10 @@ def test_a_talk_in_a_terminal(canned):
 def test_without_a_model_and_a_server_the_help_is_one_sentence():
     result = CliRunner().invoke(cli, ["chat", "-m", "Hi"])
     assert result.exit_code == 2 and "name a MODEL of the lake, or --url" in result.output
+    for more in (["m"], []):  # the name of the model, or it is asked for
+        result = CliRunner().invoke(cli, ["chat", *more, "--url", "http://me:hush-hush@127.0.0.1:9/v1", "-m", "Hi"])
+        assert result.exit_code == 1 and "hush" not in result.output
+        assert "no server answers at http://127.0.0.1:9/v1 (Connection error.)" in result.output
     result = CliRunner().invoke(cli, ["chat", "--url", "http://127.0.0.1:9/v1", "--api-key-env", "NO_SUCH_KEY"])
     assert result.exit_code == 2 and "NO_SUCH_KEY is not set" in result.output
 
