@@ -12,7 +12,7 @@ from resources.lakehouse import Lakehouse, Reader
 @table_asset(
     LICENSES,
     recipe="code.licences",
-    code="4",
+    code="5",
     kinds={"python"},
     ins={"files": FILES},
     retry_policy=dg.RetryPolicy(max_retries=1, delay=15),
