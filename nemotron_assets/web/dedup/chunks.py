@@ -27,6 +27,7 @@ from nemotron_assets.table.parts import Reject
 from nemotron_assets.table.scratch import scratch_folder
 from nemotron_assets.web.dedup.spans import shortened, spans_between, without_spans
 from nemotron_assets.web.dedup.tables import REPEATED_SPANS
+from resources.memory import give_back
 
 if TYPE_CHECKING:
     from resources.compute import Compute
@@ -240,6 +241,7 @@ def search_piece(piece: pl.DataFrame, names: list[str], window: list[str], recip
     (content,), chunk = piece["texts"], names[piece["chunk"][0]]
     if not content:
         return span_rows(NO_SPANS, window[-1])
+    give_back()  # of the piece before this one, or of the pass that divided the texts
     texts = pl.concat(_streams(pa.BufferReader(content), len(content))).sort("place", "fetched_at", "id")
     del content
     data, offsets = _joined(texts["text"])
