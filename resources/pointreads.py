@@ -20,9 +20,9 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numba import njit
 
 from resources import thrift
+from resources.kernels import kernel
 
 _PLAIN, _DATA_PAGE = 0, 0
 
@@ -87,32 +87,21 @@ def _in_group(path: str | os.PathLike[str], data: mmap.mmap, chunk: dict, rows: 
     offsets, sizes, firsts = _locations(index)
     codec = pa.Codec("zstd") if chunk[3][4] == 6 else None
     found: list[bytes] = []
-    pages = np.searchsorted(firsts, rows, side="right") - 1
-    for page in np.unique(pages):
+    pages, begins = np.unique(np.searchsorted(firsts, rows, side="right") - 1, return_index=True)
+    for page, wanted in zip(pages.tolist(), np.split(rows, begins[1:]), strict=True):
         raw = data[offsets[page] : offsets[page] + sizes[page]]
-        header, place = thrift.structure(raw, 0)
-        if header[1] != _DATA_PAGE or header[5][2] != _PLAIN:
-            raise NotIndexed(f"{path}: cannot read a page of kind {header[1]} and encoding {header.get(5, {}).get(2)}")
+        kind, size, checksum, encoding, place = _page_header(np.frombuffer(raw, np.uint8))
+        if min(place, size) < 0 or kind != _DATA_PAGE or encoding != _PLAIN:
+            raise NotIndexed(f"{path}: cannot read a page of kind {kind} and encoding {encoding}")
         body = memoryview(raw)[place:]
-        if 4 in header and zlib.crc32(body) != header[4] & 0xFFFFFFFF:
+        if checksum >= 0 and zlib.crc32(body) != checksum:
             raise OSError(f"{path}: a page of {len(body)} bytes at {offsets[page]} differs from its checksum")
         if codec is not None:
-            body = memoryview(codec.decompress(pa.py_buffer(body), header[2]))
-        found += _plain(body, (rows[pages == page] - firsts[page]).tolist())
-    return found
-
-
-def _plain(body: memoryview, wanted: list[int]) -> list[bytes]:
-    """The values at ascending positions of a page, where four bytes with its length precede each value."""
-    found, place, position = [], 0, 0
-    for want in wanted:
-        while True:
-            (size,) = struct.unpack_from("<I", body, place)
-            if position == want:
-                break
-            place += 4 + size
-            position += 1
-        found.append(bytes(body[place + 4 : place + 4 + size]))
+            body = memoryview(codec.decompress(pa.py_buffer(body), size))
+        values = _plain(np.frombuffer(body, np.uint8), wanted - firsts[page])
+        if values is None:
+            raise NotIndexed(f"{path}: a page of {len(body)} bytes at {offsets[page]} has too few values")
+        found += [bytes(body[start:end]) for start, end in values.tolist()]
     return found
 
 
@@ -122,19 +111,85 @@ def _footer(data: mmap.mmap) -> dict:
     return thrift.structure(data[-8 - size : -8], 0)[0]
 
 
-@njit(cache=True)
+@kernel
 def _varint(data, place):
     value, shift = np.int64(0), np.int64(0)
-    while True:
+    while place < data.size:
         byte = np.int64(data[place])
         place += 1
         value |= (byte & 127) << shift
         if byte < 128:
-            return value, place
+            break
         shift += 7
+    return value, place
 
 
-@njit(cache=True)
+@kernel
+def _page_header(data):
+    """(kind of the page, size of its body before compression, its checksum, encoding of its values, place of its body),
+    each -1 if the header lacks it; the place is -1 for a header that writers of Parquet do not make."""
+    kind, size, checksum, encoding = np.int64(-1), np.int64(-1), np.int64(-1), np.int64(-1)
+    fields, depth, place = np.zeros(4, np.int64), 0, 0
+    while place < data.size:
+        head = np.int64(data[place])
+        place += 1
+        if head == 0:  # the end of a structure
+            if depth == 0:
+                return kind, size, checksum, encoding, place
+            depth -= 1
+            continue
+        fields[depth] += head >> 4
+        if head & 15 == 12:  # a structure
+            depth += 1
+            if depth == fields.size:
+                break
+            fields[depth] = 0
+        elif head >> 4 == 0 or not (1 <= head & 15 <= 6 or head & 15 == 8):
+            break
+        elif head & 15 == 3:  # a byte
+            place += 1
+        elif head & 15 > 3:
+            value, place = _varint(data, place)
+            if head & 15 == 8:  # bytes
+                if not 0 <= value <= data.size - place:
+                    break
+                place += value
+                continue
+            value = value >> 1 ^ -(value & 1)
+            if depth == 0 and fields[0] == 1:
+                kind = value
+            elif depth == 0 and fields[0] == 2:
+                size = value
+            elif depth == 0 and fields[0] == 4:
+                checksum = value & 0xFFFFFFFF
+            elif depth == 1 and fields[0] == 5 and fields[1] == 2:
+                encoding = value
+    return kind, size, checksum, encoding, -1
+
+
+@kernel
+def _plain(body, wanted):
+    """The starts and ends, int64[values, 2], of the values at ascending positions of a page, where four bytes with its
+    length precede each value. None if the page ends before."""
+    found = np.empty((wanted.size, 2), np.int64)
+    place, position = np.int64(0), np.int64(0)
+    for k in range(wanted.size):
+        while True:
+            if place + 4 > body.size:
+                return None
+            start, size = place + 4, np.int64(0)
+            for byte in range(4):
+                size |= np.int64(body[place + byte]) << 8 * byte
+            if start + size > body.size:
+                return None
+            if position == wanted[k]:
+                found[k, 0], found[k, 1] = start, start + size
+                break
+            place, position = start + size, position + 1
+    return found
+
+
+@kernel
 def _locations(data):
     """An OffsetIndex as three arrays: the offset, the size and the first row of each page."""
     size, place = np.int64(data[1]) >> 4, 2  # the list follows the header of field 1

@@ -19,13 +19,11 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from nemotron_assets.dedup import numba_start
-
-numba_start.start()
+from resources.kernels import kernel
 
 U64 = np.uint64
 #: Units hashed per round: 32 kB of unit hashes and 16 kB of shingle hashes.
@@ -116,7 +114,7 @@ def _lowest(typing_context, bits):
     return types.int64(types.uint64), generate
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _decode(data, place, end):
     """(code point, its length in bytes) at `place`; a sequence that is cut off by the end is U+FFFD."""
     first = np.uint32(data[place])
@@ -138,7 +136,7 @@ def _decode(data, place, end):
     return np.uint32((point | (data[place + 3] & np.uint32(0x3F))) & _CODE_POINT), 4
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _one_word(data, place, end, table):
     """(hash of the first word from `place`, place after it, whether there is a word), read code point by code point.
 
@@ -184,7 +182,7 @@ def _one_word(data, place, end, table):
     return value, place, inside
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _words(data, place, end, table, masks, units, filled):
     """Append the hashes of the words from `place` (never inside a word) to `units`; (place reached, units filled)."""
     capacity = units.size
@@ -244,7 +242,7 @@ def _words(data, place, end, table, masks, units, filled):
     return place, filled
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _point_hash(point):
     value = (U64(point) + U64(1)) * _MIX_1
     value ^= value >> U64(32)
@@ -252,7 +250,7 @@ def _point_hash(point):
     return value ^ value >> U64(29)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _characters(data, place, end, table, plain, units, filled, pending):
     """Append the hashes of the normalised text's code points; (place reached, units filled, pending).
 
@@ -281,7 +279,7 @@ def _characters(data, place, end, table, plain, units, filled, pending):
     return place, filled, pending
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _roll(units, filled, size, out, at):
     """Append the hash of every run of `size` units to `out` from `at`: the polynomial of the unit hashes mod 2^64."""
     count = filled - size + 1
@@ -307,7 +305,7 @@ def _roll(units, filled, size, out, at):
     return at + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _shingles(data, start, end, size, as_characters, table, masks, plain, units, out, at):
     """Append the hashes of all shingles of one text, with repetitions, to `out`, and return the new length.
 
@@ -332,7 +330,7 @@ def _shingles(data, start, end, size, as_characters, table, masks, plain, units,
     return at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mix_32(value):
     """The finaliser of MurmurHash3, as datasketch's affine32 scheme applies it to every shingle hash."""
     value = np.uint32(value ^ value >> np.uint32(16))
@@ -381,7 +379,7 @@ def _minima_block(typing_context, hashes, count, a, b, out, first):
     return types.void(hashes, types.intp, a, b, out, types.intp), generate
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sign(data, offsets, as_characters, words, characters, table, masks, plain, a, b, out):
     """Write the signatures of all texts to `out`: uint32[texts, a multiple of BLOCK], all ones on entry."""
     longest = max(words, characters)
@@ -417,7 +415,7 @@ def sign(data, offsets, as_characters, words, characters, table, masks, plain, a
                 break
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sort(values, spare, counts):
     """Sort uniformly distributed uint64 in place.
 
@@ -453,7 +451,7 @@ def _sort(values, spare, counts):
         values[place] = value
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sets(data, offsets, as_characters, only, words, characters, table, masks, plain, out, bounds):
     """Write the sorted unique shingle hashes of all texts to `out`, one text after the other; return their number.
 
@@ -490,7 +488,7 @@ def sets(data, offsets, as_characters, only, words, characters, table, masks, pl
     return at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def bands(signatures, rows, nothing, out):
     """out[text, band] = hash of the band's number and its `rows` minima; `nothing` for texts without shingles."""
     full = np.uint32(0xFFFFFFFF)
@@ -514,7 +512,7 @@ def bands(signatures, rows, nothing, out):
             out[text, band] = number if number != nothing else np.int64(0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def hash_points(points):
     """The unit hash of every code point."""
     out = np.empty(points.size, np.uint64)
@@ -523,7 +521,7 @@ def hash_points(points):
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def jaccard(offsets, hashes, other_offsets, other_hashes, left, right, out):
     """out[k] = shared hashes / all hashes of row left[k] of the first sets and row right[k] of the other sets."""
     for pair in range(left.size):

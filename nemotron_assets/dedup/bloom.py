@@ -7,7 +7,8 @@ four in a thousand are found by chance. The bitmap is small so that it fits into
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from resources.kernels import kernel
 
 #: Bits of the bitmap per expected value, rounded up to a power of two.
 _BITS_PER_VALUE = 32
@@ -39,7 +40,7 @@ class BloomFilter:
         return _find(self._repeatedly, self._bits, values.view(np.uint64))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _places(value, bits):
     """Two bit positions in the bitmap: the value's leading bits, and the bits after them (which overlap the leading
     ones where 64 bits are too few)."""
@@ -47,7 +48,7 @@ def _places(value, bits):
     return value >> shift, (value << np.uint64(bits if 2 * bits <= 64 else 64 - bits)) >> shift
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _set(once, repeatedly, bits, values):
     one, low = np.uint64(1), np.uint64(63)
     for value in values:
@@ -60,7 +61,7 @@ def _set(once, repeatedly, bits, values):
         once[second >> np.uint64(6)] |= b
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find(bitmap, bits, values):
     found = np.empty(values.size, np.int64)
     count, one, low = 0, np.uint64(1), np.uint64(63)

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from numba import njit
 
 from nemotron_assets.dedup.sorted_bands import SortedBands, ranges
+from resources.kernels import kernel
 
 if TYPE_CHECKING:
     from nemotron_assets.table.parts import Reject
@@ -172,7 +172,7 @@ def _temporary():
     return tempfile.TemporaryFile(prefix="nemotron-pairs-")
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _append(pairs, filled, late, early):
     """The array with one more pair; it grows when it is full."""
     if filled == pairs.size:
@@ -183,12 +183,12 @@ def _append(pairs, filled, late, early):
     return pairs
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_set(bits, place):
     return bits[place >> 3] >> (place & 7) & 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _within(hashes, texts, most):
     """Pairs of texts with an equal hash, from hashes in ascending order; the texts of a hash ascend, too."""
     pairs, filled, begin = np.empty(1024, np.uint64), 0, 0
@@ -206,7 +206,7 @@ def _within(hashes, texts, most):
     return pairs[:filled]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _between(hashes, texts, shared, other_hashes, other_texts, other_shared, most):
     """Pairs of texts of two snapshots with an equal hash, except for texts that both have."""
     pairs, filled = np.empty(1024, np.uint64), 0

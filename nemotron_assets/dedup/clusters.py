@@ -6,7 +6,8 @@ Items are the numbers 0 .. count - 1. A lower number takes precedence: item 0 is
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from resources.kernels import kernel
 
 
 def components(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -19,7 +20,7 @@ def components(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return roots(parents)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def link(parents, left, right):
     """Join the components of the pairs' items, in place: a step of `components` for pairs that come batch by batch.
 
@@ -40,7 +41,7 @@ def link(parents, left, right):
             parents[a] = b
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def roots(parents):
     """The earliest item of each item's component, after the last `link`. Works in place."""
     for item in range(parents.size):
@@ -67,7 +68,7 @@ def direct(count: int, left: np.ndarray, right: np.ndarray, similarity: np.ndarr
     return kept, similarities
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def decide(kept, similarities, late, early, similarity):
     """Decide items in place: a step of `direct` for pairs that come batch by batch, sorted by their later item, then by
     the earlier item, then by falling similarity.

@@ -20,7 +20,7 @@ from nemotron_assets.dedup.corpus import CorpusTables
 from nemotron_assets.dedup.linkage import PAIR_COLUMNS, dropped_documents
 from nemotron_assets.dedup.shingle_store import ShingleStore
 from nemotron_assets.recipe.dedup import Dedup
-from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.ids import row_ids
 from nemotron_assets.table.schema import Table
 from nemotron_assets.table.spill import SpillFile
 from resources.contract import ContentHash, checked
@@ -110,7 +110,7 @@ def _measure(pairs: pl.DataFrame, lake: Lakehouse, recipe: Dedup, tables: Corpus
 
 def _rows(found: pl.DataFrame, snapshot: str, to: Table) -> pl.DataFrame:
     return found.with_columns(
-        id=pl.Series([row_id(to.full_name, document) for document in found["id"]], dtype=pl.String),
+        id=row_ids(to.full_name, pl.col("id")),
         parents=pl.concat_list("id"),
         document="id",
         snapshot=pl.lit(snapshot),

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from nemotron_assets.dedup.clusters import components, direct
 from nemotron_assets.dedup.jaccard import jaccard
 from nemotron_assets.dedup.minhash import NO_BAND, bands, sign, width
 from nemotron_assets.dedup.shingles import ShingleSets, Shingling, shingle_sets
+from resources.kernels import kernel
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -163,7 +163,7 @@ def _masked(texts: Iterable) -> Iterable[tuple]:
         yield batch if isinstance(batch, tuple) else (batch, None)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _agreement(sketches, left, right):
     """The share of equal bytes of pairs of rows; of minima that differ, one in 256 has an equal byte by chance."""
     out = np.empty(left.size)
@@ -176,7 +176,7 @@ def _agreement(sketches, left, right):
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _candidates(keys, window, nothing):
     """Pairs as left << 32 | right, each once, and whether a text is in a limited bucket; keys is int64[bands, texts].
 

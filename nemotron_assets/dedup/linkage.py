@@ -144,7 +144,7 @@ def dropped_documents(
 
 
 def _keys(batch: pa.RecordBatch) -> np.ndarray:
-    return leading(pl.Series(batch.column("content_hash")))
+    return leading(batch.column("content_hash"))
 
 
 def _seen(documents: Read, seen: BloomFilter) -> Iterator[pa.RecordBatch]:

@@ -22,7 +22,7 @@ from nemotron_assets.dedup.shingle_store import ShingleStore
 from nemotron_assets.dedup.signatures import scheme
 from nemotron_assets.dedup.sorted_bands import SortedBands, sorted_bands
 from nemotron_assets.recipe.dedup import Dedup
-from nemotron_assets.table.ids import row_id
+from nemotron_assets.table.ids import row_ids
 from nemotron_assets.table.parts import Part
 from nemotron_assets.table.schema import Table
 from resources.contract import hash63
@@ -155,9 +155,8 @@ class CascadingPairs(CascadingParts):
 
 
 def _rows(pairs: pl.DataFrame, snapshot: str, other: str, to: Table) -> pl.DataFrame:
-    ids = [row_id(to.full_name, *pair) for pair in pairs.select("document", "other").iter_rows()]
     return pairs.with_columns(
-        id=pl.Series(ids, dtype=pl.String),
+        id=row_ids(to.full_name, pl.col("document"), pl.col("other")),
         parents=pl.concat_list("document", "other"),
         snapshot=pl.lit(snapshot),
         other_snapshot=pl.lit(other),

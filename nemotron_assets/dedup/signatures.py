@@ -23,7 +23,7 @@ from nemotron_assets.dedup.shingles import DEFINITION, Shingling
 from nemotron_assets.dedup.threads import in_threads
 from nemotron_assets.dedup.workspace import load, workspace
 from nemotron_assets.recipe.dedup import Dedup, Signatures
-from nemotron_assets.table.ids import content_hash, row_id
+from nemotron_assets.table.ids import content_hash, row_ids
 from nemotron_assets.table.parts import Part, Parts
 from nemotron_assets.table.schema import Table
 
@@ -64,15 +64,17 @@ def by_characters(languages: pl.Series, recipe: Signatures) -> np.ndarray:
     return (languages.is_in(recipe.character_languages) | (recipe.unit == "characters")).fill_null(False).to_numpy()
 
 
-def signed(documents: pl.DataFrame, recipe: Signatures, to: Table) -> pa.Table:
-    """Rows of `web.signatures`, or of the table like it that `to` is, from rows of `web.documents`."""
+def signed(documents: pl.DataFrame, recipe: Signatures, to: Table, texts: pa.Array | None = None) -> pa.Table:
+    """Rows of `web.signatures`, or of the table like it that `to` is, from rows of `web.documents`. `texts` are their
+    texts as an Arrow array, which need not be copied then; by default they are the column text."""
     mask = by_characters(documents["language"], recipe)
-    signatures = sign(documents["text"], shingling(recipe), mask, permutations=recipe.permutations, seed=recipe.seed)
+    texts = documents["text"] if texts is None else texts
+    signatures = sign(texts, shingling(recipe), mask, permutations=recipe.permutations, seed=recipe.seed)
     of_bands = bands(signatures, recipe.bands, recipe.rows)
     # A text without shingles gets no bands, so that no join finds it.
     has_bands = of_bands[:, 0] != NO_BAND
     rows = documents.select(
-        pl.Series("id", [row_id(to.full_name, document) for document in documents["id"]], dtype=pl.String),
+        row_ids(to.full_name, pl.col("id")).alias("id"),
         pl.concat_list("id").alias("parents"),
         "snapshot",
         "warc_file",
@@ -112,12 +114,11 @@ def _parts(documents: Reader, recipe: Dedup, to: Table) -> Iterator[Part]:
         for file, content in documents.parts().items():
             own = documents.part(file)
             later = connection.execute("select id from later where warc_file = ?", [file]).to_arrow_table()["id"]
-            ids = [
-                i for batch in own.batches(("id",), batch_size=65_536) for i in _without(batch, later)["id"].to_pylist()
-            ]
-            if not ids:
+            batches = own.batches(("id",), batch_size=65_536, keep_memory=True)
+            ids = pl.concat([pl.Series(_without(batch, later)["id"]) for batch in batches])
+            if ids.is_empty():
                 continue
-            fingerprint = f"{content or documents.version}:{content_hash(''.join(sorted(ids)))}"
+            fingerprint = f"{content or documents.version}:{content_hash(ids.sort().str.join('').item())}"
             yield Part(file, fingerprint, functools.partial(_sign, own, later, recipe.signatures, to))
 
 
@@ -125,16 +126,22 @@ def _repeated(documents: Reader, memory_mb: int) -> Iterator[pa.RecordBatch]:
     """The documents whose text may be that of another document, too: those that have it, and a few others."""
     seen = BloomFilter(documents.rows, memory_mb)
     for batch in documents.batches(("content_hash",), batch_size=65_536, keep_memory=True):
-        seen.add(leading(pl.Series(batch.column(0))))
+        seen.add(leading(batch.column(0)))
     for batch in documents.batches(_SEEN.names, batch_size=65_536, keep_memory=True):
-        yield batch.take(pa.array(seen.find_repeated(leading(pl.Series(batch.column("content_hash"))))))
+        yield batch.take(pa.array(seen.find_repeated(leading(batch.column("content_hash")))))
 
 
 def _without(batch: pa.RecordBatch, ids: pa.ChunkedArray) -> pa.RecordBatch:
-    return batch.filter(pc.invert(pc.is_in(batch.column("id"), value_set=ids)))
+    """The rows whose id is not among these; the batch itself, and not a copy of it, if all are left."""
+    gone = pc.is_in(batch.column("id"), value_set=ids)
+    return batch.filter(pc.invert(gone)) if pc.any(gone).as_py() else batch
 
 
 def _sign(documents: Reader, later: pa.ChunkedArray, recipe: Signatures, to: Table) -> Iterator[pa.Table]:
     """Batches are signed on all cores, in their order: the kernel releases the GIL."""
     chosen = (_without(batch, later) for batch in documents.batches(_SIGNED, batch_size=recipe.batch_rows))
-    yield from in_threads(lambda batch: signed(pl.from_arrow(batch), recipe, to), (b for b in chosen if b.num_rows))
+
+    def rows(batch: pa.RecordBatch) -> pa.Table:
+        return signed(pl.from_arrow(batch.drop_columns(["text"])), recipe, to, batch.column("text"))
+
+    yield from in_threads(rows, (batch for batch in chosen if batch.num_rows))

@@ -25,10 +25,10 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numba import njit
 
 from nemotron_assets.dedup.hashes import int64s, leading
 from nemotron_assets.dedup.workspace import load, workspace
+from resources.kernels import kernel
 from resources.store import store_at
 
 if TYPE_CHECKING:
@@ -171,16 +171,18 @@ def _scattered(signatures: Iterable[pl.DataFrame], bands: _Scattered, contents: 
 
 
 class _Scattered:
-    """Pairs of (hash, row) in temporary files by the leading bits of the hash, until they are sorted file by file.
+    """Pairs of (hash, row), until they are sorted.
 
-    There is one file until it has too many pairs; then each file is divided.
+    They wait in memory until they are too many to be sorted together. Then they are in temporary files by the leading
+    bits of the hash, which are sorted file by file; when the files have too many pairs, each is divided.
     """
 
     def __init__(self) -> None:
-        self.count, self._bits, self._files = 0, 0, []
+        self.count, self._bits = 0, 0
+        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        self._files: list[Any] = []
 
     def __enter__(self) -> _Scattered:
-        self._files = [_temporary()]
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -189,20 +191,20 @@ class _Scattered:
 
     def add(self, hashes: np.ndarray, rows: np.ndarray) -> None:
         self.count += len(hashes)
-        self._scatter(hashes, rows)
+        if self._files:
+            self._scatter(hashes, rows)
+        else:
+            self._waiting.append((hashes, rows))
         if self.count > _TOGETHER << self._bits and 2 << self._bits <= _MOST_FILES:
             self._divide()
 
     def _scatter(self, hashes: np.ndarray, rows: np.ndarray) -> None:
         pairs = np.empty(len(hashes), _PAIR)
         pairs["hash"], pairs["row"] = hashes, rows
-        if self._bits:
-            leading = (hashes.view(np.uint64) >> np.uint64(64 - self._bits)).astype(np.uint16)
-            leading ^= np.uint16(1 << (self._bits - 1))  # negative hashes come first
-            order = np.argsort(leading, kind="stable")
-            pairs, ends = pairs[order], np.cumsum(np.bincount(leading, minlength=len(self._files)))
-        else:
-            ends = np.array([len(pairs)])
+        leading = (hashes.view(np.uint64) >> np.uint64(64 - self._bits)).astype(np.uint16)
+        leading ^= np.uint16(1 << (self._bits - 1))  # negative hashes come first
+        order = np.argsort(leading, kind="stable")
+        pairs, ends = pairs[order], np.cumsum(np.bincount(leading, minlength=len(self._files)))
         for file, begin, end in zip(self._files, [0, *ends[:-1]], ends, strict=True):
             pairs[begin:end].tofile(file)
 
@@ -210,6 +212,8 @@ class _Scattered:
         """Twice as many files, in two steps at once: a few divisions are enough for any number of hashes."""
         self._bits = min(self._bits + 3, _MOST_FILES.bit_length() - 1)
         old, self._files = self._files, [_temporary() for _ in range(1 << self._bits)]
+        while self._waiting:
+            self._scatter(*self._waiting.pop(0))
         for file in old:
             with file:
                 file.seek(0)
@@ -220,11 +224,18 @@ class _Scattered:
         """Write a run in ascending order; `number` is the number of the text of each row."""
         options = {"compression": "none", "use_dictionary": False, "column_encoding": {"hash": "DELTA_BINARY_PACKED"}}
         with store.open_output_stream(f"{name}.parquet") as sink, pq.ParquetWriter(sink, _RUN, **options) as file:
-            for scattered in self._files:
-                scattered.seek(0)
-                pairs = np.fromfile(scattered, _PAIR)
-                hashes, texts = _sorted(pairs["hash"].copy(), number[pairs["row"]])
-                file.write_table(pa.table([hashes, texts], schema=_RUN), row_group_size=_GROUP)
+            for hashes, rows in self._together():
+                file.write_table(pa.table(_sorted(hashes, number[rows]), schema=_RUN), row_group_size=_GROUP)
+
+    def _together(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The hashes and rows that are sorted together, from the lowest hashes to the highest."""
+        if not self._files:
+            hashes, rows = zip((np.zeros(0, np.int64), np.zeros(0, np.int32)), *self._waiting, strict=True)
+            yield np.concatenate(hashes), np.concatenate(rows)
+        for file in self._files:
+            file.seek(0)
+            pairs = np.fromfile(file, _PAIR)
+            yield pairs["hash"].copy(), pairs["row"]
 
 
 _LOWEST = np.int64(-(2**63))
@@ -253,7 +264,7 @@ def _name(text: str) -> str:
     return quote(text, safe="")
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sorted(hashes, texts):
     """Both in ascending order of (hash, text). The hashes are as good as random: a radix sort puts them in order of
     their first 33 bits, and few of them still have to change places with a neighbour."""

@@ -100,3 +100,14 @@ def test_the_first_kernel_loads_nothing_that_kernels_do_not_use():
     code = "import sys; from nemotron_assets.dedup.minhash import sign; sign(['a b c d e f']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert {"numba", "scipy.linalg", "awkward", "polars"} & set(done.stdout.split()) == {"numba"}
+
+
+def test_a_kernel_from_the_cache_prepares_no_compiler():
+    sign(["a b c d e f"])  # it is in the cache now
+    code = (
+        "import sys; from nemotron_assets.dedup.minhash import sign; print(sign(['a b c d e f']).sum(), *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    total, *loaded = done.stdout.split()
+    assert int(total) == sign(["a b c d e f"]).sum()
+    assert not {"numba.np.arraymath", "numba.np.linalg", "dagster"} & set(loaded)

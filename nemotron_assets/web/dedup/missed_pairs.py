@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numba import njit
 
 from nemotron_assets.dedup.shingle_store import ShingleStore
 from nemotron_assets.dedup.signatures import scheme
 from nemotron_assets.recipe.dedup import Dedup
 from nemotron_assets.web.dedup.tables import DUPLICATES, SIGNATURES
 from nemotron_assets.web.tables import DOCUMENTS
+from resources.kernels import kernel
 
 if TYPE_CHECKING:
     from resources.lakehouse import Lakehouse
@@ -106,7 +106,7 @@ def _no_pairs() -> pl.DataFrame:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _agreements(left, right):
     """int32[left, right]: the number of positions in which two signatures agree."""
     out = np.zeros((left.shape[0], right.shape[0]), np.int32)

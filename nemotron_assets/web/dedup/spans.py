@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numba import njit
+
+from resources.kernels import kernel
 
 Boundary = Literal["character", "word", "line"]
 
@@ -122,7 +123,7 @@ def _in_word(character: str) -> bool:
     return bool(character) and unicodedata.category(character)[0] in "LNM"
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mark(data, suffixes, offsets, min_bytes, flags):
     """Set the flags of every position but `_START`.
 
@@ -151,7 +152,7 @@ def _mark(data, suffixes, offsets, min_bytes, flags):
         begin = end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _same_run(data, left, right, length):
     """Whether the `length` bytes at both positions exist and are equal."""
     if left + length > data.size or right + length > data.size:
@@ -162,7 +163,7 @@ def _same_run(data, left, right, length):
     return shared == length
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _gather(flags, offsets, min_bytes):
     """The starts and ends of the spans: runs that repeat others and touch or overlap, joined, text by text."""
     starts, ends = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
@@ -180,7 +181,7 @@ def _gather(flags, offsets, min_bytes):
     return np.array(starts, np.int64), np.array(ends, np.int64)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _first_occurrences(suffixes, flags, starts):
     """The starts in the order of the suffix array, each with the first occurrence of its run."""
     for place in starts:
