@@ -17,9 +17,9 @@ SNAPSHOT = "CC-MAIN-2024-51"
 
 
 def _lake(source: str):
-    from resources.lakehouse import Lakehouse
+    from resources.lakehouse import Lake
 
-    return Lakehouse(root=str(Path(source).with_name("lake")), row_group_mb=32, compression_level=1)
+    return Lake(root=str(Path(source).with_name("lake")), row_group_mb=32, compression_level=1)
 
 
 def prepare(source: str) -> None:
@@ -41,7 +41,7 @@ def main(source: str, target: str) -> None:
     from benchmarks._incremental import deduplicate
     from nemotron_assets.dedup.clusters import components
     from nemotron_assets.recipe import load_recipe
-    from nemotron_assets.table.ids import row_id
+    from nemotron_assets.table.ids import row_ids
     from nemotron_assets.web.dedup.tables import DUPLICATES, NEAR_DUPLICATES
     from nemotron_assets.web.tables import DOCUMENTS
 
@@ -49,11 +49,8 @@ def main(source: str, target: str) -> None:
     deduplicate(lake, SNAPSHOT, load_recipe("laptop").web.dedup)
 
     ids = pq.read_table(source, columns=["id"])["id"].to_numpy()
-    names = pl.DataFrame(
-        {
-            "name": [row_id(DOCUMENTS.full_name, SNAPSHOT, row) for row in range(len(ids))],
-            "row": range(len(ids)),
-        }
+    names = pl.select(row=pl.int_range(len(ids))).select(
+        "row", name=row_ids(DOCUMENTS.full_name, pl.lit(SNAPSHOT), pl.col("row").cast(pl.String))
     )
 
     def edges(table, one: pl.Expr, other: pl.Expr) -> pl.DataFrame:

@@ -9,10 +9,10 @@ Delta application transactions, which survive checkpoints and log clean-up.
 
 Local folders and object-store URLs work alike. Credentials come from the environment and are never configured.
 
-The files: `lake` (where tables are, small commits, Dagster), `reader`, `writer` (writes a partition part by part),
-`changes` (what a commit adds and ends), `datafiles` (writes Parquet files), `stored` (finds and reads them),
-`verify` (compares files with their recorded hashes), `quarantine` (rows that could
-not be processed), `commits` and `errors`.
+The files: `lake` (where tables are, small commits), `io_manager` (the lake for Dagster), `reader`, `writer` (writes a
+partition part by part), `changes` (what a commit adds and ends), `datafiles` (writes Parquet files), `stored` (finds
+and reads them), `verify` (compares files with their recorded hashes), `quarantine` (rows that could not be processed),
+`commits` and `errors`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,21 @@ from resources.lakehouse.reader import Reader
 from resources.lakehouse.writer import WriteResult
 
 if TYPE_CHECKING:
-    from resources.lakehouse.lake import Lakehouse
+    from resources.lakehouse.io_manager import Lakehouse
+    from resources.lakehouse.lake import Lake
 
-__all__ = ["QUARANTINE", "Lakehouse", "Reader", "WriteResult"]
+__all__ = ["QUARANTINE", "Lake", "Lakehouse", "Reader", "WriteResult"]
 
 
 def __getattr__(name: str) -> object:
-    """Import `Lakehouse`, which needs Dagster, when it is first used: commands that only read the catalog need none."""
+    """Import the lake when it is first used, because `Lakehouse` needs Dagster: commands that only read the catalog
+    need none."""
     if name == "Lakehouse":
-        from resources.lakehouse.lake import Lakehouse
+        from resources.lakehouse.io_manager import Lakehouse
 
         return Lakehouse
+    if name == "Lake":
+        from resources.lakehouse.lake import Lake
+
+        return Lake
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

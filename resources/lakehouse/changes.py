@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable, Schema
     from deltalake.transaction import AddAction, RemoveAction
 
-    from resources.lakehouse.lake import Lakehouse
+    from resources.lakehouse.lake import Lake
 
 
 class Change:
@@ -37,7 +37,7 @@ class Change:
     succeeded; a caller that tries a change again asks it first.
     """
 
-    def __init__(self, lake: Lakehouse, table: Table) -> None:
+    def __init__(self, lake: Lake, table: Table) -> None:
         self.lake, self.table = lake, table
         self._files: list[DataFiles] = []
         self._current: dict[str | None, DataFiles] = {}
@@ -154,7 +154,7 @@ class Change:
 
 
 def compact(
-    lake: Lakehouse, table: Table, partition: str | None, target_bytes: int, properties: CommitProperties
+    lake: Lake, table: Table, partition: str | None, target_bytes: int, properties: CommitProperties
 ) -> tuple[int, int]:
     """Join the files of a partition that are smaller than `target_bytes` into files of about this size. Returns the
     number of files that were joined, and of the files they became.

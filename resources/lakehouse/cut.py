@@ -16,10 +16,10 @@ from resources.store import steadily
 
 if TYPE_CHECKING:
     from nemotron_assets.table.schema import Table
-    from resources.lakehouse.lake import Lakehouse
+    from resources.lakehouse.lake import Lake
 
 
-def cut_log(lake: Lakehouse, table: Table, keep: Callable[[str], bool] = lambda mark: True) -> None:
+def cut_log(lake: Lake, table: Table, keep: Callable[[str], bool] = lambda mark: True) -> None:
     """Make a commit without changes, which notes the run that wrote the table last, and delete everything before it.
     Marks that `keep` refuses go, too. Nobody may write to the table meanwhile."""
     with lake.lock(table):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake.transaction import AddAction
 
-    from resources.lakehouse.lake import Lakehouse
+    from resources.lakehouse.lake import Lake
 
 #: A file is closed at this size and the next one begins, so that readers and vacuums can work piece by piece.
 FILE_BYTES = 1 << 30
@@ -48,7 +48,7 @@ class DataFiles:
     The lake says how many rows and bytes a row group may have before compression.
     """
 
-    def __init__(self, lake: Lakehouse, table: Table, partition: str | None) -> None:
+    def __init__(self, lake: Lake, table: Table, partition: str | None) -> None:
         self._store, self._table, self._partition = store_at(lake.path(table)), table, partition
         self._rows, self._bytes, self._level = lake.row_group_rows, lake.row_group_mb << 20, lake.compression_level
         self._folder = "" if partition is None else f"{table.partition_by}={quote(partition, safe='')}/"

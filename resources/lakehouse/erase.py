@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
     from deltalake.transaction import Transaction
 
-    from resources.lakehouse.lake import Lakehouse
+    from resources.lakehouse.lake import Lake
 
 #: The note of a commit that says which receipt of `nemotron forget` it belongs to.
 NOTE = "nemotron_forget"
@@ -37,7 +37,7 @@ class Erased:
 
 
 def erase(
-    lake: Lakehouse,
+    lake: Lake,
     table: Table,
     ids: Collection[str],
     *,
@@ -66,7 +66,7 @@ def erase(
 
 
 def _holding(
-    lake: Lakehouse, table: Table, delta: DeltaTable, ids: frozenset[str], column: str
+    lake: Lake, table: Table, delta: DeltaTable, ids: frozenset[str], column: str
 ) -> dict[str | None, set[str]]:
     """{partition: its parts that hold such rows}; a table without parts has the part ""."""
     found: dict[str | None, set[str]] = {}
@@ -81,7 +81,7 @@ def _holding(
 
 
 def _rewrite(
-    lake: Lakehouse,
+    lake: Lake,
     table: Table,
     delta: DeltaTable,
     change: Change,

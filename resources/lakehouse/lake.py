@@ -1,5 +1,4 @@
-"""The lake itself: finds and creates tables, checks stored schemas, makes small commits, stores weights, and serves
-Dagster as its IO manager."""
+"""The lake itself: finds and creates tables, checks stored schemas, makes small commits, and stores weights."""
 
 from __future__ import annotations
 
@@ -7,20 +6,15 @@ import contextlib
 import functools
 import hashlib
 import os
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-from pydantic import Field, field_validator
-
-from nemotron_assets.recipe.addresses import redacted
 from nemotron_assets.stages import all_tables
-from nemotron_assets.table.parts import Batches, Parts
 from nemotron_assets.table.schema import Column, Table
-from resources.contract import CommitConflict, LakeError, OutOfDate, checked
+from resources.contract import LakeError, OutOfDate, checked
 from resources.delta_log import DeltaLog, hash_notes
 from resources.files import replaced
 from resources.home import cache_dir
@@ -29,7 +23,6 @@ from resources.lakehouse.branch import check_writable, root_of, roots
 from resources.lakehouse.changes import Change
 from resources.lakehouse.errors import check_log, explaining
 from resources.lakehouse.reader import Reader
-from resources.lakehouse.removing import wait_for_removal
 from resources.lakehouse.stored import Where, values
 from resources.lakehouse.writer import Writer, WriteResult
 from resources.places import make_readable
@@ -44,32 +37,18 @@ _WEIGHTS = "models/weights/"
 #: The file at the root of the lake that holds its identity.
 _IDENTITY = "_identity"
 
-_SECRETS = ("secret", "password", "token", "credential", "account_key", "sas", "access_key")
 
+@dataclass(eq=False)
+class Lake:
+    """Delta tables under `root`, for processes without Dagster; with it the lake is a `Lakehouse`, which explains the
+    settings."""
 
-class Lakehouse(dg.ConfigurableIOManager):
-    """Delta tables under `root`. Dagster uses it as IO manager; assets and commands also use it directly."""
-
-    root: str = Field(description="folder or object-store URL (s3://, gs://) of the lake")
-    storage_options: dict[str, str] = Field(
-        default_factory=dict, description="endpoint, region and the like; never credentials"
-    )
-    row_group_rows: int = Field(default=65_536, description="maximum number of rows in a Parquet row group")
-    row_group_mb: int = Field(default=128, description="maximum size of a row group before compression, in MB")
-    compression_level: int = Field(default=3, description="ZSTD compression level")
-    free_disk_mb: int = Field(default=512, description="a write is refused when less disk than this is free, in MB")
-
-    @field_validator("storage_options")
-    @classmethod
-    def _no_secrets(cls, options: dict[str, str]) -> dict[str, str]:
-        secret = [key for key in options if any(word in key.lower() for word in _SECRETS)]
-        secret += [key for key, value in options.items() if redacted(value) != value]
-        if secret:
-            raise ValueError(
-                f"storage_options must not contain {', '.join(secret)}, because Dagster shows and stores the options: "
-                "set the provider's environment variables instead (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...)"
-            )
-        return options
+    root: str
+    storage_options: dict[str, str] = field(default_factory=dict)
+    row_group_rows: int = 65_536
+    row_group_mb: int = 128
+    compression_level: int = 3
+    free_disk_mb: int = 512
 
     # -- where things are ---------------------------------------------------------------------------------------
 
@@ -166,6 +145,11 @@ class Lakehouse(dg.ConfigurableIOManager):
                 "that wrote the lake."
             )
         return missing
+
+    @staticmethod
+    def declared(name: str) -> Table | None:
+        """The table with this full name ("web.documents"); None if no stage declares it."""
+        return all_tables().get(name)
 
     # -- reading ------------------------------------------------------------------------------------------------
 
@@ -343,61 +327,3 @@ class Lakehouse(dg.ConfigurableIOManager):
         """Where weights are: in this lake, or in the lake that it is a branch of."""
         places = [f"{root.rstrip('/')}/{_WEIGHTS}{uri.rpartition(_WEIGHTS)[2]}" for root in roots(self.root)]
         return next((place for place in places[:-1] if os.path.isdir(place)), places[-1])
-
-    # -- Dagster ------------------------------------------------------------------------------------------------
-
-    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Called at the begin of every run: wait for a removal that is going on."""
-        wait_for_removal(self, context.log.info if context.log else lambda line: None)
-
-    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        from nemotron_assets.table.asset import column_lineage
-
-        table = all_tables()[".".join(context.asset_key.path)]
-        partition = context.asset_partition_key if context.has_asset_partitions else None
-        step = context.step_context
-        code_version = step.job_def.asset_layer.get(context.asset_key).code_version or ""
-        started = time.perf_counter()
-        try:
-            result = self.write(
-                table,
-                obj,
-                partition,
-                run_id=context.run_id,
-                code_version=code_version,
-                force=step.dagster_run.tags.get("nemotron/force") == "true",
-                log=context.log.info,
-            )
-        except CommitConflict as error:
-            raise dg.RetryRequested(max_retries=3, seconds_to_wait=5) from error
-        except BaseException as error:  # a panic of polars is not an Exception
-            parents = step.job_def.asset_layer.get(context.asset_key).parent_keys
-            inputs = [found for key in parents if (found := all_tables().get(".".join(key.path)))]
-            if damage := self.damage_behind(error, inputs, partition):
-                raise damage from None
-            raise
-        step.set_data_version(context.asset_key, dg.DataVersion(result.data_version))
-        row_count = "dagster/partition_row_count" if partition else "dagster/row_count"
-        context.add_output_metadata(
-            {
-                row_count: result.rows,
-                "bytes": result.bytes,
-                "delta_version": result.version,
-                "seconds": round(time.perf_counter() - started, 2),
-                "rejected": dg.MetadataValue.json(result.rejected),
-                "dagster/column_lineage": column_lineage(table),
-                "preview": dg.MetadataValue.md(result.preview or "Nothing was written: the lake held every part."),
-            }
-        )
-        if table.part_by:
-            context.add_output_metadata({"parts_written": result.parts_written, "parts_skipped": result.parts_skipped})
-        if isinstance(obj, Batches | Parts):
-            context.add_output_metadata(dict(obj.metadata()))
-        for other in obj.beside if isinstance(obj, Parts) else ():
-            metadata = {row_count: self.read(other, partition).rows, "dagster/column_lineage": column_lineage(other)}
-            context.log_event(dg.AssetMaterialization(other.asset_key, partition=partition, metadata=metadata))
-
-    def load_input(self, context: dg.InputContext) -> Reader:
-        table = all_tables()[".".join(context.asset_key.path)]
-        partitions = list(context.asset_partition_keys) if context.has_asset_partitions else None
-        return Reader(self, table, partitions)

@@ -17,7 +17,7 @@ from nemotron_assets.table.schema import Column, Table
 from resources.lakehouse.stored import read
 
 if TYPE_CHECKING:
-    from resources.lakehouse.lake import Lakehouse
+    from resources.lakehouse.lake import Lake
 
 QUARANTINE = Table(
     "quarantine",
@@ -50,7 +50,7 @@ QUARANTINE = Table(
 TABLES = [QUARANTINE]
 
 
-def store(lake: Lakehouse, table: Table, partition: str | None, part: str, rejects: list[Reject], run_id: str) -> None:
+def store(lake: Lake, table: Table, partition: str | None, part: str, rejects: list[Reject], run_id: str) -> None:
     """Replace the stored rejects of a part by `rejects`. A row that was rejected twice for one cause is stored once."""
     import pyarrow as pa
 
@@ -73,18 +73,18 @@ def store(lake: Lakehouse, table: Table, partition: str | None, part: str, rejec
     lake.replace(QUARANTINE, new, where, run_id=run_id)
 
 
-def counts(lake: Lakehouse, table: Table, partition: str | None, part: str | None = None) -> dict[str, int]:
+def counts(lake: Lake, table: Table, partition: str | None, part: str | None = None) -> dict[str, int]:
     """Count the quarantined rows of a table's partition, or of one part of the partition, by cause."""
     where = {} if part is None else {"part": part}
     return dict(Counter(_column("cause", lake, table, partition, **where)))
 
 
-def parts(lake: Lakehouse, table: Table, partition: str | None) -> set[str]:
+def parts(lake: Lake, table: Table, partition: str | None) -> set[str]:
     """The parts of a table's partition that have quarantined rows. Such a part may have no other rows."""
     return set(_column("part", lake, table, partition))
 
 
-def _column(column: str, lake: Lakehouse, table: Table, partition: str | None, **where: str) -> Iterator[str]:
+def _column(column: str, lake: Lake, table: Table, partition: str | None, **where: str) -> Iterator[str]:
     """The values of a column in the quarantined rows of a table's partition."""
     where = {"stage": table.full_name, "partition": partition or "", **where}
     for batch in read(lake, QUARANTINE, lake.read(QUARANTINE).stored(), [column], where=where):

@@ -21,15 +21,13 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from resources.lakehouse.lake import Lakehouse
+    from resources.lakehouse.lake import Lake
 
 
 class Reader:
     """A table, some partitions or one part of it, at the version that was current when the reader was opened."""
 
-    def __init__(
-        self, lake: Lakehouse, table: Table, partitions: list[str] | None = None, part: str | None = None
-    ) -> None:
+    def __init__(self, lake: Lake, table: Table, partitions: list[str] | None = None, part: str | None = None) -> None:
         self.lake, self.table, self.partitions, self._part = lake, table, partitions, part
         self._delta = lake.open(table)
 

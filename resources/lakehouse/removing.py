@@ -19,7 +19,7 @@ from resources.home import cache_dir
 from resources.lakehouse.branch import roots
 
 if TYPE_CHECKING:
-    from resources.lakehouse.lake import Lakehouse
+    from resources.lakehouse.lake import Lake
 
 #: Set in the process of a removal, and so in the processes that make tables again for it.
 _OWN = "NEMOTRON_REMOVING"
@@ -27,7 +27,7 @@ _PAUSE_S = 1.0
 
 
 @contextlib.contextmanager
-def removing(lake: Lakehouse) -> Iterator[None]:
+def removing(lake: Lake) -> Iterator[None]:
     """Hold the lock of a removal. Runs that begin meanwhile wait until it ends. Raises `LakeError` if another removal
     holds it."""
     path = _file(lake, lake.root)
@@ -44,7 +44,7 @@ def removing(lake: Lakehouse) -> Iterator[None]:
             os.environ.pop(_OWN, None)
 
 
-def wait_for_removal(lake: Lakehouse, say: Callable[[str], Any]) -> None:
+def wait_for_removal(lake: Lake, say: Callable[[str], Any]) -> None:
     """Wait while another program removes rows from the lake, or from the lake that it is a branch of."""
     said = False
     while is_removing(lake):
@@ -54,7 +54,7 @@ def wait_for_removal(lake: Lakehouse, say: Callable[[str], Any]) -> None:
         time.sleep(_PAUSE_S)
 
 
-def is_removing(lake: Lakehouse) -> bool:
+def is_removing(lake: Lake) -> bool:
     """Whether another program removes rows from the lake, or from the lake that it is a branch of."""
     return any(_is_held(_file(lake, root)) for root in roots(lake.root) if root != os.environ.get(_OWN))
 
@@ -70,5 +70,5 @@ def _is_held(path: Path) -> bool:
     return False
 
 
-def _file(lake: Lakehouse, root: str) -> Path:
+def _file(lake: Lake, root: str) -> Path:
     return Path(root, "_locks", "removing.lock") if "://" not in root else cache_dir("locks") / f"{lake.identity}.lock"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-    from resources.lakehouse.lake import Lakehouse
+    from resources.lakehouse.lake import Lake
 
 #: Values that rows must have, by column: one value or several.
 Where = Mapping[str, str | Sequence[str]]
@@ -80,7 +80,7 @@ def live_files(delta: DeltaTable, table: Table, partitions: Iterable[str] | None
     return sorted(files, key=lambda file: file.path)
 
 
-def files_on_disk(lake: Lakehouse, table: Table) -> list[StoredFile]:
+def files_on_disk(lake: Lake, table: Table) -> list[StoredFile]:
     """All data files below the folder of a table that are whole, also those of older versions, sorted by path."""
     from pyarrow.fs import FileSelector, FileType
 
@@ -93,7 +93,7 @@ def files_on_disk(lake: Lakehouse, table: Table) -> list[StoredFile]:
 
 
 def read(
-    lake: Lakehouse,
+    lake: Lake,
     table: Table,
     files: Iterable[StoredFile],
     columns: Sequence[str] | None = None,
@@ -111,8 +111,10 @@ def read(
     store = store_at(lake.path(table))
     for file in files:
         if file.may_hold(where):
+            # What the statistics say of all rows of the file need not be compared, and the rows need not be copied.
+            open_ = {column: wanted for column, wanted in where.items() if not file.holds_only({column: wanted})}
             with explaining(lake.path(table), table, file):
-                yield from _rows(store, table, file, names, where, batch_size, keep_memory)
+                yield from _rows(store, table, file, names, open_, batch_size, keep_memory)
 
 
 def _rows(

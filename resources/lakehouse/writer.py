@@ -24,7 +24,7 @@ from resources.lakehouse.stored import live_files
 if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable
 
-    from resources.lakehouse.lake import Lakehouse
+    from resources.lakehouse.lake import Lake
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Writer:
     """One write of a table or, if the table has partitions, of one of its partitions."""
 
     def __init__(
-        self, lake: Lakehouse, table: Table, partition: str | None, *, run_id: str = "", code_version: str = ""
+        self, lake: Lake, table: Table, partition: str | None, *, run_id: str = "", code_version: str = ""
     ) -> None:
         if (table.partition_by is None) != (partition is None):
             expected = f"one value of {table.partition_by!r}" if table.partition_by else "None"
