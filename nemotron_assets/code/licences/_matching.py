@@ -16,11 +16,8 @@ from itertools import chain
 from time import process_time
 
 import numpy as np
-from numba import njit
 
-from nemotron_assets.dedup import numba_start
-
-numba_start.start()
+from resources.kernels import kernel
 
 #: How many times the wanted number of rules is compared by counts of words, after a comparison by distinct words: the
 #: library's number.
@@ -240,7 +237,7 @@ def _tenths(values: np.ndarray) -> np.ndarray:
     return rounded
 
 
-@njit(cache=True)
+@kernel
 def _share_words(present, rules_of_starts, rules_of, starts, tokens, counts, least, least_legalese):
     """The rules that share enough distinct words with a text, and how many. `present` counts the words of the text."""
     legalese = np.zeros(starts.size - 1, np.int32)
@@ -264,7 +261,7 @@ def _share_words(present, rules_of_starts, rules_of, starts, tokens, counts, lea
     return rids[:found], shared[:found]
 
 
-@njit(cache=True)
+@kernel
 def _share_counts(present, rids, starts, tokens, counts, len_legalese, least, least_legalese):
     """How many words a text shares with each of the rules `rids`, each word as often as both have it; 0: too few."""
     shared = np.zeros(rids.size, np.int64)
@@ -342,7 +339,7 @@ def _aligner(index) -> Callable:
     return get_query_run_approximate_matches
 
 
-@njit(cache=True)
+@kernel
 def _blocks(text, matchable, rule, first, end, heads):
     """int64[n, 3]: the blocks that the text from `first` to `end` and a rule have in common, as place in the text,
     place in the rule and length, in the order of the text; adjacent blocks are one.
