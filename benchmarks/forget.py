@@ -38,7 +38,7 @@ REPOSITORY = "jashkenas/underscore"
 _WEB = "+web/unique_documents or +math/rendered"
 _CODE = "+code/licenses or +code/duplicates"
 #: Lines of `nemotron run` about an asset that was made.
-_MADE = re.compile(r"^(\S+/\S+) .*\bdone\b", re.MULTILINE)
+_MADE = re.compile(r"^made\s+(\w+/\w+)", re.MULTILINE)
 _ALWAYS = {"snapshots/catalog"}  # it runs every time
 _LINES = 12  # new lines after which a kill comes at the latest
 
