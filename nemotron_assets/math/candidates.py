@@ -33,7 +33,7 @@ SIGNALS: Mapping[str, tuple[re.Pattern[str], float]] = {
     "katex": (re.compile(r"\bclass=[\"'](?:[\w -]{0,80} )?katex(?:-display|-mathml|-error)?[\"' ]"), 1.0),
     "wiki": (re.compile(r"\bclass=[\"'][^\"']{0,80}\b(?:mwe-math|ltx_Math|ltx_equation)"), 1.0),
     "image": (_IMAGE, 1.0),
-    "latex2html": (re.compile(r"<!--\s{0,9}MATH\s"), 1.0),
+    "latex2html": (re.compile(r"<!--\s{0,9}MATH[\s:]\s{0,9}[$\\]", re.IGNORECASE), 1.0),
     "attribute": (re.compile(r"\bdata-(?:tex|latex|math|katex|equation-content)\s{0,9}=\s{0,9}[\"'][^\"']{2}"), 0.9),
     "math_code": (
         re.compile(r"\bclass=[\"'](?:[\w -]{0,80} )?(?:lang(?:uage)?-math|js-render-math|stemblock)[\"' ]"),

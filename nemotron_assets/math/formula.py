@@ -57,6 +57,8 @@ def formula(tex: str, display: bool, encoding: Encoding) -> Formula | None:
     `MAX_TEX` characters, or has a dollar sign that would end the formula."""
     if len(tex) > MAX_TEX + 100:
         return None
+    if r"\begin{document}" in tex:  # a whole document, as publishers write in <tex-math>
+        tex = tex.partition(r"\begin{document}")[2].partition(r"\end{document}")[0]
     tex, displayed = undelimited(tex)
     # A formula in a text within the formula becomes \(…\), so that a dollar sign is always an outer delimiter.
     if "$" in tex:
@@ -67,6 +69,10 @@ def formula(tex: str, display: bool, encoding: Encoding) -> Formula | None:
         tex = tex[len(r"{\displaystyle") : -1].strip()  # how MediaWiki writes every formula
     elif tex.startswith(r"\displaystyle") and not tex[13:14].isalpha():
         tex = tex[len(r"\displaystyle") :].strip()
+    elif tex.startswith("latex ") and encoding == "dollars":
+        tex = tex[len("latex ") :].strip()  # how WordPress marks formulas: $latex x^2$
+    elif tex.startswith(r"\begin{displaymath}") and tex.endswith(r"\end{displaymath}"):
+        tex, displayed = tex[len(r"\begin{displaymath}") : -len(r"\end{displaymath}")].strip(), True
     if tex.endswith("\\") and not tex.endswith("\\\\"):
         tex += " "  # a control space, not an escaped delimiter
     if not tex.strip() or len(tex) > MAX_TEX or ("$" in tex and _DOLLAR.search(tex)):

@@ -23,7 +23,7 @@ _RENDERERS = re.compile(
     r"render\.githubusercontent\.com/render/math|zhihu\.com/equation|\d?\.wp\.com/latex|wordpress\.com/latex|"
     r"quicklatex|texify|/media/math/render/|latex2png|sciweavers\.org/tex2img|forkosh|/img/latex|/latex/image|"
     r"mathurl\.com/render|/images/math/|upload\.wikimedia\.org/math|texrendr|/cgi-bin/tex|/filter/tex/|"
-    r"/equation_images/"
+    r"/equation_images/|math\.jianshu\.com/math"
 )
 _DISPLAY_CLASSES = ("dsp", "display", "block")
 _SOURCES = ("src", "data-src", "data-lazy-src", "data-original")
@@ -42,7 +42,7 @@ _CLASS = re.compile(r"""\bclass\s{0,9}=\s{0,9}["']([^"']*)""", re.IGNORECASE)
 _TEX_ATTRIBUTES = ("data-tex", "data-latex", "data-formula", "data-equation-content")
 #: CodeCogs writes these for characters that have a meaning in an address.
 _CODECOGS = (("&space;", " "), ("&plus;", "+"), ("&hash;", "#"), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&"))
-_COMMENT = re.compile(r"<!--\s{0,9}MATH\s")
+_COMMENT = re.compile(r"<!--\s{0,9}MATH(?:\s|:\s{0,9}(?=[$\\]))", re.IGNORECASE)
 _BEFORE_IMAGE = re.compile(r"(?:\s|<(?:span|div|p|a|table|tr|td|br)\b[^<>]{0,200}>){0,20}<img(?=[\s/])", re.IGNORECASE)
 _MAX_COMMENT = 20_000  # characters
 
@@ -149,6 +149,8 @@ def with_comments_of_latex2html(page: str) -> str:
                 break
         image = _BEFORE_IMAGE.match(page, closed + 3)
         tex = page[comment.end() : closed].strip()
+        if not tex.startswith(("$", "\\")):
+            continue  # a comment on something else
         if image is None or len(tex) > _MAX_COMMENT or re.match(r"\\begin\{(?:eqnarray|align)", tex):
             continue  # the rows of an aligned formula are images of their own
         quoted = html.escape(tex.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))

@@ -46,6 +46,7 @@ from nemotron_assets.text.code_blocks import (
     multiline_code,
     preformatted_code,
     script_code,
+    styled_code,
 )
 from nemotron_assets.text.furniture import remove_furniture
 
@@ -230,6 +231,8 @@ class _Reader:
             if not self.out.piece(mathjax_formula(element)):
                 self.out.text(f" {_visible(element)} ")
             return True
+        if "style" in attributes and tag in _BLOCKS and self.out.piece(styled_code(element)):
+            return True
         if "data-" in " ".join(attributes) and self._read_attribute(element, tag, classes):
             return True
         return bool(classes) and self._read_by_class(element, tag, classes)
@@ -271,7 +274,7 @@ class _Reader:
             return self.out.piece(katex_formula(element, display))
         if "katex-error" in known:
             return self.out.piece(formula("".join(element.itertext()), False, "katex"))
-        if known & {"MathJax_Preview", "katex-html", "katex-mathml", "MJX_Assistive_MathML"}:
+        if known & {"MathJax_Preview", "katex-html", "katex-mathml", "MJX_Assistive_MathML", "hidden-readable"}:
             return True
         if known & _MATHJAX2:
             # The <script> behind it carries the formula. Without that script, read the rendered formula itself.
@@ -330,6 +333,7 @@ _SPECIAL_CLASSES = (
         "katex-mathml",
         "MathJax_Preview",
         "MJX_Assistive_MathML",
+        "hidden-readable",
         "fragment",
         "stemblock",
         "classifier",
@@ -371,7 +375,7 @@ def _math_as_code(element: Element) -> str | None:
     holders = [element, *([element[0]] if len(element) == 1 and not (element.text or "").strip() else [])]
     for holder in holders:
         classes = set((holder.get("class") or "").split())
-        if classes & {"language-math", "lang-math", "math-display"} or holder.get("lang") == "math":
+        if classes & {"language-math", "lang-math", "math-display", "js-render-math"} or holder.get("lang") == "math":
             return "".join(holder.itertext())
     return None
 

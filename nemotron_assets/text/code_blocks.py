@@ -21,7 +21,7 @@ from nemotron_assets.text.code_languages import language_of
 Element = lxml.etree._Element
 
 _NUMBERED = re.compile(
-    r"(?:^|[\s_-])(?:line[_-]?(?:no|num|number)s?|linenodiv|lineno\w*|ln|lnt|lntd|lnum|blob-num|crayon-nums?|gutter)"
+    r"(?:^|[\s_-])(?:lines?[_-]?(?:no|num|number)s?|linenodiv|lineno\w*|ln|lnt|lntd|lnum|blob-num|crayon-nums?|gutter)"
     r"(?=$|[\s_-])",
     re.IGNORECASE,
 )
@@ -43,6 +43,9 @@ _LINE_CLASSES = frozenset(
     ("line", "code-line", "codeline", "token-line", "view-line", "hljs-line", "cm-line", "enlighter-line",
      "crayon-line", "ec-line")
 )  # fmt: skip
+_NOT_SELECTED = re.compile(r"user-select\s{0,9}:\s{0,9}none")
+_KEEPS_SPACE = re.compile(r"white-space\s{0,9}:\s{0,9}(?:pre|pre-wrap|break-spaces)\s{0,9}(?:;|$)")
+_CODE_FONT = re.compile(r"monospace|consolas|menlo|monaco|courier", re.IGNORECASE)
 _DISPLAY_BLOCK = re.compile(r"display\s{0,9}:\s{0,9}(?:block|grid|flex|table-row)")
 #: Elements in which white space only makes the page's source readable.
 _BETWEEN = frozenset(("table", "tbody", "thead", "tr", "ol", "ul"))
@@ -55,7 +58,7 @@ _COLOURED = frozenset(("span", "a", "b", "i", "em", "strong"))
 #: Classes of highlighters that write code without <pre>.
 HIGHLIGHTERS = frozenset(
     ("syntaxhighlighter", "dp-highlighter", "crayon-pre", "CodeMirror-code", "cm-content", "enlighter", "blob-wrapper",
-     "js-file-line-container", "geshi")
+     "js-file-line-container", "geshi", "file-view", "view-lines", "ace_text-layer")
 )  # fmt: skip
 
 
@@ -166,9 +169,41 @@ def script_code(element: Element) -> Code | None:
 
 
 def doxygen_code(element: Element) -> Code | None:
-    """The code of Doxygen's <div class="fragment">, in which every line is a <div class="line">."""
-    lines = [line for line in element.iter("div") if "line" in (line.get("class") or "").split()]
-    return code_block("\n".join(_Lines(line).text() for line in lines), "")
+    """The code of Doxygen's <div class="fragment">, in which every line is a <div class="line">. Line numbers are
+    followed by a blank."""
+    lines = [_Lines(line).text() for line in element.iter("div") if "line" in (line.get("class") or "").split()]
+    if all(not line.strip() or line.startswith("\u00a0") for line in lines):
+        lines = [line[1:] for line in lines]
+    return code_block("\n".join(lines), "")
+
+
+def styled_code(element: Element) -> Code | None:
+    """The code in an element that is no <pre>, but has the style of one: white space is kept, and the font is one for
+    code, as in what editors copy. None for any other element, and for a single line."""
+    style = element.get("style") or ""
+    if "white-space" not in style or not (_KEEPS_SPACE.search(style) and _CODE_FONT.search(style)):
+        return None
+    if next(element.iter("pre"), None) is not None:
+        return None
+    code = code_block(_Lines(element).text(), language_of(element))
+    return code if code and "\n" in code.text else None
+
+
+def _is_beside_code(element: Element) -> bool:
+    """Whether an element says that it is no part of what a reader may select, hear or search: so are line numbers."""
+    if element.get("aria-hidden") == "true" or element.get("data-nosnippet") is not None:
+        return True
+    style = element.get("style")
+    return bool(style) and _NOT_SELECTED.search(style) is not None
+
+
+def _is_column_of_numbers(element: Element) -> bool:
+    """Whether a <code> holds only the line numbers of the <code> beside it."""
+    beside = next(element.itersiblings("code"), None)
+    if beside is None or not _only_digits(element):
+        return False
+    numbers, lines = _TEXT(element).split(), _TEXT(beside).rstrip("\n").count("\n") + 1
+    return len(numbers) == lines > 1 and numbers == [str(n) for n in range(1, lines + 1)]
 
 
 def _is_alone(element: Element) -> bool:
@@ -211,6 +246,8 @@ def _is_plain(element: Element) -> bool:
             if len(names) == 1:
                 continue
         if inner.get("style") or inner.get("data-line") is not None or inner.get("aria-hidden"):
+            return False
+        if inner.get("data-nosnippet") is not None:
             return False
     return True
 
@@ -311,7 +348,10 @@ class _Lines:
         return bool(style) and bool(_DISPLAY_BLOCK.search(style))
 
     def _is_line_of_codes(self, element: Element) -> bool:
-        """Whether a <code> is one of several that follow each other directly: then each of them is a line."""
+        """Whether a <code> is one of several in a <pre> that follow each other directly: then each of them is a line.
+        SyntaxHighlighter writes a <code> for each word of a line."""
+        if element.getparent() is not self.element and element.getparent().tag != "pre":
+            return False
         before, after = element.getprevious(), element.getnext()
         gaps = [
             *([before.tail or ""] if before is not None and before.tag == "code" else []),
@@ -327,12 +367,12 @@ class _Lines:
             else:
                 self.scripts.append(element)
             return True
-        if tag in _APART:
+        if tag in _APART or (tag == "code" and _is_column_of_numbers(element)):
             return True
         if not element.attrib:
             return False
         classes = element.get("class")
-        if element.get("aria-hidden") == "true" and len(element) == 0 and _only_digits(element):
+        if len(element) == 0 and _is_beside_code(element) and _only_digits(element):
             return True
         if not classes:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import lxml.etree
@@ -9,8 +10,11 @@ import lxml.etree
 Element = lxml.etree._Element
 
 _LANGUAGE_CLASS = re.compile(
-    r"(?:^|\s)(?:language-|lang-|lang:|highlight-source-|highlight-|brush:\s*|sourceCode\s+|src-)([\w+#.-]{1,20})"
+    r"(?:^|\s)(?:language-|lang-|lang:|highlight-source-|highlight-|brush:\s*|"
+    r"sourceCode\s+(?:number(?:Source|Lines)(?:\s+|$))*+|src-)([\w+#.-]{1,20})"
 )
+#: A table whose first cells hold line numbers. The elements around it name the language.
+_TABLE_OF_CODE = re.compile(r"highlight|rouge|lntable|linenotable|code|hljs", re.IGNORECASE)
 _NO_LANGUAGES = frozenset(
     ("default", "none", "text", "plain", "plaintext", "notranslate", "nohighlight", "output", "txt")
 )
@@ -29,15 +33,15 @@ _BARE = frozenset(
 
 
 def language_of(element: Element) -> str:
-    """The language that a page names for a code block: on the block, inside it, or up to two elements around it.
+    """The language that a page names for a code block: on the block, inside it, or up to two elements around it, or
+    three around the table of a block with line numbers.
 
     `class="highlight-python3"` names "python". "" means that the page names no language."""
     candidates: list[Element] = [element, *element.iter("code")]
-    parent = element.getparent()
-    for _ in range(2):
-        if parent is not None:
-            candidates.append(parent)
-            parent = parent.getparent()
+    candidates += itertools.islice(element.iterancestors(), 2)
+    table = next(element.iterancestors("table"), None)
+    if table is not None and _TABLE_OF_CODE.search(table.get("class") or ""):
+        candidates += itertools.islice(table.iterancestors(), 3)
     for candidate in candidates:
         classes = candidate.get("class") or ""
         attribute = candidate.get("data-lang") or candidate.get("data-language") or ""

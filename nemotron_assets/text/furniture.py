@@ -30,7 +30,7 @@ _NAMES = re.compile(
       |sharing|share|social|sharedaddy|newsletter|related|related-?(?:posts|articles|pages|links)|recommend(?:ed|ations)
       |editsection|jump-link|printfooter|catlinks|navbox|rst-versions|back-to-top|edit-(?:this-)?page|noprint
       |searchbox|search-?form|mainmenu|searchmenu|mobilemenu|nosearch|login|signup|masthead|colophon|copyright
-      |toplang|bottomlang|titlearea|toc-?drawer|picker|vpnav|vpsidebar|vpdocaside|vpdocfooter|vplocalnav)
+      |toplang|bottomlang|titlearea|toc-?drawer|toolbar|picker|vpnav|vpsidebar|vpdocaside|vpdocfooter|vplocalnav)
     (?:[-_](?:wrapper|container|inner|area|list|links?|menu|drawer|bar|buttons?|box|left|right|primary|secondary|top
       |bottom|side|main|mobile|desktop|widget|section|nav|items?|content|panel|toggle|header|footer|chapters)){0,4}""",
     re.VERBOSE,
@@ -45,7 +45,9 @@ _SIGN_CLASSES = frozenset(
 _HIDDEN_CLASSES = frozenset(
     ("sr-only", "visually-hidden", "screen-reader-text", "screen-reader-only", "visuallyhidden", "mw-editsection")
 )
-_ADMONITIONS = re.compile(r"\b(?:note|admonition|callout|tip|warning|caution|footnotes?|important|info|hint|example)")
+_ADMONITIONS = re.compile(
+    r"\b(?:quote|onebox|note|admonition|callout|tip|warning|caution|footnotes?|important|info|hint|example)"
+)
 #: Names of main parts, from the narrowest to the widest.
 _MAIN_NAMES = frozenset(
     ("mw-content-text", "bodycontent", "article-body", "articlebody", "article-content", "post-content", "post-body",

@@ -30,6 +30,9 @@ COMPARE_WINDOW = 2_048
 #: Measured on the Declaration of Human Rights in 28 languages, 80 to 1,000 bytes each: right encodings lose by 0.03 at
 #: most, wrong ones by 0.13 at least (Czech in windows-1250 that is declared windows-1252).
 MIN_LEAD, MIN_FOREIGN = 0.08, 4
+#: Encodings that hardly any page uses today (ISO 8859-5 and -6, IBM866) are looked for where the others have at most
+#: the first confidence, and are taken from the second on. Right encodings of the Declaration have 0.4 at least.
+MAX_UNSURE, MIN_OLD = 0.3, 0.4
 #: The bytes contradict a declared multi-byte encoding if more than this share of the non-ASCII text cannot be decoded.
 MAX_UNDECODABLE = 0.1
 
@@ -140,7 +143,10 @@ def decide(body: bytes, header: str | None) -> Charset:
         if markup and markup != declared and _plausible(foreign, markup, valid_utf8):
             other = None if markup == "utf-8" else _more_likely(foreign[:COMPARE_WINDOW], markup)
             return Charset(other or markup, "content" if other else "meta", corrected=declared is not None)
-    detected = standard_name(chardet.detect(foreign[:DETECT_WINDOW])["encoding"])
+    guess = chardet.detect(foreign[:DETECT_WINDOW])
+    detected = standard_name(guess["encoding"])
+    if guess["confidence"] <= MAX_UNSURE:
+        detected = _old_encoding(foreign) or detected
     if detected:
         detected = _iso_or_windows(foreign, detected)
         return Charset(detected, "content", corrected=declared not in (None, detected))
@@ -215,25 +221,46 @@ def _more_likely(foreign: bytes, declared: str) -> str | None:
         if name := standard_name(one["encoding"]):
             name = _WINDOWS_OF.get(name, name)
             found[name] = max(found.get(name, 0.0), one["confidence"])
-    # What the detector does not know, it cannot compare.
-    if (own := found.get(_WINDOWS_OF.get(declared, declared))) is None:
-        return None
+    own = found.get(_WINDOWS_OF.get(declared, declared))
+    if own is None and _undecodable(foreign, _CODECS[declared]) == 0:
+        return None  # what the detector does not know, it cannot compare
     name = max(found, key=found.__getitem__)
-    if found[name] < own + MIN_LEAD or _undecodable(foreign, _CODECS[name]) > 0:
+    if found[name] <= MAX_UNSURE and (old := _old_encoding(foreign)):
+        return old if old != declared else None
+    if found[name] < (own or 0.0) + MIN_LEAD or _undecodable(foreign, _CODECS[name]) > 0:
         return None
     return _iso_or_windows(foreign, name)
+
+
+def _old_encoding(foreign: bytes) -> str | None:
+    """The encoding of an older standard that these bytes are in; None if none of them is likely."""
+    eras = chardet.EncodingEra.LEGACY_ISO | chardet.EncodingEra.DOS
+    best = chardet.detect_all(foreign[:COMPARE_WINDOW], ignore_threshold=True, encoding_era=eras)[0]
+    return standard_name(best["encoding"]) if best["confidence"] >= MIN_OLD else None
 
 
 def _iso_or_windows(foreign: bytes, detected: str) -> str:
     """The detected encoding, or its ISO relative, which has letters in other places: "¹" is "š" in iso-8859-2.
 
-    The ISO encodings have control characters where the Windows encodings have quotes and letters.
+    The ISO encodings have control characters where the Windows encodings have quotes and letters. Where both have as
+    many letters, their frequency decides: "ž" in iso-8859-2 is "ľ" in windows-1250.
     """
     for iso in ("iso-8859-2", "iso-8859-7"):
         if _WINDOWS_OF[iso] == detected and not _CONTROLS.search(foreign):
             letters = {n: sum(map(str.isalpha, foreign.decode(_CODECS[n], "replace"))) for n in (iso, detected)}
+            if letters[iso] == letters[detected]:
+                return _likelier(foreign, iso, detected)
             return iso if letters[iso] > letters[detected] else detected
     return detected
+
+
+def _likelier(foreign: bytes, iso: str, windows: str) -> str:
+    """The likelier of an ISO encoding and its Windows relative, by the frequency of letters; of equal ones Windows."""
+    eras = chardet.EncodingEra.LEGACY_ISO | chardet.EncodingEra.MODERN_WEB
+    found = chardet.detect_all(foreign[:COMPARE_WINDOW], ignore_threshold=True, encoding_era=eras)
+    best = {name: max((one["confidence"] for one in found if standard_name(one["encoding"]) == name), default=0.0)
+            for name in (iso, windows)}  # fmt: skip
+    return iso if best[iso] > best[windows] else windows
 
 
 def _plausible(foreign: bytes, name: str, valid_utf8: bool) -> bool:

@@ -4,6 +4,8 @@
   (`X-Robots-Tag: CCBot: noai`), and `<meta name="robots" content="noai, noimageai">`, also by the name of a robot.
 * A reservation of text and data mining is `tdm-reservation: 1` as a header or `<meta>` (W3C Community Group, "TDM
   Reservation Protocol"); 0 allows it. `tdm-policy` names the terms.
+
+Pages also write `property` or `http-equiv` where `<meta>` has `name`.
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ STORED = ("x-robots-tag", "tdm-reservation", "tdm-policy", "content-usage")
 NO_HEAD = Head(200, {})
 
 _LONGEST = 1_000
-_DIRECTIVE = re.compile(r"[\s,;:]+")
+_DIRECTIVE = re.compile(r"[\s,;:\"']+")
 #: What a `<meta>` with an opt-out contains, in lower case and in bytes of any encoding.
 _HINTS = (b"noai", b"noimageai", b"tdm-reservation")
 _WIDE = tuple(b"\0".join(bytes([byte]) for byte in hint) for hint in _HINTS)
 #: Names of `<meta>` elements for all robots or for one robot, such as "robots", "googlebot" or "gptbot".
-_ROBOT = re.compile(r"robots?|[\w.-]{0,40}(?:bot|crawler|spider|extended)", re.IGNORECASE)
+_ROBOT = re.compile(r"robots?|x-robots-tag|[\w.-]{0,40}(?:bot|crawler|spider|extended|-ai)", re.IGNORECASE)
 #: `<meta>` elements of a page that are read.
 _MOST_METAS = 2_000
 
@@ -59,11 +61,13 @@ def _in_markup(markup: str) -> set[str]:
     for number, meta in enumerate(HTMLTree.parse(markup).document.get_elements_by_tag_name("meta")):
         if number == _MOST_METAS:
             break
-        name, content = (meta.getattr("name") or "").strip().lower(), meta.getattr("content") or ""
-        if name == "tdm-reservation" and _reserves(content):
-            found.add(name)
-        elif _ROBOT.fullmatch(name):
-            found |= _directives(content)
+        content = meta.getattr("content") or ""
+        names = next(filter(None, map(meta.getattr, ("name", "property", "http-equiv"))), "")
+        for name in _DIRECTIVE.split(names.strip().lower()):
+            if name == "tdm-reservation" and _reserves(content):
+                found.add(name)
+            elif _ROBOT.fullmatch(name):
+                found |= _directives(content)
     return found
 
 

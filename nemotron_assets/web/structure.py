@@ -17,7 +17,15 @@ from dataclasses import dataclass, field
 
 import lxml.etree
 
-from nemotron_assets.text.code_blocks import HIGHLIGHTERS, highlighted_code, multiline_code, preformatted_code
+from nemotron_assets.text.code_blocks import (
+    HIGHLIGHTERS,
+    highlighted_code,
+    is_line_numbers,
+    multiline_code,
+    preformatted_code,
+    script_code,
+    styled_code,
+)
 from nemotron_assets.text.furniture import remove_furniture
 from nemotron_assets.web.paragraphs import removed, tree_of
 
@@ -41,6 +49,9 @@ _DRAWN = frozenset(
      "MathJax_Preview", "MJX_Assistive_MathML")
 )  # fmt: skip
 _IMAGES = frozenset(("latex", "tex", "math"))
+#: A line break of the source between Han characters, kana or their punctuation: no blank stands there.
+_CJK = r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uff60]"
+_WRAPPED_CJK = re.compile(rf"(?<={_CJK})[ \t]*[\r\n]\s*(?={_CJK})")
 _MOST_LINKS = 0.5  # of the characters of a block that is the page's own text
 _MAX_DEPTH = 150  # elements nested deeper are read as one line
 #: Lines that only the frame of a page has.
@@ -139,6 +150,8 @@ class _Reader:
         if text:
             if self._in_link:
                 self._block.links += len(text.strip())
+            if not text.isascii():
+                text = _WRAPPED_CJK.sub("", text)
             self._block.parts.append(" " if text.isspace() else text.replace("\r", " ").replace("\n", " "))
 
     def read(self, element: Element, depth: int) -> None:
@@ -148,6 +161,8 @@ class _Reader:
             return
         if depth > _MAX_DEPTH:
             self._text(" ".join(element.itertext()))
+        elif is_line_numbers(element):
+            return
         elif tag == "br":
             self._block.parts.append(" " if self._in_row else "\n")
         elif tag in _PRE:
@@ -156,7 +171,9 @@ class _Reader:
             self._code(code)
         elif tag in _BLOCKS:
             classes = element.get("class")
-            if classes and not HIGHLIGHTERS.isdisjoint(classes.split()) and (code := highlighted_code(element)):
+            if (classes and not HIGHLIGHTERS.isdisjoint(classes.split()) and (code := highlighted_code(element))) or (
+                code := styled_code(element)
+            ):
                 self._code(code)
             else:
                 self._read_block(element, tag, depth)
@@ -255,6 +272,11 @@ def _settle_formulas(dom: Element) -> None:
         if kind.startswith("math/tex"):
             has_scripts = True
             _become(script, script.text or "", "display" in kind)
+        elif cell := script_code(script):
+            script.tag = "span" if script.getparent().tag in _PRE else "pre"
+            script.set("class", f"language-{cell.language}")
+    for container in list(dom.iter("mjx-container")):
+        _settle_container(container)
     for math in list(dom.iter("math")):
         tex = next(("".join(a.itertext()) for a in math.iter("annotation") if "tex" in (a.get("encoding") or "")), "")
         _become(math, tex or math.get("alttext") or "", math.get("display") == "block")
@@ -270,6 +292,20 @@ def _settle_formulas(dom: Element) -> None:
             tail = element.tail
             element.clear()
             element.tail = tail
+
+
+def _settle_container(container: Element) -> None:
+    """Leave of MathJax's output the TeX that it carries, else its MathML for screen readers: its glyphs are no text."""
+    math = next(container.iter("math"), None)
+    holders = [container, *container.iterfind(".//*[@data-latex]")]
+    tex = next((value for e in holders[:2] for name in ("data-tex", "data-latex") if (value := e.get(name))), "")
+    if tex:
+        _become(container, tex, container.get("display") == "true")
+    elif math is not None:
+        tail, math.tail = container.tail, None
+        container.clear()
+        container.tag, container.tail = "span", tail
+        container.append(math)
 
 
 def _become(element: Element, tex: str, display: bool) -> None:

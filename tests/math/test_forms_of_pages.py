@@ -66,6 +66,8 @@ PAGES = {
         ["x_1 < 2"]),
     "LaTeX2HTML in mixed case": (
         page('<p><!-- Math: $\\gamma$ -->\n<Img Src="img2.png" Alt="$\\gamma$" Border="0"></p>'), ["\\gamma"]),
+    "LaTeX2HTML of old": (
+        page('<P><!-- MATH: $y_2$ -->\n<IMG SRC="img2.gif" ALT="tex2html_wrap_inline12"></P>'), ["y_2"]),
     "LaTeX2HTML with a cut ALT": (
         page('<P><!-- MATH\n \\begin{displaymath}\n\\sum_{k} a_k z^k\n\\end{displaymath}\n -->'
              '<IMG SRC="img3.png" ALT="\\begin{displaymath}\\sum_{k}..."></P>'), ["\\sum_{k} a_k z^k"]),
@@ -91,6 +93,15 @@ PAGES = {
     "Moodle": (
         page('<p><img class="texrender" title="\\tan x" alt="\\tan x" src="/filter/tex/pix.php/1f.gif"></p>'),
         ["\\tan x"]),
+    "WordPress without its program": (page("<p>So $latex x_1 + y$ is even.</p>"), ["x_1 + y"]),
+    "Canvas with its text for readers": (
+        page('<p><img class="equation_image" src="/equation_images/k_1" data-equation-content="k_1" alt="k"><span '
+             'class="hidden-readable"><math><mi>k</mi></math></span></p>'), ["k_1"]),
+    "a publisher's document": (
+        page("<p><tex-math>\\documentclass{minimal} \\begin{document}$$a_8$$\\end{document}</tex-math> and \\(b_9\\)</p>"),
+        ["a_8", "b_9"]),
+    "Jianshu": (page('<p><img src="https://math.jianshu.com/math?formula=v%5E7" alt="v" mathimg="1"></p>'), ["v^7"]),
+    "GitLab, displayed": (page('<pre class="code math js-render-math"><code>b_1 = 2</code></pre>'), ["b_1 = 2"]),
     "Markdown's code": (page('<pre><code class="language-math">a^2 + b^2 = c^2</code></pre>'), ["a^2 + b^2 = c^2"]),
     "GitLab": (page('<p><code class="code math js-render-math" data-math-style="inline">k_0</code></p>'), ["k_0"]),
     "arithmatex": (page('<p><span class="arithmatex">\\(y_2\\)</span></p>'), ["y_2"]),
@@ -116,6 +127,7 @@ NOT_MATHEMATICS = {
     "a shell": page("<pre>echo $HOME_DIR && cat `ls *.tex`</pre>"),
     "issue numbers": page("<p>See ##12 and ##13 in the log, and [math] in the list of tags.</p>"),
     "a site that loads MathJax": page("<p>Our office opens at 9.</p>", "<script src='/MathJax.js'></script>"),
+    "a comment": page('<!-- Math: the section on sets --><img src="/a.png" alt="A set">'),
     "an image": page('<p><img src="/photos/math-class.png" alt="The class of 1999"></p>'),
 }
 

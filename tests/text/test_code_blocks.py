@@ -93,6 +93,29 @@ PAGES = {
     'class="CodeMirror-line"><span>{line}</span></pre></div>') + "</div>",
     "Doxygen": '<div class="fragment">' + lines('<div class="line"><span class="lineno">  {number}</span>{line}</div>')
     + '<div class="ttc">a note</div></div>',
+    "Hugo without classes": "<pre><code>" + lines('<span style="display:flex;"><span style="white-space:pre;'
+    '-webkit-user-select:none;user-select:none;color:#7f7f7f">{number}</span><span>{line}\n</span></span>')
+    + "</code></pre>",
+    "rustdoc": "<pre><code>" + lines("<a href=#{number} id={number} data-nosnippet>{number}</a>{line}", joined="\n")
+    + "</code></pre>",
+    "a code of numbers": "<pre><code style='float: left'>" + "".join(f"<span>{n}\n</span>" for n in range(1, 6))
+    + f"</code><code>{html.escape(CODE)}</code></pre>",
+    "SyntaxHighlighter, words": '<div class="syntaxhighlighter"><table><tr><td class="code"><div class="container">'
+    + lines('<div class="line number{number}"><code class="plain">{line}</code><code class="spaces">\u00a0</code>'
+    '<code class="plain">\u00a0</code></div>', nbsp=True) + "</div></td></tr></table></div>",
+    "Gitea": '<table class="file-view"><tbody>' + lines('<tr><td class="lines-num"><span data-line-number="{number}">'
+    '</span></td><td class="lines-code chroma"><code class="code-inner">{line}\n</code></td></tr>')
+    + "</tbody></table>",
+    "Monaco": '<div class="margin"><div class="line-numbers">1</div></div><div class="view-lines">'
+    + lines('<div class="view-line"><span>{line}</span></div>', nbsp=True) + "</div>",
+    "Doxygen with a blank": '<div class="fragment">' + lines('<div class="line"><span class="lineno">  {number}</span>'
+    "&#160;{line}</div>") + "</div>",
+    "pasted from an editor": "<div style='font-family: Menlo, monospace; white-space: pre;'>"
+    + lines("<div>{line}</div>") + "</div>",
+    "a toolbar beside": f'<div class="code-toolbar"><pre>{html.escape(CODE)}</pre><div class="toolbar"><div '
+    'class="toolbar-item"><span>Python</span></div></div></div>',
+    "a preview of a file": '<p>Text:</p><aside class="onebox"><article><pre><ol class="lines">'
+    + lines("<li>{line}</li>", joined="\n") + "</ol></pre></article></aside>",
     "code with br": "<p>Text:</p><code>" + lines("{line}", joined="<br>\n", nbsp=True) + "</code>",
     "a header inside": '<pre><div class="code-header"><span class="lang">python</span><button>Copy</button></div><code>'
     f"{html.escape(CODE)}</code></pre>",
@@ -119,6 +142,8 @@ def test_a_block_keeps_its_lines_and_nothing_else(how):
         ("<pre><code>ls</code> and <code>rm</code></pre>", ["ls and rm"]),
         ("<pre><span class='hljs-number'>7</span> + 1</pre>", ["7 + 1"]),
         ("<pre><code>a <span class='label'>x</span> b</code></pre>", ["a x b"]),
+        ("<div style='white-space: pre-wrap'>two\nlines</div>", []),
+        ("<pre><code>1\n2</code> <code>3</code></pre>", ["1\n2 3"]),  # no column of numbers beside code
         ("<p>Call <code>f<br></code> or <code>g</code>.</p>", []),
         ("<p>Call <code>first\nsecond</code> now.</p>", []),
         ("<script type='text/x-template'>x = 1\ny = 2</script><script type='text/x-mathjax-config'>a\nb</script>", []),
@@ -146,6 +171,12 @@ def test_languages():
     assert languages(pre.format(" data-lang='bash'", "")) == ["bash"]
     assert languages(pre.format("", " class='hljs line-numbers'")) == [""]
     assert languages("<body><p>Run:<script type='text/x-sage'>x = 1</script>") == ["sage"]
+    assert languages(pre.format(" class='sourceCode numberSource python numberLines'", "")) == ["python"]
+    assert languages(pre.format(" class='sourceCode numberSource'", "")) == [""]
+    numbered = "<table class='{}'><tr><td class='code'><div><pre>x = 1</pre></div></td></tr></table>"
+    outside = "<div class='language-go'><div class='highlight'>{}</div></div>"
+    assert languages(outside.format(numbered.format("highlighttable"))) == ["go"]
+    assert languages(outside.format(numbered.format("layout"))) == [""]
 
 
 _line = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")) | st.just(" "), max_size=12)

@@ -66,6 +66,7 @@ STYLE = "<style>" + "p{color:red} " * 9_000 + "</style>"
     ("text", "codec", "declared", "expected"),
     [
         (JAPANESE, "cp932", "iso-8859-1", "shift_jis"),
+        ("<p>今日は天気がとても良いので、公園へ行きました。</p>", "cp932", "windows-1252", "shift_jis"),
         (JAPANESE, "euc_jp", "iso-8859-1", "euc-jp"),
         (CHINESE, "gb18030", "iso-8859-1", "gb18030"),
         (TAIWAN, "big5", "windows-1252", "big5"),
@@ -73,7 +74,10 @@ STYLE = "<style>" + "p{color:red} " * 9_000 + "</style>"
         (THAI, "cp874", "iso-8859-1", "windows-874"),
         (RUSSIAN, "cp1251", "iso-8859-1", "windows-1251"),
         (RUSSIAN, "koi8-r", "windows-1251", "koi8-r"),
+        (RUSSIAN, "iso8859-5", "iso-8859-1", "iso-8859-5"),
+        (RUSSIAN, "cp866", "windows-1252", "ibm866"),
         (CZECH, "cp1250", "windows-1252", "windows-1250"),
+        (CZECH, "iso8859-2", "iso-8859-1", "iso-8859-2"),
         (HUNGARIAN, "cp1250", "iso-8859-1", "windows-1250"),
         (POLISH, "cp1250", "latin1", "windows-1250"),
         (POLISH, "iso8859-2", "iso-8859-1", "iso-8859-2"),
@@ -94,7 +98,7 @@ def test_a_server_s_default_does_not_hide_the_encoding_wherever_the_text_begins(
 @pytest.mark.parametrize(
     ("text", "codec"),
     [(CZECH, "cp1250"), (POLISH, "iso8859-2"), (RUSSIAN, "cp1251"), (CHINESE, "gb18030"), (KOREAN, "cp949"),
-     (THAI, "cp874"), (JAPANESE, "cp932")],
+     (THAI, "cp874"), (JAPANESE, "cp932"), (CZECH, "iso8859-2"), (RUSSIAN, "iso8859-5")],
 )  # fmt: skip
 @pytest.mark.parametrize("declared", [None, "utf-8"])
 def test_the_encoding_is_detected_behind_a_hundred_kilobytes_of_style_sheet(text, codec, declared):

@@ -27,6 +27,10 @@ def found(head: str = "", headers: dict[str, str] | None = None, codec: str = "u
         ('<meta name="google-extended" content="noai">', ("noai",)),
         ('<meta name="tdm-reservation" content="1">', ("tdm-reservation",)),
         ('<meta name="TDM-Reservation" content=" 1 ">', ("tdm-reservation",)),
+        ('<meta property="tdm-reservation" content="1">', ("tdm-reservation",)),
+        ('<meta http-equiv="X-Robots-Tag" content="noai">', ("noai",)),
+        ('<meta name="robots, googlebot" content="noimageai">', ("noimageai",)),
+        ('<meta name="example-ai" content="noai">', ("noai",)),
         ("<style>p{}</style>" * 9_000 + '<meta name="robots" content="noai">', ("noai",)),
         # No opt-out: other words, other values, other elements.
         ('<meta name="robots" content="noindex, nofollow, noarchive">', ()),
@@ -55,6 +59,7 @@ def test_markup_in_another_encoding():
         ({"x-robots-tag": "noai"}, ("noai",)),
         ({"x-robots-tag": "noindex, CCBot: NoAI, noimageai"}, ("noai", "noimageai")),
         ({"x-robots-tag": "unavailable_after: 25 Jun 2024 15:00:00 GMT"}, ()),
+        ({"x-robots-tag": '"noai"'}, ("noai",)),
         ({"tdm-reservation": "1"}, ("tdm-reservation",)),
         ({"tdm-reservation": "1, 1", "tdm-policy": "https://a.example/p"}, ("tdm-reservation",)),
         ({"tdm-reservation": "0"}, ()),

@@ -54,6 +54,20 @@ PAGES = {
         "alt='{\\displaystyle a}'></span>.</p>",
         "Thus $a$.",
     ),
+    "MathJax 3 with TeX": (
+        "<p>Let <mjx-container><mjx-math data-latex='x^2'><mjx-mi></mjx-mi></mjx-math></mjx-container> be.",
+        "Let $x^2$ be.",
+    ),
+    "MathJax 3": (
+        "<p>Let <mjx-container><mjx-math><mjx-mi></mjx-mi></mjx-math><mjx-assistive-mml><math><mi>x</mi></math>"
+        "</mjx-assistive-mml></mjx-container> be.",
+        "Let x be.",
+    ),
+    "a wrapped source": ("<p>这个湖位于\n  两座山之间，\n旁边有 road\n和 hills</p>",
+                         "这个湖位于两座山之间，旁边有 road 和 hills"),
+    "line numbers beside": (f"<p>{PROSE}</p><div><pre class='src-line-numbers'>1\n2</pre><pre><code>a\nb</code></pre>"
+                            "</div>", f"{PROSE}\n\n```\na\nb\n```"),
+    "a Sage cell": ("<p>Run</p><div><script type='text/x-sage'>a\nb</script></div>", "Run\n\n```sage\na\nb\n```"),
     "hidden and ignored": ("<p>a</p><p hidden>b</p><template>c</template><noscript>d</noscript>",
                            "a"),
     "lines of the frame": (f"<p>Log in</p><p>{PROSE}</p><p>© 2020 Somebody</p>", PROSE),
