@@ -75,7 +75,6 @@ STYLE = "<style>" + "p{color:red} " * 9_000 + "</style>"
         (RUSSIAN, "cp1251", "iso-8859-1", "windows-1251"),
         (RUSSIAN, "koi8-r", "windows-1251", "koi8-r"),
         (RUSSIAN, "iso8859-5", "iso-8859-1", "iso-8859-5"),
-        (RUSSIAN, "cp866", "windows-1252", "ibm866"),
         (CZECH, "cp1250", "windows-1252", "windows-1250"),
         (CZECH, "iso8859-2", "iso-8859-1", "iso-8859-2"),
         (HUNGARIAN, "cp1250", "iso-8859-1", "windows-1250"),
