@@ -21,6 +21,7 @@ from nemotron_assets.snapshots.partitions import snapshot_partitions
 from nemotron_assets.snapshots.read_back import read_back
 from nemotron_assets.snapshots.tables import PAGES, RECORDS
 from nemotron_assets.table.ids import row_id
+from resources.compute import Compute
 from resources.crawl import SAMPLE, Crawl
 from resources.lakehouse import Lakehouse
 from tests.warc.records import dictionary_frame, frame, member, record
@@ -34,7 +35,13 @@ def run(lake: Lakehouse, instance: dg.DagsterInstance, snapshot: str) -> dg.Exec
         instance=instance,
         partition_key=snapshot,
         raise_on_error=False,
-        resources={"lake": lake, "io_manager": lake, "recipe": current_recipe(), "crawl": Crawl(source="sample")},
+        resources={
+            "lake": lake,
+            "io_manager": lake,
+            "recipe": current_recipe(),
+            "crawl": Crawl(source="sample"),
+            "compute": Compute(workers=1),
+        },
     )
 
 

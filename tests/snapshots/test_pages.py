@@ -19,6 +19,7 @@ from nemotron_assets.snapshots.checks import CHECKS
 from nemotron_assets.snapshots.partitions import snapshot_partitions
 from nemotron_assets.snapshots.tables import CATALOG, PAGES, RECORDS
 from nemotron_assets.warc import charset
+from resources.compute import Compute
 from resources.crawl import SAMPLE, Crawl
 from resources.lakehouse import QUARANTINE, Lakehouse
 from tests.resources.crawl_server import serving
@@ -33,7 +34,7 @@ def materialize(root: Path, source: str, instance: dg.DagsterInstance, snapshots
     crawl = Crawl.from_recipe(
         recipe.snapshots.crawl.model_copy(update={"source": source, "retries": 1, "backoff_s": 0})
     )
-    resources = {"lake": lake, "io_manager": lake, "recipe": recipe, "crawl": crawl}
+    resources = {"lake": lake, "io_manager": lake, "recipe": recipe, "crawl": crawl, "compute": Compute(workers=1)}
     definitions = [*ASSETS, *CHECKS]
     results = [dg.materialize(definitions, instance=instance, resources=resources, selection=[catalog])]
     for snapshot in snapshots:
@@ -217,7 +218,13 @@ def test_an_unreachable_source_stops_the_run(tmp_path):
             partition_key=SNAPSHOTS[0],
             selection=[pages],
             raise_on_error=False,
-            resources={"lake": lake, "io_manager": lake, "recipe": recipe, "crawl": crawl},
+            resources={
+                "lake": lake,
+                "io_manager": lake,
+                "recipe": recipe,
+                "crawl": crawl,
+                "compute": Compute(workers=1),
+            },
         )
         assert not result.success
         assert "no connection" in result.failure_data_for_node("snapshots__pages").error.to_string()
