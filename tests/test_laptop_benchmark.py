@@ -126,6 +126,7 @@ def test_models_are_judged_by_kind_of_text_and_by_position(monkeypatch, capsys):
         "fall of the loss of models.base": True,
         "held_out_english_web: bits per byte, to single bytes": True,
         "held_out_code: bits per byte, to single bytes": False,
+        "held_out_other_languages: bits per byte, to single bytes": False,
         "English web pages: bits per byte, to gzip": True,
         "long context, to base, within its context": False,
         "long context, to base, beyond its context": True,

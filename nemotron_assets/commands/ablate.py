@@ -20,6 +20,7 @@ from typing import Any
 
 import click
 import yaml
+from filelock import FileLock, Timeout
 
 from nemotron_assets.align.conversations.tables import SUITE_ITEMS
 from nemotron_assets.commands.console import print_table
@@ -62,6 +63,18 @@ class AblationError(RuntimeError):
 def ablate_command(name_or_path: str, jobs: int | None) -> None:
     """Make the models of an ablation, measure them, and store and print the result."""
     silence()
+    lock = FileLock(home() / "ablations.lock")
+    try:
+        # Ablations share branches: two commands would train in the same one.
+        with lock.acquire(timeout=0):
+            _ablate(name_or_path, jobs)
+    except Timeout:
+        raise AblationError(
+            "another `nemotron ablate` runs in this home: repeat the command when it has ended"
+        ) from None
+
+
+def _ablate(name_or_path: str, jobs: int | None) -> None:
     ablation, graph = load_ablation(name_or_path), asset_nodes()
     both = sides(ablation, recipe, graph)
     folder = home() / "ablations" / ablation.name
@@ -154,8 +167,10 @@ def _check_that_inputs_differ(
 def _keep_only(folder: Path, steps: Container[str]) -> None:
     """Delete the links of an ablation to other steps than its own, and the branches that no ablation has a link to."""
     for link in folder.iterdir():
-        if link.name not in steps:
+        if link.name not in steps and link.is_symlink():
             link.unlink()
+        elif link.name not in steps and link.is_dir():
+            shutil.rmtree(link)  # of a version that had no links
     used = {link.resolve() for link in folder.parent.glob("*/*") if link.is_symlink()}
     for place in (folder.parent / _STEPS).resolve().iterdir():
         if place not in used:

@@ -61,6 +61,8 @@ def _client(model: str | None, url: str | None, limits: Limits, key: str | None)
         client = openai.OpenAI(base_url=url, api_key=key or _KEY, max_retries=0, http_client=http)
         try:
             yield client, model or client.models.list().data[0].id
+        except openai.APITimeoutError as error:
+            raise click.ClickException(f"the server at {redacted(url)} did not answer in time ({error})") from error
         except openai.APIConnectionError as error:
             raise click.ClickException(
                 f"no server answers at {redacted(url)} ({error}): start one with `nemotron serve MODEL`, or name "

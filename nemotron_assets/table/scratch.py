@@ -10,16 +10,19 @@ import contextlib
 import fcntl
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 _LOCK = ".in-use"
+#: A folder without a lock is left for this many seconds, in which its process takes the lock.
+_NEW_S = 3_600
 
 
 @contextlib.contextmanager
 def scratch_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
-    """An empty folder, until the context ends. Its name begins with `prefix`; `parent` is by default the folder for
-    temporary files."""
+    """A folder with nothing but the file of its lock, until the context ends. Its name begins with `prefix`; `parent`
+    is by default the folder for temporary files."""
     parent = parent or Path(tempfile.gettempdir())
     _remove_left(prefix, parent)
     # Under this name nobody looks for folders without a lock.
@@ -35,6 +38,10 @@ def scratch_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
 
 def _remove_left(prefix: str, parent: Path) -> None:
     """Delete the folders of processes that were killed. A folder of another user stays."""
+    for folder in parent.glob(f".new-{prefix}*"):  # its process was killed before it had the lock
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _NEW_S:
+                shutil.rmtree(folder, ignore_errors=True)
     for folder in parent.glob(f"{prefix}*"):
         with contextlib.suppress(OSError), (folder / _LOCK).open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

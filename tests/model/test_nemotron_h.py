@@ -113,7 +113,6 @@ def test_gated_norm_of_several_groups_equals_the_definition(student):
 
 
 @torch.no_grad()
-@torch.no_grad()
 def test_a_model_that_fsdp_has_sharded_is_attached_too(student):
     """FSDP2 gives every module a subclass of its own. With the functions of transformers, documents would leak."""
     tokens, packing = torch.arange(20)[None], Packing.of([[8, 12]], 20)
@@ -124,6 +123,7 @@ def test_a_model_that_fsdp_has_sharded_is_attached_too(student):
     assert torch.equal(packed_hidden(attach(student), tokens, packing), expected)
 
 
+@torch.no_grad()
 def test_chunk_size_does_not_matter(student):
     _, logits = packed(student)
     for module in student.modules():

@@ -5,4 +5,4 @@
 """
 
 #: Raised when the code of a step changes what model it makes.
-CODE = "1"
+CODE = "2"

@@ -24,6 +24,7 @@ from resources.lakehouse import Lakehouse, Reader
 @table_asset(
     SUITE_ANSWERS,
     recipe=("evaluate.suite", "align.rollouts.engine", "align.rollouts.dtype"),
+    code="2",  # an answer that was cut is wrong
     ins={**MODELS, "suite_items": SUITE_ITEMS},
     kinds={"pytorch", "huggingface"},
     pool=POOL,
@@ -69,6 +70,7 @@ def suite_comparisons(context: dg.AssetExecutionContext, suite_answers: Reader, 
 @table_asset(
     BUDGET_ANSWERS,
     recipe=("evaluate.budget_control", "align.rollouts.engine", "align.rollouts.dtype"),
+    code="2",  # an answer that was cut is wrong
     ins={**BUDGETED, "suite_items": SUITE_ITEMS},
     kinds={"pytorch", "huggingface"},
     pool=POOL,

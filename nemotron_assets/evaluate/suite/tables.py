@@ -50,7 +50,11 @@ SUITE_ANSWERS = Table(
         _TASK,
         _ITEM_ID,
         Column("answer", "string", "what the model wrote, without the token that ended it"),
-        Column("right", "bool", "whether the answer is the right one, but for white space around and between words"),
+        Column(
+            "right",
+            "bool",
+            "whether the answer ended and is right, but for white space around and between words",
+        ),
         Column("output_tokens", "int64", "tokens of the answer, with the token that ended it"),
         Column("finish_reason", "string", "stop if the model ended its answer, length if it was cut"),
         _GENERATION,
@@ -129,7 +133,7 @@ BUDGET_ANSWERS = Table(
         _TASK,
         _ITEM_ID,
         Column("completion", "string", "thought and answer as they are after the prompt, with their tags"),
-        Column("right", "bool", "whether the answer is the right one, but for white space around and between words"),
+        Column("right", "bool", "whether the answer ended and is right, but for white space around and between words"),
         Column(
             "well_formed", "bool",
             "whether there is exactly one pair of thinking tags, the close after the open and in no tool call",

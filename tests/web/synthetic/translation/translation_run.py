@@ -24,9 +24,9 @@ SNAPSHOT = "CC-MAIN-2024-51"
 
 
 def recipe(**update: object) -> Recipe:
-    """The laptop's recipe with all lines of all samples; `update` changes its section `translation`."""
+    """The laptop's recipe with all lines of all samples, asked for up to twice; `update` changes `web.translation`."""
     laptop = load_recipe("laptop")
-    own = laptop.web.translation.model_copy(update={"max_samples": None, "max_lines": None} | update)
+    own = laptop.web.translation.model_copy(update={"max_samples": None, "max_lines": None, "attempts": 2} | update)
     return laptop.with_sections({"web.translation": own})
 
 
