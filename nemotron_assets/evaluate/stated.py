@@ -7,20 +7,24 @@ import unicodedata
 
 _BOX = r"\\boxed\s*\{\s*(?:\\text(?:bf)?\s*\{)?\s*"
 _LETTER_IN_BOX = re.compile(_BOX + r"\(?([A-Z])\)?(?![A-Za-z])")
-#: The letter is a capital one: "the answer is a number" states no choice. Neither does "the answer is I don't know".
-_LETTER = re.compile(r"(?i:answer\s+is):?\s*\**\(?([A-Z])\)?(?![A-Za-z'’])(?!(?<=I) [a-z])")
+#: The letter is a capital one, or in brackets: "the answer is a number" states no choice. Neither do "the answer is I
+#: don't know" and "the answer is A hydrogen atom".
+_LETTER = re.compile(r"(?i:answer\s+is):?\s*[*$]*(?:\(([A-Za-z])\)|\(?([A-Z])\)?(?![A-Za-z'’])(?!(?<=[AI]) [a-z]))")
 _LINE = re.compile(
-    r"^\W*(?:(?:exact|final|correct)\s+)?answer\s*\**\s*:\s*\**[ \t]*(\S.*)$", re.IGNORECASE | re.MULTILINE
+    r"^[^\w\n]{0,20}(?:(?:exact|final|correct)\s{1,9})?answer\s{0,9}\*{0,3}\s{0,9}:\s{0,9}\*{0,3}[ \t]{0,9}(\S.*)$",
+    re.IGNORECASE | re.MULTILINE,
 )
 _TEXT_IN_BOX = re.compile(_BOX + r"([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
-_ALONE = re.compile(r"\(?([A-Z])\)?(?:[).:,\s].*)?", re.DOTALL)
+_ALONE = re.compile(r"\(?([A-Z])(?:[).:](?!.*\b(?!\1\b)[B-HJ-Z]\b).*)?", re.DOTALL)
 _AROUND = " \t\n$*`\"'“”.()"
 
 
 def letter(answer: str) -> str | None:
     """The letter of the choice that an answer states: the last one in a box, else the last one after "answer is"."""
-    found = _LETTER_IN_BOX.findall(answer) or _LETTER.findall(answer)
-    return found[-1] if found else None
+    if found := _LETTER_IN_BOX.findall(answer):
+        return found[-1]
+    stated = ["".join(groups).upper() for groups in _LETTER.findall(answer)]
+    return stated[-1] if stated else None
 
 
 def short(answer: str) -> str | None:

@@ -125,6 +125,8 @@ def test_packed_test_cases_are_read_and_never_run(tmp_path, wrong):
     ("name", "wrong"),
     [
         ("hle", {"image": "data:image/png;base64,AA=="}),
+        ("humaneval_plus", {"entry_point": None}),
+        ("ifeval", {"instruction_id_list": [], "kwargs": []}),
         ("bfcl_live", {"id": "live_java_0"}),
         ("bfcl_live", {"id": "live_simple_0", "ground_truth": [{"other": {}}]}),
         ("bfcl_live", {"id": "multi_turn_0", "question": [[], []]}),

@@ -13,7 +13,7 @@ from nemotron_assets.table.parts import Batches, Rejects
 @table_asset(
     BENCHMARKS,
     recipe="evaluate.benchmarks",
-    code="2",  # the content of an item decides its id; the forms of LiveCodeBench, HLE and BFCL
+    code="3",  # a test without a function and a prompt without an instruction are refused
     kinds={"json"},
     automation=follow_inputs(after=PAGES),
 )

@@ -46,6 +46,8 @@ def _choices(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _humaneval(item: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(item["entry_point"], str):
+        raise TypeError(f"entry_point is {item['entry_point']!r:.60}, not the name of the function to test")
     return {
         "item": item["task_id"],
         "question": item["prompt"],
@@ -82,6 +84,8 @@ def _ifeval(item: dict[str, Any]) -> dict[str, Any]:
         {"id": name, "arguments": {key: value for key, value in arguments.items() if value is not None}}
         for name, arguments in given
     ]
+    if not instructions:
+        raise ValueError("it has no instruction")
     return {
         "item": str(item["key"]),
         "question": item["prompt"],
@@ -121,13 +125,20 @@ def _unpacked(text: str) -> list[dict[str, Any]]:
     stream = zlib.decompressobj()
     try:
         data = stream.decompress(base64.b64decode(text, validate=True), _MOST_BYTES)
-        found = [(operation.name, value) for operation, value, _ in pickletools.genops(data)]
     except zlib.error as error:
         raise ValueError(f"its private test cases cannot be unpacked: {error}") from None
-    texts = [value for name, value in found if name in _TEXT]
-    if not stream.eof or len(texts) != 1 or {name for name, _ in found} - _TEXT - _OF_A_TEXT:
-        raise ValueError(f"its private test cases are not one packed text of at most {_MOST_BYTES:,} bytes")
-    return json.loads(texts[0])
+    refused = ValueError(f"its private test cases are not one packed text of at most {_MOST_BYTES:,} bytes")
+    if not stream.eof:
+        raise refused
+    found = None
+    for operation, value, _ in pickletools.genops(data):
+        if operation.name in _TEXT and found is None:
+            found = value
+        elif operation.name not in _OF_A_TEXT:
+            raise refused
+    if found is None:
+        raise refused
+    return json.loads(found)
 
 
 def _hle(item: dict[str, Any]) -> dict[str, Any]:

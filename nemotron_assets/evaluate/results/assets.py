@@ -20,7 +20,7 @@ def measured() -> dict:
 
 @table_asset(
     ITEM_RESULTS,
-    code="2",  # "the answer is a number" states no choice; the share of followed instructions; several plain answers
+    code="3",  # which letters and short texts an answer states
     recipe=(
         "evaluate.benchmarks", "evaluate.tasks", "evaluate.max_items", "evaluate.max_output_tokens",
         "evaluate.max_held_out_documents",
